@@ -1,0 +1,23 @@
+//! Randomness from the operating system.
+
+/// The operating system has no randomness to give; nothing that needs a secret can go on.
+#[derive(Debug)]
+pub struct EntropyUnavailable(getrandom::Error);
+
+impl std::fmt::Display for EntropyUnavailable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the operating system gave no random bytes: {}", self.0)
+    }
+}
+
+impl std::error::Error for EntropyUnavailable {}
+
+/// `N` random bytes, fit for secrets.
+///
+/// # Errors
+/// [`EntropyUnavailable`] where the operating system's source fails.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], EntropyUnavailable> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(EntropyUnavailable)?;
+    Ok(bytes)
+}

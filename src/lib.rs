@@ -1,0 +1,11 @@
+//! PiKV: a key-value server over HTTP for small machines and curl scripts.
+//!
+//! The layers, lowest first; a file imports only from layers below its own
+//! (`tests/it/tidy.rs` checks it). docs/ARCHITECTURE.md walks one request through them.
+
+// L1: names, bounds, and the outside world in small pieces.
+pub mod clock;
+pub mod disk;
+pub mod entropy;
+pub mod limits;
+pub mod names;

@@ -1,0 +1,120 @@
+//! Every bound of the server, in one place, with the relations between them.
+//!
+//! A bound that the operator may change is the *default* here and a field of
+//! [`crate::config::schema::Limits`]; the others are fixed.
+
+/// Request target (the path and query as sent), bytes. Longer: 414.
+pub const TARGET_BYTES_MAX: usize = 8 * 1024;
+/// Request line and header fields together, bytes. Longer: 431.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Header fields of one request. More: 431.
+pub const FIELDS_MAX: usize = 100;
+/// Empty lines tolerated before a request line (RFC 9112, section 2.2 asks for at least one).
+pub const LEADING_EMPTY_LINES_MAX: usize = 2;
+/// Chunk extensions of one chunked body together, bytes. Longer: 400.
+pub const CHUNK_EXTENSION_BYTES_MAX: usize = 4 * 1024;
+/// Trailer section of a chunked body, bytes. Longer: 400.
+pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
+/// Body of one request, bytes, unless configured. Longer: 413.
+pub const BODY_BYTES_MAX_DEFAULT: usize = 1024 * 1024;
+/// What the operator may raise the body limit to, bytes.
+pub const BODY_BYTES_MAX_CEILING: usize = 64 * 1024 * 1024;
+/// Request bodies being received by one event loop at the same time, together, bytes. Beyond: 503.
+pub const LOOP_BODY_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Bytes read from a socket at once.
+pub const READ_BYTES: usize = 64 * 1024;
+/// Requests answered on one connection before the others get their turn.
+pub const REQUESTS_PER_TURN_MAX: usize = 32;
+/// Unsent answer bytes of one connection above which its next request waits.
+pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
+/// Body bytes up to which an answer is copied behind its head instead of being queued on its own.
+pub const OUTPUT_COPY_BYTES_MAX: usize = 16 * 1024;
+/// Bytes drained from a connection that is being closed after an error.
+pub const DRAIN_BYTES_MAX: usize = 64 * 1024;
+
+/// Connections open at once, unless configured or short of descriptors.
+pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
+/// Descriptors kept for files, listener, pollers and logs.
+pub const DESCRIPTORS_RESERVED: usize = 64;
+/// Event-loop threads at most, whatever the machine has.
+pub const LOOPS_MAX: usize = 64;
+
+/// Threads of the slow lane.
+pub const SLOW_THREADS: usize = 2;
+/// Jobs waiting for the slow lane. Beyond: 503.
+pub const SLOW_QUEUE_MAX: usize = 1024;
+
+/// A key, bytes of UTF-8.
+pub const KEY_BYTES_MAX: usize = 1024;
+/// A project id, bytes.
+pub const PROJECT_ID_BYTES_MAX: usize = 63;
+/// Projects of one server.
+pub const PROJECTS_MAX: usize = 10_000;
+/// Nesting of a stored JSON value. serde_json reads 127 levels back, records add up to four.
+pub const VALUE_DEPTH_MAX: usize = 100;
+/// Nesting that serde_json parses without failing (1.0).
+const SERDE_JSON_DEPTH_MAX: usize = 127;
+/// Levels that a journal record puts around a value (record, batch list, change).
+const RECORD_DEPTH: usize = 3;
+/// Time to live, seconds (ten years).
+pub const TTL_SECONDS_MAX: u64 = 315_360_000;
+/// Keys of one page of a listing.
+pub const LIST_LIMIT_MAX: usize = 10_000;
+/// Operations of one batch.
+pub const BATCH_OPERATIONS_MAX: usize = 1_000;
+/// An API key written into config.json by hand, bytes, at least.
+pub const API_KEY_BYTES_MIN: usize = 16;
+/// An API key, bytes, at most.
+pub const API_KEY_BYTES_MAX: usize = 1_024;
+
+/// Journal bytes of one project that wait for the writer. Beyond: 503 before anything changed.
+pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// A listing is produced in pieces of about this many bytes, so that a lock is held for microseconds.
+pub const LISTING_PIECE_BYTES: usize = 32 * 1024;
+/// Entries looked at under one hold of a project's lock by listings and checkpoints.
+pub const ENTRIES_PER_HOLD_MAX: usize = 256;
+/// Expired entries removed under one hold of a project's lock.
+pub const PURGE_PER_HOLD_MAX: usize = 256;
+/// A file up to this size is checkpointed shortly after its last write, bytes.
+pub const CHECKPOINT_SMALL_BYTES: u64 = 64 * 1024;
+/// Quiet time before a small file is checkpointed, milliseconds.
+pub const CHECKPOINT_QUIET_MS: u64 = 1_000;
+/// Shortest time between two checkpoints of a small file, milliseconds.
+pub const CHECKPOINT_INTERVAL_MS: u64 = 10_000;
+/// Wait after a checkpoint that failed, milliseconds.
+pub const CHECKPOINT_RETRY_MS: u64 = 10_000;
+/// `sync: interval` syncs this often, milliseconds.
+pub const SYNC_INTERVAL_MS: u64 = 1_000;
+/// Buffer of sequential file reads and writes, bytes.
+pub const FILE_BUFFER_BYTES: usize = 256 * 1024;
+/// One line of a journal, bytes: a batch of values with every byte escaped stays below it.
+pub const JOURNAL_LINE_BYTES_MAX: usize = 8 * BODY_BYTES_MAX_CEILING;
+/// Log lines waiting for standard error, bytes. Beyond: lines are dropped and counted.
+pub const LOG_BYTES_MAX: usize = 1024 * 1024;
+/// config.json, bytes.
+pub const CONFIG_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// A request head must be complete after this long, milliseconds. Else 408.
+pub const HEAD_TIMEOUT_MS_DEFAULT: u64 = 10_000;
+/// Grace before the slowest accepted body rate counts, milliseconds.
+pub const BODY_GRACE_MS_DEFAULT: u64 = 20_000;
+/// Slowest accepted body, bytes a second on average, after the grace. Slower: 408.
+pub const BODY_BYTES_PER_SECOND_MIN_DEFAULT: u64 = 500;
+/// A kept-alive connection without a request is closed after this long, milliseconds.
+pub const IDLE_TIMEOUT_MS_DEFAULT: u64 = 60_000;
+/// An answer of which nothing was taken for this long ends the connection, milliseconds.
+pub const WRITE_TIMEOUT_MS_DEFAULT: u64 = 30_000;
+/// A connection being closed after an error is drained this long, milliseconds.
+pub const DRAIN_TIMEOUT_MS: u64 = 5_000;
+/// Running requests may finish for this long at shutdown, milliseconds.
+pub const SHUTDOWN_TIMEOUT_MS: u64 = 10_000;
+/// Pause of the acceptor after it ran out of descriptors, milliseconds.
+pub const ACCEPT_PAUSE_MS: u64 = 100;
+
+const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX);
+const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES);
+const _: () = assert!(3 * KEY_BYTES_MAX < TARGET_BYTES_MAX, "a percent-encoded key fits a target");
+const _: () = assert!(VALUE_DEPTH_MAX + RECORD_DEPTH < SERDE_JSON_DEPTH_MAX);
+const _: () = assert!(BODY_BYTES_MAX_DEFAULT <= BODY_BYTES_MAX_CEILING);
+const _: () = assert!(BODY_BYTES_MAX_CEILING <= LOOP_BODY_BYTES_MAX);
+const _: () = assert!(API_KEY_BYTES_MIN < API_KEY_BYTES_MAX);

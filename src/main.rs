@@ -1,0 +1,3 @@
+//! The `pikv` program.
+
+fn main() {}
