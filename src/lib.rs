@@ -7,5 +7,6 @@
 pub mod clock;
 pub mod disk;
 pub mod entropy;
+pub mod json;
 pub mod limits;
 pub mod names;

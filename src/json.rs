@@ -1,0 +1,16 @@
+//! JSON handled as text: a stored value comes back exactly as it was sent, because nothing here
+//! turns it into numbers and maps and back. Only insignificant white space is removed.
+//!
+//! Not here: building a document in memory (serde_json does that for configuration and requests).
+//! Source: RFC 8259.
+
+mod error;
+mod minify;
+mod text;
+
+pub use error::{JsonError, JsonErrorKind, Place, Token};
+pub use minify::minify;
+pub use text::{decode_string, encode_string, encode_u64};
+
+#[cfg(test)]
+mod tests;

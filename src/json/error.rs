@@ -1,0 +1,179 @@
+//! What is wrong with a text that is not JSON, where, and what would have been right.
+
+use crate::limits::VALUE_DEPTH_MAX;
+use std::fmt;
+
+/// Why a text was refused, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonError {
+    /// What was wrong.
+    pub kind: JsonErrorKind,
+    /// Bytes before the place.
+    pub offset: usize,
+    /// Lines up to the place, from 1.
+    pub line: usize,
+    /// Characters of that line up to the place, from 1.
+    pub column: usize,
+}
+
+/// What was wrong with a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonErrorKind {
+    /// Nothing but white space.
+    Empty,
+    /// Bytes that are not UTF-8.
+    Utf8,
+    /// A byte order mark in front.
+    ByteOrderMark,
+    /// Arrays and objects nested deeper than [`VALUE_DEPTH_MAX`].
+    TooDeep,
+    /// Something else than what may stand between two tokens.
+    Misplaced {
+        /// What may stand there.
+        expected: Place,
+        /// What does; `None` is the end of the text.
+        found: Option<char>,
+    },
+    /// A number, string or word that goes wrong.
+    Malformed {
+        /// The token it began as.
+        token: Token,
+        /// The first character that does not belong; `None` is the end of the text.
+        found: Option<char>,
+    },
+}
+
+/// Where in a document the reader stands, named by what may come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At the start, after `:`, or after `,` in an array.
+    Value,
+    /// After `[`.
+    ValueOrArrayEnd,
+    /// After `,` in an object.
+    Name,
+    /// After `{`.
+    NameOrObjectEnd,
+    /// After the name of a member.
+    Colon,
+    /// After an element.
+    CommaOrArrayEnd,
+    /// After a member.
+    CommaOrObjectEnd,
+    /// After the document.
+    TextEnd,
+}
+
+/// A token in the middle of which the text went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// A number that lacks a digit.
+    Number,
+    /// A string with a raw control character, or without its closing quote.
+    String,
+    /// `\` before something that is no escape.
+    Escape,
+    /// `\u` with fewer than four hexadecimal digits.
+    HexEscape,
+    /// `true`, `false` or `null`.
+    Word(&'static str),
+}
+
+impl JsonError {
+    /// Works out line and column of `offset` in `text`.
+    pub(super) fn locate(kind: JsonErrorKind, offset: usize, text: &[u8]) -> JsonError {
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        let is_character_start = |byte: &&u8| !matches!(byte, 0x80..=0xBF);
+        let column = 1 + before.iter().skip(line_start).filter(is_character_start).count();
+        JsonError { kind, offset, line, column }
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind == JsonErrorKind::Empty {
+            return f
+                .write_str("it is empty: expected a JSON value, for example \"hello\" (with its quotes)");
+        }
+        write!(f, "line {}, column {}: ", self.line, self.column)?;
+        match self.kind {
+            JsonErrorKind::Empty => Ok(()),
+            JsonErrorKind::Utf8 => f.write_str("expected UTF-8, found bytes that are not"),
+            JsonErrorKind::ByteOrderMark => {
+                f.write_str("expected a JSON value, found a byte order mark; send UTF-8 without one")
+            }
+            JsonErrorKind::TooDeep => {
+                write!(f, "expected at most {VALUE_DEPTH_MAX} levels of arrays and objects, found one more")
+            }
+            JsonErrorKind::Misplaced { expected, found } => {
+                write!(f, "expected {}, found {}", expected.text(), Found(found))?;
+                f.write_str(expected.hint(found))
+            }
+            JsonErrorKind::Malformed { token, found } => {
+                match token {
+                    Token::Word(word) => write!(f, "expected `{word}`")?,
+                    Token::Number => f.write_str("expected a digit")?,
+                    Token::String => {
+                        f.write_str("expected the rest of a string, control characters escaped")?
+                    }
+                    Token::Escape => f.write_str("expected one of `\"\\/bfnrtu` after `\\`")?,
+                    Token::HexEscape => f.write_str("expected four hexadecimal digits after `\\u`")?,
+                }
+                write!(f, ", found {}", Found(found))?;
+                f.write_str(if matches!(token, Token::Word(_)) { UNQUOTED } else { "" })
+            }
+        }
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+const UNQUOTED: &str = "; text takes double quotes, as in \"hello\"";
+
+impl Place {
+    fn text(self) -> &'static str {
+        match self {
+            Place::Value => "a JSON value",
+            Place::ValueOrArrayEnd => "a value or `]`",
+            Place::Name => "a member name in double quotes",
+            Place::NameOrObjectEnd => "a member name in double quotes or `}`",
+            Place::Colon => "`:` after a member name",
+            Place::CommaOrArrayEnd => "`,` or `]` after an element",
+            Place::CommaOrObjectEnd => "`,` or `}` after a member",
+            Place::TextEnd => "the end of the text after the value",
+        }
+    }
+
+    /// The way out of the mistakes that people make on a command line.
+    fn hint(self, found: Option<char>) -> &'static str {
+        let Some(found) = found else { return "" };
+        let wants_text = matches!(self, Place::Value | Place::ValueOrArrayEnd);
+        let wants_name = matches!(self, Place::Name | Place::NameOrObjectEnd);
+        let after_comma = matches!(self, Place::Value | Place::Name);
+        if (wants_text || wants_name) && found == '\'' {
+            "; JSON has double quotes only"
+        } else if after_comma && matches!(found, ']' | '}') {
+            "; JSON has no `,` after the last one"
+        } else if self == Place::TextEnd || (wants_text && (found.is_alphabetic() || !found.is_ascii())) {
+            UNQUOTED
+        } else {
+            ""
+        }
+    }
+}
+
+/// A character as an error message names it.
+struct Found(Option<char>);
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("the end of the text"),
+            Some(c) if c.is_control() => write!(f, "the control character U+{:04X}", u32::from(c)),
+            Some(c @ ('\'' | '"' | '\\')) => write!(f, "`{c}`"),
+            Some(c) => write!(f, "`{}`", c.escape_debug()),
+        }
+    }
+}

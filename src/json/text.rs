@@ -1,0 +1,140 @@
+//! Strings and whole numbers to JSON text and back.
+
+use std::borrow::Cow;
+
+/// Appends `text` as a JSON string with its quotes. Escaped is only what must be: `"`, `\` and
+/// the control characters below U+0020.
+pub fn encode_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, special) = rest.split_at_checked(plain_length(rest)).unwrap_or((rest, &[]));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else { break };
+        encode_escape(byte, out);
+        rest = after;
+    }
+    out.push(b'"');
+}
+
+fn encode_escape(byte: u8, out: &mut Vec<u8>) {
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        0x08 => out.extend_from_slice(b"\\b"),
+        0x0C => out.extend_from_slice(b"\\f"),
+        _ => {
+            let low = byte & 0x0F;
+            let digit = if low < 10 { b'0' + low } else { b'a' + (low - 10) };
+            out.extend_from_slice(if byte < 0x10 { b"\\u000" } else { b"\\u001" });
+            out.push(digit);
+        }
+    }
+}
+
+/// The text that a JSON string holds, borrowed where it has no escapes. `json` is a valid JSON
+/// text without white space around it, as [`super::minify`] leaves it; a string has its quotes.
+///
+/// `None` where `json` is not a string, or holds the escape of a lone surrogate: that is valid
+/// JSON, and no text.
+pub fn decode_string(json: &[u8]) -> Option<Cow<'_, str>> {
+    let inner = std::str::from_utf8(json).ok()?.strip_prefix('"')?.strip_suffix('"')?;
+    let Some((plain, escaped)) = inner.split_once('\\') else { return Some(Cow::Borrowed(inner)) };
+    let mut text = String::with_capacity(inner.len());
+    text.push_str(plain);
+    let mut rest = escaped;
+    loop {
+        rest = decode_escape(rest, &mut text)?;
+        let Some((plain, escaped)) = rest.split_once('\\') else { break };
+        text.push_str(plain);
+        rest = escaped;
+    }
+    text.push_str(rest);
+    Some(Cow::Owned(text))
+}
+
+/// Decodes the escape whose `\` stands before `rest`, and gives what comes after it.
+fn decode_escape<'a>(rest: &'a str, text: &mut String) -> Option<&'a str> {
+    let mut characters = rest.chars();
+    let character = match characters.next()? {
+        c @ ('"' | '\\' | '/') => c,
+        'b' => '\u{08}',
+        'f' => '\u{0C}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'u' => return decode_hex_escape(characters.as_str(), text),
+        _ => return None,
+    };
+    text.push(character);
+    Some(characters.as_str())
+}
+
+/// Decodes one `\uXXXX`, or the two of a surrogate pair; the first `\u` stands before `rest`.
+fn decode_hex_escape<'a>(rest: &'a str, text: &mut String) -> Option<&'a str> {
+    let (first, after_first) = take_hex(rest)?;
+    if !(0xD800..=0xDFFF).contains(&first) {
+        text.push(char::from_u32(first)?);
+        return Some(after_first);
+    }
+    let (second, after_second) = take_hex(after_first.strip_prefix("\\u")?)?;
+    if first >= 0xDC00 || !(0xDC00..=0xDFFF).contains(&second) {
+        return None;
+    }
+    text.push(char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00))?);
+    Some(after_second)
+}
+
+fn take_hex(rest: &str) -> Option<(u32, &str)> {
+    let (digits, after) = rest.split_at_checked(4)?;
+    // `from_str_radix` alone would take a `+` in front.
+    let all_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if all_hex { Some((u32::from_str_radix(digits, 16).ok()?, after)) } else { None }
+}
+
+/// Appends `value` in decimal digits, without the cost of `format!`.
+pub fn encode_u64(value: u64, out: &mut Vec<u8>) {
+    const DIGITS_MAX: usize = 20;
+    let mut digits = [b'0'; DIGITS_MAX];
+    let (mut rest, mut length) = (value, 0);
+    for digit in digits.iter_mut().rev() {
+        let units = u8::try_from(rest % 10).unwrap_or_default();
+        *digit = b'0' + units;
+        length += 1;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(DIGITS_MAX - length..).unwrap_or_default());
+}
+
+/// Bytes up to the first `"`, `\` or byte below 0x20, or all of them: eight at a time.
+pub(super) fn plain_length(bytes: &[u8]) -> usize {
+    let (words, _) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special != 0 {
+            return index * 8 + usize::try_from(special.trailing_zeros() / 8).unwrap_or_default();
+        }
+    }
+    let tail = bytes.get(words.len() * 8..).unwrap_or_default();
+    let is_special = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    words.len() * 8 + tail.iter().position(is_special).unwrap_or(tail.len())
+}
+
+/// A word whose lowest set bit lies in the first special byte; 0 if there is none.
+///
+/// `(x - n) & !x & 0x80` finds a byte below n (n <= 0x80). A borrow may mark later bytes wrongly,
+/// never one before the first true hit. Source: Bit Twiddling Hacks, "Determine if a word has a
+/// byte less than n".
+fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let below = |x: u64, n: u64| x.wrapping_sub(ONES * n) & !x & (ONES * 0x80);
+    let quote = word ^ (ONES * 0x22);
+    let backslash = word ^ (ONES * 0x5C);
+    below(word, 0x20) | below(quote, 1) | below(backslash, 1)
+}
