@@ -9,4 +9,5 @@ pub mod disk;
 pub mod entropy;
 pub mod json;
 pub mod limits;
+pub mod log;
 pub mod names;

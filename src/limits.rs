@@ -91,6 +91,8 @@ pub const FILE_BUFFER_BYTES: usize = 256 * 1024;
 pub const JOURNAL_LINE_BYTES_MAX: usize = 8 * BODY_BYTES_MAX_CEILING;
 /// Log lines waiting for standard error, bytes. Beyond: lines are dropped and counted.
 pub const LOG_BYTES_MAX: usize = 1024 * 1024;
+/// A path, method or request id in the request log, bytes. Longer: cut.
+pub const LOG_FIELD_BYTES_MAX: usize = 256;
 /// config.json, bytes.
 pub const CONFIG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 

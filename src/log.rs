@@ -1,0 +1,119 @@
+//! Where log lines go: the sink of the `log` crate and of the request log.
+//!
+//! Lines are collected in a bounded queue and one thread, `log`, writes them to standard error, so
+//! that nobody waits for a slow terminal or a full pipe. Lines that find no room are dropped and
+//! counted, and the count is logged. Nothing wakes up while there is nothing to write.
+//!
+//! Not here: what may be logged. Secrets never come this far; that is the callers' duty.
+
+mod queue;
+mod render;
+
+pub use render::{Format, RequestLine, render_request};
+
+use crate::clock;
+use crate::limits::LOG_BYTES_MAX;
+use ::log::{Level, LevelFilter, Log, Metadata, Record};
+use queue::Queue;
+use render::render_diagnostic;
+use std::io::{self, ErrorKind, Write};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// There is one standard error, so there is one queue. Empty until [`start`].
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+/// Starts the thread `log` and takes over what the macros of the `log` crate send. A second call
+/// only sets the level.
+///
+/// # Errors
+/// As the operating system says, where it starts no thread.
+pub fn start(level: LevelFilter, format: Format) -> io::Result<()> {
+    ::log::set_max_level(level);
+    if QUEUE.set(Queue::new(LOG_BYTES_MAX)).is_err() {
+        return Ok(());
+    }
+    let builder = std::thread::Builder::new().name("log".to_owned());
+    builder.spawn(move || {
+        if let Some(queue) = QUEUE.get() {
+            write_forever(queue, format, &mut io::stderr());
+        }
+    })?;
+    // Fails only where the program has a logger already, which then keeps the macros' messages.
+    let _ = ::log::set_boxed_logger(Box::new(Logger { format }));
+    Ok(())
+}
+
+/// Sets which messages of the macros are logged from now on. The request log is not touched.
+pub fn set_level(level: LevelFilter) {
+    ::log::set_max_level(level);
+}
+
+/// Hands over `lines`, whole and ended by line feeds, in the order of writing. Never waits for
+/// standard error; before [`start`] the lines are forgotten.
+pub fn append(lines: &[u8]) {
+    if let Some(queue) = QUEUE.get() {
+        queue.append(lines);
+    }
+}
+
+/// Waits until everything handed over so far is written, at most for `timeout`.
+pub fn flush(timeout: Duration) {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(timeout);
+    }
+}
+
+struct Logger {
+    format: Format,
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= ::log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let mut line = Vec::with_capacity(128);
+            render_diagnostic(clock::wall_ms(), record.level(), *record.args(), self.format, &mut line);
+            append(&line);
+        }
+    }
+
+    fn flush(&self) {
+        flush(Duration::from_secs(1));
+    }
+}
+
+/// The life of the thread `log`.
+fn write_forever(queue: &Queue, format: Format, out: &mut impl Write) {
+    let mut batch = Vec::new();
+    loop {
+        let lines_dropped = queue.take(&mut batch);
+        if lines_dropped > 0 {
+            let text = format_args!("{lines_dropped} log lines dropped: standard error is too slow");
+            render_diagnostic(clock::wall_ms(), Level::Warn, text, format, &mut batch);
+        }
+        write_batch(&batch, out);
+    }
+}
+
+/// Writes `batch`. An error gives it up: there is nowhere left to report it.
+fn write_batch(batch: &[u8], out: &mut impl Write) {
+    // Standard error may be non-blocking because another process made the shared pipe so.
+    const WOULD_BLOCK_PAUSE: Duration = Duration::from_millis(10);
+    let mut rest = batch;
+    while !rest.is_empty() {
+        match out.write(rest) {
+            Ok(0) => return,
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(WOULD_BLOCK_PAUSE),
+            Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! The bounded queue between those who log and the thread that writes.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Whole lines that wait to be written. Its lock is held for a copy, never across a write; with
+/// the batch being written it keeps at most twice its bound.
+pub(super) struct Queue {
+    bytes_max: usize,
+    state: Mutex<State>,
+    /// There is something to write.
+    filled: Condvar,
+    /// Everything is written.
+    drained: Condvar,
+}
+
+struct State {
+    lines: Vec<u8>,
+    lines_dropped: u64,
+    /// A batch was taken and may still be on its way out.
+    is_writing: bool,
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.lines_dropped == 0
+    }
+}
+
+impl Queue {
+    pub(super) const fn new(bytes_max: usize) -> Queue {
+        let state = State { lines: Vec::new(), lines_dropped: 0, is_writing: false };
+        Queue { bytes_max, state: Mutex::new(state), filled: Condvar::new(), drained: Condvar::new() }
+    }
+
+    /// Takes over the first of `lines` as far as there is room, and counts the rest as dropped.
+    pub(super) fn append(&self, lines: &[u8]) {
+        let mut state = self.lock();
+        let was_empty = state.is_empty();
+        let (kept, dropped) = split_lines(lines, self.bytes_max - state.lines.len());
+        state.lines.extend_from_slice(kept);
+        state.lines_dropped += dropped.iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
+        let is_filled = was_empty && !state.is_empty();
+        drop(state);
+        if is_filled {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Says that the batch taken before is written, waits for more, and puts that into `batch`.
+    /// Returns how many lines were dropped behind it.
+    pub(super) fn take(&self, batch: &mut Vec<u8>) -> u64 {
+        batch.clear();
+        let mut state = self.lock();
+        state.is_writing = false;
+        if state.is_empty() {
+            self.drained.notify_all();
+        }
+        while state.is_empty() {
+            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.is_writing = true;
+        std::mem::swap(&mut state.lines, batch);
+        std::mem::take(&mut state.lines_dropped)
+    }
+
+    /// Waits until everything is written; `false` if that took longer than `timeout`.
+    pub(super) fn flush(&self, timeout: Duration) -> bool {
+        let is_busy = |state: &mut State| state.is_writing || !state.is_empty();
+        let waited = self.drained.wait_timeout_while(self.lock(), timeout, is_busy);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// A panic elsewhere leaves whole lines behind, so a poisoned lock is as good as any.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Splits off as many whole lines as fit into `room` bytes.
+fn split_lines(lines: &[u8], room: usize) -> (&[u8], &[u8]) {
+    if lines.len() <= room {
+        return (lines, &[]);
+    }
+    let fitting = lines.get(..room).unwrap_or_default();
+    let end = fitting.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    lines.split_at_checked(end).unwrap_or((&[], lines))
+}
