@@ -81,9 +81,10 @@ fn decode_hex_escape<'a>(rest: &'a str, text: &mut String) -> Option<&'a str> {
         return Some(after_first);
     }
     let (second, after_second) = take_hex(after_first.strip_prefix("\\u")?)?;
-    if first >= 0xDC00 || !(0xDC00..=0xDFFF).contains(&second) {
+    if !(0xDC00..=0xDFFF).contains(&second) {
         return None;
     }
+    // A low surrogate in first place gives a number above the last character, so `None` as well.
     text.push(char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00))?);
     Some(after_second)
 }
