@@ -1,1 +1,13 @@
 //! The integration tests: one binary, one module per claim about the server.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    reason = "helpers of tests may fail loudly, and read files as they like"
+)]
+
+mod tidy;
