@@ -119,8 +119,8 @@ pub fn path_heads<'a>(tokens: &[Token<'a>], depth: usize) -> Vec<(usize, &'a str
             "}" => drop(is_module_of_braces.pop()),
             _ => {}
         }
-        let is_path_start =
-            text(at + 1) == "::" && (at == 0 || text(at - 1) != "::" || !is_name(text(at - 2)));
+        let is_inside_path = at > 0 && text(at - 1) == "::" && is_name(text(at.wrapping_sub(2)));
+        let is_path_start = is_name(token.text) && text(at + 1) == "::" && !is_inside_path;
         if !is_path_start {
             continue;
         }
@@ -239,6 +239,7 @@ fn heads_of_paths_are_found_in_groups_too() {
         found.iter().map(|(line, first, second)| format!("{line} {first} {second}")).collect::<Vec<_>>()
     };
     assert_eq!(heads("use a::b::c;\nd::e()"), ["1 a b", "2 d e"]);
+    assert_eq!(heads("::a::b; f(::c::d)"), ["1 a b", "1 c d"]);
     assert_eq!(heads("use a::{b::{x, y}, c, d::z};"), ["1 a b", "1 a c", "1 a d", "1 b x", "1 b y", "1 d z"]);
     assert_eq!(heads("super::b; mod m { super::c; super::super::d }"), ["1 crate b", "1 crate d"]);
 }
