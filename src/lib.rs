@@ -11,3 +11,6 @@ pub mod json;
 pub mod limits;
 pub mod log;
 pub mod names;
+
+// L2: pure machines, without input, output or time.
+pub mod http;

@@ -1,0 +1,184 @@
+//! The fields of a head: their grammar (by `httparse`) and the meaning of those that decide how
+//! a connection goes on: Host, Content-Length, Transfer-Encoding, Connection, Expect.
+
+use crate::http::refusal::{Malformed, Refusal};
+use crate::http::request::{Framing, Version};
+use crate::http::target::is_authority;
+use crate::limits::FIELDS_MAX;
+use httparse::Header;
+
+/// Fields that most requests have at most. Room for [`FIELDS_MAX`] is cleared only for the others.
+const FIELDS_USUAL: usize = 24;
+const _: () = assert!(FIELDS_USUAL < FIELDS_MAX);
+
+/// Parses `bytes`, which are the fields up to and with the empty line, each line ended by CR LF.
+pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Header<'_>>, Refusal> {
+    let parsed = match parse_up_to::<FIELDS_USUAL>(bytes) {
+        Err(httparse::Error::TooManyHeaders) => parse_up_to::<FIELDS_MAX>(bytes),
+        usual => usual,
+    };
+    parsed.map_err(|error| match error {
+        httparse::Error::TooManyHeaders => Refusal::FieldsTooMany,
+        httparse::Error::HeaderName
+        | httparse::Error::HeaderValue
+        | httparse::Error::NewLine
+        | httparse::Error::Status
+        | httparse::Error::Token
+        | httparse::Error::Version => Refusal::Malformed(diagnose(bytes)),
+    })
+}
+
+fn parse_up_to<const COUNT: usize>(bytes: &[u8]) -> Result<Vec<Header<'_>>, httparse::Error> {
+    let mut slots = [httparse::EMPTY_HEADER; COUNT];
+    match httparse::parse_headers(bytes, &mut slots)? {
+        httparse::Status::Complete((end, fields)) if end == bytes.len() => Ok(fields.to_vec()),
+        httparse::Status::Complete(_) | httparse::Status::Partial => Err(httparse::Error::NewLine),
+    }
+}
+
+/// Names what `httparse` refused: the first line that is no field.
+fn diagnose(bytes: &[u8]) -> Malformed {
+    let lines = bytes.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    lines.filter(|line| !line.is_empty()).find_map(diagnose_line).unwrap_or(Malformed::FieldValue)
+}
+
+fn diagnose_line(line: &[u8]) -> Option<Malformed> {
+    if line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
+        return Some(Malformed::FieldFolded);
+    }
+    let Some((name, value)) =
+        line.split_at_checked(line.iter().position(|&b| b == b':').unwrap_or(usize::MAX))
+    else {
+        return Some(Malformed::FieldColonMissing);
+    };
+    if name.last().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
+        return Some(Malformed::FieldSpaceBeforeColon);
+    }
+    if name.is_empty() || !name.iter().all(|&byte| is_token_byte(byte)) {
+        return Some(Malformed::FieldName);
+    }
+    if value.contains(&b'\r') {
+        return Some(Malformed::BareCr);
+    }
+    value.iter().any(|&byte| byte != b'\t' && byte.is_ascii_control()).then_some(Malformed::FieldValue)
+}
+
+/// A byte of a token (RFC 9110, section 5.6.2).
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// What the fields say about the connection.
+pub(super) struct Meaning<'b> {
+    pub host: Option<&'b str>,
+    pub framing: Framing,
+    pub persistent: bool,
+    pub expects_continue: bool,
+}
+
+/// Reads the fields that decide how the connection goes on. Whatever could be understood in two
+/// ways is refused, since a proxy in front may have understood it in the other one.
+pub(super) fn interpret<'b>(fields: &[Header<'b>], version: Version) -> Result<Meaning<'b>, Refusal> {
+    let mut host = None;
+    let mut length = None;
+    let mut codings = Codings::default();
+    let (mut says_close, mut says_keep_alive, mut expects_continue) = (false, false, false);
+    for field in fields {
+        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+        match field.name.len() {
+            4 if is("host") => {
+                let first = host.replace(parse_host(field.value)?).is_none();
+                first.then_some(()).ok_or(Malformed::HostTwice)?;
+            }
+            6 if is("expect") => expects_continue = parse_expect(field.value, version)?,
+            10 if is("connection") => {
+                for option in elements(field.value) {
+                    says_close |= option.eq_ignore_ascii_case(b"close");
+                    says_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
+            14 if is("content-length") => {
+                let first = length.replace(parse_length(field.value)?).is_none();
+                first.then_some(()).ok_or(Malformed::LengthTwice)?;
+            }
+            17 if is("transfer-encoding") => codings.add(field.value)?,
+            _ => {}
+        }
+    }
+    if host.is_none() && version == Version::Http11 {
+        return Err(Malformed::HostMissing.into());
+    }
+    let framing = decide_framing(length, &codings, version)?;
+    let persistent = match version {
+        Version::Http11 => !says_close,
+        Version::Http10 => says_keep_alive && !says_close,
+    };
+    let expects_continue = expects_continue && !matches!(framing, Framing::None | Framing::Length(0));
+    Ok(Meaning { host, framing, persistent, expects_continue })
+}
+
+fn decide_framing(length: Option<u64>, codings: &Codings, version: Version) -> Result<Framing, Refusal> {
+    match (length, codings.present, version) {
+        (None, false, _) => Ok(Framing::None),
+        (Some(bytes), false, _) => Ok(Framing::Length(bytes)),
+        (Some(_), true, _) => Err(Malformed::LengthAndCoding.into()),
+        (None, true, Version::Http10) => Err(Malformed::CodingInHttp10.into()),
+        (None, true, Version::Http11) if codings.unknown => Err(Refusal::CodingUnknown),
+        (None, true, Version::Http11) => Ok(Framing::Chunked),
+    }
+}
+
+/// The transfer codings of all fields of that name together.
+#[derive(Default)]
+struct Codings {
+    present: bool,
+    chunked: bool,
+    unknown: bool,
+}
+
+impl Codings {
+    fn add(&mut self, value: &[u8]) -> Result<(), Malformed> {
+        self.present = true;
+        for coding in elements(value) {
+            if coding.is_empty() {
+                return Err(Malformed::CodingEmpty);
+            }
+            if self.chunked {
+                return Err(Malformed::CodingAfterChunked);
+            }
+            let is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+            self.chunked |= is_chunked;
+            self.unknown |= !is_chunked;
+        }
+        Ok(())
+    }
+}
+
+/// The elements of a comma-separated list, without the white space around them.
+fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
+}
+
+fn parse_host(value: &[u8]) -> Result<&str, Malformed> {
+    str::from_utf8(value).ok().filter(|text| is_authority(text)).ok_or(Malformed::Host)
+}
+
+/// Digits only: no sign, no list, no leading zero that another reader might take for octal.
+fn parse_length(value: &[u8]) -> Result<u64, Malformed> {
+    let is_plain = match value {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    let text = str::from_utf8(value).ok().filter(|_| is_plain).ok_or(Malformed::Length)?;
+    text.parse().map_err(|_| Malformed::Length)
+}
+
+/// An expectation of an HTTP/1.0 client is ignored (RFC 9110, section 10.1.1).
+fn parse_expect(value: &[u8], version: Version) -> Result<bool, Refusal> {
+    match version {
+        Version::Http10 => Ok(false),
+        Version::Http11 if elements(value).all(|one| one.eq_ignore_ascii_case(b"100-continue")) => Ok(true),
+        Version::Http11 => Err(Refusal::ExpectationUnknown),
+    }
+}

@@ -1,0 +1,213 @@
+//! The head of a request: where it ends, and what its request line says.
+//!
+//! The request line is parsed here, since `httparse` takes bare LF, any number of empty lines and
+//! any byte in a target; the fields are left to it, once every line is known to end with CR LF.
+//! The result does not depend on how the bytes were cut up: request line first, then line ends,
+//! then length, and the fields only of a complete head.
+
+use crate::http::fields::{self, is_token_byte};
+use crate::http::refusal::{Malformed, Refusal};
+use crate::http::request::{Head, Method, Version};
+use crate::http::target::{self, Target};
+use crate::limits::{HEAD_BYTES_MAX, LEADING_EMPTY_LINES_MAX, TARGET_BYTES_MAX};
+
+/// A method token, bytes. The longest registered one has 17.
+const METHOD_BYTES_MAX: usize = 32;
+/// A request line with its spaces, version and CR LF.
+const REQUEST_LINE_BYTES_MAX: usize = METHOD_BYTES_MAX + 1 + TARGET_BYTES_MAX + 1 + "HTTP/1.1\r\n".len();
+const _: () = assert!(REQUEST_LINE_BYTES_MAX < HEAD_BYTES_MAX);
+
+/// How far a head was looked through, so that no byte is searched twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Empty lines consumed before the request line.
+    empty_lines: usize,
+    /// Bytes without the end of the head in them.
+    searched: usize,
+    request_line_checked: bool,
+}
+
+/// What was found of a head.
+#[derive(Debug)]
+pub enum Parsed<'b> {
+    /// All of it.
+    Complete {
+        /// The head.
+        head: Head<'b>,
+        /// The head as sent, without empty lines before it. [`parse_complete`] takes it again.
+        bytes: &'b [u8],
+        /// What follows it.
+        rest: &'b [u8],
+    },
+    /// Not its end yet.
+    Partial {
+        /// Bytes of empty lines, which must not be passed again.
+        skipped: usize,
+        /// Something of the request line has arrived.
+        begun: bool,
+    },
+}
+
+/// Looks for a head at the start of `input`, of `head_bytes_max` at most. `progress` is new for a
+/// new head and kept until it is complete; passed bytes come again, but for the skipped ones.
+///
+/// # Errors
+/// [`Refusal`], as soon as the head cannot become a good one.
+pub fn parse<'b>(
+    input: &'b [u8],
+    head_bytes_max: usize,
+    progress: &mut Progress,
+) -> Result<Parsed<'b>, Refusal> {
+    let (skipped, input) = skip_empty_lines(input, &mut progress.empty_lines)?;
+    if matches!(input, [] | [b'\r']) {
+        return Ok(Parsed::Partial { skipped, begun: false });
+    }
+    let bounded = input.get(..head_bytes_max).unwrap_or(input);
+    let searched = search_end(bounded, progress.searched);
+    if let Ok(Some((bytes, rest))) = searched.map(|end| end.and_then(|end| input.split_at_checked(end))) {
+        return Ok(Parsed::Complete { head: parse_complete(bytes)?, bytes, rest });
+    }
+    if !progress.request_line_checked {
+        progress.request_line_checked = check_request_line(bounded)?;
+    }
+    searched?;
+    if bounded.len() >= head_bytes_max {
+        return Err(Refusal::HeadTooLong { bytes_max: head_bytes_max });
+    }
+    progress.searched = bounded.len();
+    Ok(Parsed::Partial { skipped, begun: true })
+}
+
+/// Parses a head that is known to be complete and to have only CR LF as line ends.
+///
+/// # Errors
+/// [`Refusal`] says what is wrong with it.
+pub fn parse_complete(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
+    check_request_line_start(bytes)?;
+    let end = find_lf(bytes, 0).map_or(bytes.len(), |lf| lf + 1);
+    let (line, field_bytes) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+    let RequestLine { method, target: target_text, version } = parse_request_line(line)?;
+    let fields = fields::parse(field_bytes)?;
+    let meaning = fields::interpret(&fields, version)?;
+    let mut authority = meaning.host;
+    let target = match (method, target_text) {
+        (Method::Connect, _) => Ok(Target::Authority),
+        (Method::Options, b"*") => Ok(Target::Asterisk),
+        (_, b"*") => return Err(Malformed::Asterisk.into()),
+        (_, text) => target::parse(text).map(|(target, own)| {
+            // RFC 9112, section 3.2.2: the authority of an absolute target replaces Host.
+            authority = own.or(authority);
+            target
+        }),
+    };
+    Ok(Head {
+        method,
+        target,
+        target_text,
+        version,
+        authority,
+        persistent: meaning.persistent,
+        expects_continue: meaning.expects_continue,
+        framing: meaning.framing,
+        fields,
+    })
+}
+
+/// Some clients send an empty line after a body (RFC 9112, section 2.2).
+fn skip_empty_lines<'b>(input: &'b [u8], count: &mut usize) -> Result<(usize, &'b [u8]), Refusal> {
+    let mut rest = input;
+    while let [first @ (b'\r' | b'\n'), tail @ ..] = rest {
+        match (first, tail) {
+            (b'\n', _) => return Err(Malformed::BareLf.into()),
+            (_, []) => break,
+            (_, [b'\n', after @ ..]) => rest = after,
+            (_, [_, ..]) => return Err(Malformed::BareCr.into()),
+        }
+        *count += 1;
+        if *count > LEADING_EMPTY_LINES_MAX {
+            return Err(Malformed::EmptyLines.into());
+        }
+    }
+    Ok((input.len() - rest.len(), rest))
+}
+
+/// Where the head ends, if it does: behind the first empty line. Bytes before `from` have no end.
+fn search_end(bytes: &[u8], mut from: usize) -> Result<Option<usize>, Malformed> {
+    while let Some(lf) = find_lf(bytes, from) {
+        let upto = bytes.get(..lf).unwrap_or_default();
+        let Some(line) = upto.strip_suffix(b"\r") else { return Err(Malformed::BareLf) };
+        if line.ends_with(b"\n") {
+            return Ok(Some(lf + 1));
+        }
+        from = lf + 1;
+    }
+    Ok(None)
+}
+
+fn find_lf(bytes: &[u8], from: usize) -> Option<usize> {
+    bytes.get(from..)?.iter().position(|&byte| byte == b'\n').map(|at| from + at)
+}
+
+/// Refuses a request line that is wrong, or, while it is incomplete, that cannot become right.
+/// Says whether it was complete.
+fn check_request_line(bytes: &[u8]) -> Result<bool, Refusal> {
+    check_request_line_start(bytes)?;
+    match find_lf(bytes, 0) {
+        Some(lf) => parse_request_line(bytes.get(..=lf).unwrap_or_default()).map(|_| true),
+        None if bytes.len() >= REQUEST_LINE_BYTES_MAX => Err(Refusal::TargetTooLong),
+        None => Ok(false),
+    }
+}
+
+/// Refuses what is no method, so that a TLS hello or a stray body is known by its first bytes.
+fn check_request_line_start(bytes: &[u8]) -> Result<(), Refusal> {
+    for (at, &byte) in bytes.iter().take(METHOD_BYTES_MAX + 1).enumerate() {
+        match byte {
+            b' ' | b'\r' | b'\n' if at > 0 => return Ok(()),
+            byte if !is_token_byte(byte) => return Err(Malformed::Method.into()),
+            _ if at == METHOD_BYTES_MAX => return Err(Refusal::MethodTooLong),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+struct RequestLine<'b> {
+    method: Method,
+    target: &'b [u8],
+    version: Version,
+}
+
+/// Parses a line that begins with a token and ends with LF.
+fn parse_request_line(line: &[u8]) -> Result<RequestLine<'_>, Refusal> {
+    if line.len() > REQUEST_LINE_BYTES_MAX {
+        return Err(Refusal::TargetTooLong);
+    }
+    let Some(content) = line.strip_suffix(b"\r\n") else { return Err(Malformed::BareLf.into()) };
+    if content.contains(&b'\r') {
+        return Err(Malformed::BareCr.into());
+    }
+    let mut parts = content.splitn(3, |&byte| byte == b' ');
+    let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(Malformed::RequestLine.into());
+    };
+    if target.len() > TARGET_BYTES_MAX {
+        return Err(Refusal::TargetTooLong);
+    }
+    if target.is_empty() || target.iter().any(u8::is_ascii_control) {
+        return Err(Malformed::RequestLine.into());
+    }
+    let version = match version {
+        b"HTTP/1.1" => Version::Http11,
+        b"HTTP/1.0" => Version::Http10,
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+            return Err(Refusal::VersionUnsupported);
+        }
+        _ => return Err(Malformed::Version.into()),
+    };
+    Ok(RequestLine { method: Method::parse(method), target, version })
+}
+
+#[cfg(test)]
+#[path = "head_tests.rs"]
+mod tests;

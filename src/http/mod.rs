@@ -1,0 +1,31 @@
+//! The server side of HTTP/1.1 (RFC 9110, RFC 9112) without input or output: bytes in,
+//! requests out; responses in, bytes out. The caller owns the socket, the buffers and the clock.
+//!
+//! In scope: request heads, bodies by `Content-Length` and by chunks, pipelining, persistence,
+//! `100-continue`, heads and framing of responses.
+//! Out of scope: JSON, routes, credentials, deadlines, compression, HTTP/2, upgrades. No status
+//! code is chosen here: a [`refusal::Refusal`] says what is wrong, layers above say what that means.
+//!
+//! One exchange on a connection ([`exchange::Exchange::step`]):
+//!
+//! ```text
+//!            head complete,          head complete, body not all here yet
+//!            body all here           (a chunked one never counts as here)
+//!  +------+ ------------> Request  +------+ ------------------> Admit   +------+
+//!  | Head | <--------------------- | Head |                             | Body |
+//!  +------+      next exchange     +------+ <---- Answered <- Request - +------+
+//!      |                                      next step frees buffers      |
+//!      |  head malformed, too long,                   body malformed,      |
+//!      |  framing not understood                      too large            |
+//!      +------------------------------> Over <-----------------------------+
+//!                        every further step: the same Refused
+//! ```
+
+pub mod body;
+pub mod exchange;
+mod fields;
+pub mod head;
+pub mod refusal;
+pub mod request;
+pub mod response;
+pub mod target;

@@ -1,0 +1,243 @@
+//! Responses: fields, and the head that frames them on the wire (RFC 9112, section 6.3).
+
+use crate::http::fields::is_token_byte;
+use crate::http::request::{Method, Version};
+
+/// The interim answer to `Expect: 100-continue`.
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A status, fields and a body. Framing, date and persistence are added by [`encode_head`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    status: u16,
+    /// Encoded lines, each ended by CR LF.
+    fields: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Response {
+    /// A response without fields and body.
+    pub fn new(status: u16) -> Response {
+        Response { status, fields: Vec::new(), body: Vec::new() }
+    }
+
+    /// Adds a field. A control character in `value` becomes a space, so that no value can end its
+    /// line. `name` must be none of those that [`encode_head`] writes.
+    #[must_use]
+    pub fn field(mut self, name: &'static str, value: &str) -> Response {
+        debug_assert!(name.bytes().all(is_token_byte), "{name:?} is a field name");
+        self.fields.extend_from_slice(name.as_bytes());
+        self.fields.extend_from_slice(b": ");
+        let is_harmless = |byte: u8| byte == b'\t' || !byte.is_ascii_control();
+        self.fields.extend(value.bytes().map(|byte| if is_harmless(byte) { byte } else { b' ' }));
+        self.fields.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, body: Vec<u8>) -> Response {
+        self.body = body;
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The body.
+    pub fn body_bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body, without copying it.
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+}
+
+/// What is known of a body before it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodySize {
+    /// So many bytes, 0 for none.
+    Known(u64),
+    /// Produced while it is sent.
+    Stream,
+}
+
+/// The request that is answered and what the answer is made of, besides the [`Response`]. Without
+/// a request that could be read: `GET`, HTTP/1.1, not persistent.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'a> {
+    /// Method of the request.
+    pub method: Method,
+    /// Version of the request.
+    pub version: Version,
+    /// Both sides want to go on after this answer.
+    pub persistent: bool,
+    /// The body that follows.
+    pub body: BodySize,
+    /// Now, as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub date: &'a str,
+}
+
+/// How the end of a response is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyFraming {
+    /// It ends with its head, which says nothing about a body.
+    Bodiless,
+    /// It ends with its head, which has the length that a GET would have got.
+    LengthOnly(u64),
+    /// It ends with its head, which says that a GET would have got chunks.
+    ChunkedOnly,
+    /// The body has so many bytes.
+    Length(u64),
+    /// The body is sent in chunks ([`encode_chunk`], [`encode_last_chunk`]).
+    Chunked,
+    /// The body ends with the connection.
+    UntilClose,
+}
+
+/// What the caller sends and does after a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncodedHead {
+    /// How the body follows, if it does.
+    pub framing: ReplyFraming,
+    /// The connection goes on after this answer; otherwise the client was told that it ends.
+    pub persistent: bool,
+}
+
+impl ReplyFraming {
+    /// Whether the body is sent at all.
+    pub fn sends_body(self) -> bool {
+        match self {
+            ReplyFraming::Length(_) | ReplyFraming::Chunked | ReplyFraming::UntilClose => true,
+            ReplyFraming::Bodiless | ReplyFraming::LengthOnly(_) | ReplyFraming::ChunkedOnly => false,
+        }
+    }
+
+    fn decide(status: u16, method: Method, version: Version, body: BodySize) -> ReplyFraming {
+        match (status, method, version, body) {
+            (100..=199 | 204 | 304, _, _, _) => ReplyFraming::Bodiless,
+            (_, Method::Head, _, BodySize::Known(bytes)) => ReplyFraming::LengthOnly(bytes),
+            (_, Method::Head, Version::Http11, BodySize::Stream) => ReplyFraming::ChunkedOnly,
+            (_, Method::Head, Version::Http10, BodySize::Stream) => ReplyFraming::Bodiless,
+            (_, _, _, BodySize::Known(bytes)) => ReplyFraming::Length(bytes),
+            (_, _, Version::Http11, BodySize::Stream) => ReplyFraming::Chunked,
+            (_, _, Version::Http10, BodySize::Stream) => ReplyFraming::UntilClose,
+        }
+    }
+}
+
+/// Appends status line and fields of `response` to `out`, up to and with the empty line. The body
+/// is the caller's to send, from `response` or elsewhere, as the returned framing says.
+pub fn encode_head(response: &Response, reply: &Reply<'_>, out: &mut Vec<u8>) -> EncodedHead {
+    let framing = ReplyFraming::decide(response.status, reply.method, reply.version, reply.body);
+    let persistent = reply.persistent && framing != ReplyFraming::UntilClose;
+    out.extend_from_slice(b"HTTP/1.1 ");
+    push_decimal(u64::from(response.status), out);
+    out.push(b' ');
+    out.extend_from_slice(reason_phrase(response.status).as_bytes());
+    out.extend_from_slice(b"\r\ndate: ");
+    out.extend_from_slice(reply.date.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(&response.fields);
+    match (persistent, reply.version) {
+        (false, _) => out.extend_from_slice(b"connection: close\r\n"),
+        (true, Version::Http10) => out.extend_from_slice(b"connection: keep-alive\r\n"),
+        (true, Version::Http11) => {}
+    }
+    match framing {
+        ReplyFraming::Length(bytes) | ReplyFraming::LengthOnly(bytes) => {
+            out.extend_from_slice(b"content-length: ");
+            push_decimal(bytes, out);
+            out.extend_from_slice(b"\r\n\r\n");
+        }
+        ReplyFraming::Chunked | ReplyFraming::ChunkedOnly => {
+            out.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
+        }
+        ReplyFraming::Bodiless | ReplyFraming::UntilClose => out.extend_from_slice(b"\r\n"),
+    }
+    EncodedHead { framing, persistent }
+}
+
+/// Appends `bytes` as one chunk. Nothing for no bytes: an empty chunk would end the body.
+pub fn encode_chunk(bytes: &[u8], out: &mut Vec<u8>) {
+    use std::io::Write;
+    if bytes.is_empty() {
+        return;
+    }
+    let written = write!(out, "{:x}\r\n", bytes.len());
+    debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the end of a chunked body.
+pub fn encode_last_chunk(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"0\r\n\r\n");
+}
+
+/// `write!` takes several times as long, and every response has two numbers.
+fn push_decimal(number: u64, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; 20];
+    let mut left = number;
+    let mut count = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(left % 10).unwrap_or_default();
+        left /= 10;
+        count += 1;
+        if left == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(digits.len() - count..).unwrap_or_default());
+}
+
+/// The text behind a status (RFC 9110, section 15; RFC 6585; RFC 4918). Clients ignore it.
+fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        507 => "Insufficient Storage",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+#[path = "response_tests.rs"]
+mod tests;

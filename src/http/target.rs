@@ -1,0 +1,192 @@
+//! The request target: its forms (RFC 9112, section 3.2), percent-decoding, query pairs.
+//!
+//! A path is kept as sent, because `%2F` and `/` differ until a route was chosen; `..` is just
+//! text. That both parts decode to UTF-8 is checked here, once.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'b> {
+    /// `*`, the server as a whole. Only with OPTIONS.
+    Asterisk,
+    /// A path on this server.
+    Origin {
+        /// Begins with `/`; percent-encoded.
+        path: &'b str,
+        /// What follows the first `?`; percent-encoded.
+        query: Option<&'b str>,
+    },
+    /// Whatever a CONNECT asked for; nothing is tunnelled here.
+    Authority,
+}
+
+/// Why a target is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetError {
+    /// A byte that must be percent-encoded, or a fragment.
+    Byte {
+        /// The first such byte.
+        byte: u8,
+    },
+    /// Neither a path that begins with `/` nor an `http://` or `https://` URL.
+    Form,
+    /// The host of an absolute URL is not `name[:port]`.
+    Authority,
+    /// `%` without two hexadecimal digits behind it.
+    Escape,
+    /// Not UTF-8 once decoded.
+    Utf8,
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TargetError::Byte { byte } => {
+                write!(f, "the URL has the byte 0x{byte:02X} as such; percent-encode it as %{byte:02X}")
+            }
+            TargetError::Form => {
+                f.write_str("the URL is neither a path that begins with / nor http://host/path")
+            }
+            TargetError::Authority => {
+                f.write_str("the host in the URL is not a name or address with an optional :port")
+            }
+            TargetError::Escape => {
+                f.write_str("a % in the URL is not followed by two hexadecimal digits; write %25 for %")
+            }
+            TargetError::Utf8 => f.write_str("the URL is not UTF-8 after percent-decoding"),
+        }
+    }
+}
+
+impl std::error::Error for TargetError {}
+
+/// A target that is no CONNECT's and not `*`: the target, and the authority of an absolute one.
+/// `text` has neither spaces nor control characters.
+///
+/// # Errors
+/// [`TargetError`] says what is wrong with it.
+pub(super) fn parse(text: &[u8]) -> Result<(Target<'_>, Option<&str>), TargetError> {
+    let forbidden =
+        |byte: &&u8| matches!(byte, b'#' | b'\\' | b'"' | b'<' | b'>' | 0x80..) || byte.is_ascii_control();
+    if let Some(&byte) = text.iter().find(forbidden) {
+        return Err(TargetError::Byte { byte });
+    }
+    let text = str::from_utf8(text).map_err(|_| TargetError::Utf8)?;
+    let (authority, local) = if text.starts_with('/') { (None, text) } else { split_absolute(text)? };
+    let (path, query) = match local.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (local, None),
+    };
+    if text.contains('%') {
+        decode(path)?;
+        decode_query(query.unwrap_or_default())?;
+    }
+    // RFC 9112, section 3.2.2 and RFC 9110, section 4.2.3: an empty path is the root.
+    let path = if path.is_empty() { "/" } else { path };
+    Ok((Target::Origin { path, query }, authority))
+}
+
+/// Splits `http://authority/path?query` behind the authority.
+fn split_absolute(text: &str) -> Result<(Option<&str>, &str), TargetError> {
+    let (scheme, rest) = text.split_once("://").ok_or(TargetError::Form)?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return Err(TargetError::Form);
+    }
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, local) = rest.split_at_checked(end).ok_or(TargetError::Form)?;
+    // An http URL has a host (RFC 9110, section 4.2.1), though a Host field may be empty.
+    if authority.is_empty() || !is_authority(authority) {
+        return Err(TargetError::Authority);
+    }
+    Ok((Some(authority), local))
+}
+
+/// Whether `text` is `uri-host [ ":" port ]` (RFC 3986, section 3.2), without user information.
+pub(super) fn is_authority(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => {
+            let is_literal = |c: char| c.is_ascii_hexdigit() || c == ':' || c == '.';
+            if address.is_empty() || !address.chars().all(is_literal) {
+                return false;
+            }
+            ("", port)
+        }
+        None => text.split_at_checked(text.find(':').unwrap_or(text.len())).unwrap_or((text, "")),
+    };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=%".contains(c);
+    let is_port = |port: &str| port.strip_prefix(':').is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
+    host.chars().all(is_name) && (port.is_empty() || is_port(port))
+}
+
+/// Percent-decodes a path or a part of one. Borrowed when there is nothing to decode.
+///
+/// # Errors
+/// [`TargetError::Escape`] and [`TargetError::Utf8`].
+pub fn decode(text: &str) -> Result<Cow<'_, str>, TargetError> {
+    if text.contains('%') { unescape(text, Plus::Literal).map(Cow::Owned) } else { Ok(Cow::Borrowed(text)) }
+}
+
+/// Percent-decodes a name or value of a query or a form, where `+` is a space.
+///
+/// # Errors
+/// [`TargetError::Escape`] and [`TargetError::Utf8`].
+pub fn decode_query(text: &str) -> Result<Cow<'_, str>, TargetError> {
+    if text.contains(['%', '+']) {
+        unescape(text, Plus::Space).map(Cow::Owned)
+    } else {
+        Ok(Cow::Borrowed(text))
+    }
+}
+
+/// The pairs of a query, as sent: `a=1&b&c=` is `(a, 1)`, `(b, None)`, `(c, "")`. Empty ones are
+/// left out. Decode each part with [`decode_query`].
+pub fn pairs(query: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| match pair.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (pair, None),
+    })
+}
+
+/// What `+` stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plus {
+    Literal,
+    Space,
+}
+
+fn unescape(text: &str, plus: Plus) -> Result<String, TargetError> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        decoded.push(match byte {
+            b'%' => {
+                let (high, low, tail) = match rest {
+                    [high, low, tail @ ..] => (hex_value(*high), hex_value(*low), tail),
+                    _ => return Err(TargetError::Escape),
+                };
+                rest = tail;
+                high.zip(low).map(|(high, low)| high << 4 | low).ok_or(TargetError::Escape)?
+            }
+            b'+' if plus == Plus::Space => b' ',
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).map_err(|_| TargetError::Utf8)
+}
+
+/// The value of a hexadecimal digit of either case.
+pub(super) fn hex_value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "target_tests.rs"]
+mod tests;
