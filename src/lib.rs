@@ -11,6 +11,14 @@ pub mod json;
 pub mod limits;
 pub mod log;
 pub mod names;
+pub mod secret;
 
-// L2: pure machines, without input, output or time.
+// L2: pure machines, without input, output or time; and the configuration.
+pub mod config;
 pub mod http;
+
+// L4: decisions about who may do what.
+pub mod auth;
+
+// The command line.
+pub mod cli;

@@ -34,6 +34,8 @@ pub const DRAIN_BYTES_MAX: usize = 64 * 1024;
 
 /// Connections open at once, unless configured or short of descriptors.
 pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
+/// What the operator may raise the connection limit to.
+pub const CONNECTIONS_MAX_CEILING: usize = 1_000_000;
 /// Descriptors kept for files, listener, pollers and logs.
 pub const DESCRIPTORS_RESERVED: usize = 64;
 /// Event-loop threads at most, whatever the machine has.
@@ -110,6 +112,10 @@ pub const WRITE_TIMEOUT_MS_DEFAULT: u64 = 30_000;
 pub const DRAIN_TIMEOUT_MS: u64 = 5_000;
 /// Running requests may finish for this long at shutdown, milliseconds.
 pub const SHUTDOWN_TIMEOUT_MS: u64 = 10_000;
+/// What the operator may raise any timeout to, seconds.
+pub const TIMEOUT_SECONDS_CEILING: u64 = 3_600;
+/// What the operator may raise the slowest accepted body to, bytes a second.
+pub const BODY_BYTES_PER_SECOND_MIN_CEILING: u64 = 1024 * 1024;
 /// Pause of the acceptor after it ran out of descriptors, milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 
@@ -119,4 +125,8 @@ const _: () = assert!(3 * KEY_BYTES_MAX < TARGET_BYTES_MAX, "a percent-encoded k
 const _: () = assert!(VALUE_DEPTH_MAX + RECORD_DEPTH < SERDE_JSON_DEPTH_MAX);
 const _: () = assert!(BODY_BYTES_MAX_DEFAULT <= BODY_BYTES_MAX_CEILING);
 const _: () = assert!(BODY_BYTES_MAX_CEILING <= LOOP_BODY_BYTES_MAX);
+const _: () = assert!(CONNECTIONS_MAX_DEFAULT <= CONNECTIONS_MAX_CEILING);
+const _: () = assert!(BODY_BYTES_PER_SECOND_MIN_DEFAULT <= BODY_BYTES_PER_SECOND_MIN_CEILING);
+const _: () = assert!(HEAD_TIMEOUT_MS_DEFAULT <= TIMEOUT_SECONDS_CEILING * 1_000);
+const _: () = assert!(IDLE_TIMEOUT_MS_DEFAULT <= TIMEOUT_SECONDS_CEILING * 1_000);
 const _: () = assert!(API_KEY_BYTES_MIN < API_KEY_BYTES_MAX);

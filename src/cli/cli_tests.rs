@@ -1,0 +1,212 @@
+use super::effective::resolve;
+use super::*;
+use crate::config::file::{default_config, parse as parse_config};
+use crate::config::schema::StoredKey;
+use crate::secret::{KeyHash, Secret};
+use std::os::unix::ffi::OsStringExt;
+
+fn parsed_with(line: &str, environment: &[(&str, &str)]) -> Result<Command, UsageError> {
+    let value =
+        |name: &str| environment.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).into());
+    parse(line.split_whitespace().map(OsString::from), &value)
+}
+
+fn parsed(line: &str) -> Result<Command, UsageError> {
+    parsed_with(line, &[])
+}
+
+fn options_of(line: &str, environment: &[(&str, &str)]) -> Options {
+    let command = parsed_with(line, environment).unwrap();
+    let (Command::Serve(options) | Command::ConfigShow(options)) = command else { panic!("{command:?}") };
+    options
+}
+
+fn complaint(line: &str) -> String {
+    parsed(line).unwrap_err().to_string()
+}
+
+#[test]
+fn no_arguments_serve_with_the_defaults() {
+    assert_eq!(parsed("").unwrap(), Command::Serve(Options::default()));
+    assert_eq!(parsed("serve").unwrap(), Command::Serve(Options::default()));
+    assert_eq!(Options::default().config_path.value, PathBuf::from("config.json"));
+}
+
+#[test]
+fn every_command_is_known_by_its_words() {
+    assert_eq!(parsed("init").unwrap(), Command::Init(Options::default()));
+    assert_eq!(parsed("config check").unwrap(), Command::ConfigCheck(Options::default()));
+    assert_eq!(parsed("config show").unwrap(), Command::ConfigShow(Options::default()));
+    for (text, journal) in [("replay", JournalChoice::Replay), ("discard", JournalChoice::Discard)] {
+        let command = parsed(&format!("recover notes --journal {text} --config c")).unwrap();
+        let Command::Recover { options, project, journal: parsed } = command else { panic!("{command:?}") };
+        assert_eq!((project.as_str(), parsed), ("notes", journal));
+        assert_eq!(options.config_path, Sourced { value: PathBuf::from("c"), source: Source::Flag });
+    }
+}
+
+#[test]
+fn help_and_version_win_over_everything_else() {
+    let table = [
+        ("--help", Topic::Program),
+        ("-h", Topic::Program),
+        ("help", Topic::Program),
+        ("serve -h", Topic::Serve),
+        ("--help init", Topic::Init),
+        ("config --help", Topic::Config),
+        ("config show --help", Topic::Config),
+        ("recover --help", Topic::Recover),
+        ("help recover", Topic::Recover),
+    ];
+    for (line, topic) in table {
+        assert_eq!(parsed(line).unwrap(), Command::Help(topic), "{line}");
+        assert!(help::text(topic).contains("Usage: pikv") && help::text(topic).ends_with('\n'));
+    }
+    assert_eq!(parsed("serve -V").unwrap(), Command::Version);
+    assert_eq!(help::version(), format!("pikv {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_help_names_every_flag_variable_and_command() {
+    let text = help::text(Topic::Program);
+    let variables = Flag::ALL.into_iter().filter_map(Flag::variable);
+    let flags = FLAG_NAMES.iter().filter(|name| **name != "--journal").copied();
+    for name in variables.chain(flags).chain(COMMANDS.iter().copied()) {
+        assert!(text.contains(name), "{name}");
+    }
+    assert!(help::text(Topic::Recover).contains("--journal replay|discard"));
+    assert!(Flag::ALL.into_iter().all(|flag| FLAG_NAMES.contains(&flag.name())));
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_that_over_the_file_and_that_over_the_default() {
+    let environment =
+        [("PIKV_PORT", "2"), ("PIKV_HOST", "::1"), ("PIKV_LOG_LEVEL", "debug"), ("PIKV_CONFIG", "e")];
+    let options = options_of("--port 1 --host=0.0.0.0", &environment);
+    let mut config = default_config();
+    config.server_host = Some("10.0.0.1".parse().unwrap());
+    let effective = resolve(&options, &config);
+    assert_eq!(effective.port, Sourced { value: 1, source: Source::Flag });
+    assert_eq!(effective.host.value.to_string(), "0.0.0.0");
+    assert_eq!(effective.log_level, Sourced { value: LogLevel::Debug, source: Source::Environment });
+    assert_eq!(effective.log_format, Sourced { value: LogFormat::Text, source: Source::Default });
+    assert_eq!(options.config_path, Sourced { value: PathBuf::from("e"), source: Source::Environment });
+
+    let effective = resolve(&options_of("", &environment[..1]), &config);
+    assert_eq!(effective.port, Sourced { value: 2, source: Source::Environment });
+    assert_eq!(
+        (effective.host.value.to_string().as_str(), effective.host.source),
+        ("10.0.0.1", Source::File)
+    );
+    let effective = resolve(&Options::default(), &default_config());
+    assert_eq!(effective.port, Sourced { value: 23849, source: Source::File });
+    assert_eq!(
+        (effective.host.value.to_string().as_str(), effective.host.source),
+        ("127.0.0.1", Source::Default)
+    );
+}
+
+#[test]
+fn the_last_of_two_equal_flags_counts_and_an_empty_variable_does_not() {
+    assert_eq!(options_of("--port 1 --port 2", &[]).port.unwrap().value, 2);
+    assert_eq!(options_of("", &[("PIKV_PORT", "")]).port, None);
+    assert_eq!(options_of("--port 0", &[]).port.unwrap().value, 0);
+}
+
+#[test]
+fn a_wrong_value_is_named_with_what_would_be_right() {
+    let table = [
+        ("--port 65536", "`--port` is \"65536\"; it must be a whole number, 0 to 65535"),
+        ("--port +80", "`--port` is \"+80\""),
+        ("--port=", "`--port` is \"\""),
+        (
+            "--host localhost",
+            "`--host` is \"localhost\"; it must be an IP address, because names are not looked up",
+        ),
+        ("--log-level loud", "it must be one of error, warn, info, debug"),
+        ("--log-format xml", "it must be one of text, json"),
+        ("--config=", "`--config` is \"\"; it must name a file"),
+        ("--port", "`--port` needs a value"),
+        ("--help=x", "`--help` takes no value"),
+        ("recover Notes --journal replay", "project id \"Notes\": a project id has only a-z"),
+        ("recover notes --journal both", "it must be one of replay, discard"),
+        ("recover notes", "`pikv recover` needs `--journal replay` or `--journal discard`"),
+        ("recover", "`pikv recover` needs the id of a project"),
+        ("config", "`pikv config` needs `check` or `show`"),
+    ];
+    for (line, expected) in table {
+        let message = complaint(line);
+        assert!(message.contains(expected) && message.ends_with("; see `pikv --help`"), "{message}");
+    }
+    let error = parsed_with("serve", &[("PIKV_PORT", "many")]).unwrap_err().to_string();
+    assert!(error.starts_with("`PIKV_PORT` is \"many\""), "{error}");
+}
+
+#[test]
+fn unknown_flags_and_commands_are_refused_with_the_nearest_right_name() {
+    let table = [
+        ("--prot 1", "unknown flag `--prot`; did you mean `--port`?"),
+        ("--log-levle x", "did you mean `--log-level`?"),
+        ("-x", "unknown flag `-x`; possible: --config"),
+        ("sevre", "unknown command `sevre`; did you mean `serve`?"),
+        ("config chekc", "unknown command `chekc`; did you mean `check`?"),
+        ("frobnicate", "unknown command `frobnicate`; possible: serve, init, config, recover"),
+        ("serve now", "`now` is a word too many"),
+        ("init --port 1", "`pikv init` does not take `--port`"),
+        ("serve --journal replay", "`pikv serve` does not take `--journal`"),
+        ("recover a --journal replay --host ::1", "`pikv recover` does not take `--host`"),
+        ("help me", "unknown command `me`"),
+    ];
+    for (line, expected) in table {
+        let message = complaint(line);
+        assert!(message.starts_with(expected) || message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn a_path_need_not_be_utf8_but_a_port_does() {
+    let odd = || OsString::from_vec(vec![b'c', 0xff]);
+    let command = parse(["--config".into(), odd()], &|_| None).unwrap();
+    let Command::Serve(options) = command else { panic!("{command:?}") };
+    assert_eq!(options.config_path.value, PathBuf::from(odd()));
+    let error = parse(["--port".into(), odd()], &|_| None).unwrap_err();
+    assert!(matches!(error, UsageError::Value { wanted: Wanted::Unicode, .. }), "{error:?}");
+}
+
+#[test]
+fn the_environment_of_another_command_is_not_looked_at() {
+    assert!(parsed_with("init", &[("PIKV_PORT", "many")]).is_ok());
+}
+
+#[test]
+fn config_show_gives_every_value_with_its_source_and_no_secret() {
+    let mut config = parse_config(include_bytes!("../../config.json.example")).unwrap();
+    config.limits = None;
+    config.key =
+        StoredKey { text: Some(Secret::new("canary".to_owned())), hash: Some(KeyHash::of(b"canary")) };
+    let options = options_of("config show --port 1", &[("PIKV_HOST", "::1")]);
+    let shown = show::render(&options, &config, &resolve(&options, &config));
+    for line in [
+        "config = \"config.json\"  (default)",
+        "server_port = 1  (flag)",
+        "server_host = ::1  (environment)",
+        "server_threads = null  (file)",
+        "default.storage.sync = always  (file)",
+        "default.authentication.api_key = ***  (file)",
+        "default.authentication.api_key_hash = ***  (file)",
+        "projects.first_project.storage.on_disk = true  (file)",
+        "projects.first_project.authentication.api_key = null  (file)",
+        "limits.body_bytes_max = 1048576  (default)",
+        "timeouts.idle_seconds = 60  (file)",
+        "log.level = info  (file)",
+    ] {
+        assert!(shown.lines().any(|other| other == line), "{line} in\n{shown}");
+    }
+    assert!(!shown.contains("canary") && !shown.contains("sha256"), "{shown}");
+    // Every number, switch and text of the example is there: one line each, and the path.
+    let leaves = include_str!("../../config.json.example").lines().filter(|line| {
+        let line = line.trim_end_matches(',');
+        line.contains(": ") && !line.ends_with(['{', '['])
+    });
+    assert_eq!(shown.lines().count(), leaves.count() - "version id".split(' ').count() + 1);
+}

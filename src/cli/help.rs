@@ -1,0 +1,100 @@
+//! The help texts.
+
+/// What help is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// All of it.
+    Program,
+    /// `pikv serve`.
+    Serve,
+    /// `pikv init`.
+    Init,
+    /// `pikv config check` and `pikv config show`.
+    Config,
+    /// `pikv recover`.
+    Recover,
+}
+
+/// The answer to `--version`, without a line end.
+pub fn version() -> &'static str {
+    concat!("pikv ", env!("CARGO_PKG_VERSION"))
+}
+
+/// The help text of `topic`, with its last line end.
+pub fn text(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Program => PROGRAM,
+        Topic::Serve => SERVE,
+        Topic::Init => INIT,
+        Topic::Config => CONFIG,
+        Topic::Recover => RECOVER,
+    }
+}
+
+const PROGRAM: &str = "\
+pikv: a key-value server over HTTP
+
+Usage: pikv [COMMAND] [FLAGS]
+
+Commands:
+  serve           serve until SIGTERM or Ctrl-C (without a command, too)
+  init            write config.json with new API keys, print them, do not serve
+  config check    say whether config.json is right
+  config show     show every setting in force and where it comes from
+  recover         decide between a data file edited by hand and its journal
+
+Flags:
+  --config PATH       configuration file           PIKV_CONFIG      ./config.json
+  --host IP           address to listen on         PIKV_HOST        127.0.0.1
+  --port N            port, 0 for any free one     PIKV_PORT        23849
+  --log-level LEVEL   error, warn, info or debug   PIKV_LOG_LEVEL   info
+  --log-format FORM   text or json                 PIKV_LOG_FORMAT  text
+  -h, --help          this help, or a command's
+  -V, --version       the version
+
+A flag wins over its environment variable, that over config.json, that over the default.
+";
+
+const SERVE: &str = "\
+Usage: pikv [serve] [--config PATH] [--host IP] [--port N] [--log-level LEVEL] [--log-format FORM]
+
+Serves until SIGTERM or Ctrl-C. Where there is no configuration file, one is written with a
+project `first_project`; the API keys that are made are printed once and kept as hashes.
+
+  --config PATH       configuration file           PIKV_CONFIG      ./config.json
+  --host IP           address to listen on         PIKV_HOST        127.0.0.1
+  --port N            port, 0 for any free one     PIKV_PORT        23849
+  --log-level LEVEL   error, warn, info or debug   PIKV_LOG_LEVEL   info
+  --log-format FORM   text or json                 PIKV_LOG_FORMAT  text
+";
+
+const INIT: &str = "\
+Usage: pikv init [--config PATH]
+
+Writes the configuration file with new API keys and prints the keys once. Does not serve, and
+refuses to touch a file that is there.
+
+  --config PATH       configuration file           PIKV_CONFIG      ./config.json
+";
+
+const CONFIG: &str = "\
+Usage: pikv config check [FLAGS]
+       pikv config show [FLAGS]
+
+check   says whether the configuration file is right; if not, where and what would be (exit 1)
+show    prints every setting in force and whether a flag, the environment, the file or the default
+        decided on it; keys and hashes are shown as ***
+
+Takes the flags of `pikv serve`. Neither changes anything.
+";
+
+const RECOVER: &str = "\
+Usage: pikv recover PROJECT --journal replay|discard [--config PATH]
+
+For a data file PROJECT.json that was edited by hand while its journal held changes that are not
+in it. The server must not run.
+
+  --journal replay    the journal's changes are applied on top of the edited file
+  --journal discard   the edited file wins; the journal is kept aside under another name
+  --config PATH       configuration file           PIKV_CONFIG      ./config.json
+";

@@ -1,0 +1,100 @@
+//! `pikv config show`: every value in force, one per line, with who decided on it.
+
+use super::effective::{Effective, Options, Source, Sourced};
+use crate::config::schema::{Config, ProjectConfig, StoredKey};
+use crate::secret::MASK;
+use std::fmt::{Display, Write};
+
+/// Lines `name = value  (source)`; a key or hash that is there is shown as `***`.
+pub fn render(options: &Options, config: &Config, effective: &Effective) -> String {
+    let mut lines = Lines(String::new());
+    let path = &options.config_path;
+    lines.put("config", format!("{:?}", path.value), path.source);
+    lines.put("server_port", effective.port.value, effective.port.source);
+    lines.put("server_host", effective.host.value, effective.host.source);
+    let threads = config.threads().map_or("null".to_owned(), |count| count.to_string());
+    let threads_source = if config.server_threads.is_some() { Source::File } else { Source::Default };
+    lines.put("server_threads", threads, threads_source);
+    render_default(&mut lines, config);
+    for project in config.projects() {
+        render_project(&mut lines, config, project);
+    }
+    render_limits(&mut lines, config);
+    lines.put("log.level", effective.log_level.value.name(), effective.log_level.source);
+    lines.put("log.format", effective.log_format.value.name(), effective.log_format.source);
+    lines.0
+}
+
+fn render_default(lines: &mut Lines, config: &Config) {
+    let storage = &config.storage;
+    let path = format!("{:?}", config.persistent_file_path);
+    lines.put("default.storage.persistent_file_path", path, Source::File);
+    lines.put_sourced("default.storage.on_disk", Sourced::of_file(storage.on_disk, true));
+    lines.put_sourced("default.storage.cache_in_memory", Sourced::of_file(storage.cache_in_memory, true));
+    let sync = Sourced::of_file(storage.sync, Default::default());
+    lines.put("default.storage.sync", sync.value.name(), sync.source);
+    let authentication = config.authentication;
+    lines.put("default.authentication.enabled", authentication.enabled, Source::File);
+    let save = authentication.save_api_key_to_file;
+    lines.put("default.authentication.save_api_key_to_file", save, Source::File);
+    lines.put_key("default.authentication", &config.key);
+}
+
+/// A value that a project does not have comes from `default` in the file, else from nobody.
+fn render_project(lines: &mut Lines, config: &Config, project: &ProjectConfig) {
+    let (own, default) = (&project.storage, &config.storage);
+    let in_force = config.storage_of(project);
+    let name = |member: &str| format!("projects.{}.{member}", project.id);
+    let on_disk = Sourced::of_file(own.on_disk.or(default.on_disk), in_force.on_disk);
+    lines.put_sourced(&name("storage.on_disk"), on_disk);
+    let cached = Sourced::of_file(own.cache_in_memory.or(default.cache_in_memory), in_force.cache_in_memory);
+    lines.put_sourced(&name("storage.cache_in_memory"), cached);
+    let sync = Sourced::of_file(own.sync.or(default.sync), in_force.sync);
+    lines.put(&name("storage.sync"), sync.value.name(), sync.source);
+    let authentication = config.authentication_of(project);
+    // `default.authentication` has to be in the file, so it is the file that decides.
+    lines.put(&name("authentication.enabled"), authentication.enabled, Source::File);
+    let save = authentication.save_api_key_to_file;
+    lines.put(&name("authentication.save_api_key_to_file"), save, Source::File);
+    lines.put_key(&name("authentication"), &project.key);
+}
+
+fn render_limits(lines: &mut Lines, config: &Config) {
+    let (limits, written) = (config.limits(), config.limits.unwrap_or_default());
+    let body = Sourced::of_file(written.body_bytes_max, limits.body_bytes_max);
+    lines.put_sourced("limits.body_bytes_max", body);
+    let connections = Sourced::of_file(written.connections_max, limits.connections_max);
+    lines.put_sourced("limits.connections_max", connections);
+    let (timeouts, written) = (config.timeouts(), config.timeouts.unwrap_or_default());
+    let rate = timeouts.body_bytes_per_second_min;
+    let rows = [
+        ("head_seconds", written.head_seconds, timeouts.head_ms / 1_000),
+        ("body_grace_seconds", written.body_grace_seconds, timeouts.body_grace_ms / 1_000),
+        ("body_bytes_per_second_min", written.body_bytes_per_second_min, rate),
+        ("idle_seconds", written.idle_seconds, timeouts.idle_ms / 1_000),
+        ("write_seconds", written.write_seconds, timeouts.write_ms / 1_000),
+        ("shutdown_seconds", written.shutdown_seconds, timeouts.shutdown_ms / 1_000),
+    ];
+    for (member, written, in_force) in rows {
+        lines.put_sourced(&format!("timeouts.{member}"), Sourced::of_file(written, in_force));
+    }
+}
+
+struct Lines(String);
+
+impl Lines {
+    fn put(&mut self, name: &str, value: impl Display, source: Source) {
+        let written = writeln!(self.0, "{name} = {value}  ({})", source.name());
+        debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    }
+
+    fn put_sourced(&mut self, name: &str, value: Sourced<impl Display>) {
+        self.put(name, value.value, value.source);
+    }
+
+    fn put_key(&mut self, parent: &str, key: &StoredKey) {
+        let masked = |is_there: bool| if is_there { MASK } else { "null" };
+        self.put(&format!("{parent}.api_key"), masked(key.text.is_some()), Source::File);
+        self.put(&format!("{parent}.api_key_hash"), masked(key.hash.is_some()), Source::File);
+    }
+}

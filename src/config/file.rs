@@ -1,0 +1,201 @@
+//! config.json as a file: its text, the one a first start writes, and loading and saving it.
+//!
+//! A file with a mistake is refused and left as it is; a save replaces the whole file at once.
+
+use super::mistake::{ConfigError, Mistake};
+use super::schema::{
+    AuthenticationChoice, AuthenticationSettings, Config, DATA_PATH_DEFAULT, FIRST_PROJECT, LimitsChoice,
+    LogChoice, ProjectConfig, SERVER_PORT_DEFAULT, StorageChoice, StoredKey, Threads, TimeoutsChoice,
+    VERSION,
+};
+use crate::disk::{self, Disk};
+use crate::limits::CONFIG_BYTES_MAX;
+use crate::names::ProjectId;
+use serde::Serialize;
+use serde_json::ser::{PrettyFormatter, Serializer};
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// Takes `text` as a configuration.
+///
+/// # Errors
+/// The first [`Mistake`], with its line and column.
+pub fn parse(text: &[u8]) -> Result<Config, Mistake> {
+    super::parse::parse(text)
+}
+
+/// The configuration of a first start: one project on disk and in memory, authentication on, no
+/// keys yet.
+pub fn default_config() -> Config {
+    let storage = StorageChoice { on_disk: Some(true), cache_in_memory: Some(true), sync: None };
+    let authentication = AuthenticationChoice { enabled: Some(true), save_api_key_to_file: Some(false) };
+    let first = ProjectId::parse(FIRST_PROJECT).map(|id| ProjectConfig::new(id, storage, authentication));
+    Config {
+        server_port: SERVER_PORT_DEFAULT,
+        server_host: None,
+        server_threads: None,
+        persistent_file_path: DATA_PATH_DEFAULT.to_owned(),
+        storage: StorageChoice::default(),
+        authentication: AuthenticationSettings { enabled: true, save_api_key_to_file: false },
+        key: StoredKey::default(),
+        limits: None,
+        timeouts: None,
+        log: None,
+        projects: first.into_iter().collect(),
+    }
+}
+
+/// The text of config.json, keys included: members in the order of the documentation, indented
+/// by four spaces, with a newline at the end. [`parse`] reads it back as `config`.
+pub fn encode(config: &Config) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    "));
+    let written = FileText::of(config).serialize(&mut serializer);
+    assert!(written.is_ok(), "text, numbers and switches are always JSON, and a Vec takes every byte");
+    text.push(b'\n');
+    text
+}
+
+/// Loads the configuration at `path`; `None` where there is no file.
+///
+/// # Errors
+/// [`ConfigError`], all but `Write`.
+pub fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Config>, ConfigError> {
+    let text = match disk::load(disk, path, CONFIG_BYTES_MAX) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+            return Err(ConfigError::TooLarge { path: path.to_owned() });
+        }
+        Err(error) => return Err(ConfigError::Read { path: path.to_owned(), error }),
+    };
+    match parse(&text) {
+        Ok(config) => Ok(Some(config)),
+        Err(mistake) => Err(ConfigError::Invalid { path: path.to_owned(), mistake }),
+    }
+}
+
+/// Replaces the file at `path` by `config`: a crash leaves the old file or the new one.
+///
+/// # Errors
+/// [`ConfigError::Write`]; the file is as it was, unless only the sync of its directory failed.
+pub fn save(disk: &dyn Disk, path: &Path, config: &Config) -> Result<(), ConfigError> {
+    disk::replace(disk, path, &encode(config))
+        .map_err(|error| ConfigError::Write { path: path.to_owned(), error })
+}
+
+/// The layout of the file, in its order.
+#[derive(Serialize)]
+struct FileText<'a> {
+    version: u64,
+    server_port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_host: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_threads: Option<ThreadsText>,
+    default: DefaultText<'a>,
+    projects: Vec<ProjectText<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<LimitsChoice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeouts: Option<TimeoutsChoice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<LogChoice>,
+}
+
+/// `null` or a number.
+#[derive(Serialize)]
+struct ThreadsText(Option<usize>);
+
+#[derive(Serialize)]
+struct DefaultText<'a> {
+    storage: DefaultStorageText<'a>,
+    authentication: AuthenticationText<'a>,
+}
+
+#[derive(Serialize)]
+struct DefaultStorageText<'a> {
+    persistent_file_path: &'a str,
+    #[serde(flatten)]
+    storage: StorageChoice,
+}
+
+#[derive(Serialize)]
+struct ProjectText<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage: Option<StorageChoice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authentication: Option<AuthenticationText<'a>>,
+}
+
+/// The two switches where they were written; the key always, because the server sets it.
+#[derive(Serialize)]
+struct AuthenticationText<'a> {
+    #[serde(flatten)]
+    switches: AuthenticationChoice,
+    api_key: Option<&'a str>,
+    api_key_hash: Option<String>,
+}
+
+impl<'a> FileText<'a> {
+    fn of(config: &'a Config) -> FileText<'a> {
+        let switches = AuthenticationChoice {
+            enabled: Some(config.authentication.enabled),
+            save_api_key_to_file: Some(config.authentication.save_api_key_to_file),
+        };
+        FileText {
+            version: VERSION,
+            server_port: config.server_port,
+            server_host: config.server_host,
+            server_threads: config.server_threads.map(ThreadsText::of),
+            default: DefaultText {
+                storage: DefaultStorageText {
+                    persistent_file_path: &config.persistent_file_path,
+                    storage: config.storage,
+                },
+                authentication: AuthenticationText::of(switches, &config.key),
+            },
+            projects: config.projects.iter().map(ProjectText::of).collect(),
+            limits: config.limits,
+            timeouts: config.timeouts,
+            log: config.log,
+        }
+    }
+}
+
+impl ThreadsText {
+    fn of(threads: Threads) -> ThreadsText {
+        match threads {
+            Threads::PerCore => ThreadsText(None),
+            Threads::Count(count) => ThreadsText(Some(count)),
+        }
+    }
+}
+
+impl<'a> ProjectText<'a> {
+    fn of(project: &'a ProjectConfig) -> ProjectText<'a> {
+        let (switches, key) = (project.authentication, &project.key);
+        let is_silent = switches == AuthenticationChoice::default() && *key == StoredKey::default();
+        ProjectText {
+            id: project.id.as_str(),
+            storage: Some(project.storage).filter(|storage| *storage != StorageChoice::default()),
+            authentication: (!is_silent).then(|| AuthenticationText::of(switches, key)),
+        }
+    }
+}
+
+impl<'a> AuthenticationText<'a> {
+    fn of(switches: AuthenticationChoice, key: &'a StoredKey) -> AuthenticationText<'a> {
+        AuthenticationText {
+            switches,
+            api_key: key.text.as_ref().map(|text| text.reveal()),
+            api_key_hash: key.hash.map(|hash| hash.encode()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

@@ -1,0 +1,301 @@
+//! What can be wrong with config.json, told so that a person can put it right.
+//!
+//! No text of a key or a hash is ever part of a message.
+
+use super::nearest::nearest;
+use crate::limits::{API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, CONFIG_BYTES_MAX, PROJECTS_MAX};
+use crate::names::ProjectIdError;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// A mistake in the text of a configuration, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What is wrong there.
+    pub problem: Problem,
+}
+
+/// The kinds of mistakes. A `member` is the way to it from the top: `default.storage.sync`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// Nothing but white space.
+    Empty,
+    /// The text ends before its JSON does.
+    CutOff,
+    /// A byte that is not UTF-8.
+    NotUtf8,
+    /// A comma with `}` or `]` behind it.
+    TrailingComma,
+    /// `//`, `/*` or `#`.
+    Comment,
+    /// Another mistake in the JSON.
+    Syntax {
+        /// What the JSON parser says.
+        reason: String,
+    },
+    /// A value of another type.
+    WrongType {
+        /// The member.
+        member: String,
+        /// What it should be.
+        wanted: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A member that nobody reads.
+    UnknownMember {
+        /// Its name.
+        name: String,
+        /// The object it is in; empty at the top.
+        parent: String,
+        /// The names that are known there.
+        known: &'static [&'static str],
+    },
+    /// A text that is none of the choices.
+    UnknownText {
+        /// The member.
+        member: String,
+        /// The text.
+        text: String,
+        /// The choices.
+        known: &'static [&'static str],
+    },
+    /// A member that has to be there.
+    Missing {
+        /// The member.
+        member: String,
+    },
+    /// A member that is there twice.
+    Twice {
+        /// The member.
+        member: String,
+    },
+    /// A number that is not whole or not within its range.
+    OutOfRange {
+        /// The member.
+        member: String,
+        /// The number as written.
+        text: String,
+        /// The smallest that would do.
+        min: u64,
+        /// The greatest that would do.
+        max: u64,
+    },
+    /// A `version` of another program, or of a newer one.
+    Version {
+        /// The number as written.
+        text: String,
+    },
+    /// A `server_host` that is no IP address.
+    Host {
+        /// The text.
+        text: String,
+    },
+    /// A `persistent_file_path` that cannot be a directory.
+    DataPath,
+    /// A project `id` that is none.
+    ProjectId {
+        /// The text.
+        text: String,
+        /// The rule it breaks.
+        error: ProjectIdError,
+    },
+    /// Two projects with one id.
+    ProjectTwice {
+        /// The id.
+        id: String,
+    },
+    /// More than [`PROJECTS_MAX`] projects.
+    TooManyProjects,
+    /// An `api_key` that is too short or too long.
+    KeyLength {
+        /// The member.
+        member: String,
+        /// Its bytes.
+        bytes: usize,
+    },
+    /// An `api_key` with a character that a header cannot carry.
+    KeyCharacter {
+        /// The member.
+        member: String,
+    },
+    /// An `api_key_hash` in no known form.
+    KeyHash {
+        /// The member.
+        member: String,
+    },
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at line {}, column {}{}", self.problem, self.line, self.column, Advice(&self.problem))
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Empty => f.write_str("the file is empty"),
+            Problem::CutOff => f.write_str("the file ends in the middle, as if it were cut off,"),
+            Problem::NotUtf8 => f.write_str("a byte that is not UTF-8"),
+            Problem::TrailingComma => f.write_str("trailing comma"),
+            Problem::Comment => f.write_str("a comment"),
+            Problem::Syntax { reason } => write!(f, "not JSON: {reason}"),
+            Problem::WrongType { member, wanted, found } => {
+                write!(f, "`{member}` is {found} and must be {wanted}")
+            }
+            Problem::UnknownMember { name, parent, .. } => {
+                write!(f, "unknown member `{}`", shown(name))?;
+                if parent.is_empty() { Ok(()) } else { write!(f, " of `{parent}`") }
+            }
+            Problem::UnknownText { member, text, .. } => write!(f, "`{member}` is \"{}\"", shown(text)),
+            Problem::Missing { member } => write!(f, "`{member}` is missing in the object"),
+            Problem::Twice { member } => write!(f, "`{member}` for the second time"),
+            Problem::OutOfRange { member, text, .. } => write!(f, "`{member}` is {}", shown(text)),
+            Problem::Version { text } => write!(f, "`version` is {}", shown(text)),
+            Problem::Host { text } => write!(f, "`server_host` is \"{}\"", shown(text)),
+            Problem::DataPath => f.write_str("`default.storage.persistent_file_path` is empty or has a NUL"),
+            Problem::ProjectId { text, error } => write!(f, "project id \"{}\": {error};", shown(text)),
+            Problem::ProjectTwice { id } => write!(f, "a second project with the id `{id}`"),
+            Problem::TooManyProjects => write!(f, "more than {PROJECTS_MAX} projects"),
+            Problem::KeyLength { member, bytes } => write!(f, "`{member}` has {bytes} bytes"),
+            Problem::KeyCharacter { member } => {
+                write!(f, "`{member}` has a space, a control character or one beyond ASCII")
+            }
+            Problem::KeyHash { member } => write!(f, "`{member}` is not a hash"),
+        }
+    }
+}
+
+/// What would be right, put behind the place of the mistake.
+struct Advice<'a>(&'a Problem);
+
+impl fmt::Display for Advice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Problem::Empty => f.write_str("; remove the file to have a new one written"),
+            Problem::CutOff => f.write_str("; restore it from a copy"),
+            Problem::NotUtf8 => f.write_str("; save the file as UTF-8"),
+            Problem::TrailingComma => f.write_str("; JSON has no comma before `}` or `]`, remove it"),
+            Problem::Comment => f.write_str("; JSON has no comments, remove it"),
+            Problem::UnknownMember { name, known, .. } => write_nearest(f, name, known, "known here"),
+            Problem::UnknownText { text, known, .. } => write_nearest(f, text, known, "possible"),
+            Problem::Twice { .. } => f.write_str("; keep one of the two"),
+            Problem::OutOfRange { min, max, .. } => write!(f, "; it must be a whole number, {min} to {max}"),
+            Problem::Version { .. } => f.write_str("; this program reads version 1"),
+            Problem::Host { .. } => write!(f, "; {HOST_ADVICE}"),
+            Problem::DataPath => f.write_str("; name a directory, as in \"storage_data/\""),
+            Problem::ProjectTwice { .. } => f.write_str("; every project needs an id of its own"),
+            Problem::KeyLength { .. } => {
+                write!(f, "; a key has {API_KEY_BYTES_MIN} to {API_KEY_BYTES_MAX}, and null has one generated")
+            }
+            Problem::KeyCharacter { .. } => {
+                f.write_str("; a key travels in a header and has only the characters `!` to `~` of ASCII")
+            }
+            Problem::KeyHash { .. } => f.write_str(
+                "; it must be null, or sha256: and 64 lower-case hexadecimal digits; null has a key generated",
+            ),
+            Problem::Syntax { .. }
+            | Problem::WrongType { .. }
+            | Problem::Missing { .. }
+            | Problem::ProjectId { .. }
+            | Problem::TooManyProjects => Ok(()),
+        }
+    }
+}
+
+/// What a host has to be; the command line says it too.
+pub const HOST_ADVICE: &str = "it must be an IP address, because names are not looked up: 127.0.0.1 or ::1 for this \
+                               machine only (localhost), 0.0.0.0 or :: for every network";
+
+fn write_nearest(f: &mut fmt::Formatter<'_>, text: &str, known: &[&str], intro: &str) -> fmt::Result {
+    if let Some(name) = nearest(text, known) {
+        write!(f, "; did you mean `{name}`?")?;
+    } else {
+        f.write_str(";")?;
+    }
+    write!(f, " {intro}: {}", known.join(", "))
+}
+
+/// Outside text for a message: without control characters, and not endless.
+pub fn shown(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 60;
+    let mut shown: String = text.chars().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(CHARACTERS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Why config.json could not be loaded or saved. The file is then as it was.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// Its text is wrong.
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        mistake: Mistake,
+    },
+    /// It is larger than [`CONFIG_BYTES_MAX`].
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It could not be read.
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// It could not be written.
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::Invalid { path, mistake } => {
+                write!(
+                    f,
+                    "{}: {mistake}. The file was left as it is; correct it and start again",
+                    path.display()
+                )
+            }
+            ConfigError::TooLarge { path } => write!(
+                f,
+                "{}: larger than {CONFIG_BYTES_MAX} bytes, which no configuration is. \
+                 Check that this is the file you mean",
+                path.display()
+            ),
+            ConfigError::Read { path, error } => {
+                write!(
+                    f,
+                    "{}: cannot be read: {error}. Check that it is a file this user may read",
+                    path.display()
+                )
+            }
+            ConfigError::Write { path, error } => write!(
+                f,
+                "{}: cannot be written: {error}. Check that its directory exists, has room and that \
+                 this user may write there",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

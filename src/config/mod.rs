@@ -1,0 +1,10 @@
+//! config.json: what it may say ([`schema`]) and how it is read and written ([`file`]).
+//!
+//! Pure but for [`file::load`] and [`file::save`]. Which API keys are good is decided in `auth`.
+
+pub mod file;
+mod members;
+pub mod mistake;
+pub mod nearest;
+mod parse;
+pub mod schema;

@@ -1,0 +1,232 @@
+//! From the text of config.json to a [`Config`]: every member, its type and its range.
+
+use super::members::{Members, Node, mistake_at};
+use super::mistake::{Mistake, Problem};
+use super::schema::{
+    AuthenticationChoice, AuthenticationSettings, Config, LimitsChoice, LogChoice, LogFormat, LogLevel,
+    ProjectConfig, StorageChoice, StoredKey, SyncMode, Threads, TimeoutsChoice, VERSION,
+};
+use crate::limits::{
+    API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, BODY_BYTES_MAX_CEILING, BODY_BYTES_PER_SECOND_MIN_CEILING,
+    CONNECTIONS_MAX_CEILING, LOOPS_MAX, PROJECTS_MAX, TIMEOUT_SECONDS_CEILING,
+};
+use crate::names::ProjectId;
+use crate::secret::{KeyHash, Secret};
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+/// What `api_key_hash` says in a configuration that was copied from the documentation.
+const HASH_PLACEHOLDER: &str = "[Will be generated";
+
+const TOP: &[&str] = &[
+    "version",
+    "server_port",
+    "server_host",
+    "server_threads",
+    "default",
+    "projects",
+    "limits",
+    "timeouts",
+    "log",
+];
+const DEFAULT: &[&str] = &["storage", "authentication"];
+const DEFAULT_STORAGE: &[&str] = &["persistent_file_path", "on_disk", "cache_in_memory", "sync"];
+const PROJECT: &[&str] = &["id", "storage", "authentication"];
+const STORAGE: &[&str] = &["on_disk", "cache_in_memory", "sync"];
+const AUTHENTICATION: &[&str] = &["enabled", "save_api_key_to_file", "api_key", "api_key_hash"];
+const LIMITS: &[&str] = &["body_bytes_max", "connections_max"];
+const TIMEOUTS: &[&str] = &[
+    "head_seconds",
+    "body_grace_seconds",
+    "body_bytes_per_second_min",
+    "idle_seconds",
+    "write_seconds",
+    "shutdown_seconds",
+];
+const LOG: &[&str] = &["level", "format"];
+
+/// Takes `text` as a configuration.
+pub(super) fn parse(text: &[u8]) -> Result<Config, Mistake> {
+    let source = str::from_utf8(text).map_err(|error| {
+        let valid = text.get(..error.valid_up_to()).and_then(|valid| str::from_utf8(valid).ok());
+        mistake_at(valid.unwrap_or_default(), error.valid_up_to(), Problem::NotUtf8)
+    })?;
+    // Some editors begin a UTF-8 file with U+FEFF; it says nothing.
+    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+    let mut top = Node::parse(source)?.members(TOP)?;
+    check_version(&top.require("version")?)?;
+    let server_port = port(&top.require("server_port")?)?;
+    let server_host = top.take("server_host").map(|node| host(&node)).transpose()?;
+    let server_threads = top.take("server_threads").map(|node| threads(&node)).transpose()?;
+    let mut default = top.require("default")?.members(DEFAULT)?;
+    let mut default_storage = default.require("storage")?.members(DEFAULT_STORAGE)?;
+    let persistent_file_path = data_path(&default_storage.require("persistent_file_path")?)?;
+    let storage = storage(&mut default_storage)?;
+    let mut default_authentication = default.require("authentication")?.members(AUTHENTICATION)?;
+    let authentication = AuthenticationSettings {
+        enabled: default_authentication.require("enabled")?.boolean()?,
+        save_api_key_to_file: default_authentication.require("save_api_key_to_file")?.boolean()?,
+    };
+    let key = stored_key(&mut default_authentication)?;
+    let projects = projects(&top.require("projects")?)?;
+    let limits = top.take("limits").map(limits).transpose()?;
+    let timeouts = top.take("timeouts").map(timeouts).transpose()?;
+    let log = top.take("log").map(log).transpose()?;
+    Ok(Config {
+        server_port,
+        server_host,
+        server_threads,
+        persistent_file_path,
+        storage,
+        authentication,
+        key,
+        limits,
+        timeouts,
+        log,
+        projects,
+    })
+}
+
+fn check_version(node: &Node<'_>) -> Result<(), Mistake> {
+    match node.number(0, u64::MAX) {
+        Ok(VERSION) => Ok(()),
+        Ok(other) => Err(node.mistake(Problem::Version { text: other.to_string() })),
+        Err(Mistake { problem: Problem::OutOfRange { text, .. }, .. }) => {
+            Err(node.mistake(Problem::Version { text }))
+        }
+        Err(mistake) => Err(mistake),
+    }
+}
+
+fn port(node: &Node<'_>) -> Result<u16, Mistake> {
+    let port = node.number(0, u64::from(u16::MAX))?;
+    Ok(u16::try_from(port).unwrap_or(u16::MAX))
+}
+
+/// A number that is at most `max`, so that it fits.
+fn count(node: &Node<'_>, max: usize) -> Result<usize, Mistake> {
+    Ok(node.number(1, max as u64)?.try_into().unwrap_or(max))
+}
+
+fn host(node: &Node<'_>) -> Result<IpAddr, Mistake> {
+    let text = node.string()?;
+    text.parse().map_err(|_| node.mistake(Problem::Host { text }))
+}
+
+fn threads(node: &Node<'_>) -> Result<Threads, Mistake> {
+    if node.is_null() { Ok(Threads::PerCore) } else { count(node, LOOPS_MAX).map(Threads::Count) }
+}
+
+fn data_path(node: &Node<'_>) -> Result<String, Mistake> {
+    let path = node.string()?;
+    if path.is_empty() || path.contains('\0') { Err(node.mistake(Problem::DataPath)) } else { Ok(path) }
+}
+
+fn storage(members: &mut Members<'_>) -> Result<StorageChoice, Mistake> {
+    let sync = members.take("sync").map(|node| node.choice(SyncMode::NAMES, SyncMode::parse));
+    Ok(StorageChoice {
+        on_disk: boolean(members, "on_disk")?,
+        cache_in_memory: boolean(members, "cache_in_memory")?,
+        sync: sync.transpose()?,
+    })
+}
+
+fn boolean(members: &mut Members<'_>, name: &str) -> Result<Option<bool>, Mistake> {
+    members.take(name).map(|node| node.boolean()).transpose()
+}
+
+fn stored_key(authentication: &mut Members<'_>) -> Result<StoredKey, Mistake> {
+    let text = authentication.take("api_key").filter(|node| !node.is_null());
+    let hash = authentication.take("api_key_hash").filter(|node| !node.is_null());
+    Ok(StoredKey {
+        text: text.map(|node| key_text(&node)).transpose()?,
+        hash: hash.map(|node| key_hash(&node)).transpose()?.flatten(),
+    })
+}
+
+fn key_text(node: &Node<'_>) -> Result<Secret, Mistake> {
+    let text = node.string()?;
+    let member = || node.member.clone();
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(node.mistake(Problem::KeyCharacter { member: member() }));
+    }
+    if !(API_KEY_BYTES_MIN..=API_KEY_BYTES_MAX).contains(&text.len()) {
+        return Err(node.mistake(Problem::KeyLength { member: member(), bytes: text.len() }));
+    }
+    Ok(Secret::new(text))
+}
+
+fn key_hash(node: &Node<'_>) -> Result<Option<KeyHash>, Mistake> {
+    let text = node.string()?;
+    if text.starts_with(HASH_PLACEHOLDER) {
+        return Ok(None);
+    }
+    let hash = KeyHash::parse(&text);
+    hash.map(Some).ok_or_else(|| node.mistake(Problem::KeyHash { member: node.member.clone() }))
+}
+
+fn projects(node: &Node<'_>) -> Result<Vec<ProjectConfig>, Mistake> {
+    let elements = node.elements()?;
+    if elements.len() > PROJECTS_MAX {
+        return Err(node.mistake(Problem::TooManyProjects));
+    }
+    let mut ids = HashSet::with_capacity(elements.len());
+    let mut projects = Vec::with_capacity(elements.len());
+    for element in elements {
+        let project = project(element.clone())?;
+        if !ids.insert(project.id.clone()) {
+            return Err(element.mistake(Problem::ProjectTwice { id: project.id.as_str().to_owned() }));
+        }
+        projects.push(project);
+    }
+    Ok(projects)
+}
+
+fn project(node: Node<'_>) -> Result<ProjectConfig, Mistake> {
+    let mut members = node.members(PROJECT)?;
+    let id_node = members.require("id")?;
+    let text = id_node.string()?;
+    let id = ProjectId::parse(&text).map_err(|error| id_node.mistake(Problem::ProjectId { text, error }))?;
+    let mut project = ProjectConfig::new(id, StorageChoice::default(), AuthenticationChoice::default());
+    if let Some(node) = members.take("storage") {
+        project.storage = storage(&mut node.members(STORAGE)?)?;
+    }
+    if let Some(node) = members.take("authentication") {
+        let mut authentication = node.members(AUTHENTICATION)?;
+        project.authentication.enabled = boolean(&mut authentication, "enabled")?;
+        project.authentication.save_api_key_to_file = boolean(&mut authentication, "save_api_key_to_file")?;
+        project.key = stored_key(&mut authentication)?;
+    }
+    Ok(project)
+}
+
+fn limits(node: Node<'_>) -> Result<LimitsChoice, Mistake> {
+    let mut members = node.members(LIMITS)?;
+    let mut limit = |name: &str, max: usize| members.take(name).map(|node| count(&node, max)).transpose();
+    Ok(LimitsChoice {
+        body_bytes_max: limit("body_bytes_max", BODY_BYTES_MAX_CEILING)?,
+        connections_max: limit("connections_max", CONNECTIONS_MAX_CEILING)?,
+    })
+}
+
+fn timeouts(node: Node<'_>) -> Result<TimeoutsChoice, Mistake> {
+    let mut members = node.members(TIMEOUTS)?;
+    let mut number =
+        |name: &str, min: u64, max: u64| members.take(name).map(|node| node.number(min, max)).transpose();
+    const MAX: u64 = TIMEOUT_SECONDS_CEILING;
+    Ok(TimeoutsChoice {
+        head_seconds: number("head_seconds", 1, MAX)?,
+        body_grace_seconds: number("body_grace_seconds", 0, MAX)?,
+        body_bytes_per_second_min: number("body_bytes_per_second_min", 0, BODY_BYTES_PER_SECOND_MIN_CEILING)?,
+        idle_seconds: number("idle_seconds", 1, MAX)?,
+        write_seconds: number("write_seconds", 1, MAX)?,
+        shutdown_seconds: number("shutdown_seconds", 0, MAX)?,
+    })
+}
+
+fn log(node: Node<'_>) -> Result<LogChoice, Mistake> {
+    let mut members = node.members(LOG)?;
+    let level = members.take("level").map(|node| node.choice(LogLevel::NAMES, LogLevel::parse));
+    let format = members.take("format").map(|node| node.choice(LogFormat::NAMES, LogFormat::parse));
+    Ok(LogChoice { level: level.transpose()?, format: format.transpose()? })
+}

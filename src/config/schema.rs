@@ -1,0 +1,506 @@
+//! The configuration as it is once it was found valid.
+//!
+//! What a file may leave out is an `Option` and stays one, so that saving adds nothing that the
+//! user did not write; the accessors of [`Config`] give what is in force.
+
+use crate::limits::{
+    BODY_BYTES_MAX_DEFAULT, BODY_BYTES_PER_SECOND_MIN_DEFAULT, BODY_GRACE_MS_DEFAULT,
+    CONNECTIONS_MAX_DEFAULT, HEAD_TIMEOUT_MS_DEFAULT, IDLE_TIMEOUT_MS_DEFAULT, PROJECTS_MAX,
+    SHUTDOWN_TIMEOUT_MS, WRITE_TIMEOUT_MS_DEFAULT,
+};
+use crate::names::ProjectId;
+use crate::secret::{KeyHash, Secret};
+use ::log::LevelFilter;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+/// The `version` that this program reads and writes.
+pub const VERSION: u64 = 1;
+/// The port of a configuration that nobody wrote.
+pub const SERVER_PORT_DEFAULT: u16 = 23849;
+/// Only this machine: a server on a network is somebody's decision.
+pub const SERVER_HOST_DEFAULT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// The data directory of a configuration that nobody wrote.
+pub const DATA_PATH_DEFAULT: &str = "storage_data/";
+/// The project of a configuration that nobody wrote.
+pub const FIRST_PROJECT: &str = "first_project";
+
+/// config.json. Every value is valid and no two projects have the same id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `server_port`; 0 takes any free port.
+    pub server_port: u16,
+    /// `server_host`, as written.
+    pub server_host: Option<IpAddr>,
+    /// `server_threads`, as written.
+    pub server_threads: Option<Threads>,
+    /// `default.storage.persistent_file_path`, as written.
+    pub persistent_file_path: String,
+    /// The rest of `default.storage`, as written: for projects that do not say.
+    pub storage: StorageChoice,
+    /// `default.authentication`: the global switch, and what projects inherit.
+    pub authentication: AuthenticationSettings,
+    /// The global key.
+    pub key: StoredKey,
+    /// `limits`, as written.
+    pub limits: Option<LimitsChoice>,
+    /// `timeouts`, as written.
+    pub timeouts: Option<TimeoutsChoice>,
+    /// `log`, as written.
+    pub log: Option<LogChoice>,
+    pub(super) projects: Vec<ProjectConfig>,
+}
+
+/// One of `projects`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectConfig {
+    /// `id`.
+    pub id: ProjectId,
+    /// `storage`, as written.
+    pub storage: StorageChoice,
+    /// The switches of `authentication`, as written.
+    pub authentication: AuthenticationChoice,
+    /// The project's key.
+    pub key: StoredKey,
+}
+
+/// `storage` as written. Also what a client sends about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StorageChoice {
+    /// Whether there is a data file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_disk: Option<bool>,
+    /// Whether the values are kept in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_in_memory: Option<bool>,
+    /// When a write counts as done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncMode>,
+}
+
+/// `storage` in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct StorageSettings {
+    /// Whether there is a data file.
+    pub on_disk: bool,
+    /// Whether the values are kept in memory.
+    pub cache_in_memory: bool,
+    /// When a write counts as done.
+    pub sync: SyncMode,
+}
+
+/// When a write to a project counts as done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncMode {
+    /// When it is on disk.
+    #[default]
+    Always,
+    /// At once; it is on disk a second later.
+    Interval,
+    /// At once; it is on disk when the operating system likes.
+    Never,
+}
+
+/// The switches of `authentication` as written. Also what a client sends about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthenticationChoice {
+    /// Whether a key is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Whether the text of the key stays in config.json.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub save_api_key_to_file: Option<bool>,
+}
+
+/// The switches of `authentication`, inherited where a project does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct AuthenticationSettings {
+    /// Whether a key is asked for.
+    pub enabled: bool,
+    /// Whether the text of the key stays in config.json.
+    pub save_api_key_to_file: bool,
+}
+
+/// What config.json keeps of a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredKey {
+    /// `api_key`: the key itself, where it is to stay there.
+    pub text: Option<Secret>,
+    /// `api_key_hash`. `None` until a key was set or generated.
+    pub hash: Option<KeyHash>,
+}
+
+/// Whose key it is. A project's key is never another project's or the global one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum KeyOwner {
+    /// The server: `default.authentication`.
+    Global,
+    /// A project.
+    Project(ProjectId),
+}
+
+/// `server_threads` as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// `null`: one event loop per core.
+    PerCore,
+    /// So many event loops.
+    Count(usize),
+}
+
+/// `limits` as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LimitsChoice {
+    /// Body of one request, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_bytes_max: Option<usize>,
+    /// Connections open at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections_max: Option<usize>,
+}
+
+/// `limits` in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Body of one request, bytes.
+    pub body_bytes_max: usize,
+    /// Connections open at once; fewer where the process may not have so many descriptors.
+    pub connections_max: usize,
+}
+
+/// `timeouts` as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TimeoutsChoice {
+    /// A request head must be complete after this long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_seconds: Option<u64>,
+    /// Grace before the rate of a body counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_grace_seconds: Option<u64>,
+    /// Slowest accepted body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_bytes_per_second_min: Option<u64>,
+    /// A connection without a request is closed after this long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_seconds: Option<u64>,
+    /// A client that takes nothing of its answer is given up after this long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub write_seconds: Option<u64>,
+    /// Running requests may finish for this long at shutdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shutdown_seconds: Option<u64>,
+}
+
+/// `timeouts` in force, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// A request head must be complete after this long.
+    pub head_ms: u64,
+    /// Grace before the rate of a body counts.
+    pub body_grace_ms: u64,
+    /// Slowest accepted body, bytes a second; 0 accepts any.
+    pub body_bytes_per_second_min: u64,
+    /// A connection without a request is closed after this long.
+    pub idle_ms: u64,
+    /// A client that takes nothing of its answer is given up after this long.
+    pub write_ms: u64,
+    /// Running requests may finish for this long at shutdown.
+    pub shutdown_ms: u64,
+}
+
+/// `log` as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LogChoice {
+    /// The least important lines that are written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<LogLevel>,
+    /// How a line looks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<LogFormat>,
+}
+
+/// The least important log lines that are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What needs somebody.
+    Error,
+    /// What may need somebody.
+    Warn,
+    /// Starts, stops and decisions.
+    #[default]
+    Info,
+    /// Single requests.
+    Debug,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For a person.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl SyncMode {
+    /// The texts that [`SyncMode::parse`] takes.
+    pub const NAMES: &'static [&'static str] = &["always", "interval", "never"];
+
+    /// The mode called `name`.
+    pub fn parse(name: &str) -> Option<SyncMode> {
+        [SyncMode::Always, SyncMode::Interval, SyncMode::Never].into_iter().find(|mode| mode.name() == name)
+    }
+
+    /// What config.json calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SyncMode::Always => "always",
+            SyncMode::Interval => "interval",
+            SyncMode::Never => "never",
+        }
+    }
+}
+
+impl LogLevel {
+    /// The texts that [`LogLevel::parse`] takes.
+    pub const NAMES: &'static [&'static str] = &["error", "warn", "info", "debug"];
+
+    /// The level called `name`.
+    pub fn parse(name: &str) -> Option<LogLevel> {
+        let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
+        levels.into_iter().find(|level| level.name() == name)
+    }
+
+    /// The level as the `log` crate has it.
+    pub fn filter(self) -> LevelFilter {
+        match self {
+            LogLevel::Error => LevelFilter::Error,
+            LogLevel::Warn => LevelFilter::Warn,
+            LogLevel::Info => LevelFilter::Info,
+            LogLevel::Debug => LevelFilter::Debug,
+        }
+    }
+
+    /// What config.json calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+        }
+    }
+}
+
+impl LogFormat {
+    /// The texts that [`LogFormat::parse`] takes.
+    pub const NAMES: &'static [&'static str] = &["text", "json"];
+
+    /// The format called `name`.
+    pub fn parse(name: &str) -> Option<LogFormat> {
+        [LogFormat::Text, LogFormat::Json].into_iter().find(|format| format.name() == name)
+    }
+
+    /// What config.json calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        }
+    }
+}
+
+/// What is in force.
+impl Config {
+    /// The projects, in the order of the file.
+    pub fn projects(&self) -> &[ProjectConfig] {
+        &self.projects
+    }
+
+    /// The project `id`, where there is one.
+    pub fn project(&self, id: &ProjectId) -> Option<&ProjectConfig> {
+        self.projects.iter().find(|project| project.id == *id)
+    }
+
+    /// The address to listen on.
+    pub fn host(&self) -> IpAddr {
+        self.server_host.unwrap_or(SERVER_HOST_DEFAULT)
+    }
+
+    /// How many event loops to run; `None` for one per core.
+    pub fn threads(&self) -> Option<usize> {
+        match self.server_threads {
+            Some(Threads::Count(count)) => Some(count),
+            Some(Threads::PerCore) | None => None,
+        }
+    }
+
+    /// How `project` is stored: as it says, else as `default.storage` says, else on disk, cached
+    /// in memory and synced always.
+    pub fn storage_of(&self, project: &ProjectConfig) -> StorageSettings {
+        let (own, default) = (&project.storage, &self.storage);
+        StorageSettings {
+            on_disk: own.on_disk.or(default.on_disk).unwrap_or(true),
+            cache_in_memory: own.cache_in_memory.or(default.cache_in_memory).unwrap_or(true),
+            sync: own.sync.or(default.sync).unwrap_or_default(),
+        }
+    }
+
+    /// The switches of `project`: as it says, else as `default.authentication` says. Whether a
+    /// key is asked for is [`Config::authentication_enabled`].
+    pub fn authentication_of(&self, project: &ProjectConfig) -> AuthenticationSettings {
+        let (own, default) = (&project.authentication, &self.authentication);
+        AuthenticationSettings {
+            enabled: own.enabled.unwrap_or(default.enabled),
+            save_api_key_to_file: own.save_api_key_to_file.unwrap_or(default.save_api_key_to_file),
+        }
+    }
+
+    /// Whether `project` asks for a key: the global switch and its own are both on.
+    pub fn authentication_enabled(&self, project: &ProjectConfig) -> bool {
+        self.authentication.enabled && self.authentication_of(project).enabled
+    }
+
+    /// The limits that may be set.
+    pub fn limits(&self) -> Limits {
+        let written = self.limits.unwrap_or_default();
+        Limits {
+            body_bytes_max: written.body_bytes_max.unwrap_or(BODY_BYTES_MAX_DEFAULT),
+            connections_max: written.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
+        }
+    }
+
+    /// The timeouts that may be set.
+    pub fn timeouts(&self) -> Timeouts {
+        let written = self.timeouts.unwrap_or_default();
+        let ms = |seconds: Option<u64>, default_ms| seconds.map_or(default_ms, |s| s.saturating_mul(1_000));
+        Timeouts {
+            head_ms: ms(written.head_seconds, HEAD_TIMEOUT_MS_DEFAULT),
+            body_grace_ms: ms(written.body_grace_seconds, BODY_GRACE_MS_DEFAULT),
+            body_bytes_per_second_min: written
+                .body_bytes_per_second_min
+                .unwrap_or(BODY_BYTES_PER_SECOND_MIN_DEFAULT),
+            idle_ms: ms(written.idle_seconds, IDLE_TIMEOUT_MS_DEFAULT),
+            write_ms: ms(written.write_seconds, WRITE_TIMEOUT_MS_DEFAULT),
+            shutdown_ms: ms(written.shutdown_seconds, SHUTDOWN_TIMEOUT_MS),
+        }
+    }
+
+    /// Where the data files are; a relative path counts from the directory of `config_path`.
+    pub fn data_directory(&self, config_path: &Path) -> PathBuf {
+        crate::disk::parent_directory(config_path).join(&self.persistent_file_path)
+    }
+}
+
+/// Changes. Each leaves the rest of the configuration as it was.
+impl Config {
+    /// Adds `project` behind the others.
+    ///
+    /// # Errors
+    /// [`AddProjectError`]; nothing has changed then.
+    pub fn add_project(&mut self, project: ProjectConfig) -> Result<(), AddProjectError> {
+        if self.project(&project.id).is_some() {
+            return Err(AddProjectError::Exists { id: project.id });
+        }
+        if self.projects.len() >= PROJECTS_MAX {
+            return Err(AddProjectError::TooMany);
+        }
+        self.projects.push(project);
+        Ok(())
+    }
+
+    /// Takes the project `id` out, where there is one.
+    pub fn remove_project(&mut self, id: &ProjectId) -> Option<ProjectConfig> {
+        let position = self.projects.iter().position(|project| project.id == *id)?;
+        Some(self.projects.remove(position))
+    }
+
+    /// Gives the project `id` other settings and says whether there is such a project. Its key
+    /// stays, but for the text of a key that no longer belongs into the file.
+    pub fn replace_settings(
+        &mut self,
+        id: &ProjectId,
+        storage: StorageChoice,
+        authentication: AuthenticationChoice,
+    ) -> bool {
+        let save_default = self.authentication.save_api_key_to_file;
+        let Some(project) = self.projects.iter_mut().find(|project| project.id == *id) else { return false };
+        project.storage = storage;
+        project.authentication = authentication;
+        let save = authentication.save_api_key_to_file.unwrap_or(save_default);
+        if !save && project.key.hash.is_some() {
+            project.key.text = None;
+        }
+        true
+    }
+
+    /// What is kept of the key of `owner`; `None` where there is no such project.
+    pub fn key(&self, owner: &KeyOwner) -> Option<&StoredKey> {
+        match owner {
+            KeyOwner::Global => Some(&self.key),
+            KeyOwner::Project(id) => self.project(id).map(|project| &project.key),
+        }
+    }
+
+    /// Sets what is kept of the key of `owner` and says whether there is such an owner.
+    pub fn set_key(&mut self, owner: &KeyOwner, key: StoredKey) -> bool {
+        let place = match owner {
+            KeyOwner::Global => Some(&mut self.key),
+            KeyOwner::Project(id) => {
+                self.projects.iter_mut().find(|project| project.id == *id).map(|project| &mut project.key)
+            }
+        };
+        let Some(place) = place else { return false };
+        *place = key;
+        true
+    }
+}
+
+impl ProjectConfig {
+    /// A project without a key.
+    pub fn new(id: ProjectId, storage: StorageChoice, authentication: AuthenticationChoice) -> ProjectConfig {
+        ProjectConfig { id, storage, authentication, key: StoredKey::default() }
+    }
+}
+
+/// Why a project was not added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddProjectError {
+    /// There is one with this id.
+    Exists {
+        /// The id.
+        id: ProjectId,
+    },
+    /// There are [`PROJECTS_MAX`] already.
+    TooMany,
+}
+
+impl fmt::Display for AddProjectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AddProjectError::Exists { id } => write!(f, "there is a project `{id}` already"),
+            AddProjectError::TooMany => {
+                write!(f, "there are {PROJECTS_MAX} projects, which is the most one server has")
+            }
+        }
+    }
+}
+
+impl std::error::Error for AddProjectError {}
+
+impl fmt::Display for KeyOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeyOwner::Global => f.write_str("the global key"),
+            KeyOwner::Project(id) => write!(f, "the key of project `{id}`"),
+        }
+    }
+}
