@@ -16,6 +16,10 @@ pub mod secret;
 // L2: pure machines, without input, output or time; and the configuration.
 pub mod config;
 pub mod http;
+pub mod store;
+
+// L3: bytes on disk.
+pub mod persist;
 
 // L4: decisions about who may do what.
 pub mod auth;

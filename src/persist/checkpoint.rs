@@ -1,0 +1,313 @@
+//! Writes what a project holds as a new pair of files, beside traffic.
+//!
+//! ```text
+//! seal      note where the journal stands                              lock: state, for an instant
+//! copy      entries, some at a time, into the new values and metas     lock: state, for microseconds
+//! flush     so that everything copied is in the old journal too
+//! carry     copy the old journal from the seal on into the new one     lock: journal, for the last part
+//! exchange  sync, rename values, rename journal                        lock: journal
+//! ```
+//! Entries are copied while they change, so the copy is of no single moment. Replaying the carried
+//! changes over it gives the right state all the same (see `store::change`), and all of them are in
+//! the new journal before it takes the old one's place.
+
+use super::flush::{AppendError, Journal};
+use super::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
+use super::project::{Durable, Health, Project};
+use super::recovery::Keep;
+use super::ticket::Outcome;
+use super::value_reader::{FileTable, StoredValue};
+use crate::disk::{DiskFile, is_disk_full, read_exact_at, write_all_at};
+use crate::limits::{CHECKPOINT_RETRY_MS, ENTRIES_PER_HOLD_MAX, FILE_BUFFER_BYTES};
+use crate::store::change::{Meta, Revision, Value};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Why there is no new pair of files. The old one goes on, unless the project says it has failed.
+#[derive(Debug)]
+pub enum CheckpointError {
+    /// A file could not be written or read.
+    Io(io::Error),
+    /// Changes were taken back while they were copied, or the project takes no writes.
+    Void,
+}
+
+impl From<io::Error> for CheckpointError {
+    fn from(error: io::Error) -> CheckpointError {
+        CheckpointError::Io(error)
+    }
+}
+
+impl std::fmt::Display for CheckpointError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            CheckpointError::Io(error) => error.fmt(f),
+            CheckpointError::Void => f.write_str("changes were taken back while they were copied"),
+        }
+    }
+}
+
+/// The files that a checkpoint put in place.
+pub(super) struct NewPair {
+    pub(super) json: Arc<dyn DiskFile>,
+    pub(super) journal: Arc<dyn DiskFile>,
+    /// The journal's number; the values' is one less.
+    pub(super) number: u32,
+    /// Where the changes lie in the journal that were carried into it.
+    pub(super) changes_start: u64,
+    pub(super) end: u64,
+}
+
+/// Where the old journal stood when the copying began.
+struct Seal {
+    offset: u64,
+    revision: Revision,
+    clock_ms: u64,
+    rollbacks: u64,
+}
+
+impl Project {
+    /// Writes a new pair of files where the values' file lacks something. Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`CheckpointError`]; nothing is lost, and the next one begins afresh.
+    pub fn checkpoint(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), CheckpointError> {
+        let Some(durable) = &self.durable else { return Ok(()) };
+        let Ok(_turn) = durable.checkpoint.lock() else { return Err(CheckpointError::Void) };
+        self.expire(now_ms);
+        self.flush(now);
+        if !durable.journal.lock().is_ok_and(|journal| journal.has_changes()) {
+            return Ok(());
+        }
+        let result = self.write_new_pair(durable, now);
+        if result.is_err() {
+            // The pair may be half done, in which case it has its final names already.
+            let _ = generation::remove_temporaries(durable.disk.as_ref(), &durable.paths);
+            if let Ok(mut journal) = durable.journal.lock() {
+                journal.retry_at = Some(now + Duration::from_millis(CHECKPOINT_RETRY_MS));
+            }
+        }
+        result
+    }
+
+    fn write_new_pair(self: &Arc<Self>, durable: &Durable, now: Instant) -> Result<(), CheckpointError> {
+        let seal = self.seal()?;
+        let generation = durable.journal.lock().map_err(|_| CheckpointError::Void)?.generation + 1;
+        let mut writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths)?;
+        self.copy_entries(durable.keep, &mut writer, now)?;
+        let mut written = writer.finish(generation, seal.revision, seal.clock_ms)?;
+        self.flush(now);
+        let carried = self.carry_most(durable, &seal, &mut written)?;
+        let pair = self.exchange(durable, &seal, written, carried, now)?;
+        if durable.keep == Keep::Index {
+            self.relocate(&pair, now)?;
+        }
+        Ok(())
+    }
+
+    fn seal(&self) -> Result<Seal, CheckpointError> {
+        let state = self.lock().map_err(|_| CheckpointError::Void)?;
+        if let Health::Failed { .. } = state.health {
+            return Err(CheckpointError::Void);
+        }
+        Ok(Seal {
+            offset: state.pending_offset,
+            revision: state.namespace.revision(),
+            clock_ms: state.namespace.clock_ms(),
+            rollbacks: state.rollbacks,
+        })
+    }
+
+    /// Copies all entries, a few under each hold of the lock.
+    fn copy_entries(
+        self: &Arc<Self>,
+        keep: Keep,
+        writer: &mut GenerationWriter,
+        now: Instant,
+    ) -> Result<(), CheckpointError> {
+        let mut after: Option<String> = None;
+        loop {
+            let next = match keep {
+                Keep::Values => self.copy_some_values(after.as_deref(), writer)?,
+                Keep::Index => self.copy_some_stored(after.as_deref(), writer, now)?,
+            };
+            writer.flush_if_full()?;
+            match next {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+            // The lock is not fair: without this a waiting event loop could be passed over for long.
+            std::thread::yield_now();
+        }
+    }
+
+    /// Encodes the next entries under the lock. Returns the last key, `None` where there are no more.
+    fn copy_some_values(
+        &self,
+        after: Option<&str>,
+        writer: &mut GenerationWriter,
+    ) -> Result<Option<String>, CheckpointError> {
+        let state = self.lock().map_err(|_| CheckpointError::Void)?;
+        let clock_ms = state.namespace.clock_ms();
+        let bytes_before = writer.buffered_bytes();
+        let mut last = None;
+        for entry in state.namespace.range("", after, clock_ms).take(ENTRIES_PER_HOLD_MAX) {
+            match entry.value() {
+                Value::Text(text) => writer.encode(entry.key(), text, &entry.meta()),
+                Value::Stored(_) => unreachable!("this project keeps its values in memory"),
+            }
+            last = Some(entry.key());
+            if writer.buffered_bytes() - bytes_before >= FILE_BUFFER_BYTES {
+                break;
+            }
+        }
+        Ok(last.map(str::to_owned))
+    }
+
+    /// Looks up where the next values lie, then reads them without the lock.
+    fn copy_some_stored(
+        self: &Arc<Self>,
+        after: Option<&str>,
+        writer: &mut GenerationWriter,
+        now: Instant,
+    ) -> Result<Option<String>, CheckpointError> {
+        let mut found: Vec<(String, Meta, StoredValue)> = Vec::new();
+        let mut unwritten = false;
+        {
+            let state = self.lock().map_err(|_| CheckpointError::Void)?;
+            let clock_ms = state.namespace.clock_ms();
+            for entry in state.namespace.range("", after, clock_ms).take(ENTRIES_PER_HOLD_MAX) {
+                let Value::Stored(location) = entry.value() else {
+                    unreachable!("this project keeps its values on disk");
+                };
+                let stored = state.files.locate(location).ok_or(CheckpointError::Void)?;
+                unwritten |= entry.revision() > state.synced;
+                found.push((entry.key().to_owned(), entry.meta(), stored));
+            }
+        }
+        if unwritten {
+            self.flush(now); // a value whose change is still pending is not in its file yet
+        }
+        let mut value = Vec::new();
+        for (key, meta, stored) in &found {
+            value.clear();
+            stored.read_into(&mut value)?;
+            writer.encode(key, &value, meta);
+            writer.flush_if_full()?;
+        }
+        Ok(found.pop().map(|(key, _, _)| key))
+    }
+
+    /// Carries over what the old journal got since the seal, while it goes on growing, and syncs it, so
+    /// that little is left for the moment when writers wait. Returns how far the old journal is copied.
+    fn carry_most(
+        &self,
+        durable: &Durable,
+        seal: &Seal,
+        written: &mut WrittenGeneration,
+    ) -> Result<u64, CheckpointError> {
+        let (old, end) = {
+            let journal = durable.journal.lock().map_err(|_| CheckpointError::Void)?;
+            (Arc::clone(&journal.file), journal.end)
+        };
+        carry(old.as_ref(), seal.offset, end, written)?;
+        written.journal.sync()?;
+        Ok(end.max(seal.offset))
+    }
+
+    /// The moment when writers wait: the last changes go into the new journal, then the new pair takes over.
+    fn exchange(
+        self: &Arc<Self>,
+        durable: &Durable,
+        seal: &Seal,
+        mut written: WrittenGeneration,
+        carried: u64,
+        now: Instant,
+    ) -> Result<NewPair, CheckpointError> {
+        let mut journal = durable.journal.lock().map_err(|_| CheckpointError::Void)?;
+        let changes_start = written.journal_end - (carried - seal.offset);
+        carry(journal.file.as_ref(), carried, journal.end, &mut written)?;
+        let number = journal.number + 2;
+        let bytes = self.redirect(seal, &written, number)?;
+        let done = write_last(durable.keep, &journal, &written, &bytes)
+            .map_err(ExchangeError::NotBegun)
+            .and_then(|()| generation::exchange(durable.disk.as_ref(), &durable.paths));
+        if let Err(error) = done {
+            let failure = match error {
+                ExchangeError::NotBegun(error) if is_disk_full(&error) => {
+                    AppendError { outcome: Outcome::DiskFull, error }
+                }
+                ExchangeError::NotBegun(error) | ExchangeError::HalfDone(error) => {
+                    AppendError { outcome: Outcome::Failed, error }
+                }
+            };
+            self.take_back(&durable.paths, &journal, &failure);
+            self.engine.resolved();
+            return Err(failure.error.into());
+        }
+        let end = written.journal_end + bytes.len() as u64;
+        let (json, file): (Arc<dyn DiskFile>, Arc<dyn DiskFile>) =
+            (written.json.into(), written.journal.into());
+        let pair = NewPair { json, journal: Arc::clone(&file), number, changes_start, end };
+        journal.begin_generation(file, number, (changes_start, end), written.json_bytes, now);
+        self.use_files(durable.keep, &pair);
+        self.settle(bytes);
+        self.engine.resolved();
+        Ok(pair)
+    }
+
+    /// Takes what is pending and points everything after it at the new journal.
+    fn redirect(
+        &self,
+        seal: &Seal,
+        written: &WrittenGeneration,
+        number: u32,
+    ) -> Result<Vec<u8>, CheckpointError> {
+        let mut state = self.lock().map_err(|_| CheckpointError::Void)?;
+        if matches!(state.health, Health::Failed { .. }) || state.rollbacks != seal.rollbacks {
+            return Err(CheckpointError::Void);
+        }
+        let bytes = state.take_pending().unwrap_or_default();
+        state.journal_number = number;
+        state.pending_offset = written.journal_end + bytes.len() as u64;
+        Ok(bytes)
+    }
+
+    /// Makes the new files known to locations. The old ones stay until nothing lies in them.
+    fn use_files(&self, keep: Keep, pair: &NewPair) {
+        let Ok(mut state) = self.lock() else { return };
+        match keep {
+            Keep::Values => state.files = FileTable::default(),
+            Keep::Index => {
+                state.files.add(pair.number - 1, Arc::clone(&pair.json));
+                state.files.add(pair.number, Arc::clone(&pair.journal));
+            }
+        }
+    }
+}
+
+/// Writes the last changes into the new journal and syncs it. Locations that were given out for
+/// them speak of the old journal, so where values lie in files they go there too.
+fn write_last(keep: Keep, old: &Journal, written: &WrittenGeneration, bytes: &[u8]) -> io::Result<()> {
+    if keep == Keep::Index {
+        write_all_at(old.file.as_ref(), bytes, old.end)?;
+    }
+    write_all_at(written.journal.as_ref(), bytes, written.journal_end)?;
+    written.journal.sync()
+}
+
+/// Copies bytes `from..to` of the old journal to the end of the new one.
+fn carry(old: &dyn DiskFile, from: u64, to: u64, written: &mut WrittenGeneration) -> io::Result<()> {
+    let mut buffer = Vec::new();
+    let mut at = from;
+    while at < to {
+        let piece = usize::try_from(to - at).map_or(FILE_BUFFER_BYTES, |left| left.min(FILE_BUFFER_BYTES));
+        buffer.resize(piece, 0);
+        read_exact_at(old, &mut buffer, at)?;
+        write_all_at(written.journal.as_ref(), &buffer, written.journal_end)?;
+        written.journal_end += piece as u64;
+        at += piece as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! From pending to acknowledged: one write and one sync for everything that waited.
+
+use super::engine::Urgency;
+use super::generation::Paths;
+use super::project::{Batch, Health, Project, State};
+use super::record::Header;
+use super::ticket::Outcome;
+use crate::config::schema::SyncMode;
+use crate::disk::{DiskFile, is_disk_full, write_all_at};
+use crate::limits::{CHECKPOINT_INTERVAL_MS, CHECKPOINT_QUIET_MS, CHECKPOINT_SMALL_BYTES};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The journal that a project appends to.
+pub(super) struct Journal {
+    pub(super) file: Arc<dyn DiskFile>,
+    /// The number that locations in it carry.
+    pub(super) number: u32,
+    /// Where the next bytes go.
+    pub(super) end: u64,
+    /// Where the changes since the last checkpoint begin.
+    pub(super) changes_start: u64,
+    pub(super) generation: u64,
+    /// Length of the values' file.
+    pub(super) json_bytes: u64,
+    /// Whether something was written that `sync: interval` still has to sync.
+    pub(super) unsynced: bool,
+    pub(super) written_at: Option<Instant>,
+    pub(super) checkpointed_at: Option<Instant>,
+    /// No checkpoint before this, because one failed.
+    pub(super) retry_at: Option<Instant>,
+}
+
+/// Why a batch is not in the journal.
+pub(super) struct AppendError {
+    pub(super) outcome: Outcome,
+    pub(super) error: io::Error,
+}
+
+impl Journal {
+    pub(super) fn opened(file: Arc<dyn DiskFile>, header: Header, changes_start: u64, end: u64) -> Journal {
+        Journal {
+            file,
+            number: super::recovery::JOURNAL_FILE,
+            end,
+            changes_start,
+            generation: header.generation,
+            json_bytes: header.json_bytes,
+            unsynced: false,
+            written_at: None,
+            checkpointed_at: None,
+            retry_at: None,
+        }
+    }
+
+    /// Writes `bytes` at the end, and syncs them where `sync` says so. A disk that is full leaves the
+    /// journal as it was and may be tried again; any other failure ends its use.
+    pub(super) fn append(&mut self, bytes: &[u8], sync: SyncMode) -> Result<(), AppendError> {
+        if let Err(error) = write_all_at(self.file.as_ref(), bytes, self.end) {
+            // What was written of it must not be read again once something else is written here.
+            let cut = is_disk_full(&error) && self.file.set_length(self.end).is_ok();
+            return Err(AppendError {
+                outcome: if cut { Outcome::DiskFull } else { Outcome::Failed },
+                error,
+            });
+        }
+        if sync == SyncMode::Always {
+            self.file.sync().map_err(|error| AppendError { outcome: Outcome::Failed, error })?;
+        } else {
+            self.unsynced = true;
+        }
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Goes on in the journal of a new pair of files, whose changes lie in `changes`.
+    pub(super) fn begin_generation(
+        &mut self,
+        file: Arc<dyn DiskFile>,
+        number: u32,
+        changes: (u64, u64),
+        json_bytes: u64,
+        now: Instant,
+    ) {
+        let (changes_start, end) = changes;
+        *self = Journal {
+            file,
+            number,
+            end,
+            changes_start,
+            generation: self.generation + 1,
+            json_bytes,
+            unsynced: false,
+            written_at: self.written_at,
+            checkpointed_at: Some(now),
+            retry_at: None,
+        };
+    }
+
+    /// Bytes of changes since the last checkpoint.
+    fn changes_bytes(&self) -> u64 {
+        self.end - self.changes_start
+    }
+
+    /// When a checkpoint is due. A large one waits until the changes have outgrown what it rewrites,
+    /// so that it writes at most twice what the journal took.
+    pub(super) fn checkpoint_due(&self, now: Instant) -> Option<Instant> {
+        let (changes, rewritten) = (self.changes_bytes(), self.json_bytes + self.changes_start);
+        if changes == 0 {
+            return None;
+        }
+        let due = if changes >= rewritten.max(CHECKPOINT_SMALL_BYTES) {
+            now
+        } else if changes + rewritten <= CHECKPOINT_SMALL_BYTES {
+            let quiet = self.written_at.unwrap_or(now) + Duration::from_millis(CHECKPOINT_QUIET_MS);
+            let apart = Duration::from_millis(CHECKPOINT_INTERVAL_MS);
+            self.checkpointed_at.map_or(quiet, |last| quiet.max(last + apart))
+        } else {
+            return None;
+        };
+        Some(self.retry_at.map_or(due, |retry| due.max(retry)))
+    }
+
+    /// Whether there is something that the values' file does not have.
+    pub(super) fn has_changes(&self) -> bool {
+        self.changes_bytes() > 0
+    }
+}
+
+/// What the caller of a flush has to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterFlush {
+    /// Nothing.
+    Done,
+    /// Sync within [`crate::limits::SYNC_INTERVAL_MS`].
+    SyncLater,
+}
+
+impl Project {
+    /// Writes and syncs what is pending and resolves its ticket. Blocks for the disk.
+    pub fn flush(self: &Arc<Self>, now: Instant) -> AfterFlush {
+        let Some(durable) = &self.durable else { return AfterFlush::Done };
+        let Ok(mut journal) = durable.journal.lock() else { return AfterFlush::Done };
+        let Some(bytes) = self.lock().ok().and_then(|mut state| state.take_pending()) else {
+            return AfterFlush::Done;
+        };
+        match journal.append(&bytes, durable.sync) {
+            Ok(()) => {
+                journal.written_at = Some(now);
+                self.settle(bytes);
+            }
+            Err(failure) => self.take_back(&durable.paths, &journal, &failure),
+        }
+        let later = durable.sync == SyncMode::Interval && journal.unsynced;
+        let due = journal.checkpoint_due(now);
+        drop(journal);
+        self.engine.resolved();
+        if let Some(due) = due {
+            self.engine.schedule(self, if due <= now { Urgency::Now } else { Urgency::Routine });
+        }
+        if later { AfterFlush::SyncLater } else { AfterFlush::Done }
+    }
+
+    /// Syncs what `sync: interval` has written since the last time. Blocks for the disk.
+    pub fn sync_written(&self) {
+        let Some(durable) = &self.durable else { return };
+        let Ok(mut journal) = durable.journal.lock() else { return };
+        if !std::mem::take(&mut journal.unsynced) {
+            return;
+        }
+        if let Err(error) = journal.file.sync() {
+            let failure = AppendError { outcome: Outcome::Failed, error };
+            self.take_back(&durable.paths, &journal, &failure);
+            self.engine.resolved();
+        }
+    }
+
+    /// The batch in flight is in the journal: its replies may leave. Its buffer is used again.
+    pub(super) fn settle(&self, mut bytes: Vec<u8>) {
+        /// A buffer beyond this is given back to the allocator.
+        const KEPT_BYTES_MAX: usize = 256 * 1024;
+        let Ok(mut state) = self.lock() else { return };
+        let Some(batch) = state.in_flight.take() else { return };
+        state.synced = state.synced.max(batch.revision);
+        if state.health == Health::DiskFull {
+            log::info!("project {}: there is room again, writes go on", self.id);
+            state.health = Health::Healthy;
+        }
+        if state.pending.bytes.capacity() == 0 && bytes.capacity() <= KEPT_BYTES_MAX {
+            bytes.clear();
+            state.pending.bytes = bytes;
+        }
+        drop(state);
+        batch.ticket.resolve(Outcome::Synced);
+        // What the batch replaced is freed here, outside the lock.
+        drop(batch);
+    }
+
+    /// Takes back everything that is not in the journal, in memory, and says so to who waits.
+    pub(super) fn take_back(&self, paths: &Paths, journal: &Journal, failure: &AppendError) {
+        let reason = format!("{}: {}", paths.journal.display(), failure.error);
+        let Ok(mut state) = self.lock() else { return };
+        let first = state.health == Health::Healthy;
+        match failure.outcome {
+            Outcome::DiskFull => {
+                if first {
+                    log::error!(
+                        "project {}: no room on the disk ({reason}); writes get 507 until there is",
+                        self.id
+                    );
+                }
+                state.health = Health::DiskFull;
+            }
+            Outcome::Failed | Outcome::Pending | Outcome::Synced => {
+                log::error!(
+                    "project {}: {reason}; it takes no more writes until the server is restarted",
+                    self.id
+                );
+                state.health = Health::Failed { reason };
+            }
+        }
+        roll_back(&mut state, journal, failure.outcome);
+    }
+}
+
+impl State {
+    /// Moves what is pending to the writer's hands and gives its bytes.
+    pub(super) fn take_pending(&mut self) -> Option<Vec<u8>> {
+        self.queued = false;
+        if self.pending.bytes.is_empty() {
+            return None;
+        }
+        let mut batch = std::mem::replace(&mut self.pending, Batch::empty());
+        let bytes = std::mem::take(&mut batch.bytes);
+        self.pending_offset += bytes.len() as u64;
+        self.in_flight = Some(batch);
+        Some(bytes)
+    }
+}
+
+/// Reverts all changes that are not in `journal`, newest first.
+fn roll_back(state: &mut State, journal: &Journal, outcome: Outcome) {
+    let pending = std::mem::replace(&mut state.pending, Batch::empty());
+    let batches = [Some(pending), state.in_flight.take()];
+    for batch in batches.into_iter().flatten() {
+        batch.undo.into_iter().rev().for_each(|undo| state.namespace.revert(undo));
+        batch.ticket.resolve(outcome);
+    }
+    state.pending_offset = journal.end;
+    state.journal_number = journal.number;
+    state.rollbacks += 1;
+}

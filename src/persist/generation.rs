@@ -1,0 +1,179 @@
+//! The two files of a project and how a new pair of them takes the place of the old one.
+//!
+//! Both are written as temporary files and synced; then the `.json` is renamed, then the
+//! `.journal`, each with a sync of the directory behind it. A crash in between leaves a new `.json`
+//! whose journal still has its temporary name; recovery finishes the exchange.
+
+use super::data_file;
+use super::record::{self, HEADER_BYTES, Header};
+use super::sequential::SequentialWriter;
+use crate::disk::{Disk, DiskFile, Open, parent_directory, temporary_path, write_all_at};
+use crate::names::ProjectId;
+use crate::store::change::{Meta, Revision, Value};
+use crate::store::namespace::Namespace;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where the files of a project are.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// The values.
+    pub json: PathBuf,
+    /// What is not in the values yet.
+    pub journal: PathBuf,
+}
+
+impl Paths {
+    /// The files of project `id` in `directory`.
+    pub fn new(directory: &Path, id: &ProjectId) -> Paths {
+        let named = |ending| directory.join(format!("{id}.{ending}"));
+        Paths { json: named("json"), journal: named("journal") }
+    }
+
+    /// The directory that holds both.
+    pub fn directory(&self) -> &Path {
+        parent_directory(&self.json)
+    }
+}
+
+/// Writes a new pair of files, key by key in key order.
+pub struct GenerationWriter {
+    json: SequentialWriter,
+    journal: SequentialWriter,
+    keys: u64,
+}
+
+/// A pair of files that is complete but for the end of its journal, under temporary names.
+pub struct WrittenGeneration {
+    /// The journal, header and meta lines written, nothing synced.
+    pub journal: Box<dyn DiskFile>,
+    /// Where changes go on in it.
+    pub journal_end: u64,
+    /// The values, synced.
+    pub json: Box<dyn DiskFile>,
+    /// Length of the values' file.
+    pub json_bytes: u64,
+}
+
+impl GenerationWriter {
+    /// Begins a pair of temporary files.
+    ///
+    /// # Errors
+    /// As the disk says.
+    pub fn create(disk: &dyn Disk, paths: &Paths) -> io::Result<GenerationWriter> {
+        let json = disk.open(&temporary_path(&paths.json), Open::Create)?;
+        let journal = disk.open(&temporary_path(&paths.journal), Open::Create)?;
+        let mut json = SequentialWriter::new(json, 0);
+        json.buffer().extend_from_slice(data_file::OPENING);
+        Ok(GenerationWriter { json, journal: SequentialWriter::new(journal, HEADER_BYTES as u64), keys: 0 })
+    }
+
+    /// Adds a key behind all that were added before, in the buffers only.
+    pub fn encode(&mut self, key: &str, value: &[u8], meta: &Meta) {
+        if self.keys > 0 {
+            self.json.buffer().extend_from_slice(b",\n");
+        }
+        self.keys += 1;
+        data_file::encode_line(key, value, self.json.buffer());
+        record::encode_meta(key, meta, self.journal.buffer());
+    }
+
+    /// Bytes that wait in the buffers.
+    pub fn buffered_bytes(&mut self) -> usize {
+        self.json.buffer().len() + self.journal.buffer().len()
+    }
+
+    /// Writes out the buffers that are full.
+    ///
+    /// # Errors
+    /// As the disk says.
+    pub fn flush_if_full(&mut self) -> io::Result<()> {
+        self.json.flush_if_full()?;
+        self.journal.flush_if_full()
+    }
+
+    /// Ends both files and syncs the values. `revision` and `clock_ms` go into the header.
+    ///
+    /// # Errors
+    /// As the disk says.
+    pub fn finish(
+        mut self,
+        generation: u64,
+        revision: Revision,
+        clock_ms: u64,
+    ) -> io::Result<WrittenGeneration> {
+        if self.keys > 0 {
+            self.json.buffer().push(b'\n');
+        }
+        self.json.buffer().extend_from_slice(data_file::CLOSING);
+        self.json.flush()?;
+        self.json.file().sync()?;
+        self.journal.flush()?;
+        let json_bytes = self.json.position();
+        let json_crc32 = self.json.checksum();
+        let header = Header { generation, json_bytes, json_crc32, keys: self.keys, revision, clock_ms };
+        write_all_at(self.journal.file(), &record::encode_header(&header), 0)?;
+        let journal_end = self.journal.position();
+        Ok(WrittenGeneration {
+            journal: self.journal.into_file(),
+            journal_end,
+            json: self.json.into_file(),
+            json_bytes,
+        })
+    }
+}
+
+/// How far an exchange of files came before it failed.
+#[derive(Debug)]
+pub enum ExchangeError {
+    /// The old pair is still in place.
+    NotBegun(io::Error),
+    /// The new values may be in place and their journal not; a restart finishes the exchange.
+    HalfDone(io::Error),
+}
+
+/// Puts the temporary pair in the place of the old one. Both temporary files are synced before.
+///
+/// # Errors
+/// [`ExchangeError`] tells whether the old pair is still in use.
+pub fn exchange(disk: &dyn Disk, paths: &Paths) -> Result<(), ExchangeError> {
+    disk.rename(&temporary_path(&paths.json), &paths.json).map_err(ExchangeError::NotBegun)?;
+    disk.sync_directory(paths.directory())
+        .and_then(|()| disk.rename(&temporary_path(&paths.journal), &paths.journal))
+        .and_then(|()| disk.sync_directory(paths.directory()))
+        .map_err(ExchangeError::HalfDone)
+}
+
+/// Writes `namespace`, whose values are all in memory, as the files of a project.
+///
+/// # Errors
+/// As the disk says.
+pub fn install(disk: &dyn Disk, paths: &Paths, generation: u64, namespace: &Namespace) -> io::Result<()> {
+    let mut writer = GenerationWriter::create(disk, paths)?;
+    for entry in namespace.range("", None, namespace.clock_ms()) {
+        match entry.value() {
+            Value::Text(text) => writer.encode(entry.key(), text, &entry.meta()),
+            Value::Stored(_) => unreachable!("only a namespace with its values in memory is installed"),
+        }
+        writer.flush_if_full()?;
+    }
+    let written = writer.finish(generation, namespace.revision(), namespace.clock_ms())?;
+    written.journal.sync()?;
+    exchange(disk, paths).map_err(|error| match error {
+        ExchangeError::NotBegun(error) | ExchangeError::HalfDone(error) => error,
+    })
+}
+
+/// Removes what an interrupted checkpoint left behind.
+///
+/// # Errors
+/// As the disk says.
+pub fn remove_temporaries(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+    for path in [&paths.json, &paths.journal] {
+        let temporary = temporary_path(path);
+        if disk.exists(&temporary)? {
+            disk.remove(&temporary)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! What a project needs from time to time: expiry, checkpoints, and its end.
+
+use super::project::{Health, Project};
+use crate::clock;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Keys that expire are swept at most this often; who asks for one sees it absent at once.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Project {
+    /// Does what is due and says when the next thing is. Blocks for the disk.
+    pub(super) fn maintain(self: &Arc<Self>) -> Option<Instant> {
+        let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
+        let expiry = self.expire(now_ms).map(|next_ms| match next_ms.checked_sub(now_ms) {
+            Some(0) | None => now,
+            Some(left_ms) => now + Duration::from_millis(left_ms).max(SWEEP_INTERVAL),
+        });
+        if self.checkpoint_due(now).is_some_and(|due| due <= now)
+            && let Err(error) = self.checkpoint(now_ms, now)
+        {
+            log::warn!("project {}: checkpoint not written ({error}); the journal goes on", self.id);
+        }
+        [expiry, self.checkpoint_due(now)].into_iter().flatten().min()
+    }
+
+    fn checkpoint_due(&self, now: Instant) -> Option<Instant> {
+        match self.health() {
+            Health::Healthy | Health::DiskFull => {}
+            Health::Failed { .. } | Health::Closed => return None,
+        }
+        self.durable.as_ref()?.journal.lock().ok()?.checkpoint_due(now)
+    }
+
+    /// Ends writing for good and brings the files up to date, for a shutdown, a deletion or other
+    /// settings. Reads go on. Blocks for the disk.
+    pub fn close(self: &Arc<Self>, now_ms: u64, now: Instant) {
+        self.flush(now);
+        match self.lock() {
+            Ok(mut state) if matches!(state.health, Health::Healthy | Health::DiskFull) => {
+                state.health = Health::Closed;
+            }
+            Ok(_) | Err(_) => return,
+        }
+        self.flush(now);
+        if let Err(error) = self.checkpoint(now_ms, now) {
+            log::warn!("project {}: last checkpoint not written ({error}); the journal has it all", self.id);
+        }
+        self.sync_written();
+    }
+}

@@ -1,0 +1,27 @@
+//! A project that survives: its namespace in memory, its changes in a journal, its values in a file.
+//!
+//! ```text
+//! write:      decide -> encode into `pending` -> apply            (project.rs, transaction.rs; under the lock)
+//! writer:     take `pending` -> write -> sync -> resolve tickets  (flush.rs, engine.rs)
+//! checkpoint: namespace -> new pair of files -> exchange          (checkpoint.rs, generation.rs)
+//! start:      pair of files -> namespace                          (recovery.rs, takeover.rs)
+//! ```
+//! Two locks: `state` is held for microseconds and never across I/O; `journal` is held across I/O
+//! and never taken by an event loop. Who needs both takes `journal` first.
+
+pub mod checkpoint;
+pub mod data_file;
+pub mod deletion;
+pub mod engine;
+pub mod flush;
+pub mod generation;
+pub mod maintenance;
+pub mod project;
+pub mod record;
+pub mod recovery;
+pub mod relocation;
+pub mod sequential;
+pub mod takeover;
+pub mod ticket;
+pub mod transaction;
+pub mod value_reader;

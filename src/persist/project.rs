@@ -1,0 +1,314 @@
+//! A project while the server runs: reading it, and what the other files of this layer share.
+
+use super::engine::Engine;
+use super::flush::Journal;
+use super::generation::Paths;
+use super::recovery::{self, JOURNAL_FILE, JSON_FILE, Keep, RecoveryError};
+use super::ticket::Ticket;
+use super::value_reader::{FileTable, StoredValue};
+use crate::config::schema::SyncMode;
+use crate::disk::Disk;
+use crate::names::{Key, ProjectId};
+use crate::store::change::{Location, Revision};
+use crate::store::entry::Entry;
+use crate::store::namespace::{Namespace, Totals, Undo};
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// A project that is being served. Shared by the event loops, the writer and the maintenance thread.
+pub struct Project {
+    pub(super) id: ProjectId,
+    pub(super) durable: Option<Durable>,
+    pub(super) engine: Arc<Engine>,
+    /// Whether the maintenance thread looks after the project at the moment.
+    pub(super) scheduled: AtomicBool,
+    pub(super) state: Mutex<State>,
+}
+
+/// What a project on disk has beside its state.
+pub(super) struct Durable {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) paths: Paths,
+    pub(super) keep: Keep,
+    pub(super) sync: SyncMode,
+    pub(super) journal: Mutex<Journal>,
+    /// Held for the length of a checkpoint; taken before `journal`.
+    pub(super) checkpoint: Mutex<()>,
+}
+
+/// What the `state` lock protects.
+pub(super) struct State {
+    pub(super) namespace: Namespace,
+    /// Applied and encoded, not yet with the writer.
+    pub(super) pending: Batch,
+    /// With the writer.
+    pub(super) in_flight: Option<Batch>,
+    /// Every change up to here may be answered.
+    pub(super) synced: Revision,
+    /// The revision that the last "synced" line named.
+    pub(super) synced_recorded: Revision,
+    /// Where `pending` will lie in the journal, and that journal's number.
+    pub(super) pending_offset: u64,
+    pub(super) journal_number: u32,
+    pub(super) files: FileTable,
+    pub(super) health: Health,
+    /// Whether the project waits in the writer's queue.
+    pub(super) queued: bool,
+    /// How often unsynced changes were taken back; a checkpoint that saw some of them is void.
+    pub(super) rollbacks: u64,
+}
+
+/// Changes that are written and acknowledged together.
+pub(super) struct Batch {
+    pub(super) bytes: Vec<u8>,
+    pub(super) undo: Vec<Undo>,
+    pub(super) ticket: Ticket,
+    /// The latest revision in it.
+    pub(super) revision: Revision,
+}
+
+impl Batch {
+    pub(super) fn empty() -> Batch {
+        Batch {
+            bytes: Vec::new(),
+            undo: Vec::new(),
+            ticket: Ticket::pending(),
+            revision: Revision::default(),
+        }
+    }
+}
+
+/// Whether a project takes writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It does.
+    Healthy,
+    /// The last write found no room; each write tries again and waits for the disk's answer.
+    DiskFull,
+    /// A write or sync failed; it takes none until the server is restarted.
+    Failed {
+        /// What failed, for the log and the operator.
+        reason: String,
+    },
+    /// It is being deleted or reopened with other settings.
+    Closed,
+}
+
+/// Why a project could not be asked at all. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// More changes wait for the disk than [`crate::limits::PENDING_BYTES_MAX`].
+    Busy,
+    /// See [`Health::Failed`].
+    Failed {
+        /// What failed.
+        reason: String,
+    },
+    /// The project is being deleted or reopened.
+    Closed,
+    /// A bug stopped a change halfway; a restart recovers from the files.
+    Broken,
+    /// [`Revision::MAX`] changes have been made.
+    RevisionsUsedUp,
+}
+
+/// A result, and the ticket that its reply has to wait for.
+#[derive(Debug)]
+pub struct Answered<T> {
+    /// The result.
+    pub answer: T,
+    /// `None` where everything the result rests on is on disk, or need not be.
+    pub ticket: Option<Ticket>,
+}
+
+/// How a project is opened.
+pub struct Opening {
+    /// Its name.
+    pub id: ProjectId,
+    /// Whether values stay in memory.
+    pub keep: Keep,
+    /// When writes are acknowledged.
+    pub sync: SyncMode,
+}
+
+impl Project {
+    /// A project that lives in memory only.
+    pub fn in_memory(id: ProjectId, engine: Arc<Engine>, now_ms: u64) -> Project {
+        let namespace = Namespace::starting_at(Revision::new(now_ms).unwrap_or_default(), 0);
+        let state = Mutex::new(State::new(namespace));
+        Project { id, durable: None, engine, scheduled: AtomicBool::new(false), state }
+    }
+
+    /// Recovers a project from its files, or makes them. Also returns sentences for the log.
+    ///
+    /// # Errors
+    /// [`RecoveryError`]; the files are then as they were.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        paths: Paths,
+        opening: Opening,
+        engine: Arc<Engine>,
+        now_ms: u64,
+    ) -> Result<(Project, Vec<String>), RecoveryError> {
+        let recovered = recovery::recover(disk.as_ref(), &paths, opening.keep, now_ms)?;
+        let mut state = State::new(recovered.namespace);
+        state.pending_offset = recovered.journal_end;
+        state.journal_number = JOURNAL_FILE;
+        state.files.add(JSON_FILE, recovered.json);
+        state.files.add(JOURNAL_FILE, Arc::clone(&recovered.journal));
+        let journal = Journal::opened(
+            recovered.journal,
+            recovered.header,
+            recovered.changes_start,
+            recovered.journal_end,
+        );
+        let durable = Durable {
+            disk,
+            paths,
+            keep: opening.keep,
+            sync: opening.sync,
+            journal: Mutex::new(journal),
+            checkpoint: Mutex::new(()),
+        };
+        let project = Project {
+            id: opening.id,
+            durable: Some(durable),
+            engine,
+            scheduled: AtomicBool::new(false),
+            state: Mutex::new(state),
+        };
+        Ok((project, recovered.notices))
+    }
+
+    /// The project's name.
+    pub fn id(&self) -> &ProjectId {
+        &self.id
+    }
+
+    /// Whether the project takes writes.
+    pub fn health(&self) -> Health {
+        self.lock().map_or(Health::Failed { reason: "a change stopped halfway".to_owned() }, |state| {
+            state.health.clone()
+        })
+    }
+
+    /// Reads at `now_ms`. `read` returns its result and the revision that this rests on.
+    ///
+    /// Where a key has expired since the last look, that is recorded first, so that it stays so.
+    ///
+    /// # Errors
+    /// [`Unavailable::Broken`] only.
+    pub fn read<T>(
+        self: &Arc<Self>,
+        now_ms: u64,
+        read: impl FnOnce(&View<'_>) -> (T, Revision),
+    ) -> Result<Answered<T>, Unavailable> {
+        let mut guard = self.lock()?;
+        let state = &mut *guard;
+        self.record_clock(state, now_ms);
+        let view = View { namespace: &state.namespace, files: &state.files, now_ms };
+        let (answer, revision) = read(&view);
+        Ok(Answered { answer, ticket: self.ticket_for(state, revision) })
+    }
+
+    /// The state; an error where a thread panicked while it changed it.
+    pub(super) fn lock(&self) -> Result<MutexGuard<'_, State>, Unavailable> {
+        self.state.lock().map_err(|_| Unavailable::Broken)
+    }
+
+    /// What a reply that rests on `revision` has to wait for.
+    pub(super) fn ticket_for(&self, state: &State, revision: Revision) -> Option<Ticket> {
+        let durable = self.durable.as_ref()?;
+        let waits = durable.sync == SyncMode::Always || state.health == Health::DiskFull;
+        if !waits || revision <= state.synced {
+            return None;
+        }
+        match &state.in_flight {
+            Some(batch) if revision <= batch.revision || state.pending.bytes.is_empty() => {
+                Some(batch.ticket.clone())
+            }
+            Some(_) | None if !state.pending.bytes.is_empty() => Some(state.pending.ticket.clone()),
+            // Revisions of changes that were taken back: nobody rests on those.
+            Some(_) | None => None,
+        }
+    }
+}
+
+impl State {
+    fn new(namespace: Namespace) -> State {
+        State {
+            synced: namespace.revision(),
+            synced_recorded: namespace.revision(),
+            namespace,
+            pending: Batch::empty(),
+            in_flight: None,
+            pending_offset: 0,
+            journal_number: 0,
+            files: FileTable::default(),
+            health: Health::Healthy,
+            queued: false,
+            rollbacks: 0,
+        }
+    }
+}
+
+/// A project under its lock, for reading.
+pub struct View<'a> {
+    namespace: &'a Namespace,
+    files: &'a FileTable,
+    now_ms: u64,
+}
+
+impl<'a> View<'a> {
+    /// The entry of `key`.
+    pub fn get(&self, key: Key<'_>) -> Option<&'a Entry> {
+        self.namespace.get(key, self.now_ms)
+    }
+
+    /// The entries that begin with `prefix` and come after `after`, in key order.
+    pub fn range<'b>(&'b self, prefix: &'b str, after: Option<&'b str>) -> impl Iterator<Item = &'b Entry> {
+        self.namespace.range(prefix, after, self.now_ms)
+    }
+
+    /// How much there is.
+    pub fn totals(&self) -> Totals {
+        self.namespace.totals(self.now_ms)
+    }
+
+    /// The revision of the latest change: what a result that says "absent", or speaks of many keys, rests on.
+    pub fn revision(&self) -> Revision {
+        self.namespace.revision()
+    }
+
+    /// A value that lies in a file, to be read after the lock is gone.
+    pub fn locate(&self, location: Location) -> Option<StoredValue> {
+        self.files.locate(location)
+    }
+}
+
+impl fmt::Debug for Project {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Project").field("id", &self.id.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unavailable::Busy => {
+                f.write_str("more changes wait for the disk than may wait; try again shortly")
+            }
+            Unavailable::Failed { .. } => f.write_str(
+                "the project stopped taking writes after a disk error; its server has to be restarted",
+            ),
+            Unavailable::Closed => f.write_str("the project is being deleted or reopened"),
+            Unavailable::Broken => {
+                f.write_str("the project stopped after an internal error; its server has to be restarted")
+            }
+            Unavailable::RevisionsUsedUp => f.write_str("the project's revisions are used up"),
+        }
+    }
+}
+
+impl std::error::Error for Unavailable {}

@@ -1,0 +1,95 @@
+//! After a checkpoint of a project that keeps only an index: points its entries at the new files.
+//!
+//! Until an entry is done its value is read from the old files, which are unlinked but open.
+
+use super::checkpoint::{CheckpointError, NewPair};
+use super::data_file::{self, DataLine};
+use super::project::Project;
+use super::record::{self, HEADER_BYTES, Line};
+use super::sequential::LineReader;
+use crate::limits::ENTRIES_PER_HOLD_MAX;
+use crate::names::Key;
+use crate::store::change::{Location, Revision, Value};
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The new place of a key's value, as of a revision.
+struct Place {
+    key: String,
+    revision: Revision,
+    location: Location,
+}
+
+impl Project {
+    /// Moves all locations to the files of `pair` and closes the files before them.
+    pub(super) fn relocate(self: &Arc<Self>, pair: &NewPair, now: Instant) -> Result<(), CheckpointError> {
+        self.relocate_values(pair)?;
+        self.relocate_changes(pair)?;
+        // What could still be taken back holds entries with old locations; after this nothing does.
+        self.flush(now);
+        let mut state = self.lock().map_err(|_| CheckpointError::Void)?;
+        state.files.forget_below(pair.number - 1);
+        Ok(())
+    }
+
+    fn relocate_values(&self, pair: &NewPair) -> Result<(), CheckpointError> {
+        let mut lines = LineReader::new(pair.json.as_ref(), 0);
+        let mut metas = LineReader::new(pair.journal.as_ref(), HEADER_BYTES as u64);
+        let mut places = Vec::new();
+        while let Some(line) = lines.next_line()? {
+            match data_file::decode_line(line.bytes) {
+                Some(DataLine::Opening | DataLine::Closing) => {}
+                Some(DataLine::Entry { key, value_start, value }) => {
+                    let meta_line =
+                        metas.next_line()?.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+                    let Some(Line::Meta { meta, .. }) = record::decode_line(meta_line.bytes) else {
+                        return Err(io::Error::from(io::ErrorKind::InvalidData).into());
+                    };
+                    let offset = line.offset + value_start as u64;
+                    let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
+                    let location = Location { file: pair.number - 1, offset, length };
+                    places.push(Place { key: key.into_owned(), revision: meta.revision, location });
+                }
+                None => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
+            }
+            if places.len() == ENTRIES_PER_HOLD_MAX {
+                self.move_to(&mut places)?;
+            }
+        }
+        self.move_to(&mut places)
+    }
+
+    fn relocate_changes(&self, pair: &NewPair) -> Result<(), CheckpointError> {
+        let mut lines = LineReader::new(pair.journal.as_ref(), pair.changes_start);
+        let mut places = Vec::new();
+        while let Some(line) = lines.next_line()?.filter(|line| line.offset < pair.end) {
+            let Some(Line::Changes(changes)) = record::decode_line(line.bytes) else { continue };
+            for recorded in &changes {
+                let offset = line.offset + record::offset_within(line.bytes, recorded.value());
+                let change = recorded.change().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+                if let crate::store::change::Change::Put { key, value, meta } = change {
+                    let length = u32::try_from(value.length()).unwrap_or(u32::MAX);
+                    let location = Location { file: pair.number, offset, length };
+                    places.push(Place { key: key.as_str().to_owned(), revision: meta.revision, location });
+                }
+            }
+            if places.len() >= ENTRIES_PER_HOLD_MAX {
+                self.move_to(&mut places)?;
+            }
+        }
+        self.move_to(&mut places)
+    }
+
+    /// Moves some entries under one hold of the lock.
+    fn move_to(&self, places: &mut Vec<Place>) -> Result<(), CheckpointError> {
+        let mut state = self.lock().map_err(|_| CheckpointError::Void)?;
+        for place in places.drain(..) {
+            let Ok(key) = Key::parse(&place.key) else { continue }; // keys of our own files are keys
+            state.namespace.relocate(key, place.revision, Value::Stored(place.location));
+        }
+        drop(state);
+        std::thread::yield_now();
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! Reading a file line by line and writing one from front to back, through a buffer.
+
+use crate::disk::{DiskFile, write_all_at};
+use crate::limits::{FILE_BUFFER_BYTES, JOURNAL_LINE_BYTES_MAX};
+use std::io;
+
+/// Reads lines and keeps the checksum of everything read so far.
+pub struct LineReader<'f> {
+    file: &'f dyn DiskFile,
+    buffer: Vec<u8>,
+    /// Where the unread part of the buffer begins.
+    start: usize,
+    /// File offset of `start`.
+    offset: u64,
+    at_end: bool,
+    checksum: crc32fast::Hasher,
+}
+
+/// One line of a file.
+#[derive(Debug)]
+pub struct RawLine<'b> {
+    /// Where the line begins in the file.
+    pub offset: u64,
+    /// The line without its line feed.
+    pub bytes: &'b [u8],
+    /// Whether the line feed is there; only the last line of a file may lack it.
+    pub terminated: bool,
+}
+
+impl<'f> LineReader<'f> {
+    /// Reads `file` from `offset` on.
+    pub fn new(file: &'f dyn DiskFile, offset: u64) -> LineReader<'f> {
+        let checksum = crc32fast::Hasher::new();
+        LineReader { file, buffer: Vec::new(), start: 0, offset, at_end: false, checksum }
+    }
+
+    /// The next line, `None` at the end of the file.
+    ///
+    /// # Errors
+    /// As the file says; `InvalidData` for a line over [`JOURNAL_LINE_BYTES_MAX`].
+    pub fn next_line(&mut self) -> io::Result<Option<RawLine<'_>>> {
+        let mut searched = self.start;
+        let end = loop {
+            let unsearched = self.buffer.get(searched..).unwrap_or_default();
+            if let Some(found) = memchr_line_feed(unsearched) {
+                break Some(searched + found);
+            }
+            if self.at_end {
+                break None;
+            }
+            let kept = self.buffer.len() - self.start;
+            if kept > JOURNAL_LINE_BYTES_MAX {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a line is longer than any that was written",
+                ));
+            }
+            self.fill()?;
+            searched = self.start + kept;
+        };
+        let (line_start, line_offset) = (self.start, self.offset);
+        let line_end = end.unwrap_or(self.buffer.len());
+        if line_start == line_end && end.is_none() {
+            return Ok(None);
+        }
+        let next = line_end + usize::from(end.is_some());
+        self.offset += (next - line_start) as u64;
+        self.start = next;
+        let bytes = self.buffer.get(line_start..line_end).unwrap_or_default();
+        Ok(Some(RawLine { offset: line_offset, bytes, terminated: end.is_some() }))
+    }
+
+    /// File offset of the next line.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// CRC-32 of everything from the first offset to the end of the file, once that was reached.
+    pub fn checksum(&self) -> u32 {
+        self.checksum.clone().finalize()
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let kept = self.buffer.len();
+        self.buffer.resize(kept + FILE_BUFFER_BYTES, 0);
+        let read =
+            self.file.read_at(self.buffer.get_mut(kept..).unwrap_or_default(), self.offset + kept as u64);
+        self.buffer.truncate(kept + *read.as_ref().unwrap_or(&0));
+        self.at_end = read? == 0;
+        self.checksum.update(self.buffer.get(kept..).unwrap_or_default());
+        Ok(())
+    }
+}
+
+fn memchr_line_feed(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|&byte| byte == b'\n')
+}
+
+/// Writes a file from front to back and keeps the checksum of what was written.
+pub struct SequentialWriter {
+    file: Box<dyn DiskFile>,
+    buffer: Vec<u8>,
+    offset: u64,
+    checksum: crc32fast::Hasher,
+}
+
+impl SequentialWriter {
+    /// Writes `file` from `offset` on.
+    pub fn new(file: Box<dyn DiskFile>, offset: u64) -> SequentialWriter {
+        let checksum = crc32fast::Hasher::new();
+        SequentialWriter { file, buffer: Vec::with_capacity(FILE_BUFFER_BYTES), offset, checksum }
+    }
+
+    /// The buffer, for appending; [`SequentialWriter::flush_if_full`] after each piece bounds it.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Writes the buffer out where it is full.
+    ///
+    /// # Errors
+    /// As the file says.
+    pub fn flush_if_full(&mut self) -> io::Result<()> {
+        if self.buffer.len() >= FILE_BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes the buffer out.
+    ///
+    /// # Errors
+    /// As the file says.
+    pub fn flush(&mut self) -> io::Result<()> {
+        write_all_at(self.file.as_ref(), &self.buffer, self.offset)?;
+        self.checksum.update(&self.buffer);
+        self.offset += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// File offset behind everything written and buffered.
+    pub fn position(&self) -> u64 {
+        self.offset + self.buffer.len() as u64
+    }
+
+    /// CRC-32 of everything flushed.
+    pub fn checksum(&self) -> u32 {
+        self.checksum.clone().finalize()
+    }
+
+    /// The file, once everything is flushed.
+    pub fn into_file(self) -> Box<dyn DiskFile> {
+        self.file
+    }
+
+    /// The file.
+    pub fn file(&self) -> &dyn DiskFile {
+        self.file.as_ref()
+    }
+}

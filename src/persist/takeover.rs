@@ -1,0 +1,126 @@
+//! Takes over a data file that its owner edited or brought along.
+//!
+//! Every key gets a revision that was never used, so that no ETag from before fits a value that
+//! may have changed; keys that were there keep their creation time and their expiry.
+
+use super::data_file::{self, EditedKeys};
+use super::generation::{self, Paths};
+use super::record::{self, HEADER_BYTES, Line};
+use super::recovery::{self, RecoveryError, io_error};
+use super::sequential::LineReader;
+use crate::disk::{self, Disk, Open};
+use crate::names::Key;
+use crate::store::change::{Change, Meta, Revision, Value};
+use crate::store::namespace::Namespace;
+use std::collections::BTreeMap;
+
+/// What to do with changes that the journal of an edited file still holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalChanges {
+    /// Stop with [`RecoveryError::EditedWithChanges`].
+    Refuse,
+    /// Put them on top of the edited file.
+    Replay,
+    /// Leave them out; the journal is kept beside the new one.
+    Discard,
+}
+
+/// Takes over the values of a project that has no journal.
+///
+/// # Errors
+/// [`RecoveryError`]; the file is then as it was.
+pub fn without_journal(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<(), RecoveryError> {
+    let keys = load_edited(disk, paths)?;
+    let begin = Revision::new(now_ms).unwrap_or_default();
+    let namespace =
+        renumbered(&base(&keys, &BTreeMap::new(), Namespace::starting_at(begin, 0), now_ms), begin);
+    generation::install(disk, paths, 1, &namespace).map_err(io_error(&paths.json))
+}
+
+/// Takes over edited values whose journal knows their times.
+///
+/// # Errors
+/// [`RecoveryError`]; the files are then as they were.
+pub fn edited(
+    disk: &dyn Disk,
+    paths: &Paths,
+    choice: JournalChanges,
+    now_ms: u64,
+) -> Result<(), RecoveryError> {
+    let journal = disk.open(&paths.journal, Open::Read).map_err(io_error(&paths.journal))?;
+    let header = recovery::read_header(journal.as_ref(), &paths.journal)?;
+    let mut lines = LineReader::new(journal.as_ref(), HEADER_BYTES as u64);
+    let mut metas = BTreeMap::new();
+    for _ in 0..header.keys {
+        let offset = lines.offset();
+        let corrupt = || RecoveryError::Corrupt { path: paths.journal.clone(), offset };
+        let line = lines.next_line().map_err(io_error(&paths.journal))?.ok_or_else(corrupt)?;
+        let Some(Line::Meta { key, meta }) = record::decode_line(line.bytes) else { return Err(corrupt()) };
+        metas.insert(key.into_owned(), meta);
+    }
+    let keys = load_edited(disk, paths)?;
+    let empty = Namespace::starting_at(header.revision, header.clock_ms);
+    let mut namespace = base(&keys, &metas, empty, now_ms);
+    let tail = recovery::replay(&mut lines, &paths.journal, header.revision, |change, _| match change {
+        Change::Clock { .. } => drop(namespace.apply(&change)),
+        Change::Put { .. } | Change::Delete { .. } | Change::Clear { .. } => {
+            if choice == JournalChanges::Replay {
+                namespace.apply(&change);
+            }
+        }
+    })?;
+    match choice {
+        JournalChanges::Refuse if tail.records > 0 => {
+            return Err(RecoveryError::EditedWithChanges { path: paths.json.clone(), changes: tail.records });
+        }
+        JournalChanges::Discard => keep_aside(disk, paths, header.generation)?,
+        JournalChanges::Refuse | JournalChanges::Replay => {}
+    }
+    let namespace = renumbered(&namespace, tail.revision);
+    generation::install(disk, paths, header.generation + 1, &namespace).map_err(io_error(&paths.json))
+}
+
+fn load_edited(disk: &dyn Disk, paths: &Paths) -> Result<EditedKeys, RecoveryError> {
+    let text = disk::load(disk, &paths.json, u64::MAX).map_err(io_error(&paths.json))?;
+    data_file::parse_edited(&text)
+        .map_err(|problem| RecoveryError::EditedBadly { path: paths.json.clone(), problem })
+}
+
+/// The edited keys with the times that are known of them, put into `namespace`.
+fn base(
+    keys: &EditedKeys,
+    metas: &BTreeMap<String, Meta>,
+    mut namespace: Namespace,
+    now_ms: u64,
+) -> Namespace {
+    let revision = namespace.revision();
+    let new = Meta { revision, created_ms: now_ms, updated_ms: now_ms, expires_ms: None };
+    for (name, value) in keys {
+        let Ok(key) = Key::parse(name) else { continue }; // checked when the file was parsed
+        let meta = metas.get(name).copied().unwrap_or(new);
+        namespace.apply(&Change::Put { key, value: Value::Text(value), meta });
+    }
+    namespace
+}
+
+/// The same keys and times with revisions after `revision`.
+fn renumbered(namespace: &Namespace, revision: Revision) -> Namespace {
+    let clock_ms = namespace.clock_ms();
+    let mut fresh = Namespace::starting_at(revision, clock_ms);
+    for entry in namespace.range("", None, clock_ms) {
+        let Ok(key) = Key::parse(entry.key()) else { continue }; // keys of a namespace are keys
+        let next = fresh.revision().advanced(1).unwrap_or(Revision::MAX);
+        let meta = Meta { revision: next, ..entry.meta() };
+        fresh.apply(&Change::Put { key, value: entry.value(), meta });
+    }
+    fresh
+}
+
+/// Copies the journal to a name that nothing reads, so that nothing is lost by a wrong decision.
+fn keep_aside(disk: &dyn Disk, paths: &Paths, generation: u64) -> Result<(), RecoveryError> {
+    let mut name = paths.journal.as_os_str().to_owned();
+    name.push(format!(".discarded-{generation}"));
+    let aside = std::path::PathBuf::from(name);
+    let bytes = disk::load(disk, &paths.journal, u64::MAX).map_err(io_error(&paths.journal))?;
+    disk::replace(disk, &aside, &bytes).map_err(io_error(&aside))
+}

@@ -1,0 +1,232 @@
+//! Changing a project: all of a transaction or nothing, encoded for the journal as it happens.
+
+use super::engine::Urgency;
+use super::project::{Answered, Health, Project, State, Unavailable};
+use super::record::{self, LineBuilder};
+use super::recovery::Keep;
+use crate::limits::{PENDING_BYTES_MAX, PURGE_PER_HOLD_MAX};
+use crate::names::Key;
+use crate::store::change::{Change, Location, Meta, Value};
+use crate::store::entry::Entry;
+use crate::store::namespace::Namespace;
+use std::sync::{Arc, MutexGuard};
+
+/// A value's text or place and its times, as a write found or left them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Revision and times after the write.
+    pub meta: Meta,
+    /// Whether the key was absent before.
+    pub created: bool,
+}
+
+/// Changes in progress under a project's lock. Each sees what those before it did.
+pub struct Transaction<'a> {
+    state: &'a mut State,
+    now_ms: u64,
+    recording: Option<Recording>,
+    undo_start: usize,
+}
+
+/// The journal line that grows beside the changes of a project on disk.
+struct Recording {
+    line: LineBuilder,
+    keep: Keep,
+    /// Length of `pending.bytes` before the transaction.
+    bytes_start: usize,
+    changes: usize,
+}
+
+impl Project {
+    /// Changes the project at `now_ms`. Where `change` returns an error nothing has changed; that
+    /// answer waits too, because it may rest on what is not on disk yet.
+    ///
+    /// # Errors
+    /// [`Unavailable`] before `change` was asked.
+    pub fn write<T, E>(
+        self: &Arc<Self>,
+        now_ms: u64,
+        change: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<Answered<Result<T, E>>, Unavailable> {
+        let mut guard = self.lock_for_write()?;
+        let state = &mut *guard;
+        self.record_clock(state, now_ms);
+        state.namespace.purge(PURGE_PER_HOLD_MAX);
+        let mut transaction = self.begin(state, now_ms);
+        let answer = match change(&mut transaction) {
+            Ok(answer) => {
+                transaction.commit();
+                Ok(answer)
+            }
+            Err(error) => {
+                transaction.abort();
+                Err(error)
+            }
+        };
+        let revision = state.namespace.revision();
+        let ticket = self.ticket_for(state, revision);
+        self.queue_pending(state);
+        if state.namespace.next_expiry_ms().is_some() {
+            self.engine.schedule(self, Urgency::Routine);
+        }
+        Ok(Answered { answer, ticket })
+    }
+
+    /// Records that keys have expired by `now_ms` and frees some. Returns when the next key expires.
+    pub fn expire(self: &Arc<Self>, now_ms: u64) -> Option<u64> {
+        let mut guard = self.lock().ok()?;
+        self.record_clock(&mut guard, now_ms);
+        if guard.namespace.purge(PURGE_PER_HOLD_MAX) == PURGE_PER_HOLD_MAX {
+            return Some(now_ms);
+        }
+        guard.namespace.next_expiry_ms()
+    }
+
+    /// Moves the project's clock on where a key has expired. A project that cannot write leaves it:
+    /// reads go on, and the key is absent by the time itself.
+    pub(super) fn record_clock(self: &Arc<Self>, state: &mut State, now_ms: u64) {
+        let room = state.pending.bytes.len() < PENDING_BYTES_MAX;
+        if state.health != Health::Healthy || !room {
+            return;
+        }
+        let Some(clock) = state.namespace.decide_clock(now_ms) else { return };
+        let mut transaction = self.begin(state, now_ms);
+        transaction.carry_out(&clock);
+        transaction.commit();
+        self.queue_pending(state);
+    }
+
+    fn lock_for_write(&self) -> Result<MutexGuard<'_, State>, Unavailable> {
+        let state = self.lock()?;
+        match &state.health {
+            Health::Healthy | Health::DiskFull => {}
+            Health::Failed { reason } => return Err(Unavailable::Failed { reason: reason.clone() }),
+            Health::Closed => return Err(Unavailable::Closed),
+        }
+        if state.pending.bytes.len() >= PENDING_BYTES_MAX {
+            return Err(Unavailable::Busy);
+        }
+        let revisions = crate::limits::BATCH_OPERATIONS_MAX as u64 + 1;
+        state.namespace.revision().advanced(revisions).ok_or(Unavailable::RevisionsUsedUp)?;
+        Ok(state)
+    }
+
+    fn begin<'a>(&self, state: &'a mut State, now_ms: u64) -> Transaction<'a> {
+        let recording = self.durable.as_ref().map(|durable| {
+            let bytes_start = state.pending.bytes.len();
+            if state.synced > state.synced_recorded {
+                record::encode_synced(state.synced, &mut state.pending.bytes);
+            }
+            let line = LineBuilder::begin(&mut state.pending.bytes);
+            state.pending.bytes.push(b'[');
+            Recording { line, keep: durable.keep, bytes_start, changes: 0 }
+        });
+        let undo_start = state.pending.undo.len();
+        Transaction { state, now_ms, recording, undo_start }
+    }
+
+    /// Hands what is pending to the writer, unless it is in its queue already.
+    fn queue_pending(self: &Arc<Self>, state: &mut State) {
+        if !state.queued && !state.pending.bytes.is_empty() {
+            state.queued = true;
+            self.engine.queue(Arc::clone(self));
+        }
+    }
+}
+
+impl Transaction<'_> {
+    /// The entry of `key`.
+    pub fn get(&self, key: Key<'_>) -> Option<&Entry> {
+        self.state.namespace.get(key, self.now_ms)
+    }
+
+    /// The project's keys.
+    pub fn namespace(&self) -> &Namespace {
+        &self.state.namespace
+    }
+
+    /// A value that lies in a file, to be read after the lock is gone.
+    pub fn locate(&self, location: Location) -> Option<super::value_reader::StoredValue> {
+        self.state.files.locate(location)
+    }
+
+    /// Gives `key` the minified JSON text `value`, for ever or for `ttl_ms`.
+    pub fn put(&mut self, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Written {
+        let created = self.get(key).is_none();
+        let change = self.state.namespace.decide_put(key, Value::Text(value), ttl_ms, self.now_ms);
+        let Some(change @ Change::Put { meta, .. }) = change else {
+            unreachable!("lock_for_write made sure that there are revisions left");
+        };
+        self.carry_out(&change);
+        Written { meta, created }
+    }
+
+    /// Removes `key`; its times before, `None` where it was absent.
+    pub fn delete(&mut self, key: Key<'_>) -> Option<Meta> {
+        let meta = self.get(key)?.meta();
+        let revision = self.state.namespace.revision().advanced(1)?;
+        self.carry_out(&Change::Delete { key, revision });
+        Some(meta)
+    }
+
+    /// Removes all keys that begin with `prefix` and says how many there were.
+    pub fn clear(&mut self, prefix: &str) -> u64 {
+        let namespace = &self.state.namespace;
+        let keys = match prefix {
+            "" => namespace.totals(self.now_ms).keys,
+            _ => namespace.range(prefix, None, self.now_ms).count() as u64,
+        };
+        if let (1.., Some(revision)) = (keys, namespace.revision().advanced(1)) {
+            self.carry_out(&Change::Clear { prefix, revision });
+        }
+        keys
+    }
+
+    fn carry_out(&mut self, change: &Change<'_>) {
+        let state = &mut *self.state;
+        let applied = match &mut self.recording {
+            None => *change,
+            Some(recording) => {
+                let out = &mut state.pending.bytes;
+                if recording.changes > 0 {
+                    out.push(b',');
+                }
+                recording.changes += 1;
+                let value_start = record::encode_change(change, out);
+                match (recording.keep, value_start) {
+                    (Keep::Index, Some(start)) => {
+                        let offset = state.pending_offset + start as u64;
+                        super::recovery::stored_at(*change, state.journal_number, offset)
+                    }
+                    (Keep::Index | Keep::Values, _) => *change,
+                }
+            }
+        };
+        let undo = state.namespace.apply(&applied);
+        state.pending.undo.push(undo);
+    }
+
+    fn commit(self) {
+        let pending = &mut self.state.pending;
+        match self.recording {
+            // Nothing is written that could fail, so nothing is ever taken back.
+            None => pending.undo.clear(),
+            Some(recording) if recording.changes == 0 => pending.bytes.truncate(recording.bytes_start),
+            Some(recording) => {
+                pending.bytes.push(b']');
+                recording.line.finish(&mut pending.bytes);
+                pending.revision = self.state.namespace.revision();
+                self.state.synced_recorded = self.state.synced;
+            }
+        }
+    }
+
+    fn abort(self) {
+        for undo in self.state.pending.undo.drain(self.undo_start..).rev() {
+            self.state.namespace.revert(undo);
+        }
+        if let Some(recording) = self.recording {
+            self.state.pending.bytes.truncate(recording.bytes_start);
+        }
+    }
+}

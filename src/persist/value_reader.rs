@@ -1,0 +1,61 @@
+//! Values that only lie in a file: which files a project has open, and reading one value.
+
+use crate::disk::{DiskFile, read_exact_at};
+use crate::store::change::Location;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// The open files that locations of a project speak of.
+#[derive(Default)]
+pub struct FileTable {
+    files: Vec<(u32, Arc<dyn DiskFile>)>,
+}
+
+impl FileTable {
+    /// Adds a file under a number that is not in use.
+    pub fn add(&mut self, number: u32, file: Arc<dyn DiskFile>) {
+        self.files.push((number, file));
+    }
+
+    /// Closes all files below `number`, once nothing speaks of them. Reads that have begun go on.
+    pub fn forget_below(&mut self, number: u32) {
+        self.files.retain(|(known, _)| *known >= number);
+    }
+
+    /// The value at `location`, to be read without a lock.
+    pub fn locate(&self, location: Location) -> Option<StoredValue> {
+        let (_, file) = self.files.iter().find(|(number, _)| *number == location.file)?;
+        Some(StoredValue { file: Arc::clone(file), offset: location.offset, length: location.length })
+    }
+}
+
+/// A value that lies in an open file, which stays readable even where it was replaced since.
+#[derive(Clone)]
+pub struct StoredValue {
+    file: Arc<dyn DiskFile>,
+    offset: u64,
+    length: u32,
+}
+
+impl StoredValue {
+    /// Appends the value's text to `out`; blocks for the disk.
+    ///
+    /// # Errors
+    /// As the disk says; `out` is then as it was.
+    pub fn read_into(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        let start = out.len();
+        out.resize(start + self.length as usize, 0);
+        let read = read_exact_at(self.file.as_ref(), out.get_mut(start..).unwrap_or_default(), self.offset);
+        if read.is_err() {
+            out.truncate(start);
+        }
+        read
+    }
+}
+
+impl fmt::Debug for StoredValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoredValue {{ offset: {}, length: {} }}", self.offset, self.length)
+    }
+}

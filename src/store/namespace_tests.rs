@@ -1,0 +1,149 @@
+use super::*;
+
+const NOW: u64 = 1_000_000;
+
+fn key(text: &str) -> Key<'_> {
+    Key::parse(text).unwrap()
+}
+
+fn put(namespace: &mut Namespace, name: &str, value: &str, ttl_ms: Option<u64>, now_ms: u64) -> Undo {
+    let change = namespace.decide_put(key(name), Value::Text(value.as_bytes()), ttl_ms, now_ms).unwrap();
+    namespace.apply(&change)
+}
+
+fn delete(namespace: &mut Namespace, name: &str) -> Undo {
+    let revision = namespace.revision().advanced(1).unwrap();
+    namespace.apply(&Change::Delete { key: key(name), revision })
+}
+
+fn clear(namespace: &mut Namespace, prefix: &str) -> Undo {
+    let revision = namespace.revision().advanced(1).unwrap();
+    namespace.apply(&Change::Clear { prefix, revision })
+}
+
+fn keys(namespace: &Namespace, now_ms: u64) -> Vec<String> {
+    namespace.range("", None, now_ms).map(|entry| entry.key().to_owned()).collect()
+}
+
+#[test]
+fn put_key_reads_back_until_it_is_deleted() {
+    let mut namespace = Namespace::default();
+    put(&mut namespace, "a", "1", None, NOW);
+    assert_eq!(namespace.get(key("a"), NOW).unwrap().value(), Value::Text(b"1"));
+    assert_eq!(namespace.totals(NOW), Totals { keys: 1, bytes: 2 });
+    delete(&mut namespace, "a");
+    assert!(namespace.get(key("a"), NOW).is_none());
+    assert_eq!(namespace.totals(NOW), Totals { keys: 0, bytes: 0 });
+}
+
+#[test]
+fn replaced_key_keeps_its_creation_time_and_loses_its_expiry() {
+    let mut namespace = Namespace::default();
+    put(&mut namespace, "a", "1", Some(50), NOW);
+    put(&mut namespace, "a", "2", None, NOW + 10);
+    let meta = namespace.get(key("a"), NOW + 99).unwrap().meta();
+    assert_eq!((meta.created_ms, meta.updated_ms, meta.expires_ms), (NOW, NOW + 10, None));
+    assert_eq!(namespace.next_expiry_ms(), None);
+}
+
+#[test]
+fn expired_key_reads_as_missing_at_that_instant_and_a_new_one_is_created() {
+    let mut namespace = Namespace::default();
+    put(&mut namespace, "a", "1", Some(50), NOW);
+    assert!(namespace.get(key("a"), NOW + 49).is_some());
+    assert!(namespace.get(key("a"), NOW + 50).is_none());
+    assert_eq!(namespace.totals(NOW + 50).keys, 0);
+    assert!(keys(&namespace, NOW + 50).is_empty());
+    put(&mut namespace, "a", "2", None, NOW + 60);
+    assert_eq!(namespace.get(key("a"), NOW + 60).unwrap().meta().created_ms, NOW + 60);
+}
+
+#[test]
+fn expired_key_stays_missing_when_the_clock_is_set_back() {
+    let mut namespace = Namespace::default();
+    put(&mut namespace, "a", "1", Some(50), NOW);
+    assert_eq!(namespace.decide_clock(NOW + 49), None);
+    let clock = namespace.decide_clock(NOW + 70).unwrap();
+    namespace.apply(&clock);
+    assert!(namespace.get(key("a"), NOW).is_none());
+    assert_eq!(namespace.decide_clock(NOW + 80), None, "nothing more expires");
+    assert_eq!(namespace.purge(10), 1);
+    assert_eq!(namespace.totals(NOW), Totals { keys: 0, bytes: 0 });
+}
+
+#[test]
+fn range_starts_after_the_cursor_and_stays_in_the_prefix() {
+    let mut namespace = Namespace::default();
+    for name in ["a", "ab", "abc", "b", "B", "é"] {
+        put(&mut namespace, name, "1", None, NOW);
+    }
+    assert_eq!(keys(&namespace, NOW), ["B", "a", "ab", "abc", "b", "é"]);
+    let page = |prefix, after| -> Vec<&str> { namespace.range(prefix, after, NOW).map(Entry::key).collect() };
+    assert_eq!(page("a", None), ["a", "ab", "abc"]);
+    assert_eq!(page("a", Some("ab")), ["abc"]);
+    assert_eq!(page("ab", Some("B")), ["ab", "abc"]);
+    assert_eq!(page("a", Some("b")), Vec::<&str>::new());
+}
+
+#[test]
+fn every_change_is_taken_back_by_its_undo() {
+    let mut namespace = Namespace::default();
+    put(&mut namespace, "a", "1", Some(500), NOW);
+    put(&mut namespace, "b", "2", None, NOW);
+    let before = (namespace.totals(NOW), keys(&namespace, NOW), namespace.next_expiry_ms());
+    let undos = [
+        put(&mut namespace, "c", "3", Some(9), NOW),
+        put(&mut namespace, "a", "33", None, NOW),
+        delete(&mut namespace, "b"),
+        clear(&mut namespace, "a"),
+        put(&mut namespace, "d", "4", None, NOW),
+        clear(&mut namespace, ""),
+        put(&mut namespace, "b", "5", None, NOW),
+        namespace.apply(&Change::Clock { at_ms: NOW + 900, revision: Revision::new(99).unwrap() }),
+    ];
+    undos.into_iter().rev().for_each(|undo| namespace.revert(undo));
+    assert_eq!((namespace.totals(NOW), keys(&namespace, NOW), namespace.next_expiry_ms()), before);
+    assert_eq!(namespace.get(key("a"), NOW).unwrap().value(), Value::Text(b"1"));
+    assert_eq!(namespace.revision().get(), 99, "revisions are not used twice");
+}
+
+/// Replaying a suffix of the changes from any earlier point, over the state at any later one,
+/// gives the same end: what checkpoints that are written beside traffic rely on.
+#[test]
+fn replaying_a_suffix_over_a_later_state_changes_nothing() {
+    let revision = |number| Revision::new(number).unwrap();
+    let meta = |number, expires_ms| Meta {
+        revision: revision(number),
+        created_ms: NOW,
+        updated_ms: NOW,
+        expires_ms,
+    };
+    let put =
+        |name, number, ttl| Change::Put { key: key(name), value: Value::Text(b"1"), meta: meta(number, ttl) };
+    let changes = [
+        put("a", 1, None),
+        put("b", 2, Some(NOW + 5)),
+        Change::Delete { key: key("a"), revision: revision(3) },
+        put("a", 4, None),
+        Change::Clock { at_ms: NOW + 6, revision: revision(5) },
+        put("ab", 6, None),
+        Change::Clear { prefix: "a", revision: revision(7) },
+        put("ab", 8, Some(NOW + 50)),
+        Change::Clear { prefix: "", revision: revision(9) },
+        put("c", 10, None),
+    ];
+    let state = |namespace: &Namespace| -> Vec<(String, Meta)> {
+        namespace.range("", None, NOW + 6).map(|entry| (entry.key().to_owned(), entry.meta())).collect()
+    };
+    for upto in 0..=changes.len() {
+        for from in 0..=upto {
+            let mut namespace = Namespace::default();
+            let mut straight = Namespace::default();
+            changes[..upto].iter().for_each(|change| drop(namespace.apply(change)));
+            changes.iter().for_each(|change| drop(straight.apply(change)));
+            changes[from..].iter().for_each(|change| drop(namespace.apply(change)));
+            assert_eq!(state(&namespace), state(&straight), "state after {upto}, replay from {from}");
+            assert_eq!(namespace.totals(NOW + 6), straight.totals(NOW + 6));
+        }
+    }
+}
