@@ -419,3 +419,24 @@ fn methods_are_case_sensitive_tokens() {
         assert_eq!(head.target, Ok(Target::Authority));
     });
 }
+
+/// Long names and values take the vectorised paths of httparse, which have rules of their own.
+#[test]
+fn long_fields_are_held_to_the_same_grammar_at_every_byte() {
+    let is_accepted = |name: &[u8], value: &[u8]| {
+        let wire = [b"GET / HTTP/1.1\r\nHost: a\r\n", name, b": ", value, b"\r\n\r\n"].concat();
+        matches!(Exchange::new(BOUNDS).step(&wire).1, Step::Request(_))
+    };
+    for at in 0..70 {
+        for byte in 0..=255_u8 {
+            let mut text = [b'x'; 70];
+            text[at] = byte;
+            let is_value = byte == b'\t' || !byte.is_ascii_control();
+            assert_eq!(is_accepted(b"x", &text), is_value, "value byte {byte:#x} at {at}");
+            let is_name = byte.is_ascii_alphanumeric()
+                || b"!#$%&'*+-.^_`|~".contains(&byte)
+                || (byte == b':' && at > 0);
+            assert_eq!(is_accepted(&text, b"y"), is_name, "name byte {byte:#x} at {at}");
+        }
+    }
+}
