@@ -10,4 +10,6 @@
     reason = "helpers of tests may fail loudly, and read files as they like"
 )]
 
+#[allow(dead_code, unused_imports, reason = "a client for all tests, of which each uses a part")]
+mod harness;
 mod tidy;
