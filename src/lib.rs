@@ -16,6 +16,7 @@ pub mod secret;
 // L2: pure machines, without input, output or time; and the configuration.
 pub mod config;
 pub mod http;
+pub mod router;
 pub mod store;
 
 // L3: bytes on disk.
@@ -24,5 +25,14 @@ pub mod persist;
 // L4: decisions about who may do what.
 pub mod auth;
 
+// L5: from a request to a reply.
+pub mod api;
+
+// L6: sockets and threads.
+pub mod server;
+
 // The command line.
 pub mod cli;
+
+// The composition root.
+pub mod run;

@@ -25,6 +25,8 @@ pub const LOOP_BODY_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub const READ_BYTES: usize = 64 * 1024;
 /// Requests answered on one connection before the others get their turn.
 pub const REQUESTS_PER_TURN_MAX: usize = 32;
+/// Phases of one connection gone through before the others get their turn.
+pub const ROUNDS_PER_TURN_MAX: usize = 64;
 /// Unsent answer bytes of one connection above which its next request waits.
 pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 /// Body bytes up to which an answer is copied behind its head instead of being queued on its own.
@@ -108,6 +110,8 @@ pub const BODY_BYTES_PER_SECOND_MIN_DEFAULT: u64 = 500;
 pub const IDLE_TIMEOUT_MS_DEFAULT: u64 = 60_000;
 /// An answer of which nothing was taken for this long ends the connection, milliseconds.
 pub const WRITE_TIMEOUT_MS_DEFAULT: u64 = 30_000;
+/// A request that the disk or the slow lane does not answer in this time is given up, milliseconds.
+pub const REPLY_TIMEOUT_MS: u64 = 60_000;
 /// A connection being closed after an error is drained this long, milliseconds.
 pub const DRAIN_TIMEOUT_MS: u64 = 5_000;
 /// Running requests may finish for this long at shutdown, milliseconds.

@@ -1,3 +1,4 @@
 //! Who may do what: decisions only, nothing here reads a socket or a file.
 
+pub mod access;
 pub mod api_key;

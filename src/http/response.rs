@@ -25,12 +25,7 @@ impl Response {
     /// line. `name` must be none of those that [`encode_head`] writes.
     #[must_use]
     pub fn field(mut self, name: &'static str, value: &str) -> Response {
-        debug_assert!(name.bytes().all(is_token_byte), "{name:?} is a field name");
-        self.fields.extend_from_slice(name.as_bytes());
-        self.fields.extend_from_slice(b": ");
-        let is_harmless = |byte: u8| byte == b'\t' || !byte.is_ascii_control();
-        self.fields.extend(value.bytes().map(|byte| if is_harmless(byte) { byte } else { b' ' }));
-        self.fields.extend_from_slice(b"\r\n");
+        push_field(name, value, &mut self.fields);
         self
     }
 
@@ -130,9 +125,14 @@ impl ReplyFraming {
     }
 }
 
-/// Appends status line and fields of `response` to `out`, up to and with the empty line. The body
+/// Appends status line and fields of `response`, then the fields `extra`, to `out`, up to and with the empty line. The body
 /// is the caller's to send, from `response` or elsewhere, as the returned framing says.
-pub fn encode_head(response: &Response, reply: &Reply<'_>, out: &mut Vec<u8>) -> EncodedHead {
+pub fn encode_head(
+    response: &Response,
+    reply: &Reply<'_>,
+    extra: &[(&'static str, &str)],
+    out: &mut Vec<u8>,
+) -> EncodedHead {
     let framing = ReplyFraming::decide(response.status, reply.method, reply.version, reply.body);
     let persistent = reply.persistent && framing != ReplyFraming::UntilClose;
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -143,6 +143,9 @@ pub fn encode_head(response: &Response, reply: &Reply<'_>, out: &mut Vec<u8>) ->
     out.extend_from_slice(reply.date.as_bytes());
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(&response.fields);
+    for (name, value) in extra {
+        push_field(name, value, out);
+    }
     match (persistent, reply.version) {
         (false, _) => out.extend_from_slice(b"connection: close\r\n"),
         (true, Version::Http10) => out.extend_from_slice(b"connection: keep-alive\r\n"),
@@ -179,6 +182,15 @@ pub fn encode_last_chunk(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0\r\n\r\n");
 }
 
+fn push_field(name: &'static str, value: &str, out: &mut Vec<u8>) {
+    debug_assert!(name.bytes().all(is_token_byte), "{name:?} is a field name");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    let is_harmless = |byte: u8| byte == b'\t' || !byte.is_ascii_control();
+    out.extend(value.bytes().map(|byte| if is_harmless(byte) { byte } else { b' ' }));
+    out.extend_from_slice(b"\r\n");
+}
+
 /// `write!` takes several times as long, and every response has two numbers.
 fn push_decimal(number: u64, out: &mut Vec<u8>) {
     let mut digits = [b'0'; 20];
@@ -196,7 +208,7 @@ fn push_decimal(number: u64, out: &mut Vec<u8>) {
 }
 
 /// The text behind a status (RFC 9110, section 15; RFC 6585; RFC 4918). Clients ignore it.
-fn reason_phrase(status: u16) -> &'static str {
+pub fn reason_phrase(status: u16) -> &'static str {
     match status {
         100 => "Continue",
         200 => "OK",

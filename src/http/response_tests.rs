@@ -10,7 +10,7 @@ fn encoded(
     body: BodySize,
 ) -> (String, EncodedHead) {
     let mut out = Vec::new();
-    let head = encode_head(response, &Reply { method, version, persistent, body, date: DATE }, &mut out);
+    let head = encode_head(response, &Reply { method, version, persistent, body, date: DATE }, &[], &mut out);
     (String::from_utf8(out).unwrap(), head)
 }
 

@@ -4,7 +4,8 @@ use super::engine::Urgency;
 use super::generation::Paths;
 use super::project::{Batch, Health, Project, State};
 use super::record::Header;
-use super::ticket::Outcome;
+use super::ticket::{Outcome, Ticket};
+use crate::clock;
 use crate::config::schema::SyncMode;
 use crate::disk::{DiskFile, is_disk_full, write_all_at};
 use crate::limits::{CHECKPOINT_INTERVAL_MS, CHECKPOINT_QUIET_MS, CHECKPOINT_SMALL_BYTES};
@@ -160,6 +161,16 @@ impl Project {
             self.engine.schedule(self, if due <= now { Urgency::Now } else { Urgency::Routine });
         }
         if later { AfterFlush::SyncLater } else { AfterFlush::Done }
+    }
+
+    /// Waits until what `ticket` stands for is written, doing it itself. Says whether that went well.
+    /// Blocks for the disk.
+    pub fn wait_written(self: &Arc<Self>, ticket: Option<&Ticket>) -> bool {
+        let Some(ticket) = ticket else { return true };
+        if ticket.outcome() == Outcome::Pending {
+            self.flush(clock::monotonic());
+        }
+        ticket.outcome() == Outcome::Synced
     }
 
     /// Syncs what `sync: interval` has written since the last time. Blocks for the disk.

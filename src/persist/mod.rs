@@ -20,6 +20,7 @@ pub mod project;
 pub mod record;
 pub mod recovery;
 pub mod relocation;
+pub mod reopening;
 pub mod sequential;
 pub mod takeover;
 pub mod ticket;

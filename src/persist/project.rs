@@ -209,7 +209,10 @@ impl Project {
         self.record_clock(state, now_ms);
         let view = View { namespace: &state.namespace, files: &state.files, now_ms };
         let (answer, revision) = read(&view);
-        Ok(Answered { answer, ticket: self.ticket_for(state, revision) })
+        // A value that lies in a file cannot be read before its change is written there.
+        let waits =
+            self.waits(state) || self.durable.as_ref().is_some_and(|durable| durable.keep == Keep::Index);
+        Ok(Answered { answer, ticket: waits.then(|| self.ticket_for(state, revision)).flatten() })
     }
 
     /// The state; an error where a thread panicked while it changed it.
@@ -217,11 +220,16 @@ impl Project {
         self.state.lock().map_err(|_| Unavailable::Broken)
     }
 
-    /// What a reply that rests on `revision` has to wait for.
+    /// Whether replies wait for the disk. After it was full they do in every mode, so that nobody
+    /// is told of a success that there is no room for.
+    pub(super) fn waits(&self, state: &State) -> bool {
+        let is_always = |durable: &Durable| durable.sync == SyncMode::Always;
+        self.durable.as_ref().is_some_and(is_always) || state.health == Health::DiskFull
+    }
+
+    /// The ticket of the batch that `revision` is written in; `None` where it has been.
     pub(super) fn ticket_for(&self, state: &State, revision: Revision) -> Option<Ticket> {
-        let durable = self.durable.as_ref()?;
-        let waits = durable.sync == SyncMode::Always || state.health == Health::DiskFull;
-        if !waits || revision <= state.synced {
+        if self.durable.is_none() || revision <= state.synced {
             return None;
         }
         match &state.in_flight {

@@ -36,6 +36,11 @@ impl Ticket {
         }
     }
 
+    /// Whether it has not ended.
+    pub fn is_pending(&self) -> bool {
+        self.outcome() == Outcome::Pending
+    }
+
     /// Says how the batch ended, to everybody who holds a clone.
     pub fn resolve(&self, outcome: Outcome) {
         self.0.store(outcome as u8, Ordering::Release);

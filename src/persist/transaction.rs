@@ -64,7 +64,7 @@ impl Project {
             }
         };
         let revision = state.namespace.revision();
-        let ticket = self.ticket_for(state, revision);
+        let ticket = self.waits(state).then(|| self.ticket_for(state, revision)).flatten();
         self.queue_pending(state);
         if state.namespace.next_expiry_ms().is_some() {
             self.engine.schedule(self, Urgency::Routine);

@@ -1,0 +1,201 @@
+//! `POST /projects/{id}/batch`: many operations as one, all or nothing.
+
+use super::context::{Context, parse_key};
+use super::error::ApiError;
+use super::keys::{member, parse_ttl, without_place};
+use super::reply::Reply;
+use super::representation as text;
+use crate::http::response::Response;
+use crate::json;
+use crate::limits::BATCH_OPERATIONS_MAX;
+use crate::persist::transaction::{Transaction, Written};
+use crate::persist::value_reader::StoredValue;
+use crate::store::change::{Meta, Value};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body<'a> {
+    #[serde(borrow)]
+    operations: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OperationText<'a> {
+    op: &'a str,
+    #[serde(borrow)]
+    key: &'a RawValue,
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ttl: Option<&'a RawValue>,
+    if_revision: Option<u64>,
+}
+
+/// A valid operation.
+struct Operation {
+    act: Act,
+    key: String,
+    if_revision: Option<u64>,
+}
+
+enum Act {
+    Get,
+    Set { value: Vec<u8>, ttl_ms: Option<u64> },
+    Delete,
+}
+
+/// What an operation did, as it is rendered once the lock is gone.
+enum Done {
+    Found(Meta, Found),
+    Missing,
+    Written(Written),
+    Deleted(bool),
+}
+
+enum Found {
+    Text(Vec<u8>),
+    Stored(StoredValue),
+}
+
+/// `POST /projects/{id}/batch`
+pub fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
+    context.parameters(&[])?;
+    let operations = parse(&context.json_body()?)?;
+    let project = context.served()?.project()?;
+    let answered = project.write(context.now_ms, |transaction| {
+        let each = operations.iter().enumerate();
+        each.map(|(index, operation)| carry_out(transaction, index, operation))
+            .collect::<Result<Vec<Done>, _>>()
+    })?;
+    let results = match answered.answer {
+        Ok(results) => results,
+        Err(error) => return Ok(Reply::after(error.response(), answered.ticket)),
+    };
+    if results.iter().any(|done| matches!(done, Done::Found(_, Found::Stored(_)))) {
+        let job = move || Reply::Now(render(&operations, &results));
+        return Ok(Reply::Slow(answered.ticket, Box::new(job)));
+    }
+    Ok(Reply::after(render(&operations, &results), answered.ticket))
+}
+
+fn parse(body: &[u8]) -> Result<Vec<Operation>, ApiError> {
+    let shape = "a batch is {\"operations\":[{\"op\":\"get\"|\"set\"|\"delete\",\"key\":…,\"value\":…,\"ttl\":…,\"if_revision\":…},…]}";
+    let body: Body<'_> = serde_json::from_slice(body)
+        .map_err(|error| ApiError::Body(format!("{}; {shape}", without_place(&error))))?;
+    if body.operations.len() > BATCH_OPERATIONS_MAX {
+        return Err(ApiError::BatchTooLong { operations: body.operations.len() });
+    }
+    let each = body.operations.iter().enumerate();
+    each.map(|(index, text)| parse_operation(text.get()).map_err(|error| at(index, error))).collect()
+}
+
+fn at(index: usize, error: ApiError) -> ApiError {
+    ApiError::Operation { index, error: Box::new(error) }
+}
+
+fn parse_operation(text: &str) -> Result<Operation, ApiError> {
+    let parts: OperationText<'_> =
+        serde_json::from_str(text).map_err(|error| ApiError::Body(without_place(&error)))?;
+    let value = member(text.as_bytes(), "value", parts.value);
+    let key = json::decode_string(parts.key.get().as_bytes())
+        .ok_or_else(|| ApiError::Body("`key` is not a string".to_owned()))?;
+    parse_key(&key)?;
+    let act = match (parts.op, value) {
+        ("set", Some(value)) => {
+            let ttl_ms = parts.ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
+            Act::Set { value: value.as_bytes().to_vec(), ttl_ms }
+        }
+        ("set", None) => return Err(ApiError::Body("a `set` needs a `value`".to_owned())),
+        ("get" | "delete", Some(_)) => return Err(ApiError::Body("only a `set` has a `value`".to_owned())),
+        ("get" | "delete", None) if parts.ttl.is_some() => {
+            return Err(ApiError::Body("only a `set` has a `ttl`".to_owned()));
+        }
+        ("get", None) => Act::Get,
+        ("delete", None) => Act::Delete,
+        (_, _) => return Err(ApiError::Body("`op` is \"get\", \"set\" or \"delete\"".to_owned())),
+    };
+    Ok(Operation { act, key: key.into_owned(), if_revision: parts.if_revision })
+}
+
+fn carry_out(
+    transaction: &mut Transaction<'_>,
+    index: usize,
+    operation: &Operation,
+) -> Result<Done, ApiError> {
+    let key = parse_key(&operation.key).map_err(|error| at(index, error))?;
+    let before = transaction.get(key).map(|entry| entry.meta());
+    if let Some(wanted) = operation.if_revision
+        && before.map_or(0, |meta| meta.revision.get()) != wanted
+    {
+        let current = text::current(&operation.key, before.as_ref());
+        return Err(ApiError::Precondition { current, index: Some(index) });
+    }
+    match &operation.act {
+        Act::Get => {
+            let Some(entry) = transaction.get(key) else { return Ok(Done::Missing) };
+            let found = match entry.value() {
+                Value::Text(value) => Found::Text(value.to_vec()),
+                Value::Stored(location) => {
+                    Found::Stored(transaction.locate(location).ok_or(ApiError::Internal)?)
+                }
+            };
+            Ok(Done::Found(entry.meta(), found))
+        }
+        Act::Set { value, ttl_ms } => Ok(Done::Written(transaction.put(key, value, *ttl_ms))),
+        Act::Delete => Ok(Done::Deleted(transaction.delete(key).is_some())),
+    }
+}
+
+fn render(operations: &[Operation], results: &[Done]) -> Response {
+    let mut body = b"{\"results\":[".to_vec();
+    for (index, (operation, done)) in operations.iter().zip(results).enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        if let Err(error) = push_result(&operation.key, done, &mut body) {
+            log::error!("a value could not be read: {error}");
+            return ApiError::Disk("reading the value").response();
+        }
+    }
+    body.extend_from_slice(b"]}\n");
+    Response::new(200).field("content-type", "application/json").body(body)
+}
+
+fn push_result(key: &str, done: &Done, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let op = match done {
+        Done::Found(..) | Done::Missing => "get",
+        Done::Written(_) => "set",
+        Done::Deleted(_) => "delete",
+    };
+    out.extend_from_slice(b"{\"op\":");
+    json::encode_string(op, out);
+    out.extend_from_slice(b",\"key\":");
+    json::encode_string(key, out);
+    match done {
+        Done::Found(meta, found) => {
+            out.extend_from_slice(b",\"found\":true,\"value\":");
+            match found {
+                Found::Text(value) => out.extend_from_slice(value),
+                Found::Stored(stored) => stored.read_into(out)?,
+            }
+            out.push(b',');
+            text::push_meta(meta, out);
+        }
+        Done::Missing => out.extend_from_slice(b",\"found\":false"),
+        Done::Written(written) => {
+            out.extend_from_slice(if written.created {
+                b",\"created\":true,"
+            } else {
+                b",\"created\":false,"
+            });
+            text::push_meta(&written.meta, out);
+        }
+        Done::Deleted(true) => out.extend_from_slice(b",\"deleted\":true"),
+        Done::Deleted(false) => out.extend_from_slice(b",\"deleted\":false"),
+    }
+    out.push(b'}');
+    Ok(())
+}

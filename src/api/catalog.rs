@@ -1,0 +1,381 @@
+//! The projects being served and the config.json that lists them.
+//!
+//! Reading the catalog is a short lock, for the event loops. Changing it saves config.json first
+//! and blocks for the disk, so it happens in the slow lane, at start and at reload.
+
+use crate::auth::access::ProjectKeys;
+use crate::auth::api_key::{self, Completed};
+use crate::config::file;
+use crate::config::schema::{
+    AuthenticationChoice, AuthenticationSettings, Config, KeyOwner, ProjectConfig, StorageChoice,
+    StorageSettings,
+};
+use crate::disk::Disk;
+use crate::entropy::random_bytes;
+use crate::names::ProjectId;
+use crate::persist::deletion;
+use crate::persist::engine::Engine;
+use crate::persist::generation::Paths;
+use crate::persist::project::{Opening, Project};
+use crate::persist::recovery::Keep;
+use crate::secret::{KeyHash, Secret};
+use crate::{api::error::ApiError, clock};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// A project and what decides about access to it. Replaced as a whole when settings change.
+pub struct Served {
+    /// Its name.
+    pub id: ProjectId,
+    /// How it is stored.
+    pub storage: StorageSettings,
+    /// Its switches.
+    pub authentication: AuthenticationSettings,
+    /// Whether it asks for a key: its own switch and the global one.
+    pub asks_for_key: bool,
+    /// The hash of its key.
+    pub key: Option<KeyHash>,
+    /// The project, or why its files could not be read.
+    pub project: Result<Arc<Project>, String>,
+}
+
+impl Served {
+    /// The keys that decide about it.
+    pub fn keys(&self) -> ProjectKeys<'_> {
+        ProjectKeys { authentication_enabled: self.asks_for_key, key: self.key.as_ref() }
+    }
+
+    /// The project.
+    ///
+    /// # Errors
+    /// [`ApiError::Unreadable`] where its files could not be read.
+    pub fn project(&self) -> Result<&Arc<Project>, ApiError> {
+        self.project.as_ref().map_err(|reason| ApiError::Unreadable(reason.clone()))
+    }
+}
+
+/// What requests look up.
+#[derive(Default)]
+pub struct Registry {
+    /// The global switch.
+    pub authentication_enabled: bool,
+    /// The hash of the global key.
+    pub global_key: Option<KeyHash>,
+    /// By id.
+    pub projects: BTreeMap<ProjectId, Arc<Served>>,
+}
+
+/// All projects.
+pub struct Catalog {
+    disk: Arc<dyn Disk>,
+    engine: Arc<Engine>,
+    config_path: PathBuf,
+    data_directory: PathBuf,
+    config: Mutex<Config>,
+    registry: RwLock<Arc<Registry>>,
+}
+
+impl Catalog {
+    /// Finishes deletions that a crash interrupted, then opens all projects of `config`. One that cannot
+    /// be opened is served as unreadable, beside the others. `config` is saved where that changed it.
+    ///
+    /// # Errors
+    /// A sentence, where config.json or the data directory cannot be written.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        engine: Arc<Engine>,
+        config_path: PathBuf,
+        config: Config,
+    ) -> Result<Catalog, String> {
+        let data_directory = config.data_directory(&config_path);
+        let registry = RwLock::default();
+        let catalog =
+            Catalog { disk, engine, config_path, data_directory, config: Mutex::new(config), registry };
+        catalog.finish_deletions()?;
+        let config = catalog.lock_config();
+        let served = config.projects().iter().map(|project| catalog.serve(&config, project, None));
+        let projects = served.map(|served| (served.id.clone(), Arc::new(served))).collect();
+        catalog.publish(&config, projects);
+        drop(config);
+        Ok(catalog)
+    }
+
+    /// What requests look up, as of now.
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds a project. Returns it and its key, where it has one.
+    ///
+    /// # Errors
+    /// [`ApiError`]; nothing has changed then.
+    pub fn create(
+        &self,
+        id: ProjectId,
+        storage: StorageChoice,
+        authentication: AuthenticationChoice,
+    ) -> Result<(Arc<Served>, Option<Secret>), ApiError> {
+        let mut config = self.lock_config();
+        let mut next = config.clone();
+        let added = ProjectConfig::new(id.clone(), storage, authentication);
+        next.add_project(added).map_err(|error| match error {
+            crate::config::schema::AddProjectError::Exists { id } => ApiError::ProjectExists(id),
+            crate::config::schema::AddProjectError::TooMany => ApiError::ProjectsFull,
+        })?;
+        let key = self.issue_where_asked(&mut next, &id)?;
+        let project = next.project(&id).ok_or(ApiError::Internal)?;
+        let served = Arc::new(self.serve(&next, project, None));
+        served.project()?;
+        self.save(&mut config, next)?;
+        self.replace(&config, &id, Some(Arc::clone(&served)));
+        Ok((served, key))
+    }
+
+    /// Changes what is given of the settings of a project. Returns it, and the key that it got where
+    /// it asks for one now and had none.
+    ///
+    /// # Errors
+    /// [`ApiError`]; nothing has changed then.
+    pub fn update(
+        &self,
+        id: &ProjectId,
+        storage: StorageChoice,
+        authentication: AuthenticationChoice,
+    ) -> Result<(Arc<Served>, Option<Secret>), ApiError> {
+        let mut config = self.lock_config();
+        let mut next = config.clone();
+        let before = next.project(id).ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
+        let storage = StorageChoice {
+            on_disk: storage.on_disk.or(before.storage.on_disk),
+            cache_in_memory: storage.cache_in_memory.or(before.storage.cache_in_memory),
+            sync: storage.sync.or(before.storage.sync),
+        };
+        let authentication = AuthenticationChoice {
+            enabled: authentication.enabled.or(before.authentication.enabled),
+            save_api_key_to_file: authentication
+                .save_api_key_to_file
+                .or(before.authentication.save_api_key_to_file),
+        };
+        next.replace_settings(id, storage, authentication);
+        let key = self.issue_where_asked(&mut next, id)?;
+        let old = self.registry().projects.get(id).cloned().ok_or(ApiError::Internal)?;
+        self.save(&mut config, next)?;
+        let project = config.project(id).ok_or(ApiError::Internal)?;
+        // Served even where it could not be opened in the new way: its requests then say why.
+        let served = Arc::new(self.serve(&config, project, Some(&old)));
+        self.replace(&config, id, Some(Arc::clone(&served)));
+        Ok((served, key))
+    }
+
+    /// Gives a project a new key; the old one is refused from here on.
+    ///
+    /// # Errors
+    /// [`ApiError`]; the old key is then still in force.
+    pub fn regenerate(&self, id: &ProjectId) -> Result<Secret, ApiError> {
+        let mut config = self.lock_config();
+        let mut next = config.clone();
+        let old = self.registry().projects.get(id).cloned();
+        let old = old.ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
+        let key = self.issue(&mut next, id)?;
+        let project = next.project(id).ok_or(ApiError::Internal)?;
+        let served = Arc::new(self.serve(&next, project, Some(&old)));
+        self.save(&mut config, next)?;
+        self.replace(&config, id, Some(served));
+        Ok(key)
+    }
+
+    /// Deletes a project and its files.
+    ///
+    /// # Errors
+    /// [`ApiError`]; where the disk failed halfway, the next start finishes the deletion.
+    pub fn delete(&self, id: &ProjectId) -> Result<(), ApiError> {
+        let mut config = self.lock_config();
+        let mut next = config.clone();
+        next.remove_project(id).ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
+        let old = self.registry().projects.get(id).cloned().ok_or(ApiError::Internal)?;
+        let paths = Paths::new(&self.data_directory, id);
+        let deleting = |error: std::io::Error| {
+            log::error!("project {id}: not deleted: {error}");
+            ApiError::Disk("deleting the project's files")
+        };
+        deletion::begin(self.disk.as_ref(), &paths).map_err(deleting)?;
+        self.replace(&config, id, None);
+        if let Ok(project) = &old.project {
+            project.abandon();
+        }
+        deletion::remove_files(self.disk.as_ref(), &paths).map_err(deleting)?;
+        self.save(&mut config, next)?;
+        deletion::end(self.disk.as_ref(), &paths).map_err(deleting)
+    }
+
+    /// Takes over a config.json that was read again: keys, switches, new and removed projects, storage.
+    /// Returns the keys that had to be made.
+    ///
+    /// # Errors
+    /// A sentence; the old configuration is then still in force.
+    pub fn reload(&self, mut next: Config) -> Result<Completed, String> {
+        let mut config = self.lock_config();
+        if next.data_directory(&self.config_path) != self.data_directory {
+            return Err("persistent_file_path changed; that takes a restart".to_owned());
+        }
+        let completed = api_key::complete(&mut next, &mut random_bytes).map_err(|error| error.to_string())?;
+        if completed.changed {
+            file::save(self.disk.as_ref(), &self.config_path, &next).map_err(|error| error.to_string())?;
+        }
+        let before = self.registry();
+        let served = next.projects().iter().map(|project| {
+            let old = before.projects.get(&project.id);
+            (project.id.clone(), Arc::new(self.serve(&next, project, old)))
+        });
+        let projects: BTreeMap<_, _> = served.collect();
+        self.publish(&next, projects.clone());
+        *config = next;
+        for (id, gone) in before.projects.iter().filter(|(id, _)| !projects.contains_key(*id)) {
+            if let Ok(project) = &gone.project {
+                project.close(clock::wall_ms(), clock::monotonic());
+                log::info!("project {id} is not in config.json any more; it is not served, its files stay");
+            }
+        }
+        Ok(completed)
+    }
+
+    /// Brings all files up to date and ends writing.
+    pub fn close(&self) {
+        for served in self.registry().projects.values() {
+            if let Ok(project) = &served.project {
+                project.close(clock::wall_ms(), clock::monotonic());
+            }
+        }
+    }
+
+    /// A project ready to serve: `old`'s where it is stored in the same way, else opened anew.
+    fn serve(&self, config: &Config, project: &ProjectConfig, old: Option<&Arc<Served>>) -> Served {
+        let storage = config.storage_of(project);
+        let opened = match old.map(|old| (old.storage, &old.project)) {
+            Some((before, Ok(open))) if before == storage => Ok(Arc::clone(open)),
+            Some((_, Ok(open))) => self.reopen(open, storage),
+            Some((_, Err(_))) | None => self.open_project(&project.id, storage),
+        };
+        if let Err(reason) = &opened {
+            log::error!("project {}: {reason}", project.id);
+        }
+        Served {
+            id: project.id.clone(),
+            storage,
+            authentication: config.authentication_of(project),
+            asks_for_key: config.authentication_enabled(project),
+            key: project.key.hash,
+            project: opened,
+        }
+    }
+
+    fn open_project(&self, id: &ProjectId, storage: StorageSettings) -> Result<Arc<Project>, String> {
+        let paths = Paths::new(&self.data_directory, id);
+        let engine = Arc::clone(&self.engine);
+        if !storage.on_disk {
+            if self.disk.exists(&paths.json).unwrap_or(false) {
+                log::warn!("project {id}: {} is not read, because on_disk is false", paths.json.display());
+            }
+            return Ok(Arc::new(Project::in_memory(id.clone(), engine, clock::wall_ms())));
+        }
+        let opening = Opening { id: id.clone(), keep: keep_of(storage), sync: storage.sync };
+        let disk = Arc::clone(&self.disk);
+        let (project, notices) = Project::open(disk, paths, opening, engine, clock::wall_ms())
+            .map_err(|error| error.to_string())?;
+        notices.iter().for_each(|notice| log::warn!("{notice}"));
+        let project = Arc::new(project);
+        project.begin_maintenance();
+        Ok(project)
+    }
+
+    /// The same data with other storage settings.
+    fn reopen(&self, old: &Arc<Project>, storage: StorageSettings) -> Result<Arc<Project>, String> {
+        let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
+        let id = old.id().clone();
+        let paths = Paths::new(&self.data_directory, &id);
+        old.close(now_ms, now);
+        if old.is_in_memory() {
+            old.save_as(self.disk.as_ref(), &paths)
+                .map_err(|error| format!("not written to disk: {error}"))?;
+        }
+        if storage.on_disk {
+            return self.open_project(&id, storage);
+        }
+        let opening = Opening { id, keep: Keep::Values, sync: storage.sync };
+        let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
+        let opened =
+            Project::open(disk, paths, opening, engine, now_ms).map_err(|error| error.to_string())?;
+        Ok(Arc::new(opened.0.into_memory()))
+    }
+
+    fn issue_where_asked(&self, next: &mut Config, id: &ProjectId) -> Result<Option<Secret>, ApiError> {
+        let project = next.project(id).ok_or(ApiError::Internal)?;
+        let asked = next.authentication_enabled(project) && project.key.hash.is_none();
+        asked.then(|| self.issue(next, id)).transpose()
+    }
+
+    fn issue(&self, next: &mut Config, id: &ProjectId) -> Result<Secret, ApiError> {
+        api_key::issue(next, &KeyOwner::Project(id.clone()), &mut random_bytes).map_err(|error| {
+            log::error!("project {id}: no key made: {error}");
+            ApiError::Internal
+        })
+    }
+
+    fn save(&self, config: &mut Config, next: Config) -> Result<(), ApiError> {
+        file::save(self.disk.as_ref(), &self.config_path, &next).map_err(|error| {
+            log::error!("{error}");
+            ApiError::Disk("saving config.json")
+        })?;
+        *config = next;
+        Ok(())
+    }
+
+    fn replace(&self, config: &Config, id: &ProjectId, served: Option<Arc<Served>>) {
+        let mut projects = self.registry().projects.clone();
+        match served {
+            Some(served) => drop(projects.insert(id.clone(), served)),
+            None => drop(projects.remove(id)),
+        }
+        self.publish(config, projects);
+    }
+
+    fn publish(&self, config: &Config, projects: BTreeMap<ProjectId, Arc<Served>>) {
+        let registry = Registry {
+            authentication_enabled: config.authentication.enabled,
+            global_key: config.key.hash,
+            projects,
+        };
+        *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
+    }
+
+    fn finish_deletions(&self) -> Result<(), String> {
+        let mut config = self.lock_config();
+        let mut next = config.clone();
+        let in_directory = |error: std::io::Error| format!("{}: {error}", self.data_directory.display());
+        let mut begun = Vec::new();
+        for project in config.projects() {
+            let paths = Paths::new(&self.data_directory, &project.id);
+            if deletion::is_begun(self.disk.as_ref(), &paths).map_err(in_directory)? {
+                deletion::remove_files(self.disk.as_ref(), &paths).map_err(in_directory)?;
+                next.remove_project(&project.id);
+                log::warn!("project {}: its deletion was interrupted and is finished now", project.id);
+                begun.push(paths);
+            }
+        }
+        if !begun.is_empty() {
+            file::save(self.disk.as_ref(), &self.config_path, &next).map_err(|error| error.to_string())?;
+            *config = next;
+        }
+        begun.iter().try_for_each(|paths| deletion::end(self.disk.as_ref(), paths)).map_err(in_directory)
+    }
+
+    fn lock_config(&self) -> MutexGuard<'_, Config> {
+        // Replaced as a whole, so a panic leaves the old one.
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn keep_of(storage: StorageSettings) -> Keep {
+    if storage.cache_in_memory { Keep::Values } else { Keep::Index }
+}

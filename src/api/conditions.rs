@@ -1,0 +1,88 @@
+//! Conditional requests: `If-Match` and `If-None-Match` against a key's revision (RFC 9110, section 13).
+
+use super::error::ApiError;
+use crate::http::request::Head;
+use crate::store::change::Revision;
+
+/// The conditions of a request.
+#[derive(Debug, Default)]
+pub struct Conditions {
+    if_match: Option<Tags>,
+    if_none_match: Option<Tags>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Tags {
+    /// `*`
+    Any,
+    /// A list of entity tags; those that no revision has are left out.
+    Revisions(Vec<Revision>),
+}
+
+impl Conditions {
+    /// The conditions in the fields of `head`.
+    ///
+    /// # Errors
+    /// [`ApiError::Condition`].
+    pub fn of(head: &Head<'_>) -> Result<Conditions, ApiError> {
+        // A strong comparison: W/"5" is not "5" (RFC 9110, section 13.1.1).
+        let if_match = tags(head, "if-match", "If-Match", Weak::NeverMatches)?;
+        let if_none_match = tags(head, "if-none-match", "If-None-Match", Weak::MayMatch)?;
+        Ok(Conditions { if_match, if_none_match })
+    }
+
+    /// Whether a write may go on where the key has this revision, or is absent.
+    pub fn allow_write(&self, revision: Option<Revision>) -> bool {
+        self.if_match.as_ref().is_none_or(|tags| tags.hold(revision))
+            && self.if_none_match.as_ref().is_none_or(|tags| !tags.hold(revision))
+    }
+
+    /// Whether a reader has the current value already.
+    pub fn not_modified(&self, revision: Revision) -> bool {
+        self.if_none_match.as_ref().is_some_and(|tags| tags.hold(Some(revision)))
+    }
+
+    /// Whether a reader wants this revision at all.
+    pub fn allow_read(&self, revision: Revision) -> bool {
+        self.if_match.as_ref().is_none_or(|tags| tags.hold(Some(revision)))
+    }
+}
+
+impl Tags {
+    fn hold(&self, revision: Option<Revision>) -> bool {
+        match (self, revision) {
+            (_, None) => false,
+            (Tags::Any, Some(_)) => true,
+            (Tags::Revisions(revisions), Some(revision)) => revisions.contains(&revision),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weak {
+    MayMatch,
+    NeverMatches,
+}
+
+fn tags(head: &Head<'_>, field: &str, shown: &'static str, weak: Weak) -> Result<Option<Tags>, ApiError> {
+    let invalid = || ApiError::Condition(shown);
+    let mut revisions: Option<Vec<Revision>> = None;
+    for value in head.fields(field) {
+        if value == b"*" {
+            return Ok(Some(Tags::Any));
+        }
+        let text = std::str::from_utf8(value).map_err(|_| invalid())?;
+        for tag in text.split(',') {
+            let (tag, is_weak) = match tag.trim().strip_prefix("W/") {
+                Some(tag) => (tag, true),
+                None => (tag.trim(), false),
+            };
+            let quoted = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).ok_or_else(invalid)?;
+            let list = revisions.get_or_insert_default();
+            if !(is_weak && weak == Weak::NeverMatches) {
+                list.extend(quoted.parse().ok().and_then(Revision::new));
+            }
+        }
+    }
+    Ok(revisions.map(Tags::Revisions))
+}

@@ -1,0 +1,195 @@
+//! What a handler gets, and how it reads parameters and bodies.
+
+use super::app::App;
+use super::catalog::Served;
+use super::error::ApiError;
+use crate::config::nearest::nearest;
+use crate::http::request::{Framing, Request};
+use crate::http::target;
+use crate::json;
+use crate::limits::TTL_SECONDS_MAX;
+use crate::names::Key;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A request that was routed and let through.
+pub struct Context<'r> {
+    /// The server.
+    pub app: &'r Arc<App>,
+    /// The request.
+    pub request: &'r Request<'r>,
+    /// Its query, percent-encoded.
+    pub query: Option<&'r str>,
+    /// What the route calls `{...}`, percent-encoded.
+    pub rest: &'r str,
+    /// The project that the path names.
+    pub served: Option<Arc<Served>>,
+    /// Now, milliseconds since 1970.
+    pub now_ms: u64,
+}
+
+/// A type of body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaType {
+    /// JSON; also what curl sends without being told.
+    Json,
+    /// Text that is kept as a JSON string.
+    Text,
+}
+
+impl<'r> Context<'r> {
+    /// The project of a route that has one.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] where the route has none, which is a bug of the route table.
+    pub fn served(&self) -> Result<&Arc<Served>, ApiError> {
+        self.served.as_ref().ok_or(ApiError::Internal)
+    }
+
+    /// The key that the path names, decoded.
+    ///
+    /// # Errors
+    /// [`ApiError::Target`] for a bad percent-encoding.
+    pub fn key_text(&self) -> Result<Cow<'r, str>, ApiError> {
+        Ok(target::decode(self.rest)?)
+    }
+
+    /// The query parameters, of which there may be `allowed`, each once.
+    ///
+    /// # Errors
+    /// [`ApiError::Query`] for any other, with the nearest that is allowed.
+    pub fn parameters(&self, allowed: &[&'static str]) -> Result<Parameters<'r>, ApiError> {
+        let mut found: Vec<(&'static str, Cow<'r, str>)> = Vec::new();
+        for (name, value) in self.query.into_iter().flat_map(target::pairs) {
+            let name = target::decode_query(name)?;
+            let Some(known) = allowed.iter().find(|known| **known == name) else {
+                return Err(ApiError::Query(unknown_parameter(&name, allowed)));
+            };
+            if found.iter().any(|(other, _)| other == known) {
+                return Err(ApiError::Query(format!("the parameter `{known}` is there twice")));
+            }
+            found.push((known, target::decode_query(value.unwrap_or_default())?));
+        }
+        Ok(Parameters { found })
+    }
+
+    /// The type of the body.
+    ///
+    /// # Errors
+    /// [`ApiError::MediaType`], [`ApiError::LengthRequired`].
+    pub fn media_type(&self) -> Result<MediaType, ApiError> {
+        let head = &self.request.head;
+        if head.framing == Framing::None {
+            return Err(ApiError::LengthRequired);
+        }
+        if let Some(coding) =
+            head.fields("content-encoding").next().filter(|c| !c.eq_ignore_ascii_case(b"identity"))
+        {
+            let coding = String::from_utf8_lossy(coding);
+            return Err(ApiError::MediaType(format!(
+                "Content-Encoding `{coding}` is not taken; send the body as it is"
+            )));
+        }
+        let Some(value) = head.fields("content-type").next() else { return Ok(MediaType::Json) };
+        let text = String::from_utf8_lossy(value).to_ascii_lowercase();
+        let (name, parameters) = text.split_once(';').unwrap_or((&text, ""));
+        let charset = parameters.split(';').find_map(|p| p.trim().strip_prefix("charset="));
+        if let Some(charset) = charset.filter(|c| !matches!(c.trim_matches('"'), "utf-8" | "us-ascii")) {
+            return Err(ApiError::MediaType(format!("charset `{charset}` is not taken; send UTF-8")));
+        }
+        match name.trim() {
+            // What curl sends for -d: its users mean the body, not a form.
+            "application/json" | "application/x-www-form-urlencoded" | "text/json" | "" => {
+                Ok(MediaType::Json)
+            }
+            json if json.ends_with("+json") => Ok(MediaType::Json),
+            "text/plain" => Ok(MediaType::Text),
+            other => Err(ApiError::MediaType(format!(
+                "Content-Type `{other}` is not taken; send application/json, or text/plain for a string"
+            ))),
+        }
+    }
+
+    /// The body, which has to be JSON.
+    ///
+    /// # Errors
+    /// [`ApiError::MediaType`], [`ApiError::LengthRequired`], [`ApiError::Json`].
+    pub fn json_body(&self) -> Result<Vec<u8>, ApiError> {
+        match self.media_type()? {
+            MediaType::Json => minified(self.request.body),
+            MediaType::Text => {
+                Err(ApiError::MediaType("a JSON object is needed here; send application/json".to_owned()))
+            }
+        }
+    }
+}
+
+/// `text` without insignificant white space.
+///
+/// # Errors
+/// [`ApiError::Json`].
+pub fn minified(text: &[u8]) -> Result<Vec<u8>, ApiError> {
+    let mut out = Vec::with_capacity(text.len());
+    json::minify(text, &mut out)?;
+    Ok(out)
+}
+
+fn unknown_parameter(name: &str, allowed: &[&'static str]) -> String {
+    let shown: String = name.chars().take(40).collect();
+    match (nearest(name, allowed), allowed.is_empty()) {
+        (_, true) => format!("there is no parameter `{shown}` here; this takes none"),
+        (Some(near), _) => format!("there is no parameter `{shown}` here; did you mean `{near}`?"),
+        (None, _) => format!("there is no parameter `{shown}` here; there are {}", allowed.join(", ")),
+    }
+}
+
+/// The decoded query parameters of a request.
+pub struct Parameters<'r> {
+    found: Vec<(&'static str, Cow<'r, str>)>,
+}
+
+impl Parameters<'_> {
+    /// The value of `name`; empty where it was given without one.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.found.iter().find(|(known, _)| *known == name).map(|(_, value)| &**value)
+    }
+
+    /// A switch: given without a value, or as `true` or `false`.
+    ///
+    /// # Errors
+    /// [`ApiError::Query`] for any other value.
+    pub fn switch(&self, name: &'static str) -> Result<bool, ApiError> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("" | "true") => Ok(true),
+            Some(_) => Err(ApiError::Query(format!("`{name}` is `true` or `false`"))),
+        }
+    }
+
+    /// The time to live, in milliseconds.
+    ///
+    /// # Errors
+    /// [`ApiError::Ttl`].
+    pub fn ttl_ms(&self) -> Result<Option<u64>, ApiError> {
+        let Some(text) = self.get("ttl") else { return Ok(None) };
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let seconds = digits.then(|| text.parse().ok()).flatten().ok_or(ApiError::Ttl)?;
+        ttl_ms(seconds).map(Some)
+    }
+}
+
+/// A time to live in milliseconds.
+///
+/// # Errors
+/// [`ApiError::Ttl`] outside 1..=[`TTL_SECONDS_MAX`].
+pub fn ttl_ms(seconds: u64) -> Result<u64, ApiError> {
+    if (1..=TTL_SECONDS_MAX).contains(&seconds) { Ok(seconds * 1_000) } else { Err(ApiError::Ttl) }
+}
+
+/// A key from outside.
+///
+/// # Errors
+/// [`ApiError::Key`].
+pub fn parse_key(text: &str) -> Result<Key<'_>, ApiError> {
+    Ok(Key::parse(text)?)
+}

@@ -1,0 +1,298 @@
+//! Every failure and what the client sees of it: the only map from errors to statuses and codes.
+//!
+//! The body is `application/problem+json` (RFC 9457). `code` is stable; `detail` says what was
+//! wrong and what would be right, and never a key, a value or a path of the server.
+
+use crate::auth::access::Denied;
+use crate::http::refusal::Refusal;
+use crate::http::response::{Response, reason_phrase};
+use crate::http::target::TargetError;
+use crate::json::{self, JsonError, JsonErrorKind};
+use crate::limits::{BATCH_OPERATIONS_MAX, LIST_LIMIT_MAX, PROJECTS_MAX, TTL_SECONDS_MAX, VALUE_DEPTH_MAX};
+use crate::names::{KeyError, ProjectId, ProjectIdError};
+use crate::persist::project::Unavailable;
+use crate::persist::ticket::Outcome;
+
+/// Why a request failed.
+#[derive(Debug)]
+pub enum ApiError {
+    /// The connection's bytes are no request.
+    Refused(Refusal),
+    /// The head or body did not come in time.
+    Timeout,
+    /// The URL is none.
+    Target(TargetError),
+    /// The method exists nowhere.
+    MethodUnknown,
+    /// The path has no such method.
+    MethodNotAllowed {
+        /// The `Allow` field.
+        allow: String,
+    },
+    /// There is nothing at the path.
+    RouteMissing,
+    /// The credential does not do.
+    Denied(Denied),
+    /// The project id is none.
+    ProjectId(ProjectIdError),
+    /// There is no such project.
+    ProjectMissing(ProjectId),
+    /// There is such a project already.
+    ProjectExists(ProjectId),
+    /// No further project fits.
+    ProjectsFull,
+    /// The key is none.
+    Key(KeyError),
+    /// There is no such key.
+    KeyMissing,
+    /// The body or its value is no JSON.
+    Json(JsonError),
+    /// The body is JSON of another shape.
+    Body(String),
+    /// The settings are none.
+    Settings(String),
+    /// There is no body and no announcement of one.
+    LengthRequired,
+    /// The body is of a type that is not taken here.
+    MediaType(String),
+    /// The time to live is none.
+    Ttl,
+    /// A query parameter is unknown, doubled or without its value.
+    Query(String),
+    /// The page size is none.
+    Limit,
+    /// The cursor was not made here.
+    Cursor,
+    /// A condition field is none.
+    Condition(&'static str),
+    /// A condition does not hold; the entry as it is, `null` where the key is absent.
+    Precondition {
+        /// E without its value, or `null`.
+        current: String,
+        /// The operation of a batch.
+        index: Option<usize>,
+    },
+    /// An operation of a batch is none.
+    Operation {
+        /// Its index.
+        index: usize,
+        /// What is wrong with it.
+        error: Box<ApiError>,
+    },
+    /// A batch has too many operations.
+    BatchTooLong {
+        /// How many.
+        operations: usize,
+    },
+    /// The project cannot be asked.
+    Unavailable(Unavailable),
+    /// The project's files could not be read at start; why, for its operator.
+    Unreadable(String),
+    /// Too much is waiting for the slow lane, or for bodies.
+    Overloaded,
+    /// The server is stopping.
+    ShuttingDown,
+    /// Some projects do not take writes.
+    NotReady {
+        /// How many.
+        projects: usize,
+    },
+    /// There is no room on the disk; nothing has changed.
+    DiskFull,
+    /// The disk failed; what for, without a path.
+    Disk(&'static str),
+    /// A bug. The log has more.
+    Internal,
+}
+
+impl ApiError {
+    /// The error of a reply whose sync ended like this; `None` where it went well.
+    pub fn of_outcome(outcome: Outcome) -> Option<ApiError> {
+        match outcome {
+            Outcome::Synced => None,
+            Outcome::DiskFull => Some(ApiError::DiskFull),
+            Outcome::Failed | Outcome::Pending => {
+                Some(ApiError::Unavailable(Unavailable::Failed { reason: String::new() }))
+            }
+        }
+    }
+
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.status_and_code().0
+    }
+
+    fn status_and_code(&self) -> (u16, &'static str) {
+        match self {
+            ApiError::Refused(refusal) => of_refusal(refusal),
+            ApiError::Timeout => (408, "request_timeout"),
+            ApiError::Target(_) => (400, "invalid_target"),
+            ApiError::MethodUnknown => (501, "not_implemented"),
+            ApiError::MethodNotAllowed { .. } => (405, "method_not_allowed"),
+            ApiError::RouteMissing => (404, "not_found"),
+            ApiError::Denied(Denied::Missing) => (401, "api_key_missing"),
+            ApiError::Denied(Denied::Mistyped) => (401, "api_key_mistyped"),
+            ApiError::Denied(Denied::Wrong | Denied::SchemeUnknown) => (401, "api_key_wrong"),
+            ApiError::Denied(Denied::Conflict) => (400, "credentials_conflict"),
+            ApiError::Denied(Denied::GlobalRequired) => (403, "global_key_required"),
+            ApiError::ProjectId(_) => (400, "invalid_project_id"),
+            ApiError::ProjectMissing(_) => (404, "project_not_found"),
+            ApiError::ProjectExists(_) => (409, "project_exists"),
+            ApiError::ProjectsFull => (409, "too_many_projects"),
+            ApiError::Key(_) => (400, "invalid_key"),
+            ApiError::KeyMissing => (404, "key_not_found"),
+            ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => (400, "value_too_deep"),
+            ApiError::Json(_) => (400, "invalid_json"),
+            ApiError::Body(_) => (400, "invalid_body"),
+            ApiError::Settings(_) => (400, "invalid_settings"),
+            ApiError::LengthRequired => (411, "length_required"),
+            ApiError::MediaType(_) => (415, "unsupported_media_type"),
+            ApiError::Ttl => (400, "invalid_ttl"),
+            ApiError::Query(_) => (400, "invalid_query"),
+            ApiError::Limit => (400, "invalid_limit"),
+            ApiError::Cursor => (400, "invalid_cursor"),
+            ApiError::Condition(_) => (400, "invalid_condition"),
+            ApiError::Precondition { .. } => (412, "precondition_failed"),
+            ApiError::Operation { error, .. } => error.status_and_code(),
+            ApiError::BatchTooLong { .. } => (400, "invalid_batch"),
+            ApiError::Unavailable(Unavailable::Busy) | ApiError::Overloaded => (503, "busy"),
+            ApiError::Unavailable(_) | ApiError::Unreadable(_) => (503, "project_unavailable"),
+            ApiError::ShuttingDown => (503, "shutting_down"),
+            ApiError::NotReady { .. } => (503, "not_ready"),
+            ApiError::DiskFull => (507, "disk_full"),
+            ApiError::Disk(_) => (500, "disk_error"),
+            ApiError::Internal => (500, "internal_error"),
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            ApiError::Refused(refusal) => refusal.to_string(),
+            ApiError::Timeout => "the request did not arrive in time; send it faster, or all at once".to_owned(),
+            ApiError::Target(error) => error.to_string(),
+            ApiError::MethodUnknown => "this method does not exist; GET, HEAD, POST, PUT, DELETE do".to_owned(),
+            ApiError::MethodNotAllowed { allow } => format!("this path takes {allow}"),
+            ApiError::RouteMissing => {
+                "there is nothing at this path; keys are at /api/v1/projects/{id}/keys/{key}, health at /healthz"
+                    .to_owned()
+            }
+            ApiError::Denied(denied) => denied.to_string(),
+            ApiError::ProjectId(error) => error.to_string(),
+            ApiError::ProjectMissing(id) => format!("there is no project `{id}`; POST /api/v1/projects makes one"),
+            ApiError::ProjectExists(id) => format!("there is a project `{id}` already"),
+            ApiError::ProjectsFull => format!("there are {PROJECTS_MAX} projects, and no more fit"),
+            ApiError::Key(error) => error.to_string(),
+            ApiError::KeyMissing => "there is no such key, or it has expired".to_owned(),
+            ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => {
+                format!("the JSON is nested more than {VALUE_DEPTH_MAX} levels deep")
+            }
+            ApiError::Json(error) => format!("the body is not JSON: {error}"),
+            ApiError::Body(problem) | ApiError::Settings(problem) | ApiError::Query(problem) => problem.clone(),
+            ApiError::MediaType(problem) => problem.clone(),
+            ApiError::LengthRequired => "this needs a body; send it with Content-Length (curl: -d or -T)".to_owned(),
+            ApiError::Ttl => format!("a ttl is a whole number of seconds from 1 to {TTL_SECONDS_MAX}"),
+            ApiError::Limit => format!("limit is a whole number from 1 to {LIST_LIMIT_MAX}"),
+            ApiError::Cursor => "this cursor was not given out here; begin again without one".to_owned(),
+            ApiError::Condition(field) => {
+                format!("{field} is not `*` or a list of revisions in quotes such as \"17\"")
+            }
+            ApiError::Precondition { .. } => {
+                "the key is not in the state that the condition asks for; `current` is what it is now".to_owned()
+            }
+            ApiError::Operation { index, error } => format!("operation {index}: {}", error.detail()),
+            ApiError::BatchTooLong { operations } => {
+                format!("a batch has at most {BATCH_OPERATIONS_MAX} operations, this one has {operations}")
+            }
+            ApiError::Unavailable(unavailable) => unavailable.to_string(),
+            ApiError::Unreadable(reason) => format!("the project could not be opened: {reason}"),
+            ApiError::Overloaded => "the server has more to do than may wait; try again shortly".to_owned(),
+            ApiError::ShuttingDown => "the server is stopping".to_owned(),
+            ApiError::NotReady { projects } => {
+                format!("{projects} of the projects cannot be written to; the server's log says which and why")
+            }
+            ApiError::DiskFull => {
+                "there is no room on the server's disk; nothing was changed, reads go on, and writes will once there is"
+                    .to_owned()
+            }
+            ApiError::Disk(act) => format!("the server's disk failed while {act}; its log says more"),
+            ApiError::Internal => "the server made a mistake; its log says more under this request id".to_owned(),
+        }
+    }
+
+    /// The response that says so.
+    pub fn response(&self) -> Response {
+        let (status, code) = self.status_and_code();
+        let mut response = Response::new(status).field("content-type", "application/problem+json");
+        response = match (self, status) {
+            (ApiError::MethodNotAllowed { allow }, _) => response.field("allow", allow),
+            (_, 401) => response.field("www-authenticate", "Bearer realm=\"pikv\""),
+            (_, 503) => response.field("retry-after", "1"),
+            _ => response,
+        };
+        response.body(self.body(status, code))
+    }
+
+    fn body(&self, status: u16, code: &str) -> Vec<u8> {
+        let mut body = b"{\"type\":\"about:blank\",\"title\":".to_vec();
+        json::encode_string(reason_phrase(status), &mut body);
+        body.extend_from_slice(b",\"status\":");
+        json::encode_u64(u64::from(status), &mut body);
+        body.extend_from_slice(b",\"detail\":");
+        json::encode_string(&self.detail(), &mut body);
+        body.extend_from_slice(b",\"code\":");
+        json::encode_string(code, &mut body);
+        if let ApiError::Precondition { index: Some(index), .. } | ApiError::Operation { index, .. } = self {
+            body.extend_from_slice(b",\"index\":");
+            json::encode_u64(*index as u64, &mut body);
+        }
+        if let ApiError::Precondition { current, .. } = self {
+            body.extend_from_slice(b",\"current\":");
+            body.extend_from_slice(current.as_bytes());
+        }
+        body.extend_from_slice(b"}\n");
+        body
+    }
+}
+
+fn of_refusal(refusal: &Refusal) -> (u16, &'static str) {
+    match refusal {
+        Refusal::Malformed(_) => (400, "invalid_request"),
+        Refusal::TargetTooLong => (414, "target_too_long"),
+        // 431, not 400: tells the client to shrink its fields (RFC 6585, section 5).
+        Refusal::HeadTooLong { .. } | Refusal::FieldsTooMany => (431, "head_too_large"),
+        Refusal::BodyTooLarge { .. } => (413, "body_too_large"),
+        Refusal::MethodTooLong | Refusal::CodingUnknown => (501, "not_implemented"),
+        Refusal::VersionUnsupported => (505, "http_version_not_supported"),
+        Refusal::ExpectationUnknown => (417, "expectation_failed"),
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> ApiError {
+        ApiError::Denied(denied)
+    }
+}
+
+impl From<TargetError> for ApiError {
+    fn from(error: TargetError) -> ApiError {
+        ApiError::Target(error)
+    }
+}
+
+impl From<KeyError> for ApiError {
+    fn from(error: KeyError) -> ApiError {
+        ApiError::Key(error)
+    }
+}
+
+impl From<JsonError> for ApiError {
+    fn from(error: JsonError) -> ApiError {
+        ApiError::Json(error)
+    }
+}
+
+impl From<Unavailable> for ApiError {
+    fn from(unavailable: Unavailable) -> ApiError {
+        ApiError::Unavailable(unavailable)
+    }
+}

@@ -1,0 +1,251 @@
+//! One key: read, written, deleted; and all keys of a project deleted together.
+
+use super::conditions::Conditions;
+use super::context::{Context, MediaType, minified, parse_key, ttl_ms};
+use super::error::ApiError;
+use super::reply::Reply;
+use super::representation as text;
+use crate::http::response::Response;
+use crate::json;
+use crate::names::Key;
+use crate::persist::transaction::{Transaction, Written};
+use crate::persist::value_reader::StoredValue;
+use crate::store::change::{Meta, Value};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// How a value is shown.
+#[derive(Clone, Copy)]
+enum Form {
+    /// An E around it.
+    Entry,
+    /// The value alone.
+    Raw,
+}
+
+/// What a read found, taken out of the lock.
+enum Found {
+    Absent,
+    NotModified(Meta),
+    NotMatched(Meta),
+    Text(Response),
+    Stored(Meta, StoredValue),
+    /// The file that a value lies in is not open, which is a bug.
+    Lost,
+}
+
+/// `GET /projects/{id}/keys/{key}`
+pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let key_text = context.key_text()?;
+    let key = parse_key(&key_text)?;
+    let form = if context.parameters(&["raw"])?.switch("raw")? { Form::Raw } else { Form::Entry };
+    let conditions = Conditions::of(&context.request.head)?;
+    let answered = context.served()?.project()?.read(context.now_ms, |view| {
+        let Some(entry) = view.get(key) else { return (Found::Absent, view.revision()) };
+        let meta = entry.meta();
+        let found = if !conditions.allow_read(meta.revision) {
+            Found::NotMatched(meta)
+        } else if conditions.not_modified(meta.revision) {
+            Found::NotModified(meta)
+        } else {
+            match entry.value() {
+                Value::Text(value) => Found::Text(value_response(key, value, &meta, form)),
+                Value::Stored(location) => {
+                    view.locate(location).map_or(Found::Lost, |stored| Found::Stored(meta, stored))
+                }
+            }
+        };
+        (found, meta.revision)
+    })?;
+    let response = match answered.answer {
+        Found::Text(response) => response,
+        Found::Absent => ApiError::KeyMissing.response(),
+        Found::NotModified(meta) => with_etag(Response::new(304), &meta),
+        Found::NotMatched(meta) => {
+            let current = text::current(&key_text, Some(&meta));
+            ApiError::Precondition { current, index: None }.response()
+        }
+        Found::Stored(meta, stored) => {
+            let key_text = key_text.into_owned();
+            let job = move || Reply::Now(read_stored(&key_text, &stored, &meta, form));
+            return Ok(Reply::Slow(answered.ticket, Box::new(job)));
+        }
+        Found::Lost => return Err(ApiError::Internal),
+    };
+    Ok(Reply::after(response, answered.ticket))
+}
+
+fn read_stored(key_text: &str, stored: &StoredValue, meta: &Meta, form: Form) -> Response {
+    let mut value = Vec::new();
+    match (stored.read_into(&mut value), Key::parse(key_text)) {
+        (Ok(()), Ok(key)) => value_response(key, &value, meta, form),
+        (Err(error), _) => {
+            log::error!("a value could not be read: {error}");
+            ApiError::Disk("reading the value").response()
+        }
+        (Ok(()), Err(error)) => ApiError::Key(error).response(),
+    }
+}
+
+fn value_response(key: Key<'_>, value: &[u8], meta: &Meta, form: Form) -> Response {
+    let response = with_etag(Response::new(200), meta);
+    match form {
+        Form::Entry => {
+            let mut body = Vec::with_capacity(key.as_str().len() + value.len() + 200);
+            text::push_entry(key.as_str(), Some(value), meta, &mut body);
+            body.push(b'\n');
+            response.field("content-type", JSON).body(body)
+        }
+        Form::Raw => match json::decode_string(value) {
+            Some(string) => response.field("content-type", TEXT).body(string.into_owned().into_bytes()),
+            None => response.field("content-type", JSON).body(value.to_vec()),
+        },
+    }
+}
+
+fn with_etag(response: Response, meta: &Meta) -> Response {
+    let mut tag = vec![b'"'];
+    json::encode_u64(meta.revision.get(), &mut tag);
+    tag.push(b'"');
+    response.field("etag", &String::from_utf8(tag).unwrap_or_default())
+}
+
+/// `PUT /projects/{id}/keys/{key}`: the body is the value.
+pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let key_text = context.key_text()?;
+    let key = parse_key(&key_text)?;
+    let ttl_ms = context.parameters(&["ttl"])?.ttl_ms()?;
+    let value = match context.media_type()? {
+        MediaType::Json => minified(context.request.body)?,
+        MediaType::Text => {
+            let text = std::str::from_utf8(context.request.body)
+                .map_err(|_| ApiError::Body("text/plain has to be UTF-8".to_owned()))?;
+            let mut value = Vec::with_capacity(text.len() + 2);
+            json::encode_string(text, &mut value);
+            value
+        }
+    };
+    write(context, key, &value, ttl_ms)
+}
+
+/// The body of a POST. `ttl` is checked as text, because a number such as `1e2` is not whole seconds.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PostBody<'a> {
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ttl: Option<&'a RawValue>,
+}
+
+/// `POST /projects/{id}/keys/{key}`: the body is `{"value":…,"ttl":…}`.
+pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let key_text = context.key_text()?;
+    let key = parse_key(&key_text)?;
+    context.parameters(&[])?;
+    let body = context.json_body()?;
+    let invalid = |problem: String| {
+        ApiError::Body(format!(
+            "{problem}; a POST has the body {{\"value\":…,\"ttl\":seconds}}, and PUT takes the value itself as the body"
+        ))
+    };
+    if body.first() != Some(&b'{') {
+        return Err(invalid("the body is not an object".to_owned()));
+    }
+    let parsed: PostBody<'_> =
+        serde_json::from_slice(&body).map_err(|error| invalid(without_place(&error)))?;
+    let value =
+        member(&body, "value", parsed.value).ok_or_else(|| invalid("`value` is missing".to_owned()))?;
+    let ttl_ms = parsed.ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
+    write(context, key, value.as_bytes(), ttl_ms)
+}
+
+/// The text of a member; `null` is a value like any other, which serde takes for "absent".
+pub(super) fn member<'a>(body: &[u8], name: &str, parsed: Option<&'a RawValue>) -> Option<&'a str> {
+    match parsed {
+        Some(raw) => Some(raw.get()),
+        None => {
+            let object: std::collections::BTreeMap<&str, serde::de::IgnoredAny> =
+                serde_json::from_slice(body).ok()?;
+            object.contains_key(name).then_some("null")
+        }
+    }
+}
+
+/// `ttl` of a JSON body; `null` is none.
+pub(super) fn parse_ttl(text: &str) -> Result<u64, ApiError> {
+    text.parse().map_err(|_| ApiError::Ttl).and_then(ttl_ms)
+}
+
+/// serde's message without the place: the body was minified, so the place would be another.
+pub(super) fn without_place(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    message.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+fn write(context: &Context<'_>, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Result<Reply, ApiError> {
+    let conditions = Conditions::of(&context.request.head)?;
+    let answered = context.served()?.project()?.write(context.now_ms, |transaction| {
+        check(&conditions, transaction, key)?;
+        Ok::<Written, ApiError>(transaction.put(key, value, ttl_ms))
+    })?;
+    let response = match answered.answer {
+        Ok(written) => {
+            let mut body = Vec::with_capacity(key.as_str().len() + 200);
+            text::push_entry(key.as_str(), None, &written.meta, &mut body);
+            body.push(b'\n');
+            let status = if written.created { 201 } else { 200 };
+            with_etag(Response::new(status), &written.meta).field("content-type", JSON).body(body)
+        }
+        Err(error) => error.response(),
+    };
+    Ok(Reply::after(response, answered.ticket))
+}
+
+fn check(conditions: &Conditions, transaction: &Transaction<'_>, key: Key<'_>) -> Result<(), ApiError> {
+    let meta = transaction.get(key).map(|entry| entry.meta());
+    if conditions.allow_write(meta.map(|meta| meta.revision)) {
+        return Ok(());
+    }
+    Err(ApiError::Precondition { current: text::current(key.as_str(), meta.as_ref()), index: None })
+}
+
+/// `DELETE /projects/{id}/keys/{key}`
+pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let key_text = context.key_text()?;
+    let key = parse_key(&key_text)?;
+    context.parameters(&[])?;
+    let conditions = Conditions::of(&context.request.head)?;
+    let answered = context.served()?.project()?.write(context.now_ms, |transaction| {
+        check(&conditions, transaction, key)?;
+        transaction.delete(key).ok_or(ApiError::KeyMissing)
+    })?;
+    let response = match answered.answer {
+        Ok(_) => Response::new(204),
+        Err(error) => error.response(),
+    };
+    Ok(Reply::after(response, answered.ticket))
+}
+
+/// `DELETE /projects/{id}/keys`: all keys, or those that begin with `?prefix=`.
+pub fn clear(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let parameters = context.parameters(&["prefix"])?;
+    let prefix = parameters.get("prefix").unwrap_or_default();
+    let answered = context
+        .served()?
+        .project()?
+        .write(context.now_ms, |transaction| Ok::<u64, ApiError>(transaction.clear(prefix)))?;
+    let response = match answered.answer {
+        Ok(deleted) => {
+            let mut body = b"{\"deleted\":".to_vec();
+            json::encode_u64(deleted, &mut body);
+            body.extend_from_slice(b"}\n");
+            Response::new(200).field("content-type", JSON).body(body)
+        }
+        Err(error) => error.response(),
+    };
+    Ok(Reply::after(response, answered.ticket))
+}

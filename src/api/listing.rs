@@ -1,0 +1,241 @@
+//! `GET /projects/{id}/keys`: keys in byte order, streamed piece by piece.
+//!
+//! A listing of a million keys holds one piece in memory. Each piece is read under the lock for
+//! microseconds and goes on after the last key of the one before, so a key that is there all the
+//! time comes exactly once.
+
+use super::context::Context;
+use super::error::ApiError;
+use super::reply::{Lane, Piece, Reply, Source};
+use super::representation as text;
+use crate::clock;
+use crate::http::response::Response;
+use crate::json;
+use crate::limits::{ENTRIES_PER_HOLD_MAX, LIST_LIMIT_MAX, LISTING_PIECE_BYTES};
+use crate::names::Key;
+use crate::persist::project::{Project, View};
+use crate::persist::ticket::Ticket;
+use crate::persist::value_reader::StoredValue;
+use crate::store::change::{Meta, Value};
+use crate::store::entry::Entry;
+use std::sync::Arc;
+
+/// What is shown of each key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Show {
+    Names,
+    Values,
+    ValuesAndMeta,
+    Meta,
+}
+
+/// How far a listing has come.
+struct Listing {
+    project: Arc<Project>,
+    prefix: String,
+    show: Show,
+    after: Option<String>,
+    /// Keys that may still come; `None` for all.
+    left: Option<usize>,
+    count: u64,
+    opened: bool,
+}
+
+/// What one hold of the lock found.
+struct Slice {
+    /// Keys and values that lie in files, to be read without the lock, where there are such.
+    stored: Vec<(String, Meta, StoredValue)>,
+    last: Option<String>,
+    keys: usize,
+    /// Whether there are more behind the last one.
+    more: bool,
+}
+
+/// `GET /projects/{id}/keys`
+pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let served = context.served()?;
+    let parameters = context.parameters(&["prefix", "limit", "cursor", "values", "meta"])?;
+    let values = match parameters.get("values") {
+        None => true,
+        Some(_) => parameters.switch("values")?,
+    };
+    let show = match (values, parameters.switch("meta")?) {
+        (true, false) => Show::Values,
+        (true, true) => Show::ValuesAndMeta,
+        (false, false) => Show::Names,
+        (false, true) => Show::Meta,
+    };
+    let limit = parameters.get("limit").map(parse_limit).transpose()?;
+    let after = parameters.get("cursor").map(decode_cursor).transpose()?;
+    let mut listing = Listing {
+        project: Arc::clone(served.project()?),
+        prefix: parameters.get("prefix").unwrap_or_default().to_owned(),
+        show,
+        after,
+        left: limit,
+        count: 0,
+        opened: false,
+    };
+    let reads_disk = served.storage.on_disk && !served.storage.cache_in_memory;
+    let shows_values = matches!(show, Show::Values | Show::ValuesAndMeta);
+    let lane = if reads_disk && shows_values { Lane::Slow } else { Lane::Loop };
+    let next = Box::new(move |out: &mut Vec<u8>| listing.next_piece(out));
+    let response = Response::new(200).field("content-type", "application/json");
+    Ok(Reply::Stream(response, Source { lane, next }))
+}
+
+fn parse_limit(text: &str) -> Result<usize, ApiError> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let limit = text.parse().ok().filter(|limit| digits && (1..=LIST_LIMIT_MAX).contains(limit));
+    limit.ok_or(ApiError::Limit)
+}
+
+/// A cursor is the last key of the page before, in hexadecimal.
+fn encode_cursor(key: &str) -> String {
+    use std::fmt::Write;
+    key.bytes().fold(String::with_capacity(2 * key.len()), |mut text, byte| {
+        let written = write!(text, "{byte:02x}");
+        debug_assert!(written.is_ok(), "writing to a String cannot fail");
+        text
+    })
+}
+
+fn decode_cursor(text: &str) -> Result<String, ApiError> {
+    let digits = text.as_bytes().chunks(2).map(|pair| match pair {
+        [high, low] if !high.is_ascii_uppercase() && !low.is_ascii_uppercase() => {
+            let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            Some(digit(*high)? << 4 | digit(*low)?)
+        }
+        [..] => None,
+    });
+    let bytes: Option<Vec<u8>> = digits.collect();
+    let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(ApiError::Cursor)?;
+    if Key::parse(&key).is_ok() { Ok(key) } else { Err(ApiError::Cursor) }
+}
+
+impl Listing {
+    fn next_piece(&mut self, out: &mut Vec<u8>) -> Piece {
+        if !self.opened {
+            self.opened = true;
+            out.extend_from_slice(b"{\"project\":");
+            json::encode_string(self.project.id().as_str(), out);
+            out.extend_from_slice(if self.show == Show::Names { b",\"keys\":[" } else { b",\"keys\":{" });
+        }
+        let project = Arc::clone(&self.project);
+        let answered = project.read(clock::wall_ms(), |view| (self.read_slice(view, out), view.revision()));
+        let Ok(answered) = answered else { return Piece::Broken };
+        let (slice, ticket) = (answered.answer, answered.ticket);
+        let Some(slice) = slice else { return Piece::Broken };
+        if !slice.stored.is_empty() && !self.push_stored(&slice, ticket.as_ref(), out) {
+            return Piece::Broken;
+        }
+        self.left = self.left.map(|left| left.saturating_sub(slice.keys));
+        if slice.last.is_some() {
+            self.after = slice.last;
+        }
+        if slice.more && self.left != Some(0) {
+            return Piece::More(ticket);
+        }
+        self.close(slice.more, out);
+        Piece::Last(ticket)
+    }
+
+    /// Reads the next keys under the lock. `None` where a value's file is not open, which is a bug.
+    fn read_slice(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> Option<Slice> {
+        let mut slice = Slice { stored: Vec::new(), last: None, keys: 0, more: false };
+        let keys_max = self.left.unwrap_or(usize::MAX).min(ENTRIES_PER_HOLD_MAX);
+        let mut last: Option<&Entry> = None;
+        let mut stored_bytes = 0;
+        for entry in view.range(&self.prefix, self.after.as_deref()) {
+            if slice.keys == keys_max || out.len() + stored_bytes >= LISTING_PIECE_BYTES {
+                slice.more = true;
+                break;
+            }
+            match (self.show, entry.value()) {
+                (Show::Values | Show::ValuesAndMeta, Value::Stored(location)) => {
+                    stored_bytes += entry.value().length();
+                    slice.stored.push((entry.key().to_owned(), entry.meta(), view.locate(location)?));
+                }
+                (_, Value::Text(value)) => push_item(self.show, &mut self.count, entry, value, out),
+                (_, Value::Stored(_)) => push_item(self.show, &mut self.count, entry, b"", out),
+            }
+            slice.keys += 1;
+            last = Some(entry);
+        }
+        slice.last = last.map(|entry| entry.key().to_owned());
+        Some(slice)
+    }
+
+    /// Reads the values that lie in files, in the slow lane. Their changes are in the files once
+    /// `ticket` is resolved.
+    fn push_stored(&mut self, slice: &Slice, ticket: Option<&Ticket>, out: &mut Vec<u8>) -> bool {
+        if !self.project.wait_written(ticket) {
+            return false;
+        }
+        let mut value = Vec::new();
+        for (key, meta, stored) in &slice.stored {
+            value.clear();
+            if let Err(error) = stored.read_into(&mut value) {
+                log::error!("project {}: a value could not be read: {error}", self.project.id());
+                return false;
+            }
+            push(self.show, &mut self.count, key, &value, meta, out);
+        }
+        true
+    }
+
+    fn close(&self, more: bool, out: &mut Vec<u8>) {
+        out.push(if self.show == Show::Names { b']' } else { b'}' });
+        out.extend_from_slice(b",\"count\":");
+        json::encode_u64(self.count, out);
+        out.extend_from_slice(b",\"cursor\":");
+        match &self.after {
+            Some(after) if more => json::encode_string(&encode_cursor(after), out),
+            Some(_) | None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+fn push_item(show: Show, count: &mut u64, entry: &Entry, value: &[u8], out: &mut Vec<u8>) {
+    push(show, count, entry.key(), value, &entry.meta(), out);
+}
+
+fn push(show: Show, count: &mut u64, key: &str, value: &[u8], meta: &Meta, out: &mut Vec<u8>) {
+    if *count > 0 {
+        out.push(b',');
+    }
+    *count += 1;
+    json::encode_string(key, out);
+    match show {
+        Show::Names => return,
+        Show::Values => {
+            out.push(b':');
+            out.extend_from_slice(value);
+            return;
+        }
+        Show::ValuesAndMeta => {
+            out.extend_from_slice(b":{\"value\":");
+            out.extend_from_slice(value);
+            out.push(b',');
+        }
+        Show::Meta => out.extend_from_slice(b":{"),
+    }
+    text::push_meta(meta, out);
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursor_is_the_key_and_nothing_else_is_one() {
+        for key in ["a", "é/🔑", "..a"] {
+            assert_eq!(decode_cursor(&encode_cursor(key)).unwrap(), key);
+        }
+        for bad in ["", "6", "6g", "zz", "2e2e", "00", "ff", "6A"] {
+            assert!(decode_cursor(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! For who runs the server: is it alive, does it take writes.
+
+use super::context::Context;
+use super::error::ApiError;
+use super::reply::Reply;
+use crate::http::response::Response;
+use crate::persist::project::Health;
+
+/// `GET /healthz`: the process answers.
+pub fn healthz(_: &Context<'_>) -> Result<Reply, ApiError> {
+    Ok(Reply::Now(ok()))
+}
+
+/// `GET /readyz`: all projects take writes. Says how many do not, not which: it asks for no key.
+pub fn readyz(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let registry = context.app.catalog.registry();
+    let is_ready =
+        |project: &std::sync::Arc<crate::persist::project::Project>| project.health() == Health::Healthy;
+    let unready =
+        registry.projects.values().filter(|served| !served.project.as_ref().is_ok_and(is_ready)).count();
+    if unready == 0 { Ok(Reply::Now(ok())) } else { Err(ApiError::NotReady { projects: unready }) }
+}
+
+fn ok() -> Response {
+    Response::new(200).field("content-type", "application/json").body(b"{\"status\":\"ok\"}\n".to_vec())
+}

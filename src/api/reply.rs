@@ -1,0 +1,60 @@
+//! What a handler answers, and what has to happen before it may leave.
+
+use crate::http::response::Response;
+use crate::persist::ticket::Ticket;
+
+/// Work for the slow lane.
+pub type Job = Box<dyn FnOnce() -> Reply + Send>;
+
+/// The answer to a request.
+pub enum Reply {
+    /// It may leave at once.
+    Now(Response),
+    /// It may leave once the ticket says so.
+    AfterSync(Response, Ticket),
+    /// A head, and a body that is produced while it is sent.
+    Stream(Response, Source),
+    /// It is made in the slow lane, once the ticket, if there is one, says so.
+    Slow(Option<Ticket>, Job),
+}
+
+impl Reply {
+    /// `response`, after `ticket` where there is one.
+    pub fn after(response: Response, ticket: Option<Ticket>) -> Reply {
+        match ticket {
+            Some(ticket) => Reply::AfterSync(response, ticket),
+            None => Reply::Now(response),
+        }
+    }
+}
+
+/// Where the pieces of a stream are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// On the event loop: memory only.
+    Loop,
+    /// In the slow lane: they are read from the disk.
+    Slow,
+}
+
+/// Appends the next piece to its argument.
+pub type NextPiece = Box<dyn FnMut(&mut Vec<u8>) -> Piece + Send>;
+
+/// The body of a stream, piece by piece.
+pub struct Source {
+    /// Where [`Source::next`] is called.
+    pub lane: Lane,
+    /// Appends the next piece to its argument.
+    pub next: NextPiece,
+}
+
+/// What a call for a piece gave.
+#[derive(Debug)]
+pub enum Piece {
+    /// There is more. The piece may leave once the ticket says so.
+    More(Option<Ticket>),
+    /// That was the last one.
+    Last(Option<Ticket>),
+    /// It cannot go on; the connection is cut, so that the client does not take it for the end.
+    Broken,
+}

@@ -1,0 +1,78 @@
+//! P and E of the contract: how a project and an entry look as JSON.
+
+use super::catalog::Served;
+use crate::clock;
+use crate::json;
+use crate::store::change::Meta;
+use crate::store::namespace::Totals;
+
+/// Appends `"revision":…,"created_at":…,"updated_at":…,"expires_at":…`, members of an E.
+pub fn push_meta(meta: &Meta, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"revision\":");
+    json::encode_u64(meta.revision.get(), out);
+    out.extend_from_slice(b",\"created_at\":");
+    push_time(meta.created_ms, out);
+    out.extend_from_slice(b",\"updated_at\":");
+    push_time(meta.updated_ms, out);
+    out.extend_from_slice(b",\"expires_at\":");
+    match meta.expires_ms {
+        Some(expires_ms) => push_time(expires_ms, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn push_time(ms: u64, out: &mut Vec<u8>) {
+    out.push(b'"');
+    clock::render_rfc3339(ms, out);
+    out.push(b'"');
+}
+
+/// Appends an E, with its value where there is one.
+pub fn push_entry(key: &str, value: Option<&[u8]>, meta: &Meta, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"key\":");
+    json::encode_string(key, out);
+    if let Some(value) = value {
+        out.extend_from_slice(b",\"value\":");
+        out.extend_from_slice(value);
+    }
+    out.push(b',');
+    push_meta(meta, out);
+    out.push(b'}');
+}
+
+/// An E without its value, or `null` for a key that is absent.
+pub fn current(key: &str, meta: Option<&Meta>) -> String {
+    let Some(meta) = meta else { return "null".to_owned() };
+    let mut out = Vec::new();
+    push_entry(key, None, meta, &mut out);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// Appends a P. `totals` is `None` where the project's files could not be read.
+pub fn push_project(served: &Served, totals: Option<Totals>, out: &mut Vec<u8>) {
+    let bool_text = |value: bool| if value { &b"true"[..] } else { b"false" };
+    out.extend_from_slice(b"{\"id\":");
+    json::encode_string(served.id.as_str(), out);
+    out.extend_from_slice(b",\"storage\":{\"on_disk\":");
+    out.extend_from_slice(bool_text(served.storage.on_disk));
+    out.extend_from_slice(b",\"cache_in_memory\":");
+    out.extend_from_slice(bool_text(served.storage.cache_in_memory));
+    out.extend_from_slice(b",\"sync\":");
+    json::encode_string(served.storage.sync.name(), out);
+    out.extend_from_slice(b"},\"authentication\":{\"enabled\":");
+    out.extend_from_slice(bool_text(served.authentication.enabled));
+    out.extend_from_slice(b",\"save_api_key_to_file\":");
+    out.extend_from_slice(bool_text(served.authentication.save_api_key_to_file));
+    out.extend_from_slice(b"},\"keys\":");
+    push_count(totals.map(|totals| totals.keys), out);
+    out.extend_from_slice(b",\"bytes\":");
+    push_count(totals.map(|totals| totals.bytes), out);
+    out.push(b'}');
+}
+
+fn push_count(count: Option<u64>, out: &mut Vec<u8>) {
+    match count {
+        Some(count) => json::encode_u64(count, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}

@@ -1,0 +1,117 @@
+//! The whole route table.
+
+use super::context::Context;
+use super::error::ApiError;
+use super::reply::Reply;
+use super::{batch, keys, listing, ops, projects};
+use crate::http::request::Method;
+use crate::router::{self, Captures};
+
+/// What answers a request.
+pub type Handler = fn(&Context<'_>) -> Result<Reply, ApiError>;
+
+/// Whose credential a route asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nobody's.
+    Open,
+    /// The global key's.
+    Global,
+    /// The key of the project in the path, or the global one.
+    Project,
+}
+
+/// A route that fits a request. A HEAD is answered like a GET.
+pub struct Found<'p> {
+    /// What answers it.
+    pub handler: Handler,
+    /// Whose credential it asks for.
+    pub access: Access,
+    /// The variable parts of the path.
+    pub captures: Captures<'p>,
+}
+
+/// Method, path, credential, handler. The most used come first: the table is searched in order.
+const ROUTES: &[(Method, &str, Access, Handler)] = &[
+    (Method::Get, "/api/v1/projects/{}/keys/{...}", Access::Project, keys::get),
+    (Method::Put, "/api/v1/projects/{}/keys/{...}", Access::Project, keys::put),
+    (Method::Post, "/api/v1/projects/{}/keys/{...}", Access::Project, keys::post),
+    (Method::Delete, "/api/v1/projects/{}/keys/{...}", Access::Project, keys::delete),
+    (Method::Post, "/api/v1/projects/{}/batch", Access::Project, batch::run),
+    (Method::Get, "/api/v1/projects/{}/keys", Access::Project, listing::list),
+    (Method::Delete, "/api/v1/projects/{}/keys", Access::Project, keys::clear),
+    (Method::Get, "/api/v1/projects/{}", Access::Project, projects::get),
+    (Method::Put, "/api/v1/projects/{}", Access::Project, projects::update),
+    (Method::Delete, "/api/v1/projects/{}", Access::Global, projects::delete),
+    (Method::Post, "/api/v1/projects/{}/api-key/regenerate", Access::Global, projects::regenerate),
+    (Method::Get, "/api/v1/projects", Access::Global, projects::list),
+    (Method::Post, "/api/v1/projects", Access::Global, projects::create),
+    (Method::Get, "/healthz", Access::Open, ops::healthz),
+    (Method::Get, "/readyz", Access::Open, ops::readyz),
+];
+
+/// The route of `method` and `path`, percent-encoded.
+///
+/// # Errors
+/// [`ApiError::RouteMissing`]; [`ApiError::MethodNotAllowed`] where the path has other methods.
+pub fn find(method: Method, path: &str) -> Result<Found<'_>, ApiError> {
+    let method = if method == Method::Head { Method::Get } else { method };
+    let mut others = Vec::new();
+    for (route_method, pattern, access, handler) in ROUTES {
+        if let Some(captures) = router::matches(pattern, path) {
+            if *route_method == method {
+                return Ok(Found { handler: *handler, access: *access, captures });
+            }
+            others.push(*route_method);
+        }
+    }
+    if others.is_empty() {
+        Err(ApiError::RouteMissing)
+    } else {
+        Err(ApiError::MethodNotAllowed { allow: allow(&others) })
+    }
+}
+
+/// The `Allow` field of a path that has `methods`.
+fn allow(methods: &[Method]) -> String {
+    let mut names: Vec<&str> = methods.iter().map(|method| method.as_str()).collect();
+    if methods.contains(&Method::Get) {
+        names.push(Method::Head.as_str());
+    }
+    names.push(Method::Options.as_str());
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn head_is_routed_like_get() {
+        for path in ["/healthz", "/api/v1/projects/a/keys/b/c", "/api/v1/projects/a/keys"] {
+            assert!(find(Method::Head, path).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn known_path_with_another_method_names_the_methods_it_has() {
+        let Err(ApiError::MethodNotAllowed { allow }) = find(Method::Patch, "/api/v1/projects/a/keys") else {
+            panic!("no 405");
+        };
+        assert_eq!(allow, "GET, DELETE, HEAD, OPTIONS");
+    }
+
+    #[test]
+    fn unknown_paths_are_missing() {
+        for path in [
+            "/",
+            "/api/v1",
+            "/api/v1/projects/",
+            "/api/v1/projects/a/",
+            "/api/v1/projects/a/other",
+            "/healthz/",
+        ] {
+            assert!(matches!(find(Method::Get, path), Err(ApiError::RouteMissing)), "{path}");
+        }
+    }
+}

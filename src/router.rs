@@ -1,0 +1,82 @@
+//! Path patterns: which path is meant, and what its variable parts say. No methods, no handlers.
+
+/// The variable parts of a matched path, percent-encoded as they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Captures<'p> {
+    /// What `{}` matched: one segment, not empty.
+    pub segment: &'p str,
+    /// What `{...}` matched: all the rest, with its slashes; may be empty.
+    pub rest: &'p str,
+}
+
+/// Matches `path` against `pattern`, whose segments are literal text, `{}` or, as the last one, `{...}`.
+/// At most one of each. Literal segments are compared as sent.
+pub fn matches<'p>(pattern: &str, path: &'p str) -> Option<Captures<'p>> {
+    let mut captures = Captures::default();
+    let mut left = path.strip_prefix('/')?;
+    let mut segments = pattern.strip_prefix('/')?.split('/').peekable();
+    while let Some(expected) = segments.next() {
+        if expected == "{...}" {
+            captures.rest = left;
+            return Some(captures);
+        }
+        let (segment, rest) = match left.split_once('/') {
+            Some((segment, rest)) => (segment, Some(rest)),
+            None => (left, None),
+        };
+        match expected {
+            "{}" if !segment.is_empty() => captures.segment = segment,
+            "{}" => return None,
+            literal if literal == segment => {}
+            _ => return None,
+        }
+        match (rest, segments.peek()) {
+            (Some(rest), Some(_)) => left = rest,
+            (None, None) => return Some(captures),
+            (Some(_), None) | (None, Some(_)) => return None,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: &str, path: &str, expected: Option<(&str, &str)>) {
+        let found = matches(pattern, path).map(|captures| (captures.segment, captures.rest));
+        assert_eq!(found, expected, "{pattern} {path}");
+    }
+
+    #[test]
+    fn literal_paths_match_themselves_only() {
+        check("/api/v1/projects", "/api/v1/projects", Some(("", "")));
+        for path in [
+            "/api/v1/projects/",
+            "/api/v1",
+            "/api/v1/Projects",
+            "//api/v1/projects",
+            "api/v1/projects",
+            "",
+            "/",
+        ] {
+            check("/api/v1/projects", path, None);
+        }
+        check("/", "/", Some(("", "")));
+    }
+
+    #[test]
+    fn segment_is_one_segment_that_is_not_empty() {
+        check("/p/{}/keys", "/p/a%2Fb/keys", Some(("a%2Fb", "")));
+        check("/p/{}/keys", "/p//keys", None);
+        check("/p/{}/keys", "/p/a/b/keys", None);
+        check("/p/{}", "/p/", None);
+    }
+
+    #[test]
+    fn rest_is_everything_behind_the_slash() {
+        check("/p/{}/k/{...}", "/p/a/k/b/c//d/", Some(("a", "b/c//d/")));
+        check("/p/{}/k/{...}", "/p/a/k/", Some(("a", "")));
+        check("/p/{}/k/{...}", "/p/a/k", None);
+    }
+}

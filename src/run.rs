@@ -1,0 +1,299 @@
+//! The composition root: puts the layers together, starts them in an order in which a refusal
+//! has touched nothing yet, and stops them in one in which nothing is lost.
+
+mod refusal;
+
+pub use refusal::RunError;
+
+use crate::api::app::App;
+use crate::api::catalog::Catalog;
+use crate::auth::api_key::{self, Completed};
+use crate::cli::effective::{self, Options};
+use crate::cli::{Command, JournalChoice, help, show};
+use crate::config::file;
+use crate::config::schema::{Config, KeyOwner, LogFormat};
+use crate::disk::{self, Disk, LockError, LockFile, RealDisk};
+use crate::entropy::random_bytes;
+use crate::log as sink;
+use crate::names::ProjectId;
+use crate::persist::engine::Engine;
+use crate::persist::generation::Paths;
+use crate::persist::takeover::{self, JournalChanges};
+use crate::server::{self, Prepared, Settings};
+use crate::{clock, secret::Secret};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The lock file of a data directory.
+const LOCK_FILE: &str = "pikv.lock";
+/// How long the last log lines may take to get out.
+const LOG_FLUSH: Duration = Duration::from_secs(2);
+
+/// Carries out a command.
+///
+/// # Errors
+/// [`RunError`] says what stood in the way and what to do; then nothing was changed.
+pub fn run(command: Command) -> Result<(), RunError> {
+    match command {
+        Command::Serve(options) => serve(&options),
+        Command::Init(options) => init(&options),
+        Command::ConfigCheck(options) => {
+            let config = load_existing(&options.config_path.value)?;
+            api_key::check(&config)?;
+            say(&format!("{} is right\n", options.config_path.value.display()));
+            Ok(())
+        }
+        Command::ConfigShow(options) => {
+            let config = load_existing(&options.config_path.value)?;
+            say(&show::render(&options, &config, &effective::resolve(&options, &config)));
+            Ok(())
+        }
+        Command::Recover { options, project, journal } => recover(&options, &project, journal),
+        Command::Help(topic) => {
+            say(help::text(topic));
+            Ok(())
+        }
+        Command::Version => {
+            say(&format!("{}\n", help::version()));
+            Ok(())
+        }
+    }
+}
+
+/// Prints on standard output. Whoever closed that does not want to read it.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn load_existing(path: &Path) -> Result<Config, RunError> {
+    file::load(&RealDisk, path)?.ok_or_else(|| RunError::ConfigMissing { path: path.to_owned() })
+}
+
+fn init(options: &Options) -> Result<(), RunError> {
+    let path = &options.config_path.value;
+    if file::load(&RealDisk, path)?.is_some() {
+        return Err(RunError::ConfigExists { path: path.clone() });
+    }
+    let mut config = file::default_config();
+    let completed = api_key::complete(&mut config, &mut random_bytes)?;
+    file::save(&RealDisk, path, &config)?;
+    say(&format!("created {}\n", absolute(path).display()));
+    say(&keys_text(&completed));
+    Ok(())
+}
+
+fn recover(options: &Options, project: &ProjectId, journal: JournalChoice) -> Result<(), RunError> {
+    let config = load_existing(&options.config_path.value)?;
+    if config.project(project).is_none() {
+        return Err(RunError::ProjectMissing { id: project.clone() });
+    }
+    let directory = config.data_directory(&options.config_path.value);
+    let _lock = lock(&directory)?;
+    let choice = match journal {
+        JournalChoice::Replay => JournalChanges::Replay,
+        JournalChoice::Discard => JournalChanges::Discard,
+    };
+    takeover::edited(&RealDisk, &Paths::new(&directory, project), choice, clock::wall_ms())?;
+    say(&format!(
+        "project {project} will start with the edited file{}\n",
+        match journal {
+            JournalChoice::Replay => " and the journal's changes on top of it",
+            JournalChoice::Discard => "; its journal was kept aside",
+        }
+    ));
+    Ok(())
+}
+
+/// Whatever may be refused is asked for first: configuration, port, data directory. The lock comes
+/// before anything is written, and what was read before it is read again.
+fn serve(options: &Options) -> Result<(), RunError> {
+    let path = &options.config_path.value;
+    let found = file::load(&RealDisk, path)?.unwrap_or_else(file::default_config);
+    let wanted = effective::resolve(options, &found);
+    let address = SocketAddr::new(wanted.host.value, wanted.port.value);
+    let listener = server::listen(address).map_err(|error| RunError::Listen { address, error })?;
+    let directory = found.data_directory(path);
+    disk::create_directory(&directory)
+        .map_err(|error| RunError::DataDirectory { path: directory.clone(), error })?;
+    let _lock = lock(&directory)?;
+    let existing = file::load(&RealDisk, path)?;
+    let created = existing.is_none();
+    let mut config = existing.unwrap_or_else(file::default_config);
+    let effective = effective::resolve(options, &config);
+    let completed = api_key::complete(&mut config, &mut random_bytes)?;
+    if completed.changed || created {
+        file::save(&RealDisk, path, &config)?;
+    }
+    let format = log_format(effective.log_format.value);
+    sink::start(effective.log_level.value.filter(), format).map_err(RunError::Start)?;
+    log_panics();
+    removed_texts(&completed);
+
+    // Before any thread is started, so that no signal finds nobody who waits for it.
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(RunError::Start)?;
+    let prepared = Prepared::new(config.threads().unwrap_or_else(cores)).map_err(RunError::Start)?;
+    let wakers = prepared.wakers();
+    let engine = Engine::new(Box::new(move || wakers.resolved()));
+    let engine_threads = engine.start().map_err(RunError::Start)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let settings = settings_of(&config, format);
+    let catalog = Catalog::open(disk, engine, path.clone(), config).map_err(RunError::Catalog)?;
+    let app = Arc::new(App { catalog });
+    let address = listener.local_addr().map_err(RunError::Start)?;
+    let running = prepared.start(listener, &app, settings).map_err(RunError::Start)?;
+    say(&banner(path, &directory, address, &completed, created));
+    log::info!("listening on {address}");
+
+    wait_for_end(&mut signals, path, &app);
+    running.stop();
+    app.catalog.close();
+    engine_threads.stop();
+    log::info!("stopped");
+    sink::flush(LOG_FLUSH);
+    Ok(())
+}
+
+fn lock(directory: &Path) -> Result<LockFile, RunError> {
+    let path = directory.join(LOCK_FILE);
+    LockFile::acquire(&path).map_err(|error| match error {
+        LockError::Held { pid } => RunError::Locked { directory: absolute(directory), pid },
+        LockError::Io(error) => RunError::DataDirectory { path, error },
+    })
+}
+
+/// Returns when the server is to stop; reloads the configuration as often as it is asked to.
+fn wait_for_end(signals: &mut Signals, path: &Path, app: &Arc<App>) {
+    for signal in signals.forever() {
+        if signal == SIGHUP {
+            reload(path, app);
+            continue;
+        }
+        log::info!("stopping: finishing what runs and writing everything to its file");
+        // Who asks twice does not want to wait; everything acknowledged is on disk already.
+        let impatient = Arc::new(AtomicBool::new(true));
+        for signal in [SIGTERM, SIGINT] {
+            if signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&impatient)).is_err() {
+                impatient.store(false, Ordering::Relaxed);
+            }
+        }
+        return;
+    }
+}
+
+fn reload(path: &Path, app: &Arc<App>) {
+    let config = match file::load(&RealDisk, path) {
+        Ok(Some(config)) => config,
+        Ok(None) => return log::error!("not reloaded: {} is not there", path.display()),
+        Err(error) => return log::error!("not reloaded: {error}"),
+    };
+    let level = config.log.unwrap_or_default().level.unwrap_or_default();
+    match app.catalog.reload(config) {
+        Ok(completed) => {
+            sink::set_level(level.filter());
+            removed_texts(&completed);
+            say(&keys_text(&completed));
+            log::info!("reloaded {}; address, threads, limits and timeouts take a restart", path.display());
+        }
+        Err(reason) => log::error!("not reloaded: {reason}"),
+    }
+}
+
+fn settings_of(config: &Config, log_format: sink::Format) -> Settings {
+    let limits = config.limits();
+    // Request ids only have to differ between runs; without randomness the clock does that.
+    let run_id = random_bytes::<8>().unwrap_or_else(|_| clock::wall_ms().to_le_bytes());
+    let [a, b, c, d, ..] = run_id;
+    Settings {
+        timeouts: config.timeouts(),
+        body_bytes_max: limits.body_bytes_max,
+        connections_max: limits.connections_max,
+        log_format,
+        run_id: u32::from_le_bytes([a, b, c, d]),
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn log_format(format: LogFormat) -> sink::Format {
+    match format {
+        LogFormat::Json => sink::Format::Json,
+        // systemd's journal has its own time.
+        LogFormat::Text if std::env::var_os("JOURNAL_STREAM").is_some() => sink::Format::TextUntimed,
+        LogFormat::Text => sink::Format::Text,
+    }
+}
+
+/// Panics go where all lines go; the payload may hold anything, so only the place is logged.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        log::error!("internal error at {place}; please report it");
+    }));
+}
+
+fn removed_texts(completed: &Completed) {
+    for owner in &completed.removed_text {
+        let owner = owner_text(owner);
+        log::warn!(
+            "config.json: the hash of the {owner} was kept and its text removed, because \
+             save_api_key_to_file is false"
+        );
+    }
+}
+
+fn owner_text(owner: &KeyOwner) -> String {
+    match owner {
+        KeyOwner::Global => "global key".to_owned(),
+        KeyOwner::Project(id) => format!("{id} key"),
+    }
+}
+
+fn keys_text(completed: &Completed) -> String {
+    let line = |(owner, key): &(KeyOwner, Secret)| {
+        format!("{:<19} {}   (shown once; keep it)\n", owner_text(owner), key.reveal())
+    };
+    completed.issued.iter().map(line).collect()
+}
+
+/// What the start prints: where everything is, the keys that were just made, and a first write and
+/// read to paste.
+fn banner(
+    config_path: &Path,
+    directory: &Path,
+    address: SocketAddr,
+    completed: &Completed,
+    created: bool,
+) -> String {
+    let mut text = format!("{}\n", help::version());
+    let verb = if created { "created config" } else { "config" };
+    text.push_str(&format!("{verb:<19} {}\n", absolute(config_path).display()));
+    text.push_str(&format!("{:<19} {}\n", "data directory", absolute(directory).display()));
+    text.push_str(&keys_text(completed));
+    text.push_str(&format!("{:<19} http://{address}\n", "listening on"));
+    let first = completed.issued.iter().find_map(|(owner, key)| match owner {
+        KeyOwner::Project(id) => Some((id, key)),
+        KeyOwner::Global => None,
+    });
+    if let Some((id, key)) = first {
+        let (url, key) = (format!("http://{address}/api/v1/projects/{id}/keys/hello"), key.reveal());
+        text.push_str(&format!(
+            "\nwrite a value, read it back:\n  curl -H 'X-API-Key: {key}' -X PUT {url} -d '\"world\"'\n  \
+             curl -H 'X-API-Key: {key}' {url}\n"
+        ));
+    }
+    text
+}
+
+/// `path` as somebody in another directory would write it.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,119 @@
+//! Why a command was not carried out. Nothing was changed then.
+
+use crate::auth::api_key::KeyError;
+use crate::config::mistake::ConfigError;
+use crate::names::ProjectId;
+use crate::persist::recovery::RecoveryError;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why a command was not carried out.
+#[derive(Debug)]
+pub enum RunError {
+    /// config.json cannot be used.
+    Config(ConfigError),
+    /// A key in config.json cannot be used, or none could be made.
+    Key(KeyError),
+    /// There is no config.json.
+    ConfigMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// There is a config.json already.
+    ConfigExists {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// The address cannot be listened on.
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// The data directory cannot be used.
+    DataDirectory {
+        /// The directory, or the file in it that failed.
+        path: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// Another server uses the data directory.
+    Locked {
+        /// The directory.
+        directory: PathBuf,
+        /// The other's process id, as it wrote it down.
+        pid: String,
+    },
+    /// The projects could not be taken stock of.
+    Catalog(String),
+    /// The operating system denied something that a start needs.
+    Start(io::Error),
+    /// config.json has no such project.
+    ProjectMissing {
+        /// Its id.
+        id: ProjectId,
+    },
+    /// The files of a project could not be taken over.
+    Recovery(RecoveryError),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Config(error) => error.fmt(f),
+            RunError::Key(error) => error.fmt(f),
+            RunError::ConfigMissing { path } => {
+                write!(f, "{}: is not there; `pikv init` or the first `pikv serve` makes it", path.display())
+            }
+            RunError::ConfigExists { path } => {
+                write!(
+                    f,
+                    "{}: is there already and was left as it is; remove it first, or name another with --config",
+                    path.display()
+                )
+            }
+            RunError::Listen { address, error } => write!(
+                f,
+                "cannot listen on {address}: {error}; choose another with --port or --host, or end what uses it"
+            ),
+            RunError::DataDirectory { path, error } => write!(
+                f,
+                "{}: {error}; the data directory has to belong to this user and be writable (see persistent_file_path)",
+                path.display()
+            ),
+            RunError::Locked { directory, pid } => write!(
+                f,
+                "{}: is in use by the server with process id {pid}; stop that one first, or choose another \
+                 persistent_file_path",
+                directory.display()
+            ),
+            RunError::Catalog(reason) => f.write_str(reason),
+            RunError::Start(error) => write!(f, "the operating system denied what a start needs: {error}"),
+            RunError::ProjectMissing { id } => write!(f, "config.json has no project `{id}`"),
+            RunError::Recovery(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+impl From<ConfigError> for RunError {
+    fn from(error: ConfigError) -> RunError {
+        RunError::Config(error)
+    }
+}
+
+impl From<KeyError> for RunError {
+    fn from(error: KeyError) -> RunError {
+        RunError::Key(error)
+    }
+}
+
+impl From<RecoveryError> for RunError {
+    fn from(error: RecoveryError) -> RunError {
+        RunError::Recovery(error)
+    }
+}

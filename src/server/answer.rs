@@ -1,0 +1,506 @@
+//! What a connection does in each of its phases, from a reply to its last byte.
+
+use super::connection::{Answering, Connection, Held, Last, Phase, Stage, Streaming};
+use super::event_loop::{EventLoop, Fate};
+use super::input::{self, Stepped};
+use super::mailbox::{ConnectionId, Message};
+use super::output::Sent;
+use crate::api::error::ApiError;
+use crate::api::reply::{Job, Lane, Piece, Reply, Source};
+use crate::clock;
+use crate::http::exchange::Waiting;
+use crate::http::response::{self, BodySize, CONTINUE, ReplyFraming, Response};
+use crate::limits::{
+    DRAIN_BYTES_MAX, LOOP_BODY_BYTES_MAX, OUTPUT_BYTES_HIGH, REQUESTS_PER_TURN_MAX, ROUNDS_PER_TURN_MAX,
+};
+use crate::log::{RequestLine, render_request};
+use std::io::{ErrorKind, Read};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Whether a phase got anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Made,
+    None,
+    Over,
+}
+
+impl EventLoop {
+    /// Lets a connection go on as far as it can, up to the cap of a turn.
+    pub(super) fn pump(&mut self, id: ConnectionId, connection: &mut Connection) -> Fate {
+        for _ in 0..ROUNDS_PER_TURN_MAX {
+            if send(connection) == Fate::Close {
+                return Fate::Close;
+            }
+            let progress = match &connection.phase {
+                Phase::Receiving(_) => self.receive(id, connection),
+                Phase::AwaitSync(ticket, _) if ticket.is_pending() => Progress::None,
+                Phase::AwaitSync(..) => self.ticket_resolved(id, connection),
+                Phase::Streaming(..) => self.stream(id, connection),
+                Phase::AwaitSlow(_) | Phase::AwaitPiece(_) => Progress::None,
+                Phase::Closing => half_close(connection),
+                Phase::Draining { .. } => self.drain(connection),
+            };
+            match progress {
+                Progress::Made => {}
+                Progress::Over => return Fate::Close,
+                Progress::None => {
+                    let owed = !connection.output.is_empty();
+                    if send(connection) == Fate::Close {
+                        return Fate::Close;
+                    }
+                    // Where everything is out now, what waited for room can go on.
+                    if !owed || !connection.output.is_empty() {
+                        return Fate::Keep;
+                    }
+                }
+            }
+        }
+        self.again(id);
+        Fate::Keep
+    }
+
+    fn receive(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
+        if connection.output.len() >= OUTPUT_BYTES_HIGH {
+            return Progress::None; // a client that does not read is not read from
+        }
+        if connection.unseen {
+            let bytes = std::mem::take(&mut connection.input);
+            self.take_requests(id, connection, &bytes);
+            return Progress::Made;
+        }
+        if !connection.readable {
+            let over = connection.ended && connection.output.is_empty();
+            return if over { Progress::Over } else { Progress::None };
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let progress = match connection.stream.read(&mut scratch) {
+            Ok(0) => {
+                connection.readable = false;
+                connection.ended = true;
+                // What is not complete never will be; nothing of it is applied.
+                if connection.output.is_empty() { Progress::Over } else { Progress::None }
+            }
+            Ok(count) => {
+                let read = scratch.get(..count).unwrap_or_default();
+                if connection.input.is_empty() {
+                    self.take_requests(id, connection, read);
+                } else {
+                    let mut bytes = std::mem::take(&mut connection.input);
+                    bytes.extend_from_slice(read);
+                    self.take_requests(id, connection, &bytes);
+                }
+                Progress::Made
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                connection.readable = false;
+                Progress::None
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Progress::Made,
+            Err(_) => Progress::Over,
+        };
+        self.scratch = scratch;
+        progress
+    }
+
+    /// Answers the requests in `bytes` until one has to wait, and keeps what is left.
+    fn take_requests(&mut self, id: ConnectionId, connection: &mut Connection, bytes: &[u8]) {
+        let mut rest = bytes;
+        connection.unseen = false;
+        for _ in 0..REQUESTS_PER_TURN_MAX {
+            let held_before = connection.exchange.body_bytes_held();
+            let (number, run_id, requests) =
+                (self.shared.number, self.shared.settings.run_id, &mut self.requests);
+            let mut next_id = || {
+                *requests += 1;
+                format!("{run_id:08x}-{number}-{requests}")
+            };
+            let (used, stepped) = input::step(connection, rest, &self.shared, &mut next_id);
+            rest = rest.get(used..).unwrap_or_default();
+            self.body_bytes =
+                (self.body_bytes + connection.exchange.body_bytes_held()).saturating_sub(held_before);
+            let needs_input = matches!(stepped, Stepped::Need(_));
+            self.act_on(id, connection, stepped);
+            let receives = matches!(connection.phase, Phase::Receiving(_));
+            if needs_input || !receives || connection.output.len() >= OUTPUT_BYTES_HIGH {
+                connection.unseen = !needs_input && receives && !rest.is_empty();
+                break;
+            }
+            connection.unseen = true;
+        }
+        if matches!(connection.phase, Phase::Closing | Phase::Draining { .. }) {
+            rest = &[];
+        } else if !matches!(connection.phase, Phase::Receiving(_)) {
+            connection.unseen = true; // looked at again once the answer is out
+        }
+        connection.input.extend_from_slice(rest);
+    }
+
+    fn act_on(&mut self, id: ConnectionId, connection: &mut Connection, stepped: Stepped) {
+        let now = clock::monotonic();
+        match stepped {
+            Stepped::Need(waiting) => {
+                connection.wait_for(waiting, now);
+                let is_body = matches!(waiting, Waiting::Body { .. });
+                if is_body && self.body_bytes > LOOP_BODY_BYTES_MAX {
+                    self.refuse(connection, &ApiError::Overloaded);
+                }
+            }
+            Stepped::Admitted { tell } => {
+                connection.wait_for(Waiting::Body { received: 0 }, now);
+                if tell {
+                    connection.output.append(|out| out.extend_from_slice(CONTINUE));
+                }
+            }
+            Stepped::Replied(answering, reply) => self.reply(id, connection, answering, reply),
+            Stepped::Denied(answering, response) => {
+                let answering = Answering { persistent: false, ..answering };
+                self.respond(connection, answering, response);
+            }
+            Stepped::Refused(refusal) => self.refuse(connection, &ApiError::Refused(refusal)),
+        }
+    }
+
+    /// Answers bytes that are no request, or never became one, and ends the connection.
+    fn refuse(&mut self, connection: &mut Connection, error: &ApiError) {
+        self.requests += 1;
+        let request_id =
+            format!("{:08x}-{}-{}", self.shared.settings.run_id, self.shared.number, self.requests);
+        let answering = Answering::of_nothing(connection.since, request_id);
+        self.respond(connection, answering, error.response());
+    }
+
+    fn reply(&mut self, id: ConnectionId, connection: &mut Connection, answering: Answering, reply: Reply) {
+        let now = clock::monotonic();
+        match reply {
+            Reply::Now(response) => self.respond(connection, answering, response),
+            Reply::AfterSync(response, ticket) => {
+                connection.enter(Phase::AwaitSync(ticket, Held::Response(answering, response)), now);
+                self.waiting.push(id);
+            }
+            Reply::Slow(Some(ticket), job) => {
+                connection.enter(Phase::AwaitSync(ticket, Held::Job(answering, job)), now);
+                self.waiting.push(id);
+            }
+            Reply::Slow(None, job) => self.run_slowly(id, connection, answering, job),
+            Reply::Stream(response, source) => {
+                let streaming = Streaming { answering, stage: Stage::Begun(response), body_bytes: 0 };
+                connection.enter(Phase::Streaming(streaming, source), now);
+            }
+        }
+    }
+
+    fn run_slowly(&mut self, id: ConnectionId, connection: &mut Connection, answering: Answering, job: Job) {
+        let mailbox = Arc::clone(&self.shared.mailbox);
+        let work = Box::new(move || mailbox.post(Message::JobDone(id, input::guarded(job))));
+        match self.shared.slow_lane.try_send(work) {
+            Ok(()) => connection.enter(Phase::AwaitSlow(answering), clock::monotonic()),
+            Err(_) => self.respond(connection, answering, ApiError::Overloaded.response()),
+        }
+    }
+
+    pub(super) fn job_done(&mut self, id: ConnectionId, connection: &mut Connection, reply: Reply) -> Fate {
+        let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
+        let Phase::AwaitSlow(answering) = phase else {
+            unreachable!("a connection has one job at a time and waits for it");
+        };
+        self.reply(id, connection, answering, reply);
+        self.pump(id, connection)
+    }
+
+    fn ticket_resolved(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
+        let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
+        let Phase::AwaitSync(ticket, held) = phase else {
+            unreachable!("pump() comes here only in this phase");
+        };
+        let failure = ApiError::of_outcome(ticket.outcome());
+        match (held, failure) {
+            (Held::Response(answering, response), None) => self.respond(connection, answering, response),
+            (Held::Job(answering, job), None) => self.run_slowly(id, connection, answering, job),
+            (Held::Piece(streaming, source, bytes, last), None) => {
+                self.send_piece(connection, streaming, source, bytes, last);
+            }
+            (Held::Response(answering, _) | Held::Job(answering, _), Some(error)) => {
+                self.respond(connection, answering, error.response());
+            }
+            (Held::Piece(streaming, ..), Some(error)) => {
+                return self.break_off(connection, streaming, &error);
+            }
+        }
+        Progress::Made
+    }
+
+    /// Encodes an answer and logs it. Afterwards the connection receives again, or closes.
+    fn respond(&mut self, connection: &mut Connection, answering: Answering, response: Response) {
+        let size = BodySize::Known(response.body_bytes().len() as u64);
+        let status = response.status();
+        let (framing, persistent) = self.encode_head(connection, &answering, &response, size);
+        let body = response.into_body();
+        let sent = if framing.sends_body() { body.len() as u64 } else { 0 };
+        if framing.sends_body() {
+            connection.output.push(body);
+        }
+        self.log(connection, &answering, status, sent);
+        self.finish(connection, persistent);
+    }
+
+    fn encode_head(
+        &mut self,
+        connection: &mut Connection,
+        answering: &Answering,
+        response: &Response,
+        body: BodySize,
+    ) -> (ReplyFraming, bool) {
+        self.refresh_date();
+        let goes_on = !connection.ended && self.stopping.is_none() && !self.shared.slots.pressed();
+        let reply = response::Reply {
+            method: answering.method,
+            version: answering.version,
+            persistent: answering.persistent && goes_on,
+            body,
+            date: &self.date,
+        };
+        if connection.output.is_empty() {
+            connection.taken_at = clock::monotonic();
+        }
+        let extra = [("x-request-id", answering.request_id.as_str())];
+        let encoded = connection.output.append(|out| response::encode_head(response, &reply, &extra, out));
+        (encoded.framing, encoded.persistent)
+    }
+
+    fn finish(&self, connection: &mut Connection, persistent: bool) {
+        connection.served = true;
+        let phase = if persistent { Phase::Receiving(Waiting::Idle) } else { Phase::Closing };
+        connection.enter(phase, clock::monotonic());
+    }
+
+    fn stream(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
+        if connection.output.len() >= OUTPUT_BYTES_HIGH {
+            return Progress::None;
+        }
+        let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
+        let Phase::Streaming(streaming, mut source) = phase else {
+            unreachable!("pump() comes here only in this phase");
+        };
+        if let (Stage::Begun(response), crate::http::request::Method::Head) =
+            (&streaming.stage, streaming.answering.method)
+        {
+            let (_, persistent) =
+                self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
+            self.log(connection, &streaming.answering, response.status(), 0);
+            self.finish(connection, persistent);
+            return Progress::Made;
+        }
+        match source.lane {
+            Lane::Loop => {
+                let mut bytes = Vec::new();
+                let piece = next_piece(&mut source, &mut bytes);
+                self.piece(id, connection, streaming, source, bytes, piece)
+            }
+            Lane::Slow => {
+                let mailbox = Arc::clone(&self.shared.mailbox);
+                let work = Box::new(move || {
+                    let mut bytes = Vec::new();
+                    let piece = next_piece(&mut source, &mut bytes);
+                    mailbox.post(Message::PieceDone(id, bytes, piece, source));
+                });
+                if self.shared.slow_lane.try_send(work).is_err() {
+                    return self.break_off(connection, streaming, &ApiError::Overloaded);
+                }
+                connection.enter(Phase::AwaitPiece(streaming), clock::monotonic());
+                Progress::None
+            }
+        }
+    }
+
+    pub(super) fn piece_done(
+        &mut self,
+        id: ConnectionId,
+        connection: &mut Connection,
+        bytes: Vec<u8>,
+        piece: Piece,
+        source: Source,
+    ) -> Fate {
+        let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
+        let Phase::AwaitPiece(streaming) = phase else {
+            unreachable!("a connection has one piece read at a time and waits for it");
+        };
+        match self.piece(id, connection, streaming, source, bytes, piece) {
+            Progress::Over => Fate::Close,
+            Progress::Made | Progress::None => self.pump(id, connection),
+        }
+    }
+
+    fn piece(
+        &mut self,
+        id: ConnectionId,
+        connection: &mut Connection,
+        streaming: Streaming,
+        source: Source,
+        bytes: Vec<u8>,
+        piece: Piece,
+    ) -> Progress {
+        let (ticket, last) = match piece {
+            Piece::More(ticket) => (ticket, Last::No),
+            Piece::Last(ticket) => (ticket, Last::Yes),
+            Piece::Broken => return self.break_off(connection, streaming, &ApiError::Internal),
+        };
+        match ticket {
+            Some(ticket) => {
+                let held = Held::Piece(streaming, source, bytes, last);
+                connection.enter(Phase::AwaitSync(ticket, held), clock::monotonic());
+                self.waiting.push(id);
+            }
+            None => self.send_piece(connection, streaming, source, bytes, last),
+        }
+        Progress::Made
+    }
+
+    fn send_piece(
+        &mut self,
+        connection: &mut Connection,
+        mut streaming: Streaming,
+        source: Source,
+        bytes: Vec<u8>,
+        last: Last,
+    ) {
+        if let Stage::Begun(response) = &streaming.stage {
+            let (framing, persistent) =
+                self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
+            streaming.stage = Stage::Body { framing, status: response.status(), persistent };
+        }
+        let Stage::Body { framing, status, persistent } = streaming.stage else {
+            unreachable!("set in the lines above");
+        };
+        streaming.body_bytes += bytes.len() as u64;
+        let is_chunked = framing == ReplyFraming::Chunked;
+        if is_chunked {
+            connection.output.append(|out| response::encode_chunk(&bytes, out));
+        } else {
+            connection.output.push(bytes);
+        }
+        match last {
+            Last::No => connection.enter(Phase::Streaming(streaming, source), clock::monotonic()),
+            Last::Yes => {
+                if is_chunked {
+                    connection.output.append(response::encode_last_chunk);
+                }
+                self.log(connection, &streaming.answering, status, streaming.body_bytes);
+                self.finish(connection, persistent);
+            }
+        }
+    }
+
+    /// Ends a stream that cannot go on: with a proper answer where nothing of it was sent, else by
+    /// cutting the connection, so that nobody takes it for complete.
+    fn break_off(&mut self, connection: &mut Connection, streaming: Streaming, error: &ApiError) -> Progress {
+        match streaming.stage {
+            Stage::Begun(_) => {
+                self.respond(connection, streaming.answering, error.response());
+                Progress::Made
+            }
+            Stage::Body { status, .. } => {
+                self.log(connection, &streaming.answering, status, streaming.body_bytes);
+                log::warn!("an answer was cut off: request {}", streaming.answering.request_id);
+                Progress::Over
+            }
+        }
+    }
+
+    fn drain(&mut self, connection: &mut Connection) -> Progress {
+        let Phase::Draining { bytes_left } = &mut connection.phase else {
+            unreachable!("pump() comes here only in this phase");
+        };
+        match connection.stream.read(&mut self.scratch) {
+            Ok(0) => Progress::Over,
+            Ok(count) if count >= *bytes_left => Progress::Over,
+            Ok(count) => {
+                *bytes_left -= count;
+                Progress::Made
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                connection.readable = false;
+                Progress::None
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Progress::Made,
+            Err(_) => Progress::Over,
+        }
+    }
+
+    /// The phase of a connection has lasted too long.
+    pub(super) fn time_out(&mut self, id: ConnectionId, connection: &mut Connection) -> Fate {
+        match &connection.phase {
+            Phase::Receiving(Waiting::Head | Waiting::Body { .. }) if connection.output.is_empty() => {
+                self.refuse(connection, &ApiError::Timeout);
+                self.pump(id, connection)
+            }
+            Phase::AwaitSync(..) | Phase::AwaitSlow(_) | Phase::AwaitPiece(_) => {
+                log::error!("a request got no answer in time from the disk; its connection is closed");
+                Fate::Close
+            }
+            Phase::Receiving(_) | Phase::Streaming(..) | Phase::Closing | Phase::Draining { .. } => {
+                Fate::Close
+            }
+        }
+    }
+
+    fn log(&mut self, connection: &Connection, answering: &Answering, status: u16, bytes: u64) {
+        if log::max_level() < log::LevelFilter::Info {
+            return;
+        }
+        let micros = clock::monotonic().saturating_duration_since(answering.started).as_micros();
+        let line = RequestLine {
+            wall_ms: clock::wall_ms(),
+            address: connection.address,
+            method: answering.method.as_str(),
+            path: &String::from_utf8_lossy(&answering.path),
+            status,
+            bytes,
+            micros: u64::try_from(micros).unwrap_or(u64::MAX),
+            request_id: &answering.request_id,
+        };
+        render_request(&line, self.shared.settings.log_format, &mut self.request_log);
+    }
+
+    fn refresh_date(&mut self) {
+        let second = clock::wall_ms() / 1_000;
+        if second != self.date_second {
+            self.date_second = second;
+            let time: SystemTime = UNIX_EPOCH + Duration::from_secs(second);
+            self.date = httpdate::fmt_http_date(time);
+        }
+    }
+}
+
+fn next_piece(source: &mut Source, bytes: &mut Vec<u8>) -> Piece {
+    let run = std::panic::AssertUnwindSafe(|| (source.next)(bytes));
+    std::panic::catch_unwind(run).unwrap_or(Piece::Broken)
+}
+
+fn send(connection: &mut Connection) -> Fate {
+    if connection.output.is_empty() {
+        return Fate::Keep;
+    }
+    match connection.output.send(&mut connection.stream) {
+        Sent::Gone => return Fate::Close,
+        Sent::Some { progress: false } => {}
+        Sent::All | Sent::Some { progress: true } => connection.taken_at = clock::monotonic(),
+    }
+    Fate::Keep
+}
+
+/// Says that no more will come, and lets the client read what came: closing while its bytes are
+/// unread would make the kernel throw the answer away (RST).
+fn half_close(connection: &mut Connection) -> Progress {
+    if !connection.output.is_empty() {
+        return Progress::None;
+    }
+    connection.input = Vec::new();
+    if connection.ended || connection.stream.shutdown(Shutdown::Write).is_err() {
+        return Progress::Over;
+    }
+    connection.enter(Phase::Draining { bytes_left: DRAIN_BYTES_MAX }, clock::monotonic());
+    Progress::Made
+}

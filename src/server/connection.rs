@@ -1,0 +1,219 @@
+//! A connection: what it is doing, and until when it may.
+//!
+//! ```text
+//!                    request                       reply that may leave
+//!  Receiving --------------------> AwaitSync ---------------------------> Receiving
+//!      |   \------> AwaitSlow ------^   ^ |                                   or
+//!      |    \-----> Streaming ----------/ |                                Draining -> closed
+//!      +-- refused, denied, timed out ----+-------------------------------> Draining
+//! ```
+//! Every phase has a deadline ([`Connection::deadline`]). A connection that owes an answer is not read from.
+
+use super::output::Output;
+use crate::api::reply::{Job, Source};
+use crate::config::schema::Timeouts;
+use crate::http::exchange::{Bounds, Exchange, Waiting};
+use crate::http::request::{Head, Method, Version};
+use crate::http::response::{ReplyFraming, Response};
+use crate::limits::{LOG_FIELD_BYTES_MAX, REPLY_TIMEOUT_MS};
+use crate::persist::ticket::Ticket;
+use mio::net::TcpStream;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) address: IpAddr,
+    pub(super) generation: u64,
+    pub(super) exchange: Exchange,
+    /// Bytes that arrived and belong to no request that was handed out.
+    pub(super) input: Vec<u8>,
+    /// Whether the exchange has not seen all of `input`.
+    pub(super) unseen: bool,
+    pub(super) output: Output,
+    pub(super) phase: Phase,
+    /// When the phase began.
+    pub(super) since: Instant,
+    /// When the client last took some of `output`, or `output` was empty.
+    pub(super) taken_at: Instant,
+    /// Reading has not said "would block" since the last event.
+    pub(super) readable: bool,
+    /// The client has sent its last byte.
+    pub(super) ended: bool,
+    /// It has got an answer before.
+    pub(super) served: bool,
+    /// The deadline that is in the loop's heap.
+    pub(super) armed: Option<Instant>,
+}
+
+pub(super) enum Phase {
+    /// Waiting for a request or the rest of one.
+    Receiving(Waiting),
+    /// Something may not go on before this ticket is resolved.
+    AwaitSync(Ticket, Held),
+    /// The slow lane has it.
+    AwaitSlow(Answering),
+    /// The slow lane reads the next piece of a stream.
+    AwaitPiece(Streaming),
+    /// A stream goes on when there is room for it.
+    Streaming(Streaming, Source),
+    /// The last answer is being sent; then the connection ends.
+    Closing,
+    /// The last answer is sent, the client's bytes are thrown away until it has seen that.
+    Draining {
+        /// Bytes that may still be thrown away.
+        bytes_left: usize,
+    },
+}
+
+/// What waits for a ticket.
+pub(super) enum Held {
+    Response(Answering, Response),
+    Job(Answering, Job),
+    Piece(Streaming, Source, Vec<u8>, Last),
+}
+
+/// Whether a piece of a stream is its last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    Yes,
+    No,
+}
+
+/// A request that is being answered, as far as the answer and the log need it.
+pub(super) struct Answering {
+    pub(super) method: Method,
+    pub(super) version: Version,
+    pub(super) persistent: bool,
+    /// The path as sent, without the query, as far as it is logged.
+    pub(super) path: Box<[u8]>,
+    pub(super) started: Instant,
+    pub(super) request_id: String,
+}
+
+/// An answer whose body is produced while it is sent.
+pub(super) struct Streaming {
+    pub(super) answering: Answering,
+    pub(super) stage: Stage,
+    pub(super) body_bytes: u64,
+}
+
+/// How far a stream is.
+pub(super) enum Stage {
+    /// Its head waits for the first piece, so that a failure there is still a proper answer.
+    Begun(Response),
+    /// Its head is out.
+    Body { framing: ReplyFraming, status: u16, persistent: bool },
+}
+
+impl Answering {
+    pub(super) fn of(head: &Head<'_>, started: Instant, request_id: String) -> Answering {
+        let target = head.target_text;
+        let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
+        let logged = path.get(..LOG_FIELD_BYTES_MAX + 1).unwrap_or(path);
+        Answering {
+            method: head.method,
+            version: head.version,
+            persistent: head.persistent,
+            path: logged.into(),
+            started,
+            request_id,
+        }
+    }
+
+    /// For an answer to bytes that were no request.
+    pub(super) fn of_nothing(started: Instant, request_id: String) -> Answering {
+        Answering {
+            method: Method::Unknown,
+            version: Version::Http11,
+            persistent: false,
+            path: Box::from(&b"-"[..]),
+            started,
+            request_id,
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn new(
+        stream: TcpStream,
+        address: IpAddr,
+        generation: u64,
+        bounds: Bounds,
+        now: Instant,
+    ) -> Connection {
+        Connection {
+            stream,
+            address,
+            generation,
+            exchange: Exchange::new(bounds),
+            input: Vec::new(),
+            unseen: false,
+            output: Output::default(),
+            phase: Phase::Receiving(Waiting::Idle),
+            since: now,
+            taken_at: now,
+            readable: true,
+            ended: false,
+            served: false,
+            armed: None,
+        }
+    }
+
+    pub(super) fn enter(&mut self, phase: Phase, now: Instant) {
+        self.phase = phase;
+        self.since = now;
+    }
+
+    /// Notes what a receiving connection waits for; the time counts from when that began.
+    pub(super) fn wait_for(&mut self, waiting: Waiting, now: Instant) {
+        let begins = match (&self.phase, waiting) {
+            (Phase::Receiving(Waiting::Idle), Waiting::Idle)
+            | (Phase::Receiving(Waiting::Head), Waiting::Head)
+            | (Phase::Receiving(Waiting::Body { .. }), Waiting::Body { .. }) => false,
+            (_, _) => true,
+        };
+        self.phase = Phase::Receiving(waiting);
+        if begins {
+            self.since = now;
+        }
+    }
+
+    /// Whether nothing of a request or an answer is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        let receives = matches!(self.phase, Phase::Receiving(Waiting::Idle));
+        receives && !self.readable && self.input.is_empty() && self.output.is_empty()
+    }
+
+    /// Whether it may be closed for the sake of others: it is kept alive, and nothing is under way.
+    pub(super) fn is_dispensable(&self) -> bool {
+        self.served && self.is_idle()
+    }
+
+    /// Until when the phase may last.
+    pub(super) fn deadline(&self, timeouts: &Timeouts) -> Instant {
+        let after = |from: Instant, ms: u64| from + Duration::from_millis(ms);
+        if !self.output.is_empty() {
+            return after(self.taken_at, timeouts.write_ms);
+        }
+        match &self.phase {
+            Phase::Receiving(Waiting::Idle) => after(self.since, timeouts.idle_ms),
+            Phase::Receiving(Waiting::Head) => after(self.since, timeouts.head_ms),
+            Phase::Receiving(Waiting::Body { received }) => after(self.since, body_ms(*received, timeouts)),
+            Phase::AwaitSync(..) | Phase::AwaitSlow(_) | Phase::AwaitPiece(_) | Phase::Streaming(..) => {
+                after(self.since, REPLY_TIMEOUT_MS)
+            }
+            Phase::Closing => after(self.since, timeouts.write_ms),
+            Phase::Draining { .. } => after(self.since, crate::limits::DRAIN_TIMEOUT_MS),
+        }
+    }
+}
+
+/// How long a body may take of which so many bytes have arrived: as long as its rate is above the
+/// slowest one accepted, and the grace in any case.
+fn body_ms(received: u64, timeouts: &Timeouts) -> u64 {
+    /// Without a slowest rate a body may take its time; a day is for ever here.
+    const UNLIMITED_MS: u64 = 86_400_000;
+    let earned = received.saturating_mul(1_000).checked_div(timeouts.body_bytes_per_second_min);
+    earned.unwrap_or(UNLIMITED_MS).max(timeouts.body_grace_ms)
+}

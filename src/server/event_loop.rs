@@ -1,0 +1,301 @@
+//! One thread that serves many connections: poll, read, answer, write.
+//!
+//! A turn: wait for sockets, mail or a deadline; let every connection that has something to do go
+//! on as far as it can, up to a cap; look at tickets; hand the request log over.
+
+use super::Settings;
+use super::acceptor::{self, Slots};
+use super::connection::{Connection, Phase};
+use super::deadlines::Deadlines;
+use super::mailbox::{ConnectionId, Mailbox, Message, WAKER};
+use super::slow_lane::Work;
+use crate::api::app::App;
+use crate::clock;
+use crate::http::exchange::Bounds;
+use crate::limits::{HEAD_BYTES_MAX, READ_BYTES};
+use crate::log as sink;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+/// What a loop shares with the rest of the server.
+pub(super) struct Shared {
+    pub(super) app: Arc<App>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) slots: Arc<Slots>,
+    pub(super) acceptor: acceptor::Handle,
+    pub(super) slow_lane: SyncSender<Work>,
+    pub(super) settings: Settings,
+    /// Which of the loops this is.
+    pub(super) number: usize,
+}
+
+pub(super) struct EventLoop {
+    poll: Poll,
+    pub(super) shared: Shared,
+    connections: Vec<Option<Box<Connection>>>,
+    free: Vec<usize>,
+    generations: u64,
+    /// Connections that can go on without an event.
+    ready: Vec<ConnectionId>,
+    /// Connections that wait for a ticket.
+    pub(super) waiting: Vec<ConnectionId>,
+    deadlines: Deadlines,
+    /// Bytes of bodies that are being received.
+    pub(super) body_bytes: usize,
+    pub(super) scratch: Vec<u8>,
+    pub(super) request_log: Vec<u8>,
+    pub(super) requests: u64,
+    pub(super) date: String,
+    pub(super) date_second: u64,
+    /// Until when running requests may finish, once the server stops.
+    pub(super) stopping: Option<Instant>,
+}
+
+/// Whether a connection goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Keep,
+    Close,
+}
+
+impl EventLoop {
+    pub(super) fn new(poll: Poll, shared: Shared) -> EventLoop {
+        EventLoop {
+            poll,
+            shared,
+            connections: Vec::new(),
+            free: Vec::new(),
+            generations: 0,
+            ready: Vec::new(),
+            waiting: Vec::new(),
+            deadlines: Deadlines::default(),
+            body_bytes: 0,
+            scratch: vec![0; READ_BYTES],
+            request_log: Vec::new(),
+            requests: 0,
+            date: String::new(),
+            date_second: u64::MAX,
+            stopping: None,
+        }
+    }
+
+    /// Serves until the server stops.
+    pub(super) fn run(&mut self) {
+        let mut events = Events::with_capacity(1_024);
+        loop {
+            let timeout = self.timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    log::error!("the poller of an event loop failed: {error}");
+                    return;
+                }
+            }
+            let mut mail = false;
+            for event in &events {
+                match event.token() {
+                    WAKER => mail = true,
+                    Token(token) => self.mark(token, event.is_readable() || event.is_read_closed()),
+                }
+            }
+            if mail {
+                self.shared.mailbox.take().into_iter().for_each(|message| self.receive_mail(message));
+            }
+            for connection in std::mem::take(&mut self.ready) {
+                self.advance(connection);
+            }
+            self.look_at_tickets();
+            self.expire();
+            self.hand_over_log();
+            if self.is_done() {
+                return;
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if !self.ready.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let next = [self.deadlines.next(), self.stopping].into_iter().flatten().min()?;
+        let left = next.saturating_duration_since(clock::monotonic());
+        // Rounded up: epoll counts milliseconds, and waking early would mean waking twice.
+        Some(left + Duration::from_millis(1))
+    }
+
+    fn is_done(&self) -> bool {
+        let open = self.connections.len() - self.free.len();
+        self.stopping.is_some_and(|until| open == 0 || clock::monotonic() >= until)
+    }
+
+    fn mark(&mut self, token: usize, readable: bool) {
+        let Some(Some(connection)) = self.connections.get_mut(token) else { return };
+        connection.readable |= readable;
+        let generation = connection.generation;
+        self.ready.push(ConnectionId { token, generation });
+    }
+
+    fn receive_mail(&mut self, message: Message) {
+        match message {
+            Message::Accepted(stream, address) => self.accepted(stream, address),
+            Message::JobDone(id, reply) => {
+                self.with(id, |this, connection| this.job_done(id, connection, reply))
+            }
+            Message::PieceDone(id, bytes, piece, source) => {
+                self.with(id, |this, connection| this.piece_done(id, connection, bytes, piece, source));
+            }
+            Message::Shed => self.shed(),
+            Message::Stop => {
+                let ms = self.shared.settings.timeouts.shutdown_ms;
+                self.stopping = Some(clock::monotonic() + Duration::from_millis(ms));
+                let idle: Vec<ConnectionId> =
+                    self.ids().filter(|(_, connection)| connection.is_idle()).map(|(id, _)| id).collect();
+                idle.into_iter().for_each(|id| self.close(id));
+            }
+        }
+    }
+
+    fn accepted(&mut self, mut stream: TcpStream, address: SocketAddr) {
+        // Answers are written whole; waiting for more to send would only delay them.
+        let _ = stream.set_nodelay(true);
+        let token = self.free.pop().unwrap_or_else(|| {
+            self.connections.push(None);
+            self.connections.len() - 1
+        });
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.poll.registry().register(&mut stream, Token(token), interest).is_err()
+            || self.stopping.is_some()
+        {
+            self.free.push(token);
+            self.shared.acceptor.slot_is_free(&self.shared.slots);
+            return;
+        }
+        self.generations += 1;
+        let id = ConnectionId { token, generation: self.generations };
+        let bounds =
+            Bounds { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: self.shared.settings.body_bytes_max };
+        let connection = Connection::new(stream, address.ip(), id.generation, bounds, clock::monotonic());
+        if let Some(place) = self.connections.get_mut(token) {
+            *place = Some(Box::new(connection));
+        }
+        self.ready.push(id);
+    }
+
+    /// Closes a connection that does nothing, to make room for one that wants something.
+    fn shed(&mut self) {
+        let idle = self.ids().filter(|(_, connection)| connection.is_dispensable());
+        let longest = idle.min_by_key(|(_, connection)| connection.since).map(|(id, _)| id);
+        if let Some(id) = longest {
+            self.close(id);
+        }
+    }
+
+    fn ids(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
+        self.connections.iter().enumerate().filter_map(|(token, place)| {
+            let connection = place.as_deref()?;
+            Some((ConnectionId { token, generation: connection.generation }, connection))
+        })
+    }
+
+    pub(super) fn advance(&mut self, id: ConnectionId) {
+        self.with(id, |this, connection| this.pump(id, connection));
+    }
+
+    /// Has `act` deal with a connection, then closes it or sets its deadline.
+    fn with(&mut self, id: ConnectionId, act: impl FnOnce(&mut EventLoop, &mut Connection) -> Fate) {
+        let Some(place) = self.connections.get_mut(id.token) else { return };
+        let Some(mut connection) = place.take_if(|connection| connection.generation == id.generation) else {
+            return;
+        };
+        match act(self, &mut connection) {
+            Fate::Keep => {
+                self.arm(id, &mut connection);
+                if let Some(place) = self.connections.get_mut(id.token) {
+                    *place = Some(connection);
+                }
+            }
+            Fate::Close => self.end(id, &connection),
+        }
+    }
+
+    fn close(&mut self, id: ConnectionId) {
+        self.with(id, |_, _| Fate::Close);
+    }
+
+    fn end(&mut self, id: ConnectionId, connection: &Connection) {
+        self.body_bytes = self.body_bytes.saturating_sub(connection.exchange.body_bytes_held());
+        self.free.push(id.token);
+        self.shared.acceptor.slot_is_free(&self.shared.slots);
+    }
+
+    fn arm(&mut self, id: ConnectionId, connection: &mut Connection) {
+        let deadline = connection.deadline(&self.shared.settings.timeouts);
+        if connection.armed.is_none_or(|armed| deadline < armed) {
+            connection.armed = Some(deadline);
+            self.deadlines.add(deadline, id);
+        }
+    }
+
+    /// Notes that a connection can go on in the next turn.
+    pub(super) fn again(&mut self, id: ConnectionId) {
+        self.ready.push(id);
+    }
+
+    fn look_at_tickets(&mut self) {
+        self.advance_resolved();
+        self.shared.mailbox.wait_for_tickets(!self.waiting.is_empty());
+        // One that was resolved before the line above woke nobody.
+        self.advance_resolved();
+    }
+
+    fn advance_resolved(&mut self) {
+        for id in std::mem::take(&mut self.waiting) {
+            let place = self.connections.get(id.token).and_then(Option::as_deref);
+            let Some(connection) = place.filter(|connection| connection.generation == id.generation) else {
+                continue;
+            };
+            match &connection.phase {
+                Phase::AwaitSync(ticket, _) if ticket.is_pending() => self.waiting.push(id),
+                Phase::AwaitSync(..) => self.advance(id),
+                Phase::Receiving(_)
+                | Phase::AwaitSlow(_)
+                | Phase::AwaitPiece(_)
+                | Phase::Streaming(..)
+                | Phase::Closing
+                | Phase::Draining { .. } => {}
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        if self.deadlines.next().is_none() {
+            return;
+        }
+        let now = clock::monotonic();
+        while let Some((at, id)) = self.deadlines.pop_due(now) {
+            self.with(id, |this, connection| {
+                if connection.armed != Some(at) {
+                    return Fate::Keep; // an entry that an earlier one replaced
+                }
+                connection.armed = None;
+                if connection.deadline(&this.shared.settings.timeouts) > now {
+                    return Fate::Keep;
+                }
+                this.time_out(id, connection)
+            });
+        }
+    }
+
+    fn hand_over_log(&mut self) {
+        if !self.request_log.is_empty() {
+            sink::append(&self.request_log);
+            self.request_log.clear();
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What other threads have for an event loop, and how they wake it.
+
+use crate::api::reply::{Piece, Reply, Source};
+use mio::net::TcpStream;
+use mio::{Poll, Token, Waker};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Mutex, PoisonError};
+
+/// The token of the waker; connections have the others.
+pub(super) const WAKER: Token = Token(usize::MAX);
+
+/// Names a connection of a loop, also after its token went to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ConnectionId {
+    pub(super) token: usize,
+    pub(super) generation: u64,
+}
+
+/// What an event loop is told.
+pub(super) enum Message {
+    /// A new connection.
+    Accepted(TcpStream, SocketAddr),
+    /// A job of the slow lane is done.
+    JobDone(ConnectionId, Reply),
+    /// The slow lane has read a piece of a stream.
+    PieceDone(ConnectionId, Vec<u8>, Piece, Source),
+    /// Others wait to be accepted: close a connection that does nothing.
+    Shed,
+    /// Finish what runs, then end.
+    Stop,
+}
+
+pub(super) struct Mailbox {
+    messages: Mutex<Vec<Message>>,
+    waker: Waker,
+    waits_for_tickets: AtomicBool,
+}
+
+impl Mailbox {
+    pub(super) fn new(poll: &Poll) -> io::Result<Mailbox> {
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        Ok(Mailbox { messages: Mutex::default(), waker, waits_for_tickets: AtomicBool::new(false) })
+    }
+
+    pub(super) fn post(&self, message: Message) {
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.push(message);
+        if messages.len() == 1 {
+            self.wake();
+        }
+    }
+
+    pub(super) fn take(&self) -> Vec<Message> {
+        std::mem::take(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Says whether tickets have to be looked at. After saying yes the loop looks once more before it
+    /// sleeps: with the two fences either it sees a ticket resolved or [`Mailbox::wake_if_waiting`] sees the yes.
+    pub(super) fn wait_for_tickets(&self, waits: bool) {
+        self.waits_for_tickets.store(waits, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    pub(super) fn wake_if_waiting(&self) {
+        fence(Ordering::SeqCst);
+        if self.waits_for_tickets.load(Ordering::Relaxed) {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            log::error!("an event loop could not be woken: {error}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Sockets and threads: an acceptor, event loops, and the slow lane. The only user of mio.
+//!
+//! ```text
+//!              accept                      request                    job
+//!  acceptor ------------> event loop <----------------> api   ------------> slow lane
+//!     ^     round robin       |  ^                                              |
+//!     +---- a slot is free ---+  +------ mailbox: result of the job ------------+
+//!                                +------ waker: tickets were resolved ---- writer thread (persist)
+//! ```
+//! Nothing here knows JSON or a key; nothing below here knows a socket.
+
+mod acceptor;
+mod answer;
+mod connection;
+mod deadlines;
+mod event_loop;
+mod input;
+mod mailbox;
+mod output;
+mod slow_lane;
+
+use crate::api::app::App;
+use crate::config::schema::Timeouts;
+use crate::disk::descriptors_max;
+use crate::limits::{DESCRIPTORS_RESERVED, LOOPS_MAX, SLOW_QUEUE_MAX, SLOW_THREADS};
+use crate::log::Format;
+use acceptor::{Acceptor, Slots};
+use event_loop::EventLoop;
+use mailbox::Mailbox;
+use slow_lane::SlowLane;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// What the operator may set of this layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long the phases of a connection may take.
+    pub timeouts: Timeouts,
+    /// Body of one request, bytes.
+    pub body_bytes_max: usize,
+    /// Connections open at once.
+    pub connections_max: usize,
+    /// How a line of the request log looks.
+    pub log_format: Format,
+    /// Tells the requests of this run from those of others.
+    pub run_id: u32,
+}
+
+/// The pollers of a server that is not running yet. Made first, because whoever resolves tickets
+/// has to be able to wake them.
+pub struct Prepared {
+    loops: Vec<(mio::Poll, Arc<Mailbox>)>,
+}
+
+/// Wakes the event loops that wait for tickets.
+#[derive(Clone)]
+pub struct Wakers {
+    mailboxes: Vec<Arc<Mailbox>>,
+}
+
+/// A server that is running.
+pub struct Running {
+    acceptor: acceptor::Handle,
+    acceptor_thread: JoinHandle<()>,
+    mailboxes: Vec<Arc<Mailbox>>,
+    loop_threads: Vec<JoinHandle<()>>,
+    slow_lane: SlowLane,
+}
+
+impl Prepared {
+    /// Makes the pollers of `loops` event loops, at least 1 and at most [`LOOPS_MAX`].
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn new(loops: usize) -> io::Result<Prepared> {
+        let make = |_| {
+            let poll = mio::Poll::new()?;
+            let mailbox = Arc::new(Mailbox::new(&poll)?);
+            Ok((poll, mailbox))
+        };
+        Ok(Prepared { loops: (0..loops.clamp(1, LOOPS_MAX)).map(make).collect::<io::Result<_>>()? })
+    }
+
+    /// What wakes these loops.
+    pub fn wakers(&self) -> Wakers {
+        Wakers { mailboxes: self.loops.iter().map(|(_, mailbox)| Arc::clone(mailbox)).collect() }
+    }
+
+    /// Serves `app` on `listener`, a listening socket.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn start(self, listener: TcpListener, app: &Arc<App>, settings: Settings) -> io::Result<Running> {
+        let slow_lane = SlowLane::start(SLOW_THREADS, SLOW_QUEUE_MAX)?;
+        let connections_max = connections_allowed(settings.connections_max, descriptors_max());
+        let slots = Arc::new(Slots::new(connections_max));
+        let (acceptor, handle) = Acceptor::new(listener, Arc::clone(&slots), self.wakers().mailboxes)?;
+        let mailboxes = self.wakers().mailboxes;
+        let mut loop_threads = Vec::new();
+        for (number, (poll, mailbox)) in self.loops.into_iter().enumerate() {
+            let shared = event_loop::Shared {
+                app: Arc::clone(app),
+                mailbox,
+                slots: Arc::clone(&slots),
+                acceptor: handle.clone(),
+                slow_lane: slow_lane.sender(),
+                settings,
+                number,
+            };
+            let mut event_loop = EventLoop::new(poll, shared);
+            let thread = std::thread::Builder::new().name(format!("loop-{number}"));
+            loop_threads.push(thread.spawn(move || event_loop.run())?);
+        }
+        let acceptor_thread =
+            std::thread::Builder::new().name("acceptor".to_owned()).spawn(move || acceptor.run())?;
+        Ok(Running { acceptor: handle, acceptor_thread, mailboxes, loop_threads, slow_lane })
+    }
+}
+
+/// How many connections may be open: what is configured, as far as the descriptors go.
+fn connections_allowed(configured: usize, descriptors: usize) -> usize {
+    // A process that may have hardly any descriptors serves a few connections rather than none.
+    let possible = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(descriptors / 4).max(1);
+    configured.min(possible)
+}
+
+impl Wakers {
+    /// Tickets were resolved.
+    pub fn resolved(&self) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.wake_if_waiting());
+    }
+}
+
+impl Running {
+    /// Stops accepting, lets what runs finish (the loops keep the time), and returns when all is done.
+    pub fn stop(self) {
+        self.acceptor.stop();
+        // A thread that panicked has said so in the log; there is nothing more to wait for.
+        let _ = self.acceptor_thread.join();
+        self.mailboxes.iter().for_each(|mailbox| mailbox.post(mailbox::Message::Stop));
+        for thread in self.loop_threads {
+            let _ = thread.join();
+        }
+        self.slow_lane.stop();
+    }
+}
+
+/// Listens on `address`.
+///
+/// # Errors
+/// As the operating system says.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_bounded_by_descriptors() {
+        assert_eq!(connections_allowed(10_000, 1_024), 960);
+        assert_eq!(connections_allowed(10_000, 65_536), 10_000);
+        assert_eq!(connections_allowed(10_000, 40), 10);
+        assert_eq!(connections_allowed(5, 0), 1);
+    }
+}
