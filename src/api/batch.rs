@@ -1,8 +1,8 @@
 //! `POST /projects/{id}/batch`: many operations as one, all or nothing.
 
-use super::context::{Context, parse_key};
+use super::context::{Context, parse_key, parse_object};
 use super::error::ApiError;
-use super::keys::{member, parse_ttl, without_place};
+use super::keys::{member, parse_ttl};
 use super::reply::Reply;
 use super::representation as text;
 use crate::http::response::Response;
@@ -83,8 +83,8 @@ pub fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
 
 fn parse(body: &[u8]) -> Result<Vec<Operation>, ApiError> {
     let shape = "a batch is {\"operations\":[{\"op\":\"get\"|\"set\"|\"delete\",\"key\":…,\"value\":…,\"ttl\":…,\"if_revision\":…},…]}";
-    let body: Body<'_> = serde_json::from_slice(body)
-        .map_err(|error| ApiError::Body(format!("{}; {shape}", without_place(&error))))?;
+    let body: Body<'_> =
+        parse_object(body).map_err(|problem| ApiError::Body(format!("{problem}; {shape}")))?;
     if body.operations.len() > BATCH_OPERATIONS_MAX {
         return Err(ApiError::BatchTooLong { operations: body.operations.len() });
     }
@@ -97,8 +97,7 @@ fn at(index: usize, error: ApiError) -> ApiError {
 }
 
 fn parse_operation(text: &str) -> Result<Operation, ApiError> {
-    let parts: OperationText<'_> =
-        serde_json::from_str(text).map_err(|error| ApiError::Body(without_place(&error)))?;
+    let parts: OperationText<'_> = parse_object(text.as_bytes()).map_err(ApiError::Body)?;
     let value = member(text.as_bytes(), "value", parts.value);
     let key = json::decode_string(parts.key.get().as_bytes())
         .ok_or_else(|| ApiError::Body("`key` is not a string".to_owned()))?;

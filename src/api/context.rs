@@ -9,6 +9,7 @@ use crate::http::target;
 use crate::json;
 use crate::limits::TTL_SECONDS_MAX;
 use crate::names::Key;
+use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -122,6 +123,20 @@ impl<'r> Context<'r> {
             }
         }
     }
+}
+
+/// Parses a minified JSON object. serde would take an array for the members in their order.
+///
+/// # Errors
+/// What is wrong, without the place: the text was minified, so the place would be another.
+pub fn parse_object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
+    if text.first() != Some(&b'{') {
+        return Err("a JSON object is needed".to_owned());
+    }
+    serde_json::from_slice(text).map_err(|error| {
+        let message = error.to_string();
+        message.split(" at line ").next().unwrap_or_default().to_owned()
+    })
 }
 
 /// `text` without insignificant white space.

@@ -1,7 +1,7 @@
 //! One key: read, written, deleted; and all keys of a project deleted together.
 
 use super::conditions::Conditions;
-use super::context::{Context, MediaType, minified, parse_key, ttl_ms};
+use super::context::{Context, MediaType, minified, parse_key, parse_object, ttl_ms};
 use super::error::ApiError;
 use super::reply::Reply;
 use super::representation as text;
@@ -152,11 +152,7 @@ pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
             "{problem}; a POST has the body {{\"value\":…,\"ttl\":seconds}}, and PUT takes the value itself as the body"
         ))
     };
-    if body.first() != Some(&b'{') {
-        return Err(invalid("the body is not an object".to_owned()));
-    }
-    let parsed: PostBody<'_> =
-        serde_json::from_slice(&body).map_err(|error| invalid(without_place(&error)))?;
+    let parsed: PostBody<'_> = parse_object(&body).map_err(invalid)?;
     let value =
         member(&body, "value", parsed.value).ok_or_else(|| invalid("`value` is missing".to_owned()))?;
     let ttl_ms = parsed.ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
@@ -178,12 +174,6 @@ pub(super) fn member<'a>(body: &[u8], name: &str, parsed: Option<&'a RawValue>) 
 /// `ttl` of a JSON body; `null` is none.
 pub(super) fn parse_ttl(text: &str) -> Result<u64, ApiError> {
     text.parse().map_err(|_| ApiError::Ttl).and_then(ttl_ms)
-}
-
-/// serde's message without the place: the body was minified, so the place would be another.
-pub(super) fn without_place(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    message.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 fn write(context: &Context<'_>, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Result<Reply, ApiError> {

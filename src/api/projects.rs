@@ -2,9 +2,8 @@
 //! files runs in the slow lane.
 
 use super::catalog::Served;
-use super::context::Context;
+use super::context::{Context, parse_object};
 use super::error::ApiError;
-use super::keys::without_place;
 use super::reply::Reply;
 use super::representation as text;
 use crate::clock;
@@ -16,12 +15,21 @@ use crate::persist::project::Project;
 use crate::secret::Secret;
 use crate::store::namespace::Totals;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::sync::Arc;
 
-/// The settings that a client may send. Absent ones keep what they are, or their default.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct SettingsBody {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsBody<'a> {
+    id: Option<String>,
+    #[serde(borrow)]
+    storage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    authentication: Option<&'a RawValue>,
+}
+
+/// The settings that a client sent. Absent ones keep what they are, or their default.
+struct Settings {
     id: Option<String>,
     storage: StorageChoice,
     authentication: AuthenticationChoice,
@@ -155,11 +163,20 @@ fn totals(served: &Served) -> Option<Totals> {
     count().map(|counted| counted.answer)
 }
 
-fn parse_settings(body: &[u8]) -> Result<SettingsBody, ApiError> {
-    let shape = "settings are {\"id\":…,\"storage\":{\"on_disk\",\"cache_in_memory\",\"sync\"},\
-                 \"authentication\":{\"enabled\",\"save_api_key_to_file\"}}; keys are made by the server";
-    serde_json::from_slice(body)
-        .map_err(|error| ApiError::Settings(format!("{}; {shape}", without_place(&error))))
+fn parse_settings(body: &[u8]) -> Result<Settings, ApiError> {
+    let invalid = |problem: String| {
+        let shape = "settings are {\"id\":…,\"storage\":{\"on_disk\",\"cache_in_memory\",\"sync\"},\
+                     \"authentication\":{\"enabled\",\"save_api_key_to_file\"}}; keys are made by the server";
+        ApiError::Settings(format!("{problem}; {shape}"))
+    };
+    let parts: SettingsBody<'_> = parse_object(body).map_err(invalid)?;
+    let part = |raw: Option<&RawValue>| raw.map_or("{}".to_owned(), |raw| raw.get().to_owned());
+    let (storage, authentication) = (part(parts.storage), part(parts.authentication));
+    Ok(Settings {
+        id: parts.id,
+        storage: parse_object(storage.as_bytes()).map_err(invalid)?,
+        authentication: parse_object(authentication.as_bytes()).map_err(invalid)?,
+    })
 }
 
 #[cfg(test)]
@@ -176,7 +193,8 @@ mod tests {
             "{\"authentication\":{\"api_key\":null}}",
             "{\"storage\":{\"sync\":\"sometimes\"}}",
             "{\"storage\":{\"on_disc\":true}}",
-            "{\"storage\":null}",
+            "{\"storage\":[true]}",
+            "{\"storage\":5}",
         ] {
             assert!(matches!(parse_settings(bad.as_bytes()), Err(ApiError::Settings(_))), "{bad}");
         }
