@@ -3,7 +3,7 @@
 //! ```text
 //! seal      note where the journal stands                              lock: state, for an instant
 //! copy      entries, some at a time, into the new values and metas     lock: state, for microseconds
-//! flush     so that everything copied is in the old journal too
+//! flush     so that everything copied is in the old journal too, and stays so if this fails
 //! carry     copy the old journal from the seal on into the new one     lock: journal, for the last part
 //! exchange  sync, rename values, rename journal                        lock: journal
 //! ```
@@ -17,7 +17,7 @@ use super::project::{Durable, Health, Project};
 use super::recovery::Keep;
 use super::ticket::Outcome;
 use super::value_reader::{FileTable, StoredValue};
-use crate::disk::{DiskFile, is_disk_full, read_exact_at, write_all_at};
+use crate::disk::{DiskFile, read_exact_at, write_all_at};
 use crate::limits::{CHECKPOINT_RETRY_MS, ENTRIES_PER_HOLD_MAX, FILE_BUFFER_BYTES};
 use crate::store::change::{Meta, Revision, Value};
 use std::io;
@@ -29,6 +29,9 @@ use std::time::{Duration, Instant};
 pub enum CheckpointError {
     /// A file could not be written or read.
     Io(io::Error),
+    /// The new values may be in place and their journal not: the project has failed, and the next
+    /// start finishes the exchange.
+    HalfDone(io::Error),
     /// Changes were taken back while they were copied, or the project takes no writes.
     Void,
 }
@@ -42,7 +45,7 @@ impl From<io::Error> for CheckpointError {
 impl std::fmt::Display for CheckpointError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            CheckpointError::Io(error) => error.fmt(f),
+            CheckpointError::Io(error) | CheckpointError::HalfDone(error) => error.fmt(f),
             CheckpointError::Void => f.write_str("changes were taken back while they were copied"),
         }
     }
@@ -73,17 +76,41 @@ impl Project {
     /// # Errors
     /// [`CheckpointError`]; nothing is lost, and the next one begins afresh.
     pub fn checkpoint(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), CheckpointError> {
+        self.checkpoint_where(|health| *health != Health::Closed, now_ms, now)
+    }
+
+    /// The last checkpoint, of a project that was closed.
+    pub(super) fn fold(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), CheckpointError> {
+        self.checkpoint_where(|health| *health == Health::Closed, now_ms, now)
+    }
+
+    fn checkpoint_where(
+        self: &Arc<Self>,
+        is_wanted: fn(&Health) -> bool,
+        now_ms: u64,
+        now: Instant,
+    ) -> Result<(), CheckpointError> {
         let Some(durable) = &self.durable else { return Ok(()) };
         let Ok(_turn) = durable.checkpoint.lock() else { return Err(CheckpointError::Void) };
+        // Asked under the lock: once a closed project is folded its files may be gone, or another's.
+        let health = self.health();
+        if matches!(health, Health::Failed { .. }) {
+            return Err(CheckpointError::Void); // it may have failed halfway through an exchange
+        }
+        if !is_wanted(&health) {
+            return Ok(());
+        }
         self.expire(now_ms);
         self.flush(now);
         if !durable.journal.lock().is_ok_and(|journal| journal.has_changes()) {
             return Ok(());
         }
         let result = self.write_new_pair(durable, now);
-        if result.is_err() {
-            // The pair may be half done, in which case it has its final names already.
-            let _ = generation::remove_temporaries(durable.disk.as_ref(), &durable.paths);
+        if let Err(error) = &result {
+            // Half done, the temporary journal is the one that belongs to the values in place.
+            if !matches!(error, CheckpointError::HalfDone(_)) {
+                let _ = generation::remove_temporaries(durable.disk.as_ref(), &durable.paths);
+            }
             if let Ok(mut journal) = durable.journal.lock() {
                 journal.retry_at = Some(now + Duration::from_millis(CHECKPOINT_RETRY_MS));
             }
@@ -216,7 +243,7 @@ impl Project {
         Ok(end.max(seal.offset))
     }
 
-    /// The moment when writers wait: the last changes go into the new journal, then the new pair takes over.
+    /// The moment when writers wait: the last changes go into both journals, then the new pair takes over.
     fn exchange(
         self: &Arc<Self>,
         durable: &Durable,
@@ -225,39 +252,52 @@ impl Project {
         carried: u64,
         now: Instant,
     ) -> Result<NewPair, CheckpointError> {
-        let mut journal = durable.journal.lock().map_err(|_| CheckpointError::Void)?;
+        let mut guard = durable.journal.lock().map_err(|_| CheckpointError::Void)?;
+        let journal = &mut *guard;
         let changes_start = written.journal_end - (carried - seal.offset);
         carry(journal.file.as_ref(), carried, journal.end, &mut written)?;
-        let number = journal.number + 2;
+        let number = journal.number_max + 2;
         let bytes = self.redirect(seal, &written, number)?;
-        let done = write_last(durable.keep, &journal, &written, &bytes)
+        journal.number_max = number;
+        if !bytes.is_empty() {
+            // As in any flush: whatever becomes of this checkpoint, these changes are safe.
+            if let Err(failure) = journal.append(&bytes, durable.sync) {
+                self.take_back(&durable.paths, journal, &failure);
+                self.forget_files(&[number - 1, number]);
+                self.engine.resolved();
+                return Err(failure.error.into());
+            }
+            journal.written_at = Some(now);
+            self.settle(Vec::new(), durable.sync);
+            self.engine.resolved();
+        }
+        let last = write_all_at(written.journal.as_ref(), &bytes, written.journal_end);
+        let end = written.journal_end + bytes.len() as u64;
+        let done = last
+            .and_then(|()| written.journal.sync())
             .map_err(ExchangeError::NotBegun)
             .and_then(|()| generation::exchange(durable.disk.as_ref(), &durable.paths));
-        if let Err(error) = done {
-            let failure = match error {
-                ExchangeError::NotBegun(error) if is_disk_full(&error) => {
-                    AppendError { outcome: Outcome::DiskFull, error }
-                }
-                ExchangeError::NotBegun(error) | ExchangeError::HalfDone(error) => {
-                    AppendError { outcome: Outcome::Failed, error }
-                }
-            };
-            self.take_back(&durable.paths, &journal, &failure);
-            self.engine.resolved();
-            return Err(failure.error.into());
+        match done {
+            Ok(()) => {}
+            Err(ExchangeError::NotBegun(error)) => {
+                self.go_on_in_the_old(journal, number, end);
+                return Err(error.into());
+            }
+            Err(ExchangeError::HalfDone(error)) => {
+                let failure = AppendError { outcome: Outcome::Failed, error };
+                self.take_back(&durable.paths, journal, &failure);
+                self.engine.resolved();
+                return Err(CheckpointError::HalfDone(failure.error));
+            }
         }
-        let end = written.journal_end + bytes.len() as u64;
-        let (json, file): (Arc<dyn DiskFile>, Arc<dyn DiskFile>) =
-            (written.json.into(), written.journal.into());
+        let (json, file) = (written.json, written.journal);
         let pair = NewPair { json, journal: Arc::clone(&file), number, changes_start, end };
         journal.begin_generation(file, number, (changes_start, end), written.json_bytes, now);
-        self.use_files(durable.keep, &pair);
-        self.settle(bytes);
-        self.engine.resolved();
+        self.use_new_files(durable.keep);
         Ok(pair)
     }
 
-    /// Takes what is pending and points everything after it at the new journal.
+    /// Takes what is pending, for the old journal, and points everything after it at the new one.
     fn redirect(
         &self,
         seal: &Seal,
@@ -271,30 +311,36 @@ impl Project {
         let bytes = state.take_pending().unwrap_or_default();
         state.journal_number = number;
         state.pending_offset = written.journal_end + bytes.len() as u64;
+        // Who reads a change made from now on asks for these before the exchange is done.
+        state.files.add(number - 1, Arc::clone(&written.json));
+        state.files.add(number, Arc::clone(&written.journal));
         Ok(bytes)
     }
 
-    /// Makes the new files known to locations. The old ones stay until nothing lies in them.
-    fn use_files(&self, keep: Keep, pair: &NewPair) {
+    /// Undoes [`Project::redirect`]: what is pending goes to the old journal after all. `new_end` is
+    /// where it would have begun in the new one.
+    fn go_on_in_the_old(&self, journal: &Journal, number: u32, new_end: u64) {
         let Ok(mut state) = self.lock() else { return };
-        match keep {
-            Keep::Values => state.files = FileTable::default(),
-            Keep::Index => {
-                state.files.add(pair.number - 1, Arc::clone(&pair.json));
-                state.files.add(pair.number, Arc::clone(&pair.journal));
-            }
+        state.journal_number = journal.number;
+        state.pending_offset = journal.end;
+        state.files.forget(number - 1);
+        state.files.divert(number, Arc::clone(&journal.file), new_end, journal.end);
+    }
+
+    fn forget_files(&self, numbers: &[u32]) {
+        let Ok(mut state) = self.lock() else { return };
+        numbers.iter().for_each(|&number| state.files.forget(number));
+    }
+
+    /// The new pair is in place. Where values lie in files the old ones stay until nothing lies in
+    /// them; else none is needed for reading. All that was answered is synced now.
+    fn use_new_files(&self, keep: Keep) {
+        let Ok(mut state) = self.lock() else { return };
+        state.durable = state.synced;
+        if keep == Keep::Values {
+            state.files = FileTable::default();
         }
     }
-}
-
-/// Writes the last changes into the new journal and syncs it. Locations that were given out for
-/// them speak of the old journal, so where values lie in files they go there too.
-fn write_last(keep: Keep, old: &Journal, written: &WrittenGeneration, bytes: &[u8]) -> io::Result<()> {
-    if keep == Keep::Index {
-        write_all_at(old.file.as_ref(), bytes, old.end)?;
-    }
-    write_all_at(written.journal.as_ref(), bytes, written.journal_end)?;
-    written.journal.sync()
 }
 
 /// Copies bytes `from..to` of the old journal to the end of the new one.

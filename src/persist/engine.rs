@@ -5,8 +5,6 @@ use super::flush::AfterFlush;
 use super::project::Project;
 use crate::clock;
 use crate::limits::SYNC_INTERVAL_MS;
-use crate::names::ProjectId;
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -19,6 +17,8 @@ pub struct Engine {
     queue_signal: Condvar,
     scheduled: Mutex<Scheduled>,
     schedule_signal: Condvar,
+    /// The zero of `maintenance_due_ms`.
+    epoch: Instant,
     on_resolved: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -28,21 +28,15 @@ struct Queued {
     stopping: bool,
 }
 
-#[derive(Default)]
-struct Scheduled {
-    projects: BTreeMap<ProjectId, Arc<Project>>,
-    /// Whether a project came that the maintenance thread has not looked at.
-    news: bool,
-    stopping: bool,
-}
+/// What [`Project::maintenance_due_ms`] says of a project that nothing is due for.
+pub(super) const NOT_SCHEDULED: u64 = u64::MAX;
 
-/// Whether a project that is looked after already has to be looked at again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// It can wait for its turn.
-    Routine,
-    /// At once.
-    Now,
+struct Scheduled {
+    /// Every project whose `maintenance_due_ms` is not [`NOT_SCHEDULED`], once.
+    projects: Vec<Arc<Project>>,
+    /// Until when the maintenance thread sleeps; 0 while it works and looks again by itself.
+    sleeps_until_ms: u64,
+    stopping: bool,
 }
 
 /// The threads of an engine.
@@ -57,8 +51,9 @@ impl Engine {
         Arc::new(Engine {
             queued: Mutex::default(),
             queue_signal: Condvar::new(),
-            scheduled: Mutex::default(),
+            scheduled: Mutex::new(Scheduled { projects: Vec::new(), sleeps_until_ms: 0, stopping: false }),
             schedule_signal: Condvar::new(),
+            epoch: clock::monotonic(),
             on_resolved,
         })
     }
@@ -93,15 +88,26 @@ impl Engine {
         }
     }
 
-    /// Has the maintenance thread look after a project until nothing of it is due any more.
-    pub fn schedule(&self, project: &Arc<Project>, urgency: Urgency) {
-        if project.scheduled.swap(true, Ordering::AcqRel) && urgency == Urgency::Routine {
+    /// Has the maintenance thread look after a project at `due`, or before.
+    pub(super) fn schedule(&self, project: &Arc<Project>, due: Instant) {
+        let due_ms = self.ms_of(due);
+        let before_ms = project.maintenance_due_ms.fetch_min(due_ms, Ordering::AcqRel);
+        if before_ms <= due_ms {
             return;
         }
         let mut scheduled = unpoisoned(self.scheduled.lock());
-        scheduled.news = true;
-        scheduled.projects.insert(project.id().clone(), Arc::clone(project));
-        self.schedule_signal.notify_one();
+        if before_ms == NOT_SCHEDULED {
+            scheduled.projects.push(Arc::clone(project));
+        }
+        if due_ms < scheduled.sleeps_until_ms {
+            self.schedule_signal.notify_one();
+        }
+    }
+
+    /// Rounded up, so that what was waited for is due.
+    fn ms_of(&self, instant: Instant) -> u64 {
+        let elapsed = instant.saturating_duration_since(self.epoch).as_millis();
+        u64::try_from(elapsed).unwrap_or(NOT_SCHEDULED - 1).saturating_add(1).min(NOT_SCHEDULED - 1)
     }
 
     /// Tells the event loops that tickets were resolved.
@@ -147,38 +153,40 @@ impl Engine {
     }
 
     fn maintain(&self) {
-        let mut due: Option<Instant> = None;
-        while let Some(projects) = self.next_scheduled(due) {
-            due = None;
+        while let Some(projects) = self.next_scheduled() {
             for project in projects {
-                // Cleared first: what happens from here on schedules the project anew.
-                project.scheduled.store(false, Ordering::Release);
-                let next = project.maintain();
-                due = [due, next].into_iter().flatten().min();
-                if next.is_some() {
-                    project.scheduled.store(true, Ordering::Release);
-                    let mut scheduled = unpoisoned(self.scheduled.lock());
-                    scheduled.projects.insert(project.id().clone(), project);
+                if let Some(due) = project.maintain() {
+                    self.schedule(&project, due);
                 }
             }
         }
     }
 
-    /// Waits for something new to look at, or until `due`. `None` when the engine stops.
-    fn next_scheduled(&self, due: Option<Instant>) -> Option<Vec<Arc<Project>>> {
+    /// Waits for projects that are due. `None` when the engine stops.
+    fn next_scheduled(&self) -> Option<Vec<Arc<Project>>> {
+        let due_of = |project: &Arc<Project>| project.maintenance_due_ms.load(Ordering::Acquire);
         let mut scheduled = unpoisoned(self.scheduled.lock());
-        while !scheduled.stopping && !scheduled.news {
-            match due.map(|due| due.saturating_duration_since(clock::monotonic())) {
-                Some(Duration::ZERO) => break,
-                Some(left) => scheduled = unpoisoned(self.schedule_signal.wait_timeout(scheduled, left)).0,
-                None => scheduled = unpoisoned(self.schedule_signal.wait(scheduled)),
+        while !scheduled.stopping {
+            let now = clock::monotonic();
+            let now_ms = u64::try_from(now.saturating_duration_since(self.epoch).as_millis()).unwrap_or(0);
+            let next_ms = scheduled.projects.iter().map(due_of).min().unwrap_or(NOT_SCHEDULED);
+            if next_ms <= now_ms {
+                scheduled.sleeps_until_ms = 0;
+                let due = scheduled.projects.extract_if(.., |project| due_of(project) <= now_ms);
+                // From here on whoever has something for it schedules the project anew.
+                let clear = |project: &Arc<Project>| {
+                    project.maintenance_due_ms.store(NOT_SCHEDULED, Ordering::Release)
+                };
+                return Some(due.inspect(clear).collect());
             }
+            scheduled.sleeps_until_ms = next_ms;
+            let left = Duration::from_millis(next_ms - now_ms);
+            scheduled = match next_ms {
+                NOT_SCHEDULED => unpoisoned(self.schedule_signal.wait(scheduled)),
+                _ => unpoisoned(self.schedule_signal.wait_timeout(scheduled, left)).0,
+            };
         }
-        if scheduled.stopping {
-            return None;
-        }
-        scheduled.news = false;
-        Some(std::mem::take(&mut scheduled.projects).into_values().collect())
+        None
     }
 }
 

@@ -1,6 +1,5 @@
 //! From pending to acknowledged: one write and one sync for everything that waited.
 
-use super::engine::Urgency;
 use super::generation::Paths;
 use super::project::{Batch, Health, Project, State};
 use super::record::Header;
@@ -8,9 +7,12 @@ use super::ticket::{Outcome, Ticket};
 use crate::clock;
 use crate::config::schema::SyncMode;
 use crate::disk::{DiskFile, is_disk_full, write_all_at};
-use crate::limits::{CHECKPOINT_INTERVAL_MS, CHECKPOINT_QUIET_MS, CHECKPOINT_SMALL_BYTES};
+use crate::limits::{
+    CHECKPOINT_INTERVAL_MS, CHECKPOINT_QUIET_MS, CHECKPOINT_SMALL_BYTES, PURGE_PER_HOLD_MAX,
+};
+use crate::store::namespace::Undo;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The journal that a project appends to.
@@ -18,6 +20,8 @@ pub(super) struct Journal {
     pub(super) file: Arc<dyn DiskFile>,
     /// The number that locations in it carry.
     pub(super) number: u32,
+    /// The highest number that locations anywhere carry.
+    pub(super) number_max: u32,
     /// Where the next bytes go.
     pub(super) end: u64,
     /// Where the changes since the last checkpoint begin.
@@ -44,6 +48,7 @@ impl Journal {
         Journal {
             file,
             number: super::recovery::JOURNAL_FILE,
+            number_max: super::recovery::JOURNAL_FILE,
             end,
             changes_start,
             generation: header.generation,
@@ -59,8 +64,10 @@ impl Journal {
     /// journal as it was and may be tried again; any other failure ends its use.
     pub(super) fn append(&mut self, bytes: &[u8], sync: SyncMode) -> Result<(), AppendError> {
         if let Err(error) = write_all_at(self.file.as_ref(), bytes, self.end) {
-            // What was written of it must not be read again once something else is written here.
-            let cut = is_disk_full(&error) && self.file.set_length(self.end).is_ok();
+            // What was written of it must not be read again once something else is written here, nor
+            // after a crash: it is answered as not done.
+            let cut = is_disk_full(&error)
+                && self.file.set_length(self.end).and_then(|()| self.file.sync()).is_ok();
             return Err(AppendError {
                 outcome: if cut { Outcome::DiskFull } else { Outcome::Failed },
                 error,
@@ -88,6 +95,7 @@ impl Journal {
         *self = Journal {
             file,
             number,
+            number_max: number,
             end,
             changes_start,
             generation: self.generation + 1,
@@ -114,7 +122,8 @@ impl Journal {
         let due = if changes >= rewritten.max(CHECKPOINT_SMALL_BYTES) {
             now
         } else if changes + rewritten <= CHECKPOINT_SMALL_BYTES {
-            let quiet = self.written_at.unwrap_or(now) + Duration::from_millis(CHECKPOINT_QUIET_MS);
+            // Changes that were there already when the project was opened have waited long enough.
+            let quiet = self.written_at.map_or(now, |at| at + Duration::from_millis(CHECKPOINT_QUIET_MS));
             let apart = Duration::from_millis(CHECKPOINT_INTERVAL_MS);
             self.checkpointed_at.map_or(quiet, |last| quiet.max(last + apart))
         } else {
@@ -143,22 +152,26 @@ impl Project {
     pub fn flush(self: &Arc<Self>, now: Instant) -> AfterFlush {
         let Some(durable) = &self.durable else { return AfterFlush::Done };
         let Ok(mut journal) = durable.journal.lock() else { return AfterFlush::Done };
-        let Some(bytes) = self.lock().ok().and_then(|mut state| state.take_pending()) else {
+        let Ok(pending) = self.lock().map(|mut state| state.take_pending()) else {
+            self.fail_waiting();
             return AfterFlush::Done;
         };
-        match journal.append(&bytes, durable.sync) {
-            Ok(()) => {
-                journal.written_at = Some(now);
-                self.settle(bytes);
+        if let Some(bytes) = pending {
+            match journal.append(&bytes, durable.sync) {
+                Ok(()) => {
+                    journal.written_at = Some(now);
+                    self.settle(bytes, durable.sync);
+                }
+                Err(failure) => self.take_back(&durable.paths, &journal, &failure),
             }
-            Err(failure) => self.take_back(&durable.paths, &journal, &failure),
+            self.engine.resolved();
         }
+        // A checkpoint may have written what this call was meant for, without syncing it.
         let later = durable.sync == SyncMode::Interval && journal.unsynced;
         let due = journal.checkpoint_due(now);
         drop(journal);
-        self.engine.resolved();
         if let Some(due) = due {
-            self.engine.schedule(self, if due <= now { Urgency::Now } else { Urgency::Routine });
+            self.engine.schedule(self, due);
         }
         if later { AfterFlush::SyncLater } else { AfterFlush::Done }
     }
@@ -173,6 +186,16 @@ impl Project {
         ticket.outcome() == Outcome::Synced
     }
 
+    /// A thread panicked while it changed the state: tells who waits that nothing will come of it.
+    fn fail_waiting(&self) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for batch in state.in_flight.iter().chain([&state.pending]) {
+            batch.ticket.resolve(Outcome::Failed);
+        }
+        drop(state);
+        self.engine.resolved();
+    }
+
     /// Syncs what `sync: interval` has written since the last time. Blocks for the disk.
     pub fn sync_written(&self) {
         let Some(durable) = &self.durable else { return };
@@ -180,20 +203,30 @@ impl Project {
         if !std::mem::take(&mut journal.unsynced) {
             return;
         }
-        if let Err(error) = journal.file.sync() {
-            let failure = AppendError { outcome: Outcome::Failed, error };
-            self.take_back(&durable.paths, &journal, &failure);
-            self.engine.resolved();
+        match journal.file.sync() {
+            Ok(()) => {
+                if let Ok(mut state) = self.lock() {
+                    state.durable = state.synced;
+                }
+            }
+            Err(error) => {
+                let failure = AppendError { outcome: Outcome::Failed, error };
+                self.take_back(&durable.paths, &journal, &failure);
+                self.engine.resolved();
+            }
         }
     }
 
     /// The batch in flight is in the journal: its replies may leave. Its buffer is used again.
-    pub(super) fn settle(&self, mut bytes: Vec<u8>) {
+    pub(super) fn settle(&self, mut bytes: Vec<u8>, sync: SyncMode) {
         /// A buffer beyond this is given back to the allocator.
         const KEPT_BYTES_MAX: usize = 256 * 1024;
-        let Ok(mut state) = self.lock() else { return };
+        let Ok(mut state) = self.lock() else { return self.fail_waiting() };
         let Some(batch) = state.in_flight.take() else { return };
         state.synced = state.synced.max(batch.revision);
+        if sync == SyncMode::Always {
+            state.durable = state.synced;
+        }
         if state.health == Health::DiskFull {
             log::info!("project {}: there is room again, writes go on", self.id);
             state.health = Health::Healthy;
@@ -221,7 +254,9 @@ impl Project {
                         self.id
                     );
                 }
-                state.health = Health::DiskFull;
+                if state.health != Health::Closed {
+                    state.health = Health::DiskFull;
+                }
             }
             Outcome::Failed | Outcome::Pending | Outcome::Synced => {
                 log::error!(
@@ -236,6 +271,22 @@ impl Project {
 }
 
 impl State {
+    /// Takes out some keys that have expired and says how many. They come back with the change of the
+    /// clock that let them expire, should that be taken back.
+    pub(super) fn purge(&mut self) -> usize {
+        let purged = self.namespace.purge(PURGE_PER_HOLD_MAX);
+        let count = purged.len();
+        let unsettled = match &mut self.in_flight {
+            _ if !self.pending.bytes.is_empty() => Some(&mut self.pending),
+            Some(batch) => Some(batch),
+            None => None,
+        };
+        if let (Some(batch), 1..) = (unsettled, count) {
+            batch.undo.push(Undo::Cleared(purged));
+        }
+        count
+    }
+
     /// Moves what is pending to the writer's hands and gives its bytes.
     pub(super) fn take_pending(&mut self) -> Option<Vec<u8>> {
         self.queued = false;

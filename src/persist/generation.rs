@@ -7,12 +7,13 @@
 use super::data_file;
 use super::record::{self, HEADER_BYTES, Header};
 use super::sequential::SequentialWriter;
-use crate::disk::{Disk, DiskFile, Open, parent_directory, temporary_path, write_all_at};
+use crate::disk::{Disk, DiskFile, Open, is_disk_full, parent_directory, temporary_path, write_all_at};
 use crate::names::ProjectId;
 use crate::store::change::{Meta, Revision, Value};
 use crate::store::namespace::Namespace;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where the files of a project are.
 #[derive(Clone, Debug)]
@@ -46,11 +47,11 @@ pub struct GenerationWriter {
 /// A pair of files that is complete but for the end of its journal, under temporary names.
 pub struct WrittenGeneration {
     /// The journal, header and meta lines written, nothing synced.
-    pub journal: Box<dyn DiskFile>,
+    pub journal: Arc<dyn DiskFile>,
     /// Where changes go on in it.
     pub journal_end: u64,
     /// The values, synced.
-    pub json: Box<dyn DiskFile>,
+    pub json: Arc<dyn DiskFile>,
     /// Length of the values' file.
     pub json_bytes: u64,
 }
@@ -63,6 +64,8 @@ impl GenerationWriter {
     pub fn create(disk: &dyn Disk, paths: &Paths) -> io::Result<GenerationWriter> {
         let json = disk.open(&temporary_path(&paths.json), Open::Create)?;
         let journal = disk.open(&temporary_path(&paths.journal), Open::Create)?;
+        // The exchange goes on after a crash only where the temporary journal is found under its name.
+        disk.sync_directory(paths.directory())?;
         let mut json = SequentialWriter::new(json, 0);
         json.buffer().extend_from_slice(data_file::OPENING);
         Ok(GenerationWriter { json, journal: SequentialWriter::new(journal, HEADER_BYTES as u64), keys: 0 })
@@ -115,9 +118,9 @@ impl GenerationWriter {
         write_all_at(self.journal.file(), &record::encode_header(&header), 0)?;
         let journal_end = self.journal.position();
         Ok(WrittenGeneration {
-            journal: self.journal.into_file(),
+            journal: self.journal.into_file().into(),
             journal_end,
-            json: self.json.into_file(),
+            json: self.json.into_file().into(),
             json_bytes,
         })
     }
@@ -137,7 +140,10 @@ pub enum ExchangeError {
 /// # Errors
 /// [`ExchangeError`] tells whether the old pair is still in use.
 pub fn exchange(disk: &dyn Disk, paths: &Paths) -> Result<(), ExchangeError> {
-    disk.rename(&temporary_path(&paths.json), &paths.json).map_err(ExchangeError::NotBegun)?;
+    disk.rename(&temporary_path(&paths.json), &paths.json).map_err(|error| {
+        // Where the disk itself failed nobody knows whether the rename will be found done.
+        if is_disk_full(&error) { ExchangeError::NotBegun(error) } else { ExchangeError::HalfDone(error) }
+    })?;
     disk.sync_directory(paths.directory())
         .and_then(|()| disk.rename(&temporary_path(&paths.journal), &paths.journal))
         .and_then(|()| disk.sync_directory(paths.directory()))

@@ -8,14 +8,21 @@ use std::time::{Duration, Instant};
 /// Keys that expire are swept at most this often; who asks for one sees it absent at once.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
+/// When to sweep keys of which the first expires at `next_ms`. Not at once even where it has
+/// passed: then the project cannot record it at the moment.
+pub(super) fn sweep_due(next_ms: u64, now_ms: u64, now: Instant) -> Instant {
+    now + Duration::from_millis(next_ms.saturating_sub(now_ms)).max(SWEEP_INTERVAL)
+}
+
 impl Project {
     /// Does what is due and says when the next thing is. Blocks for the disk.
     pub(super) fn maintain(self: &Arc<Self>) -> Option<Instant> {
+        match self.health() {
+            Health::Healthy | Health::DiskFull => {}
+            Health::Failed { .. } | Health::Closed => return None,
+        }
         let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
-        let expiry = self.expire(now_ms).map(|next_ms| match next_ms.checked_sub(now_ms) {
-            Some(0) | None => now,
-            Some(left_ms) => now + Duration::from_millis(left_ms).max(SWEEP_INTERVAL),
-        });
+        let expiry = self.expire(now_ms).map(|next_ms| sweep_due(next_ms, now_ms, now));
         if self.checkpoint_due(now).is_some_and(|due| due <= now)
             && let Err(error) = self.checkpoint(now_ms, now)
         {
@@ -43,7 +50,7 @@ impl Project {
             Ok(_) | Err(_) => return,
         }
         self.flush(now);
-        if let Err(error) = self.checkpoint(now_ms, now) {
+        if let Err(error) = self.fold(now_ms, now) {
             log::warn!("project {}: last checkpoint not written ({error}); the journal has it all", self.id);
         }
         self.sync_written();

@@ -1,6 +1,6 @@
 //! A project while the server runs: reading it, and what the other files of this layer share.
 
-use super::engine::Engine;
+use super::engine::{Engine, NOT_SCHEDULED};
 use super::flush::Journal;
 use super::generation::Paths;
 use super::recovery::{self, JOURNAL_FILE, JSON_FILE, Keep, RecoveryError};
@@ -13,7 +13,7 @@ use crate::store::change::{Location, Revision};
 use crate::store::entry::Entry;
 use crate::store::namespace::{Namespace, Totals, Undo};
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A project that is being served. Shared by the event loops, the writer and the maintenance thread.
@@ -21,8 +21,8 @@ pub struct Project {
     pub(super) id: ProjectId,
     pub(super) durable: Option<Durable>,
     pub(super) engine: Arc<Engine>,
-    /// Whether the maintenance thread looks after the project at the moment.
-    pub(super) scheduled: AtomicBool,
+    /// When the maintenance thread looks after the project, on the engine's clock; see `engine.rs`.
+    pub(super) maintenance_due_ms: AtomicU64,
     pub(super) state: Mutex<State>,
 }
 
@@ -44,10 +44,13 @@ pub(super) struct State {
     pub(super) pending: Batch,
     /// With the writer.
     pub(super) in_flight: Option<Batch>,
-    /// Every change up to here may be answered.
+    /// Every change up to here may be answered: it is in the journal, and synced where the project
+    /// syncs always.
     pub(super) synced: Revision,
+    /// Every change up to here was synced in fact.
+    pub(super) durable: Revision,
     /// The revision that the last "synced" line named.
-    pub(super) synced_recorded: Revision,
+    pub(super) durable_recorded: Revision,
     /// Where `pending` will lie in the journal, and that journal's number.
     pub(super) pending_offset: u64,
     pub(super) journal_number: u32,
@@ -137,7 +140,7 @@ impl Project {
     pub fn in_memory(id: ProjectId, engine: Arc<Engine>, now_ms: u64) -> Project {
         let namespace = Namespace::starting_at(Revision::new(now_ms).unwrap_or_default(), 0);
         let state = Mutex::new(State::new(namespace));
-        Project { id, durable: None, engine, scheduled: AtomicBool::new(false), state }
+        Project { id, durable: None, engine, maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED), state }
     }
 
     /// Recovers a project from its files, or makes them. Also returns sentences for the log.
@@ -151,12 +154,17 @@ impl Project {
         engine: Arc<Engine>,
         now_ms: u64,
     ) -> Result<(Project, Vec<String>), RecoveryError> {
-        let recovered = recovery::recover(disk.as_ref(), &paths, opening.keep, now_ms)?;
+        let mut recovered = recovery::recover(disk.as_ref(), &paths, opening.keep, now_ms)?;
+        // Revisions that were given out and then lost, because the project does not sync always, are
+        // below the clock, as all are below 1,000 changes a second; none of them is used again.
+        recovered.namespace.skip_to(Revision::new(now_ms).unwrap_or_default());
         let mut state = State::new(recovered.namespace);
         state.pending_offset = recovered.journal_end;
         state.journal_number = JOURNAL_FILE;
-        state.files.add(JSON_FILE, recovered.json);
-        state.files.add(JOURNAL_FILE, Arc::clone(&recovered.journal));
+        if opening.keep == Keep::Index {
+            state.files.add(JSON_FILE, recovered.json);
+            state.files.add(JOURNAL_FILE, Arc::clone(&recovered.journal));
+        }
         let journal = Journal::opened(
             recovered.journal,
             recovered.header,
@@ -175,7 +183,7 @@ impl Project {
             id: opening.id,
             durable: Some(durable),
             engine,
-            scheduled: AtomicBool::new(false),
+            maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED),
             state: Mutex::new(state),
         };
         Ok((project, recovered.notices))
@@ -209,10 +217,8 @@ impl Project {
         self.record_clock(state, now_ms);
         let view = View { namespace: &state.namespace, files: &state.files, now_ms };
         let (answer, revision) = read(&view);
-        // A value that lies in a file cannot be read before its change is written there.
-        let waits =
-            self.waits(state) || self.durable.as_ref().is_some_and(|durable| durable.keep == Keep::Index);
-        Ok(Answered { answer, ticket: waits.then(|| self.ticket_for(state, revision)).flatten() })
+        let ticket = self.waits(state).then(|| self.ticket_for(state, revision)).flatten();
+        Ok(Answered { answer, ticket })
     }
 
     /// The state; an error where a thread panicked while it changed it.
@@ -221,10 +227,14 @@ impl Project {
     }
 
     /// Whether replies wait for the disk. After it was full they do in every mode, so that nobody
-    /// is told of a success that there is no room for.
+    /// is told of a success that there is no room for. A value that lies in a file cannot be read
+    /// before its change is written there.
     pub(super) fn waits(&self, state: &State) -> bool {
-        let is_always = |durable: &Durable| durable.sync == SyncMode::Always;
-        self.durable.as_ref().is_some_and(is_always) || state.health == Health::DiskFull
+        self.durable.as_ref().is_some_and(|durable| {
+            durable.sync == SyncMode::Always
+                || durable.keep == Keep::Index
+                || state.health == Health::DiskFull
+        })
     }
 
     /// The ticket of the batch that `revision` is written in; `None` where it has been.
@@ -247,7 +257,8 @@ impl State {
     fn new(namespace: Namespace) -> State {
         State {
             synced: namespace.revision(),
-            synced_recorded: namespace.revision(),
+            durable: namespace.revision(),
+            durable_recorded: namespace.revision(),
             namespace,
             pending: Batch::empty(),
             in_flight: None,

@@ -13,7 +13,7 @@
 use crate::json;
 use crate::names::Key;
 use crate::store::change::{Change, Meta, Revision, Value};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::Write;
@@ -261,6 +261,17 @@ pub fn decode_line(line: &[u8]) -> Option<Line<'_>> {
     }))
 }
 
+/// What a "synced" line says that is this line or, where its line feed was damaged, the end of it.
+pub fn synced_at_end(line: &[u8]) -> Option<Revision> {
+    let begins = |window: &[u8]| window == b"{\"synced\":";
+    let payload_start = line.windows(b"{\"synced\":".len()).rposition(begins)?;
+    let synced = line.get(payload_start.checked_sub(PREFIX_BYTES)?..)?;
+    match decode_line(synced)? {
+        Line::Synced(revision) => Some(revision),
+        Line::Header(_) | Line::Meta { .. } | Line::Changes(_) => None,
+    }
+}
+
 /// Where `part`, a piece of `whole`, begins in it: tells the place of a value in its line.
 pub fn offset_within(whole: &[u8], part: &[u8]) -> u64 {
     (part.as_ptr().addr() as u64).saturating_sub(whole.as_ptr().addr() as u64)
@@ -314,8 +325,13 @@ struct ChangeParts<'a> {
     updated: u64,
     #[serde(default)]
     expires: Option<u64>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     value: Option<&'a RawValue>,
+}
+
+/// A value that is there, also where it is `null`, which serde takes for an absent one by itself.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 fn recorded_change(parts: ChangeParts<'_>) -> Option<RecordedChange<'_>> {
@@ -350,6 +366,7 @@ mod tests {
         let changes = [
             Change::Put { key, value: Value::Text(b"{\"n\":1e400}"), meta: meta(Some(7)) },
             Change::Put { key, value: Value::Text(b"-0"), meta: meta(None) },
+            Change::Put { key, value: Value::Text(b"null"), meta: meta(None) },
             Change::Delete { key, revision },
             Change::Clear { prefix: "", revision },
             Change::Clock { at_ms: 1_764_000_000_000, revision },

@@ -139,6 +139,9 @@ pub fn io_error(path: &Path) -> impl FnOnce(io::Error) -> RecoveryError + '_ {
 /// [`RecoveryError`]; the files are then as they were.
 pub fn recover(disk: &dyn Disk, paths: &Paths, keep: Keep, now_ms: u64) -> Result<Recovered, RecoveryError> {
     let exists = |path: &Path| disk.exists(path).map_err(io_error(path));
+    // A process that was killed may have left renames that are seen but not durable; what follows
+    // rests on what it sees.
+    disk.sync_directory(paths.directory()).map_err(io_error(paths.directory()))?;
     let mut notices = Vec::new();
     match (exists(&paths.json)?, exists(&paths.journal)?) {
         (false, false) => {
@@ -187,7 +190,7 @@ fn finish_exchange(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError
     }
     let journal = disk.open(&temporary, Open::Read).map_err(io_error(&temporary))?;
     let Ok(header) = read_header(journal.as_ref(), &temporary) else { return Ok(false) };
-    if !fits(disk, &paths.json, &header)? {
+    if !fits(disk, &paths.json, &header)? || !has_metas(journal.as_ref(), &header, &temporary)? {
         return Ok(false);
     }
     disk.rename(&temporary, &paths.journal)
@@ -205,6 +208,19 @@ fn fits(disk: &dyn Disk, json: &Path, header: &Header) -> Result<bool, RecoveryE
     let mut lines = LineReader::new(file.as_ref(), 0);
     while lines.next_line().map_err(io_error(json))?.is_some() {}
     Ok(lines.checksum() == header.json_crc32)
+}
+
+/// Whether all meta lines are there. A takeover that was interrupted before it synced its journal
+/// may have left a header without them, and values that look like the edited ones.
+fn has_metas(journal: &dyn DiskFile, header: &Header, path: &Path) -> Result<bool, RecoveryError> {
+    let mut lines = LineReader::new(journal, HEADER_BYTES as u64);
+    for _ in 0..header.keys {
+        let line = lines.next_line().map_err(io_error(path))?.filter(|line| line.terminated);
+        let Some(Line::Meta { .. }) = line.and_then(|line| record::decode_line(line.bytes)) else {
+            return Ok(false);
+        };
+    }
+    Ok(true)
 }
 
 /// Reads the header of a journal.
@@ -246,8 +262,13 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
         namespace.apply(&change);
     })?;
     let mut notices = Vec::new();
+    if tail.torn_bytes.is_some() {
+        journal.set_length(tail.end).map_err(io_error(&paths.journal))?;
+    }
+    // Also without a torn end: a process that was killed may have written without syncing, and
+    // nothing is answered that a power cut could still undo.
+    journal.sync().map_err(io_error(&paths.journal))?;
     if let Some(torn) = tail.torn_bytes {
-        journal.set_length(tail.end).and_then(|()| journal.sync()).map_err(io_error(&paths.journal))?;
         notices.push(format!(
             "{}: a torn end of {torn} bytes, never acknowledged, was cut off at byte {}",
             paths.journal.display(),
@@ -293,6 +314,9 @@ fn load_entries(
             Some(DataLine::Opening | DataLine::Closing) => {}
             Some(DataLine::Entry { key, value_start, value }) => {
                 let Ok(key) = Key::parse(&key) else { return Ok(None) };
+                if entries.len() as u64 == header.keys {
+                    return Ok(None);
+                }
                 let Some(meta) = next_meta(metas, key, &paths.journal)? else { return Ok(None) };
                 let offset = line.offset + value_start as u64;
                 let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
@@ -314,7 +338,8 @@ fn load_entries(
 fn next_meta(metas: &mut LineReader<'_>, key: Key<'_>, path: &Path) -> Result<Option<Meta>, RecoveryError> {
     let offset = metas.offset();
     let corrupt = || RecoveryError::Corrupt { path: path.to_owned(), offset };
-    let line = metas.next_line().map_err(io_error(path))?.ok_or_else(corrupt)?;
+    let line = metas.next_line().map_err(io_error(path))?;
+    let line = line.filter(|line| line.terminated).ok_or_else(corrupt)?;
     match record::decode_line(line.bytes) {
         Some(Line::Meta { key: found, meta }) => Ok((*found == *key.as_str()).then_some(meta)),
         Some(Line::Synced(_) | Line::Changes(_) | Line::Header(_)) => Ok(None),
@@ -327,8 +352,6 @@ fn next_meta(metas: &mut LineReader<'_>, key: Key<'_>, path: &Path) -> Result<Op
 pub struct Tail {
     /// Where the next change goes.
     pub end: u64,
-    /// Lines of changes before it.
-    pub records: u64,
     /// The latest revision before it.
     pub revision: Revision,
     /// Bytes behind it that no synced write left, where there are any.
@@ -346,16 +369,14 @@ pub fn replay(
     mut revision: Revision,
     mut apply: impl FnMut(Change<'_>, u64),
 ) -> Result<Tail, RecoveryError> {
-    let mut records = 0;
     loop {
         let end = lines.offset();
         let Some(line) = lines.next_line().map_err(io_error(path))? else {
-            return Ok(Tail { end, records, revision, torn_bytes: None });
+            return Ok(Tail { end, revision, torn_bytes: None });
         };
         let decoded = record::decode_line(line.bytes).filter(|_| line.terminated);
         match decoded {
             Some(Line::Changes(changes)) => {
-                records += 1;
                 for recorded in &changes {
                     let corrupt = || RecoveryError::Corrupt { path: path.to_owned(), offset: end };
                     let change = recorded.change().ok_or_else(corrupt)?;
@@ -366,28 +387,29 @@ pub fn replay(
             }
             Some(Line::Synced(_)) => {}
             Some(Line::Header(_) | Line::Meta { .. }) | None => {
-                let torn = torn_tail(lines, path, end, revision)?;
-                return Ok(Tail { end, records, revision, torn_bytes: Some(torn) });
+                let synced = record::synced_at_end(line.bytes);
+                let torn = torn_tail(lines, path, end, revision, synced)?;
+                return Ok(Tail { end, revision, torn_bytes: Some(torn) });
             }
         }
     }
 }
 
-/// Reads on behind a bad line. Returns how many bytes are torn; a line that says that changes
-/// after `revision` had been synced makes it corruption.
+/// Reads on behind a bad line, which says itself that `synced` was synced where it is two that ran
+/// together. Returns how many bytes are torn; where it is said that changes after `revision` had been
+/// synced it is corruption.
 fn torn_tail(
     lines: &mut LineReader<'_>,
     path: &Path,
     bad_offset: u64,
     revision: Revision,
+    mut synced: Option<Revision>,
 ) -> Result<u64, RecoveryError> {
     while let Some(line) = lines.next_line().map_err(io_error(path))? {
-        match record::decode_line(line.bytes) {
-            Some(Line::Synced(synced)) if synced > revision => {
-                return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: bad_offset });
-            }
-            Some(_) | None => {}
-        }
+        synced = synced.max(record::synced_at_end(line.bytes));
+    }
+    if synced.is_some_and(|synced| synced > revision) {
+        return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: bad_offset });
     }
     Ok(lines.offset() - bad_offset)
 }

@@ -24,12 +24,16 @@ struct Place {
 impl Project {
     /// Moves all locations to the files of `pair` and closes the files before them.
     pub(super) fn relocate(self: &Arc<Self>, pair: &NewPair, now: Instant) -> Result<(), CheckpointError> {
+        let rollbacks = self.lock().map_err(|_| CheckpointError::Void)?.rollbacks;
         self.relocate_values(pair)?;
         self.relocate_changes(pair)?;
         // What could still be taken back holds entries with old locations; after this nothing does.
         self.flush(now);
         let mut state = self.lock().map_err(|_| CheckpointError::Void)?;
-        state.files.forget_below(pair.number - 1);
+        // Unless such entries came back. Then the old files stay open until the next checkpoint.
+        if state.rollbacks == rollbacks {
+            state.files.forget_below(pair.number - 1);
+        }
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! Giving a project up, or taking it to another kind of storage.
 
-use super::engine::Urgency;
 use super::generation::{self, Paths};
 use super::project::{Health, Project};
+use crate::clock;
 use crate::disk::Disk;
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ impl Project {
 
     /// Has the maintenance thread look after a project that was just opened.
     pub fn begin_maintenance(self: &Arc<Self>) {
-        self.engine.schedule(self, Urgency::Routine);
+        self.engine.schedule(self, clock::monotonic());
     }
 
     /// Ends writing at once and for good, without bringing the files up to date: they are about to

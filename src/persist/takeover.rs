@@ -54,24 +54,27 @@ pub fn edited(
     for _ in 0..header.keys {
         let offset = lines.offset();
         let corrupt = || RecoveryError::Corrupt { path: paths.journal.clone(), offset };
-        let line = lines.next_line().map_err(io_error(&paths.journal))?.ok_or_else(corrupt)?;
+        let line = lines.next_line().map_err(io_error(&paths.journal))?;
+        let line = line.filter(|line| line.terminated).ok_or_else(corrupt)?;
         let Some(Line::Meta { key, meta }) = record::decode_line(line.bytes) else { return Err(corrupt()) };
         metas.insert(key.into_owned(), meta);
     }
     let keys = load_edited(disk, paths)?;
     let empty = Namespace::starting_at(header.revision, header.clock_ms);
     let mut namespace = base(&keys, &metas, empty, now_ms);
+    let mut changes = 0;
     let tail = recovery::replay(&mut lines, &paths.journal, header.revision, |change, _| match change {
         Change::Clock { .. } => drop(namespace.apply(&change)),
         Change::Put { .. } | Change::Delete { .. } | Change::Clear { .. } => {
+            changes += 1;
             if choice == JournalChanges::Replay {
                 namespace.apply(&change);
             }
         }
     })?;
     match choice {
-        JournalChanges::Refuse if tail.records > 0 => {
-            return Err(RecoveryError::EditedWithChanges { path: paths.json.clone(), changes: tail.records });
+        JournalChanges::Refuse if changes > 0 => {
+            return Err(RecoveryError::EditedWithChanges { path: paths.json.clone(), changes });
         }
         JournalChanges::Discard => keep_aside(disk, paths, header.generation)?,
         JournalChanges::Refuse | JournalChanges::Replay => {}

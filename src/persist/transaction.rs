@@ -1,9 +1,10 @@
 //! Changing a project: all of a transaction or nothing, encoded for the journal as it happens.
 
-use super::engine::Urgency;
+use super::maintenance;
 use super::project::{Answered, Health, Project, State, Unavailable};
 use super::record::{self, LineBuilder};
 use super::recovery::Keep;
+use crate::clock;
 use crate::limits::{PENDING_BYTES_MAX, PURGE_PER_HOLD_MAX};
 use crate::names::Key;
 use crate::store::change::{Change, Location, Meta, Value};
@@ -51,7 +52,7 @@ impl Project {
         let mut guard = self.lock_for_write()?;
         let state = &mut *guard;
         self.record_clock(state, now_ms);
-        state.namespace.purge(PURGE_PER_HOLD_MAX);
+        state.purge();
         let mut transaction = self.begin(state, now_ms);
         let answer = match change(&mut transaction) {
             Ok(answer) => {
@@ -66,20 +67,24 @@ impl Project {
         let revision = state.namespace.revision();
         let ticket = self.waits(state).then(|| self.ticket_for(state, revision)).flatten();
         self.queue_pending(state);
-        if state.namespace.next_expiry_ms().is_some() {
-            self.engine.schedule(self, Urgency::Routine);
+        if let Some(next_ms) = state.namespace.next_expiry_ms() {
+            self.engine.schedule(self, maintenance::sweep_due(next_ms, now_ms, clock::monotonic()));
         }
         Ok(Answered { answer, ticket })
     }
 
-    /// Records that keys have expired by `now_ms` and frees some. Returns when the next key expires.
+    /// Records that keys have expired by `now_ms` and frees them. Returns when the next key expires,
+    /// which has passed already where the project could not record it.
     pub fn expire(self: &Arc<Self>, now_ms: u64) -> Option<u64> {
-        let mut guard = self.lock().ok()?;
-        self.record_clock(&mut guard, now_ms);
-        if guard.namespace.purge(PURGE_PER_HOLD_MAX) == PURGE_PER_HOLD_MAX {
-            return Some(now_ms);
+        loop {
+            let mut guard = self.lock().ok()?;
+            self.record_clock(&mut guard, now_ms);
+            if guard.purge() < PURGE_PER_HOLD_MAX {
+                return guard.namespace.next_expiry_ms();
+            }
+            drop(guard);
+            std::thread::yield_now(); // the lock is not fair
         }
-        guard.namespace.next_expiry_ms()
     }
 
     /// Moves the project's clock on where a key has expired. A project that cannot write leaves it:
@@ -114,8 +119,8 @@ impl Project {
     fn begin<'a>(&self, state: &'a mut State, now_ms: u64) -> Transaction<'a> {
         let recording = self.durable.as_ref().map(|durable| {
             let bytes_start = state.pending.bytes.len();
-            if state.synced > state.synced_recorded {
-                record::encode_synced(state.synced, &mut state.pending.bytes);
+            if state.durable > state.durable_recorded {
+                record::encode_synced(state.durable, &mut state.pending.bytes);
             }
             let line = LineBuilder::begin(&mut state.pending.bytes);
             state.pending.bytes.push(b'[');
@@ -216,7 +221,7 @@ impl Transaction<'_> {
                 pending.bytes.push(b']');
                 recording.line.finish(&mut pending.bytes);
                 pending.revision = self.state.namespace.revision();
-                self.state.synced_recorded = self.state.synced;
+                self.state.durable_recorded = self.state.durable;
             }
         }
     }

@@ -9,24 +9,45 @@ use std::sync::Arc;
 /// The open files that locations of a project speak of.
 #[derive(Default)]
 pub struct FileTable {
-    files: Vec<(u32, Arc<dyn DiskFile>)>,
+    files: Vec<Numbered>,
+}
+
+struct Numbered {
+    number: u32,
+    file: Arc<dyn DiskFile>,
+    /// Offset `from` of a location is offset `to` of the file; they differ only where changes were
+    /// meant for a new journal that did not come to be, and went into the old one instead.
+    from: u64,
+    to: u64,
 }
 
 impl FileTable {
     /// Adds a file under a number that is not in use.
     pub fn add(&mut self, number: u32, file: Arc<dyn DiskFile>) {
-        self.files.push((number, file));
+        self.files.push(Numbered { number, file, from: 0, to: 0 });
+    }
+
+    /// Points the locations under `number` at another file, offset `from` at its offset `to`.
+    pub fn divert(&mut self, number: u32, file: Arc<dyn DiskFile>, from: u64, to: u64) {
+        self.forget(number);
+        self.files.push(Numbered { number, file, from, to });
+    }
+
+    /// Closes one file. Reads that have begun go on.
+    pub fn forget(&mut self, number: u32) {
+        self.files.retain(|known| known.number != number);
     }
 
     /// Closes all files below `number`, once nothing speaks of them. Reads that have begun go on.
     pub fn forget_below(&mut self, number: u32) {
-        self.files.retain(|(known, _)| *known >= number);
+        self.files.retain(|known| known.number >= number);
     }
 
     /// The value at `location`, to be read without a lock.
     pub fn locate(&self, location: Location) -> Option<StoredValue> {
-        let (_, file) = self.files.iter().find(|(number, _)| *number == location.file)?;
-        Some(StoredValue { file: Arc::clone(file), offset: location.offset, length: location.length })
+        let known = self.files.iter().find(|known| known.number == location.file)?;
+        let offset = known.to + location.offset.checked_sub(known.from)?;
+        Some(StoredValue { file: Arc::clone(&known.file), offset, length: location.length })
     }
 }
 

@@ -190,20 +190,26 @@ impl Namespace {
         }
     }
 
-    /// Frees up to `entries_max` entries that expired before the clock, and says how many that were.
-    /// Nobody can tell the difference: they were absent already.
-    pub fn purge(&mut self, entries_max: usize) -> usize {
-        let mut purged = 0;
-        while purged < entries_max {
+    /// Takes out up to `entries_max` entries that expired before the clock. Nobody can tell the
+    /// difference, they were absent already, unless the clock itself is taken back: then
+    /// [`Undo::Cleared`] puts them back.
+    pub fn purge(&mut self, entries_max: usize) -> Vec<Entry> {
+        let mut purged = Vec::new();
+        while purged.len() < entries_max {
             let Some((expires_ms, key)) = self.expiry.first() else { break };
             if expires_ms > self.clock_ms {
                 break;
             }
             let key = key.to_owned();
-            self.take(&key);
-            purged += 1;
+            let Some(entry) = self.take(&key) else { break };
+            purged.push(entry);
         }
         purged
+    }
+
+    /// Lets the next change get a revision after `revision` at least.
+    pub fn skip_to(&mut self, revision: Revision) {
+        self.revision = self.revision.max(revision);
     }
 
     /// Puts a stored entry in the place of the one with the same key and revision, which is how a

@@ -10,6 +10,11 @@
     reason = "helpers of tests may fail loudly, and read files as they like"
 )]
 
+mod crash_simulation;
+mod fault_injection;
 #[allow(dead_code, unused_imports, reason = "a client for all tests, of which each uses a part")]
 mod harness;
+mod journal_damage;
+mod sim_disk;
 mod tidy;
+mod workload;

@@ -1,0 +1,473 @@
+//! A disk in memory that forgets what was not synced, and fails where a test wants it to.
+//!
+//! What a running process sees and what a power cut leaves are kept apart. A file has bytes as last
+//! synced and the writes since; a directory has its entries as last synced and the creations, renames
+//! and removals since. [`SimDisk::after_crash`] keeps some of each, as the seed has it: writes may be
+//! lost, kept out of order, or torn at sectors; a name may go missing while a later one is there.
+
+use pikv::disk::{Disk, DiskFile, Open};
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+const SECTOR_BYTES: usize = 512;
+
+/// Numbers that look random, the same for the same seed (SplitMix64, Steele, Lea and Flood, 2014).
+#[derive(Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+/// How an operation fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The medium.
+    Eio,
+    /// No room.
+    Enospc,
+    /// A write takes half of what it was given and says so; everything else fails with no room.
+    Short,
+}
+
+/// Whether a failure passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// That operation only.
+    Once,
+    /// That operation and all later ones of its kind that need the medium.
+    ForGood,
+}
+
+#[derive(Clone)]
+enum Write {
+    Bytes { offset: usize, bytes: Vec<u8> },
+    Length(usize),
+}
+
+#[derive(Clone, Default)]
+struct Node {
+    /// As the process sees it.
+    bytes: Vec<u8>,
+    /// As of the last sync.
+    durable: Vec<u8>,
+    /// What was done since.
+    unsynced: Vec<Write>,
+}
+
+#[derive(Clone)]
+enum NameChange {
+    Create(PathBuf, usize),
+    Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
+}
+
+#[derive(Clone, Default)]
+struct Medium {
+    nodes: Vec<Node>,
+    names: BTreeMap<PathBuf, usize>,
+    durable_names: BTreeMap<PathBuf, usize>,
+    unsynced_names: Vec<NameChange>,
+    operations: u64,
+    log: Vec<String>,
+    crash_at: Option<u64>,
+    fail_at: Option<(u64, Failure, Lasting)>,
+    fail_sync: Option<u64>,
+    syncs: u64,
+    capacity: Option<usize>,
+}
+
+/// The disk; clones are the same one.
+#[derive(Clone, Default)]
+pub struct SimDisk {
+    medium: Arc<Mutex<Medium>>,
+    /// Called before each counted operation, so that a test can act in the middle of a checkpoint.
+    between: Arc<Mutex<Option<Between>>>,
+}
+
+type Between = Box<dyn FnMut() + Send>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Read,
+    Write,
+    Sync,
+    Other,
+}
+
+impl SimDisk {
+    fn lock(&self) -> MutexGuard<'_, Medium> {
+        self.medium.lock().unwrap()
+    }
+
+    /// Operations so far that change something or make it durable.
+    pub fn operations(&self) -> u64 {
+        self.lock().operations
+    }
+
+    /// What operation `number` was.
+    pub fn operation(&self, number: u64) -> String {
+        self.lock().log.get(number as usize).cloned().unwrap_or_else(|| "past the end".to_owned())
+    }
+
+    /// Operation `number` and all later ones find the power gone.
+    pub fn crash_at(&self, number: u64) {
+        self.lock().crash_at = Some(number);
+    }
+
+    /// Whether the power is gone.
+    pub fn is_off(&self) -> bool {
+        let medium = self.lock();
+        medium.crash_at.is_some_and(|at| medium.operations >= at)
+    }
+
+    /// Operation `number` fails.
+    pub fn fail_at(&self, number: u64, failure: Failure, lasting: Lasting) {
+        self.lock().fail_at = Some((number, failure, lasting));
+    }
+
+    /// The sync of file content with this number, counted from now on and from 0, fails.
+    pub fn fail_sync(&self, number: u64) {
+        let mut medium = self.lock();
+        medium.fail_sync = Some(medium.syncs + number);
+    }
+
+    /// Ends every failure; the disk is as good as new.
+    pub fn heal(&self) {
+        let mut medium = self.lock();
+        (medium.crash_at, medium.fail_at, medium.fail_sync) = (None, None, None);
+    }
+
+    /// Lets all files together have so many bytes.
+    pub fn set_capacity(&self, bytes: Option<usize>) {
+        self.lock().capacity = bytes;
+    }
+
+    /// Bytes of all files that have a name.
+    pub fn used(&self) -> usize {
+        self.lock().used()
+    }
+
+    /// The disk as the next start finds it after the process was killed: nothing is lost, and what
+    /// was not synced still is not. Also a way to copy a disk.
+    pub fn after_kill(&self) -> SimDisk {
+        let mut medium = self.lock().clone();
+        (medium.crash_at, medium.fail_at, medium.fail_sync) = (None, None, None);
+        medium.capacity = None;
+        SimDisk { medium: Arc::new(Mutex::new(medium)), between: Arc::default() }
+    }
+
+    /// The disk as the next start finds it after a power cut. Seed 0 loses all that was not synced,
+    /// seed 1 nothing; others keep parts.
+    pub fn after_crash(&self, seed: u64) -> SimDisk {
+        let medium = self.lock();
+        let mut random = Random(seed);
+        let mut names = medium.durable_names.clone();
+        for change in &medium.unsynced_names {
+            if is_kept(seed, &mut random) {
+                change.apply(&mut names);
+            }
+        }
+        let nodes: Vec<Node> = medium.nodes.iter().map(|node| node.after_crash(seed, &mut random)).collect();
+        let found = Medium { nodes, durable_names: names.clone(), names, ..Medium::default() };
+        SimDisk { medium: Arc::new(Mutex::new(found)), between: Arc::default() }
+    }
+
+    /// The names of all files.
+    pub fn names(&self) -> Vec<PathBuf> {
+        self.lock().names.keys().cloned().collect()
+    }
+
+    /// The content of a file as the process sees it.
+    pub fn content(&self, path: &Path) -> Vec<u8> {
+        let medium = self.lock();
+        medium.names.get(path).map(|&node| medium.nodes[node].bytes.clone()).unwrap_or_default()
+    }
+
+    /// Puts a file there, durably, as an owner with an editor would.
+    pub fn place(&self, path: &Path, bytes: &[u8]) {
+        let mut medium = self.lock();
+        let node = Node { bytes: bytes.to_vec(), durable: bytes.to_vec(), unsynced: Vec::new() };
+        medium.nodes.push(node);
+        let number = medium.nodes.len() - 1;
+        medium.names.insert(path.to_owned(), number);
+        medium.durable_names.insert(path.to_owned(), number);
+    }
+
+    /// Takes a file away, durably.
+    pub fn take_away(&self, path: &Path) {
+        let mut medium = self.lock();
+        medium.names.remove(path);
+        medium.durable_names.remove(path);
+    }
+
+    /// Calls `act` before each counted operation, from now on; `None` ends that.
+    pub fn set_between(&self, act: Option<Between>) {
+        *self.between.lock().unwrap() = act;
+    }
+
+    fn act_between(&self) {
+        let Ok(mut between) = self.between.try_lock() else { return };
+        if let Some(act) = between.as_mut() {
+            act();
+        }
+    }
+
+    /// Counts an operation and says whether it fails.
+    fn begin(&self, kind: Kind, what: impl FnOnce() -> String) -> io::Result<Option<Failure>> {
+        if kind != Kind::Read {
+            self.act_between();
+        }
+        let mut medium = self.lock();
+        let number = medium.operations;
+        if medium.crash_at.is_some_and(|at| number >= at) {
+            return Err(io::Error::other("the power is gone"));
+        }
+        if kind == Kind::Read {
+            return Ok(None);
+        }
+        medium.operations += 1;
+        medium.log.push(what());
+        if kind == Kind::Sync {
+            medium.syncs += 1;
+            if medium.fail_sync == Some(medium.syncs - 1) {
+                return Err(eio());
+            }
+        }
+        let Some((at, failure, lasting)) = medium.fail_at else { return Ok(None) };
+        let goes_on = failure == Failure::Eio || kind == Kind::Write;
+        let fails = number == at || (number > at && lasting == Lasting::ForGood && goes_on);
+        Ok(fails.then_some(failure))
+    }
+}
+
+fn eio() -> io::Error {
+    io::Error::from_raw_os_error(5)
+}
+
+fn error_of(failure: Failure) -> io::Error {
+    match failure {
+        Failure::Eio => eio(),
+        Failure::Enospc | Failure::Short => ErrorKind::StorageFull.into(),
+    }
+}
+
+fn is_kept(seed: u64, random: &mut Random) -> bool {
+    match seed {
+        0 => false,
+        1 => true,
+        _ => random.below(2) == 0,
+    }
+}
+
+impl NameChange {
+    /// A change whose own ground is missing does not happen.
+    fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
+        match self {
+            NameChange::Create(path, node) => drop(names.insert(path.clone(), *node)),
+            NameChange::Rename(from, to) => {
+                if let Some(node) = names.remove(from) {
+                    names.insert(to.clone(), node);
+                }
+            }
+            NameChange::Remove(path) => drop(names.remove(path)),
+        }
+    }
+}
+
+impl Write {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Write::Length(length) => bytes.resize(*length, 0),
+            Write::Bytes { offset, bytes: written } => {
+                let end = offset + written.len();
+                if bytes.len() < end {
+                    bytes.resize(end, 0);
+                }
+                bytes[*offset..end].copy_from_slice(written);
+            }
+        }
+    }
+
+    /// The write in pieces that reach the medium whole.
+    fn sectors(&self) -> Vec<Write> {
+        let Write::Bytes { offset, bytes } = self else { return vec![self.clone()] };
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let until_sector = SECTOR_BYTES - (offset + at) % SECTOR_BYTES;
+            let length = until_sector.min(bytes.len() - at);
+            pieces.push(Write::Bytes { offset: offset + at, bytes: bytes[at..at + length].to_vec() });
+            at += length;
+        }
+        pieces
+    }
+}
+
+impl Node {
+    fn change(&mut self, write: Write) {
+        write.apply(&mut self.bytes);
+        self.unsynced.push(write);
+    }
+
+    fn after_crash(&self, seed: u64, random: &mut Random) -> Node {
+        let mut bytes = self.durable.clone();
+        for write in self.unsynced.iter().flat_map(Write::sectors) {
+            if is_kept(seed, random) {
+                write.apply(&mut bytes);
+            }
+        }
+        Node { durable: bytes.clone(), bytes, unsynced: Vec::new() }
+    }
+}
+
+impl Medium {
+    fn used(&self) -> usize {
+        self.names.values().map(|&node| self.nodes[node].bytes.len()).sum()
+    }
+
+    fn note(&mut self, change: NameChange) {
+        change.apply(&mut self.names);
+        self.unsynced_names.push(change);
+    }
+}
+
+impl Disk for SimDisk {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn DiskFile>> {
+        let kind = if how == Open::Create { Kind::Write } else { Kind::Read };
+        if let Some(failure) = self.begin(kind, || format!("create {}", path.display()))? {
+            return Err(error_of(failure));
+        }
+        let mut medium = self.lock();
+        let node = match medium.names.get(path).copied() {
+            Some(node) => node,
+            None if how == Open::Create => {
+                medium.nodes.push(Node::default());
+                let node = medium.nodes.len() - 1;
+                medium.note(NameChange::Create(path.to_owned(), node));
+                node
+            }
+            None => return Err(ErrorKind::NotFound.into()),
+        };
+        if how == Open::Create && !medium.nodes[node].bytes.is_empty() {
+            medium.nodes[node].change(Write::Length(0));
+        }
+        Ok(Box::new(SimFile { disk: self.clone(), node, writable: how != Open::Read, path: path.to_owned() }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if let Some(failure) = self.begin(Kind::Other, || format!("rename to {}", to.display()))? {
+            return Err(error_of(failure));
+        }
+        let mut medium = self.lock();
+        if !medium.names.contains_key(from) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        medium.note(NameChange::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        if let Some(failure) = self.begin(Kind::Other, || format!("remove {}", path.display()))? {
+            return Err(error_of(failure));
+        }
+        let mut medium = self.lock();
+        if !medium.names.contains_key(path) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        medium.note(NameChange::Remove(path.to_owned()));
+        Ok(())
+    }
+
+    fn sync_directory(&self, _directory: &Path) -> io::Result<()> {
+        if let Some(failure) = self.begin(Kind::Other, || "sync directory".to_owned())? {
+            return Err(error_of(failure));
+        }
+        let mut medium = self.lock();
+        medium.durable_names = medium.names.clone();
+        medium.unsynced_names.clear();
+        Ok(())
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.begin(Kind::Read, String::new)?;
+        Ok(self.lock().names.contains_key(path))
+    }
+}
+
+struct SimFile {
+    disk: SimDisk,
+    node: usize,
+    writable: bool,
+    path: PathBuf,
+}
+
+impl DiskFile for SimFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.disk.begin(Kind::Read, String::new)?;
+        let medium = self.disk.lock();
+        let bytes = &medium.nodes[self.node].bytes;
+        let rest = bytes.get(offset as usize..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        assert!(self.writable, "{} was opened for reading", self.path.display());
+        let what = || format!("write {} bytes at {offset} of {}", bytes.len(), self.path.display());
+        let failure = self.disk.begin(Kind::Write, what)?;
+        let mut medium = self.disk.lock();
+        let mut count = match failure {
+            None => bytes.len(),
+            Some(Failure::Short) if bytes.len() > 1 => bytes.len() / 2,
+            Some(failure) => return Err(error_of(failure)),
+        };
+        if let Some(capacity) = medium.capacity {
+            let growth = (offset as usize + count).saturating_sub(medium.nodes[self.node].bytes.len());
+            let room = capacity.saturating_sub(medium.used());
+            count = count.saturating_sub(growth.saturating_sub(room));
+            if count == 0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+        }
+        let write = Write::Bytes { offset: offset as usize, bytes: bytes[..count].to_vec() };
+        medium.nodes[self.node].change(write);
+        Ok(count)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if let Some(failure) = self.disk.begin(Kind::Sync, || format!("sync {}", self.path.display()))? {
+            return Err(error_of(failure));
+        }
+        let mut medium = self.disk.lock();
+        let node = &mut medium.nodes[self.node];
+        node.durable = node.bytes.clone();
+        node.unsynced.clear();
+        Ok(())
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        if let Some(failure) =
+            self.disk.begin(Kind::Other, || format!("cut {} to {length}", self.path.display()))?
+        {
+            return Err(error_of(failure));
+        }
+        self.disk.lock().nodes[self.node].change(Write::Length(length as usize));
+        Ok(())
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.disk.begin(Kind::Read, String::new)?;
+        Ok(self.disk.lock().nodes[self.node].bytes.len() as u64)
+    }
+}
