@@ -42,6 +42,7 @@ impl Project {
     /// Ends writing for good and brings the files up to date, for a shutdown, a deletion or other
     /// settings. Reads go on. Blocks for the disk.
     pub fn close(self: &Arc<Self>, now_ms: u64, now: Instant) {
+        self.expire(now_ms); // recorded while it still can be
         self.flush(now);
         match self.lock() {
             Ok(mut state) if matches!(state.health, Health::Healthy | Health::DiskFull) => {

@@ -15,6 +15,8 @@ mod fault_injection;
 #[allow(dead_code, unused_imports, reason = "a client for all tests, of which each uses a part")]
 mod harness;
 mod journal_damage;
+mod model;
 mod sim_disk;
+mod threads;
 mod tidy;
 mod workload;

@@ -167,15 +167,19 @@ pub fn read_all(project: &Arc<Project>, now_ms: u64) -> Keys {
 impl Run {
     pub fn begin(disk: &SimDisk, keep: Keep, sync: SyncMode) -> Result<Arc<Run>, RecoveryError> {
         let (project, _) = open(Arc::new(disk.clone()), keep, sync, START_MS)?;
-        Ok(Arc::new(Run {
-            disk: disk.clone(),
-            project,
-            history: Mutex::new(History::new(State::default())),
-            now_ms: Mutex::new(START_MS),
-            instant: Instant::now(),
-            keep,
-            sync,
-        }))
+        Ok(Run::going_on(project, disk, (keep, sync), START_MS, State::default()))
+    }
+
+    /// Work on a project that holds `state`.
+    pub fn going_on(
+        project: Arc<Project>,
+        disk: &SimDisk,
+        (keep, sync): (Keep, SyncMode),
+        now_ms: u64,
+        state: State,
+    ) -> Arc<Run> {
+        let (history, now_ms) = (Mutex::new(History::new(state)), Mutex::new(now_ms));
+        Arc::new(Run { disk: disk.clone(), project, history, now_ms, instant: Instant::now(), keep, sync })
     }
 
     pub fn now(&self) -> u64 {
@@ -331,6 +335,7 @@ impl Run {
         if self.disk.is_off() {
             return;
         }
+        self.look();
         let history = self.history.lock().unwrap();
         let expected = match self.project.health() {
             // What was acknowledged at once may be in memory only.
