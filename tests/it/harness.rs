@@ -339,7 +339,8 @@ fn spawn_captured(command: &mut Command) -> (Child, Output, Output) {
 
 fn listening_port(stdout: &str) -> Option<u16> {
     let whole_lines = stdout.rsplit_once('\n')?.0;
-    let address = whole_lines.lines().find_map(|line| line.trim().strip_prefix("listening on http://"))?;
+    let address = whole_lines.lines().find_map(|line| line.trim().strip_prefix("listening on"))?;
+    let address = address.trim_start().strip_prefix("http://")?;
     address.trim_end_matches('/').rsplit_once(':')?.1.parse().ok()
 }
 

@@ -10,13 +10,28 @@
     reason = "helpers of tests may fail loudly, and read files as they like"
 )]
 
+mod batch;
+mod commands;
+mod conditions;
 mod crash_simulation;
+mod credentials;
+mod durability;
+mod errors;
 mod fault_injection;
+mod hand_edits;
 #[allow(dead_code, unused_imports, reason = "a client for all tests, of which each uses a part")]
 mod harness;
 mod journal_damage;
+mod keys;
+#[allow(dead_code, reason = "a client for all tests, of which each uses a part")]
+mod kv;
+mod listing;
 mod model;
+mod project_settings;
+mod projects;
 mod sim_disk;
+mod start;
 mod threads;
 mod tidy;
+mod ttl;
 mod workload;
