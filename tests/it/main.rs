@@ -18,6 +18,7 @@ mod credentials;
 mod durability;
 mod errors;
 mod fault_injection;
+mod framing;
 mod hand_edits;
 #[allow(dead_code, unused_imports, reason = "a client for all tests, of which each uses a part")]
 mod harness;
@@ -26,9 +27,11 @@ mod keys;
 #[allow(dead_code, reason = "a client for all tests, of which each uses a part")]
 mod kv;
 mod listing;
+mod load;
 mod model;
 mod project_settings;
 mod projects;
+mod signals;
 mod sim_disk;
 mod start;
 mod threads;

@@ -2,6 +2,7 @@
 
 use super::PATIENCE;
 use serde_json::Value;
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
@@ -13,7 +14,7 @@ pub struct Connection {
 }
 
 /// A whole answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Response {
     /// The final status.
     pub status: u16,
@@ -185,6 +186,20 @@ impl Connection {
         Ok(count)
     }
 
+    /// Fills `bytes`.
+    pub fn read_exact(&mut self, bytes: &mut [u8]) {
+        let read = self.read_exactly(bytes.len()).unwrap_or_else(|error| panic!("no bytes: {error}"));
+        bytes.copy_from_slice(&read);
+    }
+
+    /// Whether anything arrives within `patience`; it stays to be read.
+    pub fn has_input_within(&mut self, patience: Duration) -> bool {
+        self.set_read_timeout(patience);
+        let arrived = !self.input.is_empty() || self.read_more().is_ok_and(|count| count > 0);
+        self.set_read_timeout(PATIENCE);
+        arrived
+    }
+
     /// Takes whatever arrives until the server closes.
     pub fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         while self.read_more()? > 0 {}
@@ -215,6 +230,14 @@ impl Connection {
     pub fn still_open(&mut self) {
         let response = self.request("GET", "/healthz", None, &[], b"");
         assert_eq!(response.status, 200, "{response:?}");
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.body.get(..500).unwrap_or(&self.body);
+        write!(f, "{:?} {} {:?}: ", self.interim, self.status, self.fields)?;
+        write!(f, "{} of {} bytes {}", shown.len(), self.body.len(), String::from_utf8_lossy(shown))
     }
 }
 
