@@ -313,3 +313,7 @@ fn roll_back(state: &mut State, journal: &Journal, outcome: Outcome) {
     state.journal_number = journal.number;
     state.rollbacks += 1;
 }
+
+#[cfg(test)]
+#[path = "flush_tests.rs"]
+mod tests;

@@ -158,3 +158,70 @@ impl SequentialWriter {
         self.file.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Disk, Open, RealDisk};
+
+    fn file(bytes: &[u8]) -> Box<dyn DiskFile> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = RealDisk.open(&directory.path().join("a"), Open::Create).unwrap();
+        write_all_at(file.as_ref(), bytes, 0).unwrap();
+        file
+    }
+
+    fn lines(bytes: &[u8], from: u64) -> Vec<(u64, Vec<u8>, bool)> {
+        let file = file(bytes);
+        let mut reader = LineReader::new(file.as_ref(), from);
+        let mut found = Vec::new();
+        while let Some(line) = reader.next_line().unwrap() {
+            found.push((line.offset, line.bytes.to_vec(), line.terminated));
+        }
+        assert_eq!(reader.offset(), bytes.len() as u64);
+        assert_eq!(reader.checksum(), crc32fast::hash(&bytes[usize::try_from(from).unwrap()..]));
+        found
+    }
+
+    #[test]
+    fn only_the_last_line_may_lack_its_line_feed() {
+        let line = |offset, text: &str, terminated| (offset, text.as_bytes().to_vec(), terminated);
+        assert_eq!(lines(b"", 0), []);
+        assert_eq!(lines(b"a\n\nbc", 0), [line(0, "a", true), line(2, "", true), line(3, "bc", false)]);
+        assert_eq!(lines(b"a\n\nbc\n", 2), [line(2, "", true), line(3, "bc", true)]);
+    }
+
+    #[test]
+    fn lines_are_whole_wherever_the_buffer_ends() {
+        for around in [FILE_BUFFER_BYTES - 1, FILE_BUFFER_BYTES, FILE_BUFFER_BYTES + 1, 3 * FILE_BUFFER_BYTES]
+        {
+            let texts =
+                ["x".repeat(around), "y".to_owned(), "z".repeat(around), String::new(), "end".to_owned()];
+            let whole = texts.join("\n") + "\n";
+            let found: Vec<Vec<u8>> =
+                lines(whole.as_bytes(), 0).into_iter().map(|(_, text, _)| text).collect();
+            assert_eq!(found, texts.map(String::into_bytes));
+        }
+    }
+
+    #[test]
+    fn written_file_has_what_was_appended_and_its_checksum() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = RealDisk.open(&directory.path().join("a"), Open::Create).unwrap();
+        let mut writer = SequentialWriter::new(file, 3);
+        let mut expected = Vec::new();
+        for number in 0..90_000_u32 {
+            let text = number.to_string();
+            writer.buffer().extend_from_slice(text.as_bytes());
+            expected.extend_from_slice(text.as_bytes());
+            writer.flush_if_full().unwrap();
+            assert!(writer.buffer().len() < FILE_BUFFER_BYTES);
+        }
+        assert_eq!(writer.position(), expected.len() as u64 + 3);
+        writer.flush().unwrap();
+        assert_eq!(writer.checksum(), crc32fast::hash(&expected));
+        let mut found = vec![0; expected.len()];
+        crate::disk::read_exact_at(writer.file(), &mut found, 3).unwrap();
+        assert_eq!(found, expected);
+    }
+}

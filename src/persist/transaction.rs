@@ -235,3 +235,7 @@ impl Transaction<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "transaction_tests.rs"]
+mod tests;

@@ -41,3 +41,37 @@ impl ExpiryIndex {
         self.by_instant.range(..until).map(|(_, key)| &**key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index() -> ExpiryIndex {
+        let mut index = ExpiryIndex::default();
+        for (expires_ms, key) in [(20, "b"), (10, "c"), (20, "a"), (30, "a")] {
+            index.add(expires_ms, key);
+        }
+        index
+    }
+
+    #[test]
+    fn keys_come_in_the_order_in_which_they_expire() {
+        let mut index = index();
+        assert_eq!(index.first(), Some((10, "c")));
+        index.remove(10, "c");
+        assert_eq!(index.first(), Some((20, "a")));
+        index.remove(20, "other");
+        assert_eq!(index.expired(99).collect::<Vec<_>>(), ["a", "b", "a"]);
+        index.clear();
+        assert_eq!((index.first(), index.first_after(0)), (None, None));
+    }
+
+    #[test]
+    fn the_instant_itself_has_expired() {
+        let index = index();
+        let expired = |now_ms| index.expired(now_ms).count();
+        assert_eq!((expired(9), expired(10), expired(19), expired(20), expired(u64::MAX)), (0, 1, 1, 3, 4));
+        let after = [0, 9, 10, 19, 20, 30, u64::MAX].map(|after_ms| index.first_after(after_ms));
+        assert_eq!(after, [Some(10), Some(10), Some(20), Some(20), Some(30), None, None]);
+    }
+}

@@ -1,0 +1,59 @@
+use super::*;
+use crate::clock;
+use crate::disk::{Disk, Open, RealDisk};
+use crate::limits::CHECKPOINT_RETRY_MS;
+use crate::store::change::Revision;
+
+const KIB: u64 = 1024;
+
+/// A journal of a project whose values' file and meta lines have `rewritten` bytes.
+fn journal(rewritten: u64, changes: u64) -> Journal {
+    let directory = tempfile::tempdir().unwrap();
+    let file = RealDisk.open(&directory.path().join("a"), Open::Create).unwrap().into();
+    let revision = Revision::default();
+    let header =
+        Header { generation: 1, json_bytes: rewritten - KIB, json_crc32: 0, keys: 0, revision, clock_ms: 0 };
+    Journal::opened(file, header, KIB, KIB + changes)
+}
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+#[test]
+fn nothing_is_due_without_changes() {
+    assert_eq!(journal(2 * KIB, 0).checkpoint_due(clock::monotonic()), None);
+}
+
+#[test]
+fn a_small_file_is_due_a_second_after_the_last_write_but_ten_after_the_last_time() {
+    let now = clock::monotonic();
+    let mut journal = journal(2 * KIB, KIB);
+    journal.written_at = Some(now);
+    assert_eq!(journal.checkpoint_due(now + ms(300)), Some(now + ms(CHECKPOINT_QUIET_MS)));
+    journal.checkpointed_at = Some(now);
+    assert_eq!(journal.checkpoint_due(now + ms(300)), Some(now + ms(CHECKPOINT_INTERVAL_MS)));
+}
+
+#[test]
+fn changes_found_at_the_start_are_due_at_once() {
+    let now = clock::monotonic();
+    assert_eq!(journal(2 * KIB, KIB).checkpoint_due(now), Some(now));
+}
+
+#[test]
+fn a_large_file_is_due_when_the_changes_have_outgrown_it() {
+    let now = clock::monotonic();
+    assert_eq!(journal(300 * KIB, KIB).checkpoint_due(now), None);
+    assert_eq!(journal(300 * KIB, 299 * KIB).checkpoint_due(now), None);
+    assert_eq!(journal(300 * KIB, 300 * KIB).checkpoint_due(now), Some(now));
+    assert_eq!(journal(2 * KIB, CHECKPOINT_SMALL_BYTES).checkpoint_due(now), Some(now));
+}
+
+#[test]
+fn a_checkpoint_that_failed_is_not_tried_again_at_once() {
+    let now = clock::monotonic();
+    let mut journal = journal(2 * KIB, 100 * KIB);
+    journal.retry_at = Some(now + ms(CHECKPOINT_RETRY_MS));
+    assert_eq!(journal.checkpoint_due(now), Some(now + ms(CHECKPOINT_RETRY_MS)));
+}

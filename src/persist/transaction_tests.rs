@@ -1,0 +1,121 @@
+use super::*;
+use crate::config::schema::SyncMode;
+use crate::disk::RealDisk;
+use crate::limits::KEY_BYTES_MAX;
+use crate::names::ProjectId;
+use crate::persist::engine::Engine;
+use crate::persist::flush::AppendError;
+use crate::persist::generation::Paths;
+use crate::persist::project::Opening;
+use crate::persist::ticket::Outcome;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+const NOW: u64 = 1_764_000_000_000;
+
+fn key(text: &str) -> Key<'_> {
+    Key::parse(text).unwrap()
+}
+
+/// A project whose changes stay pending, because no writer runs.
+fn project(directory: &tempfile::TempDir, sync: SyncMode, keep: Keep) -> Arc<Project> {
+    let id = ProjectId::parse("p").unwrap();
+    let paths = Paths::new(directory.path(), &id);
+    let opening = Opening { id, keep, sync };
+    let engine = Engine::new(Box::new(|| ()));
+    Arc::new(Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().0)
+}
+
+fn put(project: &Arc<Project>, name: &str, value: &[u8]) -> Answered<Result<Written, ()>> {
+    project.write(NOW, |transaction| Ok(transaction.put(key(name), value, None))).unwrap()
+}
+
+fn pending_bytes(project: &Arc<Project>) -> usize {
+    project.lock().unwrap().pending.bytes.len()
+}
+
+#[test]
+fn a_transaction_that_fails_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project(&directory, SyncMode::Always, Keep::Values);
+    put(&project, "a", b"1");
+    let before = pending_bytes(&project);
+    let failed = project.write(NOW, |transaction| {
+        transaction.put(key("b"), b"2", None);
+        transaction.clear("");
+        assert!(transaction.get(key("a")).is_none(), "a change sees those before it");
+        Err::<(), _>("no")
+    });
+    let failed = failed.unwrap();
+    assert_eq!(failed.answer, Err("no"));
+    assert!(failed.ticket.is_some(), "the refusal may rest on what is not on disk yet");
+    assert_eq!(pending_bytes(&project), before);
+    let names = project.read(NOW, |view| (view.totals().keys, view.revision())).unwrap().answer;
+    assert_eq!(names, 1);
+}
+
+#[test]
+fn a_transaction_that_changes_nothing_writes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project(&directory, SyncMode::Always, Keep::Values);
+    let deleted = project.write(NOW, |t| Ok::<_, ()>((t.delete(key("a")), t.clear("x")))).unwrap();
+    assert_eq!((deleted.answer, deleted.ticket.is_none()), (Ok((None, 0)), true));
+    assert_eq!(pending_bytes(&project), 0);
+}
+
+#[test]
+fn changes_beyond_what_may_wait_are_refused_before_anything_changed() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project(&directory, SyncMode::Always, Keep::Values);
+    let value = format!("\"{}\"", "x".repeat(PENDING_BYTES_MAX / 4));
+    (0..4).for_each(|number| drop(put(&project, &format!("{number}"), value.as_bytes())));
+    let refused = project.write(NOW, |_| -> Result<(), ()> { panic!("must not be asked") });
+    assert_eq!(refused.unwrap_err(), Unavailable::Busy);
+    project.flush(clock::monotonic());
+    put(&project, &"k".repeat(KEY_BYTES_MAX), b"1");
+}
+
+#[test]
+fn who_waits_is_told_by_the_sync_mode() {
+    let check = |sync, keep, waits| {
+        let directory = tempfile::tempdir().unwrap();
+        let project = project(&directory, sync, keep);
+        let ticket = put(&project, "a", b"1").ticket;
+        assert_eq!(ticket.is_some(), waits, "{sync:?} {keep:?}");
+        project.flush(clock::monotonic());
+        assert!(ticket.is_none_or(|ticket| ticket.outcome() == Outcome::Synced));
+        let read = project.read(NOW, |view| ((), view.revision())).unwrap();
+        assert!(read.ticket.is_none(), "all is written");
+    };
+    check(SyncMode::Always, Keep::Values, true);
+    check(SyncMode::Interval, Keep::Values, false);
+    check(SyncMode::Never, Keep::Values, false);
+    // The value cannot be read before it lies in the file.
+    check(SyncMode::Never, Keep::Index, true);
+}
+
+#[test]
+fn a_panic_in_a_transaction_fails_who_waits_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project(&directory, SyncMode::Always, Keep::Values);
+    let ticket = put(&project, "a", b"1").ticket.unwrap();
+    let panicking = || drop(project.write(NOW, |_| -> Result<(), ()> { panic!("a bug") }));
+    assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
+    assert_eq!(project.write(NOW, |_| Ok::<_, ()>(())).unwrap_err(), Unavailable::Broken);
+    project.flush(clock::monotonic());
+    assert_eq!(ticket.outcome(), Outcome::Failed);
+}
+
+#[test]
+fn a_purged_key_comes_back_with_the_clock_that_let_it_expire() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project(&directory, SyncMode::Always, Keep::Values);
+    drop(project.write(NOW, |t| Ok::<_, ()>(t.put(key("a"), b"1", Some(1_000)))));
+    project.flush(clock::monotonic());
+    assert_eq!(project.expire(NOW + 2_000), None);
+    assert_eq!(project.lock().unwrap().namespace.stored_range("", None).count(), 0, "purged");
+    let durable = project.durable.as_ref().unwrap();
+    let error = std::io::ErrorKind::StorageFull.into();
+    let failure = AppendError { outcome: Outcome::DiskFull, error };
+    project.take_back(&durable.paths, &durable.journal.lock().unwrap(), &failure);
+    assert!(project.lock().unwrap().namespace.get(key("a"), NOW).is_some());
+}
