@@ -58,6 +58,9 @@ pub const PROJECTS_MAX: usize = 10_000;
 pub const VALUE_DEPTH_MAX: usize = 100;
 /// Nesting that serde_json parses without failing (1.0).
 const SERDE_JSON_DEPTH_MAX: usize = 127;
+/// Nesting of a request body that carries values: more than the members around them take, so that
+/// a value that is too deep is told apart from its neighbours.
+pub const BODY_DEPTH_MAX: usize = 120;
 /// Levels that a journal record puts around a value (record, batch list, change).
 const RECORD_DEPTH: usize = 3;
 /// Time to live, seconds (ten years).
@@ -127,6 +130,8 @@ const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES);
 const _: () = assert!(3 * KEY_BYTES_MAX < TARGET_BYTES_MAX, "a percent-encoded key fits a target");
 const _: () = assert!(VALUE_DEPTH_MAX + RECORD_DEPTH < SERDE_JSON_DEPTH_MAX);
+const _: () =
+    assert!(VALUE_DEPTH_MAX + RECORD_DEPTH < BODY_DEPTH_MAX && BODY_DEPTH_MAX < SERDE_JSON_DEPTH_MAX);
 const _: () = assert!(BODY_BYTES_MAX_DEFAULT <= BODY_BYTES_MAX_CEILING);
 const _: () = assert!(BODY_BYTES_MAX_CEILING <= LOOP_BODY_BYTES_MAX);
 const _: () = assert!(CONNECTIONS_MAX_DEFAULT <= CONNECTIONS_MAX_CEILING);

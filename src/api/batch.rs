@@ -1,8 +1,8 @@
 //! `POST /projects/{id}/batch`: many operations as one, all or nothing.
 
-use super::context::{Context, parse_key, parse_object};
+use super::context::{Context, minified, parse_key, parse_object, present};
 use super::error::ApiError;
-use super::keys::{member, parse_ttl};
+use super::keys::parse_ttl;
 use super::reply::Reply;
 use super::representation as text;
 use crate::http::response::Response;
@@ -27,7 +27,7 @@ struct OperationText<'a> {
     op: &'a str,
     #[serde(borrow)]
     key: &'a RawValue,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     value: Option<&'a RawValue>,
     #[serde(borrow)]
     ttl: Option<&'a RawValue>,
@@ -98,14 +98,13 @@ fn at(index: usize, error: ApiError) -> ApiError {
 
 fn parse_operation(text: &str) -> Result<Operation, ApiError> {
     let parts: OperationText<'_> = parse_object(text.as_bytes()).map_err(ApiError::Body)?;
-    let value = member(text.as_bytes(), "value", parts.value);
     let key = json::decode_string(parts.key.get().as_bytes())
         .ok_or_else(|| ApiError::Body("`key` is not a string".to_owned()))?;
     parse_key(&key)?;
-    let act = match (parts.op, value) {
+    let act = match (parts.op, parts.value) {
         ("set", Some(value)) => {
             let ttl_ms = parts.ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
-            Act::Set { value: value.as_bytes().to_vec(), ttl_ms }
+            Act::Set { value: minified(value.get().as_bytes())?, ttl_ms }
         }
         ("set", None) => return Err(ApiError::Body("a `set` needs a `value`".to_owned())),
         ("get" | "delete", Some(_)) => return Err(ApiError::Body("only a `set` has a `value`".to_owned())),

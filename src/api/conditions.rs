@@ -72,12 +72,14 @@ fn tags(head: &Head<'_>, field: &str, shown: &'static str, weak: Weak) -> Result
             return Ok(Some(Tags::Any));
         }
         let text = std::str::from_utf8(value).map_err(|_| invalid())?;
-        for tag in text.split(',') {
+        // A recipient takes empty elements of a list (RFC 9110, section 5.6.1.2).
+        for tag in text.split(',').filter(|tag| !tag.trim().is_empty()) {
             let (tag, is_weak) = match tag.trim().strip_prefix("W/") {
                 Some(tag) => (tag, true),
                 None => (tag.trim(), false),
             };
-            let quoted = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).ok_or_else(invalid)?;
+            let quoted = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+            let quoted = quoted.filter(|tag| !tag.contains('"')).ok_or_else(invalid)?;
             let list = revisions.get_or_insert_default();
             if !(is_weak && weak == Weak::NeverMatches) {
                 list.extend(quoted.parse().ok().and_then(Revision::new));

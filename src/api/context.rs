@@ -7,9 +7,9 @@ use crate::config::nearest::nearest;
 use crate::http::request::{Framing, Request};
 use crate::http::target;
 use crate::json;
-use crate::limits::TTL_SECONDS_MAX;
+use crate::limits::{BODY_DEPTH_MAX, TTL_SECONDS_MAX, VALUE_DEPTH_MAX};
 use crate::names::Key;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -117,7 +117,7 @@ impl<'r> Context<'r> {
     /// [`ApiError::MediaType`], [`ApiError::LengthRequired`], [`ApiError::Json`].
     pub fn json_body(&self) -> Result<Vec<u8>, ApiError> {
         match self.media_type()? {
-            MediaType::Json => minified(self.request.body),
+            MediaType::Json => minified_to(BODY_DEPTH_MAX, self.request.body),
             MediaType::Text => {
                 Err(ApiError::MediaType("a JSON object is needed here; send application/json".to_owned()))
             }
@@ -139,14 +139,28 @@ pub fn parse_object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String>
     })
 }
 
-/// `text` without insignificant white space.
+/// A value without insignificant white space.
 ///
 /// # Errors
 /// [`ApiError::Json`].
-pub fn minified(text: &[u8]) -> Result<Vec<u8>, ApiError> {
+pub fn minified(value: &[u8]) -> Result<Vec<u8>, ApiError> {
+    minified_to(VALUE_DEPTH_MAX, value)
+}
+
+fn minified_to(depth_max: usize, text: &[u8]) -> Result<Vec<u8>, ApiError> {
     let mut out = Vec::with_capacity(text.len());
-    json::minify(text, &mut out)?;
+    json::minify(text, depth_max, &mut out)?;
     Ok(out)
+}
+
+/// For members of which `null` is a value too: serde takes it for "absent" where it is an `Option`.
+///
+/// # Errors
+/// As `T` has them.
+pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 fn unknown_parameter(name: &str, allowed: &[&'static str]) -> String {

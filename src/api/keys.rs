@@ -1,7 +1,7 @@
 //! One key: read, written, deleted; and all keys of a project deleted together.
 
 use super::conditions::Conditions;
-use super::context::{Context, MediaType, minified, parse_key, parse_object, ttl_ms};
+use super::context::{Context, MediaType, minified, parse_key, parse_object, present, ttl_ms};
 use super::error::ApiError;
 use super::reply::Reply;
 use super::representation as text;
@@ -135,7 +135,7 @@ pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PostBody<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     value: Option<&'a RawValue>,
     #[serde(borrow)]
     ttl: Option<&'a RawValue>,
@@ -153,22 +153,10 @@ pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
         ))
     };
     let parsed: PostBody<'_> = parse_object(&body).map_err(invalid)?;
-    let value =
-        member(&body, "value", parsed.value).ok_or_else(|| invalid("`value` is missing".to_owned()))?;
+    let value = parsed.value.ok_or_else(|| invalid("`value` is missing".to_owned()))?;
+    let value = minified(value.get().as_bytes())?;
     let ttl_ms = parsed.ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
-    write(context, key, value.as_bytes(), ttl_ms)
-}
-
-/// The text of a member; `null` is a value like any other, which serde takes for "absent".
-pub(super) fn member<'a>(body: &[u8], name: &str, parsed: Option<&'a RawValue>) -> Option<&'a str> {
-    match parsed {
-        Some(raw) => Some(raw.get()),
-        None => {
-            let object: std::collections::BTreeMap<&str, serde::de::IgnoredAny> =
-                serde_json::from_slice(body).ok()?;
-            object.contains_key(name).then_some("null")
-        }
-    }
+    write(context, key, &value, ttl_ms)
 }
 
 /// `ttl` of a JSON body; `null` is none.

@@ -2,7 +2,7 @@
 //! files runs in the slow lane.
 
 use super::catalog::Served;
-use super::context::{Context, parse_object};
+use super::context::{Context, parse_object, present};
 use super::error::ApiError;
 use super::reply::Reply;
 use super::representation as text;
@@ -21,10 +21,11 @@ use std::sync::Arc;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SettingsBody<'a> {
+    #[serde(default, deserialize_with = "present")]
     id: Option<String>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     storage: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     authentication: Option<&'a RawValue>,
 }
 
@@ -195,6 +196,8 @@ mod tests {
             "{\"storage\":{\"on_disc\":true}}",
             "{\"storage\":[true]}",
             "{\"storage\":5}",
+            "{\"storage\":null}",
+            "{\"id\":null}",
         ] {
             assert!(matches!(parse_settings(bad.as_bytes()), Err(ApiError::Settings(_))), "{bad}");
         }

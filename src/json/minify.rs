@@ -15,19 +15,23 @@
 
 use super::error::{JsonError, JsonErrorKind, Place, Token};
 use super::text::plain_length;
-use crate::limits::VALUE_DEPTH_MAX;
+
+/// The deepest nesting that can be followed: one bit for each level.
+pub const DEPTH_CEILING: usize = 128;
 
 /// Appends `text` to `out` without insignificant white space and otherwise byte for byte.
 ///
-/// Accepts what RFC 8259 does, in UTF-8 without a byte order mark and nested at most
-/// [`VALUE_DEPTH_MAX`] deep. Escapes of lone surrogates are in the grammar and pass.
+/// Accepts what RFC 8259 does, in UTF-8 without a byte order mark and nested at most `depth_max`
+/// deep, which is at most [`DEPTH_CEILING`]. Escapes of lone surrogates are in the grammar and pass.
 ///
 /// # Errors
 /// [`JsonError`] with the first place that is wrong; `out` is as it was before.
-pub fn minify(text: &[u8], out: &mut Vec<u8>) -> Result<(), JsonError> {
+pub fn minify(text: &[u8], depth_max: usize, out: &mut Vec<u8>) -> Result<(), JsonError> {
+    let depth_max = depth_max.min(DEPTH_CEILING);
     let length_before = out.len();
-    let result = check_encoding(text)
-        .and_then(|()| Reader { text, at: 0, copied: 0, out, depth: 0, objects: 0 }.read_document());
+    let result = check_encoding(text).and_then(|()| {
+        Reader { text, at: 0, copied: 0, out, depth: 0, depth_max, objects: 0 }.read_document()
+    });
     result.map_err(|fault| {
         out.truncate(length_before);
         JsonError::locate(fault.kind, fault.offset, text)
@@ -62,9 +66,8 @@ struct Reader<'t, 'o> {
     depth: usize,
     /// The lowest bit says whether the innermost of them is an object; the next one up the next one out.
     objects: u128,
+    depth_max: usize,
 }
-
-const _: () = assert!(VALUE_DEPTH_MAX <= 128, "one bit for each level");
 
 impl Reader<'_, '_> {
     fn read_document(&mut self) -> Result<(), Fault> {
@@ -123,7 +126,7 @@ impl Reader<'_, '_> {
     }
 
     fn open(&mut self, inside: Place) -> Result<Place, Fault> {
-        if self.depth == VALUE_DEPTH_MAX {
+        if self.depth == self.depth_max {
             return Err(Fault { kind: JsonErrorKind::TooDeep, offset: self.at });
         }
         self.depth += 1;

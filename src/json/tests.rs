@@ -7,7 +7,7 @@ mod table;
 
 fn minified(text: &[u8]) -> Result<Vec<u8>, JsonError> {
     let mut out = b"before".to_vec();
-    let result = minify(text, &mut out);
+    let result = minify(text, VALUE_DEPTH_MAX, &mut out);
     let added = out.strip_prefix(b"before").unwrap().to_vec();
     if result.is_err() {
         assert_eq!(added, b"", "an error leaves the output as it was");

@@ -9,6 +9,7 @@
 //! What the server wrote is read back line by line; what somebody edited goes through a full JSON parser.
 
 use crate::json;
+use crate::limits::VALUE_DEPTH_MAX;
 use crate::names::Key;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -105,7 +106,7 @@ impl<'de> Visitor<'de> for EditedVisitor {
             Key::parse(&key).map_err(|error| A::Error::custom(format!("key {key:?}: {error}")))?;
             let value: &RawValue = map.next_value()?;
             let mut minified = Vec::with_capacity(value.get().len());
-            json::minify(value.get().as_bytes(), &mut minified)
+            json::minify(value.get().as_bytes(), VALUE_DEPTH_MAX, &mut minified)
                 .map_err(|error| A::Error::custom(format!("value of {key:?}: {error}")))?;
             if keys.contains_key(&key) {
                 return Err(A::Error::custom(format!("key {key:?} is there twice; keep one of them")));
