@@ -72,11 +72,14 @@ fn tags(head: &Head<'_>, field: &str, shown: &'static str, weak: Weak) -> Result
             return Ok(Some(Tags::Any));
         }
         let text = std::str::from_utf8(value).map_err(|_| invalid())?;
-        // A recipient takes empty elements of a list (RFC 9110, section 5.6.1.2).
-        for tag in text.split(',').filter(|tag| !tag.trim().is_empty()) {
-            let (tag, is_weak) = match tag.trim().strip_prefix("W/") {
+        // A recipient takes empty elements of a list, but a list has one that is not
+        // (RFC 9110, sections 5.6.1.2 and 13.1.1).
+        let mut elements = text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).peekable();
+        elements.peek().ok_or_else(invalid)?;
+        for tag in elements {
+            let (tag, is_weak) = match tag.strip_prefix("W/") {
                 Some(tag) => (tag, true),
-                None => (tag.trim(), false),
+                None => (tag, false),
             };
             let quoted = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
             let quoted = quoted.filter(|tag| !tag.contains('"')).ok_or_else(invalid)?;

@@ -15,7 +15,10 @@ use crate::persist::project::Project;
 use crate::secret::Secret;
 use crate::store::namespace::Totals;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Deserialize)]
@@ -171,13 +174,23 @@ fn parse_settings(body: &[u8]) -> Result<Settings, ApiError> {
         ApiError::Settings(format!("{problem}; {shape}"))
     };
     let parts: SettingsBody<'_> = parse_object(body).map_err(invalid)?;
-    let part = |raw: Option<&RawValue>| raw.map_or("{}".to_owned(), |raw| raw.get().to_owned());
-    let (storage, authentication) = (part(parts.storage), part(parts.authentication));
     Ok(Settings {
         id: parts.id,
-        storage: parse_object(storage.as_bytes()).map_err(invalid)?,
-        authentication: parse_object(authentication.as_bytes()).map_err(invalid)?,
+        storage: parse_part("storage", parts.storage).map_err(invalid)?,
+        authentication: parse_part("authentication", parts.authentication).map_err(invalid)?,
     })
+}
+
+/// One of the objects of the settings. A `null` in it would be taken for "absent".
+fn parse_part<T: Default + DeserializeOwned>(name: &str, raw: Option<&RawValue>) -> Result<T, String> {
+    let Some(raw) = raw else { return Ok(T::default()) };
+    let text = raw.get().as_bytes();
+    let in_part = |problem: String| format!("`{name}`: {problem}");
+    let members: BTreeMap<Cow<'_, str>, &RawValue> = parse_object(text).map_err(in_part)?;
+    match members.iter().find(|(_, value)| value.get() == "null") {
+        Some((member, _)) => Err(in_part(format!("`{member}` is null; leave it out to keep it as it is"))),
+        None => parse_object(text).map_err(in_part),
+    }
 }
 
 #[cfg(test)]

@@ -77,6 +77,7 @@ fn values_in_a_batch_are_kept_as_sent() {
 
 /// Every way in which one operation may be wrong, and the code that says so.
 fn bad_operations() -> Vec<Value> {
+    let deep: Value = serde_json::from_str(&("[".repeat(101) + &"]".repeat(101))).unwrap();
     vec![
         json!({"op": "put", "key": "x", "value": 1}),
         json!({"op": "SET", "key": "x", "value": 1}),
@@ -94,6 +95,7 @@ fn bad_operations() -> Vec<Value> {
         json!({"op": "set", "key": "x", "value": 1, "tll": 1}),
         json!({"op": "set", "key": "x", "value": 1, "if_revision": -1}),
         json!({"op": "set", "key": "x", "value": 1, "if_revision": "1"}),
+        json!({"op": "set", "key": "x", "value": deep}),
         json!({"op": "get", "key": "x", "value": 1}),
         json!({"op": "get", "key": "x", "ttl": 1}),
         json!({"op": "delete", "key": "x", "value": 1}),

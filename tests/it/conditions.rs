@@ -121,7 +121,7 @@ fn both_conditions_have_to_hold() {
 fn a_condition_that_cannot_be_read_is_refused() {
     let kv = Kv::new();
     kv.project().put(&key_path("a"), "1").expect(201);
-    for condition in ["5", "\"5", "5\"", "", "*, \"1\"", "w/\"1\""] {
+    for condition in ["5", "\"5", "5\"", "", "\"1\" \"2\"", "*, \"1\"", "w/\"1\""] {
         for name in ["If-Match", "If-None-Match"] {
             let answer = kv.project().send("PUT", &key_path("a"), &[(name, condition)], b"2");
             let problem = answer.problem(400, "invalid_condition");

@@ -231,6 +231,10 @@ fn values_nest_up_to_100_levels() {
     kv.project().put(&key_path("deep"), &nested(100)).expect(201);
     let problem = kv.project().put(&key_path("deeper"), &nested(101)).problem(400, "value_too_deep");
     assert!(problem["detail"].as_str().unwrap().contains("100"), "{problem}");
+    kv.project().post(&key_path("post"), &format!("{{\"value\":{}}}", nested(100))).expect(201);
+    kv.project()
+        .post(&key_path("post"), &format!("{{\"value\":{}}}", nested(101)))
+        .problem(400, "value_too_deep");
     kv.project().put(&key_path("deepest"), &nested(100_000)).problem(400, "value_too_deep");
     kv.restart();
     assert_eq!(kv.project().get(&format!("{}?raw", key_path("deep"))).text(), nested(100));

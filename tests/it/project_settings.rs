@@ -37,6 +37,7 @@ fn identity_and_keys_are_no_settings() {
     let bodies = [
         json!({"id": "first_project"}),
         json!({"id": "other"}),
+        json!({"id": null}),
         json!({"api_key": "0123456789abcdef"}),
         json!({"api_key": null}),
         json!({"api_key_hash": "sha256:00"}),
@@ -59,6 +60,8 @@ fn what_is_no_setting_is_refused_and_named() {
     let bodies = [
         (r#"{"storage":{"sync":"sometimes"}}"#, "interval"),
         (r#"{"storage":{"on_disk":"yes"}}"#, "on_disk"),
+        (r#"{"storage":{"on_disk":null}}"#, "on_disk"),
+        (r#"{"storage":null}"#, "storage"),
         (r#"{"stroage":{}}"#, "storage"),
         (r#"{"authentication":{"enable":true}}"#, "enabled"),
         (r#"{"keys":3}"#, "keys"),
