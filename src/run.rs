@@ -151,7 +151,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     say(&banner(path, &directory, address, &completed, created));
     log::info!("listening on {address}");
 
-    wait_for_end(&mut signals, path, &app);
+    wait_for_end(&mut signals, options, &app);
     running.stop();
     app.catalog.close();
     engine_threads.stop();
@@ -169,10 +169,10 @@ fn lock(directory: &Path) -> Result<LockFile, RunError> {
 }
 
 /// Returns when the server is to stop; reloads the configuration as often as it is asked to.
-fn wait_for_end(signals: &mut Signals, path: &Path, app: &Arc<App>) {
+fn wait_for_end(signals: &mut Signals, options: &Options, app: &Arc<App>) {
     for signal in signals.forever() {
         if signal == SIGHUP {
-            reload(path, app);
+            reload(options, app);
             continue;
         }
         log::info!("stopping: finishing what runs and writing everything to its file");
@@ -187,13 +187,14 @@ fn wait_for_end(signals: &mut Signals, path: &Path, app: &Arc<App>) {
     }
 }
 
-fn reload(path: &Path, app: &Arc<App>) {
+fn reload(options: &Options, app: &Arc<App>) {
+    let path = &options.config_path.value;
     let config = match file::load(&RealDisk, path) {
         Ok(Some(config)) => config,
         Ok(None) => return log::error!("not reloaded: {} is not there", path.display()),
         Err(error) => return log::error!("not reloaded: {error}"),
     };
-    let level = config.log.unwrap_or_default().level.unwrap_or_default();
+    let level = effective::resolve(options, &config).log_level.value;
     match app.catalog.reload(config) {
         Ok(completed) => {
             sink::set_level(level.filter());

@@ -1,13 +1,14 @@
 //! Owns the listening socket and hands connections to the event loops, round robin.
 //!
-//! Where all slots are taken it stops accepting, so that new clients wait in the kernel's queue, and
-//! has idle connections closed for them. Running out of descriptors pauses it and never ends it.
+//! Where all slots are taken it accepts one more client, who is the next in line, and no others: they
+//! wait in the kernel's queue. While there is a next in line, idle connections are closed. Running out of descriptors pauses it and never ends it.
 
 use super::mailbox::{Mailbox, Message, WAKER};
 use crate::limits::ACCEPT_PAUSE_MS;
-use mio::net::TcpListener;
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -73,6 +74,8 @@ pub(super) struct Acceptor {
     handle: Handle,
     /// Connections may be waiting: accepting has not said "would block" since the last event.
     ready: bool,
+    /// Accepted, and waiting for a slot.
+    next_in_line: Option<(TcpStream, SocketAddr)>,
     short_of_descriptors: bool,
 }
 
@@ -96,6 +99,7 @@ impl Acceptor {
             next: 0,
             handle: handle.clone(),
             ready: true,
+            next_in_line: None,
             short_of_descriptors: false,
         };
         Ok((acceptor, handle))
@@ -120,17 +124,25 @@ impl Acceptor {
     }
 
     fn accept(&mut self) {
-        while self.ready && !self.slots.full() {
+        loop {
+            if !self.slots.full()
+                && let Some((stream, address)) = self.next_in_line.take()
+            {
+                self.slots.open.fetch_add(1, Ordering::AcqRel);
+                self.hand_over(Message::Accepted(stream, address));
+            }
+            if self.next_in_line.is_some() || !self.ready {
+                break;
+            }
             match self.listener.accept() {
-                Ok((stream, address)) => {
+                Ok(accepted) => {
                     self.short_of_descriptors = false;
-                    self.slots.open.fetch_add(1, Ordering::AcqRel);
-                    self.hand_over(Message::Accepted(stream, address));
+                    self.next_in_line = Some(accepted);
                 }
                 Err(error) => self.accept_failed(&error),
             }
         }
-        let pressed = self.ready && self.slots.full();
+        let pressed = self.next_in_line.is_some();
         self.slots.pressed.store(pressed, Ordering::Release);
         if pressed {
             self.mailboxes.iter().for_each(|mailbox| mailbox.post(Message::Shed));

@@ -272,7 +272,8 @@ impl EventLoop {
 
     fn finish(&self, connection: &mut Connection, persistent: bool) {
         connection.served = true;
-        let phase = if persistent { Phase::Receiving(Waiting::Idle) } else { Phase::Closing };
+        let goes_on = persistent && self.stopping.is_none();
+        let phase = if goes_on { Phase::Receiving(Waiting::Idle) } else { Phase::Closing };
         connection.enter(phase, clock::monotonic());
     }
 

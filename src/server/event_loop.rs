@@ -214,6 +214,8 @@ impl EventLoop {
             return;
         };
         match act(self, &mut connection) {
+            // Its last answer was on its way when the server began to stop.
+            Fate::Keep if self.stopping.is_some() && connection.is_idle() => self.end(id, &connection),
             Fate::Keep => {
                 self.arm(id, &mut connection);
                 if let Some(place) = self.connections.get_mut(id.token) {

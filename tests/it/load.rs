@@ -212,6 +212,19 @@ fn connections_above_the_limit_wait_and_are_then_served() {
 }
 
 #[test]
+fn a_full_house_keeps_its_connections_while_nobody_waits() {
+    let server = Server::start_with(known_config_with(json!({ "limits": { "connections_max": 3 } })));
+    let mut guests: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    for _ in 0..3 {
+        for guest in &mut guests {
+            assert!(!guest.is_closed_within(Duration::from_millis(20)), "closed although nobody waits");
+            let response = guest.request("GET", "/healthz", None, &[], b"");
+            assert_eq!((response.status, response.field("connection")), (200, None));
+        }
+    }
+}
+
+#[test]
 fn whoever_is_let_in_last_is_answered_too() {
     let server = Server::start_with(known_config_with(json!({ "limits": { "connections_max": 1 } })));
     for _ in 0..50 {

@@ -74,6 +74,18 @@ fn a_request_is_one_json_object_with_all_fields() {
 }
 
 #[test]
+fn the_log_level_of_a_flag_outlives_sighup() {
+    let mut server = server_with_args(&["--log-level", "error"]);
+    let mut config = known_config();
+    config["projects"][0]["authentication"]["api_key"] = json!("other-key-0123456789abcdef");
+    std::fs::write(server.config_path(), config.to_string()).unwrap();
+    server.signal("HUP");
+    wait_until("the file is taken", || server.get_demo("a").status == 401);
+    assert_eq!(server.terminate().code(), Some(0));
+    assert_eq!(server.stderr_text(), "", "neither requests nor messages at this level");
+}
+
+#[test]
 fn every_request_has_an_id_of_its_own_and_a_line_refused_ones_too() {
     let server = Server::start_known();
     let mut ids = BTreeSet::new();

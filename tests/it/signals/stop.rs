@@ -46,7 +46,9 @@ fn an_answer_that_is_being_sent_is_finished() {
     server.signal("TERM");
     await_refused_connections(&server);
     assert_eq!(reader.read_response().json()["count"], 16);
+    let since = Instant::now();
     reader.expect_closed();
+    assert!(since.elapsed() < Duration::from_secs(5), "a finished answer holds nothing up");
     assert_eq!(server.await_exit().code(), Some(0), "{}", server.stderr_text());
 }
 
