@@ -32,6 +32,7 @@ mod model;
 mod project_settings;
 mod projects;
 mod signals;
+mod readme;
 mod sim_disk;
 mod start;
 mod threads;
