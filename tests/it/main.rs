@@ -35,6 +35,7 @@ mod signals;
 mod readme;
 mod sim_disk;
 mod start;
+mod storage_format;
 mod threads;
 mod tidy;
 mod ttl;
