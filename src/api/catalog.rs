@@ -296,7 +296,7 @@ impl Catalog {
         let paths = Paths::new(&self.data_directory, &id);
         old.close(now_ms, now);
         if old.is_in_memory() {
-            old.save_as(self.disk.as_ref(), &paths)
+            old.save_as(self.disk.as_ref(), &paths, now)
                 .map_err(|error| format!("not written to disk: {error}"))?;
         }
         if storage.on_disk {

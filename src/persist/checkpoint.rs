@@ -147,7 +147,7 @@ impl Project {
     }
 
     /// Copies all entries, a few under each hold of the lock.
-    fn copy_entries(
+    pub(super) fn copy_entries(
         self: &Arc<Self>,
         keep: Keep,
         writer: &mut GenerationWriter,

@@ -163,11 +163,20 @@ pub fn install(disk: &dyn Disk, paths: &Paths, generation: u64, namespace: &Name
         }
         writer.flush_if_full()?;
     }
-    let written = writer.finish(generation, namespace.revision(), namespace.clock_ms())?;
-    written.journal.sync()?;
-    exchange(disk, paths).map_err(|error| match error {
-        ExchangeError::NotBegun(error) | ExchangeError::HalfDone(error) => error,
-    })
+    writer.finish(generation, namespace.revision(), namespace.clock_ms())?.install(disk, paths)
+}
+
+impl WrittenGeneration {
+    /// Puts a pair whose journal has no changes in its place.
+    ///
+    /// # Errors
+    /// As the disk says.
+    pub fn install(self, disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+        self.journal.sync()?;
+        exchange(disk, paths).map_err(|error| match error {
+            ExchangeError::NotBegun(error) | ExchangeError::HalfDone(error) => error,
+        })
+    }
 }
 
 /// Removes what an interrupted checkpoint left behind.

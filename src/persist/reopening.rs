@@ -1,11 +1,13 @@
 //! Giving a project up, or taking it to another kind of storage.
 
-use super::generation::{self, Paths};
+use super::checkpoint::CheckpointError;
+use super::generation::{GenerationWriter, Paths};
 use super::project::{Health, Project};
+use super::recovery::Keep;
 use crate::clock;
 use crate::disk::Disk;
-use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 impl Project {
     /// Whether the project has no files.
@@ -28,15 +30,25 @@ impl Project {
         drop(turn);
     }
 
-    /// Writes a project that lives in memory as files, in the place of any that are there.
+    /// Writes a closed project that lives in memory as files, in the place of any that are there.
+    /// Reads go on; blocks for the disk.
     ///
     /// # Errors
-    /// As the disk says.
-    pub fn save_as(&self, disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
-        match self.lock() {
-            Ok(state) => generation::install(disk, paths, 1, &state.namespace),
-            Err(unavailable) => Err(io::Error::other(unavailable.to_string())),
-        }
+    /// As the disk says; [`CheckpointError::Void`] where a change was stopped halfway.
+    pub fn save_as(
+        self: &Arc<Self>,
+        disk: &dyn Disk,
+        paths: &Paths,
+        now: Instant,
+    ) -> Result<(), CheckpointError> {
+        let mut writer = GenerationWriter::create(disk, paths)?;
+        self.copy_entries(Keep::Values, &mut writer, now)?;
+        let (revision, clock_ms) = {
+            let state = self.lock().map_err(|_| CheckpointError::Void)?;
+            (state.namespace.revision(), state.namespace.clock_ms())
+        };
+        writer.finish(1, revision, clock_ms)?.install(disk, paths)?;
+        Ok(())
     }
 
     /// Goes on in memory only. The files stay as they are.
