@@ -116,7 +116,7 @@ impl Catalog {
         storage: StorageChoice,
         authentication: AuthenticationChoice,
     ) -> Result<(Arc<Served>, Option<Secret>), ApiError> {
-        let mut config = self.lock_config();
+        let mut config = self.lock_for_change()?;
         let mut next = config.clone();
         let added = ProjectConfig::new(id.clone(), storage, authentication);
         next.add_project(added).map_err(|error| match error {
@@ -143,7 +143,7 @@ impl Catalog {
         storage: StorageChoice,
         authentication: AuthenticationChoice,
     ) -> Result<(Arc<Served>, Option<Secret>), ApiError> {
-        let mut config = self.lock_config();
+        let mut config = self.lock_for_change()?;
         let mut next = config.clone();
         let before = next.project(id).ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
         let storage = StorageChoice {
@@ -173,7 +173,7 @@ impl Catalog {
     /// # Errors
     /// [`ApiError`]; the old key is then still in force.
     pub fn regenerate(&self, id: &ProjectId) -> Result<Secret, ApiError> {
-        let mut config = self.lock_config();
+        let mut config = self.lock_for_change()?;
         let mut next = config.clone();
         let old = self.registry().projects.get(id).cloned();
         let old = old.ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
@@ -190,7 +190,7 @@ impl Catalog {
     /// # Errors
     /// [`ApiError`]; where the disk failed halfway, the next start finishes the deletion.
     pub fn delete(&self, id: &ProjectId) -> Result<(), ApiError> {
-        let mut config = self.lock_config();
+        let mut config = self.lock_for_change()?;
         let mut next = config.clone();
         next.remove_project(id).ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
         let old = self.registry().projects.get(id).cloned().ok_or(ApiError::Internal)?;
@@ -329,6 +329,20 @@ impl Catalog {
         })?;
         *config = next;
         Ok(())
+    }
+
+    /// The configuration, for a change that will be saved: refused where saving would lose an edit
+    /// of its owner that was not read yet.
+    fn lock_for_change(&self) -> Result<MutexGuard<'_, Config>, ApiError> {
+        let config = self.lock_config();
+        match file::load(self.disk.as_ref(), &self.config_path) {
+            Ok(Some(found)) if found != *config => Err(ApiError::ConfigEdited),
+            Ok(Some(_) | None) => Ok(config),
+            Err(error) => {
+                log::error!("nothing is saved: {error}");
+                Err(ApiError::ConfigEdited)
+            }
+        }
     }
 
     fn replace(&self, config: &Config, id: &ProjectId, served: Option<Arc<Served>>) {

@@ -41,6 +41,8 @@ pub enum ApiError {
     ProjectExists(ProjectId),
     /// No further project fits.
     ProjectsFull,
+    /// config.json has an edit that the server has not read.
+    ConfigEdited,
     /// The key is none.
     Key(KeyError),
     /// There is no such key.
@@ -139,6 +141,7 @@ impl ApiError {
             ApiError::ProjectMissing(_) => (404, "project_not_found"),
             ApiError::ProjectExists(_) => (409, "project_exists"),
             ApiError::ProjectsFull => (409, "too_many_projects"),
+            ApiError::ConfigEdited => (409, "config_edited"),
             ApiError::Key(_) => (400, "invalid_key"),
             ApiError::KeyMissing => (404, "key_not_found"),
             ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => (400, "value_too_deep"),
@@ -181,6 +184,9 @@ impl ApiError {
             ApiError::ProjectMissing(id) => format!("there is no project `{id}`; POST /api/v1/projects makes one"),
             ApiError::ProjectExists(id) => format!("there is a project `{id}` already"),
             ApiError::ProjectsFull => format!("there are {PROJECTS_MAX} projects, and no more fit"),
+            ApiError::ConfigEdited => {
+                "config.json was edited and not read since; send the server a SIGHUP, then try again".to_owned()
+            }
             ApiError::Key(error) => error.to_string(),
             ApiError::KeyMissing => "there is no such key, or it has expired".to_owned(),
             ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => {

@@ -114,3 +114,25 @@ fn a_project_created_over_http_is_in_the_file_and_survives_sighup() {
     wait_until("the new key is taken", || status_of(&server, DEMO_KEYS, OTHER_KEY) == 200);
     assert_eq!(status_of(&server, "/api/v1/projects/made/keys", &key), 200);
 }
+
+#[test]
+fn an_edit_that_was_not_reloaded_is_not_written_over() {
+    let server = Server::start_known();
+    let mut config = known_config();
+    let second = json!({ "id": "second", "authentication": { "api_key": OTHER_KEY } });
+    config["projects"].as_array_mut().unwrap().push(second);
+    std::fs::write(server.config_path(), config.to_string()).unwrap();
+    let create = || {
+        let fields = [("Content-Type", "application/json")];
+        server.request("POST", "/api/v1/projects", Some(GLOBAL_KEY), &fields, br#"{"id":"third"}"#)
+    };
+    create().expect_problem(409, "config_edited");
+    let text = std::fs::read_to_string(server.config_path()).unwrap();
+    assert_eq!(text, config.to_string(), "the edit is as it was");
+    server.signal("HUP");
+    wait_until("the project `second` is there", || {
+        status_of(&server, "/api/v1/projects/second/keys", OTHER_KEY) == 200
+    });
+    assert_eq!(create().status, 201);
+    assert!(std::fs::read_to_string(server.config_path()).unwrap().contains("\"second\""));
+}
