@@ -189,14 +189,9 @@ fn wait_for_end(signals: &mut Signals, options: &Options, app: &Arc<App>) {
 
 fn reload(options: &Options, app: &Arc<App>) {
     let path = &options.config_path.value;
-    let config = match file::load(&RealDisk, path) {
-        Ok(Some(config)) => config,
-        Ok(None) => return log::error!("not reloaded: {} is not there", path.display()),
-        Err(error) => return log::error!("not reloaded: {error}"),
-    };
-    let level = effective::resolve(options, &config).log_level.value;
-    match app.catalog.reload(config) {
-        Ok(completed) => {
+    match app.catalog.reload() {
+        Ok((config, completed)) => {
+            let level = effective::resolve(options, &config).log_level.value;
             sink::set_level(level.filter());
             removed_texts(&completed);
             say(&keys_text(&completed));

@@ -6,18 +6,20 @@
 use crate::auth::access::ProjectKeys;
 use crate::auth::api_key::{self, Completed};
 use crate::config::file;
+use crate::config::mistake::ConfigError;
 use crate::config::schema::{
     AuthenticationChoice, AuthenticationSettings, Config, KeyOwner, ProjectConfig, StorageChoice,
     StorageSettings,
 };
-use crate::disk::Disk;
+use crate::disk::{Disk, is_disk_full};
 use crate::entropy::random_bytes;
 use crate::names::ProjectId;
+use crate::persist::checkpoint::CheckpointError;
 use crate::persist::deletion;
 use crate::persist::engine::Engine;
 use crate::persist::generation::Paths;
-use crate::persist::project::{Opening, Project};
-use crate::persist::recovery::Keep;
+use crate::persist::project::{Health, Opening, Project};
+use crate::persist::recovery::{Keep, RecoveryError};
 use crate::secret::{KeyHash, Secret};
 use crate::{api::error::ApiError, clock};
 use std::collections::BTreeMap;
@@ -37,7 +39,23 @@ pub struct Served {
     /// The hash of its key.
     pub key: Option<KeyHash>,
     /// The project, or why its files could not be read.
-    pub project: Result<Arc<Project>, String>,
+    pub project: Result<Arc<Project>, OpenError>,
+}
+
+/// Why a project could not be opened.
+#[derive(Debug)]
+pub struct OpenError {
+    /// For the log and the operator.
+    reason: String,
+    /// Whether there was no room on the disk.
+    disk_full: bool,
+}
+
+impl OpenError {
+    /// What who asked for the project to be opened is told.
+    fn answer(&self) -> ApiError {
+        if self.disk_full { ApiError::DiskFull } else { ApiError::Unreadable(self.reason.clone()) }
+    }
 }
 
 impl Served {
@@ -51,7 +69,7 @@ impl Served {
     /// # Errors
     /// [`ApiError::Unreadable`] where its files could not be read.
     pub fn project(&self) -> Result<&Arc<Project>, ApiError> {
-        self.project.as_ref().map_err(|reason| ApiError::Unreadable(reason.clone()))
+        self.project.as_ref().map_err(|error| ApiError::Unreadable(error.reason.clone()))
     }
 }
 
@@ -126,8 +144,9 @@ impl Catalog {
         let key = self.issue_where_asked(&mut next, &id)?;
         let project = next.project(&id).ok_or(ApiError::Internal)?;
         let served = Arc::new(self.serve(&next, project, None));
-        served.project()?;
-        self.save(&mut config, next)?;
+        let opened = served.project.as_ref().map_err(OpenError::answer)?;
+        // Without its line in config.json nobody may write its files any more.
+        self.save(&mut config, next).inspect_err(|_| opened.abandon())?;
         self.replace(&config, &id, Some(Arc::clone(&served)));
         Ok((served, key))
     }
@@ -160,7 +179,8 @@ impl Catalog {
         next.replace_settings(id, storage, authentication);
         let key = self.issue_where_asked(&mut next, id)?;
         let old = self.registry().projects.get(id).cloned().ok_or(ApiError::Internal)?;
-        self.save(&mut config, next)?;
+        let saved = self.save_from_memory_where_asked(&next, &old)?;
+        self.save(&mut config, next).inspect_err(|_| saved.iter().for_each(|project| project.resume()))?;
         let project = config.project(id).ok_or(ApiError::Internal)?;
         // Served even where it could not be opened in the new way: its requests then say why.
         let served = Arc::new(self.serve(&config, project, Some(&old)));
@@ -199,7 +219,8 @@ impl Catalog {
             log::error!("project {id}: not deleted: {error}");
             ApiError::Disk("deleting the project's files")
         };
-        deletion::begin(self.disk.as_ref(), &paths).map_err(deleting)?;
+        deletion::begin(self.disk.as_ref(), &paths)
+            .map_err(|error| if is_disk_full(&error) { ApiError::DiskFull } else { deleting(error) })?;
         self.replace(&config, id, None);
         if let Ok(project) = &old.project {
             project.abandon();
@@ -209,13 +230,16 @@ impl Catalog {
         deletion::end(self.disk.as_ref(), &paths).map_err(deleting)
     }
 
-    /// Takes over a config.json that was read again: keys, switches, new and removed projects, storage.
-    /// Returns the keys that had to be made.
+    /// Reads config.json again and takes it over: keys, switches, new and removed projects, storage.
+    /// Returns what it says and the keys that had to be made.
     ///
     /// # Errors
     /// A sentence; the old configuration is then still in force.
-    pub fn reload(&self, mut next: Config) -> Result<Completed, String> {
+    pub fn reload(&self) -> Result<(Config, Completed), String> {
+        // Read under the lock: what was read before would undo a change that was saved in between.
         let mut config = self.lock_config();
+        let found = file::load(self.disk.as_ref(), &self.config_path).map_err(|error| error.to_string())?;
+        let mut next = found.ok_or_else(|| format!("{} is not there", self.config_path.display()))?;
         if next.data_directory(&self.config_path) != self.data_directory {
             return Err("persistent_file_path changed; that takes a restart".to_owned());
         }
@@ -230,14 +254,14 @@ impl Catalog {
         });
         let projects: BTreeMap<_, _> = served.collect();
         self.publish(&next, projects.clone());
-        *config = next;
+        *config = next.clone();
         for (id, gone) in before.projects.iter().filter(|(id, _)| !projects.contains_key(*id)) {
             if let Ok(project) = &gone.project {
                 project.close(clock::wall_ms(), clock::monotonic());
                 log::info!("project {id} is not in config.json any more; it is not served, its files stay");
             }
         }
-        Ok(completed)
+        Ok((next, completed))
     }
 
     /// Brings all files up to date and ends writing.
@@ -251,14 +275,22 @@ impl Catalog {
 
     /// A project ready to serve: `old`'s where it is stored in the same way, else opened anew.
     fn serve(&self, config: &Config, project: &ProjectConfig, old: Option<&Arc<Served>>) -> Served {
-        let storage = config.storage_of(project);
+        let mut storage = config.storage_of(project);
         let opened = match old.map(|old| (old.storage, &old.project)) {
             Some((before, Ok(open))) if before == storage => Ok(Arc::clone(open)),
-            Some((_, Ok(open))) => self.reopen(open, storage),
+            Some((before, Ok(open))) => self.reopen(open, storage).or_else(|error| {
+                // What was only in memory is nowhere else: it stays there until it can be saved.
+                if !open.is_in_memory() || open.health() == Health::Closed {
+                    return Err(error);
+                }
+                log::error!("project {}: stays in memory: {}", project.id, error.reason);
+                storage = before;
+                Ok(Arc::clone(open))
+            }),
             Some((_, Err(_))) | None => self.open_project(&project.id, storage),
         };
-        if let Err(reason) = &opened {
-            log::error!("project {}: {reason}", project.id);
+        if let Err(error) = &opened {
+            log::error!("project {}: {}", project.id, error.reason);
         }
         Served {
             id: project.id.clone(),
@@ -270,7 +302,7 @@ impl Catalog {
         }
     }
 
-    fn open_project(&self, id: &ProjectId, storage: StorageSettings) -> Result<Arc<Project>, String> {
+    fn open_project(&self, id: &ProjectId, storage: StorageSettings) -> Result<Arc<Project>, OpenError> {
         let paths = Paths::new(&self.data_directory, id);
         let engine = Arc::clone(&self.engine);
         if !storage.on_disk {
@@ -281,8 +313,7 @@ impl Catalog {
         }
         let opening = Opening { id: id.clone(), keep: keep_of(storage), sync: storage.sync };
         let disk = Arc::clone(&self.disk);
-        let (project, notices) = Project::open(disk, paths, opening, engine, clock::wall_ms())
-            .map_err(|error| error.to_string())?;
+        let (project, notices) = Project::open(disk, paths, opening, engine, clock::wall_ms())?;
         notices.iter().for_each(|notice| log::warn!("{notice}"));
         let project = Arc::new(project);
         project.begin_maintenance();
@@ -290,23 +321,54 @@ impl Catalog {
     }
 
     /// The same data with other storage settings.
-    fn reopen(&self, old: &Arc<Project>, storage: StorageSettings) -> Result<Arc<Project>, String> {
+    fn reopen(&self, old: &Arc<Project>, storage: StorageSettings) -> Result<Arc<Project>, OpenError> {
         let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
         let id = old.id().clone();
-        let paths = Paths::new(&self.data_directory, &id);
-        old.close(now_ms, now);
-        if old.is_in_memory() {
-            old.save_as(self.disk.as_ref(), &paths, now)
-                .map_err(|error| format!("not written to disk: {error}"))?;
+        if old.is_in_memory() && !storage.on_disk {
+            return Ok(Arc::clone(old)); // the other settings are about files
+        }
+        if !old.is_in_memory() {
+            old.close(now_ms, now);
+        } else if old.health() != Health::Closed {
+            self.save_from_memory(old)?;
         }
         if storage.on_disk {
             return self.open_project(&id, storage);
         }
+        let paths = Paths::new(&self.data_directory, &id);
         let opening = Opening { id, keep: Keep::Values, sync: storage.sync };
         let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
-        let opened =
-            Project::open(disk, paths, opening, engine, now_ms).map_err(|error| error.to_string())?;
+        let opened = Project::open(disk, paths, opening, engine, now_ms)?;
         Ok(Arc::new(opened.0.into_memory()))
+    }
+
+    /// Where `next` puts a project on disk that is in memory, writes its files and returns it, closed.
+    /// Before config.json says so, because what is only in memory would be lost where that failed.
+    fn save_from_memory_where_asked(
+        &self,
+        next: &Config,
+        old: &Served,
+    ) -> Result<Option<Arc<Project>>, ApiError> {
+        let asked = next.project(&old.id).is_some_and(|project| next.storage_of(project).on_disk);
+        let in_memory = old.project.as_ref().ok().filter(|project| asked && project.is_in_memory());
+        let Some(project) = in_memory else { return Ok(None) };
+        self.save_from_memory(project).map_err(|error| {
+            log::error!("project {}: stays in memory: {}", old.id, error.reason);
+            if error.disk_full { ApiError::DiskFull } else { ApiError::Disk("writing the project's files") }
+        })?;
+        Ok(Some(Arc::clone(project)))
+    }
+
+    /// Closes a project in memory and writes it as files. Where that fails it goes on as it was.
+    fn save_from_memory(&self, project: &Arc<Project>) -> Result<(), OpenError> {
+        let paths = Paths::new(&self.data_directory, project.id());
+        let now = clock::monotonic();
+        project.close(clock::wall_ms(), now);
+        project.save_as(self.disk.as_ref(), &paths, now).map_err(|error| {
+            project.resume();
+            let disk_full = matches!(&error, CheckpointError::Io(error) if is_disk_full(error));
+            OpenError { reason: format!("not written to disk: {error}"), disk_full }
+        })
     }
 
     fn issue_where_asked(&self, next: &mut Config, id: &ProjectId) -> Result<Option<Secret>, ApiError> {
@@ -325,7 +387,13 @@ impl Catalog {
     fn save(&self, config: &mut Config, next: Config) -> Result<(), ApiError> {
         file::save(self.disk.as_ref(), &self.config_path, &next).map_err(|error| {
             log::error!("{error}");
-            ApiError::Disk("saving config.json")
+            match error {
+                ConfigError::Write { error, .. } if is_disk_full(&error) => ApiError::DiskFull,
+                ConfigError::Write { .. }
+                | ConfigError::Invalid { .. }
+                | ConfigError::TooLarge { .. }
+                | ConfigError::Read { .. } => ApiError::Disk("saving config.json"),
+            }
         })?;
         *config = next;
         Ok(())
@@ -387,6 +455,13 @@ impl Catalog {
     fn lock_config(&self) -> MutexGuard<'_, Config> {
         // Replaced as a whole, so a panic leaves the old one.
         self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<RecoveryError> for OpenError {
+    fn from(error: RecoveryError) -> OpenError {
+        let disk_full = matches!(&error, RecoveryError::Io { error, .. } if is_disk_full(error));
+        OpenError { reason: error.to_string(), disk_full }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Giving a project up, or taking it to another kind of storage.
 
 use super::checkpoint::CheckpointError;
-use super::generation::{GenerationWriter, Paths};
+use super::generation::{self, GenerationWriter, Paths, WrittenGeneration};
 use super::project::{Health, Project};
 use super::recovery::Keep;
 use crate::clock;
@@ -41,14 +41,40 @@ impl Project {
         paths: &Paths,
         now: Instant,
     ) -> Result<(), CheckpointError> {
+        let written = self.write_from_memory(disk, paths, now).inspect_err(|_| {
+            let _ = generation::remove_temporaries(disk, paths); // the first error is the one to tell
+        })?;
+        written.install(disk, paths)?;
+        Ok(())
+    }
+
+    fn write_from_memory(
+        self: &Arc<Self>,
+        disk: &dyn Disk,
+        paths: &Paths,
+        now: Instant,
+    ) -> Result<WrittenGeneration, CheckpointError> {
         let mut writer = GenerationWriter::create(disk, paths)?;
         self.copy_entries(Keep::Values, &mut writer, now)?;
         let (revision, clock_ms) = {
             let state = self.lock().map_err(|_| CheckpointError::Void)?;
             (state.namespace.revision(), state.namespace.clock_ms())
         };
-        writer.finish(1, revision, clock_ms)?.install(disk, paths)?;
-        Ok(())
+        Ok(writer.finish(1, revision, clock_ms)?)
+    }
+
+    /// Takes writes again after [`Project::close`]. Only for a project that lives in memory: files
+    /// may belong to somebody else by now.
+    pub fn resume(self: &Arc<Self>) {
+        if !self.is_in_memory() {
+            return;
+        }
+        if let Ok(mut state) = self.lock()
+            && state.health == Health::Closed
+        {
+            state.health = Health::Healthy;
+        }
+        self.begin_maintenance();
     }
 
     /// Goes on in memory only. The files stay as they are.

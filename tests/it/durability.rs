@@ -263,3 +263,42 @@ fn a_full_disk_is_507_while_reads_go_on_and_writes_resume_with_room() {
     kv.server.kill();
     drop(disk);
 }
+
+#[test]
+fn a_full_disk_is_507_for_projects_and_costs_none_what_it_has_in_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("storage_data");
+    std::fs::create_dir(&data).unwrap();
+    let Some(disk) = SmallDisk::mount(&data) else {
+        println!("not checked: a small disk cannot be mounted here");
+        return;
+    };
+    let mut kv = Kv::in_directory(directory);
+    let key = "/api/v1/projects/light/keys/a";
+    kv.create_project(&json!({"id": "light", "storage": {"on_disk": false}}));
+    kv.global().put(key, "1").expect(201);
+    disk.fill();
+    let project = "/api/v1/projects/light";
+    let on_disk = r#"{"storage":{"on_disk":true}}"#;
+    kv.global().put(project, on_disk).problem(507, "disk_full");
+    assert_eq!(kv.global().get(project).expect(200).json()["storage"]["on_disk"], false);
+    kv.global().get(key).expect(200);
+    kv.global().put(key, "2").expect(200);
+    kv.global().post(PROJECTS, r#"{"id":"more"}"#).problem(507, "disk_full");
+    kv.edit_config(|config| {
+        let projects = config["projects"].as_array_mut().unwrap();
+        projects.iter_mut().find(|project| project["id"] == "light").unwrap()["storage"]["on_disk"] =
+            true.into();
+    });
+    kv.server.signal("HUP");
+    wait_until("the log says so", || kv.server.stderr_text().contains("light: stays in memory: not written"));
+    kv.global().put(key, "3").expect(200);
+    disk.make_room();
+    kv.server.signal("HUP");
+    wait_until("it is on disk", || kv.global().get(project).expect(200).json()["storage"]["on_disk"] == true);
+    kv.global().post(PROJECTS, r#"{"id":"more"}"#).expect(201);
+    kv.crash_and_start();
+    assert_eq!(kv.global().get(&format!("{key}?raw")).text(), "3");
+    kv.server.kill();
+    drop(disk);
+}

@@ -136,3 +136,21 @@ fn an_edit_that_was_not_reloaded_is_not_written_over() {
     assert_eq!(create().status, 201);
     assert!(std::fs::read_to_string(server.config_path()).unwrap().contains("\"second\""));
 }
+
+#[test]
+fn projects_created_while_the_file_is_reloaded_stay() {
+    let server = Server::start_known();
+    let keys = |id: &str| format!("/api/v1/projects/{id}/keys");
+    for round in 0..40 {
+        let id = format!("made{round}");
+        let body = json!({ "id": id }).to_string();
+        server.signal("HUP");
+        let created = server.request("POST", "/api/v1/projects", Some(GLOBAL_KEY), &[], body.as_bytes());
+        assert_eq!(created.status, 201, "round {round}: {created:?}");
+        server.signal("HUP");
+        assert_eq!(status_of(&server, &keys(&id), GLOBAL_KEY), 200, "round {round}");
+    }
+    let reloaded = |text: &str| text.lines().filter(|line| line.contains("INFO reloaded")).count();
+    wait_until("the file was reloaded often", || reloaded(&server.stderr_text()) > 10);
+    assert!((0..40).all(|round| status_of(&server, &keys(&format!("made{round}")), GLOBAL_KEY) == 200));
+}
