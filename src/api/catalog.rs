@@ -18,7 +18,7 @@ use crate::persist::checkpoint::CheckpointError;
 use crate::persist::deletion;
 use crate::persist::engine::Engine;
 use crate::persist::generation::Paths;
-use crate::persist::project::{Health, Opening, Project};
+use crate::persist::project::{Health, Opening, Project, Unavailable};
 use crate::persist::recovery::{Keep, RecoveryError};
 use crate::secret::{KeyHash, Secret};
 use crate::{api::error::ApiError, clock};
@@ -42,6 +42,9 @@ pub struct Served {
     pub project: Result<Arc<Project>, OpenError>,
 }
 
+/// What is said of a project whose deletion stopped halfway.
+const DELETION_BEGUN: &str = "its deletion was begun and is not finished; delete it again";
+
 /// Why a project could not be opened.
 #[derive(Debug)]
 pub struct OpenError {
@@ -62,6 +65,12 @@ impl Served {
     /// The keys that decide about it.
     pub fn keys(&self) -> ProjectKeys<'_> {
         ProjectKeys { authentication_enabled: self.asks_for_key, key: self.key.as_ref() }
+    }
+
+    /// As this, while its files are removed.
+    fn being_deleted(&self) -> Served {
+        let project = Err(OpenError { reason: DELETION_BEGUN.to_owned(), disk_full: false });
+        Served { id: self.id.clone(), project, ..*self }
     }
 
     /// The project.
@@ -142,6 +151,7 @@ impl Catalog {
             crate::config::schema::AddProjectError::TooMany => ApiError::ProjectsFull,
         })?;
         let key = self.issue_where_asked(&mut next, &id)?;
+        self.finish_deletion(&id).map_err(|error| not_deleted(&id, &error))?;
         let project = next.project(&id).ok_or(ApiError::Internal)?;
         let served = Arc::new(self.serve(&next, project, None));
         let opened = served.project.as_ref().map_err(OpenError::answer)?;
@@ -179,6 +189,14 @@ impl Catalog {
         next.replace_settings(id, storage, authentication);
         let key = self.issue_where_asked(&mut next, id)?;
         let old = self.registry().projects.get(id).cloned().ok_or(ApiError::Internal)?;
+        let changed = next.project(id).map(|project| next.storage_of(project)) != Some(old.storage);
+        if let Ok(failed) = &old.project
+            && changed
+            && failed.has_failed()
+        {
+            // Its files may not hold what they seem to; only a start reads them anew.
+            return Err(ApiError::Unavailable(Unavailable::Failed { reason: String::new() }));
+        }
         let saved = self.save_from_memory_where_asked(&next, &old)?;
         self.save(&mut config, next).inspect_err(|_| saved.iter().for_each(|project| project.resume()))?;
         let project = config.project(id).ok_or(ApiError::Internal)?;
@@ -215,19 +233,29 @@ impl Catalog {
         next.remove_project(id).ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
         let old = self.registry().projects.get(id).cloned().ok_or(ApiError::Internal)?;
         let paths = Paths::new(&self.data_directory, id);
-        let deleting = |error: std::io::Error| {
-            log::error!("project {id}: not deleted: {error}");
-            ApiError::Disk("deleting the project's files")
-        };
-        deletion::begin(self.disk.as_ref(), &paths)
-            .map_err(|error| if is_disk_full(&error) { ApiError::DiskFull } else { deleting(error) })?;
-        self.replace(&config, id, None);
+        deletion::begin(self.disk.as_ref(), &paths).map_err(|error| {
+            if is_disk_full(&error) { ApiError::DiskFull } else { not_deleted(id, &error) }
+        })?;
+        // Where the disk fails from here on, deleting it again goes on.
+        self.replace(&config, id, Some(Arc::new(old.being_deleted())));
         if let Ok(project) = &old.project {
             project.abandon();
         }
-        deletion::remove_files(self.disk.as_ref(), &paths).map_err(deleting)?;
-        self.save(&mut config, next)?;
-        deletion::end(self.disk.as_ref(), &paths).map_err(deleting)
+        deletion::remove_files(self.disk.as_ref(), &paths).map_err(|error| not_deleted(id, &error))?;
+        self.save(&mut config, next).map_err(|_| ApiError::Disk("saving config.json"))?;
+        self.replace(&config, id, None);
+        deletion::end(self.disk.as_ref(), &paths).map_err(|error| not_deleted(id, &error))
+    }
+
+    /// Removes what is left of a project that was deleted, so that nothing of it is found in a new one
+    /// and no start takes the new one for it.
+    fn finish_deletion(&self, id: &ProjectId) -> std::io::Result<()> {
+        let paths = Paths::new(&self.data_directory, id);
+        if deletion::is_begun(self.disk.as_ref(), &paths)? {
+            deletion::remove_files(self.disk.as_ref(), &paths)?;
+            deletion::end(self.disk.as_ref(), &paths)?;
+        }
+        Ok(())
     }
 
     /// Reads config.json again and takes it over: keys, switches, new and removed projects, storage.
@@ -278,6 +306,11 @@ impl Catalog {
         let mut storage = config.storage_of(project);
         let opened = match old.map(|old| (old.storage, &old.project)) {
             Some((before, Ok(open))) if before == storage => Ok(Arc::clone(open)),
+            Some((before, Ok(open))) if open.has_failed() => {
+                log::error!("project {}: its disk failed; other storage settings take a restart", project.id);
+                storage = before;
+                Ok(Arc::clone(open))
+            }
             Some((before, Ok(open))) => self.reopen(open, storage).or_else(|error| {
                 // What was only in memory is nowhere else: it stays there until it can be saved.
                 if !open.is_in_memory() || open.health() == Health::Closed {
@@ -310,6 +343,10 @@ impl Catalog {
                 log::warn!("project {id}: {} is not read, because on_disk is false", paths.json.display());
             }
             return Ok(Arc::new(Project::in_memory(id.clone(), engine, clock::wall_ms())));
+        }
+        // The next start would finish the deletion, whatever was written since.
+        if deletion::is_begun(self.disk.as_ref(), &paths).unwrap_or(true) {
+            return Err(OpenError { reason: DELETION_BEGUN.to_owned(), disk_full: false });
         }
         let opening = Opening { id: id.clone(), keep: keep_of(storage), sync: storage.sync };
         let disk = Arc::clone(&self.disk);
@@ -387,6 +424,12 @@ impl Catalog {
     fn save(&self, config: &mut Config, next: Config) -> Result<(), ApiError> {
         file::save(self.disk.as_ref(), &self.config_path, &next).map_err(|error| {
             log::error!("{error}");
+            // Where only the sync of the directory failed the new file is in its place. Nobody is told
+            // of a success, so the old one goes back.
+            let load = || file::load(self.disk.as_ref(), &self.config_path);
+            if load().is_ok_and(|found| found.as_ref() == Some(&next)) {
+                let _ = file::save(self.disk.as_ref(), &self.config_path, config);
+            }
             match error {
                 ConfigError::Write { error, .. } if is_disk_full(&error) => ApiError::DiskFull,
                 ConfigError::Write { .. }
@@ -456,6 +499,11 @@ impl Catalog {
         // Replaced as a whole, so a panic leaves the old one.
         self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn not_deleted(id: &ProjectId, error: &std::io::Error) -> ApiError {
+    log::error!("project {id}: not deleted: {error}");
+    ApiError::Disk("deleting the project's files")
 }
 
 impl From<RecoveryError> for OpenError {

@@ -15,6 +15,11 @@ impl Project {
         self.durable.is_none()
     }
 
+    /// Whether a write or sync failed, so that only a restart may read the files again.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.health(), Health::Failed { .. })
+    }
+
     /// Has the maintenance thread look after a project that was just opened.
     pub fn begin_maintenance(self: &Arc<Self>) {
         self.engine.schedule(self, clock::monotonic());

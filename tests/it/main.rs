@@ -11,6 +11,7 @@
 )]
 
 mod batch;
+mod catalog_faults;
 mod commands;
 mod conditions;
 mod crash_simulation;

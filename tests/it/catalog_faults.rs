@@ -1,0 +1,146 @@
+//! Projects created, changed and deleted while the disk fails or the process ends halfway.
+
+use crate::sim_disk::{Failure, Lasting, SimDisk};
+use pikv::api::catalog::Catalog;
+use pikv::clock;
+use pikv::config::file;
+use pikv::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
+use pikv::names::{Key, ProjectId};
+use pikv::persist::engine::{Engine, EngineThreads};
+use pikv::persist::ticket::Outcome;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+const NO_STORAGE: StorageChoice = StorageChoice { on_disk: None, cache_in_memory: None, sync: None };
+const NO_AUTHENTICATION: AuthenticationChoice =
+    AuthenticationChoice { enabled: None, save_api_key_to_file: None };
+
+fn id(text: &str) -> ProjectId {
+    ProjectId::parse(text).unwrap()
+}
+
+fn start(disk: &SimDisk) -> (Catalog, EngineThreads) {
+    let path = Path::new("/config.json");
+    let config = file::load(disk, path).unwrap().unwrap_or_else(file::default_config);
+    let engine = Engine::new(Box::new(|| {}));
+    let threads = engine.start().unwrap();
+    (Catalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config).unwrap(), threads)
+}
+
+fn put(catalog: &Catalog, project: &str, key: &str) -> Outcome {
+    let served = Arc::clone(&catalog.registry().projects[&id(project)]);
+    let written = served.project().unwrap().write(clock::wall_ms(), |transaction| {
+        transaction.put(Key::parse(key).unwrap(), b"1", None);
+        Ok::<(), ()>(())
+    });
+    let Ok(Some(ticket)) = written.map(|answered| answered.ticket) else { return Outcome::Failed };
+    while ticket.is_pending() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    ticket.outcome()
+}
+
+fn keys(catalog: &Catalog, project: &str) -> u64 {
+    let served = Arc::clone(&catalog.registry().projects[&id(project)]);
+    served.project().unwrap().read(0, |view| (view.totals().keys, view.revision())).unwrap().answer
+}
+
+#[test]
+fn a_project_whose_sync_failed_takes_no_other_storage_until_a_restart() {
+    let disk = SimDisk::default();
+    let (catalog, threads) = start(&disk);
+    assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);
+    disk.fail_sync(0);
+    assert_eq!(put(&catalog, "first_project", "b"), Outcome::Failed);
+    disk.heal();
+    let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
+    assert!(catalog.update(&id("first_project"), interval, NO_AUTHENTICATION).is_err());
+    let mut config = file::default_config();
+    config.replace_settings(&id("first_project"), interval, NO_AUTHENTICATION);
+    file::save(&disk, Path::new("/config.json"), &config).unwrap();
+    catalog.reload().unwrap();
+    assert_eq!(put(&catalog, "first_project", "c"), Outcome::Failed);
+    assert_eq!(keys(&catalog, "first_project"), 1, "reads go on");
+    threads.stop();
+}
+
+#[test]
+fn a_project_that_is_created_again_after_any_crash_of_its_deletion_stays() {
+    for at in 0.. {
+        let disk = SimDisk::default();
+        let (catalog, threads) = start(&disk);
+        catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+        assert_eq!(put(&catalog, "again", "old"), Outcome::Synced);
+        let begin = disk.operations();
+        disk.crash_at(begin + at);
+        let deleted = catalog.delete(&id("again")).is_ok();
+        threads.stop();
+        let disk = disk.after_kill();
+        let (catalog, threads) = start(&disk);
+        if catalog.registry().projects.contains_key(&id("again")) {
+            assert_eq!(keys(&catalog, "again"), 1, "operation {at}: not deleted, or whole");
+            catalog.delete(&id("again")).unwrap();
+        }
+        catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+        assert_eq!(keys(&catalog, "again"), 0, "operation {at}");
+        assert_eq!(put(&catalog, "again", "new"), Outcome::Synced);
+        threads.stop();
+        let (catalog, threads) = start(&disk.after_kill());
+        assert_eq!(keys(&catalog, "again"), 1, "operation {at}: what was acknowledged is there");
+        threads.stop();
+        if deleted {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_deletion_that_failed_halfway_may_be_tried_again() {
+    for at in 0.. {
+        let disk = SimDisk::default();
+        let (catalog, threads) = start(&disk);
+        catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+        disk.fail_at(disk.operations() + at, Failure::Eio, Lasting::Once);
+        let deleted = catalog.delete(&id("again")).is_ok();
+        disk.heal();
+        catalog.reload().unwrap();
+        if let Some(served) = catalog.registry().projects.get(&id("again")).cloned() {
+            assert!(!deleted);
+            let serves = served.project().is_ok();
+            assert!(!serves || put(&catalog, "again", "kept") == Outcome::Synced, "operation {at}");
+            catalog.delete(&id("again")).unwrap();
+        }
+        catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+        assert_eq!(put(&catalog, "again", "new"), Outcome::Synced, "operation {at}");
+        threads.stop();
+        let (catalog, threads) = start(&disk.after_kill());
+        assert_eq!(keys(&catalog, "again"), 1, "operation {at}");
+        threads.stop();
+        if deleted {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_change_whose_saving_failed_does_not_stand_in_the_way_of_the_next() {
+    for at in 0.. {
+        let disk = SimDisk::default();
+        let (catalog, threads) = start(&disk);
+        catalog.create(id("before"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+        disk.fail_at(disk.operations() + at, Failure::Eio, Lasting::Once);
+        let created = catalog.create(id("a"), NO_STORAGE, NO_AUTHENTICATION).is_ok();
+        disk.heal();
+        catalog.create(id("b"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+        assert_eq!(
+            catalog.create(id("a"), NO_STORAGE, NO_AUTHENTICATION).is_err(),
+            created,
+            "operation {at}"
+        );
+        threads.stop();
+        if created {
+            return;
+        }
+    }
+}
