@@ -423,7 +423,7 @@ fn a_saved_file_loads_and_a_wrong_one_is_named_and_left_alone() {
     disk::replace(&RealDisk, &path, wrong.as_bytes()).unwrap();
     let message = load(&RealDisk, &path).unwrap_err().to_string();
     assert!(message.starts_with(&format!("{}: not JSON", path.display())), "{message}");
-    assert!(message.ends_with("correct it and start again"), "{message}");
+    assert!(message.ends_with("correct it, then start again or send SIGHUP"), "{message}");
     assert_eq!(disk::load(&RealDisk, &path, CONFIG_BYTES_MAX).unwrap(), wrong.as_bytes());
     let nowhere = directory.path().join("none").join("config.json");
     assert!(matches!(save(&RealDisk, &nowhere, &default_config()), Err(ConfigError::Write { .. })));

@@ -181,7 +181,7 @@ impl fmt::Display for Advice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Problem::Empty => f.write_str("; remove the file to have a new one written"),
-            Problem::CutOff => f.write_str("; restore it from a copy"),
+            Problem::CutOff => f.write_str("; a closing `}` or `]` may be missing; add it, or restore the file from a copy"),
             Problem::NotUtf8 => f.write_str("; save the file as UTF-8"),
             Problem::TrailingComma => f.write_str("; JSON has no comma before `}` or `]`, remove it"),
             Problem::Comment => f.write_str("; JSON has no comments, remove it"),
@@ -271,7 +271,7 @@ impl fmt::Display for ConfigError {
             ConfigError::Invalid { path, mistake } => {
                 write!(
                     f,
-                    "{}: {mistake}. The file was left as it is; correct it and start again",
+                    "{}: {mistake}. The file was left as it is; correct it, then start again or send SIGHUP",
                     path.display()
                 )
             }

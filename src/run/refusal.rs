@@ -75,10 +75,9 @@ impl fmt::Display for RunError {
                     path.display()
                 )
             }
-            RunError::Listen { address, error } => write!(
-                f,
-                "cannot listen on {address}: {error}; choose another with --port or --host, or end what uses it"
-            ),
+            RunError::Listen { address, error } => {
+                write!(f, "cannot listen on {address}: {error}; {}", listen_advice(error.kind()))
+            }
             RunError::DataDirectory { path, error } => write!(
                 f,
                 "{}: {error}; the data directory has to belong to this user and be writable (see persistent_file_path)",
@@ -100,6 +99,16 @@ impl fmt::Display for RunError {
 
 impl std::error::Error for RunError {}
 
+fn listen_advice(kind: io::ErrorKind) -> &'static str {
+    if kind == io::ErrorKind::AddrNotAvailable {
+        "this machine does not have that address; choose another with --host"
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "ports below 1024 need the right to them; choose another with --port"
+    } else {
+        "choose another with --port or --host, or end what uses it"
+    }
+}
+
 impl From<ConfigError> for RunError {
     fn from(error: ConfigError) -> RunError {
         RunError::Config(error)
@@ -115,5 +124,24 @@ impl From<KeyError> for RunError {
 impl From<RecoveryError> for RunError {
     fn from(error: RecoveryError) -> RunError {
         RunError::Recovery(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(kind: io::ErrorKind, advice: &str) {
+        let refused = RunError::Listen { address: ([192, 0, 2, 1], 80).into(), error: kind.into() };
+        let text = refused.to_string();
+        assert!(text.starts_with("cannot listen on 192.0.2.1:80: ") && text.contains(advice), "{text}");
+    }
+
+    #[test]
+    fn refused_address_is_told_with_what_fits_the_reason() {
+        check(io::ErrorKind::AddrInUse, "end what uses it");
+        check(io::ErrorKind::AddrNotAvailable, "does not have that address");
+        check(io::ErrorKind::PermissionDenied, "below 1024");
     }
 }

@@ -66,7 +66,7 @@ fn config_check_says_where_the_mistake_is_and_what_would_be_right() {
         (documented_config().to_string().replace("on_disk", "on_dsik"), ["line 1", "on_disk"]),
         (documented_config().to_string().replace("23849", "\"23849\""), ["server_port", "column"]),
         (documented_config().to_string().replace("first_project", "First"), ["First", "a-z"]),
-        ("{".to_owned(), ["cut off", "line 1"]),
+        ("{".to_owned(), ["cut off", "a closing `}` or `]` may be missing"]),
         (String::new(), ["empty", "config.json"]),
     ];
     for (text, parts) in table {
