@@ -40,6 +40,8 @@ pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
 pub const CONNECTIONS_MAX_CEILING: usize = 1_000_000;
 /// Descriptors kept for files, listener, pollers and logs.
 pub const DESCRIPTORS_RESERVED: usize = 64;
+/// Deadlines in a loop's heap that connections left behind, beyond one for each. More: swept out.
+pub const STALE_DEADLINES_MAX: usize = 1024;
 /// Event-loop threads at most, whatever the machine has.
 pub const LOOPS_MAX: usize = 64;
 

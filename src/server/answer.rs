@@ -9,7 +9,8 @@ use crate::api::error::ApiError;
 use crate::api::reply::{Job, Lane, Piece, Reply, Source};
 use crate::clock;
 use crate::http::exchange::Waiting;
-use crate::http::response::{self, BodySize, CONTINUE, ReplyFraming, Response};
+use crate::http::request::Method;
+use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, ReplyFraming, Response};
 use crate::limits::{
     DRAIN_BYTES_MAX, LOOP_BODY_BYTES_MAX, OUTPUT_BYTES_HIGH, REQUESTS_PER_TURN_MAX, ROUNDS_PER_TURN_MAX,
 };
@@ -25,6 +26,14 @@ enum Progress {
     Made,
     None,
     Over,
+}
+
+/// What a read of a socket gave.
+enum Arrived {
+    Bytes(usize),
+    NothingYet,
+    End,
+    Broken,
 }
 
 impl EventLoop {
@@ -76,14 +85,14 @@ impl EventLoop {
             return if over { Progress::Over } else { Progress::None };
         }
         let mut scratch = std::mem::take(&mut self.scratch);
-        let progress = match connection.stream.read(&mut scratch) {
-            Ok(0) => {
+        let progress = match read(connection, &mut scratch) {
+            Arrived::End => {
                 connection.readable = false;
                 connection.ended = true;
                 // What is not complete never will be; nothing of it is applied.
                 if connection.output.is_empty() { Progress::Over } else { Progress::None }
             }
-            Ok(count) => {
+            Arrived::Bytes(count) => {
                 let read = scratch.get(..count).unwrap_or_default();
                 if connection.input.is_empty() {
                     self.take_requests(id, connection, read);
@@ -94,12 +103,8 @@ impl EventLoop {
                 }
                 Progress::Made
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                connection.readable = false;
-                Progress::None
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Progress::Made,
-            Err(_) => Progress::Over,
+            Arrived::NothingYet => Progress::None,
+            Arrived::Broken => Progress::Over,
         };
         self.scratch = scratch;
         progress
@@ -111,13 +116,7 @@ impl EventLoop {
         connection.unseen = false;
         for _ in 0..REQUESTS_PER_TURN_MAX {
             let held_before = connection.exchange.body_bytes_held();
-            let (number, run_id, requests) =
-                (self.shared.number, self.shared.settings.run_id, &mut self.requests);
-            let mut next_id = || {
-                *requests += 1;
-                format!("{run_id:08x}-{number}-{requests}")
-            };
-            let (used, stepped) = input::step(connection, rest, &self.shared, &mut next_id);
+            let (used, stepped) = input::step(connection, rest, &self.shared, &mut self.request_ids);
             rest = rest.get(used..).unwrap_or_default();
             self.body_bytes =
                 (self.body_bytes + connection.exchange.body_bytes_held()).saturating_sub(held_before);
@@ -165,29 +164,23 @@ impl EventLoop {
 
     /// Answers bytes that are no request, or never became one, and ends the connection.
     fn refuse(&mut self, connection: &mut Connection, error: &ApiError) {
-        self.requests += 1;
-        let request_id =
-            format!("{:08x}-{}-{}", self.shared.settings.run_id, self.shared.number, self.requests);
-        let answering = Answering::of_nothing(connection.since, request_id);
+        let answering = Answering::of_nothing(connection.since, self.request_ids.next());
         self.respond(connection, answering, error.response());
     }
 
     fn reply(&mut self, id: ConnectionId, connection: &mut Connection, answering: Answering, reply: Reply) {
-        let now = clock::monotonic();
         match reply {
             Reply::Now(response) => self.respond(connection, answering, response),
             Reply::AfterSync(response, ticket) => {
-                connection.enter(Phase::AwaitSync(ticket, Held::Response(answering, response)), now);
-                self.waiting.push(id);
+                self.await_ticket(id, connection, ticket, Held::Response(answering, response));
             }
             Reply::Slow(Some(ticket), job) => {
-                connection.enter(Phase::AwaitSync(ticket, Held::Job(answering, job)), now);
-                self.waiting.push(id);
+                self.await_ticket(id, connection, ticket, Held::Job(answering, job));
             }
             Reply::Slow(None, job) => self.run_slowly(id, connection, answering, job),
             Reply::Stream(response, source) => {
                 let streaming = Streaming { answering, stage: Stage::Begun(response), body_bytes: 0 };
-                connection.enter(Phase::Streaming(streaming, source), now);
+                connection.enter(Phase::Streaming(streaming, source), clock::monotonic());
             }
         }
     }
@@ -236,14 +229,14 @@ impl EventLoop {
     fn respond(&mut self, connection: &mut Connection, answering: Answering, response: Response) {
         let size = BodySize::Known(response.body_bytes().len() as u64);
         let status = response.status();
-        let (framing, persistent) = self.encode_head(connection, &answering, &response, size);
+        let head = self.encode_head(connection, &answering, &response, size);
         let body = response.into_body();
-        let sent = if framing.sends_body() { body.len() as u64 } else { 0 };
-        if framing.sends_body() {
+        let sent = if head.framing.sends_body() { body.len() as u64 } else { 0 };
+        if head.framing.sends_body() {
             connection.output.push(body);
         }
         self.log(connection, &answering, status, sent);
-        self.finish(connection, persistent);
+        self.finish(connection, head);
     }
 
     fn encode_head(
@@ -252,7 +245,7 @@ impl EventLoop {
         answering: &Answering,
         response: &Response,
         body: BodySize,
-    ) -> (ReplyFraming, bool) {
+    ) -> EncodedHead {
         self.refresh_date();
         let goes_on = !connection.ended && self.stopping.is_none() && !self.shared.slots.pressed();
         let reply = response::Reply {
@@ -266,13 +259,13 @@ impl EventLoop {
             connection.taken_at = clock::monotonic();
         }
         let extra = [("x-request-id", answering.request_id.as_str())];
-        let encoded = connection.output.append(|out| response::encode_head(response, &reply, &extra, out));
-        (encoded.framing, encoded.persistent)
+        connection.output.append(|out| response::encode_head(response, &reply, &extra, out))
     }
 
-    fn finish(&self, connection: &mut Connection, persistent: bool) {
+    /// The answer that began with `head` is complete.
+    fn finish(&self, connection: &mut Connection, head: EncodedHead) {
         connection.served = true;
-        let goes_on = persistent && self.stopping.is_none();
+        let goes_on = head.persistent && self.stopping.is_none();
         let phase = if goes_on { Phase::Receiving(Waiting::Idle) } else { Phase::Closing };
         connection.enter(phase, clock::monotonic());
     }
@@ -285,13 +278,10 @@ impl EventLoop {
         let Phase::Streaming(streaming, mut source) = phase else {
             unreachable!("pump() comes here only in this phase");
         };
-        if let (Stage::Begun(response), crate::http::request::Method::Head) =
-            (&streaming.stage, streaming.answering.method)
-        {
-            let (_, persistent) =
-                self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
+        if let (Stage::Begun(response), Method::Head) = (&streaming.stage, streaming.answering.method) {
+            let head = self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
             self.log(connection, &streaming.answering, response.status(), 0);
-            self.finish(connection, persistent);
+            self.finish(connection, head);
             return Progress::Made;
         }
         match source.lane {
@@ -351,8 +341,7 @@ impl EventLoop {
         match ticket {
             Some(ticket) => {
                 let held = Held::Piece(streaming, source, bytes, last);
-                connection.enter(Phase::AwaitSync(ticket, held), clock::monotonic());
-                self.waiting.push(id);
+                self.await_ticket(id, connection, ticket, held);
             }
             None => self.send_piece(connection, streaming, source, bytes, last),
         }
@@ -368,15 +357,14 @@ impl EventLoop {
         last: Last,
     ) {
         if let Stage::Begun(response) = &streaming.stage {
-            let (framing, persistent) =
-                self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
-            streaming.stage = Stage::Body { framing, status: response.status(), persistent };
+            let head = self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
+            streaming.stage = Stage::Body { head, status: response.status() };
         }
-        let Stage::Body { framing, status, persistent } = streaming.stage else {
+        let Stage::Body { head, status } = streaming.stage else {
             unreachable!("set in the lines above");
         };
         streaming.body_bytes += bytes.len() as u64;
-        let is_chunked = framing == ReplyFraming::Chunked;
+        let is_chunked = head.framing == ReplyFraming::Chunked;
         if is_chunked {
             connection.output.append(|out| response::encode_chunk(&bytes, out));
         } else {
@@ -389,7 +377,7 @@ impl EventLoop {
                     connection.output.append(response::encode_last_chunk);
                 }
                 self.log(connection, &streaming.answering, status, streaming.body_bytes);
-                self.finish(connection, persistent);
+                self.finish(connection, head);
             }
         }
     }
@@ -411,23 +399,16 @@ impl EventLoop {
     }
 
     fn drain(&mut self, connection: &mut Connection) -> Progress {
+        let count = match read(connection, &mut self.scratch) {
+            Arrived::Bytes(count) => count,
+            Arrived::NothingYet => return Progress::None,
+            Arrived::End | Arrived::Broken => return Progress::Over,
+        };
         let Phase::Draining { bytes_left } = &mut connection.phase else {
             unreachable!("pump() comes here only in this phase");
         };
-        match connection.stream.read(&mut self.scratch) {
-            Ok(0) => Progress::Over,
-            Ok(count) if count >= *bytes_left => Progress::Over,
-            Ok(count) => {
-                *bytes_left -= count;
-                Progress::Made
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                connection.readable = false;
-                Progress::None
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Progress::Made,
-            Err(_) => Progress::Over,
-        }
+        *bytes_left = bytes_left.saturating_sub(count);
+        if *bytes_left == 0 { Progress::Over } else { Progress::Made }
     }
 
     /// The phase of a connection has lasted too long.
@@ -478,6 +459,21 @@ impl EventLoop {
 fn next_piece(source: &mut Source, bytes: &mut Vec<u8>) -> Piece {
     let run = std::panic::AssertUnwindSafe(|| (source.next)(bytes));
     std::panic::catch_unwind(run).unwrap_or(Piece::Broken)
+}
+
+fn read(connection: &mut Connection, buffer: &mut [u8]) -> Arrived {
+    loop {
+        match connection.stream.read(buffer) {
+            Ok(0) => return Arrived::End,
+            Ok(count) => return Arrived::Bytes(count),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                connection.readable = false;
+                return Arrived::NothingYet;
+            }
+            Err(_) => return Arrived::Broken,
+        }
+    }
 }
 
 fn send(connection: &mut Connection) -> Fate {

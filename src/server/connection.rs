@@ -1,11 +1,13 @@
 //! A connection: what it is doing, and until when it may.
 //!
 //! ```text
-//!                    request                       reply that may leave
-//!  Receiving --------------------> AwaitSync ---------------------------> Receiving
-//!      |   \------> AwaitSlow ------^   ^ |                                   or
-//!      |    \-----> Streaming ----------/ |                                Draining -> closed
-//!      +-- refused, denied, timed out ----+-------------------------------> Draining
+//!                    request                     answer that may leave
+//!  Receiving ------------------> AwaitSync ------------------------------> Receiving
+//!      |  \------> AwaitSlow ------^ ^                                        or
+//!      |   \-----> Streaming <-------/                                     Closing -> Draining -> closed
+//!      |               ^  piece from the slow lane                            ^
+//!      |               +----> AwaitPiece                                      |
+//!      +-- refused, denied, timed out ----------------------------------------+
 //! ```
 //! Every phase has a deadline ([`Connection::deadline`]). A connection that owes an answer is not read from.
 
@@ -14,8 +16,8 @@ use crate::api::reply::{Job, Source};
 use crate::config::schema::Timeouts;
 use crate::http::exchange::{Bounds, Exchange, Waiting};
 use crate::http::request::{Head, Method, Version};
-use crate::http::response::{ReplyFraming, Response};
-use crate::limits::{LOG_FIELD_BYTES_MAX, REPLY_TIMEOUT_MS};
+use crate::http::response::{EncodedHead, Response};
+use crate::limits::{DRAIN_TIMEOUT_MS, LOG_FIELD_BYTES_MAX, REPLY_TIMEOUT_MS};
 use crate::persist::ticket::Ticket;
 use mio::net::TcpStream;
 use std::net::IpAddr;
@@ -44,6 +46,8 @@ pub(super) struct Connection {
     pub(super) served: bool,
     /// The deadline that is in the loop's heap.
     pub(super) armed: Option<Instant>,
+    /// It is in the loop's list of those that wait for a ticket.
+    pub(super) listed: bool,
 }
 
 pub(super) enum Phase {
@@ -103,7 +107,7 @@ pub(super) enum Stage {
     /// Its head waits for the first piece, so that a failure there is still a proper answer.
     Begun(Response),
     /// Its head is out.
-    Body { framing: ReplyFraming, status: u16, persistent: bool },
+    Body { head: EncodedHead, status: u16 },
 }
 
 impl Answering {
@@ -157,6 +161,7 @@ impl Connection {
             ended: false,
             served: false,
             armed: None,
+            listed: false,
         }
     }
 
@@ -204,7 +209,7 @@ impl Connection {
                 after(self.since, REPLY_TIMEOUT_MS)
             }
             Phase::Closing => after(self.since, timeouts.write_ms),
-            Phase::Draining { .. } => after(self.since, crate::limits::DRAIN_TIMEOUT_MS),
+            Phase::Draining { .. } => after(self.since, DRAIN_TIMEOUT_MS),
         }
     }
 }

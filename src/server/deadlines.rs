@@ -2,8 +2,10 @@
 //!
 //! An entry is not moved when a deadline moves to a later time, which happens with every request:
 //! it comes up at its old time and is put back. So a busy connection costs the heap nothing.
+//! Entries of connections that are gone stay until their time comes, or until there are too many.
 
 use super::mailbox::ConnectionId;
+use crate::limits::STALE_DEADLINES_MAX;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
@@ -18,6 +20,18 @@ impl Deadlines {
         self.heap.push(Reverse((at, connection)));
     }
 
+    /// Forgets the entries that `is_current` denies, once there are [`STALE_DEADLINES_MAX`] more than two
+    /// for each of `connections`. At most one for each is current, so this costs little per entry.
+    pub(super) fn forget_stale(
+        &mut self,
+        connections: usize,
+        is_current: impl Fn(Instant, ConnectionId) -> bool,
+    ) {
+        if self.heap.len() > 2 * connections + STALE_DEADLINES_MAX {
+            self.heap.retain(|Reverse((at, id))| is_current(*at, *id));
+        }
+    }
+
     /// The earliest entry's time.
     pub(super) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _))| *at)
@@ -29,5 +43,26 @@ impl Deadlines {
             return None;
         }
         self.heap.pop().map(|Reverse(entry)| entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use std::time::Duration;
+
+    #[test]
+    fn connections_that_come_and_go_leave_a_bounded_number_of_entries() {
+        let now = clock::monotonic();
+        let mut deadlines = Deadlines::default();
+        let connections = 3;
+        for generation in 0..10_000 {
+            deadlines.add(now + Duration::from_millis(generation % 7), ConnectionId { token: 0, generation });
+            deadlines.forget_stale(connections, |_, id| id.generation == generation);
+            assert!(deadlines.heap.len() <= 2 * connections + STALE_DEADLINES_MAX);
+        }
+        let last = std::iter::from_fn(|| deadlines.pop_due(now + Duration::from_secs(1)));
+        assert!(last.map(|(_, id)| id.generation).any(|generation| generation == 9_999), "the current one");
     }
 }

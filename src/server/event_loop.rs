@@ -5,8 +5,9 @@
 
 use super::Settings;
 use super::acceptor::{self, Slots};
-use super::connection::{Connection, Phase};
+use super::connection::{Connection, Held, Phase};
 use super::deadlines::Deadlines;
+use super::input::RequestIds;
 use super::mailbox::{ConnectionId, Mailbox, Message, WAKER};
 use super::slow_lane::Work;
 use crate::api::app::App;
@@ -14,6 +15,7 @@ use crate::clock;
 use crate::http::exchange::Bounds;
 use crate::limits::{HEAD_BYTES_MAX, READ_BYTES};
 use crate::log as sink;
+use crate::persist::ticket::Ticket;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use std::io::ErrorKind;
@@ -42,14 +44,14 @@ pub(super) struct EventLoop {
     generations: u64,
     /// Connections that can go on without an event.
     ready: Vec<ConnectionId>,
-    /// Connections that wait for a ticket.
-    pub(super) waiting: Vec<ConnectionId>,
+    /// Connections that wait for a ticket, each once.
+    waiting: Vec<ConnectionId>,
     deadlines: Deadlines,
     /// Bytes of bodies that are being received.
     pub(super) body_bytes: usize,
     pub(super) scratch: Vec<u8>,
     pub(super) request_log: Vec<u8>,
-    pub(super) requests: u64,
+    pub(super) request_ids: RequestIds,
     pub(super) date: String,
     pub(super) date_second: u64,
     /// Until when running requests may finish, once the server stops.
@@ -65,6 +67,7 @@ pub(super) enum Fate {
 
 impl EventLoop {
     pub(super) fn new(poll: Poll, shared: Shared) -> EventLoop {
+        let request_ids = RequestIds::new(shared.settings.run_id, shared.number);
         EventLoop {
             poll,
             shared,
@@ -77,7 +80,7 @@ impl EventLoop {
             body_bytes: 0,
             scratch: vec![0; READ_BYTES],
             request_log: Vec::new(),
-            requests: 0,
+            request_ids,
             date: String::new(),
             date_second: u64::MAX,
             stopping: None,
@@ -203,7 +206,7 @@ impl EventLoop {
         })
     }
 
-    pub(super) fn advance(&mut self, id: ConnectionId) {
+    fn advance(&mut self, id: ConnectionId) {
         self.with(id, |this, connection| this.pump(id, connection));
     }
 
@@ -249,21 +252,41 @@ impl EventLoop {
         self.ready.push(id);
     }
 
+    /// Lets a connection wait for a ticket with what it owes.
+    pub(super) fn await_ticket(
+        &mut self,
+        id: ConnectionId,
+        connection: &mut Connection,
+        ticket: Ticket,
+        held: Held,
+    ) {
+        connection.enter(Phase::AwaitSync(ticket, held), clock::monotonic());
+        // It is still in the list where an event let it go on before the list was looked at.
+        if !std::mem::replace(&mut connection.listed, true) {
+            self.waiting.push(id);
+        }
+    }
+
     fn look_at_tickets(&mut self) {
         self.advance_resolved();
         self.shared.mailbox.wait_for_tickets(!self.waiting.is_empty());
         // One that was resolved before the line above woke nobody.
         self.advance_resolved();
+        debug_assert!(self.waiting.len() <= self.connections.len(), "each connection waits once");
     }
 
     fn advance_resolved(&mut self) {
         for id in std::mem::take(&mut self.waiting) {
-            let place = self.connections.get(id.token).and_then(Option::as_deref);
+            let place = self.connections.get_mut(id.token).and_then(Option::as_deref_mut);
             let Some(connection) = place.filter(|connection| connection.generation == id.generation) else {
                 continue;
             };
+            connection.listed = false;
             match &connection.phase {
-                Phase::AwaitSync(ticket, _) if ticket.is_pending() => self.waiting.push(id),
+                Phase::AwaitSync(ticket, _) if ticket.is_pending() => {
+                    connection.listed = true;
+                    self.waiting.push(id);
+                }
                 Phase::AwaitSync(..) => self.advance(id),
                 Phase::Receiving(_)
                 | Phase::AwaitSlow(_)
@@ -279,6 +302,11 @@ impl EventLoop {
         if self.deadlines.next().is_none() {
             return;
         }
+        let places = &self.connections;
+        self.deadlines.forget_stale(places.len(), |at, id| {
+            let connection = places.get(id.token).and_then(Option::as_deref);
+            connection.is_some_and(|known| known.generation == id.generation && known.armed == Some(at))
+        });
         let now = clock::monotonic();
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             self.with(id, |this, connection| {

@@ -10,6 +10,24 @@ use crate::http::refusal::Refusal;
 use crate::http::response::Response;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// Names the requests of one event loop: the run of the server, the loop, and a count.
+pub(super) struct RequestIds {
+    run_id: u32,
+    loop_number: usize,
+    count: u64,
+}
+
+impl RequestIds {
+    pub(super) fn new(run_id: u32, loop_number: usize) -> RequestIds {
+        RequestIds { run_id, loop_number, count: 0 }
+    }
+
+    pub(super) fn next(&mut self) -> String {
+        self.count += 1;
+        format!("{:08x}-{}-{}", self.run_id, self.loop_number, self.count)
+    }
+}
+
 /// What the next bytes of a connection led to.
 pub(super) enum Stepped {
     /// More input is needed.
@@ -30,7 +48,7 @@ pub(super) fn step(
     connection: &mut Connection,
     bytes: &[u8],
     shared: &Shared,
-    next_id: &mut impl FnMut() -> String,
+    request_ids: &mut RequestIds,
 ) -> (usize, Stepped) {
     let (used, step) = connection.exchange.step(bytes);
     let stepped = match step {
@@ -38,10 +56,12 @@ pub(super) fn step(
         Step::Refused(refusal) => Stepped::Refused(refusal),
         Step::Admit(head) => match shared.app.admit(&head) {
             Ok(()) => Stepped::Admitted { tell: head.expects_continue && used == bytes.len() },
-            Err(response) => Stepped::Denied(Answering::of(&head, clock::monotonic(), next_id()), response),
+            Err(response) => {
+                Stepped::Denied(Answering::of(&head, clock::monotonic(), request_ids.next()), response)
+            }
         },
         Step::Request(request) => {
-            let answering = Answering::of(&request.head, clock::monotonic(), next_id());
+            let answering = Answering::of(&request.head, clock::monotonic(), request_ids.next());
             let reply = guarded(|| shared.app.handle(&request, clock::wall_ms()));
             Stepped::Replied(answering, reply)
         }

@@ -55,6 +55,27 @@ fn two_hundred_clients_that_connect_together_are_all_answered() {
 }
 
 #[test]
+fn clients_that_pipeline_writes_get_all_answers() {
+    const WRITES: usize = 2_000;
+    let server = Server::start_known();
+    let port = server.port;
+    let clients: Vec<_> = (0..6)
+        .map(|number| {
+            thread::spawn(move || {
+                let mut connection = Connection::open(port);
+                connection.send(&put_request(&format!("client{number}"), "1").repeat(WRITES));
+                for round in 0..WRITES {
+                    assert_eq!(connection.read_response().status, if round == 0 { 201 } else { 200 });
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.join().unwrap();
+    }
+}
+
+#[test]
 fn half_sent_bodies_do_not_delay_another_client() {
     let server = Server::start_known();
     let mut halves: Vec<_> = (0..32).map(|_| server.connect()).collect();
