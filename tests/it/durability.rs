@@ -291,7 +291,8 @@ fn a_full_disk_is_507_for_projects_and_costs_none_what_it_has_in_memory() {
             true.into();
     });
     kv.server.signal("HUP");
-    wait_until("the log says so", || kv.server.stderr_text().contains("light: stays in memory: not written"));
+    let said = || kv.server.stderr_text().matches("light: stays in memory: not written").count();
+    wait_until("the log says so once more", || said() == 2);
     kv.global().put(key, "3").expect(200);
     disk.make_room();
     kv.server.signal("HUP");
