@@ -1,7 +1,7 @@
 //! The commands beside `serve`, and configurations that are refused.
 
-use crate::harness::{Finished, Options, refused_start, run_to_end};
-use crate::kv::{Kv, PROJECT, PROJECTS, documented_config, key_in, key_path};
+use crate::harness::{Finished, Options, key_in, refused_start, run_to_end};
+use crate::kv::{Kv, PROJECT, PROJECTS, documented_config, key_path};
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;

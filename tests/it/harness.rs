@@ -191,13 +191,10 @@ impl Server {
         assert!(found, "no {text:?} in:\n{}", self.stderr_text());
     }
 
-    /// The key that a first start printed in the line that begins with `name` (`global`,
-    /// `first_project`).
-    pub fn printed_key(&self, name: &str) -> String {
+    /// The key of `owner` (`global key`, `first_project key`) that this start printed.
+    pub fn printed_key(&self, owner: &str) -> String {
         let text = self.stdout_text();
-        let line = text.lines().find(|line| line.trim_start().starts_with(name) && line.contains("pikv_"));
-        let line = line.unwrap_or_else(|| panic!("no key of {name} in {text}"));
-        line.split_whitespace().find(|word| word.starts_with("pikv_")).unwrap().to_owned()
+        key_in(&text, owner).unwrap_or_else(|| panic!("no {owner} in {text}"))
     }
 
     /// A new connection.
@@ -335,6 +332,12 @@ fn spawn_captured(command: &mut Command) -> (Child, Output, Output) {
     let stdout = Output::collect(child.stdout.take().unwrap());
     let stderr = Output::collect(child.stderr.take().unwrap());
     (child, stdout, stderr)
+}
+
+/// The key in the line of `printed` that begins with `owner`.
+pub fn key_in(printed: &str, owner: &str) -> Option<String> {
+    let line = printed.lines().find(|line| line.trim_start().starts_with(owner))?;
+    line.split_whitespace().find(|word| word.starts_with("pikv_")).map(str::to_owned)
 }
 
 fn listening_port(stdout: &str) -> Option<u16> {

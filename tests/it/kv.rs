@@ -1,6 +1,6 @@
 //! A server with its keys, and callers that speak the API: what the contract tests are written in.
 
-use crate::harness::{Connection, Options, Response, Server};
+use crate::harness::{Connection, Options, Response, Server, key_in};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -113,12 +113,6 @@ pub fn documented_config() -> Value {
     })
 }
 
-/// The key in the line of `printed` that begins with `owner`.
-pub fn key_in(printed: &str, owner: &str) -> Option<String> {
-    let line = printed.lines().find(|line| line.trim_start().starts_with(owner))?;
-    line.split_whitespace().find(|word| word.starts_with("pikv_")).map(str::to_owned)
-}
-
 /// Percent-encodes everything that could mean something in a target.
 pub fn encoded(text: &str) -> String {
     let encode = |byte: u8| match byte {
@@ -203,7 +197,7 @@ impl Response {
     /// The problem in the answer, which must be a whole one with `status` and `code`.
     #[track_caller]
     pub fn problem(self, status: u16, code: &str) -> Value {
-        self.clone().expect(status).expect_problem(status, code);
+        self.expect_problem(status, code);
         self.json()
     }
 

@@ -1,11 +1,10 @@
 //! The integration tests: one binary, one module per claim about the server.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
     clippy::disallowed_methods,
     reason = "helpers of tests may fail loudly, and read files as they like"
 )]
@@ -21,11 +20,9 @@ mod errors;
 mod fault_injection;
 mod framing;
 mod hand_edits;
-#[allow(dead_code, unused_imports, reason = "a client for all tests, of which each uses a part")]
 mod harness;
 mod journal_damage;
 mod keys;
-#[allow(dead_code, reason = "a client for all tests, of which each uses a part")]
 mod kv;
 mod listing;
 mod load;

@@ -1,7 +1,7 @@
 //! Starts: what is made, printed and kept, and which configuration counts.
 
-use crate::harness::{Options, Server, refused_start, run_to_end};
-use crate::kv::{Kv, PROJECT, PROJECTS, documented_config, key_in, key_path};
+use crate::harness::{Options, Server, key_in, refused_start, run_to_end};
+use crate::kv::{Kv, PROJECT, PROJECTS, documented_config, key_path};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::os::unix::fs::PermissionsExt;

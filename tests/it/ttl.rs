@@ -125,9 +125,14 @@ fn an_expiry_outlives_crash_checkpoint_and_restart() {
 #[test]
 fn a_key_that_expires_while_the_server_is_down_is_absent_at_the_start() {
     let mut kv = Kv::new();
-    kv.project().put(&format!("{}?ttl=1", key_path("a")), "1").expect(201);
+    let written = kv.project().put(&format!("{}?ttl=1", key_path("a")), "1").expect(201).json();
     kv.server.kill();
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    let expires_at = written["expires_at"].as_str().unwrap();
+    wait_until("the key has expired", || {
+        let mut now = Vec::new();
+        pikv::clock::render_rfc3339(pikv::clock::wall_ms(), &mut now);
+        now.as_slice() > expires_at.as_bytes()
+    });
     kv.server.start_again();
     kv.project().get(&key_path("a")).problem(404, "key_not_found");
     assert_eq!(kv.project().get(PROJECT).json()["keys"], 0);

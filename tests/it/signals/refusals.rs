@@ -176,7 +176,7 @@ fn wrong_usage_exits_with_2() {
 #[test]
 fn a_first_start_shows_working_keys_once() {
     let mut server = Server::start();
-    let (global, project) = (server.printed_key("global"), server.printed_key("first_project"));
+    let (global, project) = (server.printed_key("global key"), server.printed_key("first_project key"));
     assert_eq!((global.len(), project.len()), (54, 54), "pikv_ and 49 characters");
     let status =
         |server: &Server, path: &str, key: &str| server.request("GET", path, Some(key), &[], b"").status;
@@ -196,7 +196,7 @@ fn a_first_start_shows_working_keys_once() {
 fn files_and_directories_are_for_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let mut server = Server::start_as(Options::default());
-    let key = server.printed_key("first_project");
+    let key = server.printed_key("first_project key");
     let put = server.request("PUT", "/api/v1/projects/first_project/keys/a", Some(&key), &[], b"1");
     assert_eq!(put.status, 201);
     assert_eq!(server.terminate().code(), Some(0));
