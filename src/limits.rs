@@ -56,15 +56,15 @@ pub const KEY_BYTES_MAX: usize = 1024;
 pub const PROJECT_ID_BYTES_MAX: usize = 63;
 /// Projects of one server.
 pub const PROJECTS_MAX: usize = 10_000;
-/// Nesting of a stored JSON value. serde_json reads 127 levels back, records add up to four.
+/// Nesting of a stored JSON value. What is put around it must still be read back by serde_json.
 pub const VALUE_DEPTH_MAX: usize = 100;
 /// Nesting that serde_json parses without failing (1.0).
 const SERDE_JSON_DEPTH_MAX: usize = 127;
 /// Nesting of a request body that carries values: more than the members around them take, so that
 /// a value that is too deep is told apart from its neighbours.
 pub const BODY_DEPTH_MAX: usize = 120;
-/// Levels that a journal record puts around a value (record, batch list, change).
-const RECORD_DEPTH: usize = 3;
+/// Levels around a value at most: a batch has three (body, list, operation), a journal line two.
+const LEVELS_AROUND_VALUE_MAX: usize = 3;
 /// Time to live, seconds (ten years).
 pub const TTL_SECONDS_MAX: u64 = 315_360_000;
 /// Keys of one page of a listing.
@@ -82,6 +82,10 @@ pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const LISTING_PIECE_BYTES: usize = 32 * 1024;
 /// Entries looked at under one hold of a project's lock by listings and checkpoints.
 pub const ENTRIES_PER_HOLD_MAX: usize = 256;
+/// Buffer that a project keeps between two writes, bytes. A larger one goes back to the allocator.
+pub const PENDING_BYTES_KEPT_MAX: usize = 256 * 1024;
+/// Keys that expire are swept at most this often, milliseconds; who asks for one sees it absent at once.
+pub const SWEEP_INTERVAL_MS: u64 = 1_000;
 /// Expired entries removed under one hold of a project's lock.
 pub const PURGE_PER_HOLD_MAX: usize = 256;
 /// A file up to this size is checkpointed shortly after its last write, bytes.
@@ -131,9 +135,8 @@ pub const ACCEPT_PAUSE_MS: u64 = 100;
 const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES);
 const _: () = assert!(3 * KEY_BYTES_MAX < TARGET_BYTES_MAX, "a percent-encoded key fits a target");
-const _: () = assert!(VALUE_DEPTH_MAX + RECORD_DEPTH < SERDE_JSON_DEPTH_MAX);
-const _: () =
-    assert!(VALUE_DEPTH_MAX + RECORD_DEPTH < BODY_DEPTH_MAX && BODY_DEPTH_MAX < SERDE_JSON_DEPTH_MAX);
+const _: () = assert!(VALUE_DEPTH_MAX + LEVELS_AROUND_VALUE_MAX < BODY_DEPTH_MAX);
+const _: () = assert!(BODY_DEPTH_MAX < SERDE_JSON_DEPTH_MAX);
 const _: () = assert!(BODY_BYTES_MAX_DEFAULT <= BODY_BYTES_MAX_CEILING);
 const _: () = assert!(BODY_BYTES_MAX_CEILING <= LOOP_BODY_BYTES_MAX);
 const _: () = assert!(CONNECTIONS_MAX_DEFAULT <= CONNECTIONS_MAX_CEILING);

@@ -44,7 +44,8 @@ pub fn start(level: LevelFilter, format: Format) -> io::Result<()> {
     Ok(())
 }
 
-/// Sets which messages of the macros are logged from now on. The request log is not touched.
+/// Sets which messages of the macros are logged from now on. Who writes request lines asks the `log`
+/// crate for this level too.
 pub fn set_level(level: LevelFilter) {
     ::log::set_max_level(level);
 }

@@ -69,12 +69,6 @@ impl fmt::Display for ProjectId {
     }
 }
 
-impl std::borrow::Borrow<str> for ProjectId {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
 impl fmt::Display for ProjectIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -10,6 +10,7 @@ use crate::http::request::{Head, Method, Request};
 use crate::http::response::Response;
 use crate::http::target::{self, Target};
 use crate::names::ProjectId;
+use crate::secret::KeyHash;
 use std::sync::Arc;
 
 /// The server.
@@ -91,7 +92,7 @@ fn authorize_global(head: &Head<'_>, registry: &Registry) -> Result<(), ApiError
     if !registry.authentication_enabled {
         return Ok(());
     }
-    let is_projects = |candidate: &crate::secret::KeyHash| {
+    let is_projects = |candidate: &KeyHash| {
         registry.projects.values().any(|served| served.key.as_ref().is_some_and(|key| key.matches(candidate)))
     };
     Ok(access::global(access::presented(head)?, registry.global_key.as_ref(), is_projects)?)

@@ -52,7 +52,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
             Found::NotModified(meta)
         } else {
             match entry.value() {
-                Value::Text(value) => Found::Text(value_response(key, value, &meta, form)),
+                Value::Text(value) => Found::Text(value_response(key.as_str(), value, &meta, form)),
                 Value::Stored(location) => {
                     view.locate(location).map_or(Found::Lost, |stored| Found::Stored(meta, stored))
                 }
@@ -78,24 +78,23 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     Ok(Reply::after(response, answered.ticket))
 }
 
-fn read_stored(key_text: &str, stored: &StoredValue, meta: &Meta, form: Form) -> Response {
+fn read_stored(key: &str, stored: &StoredValue, meta: &Meta, form: Form) -> Response {
     let mut value = Vec::new();
-    match (stored.read_into(&mut value), Key::parse(key_text)) {
-        (Ok(()), Ok(key)) => value_response(key, &value, meta, form),
-        (Err(error), _) => {
+    match stored.read_into(&mut value) {
+        Ok(()) => value_response(key, &value, meta, form),
+        Err(error) => {
             log::error!("a value could not be read: {error}");
             ApiError::Disk("reading the value").response()
         }
-        (Ok(()), Err(error)) => ApiError::Key(error).response(),
     }
 }
 
-fn value_response(key: Key<'_>, value: &[u8], meta: &Meta, form: Form) -> Response {
+fn value_response(key: &str, value: &[u8], meta: &Meta, form: Form) -> Response {
     let response = with_etag(Response::new(200), meta);
     match form {
         Form::Entry => {
-            let mut body = Vec::with_capacity(key.as_str().len() + value.len() + 200);
-            text::push_entry(key.as_str(), Some(value), meta, &mut body);
+            let mut body = Vec::with_capacity(key.len() + value.len() + 200);
+            text::push_entry(key, Some(value), meta, &mut body);
             body.push(b'\n');
             response.field("content-type", JSON).body(body)
         }
@@ -166,20 +165,28 @@ pub(super) fn parse_ttl(text: &str) -> Result<u64, ApiError> {
 
 fn write(context: &Context<'_>, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Result<Reply, ApiError> {
     let conditions = Conditions::of(&context.request.head)?;
-    let answered = context.served()?.project()?.write(context.now_ms, |transaction| {
+    let put = |transaction: &mut Transaction<'_>| {
         check(&conditions, transaction, key)?;
-        Ok::<Written, ApiError>(transaction.put(key, value, ttl_ms))
-    })?;
-    let response = match answered.answer {
-        Ok(written) => {
-            let mut body = Vec::with_capacity(key.as_str().len() + 200);
-            text::push_entry(key.as_str(), None, &written.meta, &mut body);
-            body.push(b'\n');
-            let status = if written.created { 201 } else { 200 };
-            with_etag(Response::new(status), &written.meta).field("content-type", JSON).body(body)
-        }
-        Err(error) => error.response(),
+        Ok(transaction.put(key, value, ttl_ms))
     };
+    answer_change(context, put, |Written { meta, created }| {
+        let mut body = Vec::with_capacity(key.as_str().len() + 200);
+        text::push_entry(key.as_str(), None, &meta, &mut body);
+        body.push(b'\n');
+        let status = if created { 201 } else { 200 };
+        with_etag(Response::new(status), &meta).field("content-type", JSON).body(body)
+    })
+}
+
+/// Changes the project of the route and answers. A refusal waits for the disk too, because it may rest
+/// on what is not there yet.
+fn answer_change<T>(
+    context: &Context<'_>,
+    change: impl FnOnce(&mut Transaction<'_>) -> Result<T, ApiError>,
+    respond: impl FnOnce(T) -> Response,
+) -> Result<Reply, ApiError> {
+    let answered = context.served()?.project()?.write(context.now_ms, change)?;
+    let response = answered.answer.map_or_else(|error| error.response(), respond);
     Ok(Reply::after(response, answered.ticket))
 }
 
@@ -197,33 +204,22 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key = parse_key(&key_text)?;
     context.parameters(&[])?;
     let conditions = Conditions::of(&context.request.head)?;
-    let answered = context.served()?.project()?.write(context.now_ms, |transaction| {
+    let delete = |transaction: &mut Transaction<'_>| {
         check(&conditions, transaction, key)?;
         transaction.delete(key).ok_or(ApiError::KeyMissing)
-    })?;
-    let response = match answered.answer {
-        Ok(_) => Response::new(204),
-        Err(error) => error.response(),
     };
-    Ok(Reply::after(response, answered.ticket))
+    answer_change(context, delete, |_| Response::new(204))
 }
 
 /// `DELETE /projects/{id}/keys`: all keys, or those that begin with `?prefix=`.
 pub fn clear(context: &Context<'_>) -> Result<Reply, ApiError> {
     let parameters = context.parameters(&["prefix"])?;
     let prefix = parameters.get("prefix").unwrap_or_default();
-    let answered = context
-        .served()?
-        .project()?
-        .write(context.now_ms, |transaction| Ok::<u64, ApiError>(transaction.clear(prefix)))?;
-    let response = match answered.answer {
-        Ok(deleted) => {
-            let mut body = b"{\"deleted\":".to_vec();
-            json::encode_u64(deleted, &mut body);
-            body.extend_from_slice(b"}\n");
-            Response::new(200).field("content-type", JSON).body(body)
-        }
-        Err(error) => error.response(),
-    };
-    Ok(Reply::after(response, answered.ticket))
+    let clear = |transaction: &mut Transaction<'_>| Ok(transaction.clear(prefix));
+    answer_change(context, clear, |deleted| {
+        let mut body = b"{\"deleted\":".to_vec();
+        json::encode_u64(deleted, &mut body);
+        body.extend_from_slice(b"}\n");
+        Response::new(200).field("content-type", JSON).body(body)
+    })
 }

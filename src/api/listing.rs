@@ -136,7 +136,8 @@ impl Listing {
         if slice.more && self.left != Some(0) {
             return Piece::More(ticket);
         }
-        self.close(slice.more, out);
+        let cursor = self.after.as_deref().filter(|_| slice.more).map(encode_cursor);
+        self.close(cursor.as_deref(), out);
         Piece::Last(ticket)
     }
 
@@ -184,14 +185,15 @@ impl Listing {
         true
     }
 
-    fn close(&self, more: bool, out: &mut Vec<u8>) {
+    /// Ends the body. `cursor` is where the next page goes on, where there is one.
+    fn close(&self, cursor: Option<&str>, out: &mut Vec<u8>) {
         out.push(if self.show == Show::Names { b']' } else { b'}' });
         out.extend_from_slice(b",\"count\":");
         json::encode_u64(self.count, out);
         out.extend_from_slice(b",\"cursor\":");
-        match &self.after {
-            Some(after) if more => json::encode_string(&encode_cursor(after), out),
-            Some(_) | None => out.extend_from_slice(b"null"),
+        match cursor {
+            Some(cursor) => json::encode_string(cursor, out),
+            None => out.extend_from_slice(b"null"),
         }
         out.extend_from_slice(b"}\n");
     }

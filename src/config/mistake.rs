@@ -3,6 +3,7 @@
 //! No text of a key or a hash is ever part of a message.
 
 use super::nearest::nearest;
+use super::schema::VERSION;
 use crate::limits::{API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, CONFIG_BYTES_MAX, PROJECTS_MAX};
 use crate::names::ProjectIdError;
 use std::fmt;
@@ -189,7 +190,7 @@ impl fmt::Display for Advice<'_> {
             Problem::UnknownText { text, known, .. } => write_nearest(f, text, known, "possible"),
             Problem::Twice { .. } => f.write_str("; keep one of the two"),
             Problem::OutOfRange { min, max, .. } => write!(f, "; it must be a whole number, {min} to {max}"),
-            Problem::Version { .. } => f.write_str("; this program reads version 1"),
+            Problem::Version { .. } => write!(f, "; this program reads version {VERSION}"),
             Problem::Host { .. } => write!(f, "; {HOST_ADVICE}"),
             Problem::DataPath => f.write_str("; name a directory, as in \"storage_data/\""),
             Problem::ProjectTwice { .. } => f.write_str("; every project needs an id of its own"),

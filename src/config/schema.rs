@@ -232,10 +232,10 @@ pub enum LogLevel {
     Error,
     /// What may need somebody.
     Warn,
-    /// Starts, stops and decisions.
+    /// Starts, stops, decisions and requests.
     #[default]
     Info,
-    /// Single requests.
+    /// Everything.
     Debug,
 }
 

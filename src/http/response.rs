@@ -125,8 +125,8 @@ impl ReplyFraming {
     }
 }
 
-/// Appends status line and fields of `response`, then the fields `extra`, to `out`, up to and with the empty line. The body
-/// is the caller's to send, from `response` or elsewhere, as the returned framing says.
+/// Appends status line and fields of `response`, then the fields `extra`, to `out`, up to and with the
+/// empty line. The body is the caller's to send, from `response` or elsewhere, as the returned framing says.
 pub fn encode_head(
     response: &Response,
     reply: &Reply<'_>,

@@ -8,7 +8,8 @@ use crate::clock;
 use crate::config::schema::SyncMode;
 use crate::disk::{DiskFile, is_disk_full, write_all_at};
 use crate::limits::{
-    CHECKPOINT_INTERVAL_MS, CHECKPOINT_QUIET_MS, CHECKPOINT_SMALL_BYTES, PURGE_PER_HOLD_MAX,
+    CHECKPOINT_INTERVAL_MS, CHECKPOINT_QUIET_MS, CHECKPOINT_SMALL_BYTES, PENDING_BYTES_KEPT_MAX,
+    PURGE_PER_HOLD_MAX,
 };
 use crate::store::namespace::Undo;
 use std::io;
@@ -219,8 +220,6 @@ impl Project {
 
     /// The batch in flight is in the journal: its replies may leave. Its buffer is used again.
     pub(super) fn settle(&self, mut bytes: Vec<u8>, sync: SyncMode) {
-        /// A buffer beyond this is given back to the allocator.
-        const KEPT_BYTES_MAX: usize = 256 * 1024;
         let Ok(mut state) = self.lock() else { return self.fail_waiting() };
         let Some(batch) = state.in_flight.take() else { return };
         state.synced = state.synced.max(batch.revision);
@@ -231,7 +230,7 @@ impl Project {
             log::info!("project {}: there is room again, writes go on", self.id);
             state.health = Health::Healthy;
         }
-        if state.pending.bytes.capacity() == 0 && bytes.capacity() <= KEPT_BYTES_MAX {
+        if state.pending.bytes.capacity() == 0 && bytes.capacity() <= PENDING_BYTES_KEPT_MAX {
             bytes.clear();
             state.pending.bytes = bytes;
         }

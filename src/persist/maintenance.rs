@@ -2,16 +2,14 @@
 
 use super::project::{Health, Project};
 use crate::clock;
+use crate::limits::SWEEP_INTERVAL_MS;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Keys that expire are swept at most this often; who asks for one sees it absent at once.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// When to sweep keys of which the first expires at `next_ms`. Not at once even where it has
 /// passed: then the project cannot record it at the moment.
 pub(super) fn sweep_due(next_ms: u64, now_ms: u64, now: Instant) -> Instant {
-    now + Duration::from_millis(next_ms.saturating_sub(now_ms)).max(SWEEP_INTERVAL)
+    now + Duration::from_millis(next_ms.saturating_sub(now_ms).max(SWEEP_INTERVAL_MS))
 }
 
 impl Project {

@@ -9,7 +9,7 @@ use super::record::{self, HEADER_BYTES, Line};
 use super::sequential::LineReader;
 use crate::limits::ENTRIES_PER_HOLD_MAX;
 use crate::names::Key;
-use crate::store::change::{Location, Revision, Value};
+use crate::store::change::{Change, Location, Revision, Value};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -72,7 +72,7 @@ impl Project {
             for recorded in &changes {
                 let offset = line.offset + record::offset_within(line.bytes, recorded.value());
                 let change = recorded.change().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-                if let crate::store::change::Change::Put { key, value, meta } = change {
+                if let Change::Put { key, value, meta } = change {
                     let length = u32::try_from(value.length()).unwrap_or(u32::MAX);
                     let location = Location { file: pair.number, offset, length };
                     places.push(Place { key: key.as_str().to_owned(), revision: meta.revision, location });

@@ -1,7 +1,8 @@
 //! Owns the listening socket and hands connections to the event loops, round robin.
 //!
 //! Where all slots are taken it accepts one more client, who is the next in line, and no others: they
-//! wait in the kernel's queue. While there is a next in line, idle connections are closed. Running out of descriptors pauses it and never ends it.
+//! wait in the kernel's queue. While there is a next in line, idle connections are closed. Running out
+//! of descriptors pauses it and never ends it.
 
 use super::mailbox::{Mailbox, Message, WAKER};
 use crate::limits::ACCEPT_PAUSE_MS;
