@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,20 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// As the operating system says.
     fn length(&self) -> io::Result<u64>;
+    /// What tells this version of the file from one that somebody wrote later.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn stamp(&self) -> io::Result<Stamp>;
+}
+
+/// Tells the versions of a file apart without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Length, bytes.
+    pub length: u64,
+    /// When it was last written, nanoseconds on the file system's clock.
+    pub modified_ns: u128,
 }
 
 /// Writes all of `bytes` at `offset`.
@@ -224,14 +239,33 @@ impl DiskFile for RealFile {
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }
+
+    fn stamp(&self) -> io::Result<Stamp> {
+        let metadata = self.0.metadata()?;
+        let since_epoch = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Stamp { length: metadata.len(), modified_ns: since_epoch.as_nanos() })
+    }
+}
+
+/// Whether a directory was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Directory {
+    /// It was.
+    Found,
+    /// It was made.
+    Made,
 }
 
 /// Makes `directory` with mode 0700, and the directories above it; one that exists is left as it is.
 ///
 /// # Errors
 /// As the operating system says.
-pub fn create_directory(directory: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+pub fn create_directory(directory: &Path) -> io::Result<Directory> {
+    if directory.is_dir() {
+        return Ok(Directory::Found);
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    Ok(Directory::Made)
 }
 
 /// An exclusive lock that ends with the process, however it ends. Its file holds the process id.

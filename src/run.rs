@@ -12,7 +12,7 @@ use crate::cli::effective::{self, Options};
 use crate::cli::{Command, JournalChoice, help, show};
 use crate::config::file;
 use crate::config::schema::{Config, KeyOwner, LogFormat};
-use crate::disk::{self, Disk, LockError, LockFile, RealDisk};
+use crate::disk::{self, Directory, Disk, LockError, LockFile, RealDisk};
 use crate::entropy::random_bytes;
 use crate::log as sink;
 use crate::names::ProjectId;
@@ -120,7 +120,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let address = SocketAddr::new(wanted.host.value, wanted.port.value);
     let listener = server::listen(address).map_err(|error| RunError::Listen { address, error })?;
     let directory = found.data_directory(path);
-    disk::create_directory(&directory)
+    let made = disk::create_directory(&directory)
         .map_err(|error| RunError::DataDirectory { path: directory.clone(), error })?;
     let _lock = lock(&directory)?;
     let existing = file::load(&RealDisk, path)?;
@@ -135,6 +135,13 @@ fn serve(options: &Options) -> Result<(), RunError> {
     sink::start(effective.log_level.value.filter(), format).map_err(RunError::Start)?;
     log_panics();
     removed_texts(&completed);
+    if !created && made == Directory::Made {
+        let path = absolute(&directory);
+        log::warn!(
+            "{}: was not there and was made; the projects on disk begin empty (persistent_file_path)",
+            path.display()
+        );
+    }
 
     // Before any thread is started, so that no signal finds nobody who waits for it.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(RunError::Start)?;

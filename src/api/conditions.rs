@@ -26,9 +26,14 @@ impl Conditions {
     /// [`ApiError::Condition`].
     pub fn of(head: &Head<'_>) -> Result<Conditions, ApiError> {
         // A strong comparison: W/"5" is not "5" (RFC 9110, section 13.1.1).
-        let if_match = tags(head, "if-match", "If-Match", Weak::NeverMatches)?;
-        let if_none_match = tags(head, "if-none-match", "If-None-Match", Weak::MayMatch)?;
+        let if_match = tags(head, Field::IfMatch, Weak::NeverMatches)?;
+        let if_none_match = tags(head, Field::IfNoneMatch, Weak::MayMatch)?;
         Ok(Conditions { if_match, if_none_match })
+    }
+
+    /// Whether there is any.
+    pub fn are_given(&self) -> bool {
+        self.if_match.is_some() || self.if_none_match.is_some()
     }
 
     /// Whether a write may go on where the key has this revision, or is absent.
@@ -58,16 +63,31 @@ impl Tags {
     }
 }
 
+#[derive(Clone, Copy)]
+enum Field {
+    IfMatch,
+    IfNoneMatch,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Weak {
     MayMatch,
     NeverMatches,
 }
 
-fn tags(head: &Head<'_>, field: &str, shown: &'static str, weak: Weak) -> Result<Option<Tags>, ApiError> {
-    let invalid = || ApiError::Condition(shown);
+fn tags(head: &Head<'_>, shown: Field, weak: Weak) -> Result<Option<Tags>, ApiError> {
+    let invalid = || {
+        ApiError::Condition(match shown {
+            Field::IfMatch => "If-Match is not `*` or a list of revisions in quotes such as \"17\"",
+            Field::IfNoneMatch => "If-None-Match is not `*` or a list of revisions in quotes such as \"17\"",
+        })
+    };
     let mut revisions: Option<Vec<Revision>> = None;
-    for value in head.fields(field) {
+    let name = match shown {
+        Field::IfMatch => "if-match",
+        Field::IfNoneMatch => "if-none-match",
+    };
+    for value in head.fields(name) {
         if value == b"*" {
             return Ok(Some(Tags::Any));
         }

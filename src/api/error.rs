@@ -65,7 +65,7 @@ pub enum ApiError {
     Limit,
     /// The cursor was not made here.
     Cursor,
-    /// A condition field is none.
+    /// A condition field is none, or does not belong here.
     Condition(&'static str),
     /// A condition does not hold; the entry as it is, `null` where the key is absent.
     Precondition {
@@ -199,9 +199,7 @@ impl ApiError {
             ApiError::Ttl => format!("a ttl is a whole number of seconds from 1 to {TTL_SECONDS_MAX}"),
             ApiError::Limit => format!("limit is a whole number from 1 to {LIST_LIMIT_MAX}"),
             ApiError::Cursor => "this cursor was not given out here; begin again without one".to_owned(),
-            ApiError::Condition(field) => {
-                format!("{field} is not `*` or a list of revisions in quotes such as \"17\"")
-            }
+            ApiError::Condition(problem) => (*problem).to_owned(),
             ApiError::Precondition { .. } => {
                 "the key is not in the state that the condition asks for; `current` is what it is now".to_owned()
             }

@@ -214,6 +214,13 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `DELETE /projects/{id}/keys`: all keys, or those that begin with `?prefix=`.
 pub fn clear(context: &Context<'_>) -> Result<Reply, ApiError> {
     let parameters = context.parameters(&["prefix"])?;
+    if parameters.get("prefix") == Some("") {
+        // Most likely a variable that was not set.
+        return Err(ApiError::Query("`prefix` is empty; leave it out to delete all keys".to_owned()));
+    }
+    if Conditions::of(&context.request.head)?.are_given() {
+        return Err(ApiError::Condition("a condition is for one key, not for many at once"));
+    }
     let prefix = parameters.get("prefix").unwrap_or_default();
     let clear = |transaction: &mut Transaction<'_>| Ok(transaction.clear(prefix));
     answer_change(context, clear, |deleted| {

@@ -119,6 +119,11 @@ impl Project {
     }
 
     fn write_new_pair(self: &Arc<Self>, durable: &Durable, now: Instant) -> Result<(), CheckpointError> {
+        if durable.keep == Keep::Index {
+            // Before anything is read from there.
+            let journal = durable.journal.lock().map_err(|_| CheckpointError::Void)?;
+            self.notice_edit(durable, &journal)?;
+        }
         let seal = self.seal()?;
         let generation = durable.journal.lock().map_err(|_| CheckpointError::Void)?.generation + 1;
         let mut writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths)?;
@@ -256,6 +261,7 @@ impl Project {
         let journal = &mut *guard;
         let changes_start = written.journal_end - (carried - seal.offset);
         carry(journal.file.as_ref(), carried, journal.end, &mut written)?;
+        self.notice_edit(durable, journal)?;
         let number = journal.number_max + 2;
         let bytes = self.redirect(seal, &written, number)?;
         journal.number_max = number;
@@ -292,7 +298,7 @@ impl Project {
         }
         let (json, file) = (written.json, written.journal);
         let pair = NewPair { json, journal: Arc::clone(&file), number, changes_start, end };
-        journal.begin_generation(file, number, (changes_start, end), written.json_bytes, now);
+        journal.begin_generation(file, number, (changes_start, end), written.json_stamp, now);
         self.use_new_files(durable.keep);
         Ok(pair)
     }
@@ -312,8 +318,8 @@ impl Project {
         state.journal_number = number;
         state.pending_offset = written.journal_end + bytes.len() as u64;
         // Who reads a change made from now on asks for these before the exchange is done.
-        state.files.add(number - 1, Arc::clone(&written.json));
-        state.files.add(number, Arc::clone(&written.journal));
+        state.files.add_values(number - 1, Arc::clone(&written.json), written.json_stamp);
+        state.files.add_journal(number, Arc::clone(&written.journal));
         Ok(bytes)
     }
 

@@ -6,7 +6,7 @@ use super::record::Header;
 use super::ticket::{Outcome, Ticket};
 use crate::clock;
 use crate::config::schema::SyncMode;
-use crate::disk::{DiskFile, is_disk_full, write_all_at};
+use crate::disk::{DiskFile, Stamp, is_disk_full, write_all_at};
 use crate::limits::{
     CHECKPOINT_INTERVAL_MS, CHECKPOINT_QUIET_MS, CHECKPOINT_SMALL_BYTES, PENDING_BYTES_KEPT_MAX,
     PURGE_PER_HOLD_MAX,
@@ -28,8 +28,10 @@ pub(super) struct Journal {
     /// Where the changes since the last checkpoint begin.
     pub(super) changes_start: u64,
     pub(super) generation: u64,
-    /// Length of the values' file.
-    pub(super) json_bytes: u64,
+    /// What the values' file was when it was written.
+    pub(super) json_stamp: Stamp,
+    /// A write found no room since the last checkpoint.
+    pub(super) short_of_room: bool,
     /// Whether something was written that `sync: interval` still has to sync.
     pub(super) unsynced: bool,
     pub(super) written_at: Option<Instant>,
@@ -45,7 +47,13 @@ pub(super) struct AppendError {
 }
 
 impl Journal {
-    pub(super) fn opened(file: Arc<dyn DiskFile>, header: Header, changes_start: u64, end: u64) -> Journal {
+    pub(super) fn opened(
+        file: Arc<dyn DiskFile>,
+        header: Header,
+        json_stamp: Stamp,
+        changes_start: u64,
+        end: u64,
+    ) -> Journal {
         Journal {
             file,
             number: super::recovery::JOURNAL_FILE,
@@ -53,7 +61,8 @@ impl Journal {
             end,
             changes_start,
             generation: header.generation,
-            json_bytes: header.json_bytes,
+            json_stamp,
+            short_of_room: false,
             unsynced: false,
             written_at: None,
             checkpointed_at: None,
@@ -69,6 +78,7 @@ impl Journal {
             // after a crash: it is answered as not done.
             let cut = is_disk_full(&error)
                 && self.file.set_length(self.end).and_then(|()| self.file.sync()).is_ok();
+            self.short_of_room = cut;
             return Err(AppendError {
                 outcome: if cut { Outcome::DiskFull } else { Outcome::Failed },
                 error,
@@ -89,7 +99,7 @@ impl Journal {
         file: Arc<dyn DiskFile>,
         number: u32,
         changes: (u64, u64),
-        json_bytes: u64,
+        json_stamp: Stamp,
         now: Instant,
     ) {
         let (changes_start, end) = changes;
@@ -100,7 +110,8 @@ impl Journal {
             end,
             changes_start,
             generation: self.generation + 1,
-            json_bytes,
+            json_stamp,
+            short_of_room: false,
             unsynced: false,
             written_at: self.written_at,
             checkpointed_at: Some(now),
@@ -116,7 +127,7 @@ impl Journal {
     /// When a checkpoint is due. A large one waits until the changes have outgrown what it rewrites,
     /// so that it writes at most twice what the journal took.
     pub(super) fn checkpoint_due(&self, now: Instant) -> Option<Instant> {
-        let (changes, rewritten) = (self.changes_bytes(), self.json_bytes + self.changes_start);
+        let (changes, rewritten) = (self.changes_bytes(), self.json_stamp.length + self.changes_start);
         if changes == 0 {
             return None;
         }
@@ -169,7 +180,7 @@ impl Project {
         }
         // A checkpoint may have written what this call was meant for, without syncing it.
         let later = durable.sync == SyncMode::Interval && journal.unsynced;
-        let due = journal.checkpoint_due(now);
+        let due = [journal.checkpoint_due(now), self.room_due(&journal, now)].into_iter().flatten().min();
         drop(journal);
         if let Some(due) = due {
             self.engine.schedule(self, due);

@@ -13,7 +13,8 @@ fn journal(rewritten: u64, changes: u64) -> Journal {
     let revision = Revision::default();
     let header =
         Header { generation: 1, json_bytes: rewritten - KIB, json_crc32: 0, keys: 0, revision, clock_ms: 0 };
-    Journal::opened(file, header, KIB, KIB + changes)
+    let stamp = Stamp { length: header.json_bytes, modified_ns: 0 };
+    Journal::opened(file, header, stamp, KIB, KIB + changes)
 }
 
 fn ms(milliseconds: u64) -> Duration {

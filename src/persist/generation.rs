@@ -7,7 +7,9 @@
 use super::data_file;
 use super::record::{self, HEADER_BYTES, Header};
 use super::sequential::SequentialWriter;
-use crate::disk::{Disk, DiskFile, Open, is_disk_full, parent_directory, temporary_path, write_all_at};
+use crate::disk::{
+    Disk, DiskFile, Open, Stamp, is_disk_full, parent_directory, temporary_path, write_all_at,
+};
 use crate::names::ProjectId;
 use crate::store::change::{Meta, Revision, Value};
 use crate::store::namespace::Namespace;
@@ -52,8 +54,8 @@ pub struct WrittenGeneration {
     pub journal_end: u64,
     /// The values, synced.
     pub json: Arc<dyn DiskFile>,
-    /// Length of the values' file.
-    pub json_bytes: u64,
+    /// What that file is now.
+    pub json_stamp: Stamp,
 }
 
 impl GenerationWriter {
@@ -117,11 +119,12 @@ impl GenerationWriter {
         let header = Header { generation, json_bytes, json_crc32, keys: self.keys, revision, clock_ms };
         write_all_at(self.journal.file(), &record::encode_header(&header), 0)?;
         let journal_end = self.journal.position();
+        let json_stamp = self.json.file().stamp()?;
         Ok(WrittenGeneration {
             journal: self.journal.into_file().into(),
             journal_end,
             json: self.json.into_file().into(),
-            json_bytes,
+            json_stamp,
         })
     }
 }

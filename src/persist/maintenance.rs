@@ -1,5 +1,6 @@
 //! What a project needs from time to time: expiry, checkpoints, and its end.
 
+use super::flush::Journal;
 use super::project::{Health, Project};
 use crate::clock;
 use crate::limits::SWEEP_INTERVAL_MS;
@@ -34,7 +35,19 @@ impl Project {
             Health::Healthy | Health::DiskFull => {}
             Health::Failed { .. } | Health::Closed => return None,
         }
-        self.durable.as_ref()?.journal.lock().ok()?.checkpoint_due(now)
+        let journal = self.durable.as_ref()?.journal.lock().ok()?;
+        [journal.checkpoint_due(now), self.room_due(&journal, now)].into_iter().flatten().min()
+    }
+
+    /// When to checkpoint for the room that it frees: after the disk was full, once what is left of the
+    /// values takes at most half of what the files take.
+    pub(super) fn room_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
+        if !journal.short_of_room || !journal.has_changes() {
+            return None;
+        }
+        let left = self.lock().ok()?.namespace.totals(0).bytes;
+        let taken = journal.json_stamp.length + journal.end;
+        (left <= taken / 2).then(|| journal.retry_at.map_or(now, |retry| retry.max(now)))
     }
 
     /// Ends writing for good and brings the files up to date, for a shutdown, a deletion or other

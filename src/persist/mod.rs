@@ -12,6 +12,7 @@
 pub mod checkpoint;
 pub mod data_file;
 pub mod deletion;
+mod edit;
 pub mod engine;
 pub mod flush;
 pub mod generation;

@@ -162,12 +162,13 @@ impl Project {
         state.pending_offset = recovered.journal_end;
         state.journal_number = JOURNAL_FILE;
         if opening.keep == Keep::Index {
-            state.files.add(JSON_FILE, recovered.json);
-            state.files.add(JOURNAL_FILE, Arc::clone(&recovered.journal));
+            state.files.add_values(JSON_FILE, recovered.json, recovered.json_stamp);
+            state.files.add_journal(JOURNAL_FILE, Arc::clone(&recovered.journal));
         }
         let journal = Journal::opened(
             recovered.journal,
             recovered.header,
+            recovered.json_stamp,
             recovered.changes_start,
             recovered.journal_end,
         );

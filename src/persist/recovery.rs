@@ -16,7 +16,7 @@ use super::generation::{self, Paths};
 use super::record::{self, HEADER_BYTES, Header, Line};
 use super::sequential::LineReader;
 use super::takeover;
-use crate::disk::{Disk, DiskFile, Open, temporary_path};
+use crate::disk::{Disk, DiskFile, Open, Stamp, temporary_path};
 use crate::names::Key;
 use crate::store::change::{Change, Location, Meta, Revision, Value};
 use crate::store::entry::Entry;
@@ -46,6 +46,8 @@ pub struct Recovered {
     pub namespace: Namespace,
     /// The values' file.
     pub json: Arc<dyn DiskFile>,
+    /// What that file was when it was read.
+    pub json_stamp: Stamp,
     /// The journal, for appending at `journal_end`.
     pub journal: Arc<dyn DiskFile>,
     /// The journal's header.
@@ -89,6 +91,11 @@ pub enum RecoveryError {
         /// What is wrong, with line and column.
         problem: String,
     },
+    /// There is nothing to decide: the values are the ones that the journal belongs to.
+    NotEdited {
+        /// The values' file.
+        path: PathBuf,
+    },
     /// There is a journal and no values.
     ValuesMissing {
         /// The values' file.
@@ -116,6 +123,11 @@ impl fmt::Display for RecoveryError {
             RecoveryError::EditedBadly { path, problem } => {
                 write!(f, "{}: {problem}; correct the file, it was left as it is", path.display())
             }
+            RecoveryError::NotEdited { path } => write!(
+                f,
+                "{}: needs no decision, because it was not edited; nothing was changed",
+                path.display()
+            ),
             RecoveryError::ValuesMissing { path } => write!(
                 f,
                 "{}: is missing while its .journal is there; restore it, or move the .journal away to begin empty",
@@ -174,6 +186,19 @@ pub fn recover(disk: &dyn Disk, paths: &Paths, keep: Keep, now_ms: u64) -> Resul
     generation::remove_temporaries(disk, paths).map_err(io_error(&paths.journal))?;
     recovered.notices.splice(0..0, notices);
     Ok(recovered)
+}
+
+/// Whether the files of a project fit each other, so that a start needs nobody's decision.
+///
+/// # Errors
+/// As the disk says; [`RecoveryError::ValuesMissing`], [`RecoveryError::Corrupt`].
+pub fn is_in_order(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
+    if !disk.exists(&paths.json).map_err(io_error(&paths.json))? {
+        return Err(RecoveryError::ValuesMissing { path: paths.json.clone() });
+    }
+    let journal = disk.open(&paths.journal, Open::Read).map_err(io_error(&paths.journal))?;
+    let header = read_header(journal.as_ref(), &paths.journal)?;
+    Ok(fits(disk, &paths.json, &header)? || finish_exchange(disk, paths)?)
 }
 
 enum Loaded {
@@ -244,7 +269,8 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
     let journal: Arc<dyn DiskFile> =
         disk.open(&paths.journal, Open::Write).map_err(io_error(&paths.journal))?.into();
     let header = read_header(journal.as_ref(), &paths.journal)?;
-    if json.length().map_err(io_error(&paths.json))? != header.json_bytes {
+    let json_stamp = json.stamp().map_err(io_error(&paths.json))?;
+    if json_stamp.length != header.json_bytes {
         return Ok(Loaded::Edited);
     }
     let mut metas = LineReader::new(journal.as_ref(), HEADER_BYTES as u64);
@@ -279,6 +305,7 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
     Ok(Loaded::Fits(Box::new(Recovered {
         namespace,
         json,
+        json_stamp,
         journal,
         header,
         changes_start,

@@ -47,6 +47,9 @@ pub fn edited(
     choice: JournalChanges,
     now_ms: u64,
 ) -> Result<(), RecoveryError> {
+    if choice != JournalChanges::Refuse && recovery::is_in_order(disk, paths)? {
+        return Err(RecoveryError::NotEdited { path: paths.json.clone() });
+    }
     let journal = disk.open(&paths.journal, Open::Read).map_err(io_error(&paths.journal))?;
     let header = recovery::read_header(journal.as_ref(), &paths.journal)?;
     let mut lines = LineReader::new(journal.as_ref(), HEADER_BYTES as u64);

@@ -205,3 +205,16 @@ fn sixteen_clients_count_together_without_losing_one() {
     assert!(won >= ROUNDS, "somebody wins every round, {won} won");
     assert_eq!(caller.get(&key_path("counter")).json()["value"], won);
 }
+
+#[test]
+fn a_condition_on_all_keys_at_once_is_refused_and_deletes_nothing() {
+    let kv = Kv::new();
+    kv.project().put(&key_path("a"), "1").expect(201);
+    for target in [KEYS.to_owned(), format!("{KEYS}?prefix=a")] {
+        for name in ["If-Match", "If-None-Match"] {
+            kv.project().send("DELETE", &target, &[(name, "\"1\"")], b"").problem(400, "invalid_condition");
+        }
+    }
+    kv.project().delete(&format!("{KEYS}?prefix=")).problem(400, "invalid_query");
+    kv.project().get(&key_path("a")).expect(200);
+}

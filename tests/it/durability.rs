@@ -303,3 +303,23 @@ fn a_full_disk_is_507_for_projects_and_costs_none_what_it_has_in_memory() {
     kv.server.kill();
     drop(disk);
 }
+
+#[test]
+fn deleting_keys_makes_room_on_a_full_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("storage_data");
+    std::fs::create_dir(&data).unwrap();
+    let Some(_disk) = SmallDisk::mount(&data) else {
+        println!("not checked: a small disk cannot be mounted here");
+        return;
+    };
+    let kv = Kv::in_directory(directory);
+    let value = format!("\"{}\"", "y".repeat(100_000));
+    let stored = (0..20).take_while(|n| kv.project().put(&key_path(&format!("k{n}")), &value).status == 201);
+    let stored = stored.count();
+    assert!((1..20).contains(&stored), "{stored} of 1 MiB");
+    for n in 0..stored {
+        kv.project().delete(&key_path(&format!("k{n}"))).expect(204);
+    }
+    wait_until("there is room again", || kv.project().put(&key_path("last"), &value).status == 201);
+}

@@ -16,6 +16,7 @@ mod conditions;
 mod crash_simulation;
 mod credentials;
 mod durability;
+mod edits_while_running;
 mod errors;
 mod fault_injection;
 mod framing;

@@ -5,7 +5,7 @@
 //! and removals since. [`SimDisk::after_crash`] keeps some of each, as the seed has it: writes may be
 //! lost, kept out of order, or torn at sectors; a name may go missing while a later one is there.
 
-use pikv::disk::{Disk, DiskFile, Open};
+use pikv::disk::{Disk, DiskFile, Open, Stamp};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -469,5 +469,11 @@ impl DiskFile for SimFile {
     fn length(&self) -> io::Result<u64> {
         self.disk.begin(Kind::Read, String::new)?;
         Ok(self.disk.lock().nodes[self.node].bytes.len() as u64)
+    }
+
+    fn stamp(&self) -> io::Result<Stamp> {
+        self.disk.begin(Kind::Read, String::new)?;
+        let bytes = &self.disk.lock().nodes[self.node].bytes;
+        Ok(Stamp { length: bytes.len() as u64, modified_ns: u128::from(crc32fast::hash(bytes)) })
     }
 }

@@ -1,0 +1,80 @@
+//! Data files that somebody edits while the server runs, which is not how it is meant: nothing of it
+//! is lost, and no value is ever read from where another one lies now.
+
+use crate::harness::{run_to_end, wait_until};
+use crate::kv::{KEYS, Kv, PROJECT, key_path};
+use serde_json::json;
+
+const FILE: &str = "first_project.json";
+
+fn on_disk(kv: &Kv) -> String {
+    std::fs::read_to_string(kv.data_path(FILE)).unwrap()
+}
+
+fn kept_aside(kv: &Kv) -> Vec<String> {
+    let names = std::fs::read_dir(kv.data_path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    let texts = names.map(|name| name.into_string().unwrap());
+    texts.filter(|name| name.starts_with("first_project.json.edited-")).collect()
+}
+
+#[test]
+fn an_edit_beside_values_in_memory_is_kept_aside_when_they_are_written() {
+    let mut kv = Kv::new();
+    kv.project().put(&key_path("one"), "11").expect(201);
+    wait_until("the file has the key", || on_disk(&kv).contains("11"));
+    std::fs::write(kv.data_path(FILE), r#"{"one": "edited while running"}"#).unwrap();
+    kv.project().put(&key_path("two"), "2").expect(201);
+    kv.server.terminate();
+    kv.server.await_stderr("was edited while the server runs");
+    let aside = kept_aside(&kv);
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    let edit = std::fs::read_to_string(kv.data_path(&aside[0])).unwrap();
+    assert_eq!(edit, r#"{"one": "edited while running"}"#);
+    kv.server.start_again();
+    assert_eq!(kv.project().get(KEYS).json()["keys"], json!({"one": 11, "two": 2}));
+}
+
+#[test]
+fn an_edit_beneath_values_on_disk_stops_the_project_and_no_wrong_value_is_read() {
+    let mut kv = Kv::new();
+    let index_only = json!({"storage": {"cache_in_memory": false}}).to_string();
+    kv.project().put(PROJECT, &index_only).expect(200);
+    kv.project().put(&key_path("alpha"), "\"first value\"").expect(201);
+    kv.project().put(&key_path("beta"), r#"{"n":12345}"#).expect(201);
+    kv.restart();
+    let edit = "{\n\"alpha\": \"changed by hand to something longer\",\n\"beta\": {\"n\":12345}\n}\n";
+    std::fs::write(kv.data_path(FILE), edit).unwrap();
+    for key in ["alpha", "beta"] {
+        let answer = kv.project().get(&key_path(key));
+        assert_eq!(answer.status, 500, "{answer:?}");
+    }
+    kv.server.await_stderr("was edited while the server runs");
+    kv.project().put(&key_path("gamma"), "3").expect(201);
+    kv.server.terminate();
+    assert_eq!(on_disk(&kv), edit, "the edit is as it was");
+    kv.server.start_again();
+    kv.project().get(KEYS).problem(503, "project_unavailable");
+    kv.server.terminate();
+    let config = kv.server.config_path();
+    let words = ["recover", "first_project", "--journal", "replay", "--config", config.to_str().unwrap()];
+    assert_eq!(run_to_end(kv.server.directory(), &words).code, Some(0));
+    kv.server.start_again();
+    let expected = json!({"alpha": "changed by hand to something longer", "beta": {"n": 12345}, "gamma": 3});
+    assert_eq!(kv.project().get(KEYS).json()["keys"], expected);
+}
+
+#[test]
+fn a_decision_that_nobody_asked_for_is_refused_and_loses_nothing() {
+    let mut kv = Kv::new();
+    kv.project().put(&key_path("a"), "1").expect(201);
+    kv.server.kill();
+    for choice in ["discard", "replay"] {
+        let config = kv.server.config_path();
+        let words = ["recover", "first_project", "--journal", choice, "--config", config.to_str().unwrap()];
+        let finished = run_to_end(kv.server.directory(), &words);
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        assert!(finished.stderr.contains("needs no decision"), "{finished:?}");
+    }
+    kv.server.start_again();
+    assert_eq!(kv.project().get(KEYS).json()["keys"], json!({"a": 1}));
+}
