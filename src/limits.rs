@@ -45,6 +45,8 @@ pub const STALE_DEADLINES_MAX: usize = 1024;
 /// Event-loop threads at most, whatever the machine has.
 pub const LOOPS_MAX: usize = 64;
 
+/// How often a read is done over whose ground was taken back, because the disk had no room for it.
+pub const REREADS_MAX: u32 = 100;
 /// Threads of the slow lane.
 pub const SLOW_THREADS: usize = 2;
 /// Jobs waiting for the slow lane. Beyond: 503.

@@ -65,8 +65,13 @@ impl App {
                 return Err(ApiError::MethodNotAllowed { allow: "GET, HEAD, POST, PUT, DELETE".to_owned() });
             }
         };
-        if head.method == Method::Unknown {
-            return Err(ApiError::MethodUnknown);
+        match head.method {
+            Method::Unknown => return Err(ApiError::MethodUnknown),
+            Method::Trace => {
+                return Err(ApiError::MethodNotAllowed { allow: "GET, HEAD, POST, PUT, DELETE".to_owned() });
+            }
+            Method::Get | Method::Head | Method::Post | Method::Put | Method::Delete => {}
+            Method::Options | Method::Patch | Method::Connect => {}
         }
         let found = match routes::find(head.method, path) {
             Ok(found) => found,

@@ -57,7 +57,7 @@ pub struct OpenError {
 impl OpenError {
     /// What who asked for the project to be opened is told.
     fn answer(&self) -> ApiError {
-        if self.disk_full { ApiError::DiskFull } else { ApiError::Unreadable(self.reason.clone()) }
+        if self.disk_full { ApiError::DiskFull } else { ApiError::Unreadable }
     }
 }
 
@@ -78,7 +78,7 @@ impl Served {
     /// # Errors
     /// [`ApiError::Unreadable`] where its files could not be read.
     pub fn project(&self) -> Result<&Arc<Project>, ApiError> {
-        self.project.as_ref().map_err(|error| ApiError::Unreadable(error.reason.clone()))
+        self.project.as_ref().map_err(|_| ApiError::Unreadable)
     }
 }
 

@@ -88,8 +88,8 @@ pub enum ApiError {
     },
     /// The project cannot be asked.
     Unavailable(Unavailable),
-    /// The project's files could not be read at start; why, for its operator.
-    Unreadable(String),
+    /// The project's files could not be opened. The log has why: that is its operator's, and names paths.
+    Unreadable,
     /// Too much is waiting for the slow lane, or for bodies.
     Overloaded,
     /// The server is stopping.
@@ -159,7 +159,7 @@ impl ApiError {
             ApiError::Operation { error, .. } => error.status_and_code(),
             ApiError::BatchTooLong { .. } => (400, "invalid_batch"),
             ApiError::Unavailable(Unavailable::Busy) | ApiError::Overloaded => (503, "busy"),
-            ApiError::Unavailable(_) | ApiError::Unreadable(_) => (503, "project_unavailable"),
+            ApiError::Unavailable(_) | ApiError::Unreadable => (503, "project_unavailable"),
             ApiError::ShuttingDown => (503, "shutting_down"),
             ApiError::NotReady { .. } => (503, "not_ready"),
             ApiError::DiskFull => (507, "disk_full"),
@@ -208,7 +208,9 @@ impl ApiError {
                 format!("a batch has at most {BATCH_OPERATIONS_MAX} operations, this one has {operations}")
             }
             ApiError::Unavailable(unavailable) => unavailable.to_string(),
-            ApiError::Unreadable(reason) => format!("the project could not be opened: {reason}"),
+            ApiError::Unreadable => {
+                "the project's files could not be opened; the server's log says which, why, and what to do".to_owned()
+            }
             ApiError::Overloaded => "the server has more to do than may wait; try again shortly".to_owned(),
             ApiError::ShuttingDown => "the server is stopping".to_owned(),
             ApiError::NotReady { projects } => {

@@ -6,15 +6,14 @@
 
 use super::context::Context;
 use super::error::ApiError;
-use super::reply::{Lane, Piece, Reply, Source};
+use super::reply::{Lane, Piece, Pull, Reply, Source};
 use super::representation as text;
 use crate::clock;
 use crate::http::response::Response;
 use crate::json;
-use crate::limits::{ENTRIES_PER_HOLD_MAX, LIST_LIMIT_MAX, LISTING_PIECE_BYTES};
+use crate::limits::{ENTRIES_PER_HOLD_MAX, LIST_LIMIT_MAX, LISTING_PIECE_BYTES, REREADS_MAX};
 use crate::names::Key;
 use crate::persist::project::{Project, View};
-use crate::persist::ticket::Ticket;
 use crate::persist::value_reader::StoredValue;
 use crate::store::change::{Meta, Value};
 use crate::store::entry::Entry;
@@ -29,11 +28,19 @@ enum Show {
     Meta,
 }
 
-/// How far a listing has come.
+/// A listing that is being sent.
 struct Listing {
     project: Arc<Project>,
     prefix: String,
     show: Show,
+    position: Position,
+    /// Where the last piece began.
+    before: Position,
+}
+
+/// How far a listing has come.
+#[derive(Clone)]
+struct Position {
     after: Option<String>,
     /// Keys that may still come; `None` for all.
     left: Option<usize>,
@@ -67,21 +74,20 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     };
     let limit = parameters.get("limit").map(parse_limit).transpose()?;
     let after = parameters.get("cursor").map(decode_cursor).transpose()?;
+    let position = Position { after, left: limit, count: 0, opened: false };
     let mut listing = Listing {
         project: Arc::clone(served.project()?),
         prefix: parameters.get("prefix").unwrap_or_default().to_owned(),
         show,
-        after,
-        left: limit,
-        count: 0,
-        opened: false,
+        before: position.clone(),
+        position,
     };
     let reads_disk = served.storage.on_disk && !served.storage.cache_in_memory;
     let shows_values = matches!(show, Show::Values | Show::ValuesAndMeta);
     let lane = if reads_disk && shows_values { Lane::Slow } else { Lane::Loop };
-    let next = Box::new(move |out: &mut Vec<u8>| listing.next_piece(out));
+    let next = Box::new(move |pull, out: &mut Vec<u8>| listing.piece(pull, out));
     let response = Response::new(200).field("content-type", "application/json");
-    Ok(Reply::Stream(response, Source { lane, next }))
+    Ok(Reply::Stream(response, Source { lane, next, pull: Pull::Next }))
 }
 
 fn parse_limit(text: &str) -> Result<usize, ApiError> {
@@ -114,40 +120,63 @@ fn decode_cursor(text: &str) -> Result<String, ApiError> {
 }
 
 impl Listing {
-    fn next_piece(&mut self, out: &mut Vec<u8>) -> Piece {
-        if !self.opened {
-            self.opened = true;
+    /// The piece that is wanted. One that rested on changes that were taken back before its values
+    /// could be read is begun anew.
+    fn piece(&mut self, pull: Pull, out: &mut Vec<u8>) -> Piece {
+        match pull {
+            Pull::Next => self.before = self.position.clone(),
+            Pull::Again => self.position = self.before.clone(),
+        }
+        for _ in 0..REREADS_MAX {
+            if let Some(piece) = self.next_piece(out) {
+                return piece;
+            }
+            out.clear();
+            self.position = self.before.clone();
+        }
+        Piece::Broken
+    }
+
+    /// The next piece; `None` where what it rested on was taken back.
+    fn next_piece(&mut self, out: &mut Vec<u8>) -> Option<Piece> {
+        if !self.position.opened {
+            self.position.opened = true;
             out.extend_from_slice(b"{\"project\":");
             json::encode_string(self.project.id().as_str(), out);
             out.extend_from_slice(if self.show == Show::Names { b",\"keys\":[" } else { b",\"keys\":{" });
         }
         let project = Arc::clone(&self.project);
         let answered = project.read(clock::wall_ms(), |view| (self.read_slice(view, out), view.revision()));
-        let Ok(answered) = answered else { return Piece::Broken };
+        let Ok(answered) = answered else { return Some(Piece::Broken) };
         let (slice, ticket) = (answered.answer, answered.ticket);
-        let Some(slice) = slice else { return Piece::Broken };
-        if !slice.stored.is_empty() && !self.push_stored(&slice, ticket.as_ref(), out) {
-            return Piece::Broken;
+        let Some(slice) = slice else { return Some(Piece::Broken) };
+        if !slice.stored.is_empty() {
+            if !self.project.wait_written(ticket.as_ref()) {
+                return None;
+            }
+            if !self.push_stored(&slice, out) {
+                return Some(Piece::Broken);
+            }
         }
-        self.left = self.left.map(|left| left.saturating_sub(slice.keys));
+        self.position.left = self.position.left.map(|left| left.saturating_sub(slice.keys));
         if slice.last.is_some() {
-            self.after = slice.last;
+            self.position.after = slice.last;
         }
-        if slice.more && self.left != Some(0) {
-            return Piece::More(ticket);
+        if slice.more && self.position.left != Some(0) {
+            return Some(Piece::More(ticket));
         }
-        let cursor = self.after.as_deref().filter(|_| slice.more).map(encode_cursor);
+        let cursor = self.position.after.as_deref().filter(|_| slice.more).map(encode_cursor);
         self.close(cursor.as_deref(), out);
-        Piece::Last(ticket)
+        Some(Piece::Last(ticket))
     }
 
     /// Reads the next keys under the lock. `None` where a value's file is not open, which is a bug.
     fn read_slice(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> Option<Slice> {
         let mut slice = Slice { stored: Vec::new(), last: None, keys: 0, more: false };
-        let keys_max = self.left.unwrap_or(usize::MAX).min(ENTRIES_PER_HOLD_MAX);
+        let keys_max = self.position.left.unwrap_or(usize::MAX).min(ENTRIES_PER_HOLD_MAX);
         let mut last: Option<&Entry> = None;
         let mut stored_bytes = 0;
-        for entry in view.range(&self.prefix, self.after.as_deref()) {
+        for entry in view.range(&self.prefix, self.position.after.as_deref()) {
             if slice.keys == keys_max || out.len() + stored_bytes >= LISTING_PIECE_BYTES {
                 slice.more = true;
                 break;
@@ -157,8 +186,8 @@ impl Listing {
                     stored_bytes += entry.value().length();
                     slice.stored.push((entry.key().to_owned(), entry.meta(), view.locate(location)?));
                 }
-                (_, Value::Text(value)) => push_item(self.show, &mut self.count, entry, value, out),
-                (_, Value::Stored(_)) => push_item(self.show, &mut self.count, entry, b"", out),
+                (_, Value::Text(value)) => push_item(self.show, &mut self.position.count, entry, value, out),
+                (_, Value::Stored(_)) => push_item(self.show, &mut self.position.count, entry, b"", out),
             }
             slice.keys += 1;
             last = Some(entry);
@@ -167,12 +196,8 @@ impl Listing {
         Some(slice)
     }
 
-    /// Reads the values that lie in files, in the slow lane. Their changes are in the files once
-    /// `ticket` is resolved.
-    fn push_stored(&mut self, slice: &Slice, ticket: Option<&Ticket>, out: &mut Vec<u8>) -> bool {
-        if !self.project.wait_written(ticket) {
-            return false;
-        }
+    /// Reads the values that lie in files, in the slow lane.
+    fn push_stored(&mut self, slice: &Slice, out: &mut Vec<u8>) -> bool {
         let mut value = Vec::new();
         for (key, meta, stored) in &slice.stored {
             value.clear();
@@ -180,7 +205,7 @@ impl Listing {
                 log::error!("project {}: a value could not be read: {error}", self.project.id());
                 return false;
             }
-            push(self.show, &mut self.count, key, &value, meta, out);
+            push(self.show, &mut self.position.count, key, &value, meta, out);
         }
         true
     }
@@ -189,7 +214,7 @@ impl Listing {
     fn close(&self, cursor: Option<&str>, out: &mut Vec<u8>) {
         out.push(if self.show == Show::Names { b']' } else { b'}' });
         out.extend_from_slice(b",\"count\":");
-        json::encode_u64(self.count, out);
+        json::encode_u64(self.position.count, out);
         out.extend_from_slice(b",\"cursor\":");
         match cursor {
             Some(cursor) => json::encode_string(cursor, out),

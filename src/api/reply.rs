@@ -19,6 +19,14 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// Whether something has to be on disk before it may leave.
+    pub fn waits(&self) -> bool {
+        match self {
+            Reply::AfterSync(..) | Reply::Slow(Some(_), _) => true,
+            Reply::Now(_) | Reply::Stream(..) | Reply::Slow(None, _) => false,
+        }
+    }
+
     /// `response`, after `ticket` where there is one.
     pub fn after(response: Response, ticket: Option<Ticket>) -> Reply {
         match ticket {
@@ -37,15 +45,26 @@ pub enum Lane {
     Slow,
 }
 
-/// Appends the next piece to its argument.
-pub type NextPiece = Box<dyn FnMut(&mut Vec<u8>) -> Piece + Send>;
+/// Which piece of a stream is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pull {
+    /// The one behind the last.
+    Next,
+    /// The last one anew: it rested on changes that were taken back, and was not sent.
+    Again,
+}
+
+/// Appends the piece that is wanted to its argument.
+pub type NextPiece = Box<dyn FnMut(Pull, &mut Vec<u8>) -> Piece + Send>;
 
 /// The body of a stream, piece by piece.
 pub struct Source {
     /// Where [`Source::next`] is called.
     pub lane: Lane,
-    /// Appends the next piece to its argument.
+    /// Makes the pieces.
     pub next: NextPiece,
+    /// Which one is wanted.
+    pub pull: Pull,
 }
 
 /// What a call for a piece gave.

@@ -1,18 +1,19 @@
 //! What a connection does in each of its phases, from a reply to its last byte.
 
-use super::connection::{Answering, Connection, Held, Last, Phase, Stage, Streaming};
+use super::connection::{Answering, Connection, Held, Last, Phase, Reread, Stage, Streaming};
 use super::event_loop::{EventLoop, Fate};
 use super::input::{self, Stepped};
 use super::mailbox::{ConnectionId, Message};
 use super::output::Sent;
 use crate::api::error::ApiError;
-use crate::api::reply::{Job, Lane, Piece, Reply, Source};
+use crate::api::reply::{Job, Lane, Piece, Pull, Reply, Source};
 use crate::clock;
 use crate::http::exchange::Waiting;
 use crate::http::request::Method;
 use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, ReplyFraming, Response};
 use crate::limits::{
-    DRAIN_BYTES_MAX, LOOP_BODY_BYTES_MAX, OUTPUT_BYTES_HIGH, REQUESTS_PER_TURN_MAX, ROUNDS_PER_TURN_MAX,
+    DRAIN_BYTES_MAX, LOOP_BODY_BYTES_MAX, OUTPUT_BYTES_HIGH, REQUESTS_PER_TURN_MAX, REREADS_MAX,
+    ROUNDS_PER_TURN_MAX,
 };
 use crate::log::{RequestLine, render_request};
 use std::io::{ErrorKind, Read};
@@ -179,7 +180,12 @@ impl EventLoop {
             }
             Reply::Slow(None, job) => self.run_slowly(id, connection, answering, job),
             Reply::Stream(response, source) => {
-                let streaming = Streaming { answering, stage: Stage::Begun(response), body_bytes: 0 };
+                let streaming = Streaming {
+                    answering,
+                    stage: Stage::Begun(response),
+                    body_bytes: 0,
+                    rereads_left: REREADS_MAX,
+                };
                 connection.enter(Phase::Streaming(streaming, source), clock::monotonic());
             }
         }
@@ -216,13 +222,36 @@ impl EventLoop {
                 self.send_piece(connection, streaming, source, bytes, last);
             }
             (Held::Response(answering, _) | Held::Job(answering, _), Some(error)) => {
-                self.respond(connection, answering, error.response());
+                self.read_again(id, connection, answering, &error);
             }
-            (Held::Piece(streaming, ..), Some(error)) => {
-                return self.break_off(connection, streaming, &error);
+            (Held::Piece(mut streaming, mut source, ..), Some(error)) => {
+                if streaming.rereads_left == 0 {
+                    return self.break_off(connection, streaming, &error);
+                }
+                streaming.rereads_left -= 1;
+                source.pull = Pull::Again;
+                connection.enter(Phase::Streaming(streaming, source), clock::monotonic());
             }
         }
         Progress::Made
+    }
+
+    /// The changes that an answer waited for were taken back. A read is done over, a write has failed.
+    fn read_again(
+        &mut self,
+        id: ConnectionId,
+        connection: &mut Connection,
+        mut answering: Answering,
+        error: &ApiError,
+    ) {
+        match answering.reread.take() {
+            Some(Reread { request, left: left @ 1.. }) => {
+                let reply = input::read_again(&request, &self.shared);
+                answering.reread = Some(Reread { request, left: left - 1 });
+                self.reply(id, connection, answering, reply);
+            }
+            Some(_) | None => self.respond(connection, answering, error.response()),
+        }
     }
 
     /// Encodes an answer and logs it. Afterwards the connection receives again, or closes.
@@ -364,6 +393,7 @@ impl EventLoop {
             unreachable!("set in the lines above");
         };
         streaming.body_bytes += bytes.len() as u64;
+        streaming.rereads_left = REREADS_MAX;
         let is_chunked = head.framing == ReplyFraming::Chunked;
         if is_chunked {
             connection.output.append(|out| response::encode_chunk(&bytes, out));
@@ -457,7 +487,8 @@ impl EventLoop {
 }
 
 fn next_piece(source: &mut Source, bytes: &mut Vec<u8>) -> Piece {
-    let run = std::panic::AssertUnwindSafe(|| (source.next)(bytes));
+    let pull = std::mem::replace(&mut source.pull, Pull::Next);
+    let run = std::panic::AssertUnwindSafe(|| (source.next)(pull, bytes));
     std::panic::catch_unwind(run).unwrap_or(Piece::Broken)
 }
 

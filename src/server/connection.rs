@@ -93,6 +93,17 @@ pub(super) struct Answering {
     pub(super) path: Box<[u8]>,
     pub(super) started: Instant,
     pub(super) request_id: String,
+    /// How to answer it anew, for a read that waits for changes of others.
+    pub(super) reread: Option<Reread>,
+}
+
+/// A read may rest on changes that are then taken back because the disk failed or had no room. That
+/// is the writers' failure, not the reader's: it reads again, what is there now.
+pub(super) struct Reread {
+    /// The request as sent.
+    pub(super) request: Box<[u8]>,
+    /// How often it may be done over.
+    pub(super) left: u32,
 }
 
 /// An answer whose body is produced while it is sent.
@@ -100,6 +111,8 @@ pub(super) struct Streaming {
     pub(super) answering: Answering,
     pub(super) stage: Stage,
     pub(super) body_bytes: u64,
+    /// How often the piece being sent may be read again.
+    pub(super) rereads_left: u32,
 }
 
 /// How far a stream is.
@@ -122,6 +135,7 @@ impl Answering {
             path: logged.into(),
             started,
             request_id,
+            reread: None,
         }
     }
 
@@ -134,6 +148,7 @@ impl Answering {
             path: Box::from(&b"-"[..]),
             started,
             request_id,
+            reread: None,
         }
     }
 }

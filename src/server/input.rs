@@ -1,13 +1,15 @@
 //! From bytes to replies: runs the exchange of a connection and the handlers of its requests.
 
-use super::connection::{Answering, Connection};
+use super::connection::{Answering, Connection, Reread};
 use super::event_loop::Shared;
 use crate::api::error::ApiError;
 use crate::api::reply::Reply;
 use crate::clock;
-use crate::http::exchange::{Step, Waiting};
+use crate::http::exchange::{Bounds, Exchange, Step, Waiting};
 use crate::http::refusal::Refusal;
+use crate::http::request::{Framing, Method};
 use crate::http::response::Response;
+use crate::limits::{HEAD_BYTES_MAX, REREADS_MAX};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Names the requests of one event loop: the run of the server, the loop, and a count.
@@ -61,12 +63,28 @@ pub(super) fn step(
             }
         },
         Step::Request(request) => {
-            let answering = Answering::of(&request.head, clock::monotonic(), request_ids.next());
+            let mut answering = Answering::of(&request.head, clock::monotonic(), request_ids.next());
             let reply = guarded(|| shared.app.handle(&request, clock::wall_ms()));
+            let is_read = matches!(request.head.method, Method::Get | Method::Head);
+            if is_read && request.head.framing == Framing::None && reply.waits() {
+                let sent = bytes.get(..used).unwrap_or_default();
+                answering.reread = Some(Reread { request: sent.into(), left: REREADS_MAX });
+            }
             Stepped::Replied(answering, reply)
         }
     };
     (used, stepped)
+}
+
+/// Answers a request anew, from the bytes that it was sent as.
+pub(super) fn read_again(request: &[u8], shared: &Shared) -> Reply {
+    let bounds = Bounds { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: 0 };
+    match Exchange::new(bounds).step(request) {
+        (_, Step::Request(request)) => guarded(|| shared.app.handle(&request, clock::wall_ms())),
+        (_, Step::NeedInput(_) | Step::Admit(_) | Step::Refused(_)) => {
+            unreachable!("it was a whole request without a body before")
+        }
+    }
 }
 
 /// Runs a handler or a job; a panic becomes a 500 and ends nothing else. What it may leave half

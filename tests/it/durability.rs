@@ -323,3 +323,41 @@ fn deleting_keys_makes_room_on_a_full_disk() {
     }
     wait_until("there is room again", || kv.project().put(&key_path("last"), &value).status == 201);
 }
+
+#[test]
+fn reads_go_on_beside_writes_that_find_no_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("storage_data");
+    std::fs::create_dir(&data).unwrap();
+    let Some(disk) = SmallDisk::mount(&data) else {
+        println!("not checked: a small disk cannot be mounted here");
+        return;
+    };
+    let kv = Kv::in_directory(directory);
+    kv.project().put(&key_path("there"), "1").expect(201);
+    disk.fill();
+    let value = format!("\"{}\"", "y".repeat(3_000));
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let mut connection = kv.project().connect();
+                while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                    connection.send("PUT", &key_path("there"), &[], value.as_bytes());
+                }
+            });
+        }
+        let mut connection = kv.project().connect();
+        let mut failed = Vec::new();
+        for _ in 0..150 {
+            for target in [&key_path("there"), &key_path("absent"), KEYS, PROJECT] {
+                let answer = connection.send("GET", target, &[], b"");
+                if answer.status >= 500 {
+                    failed.push((target.to_owned(), answer.status));
+                }
+            }
+        }
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(failed.is_empty(), "{} of 600: {:?}", failed.len(), failed.first());
+    });
+}
