@@ -49,6 +49,11 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// As the operating system says, but for "not found", which is `false`.
     fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// Where a symbolic link at `path` leads to; `path` itself where there is none. A file system
+    /// without links has nothing to follow.
+    fn follow_links(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
 }
 
 /// An open file. Offsets and lengths are in bytes.
@@ -150,11 +155,13 @@ pub fn load(disk: &dyn Disk, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>>
 }
 
 /// Replaces `path` by `bytes` so that a crash at any moment leaves the old file or the new one:
-/// temporary file, sync, rename, sync of the directory.
+/// temporary file, sync, rename, sync of the directory. A symbolic link stays one; what it leads to
+/// is replaced.
 ///
 /// # Errors
 /// As the operating system says; the old file is then still there.
 pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = &disk.follow_links(path);
     let temporary = temporary_path(path);
     let written = disk.open(&temporary, Open::Create).and_then(|file| {
         write_all_at(file.as_ref(), bytes, 0)?;
@@ -214,6 +221,19 @@ impl Disk for RealDisk {
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
         path.try_exists()
+    }
+
+    fn follow_links(&self, path: &Path) -> PathBuf {
+        /// A chain longer than this is a circle; opening it says so.
+        const LINKS_MAX: usize = 40;
+        let mut path = path.to_owned();
+        for _ in 0..LINKS_MAX {
+            match std::fs::read_link(&path) {
+                Ok(target) => path = parent_directory(&path).join(target),
+                Err(_) => break, // not a link, or not there
+            }
+        }
+        path
     }
 }
 
@@ -338,6 +358,17 @@ mod tests {
         replace(&RealDisk, &path, b"two").unwrap();
         assert_eq!(load(&RealDisk, &path, 100).unwrap(), b"two");
         assert!(!temporary_path(&path).exists());
+    }
+
+    #[test]
+    fn replacing_a_link_replaces_what_it_leads_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("real.json"), directory.path().join("link.json"));
+        replace(&RealDisk, &file, b"one").unwrap();
+        std::os::unix::fs::symlink("real.json", &link).unwrap();
+        replace(&RealDisk, &link, b"two").unwrap();
+        assert_eq!(load(&RealDisk, &file, 100).unwrap(), b"two");
+        assert!(std::fs::read_link(&link).is_ok(), "the link is still one");
     }
 
     #[test]
