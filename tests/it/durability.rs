@@ -212,6 +212,18 @@ impl SmallDisk {
     }
 }
 
+/// A server whose data directory is a disk of 1 MiB; `None`, and a plain message, where none can be mounted.
+fn on_a_small_disk() -> Option<(Kv, SmallDisk)> {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("storage_data");
+    std::fs::create_dir(&data).unwrap();
+    let disk = SmallDisk::mount(&data);
+    if disk.is_none() {
+        println!("not checked: a small disk cannot be mounted here");
+    }
+    Some((Kv::in_directory(directory), disk?))
+}
+
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
@@ -220,14 +232,7 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_is_507_while_reads_go_on_and_writes_resume_with_room() {
-    let directory = tempfile::tempdir().unwrap();
-    let data = directory.path().join("storage_data");
-    std::fs::create_dir(&data).unwrap();
-    let Some(disk) = SmallDisk::mount(&data) else {
-        println!("not checked: a small disk cannot be mounted here");
-        return;
-    };
-    let mut kv = Kv::in_directory(directory);
+    let Some((mut kv, disk)) = on_a_small_disk() else { return };
     kv.project().put(&key_path("before"), "1").expect(201);
     disk.fill();
     let value = format!("\"{}\"", "y".repeat(50_000));
@@ -266,14 +271,7 @@ fn a_full_disk_is_507_while_reads_go_on_and_writes_resume_with_room() {
 
 #[test]
 fn a_full_disk_is_507_for_projects_and_costs_none_what_it_has_in_memory() {
-    let directory = tempfile::tempdir().unwrap();
-    let data = directory.path().join("storage_data");
-    std::fs::create_dir(&data).unwrap();
-    let Some(disk) = SmallDisk::mount(&data) else {
-        println!("not checked: a small disk cannot be mounted here");
-        return;
-    };
-    let mut kv = Kv::in_directory(directory);
+    let Some((mut kv, disk)) = on_a_small_disk() else { return };
     let key = "/api/v1/projects/light/keys/a";
     kv.create_project(&json!({"id": "light", "storage": {"on_disk": false}}));
     kv.global().put(key, "1").expect(201);
@@ -306,14 +304,7 @@ fn a_full_disk_is_507_for_projects_and_costs_none_what_it_has_in_memory() {
 
 #[test]
 fn deleting_keys_makes_room_on_a_full_disk() {
-    let directory = tempfile::tempdir().unwrap();
-    let data = directory.path().join("storage_data");
-    std::fs::create_dir(&data).unwrap();
-    let Some(_disk) = SmallDisk::mount(&data) else {
-        println!("not checked: a small disk cannot be mounted here");
-        return;
-    };
-    let kv = Kv::in_directory(directory);
+    let Some((kv, _disk)) = on_a_small_disk() else { return };
     let value = format!("\"{}\"", "y".repeat(100_000));
     let stored = (0..20).take_while(|n| kv.project().put(&key_path(&format!("k{n}")), &value).status == 201);
     let stored = stored.count();
@@ -326,14 +317,7 @@ fn deleting_keys_makes_room_on_a_full_disk() {
 
 #[test]
 fn reads_go_on_beside_writes_that_find_no_room() {
-    let directory = tempfile::tempdir().unwrap();
-    let data = directory.path().join("storage_data");
-    std::fs::create_dir(&data).unwrap();
-    let Some(disk) = SmallDisk::mount(&data) else {
-        println!("not checked: a small disk cannot be mounted here");
-        return;
-    };
-    let kv = Kv::in_directory(directory);
+    let Some((kv, disk)) = on_a_small_disk() else { return };
     kv.project().put(&key_path("there"), "1").expect(201);
     disk.fill();
     let value = format!("\"{}\"", "y".repeat(3_000));
