@@ -49,7 +49,9 @@ pub const LOOPS_MAX: usize = 64;
 pub const REREADS_MAX: u32 = 100;
 /// Threads of the slow lane.
 pub const SLOW_THREADS: usize = 2;
-/// Jobs waiting for the slow lane. Beyond: 503.
+/// Threads of the administration lane: its jobs wait for one another anyway.
+pub const ADMINISTRATION_THREADS: usize = 1;
+/// Jobs waiting for one lane. Beyond: 503.
 pub const SLOW_QUEUE_MAX: usize = 1024;
 
 /// A key, bytes of UTF-8.

@@ -1,7 +1,7 @@
 //! The projects being served and the config.json that lists them.
 //!
 //! Reading the catalog is a short lock, for the event loops. Changing it saves config.json first
-//! and blocks for the disk, so it happens in the slow lane, at start and at reload.
+//! and blocks for the disk, so it happens in the administration lane, at start and at reload.
 
 use crate::auth::access::ProjectKeys;
 use crate::auth::api_key::{self, Completed};

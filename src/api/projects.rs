@@ -1,5 +1,5 @@
 //! Projects themselves: list, create, show, change, delete, new key. What saves config.json or opens
-//! files runs in the slow lane.
+//! files runs in the administration lane.
 
 use super::catalog::Served;
 use super::context::{Context, parse_object, present};
@@ -43,7 +43,7 @@ struct Settings {
 pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let app = Arc::clone(context.app);
-    Ok(slow(move || {
+    Ok(administer(move || {
         let mut body = b"{\"projects\":[".to_vec();
         for (index, served) in app.catalog.registry().projects.values().enumerate() {
             if index > 0 {
@@ -76,7 +76,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
         .ok_or_else(|| ApiError::Settings("`id` is missing: the name of the project".to_owned()))?;
     let id = ProjectId::parse(&id).map_err(ApiError::ProjectId)?;
     let app = Arc::clone(context.app);
-    Ok(slow(move || {
+    Ok(administer(move || {
         let (served, key) = app.catalog.create(id, settings.storage, settings.authentication)?;
         let mut body = b"{\"project\":".to_vec();
         text::push_project(&served, totals(&served), &mut body);
@@ -98,7 +98,7 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
         ));
     }
     let (app, id) = (Arc::clone(context.app), context.served()?.id.clone());
-    Ok(slow(move || {
+    Ok(administer(move || {
         let (served, key) = app.catalog.update(&id, settings.storage, settings.authentication)?;
         served.project()?;
         let mut body = Vec::new();
@@ -118,7 +118,7 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
 pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let (app, id) = (Arc::clone(context.app), context.served()?.id.clone());
-    Ok(slow(move || {
+    Ok(administer(move || {
         app.catalog.delete(&id)?;
         Ok(Response::new(204))
     }))
@@ -128,7 +128,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
 pub fn regenerate(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let (app, id) = (Arc::clone(context.app), context.served()?.id.clone());
-    Ok(slow(move || {
+    Ok(administer(move || {
         let key = app.catalog.regenerate(&id)?;
         let mut body = b"{\"id\":".to_vec();
         json::encode_string(id.as_str(), &mut body);
@@ -139,8 +139,8 @@ pub fn regenerate(context: &Context<'_>) -> Result<Reply, ApiError> {
     }))
 }
 
-fn slow(job: impl FnOnce() -> Result<Response, ApiError> + Send + 'static) -> Reply {
-    Reply::Slow(None, Box::new(move || Reply::Now(job().unwrap_or_else(|error| error.response()))))
+fn administer(job: impl FnOnce() -> Result<Response, ApiError> + Send + 'static) -> Reply {
+    Reply::Administer(Box::new(move || Reply::Now(job().unwrap_or_else(|error| error.response()))))
 }
 
 fn json_response(status: u16, body: Vec<u8>) -> Response {

@@ -16,6 +16,9 @@ pub enum Reply {
     Stream(Response, Source),
     /// It is made in the slow lane, once the ticket, if there is one, says so.
     Slow(Option<Ticket>, Job),
+    /// It changes the projects themselves, or takes stock of them all: made in a lane of its own, one
+    /// after the other, so that no read waits behind it.
+    Administer(Job),
 }
 
 impl Reply {
@@ -23,7 +26,7 @@ impl Reply {
     pub fn waits(&self) -> bool {
         match self {
             Reply::AfterSync(..) | Reply::Slow(Some(_), _) => true,
-            Reply::Now(_) | Reply::Stream(..) | Reply::Slow(None, _) => false,
+            Reply::Now(_) | Reply::Stream(..) | Reply::Slow(None, _) | Reply::Administer(_) => false,
         }
     }
 

@@ -5,6 +5,7 @@ use super::event_loop::{EventLoop, Fate};
 use super::input::{self, Stepped};
 use super::mailbox::{ConnectionId, Message};
 use super::output::Sent;
+use super::slow_lane::Work;
 use crate::api::error::ApiError;
 use crate::api::reply::{Job, Lane, Piece, Pull, Reply, Source};
 use crate::clock;
@@ -19,6 +20,7 @@ use crate::log::{RequestLine, render_request};
 use std::io::{ErrorKind, Read};
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Whether a phase got anywhere.
@@ -178,7 +180,14 @@ impl EventLoop {
             Reply::Slow(Some(ticket), job) => {
                 self.await_ticket(id, connection, ticket, Held::Job(answering, job));
             }
-            Reply::Slow(None, job) => self.run_slowly(id, connection, answering, job),
+            Reply::Slow(None, job) => {
+                let lane = self.shared.slow_lane.clone();
+                self.run_in(&lane, id, connection, answering, job);
+            }
+            Reply::Administer(job) => {
+                let lane = self.shared.administration_lane.clone();
+                self.run_in(&lane, id, connection, answering, job);
+            }
             Reply::Stream(response, source) => {
                 let streaming = Streaming {
                     answering,
@@ -191,10 +200,17 @@ impl EventLoop {
         }
     }
 
-    fn run_slowly(&mut self, id: ConnectionId, connection: &mut Connection, answering: Answering, job: Job) {
+    fn run_in(
+        &mut self,
+        lane: &SyncSender<Work>,
+        id: ConnectionId,
+        connection: &mut Connection,
+        answering: Answering,
+        job: Job,
+    ) {
         let mailbox = Arc::clone(&self.shared.mailbox);
         let work = Box::new(move || mailbox.post(Message::JobDone(id, input::guarded(job))));
-        match self.shared.slow_lane.try_send(work) {
+        match lane.try_send(work) {
             Ok(()) => connection.enter(Phase::AwaitSlow(answering), clock::monotonic()),
             Err(_) => self.respond(connection, answering, ApiError::Overloaded.response()),
         }
@@ -217,7 +233,9 @@ impl EventLoop {
         let failure = ApiError::of_outcome(ticket.outcome());
         match (held, failure) {
             (Held::Response(answering, response), None) => self.respond(connection, answering, response),
-            (Held::Job(answering, job), None) => self.run_slowly(id, connection, answering, job),
+            (Held::Job(answering, job), None) => {
+                self.reply(id, connection, answering, Reply::Slow(None, job))
+            }
             (Held::Piece(streaming, source, bytes, last), None) => {
                 self.send_piece(connection, streaming, source, bytes, last);
             }

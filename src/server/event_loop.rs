@@ -31,6 +31,7 @@ pub(super) struct Shared {
     pub(super) slots: Arc<Slots>,
     pub(super) acceptor: acceptor::Handle,
     pub(super) slow_lane: SyncSender<Work>,
+    pub(super) administration_lane: SyncSender<Work>,
     pub(super) settings: Settings,
     /// Which of the loops this is.
     pub(super) number: usize,

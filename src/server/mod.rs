@@ -1,4 +1,5 @@
-//! Sockets and threads: an acceptor, event loops, and the slow lane. The only user of mio.
+//! Sockets and threads: an acceptor, event loops, and two lanes for what would stall them (uncached
+//! reads; administration of projects). The only user of mio.
 //!
 //! ```text
 //!              accept                      request                    job
@@ -22,7 +23,7 @@ mod slow_lane;
 use crate::api::app::App;
 use crate::config::schema::Timeouts;
 use crate::disk::descriptors_max;
-use crate::limits::{DESCRIPTORS_RESERVED, LOOPS_MAX, SLOW_QUEUE_MAX, SLOW_THREADS};
+use crate::limits::{ADMINISTRATION_THREADS, DESCRIPTORS_RESERVED, LOOPS_MAX, SLOW_QUEUE_MAX, SLOW_THREADS};
 use crate::log::Format;
 use acceptor::{Acceptor, Slots};
 use event_loop::EventLoop;
@@ -67,6 +68,7 @@ pub struct Running {
     mailboxes: Vec<Arc<Mailbox>>,
     loop_threads: Vec<JoinHandle<()>>,
     slow_lane: SlowLane,
+    administration_lane: SlowLane,
 }
 
 impl Prepared {
@@ -93,7 +95,8 @@ impl Prepared {
     /// # Errors
     /// As the operating system says.
     pub fn start(self, listener: TcpListener, app: &Arc<App>, settings: Settings) -> io::Result<Running> {
-        let slow_lane = SlowLane::start(SLOW_THREADS, SLOW_QUEUE_MAX)?;
+        let slow_lane = SlowLane::start("slow", SLOW_THREADS, SLOW_QUEUE_MAX)?;
+        let administration_lane = SlowLane::start("admin", ADMINISTRATION_THREADS, SLOW_QUEUE_MAX)?;
         let connections_max = connections_allowed(settings.connections_max, descriptors_max());
         let slots = Arc::new(Slots::new(connections_max));
         let (acceptor, handle) = Acceptor::new(listener, Arc::clone(&slots), self.wakers().mailboxes)?;
@@ -106,6 +109,7 @@ impl Prepared {
                 slots: Arc::clone(&slots),
                 acceptor: handle.clone(),
                 slow_lane: slow_lane.sender(),
+                administration_lane: administration_lane.sender(),
                 settings,
                 number,
             };
@@ -115,7 +119,14 @@ impl Prepared {
         }
         let acceptor_thread =
             std::thread::Builder::new().name("acceptor".to_owned()).spawn(move || acceptor.run())?;
-        Ok(Running { acceptor: handle, acceptor_thread, mailboxes, loop_threads, slow_lane })
+        Ok(Running {
+            acceptor: handle,
+            acceptor_thread,
+            mailboxes,
+            loop_threads,
+            slow_lane,
+            administration_lane,
+        })
     }
 }
 
@@ -144,6 +155,7 @@ impl Running {
             let _ = thread.join();
         }
         self.slow_lane.stop();
+        self.administration_lane.stop();
     }
 }
 

@@ -14,12 +14,12 @@ pub(super) struct SlowLane {
 }
 
 impl SlowLane {
-    pub(super) fn start(threads: usize, queue_max: usize) -> io::Result<SlowLane> {
+    pub(super) fn start(name: &str, threads: usize, queue_max: usize) -> io::Result<SlowLane> {
         let (sender, receiver) = sync_channel(queue_max);
         let receiver = Arc::new(Mutex::new(receiver));
         let spawn = |number| {
             let receiver = Arc::clone(&receiver);
-            let thread = std::thread::Builder::new().name(format!("slow-{number}"));
+            let thread = std::thread::Builder::new().name(format!("{name}-{number}"));
             thread.spawn(move || {
                 while let Some(work) = next(&receiver) {
                     work();
