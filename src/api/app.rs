@@ -61,15 +61,11 @@ impl App {
         let (path, query) = match head.target? {
             Target::Asterisk => return Ok(Decision::Answer(Response::new(204))),
             Target::Origin { path, query } => (path, query),
-            Target::Authority => {
-                return Err(ApiError::MethodNotAllowed { allow: "GET, HEAD, POST, PUT, DELETE".to_owned() });
-            }
+            Target::Authority => return Err(allowed_nowhere()),
         };
         match head.method {
             Method::Unknown => return Err(ApiError::MethodUnknown),
-            Method::Trace => {
-                return Err(ApiError::MethodNotAllowed { allow: "GET, HEAD, POST, PUT, DELETE".to_owned() });
-            }
+            Method::Trace => return Err(allowed_nowhere()),
             Method::Get | Method::Head | Method::Post | Method::Put | Method::Delete => {}
             Method::Options | Method::Patch | Method::Connect => {}
         }
@@ -91,6 +87,11 @@ impl App {
         };
         Ok(Decision::Run(Admitted { found, query, served }))
     }
+}
+
+/// For the methods that no path takes: CONNECT and TRACE.
+fn allowed_nowhere() -> ApiError {
+    ApiError::MethodNotAllowed { allow: "GET, HEAD, POST, PUT, DELETE".to_owned() }
 }
 
 fn authorize_global(head: &Head<'_>, registry: &Registry) -> Result<(), ApiError> {

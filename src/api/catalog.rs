@@ -195,7 +195,7 @@ impl Catalog {
             && failed.has_failed()
         {
             // Its files may not hold what they seem to; only a start reads them anew.
-            return Err(ApiError::Unavailable(Unavailable::Failed { reason: String::new() }));
+            return Err(ApiError::Unavailable(Unavailable::Failed));
         }
         let saved = self.save_from_memory_where_asked(&next, &old)?;
         self.save(&mut config, next).inspect_err(|_| saved.iter().for_each(|project| project.resume()))?;

@@ -25,9 +25,8 @@ impl Conditions {
     /// # Errors
     /// [`ApiError::Condition`].
     pub fn of(head: &Head<'_>) -> Result<Conditions, ApiError> {
-        // A strong comparison: W/"5" is not "5" (RFC 9110, section 13.1.1).
-        let if_match = tags(head, Field::IfMatch, Weak::NeverMatches)?;
-        let if_none_match = tags(head, Field::IfNoneMatch, Weak::MayMatch)?;
+        let if_match = tags(head, Field::IfMatch)?;
+        let if_none_match = tags(head, Field::IfNoneMatch)?;
         Ok(Conditions { if_match, if_none_match })
     }
 
@@ -69,25 +68,34 @@ enum Field {
     IfNoneMatch,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Weak {
-    MayMatch,
-    NeverMatches,
-}
+impl Field {
+    fn name(self) -> &'static str {
+        match self {
+            Field::IfMatch => "if-match",
+            Field::IfNoneMatch => "if-none-match",
+        }
+    }
 
-fn tags(head: &Head<'_>, shown: Field, weak: Weak) -> Result<Option<Tags>, ApiError> {
-    let invalid = || {
-        ApiError::Condition(match shown {
+    fn problem(self) -> &'static str {
+        match self {
             Field::IfMatch => "If-Match is not `*` or a list of revisions in quotes such as \"17\"",
             Field::IfNoneMatch => "If-None-Match is not `*` or a list of revisions in quotes such as \"17\"",
-        })
-    };
+        }
+    }
+
+    /// W/"5" is "5" for `If-None-Match` only (RFC 9110, sections 13.1.1 and 13.1.2).
+    fn compares_weakly(self) -> bool {
+        match self {
+            Field::IfMatch => false,
+            Field::IfNoneMatch => true,
+        }
+    }
+}
+
+fn tags(head: &Head<'_>, field: Field) -> Result<Option<Tags>, ApiError> {
+    let invalid = || ApiError::Condition(field.problem());
     let mut revisions: Option<Vec<Revision>> = None;
-    let name = match shown {
-        Field::IfMatch => "if-match",
-        Field::IfNoneMatch => "if-none-match",
-    };
-    for value in head.fields(name) {
+    for value in head.fields(field.name()) {
         if value == b"*" {
             return Ok(Some(Tags::Any));
         }
@@ -104,7 +112,7 @@ fn tags(head: &Head<'_>, shown: Field, weak: Weak) -> Result<Option<Tags>, ApiEr
             let quoted = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
             let quoted = quoted.filter(|tag| !tag.contains('"')).ok_or_else(invalid)?;
             let list = revisions.get_or_insert_default();
-            if !(is_weak && weak == Weak::NeverMatches) {
+            if !is_weak || field.compares_weakly() {
                 list.extend(quoted.parse().ok().and_then(Revision::new));
             }
         }

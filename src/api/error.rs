@@ -113,9 +113,7 @@ impl ApiError {
         match outcome {
             Outcome::Synced => None,
             Outcome::DiskFull => Some(ApiError::DiskFull),
-            Outcome::Failed | Outcome::Pending => {
-                Some(ApiError::Unavailable(Unavailable::Failed { reason: String::new() }))
-            }
+            Outcome::Failed | Outcome::Pending => Some(ApiError::Unavailable(Unavailable::Failed)),
         }
     }
 

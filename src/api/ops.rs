@@ -4,7 +4,8 @@ use super::context::Context;
 use super::error::ApiError;
 use super::reply::Reply;
 use crate::http::response::Response;
-use crate::persist::project::Health;
+use crate::persist::project::{Health, Project};
+use std::sync::Arc;
 
 /// `GET /healthz`: the process answers.
 pub fn healthz(_: &Context<'_>) -> Result<Reply, ApiError> {
@@ -14,8 +15,7 @@ pub fn healthz(_: &Context<'_>) -> Result<Reply, ApiError> {
 /// `GET /readyz`: all projects take writes. Says how many do not, not which: it asks for no key.
 pub fn readyz(context: &Context<'_>) -> Result<Reply, ApiError> {
     let registry = context.app.catalog.registry();
-    let is_ready =
-        |project: &std::sync::Arc<crate::persist::project::Project>| project.health() == Health::Healthy;
+    let is_ready = |project: &Arc<Project>| project.health() == Health::Healthy;
     let unready =
         registry.projects.values().filter(|served| !served.project.as_ref().is_ok_and(is_ready)).count();
     if unready == 0 { Ok(Reply::Now(ok())) } else { Err(ApiError::NotReady { projects: unready }) }

@@ -104,10 +104,7 @@ pub enum Unavailable {
     /// More changes wait for the disk than [`crate::limits::PENDING_BYTES_MAX`].
     Busy,
     /// See [`Health::Failed`].
-    Failed {
-        /// What failed.
-        reason: String,
-    },
+    Failed,
     /// The project is being deleted or reopened.
     Closed,
     /// A bug stopped a change halfway; a restart recovers from the files.
@@ -319,7 +316,7 @@ impl fmt::Display for Unavailable {
             Unavailable::Busy => {
                 f.write_str("more changes wait for the disk than may wait; try again shortly")
             }
-            Unavailable::Failed { .. } => f.write_str(
+            Unavailable::Failed => f.write_str(
                 "the project stopped taking writes after a disk error; its server has to be restarted",
             ),
             Unavailable::Closed => f.write_str("the project is being deleted or reopened"),

@@ -5,14 +5,14 @@ use super::project::{Answered, Health, Project, State, Unavailable};
 use super::record::{self, LineBuilder};
 use super::recovery::Keep;
 use crate::clock;
-use crate::limits::{PENDING_BYTES_MAX, PURGE_PER_HOLD_MAX};
+use crate::limits::{BATCH_OPERATIONS_MAX, PENDING_BYTES_MAX, PURGE_PER_HOLD_MAX};
 use crate::names::Key;
 use crate::store::change::{Change, Location, Meta, Value};
 use crate::store::entry::Entry;
 use crate::store::namespace::Namespace;
 use std::sync::{Arc, MutexGuard};
 
-/// A value's text or place and its times, as a write found or left them.
+/// What a write to a key did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
     /// Revision and times after the write.
@@ -105,13 +105,13 @@ impl Project {
         let state = self.lock()?;
         match &state.health {
             Health::Healthy | Health::DiskFull => {}
-            Health::Failed { reason } => return Err(Unavailable::Failed { reason: reason.clone() }),
+            Health::Failed { .. } => return Err(Unavailable::Failed),
             Health::Closed => return Err(Unavailable::Closed),
         }
         if state.pending.bytes.len() >= PENDING_BYTES_MAX {
             return Err(Unavailable::Busy);
         }
-        let revisions = crate::limits::BATCH_OPERATIONS_MAX as u64 + 1;
+        let revisions = BATCH_OPERATIONS_MAX as u64 + 1;
         state.namespace.revision().advanced(revisions).ok_or(Unavailable::RevisionsUsedUp)?;
         Ok(state)
     }
