@@ -2,6 +2,7 @@
 //!
 //! Pure but for [`file::load`] and [`file::save`]. Which API keys are good is decided in `auth`.
 
+mod bounds;
 pub mod file;
 mod members;
 pub mod mistake;

@@ -1,0 +1,96 @@
+//! `limits` and `timeouts`: the bounds of [`crate::limits`] that the operator may change.
+
+use super::schema::Config;
+use crate::limits::{
+    BODY_BYTES_MAX_DEFAULT, BODY_BYTES_PER_SECOND_MIN_DEFAULT, BODY_GRACE_MS_DEFAULT,
+    CONNECTIONS_MAX_DEFAULT, HEAD_TIMEOUT_MS_DEFAULT, IDLE_TIMEOUT_MS_DEFAULT, SHUTDOWN_TIMEOUT_MS,
+    WRITE_TIMEOUT_MS_DEFAULT,
+};
+use serde::Serialize;
+
+/// `limits` as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LimitsChoice {
+    /// Body of one request, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_bytes_max: Option<usize>,
+    /// Connections open at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections_max: Option<usize>,
+}
+
+/// `limits` in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Body of one request, bytes.
+    pub body_bytes_max: usize,
+    /// Connections open at once; fewer where the process may not have so many descriptors.
+    pub connections_max: usize,
+}
+
+/// `timeouts` as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TimeoutsChoice {
+    /// A request head must be complete after this long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_seconds: Option<u64>,
+    /// Grace before the rate of a body counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_grace_seconds: Option<u64>,
+    /// Slowest accepted body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_bytes_per_second_min: Option<u64>,
+    /// A connection without a request is closed after this long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_seconds: Option<u64>,
+    /// A client that takes nothing of its answer is given up after this long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub write_seconds: Option<u64>,
+    /// Running requests may finish for this long at shutdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shutdown_seconds: Option<u64>,
+}
+
+/// `timeouts` in force, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// A request head must be complete after this long.
+    pub head_ms: u64,
+    /// Grace before the rate of a body counts.
+    pub body_grace_ms: u64,
+    /// Slowest accepted body, bytes a second; 0 accepts any.
+    pub body_bytes_per_second_min: u64,
+    /// A connection without a request is closed after this long.
+    pub idle_ms: u64,
+    /// A client that takes nothing of its answer is given up after this long.
+    pub write_ms: u64,
+    /// Running requests may finish for this long at shutdown.
+    pub shutdown_ms: u64,
+}
+
+impl Config {
+    /// The limits that may be set.
+    pub fn limits(&self) -> Limits {
+        let written = self.limits.unwrap_or_default();
+        Limits {
+            body_bytes_max: written.body_bytes_max.unwrap_or(BODY_BYTES_MAX_DEFAULT),
+            connections_max: written.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
+        }
+    }
+
+    /// The timeouts that may be set.
+    pub fn timeouts(&self) -> Timeouts {
+        let written = self.timeouts.unwrap_or_default();
+        let ms = |seconds: Option<u64>, default_ms| seconds.map_or(default_ms, |s| s.saturating_mul(1_000));
+        Timeouts {
+            head_ms: ms(written.head_seconds, HEAD_TIMEOUT_MS_DEFAULT),
+            body_grace_ms: ms(written.body_grace_seconds, BODY_GRACE_MS_DEFAULT),
+            body_bytes_per_second_min: written
+                .body_bytes_per_second_min
+                .unwrap_or(BODY_BYTES_PER_SECOND_MIN_DEFAULT),
+            idle_ms: ms(written.idle_seconds, IDLE_TIMEOUT_MS_DEFAULT),
+            write_ms: ms(written.write_seconds, WRITE_TIMEOUT_MS_DEFAULT),
+            shutdown_ms: ms(written.shutdown_seconds, SHUTDOWN_TIMEOUT_MS),
+        }
+    }
+}
