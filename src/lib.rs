@@ -11,6 +11,7 @@ pub mod json;
 pub mod limits;
 pub mod log;
 pub mod names;
+pub mod network;
 pub mod secret;
 
 // L2: pure machines, without input, output or time; and the configuration.
