@@ -80,6 +80,30 @@ pub const API_KEY_BYTES_MIN: usize = 16;
 /// An API key, bytes, at most.
 pub const API_KEY_BYTES_MAX: usize = 1_024;
 
+/// Requests that a rate limit admits in one window, at most: that many times are kept for a client.
+pub const RATE_LIMIT_REQUESTS_MAX: u32 = 1_000;
+/// Pairs of address and method whose requests are counted. Beyond: the one silent longest is forgotten.
+pub const RATE_LIMIT_ADDRESSES_MAX: usize = 65_536;
+/// Times of admitted requests kept for all clients together, 16 bytes each. Beyond: the same.
+pub const RATE_LIMIT_TIMES_MAX: usize = 1024 * 1024;
+/// Attempts to log in are counted in windows of this length, seconds.
+pub const LOGIN_WINDOW_SECONDS: u64 = 15 * 60;
+/// Attempts of one address to log in to one account, in a window. Beyond: 429.
+pub const LOGIN_ATTEMPTS_OF_PAIR_MAX: u32 = 10;
+/// Attempts of one address, whatever the accounts, in a window. Beyond: 429.
+pub const LOGIN_ATTEMPTS_OF_ADDRESS_MAX: u32 = 50;
+/// Attempts to log in to one account from addresses that never did, in a window. Beyond: 429.
+pub const LOGIN_ATTEMPTS_OF_ACCOUNT_MAX: u32 = 100;
+/// Counters of attempts to log in, of each of the three kinds. Beyond: the lowest is taken over.
+pub const LOGIN_COUNTERS_MAX: usize = 65_536;
+/// Pairs of account and address that are remembered to have logged in. Beyond: the one with the
+/// fewest logins is forgotten.
+pub const LOGIN_PAIRS_KNOWN_MAX: usize = 65_536;
+/// A pair that has logged in is remembered this long after its last login, seconds (90 days).
+pub const LOGIN_PAIR_KNOWN_SECONDS: u64 = 90 * 24 * 3_600;
+/// Expired entries that one request removes from a table of counters.
+pub const EXPIRED_PER_CALL_MAX: usize = 4;
+
 /// Journal bytes of one project that wait for the writer. Beyond: 503 before anything changed.
 pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A listing is produced in pieces of about this many bytes, so that a lock is held for microseconds.
@@ -148,3 +172,7 @@ const _: () = assert!(BODY_BYTES_PER_SECOND_MIN_DEFAULT <= BODY_BYTES_PER_SECOND
 const _: () = assert!(HEAD_TIMEOUT_MS_DEFAULT <= TIMEOUT_SECONDS_CEILING * 1_000);
 const _: () = assert!(IDLE_TIMEOUT_MS_DEFAULT <= TIMEOUT_SECONDS_CEILING * 1_000);
 const _: () = assert!(API_KEY_BYTES_MIN < API_KEY_BYTES_MAX);
+const _: () = assert!((RATE_LIMIT_REQUESTS_MAX as usize) < RATE_LIMIT_TIMES_MAX);
+const _: () = assert!(LOGIN_ATTEMPTS_OF_PAIR_MAX < LOGIN_ATTEMPTS_OF_ADDRESS_MAX);
+const _: () = assert!(LOGIN_ATTEMPTS_OF_ADDRESS_MAX < LOGIN_ATTEMPTS_OF_ACCOUNT_MAX);
+const _: () = assert!(EXPIRED_PER_CALL_MAX > 1, "tables shrink faster than they grow");

@@ -2,3 +2,8 @@
 
 pub mod access;
 pub mod api_key;
+pub mod client;
+pub mod csrf;
+pub mod rate_limit;
+mod table;
+pub mod throttle;

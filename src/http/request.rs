@@ -3,7 +3,7 @@
 use crate::http::target::{Target, TargetError};
 
 /// The method of a request. Names are case-sensitive (RFC 9110, section 9.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
     /// `GET`
     Get,

@@ -1,0 +1,269 @@
+use super::*;
+use crate::clock::monotonic;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+const PAIR: usize = LOGIN_ATTEMPTS_OF_PAIR_MAX as usize;
+const ADDRESS: usize = LOGIN_ATTEMPTS_OF_ADDRESS_MAX as usize;
+const ACCOUNT: usize = LOGIN_ATTEMPTS_OF_ACCOUNT_MAX as usize;
+const HOME: u32 = 1;
+
+/// A throttle and the time.
+struct Door {
+    throttle: Throttle,
+    now: Instant,
+}
+
+fn door() -> Door {
+    Door { throttle: Throttle::new(), now: monotonic() }
+}
+
+fn address(number: u32) -> IpAddr {
+    Ipv4Addr::from_bits(number).into()
+}
+
+impl Door {
+    fn begin(&self, account: &str, from: u32) -> Result<Attempt, u64> {
+        let begun = self.throttle.begin(account, address(from), self.now);
+        begun.map_err(|RetryAfter { seconds }| seconds)
+    }
+
+    /// Guesses wrongly so many times; says how many guesses were let through.
+    fn guess(&self, times: usize, account: &str, from: u32) -> usize {
+        (0..times).filter(|_| self.begin(account, from).is_ok()).count()
+    }
+
+    fn log_in(&self, account: &str, from: u32) -> Result<(), u64> {
+        self.begin(account, from).map(|attempt| self.throttle.succeeded(attempt, self.now))
+    }
+
+    /// As many wrong guesses as an account takes, each from another address.
+    fn besiege(&self, account: &str) {
+        for from in 1_000..1_000 + LOGIN_ATTEMPTS_OF_ACCOUNT_MAX {
+            assert_eq!(self.guess(1, account, from), 1, "{from}");
+        }
+        assert_eq!(
+            self.begin(account, 999).err(),
+            Some(LOGIN_WINDOW_SECONDS),
+            "{account} is closed to strangers"
+        );
+    }
+
+    fn later(&mut self, duration: Duration) {
+        self.now += duration;
+    }
+}
+
+#[test]
+fn an_address_has_so_many_guesses_at_an_account_in_a_window() {
+    let mut door = door();
+    assert_eq!(door.guess(PAIR + 5, "ann", HOME), PAIR);
+    assert_eq!(door.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS));
+    assert_eq!(door.guess(1, "bob", HOME), 1, "another account");
+    assert_eq!(door.guess(1, "ann", HOME + 1), 1, "another address");
+    door.later(WINDOW - Duration::from_millis(1));
+    assert_eq!(door.begin("ann", HOME).err(), Some(1));
+    door.later(Duration::from_millis(1));
+    assert_eq!(door.guess(PAIR + 5, "ann", HOME), PAIR, "the next window");
+}
+
+#[test]
+fn attempts_count_from_their_beginning() {
+    let door = door();
+    let open: Vec<Attempt> = (0..99).filter_map(|_| door.begin("ann", HOME).ok()).collect();
+    assert_eq!(open.len(), PAIR, "though none of them has failed yet");
+}
+
+#[test]
+fn success_clears_the_counter_of_the_pair() {
+    let door = door();
+    assert_eq!(door.guess(PAIR - 1, "ann", HOME), PAIR - 1);
+    assert_eq!(door.log_in("ann", HOME), Ok(()));
+    assert_eq!(door.guess(PAIR + 5, "ann", HOME), PAIR);
+}
+
+#[test]
+fn success_takes_only_itself_back_from_the_address() {
+    let door = door();
+    for number in 0..ADDRESS - 1 {
+        assert_eq!(door.guess(1, &format!("user{number}"), HOME), 1);
+    }
+    for _ in 0..ADDRESS {
+        assert_eq!(door.log_in("mine", HOME), Ok(()));
+    }
+    assert_eq!(door.guess(5, "ann", HOME), 1, "logging in to an account of his own gives no more guesses");
+}
+
+#[test]
+fn an_address_has_so_many_guesses_at_all_accounts_together() {
+    let door = door();
+    let through: usize = (0..2 * ADDRESS).map(|number| door.guess(1, &format!("user{number}"), HOME)).sum();
+    assert_eq!(through, ADDRESS);
+    assert_eq!(door.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS));
+    assert_eq!(door.guess(1, "ann", HOME + 1), 1);
+}
+
+#[test]
+fn an_account_takes_so_many_guesses_of_strangers() {
+    let mut door = door();
+    door.besiege("ann");
+    assert_eq!(door.guess(1, "bob", 999), 1, "other accounts are open");
+    door.later(WINDOW);
+    assert_eq!(door.guess(1, "ann", 999), 1);
+}
+
+#[test]
+fn strangers_do_not_lock_out_an_address_that_has_logged_in() {
+    let door = door();
+    assert_eq!(door.log_in("ann", HOME), Ok(()));
+    assert_eq!(door.log_in("bob", HOME + 1), Ok(()));
+    door.besiege("ann");
+    assert_eq!(door.log_in("ann", HOME), Ok(()));
+    assert_eq!(door.guess(PAIR + 5, "ann", HOME), PAIR, "its own counter still holds");
+    assert!(door.begin("ann", HOME + 1).is_err(), "the other one logged in elsewhere");
+}
+
+#[test]
+fn an_address_is_forgotten_long_after_its_last_login() {
+    let mut door = door();
+    for _ in 0..2 {
+        assert_eq!(door.log_in("ann", HOME), Ok(()));
+        door.later(KNOWN - Duration::from_secs(1));
+    }
+    door.besiege("ann");
+    assert_eq!(door.guess(1, "ann", HOME), 1, "the last login counts");
+    door.later(Duration::from_secs(1));
+    assert!(door.begin("ann", HOME).is_err());
+}
+
+#[test]
+fn attempts_of_a_known_address_do_not_count_against_the_account() {
+    let door = door();
+    assert_eq!(door.log_in("ann", HOME), Ok(()));
+    assert_eq!(door.guess(PAIR, "ann", HOME), PAIR);
+    door.besiege("ann");
+}
+
+#[test]
+fn a_forgotten_attempt_counts_nowhere() {
+    let door = door();
+    for _ in 0..2 * ACCOUNT {
+        door.throttle.forget(door.begin("ann", HOME).unwrap());
+    }
+    let state = door.throttle.lock();
+    assert_eq!((state.pairs.table.len(), state.addresses.table.len(), state.accounts.table.len()), (0, 0, 0));
+}
+
+#[test]
+fn refused_attempts_do_not_count() {
+    let door = door();
+    assert_eq!(door.guess(PAIR + 2 * ACCOUNT, "ann", HOME), PAIR);
+    assert_eq!(door.guess(PAIR, "bob", HOME), PAIR, "the address has not used up its guesses");
+    assert_eq!(door.guess(1, "ann", HOME + 1), 1, "nor has the account");
+}
+
+#[test]
+fn an_attempt_that_outlives_its_window_takes_nothing_from_the_next() {
+    let mut door = door();
+    let old = door.begin("ann", HOME).unwrap();
+    door.later(WINDOW);
+    assert_eq!(door.guess(PAIR, "ann", HOME), PAIR);
+    door.throttle.forget(old);
+    assert!(door.begin("ann", HOME).is_err());
+}
+
+#[test]
+fn the_longest_of_several_waits_is_told() {
+    let mut door = door();
+    assert_eq!(door.guess(1, "first", HOME), 1);
+    door.later(WINDOW / 2);
+    assert_eq!(door.guess(PAIR, "ann", HOME), PAIR);
+    for number in 0..ADDRESS - PAIR - 1 {
+        assert_eq!(door.guess(1, &format!("user{number}"), HOME), 1);
+    }
+    assert_eq!(door.begin("bob", HOME).err(), Some(LOGIN_WINDOW_SECONDS / 2), "the address alone");
+    assert_eq!(door.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS), "the pair too");
+}
+
+#[test]
+fn addresses_of_one_ipv6_network_count_as_one() {
+    let door = door();
+    let from = |low: u128| IpAddr::from(Ipv6Addr::from_bits(0x2001_0db8 << 96 | low));
+    let through = (0..99).filter(|&low| door.throttle.begin("ann", from(low), door.now).is_ok()).count();
+    assert_eq!(through, PAIR);
+    assert!(door.throttle.begin("ann", from(1 << 64), door.now).is_ok());
+}
+
+#[test]
+fn time_that_stands_or_goes_back_gives_no_more_guesses() {
+    let mut door = door();
+    door.later(WINDOW);
+    assert_eq!(door.guess(99, "ann", HOME), PAIR);
+    door.now -= WINDOW;
+    assert_eq!(door.guess(99, "ann", HOME), 0);
+    let attempt = door.begin("bob", HOME).unwrap();
+    door.throttle.succeeded(attempt, door.now);
+}
+
+#[test]
+fn a_crowd_of_names_and_addresses_neither_grows_the_tables_nor_resets_a_counter() {
+    let door = door();
+    assert_eq!(door.guess(PAIR, "ann", HOME), PAIR);
+    door.besiege("bob");
+    // Each name and each address is new, so that no counter refuses.
+    for number in 0..3 * u32::try_from(LOGIN_COUNTERS_MAX).unwrap() {
+        assert_eq!(door.guess(1, &format!("user{number}"), 0x0a00_0000 + number), 1);
+    }
+    assert!(door.begin("ann", HOME).is_err(), "the pair's counter is still there");
+    assert!(door.begin("bob", HOME + 1).is_err(), "and the account's");
+    let state = door.throttle.lock();
+    let lengths = [state.pairs.table.len(), state.addresses.table.len(), state.accounts.table.len()];
+    assert_eq!(lengths, [LOGIN_COUNTERS_MAX; 3]);
+}
+
+#[test]
+fn a_counter_that_refuses_outlasts_any_number_of_newcomers_and_they_have_an_attempt_left() {
+    let now = monotonic();
+    let mut counters = Counters::new(3);
+    for _ in 0..3 {
+        counters.count(usize::MAX, now);
+    }
+    for key in 0..5 * LOGIN_COUNTERS_MAX {
+        counters.count(key, now);
+        assert_eq!(counters.wait(&key, now), None);
+    }
+    assert_eq!(counters.wait(&usize::MAX, now), Some(WINDOW));
+}
+
+#[test]
+fn a_newcomer_takes_over_the_lowest_counter_of_a_full_table() {
+    let start = monotonic();
+    let mut counters = Counters::new(5);
+    for key in 0..LOGIN_COUNTERS_MAX {
+        counters.count(key, start);
+        counters.count(key, start);
+    }
+    counters.count(1, start);
+    let later = start + Duration::from_secs(1);
+    assert_eq!(counters.count(usize::MAX, later), start, "its window too");
+    let attempts = |key| counters.table.get(&key).map(|entry| entry.weight);
+    assert_eq!(
+        [attempts(usize::MAX), attempts(0), attempts(1), attempts(2)],
+        [Some(3), None, Some(3), Some(2)]
+    );
+    assert_eq!(counters.count(0, start + WINDOW), start + WINDOW, "what has expired is not taken over");
+    assert_eq!(counters.table.get(&0).map(|entry| entry.weight), Some(1));
+}
+
+#[test]
+fn who_logged_in_often_is_remembered_longer_than_a_crowd_that_did_once() {
+    let door = door();
+    for _ in 0..2 {
+        assert_eq!(door.log_in("ann", HOME), Ok(()));
+    }
+    for number in 0..LOGIN_PAIRS_KNOWN_MAX + 10 {
+        assert_eq!(door.log_in("mine", 0x0a00_0000 + u32::try_from(number).unwrap()), Ok(()));
+    }
+    assert_eq!(door.throttle.lock().known.len(), LOGIN_PAIRS_KNOWN_MAX);
+    door.besiege("ann");
+    assert_eq!(door.guess(1, "ann", HOME), 1);
+}
