@@ -37,6 +37,26 @@ pub fn render_rfc3339(ms: u64, out: &mut Vec<u8>) {
     render_padded(milli, 100, b'Z', out);
 }
 
+/// Renders seconds since 1970 as the date of a header field, `Sun, 06 Nov 1994 08:49:37 GMT`
+/// (RFC 9110, section 5.6.7). The year has four digits.
+pub fn render_http_date(seconds: u64) -> String {
+    let (days, second_of_day) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil_from_days(days);
+    let (hour, minute, second) = (second_of_day / 3_600, second_of_day / 60 % 60, second_of_day % 60);
+    let weekday = name_of(&WEEKDAYS, days % 7);
+    let month = name_of(&MONTHS, month - 1);
+    format!("{weekday}, {day:02} {month} {:04} {hour:02}:{minute:02}:{second:02} GMT", year % 10_000)
+}
+
+/// From the day of the week that 1970-01-01 was.
+const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+fn name_of(names: &[&'static str], index: u64) -> &'static str {
+    usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default()
+}
+
 /// Renders the digits of `value` from the one worth `scale` down, then `end`. By hand, because this
 /// runs for each request and `write!` takes several times as long.
 fn render_padded(value: u64, scale: u64, end: u8, out: &mut Vec<u8>) {
@@ -77,5 +97,31 @@ mod tests {
         assert_eq!(rendered(951_782_400_000), "2000-02-29T00:00:00.000Z");
         assert_eq!(rendered(1_709_251_199_999), "2024-02-29T23:59:59.999Z");
         assert_eq!(rendered(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
+    }
+
+    /// Computed apart from this code, with Python's `email.utils.formatdate`.
+    #[test]
+    fn dates_of_header_fields_have_the_fixed_length_form() {
+        for (seconds, expected) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_709_251_199, "Thu, 29 Feb 2024 23:59:59 GMT"),
+            (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
+            (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            assert_eq!(render_http_date(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn each_day_of_a_leap_year_has_its_weekday_and_its_month() {
+        let dates: Vec<String> = (0..366).map(|day| render_http_date(946_684_800 + day * 86_400)).collect();
+        let of_month = |month| dates.iter().filter(|date| date.split(' ').nth(2) == Some(month)).count();
+        assert_eq!(MONTHS.map(of_month), [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]);
+        for week in dates.windows(8) {
+            assert_eq!(week[0][..3], week[7][..3]);
+            assert!(week[1..7].iter().all(|date| date[..3] != week[0][..3]));
+        }
     }
 }

@@ -21,7 +21,6 @@ use std::io::{ErrorKind, Read};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Whether a phase got anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -498,8 +497,7 @@ impl EventLoop {
         let second = clock::wall_ms() / 1_000;
         if second != self.date_second {
             self.date_second = second;
-            let time: SystemTime = UNIX_EPOCH + Duration::from_secs(second);
-            self.date = httpdate::fmt_http_date(time);
+            self.date = clock::render_http_date(second);
         }
     }
 }
