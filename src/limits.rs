@@ -80,6 +80,21 @@ pub const API_KEY_BYTES_MIN: usize = 16;
 /// An API key, bytes, at most.
 pub const API_KEY_BYTES_MAX: usize = 1_024;
 
+/// A password, bytes: bcrypt takes no more into account.
+pub const PASSWORD_BYTES_MAX: usize = 72;
+/// Characters of a new password, at least.
+pub const PASSWORD_CHARACTERS_MIN: usize = 8;
+/// Cost of a bcrypt hash unless configured: 2^12 rounds.
+pub const BCRYPT_COST_DEFAULT: u32 = 12;
+/// Lowest cost that bcrypt knows; for tests.
+pub const BCRYPT_COST_MIN: u32 = 4;
+/// Highest cost, about ten seconds of one core on a small machine: a hash of cost 31 takes days.
+pub const BCRYPT_COST_MAX: u32 = 16;
+/// An access token, bytes. Longer: refused unread.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// How far the clocks of an access token's times and of the server may differ, seconds.
+pub const TOKEN_LEEWAY_SECONDS_MAX: u64 = 5;
+
 /// Requests that a rate limit admits in one window, at most: that many times are kept for a client.
 pub const RATE_LIMIT_REQUESTS_MAX: u32 = 1_000;
 /// Pairs of address and method whose requests are counted. Beyond: the one silent longest is forgotten.
@@ -176,3 +191,6 @@ const _: () = assert!((RATE_LIMIT_REQUESTS_MAX as usize) < RATE_LIMIT_TIMES_MAX)
 const _: () = assert!(LOGIN_ATTEMPTS_OF_PAIR_MAX < LOGIN_ATTEMPTS_OF_ADDRESS_MAX);
 const _: () = assert!(LOGIN_ATTEMPTS_OF_ADDRESS_MAX < LOGIN_ATTEMPTS_OF_ACCOUNT_MAX);
 const _: () = assert!(EXPIRED_PER_CALL_MAX > 1, "tables shrink faster than they grow");
+const _: () = assert!(PASSWORD_CHARACTERS_MIN < PASSWORD_BYTES_MAX);
+const _: () = assert!(BCRYPT_COST_MIN <= BCRYPT_COST_DEFAULT && BCRYPT_COST_DEFAULT <= BCRYPT_COST_MAX);
+const _: () = assert!(TOKEN_BYTES_MAX < HEAD_BYTES_MAX, "a token fits a head");

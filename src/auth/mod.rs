@@ -4,6 +4,8 @@ pub mod access;
 pub mod api_key;
 pub mod client;
 pub mod csrf;
+pub mod jwt;
+pub mod password;
 pub mod rate_limit;
 mod table;
 pub mod throttle;
