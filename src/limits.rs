@@ -119,6 +119,13 @@ pub const LOGIN_PAIR_KNOWN_SECONDS: u64 = 90 * 24 * 3_600;
 /// Expired entries that one request removes from a table of counters.
 pub const EXPIRED_PER_CALL_MAX: usize = 4;
 
+/// A user name, bytes.
+pub const USERNAME_BYTES_MAX: usize = 100;
+/// An email address, bytes (RFC 5321, section 4.5.3.1.3, without the brackets).
+pub const EMAIL_BYTES_MAX: usize = 254;
+/// A person's full name, characters.
+pub const FULL_NAME_CHARACTERS_MAX: usize = 100;
+
 /// Journal bytes of one project that wait for the writer. Beyond: 503 before anything changed.
 pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A listing is produced in pieces of about this many bytes, so that a lock is held for microseconds.

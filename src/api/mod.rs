@@ -13,6 +13,7 @@ pub mod error;
 mod keys;
 mod listing;
 mod ops;
+pub mod pages;
 mod projects;
 pub mod reply;
 mod representation;

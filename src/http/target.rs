@@ -140,6 +140,21 @@ pub fn decode_query(text: &str) -> Result<Cow<'_, str>, TargetError> {
     }
 }
 
+/// Percent-encodes `text` as a name or value of a query: all but the unreserved characters
+/// (RFC 3986, section 2.3).
+pub fn encode_query(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.extend([hex_digit(byte >> 4), hex_digit(byte & 15)]);
+        }
+    }
+    encoded
+}
+
 /// The pairs of a query, as sent: `a=1&b&c=` is `(a, 1)`, `(b, None)`, `(c, "")`. Empty ones are
 /// left out. Decode each part with [`decode_query`].
 pub fn pairs(query: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
@@ -185,6 +200,11 @@ pub(super) fn hex_value(digit: u8) -> Option<u8> {
         b'A'..=b'F' => Some(digit - b'A' + 10),
         _ => None,
     }
+}
+
+/// RFC 3986, section 2.1 asks for upper case.
+fn hex_digit(value: u8) -> char {
+    char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 #[cfg(test)]

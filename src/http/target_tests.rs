@@ -31,3 +31,11 @@ fn pairs_keep_their_parts_as_sent() {
     assert_eq!(found, expected);
     assert_eq!(pairs("").count(), 0);
 }
+
+#[test]
+fn encoded_query_has_only_unreserved_characters_and_decodes_to_the_same() {
+    assert_eq!(encode_query("a-Z_0.~"), "a-Z_0.~");
+    assert_eq!(encode_query("a b+c/%&=#\"<é"), "a%20b%2Bc%2F%25%26%3D%23%22%3C%C3%A9");
+    let every_character: String = ('\0'..='\u{2FF}').collect();
+    assert_eq!(decode_query(&encode_query(&every_character)).unwrap(), every_character);
+}

@@ -1,0 +1,226 @@
+//! The pages of `/api/register … /api/data` and `/dashboard`: from values to a [`Response`].
+//!
+//! They need no script: a form that is sent comes back as a page that says what happened, with what
+//! was typed still in it. Credentials, checks and the store are the callers'; nothing is decided here.
+
+mod form;
+mod render;
+mod templates;
+
+pub use form::GENDERS;
+
+use crate::http::response::{Response, reason_phrase};
+use crate::http::target::encode_query;
+use form::Form;
+use render::{Value, Values, optional, render, text};
+use templates::{STYLE, TEMPLATES};
+
+/// Where [`stylesheet`] is served; every page links to it.
+pub const STYLESHEET_PATH: &str = "/static/pikv.css";
+/// The name of the hidden field that has [`Frame::form_token`].
+pub const FORM_TOKEN_FIELD: &str = "csrf_token";
+
+const DASHBOARD_PATH: &str = "/dashboard";
+
+/// Styles from here, forms to here, and an empty icon, so that browsers ask for none.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; \
+     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// How long a browser may keep the stylesheet. Not longer: its path stays when its text changes.
+const STYLESHEET_CACHE_CONTROL: &str = "public, max-age=3600";
+
+const LINKS_SIGNED_IN: [(&str, &str); 7] = [
+    (DASHBOARD_PATH, "Dashboard"),
+    ("/api/data", "Store"),
+    ("/api/data/retrieve", "Retrieve"),
+    ("/api/data/update", "Update"),
+    ("/api/data/delete", "Delete"),
+    ("/api/token", "Access token"),
+    ("/api/logout", "Log out"),
+];
+
+const LINKS_SIGNED_OUT: [(&str, &str); 3] =
+    [("/api/login", "Log in"), ("/api/register", "Register"), ("/api/token", "Access token")];
+
+/// What every page shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Frame<'a> {
+    /// The user name of the session.
+    pub signed_in_as: Option<&'a str>,
+    /// What the hidden field `csrf_token` of every form that is posted has.
+    pub form_token: Option<&'a str>,
+}
+
+/// One thing that was wrong with a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The name of an input; empty for the form as a whole.
+    pub field: &'static str,
+    /// What was wrong, and what would be right.
+    pub message: String,
+}
+
+/// What was typed, and what was wrong with it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filled<'a> {
+    /// (name, value); shown again, except passwords and tokens.
+    pub typed: &'a [(&'a str, &'a str)],
+    /// Shown above the form and at the fields.
+    pub problems: &'a [Problem],
+}
+
+/// `GET /api/register`, and what became of a form that was not taken.
+pub fn register(frame: &Frame<'_>, status: u16, filled: &Filled<'_>) -> Response {
+    form_page(frame, status, "register", "Register", &form::REGISTER, filled, Vec::new())
+}
+
+/// `POST /api/register`: there is an account `username` now.
+pub fn registered(frame: &Frame<'_>, username: &str) -> Response {
+    page(frame, 200, "registered", "Registered", "", vec![("username", text(username))])
+}
+
+/// `GET /api/token`, and what became of a form that was not taken.
+pub fn token(frame: &Frame<'_>, status: u16, filled: &Filled<'_>) -> Response {
+    form_page(frame, status, "token", "Access token", &form::TOKEN, filled, Vec::new())
+}
+
+/// `POST /api/token`: the token, which ends in `expires_in_s` seconds.
+pub fn token_made(frame: &Frame<'_>, token: &str, expires_in_s: u64) -> Response {
+    let values = vec![("access_token", text(token)), ("expires_in", text(duration(expires_in_s)))];
+    page(frame, 200, "token_made", "Your access token", "", values)
+}
+
+/// `GET /api/login`, and what became of a form that was not taken.
+pub fn login(frame: &Frame<'_>, status: u16, filled: &Filled<'_>) -> Response {
+    form_page(frame, status, "login", "Log in", &form::LOGIN, filled, Vec::new())
+}
+
+/// `GET /dashboard`
+pub fn dashboard(frame: &Frame<'_>) -> Response {
+    page(frame, 200, "dashboard", "Dashboard", DASHBOARD_PATH, Vec::new())
+}
+
+/// `GET` and `POST /api/data`; `stored` is the key that was just stored.
+pub fn store(frame: &Frame<'_>, status: u16, filled: &Filled<'_>, stored: Option<&str>) -> Response {
+    form_page(frame, status, "store", "Store a value", &form::STORE, filled, done(stored))
+}
+
+/// `GET /api/data/retrieve`: `found` is the key that was asked for and its value; `keys` is a page of
+/// the keys that there are, `next` the cursor of the page behind it.
+pub fn retrieve(
+    frame: &Frame<'_>,
+    status: u16,
+    filled: &Filled<'_>,
+    found: Option<(&str, &str)>,
+    keys: &[&str],
+    next: Option<&str>,
+) -> Response {
+    let item = |key: &&str| vec![("listed", text((*key).to_owned())), ("query", text(encode_query(key)))];
+    let nothing = keys.is_empty() && next.is_none() && found.is_none() && filled.problems.is_empty();
+    let more = vec![
+        ("found", optional(found.map(|(key, value)| vec![("key", text(key)), ("value", text(value))]))),
+        ("has_keys", Value::Flag(!keys.is_empty())),
+        ("keys", Value::List(keys.iter().map(item).collect())),
+        ("has_nothing", Value::Flag(nothing)),
+        ("next", optional(next.map(|cursor| vec![("cursor", text(encode_query(cursor)))]))),
+    ];
+    form_page(frame, status, "retrieve", "Retrieve a value", &form::RETRIEVE, filled, more)
+}
+
+/// `GET` and `POST /api/data/update`; `updated` is the key that just got a new value.
+pub fn update(frame: &Frame<'_>, status: u16, filled: &Filled<'_>, updated: Option<&str>) -> Response {
+    form_page(frame, status, "update", "Update a value", &form::UPDATE, filled, done(updated))
+}
+
+/// `GET` and `POST /api/data/delete`; `deleted` is the key that is just gone.
+pub fn delete(frame: &Frame<'_>, status: u16, filled: &Filled<'_>, deleted: Option<&str>) -> Response {
+    form_page(frame, status, "delete", "Delete a key", &form::DELETE, filled, done(deleted))
+}
+
+/// Any other failure, with a way back.
+pub fn problem(frame: &Frame<'_>, status: u16, message: &str) -> Response {
+    let title = match reason_phrase(status) {
+        "" => "Something went wrong",
+        phrase => phrase,
+    };
+    let values = vec![("message", text(message)), ("status", text(status.to_string()))];
+    page(frame, status, "problem", title, "", values)
+}
+
+/// `GET` [`STYLESHEET_PATH`]
+pub fn stylesheet() -> Response {
+    Response::new(200)
+        .field("content-type", "text/css; charset=utf-8")
+        .field("x-content-type-options", "nosniff")
+        .field("cache-control", STYLESHEET_CACHE_CONTROL)
+        .body(STYLE.as_bytes().to_vec())
+}
+
+fn form_page<'a>(
+    frame: &Frame<'a>,
+    status: u16,
+    template: &str,
+    title: &'a str,
+    form: &Form,
+    filled: &Filled<'a>,
+    more: Values<'a>,
+) -> Response {
+    let mut values = form.values(frame, filled);
+    values.extend(more);
+    page(frame, status, template, title, form.action(), values)
+}
+
+/// `path` is where the page is, if the links lead there.
+fn page<'a>(
+    frame: &Frame<'a>,
+    status: u16,
+    template: &str,
+    title: &'a str,
+    path: &str,
+    mut values: Values<'a>,
+) -> Response {
+    let links: &[_] = if frame.signed_in_as.is_some() { &LINKS_SIGNED_IN } else { &LINKS_SIGNED_OUT };
+    let link = |&(target, label): &(&'static str, &'static str)| {
+        let is_here = Value::Flag(target == path);
+        vec![("target", text(target)), ("link", text(label)), ("is_here", is_here)]
+    };
+    values.extend([
+        ("title", text(title)),
+        ("failed", Value::Flag(status >= 400)),
+        ("signed_in_as", text(frame.signed_in_as.unwrap_or_default())),
+        ("links", Value::List(links.iter().map(link).collect())),
+    ]);
+    html(status, render(&TEMPLATES, template, &values))
+}
+
+fn html(status: u16, body: String) -> Response {
+    Response::new(status)
+        .field("content-type", "text/html; charset=utf-8")
+        .field("content-security-policy", CONTENT_SECURITY_POLICY)
+        .field("x-content-type-options", "nosniff")
+        .field("x-frame-options", "DENY")
+        .field("cross-origin-resource-policy", "same-origin")
+        // The element `meta` of the pages lets them tell this server where a form was: with `no-referrer`
+        // alone browsers send `Origin: null`, and over plain HTTP nothing else that tells our forms
+        // from a stranger's.
+        .field("referrer-policy", "no-referrer")
+        .field("cache-control", "no-store")
+        .body(body.into_bytes())
+}
+
+/// What the part `done` names.
+fn done(key: Option<&str>) -> Values<'_> {
+    vec![("done", optional(key.map(|key| vec![("key", text(key))])))]
+}
+
+/// In minutes where that is exact.
+fn duration(seconds: u64) -> String {
+    let (count, unit) =
+        if seconds.is_multiple_of(60) { (seconds / 60, "minute") } else { (seconds, "second") };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
+}
+
+#[cfg(test)]
+#[path = "pages_tests.rs"]
+mod tests;
