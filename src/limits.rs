@@ -118,6 +118,22 @@ pub const LOGIN_PAIRS_KNOWN_MAX: usize = 65_536;
 pub const LOGIN_PAIR_KNOWN_SECONDS: u64 = 90 * 24 * 3_600;
 /// Expired entries that one request removes from a table of counters.
 pub const EXPIRED_PER_CALL_MAX: usize = 4;
+/// An access token is good for this long, seconds, unless configured.
+pub const TOKEN_TTL_SECONDS_DEFAULT: u64 = 3_600;
+/// The shortest life of an access token that the operator may choose, seconds.
+pub const TOKEN_TTL_SECONDS_MIN: u64 = 60;
+/// The longest life of an access token that the operator may choose, seconds (a day).
+pub const TOKEN_TTL_SECONDS_MAX: u64 = 86_400;
+/// Requests of one client and method that `/item` takes in one window, unless configured. More: 429.
+pub const RATE_LIMIT_REQUESTS_DEFAULT: u32 = 5;
+/// Window in which `/item` counts requests, seconds, unless configured.
+pub const RATE_LIMIT_WINDOW_SECONDS_DEFAULT: u64 = 60;
+/// The longest such window, seconds (a day).
+pub const RATE_LIMIT_WINDOW_SECONDS_MAX: u64 = 86_400;
+/// Addresses and networks in `trusted_proxies`.
+pub const TRUSTED_PROXIES_MAX: usize = 64;
+/// Origins in `cors.origins`.
+pub const CORS_ORIGINS_MAX: usize = 64;
 
 /// A user name, bytes.
 pub const USERNAME_BYTES_MAX: usize = 100;
@@ -201,3 +217,7 @@ const _: () = assert!(EXPIRED_PER_CALL_MAX > 1, "tables shrink faster than they 
 const _: () = assert!(PASSWORD_CHARACTERS_MIN < PASSWORD_BYTES_MAX);
 const _: () = assert!(BCRYPT_COST_MIN <= BCRYPT_COST_DEFAULT && BCRYPT_COST_DEFAULT <= BCRYPT_COST_MAX);
 const _: () = assert!(TOKEN_BYTES_MAX < HEAD_BYTES_MAX, "a token fits a head");
+const _: () = assert!(TOKEN_TTL_SECONDS_MIN <= TOKEN_TTL_SECONDS_DEFAULT);
+const _: () = assert!(TOKEN_TTL_SECONDS_DEFAULT <= TOKEN_TTL_SECONDS_MAX);
+const _: () = assert!(RATE_LIMIT_REQUESTS_DEFAULT <= RATE_LIMIT_REQUESTS_MAX);
+const _: () = assert!(RATE_LIMIT_WINDOW_SECONDS_DEFAULT <= RATE_LIMIT_WINDOW_SECONDS_MAX);

@@ -1,7 +1,8 @@
 use super::effective::resolve;
 use super::*;
 use crate::config::file::{default_config, parse as parse_config};
-use crate::config::schema::StoredKey;
+use crate::config::schema::{Config, CorsChoice, ItemApiChoice, Origin, RateLimitChoice, StoredKey};
+use crate::network::Network;
 use crate::secret::{KeyHash, Secret};
 use std::os::unix::ffi::OsStringExt;
 
@@ -199,6 +200,10 @@ fn config_show_gives_every_value_with_its_source_and_no_secret() {
         "limits.body_bytes_max = 1048576  (default)",
         "timeouts.idle_seconds = 60  (file)",
         "log.level = info  (file)",
+        "accounts.registration = open  (file)",
+        "item_api.rate_limit.window_seconds = 60  (file)",
+        "trusted_proxies = []  (file)",
+        "cors.origins = []  (file)",
     ] {
         assert!(shown.lines().any(|other| other == line), "{line} in\n{shown}");
     }
@@ -209,4 +214,31 @@ fn config_show_gives_every_value_with_its_source_and_no_secret() {
         line.contains(": ") && !line.ends_with(['{', '['])
     });
     assert_eq!(shown.lines().count(), leaves.count() - "version id".split(' ').count() + 1);
+}
+
+#[test]
+fn config_show_gives_what_accounts_and_item_api_are_without_a_word_in_the_file() {
+    let show = |config: &Config| {
+        let options = options_of("config show", &[]);
+        show::render(&options, config, &resolve(&options, config))
+    };
+    let mut config = default_config();
+    let expected = "accounts.enabled = true  (default)\n\
+                    accounts.registration = open  (default)\n\
+                    accounts.token_ttl_seconds = 3600  (default)\n\
+                    accounts.bcrypt_cost = 12  (default)\n\
+                    item_api.project = first_project  (default)\n\
+                    item_api.rate_limit.requests = 5  (default)\n\
+                    item_api.rate_limit.window_seconds = 60  (default)\n\
+                    trusted_proxies = []  (default)\n\
+                    cors.origins = []  (default)\n";
+    assert!(show(&config).ends_with(expected), "{}", show(&config));
+    config.item_api = Some(ItemApiChoice { project: None, rate_limit: Some(RateLimitChoice::Off) });
+    config.trusted_proxies = Some(vec![Network::parse("10.0.0.0/8").unwrap()]);
+    config.cors = Some(CorsChoice { origins: Some(vec![Origin::parse("https://a.example").unwrap()]) });
+    let expected = "item_api.project = first_project  (default)\n\
+                    item_api.rate_limit = null  (file)\n\
+                    trusted_proxies = [\"10.0.0.0/8\"]  (file)\n\
+                    cors.origins = [\"https://a.example\"]  (file)\n";
+    assert!(show(&config).ends_with(expected), "{}", show(&config));
 }

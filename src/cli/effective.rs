@@ -56,6 +56,11 @@ pub struct Effective {
 }
 
 impl Source {
+    /// Who decided on a member of the file: the file where it was `written`, else nobody.
+    pub fn of_member<T>(written: &Option<T>) -> Source {
+        if written.is_some() { Source::File } else { Source::Default }
+    }
+
     /// What `pikv config show` calls it.
     pub fn name(self) -> &'static str {
         match self {

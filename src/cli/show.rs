@@ -1,7 +1,8 @@
 //! `pikv config show`: every value in force, one per line, with who decided on it.
 
 use super::effective::{Effective, Options, Source, Sourced};
-use crate::config::schema::{Config, ProjectConfig, StoredKey};
+use crate::config::schema::{Config, Origin, ProjectConfig, RateLimitChoice, StoredKey};
+use crate::names::ProjectId;
 use crate::secret::MASK;
 use std::fmt::{Display, Write};
 
@@ -13,8 +14,7 @@ pub fn render(options: &Options, config: &Config, effective: &Effective) -> Stri
     lines.put("server_port", effective.port.value, effective.port.source);
     lines.put("server_host", effective.host.value, effective.host.source);
     let threads = config.threads().map_or("null".to_owned(), |count| count.to_string());
-    let threads_source = if config.server_threads.is_some() { Source::File } else { Source::Default };
-    lines.put("server_threads", threads, threads_source);
+    lines.put("server_threads", threads, Source::of_member(&config.server_threads));
     render_default(&mut lines, config);
     for project in config.projects() {
         render_project(&mut lines, config, project);
@@ -22,6 +22,13 @@ pub fn render(options: &Options, config: &Config, effective: &Effective) -> Stri
     render_limits(&mut lines, config);
     lines.put("log.level", effective.log_level.value.name(), effective.log_level.source);
     lines.put("log.format", effective.log_format.value.name(), effective.log_format.source);
+    render_accounts(&mut lines, config);
+    render_item_api(&mut lines, config);
+    let proxies: Vec<String> = config.trusted_proxies().iter().map(ToString::to_string).collect();
+    lines.put("trusted_proxies", format!("{proxies:?}"), Source::of_member(&config.trusted_proxies));
+    let origins: Vec<&str> = config.cors_origins().iter().map(Origin::as_str).collect();
+    let written = config.cors.as_ref().and_then(|cors| cors.origins.as_ref());
+    lines.put("cors.origins", format!("{origins:?}"), Source::of_member(&written));
     lines.0
 }
 
@@ -78,6 +85,33 @@ fn render_limits(lines: &mut Lines, config: &Config) {
     for (member, written, in_force) in rows {
         lines.put_sourced(&format!("timeouts.{member}"), Sourced::of_file(written, in_force));
     }
+}
+
+fn render_accounts(lines: &mut Lines, config: &Config) {
+    let (accounts, written) = (config.accounts(), config.accounts.unwrap_or_default());
+    lines.put_sourced("accounts.enabled", Sourced::of_file(written.enabled, accounts.enabled));
+    let registration = Sourced::of_file(written.registration, accounts.registration);
+    lines.put("accounts.registration", registration.value.name(), registration.source);
+    let token_ttl = Sourced::of_file(written.token_ttl_seconds, accounts.token_ttl_s);
+    lines.put_sourced("accounts.token_ttl_seconds", token_ttl);
+    lines.put_sourced("accounts.bcrypt_cost", Sourced::of_file(written.bcrypt_cost, accounts.bcrypt_cost));
+}
+
+fn render_item_api(lines: &mut Lines, config: &Config) {
+    let written = config.item_api.clone().unwrap_or_default();
+    let project = config.item_project().map_or("null", ProjectId::as_str);
+    lines.put("item_api.project", project, Source::of_member(&written.project));
+    let Some(limit) = config.item_rate_limit() else {
+        lines.put("item_api.rate_limit", "null", Source::File);
+        return;
+    };
+    let (requests, window_seconds) = match written.rate_limit {
+        Some(RateLimitChoice::On { requests, window_seconds }) => (requests, window_seconds),
+        Some(RateLimitChoice::Off) | None => (None, None),
+    };
+    lines.put_sourced("item_api.rate_limit.requests", Sourced::of_file(requests, limit.requests));
+    let window = Sourced::of_file(window_seconds, limit.window_ms / 1_000);
+    lines.put_sourced("item_api.rate_limit.window_seconds", window);
 }
 
 struct Lines(String);

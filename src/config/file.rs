@@ -4,9 +4,9 @@
 
 use super::mistake::{ConfigError, Mistake};
 use super::schema::{
-    AuthenticationChoice, AuthenticationSettings, Config, DATA_PATH_DEFAULT, FIRST_PROJECT, LimitsChoice,
-    LogChoice, ProjectConfig, SERVER_PORT_DEFAULT, StorageChoice, StoredKey, Threads, TimeoutsChoice,
-    VERSION,
+    AccountsChoice, AuthenticationChoice, AuthenticationSettings, Config, CorsChoice, DATA_PATH_DEFAULT,
+    FIRST_PROJECT, ItemApiChoice, LimitsChoice, LogChoice, ProjectConfig, RateLimitChoice,
+    SERVER_PORT_DEFAULT, StorageChoice, StoredKey, Threads, TimeoutsChoice, VERSION,
 };
 use crate::disk::{self, Disk};
 use crate::limits::CONFIG_BYTES_MAX;
@@ -42,6 +42,10 @@ pub fn default_config() -> Config {
         limits: None,
         timeouts: None,
         log: None,
+        accounts: None,
+        item_api: None,
+        trusted_proxies: None,
+        cors: None,
         projects: first.into_iter().collect(),
     }
 }
@@ -102,6 +106,14 @@ struct FileText<'a> {
     timeouts: Option<TimeoutsChoice>,
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<LogChoice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accounts: Option<AccountsChoice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item_api: Option<ItemApiText<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted_proxies: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cors: Option<&'a CorsChoice>,
 }
 
 /// `null` or a number.
@@ -139,6 +151,14 @@ struct AuthenticationText<'a> {
     api_key_hash: Option<String>,
 }
 
+#[derive(Serialize)]
+struct ItemApiText<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limit: Option<RateLimitChoice>,
+}
+
 impl<'a> FileText<'a> {
     fn of(config: &'a Config) -> FileText<'a> {
         let switches = AuthenticationChoice {
@@ -161,6 +181,13 @@ impl<'a> FileText<'a> {
             limits: config.limits,
             timeouts: config.timeouts,
             log: config.log,
+            accounts: config.accounts,
+            item_api: config.item_api.as_ref().map(ItemApiText::of),
+            trusted_proxies: config
+                .trusted_proxies
+                .as_ref()
+                .map(|networks| networks.iter().map(ToString::to_string).collect()),
+            cors: config.cors.as_ref(),
         }
     }
 }
@@ -192,6 +219,15 @@ impl<'a> AuthenticationText<'a> {
             switches,
             api_key: key.text.as_ref().map(|text| text.reveal()),
             api_key_hash: key.hash.map(|hash| hash.encode()),
+        }
+    }
+}
+
+impl<'a> ItemApiText<'a> {
+    fn of(item_api: &'a ItemApiChoice) -> ItemApiText<'a> {
+        ItemApiText {
+            project: item_api.project.as_ref().map(ProjectId::as_str),
+            rate_limit: item_api.rate_limit,
         }
     }
 }

@@ -1,8 +1,9 @@
 use super::super::mistake::Problem;
-use super::super::schema::{LogFormat, LogLevel, SERVER_HOST_DEFAULT, SyncMode};
+use super::super::schema::{LogFormat, LogLevel, Origin, Registration, SERVER_HOST_DEFAULT, SyncMode};
 use super::*;
 use crate::disk::RealDisk;
 use crate::limits::*;
+use crate::network::Network;
 use crate::secret::{KeyHash, Secret};
 use proptest::prelude::*;
 use std::path::PathBuf;
@@ -215,7 +216,11 @@ fn values_of_another_type_or_out_of_range_are_refused_with_what_is_right() {
         ("\"storage_data/\"", "\"\"".to_owned(), "`default.storage.persistent_file_path` is empty"),
         ("\"storage_data/\"", "7".to_owned(), "is a number and must be a text in quotes"),
         ("\"enabled\": true", "\"enabled\": \"true\"".to_owned(), "is a text and must be true or false"),
-        ("\"first_project\"", "\"First\"".to_owned(), "project id \"First\": a project id has only a-z"),
+        (
+            "\"first_project\"",
+            "\"First\"".to_owned(),
+            "`projects[0].id` is \"First\" at line 17, column 19; a project id has only a-z",
+        ),
         (
             "\"projects\": [",
             "\"projects\": [{\"id\": \"first_project\"},".to_owned(),
@@ -342,18 +347,38 @@ fn the_example_has_every_member_at_its_default() {
     assert_eq!(config.timeouts, Some(timeouts));
     let log = LogChoice { level: Some(LogLevel::default()), format: Some(LogFormat::default()) };
     assert_eq!(config.log, Some(log));
+    let accounts = AccountsChoice {
+        enabled: Some(true),
+        registration: Some(Registration::default()),
+        token_ttl_seconds: Some(TOKEN_TTL_SECONDS_DEFAULT),
+        bcrypt_cost: Some(BCRYPT_COST_DEFAULT),
+    };
+    assert_eq!(config.accounts, Some(accounts));
+    let rate_limit = RateLimitChoice::On {
+        requests: Some(RATE_LIMIT_REQUESTS_DEFAULT),
+        window_seconds: Some(RATE_LIMIT_WINDOW_SECONDS_DEFAULT),
+    };
+    let item_api = ItemApiChoice { project: Some(project_id(FIRST_PROJECT)), rate_limit: Some(rate_limit) };
+    assert_eq!(config.item_api, Some(item_api));
+    assert_eq!(config.trusted_proxies, Some(Vec::new()));
+    assert_eq!(config.cors, Some(CorsChoice { origins: Some(Vec::new()) }));
     let mut bare = config.clone();
     (bare.server_host, bare.server_threads, bare.limits, bare.timeouts, bare.log) = Default::default();
+    (bare.accounts, bare.item_api, bare.trusted_proxies, bare.cors) = Default::default();
     (bare.storage, bare.projects[0].storage.sync) = Default::default();
     assert_eq!(bare, default_config());
     assert_eq!((bare.host(), bare.threads()), (config.host(), config.threads()));
     assert_eq!((bare.limits(), bare.timeouts()), (config.limits(), config.timeouts()));
+    assert_eq!((bare.accounts(), bare.item_rate_limit()), (config.accounts(), config.item_rate_limit()));
+    assert_eq!((bare.item_project(), bare.trusted_proxies()), (config.item_project(), &[][..]));
+    assert_eq!(bare.cors_origins(), []);
 }
 
 #[test]
 fn names_are_read_back_as_what_they_name() {
     assert!(SyncMode::NAMES.iter().all(|name| SyncMode::parse(name).unwrap().name() == *name));
     assert!(LogLevel::NAMES.iter().all(|name| LogLevel::parse(name).unwrap().name() == *name));
+    assert!(Registration::NAMES.iter().all(|name| Registration::parse(name).unwrap().name() == *name));
     assert!(LogFormat::NAMES.iter().all(|name| LogFormat::parse(name).unwrap().name() == *name));
     assert!(
         LogLevel::NAMES
@@ -457,14 +482,50 @@ fn projects() -> impl Strategy<Value = ProjectConfig> {
     )
 }
 
+fn accounts() -> impl Strategy<Value = AccountsChoice> {
+    let registration =
+        proptest::sample::select(vec![None, Some(Registration::Open), Some(Registration::Closed)]);
+    let token_ttl = proptest::option::of(TOKEN_TTL_SECONDS_MIN..=TOKEN_TTL_SECONDS_MAX);
+    let cost = proptest::option::of(BCRYPT_COST_MIN..=BCRYPT_COST_MAX);
+    (any::<Option<bool>>(), registration, token_ttl, cost).prop_map(
+        |(enabled, registration, token_ttl_seconds, bcrypt_cost)| AccountsChoice {
+            enabled,
+            registration,
+            token_ttl_seconds,
+            bcrypt_cost,
+        },
+    )
+}
+
+fn item_apis() -> impl Strategy<Value = ItemApiChoice> {
+    let requests = proptest::option::of(1..=RATE_LIMIT_REQUESTS_MAX);
+    let window = proptest::option::of(1..=RATE_LIMIT_WINDOW_SECONDS_MAX);
+    let on = (requests, window)
+        .prop_map(|(requests, window_seconds)| RateLimitChoice::On { requests, window_seconds });
+    let rate_limit = proptest::option::of(prop_oneof![Just(RateLimitChoice::Off), on]);
+    (proptest::option::of("[a-z0-9][a-z0-9_-]{5,62}"), rate_limit).prop_map(|(project, rate_limit)| {
+        ItemApiChoice { project: project.map(|text| project_id(&text)), rate_limit }
+    })
+}
+
+/// `trusted_proxies` and `cors`.
+fn neighbours() -> impl Strategy<Value = (Option<Vec<Network>>, Option<CorsChoice>)> {
+    let network = any::<IpAddr>().prop_map(|address| Network::parse(&address.to_string()).unwrap());
+    let origin = "https?://[a-z]{1,9}(:[1-7][0-9]{3})?".prop_map(|text| Origin::parse(&text).unwrap());
+    let origins = proptest::option::of(proptest::collection::vec(origin, 0..4));
+    let cors = origins.prop_map(|origins| CorsChoice { origins });
+    (proptest::option::of(proptest::collection::vec(network, 0..4)), proptest::option::of(cors))
+}
+
 fn configs() -> impl Strategy<Value = Config> {
     let top = (any::<u16>(), any::<Option<IpAddr>>(), proptest::option::of(1..=LOOPS_MAX), "[^\0]{1,20}");
     let limits = proptest::option::of((proptest::option::of(1..=BODY_BYTES_MAX_CEILING), Just(None)));
     let timeouts =
         proptest::option::of((proptest::option::of(1..=3600_u64), proptest::option::of(0..=3600_u64)));
     let list = proptest::collection::vec(projects(), 0..4);
-    (top, storage_choices(), stored_keys(), limits, timeouts, list).prop_map(
-        |((port, host, threads, path), storage, key, limits, timeouts, list)| {
+    let apis = (proptest::option::of(accounts()), proptest::option::of(item_apis()), neighbours());
+    (top, storage_choices(), stored_keys(), limits, timeouts, apis, list).prop_map(
+        |((port, host, threads, path), storage, key, limits, timeouts, apis, list)| {
             let mut config = default_config();
             config.remove_project(&project_id(FIRST_PROJECT));
             (config.server_port, config.server_host, config.persistent_file_path) = (port, host, path);
@@ -477,6 +538,7 @@ fn configs() -> impl Strategy<Value = Config> {
                 shutdown_seconds,
                 ..TimeoutsChoice::default()
             });
+            (config.accounts, config.item_api, (config.trusted_proxies, config.cors)) = apis;
             for project in list {
                 // Two generated ids that are equal are as good as one.
                 let _ = config.add_project(project);

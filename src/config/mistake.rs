@@ -3,9 +3,10 @@
 //! No text of a key or a hash is ever part of a message.
 
 use super::nearest::nearest;
-use super::schema::VERSION;
+use super::schema::{OriginError, VERSION};
 use crate::limits::{API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, CONFIG_BYTES_MAX, PROJECTS_MAX};
 use crate::names::ProjectIdError;
+use crate::network::NetworkError;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -99,8 +100,10 @@ pub enum Problem {
     },
     /// A `persistent_file_path` that cannot be a directory.
     DataPath,
-    /// A project `id` that is none.
+    /// A project id that is none.
     ProjectId {
+        /// The member.
+        member: String,
         /// The text.
         text: String,
         /// The rule it breaks.
@@ -130,6 +133,31 @@ pub enum Problem {
         /// The member.
         member: String,
     },
+    /// An element of `trusted_proxies` that is neither an address nor a network.
+    Network {
+        /// The member.
+        member: String,
+        /// The text.
+        text: String,
+        /// The rule it breaks.
+        error: NetworkError,
+    },
+    /// An element of `cors.origins` that no browser sends.
+    Origin {
+        /// The member.
+        member: String,
+        /// The text.
+        text: String,
+        /// The rule it breaks.
+        error: OriginError,
+    },
+    /// A list that is longer than it may be.
+    TooManyElements {
+        /// The member.
+        member: String,
+        /// The most elements that it may have.
+        max: usize,
+    },
 }
 
 impl fmt::Display for Mistake {
@@ -156,14 +184,16 @@ impl fmt::Display for Problem {
                 write!(f, "unknown member `{}`", shown(name))?;
                 if parent.is_empty() { Ok(()) } else { write!(f, " of `{parent}`") }
             }
-            Problem::UnknownText { member, text, .. } => write!(f, "`{member}` is \"{}\"", shown(text)),
+            Problem::UnknownText { member, text, .. }
+            | Problem::ProjectId { member, text, .. }
+            | Problem::Network { member, text, .. }
+            | Problem::Origin { member, text, .. } => write!(f, "`{member}` is \"{}\"", shown(text)),
             Problem::Missing { member } => write!(f, "`{member}` is missing in the object"),
             Problem::Twice { member } => write!(f, "`{member}` for the second time"),
             Problem::OutOfRange { member, text, .. } => write!(f, "`{member}` is {}", shown(text)),
             Problem::Version { text } => write!(f, "`version` is {}", shown(text)),
             Problem::Host { text } => write!(f, "`server_host` is \"{}\"", shown(text)),
             Problem::DataPath => f.write_str("`default.storage.persistent_file_path` is empty or has a NUL"),
-            Problem::ProjectId { text, error } => write!(f, "project id \"{}\": {error};", shown(text)),
             Problem::ProjectTwice { id } => write!(f, "a second project with the id `{id}`"),
             Problem::TooManyProjects => write!(f, "more than {PROJECTS_MAX} projects"),
             Problem::KeyLength { member, bytes } => write!(f, "`{member}` has {bytes} bytes"),
@@ -171,6 +201,7 @@ impl fmt::Display for Problem {
                 write!(f, "`{member}` has a space, a control character or one beyond ASCII")
             }
             Problem::KeyHash { member } => write!(f, "`{member}` is not a hash"),
+            Problem::TooManyElements { member, max } => write!(f, "`{member}` has more than {max} elements"),
         }
     }
 }
@@ -203,11 +234,14 @@ impl fmt::Display for Advice<'_> {
             Problem::KeyHash { .. } => f.write_str(
                 "; it must be null, or sha256: and 64 lower-case hexadecimal digits; null has a key generated",
             ),
+            Problem::ProjectId { error, .. } => write!(f, "; {error}"),
+            Problem::Network { error, .. } => write!(f, "; {error}"),
+            Problem::Origin { error, .. } => write!(f, "; {error}"),
             Problem::Syntax { .. }
             | Problem::WrongType { .. }
             | Problem::Missing { .. }
-            | Problem::ProjectId { .. }
-            | Problem::TooManyProjects => Ok(()),
+            | Problem::TooManyProjects
+            | Problem::TooManyElements { .. } => Ok(()),
         }
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! Pure but for [`file::load`] and [`file::save`]. Which API keys are good is decided in `auth`.
 
+mod accounts;
 mod bounds;
+mod cors;
 pub mod file;
+mod item_api;
 mod members;
 pub mod mistake;
 pub mod nearest;

@@ -3,14 +3,18 @@
 use super::members::{Members, Node, mistake_at};
 use super::mistake::{Mistake, Problem};
 use super::schema::{
-    AuthenticationChoice, AuthenticationSettings, Config, LimitsChoice, LogChoice, LogFormat, LogLevel,
-    ProjectConfig, StorageChoice, StoredKey, SyncMode, Threads, TimeoutsChoice, VERSION,
+    AccountsChoice, AuthenticationChoice, AuthenticationSettings, Config, CorsChoice, ItemApiChoice,
+    LimitsChoice, LogChoice, LogFormat, LogLevel, Origin, ProjectConfig, RateLimitChoice, Registration,
+    StorageChoice, StoredKey, SyncMode, Threads, TimeoutsChoice, VERSION,
 };
 use crate::limits::{
-    API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, BODY_BYTES_MAX_CEILING, BODY_BYTES_PER_SECOND_MIN_CEILING,
-    CONNECTIONS_MAX_CEILING, LOOPS_MAX, PROJECTS_MAX, TIMEOUT_SECONDS_CEILING,
+    API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, BCRYPT_COST_MAX, BCRYPT_COST_MIN, BODY_BYTES_MAX_CEILING,
+    BODY_BYTES_PER_SECOND_MIN_CEILING, CONNECTIONS_MAX_CEILING, CORS_ORIGINS_MAX, LOOPS_MAX, PROJECTS_MAX,
+    RATE_LIMIT_REQUESTS_MAX, RATE_LIMIT_WINDOW_SECONDS_MAX, TIMEOUT_SECONDS_CEILING, TOKEN_TTL_SECONDS_MAX,
+    TOKEN_TTL_SECONDS_MIN, TRUSTED_PROXIES_MAX,
 };
 use crate::names::ProjectId;
+use crate::network::Network;
 use crate::secret::{KeyHash, Secret};
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -28,6 +32,10 @@ const TOP: &[&str] = &[
     "limits",
     "timeouts",
     "log",
+    "accounts",
+    "item_api",
+    "trusted_proxies",
+    "cors",
 ];
 const DEFAULT: &[&str] = &["storage", "authentication"];
 const DEFAULT_STORAGE: &[&str] = &["persistent_file_path", "on_disk", "cache_in_memory", "sync"];
@@ -44,6 +52,10 @@ const TIMEOUTS: &[&str] = &[
     "shutdown_seconds",
 ];
 const LOG: &[&str] = &["level", "format"];
+const ACCOUNTS: &[&str] = &["enabled", "registration", "token_ttl_seconds", "bcrypt_cost"];
+const ITEM_API: &[&str] = &["project", "rate_limit"];
+const RATE_LIMIT: &[&str] = &["requests", "window_seconds"];
+const CORS: &[&str] = &["origins"];
 
 /// Takes `text` as a configuration.
 pub(super) fn parse(text: &[u8]) -> Result<Config, Mistake> {
@@ -72,6 +84,10 @@ pub(super) fn parse(text: &[u8]) -> Result<Config, Mistake> {
     let limits = top.take("limits").map(limits).transpose()?;
     let timeouts = top.take("timeouts").map(timeouts).transpose()?;
     let log = top.take("log").map(log).transpose()?;
+    let accounts = top.take("accounts").map(accounts).transpose()?;
+    let item_api = top.take("item_api").map(item_api).transpose()?;
+    let trusted_proxies = top.take("trusted_proxies").map(|node| trusted_proxies(&node)).transpose()?;
+    let cors = top.take("cors").map(cors).transpose()?;
     Ok(Config {
         server_port,
         server_host,
@@ -83,6 +99,10 @@ pub(super) fn parse(text: &[u8]) -> Result<Config, Mistake> {
         limits,
         timeouts,
         log,
+        accounts,
+        item_api,
+        trusted_proxies,
+        cors,
         projects,
     })
 }
@@ -106,6 +126,11 @@ fn port(node: &Node<'_>) -> Result<u16, Mistake> {
 /// A number that is at most `max`, so that it fits.
 fn count(node: &Node<'_>, max: usize) -> Result<usize, Mistake> {
     Ok(node.number(1, max as u64)?.try_into().unwrap_or(max))
+}
+
+/// A number from `min` to `max`.
+fn number_u32(node: &Node<'_>, min: u32, max: u32) -> Result<u32, Mistake> {
+    Ok(node.number(min.into(), max.into())?.try_into().unwrap_or(max))
 }
 
 fn host(node: &Node<'_>) -> Result<IpAddr, Mistake> {
@@ -184,9 +209,7 @@ fn projects(node: &Node<'_>) -> Result<Vec<ProjectConfig>, Mistake> {
 
 fn project(node: Node<'_>) -> Result<ProjectConfig, Mistake> {
     let mut members = node.members(PROJECT)?;
-    let id_node = members.require("id")?;
-    let text = id_node.string()?;
-    let id = ProjectId::parse(&text).map_err(|error| id_node.mistake(Problem::ProjectId { text, error }))?;
+    let id = project_id(&members.require("id")?)?;
     let mut project = ProjectConfig::new(id, StorageChoice::default(), AuthenticationChoice::default());
     if let Some(node) = members.take("storage") {
         project.storage = storage(&mut node.members(STORAGE)?)?;
@@ -198,6 +221,12 @@ fn project(node: Node<'_>) -> Result<ProjectConfig, Mistake> {
         project.key = stored_key(&mut authentication)?;
     }
     Ok(project)
+}
+
+fn project_id(node: &Node<'_>) -> Result<ProjectId, Mistake> {
+    let text = node.string()?;
+    let member = node.member.clone();
+    ProjectId::parse(&text).map_err(|error| node.mistake(Problem::ProjectId { member, text, error }))
 }
 
 fn limits(node: Node<'_>) -> Result<LimitsChoice, Mistake> {
@@ -230,3 +259,78 @@ fn log(node: Node<'_>) -> Result<LogChoice, Mistake> {
     let format = members.take("format").map(|node| node.choice(LogFormat::NAMES, LogFormat::parse));
     Ok(LogChoice { level: level.transpose()?, format: format.transpose()? })
 }
+
+fn accounts(node: Node<'_>) -> Result<AccountsChoice, Mistake> {
+    let mut members = node.members(ACCOUNTS)?;
+    let registration = members.take("registration");
+    let token_ttl = members.take("token_ttl_seconds");
+    let cost = members.take("bcrypt_cost");
+    Ok(AccountsChoice {
+        enabled: boolean(&mut members, "enabled")?,
+        registration: registration
+            .map(|node| node.choice(Registration::NAMES, Registration::parse))
+            .transpose()?,
+        token_ttl_seconds: token_ttl
+            .map(|node| node.number(TOKEN_TTL_SECONDS_MIN, TOKEN_TTL_SECONDS_MAX))
+            .transpose()?,
+        bcrypt_cost: cost.map(|node| number_u32(&node, BCRYPT_COST_MIN, BCRYPT_COST_MAX)).transpose()?,
+    })
+}
+
+fn item_api(node: Node<'_>) -> Result<ItemApiChoice, Mistake> {
+    let mut members = node.members(ITEM_API)?;
+    Ok(ItemApiChoice {
+        project: members.take("project").map(|node| project_id(&node)).transpose()?,
+        rate_limit: members.take("rate_limit").map(rate_limit).transpose()?,
+    })
+}
+
+fn rate_limit(node: Node<'_>) -> Result<RateLimitChoice, Mistake> {
+    if node.is_null() {
+        return Ok(RateLimitChoice::Off);
+    }
+    let mut members = node.members(RATE_LIMIT)?;
+    let requests = members.take("requests").map(|node| number_u32(&node, 1, RATE_LIMIT_REQUESTS_MAX));
+    let window = members.take("window_seconds").map(|node| node.number(1, RATE_LIMIT_WINDOW_SECONDS_MAX));
+    Ok(RateLimitChoice::On { requests: requests.transpose()?, window_seconds: window.transpose()? })
+}
+
+fn trusted_proxies(node: &Node<'_>) -> Result<Vec<Network>, Mistake> {
+    let networks = few_elements(node, TRUSTED_PROXIES_MAX)?;
+    networks.iter().map(network).collect()
+}
+
+fn network(node: &Node<'_>) -> Result<Network, Mistake> {
+    let text = node.string()?;
+    let member = node.member.clone();
+    Network::parse(&text).map_err(|error| node.mistake(Problem::Network { member, text, error }))
+}
+
+fn cors(node: Node<'_>) -> Result<CorsChoice, Mistake> {
+    let mut members = node.members(CORS)?;
+    Ok(CorsChoice { origins: members.take("origins").map(|node| origins(&node)).transpose()? })
+}
+
+fn origins(node: &Node<'_>) -> Result<Vec<Origin>, Mistake> {
+    let origins = few_elements(node, CORS_ORIGINS_MAX)?;
+    origins.iter().map(origin).collect()
+}
+
+fn origin(node: &Node<'_>) -> Result<Origin, Mistake> {
+    let text = node.string()?;
+    let member = node.member.clone();
+    Origin::parse(&text).map_err(|error| node.mistake(Problem::Origin { member, text, error }))
+}
+
+/// The elements of an array of at most `max`.
+fn few_elements<'a>(node: &Node<'a>, max: usize) -> Result<Vec<Node<'a>>, Mistake> {
+    let elements = node.elements()?;
+    if elements.len() > max {
+        return Err(node.mistake(Problem::TooManyElements { member: node.member.clone(), max }));
+    }
+    Ok(elements)
+}
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;

@@ -4,9 +4,13 @@
 //! user did not write; the accessors of [`Config`] give what is in force. Members that are a subject
 //! of their own have a file of their own and are named here too.
 
+pub use super::accounts::{Accounts, AccountsChoice, Registration};
 pub use super::bounds::{Limits, LimitsChoice, Timeouts, TimeoutsChoice};
+pub use super::cors::{CorsChoice, Origin, OriginError};
+pub use super::item_api::{ItemApiChoice, RateLimit, RateLimitChoice};
 use crate::limits::PROJECTS_MAX;
 use crate::names::ProjectId;
+use crate::network::Network;
 use crate::secret::{KeyHash, Secret};
 use ::log::LevelFilter;
 use serde::{Deserialize, Serialize};
@@ -48,6 +52,14 @@ pub struct Config {
     pub timeouts: Option<TimeoutsChoice>,
     /// `log`, as written.
     pub log: Option<LogChoice>,
+    /// `accounts`, as written.
+    pub accounts: Option<AccountsChoice>,
+    /// `item_api`, as written.
+    pub item_api: Option<ItemApiChoice>,
+    /// `trusted_proxies`, as written.
+    pub trusted_proxies: Option<Vec<Network>>,
+    /// `cors`, as written.
+    pub cors: Option<CorsChoice>,
     pub(super) projects: Vec<ProjectConfig>,
 }
 
@@ -305,6 +317,11 @@ impl Config {
     /// Whether `project` asks for a key: the global switch and its own are both on.
     pub fn authentication_enabled(&self, project: &ProjectConfig) -> bool {
         self.authentication.enabled && self.authentication_of(project).enabled
+    }
+
+    /// The addresses whose `X-Forwarded-For` is believed.
+    pub fn trusted_proxies(&self) -> &[Network] {
+        self.trusted_proxies.as_deref().unwrap_or_default()
     }
 
     /// Where the data files are; a relative path counts from the directory of `config_path`.

@@ -209,6 +209,10 @@ fn members(path: &str, value: &Value, found: &mut BTreeSet<String>) {
                 members(&format!("{path}{dot}{name}"), value, found);
             }
         }
+        // A list of texts, which the example leaves empty.
+        Value::Array(array) if array.is_empty() => {
+            found.insert(path.to_owned());
+        }
         Value::Array(array) => array.iter().for_each(|value| members(&format!("{path}[]"), value, found)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
             found.insert(path.to_owned());

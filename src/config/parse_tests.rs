@@ -1,0 +1,203 @@
+use super::super::file::{default_config, encode};
+use super::super::schema::RateLimit;
+use super::*;
+
+/// The text of a configuration that ends with `members`, in line 30 from column 5.
+fn text_with(members: &str) -> String {
+    let text = String::from_utf8(encode(&default_config())).unwrap();
+    format!("{},\n    {members}\n}}\n", text.strip_suffix("\n}\n").unwrap())
+}
+
+fn config_with(members: &str) -> Config {
+    parse(text_with(members).as_bytes()).unwrap()
+}
+
+fn check_refused(members: &str, expected: &str) {
+    let message = parse(text_with(members).as_bytes()).unwrap_err().to_string();
+    assert!(message.starts_with(expected), "{members}: {message}");
+}
+
+#[test]
+fn what_was_not_written_is_not_saved_either() {
+    for members in [
+        r#""accounts": {}"#,
+        "\"accounts\": {\n        \"registration\": \"closed\"\n    }",
+        "\"accounts\": {\n        \"enabled\": false,\n        \"token_ttl_seconds\": 60\n    }",
+        r#""item_api": {}"#,
+        "\"item_api\": {\n        \"rate_limit\": null\n    }",
+        "\"item_api\": {\n        \"rate_limit\": {}\n    }",
+        "\"item_api\": {\n        \"rate_limit\": {\n            \"requests\": 7\n        }\n    }",
+        "\"trusted_proxies\": [\n        \"127.0.0.1\",\n        \"10.0.0.0/8\"\n    ]",
+        r#""cors": {}"#,
+        "\"cors\": {\n        \"origins\": [\n            \"https://app.example.com\"\n        ]\n    }",
+    ] {
+        let saved = String::from_utf8(encode(&config_with(members))).unwrap();
+        assert_eq!(saved, text_with(members));
+    }
+}
+
+#[test]
+fn accounts_are_as_written_up_to_their_bounds() {
+    for (ttl, cost) in [(60, 4), (86_400, 16)] {
+        let members = format!(r#""accounts": {{"token_ttl_seconds": {ttl}, "bcrypt_cost": {cost}}}"#);
+        let accounts = config_with(&members).accounts();
+        assert_eq!((accounts.token_ttl_s, accounts.bcrypt_cost), (ttl, cost));
+        assert!(accounts.enabled && accounts.registration == Registration::Open);
+    }
+    let closed = config_with(r#""accounts": {"enabled": false, "registration": "closed"}"#).accounts();
+    assert!(!closed.enabled && closed.registration == Registration::Closed);
+}
+
+#[test]
+fn the_item_api_has_the_project_that_is_named_else_the_first() {
+    let named = config_with(r#""item_api": {"project": "not_there"}"#);
+    assert_eq!(named.item_project().unwrap().as_str(), "not_there");
+    let mut silent = config_with(r#""item_api": {}"#);
+    let first = silent.projects()[0].id.clone();
+    assert_eq!(silent.item_project(), Some(&first));
+    silent.remove_project(&first);
+    assert_eq!(silent.item_project(), None);
+}
+
+#[test]
+fn the_rate_limit_is_off_where_it_is_null_and_5_a_minute_where_nothing_is_said() {
+    let limit = |requests, window_ms| Some(RateLimit { requests, window_ms });
+    for (written, expected) in [
+        ("{}", limit(5, 60_000)),
+        (r#"{"rate_limit": {}}"#, limit(5, 60_000)),
+        (r#"{"rate_limit": null}"#, None),
+        (r#"{"rate_limit": {"requests": 1000}}"#, limit(1_000, 60_000)),
+        (r#"{"rate_limit": {"requests": 1, "window_seconds": 86400}}"#, limit(1, 86_400_000)),
+    ] {
+        assert_eq!(config_with(&format!("\"item_api\": {written}")).item_rate_limit(), expected, "{written}");
+    }
+    assert_eq!(default_config().item_rate_limit(), limit(5, 60_000));
+}
+
+#[test]
+fn proxies_and_origins_are_in_the_order_of_the_file() {
+    let config = config_with(
+        r#""trusted_proxies": ["::1", "10.0.0.0/8"], "cors": {"origins": ["http://b", "http://a"]}"#,
+    );
+    let proxies: Vec<String> = config.trusted_proxies().iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["::1", "10.0.0.0/8"]);
+    let origins: Vec<&str> = config.cors_origins().iter().map(Origin::as_str).collect();
+    assert_eq!(origins, ["http://b", "http://a"]);
+}
+
+#[test]
+fn mistakes_in_accounts_are_refused_with_what_is_right() {
+    for (written, expected) in [
+        ("[]", "`accounts` is an array and must be an object { … } at line 30, column 17"),
+        (
+            r#"{"enable": true}"#,
+            "unknown member `enable` of `accounts` at line 30, column 18; did you mean `enabled`? known here: enabled, registration, token_ttl_seconds, bcrypt_cost",
+        ),
+        (
+            r#"{"enabled": "yes"}"#,
+            "`accounts.enabled` is a text and must be true or false at line 30, column 29",
+        ),
+        (
+            r#"{"registration": "opne"}"#,
+            "`accounts.registration` is \"opne\" at line 30, column 34; did you mean `open`? possible: open, closed",
+        ),
+        (
+            r#"{"token_ttl_seconds": 59}"#,
+            "`accounts.token_ttl_seconds` is 59 at line 30, column 39; it must be a whole number, 60 to 86400",
+        ),
+        (r#"{"token_ttl_seconds": 86401}"#, "`accounts.token_ttl_seconds` is 86401 at"),
+        (
+            r#"{"bcrypt_cost": 3}"#,
+            "`accounts.bcrypt_cost` is 3 at line 30, column 33; it must be a whole number, 4 to 16",
+        ),
+        (r#"{"bcrypt_cost": 4294967300}"#, "`accounts.bcrypt_cost` is 4294967300 at"),
+        (r#"{"bcrypt_cost": null}"#, "`accounts.bcrypt_cost` is null and must be a whole number"),
+    ] {
+        check_refused(&format!("\"accounts\": {written}"), expected);
+    }
+    check_refused(
+        r#""acounts": {}"#,
+        "unknown member `acounts` at line 30, column 5; did you mean `accounts`?",
+    );
+}
+
+#[test]
+fn mistakes_in_the_item_api_are_refused_with_what_is_right() {
+    for (written, expected) in [
+        (
+            r#"{"projects": "a"}"#,
+            "unknown member `projects` of `item_api` at line 30, column 18; did you mean `project`?",
+        ),
+        (
+            r#"{"project": "A"}"#,
+            "`item_api.project` is \"A\" at line 30, column 29; a project id has only a-z, 0-9",
+        ),
+        (r#"{"project": null}"#, "`item_api.project` is null and must be a text in quotes"),
+        (r#"{"rate_limit": 5}"#, "`item_api.rate_limit` is a number and must be an object"),
+        (
+            r#"{"rate_limit": {"request": 5}}"#,
+            "unknown member `request` of `item_api.rate_limit` at line 30, column 33; did you mean `requests`? known here: requests, window_seconds",
+        ),
+        (
+            r#"{"rate_limit": {"requests": 0}}"#,
+            "`item_api.rate_limit.requests` is 0 at line 30, column 45; it must be a whole number, 1 to 1000",
+        ),
+        (r#"{"rate_limit": {"requests": 1001}}"#, "`item_api.rate_limit.requests` is 1001 at"),
+        (r#"{"rate_limit": {"window_seconds": 0}}"#, "`item_api.rate_limit.window_seconds` is 0 at"),
+        (
+            r#"{"rate_limit": {"window_seconds": 86401}}"#,
+            "`item_api.rate_limit.window_seconds` is 86401 at line 30, column 51; it must be a whole number, 1 to 86400",
+        ),
+    ] {
+        check_refused(&format!("\"item_api\": {written}"), expected);
+    }
+}
+
+#[test]
+fn mistakes_in_proxies_and_origins_are_refused_with_their_element() {
+    for (members, expected) in [
+        (
+            r#""trusted_proxy": []"#,
+            "unknown member `trusted_proxy` at line 30, column 5; did you mean `trusted_proxies`?",
+        ),
+        (
+            r#""trusted_proxies": "127.0.0.1""#,
+            "`trusted_proxies` is a text and must be an array [ … ] at line 30, column 24",
+        ),
+        (
+            r#""trusted_proxies": ["::1", "proxy"]"#,
+            "`trusted_proxies[1]` is \"proxy\" at line 30, column 32; not an IP address or a network",
+        ),
+        (r#""trusted_proxies": [1]"#, "`trusted_proxies[0]` is a number and must be a text in quotes"),
+        (
+            r#""cors": {"origin": []}"#,
+            "unknown member `origin` of `cors` at line 30, column 14; did you mean `origins`?",
+        ),
+        (r#""cors": {"origins": null}"#, "`cors.origins` is null and must be an array"),
+        (
+            r#""cors": {"origins": ["*"]}"#,
+            "`cors.origins[0]` is \"*\" at line 30, column 26; `*` has no place here; name each origin",
+        ),
+        (
+            r#""cors": {"origins": ["http://a", "https://b/"]}"#,
+            "`cors.origins[1]` is \"https://b/\" at line 30, column 38; an origin ends behind its host or port",
+        ),
+        (
+            r#""cors": {"origins": ["https://b:443"]}"#,
+            "`cors.origins[0]` is \"https://b:443\" at line 30, column 26; browsers leave out the port that the scheme has anyway; remove `:443`",
+        ),
+    ] {
+        check_refused(members, expected);
+    }
+}
+
+#[test]
+fn the_greatest_number_of_proxies_and_origins_is_a_limit() {
+    let list = |element: &str, count: usize| format!("[{}]", vec![element; count].join(", "));
+    let proxies = |count| format!("\"trusted_proxies\": {}", list("\"::1\"", count));
+    let origins = |count| format!("\"cors\": {{\"origins\": {}}}", list("\"http://a\"", count));
+    assert_eq!(config_with(&proxies(64)).trusted_proxies().len(), 64);
+    check_refused(&proxies(65), "`trusted_proxies` has more than 64 elements at line 30, column 24");
+    assert_eq!(config_with(&origins(64)).cors_origins().len(), 64);
+    check_refused(&origins(65), "`cors.origins` has more than 64 elements at line 30, column 25");
+}
