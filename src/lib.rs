@@ -23,7 +23,8 @@ pub mod store;
 // L3: bytes on disk.
 pub mod persist;
 
-// L4: decisions about who may do what.
+// L4: decisions about who may do what; who has an account.
+pub mod accounts;
 pub mod auth;
 
 // L5: from a request to a reply.

@@ -46,7 +46,7 @@ pub const STALE_DEADLINES_MAX: usize = 1024;
 pub const LOOPS_MAX: usize = 64;
 
 /// How often a read is done over whose ground was taken back, because the disk had no room for it.
-pub const REREADS_MAX: u32 = 100;
+pub const REREADS_MAX: u32 = 1_000;
 /// Threads of the slow lane.
 pub const SLOW_THREADS: usize = 2;
 /// Threads of the administration lane: its jobs wait for one another anyway.
@@ -56,6 +56,10 @@ pub const SLOW_QUEUE_MAX: usize = 1024;
 
 /// A key, bytes of UTF-8.
 pub const KEY_BYTES_MAX: usize = 1024;
+/// What the server puts before the key of an account to keep those of all accounts in one project, bytes.
+pub const ACCOUNT_PREFIX_BYTES: usize = 17;
+/// A key as it is stored, bytes of UTF-8.
+pub const STORED_KEY_BYTES_MAX: usize = ACCOUNT_PREFIX_BYTES + KEY_BYTES_MAX;
 /// A project id, bytes.
 pub const PROJECT_ID_BYTES_MAX: usize = 63;
 /// Projects of one server.
@@ -73,6 +77,10 @@ const LEVELS_AROUND_VALUE_MAX: usize = 3;
 pub const TTL_SECONDS_MAX: u64 = 315_360_000;
 /// Keys of one page of a listing.
 pub const LIST_LIMIT_MAX: usize = 10_000;
+/// Accounts of one page of a listing, unless the request says another number.
+pub const ACCOUNTS_PER_PAGE: usize = 1_000;
+/// Keys of one page of `/api/data` and of its list in a browser.
+pub const KEYS_PER_PAGE: usize = 50;
 /// Operations of one batch.
 pub const BATCH_OPERATIONS_MAX: usize = 1_000;
 /// An API key written into config.json by hand, bytes, at least.
@@ -135,12 +143,26 @@ pub const TRUSTED_PROXIES_MAX: usize = 64;
 /// Origins in `cors.origins`.
 pub const CORS_ORIGINS_MAX: usize = 64;
 
+/// Accounts of one server.
+pub const ACCOUNTS_MAX: u64 = 1_000_000;
 /// A user name, bytes.
 pub const USERNAME_BYTES_MAX: usize = 100;
 /// An email address, bytes (RFC 5321, section 4.5.3.1.3, without the brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
 /// A person's full name, characters.
 pub const FULL_NAME_CHARACTERS_MAX: usize = 100;
+/// A person's gender, characters.
+pub const GENDER_CHARACTERS_MAX: usize = 20;
+/// A person's age, years.
+pub const AGE_MAX: u64 = 150;
+/// How long a browser stays signed in, seconds.
+pub const SESSION_SECONDS: u64 = 86_400;
+/// Sessions at the same time. Beyond: 503.
+pub const SESSIONS_MAX: u64 = 1_000_000;
+/// Password checks waiting for their lane. Beyond: 503.
+pub const PASSWORD_QUEUE_MAX: usize = 64;
+/// Threads that hash passwords at most; half the cores otherwise.
+pub const PASSWORD_THREADS_MAX: usize = 4;
 
 /// Journal bytes of one project that wait for the writer. Beyond: 503 before anything changed.
 pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -1,10 +1,12 @@
-//! Project ids and keys: outside text that became a name by being parsed.
+//! Project ids and keys: outside text that became a name by being parsed, and the names that the
+//! server itself gives to where it keeps accounts.
 
-use crate::limits::{KEY_BYTES_MAX, PROJECT_ID_BYTES_MAX};
+use crate::limits::{KEY_BYTES_MAX, PROJECT_ID_BYTES_MAX, STORED_KEY_BYTES_MAX};
 use std::fmt;
 
 /// The name of a project, `[a-z0-9][a-z0-9_-]{0,62}` and no Windows device name, because it
-/// becomes a file name on case-insensitive disks too. Made only by [`ProjectId::parse`].
+/// becomes a file name on case-insensitive disks too. Made by [`ProjectId::parse`] from outside
+/// text; the server's own begin with `_`, which nobody else's does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectId(String);
 
@@ -25,6 +27,28 @@ pub enum ProjectIdError {
     Start,
     /// A device name of Windows, where no file can be called that.
     DeviceName,
+}
+
+/// The projects in which the server keeps accounts. No route of the project API leads to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InternalProject {
+    /// Who has an account.
+    Accounts,
+    /// The keys of all accounts.
+    AccountData,
+    /// Who is signed in with a browser.
+    Sessions,
+}
+
+impl From<InternalProject> for ProjectId {
+    fn from(project: InternalProject) -> ProjectId {
+        let name = match project {
+            InternalProject::Accounts => "_accounts",
+            InternalProject::AccountData => "_account_data",
+            InternalProject::Sessions => "_sessions",
+        };
+        ProjectId(name.to_owned())
+    }
 }
 
 impl ProjectId {
@@ -89,7 +113,8 @@ impl fmt::Display for ProjectIdError {
 impl std::error::Error for ProjectIdError {}
 
 /// A key: 1 to [`KEY_BYTES_MAX`] bytes of UTF-8 without control characters, neither `.` nor `..`.
-/// Borrowed text that was checked; no normalisation, so NFC and NFD are different keys.
+/// Up to [`STORED_KEY_BYTES_MAX`] where the server has put something of its own before it. Borrowed
+/// text that was checked; no normalisation, so NFC and NFD are different keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key<'a>(&'a str);
 
@@ -124,18 +149,35 @@ impl<'a> Key<'a> {
         if text.len() > KEY_BYTES_MAX {
             return Err(KeyError::TooLong { bytes: text.len() });
         }
-        if let Some(character) = text.chars().find(|c| c.is_control()) {
-            return Err(KeyError::Control { character });
-        }
+        check_characters(text)?;
         if matches!(text, "." | "..") {
             return Err(KeyError::Dots);
         }
         Ok(Key(text))
     }
 
+    /// Takes a text of our own files as a key; it may be as long as the server's own keys are.
+    ///
+    /// # Errors
+    /// [`KeyError`] says which rule `text` breaks.
+    pub fn parse_stored(text: &'a str) -> Result<Key<'a>, KeyError> {
+        if (KEY_BYTES_MAX + 1..=STORED_KEY_BYTES_MAX).contains(&text.len()) {
+            check_characters(text)?;
+            return Ok(Key(text));
+        }
+        Key::parse(text)
+    }
+
     /// The key as text.
     pub fn as_str(self) -> &'a str {
         self.0
+    }
+}
+
+fn check_characters(text: &str) -> Result<(), KeyError> {
+    match text.chars().find(|c| c.is_control()) {
+        Some(character) => Err(KeyError::Control { character }),
+        None => Ok(()),
     }
 }
 
@@ -167,6 +209,24 @@ mod tests {
         }
         for bad in ["", "A", "_a", "-a", "a.b", "a/b", "é", "con", "com1", "lpt9", &"x".repeat(64)] {
             assert!(ProjectId::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_can_name_a_project_of_the_server() {
+        for internal in [InternalProject::Accounts, InternalProject::AccountData, InternalProject::Sessions] {
+            let id = ProjectId::from(internal);
+            assert_eq!(ProjectId::parse(id.as_str()), Err(ProjectIdError::Start), "{id}");
+        }
+    }
+
+    #[test]
+    fn stored_keys_may_be_longer_and_break_no_other_rule() {
+        for length in [1024, 1025, STORED_KEY_BYTES_MAX] {
+            assert!(Key::parse_stored(&"x".repeat(length)).is_ok(), "{length}");
+        }
+        for bad in ["", "..", &"x".repeat(STORED_KEY_BYTES_MAX + 1), &format!("{}\n", "x".repeat(1024))] {
+            assert!(Key::parse_stored(bad).is_err(), "{bad:?}");
         }
     }
 

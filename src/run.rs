@@ -5,6 +5,7 @@ mod refusal;
 
 pub use refusal::RunError;
 
+use crate::accounts::{Accounts, OpenError};
 use crate::api::app::App;
 use crate::api::catalog::Catalog;
 use crate::auth::api_key::{self, Completed};
@@ -18,6 +19,7 @@ use crate::log as sink;
 use crate::names::ProjectId;
 use crate::persist::engine::Engine;
 use crate::persist::generation::Paths;
+use crate::persist::recovery::Keep;
 use crate::persist::takeover::{self, JournalChanges};
 use crate::server::{self, Prepared, Settings};
 use crate::{clock, secret::Secret};
@@ -151,8 +153,9 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let engine_threads = engine.start().map_err(RunError::Start)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let settings = settings_of(&config, format);
+    let accounts = open_accounts(&config, &disk, &engine, &directory);
     let catalog = Catalog::open(disk, engine, path.clone(), config).map_err(RunError::Catalog)?;
-    let app = Arc::new(App { catalog });
+    let app = Arc::new(App::new(catalog, accounts));
     let address = listener.local_addr().map_err(RunError::Start)?;
     let running = prepared.start(listener, &app, settings).map_err(RunError::Start)?;
     say(&banner(path, &directory, address, &completed, created));
@@ -160,11 +163,25 @@ fn serve(options: &Options) -> Result<(), RunError> {
 
     wait_for_end(&mut signals, options, &app);
     running.stop();
-    app.catalog.close();
+    app.close();
     engine_threads.stop();
     log::info!("stopped");
     sink::flush(LOG_FLUSH);
     Ok(())
+}
+
+/// The accounts, unless they are switched off. Where they cannot be read the rest is served beside them.
+fn open_accounts(
+    config: &Config,
+    disk: &Arc<dyn Disk>,
+    engine: &Arc<Engine>,
+    directory: &Path,
+) -> Option<Result<Arc<Accounts>, OpenError>> {
+    let keep = if config.storage.cache_in_memory.unwrap_or(true) { Keep::Values } else { Keep::Index };
+    config.accounts().enabled.then(|| {
+        let opened = Accounts::open(disk, engine, directory, keep);
+        opened.map(Arc::new).inspect_err(|error| log::error!("the accounts cannot be used: {error}"))
+    })
 }
 
 fn lock(directory: &Path) -> Result<LockFile, RunError> {
@@ -218,6 +235,7 @@ fn settings_of(config: &Config, log_format: sink::Format) -> Settings {
         body_bytes_max: limits.body_bytes_max,
         connections_max: limits.connections_max,
         log_format,
+        cores: cores(),
         run_id: u32::from_le_bytes([a, b, c, d]),
     }
 }

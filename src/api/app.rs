@@ -2,21 +2,45 @@
 
 use super::catalog::{Catalog, Registry, Served};
 use super::context::Context;
-use super::error::ApiError;
+use super::error::{AccountError, ApiError};
 use super::reply::Reply;
 use super::routes::{self, Access, Found};
+use crate::accounts::{Accounts, OpenError};
 use crate::auth::access;
+use crate::auth::rate_limit::RateLimiter;
+use crate::auth::throttle::Throttle;
 use crate::http::request::{Head, Method, Request};
 use crate::http::response::Response;
 use crate::http::target::{self, Target};
 use crate::names::ProjectId;
 use crate::secret::KeyHash;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The server.
 pub struct App {
     /// Its projects.
     pub catalog: Catalog,
+    /// Its accounts; `None` where they were switched off when it started.
+    pub accounts: Option<Result<Arc<Accounts>, OpenError>>,
+    /// Counts requests to `/item`.
+    pub rate_limiter: RateLimiter,
+    /// Counts failed logins.
+    pub throttle: Throttle,
+}
+
+/// When and from where a request came.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Milliseconds since 1970.
+    pub wall_ms: u64,
+    /// On the clock that never goes back.
+    pub at: Instant,
+    /// The other end of the connection: the client, or a proxy before it.
+    pub peer: IpAddr,
+    /// Whether it is answered anew, because what its first answer rested on was taken back.
+    pub is_repeated: bool,
 }
 
 /// A request whose route and credential were found good.
@@ -33,16 +57,42 @@ enum Decision<'r> {
 }
 
 impl App {
-    /// Answers a request at `now_ms`, milliseconds since 1970.
-    pub fn handle(self: &Arc<Self>, request: &Request<'_>, now_ms: u64) -> Reply {
+    /// A server of these projects and accounts, which has answered nobody yet.
+    pub fn new(catalog: Catalog, accounts: Option<Result<Arc<Accounts>, OpenError>>) -> App {
+        App { catalog, accounts, rate_limiter: RateLimiter::new(), throttle: Throttle::new() }
+    }
+
+    /// Brings all files up to date and ends writing.
+    pub fn close(&self) {
+        self.catalog.close();
+        if let Some(Ok(accounts)) = &self.accounts {
+            accounts.close();
+        }
+    }
+
+    /// Answers a request.
+    pub fn handle(self: &Arc<Self>, request: &Request<'_>, arrival: Arrival) -> Reply {
         let admitted = match self.decide(&request.head) {
             Ok(Decision::Run(admitted)) => admitted,
             Ok(Decision::Answer(response)) => return Reply::Now(response),
-            Err(error) => return Reply::Now(error.response()),
+            Err(error) => return Reply::Now(response_to(&request.head, &error)),
         };
         let Admitted { found, query, served } = admitted;
-        let context = Context { app: self, request, query, rest: found.captures.rest, served, now_ms };
-        (found.handler)(&context).unwrap_or_else(|error| Reply::Now(error.response()))
+        let (rest, now_ms) = (found.captures.rest, arrival.wall_ms);
+        let context = Context { app: self, request, query, rest, served, now_ms, arrival };
+        (found.handler)(&context).unwrap_or_else(|error| Reply::Now(response_to(&request.head, &error)))
+    }
+
+    /// The accounts of the server.
+    ///
+    /// # Errors
+    /// [`AccountError::Disabled`]; [`ApiError::Unreadable`] where their files could not be read.
+    pub fn accounts(&self) -> Result<&Arc<Accounts>, ApiError> {
+        match &self.accounts {
+            Some(Ok(accounts)) if self.catalog.registry().accounts.enabled => Ok(accounts),
+            Some(Err(_)) if self.catalog.registry().accounts.enabled => Err(ApiError::Unreadable),
+            Some(_) | None => Err(AccountError::Disabled.into()),
+        }
     }
 
     /// Whether the body of a request is worth waiting for: route and credential are good.
@@ -53,7 +103,7 @@ impl App {
         match self.decide(head) {
             // Its answer needs no body; the body is read and dropped first, so that the connection can go on.
             Ok(Decision::Run(_) | Decision::Answer(_)) => Ok(()),
-            Err(error) => Err(error.response()),
+            Err(error) => Err(response_to(head, &error)),
         }
     }
 
@@ -78,7 +128,7 @@ impl App {
         };
         let registry = self.catalog.registry();
         let served = match found.access {
-            Access::Open => None,
+            Access::Open | Access::Account => None,
             Access::Global => {
                 authorize_global(head, &registry)?;
                 named_project(found.captures.segment, &registry)?
@@ -86,6 +136,14 @@ impl App {
             Access::Project => Some(authorize_project(head, &registry, found.captures.segment)?),
         };
         Ok(Decision::Run(Admitted { found, query, served }))
+    }
+}
+
+/// `error` as the API says it that the request is for.
+fn response_to(head: &Head<'_>, error: &ApiError) -> Response {
+    match head.target {
+        Ok(Target::Origin { path, .. }) => error.response_at(path.as_bytes()),
+        Ok(Target::Asterisk | Target::Authority) | Err(_) => error.response(),
     }
 }
 

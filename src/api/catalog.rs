@@ -8,12 +8,13 @@ use crate::auth::api_key::{self, Completed};
 use crate::config::file;
 use crate::config::mistake::ConfigError;
 use crate::config::schema::{
-    AuthenticationChoice, AuthenticationSettings, Config, KeyOwner, ProjectConfig, StorageChoice,
-    StorageSettings,
+    Accounts, AuthenticationChoice, AuthenticationSettings, Config, KeyOwner, ProjectConfig, RateLimit,
+    StorageChoice, StorageSettings,
 };
 use crate::disk::{Disk, is_disk_full};
 use crate::entropy::random_bytes;
 use crate::names::ProjectId;
+use crate::network::Network;
 use crate::persist::checkpoint::CheckpointError;
 use crate::persist::deletion;
 use crate::persist::engine::Engine;
@@ -83,7 +84,6 @@ impl Served {
 }
 
 /// What requests look up.
-#[derive(Default)]
 pub struct Registry {
     /// The global switch.
     pub authentication_enabled: bool,
@@ -91,6 +91,28 @@ pub struct Registry {
     pub global_key: Option<KeyHash>,
     /// By id.
     pub projects: BTreeMap<ProjectId, Arc<Served>>,
+    /// What is set of accounts.
+    pub accounts: Accounts,
+    /// The project that `/item` is about for the global key.
+    pub item_project: Option<ProjectId>,
+    /// How many requests to `/item` an address may make.
+    pub item_rate: Option<RateLimit>,
+    /// Whose word about the client's address counts.
+    pub trusted_proxies: Vec<Network>,
+}
+
+impl Registry {
+    fn new(config: &Config, projects: BTreeMap<ProjectId, Arc<Served>>) -> Registry {
+        Registry {
+            authentication_enabled: config.authentication.enabled,
+            global_key: config.key.hash,
+            projects,
+            accounts: config.accounts(),
+            item_project: config.item_project().cloned(),
+            item_rate: config.item_rate_limit(),
+            trusted_proxies: config.trusted_proxies().to_vec(),
+        }
+    }
 }
 
 /// All projects.
@@ -116,7 +138,7 @@ impl Catalog {
         config: Config,
     ) -> Result<Catalog, String> {
         let data_directory = config.data_directory(&config_path);
-        let registry = RwLock::default();
+        let registry = RwLock::new(Arc::new(Registry::new(&config, BTreeMap::new())));
         let catalog =
             Catalog { disk, engine, config_path, data_directory, config: Mutex::new(config), registry };
         catalog.finish_deletions()?;
@@ -466,11 +488,7 @@ impl Catalog {
     }
 
     fn publish(&self, config: &Config, projects: BTreeMap<ProjectId, Arc<Served>>) {
-        let registry = Registry {
-            authentication_enabled: config.authentication.enabled,
-            global_key: config.key.hash,
-            projects,
-        };
+        let registry = Registry::new(config, projects);
         *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
     }
 

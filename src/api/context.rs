@@ -1,8 +1,9 @@
 //! What a handler gets, and how it reads parameters and bodies.
 
-use super::app::App;
+use super::app::{App, Arrival};
 use super::catalog::Served;
 use super::error::ApiError;
+use crate::auth::client::{self, Client};
 use crate::config::nearest::nearest;
 use crate::http::request::{Framing, Request};
 use crate::http::target;
@@ -27,6 +28,8 @@ pub struct Context<'r> {
     pub served: Option<Arc<Served>>,
     /// Now, milliseconds since 1970.
     pub now_ms: u64,
+    /// When and from where the request came.
+    pub arrival: Arrival,
 }
 
 /// A type of body.
@@ -45,6 +48,12 @@ impl<'r> Context<'r> {
     /// [`ApiError::Internal`] where the route has none, which is a bug of the route table.
     pub fn served(&self) -> Result<&Arc<Served>, ApiError> {
         self.served.as_ref().ok_or(ApiError::Internal)
+    }
+
+    /// Whom the request comes from.
+    pub fn client(&self) -> Client {
+        let registry = self.app.catalog.registry();
+        client::client(&self.request.head, self.arrival.peer, &registry.trusted_proxies)
     }
 
     /// The key that the path names, decoded.

@@ -1,9 +1,17 @@
 //! Every failure and what the client sees of it: the only map from errors to statuses and codes.
 //!
-//! The body is `application/problem+json` (RFC 9457). `code` is stable; `detail` says what was
-//! wrong and what would be right, and never a key, a value or a path of the server.
+//! The body is `application/problem+json` (RFC 9457), or what the seed APIs have in its place
+//! (`style.rs`). `code` is stable; `detail` says what was wrong and what would be right, and never
+//! a key, a value or a path of the server.
+
+pub mod account;
+pub mod style;
+
+pub use account::AccountError;
 
 use crate::auth::access::Denied;
+use crate::auth::csrf::Forgery;
+use crate::auth::rate_limit::RetryAfter;
 use crate::http::refusal::Refusal;
 use crate::http::response::{Response, reason_phrase};
 use crate::http::target::TargetError;
@@ -45,8 +53,14 @@ pub enum ApiError {
     ConfigEdited,
     /// The key is none.
     Key(KeyError),
+    /// The key of a body is no string.
+    KeyNotText,
     /// There is no such key.
     KeyMissing,
+    /// There is such a key already.
+    KeyExists,
+    /// The value is missing, or is none.
+    Value(&'static str),
     /// The body or its value is no JSON.
     Json(JsonError),
     /// The body is JSON of another shape.
@@ -86,6 +100,14 @@ pub enum ApiError {
         /// How many.
         operations: usize,
     },
+    /// It has to do with an account.
+    Account(AccountError),
+    /// More requests than `item_api.rate_limit` lets through.
+    RateLimited(RetryAfter),
+    /// The request may be another site's.
+    Forgery(Forgery),
+    /// `item_api.project` names no project.
+    ItemProjectMissing,
     /// The project cannot be asked.
     Unavailable(Unavailable),
     /// The project's files could not be opened. The log has why: that is its operator's, and names paths.
@@ -140,8 +162,14 @@ impl ApiError {
             ApiError::ProjectExists(_) => (409, "project_exists"),
             ApiError::ProjectsFull => (409, "too_many_projects"),
             ApiError::ConfigEdited => (409, "config_edited"),
-            ApiError::Key(_) => (400, "invalid_key"),
+            ApiError::Key(_) | ApiError::KeyNotText => (400, "invalid_key"),
             ApiError::KeyMissing => (404, "key_not_found"),
+            ApiError::KeyExists => (409, "key_exists"),
+            ApiError::Value(_) => (400, "invalid_value"),
+            ApiError::Account(error) => error.status_and_code(),
+            ApiError::RateLimited(_) => (429, "rate_limited"),
+            ApiError::Forgery(_) => (403, "cross_site_request"),
+            ApiError::ItemProjectMissing => (404, "project_not_found"),
             ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => (400, "value_too_deep"),
             ApiError::Json(_) => (400, "invalid_json"),
             ApiError::Body(_) => (400, "invalid_body"),
@@ -186,7 +214,10 @@ impl ApiError {
                 "config.json was edited and not read since; send the server a SIGHUP, then try again".to_owned()
             }
             ApiError::Key(error) => error.to_string(),
+            ApiError::KeyNotText => "the key is not a string; send it in quotes".to_owned(),
             ApiError::KeyMissing => "there is no such key, or it has expired".to_owned(),
+            ApiError::KeyExists => "there is such a key already; update it instead".to_owned(),
+            ApiError::Value(problem) => (*problem).to_owned(),
             ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => {
                 format!("the JSON is nested more than {VALUE_DEPTH_MAX} levels deep")
             }
@@ -204,6 +235,14 @@ impl ApiError {
             ApiError::Operation { index, error } => format!("operation {index}: {}", error.detail()),
             ApiError::BatchTooLong { operations } => {
                 format!("a batch has at most {BATCH_OPERATIONS_MAX} operations, this one has {operations}")
+            }
+            ApiError::Account(error) => error.to_string(),
+            ApiError::RateLimited(after) => {
+                format!("too many requests from this address; try again in {} seconds", after.seconds)
+            }
+            ApiError::Forgery(forgery) => forgery.to_string(),
+            ApiError::ItemProjectMissing => {
+                "item_api.project in config.json names no project of this server".to_owned()
             }
             ApiError::Unavailable(unavailable) => unavailable.to_string(),
             ApiError::Unreadable => {
@@ -226,14 +265,27 @@ impl ApiError {
     /// The response that says so.
     pub fn response(&self) -> Response {
         let (status, code) = self.status_and_code();
-        let mut response = Response::new(status).field("content-type", "application/problem+json");
-        response = match (self, status) {
+        let response = Response::new(status).field("content-type", "application/problem+json");
+        self.with_fields(response, status).body(self.body(status, code))
+    }
+
+    /// The response that says so to a request for `path`, percent-encoded, in the form that clients
+    /// of that API expect.
+    pub fn response_at(&self, path: &[u8]) -> Response {
+        self.response_in(style::Style::of(path))
+    }
+
+    /// The fields that belong to a status.
+    pub(super) fn with_fields(&self, response: Response, status: u16) -> Response {
+        match (self, status) {
             (ApiError::MethodNotAllowed { allow }, _) => response.field("allow", allow),
+            (ApiError::Account(AccountError::TooManyAttempts(after)) | ApiError::RateLimited(after), _) => {
+                response.field("retry-after", &after.seconds.to_string())
+            }
             (_, 401) => response.field("www-authenticate", "Bearer realm=\"pikv\""),
             (_, 503) => response.field("retry-after", "1"),
             _ => response,
-        };
-        response.body(self.body(status, code))
+        }
     }
 
     fn body(&self, status: u16, code: &str) -> Vec<u8> {

@@ -90,14 +90,14 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     Ok(Reply::Stream(response, Source { lane, next, pull: Pull::Next }))
 }
 
-fn parse_limit(text: &str) -> Result<usize, ApiError> {
+pub(super) fn parse_limit(text: &str) -> Result<usize, ApiError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let limit = text.parse().ok().filter(|limit| digits && (1..=LIST_LIMIT_MAX).contains(limit));
     limit.ok_or(ApiError::Limit)
 }
 
 /// A cursor is the last key of the page before, in hexadecimal.
-fn encode_cursor(key: &str) -> String {
+pub(super) fn encode_cursor(key: &str) -> String {
     use std::fmt::Write;
     key.bytes().fold(String::with_capacity(2 * key.len()), |mut text, byte| {
         let written = write!(text, "{byte:02x}");
@@ -106,7 +106,7 @@ fn encode_cursor(key: &str) -> String {
     })
 }
 
-fn decode_cursor(text: &str) -> Result<String, ApiError> {
+pub(super) fn decode_cursor(text: &str) -> Result<String, ApiError> {
     let digits = text.as_bytes().chunks(2).map(|pair| match pair {
         [high, low] if !high.is_ascii_uppercase() && !low.is_ascii_uppercase() => {
             let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

@@ -4,17 +4,33 @@
 //! [`reply::Reply::Slow`]. `routes.rs` is the whole route table, `error.rs` the only place that
 //! knows which error has which status.
 
+mod accounts;
 pub mod app;
 mod batch;
 pub mod catalog;
 mod conditions;
 mod context;
+mod cookies;
+mod credentials;
+mod data;
 pub mod error;
+mod fields;
+mod forms;
+mod items;
 mod keys;
+mod keyspace;
 mod listing;
+mod object_batch;
+mod objects;
 mod ops;
-pub mod pages;
+mod pages;
+mod passwords;
 mod projects;
+mod registration;
 pub mod reply;
 mod representation;
 pub mod routes;
+mod sign_in;
+mod success;
+mod tokens;
+mod visitor;

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::error::ApiError;
+use super::pages;
 use super::reply::Reply;
 use crate::http::response::Response;
 use crate::persist::project::{Health, Project};
@@ -18,7 +19,18 @@ pub fn readyz(context: &Context<'_>) -> Result<Reply, ApiError> {
     let is_ready = |project: &Arc<Project>| project.health() == Health::Healthy;
     let unready =
         registry.projects.values().filter(|served| !served.project.as_ref().is_ok_and(is_ready)).count();
+    let accounts = match &context.app.accounts {
+        Some(Ok(accounts)) => usize::from(!accounts.is_healthy()),
+        Some(Err(_)) => 1,
+        None => 0,
+    };
+    let unready = unready + accounts;
     if unready == 0 { Ok(Reply::Now(ok())) } else { Err(ApiError::NotReady { projects: unready }) }
+}
+
+/// `GET /static/pikv.css`: the one stylesheet of the pages.
+pub fn stylesheet(_: &Context<'_>) -> Result<Reply, ApiError> {
+    Ok(Reply::Now(pages::stylesheet()))
 }
 
 fn ok() -> Response {

@@ -19,6 +19,8 @@ pub enum Reply {
     /// It changes the projects themselves, or takes stock of them all: made in a lane of its own, one
     /// after the other, so that no read waits behind it.
     Administer(Job),
+    /// It hashes a password, which takes a good part of a second: made in a lane of its own.
+    Hash(Job),
 }
 
 impl Reply {
@@ -26,7 +28,11 @@ impl Reply {
     pub fn waits(&self) -> bool {
         match self {
             Reply::AfterSync(..) | Reply::Slow(Some(_), _) => true,
-            Reply::Now(_) | Reply::Stream(..) | Reply::Slow(None, _) | Reply::Administer(_) => false,
+            Reply::Now(_)
+            | Reply::Stream(..)
+            | Reply::Slow(None, _)
+            | Reply::Administer(_)
+            | Reply::Hash(_) => false,
         }
     }
 

@@ -3,7 +3,10 @@
 use super::context::Context;
 use super::error::ApiError;
 use super::reply::Reply;
-use super::{batch, keys, listing, ops, projects};
+use super::{
+    accounts, batch, data, items, keys, listing, object_batch, objects, ops, pages, projects, registration,
+    sign_in,
+};
 use crate::http::request::Method;
 use crate::router::{self, Captures};
 
@@ -19,6 +22,8 @@ pub enum Access {
     Global,
     /// The key of the project in the path, or the global one.
     Project,
+    /// An account's, or what else the handler takes (`credentials.rs`).
+    Account,
 }
 
 /// A route that fits a request. A HEAD is answered like a GET.
@@ -46,6 +51,41 @@ const ROUTES: &[(Method, &str, Access, Handler)] = &[
     (Method::Post, "/api/v1/projects/{}/api-key/regenerate", Access::Global, projects::regenerate),
     (Method::Get, "/api/v1/projects", Access::Global, projects::list),
     (Method::Post, "/api/v1/projects", Access::Global, projects::create),
+    (Method::Get, "/api/v1/accounts", Access::Global, accounts::list),
+    (Method::Post, "/api/v1/accounts", Access::Global, accounts::create),
+    (Method::Put, "/api/v1/accounts/{...}", Access::Global, accounts::update),
+    (Method::Delete, "/api/v1/accounts/{...}", Access::Global, accounts::delete),
+    (Method::Get, "/item/{...}", Access::Account, items::get),
+    (Method::Post, "/item/{...}", Access::Account, items::post),
+    (Method::Put, "/item/{...}", Access::Account, items::put),
+    (Method::Delete, "/item/{...}", Access::Account, items::delete),
+    (Method::Post, "/login", Access::Open, items::login),
+    (Method::Post, "/api/object", Access::Account, objects::post),
+    (Method::Get, "/api/object/{...}", Access::Account, objects::get),
+    (Method::Put, "/api/object/{...}", Access::Account, objects::put),
+    (Method::Delete, "/api/object/{...}", Access::Account, objects::delete),
+    (Method::Post, "/api/batch/object", Access::Account, object_batch::create),
+    (Method::Post, "/api/batch/object/get", Access::Account, object_batch::get),
+    (Method::Post, "/api/batch/object/delete", Access::Account, object_batch::delete),
+    (Method::Get, "/api/register", Access::Open, registration::page),
+    (Method::Post, "/api/register", Access::Open, registration::register),
+    (Method::Get, "/api/token", Access::Open, sign_in::token_page),
+    (Method::Post, "/api/token", Access::Open, sign_in::token),
+    (Method::Get, "/api/login", Access::Open, sign_in::login_page),
+    (Method::Post, "/api/login", Access::Open, sign_in::login),
+    (Method::Get, "/api/logout", Access::Open, sign_in::logout),
+    (Method::Get, "/dashboard", Access::Account, sign_in::dashboard),
+    (Method::Get, "/api/data", Access::Account, data::store_page),
+    (Method::Post, "/api/data", Access::Account, data::store),
+    (Method::Get, "/api/data/retrieve", Access::Account, data::retrieve),
+    (Method::Get, "/api/data/update", Access::Account, data::update_page),
+    (Method::Post, "/api/data/update", Access::Account, data::update),
+    (Method::Get, "/api/data/delete", Access::Account, data::delete_page),
+    (Method::Post, "/api/data/delete", Access::Account, data::delete),
+    (Method::Get, "/api/data/{...}", Access::Account, data::get),
+    (Method::Put, "/api/data/{...}", Access::Account, data::put),
+    (Method::Delete, "/api/data/{...}", Access::Account, data::delete_key),
+    (Method::Get, pages::STYLESHEET_PATH, Access::Open, ops::stylesheet),
     (Method::Get, "/healthz", Access::Open, ops::healthz),
     (Method::Get, "/readyz", Access::Open, ops::readyz),
 ];

@@ -51,11 +51,19 @@ pub struct ProjectKeys<'a> {
     pub key: Option<&'a KeyHash>,
 }
 
-/// The credential of a request.
+/// The credential of a request, taken as an API key.
 ///
 /// # Errors
 /// [`Denied::Conflict`], [`Denied::SchemeUnknown`].
 pub fn presented(head: &Head<'_>) -> Result<Option<Presented>, Denied> {
+    Ok(credential(head)?.map(api_key::present))
+}
+
+/// The credential of a request as it was sent: an API key or a token.
+///
+/// # Errors
+/// [`Denied::Conflict`], [`Denied::SchemeUnknown`].
+pub fn credential<'b>(head: &Head<'b>) -> Result<Option<&'b [u8]>, Denied> {
     let mut found: Option<&[u8]> = None;
     let plain = head.fields("x-api-key").chain(head.fields("api-key")).map(Ok);
     let authorization = head.fields("authorization").map(credential_of_authorization);
@@ -66,7 +74,7 @@ pub fn presented(head: &Head<'_>) -> Result<Option<Presented>, Denied> {
             Some(_) | None => found = Some(value),
         }
     }
-    Ok(found.map(api_key::present))
+    Ok(found)
 }
 
 /// `Bearer K` or just `K`.

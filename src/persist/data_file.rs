@@ -103,7 +103,7 @@ impl<'de> Visitor<'de> for EditedVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EditedKeys, A::Error> {
         let mut keys = EditedKeys::new();
         while let Some(key) = map.next_key::<String>()? {
-            Key::parse(&key).map_err(|error| A::Error::custom(format!("key {key:?}: {error}")))?;
+            Key::parse_stored(&key).map_err(|error| A::Error::custom(format!("key {key:?}: {error}")))?;
             let value: &RawValue = map.next_value()?;
             let mut minified = Vec::with_capacity(value.get().len());
             json::minify(value.get().as_bytes(), VALUE_DEPTH_MAX, &mut minified)

@@ -84,11 +84,11 @@ impl RecordedChange<'_> {
         let revision = self.revision;
         Some(match self.kind {
             Kind::Put => Change::Put {
-                key: Key::parse(&self.text).ok()?,
+                key: Key::parse_stored(&self.text).ok()?,
                 value: Value::Text(self.value),
                 meta: self.meta,
             },
-            Kind::Delete => Change::Delete { key: Key::parse(&self.text).ok()?, revision },
+            Kind::Delete => Change::Delete { key: Key::parse_stored(&self.text).ok()?, revision },
             Kind::Clear => Change::Clear { prefix: &self.text, revision },
             Kind::Clock { at_ms } => Change::Clock { at_ms, revision },
         })

@@ -340,7 +340,7 @@ fn load_entries(
         match data_file::decode_line(line.bytes) {
             Some(DataLine::Opening | DataLine::Closing) => {}
             Some(DataLine::Entry { key, value_start, value }) => {
-                let Ok(key) = Key::parse(&key) else { return Ok(None) };
+                let Ok(key) = Key::parse_stored(&key) else { return Ok(None) };
                 if entries.len() as u64 == header.keys {
                     return Ok(None);
                 }

@@ -89,7 +89,7 @@ impl Project {
     fn move_to(&self, places: &mut Vec<Place>) -> Result<(), CheckpointError> {
         let mut state = self.lock().map_err(|_| CheckpointError::Void)?;
         for place in places.drain(..) {
-            let Ok(key) = Key::parse(&place.key) else { continue }; // keys of our own files are keys
+            let Ok(key) = Key::parse_stored(&place.key) else { continue }; // keys of our own files are keys
             state.namespace.relocate(key, place.revision, Value::Stored(place.location));
         }
         drop(state);

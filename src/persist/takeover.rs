@@ -102,7 +102,7 @@ fn base(
     let revision = namespace.revision();
     let new = Meta { revision, created_ms: now_ms, updated_ms: now_ms, expires_ms: None };
     for (name, value) in keys {
-        let Ok(key) = Key::parse(name) else { continue }; // checked when the file was parsed
+        let Ok(key) = Key::parse_stored(name) else { continue }; // checked when the file was parsed
         let meta = metas.get(name).copied().unwrap_or(new);
         namespace.apply(&Change::Put { key, value: Value::Text(value), meta });
     }
@@ -114,7 +114,7 @@ fn renumbered(namespace: &Namespace, revision: Revision) -> Namespace {
     let clock_ms = namespace.clock_ms();
     let mut fresh = Namespace::starting_at(revision, clock_ms);
     for entry in namespace.range("", None, clock_ms) {
-        let Ok(key) = Key::parse(entry.key()) else { continue }; // keys of a namespace are keys
+        let Ok(key) = Key::parse_stored(entry.key()) else { continue }; // keys of a namespace are keys
         let next = fresh.revision().advanced(1).unwrap_or(Revision::MAX);
         let meta = Meta { revision: next, ..entry.meta() };
         fresh.apply(&Change::Put { key, value: entry.value(), meta });

@@ -187,6 +187,10 @@ impl EventLoop {
                 let lane = self.shared.administration_lane.clone();
                 self.run_in(&lane, id, connection, answering, job);
             }
+            Reply::Hash(job) => {
+                let lane = self.shared.password_lane.clone();
+                self.run_in(&lane, id, connection, answering, job);
+            }
             Reply::Stream(response, source) => {
                 let streaming = Streaming {
                     answering,
@@ -211,7 +215,10 @@ impl EventLoop {
         let work = Box::new(move || mailbox.post(Message::JobDone(id, input::guarded(job))));
         match lane.try_send(work) {
             Ok(()) => connection.enter(Phase::AwaitSlow(answering), clock::monotonic()),
-            Err(_) => self.respond(connection, answering, ApiError::Overloaded.response()),
+            Err(_) => {
+                let response = ApiError::Overloaded.response_at(&answering.path);
+                self.respond(connection, answering, response);
+            }
         }
     }
 
@@ -262,12 +269,15 @@ impl EventLoop {
         error: &ApiError,
     ) {
         match answering.reread.take() {
-            Some(Reread { request, left: left @ 1.. }) => {
-                let reply = input::read_again(&request, &self.shared);
-                answering.reread = Some(Reread { request, left: left - 1 });
+            Some(Reread { request, peer, left: left @ 1.. }) => {
+                let reply = input::read_again(&request, peer, &self.shared);
+                answering.reread = Some(Reread { request, peer, left: left - 1 });
                 self.reply(id, connection, answering, reply);
             }
-            Some(_) | None => self.respond(connection, answering, error.response()),
+            Some(_) | None => {
+                let response = error.response_at(&answering.path);
+                self.respond(connection, answering, response);
+            }
         }
     }
 

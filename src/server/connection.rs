@@ -102,6 +102,8 @@ pub(super) struct Answering {
 pub(super) struct Reread {
     /// The request as sent.
     pub(super) request: Box<[u8]>,
+    /// Who sent it.
+    pub(super) peer: IpAddr,
     /// How often it may be done over.
     pub(super) left: u32,
 }

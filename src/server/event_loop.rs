@@ -32,6 +32,7 @@ pub(super) struct Shared {
     pub(super) acceptor: acceptor::Handle,
     pub(super) slow_lane: SyncSender<Work>,
     pub(super) administration_lane: SyncSender<Work>,
+    pub(super) password_lane: SyncSender<Work>,
     pub(super) settings: Settings,
     /// Which of the loops this is.
     pub(super) number: usize,

@@ -2,6 +2,7 @@
 
 use super::connection::{Answering, Connection, Reread};
 use super::event_loop::Shared;
+use crate::api::app::Arrival;
 use crate::api::error::ApiError;
 use crate::api::reply::Reply;
 use crate::clock;
@@ -10,6 +11,7 @@ use crate::http::refusal::Refusal;
 use crate::http::request::{Framing, Method};
 use crate::http::response::Response;
 use crate::limits::{HEAD_BYTES_MAX, REREADS_MAX};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Names the requests of one event loop: the run of the server, the loop, and a count.
@@ -64,11 +66,13 @@ pub(super) fn step(
         },
         Step::Request(request) => {
             let mut answering = Answering::of(&request.head, clock::monotonic(), request_ids.next());
-            let reply = guarded(|| shared.app.handle(&request, clock::wall_ms()));
+            let arrival = arrival(connection.address, Repeated::No);
+            let reply = guarded(|| shared.app.handle(&request, arrival));
             let is_read = matches!(request.head.method, Method::Get | Method::Head);
             if is_read && request.head.framing == Framing::None && reply.waits() {
                 let sent = bytes.get(..used).unwrap_or_default();
-                answering.reread = Some(Reread { request: sent.into(), left: REREADS_MAX });
+                let request = sent.into();
+                answering.reread = Some(Reread { request, peer: arrival.peer, left: REREADS_MAX });
             }
             Stepped::Replied(answering, reply)
         }
@@ -77,14 +81,26 @@ pub(super) fn step(
 }
 
 /// Answers a request anew, from the bytes that it was sent as.
-pub(super) fn read_again(request: &[u8], shared: &Shared) -> Reply {
+pub(super) fn read_again(request: &[u8], peer: IpAddr, shared: &Shared) -> Reply {
     let bounds = Bounds { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: 0 };
     match Exchange::new(bounds).step(request) {
-        (_, Step::Request(request)) => guarded(|| shared.app.handle(&request, clock::wall_ms())),
+        (_, Step::Request(request)) => guarded(|| shared.app.handle(&request, arrival(peer, Repeated::Yes))),
         (_, Step::NeedInput(_) | Step::Admit(_) | Step::Refused(_)) => {
             unreachable!("it was a whole request without a body before")
         }
     }
+}
+
+/// Whether a request is answered anew.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeated {
+    Yes,
+    No,
+}
+
+fn arrival(peer: IpAddr, repeated: Repeated) -> Arrival {
+    let is_repeated = repeated == Repeated::Yes;
+    Arrival { wall_ms: clock::wall_ms(), at: clock::monotonic(), peer, is_repeated }
 }
 
 /// Runs a handler or a job; a panic becomes a 500 and ends nothing else. What it may leave half

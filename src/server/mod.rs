@@ -1,5 +1,5 @@
-//! Sockets and threads: an acceptor, event loops, and two lanes for what would stall them (uncached
-//! reads; administration of projects). The only user of mio.
+//! Sockets and threads: an acceptor, event loops, and lanes for what would stall them (uncached
+//! reads; administration of projects; passwords). The only user of mio.
 //!
 //! ```text
 //!              accept                      request                    job
@@ -23,7 +23,10 @@ mod slow_lane;
 use crate::api::app::App;
 use crate::config::schema::Timeouts;
 use crate::disk::descriptors_max;
-use crate::limits::{ADMINISTRATION_THREADS, DESCRIPTORS_RESERVED, LOOPS_MAX, SLOW_QUEUE_MAX, SLOW_THREADS};
+use crate::limits::{
+    ADMINISTRATION_THREADS, DESCRIPTORS_RESERVED, LOOPS_MAX, PASSWORD_QUEUE_MAX, PASSWORD_THREADS_MAX,
+    SLOW_QUEUE_MAX, SLOW_THREADS,
+};
 use crate::log::Format;
 use acceptor::{Acceptor, Slots};
 use event_loop::EventLoop;
@@ -45,6 +48,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// How a line of the request log looks.
     pub log_format: Format,
+    /// Cores of the machine.
+    pub cores: usize,
     /// Tells the requests of this run from those of others.
     pub run_id: u32,
 }
@@ -69,6 +74,7 @@ pub struct Running {
     loop_threads: Vec<JoinHandle<()>>,
     slow_lane: SlowLane,
     administration_lane: SlowLane,
+    password_lane: SlowLane,
 }
 
 impl Prepared {
@@ -97,6 +103,8 @@ impl Prepared {
     pub fn start(self, listener: TcpListener, app: &Arc<App>, settings: Settings) -> io::Result<Running> {
         let slow_lane = SlowLane::start("slow", SLOW_THREADS, SLOW_QUEUE_MAX)?;
         let administration_lane = SlowLane::start("admin", ADMINISTRATION_THREADS, SLOW_QUEUE_MAX)?;
+        let password_threads = (settings.cores / 2).clamp(1, PASSWORD_THREADS_MAX);
+        let password_lane = SlowLane::start("password", password_threads, PASSWORD_QUEUE_MAX)?;
         let connections_max = connections_allowed(settings.connections_max, descriptors_max());
         let slots = Arc::new(Slots::new(connections_max));
         let (acceptor, handle) = Acceptor::new(listener, Arc::clone(&slots), self.wakers().mailboxes)?;
@@ -110,6 +118,7 @@ impl Prepared {
                 acceptor: handle.clone(),
                 slow_lane: slow_lane.sender(),
                 administration_lane: administration_lane.sender(),
+                password_lane: password_lane.sender(),
                 settings,
                 number,
             };
@@ -126,6 +135,7 @@ impl Prepared {
             loop_threads,
             slow_lane,
             administration_lane,
+            password_lane,
         })
     }
 }
@@ -156,6 +166,7 @@ impl Running {
         }
         self.slow_lane.stop();
         self.administration_lane.stop();
+        self.password_lane.stop();
     }
 }
 

@@ -8,7 +8,7 @@
 //! entries are the bulk of the server's memory, hence the packing.
 
 use super::change::{Location, Meta, Revision, Value};
-use crate::limits::KEY_BYTES_MAX;
+use crate::limits::STORED_KEY_BYTES_MAX;
 use crate::names::Key;
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -18,7 +18,7 @@ const HAS_EXPIRY: u16 = 1 << 15;
 const IS_STORED: u16 = 1 << 14;
 const KEY_LENGTH_MASK: u16 = IS_STORED - 1;
 const FIXED_BYTES: usize = 2 + 3 * 6;
-const _: () = assert!(KEY_BYTES_MAX <= KEY_LENGTH_MASK as usize);
+const _: () = assert!(STORED_KEY_BYTES_MAX <= KEY_LENGTH_MASK as usize);
 
 /// A key with its value and times. Ordered and looked up by the bytes of its key.
 #[derive(Clone)]

@@ -10,6 +10,7 @@
 )]
 
 mod batch;
+mod browser;
 mod catalog_faults;
 mod commands;
 mod conditions;

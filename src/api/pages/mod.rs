@@ -7,8 +7,6 @@ mod form;
 mod render;
 mod templates;
 
-pub use form::GENDERS;
-
 use crate::http::response::{Response, reason_phrase};
 use crate::http::target::encode_query;
 use form::Form;

@@ -112,7 +112,7 @@ fn what_was_typed_comes_back_but_for_secrets() {
 
 #[test]
 fn gender_that_was_chosen_is_still_chosen() {
-    for (gender, _) in GENDERS {
+    for (gender, _) in form::GENDERS {
         let typed = [("gender", gender)];
         let page = markup(&register(&Frame::default(), 400, &Filled { typed: &typed, problems: &[] }));
         let selected: Vec<_> = page.all("option").filter(|o| o.attribute("selected").is_some()).collect();

@@ -1,0 +1,167 @@
+//! Who has an account, what belongs to it, and who is signed in: on the same storage engine as projects.
+//!
+//! ```text
+//! _accounts       account/{username}  the account, its password hash, and the id of its credential
+//!                 email/{address}     whose address it is
+//!                 deletion/{id}       an account whose data is still being deleted
+//! _account_data   {id}/{key}          the keys of the account with this id
+//! _sessions       {hash}              whose browser it is, until it expires
+//! ```
+//! User names and addresses are folded to lower case in keys. All three are on disk and synced always.
+//! A token or a session names the credential that it was made under. A new password, disabling and
+//! deleting an account end that credential, and with it every token and session, at once.
+//!
+//! Not here: hashing passwords and signing tokens (`auth/`), HTTP.
+
+pub mod account;
+pub mod data;
+pub mod directory;
+pub mod registration;
+pub mod sessions;
+pub mod signing_key;
+
+use crate::auth::jwt::SigningKey;
+use crate::clock;
+use crate::disk::Disk;
+use crate::entropy::EntropyUnavailable;
+use crate::names::InternalProject;
+use crate::persist::engine::Engine;
+use crate::persist::generation::Paths;
+use crate::persist::project::{Health, Opening, Project, Unavailable};
+use crate::persist::recovery::{Keep, RecoveryError};
+use directory::Directory;
+use sessions::Sessions;
+use signing_key::SigningKeyError;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// All accounts of a server.
+pub struct Accounts {
+    /// Who has an account.
+    pub directory: Directory,
+    /// Who is signed in with a browser.
+    pub sessions: Sessions,
+    /// Signs tokens, and the tokens of forms.
+    pub signing_key: SigningKey,
+    data: Arc<Project>,
+}
+
+/// Why the accounts cannot be used.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The files of one of the projects could not be read.
+    Project(RecoveryError),
+    /// The key that signs tokens could not be read or made.
+    SigningKey(SigningKeyError),
+    /// A deletion that was interrupted could not be finished.
+    Deletion(AccountsError),
+}
+
+/// Why the accounts could not be asked or changed.
+#[derive(Debug)]
+pub enum AccountsError {
+    /// One of the projects cannot be asked.
+    Unavailable(Unavailable),
+    /// The operating system gave no random bytes.
+    Entropy(EntropyUnavailable),
+    /// The disk did not take the change.
+    NotWritten,
+    /// An entry is not as it was written; the log says which.
+    Damaged,
+}
+
+impl Accounts {
+    /// Opens or makes the three projects and the signing key in `directory`. `keep` says whether the
+    /// values of the accounts' keys stay in memory; the rest always does.
+    ///
+    /// # Errors
+    /// [`OpenError`] says which file, and what to do.
+    pub fn open(
+        disk: &Arc<dyn Disk>,
+        engine: &Arc<Engine>,
+        directory: &Path,
+        keep: Keep,
+    ) -> Result<Accounts, OpenError> {
+        let signing_key =
+            signing_key::load_or_make(disk.as_ref(), directory).map_err(OpenError::SigningKey)?;
+        let open = |project: InternalProject, keep: Keep| -> Result<Arc<Project>, RecoveryError> {
+            let id = project.into();
+            let paths = Paths::new(directory, &id);
+            let opening = Opening { id, keep, sync: crate::config::schema::SyncMode::Always };
+            let (disk, engine) = (Arc::clone(disk), Arc::clone(engine));
+            let (project, notices) = Project::open(disk, paths, opening, engine, clock::wall_ms())?;
+            notices.iter().for_each(|notice| log::warn!("{notice}"));
+            let project = Arc::new(project);
+            project.begin_maintenance();
+            Ok(project)
+        };
+        let accounts = Accounts {
+            directory: Directory::new(open(InternalProject::Accounts, Keep::Values)?),
+            sessions: Sessions::new(open(InternalProject::Sessions, Keep::Values)?),
+            data: open(InternalProject::AccountData, keep)?,
+            signing_key,
+        };
+        accounts.finish_deletions(clock::wall_ms()).map_err(OpenError::Deletion)?;
+        Ok(accounts)
+    }
+
+    /// Whether everything about accounts can be written.
+    pub fn is_healthy(&self) -> bool {
+        self.projects().iter().all(|project| project.health() == Health::Healthy)
+    }
+
+    /// Brings all files up to date and ends writing.
+    pub fn close(&self) {
+        for project in self.projects() {
+            project.close(clock::wall_ms(), clock::monotonic());
+        }
+    }
+
+    fn projects(&self) -> [&Arc<Project>; 3] {
+        [self.directory.project(), self.sessions.project(), &self.data]
+    }
+}
+
+impl From<RecoveryError> for OpenError {
+    fn from(error: RecoveryError) -> OpenError {
+        OpenError::Project(error)
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Project(error) => error.fmt(f),
+            OpenError::SigningKey(error) => error.fmt(f),
+            OpenError::Deletion(error) => write!(f, "an interrupted deletion could not be finished: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl fmt::Display for AccountsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccountsError::Unavailable(unavailable) => unavailable.fmt(f),
+            AccountsError::Entropy(error) => error.fmt(f),
+            AccountsError::NotWritten => f.write_str("the disk did not take the change"),
+            AccountsError::Damaged => f.write_str("an entry is not as it was written"),
+        }
+    }
+}
+
+impl std::error::Error for AccountsError {}
+
+impl From<Unavailable> for AccountsError {
+    fn from(unavailable: Unavailable) -> AccountsError {
+        AccountsError::Unavailable(unavailable)
+    }
+}
+
+impl From<EntropyUnavailable> for AccountsError {
+    fn from(error: EntropyUnavailable) -> AccountsError {
+        AccountsError::Entropy(error)
+    }
+}

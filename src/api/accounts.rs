@@ -1,0 +1,159 @@
+//! `/api/v1/accounts`: who runs the server looks after accounts, with the global key.
+
+use super::context::{Context, parse_object, present};
+use super::error::{AccountError, ApiError};
+use super::fields::Fields;
+use super::listing::{decode_cursor, encode_cursor, parse_limit};
+use super::reply::Reply;
+use super::{passwords, registration};
+use crate::accounts::account::Account;
+use crate::accounts::directory::{Page, Update};
+use crate::accounts::registration::{Problem, Required};
+use crate::auth::password::Password;
+use crate::clock;
+use crate::http::response::Response;
+use crate::json;
+use crate::limits::ACCOUNTS_PER_PAGE;
+use crate::persist::ticket::Ticket;
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The members that a new account may have.
+const MEMBERS: &[&str] = &["username", "password", "email", "full_name", "age", "gender"];
+
+/// The body of a PUT.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UpdateBody<'a> {
+    #[serde(default, deserialize_with = "present")]
+    disabled: Option<bool>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    password: Option<Cow<'a, str>>,
+}
+
+/// `GET /api/v1/accounts`
+pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let parameters = context.parameters(&["limit", "cursor"])?;
+    let limit = parameters.get("limit").map(parse_limit).transpose()?.unwrap_or(ACCOUNTS_PER_PAGE);
+    let after = parameters.get("cursor").map(decode_cursor).transpose()?;
+    let accounts = Arc::clone(context.app.accounts()?);
+    // A page may have thousands of accounts to decode, so it is made beside the event loops.
+    let job = move || match accounts.directory.list(after.as_deref(), limit, clock::wall_ms()) {
+        Ok(listed) => Reply::after(render_page(&listed.answer), listed.ticket),
+        Err(error) => Reply::Now(ApiError::from(error).response()),
+    };
+    Ok(Reply::Slow(None, Box::new(job)))
+}
+
+/// `POST /api/v1/accounts`
+pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
+    context.parameters(&[])?;
+    let accounts = Arc::clone(context.app.accounts()?);
+    let fields = Fields::of_json_object(context)?;
+    fields.refuse_others(MEMBERS)?;
+    let new = registration::new_account(&fields, Required::NameAndPassword)?;
+    let cost = context.app.catalog.registry().accounts.bcrypt_cost;
+    let job = move || {
+        let hashed = passwords::hash(&new.password, cost);
+        let made = hashed.and_then(|hash| registration::create(&accounts, &new, hash, clock::wall_ms()));
+        match made {
+            Ok((Ok(account), ticket)) => {
+                let location = format!("/api/v1/accounts/{}", account.username.folded());
+                Reply::after(render(201, &account).field("location", &location), ticket)
+            }
+            Ok((Err(error), ticket)) => Reply::after(error.response(), ticket),
+            Err(error) => Reply::Now(error.response()),
+        }
+    };
+    Ok(Reply::Hash(Box::new(job)))
+}
+
+/// `PUT /api/v1/accounts/{username}`
+pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
+    context.parameters(&[])?;
+    let accounts = Arc::clone(context.app.accounts()?);
+    let username = context.key_text()?.into_owned();
+    let body = context.json_body()?;
+    let shape = "an account takes {\"disabled\":true or false,\"password\":…}";
+    let parts: UpdateBody<'_> =
+        parse_object(&body).map_err(|problem| ApiError::Body(format!("{problem}; {shape}")))?;
+    let is_disabled = parts.disabled;
+    let Some(password) = parts.password else {
+        let update = Update { password: None, is_disabled };
+        let changed = accounts.directory.update(&username, update, context.now_ms)?;
+        return Ok(render_changed(changed.answer.as_ref(), changed.ticket));
+    };
+    let password = Password::parse_new(&password)
+        .map_err(|error| AccountError::Registration(vec![Problem::Password(error)]))?;
+    let cost = context.app.catalog.registry().accounts.bcrypt_cost;
+    let job = move || {
+        let changed = passwords::hash(&password, cost).and_then(|hash| {
+            let update = Update { password: Some(hash), is_disabled };
+            Ok(accounts.directory.update(&username, update, clock::wall_ms())?)
+        });
+        match changed {
+            Ok(changed) => render_changed(changed.answer.as_ref(), changed.ticket),
+            Err(error) => Reply::Now(error.response()),
+        }
+    };
+    Ok(Reply::Hash(Box::new(job)))
+}
+
+/// `DELETE /api/v1/accounts/{username}`: its data goes too.
+pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
+    context.parameters(&[])?;
+    let accounts = Arc::clone(context.app.accounts()?);
+    let username = context.key_text()?.into_owned();
+    let job = move || {
+        let deleted = accounts.delete(&username, clock::wall_ms());
+        Reply::Now(match deleted {
+            Ok(true) => Response::new(204),
+            Ok(false) => ApiError::from(AccountError::Missing).response(),
+            Err(error) => ApiError::from(error).response(),
+        })
+    };
+    Ok(Reply::Administer(Box::new(job)))
+}
+
+fn render_changed(changed: Option<&Account>, ticket: Option<Ticket>) -> Reply {
+    let response = match changed {
+        Some(account) => render(200, account),
+        None => ApiError::from(AccountError::Missing).response(),
+    };
+    Reply::after(response, ticket)
+}
+
+fn render(status: u16, account: &Account) -> Response {
+    let mut body = Vec::new();
+    push_account(account, &mut body);
+    body.push(b'\n');
+    Response::new(status).field("content-type", "application/json").body(body)
+}
+
+fn render_page(page: &Page) -> Response {
+    let mut body = b"{\"accounts\":[".to_vec();
+    for (index, account) in page.accounts.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        push_account(account, &mut body);
+    }
+    body.extend_from_slice(b"],\"cursor\":");
+    match page.accounts.last().filter(|_| page.more) {
+        Some(account) => json::encode_string(&encode_cursor(&account.username.folded()), &mut body),
+        None => body.extend_from_slice(b"null"),
+    }
+    body.extend_from_slice(b"}\n");
+    Response::new(200).field("content-type", "application/json").body(body)
+}
+
+/// Appends an account as its operator sees it.
+fn push_account(account: &Account, out: &mut Vec<u8>) {
+    out.push(b'{');
+    account.push_public(out);
+    out.extend_from_slice(if account.is_disabled { b",\"disabled\":true" } else { b",\"disabled\":false" });
+    out.extend_from_slice(b",\"created_at\":\"");
+    clock::render_rfc3339(account.created_ms, out);
+    out.extend_from_slice(b"\"}");
+}

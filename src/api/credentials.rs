@@ -1,0 +1,104 @@
+//! Whose keys a request of the seed APIs is about: those of its token, or of its API key.
+//!
+//! A grant rests on an account that is on disk: its token was made after that. A denial may rest
+//! on a change that is not on disk yet, which is the safe side.
+
+use super::catalog::{Registry, Served};
+use super::context::Context;
+use super::error::{AccountError, ApiError};
+use super::keyspace::Keyspace;
+use crate::accounts::Accounts;
+use crate::accounts::account::Account;
+use crate::auth::access::{self, Denied};
+use crate::auth::api_key::{self, Presented};
+use crate::auth::jwt;
+use crate::secret::KeyHash;
+use std::sync::Arc;
+
+/// The account of the token in the header fields.
+///
+/// # Errors
+/// [`AccountError::Token`] for whatever is no valid token.
+pub fn token(context: &Context<'_>) -> Result<Account, ApiError> {
+    let sent = access::credential(&context.request.head).map_err(|_| AccountError::Token)?;
+    account_of_token(context.app.accounts()?, sent.ok_or(AccountError::Token)?, context.now_ms)
+}
+
+/// The keys that a request to `/item` is about: those of a token's account, of a key's project, or
+/// with the global key of `item_api.project`.
+///
+/// # Errors
+/// [`ApiError::Denied`], [`AccountError::Token`], [`ApiError::ItemProjectMissing`].
+pub fn item(context: &Context<'_>) -> Result<Keyspace, ApiError> {
+    let registry = context.app.catalog.registry();
+    let project = registry.item_project.as_ref().and_then(|id| registry.projects.get(id));
+    let is_open = !registry.authentication_enabled || project.is_some_and(|served| !served.asks_for_key);
+    let sent = access::credential(&context.request.head);
+    let served = match sent.map(|text| text.map(|text| (text, api_key::present(text)))) {
+        Ok(Some((text, Presented::Hash(hash)))) => match owner_of(&registry, &hash) {
+            Some(KeyOf::Global) => project,
+            Some(KeyOf::Project(served)) => Some(served),
+            // Also where no key is asked for: a token says whose keys are meant.
+            None if jwt::looks_like_token(text) => {
+                let accounts = context.app.accounts()?;
+                let account = account_of_token(accounts, text, context.now_ms)?;
+                return Ok(Keyspace::of_account(accounts, &account));
+            }
+            None if is_open => project,
+            None => return Err(Denied::Wrong.into()),
+        },
+        Ok(_) | Err(_) if is_open => project,
+        Ok(Some((_, Presented::Mistyped))) => return Err(Denied::Mistyped.into()),
+        Ok(None) => return Err(Denied::Missing.into()),
+        Err(denied) => return Err(denied.into()),
+    };
+    Ok(Keyspace::of_project(served.ok_or(ApiError::ItemProjectMissing)?.project()?))
+}
+
+/// Whose API key something is.
+enum KeyOf<'a> {
+    Global,
+    Project(&'a Arc<Served>),
+}
+
+/// All keys are compared, so that the time tells nothing about which there are.
+fn owner_of<'a>(registry: &'a Registry, candidate: &KeyHash) -> Option<KeyOf<'a>> {
+    let mut found = None;
+    for served in registry.projects.values() {
+        if served.key.as_ref().is_some_and(|key| key.matches(candidate)) {
+            found = Some(KeyOf::Project(served));
+        }
+    }
+    let is_global = registry.global_key.as_ref().is_some_and(|key| key.matches(candidate));
+    if is_global { Some(KeyOf::Global) } else { found }
+}
+
+/// The account that `token` was made for.
+///
+/// # Errors
+/// [`AccountError::Token`].
+pub fn account_of_token(accounts: &Accounts, token: &[u8], now_ms: u64) -> Result<Account, ApiError> {
+    let claims =
+        jwt::verify(&accounts.signing_key, token, now_ms / 1_000).map_err(|_| AccountError::Token)?;
+    account_under(accounts, &claims.subject, &claims.credential, now_ms)
+}
+
+/// The account that the session `token` was begun for.
+///
+/// # Errors
+/// [`AccountError::Token`].
+pub fn account_of_session(accounts: &Accounts, token: &str, now_ms: u64) -> Result<Account, ApiError> {
+    let session = accounts.sessions.find(token, now_ms)?.ok_or(AccountError::Token)?;
+    account_under(accounts, &session.username, &session.credential, now_ms)
+}
+
+fn account_under(
+    accounts: &Accounts,
+    username: &str,
+    credential: &str,
+    now_ms: u64,
+) -> Result<Account, ApiError> {
+    let found = accounts.directory.find(username, now_ms)?.answer;
+    let usable = found.filter(|account| !account.is_disabled && account.credential == credential);
+    usable.ok_or_else(|| AccountError::Token.into())
+}

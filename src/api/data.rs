@@ -1,0 +1,302 @@
+//! `/api/data`: the keys of whoever is signed in, for the forms of seed 000 and the scripts of seed 003.
+//!
+//! `GET /api/data/retrieve` with a `key` is seed 000's; without one it is the page for a browser, and
+//! for a script the key that is called `retrieve`.
+
+use super::context::{Context, minified, parse_key};
+use super::credentials;
+use super::error::{AccountError, ApiError};
+use super::fields::{Fields, Sent, Wanted};
+use super::forms::FormPage;
+use super::keyspace::{Found, Keyspace, Page};
+use super::listing::{decode_cursor, encode_cursor};
+use super::pages::{self, Filled};
+use super::reply::Reply;
+use super::sign_in::signed_out;
+use super::success;
+use super::visitor::Visitor;
+use crate::http::response::Response;
+use crate::json;
+use crate::limits::KEYS_PER_PAGE;
+use crate::persist::project::Answered;
+
+/// `GET /api/data`: the form, or the names of the keys.
+pub fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let visitor = Visitor::of(context)?;
+    match visitor.wanted {
+        Wanted::Page => form_page(context, &visitor, FormPage::Store),
+        Wanted::Json => answer(context, visitor, FormPage::Store, None, |_, keyspace| {
+            let parameters = context.parameters(&["cursor"])?;
+            let after = parameters.get("cursor").map(decode_cursor).transpose()?;
+            let page = keyspace.list(context.now_ms, after.as_deref(), KEYS_PER_PAGE)?;
+            Ok(Reply::after(names(&page.answer), page.ticket))
+        }),
+    }
+}
+
+/// `GET /api/data/update`: the form, or the key called `update`.
+pub fn update_page(context: &Context<'_>) -> Result<Reply, ApiError> {
+    page_or_key(context, FormPage::Update, "update")
+}
+
+/// `GET /api/data/delete`: the form, or the key called `delete`.
+pub fn delete_page(context: &Context<'_>) -> Result<Reply, ApiError> {
+    page_or_key(context, FormPage::Delete, "delete")
+}
+
+/// `GET /api/data/retrieve`
+pub fn retrieve(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let visitor = Visitor::of(context)?;
+    let wanted = visitor.wanted;
+    answer(context, visitor, FormPage::Retrieve, None, |visitor, keyspace| {
+        let parameters = context.parameters(&["key", "cursor"])?;
+        let cursor = parameters.get("cursor").map(decode_cursor).transpose()?;
+        match (parameters.get("key"), wanted) {
+            (Some(key), Wanted::Json) => get_json(context, keyspace, key),
+            (None, Wanted::Json) => get_json(context, keyspace, "retrieve"),
+            (key, Wanted::Page) => get_page(context, visitor, keyspace, key, cursor.as_deref()),
+        }
+    })
+}
+
+/// `GET /api/data/{key}`
+pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let visitor = Visitor::of(context)?;
+    let wanted = visitor.wanted;
+    answer(context, visitor, FormPage::Retrieve, None, |visitor, keyspace| {
+        context.parameters(&[])?;
+        let key = context.key_text()?;
+        match wanted {
+            Wanted::Json => get_json(context, keyspace, &key),
+            Wanted::Page => get_page(context, visitor, keyspace, Some(&key), None),
+        }
+    })
+}
+
+/// `POST /api/data`: makes a key that is not there.
+pub fn store(context: &Context<'_>) -> Result<Reply, ApiError> {
+    change(context, FormPage::Store, KeyIn::Body)
+}
+
+/// `POST /api/data/update`
+pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
+    change(context, FormPage::Update, KeyIn::Body)
+}
+
+/// `POST /api/data/delete`
+pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
+    change(context, FormPage::Delete, KeyIn::Body)
+}
+
+/// `PUT /api/data/{key}`
+pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
+    change(context, FormPage::Update, KeyIn::Path)
+}
+
+/// `DELETE /api/data/{key}`
+pub fn delete_key(context: &Context<'_>) -> Result<Reply, ApiError> {
+    change(context, FormPage::Delete, KeyIn::Path)
+}
+
+/// Where a request names its key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KeyIn {
+    Body,
+    Path,
+}
+
+fn page_or_key(context: &Context<'_>, form: FormPage, key: &str) -> Result<Reply, ApiError> {
+    let visitor = Visitor::of(context)?;
+    match visitor.wanted {
+        Wanted::Page => form_page(context, &visitor, form),
+        Wanted::Json => answer(context, visitor, form, None, |_, keyspace| {
+            context.parameters(&[])?;
+            get_json(context, keyspace, key)
+        }),
+    }
+}
+
+fn form_page(context: &Context<'_>, visitor: &Visitor, form: FormPage) -> Result<Reply, ApiError> {
+    context.parameters(&[])?;
+    if visitor.browser_of.is_none() {
+        return Ok(Reply::Now(signed_out(visitor, form)));
+    }
+    Ok(Reply::Now(visitor.page(|frame| form.render(frame, 200, &Filled::default()))))
+}
+
+/// Answers with what `run` makes of the keys of whoever is signed in.
+fn answer(
+    context: &Context<'_>,
+    visitor: Visitor,
+    form: FormPage,
+    fields: Option<&Fields>,
+    run: impl FnOnce(&Visitor, &Keyspace) -> Result<Reply, ApiError>,
+) -> Result<Reply, ApiError> {
+    let replied = own_keys(context, &visitor).and_then(|keyspace| run(&visitor, &keyspace));
+    Ok(match replied {
+        Ok(reply) => reply,
+        // A browser is shown the way in, unless a form was sent: that it was not taken has to be seen.
+        Err(ApiError::Account(AccountError::Token)) if fields.is_none() => {
+            Reply::Now(signed_out(&visitor, form))
+        }
+        Err(error) => Reply::Now(visitor.failed(form, fields, &error)),
+    })
+}
+
+fn own_keys(context: &Context<'_>, visitor: &Visitor) -> Result<Keyspace, ApiError> {
+    match &visitor.browser_of {
+        Some(account) => Ok(Keyspace::of_account(&visitor.accounts, account)),
+        None => Ok(Keyspace::of_account(&visitor.accounts, &credentials::token(context)?)),
+    }
+}
+
+fn change(context: &Context<'_>, form: FormPage, key_in: KeyIn) -> Result<Reply, ApiError> {
+    let visitor = Visitor::of(context)?;
+    let fields = match Fields::of(context) {
+        Ok(fields) => fields,
+        Err(error) => return Ok(Reply::Now(visitor.failed(form, None, &error))),
+    };
+    answer(context, visitor, form, Some(&fields), |visitor, keyspace| {
+        context.parameters(&[])?;
+        if visitor.session.is_some() {
+            visitor.check_forgery(context, &fields)?;
+        }
+        let key_text = match key_in {
+            KeyIn::Body => fields.text("key").map_err(|_| ApiError::KeyNotText)?.unwrap_or_default(),
+            KeyIn::Path => context.key_text()?,
+        };
+        let key = parse_key(&key_text)?;
+        let value = if form == FormPage::Delete { Vec::new() } else { value_of(&fields)? };
+        keyspace.answer_change(
+            context.now_ms,
+            |keys| {
+                match (form, keys.has(key)) {
+                    (FormPage::Store, true) => return Err(ApiError::KeyExists),
+                    (FormPage::Update | FormPage::Delete, false) => return Err(ApiError::KeyMissing),
+                    (FormPage::Delete, true) => keys.delete(key),
+                    (_, _) => keys.put(key, &value, None),
+                };
+                Ok(())
+            },
+            |changed| match changed {
+                Ok(()) => done(visitor, form, &key_text),
+                Err(error) => visitor.failed(form, Some(&fields), &error),
+            },
+        )
+    })
+}
+
+/// The value of a body. An empty input of a form is one that was not filled in.
+fn value_of(fields: &Fields) -> Result<Vec<u8>, ApiError> {
+    let value = fields.value("value").unwrap_or_default();
+    let is_missing = match fields.sent {
+        Sent::Json => value.is_empty() || value == b"null",
+        Sent::Form => value.is_empty() || value == b"\"\"",
+    };
+    if is_missing {
+        return Err(ApiError::Value("`value` is missing or empty"));
+    }
+    minified(&value)
+}
+
+fn done(visitor: &Visitor, form: FormPage, key: &str) -> Response {
+    let nothing = Filled::default();
+    match (visitor.wanted, form) {
+        (Wanted::Page, FormPage::Store) => visitor.page(|f| pages::store(f, 200, &nothing, Some(key))),
+        (Wanted::Page, FormPage::Update) => visitor.page(|f| pages::update(f, 200, &nothing, Some(key))),
+        (Wanted::Page, FormPage::Delete) => visitor.page(|f| pages::delete(f, 200, &nothing, Some(key))),
+        (Wanted::Json, FormPage::Store) => success::without_data(201, "Data stored"),
+        (Wanted::Json, FormPage::Update) => success::without_data(200, "Data updated"),
+        (Wanted::Json, FormPage::Delete) => success::without_data(200, "Data deleted"),
+        (_, FormPage::Register | FormPage::Token | FormPage::Login | FormPage::Retrieve) => {
+            unreachable!("change() is called with the three forms that change keys")
+        }
+    }
+}
+
+fn get_json(context: &Context<'_>, keyspace: &Keyspace, key_text: &str) -> Result<Reply, ApiError> {
+    let shown = key_text.to_owned();
+    keyspace.answer_read(context.now_ms, parse_key(key_text)?, move |value| match value {
+        Some(value) => success::with_data(200, "Data retrieved", |out| {
+            out.extend_from_slice(b"{\"key\":");
+            json::encode_string(&shown, out);
+            out.extend_from_slice(b",\"value\":");
+            out.extend_from_slice(value);
+            out.push(b'}');
+        }),
+        None => ApiError::KeyMissing.response_in(super::error::style::Style::Data),
+    })
+}
+
+fn get_page(
+    context: &Context<'_>,
+    visitor: &Visitor,
+    keyspace: &Keyspace,
+    key_text: Option<&str>,
+    after: Option<&str>,
+) -> Result<Reply, ApiError> {
+    let key_text = key_text.filter(|text| !text.is_empty());
+    let read = |text| keyspace.read(context.now_ms, parse_key(text)?);
+    let found: Option<Answered<Option<Found>>> = key_text.map(read).transpose()?;
+    let (found, found_ticket) = found.map_or((None, None), |found| (Some(found.answer), found.ticket));
+    let listed = keyspace.list(context.now_ms, after, KEYS_PER_PAGE)?;
+    // Both are of one project, which takes back its latest changes together.
+    let ticket = listed.ticket.or(found_ticket);
+    let reads_file = matches!(found, Some(Some(Found::Stored(_))));
+    let key_text = key_text.unwrap_or_default().to_owned();
+    let visitor = visitor.clone();
+    let render = move || render_retrieve(&visitor, &key_text, found, &listed.answer);
+    if reads_file {
+        return Ok(Reply::Slow(ticket, Box::new(move || Reply::Now(render()))));
+    }
+    Ok(Reply::after(render(), ticket))
+}
+
+/// `found` is `None` where no key was asked for.
+fn render_retrieve(visitor: &Visitor, key: &str, found: Option<Option<Found>>, listed: &Page) -> Response {
+    let read = match found {
+        None => Ok(None),
+        Some(None) => Err(ApiError::KeyMissing),
+        Some(Some(found)) => found.into_text().map(Some),
+    };
+    let (value, error) = match read {
+        Ok(value) => (value, None),
+        Err(error) => (None, Some(error)),
+    };
+    let value = value.map(|value| shown(&value));
+    let problems = error.iter().flat_map(|error| FormPage::Retrieve.problems(error)).collect::<Vec<_>>();
+    let names: Vec<&str> = listed.keys.iter().map(String::as_str).collect();
+    let next = listed.keys.last().filter(|_| listed.more).map(|key| encode_cursor(key));
+    let status = error.as_ref().map_or(200, ApiError::status);
+    let typed = [("key", key)];
+    let filled = Filled { typed: &typed, problems: &problems };
+    let found = value.as_deref().map(|value| (key, value));
+    visitor.page(|frame| pages::retrieve(frame, status, &filled, found, &names, next.as_deref()))
+}
+
+/// A value as a person reads it: a string without its quotes, the rest as JSON.
+fn shown(value: &[u8]) -> String {
+    match json::decode_string(value) {
+        Some(text) => text.into_owned(),
+        None => String::from_utf8_lossy(value).into_owned(),
+    }
+}
+
+/// The names of a page of keys, and where the next one begins.
+fn names(page: &Page) -> Response {
+    success::with_data(200, "Keys listed", |out| {
+        out.extend_from_slice(b"{\"keys\":[");
+        for (index, key) in page.keys.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            json::encode_string(key, out);
+        }
+        out.extend_from_slice(b"],\"cursor\":");
+        match page.keys.last().filter(|_| page.more) {
+            Some(key) => json::encode_string(&encode_cursor(key), out),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.push(b'}');
+    })
+}

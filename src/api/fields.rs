@@ -1,0 +1,173 @@
+//! The fields of a body that may be JSON or a form: `/api/register` to `/api/data`, and `/login`.
+
+use super::context::Context;
+use super::error::ApiError;
+use crate::http::request::{Framing, Head};
+use crate::http::target;
+use crate::json;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// How a body was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// As JSON, or there was none.
+    Json,
+    /// As a form.
+    Form,
+}
+
+/// What a request wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// JSON.
+    Json,
+    /// A page.
+    Page,
+}
+
+/// The fields of a body, each once.
+pub struct Fields {
+    /// How they were sent.
+    pub sent: Sent,
+    /// Texts of a form, or minified JSON texts.
+    fields: BTreeMap<String, String>,
+}
+
+impl Fields {
+    /// The fields of the body of a request; none of one that has no body.
+    ///
+    /// # Errors
+    /// [`ApiError::Body`], [`ApiError::Json`], [`ApiError::MediaType`].
+    pub fn of(context: &Context<'_>) -> Result<Fields, ApiError> {
+        let head = &context.request.head;
+        if head.framing == Framing::None || context.request.body.trim_ascii().is_empty() {
+            return Ok(Fields { sent: sent_as(head, context.request.body), fields: BTreeMap::new() });
+        }
+        match sent_as(head, context.request.body) {
+            Sent::Form => Fields::of_form(context.request.body),
+            Sent::Json => Fields::of_json(&context.json_body()?),
+        }
+    }
+
+    /// The members of a body that has to be a JSON object.
+    ///
+    /// # Errors
+    /// [`ApiError::Body`], [`ApiError::Json`], [`ApiError::MediaType`], [`ApiError::LengthRequired`].
+    pub fn of_json_object(context: &Context<'_>) -> Result<Fields, ApiError> {
+        Fields::of_json(&context.json_body()?)
+    }
+
+    /// Refuses fields that nobody reads, which are most likely misspelt.
+    ///
+    /// # Errors
+    /// [`ApiError::Body`].
+    pub fn refuse_others(&self, known: &[&str]) -> Result<(), ApiError> {
+        match self.fields.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(ApiError::Body(format!("there is no member `{}` here", shown(name)))),
+            None => Ok(()),
+        }
+    }
+
+    fn of_json(minified: &[u8]) -> Result<Fields, ApiError> {
+        let members: BTreeMap<Cow<'_, str>, &RawValue> =
+            super::context::parse_object(minified).map_err(ApiError::Body)?;
+        let fields = members.into_iter().map(|(name, value)| (name.into_owned(), value.get().to_owned()));
+        Ok(Fields { sent: Sent::Json, fields: fields.collect() })
+    }
+
+    fn of_form(body: &[u8]) -> Result<Fields, ApiError> {
+        let text = str::from_utf8(body).map_err(|_| ApiError::Body("a form has to be UTF-8".to_owned()))?;
+        let mut fields = BTreeMap::new();
+        for (name, value) in target::pairs(text) {
+            let undecodable = |_| ApiError::Body("the form is not percent-encoded UTF-8".to_owned());
+            let name = target::decode_query(name).map_err(undecodable)?.into_owned();
+            let value = target::decode_query(value.unwrap_or_default()).map_err(undecodable)?.into_owned();
+            if fields.contains_key(&name) {
+                return Err(ApiError::Body(format!("the form has the field `{}` twice", shown(&name))));
+            }
+            fields.insert(name, value);
+        }
+        Ok(Fields { sent: Sent::Form, fields })
+    }
+
+    /// The text of a field: of a form, or a JSON string. `None` where it is not there, or `null`.
+    ///
+    /// # Errors
+    /// [`ApiError::Body`] where it is another kind of JSON.
+    pub fn text(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, ApiError> {
+        match (self.fields.get(name), self.sent) {
+            (None, _) => Ok(None),
+            (Some(text), Sent::Form) => Ok(Some(Cow::Borrowed(text))),
+            (Some(raw), Sent::Json) if raw == "null" => Ok(None),
+            (Some(raw), Sent::Json) => {
+                let text = json::decode_string(raw.as_bytes());
+                text.map(Some).ok_or_else(|| ApiError::Body(format!("`{name}` is not a string")))
+            }
+        }
+    }
+
+    /// The text of a field that may be a JSON number too.
+    ///
+    /// # Errors
+    /// As [`Fields::text`].
+    pub fn text_or_number(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, ApiError> {
+        match self.fields.get(name) {
+            Some(raw) if raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
+                Ok(Some(Cow::Borrowed(raw)))
+            }
+            Some(_) | None => self.text(name),
+        }
+    }
+
+    /// Those of `names` that were sent, as texts, to be shown again.
+    pub fn typed(&self, names: &'static [&'static str]) -> Vec<(&'static str, String)> {
+        let shown = |name: &&'static str| {
+            let text = self.text_or_number(name).ok()??;
+            Some((*name, text.into_owned()))
+        };
+        names.iter().filter_map(shown).collect()
+    }
+
+    /// A field as minified JSON text: of a form, a JSON string. `None` where it is not there.
+    pub fn value(&self, name: &str) -> Option<Vec<u8>> {
+        let text = self.fields.get(name)?;
+        match self.sent {
+            Sent::Json => Some(text.clone().into_bytes()),
+            Sent::Form => {
+                let mut value = Vec::with_capacity(text.len() + 2);
+                json::encode_string(text, &mut value);
+                Some(value)
+            }
+        }
+    }
+}
+
+/// Whether the answer is a page: for a form, or a client that asks for HTML and not for JSON.
+pub fn wanted(head: &Head<'_>, body: &[u8]) -> Wanted {
+    let accepts = |media_type: &str| {
+        head.fields("accept").any(|field| {
+            let field = String::from_utf8_lossy(field).to_ascii_lowercase();
+            field.split(',').any(|range| range.split(';').next().unwrap_or_default().trim() == media_type)
+        })
+    };
+    match (sent_as(head, body), accepts("text/html"), accepts("application/json")) {
+        (_, _, true) => Wanted::Json,
+        (_, true, false) | (Sent::Form, false, false) => Wanted::Page,
+        (Sent::Json, false, false) => Wanted::Json,
+    }
+}
+
+/// curl says "form" of whatever `-d` sends; a body that begins like a JSON object is none.
+fn sent_as(head: &Head<'_>, body: &[u8]) -> Sent {
+    let is_form = head.fields("content-type").any(|value| {
+        let value = value.split(|&byte| byte == b';').next().unwrap_or_default();
+        value.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+    });
+    if is_form && !body.trim_ascii_start().starts_with(b"{") { Sent::Form } else { Sent::Json }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(40).collect()
+}

@@ -1,0 +1,149 @@
+//! `/item/{key}` and `/login`, as the clients of seed 002 know them.
+
+use super::context::{Context, minified, parse_key};
+use super::credentials;
+use super::error::style::Style;
+use super::error::{AccountError, ApiError};
+use super::fields::Fields;
+use super::keyspace::Keyspace;
+use super::passwords;
+use super::reply::Reply;
+use super::tokens;
+use crate::auth::rate_limit::Rate;
+use crate::http::response::Response;
+use crate::json;
+use std::time::Duration;
+
+/// `GET /item/{key}`
+pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let keyspace = admitted(context)?;
+    let key_text = context.key_text()?.into_owned();
+    context.parameters(&[])?;
+    let shown = key_text.clone();
+    keyspace.answer_read(context.now_ms, parse_key(&key_text)?, move |value| match value {
+        Some(value) => item(200, &shown, value),
+        None => ApiError::KeyMissing.response_in(Style::Item),
+    })
+}
+
+/// `POST /item/{key}`: makes an item that is not there.
+pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let keyspace = admitted(context)?;
+    write(context, &keyspace, 201, Existing::Refused)
+}
+
+/// `PUT /item/{key}`: makes an item or replaces it.
+pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let keyspace = admitted(context)?;
+    write(context, &keyspace, 200, Existing::Replaced)
+}
+
+/// `DELETE /item/{key}`
+pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let keyspace = admitted(context)?;
+    let key_text = context.key_text()?;
+    let key = parse_key(&key_text)?;
+    context.parameters(&[])?;
+    keyspace.answer_change(
+        context.now_ms,
+        |keys| if keys.delete(key) { Ok(()) } else { Err(ApiError::KeyMissing) },
+        |deleted| match deleted {
+            Ok(()) => json_response(200, b"{\"message\":\"Item deleted\"}\n".to_vec()),
+            Err(error) => error.response_in(Style::Item),
+        },
+    )
+}
+
+/// `POST /login`: a token for a user name and a password.
+pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let fields = Fields::of(context)?;
+    let (username, password) = (fields.text("username")?, fields.text("password")?);
+    let username = username.ok_or(AccountError::FieldMissing("username"))?;
+    let password = password.ok_or(AccountError::FieldMissing("password"))?;
+    let app = context.app.clone();
+    passwords::sign_in(context, &username, &password, move |checked, now_ms| {
+        let made = checked.and_then(|account| tokens::make(&app, &account, now_ms));
+        Reply::Now(match made {
+            Ok(made) => {
+                let mut body = b"{\"token\":".to_vec();
+                json::encode_string(made.token.reveal(), &mut body);
+                body.push(b',');
+                made.push_members(&mut body);
+                body.extend_from_slice(b"}\n");
+                json_response(200, body).field("cache-control", "no-store")
+            }
+            Err(error) => error.response_in(Style::Item),
+        })
+    })
+}
+
+/// What a write does where the item is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Existing {
+    Refused,
+    Replaced,
+}
+
+fn write(
+    context: &Context<'_>,
+    keyspace: &Keyspace,
+    status: u16,
+    existing: Existing,
+) -> Result<Reply, ApiError> {
+    let key_text = context.key_text()?;
+    let key = parse_key(&key_text)?;
+    context.parameters(&[])?;
+    let value = value_of(context)?;
+    keyspace.answer_change(
+        context.now_ms,
+        |keys| {
+            if existing == Existing::Refused && keys.has(key) {
+                return Err(ApiError::KeyExists);
+            }
+            keys.put(key, &value, None);
+            Ok(())
+        },
+        |written| match written {
+            Ok(()) => item(status, key.as_str(), &value),
+            Err(error) => error.response_in(Style::Item),
+        },
+    )
+}
+
+/// `value` of a body `{"value":…}`, minified.
+fn value_of(context: &Context<'_>) -> Result<Vec<u8>, ApiError> {
+    let fields = Fields::of_json_object(context)?;
+    let value = fields.value("value");
+    let value = value.ok_or(ApiError::Value("`value` is missing; the body is {\"value\":…}"))?;
+    fields.refuse_others(&["value"])?;
+    minified(&value)
+}
+
+/// The keys that the request is about, once its address has not made too many. The rate counts
+/// before the credential, as in the seed, so that guessing is slow.
+fn admitted(context: &Context<'_>) -> Result<Keyspace, ApiError> {
+    let registry = context.app.catalog.registry();
+    if let Some(rate) = registry.item_rate
+        && !context.arrival.is_repeated
+    {
+        let rate = Rate { requests: rate.requests, window: Duration::from_millis(rate.window_ms) };
+        let (address, method) = (context.client().address, context.request.head.method);
+        let admitted = context.app.rate_limiter.admit(rate, address, method, context.arrival.at);
+        admitted.map_err(ApiError::RateLimited)?;
+    }
+    credentials::item(context)
+}
+
+fn item(status: u16, key: &str, value: &[u8]) -> Response {
+    let mut body = Vec::with_capacity(key.len() + value.len() + 8);
+    body.push(b'{');
+    json::encode_string(key, &mut body);
+    body.push(b':');
+    body.extend_from_slice(value);
+    body.extend_from_slice(b"}\n");
+    json_response(status, body)
+}
+
+fn json_response(status: u16, body: Vec<u8>) -> Response {
+    Response::new(status).field("content-type", "application/json").body(body)
+}

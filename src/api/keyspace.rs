@@ -1,0 +1,212 @@
+//! A set of keys as the seed APIs see one: all of a project, or those of one account.
+
+use super::error::{AccountError, ApiError};
+use super::reply::Reply;
+use crate::accounts::Accounts;
+use crate::accounts::account::Account;
+use crate::accounts::data::{DataKey, Owner};
+use crate::http::response::Response;
+use crate::names::Key;
+use crate::persist::project::{Answered, Project, View};
+use crate::persist::transaction::Transaction;
+use crate::persist::value_reader::StoredValue;
+use crate::store::change::Value;
+use std::sync::Arc;
+
+/// A set of keys.
+pub struct Keyspace {
+    project: Arc<Project>,
+    account: Option<(Arc<Accounts>, Owner)>,
+}
+
+/// A value that was found, perhaps still in a file.
+pub enum Found {
+    /// The value, minified JSON text.
+    Text(Vec<u8>),
+    /// Where it lies.
+    Stored(StoredValue),
+}
+
+/// Some keys in the order of their bytes.
+pub struct Page {
+    /// The keys.
+    pub keys: Vec<String>,
+    /// Whether there are more behind the last one.
+    pub more: bool,
+}
+
+/// The keys of a keyspace during a change.
+pub struct Changing<'t, 'p> {
+    transaction: &'t mut Transaction<'p>,
+    owner: Option<&'t Owner>,
+}
+
+/// A key as the project knows it.
+enum Place<'k> {
+    Own(Key<'k>),
+    Accounts(DataKey),
+}
+
+impl Place<'_> {
+    fn of<'k>(owner: Option<&Owner>, key: Key<'k>) -> Place<'k> {
+        match owner {
+            None => Place::Own(key),
+            Some(owner) => Place::Accounts(owner.key(key)),
+        }
+    }
+
+    fn as_key(&self) -> Key<'_> {
+        match self {
+            Place::Own(key) => *key,
+            Place::Accounts(key) => key.as_key(),
+        }
+    }
+}
+
+impl Keyspace {
+    /// All keys of `project`.
+    pub fn of_project(project: &Arc<Project>) -> Keyspace {
+        Keyspace { project: Arc::clone(project), account: None }
+    }
+
+    /// The keys of `account`.
+    pub fn of_account(accounts: &Arc<Accounts>, account: &Account) -> Keyspace {
+        let owner = Owner::of(account);
+        Keyspace { project: Arc::clone(accounts.data()), account: Some((Arc::clone(accounts), owner)) }
+    }
+
+    /// Reads one key and answers with what `respond` makes of its value; `None` where it is absent.
+    ///
+    /// # Errors
+    /// [`ApiError`] where the project cannot be asked.
+    pub fn answer_read(
+        &self,
+        now_ms: u64,
+        key: Key<'_>,
+        respond: impl FnOnce(Option<&[u8]>) -> Response + Send + 'static,
+    ) -> Result<Reply, ApiError> {
+        let answered = self.read(now_ms, key)?;
+        Ok(match answered.answer {
+            None => Reply::after(respond(None), answered.ticket),
+            Some(Found::Text(value)) => Reply::after(respond(Some(&value)), answered.ticket),
+            Some(found @ Found::Stored(_)) => {
+                let job = move || match found.into_text() {
+                    Ok(value) => Reply::Now(respond(Some(&value))),
+                    Err(error) => Reply::Now(error.response()),
+                };
+                Reply::Slow(answered.ticket, Box::new(job))
+            }
+        })
+    }
+
+    /// The value of `key`.
+    ///
+    /// # Errors
+    /// [`ApiError`] where the project cannot be asked.
+    pub fn read(&self, now_ms: u64, key: Key<'_>) -> Result<Answered<Option<Found>>, ApiError> {
+        let answered = self.read_all(now_ms, &[key])?;
+        Ok(Answered { answer: answered.answer.into_iter().next().flatten(), ticket: answered.ticket })
+    }
+
+    /// The values of `keys` at one moment, in their order.
+    ///
+    /// # Errors
+    /// [`ApiError`] where the project cannot be asked.
+    pub fn read_all(&self, now_ms: u64, keys: &[Key<'_>]) -> Result<Answered<Vec<Option<Found>>>, ApiError> {
+        let answered = self.project.read(now_ms, |view| {
+            let found: Result<Vec<_>, _> =
+                keys.iter().map(|key| find(view, Place::of(self.owner(), *key).as_key())).collect();
+            (found, view.revision())
+        })?;
+        Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
+    }
+
+    /// The keys after `after`, `limit` at most.
+    ///
+    /// # Errors
+    /// [`ApiError`] where the project cannot be asked.
+    pub fn list(&self, now_ms: u64, after: Option<&str>, limit: usize) -> Result<Answered<Page>, ApiError> {
+        let prefix = self.owner().map(Owner::prefix).unwrap_or_default();
+        let after = after.map(|key| format!("{prefix}{key}"));
+        Ok(self.project.read(now_ms, |view| {
+            let mut entries = view.range(&prefix, after.as_deref());
+            let own = |key: &str| key.strip_prefix(&*prefix).unwrap_or_default().to_owned();
+            let keys = entries.by_ref().take(limit).map(|entry| own(entry.key())).collect();
+            let more = entries.next().is_some();
+            (Page { keys, more }, view.revision())
+        })?)
+    }
+
+    /// Changes the keys, all or nothing, and answers with what `respond` makes of the result. A
+    /// refusal waits for the disk too, because it may rest on what is not there yet.
+    ///
+    /// # Errors
+    /// [`ApiError`] before `change` was asked.
+    pub fn answer_change<T>(
+        &self,
+        now_ms: u64,
+        change: impl FnOnce(&mut Changing<'_, '_>) -> Result<T, ApiError>,
+        respond: impl FnOnce(Result<T, ApiError>) -> Response,
+    ) -> Result<Reply, ApiError> {
+        let answered = self.project.write(now_ms, |transaction| {
+            if let Some((accounts, owner)) = &self.account
+                && !accounts.has(owner, now_ms)?
+            {
+                return Err(AccountError::Token.into());
+            }
+            change(&mut Changing { transaction, owner: self.owner() })
+        })?;
+        Ok(Reply::after(respond(answered.answer), answered.ticket))
+    }
+
+    fn owner(&self) -> Option<&Owner> {
+        self.account.as_ref().map(|(_, owner)| owner)
+    }
+}
+
+impl Found {
+    /// The value; reads it where it lies in a file, which blocks.
+    ///
+    /// # Errors
+    /// [`ApiError::Disk`].
+    pub fn into_text(self) -> Result<Vec<u8>, ApiError> {
+        match self {
+            Found::Text(value) => Ok(value),
+            Found::Stored(stored) => {
+                let mut value = Vec::new();
+                stored.read_into(&mut value).map_err(|error| {
+                    log::error!("a value could not be read: {error}");
+                    ApiError::Disk("reading the value")
+                })?;
+                Ok(value)
+            }
+        }
+    }
+}
+
+impl Changing<'_, '_> {
+    /// Whether `key` is there.
+    pub fn has(&self, key: Key<'_>) -> bool {
+        self.transaction.get(Place::of(self.owner, key).as_key()).is_some()
+    }
+
+    /// Gives `key` the minified JSON text `value`, for ever or for `ttl_ms`; whether it was absent.
+    pub fn put(&mut self, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> bool {
+        self.transaction.put(Place::of(self.owner, key).as_key(), value, ttl_ms).created
+    }
+
+    /// Removes `key`; whether it was there.
+    pub fn delete(&mut self, key: Key<'_>) -> bool {
+        self.transaction.delete(Place::of(self.owner, key).as_key()).is_some()
+    }
+}
+
+fn find(view: &View<'_>, key: Key<'_>) -> Result<Option<Found>, ApiError> {
+    let Some(entry) = view.get(key) else { return Ok(None) };
+    match entry.value() {
+        Value::Text(text) => Ok(Some(Found::Text(text.to_vec()))),
+        Value::Stored(location) => {
+            view.locate(location).map(|s| Some(Found::Stored(s))).ok_or(ApiError::Internal)
+        }
+    }
+}

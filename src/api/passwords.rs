@@ -1,0 +1,102 @@
+//! From a user name and a password to the account, in the lane where hashing stalls nobody.
+
+use super::app::App;
+use super::context::Context;
+use super::error::{AccountError, ApiError};
+use super::reply::Reply;
+use crate::accounts::Accounts;
+use crate::accounts::account::Account;
+use crate::auth::password::{self, Password, PasswordHash};
+use crate::auth::rate_limit::RetryAfter;
+use crate::auth::throttle::Attempt;
+use crate::clock;
+use crate::entropy::random_bytes;
+use std::sync::Arc;
+
+/// An attempt to sign in. Dropped without a password having been checked, it does not count.
+struct Pending {
+    app: Arc<App>,
+    attempt: Option<Attempt>,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(attempt) = self.attempt.take() {
+            self.app.throttle.forget(attempt);
+        }
+    }
+}
+
+/// Checks the password of `username` and replies with what `then` makes of the account, or of
+/// [`AccountError::Credentials`]. An account that is not there takes as long as one that is.
+///
+/// # Errors
+/// [`AccountError::TooManyAttempts`]; [`AccountError::Disabled`].
+pub fn sign_in(
+    context: &Context<'_>,
+    username: &str,
+    password: &str,
+    then: impl FnOnce(Result<Account, ApiError>, u64) -> Reply + Send + 'static,
+) -> Result<Reply, ApiError> {
+    let app = Arc::clone(context.app);
+    let accounts = Arc::clone(app.accounts()?);
+    let folded = username.to_ascii_lowercase();
+    let address = context.client().address;
+    let too_many = |after: RetryAfter| AccountError::TooManyAttempts(after);
+    let attempt = app.throttle.begin(&folded, address, context.arrival.at).map_err(too_many)?;
+    let mut pending = Pending { app, attempt: Some(attempt) };
+    let Ok(password) = Password::parse(password) else {
+        // Nobody's password, whoever asks; it counts as a guess.
+        pending.attempt = None;
+        return Ok(then(Err(AccountError::Credentials.into()), context.now_ms));
+    };
+    let job = move || {
+        let now_ms = clock::wall_ms();
+        let checked = check(&pending.app, &accounts, &folded, &password, now_ms);
+        let attempt = pending.attempt.take();
+        if let (Ok(_), Some(attempt)) = (&checked, attempt) {
+            pending.app.throttle.succeeded(attempt, clock::monotonic());
+        }
+        then(checked, now_ms)
+    };
+    Ok(Reply::Hash(Box::new(job)))
+}
+
+fn check(
+    app: &App,
+    accounts: &Accounts,
+    folded: &str,
+    password: &Password,
+    now_ms: u64,
+) -> Result<Account, ApiError> {
+    let cost = app.catalog.registry().accounts.bcrypt_cost;
+    let found = accounts.directory.find(folded, now_ms)?;
+    let Some(account) = found.answer else {
+        password::verify_nobody(password, cost);
+        return Err(AccountError::Credentials.into());
+    };
+    if !password::verify(password, &account.password) || account.is_disabled {
+        return Err(AccountError::Credentials.into());
+    }
+    // What was just registered or changed has to be on disk before anybody signs in with it.
+    if !accounts.directory.wait_written(found.ticket.as_ref()) {
+        return Err(ApiError::Disk("writing the accounts"));
+    }
+    if account.password.cost() != cost {
+        let changed = accounts.directory.set_hash(&account, hash(password, cost)?, now_ms)?;
+        return Ok(changed.answer.unwrap_or(account));
+    }
+    Ok(account)
+}
+
+/// The hash of a password with a new salt. Takes a good part of a second.
+///
+/// # Errors
+/// [`ApiError::Internal`] where the operating system has no randomness.
+pub fn hash(password: &Password, cost: u32) -> Result<PasswordHash, ApiError> {
+    let salt = random_bytes().map_err(|error| {
+        log::error!("{error}");
+        ApiError::Internal
+    })?;
+    Ok(password::hash(password, cost, salt))
+}

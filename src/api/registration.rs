@@ -1,0 +1,135 @@
+//! `/api/register`: somebody gets an account.
+
+use super::context::Context;
+use super::error::{AccountError, ApiError};
+use super::fields::{Fields, Wanted};
+use super::forms::FormPage;
+use super::pages::{self, Filled};
+use super::passwords;
+use super::reply::Reply;
+use super::success;
+use super::visitor::Visitor;
+use crate::accounts::Accounts;
+use crate::accounts::account::{Account, AccountId, new_credential};
+use crate::accounts::registration::{self, NewAccount, Required, Typed};
+use crate::auth::password::PasswordHash;
+use crate::clock;
+use crate::config::schema::Registration;
+use crate::http::response::Response;
+use crate::persist::ticket::Ticket;
+
+/// `GET /api/register`
+pub fn page(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let visitor = Visitor::of(context)?;
+    context.parameters(&[])?;
+    Ok(Reply::Now(match check_open(context) {
+        Ok(()) => visitor.page(|frame| pages::register(frame, 200, &Filled::default())),
+        Err(error) => visitor.page(|frame| pages::problem(frame, error.status(), &error.message())),
+    }))
+}
+
+/// `POST /api/register`
+pub fn register(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let visitor = Visitor::of(context)?;
+    let fields = match Fields::of(context) {
+        Ok(fields) => fields,
+        Err(error) => return Ok(Reply::Now(visitor.failed(FormPage::Register, None, &error))),
+    };
+    match checked(context, &visitor, &fields) {
+        Ok(new) => start(context, visitor, fields, new),
+        Err(error) => Ok(Reply::Now(visitor.failed(FormPage::Register, Some(&fields), &error))),
+    }
+}
+
+fn check_open(context: &Context<'_>) -> Result<(), ApiError> {
+    match context.app.catalog.registry().accounts.registration {
+        Registration::Open => Ok(()),
+        Registration::Closed => Err(AccountError::RegistrationClosed.into()),
+    }
+}
+
+fn checked(context: &Context<'_>, visitor: &Visitor, fields: &Fields) -> Result<NewAccount, ApiError> {
+    context.parameters(&[])?;
+    visitor.check_forgery(context, fields)?;
+    check_open(context)?;
+    new_account(fields, Required::Everything)
+}
+
+/// What the fields of a request say of a new account.
+///
+/// # Errors
+/// [`AccountError::Registration`].
+pub(super) fn new_account(fields: &Fields, required: Required) -> Result<NewAccount, ApiError> {
+    let (username, email) = (fields.text("username")?, fields.text("email")?);
+    let (password, full_name) = (fields.text("password")?, fields.text("full_name")?);
+    let (age, gender) = (fields.text_or_number("age")?, fields.text("gender")?);
+    let typed = Typed {
+        username: username.as_deref(),
+        email: email.as_deref(),
+        password: password.as_deref(),
+        full_name: full_name.as_deref(),
+        age: age.as_deref(),
+        gender: gender.as_deref(),
+    };
+    registration::check(&typed, required).map_err(|problems| AccountError::Registration(problems).into())
+}
+
+fn start(
+    context: &Context<'_>,
+    visitor: Visitor,
+    fields: Fields,
+    new: NewAccount,
+) -> Result<Reply, ApiError> {
+    // Asked again once the password is hashed; here it saves the time.
+    let before = visitor.accounts.directory.find(new.username.as_str(), context.now_ms)?;
+    if before.answer.is_some() {
+        let error = crate::accounts::directory::CreateError::UsernameExists.into();
+        let response = visitor.failed(FormPage::Register, Some(&fields), &error);
+        return Ok(Reply::after(response, before.ticket));
+    }
+    let cost = context.app.catalog.registry().accounts.bcrypt_cost;
+    let job = move || {
+        let hashed = passwords::hash(&new.password, cost);
+        let made = hashed.and_then(|hash| create(&visitor.accounts, &new, hash, clock::wall_ms()));
+        match made {
+            Ok((Ok(account), ticket)) => Reply::after(registered(&visitor, &account), ticket),
+            Ok((Err(error), ticket)) => {
+                Reply::after(visitor.failed(FormPage::Register, Some(&fields), &error), ticket)
+            }
+            Err(error) => Reply::Now(visitor.failed(FormPage::Register, Some(&fields), &error)),
+        }
+    };
+    Ok(Reply::Hash(Box::new(job)))
+}
+
+/// Makes the account, or says why not; either is certain once the ticket says so.
+pub(super) fn create(
+    accounts: &Accounts,
+    new: &NewAccount,
+    password: PasswordHash,
+    now_ms: u64,
+) -> Result<(Result<Account, ApiError>, Option<Ticket>), ApiError> {
+    let no_randomness = |error| ApiError::from(crate::accounts::AccountsError::Entropy(error));
+    let account = Account {
+        id: AccountId::new().map_err(no_randomness)?,
+        username: new.username.clone(),
+        profile: new.profile.clone(),
+        password,
+        credential: new_credential().map_err(no_randomness)?,
+        is_disabled: false,
+        created_ms: now_ms,
+    };
+    let created = accounts.directory.create(&account, now_ms)?;
+    Ok((created.answer.map(|()| account).map_err(ApiError::from), created.ticket))
+}
+
+fn registered(visitor: &Visitor, account: &Account) -> Response {
+    match visitor.wanted {
+        Wanted::Page => visitor.page(|frame| pages::registered(frame, account.username.as_str())),
+        Wanted::Json => success::with_data(201, "User registered", |out| {
+            out.push(b'{');
+            account.push_public(out);
+            out.push(b'}');
+        }),
+    }
+}

@@ -1,0 +1,153 @@
+//! `/api/token`, `/api/login`, `/api/logout` and `/dashboard`: from a password to a token or a session.
+
+use super::context::Context;
+use super::cookies::Cookie;
+use super::credentials;
+use super::error::{AccountError, ApiError};
+use super::fields::{Fields, Wanted};
+use super::forms::FormPage;
+use super::pages::{self, Filled};
+use super::passwords;
+use super::reply::Reply;
+use super::visitor::{Visitor, redirect};
+use super::{success, tokens};
+use crate::accounts::account::Account;
+use crate::http::response::Response;
+use crate::json;
+use crate::limits::SESSION_SECONDS;
+use std::sync::Arc;
+
+/// Where who is not signed in is sent.
+pub const LOGIN_PATH: &str = "/api/login";
+const DASHBOARD_PATH: &str = "/dashboard";
+
+/// `GET /api/token`
+pub fn token_page(context: &Context<'_>) -> Result<Reply, ApiError> {
+    context.parameters(&[])?;
+    let visitor = Visitor::of(context)?;
+    Ok(Reply::Now(visitor.page(|frame| pages::token(frame, 200, &Filled::default()))))
+}
+
+/// `GET /api/login`
+pub fn login_page(context: &Context<'_>) -> Result<Reply, ApiError> {
+    context.parameters(&[])?;
+    let visitor = Visitor::of(context)?;
+    Ok(Reply::Now(visitor.page(|frame| pages::login(frame, 200, &Filled::default()))))
+}
+
+/// `GET /dashboard`
+pub fn dashboard(context: &Context<'_>) -> Result<Reply, ApiError> {
+    context.parameters(&[])?;
+    let visitor = Visitor::of(context)?;
+    Ok(Reply::Now(match visitor.browser_of {
+        Some(_) => visitor.page(pages::dashboard),
+        None => redirect(LOGIN_PATH),
+    }))
+}
+
+/// `POST /api/token`
+pub fn token(context: &Context<'_>) -> Result<Reply, ApiError> {
+    let app = Arc::clone(context.app);
+    with_password(context, FormPage::Token, move |visitor, _, account, now_ms| {
+        let made = tokens::make(&app, account, now_ms)?;
+        Ok(Reply::Now(match visitor.wanted {
+            Wanted::Page => {
+                visitor.page(|frame| pages::token_made(frame, made.token.reveal(), made.expires_in_s))
+            }
+            Wanted::Json => success::with_data(200, "Access token made", |out| {
+                out.push(b'{');
+                made.push_members(out);
+                out.push(b'}');
+            }),
+        }))
+    })
+}
+
+/// `POST /api/login`
+pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
+    with_password(context, FormPage::Login, |visitor, fields, account, now_ms| {
+        let sent = fields.text("access_token")?.filter(|token| !token.is_empty());
+        if let Some(token) = sent {
+            let owner = credentials::account_of_token(&visitor.accounts, token.trim().as_bytes(), now_ms)?;
+            if owner.id != account.id {
+                return Err(AccountError::Token.into());
+            }
+        }
+        begin_session(visitor, account, now_ms)
+    })
+}
+
+fn begin_session(visitor: &Visitor, account: &Account, now_ms: u64) -> Result<Reply, ApiError> {
+    let sessions = &visitor.accounts.sessions;
+    // Where the server stops between the two the old session lasts until it expires.
+    if let Some(before) = &visitor.session {
+        sessions.end(before, now_ms)?;
+    }
+    let begun = sessions.begin(account, now_ms)?.ok_or(ApiError::Overloaded)?;
+    let response = match visitor.wanted {
+        Wanted::Page => redirect(DASHBOARD_PATH),
+        Wanted::Json => success::with_data(200, "Logged in", |out| {
+            out.extend_from_slice(b"{\"username\":");
+            json::encode_string(account.username.as_str(), out);
+            out.extend_from_slice(b",\"expires_in\":");
+            json::encode_u64(SESSION_SECONDS, out);
+            out.push(b'}');
+        }),
+    };
+    let cookie = Cookie::Session.set(visitor.client, begun.token.reveal());
+    Ok(Reply::after(response.field("set-cookie", &cookie), begun.ticket))
+}
+
+/// `GET /api/logout`
+pub fn logout(context: &Context<'_>) -> Result<Reply, ApiError> {
+    context.parameters(&[])?;
+    let visitor = Visitor::of(context)?;
+    let response = redirect(LOGIN_PATH).field("set-cookie", &Cookie::Session.clear(visitor.client));
+    let Some(session) = &visitor.session else { return Ok(Reply::Now(response)) };
+    let ended = visitor.accounts.sessions.end(session, context.now_ms)?;
+    Ok(Reply::after(response, ended.ticket))
+}
+
+/// Checks the form, then name and password, and replies with what `then` makes of the account.
+fn with_password(
+    context: &Context<'_>,
+    form: FormPage,
+    then: impl FnOnce(&Visitor, &Fields, &Account, u64) -> Result<Reply, ApiError> + Send + 'static,
+) -> Result<Reply, ApiError> {
+    let visitor = Visitor::of(context)?;
+    let fields = match Fields::of(context) {
+        Ok(fields) => fields,
+        Err(error) => return Ok(Reply::Now(visitor.failed(form, None, &error))),
+    };
+    let (username, password) = match checked(context, &visitor, &fields) {
+        Ok(checked) => checked,
+        Err(error) => return Ok(Reply::Now(visitor.failed(form, Some(&fields), &error))),
+    };
+    let visitor = Arc::new(visitor);
+    let (for_job, fields) = (Arc::clone(&visitor), Arc::new(fields));
+    let fields_for_job = Arc::clone(&fields);
+    let started = passwords::sign_in(context, &username, &password, move |signed_in, now_ms| {
+        let replied = signed_in.and_then(|account| then(&for_job, &fields_for_job, &account, now_ms));
+        replied.unwrap_or_else(|error| Reply::Now(for_job.failed(form, Some(&fields_for_job), &error)))
+    });
+    Ok(started.unwrap_or_else(|error| Reply::Now(visitor.failed(form, Some(&fields), &error))))
+}
+
+/// The name and the password of the form.
+fn checked(context: &Context<'_>, visitor: &Visitor, fields: &Fields) -> Result<(String, String), ApiError> {
+    context.parameters(&[])?;
+    visitor.check_forgery(context, fields)?;
+    let needed = |name| {
+        let text = fields.text(name)?.filter(|text| !text.is_empty());
+        Ok::<_, ApiError>(text.ok_or(AccountError::FieldMissing(name))?.into_owned())
+    };
+    Ok((needed("username")?, needed("password")?))
+}
+
+/// The response of a page or of an API to who is not signed in.
+pub fn signed_out(visitor: &Visitor, form: FormPage) -> Response {
+    match visitor.wanted {
+        Wanted::Page => redirect(LOGIN_PATH),
+        Wanted::Json => visitor.failed(form, None, &AccountError::Token.into()),
+    }
+}

@@ -1,0 +1,31 @@
+//! How `/api/register` to `/api/data` say in JSON that something was done.
+
+use crate::http::response::Response;
+use crate::json;
+
+/// `{"status":"success","message":…,"data":…}`; `push_data` appends a JSON text.
+pub fn with_data(status: u16, message: &str, push_data: impl FnOnce(&mut Vec<u8>)) -> Response {
+    let mut body = begin(message);
+    body.extend_from_slice(b",\"data\":");
+    push_data(&mut body);
+    end(status, body)
+}
+
+/// `{"status":"success","message":…}`
+pub fn without_data(status: u16, message: &str) -> Response {
+    end(status, begin(message))
+}
+
+fn begin(message: &str) -> Vec<u8> {
+    let mut body = b"{\"status\":\"success\",\"message\":".to_vec();
+    json::encode_string(message, &mut body);
+    body
+}
+
+fn end(status: u16, mut body: Vec<u8>) -> Response {
+    body.extend_from_slice(b"}\n");
+    Response::new(status)
+        .field("content-type", "application/json")
+        .field("cache-control", "no-store")
+        .body(body)
+}

@@ -1,0 +1,42 @@
+//! Access tokens, as all APIs give them out.
+
+use super::app::App;
+use super::error::ApiError;
+use crate::accounts::account::Account;
+use crate::auth::jwt::{self, Claims};
+use crate::json;
+use crate::secret::Secret;
+
+/// A token that was just made.
+pub struct Made {
+    /// The token.
+    pub token: Secret,
+    /// How long it is valid, seconds.
+    pub expires_in_s: u64,
+}
+
+/// Makes a token for `account`, valid from `now_ms` for `accounts.token_ttl_seconds`.
+///
+/// # Errors
+/// [`ApiError::Unreadable`] where the accounts are not there any more.
+pub fn make(app: &App, account: &Account, now_ms: u64) -> Result<Made, ApiError> {
+    let expires_in_s = app.catalog.registry().accounts.token_ttl_s;
+    let issued_s = now_ms / 1_000;
+    let claims = Claims {
+        subject: account.username.folded(),
+        credential: account.credential.clone(),
+        issued_s,
+        expires_s: issued_s + expires_in_s,
+    };
+    Ok(Made { token: jwt::issue(&app.accounts()?.signing_key, &claims), expires_in_s })
+}
+
+impl Made {
+    /// Appends `"access_token":…,"token_type":"Bearer","expires_in":…`.
+    pub fn push_members(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\"access_token\":");
+        json::encode_string(self.token.reveal(), out);
+        out.extend_from_slice(b",\"token_type\":\"Bearer\",\"expires_in\":");
+        json::encode_u64(self.expires_in_s, out);
+    }
+}
