@@ -2,6 +2,7 @@
 
 use super::catalog::{Catalog, Registry, Served};
 use super::context::Context;
+use super::cors::{self, Permission};
 use super::error::{AccountError, ApiError};
 use super::reply::Reply;
 use super::routes::{self, Access, Found};
@@ -107,6 +108,11 @@ impl App {
         }
     }
 
+    /// Whether scripts of the origin that sent this head may read the answer.
+    pub fn permission(&self, head: &Head<'_>) -> Permission {
+        Permission::of(head, &self.catalog.registry())
+    }
+
     fn decide<'r>(&self, head: &Head<'r>) -> Result<Decision<'r>, ApiError> {
         let (path, query) = match head.target? {
             Target::Asterisk => return Ok(Decision::Answer(Response::new(204))),
@@ -122,7 +128,8 @@ impl App {
         let found = match routes::find(head.method, path) {
             Ok(found) => found,
             Err(ApiError::MethodNotAllowed { allow }) if head.method == Method::Options => {
-                return Ok(Decision::Answer(Response::new(204).field("allow", &allow)));
+                let response = Response::new(204).field("allow", &allow);
+                return Ok(Decision::Answer(cors::preflight(head, &self.permission(head), response)));
             }
             Err(error) => return Err(error),
         };

@@ -8,8 +8,8 @@ use crate::auth::api_key::{self, Completed};
 use crate::config::file;
 use crate::config::mistake::ConfigError;
 use crate::config::schema::{
-    Accounts, AuthenticationChoice, AuthenticationSettings, Config, KeyOwner, ProjectConfig, RateLimit,
-    StorageChoice, StorageSettings,
+    Accounts, AuthenticationChoice, AuthenticationSettings, Config, KeyOwner, Origin, ProjectConfig,
+    RateLimit, StorageChoice, StorageSettings,
 };
 use crate::disk::{Disk, is_disk_full};
 use crate::entropy::random_bytes;
@@ -99,6 +99,8 @@ pub struct Registry {
     pub item_rate: Option<RateLimit>,
     /// Whose word about the client's address counts.
     pub trusted_proxies: Vec<Network>,
+    /// The origins whose scripts may read answers.
+    pub cors_origins: Vec<Origin>,
 }
 
 impl Registry {
@@ -111,6 +113,7 @@ impl Registry {
             item_project: config.item_project().cloned(),
             item_rate: config.item_rate_limit(),
             trusted_proxies: config.trusted_proxies().to_vec(),
+            cors_origins: config.cors_origins().to_vec(),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod catalog;
 mod conditions;
 mod context;
 mod cookies;
+pub mod cors;
 mod credentials;
 mod data;
 pub mod error;

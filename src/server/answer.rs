@@ -314,7 +314,8 @@ impl EventLoop {
         if connection.output.is_empty() {
             connection.taken_at = clock::monotonic();
         }
-        let extra = [("x-request-id", answering.request_id.as_str())];
+        let mut extra = answering.permission.fields();
+        extra.push(("x-request-id", answering.request_id.as_str()));
         connection.output.append(|out| response::encode_head(response, &reply, &extra, out))
     }
 

@@ -12,6 +12,7 @@
 //! Every phase has a deadline ([`Connection::deadline`]). A connection that owes an answer is not read from.
 
 use super::output::Output;
+use crate::api::cors::Permission;
 use crate::api::reply::{Job, Source};
 use crate::config::schema::Timeouts;
 use crate::http::exchange::{Bounds, Exchange, Waiting};
@@ -93,6 +94,8 @@ pub(super) struct Answering {
     pub(super) path: Box<[u8]>,
     pub(super) started: Instant,
     pub(super) request_id: String,
+    /// What the answer says to scripts of other origins.
+    pub(super) permission: Permission,
     /// How to answer it anew, for a read that waits for changes of others.
     pub(super) reread: Option<Reread>,
 }
@@ -126,7 +129,12 @@ pub(super) enum Stage {
 }
 
 impl Answering {
-    pub(super) fn of(head: &Head<'_>, started: Instant, request_id: String) -> Answering {
+    pub(super) fn of(
+        head: &Head<'_>,
+        permission: Permission,
+        started: Instant,
+        request_id: String,
+    ) -> Answering {
         let target = head.target_text;
         let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
         let logged = path.get(..LOG_FIELD_BYTES_MAX + 1).unwrap_or(path);
@@ -137,6 +145,7 @@ impl Answering {
             path: logged.into(),
             started,
             request_id,
+            permission,
             reread: None,
         }
     }
@@ -150,6 +159,7 @@ impl Answering {
             path: Box::from(&b"-"[..]),
             started,
             request_id,
+            permission: Permission::Nothing,
             reread: None,
         }
     }

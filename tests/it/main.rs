@@ -14,6 +14,7 @@ mod browser;
 mod catalog_faults;
 mod commands;
 mod conditions;
+mod cors;
 mod crash_simulation;
 mod credentials;
 mod durability;

@@ -1,0 +1,68 @@
+//! Cross-origin requests of scripts in browsers (the Fetch standard, section 3.2): off, unless
+//! `cors.origins` names the very origin.
+//!
+//! Never with cookies: a page of another origin has to send an API key or a token itself.
+
+use super::catalog::Registry;
+use crate::http::request::{Head, Method};
+use crate::http::response::Response;
+
+/// The methods that scripts may use beyond those that need no permission.
+const METHODS: &str = "GET, HEAD, POST, PUT, DELETE";
+/// The fields that scripts may send.
+const FIELDS_SENT: &str = "authorization, x-api-key, api-key, content-type, if-match, if-none-match";
+/// The fields of an answer that scripts may read.
+const FIELDS_READ: &str = "etag, location, retry-after, allow, x-request-id";
+/// How long a browser may remember a permission, seconds.
+const REMEMBERED_SECONDS: &str = "600";
+
+/// What answers to requests of other origins say of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// No origin is configured.
+    Nothing,
+    /// Some are; this request is of none of them.
+    Varies,
+    /// Scripts of this origin may read the answer.
+    Granted(String),
+}
+
+impl Permission {
+    /// Of a request with this head.
+    pub fn of(head: &Head<'_>, registry: &Registry) -> Permission {
+        if registry.cors_origins.is_empty() {
+            return Permission::Nothing;
+        }
+        let mut sent = head.fields("origin");
+        let (Some(origin), None) = (sent.next(), sent.next()) else { return Permission::Varies };
+        let known = registry.cors_origins.iter().find(|known| known.as_str().as_bytes() == origin);
+        known.map_or(Permission::Varies, |known| Permission::Granted(known.as_str().to_owned()))
+    }
+
+    /// The fields that say so.
+    pub fn fields(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Permission::Nothing => Vec::new(),
+            Permission::Varies => vec![("vary", "origin")],
+            Permission::Granted(origin) => vec![
+                ("vary", "origin"),
+                ("access-control-allow-origin", origin),
+                ("access-control-expose-headers", FIELDS_READ),
+            ],
+        }
+    }
+}
+
+/// Adds to the answer of an OPTIONS what a browser asks before it sends a request of a script.
+pub fn preflight(head: &Head<'_>, permission: &Permission, response: Response) -> Response {
+    let is_asked = head.method == Method::Options
+        && head.fields("access-control-request-method").next().is_some()
+        && matches!(permission, Permission::Granted(_));
+    if !is_asked {
+        return response;
+    }
+    response
+        .field("access-control-allow-methods", METHODS)
+        .field("access-control-allow-headers", FIELDS_SENT)
+        .field("access-control-max-age", REMEMBERED_SECONDS)
+}
