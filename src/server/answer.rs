@@ -1,17 +1,16 @@
 //! What a connection does in each of its phases, from a reply to its last byte.
 
-use super::connection::{Answering, Connection, Held, Last, Phase, Reread, Stage, Streaming};
+use super::connection::{Answering, Connection, Held, Phase, Reread, Stage, Streaming};
 use super::event_loop::{EventLoop, Fate};
 use super::input::{self, Stepped};
 use super::mailbox::{ConnectionId, Message};
 use super::output::Sent;
 use super::slow_lane::Work;
 use crate::api::error::ApiError;
-use crate::api::reply::{Job, Lane, Piece, Pull, Reply, Source};
+use crate::api::reply::{Job, Pull, Reply};
 use crate::clock;
 use crate::http::exchange::Waiting;
-use crate::http::request::Method;
-use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, ReplyFraming, Response};
+use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, Response};
 use crate::limits::{
     DRAIN_BYTES_MAX, LOOP_BODY_BYTES_MAX, OUTPUT_BYTES_HIGH, REQUESTS_PER_TURN_MAX, REREADS_MAX,
     ROUNDS_PER_TURN_MAX,
@@ -24,7 +23,7 @@ use std::sync::mpsc::SyncSender;
 
 /// Whether a phase got anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+pub(super) enum Progress {
     Made,
     None,
     Over,
@@ -282,7 +281,7 @@ impl EventLoop {
     }
 
     /// Encodes an answer and logs it. Afterwards the connection receives again, or closes.
-    fn respond(&mut self, connection: &mut Connection, answering: Answering, response: Response) {
+    pub(super) fn respond(&mut self, connection: &mut Connection, answering: Answering, response: Response) {
         let size = BodySize::Known(response.body_bytes().len() as u64);
         let status = response.status();
         let head = self.encode_head(connection, &answering, &response, size);
@@ -295,7 +294,7 @@ impl EventLoop {
         self.finish(connection, head);
     }
 
-    fn encode_head(
+    pub(super) fn encode_head(
         &mut self,
         connection: &mut Connection,
         answering: &Answering,
@@ -320,140 +319,11 @@ impl EventLoop {
     }
 
     /// The answer that began with `head` is complete.
-    fn finish(&self, connection: &mut Connection, head: EncodedHead) {
+    pub(super) fn finish(&self, connection: &mut Connection, head: EncodedHead) {
         connection.served = true;
         let goes_on = head.persistent && self.stopping.is_none();
         let phase = if goes_on { Phase::Receiving(Waiting::Idle) } else { Phase::Closing };
         connection.enter(phase, clock::monotonic());
-    }
-
-    fn stream(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
-        if connection.output.len() >= OUTPUT_BYTES_HIGH {
-            return Progress::None;
-        }
-        let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
-        let Phase::Streaming(streaming, mut source) = phase else {
-            unreachable!("pump() comes here only in this phase");
-        };
-        if let (Stage::Begun(response), Method::Head) = (&streaming.stage, streaming.answering.method) {
-            let head = self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
-            self.log(connection, &streaming.answering, response.status(), 0);
-            self.finish(connection, head);
-            return Progress::Made;
-        }
-        match source.lane {
-            Lane::Loop => {
-                let mut bytes = Vec::new();
-                let piece = next_piece(&mut source, &mut bytes);
-                self.piece(id, connection, streaming, source, bytes, piece)
-            }
-            Lane::Slow => {
-                let mailbox = Arc::clone(&self.shared.mailbox);
-                let work = Box::new(move || {
-                    let mut bytes = Vec::new();
-                    let piece = next_piece(&mut source, &mut bytes);
-                    mailbox.post(Message::PieceDone(id, bytes, piece, source));
-                });
-                if self.shared.slow_lane.try_send(work).is_err() {
-                    return self.break_off(connection, streaming, &ApiError::Overloaded);
-                }
-                connection.enter(Phase::AwaitPiece(streaming), clock::monotonic());
-                Progress::None
-            }
-        }
-    }
-
-    pub(super) fn piece_done(
-        &mut self,
-        id: ConnectionId,
-        connection: &mut Connection,
-        bytes: Vec<u8>,
-        piece: Piece,
-        source: Source,
-    ) -> Fate {
-        let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
-        let Phase::AwaitPiece(streaming) = phase else {
-            unreachable!("a connection has one piece read at a time and waits for it");
-        };
-        match self.piece(id, connection, streaming, source, bytes, piece) {
-            Progress::Over => Fate::Close,
-            Progress::Made | Progress::None => self.pump(id, connection),
-        }
-    }
-
-    fn piece(
-        &mut self,
-        id: ConnectionId,
-        connection: &mut Connection,
-        streaming: Streaming,
-        source: Source,
-        bytes: Vec<u8>,
-        piece: Piece,
-    ) -> Progress {
-        let (ticket, last) = match piece {
-            Piece::More(ticket) => (ticket, Last::No),
-            Piece::Last(ticket) => (ticket, Last::Yes),
-            Piece::Broken => return self.break_off(connection, streaming, &ApiError::Internal),
-        };
-        match ticket {
-            Some(ticket) => {
-                let held = Held::Piece(streaming, source, bytes, last);
-                self.await_ticket(id, connection, ticket, held);
-            }
-            None => self.send_piece(connection, streaming, source, bytes, last),
-        }
-        Progress::Made
-    }
-
-    fn send_piece(
-        &mut self,
-        connection: &mut Connection,
-        mut streaming: Streaming,
-        source: Source,
-        bytes: Vec<u8>,
-        last: Last,
-    ) {
-        if let Stage::Begun(response) = &streaming.stage {
-            let head = self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
-            streaming.stage = Stage::Body { head, status: response.status() };
-        }
-        let Stage::Body { head, status } = streaming.stage else {
-            unreachable!("set in the lines above");
-        };
-        streaming.body_bytes += bytes.len() as u64;
-        streaming.rereads_left = REREADS_MAX;
-        let is_chunked = head.framing == ReplyFraming::Chunked;
-        if is_chunked {
-            connection.output.append(|out| response::encode_chunk(&bytes, out));
-        } else {
-            connection.output.push(bytes);
-        }
-        match last {
-            Last::No => connection.enter(Phase::Streaming(streaming, source), clock::monotonic()),
-            Last::Yes => {
-                if is_chunked {
-                    connection.output.append(response::encode_last_chunk);
-                }
-                self.log(connection, &streaming.answering, status, streaming.body_bytes);
-                self.finish(connection, head);
-            }
-        }
-    }
-
-    /// Ends a stream that cannot go on: with a proper answer where nothing of it was sent, else by
-    /// cutting the connection, so that nobody takes it for complete.
-    fn break_off(&mut self, connection: &mut Connection, streaming: Streaming, error: &ApiError) -> Progress {
-        match streaming.stage {
-            Stage::Begun(_) => {
-                self.respond(connection, streaming.answering, error.response());
-                Progress::Made
-            }
-            Stage::Body { status, .. } => {
-                self.log(connection, &streaming.answering, status, streaming.body_bytes);
-                log::warn!("an answer was cut off: request {}", streaming.answering.request_id);
-                Progress::Over
-            }
-        }
     }
 
     fn drain(&mut self, connection: &mut Connection) -> Progress {
@@ -486,7 +356,7 @@ impl EventLoop {
         }
     }
 
-    fn log(&mut self, connection: &Connection, answering: &Answering, status: u16, bytes: u64) {
+    pub(super) fn log(&mut self, connection: &Connection, answering: &Answering, status: u16, bytes: u64) {
         if log::max_level() < log::LevelFilter::Info {
             return;
         }
@@ -511,12 +381,6 @@ impl EventLoop {
             self.date = clock::render_http_date(second);
         }
     }
-}
-
-fn next_piece(source: &mut Source, bytes: &mut Vec<u8>) -> Piece {
-    let pull = std::mem::replace(&mut source.pull, Pull::Next);
-    let run = std::panic::AssertUnwindSafe(|| (source.next)(pull, bytes));
-    std::panic::catch_unwind(run).unwrap_or(Piece::Broken)
 }
 
 fn read(connection: &mut Connection, buffer: &mut [u8]) -> Arrived {

@@ -19,6 +19,7 @@ mod input;
 mod mailbox;
 mod output;
 mod slow_lane;
+mod streaming;
 
 use crate::api::app::App;
 use crate::config::schema::Timeouts;

@@ -1,0 +1,156 @@
+//! Answers whose bodies are produced while they are sent, piece by piece.
+
+use super::answer::Progress;
+use super::connection::{Connection, Held, Last, Phase, Stage, Streaming};
+use super::event_loop::{EventLoop, Fate};
+use super::mailbox::{ConnectionId, Message};
+use crate::api::error::ApiError;
+use crate::api::reply::{Lane, Piece, Pull, Source};
+use crate::clock;
+use crate::http::request::Method;
+use crate::http::response::{self, BodySize, ReplyFraming};
+use crate::limits::{OUTPUT_BYTES_HIGH, REREADS_MAX};
+use std::sync::Arc;
+
+impl EventLoop {
+    pub(super) fn stream(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
+        if connection.output.len() >= OUTPUT_BYTES_HIGH {
+            return Progress::None;
+        }
+        let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
+        let Phase::Streaming(streaming, mut source) = phase else {
+            unreachable!("pump() comes here only in this phase");
+        };
+        if let (Stage::Begun(response), Method::Head) = (&streaming.stage, streaming.answering.method) {
+            let head = self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
+            self.log(connection, &streaming.answering, response.status(), 0);
+            self.finish(connection, head);
+            return Progress::Made;
+        }
+        match source.lane {
+            Lane::Loop => {
+                let mut bytes = Vec::new();
+                let piece = next_piece(&mut source, &mut bytes);
+                self.piece(id, connection, streaming, source, bytes, piece)
+            }
+            Lane::Slow => {
+                let mailbox = Arc::clone(&self.shared.mailbox);
+                let work = Box::new(move || {
+                    let mut bytes = Vec::new();
+                    let piece = next_piece(&mut source, &mut bytes);
+                    mailbox.post(Message::PieceDone(id, bytes, piece, source));
+                });
+                if self.shared.slow_lane.try_send(work).is_err() {
+                    return self.break_off(connection, streaming, &ApiError::Overloaded);
+                }
+                connection.enter(Phase::AwaitPiece(streaming), clock::monotonic());
+                Progress::None
+            }
+        }
+    }
+
+    pub(super) fn piece_done(
+        &mut self,
+        id: ConnectionId,
+        connection: &mut Connection,
+        bytes: Vec<u8>,
+        piece: Piece,
+        source: Source,
+    ) -> Fate {
+        let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
+        let Phase::AwaitPiece(streaming) = phase else {
+            unreachable!("a connection has one piece read at a time and waits for it");
+        };
+        match self.piece(id, connection, streaming, source, bytes, piece) {
+            Progress::Over => Fate::Close,
+            Progress::Made | Progress::None => self.pump(id, connection),
+        }
+    }
+
+    fn piece(
+        &mut self,
+        id: ConnectionId,
+        connection: &mut Connection,
+        streaming: Streaming,
+        source: Source,
+        bytes: Vec<u8>,
+        piece: Piece,
+    ) -> Progress {
+        let (ticket, last) = match piece {
+            Piece::More(ticket) => (ticket, Last::No),
+            Piece::Last(ticket) => (ticket, Last::Yes),
+            Piece::Broken => return self.break_off(connection, streaming, &ApiError::Internal),
+        };
+        match ticket {
+            Some(ticket) => {
+                let held = Held::Piece(streaming, source, bytes, last);
+                self.await_ticket(id, connection, ticket, held);
+            }
+            None => self.send_piece(connection, streaming, source, bytes, last),
+        }
+        Progress::Made
+    }
+
+    pub(super) fn send_piece(
+        &mut self,
+        connection: &mut Connection,
+        mut streaming: Streaming,
+        source: Source,
+        bytes: Vec<u8>,
+        last: Last,
+    ) {
+        if let Stage::Begun(response) = &streaming.stage {
+            let head = self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
+            streaming.stage = Stage::Body { head, status: response.status() };
+        }
+        let Stage::Body { head, status } = streaming.stage else {
+            unreachable!("set in the lines above");
+        };
+        streaming.body_bytes += bytes.len() as u64;
+        streaming.rereads_left = REREADS_MAX;
+        let is_chunked = head.framing == ReplyFraming::Chunked;
+        if is_chunked {
+            connection.output.append(|out| response::encode_chunk(&bytes, out));
+        } else {
+            connection.output.push(bytes);
+        }
+        match last {
+            Last::No => connection.enter(Phase::Streaming(streaming, source), clock::monotonic()),
+            Last::Yes => {
+                if is_chunked {
+                    connection.output.append(response::encode_last_chunk);
+                }
+                self.log(connection, &streaming.answering, status, streaming.body_bytes);
+                self.finish(connection, head);
+            }
+        }
+    }
+
+    /// Ends a stream that cannot go on: with a proper answer where nothing of it was sent, else by
+    /// cutting the connection, so that nobody takes it for complete.
+    pub(super) fn break_off(
+        &mut self,
+        connection: &mut Connection,
+        streaming: Streaming,
+        error: &ApiError,
+    ) -> Progress {
+        match streaming.stage {
+            Stage::Begun(_) => {
+                let response = error.response_at(&streaming.answering.path);
+                self.respond(connection, streaming.answering, response);
+                Progress::Made
+            }
+            Stage::Body { status, .. } => {
+                self.log(connection, &streaming.answering, status, streaming.body_bytes);
+                log::warn!("an answer was cut off: request {}", streaming.answering.request_id);
+                Progress::Over
+            }
+        }
+    }
+}
+
+fn next_piece(source: &mut Source, bytes: &mut Vec<u8>) -> Piece {
+    let pull = std::mem::replace(&mut source.pull, Pull::Next);
+    let run = std::panic::AssertUnwindSafe(|| (source.next)(pull, bytes));
+    std::panic::catch_unwind(run).unwrap_or(Piece::Broken)
+}
