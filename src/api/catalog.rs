@@ -3,6 +3,10 @@
 //! Reading the catalog is a short lock, for the event loops. Changing it saves config.json first
 //! and blocks for the disk, so it happens in the administration lane, at start and at reload.
 
+mod error;
+
+pub use error::CatalogError;
+
 use crate::auth::access::ProjectKeys;
 use crate::auth::api_key::{self, Completed};
 use crate::config::file;
@@ -133,13 +137,13 @@ impl Catalog {
     /// be opened is served as unreadable, beside the others. `config` is saved where that changed it.
     ///
     /// # Errors
-    /// A sentence, where config.json or the data directory cannot be written.
+    /// [`CatalogError`], where config.json or the data directory cannot be written.
     pub fn open(
         disk: Arc<dyn Disk>,
         engine: Arc<Engine>,
         config_path: PathBuf,
         config: Config,
-    ) -> Result<Catalog, String> {
+    ) -> Result<Catalog, CatalogError> {
         let data_directory = config.data_directory(&config_path);
         let registry = RwLock::new(Arc::new(Registry::new(&config, BTreeMap::new())));
         let catalog =
@@ -287,18 +291,18 @@ impl Catalog {
     /// Returns what it says and the keys that had to be made.
     ///
     /// # Errors
-    /// A sentence; the old configuration is then still in force.
-    pub fn reload(&self) -> Result<(Config, Completed), String> {
+    /// [`CatalogError`]; the old configuration is then still in force.
+    pub fn reload(&self) -> Result<(Config, Completed), CatalogError> {
         // Read under the lock: what was read before would undo a change that was saved in between.
         let mut config = self.lock_config();
-        let found = file::load(self.disk.as_ref(), &self.config_path).map_err(|error| error.to_string())?;
-        let mut next = found.ok_or_else(|| format!("{} is not there", self.config_path.display()))?;
+        let missing = || CatalogError::ConfigMissing { path: self.config_path.clone() };
+        let mut next = file::load(self.disk.as_ref(), &self.config_path)?.ok_or_else(missing)?;
         if next.data_directory(&self.config_path) != self.data_directory {
-            return Err("persistent_file_path changed; that takes a restart".to_owned());
+            return Err(CatalogError::DirectoryChanged);
         }
-        let completed = api_key::complete(&mut next, &mut random_bytes).map_err(|error| error.to_string())?;
+        let completed = api_key::complete(&mut next, &mut random_bytes)?;
         if completed.changed {
-            file::save(self.disk.as_ref(), &self.config_path, &next).map_err(|error| error.to_string())?;
+            file::save(self.disk.as_ref(), &self.config_path, &next)?;
         }
         let before = self.registry();
         let served = next.projects().iter().map(|project| {
@@ -495,10 +499,10 @@ impl Catalog {
         *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
     }
 
-    fn finish_deletions(&self) -> Result<(), String> {
+    fn finish_deletions(&self) -> Result<(), CatalogError> {
         let mut config = self.lock_config();
         let mut next = config.clone();
-        let in_directory = |error: std::io::Error| format!("{}: {error}", self.data_directory.display());
+        let in_directory = |error| CatalogError::Directory { path: self.data_directory.clone(), error };
         let mut begun = Vec::new();
         for project in config.projects() {
             let paths = Paths::new(&self.data_directory, &project.id);
@@ -510,7 +514,7 @@ impl Catalog {
             }
         }
         if !begun.is_empty() {
-            file::save(self.disk.as_ref(), &self.config_path, &next).map_err(|error| error.to_string())?;
+            file::save(self.disk.as_ref(), &self.config_path, &next)?;
             *config = next;
         }
         begun.iter().try_for_each(|paths| deletion::end(self.disk.as_ref(), paths)).map_err(in_directory)

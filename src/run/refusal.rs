@@ -1,5 +1,6 @@
 //! Why a command was not carried out. Nothing was changed then.
 
+use crate::api::catalog::CatalogError;
 use crate::auth::api_key::KeyError;
 use crate::config::mistake::ConfigError;
 use crate::names::ProjectId;
@@ -48,7 +49,7 @@ pub enum RunError {
         pid: String,
     },
     /// The projects could not be taken stock of.
-    Catalog(String),
+    Catalog(CatalogError),
     /// The operating system denied something that a start needs.
     Start(io::Error),
     /// config.json has no such project.
@@ -89,7 +90,7 @@ impl fmt::Display for RunError {
                  persistent_file_path",
                 directory.display()
             ),
-            RunError::Catalog(reason) => f.write_str(reason),
+            RunError::Catalog(error) => error.fmt(f),
             RunError::Start(error) => write!(f, "the operating system denied what a start needs: {error}"),
             RunError::ProjectMissing { id } => write!(f, "config.json has no project `{id}`"),
             RunError::Recovery(error) => error.fmt(f),

@@ -1,0 +1,58 @@
+//! Why the projects could not be taken stock of.
+
+use crate::auth::api_key::KeyError;
+use crate::config::mistake::ConfigError;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why the projects could not be taken stock of. What was served before is still served.
+#[derive(Debug)]
+pub enum CatalogError {
+    /// config.json cannot be used or saved.
+    Config(ConfigError),
+    /// There is no config.json any more.
+    ConfigMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A key in config.json cannot be used, or none could be made.
+    Key(KeyError),
+    /// config.json names another data directory.
+    DirectoryChanged,
+    /// A deletion that was interrupted could not be finished.
+    Directory {
+        /// The data directory.
+        path: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for CatalogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CatalogError::Config(error) => error.fmt(f),
+            CatalogError::ConfigMissing { path } => write!(f, "{} is not there", path.display()),
+            CatalogError::Key(error) => error.fmt(f),
+            CatalogError::DirectoryChanged => {
+                f.write_str("persistent_file_path changed; that takes a restart")
+            }
+            CatalogError::Directory { path, error } => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for CatalogError {}
+
+impl From<ConfigError> for CatalogError {
+    fn from(error: ConfigError) -> CatalogError {
+        CatalogError::Config(error)
+    }
+}
+
+impl From<KeyError> for CatalogError {
+    fn from(error: KeyError) -> CatalogError {
+        CatalogError::Key(error)
+    }
+}
