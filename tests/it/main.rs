@@ -30,6 +30,8 @@ mod kv;
 mod listing;
 mod load;
 mod model;
+mod objects;
+mod people;
 mod project_settings;
 mod projects;
 mod readme;
