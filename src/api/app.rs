@@ -8,6 +8,7 @@ use super::reply::Reply;
 use super::routes::{self, Access, Found};
 use crate::accounts::{Accounts, OpenError};
 use crate::auth::access;
+use crate::auth::client;
 use crate::auth::rate_limit::RateLimiter;
 use crate::auth::throttle::Throttle;
 use crate::http::request::{Head, Method, Request};
@@ -42,6 +43,15 @@ pub struct Arrival {
     pub peer: IpAddr,
     /// Whether it is answered anew, because what its first answer rested on was taken back.
     pub is_repeated: bool,
+}
+
+/// Who sent a request, as far as its answer and the log need it.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The client, also behind a trusted proxy.
+    pub address: IpAddr,
+    /// What the answer says to scripts of other origins.
+    pub permission: Permission,
 }
 
 /// A request whose route and credential were found good.
@@ -105,6 +115,15 @@ impl App {
             // Its answer needs no body; the body is read and dropped first, so that the connection can go on.
             Ok(Decision::Run(_) | Decision::Answer(_)) => Ok(()),
             Err(error) => Err(response_to(head, &error)),
+        }
+    }
+
+    /// Who sent this head over a connection from `peer`.
+    pub fn caller(&self, head: &Head<'_>, peer: IpAddr) -> Caller {
+        let registry = self.catalog.registry();
+        Caller {
+            address: client::client(head, peer, &registry.trusted_proxies).address,
+            permission: Permission::of(head, &registry),
         }
     }
 

@@ -86,6 +86,7 @@ const ROUTES: &[(Method, &str, Access, Handler)] = &[
     (Method::Put, "/api/data/{...}", Access::Account, data::put),
     (Method::Delete, "/api/data/{...}", Access::Account, data::delete_key),
     (Method::Get, pages::STYLESHEET_PATH, Access::Open, ops::stylesheet),
+    (Method::Get, "/", Access::Open, sign_in::root),
     (Method::Get, "/healthz", Access::Open, ops::healthz),
     (Method::Get, "/readyz", Access::Open, ops::readyz),
 ];
@@ -144,7 +145,7 @@ mod tests {
     #[test]
     fn unknown_paths_are_missing() {
         for path in [
-            "/",
+            "//",
             "/api/v1",
             "/api/v1/projects/",
             "/api/v1/projects/a/",

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::cookies::Cookie;
 use super::credentials;
 use super::error::{AccountError, ApiError};
-use super::fields::{Fields, Wanted};
+use super::fields::{self, Fields, Wanted};
 use super::forms::FormPage;
 use super::pages::{self, Filled};
 use super::passwords;
@@ -33,6 +33,14 @@ pub fn login_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let visitor = Visitor::of(context)?;
     Ok(Reply::Now(visitor.page(|frame| pages::login(frame, 200, &Filled::default()))))
+}
+
+/// `GET /`: whoever opens the server in a browser is shown the way in.
+pub fn root(context: &Context<'_>) -> Result<Reply, ApiError> {
+    match (fields::wanted(&context.request.head, context.request.body), context.app.accounts()) {
+        (Wanted::Page, Ok(_)) => Ok(Reply::Now(redirect(DASHBOARD_PATH))),
+        (_, _) => Err(ApiError::RouteMissing),
+    }
 }
 
 /// `GET /dashboard`

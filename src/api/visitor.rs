@@ -37,7 +37,7 @@ pub struct Visitor {
     pub browser_of: Option<Account>,
     /// The token of that session.
     pub session: Option<String>,
-    form_cookie: FormCookie,
+    form_cookie: Option<FormCookie>,
 }
 
 /// What the forms of a browser without a session are tied to.
@@ -62,11 +62,12 @@ impl Visitor {
             Some((account, token.to_owned()))
         });
         let (browser_of, session) = signed_in.unzip();
-        let form_cookie = match Cookie::Form.value(head, client) {
-            Some(value) => FormCookie::Sent(value.to_owned()),
-            None => FormCookie::New(new_form_cookie()?),
-        };
         let wanted = fields::wanted(head, context.request.body);
+        let form_cookie = match (Cookie::Form.value(head, client), wanted) {
+            (Some(value), _) => Some(FormCookie::Sent(value.to_owned())),
+            (None, Wanted::Page) => Some(FormCookie::New(new_form_cookie()?)),
+            (None, Wanted::Json) => None,
+        };
         Ok(Visitor { accounts, wanted, client, browser_of, session, form_cookie })
     }
 
@@ -79,18 +80,19 @@ impl Visitor {
         if is_granted && self.session.is_none() {
             return Ok(()); // a script that the operator lets in, and no cookie that it could abuse
         }
-        let is_known = self.session.is_some() || matches!(self.form_cookie, FormCookie::Sent(_));
-        let expected = is_known.then(|| self.form_token());
+        let is_known = self.session.is_some() || matches!(self.form_cookie, Some(FormCookie::Sent(_)));
+        let expected = self.form_token().filter(|_| is_known);
         let sent = fields.text(FORM_TOKEN_FIELD)?;
         csrf::check(&context.request.head, self.session.is_some(), expected.as_deref(), sent.as_deref())
             .map_err(ApiError::Forgery)
     }
 
-    /// The token that this browser's forms have.
-    fn form_token(&self) -> String {
-        let (FormCookie::Sent(form) | FormCookie::New(form)) = &self.form_cookie;
-        let tied_to = self.session.as_deref().unwrap_or(form);
-        BASE64_URL_SAFE_NO_PAD.encode(self.accounts.signing_key.mac(FORM_PURPOSE, tied_to.as_bytes()))
+    /// The token that this browser's forms have; `None` for a script, which is shown no forms.
+    fn form_token(&self) -> Option<String> {
+        let form = self.form_cookie.as_ref().map(|(FormCookie::Sent(form) | FormCookie::New(form))| form);
+        let tied_to = self.session.as_ref().or(form)?;
+        let mac = self.accounts.signing_key.mac(FORM_PURPOSE, tied_to.as_bytes());
+        Some(BASE64_URL_SAFE_NO_PAD.encode(mac))
     }
 
     /// A page for this visitor.
@@ -98,14 +100,14 @@ impl Visitor {
         let form_token = self.form_token();
         let frame = Frame {
             signed_in_as: self.browser_of.as_ref().map(|account| account.username.as_str()),
-            form_token: Some(&form_token),
+            form_token: form_token.as_deref(),
         };
         let response = render(&frame);
         match (&self.form_cookie, &self.session) {
-            (FormCookie::New(value), None) => {
+            (Some(FormCookie::New(value)), None) => {
                 response.field("set-cookie", &Cookie::Form.set(self.client, value))
             }
-            (FormCookie::New(_) | FormCookie::Sent(_), _) => response,
+            (Some(FormCookie::New(_) | FormCookie::Sent(_)) | None, _) => response,
         }
     }
 

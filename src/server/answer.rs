@@ -165,7 +165,7 @@ impl EventLoop {
 
     /// Answers bytes that are no request, or never became one, and ends the connection.
     fn refuse(&mut self, connection: &mut Connection, error: &ApiError) {
-        let answering = Answering::of_nothing(connection.since, self.request_ids.next());
+        let answering = Answering::of_nothing(connection.address, connection.since, self.request_ids.next());
         self.respond(connection, answering, error.response());
     }
 
@@ -290,7 +290,7 @@ impl EventLoop {
         if head.framing.sends_body() {
             connection.output.push(body);
         }
-        self.log(connection, &answering, status, sent);
+        self.log(&answering, status, sent);
         self.finish(connection, head);
     }
 
@@ -313,7 +313,7 @@ impl EventLoop {
         if connection.output.is_empty() {
             connection.taken_at = clock::monotonic();
         }
-        let mut extra = answering.permission.fields();
+        let mut extra = answering.caller.permission.fields();
         extra.push(("x-request-id", answering.request_id.as_str()));
         connection.output.append(|out| response::encode_head(response, &reply, &extra, out))
     }
@@ -356,14 +356,14 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn log(&mut self, connection: &Connection, answering: &Answering, status: u16, bytes: u64) {
+    pub(super) fn log(&mut self, answering: &Answering, status: u16, bytes: u64) {
         if log::max_level() < log::LevelFilter::Info {
             return;
         }
         let micros = clock::monotonic().saturating_duration_since(answering.started).as_micros();
         let line = RequestLine {
             wall_ms: clock::wall_ms(),
-            address: connection.address,
+            address: answering.caller.address,
             method: answering.method.as_str(),
             path: &String::from_utf8_lossy(&answering.path),
             status,

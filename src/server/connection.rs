@@ -12,6 +12,7 @@
 //! Every phase has a deadline ([`Connection::deadline`]). A connection that owes an answer is not read from.
 
 use super::output::Output;
+use crate::api::app::Caller;
 use crate::api::cors::Permission;
 use crate::api::reply::{Job, Source};
 use crate::config::schema::Timeouts;
@@ -94,8 +95,8 @@ pub(super) struct Answering {
     pub(super) path: Box<[u8]>,
     pub(super) started: Instant,
     pub(super) request_id: String,
-    /// What the answer says to scripts of other origins.
-    pub(super) permission: Permission,
+    /// Who sent it.
+    pub(super) caller: Caller,
     /// How to answer it anew, for a read that waits for changes of others.
     pub(super) reread: Option<Reread>,
 }
@@ -129,12 +130,7 @@ pub(super) enum Stage {
 }
 
 impl Answering {
-    pub(super) fn of(
-        head: &Head<'_>,
-        permission: Permission,
-        started: Instant,
-        request_id: String,
-    ) -> Answering {
+    pub(super) fn of(head: &Head<'_>, caller: Caller, started: Instant, request_id: String) -> Answering {
         let target = head.target_text;
         let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
         let logged = path.get(..LOG_FIELD_BYTES_MAX + 1).unwrap_or(path);
@@ -145,13 +141,13 @@ impl Answering {
             path: logged.into(),
             started,
             request_id,
-            permission,
+            caller,
             reread: None,
         }
     }
 
     /// For an answer to bytes that were no request.
-    pub(super) fn of_nothing(started: Instant, request_id: String) -> Answering {
+    pub(super) fn of_nothing(address: IpAddr, started: Instant, request_id: String) -> Answering {
         Answering {
             method: Method::Unknown,
             version: Version::Http11,
@@ -159,7 +155,7 @@ impl Answering {
             path: Box::from(&b"-"[..]),
             started,
             request_id,
-            permission: Permission::Nothing,
+            caller: Caller { address, permission: Permission::Nothing },
             reread: None,
         }
     }

@@ -61,15 +61,14 @@ pub(super) fn step(
         Step::Admit(head) => match shared.app.admit(&head) {
             Ok(()) => Stepped::Admitted { tell: head.expects_continue && used == bytes.len() },
             Err(response) => {
-                let permission = shared.app.permission(&head);
-                let answering = Answering::of(&head, permission, clock::monotonic(), request_ids.next());
+                let caller = shared.app.caller(&head, connection.address);
+                let answering = Answering::of(&head, caller, clock::monotonic(), request_ids.next());
                 Stepped::Denied(answering, response)
             }
         },
         Step::Request(request) => {
-            let permission = shared.app.permission(&request.head);
-            let mut answering =
-                Answering::of(&request.head, permission, clock::monotonic(), request_ids.next());
+            let caller = shared.app.caller(&request.head, connection.address);
+            let mut answering = Answering::of(&request.head, caller, clock::monotonic(), request_ids.next());
             let arrival = arrival(connection.address, Repeated::No);
             let reply = guarded(|| shared.app.handle(&request, arrival));
             let is_read = matches!(request.head.method, Method::Get | Method::Head);

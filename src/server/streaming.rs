@@ -23,7 +23,7 @@ impl EventLoop {
         };
         if let (Stage::Begun(response), Method::Head) = (&streaming.stage, streaming.answering.method) {
             let head = self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
-            self.log(connection, &streaming.answering, response.status(), 0);
+            self.log(&streaming.answering, response.status(), 0);
             self.finish(connection, head);
             return Progress::Made;
         }
@@ -120,7 +120,7 @@ impl EventLoop {
                 if is_chunked {
                     connection.output.append(response::encode_last_chunk);
                 }
-                self.log(connection, &streaming.answering, status, streaming.body_bytes);
+                self.log(&streaming.answering, status, streaming.body_bytes);
                 self.finish(connection, head);
             }
         }
@@ -141,7 +141,7 @@ impl EventLoop {
                 Progress::Made
             }
             Stage::Body { status, .. } => {
-                self.log(connection, &streaming.answering, status, streaming.body_bytes);
+                self.log(&streaming.answering, status, streaming.body_bytes);
                 log::warn!("an answer was cut off: request {}", streaming.answering.request_id);
                 Progress::Over
             }
