@@ -3,6 +3,7 @@
 //! Typed arguments first, checked values second. Nothing here runs a command, reads the process
 //! environment or opens a file.
 
+pub mod account;
 pub mod effective;
 pub mod help;
 pub mod show;
@@ -10,7 +11,10 @@ pub mod show;
 use crate::config::mistake::{HOST_ADVICE, shown};
 use crate::config::nearest::nearest;
 use crate::config::schema::{LogFormat, LogLevel};
+use crate::limits::USERNAME_BYTES_MAX;
 use crate::names::{ProjectId, ProjectIdError};
+use crate::secret::Secret;
+use account::Act;
 use effective::{Options, Source, Sourced};
 use help::Topic;
 use lexopt::Arg;
@@ -43,6 +47,15 @@ pub enum Command {
         project: ProjectId,
         /// What wins.
         journal: JournalChoice,
+    },
+    /// Look after accounts.
+    Account {
+        /// Where the configuration is.
+        options: Options,
+        /// The global key of a running server, where the environment has it.
+        global_key: Option<Secret>,
+        /// What to do.
+        act: Act,
     },
     /// Print [`help::text`].
     Help(Topic),
@@ -115,6 +128,13 @@ pub enum UsageError {
         /// What would be right.
         wanted: Wanted,
     },
+    /// A user name that is none.
+    Username {
+        /// As typed.
+        text: String,
+    },
+    /// A password as a word of the command line, where everybody sees it.
+    PasswordTyped,
     /// A project id that is none.
     Project {
         /// As typed.
@@ -148,11 +168,12 @@ enum Flag {
     LogLevel,
     LogFormat,
     Journal,
+    Email,
 }
 
 impl Flag {
-    const ALL: [Flag; 6] =
-        [Flag::Config, Flag::Host, Flag::Port, Flag::LogLevel, Flag::LogFormat, Flag::Journal];
+    const ALL: [Flag; 7] =
+        [Flag::Config, Flag::Host, Flag::Port, Flag::LogLevel, Flag::LogFormat, Flag::Journal, Flag::Email];
 
     fn name(self) -> &'static str {
         match self {
@@ -162,6 +183,7 @@ impl Flag {
             Flag::LogLevel => "--log-level",
             Flag::LogFormat => "--log-format",
             Flag::Journal => "--journal",
+            Flag::Email => "--email",
         }
     }
 
@@ -172,14 +194,23 @@ impl Flag {
             Flag::Port => Some("PIKV_PORT"),
             Flag::LogLevel => Some("PIKV_LOG_LEVEL"),
             Flag::LogFormat => Some("PIKV_LOG_FORMAT"),
-            Flag::Journal => None,
+            Flag::Journal | Flag::Email => None,
         }
     }
 }
 
-const FLAG_NAMES: &[&str] =
-    &["--config", "--host", "--port", "--log-level", "--log-format", "--journal", "--help", "--version"];
-const COMMANDS: &[&str] = &["serve", "init", "config", "recover"];
+const FLAG_NAMES: &[&str] = &[
+    "--config",
+    "--host",
+    "--port",
+    "--log-level",
+    "--log-format",
+    "--journal",
+    "--email",
+    "--help",
+    "--version",
+];
+const COMMANDS: &[&str] = &["serve", "init", "config", "recover", "account"];
 const CONFIG_COMMANDS: &[&str] = &["check", "show"];
 const JOURNAL_CHOICES: &[&str] = &["replay", "discard"];
 
@@ -219,6 +250,7 @@ pub fn parse(
         ["config", "show"] => Ok(Command::ConfigShow(serving_options(&typed, "config show", environment)?)),
         ["recover"] => Err(UsageError::Incomplete { command: "recover", missing: "the id of a project" }),
         ["recover", project] => recover(&typed, project, environment),
+        ["account", words @ ..] => account::parse(&typed, words, environment),
         ["help", topic @ ..] => Ok(Command::Help(help_topic(topic)?)),
         words => Err(unknown_words(words)),
     }
@@ -260,6 +292,7 @@ fn help_topic(words: &[&str]) -> Result<Topic, UsageError> {
         ["init"] => Ok(Topic::Init),
         ["config"] | ["config", "check" | "show"] => Ok(Topic::Config),
         ["recover"] | ["recover", _] => Ok(Topic::Recover),
+        ["account", ..] => Ok(Topic::Account),
         words => Err(unknown_words(words)),
     }
 }
@@ -404,6 +437,13 @@ impl fmt::Display for UsageError {
                 write!(f, "`pikv {command}` does not take `{flag}`")
             }
             UsageError::Value { name, text, wanted } => write!(f, "`{name}` is \"{text}\"; {wanted}"),
+            UsageError::Username { text } => {
+                write!(f, "user name \"{text}\": 1 to {USERNAME_BYTES_MAX} characters of A-Z a-z 0-9 . _ - @ +")
+            }
+            UsageError::PasswordTyped => f.write_str(
+                "a password is not a word of the command line, where other users of this machine see it; it is \
+                 asked for, or read from standard input",
+            ),
             UsageError::Project { text, error } => write!(f, "project id \"{text}\": {error}"),
         }?;
         f.write_str("; see `pikv --help`")

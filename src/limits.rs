@@ -159,6 +159,12 @@ pub const AGE_MAX: u64 = 150;
 pub const SESSION_SECONDS: u64 = 86_400;
 /// Sessions at the same time. Beyond: 503.
 pub const SESSIONS_MAX: u64 = 1_000_000;
+/// What `pikv account` reads of standard input, bytes: more than any password has.
+pub const PASSWORD_INPUT_BYTES_MAX: u64 = 4 * 1024;
+/// What `pikv account` reads of a running server's answer, bytes.
+pub const CLIENT_ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// How long `pikv account` waits for a running server, seconds.
+pub const CLIENT_TIMEOUT_SECONDS: u64 = 60;
 /// Password checks waiting for their lane. Beyond: 503.
 pub const PASSWORD_QUEUE_MAX: usize = 64;
 /// Threads that hash passwords at most; half the cores otherwise.

@@ -1,6 +1,7 @@
 //! The composition root: puts the layers together, starts them in an order in which a refusal
 //! has touched nothing yet, and stops them in one in which nothing is lost.
 
+mod accounts;
 mod refusal;
 
 pub use refusal::RunError;
@@ -57,6 +58,7 @@ pub fn run(command: Command) -> Result<(), RunError> {
             Ok(())
         }
         Command::Recover { options, project, journal } => recover(&options, &project, journal),
+        Command::Account { options, global_key, act } => accounts::run(&options, global_key.as_ref(), &act),
         Command::Help(topic) => {
             say(help::text(topic));
             Ok(())
@@ -158,6 +160,9 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let app = Arc::new(App::new(catalog, accounts));
     let address = listener.local_addr().map_err(RunError::Start)?;
     let running = prepared.start(listener, &app, settings).map_err(RunError::Start)?;
+    let address_path = directory.join(accounts::ADDRESS_FILE);
+    disk::replace(&RealDisk, &address_path, format!("{address}\n").as_bytes())
+        .map_err(|error| RunError::DataDirectory { path: address_path.clone(), error })?;
     say(&banner(path, &directory, address, &completed, created));
     log::info!("listening on {address}");
 
@@ -165,6 +170,8 @@ fn serve(options: &Options) -> Result<(), RunError> {
     running.stop();
     app.close();
     engine_threads.stop();
+    // One that stays behind is not read while nobody has the lock, and written anew by who has.
+    let _ = RealDisk.remove(&address_path);
     log::info!("stopped");
     sink::flush(LOG_FLUSH);
     Ok(())

@@ -1,10 +1,13 @@
 //! What somebody types to get an account, and the rules for it. All that is wrong is said at once.
 
-use super::account::{Profile, Username};
-use crate::auth::password::{Password, PasswordError};
+use super::account::{Account, AccountId, Profile, Username, new_credential};
+use super::directory::CreateError;
+use super::{Accounts, AccountsError};
+use crate::auth::password::{Password, PasswordError, PasswordHash};
 use crate::limits::{
     AGE_MAX, EMAIL_BYTES_MAX, FULL_NAME_CHARACTERS_MAX, GENDER_CHARACTERS_MAX, USERNAME_BYTES_MAX,
 };
+use crate::persist::project::Answered;
 use std::fmt;
 
 /// The fields as typed; `None` for one that is not there.
@@ -105,6 +108,31 @@ impl Problem {
             Problem::Age => Field::Age,
             Problem::Gender => Field::Gender,
         }
+    }
+}
+
+impl Accounts {
+    /// Makes the account, with the hash of its password. Certain once the ticket says so.
+    ///
+    /// # Errors
+    /// [`CreateError`] inside; [`AccountsError`] where the accounts cannot be asked.
+    pub fn create(
+        &self,
+        new: &NewAccount,
+        password: PasswordHash,
+        now_ms: u64,
+    ) -> Result<Answered<Result<Account, CreateError>>, AccountsError> {
+        let account = Account {
+            id: AccountId::new()?,
+            username: new.username.clone(),
+            profile: new.profile.clone(),
+            password,
+            credential: new_credential()?,
+            is_disabled: false,
+            created_ms: now_ms,
+        };
+        let created = self.directory.create(&account, now_ms)?;
+        Ok(Answered { answer: created.answer.map(|()| account), ticket: created.ticket })
     }
 }
 

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::ACCOUNTS_PER_PAGE;
+use crate::persist::project::Answered;
 use crate::persist::ticket::Ticket;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -56,13 +57,15 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     let cost = context.app.catalog.registry().accounts.bcrypt_cost;
     let job = move || {
         let hashed = passwords::hash(&new.password, cost);
-        let made = hashed.and_then(|hash| registration::create(&accounts, &new, hash, clock::wall_ms()));
+        let made = hashed.and_then(|hash| Ok(accounts.create(&new, hash, clock::wall_ms())?));
         match made {
-            Ok((Ok(account), ticket)) => {
+            Ok(Answered { answer: Ok(account), ticket }) => {
                 let location = format!("/api/v1/accounts/{}", account.username.folded());
                 Reply::after(render(201, &account).field("location", &location), ticket)
             }
-            Ok((Err(error), ticket)) => Reply::after(error.response(), ticket),
+            Ok(Answered { answer: Err(error), ticket }) => {
+                Reply::after(ApiError::from(error).response(), ticket)
+            }
             Err(error) => Reply::Now(error.response()),
         }
     };

@@ -9,14 +9,13 @@ use super::passwords;
 use super::reply::Reply;
 use super::success;
 use super::visitor::Visitor;
-use crate::accounts::Accounts;
-use crate::accounts::account::{Account, AccountId, new_credential};
+use crate::accounts::account::Account;
+use crate::accounts::directory::CreateError;
 use crate::accounts::registration::{self, NewAccount, Required, Typed};
-use crate::auth::password::PasswordHash;
 use crate::clock;
 use crate::config::schema::Registration;
 use crate::http::response::Response;
-use crate::persist::ticket::Ticket;
+use crate::persist::project::Answered;
 
 /// `GET /api/register`
 pub fn page(context: &Context<'_>) -> Result<Reply, ApiError> {
@@ -83,44 +82,24 @@ fn start(
     // Asked again once the password is hashed; here it saves the time.
     let before = visitor.accounts.directory.find(new.username.as_str(), context.now_ms)?;
     if before.answer.is_some() {
-        let error = crate::accounts::directory::CreateError::UsernameExists.into();
+        let error = CreateError::UsernameExists.into();
         let response = visitor.failed(FormPage::Register, Some(&fields), &error);
         return Ok(Reply::after(response, before.ticket));
     }
     let cost = context.app.catalog.registry().accounts.bcrypt_cost;
     let job = move || {
         let hashed = passwords::hash(&new.password, cost);
-        let made = hashed.and_then(|hash| create(&visitor.accounts, &new, hash, clock::wall_ms()));
+        let made = hashed.and_then(|hash| Ok(visitor.accounts.create(&new, hash, clock::wall_ms())?));
+        let failed = |error: &ApiError| visitor.failed(FormPage::Register, Some(&fields), error);
         match made {
-            Ok((Ok(account), ticket)) => Reply::after(registered(&visitor, &account), ticket),
-            Ok((Err(error), ticket)) => {
-                Reply::after(visitor.failed(FormPage::Register, Some(&fields), &error), ticket)
+            Ok(Answered { answer: Ok(account), ticket }) => {
+                Reply::after(registered(&visitor, &account), ticket)
             }
-            Err(error) => Reply::Now(visitor.failed(FormPage::Register, Some(&fields), &error)),
+            Ok(Answered { answer: Err(error), ticket }) => Reply::after(failed(&error.into()), ticket),
+            Err(error) => Reply::Now(failed(&error)),
         }
     };
     Ok(Reply::Hash(Box::new(job)))
-}
-
-/// Makes the account, or says why not; either is certain once the ticket says so.
-pub(super) fn create(
-    accounts: &Accounts,
-    new: &NewAccount,
-    password: PasswordHash,
-    now_ms: u64,
-) -> Result<(Result<Account, ApiError>, Option<Ticket>), ApiError> {
-    let no_randomness = |error| ApiError::from(crate::accounts::AccountsError::Entropy(error));
-    let account = Account {
-        id: AccountId::new().map_err(no_randomness)?,
-        username: new.username.clone(),
-        profile: new.profile.clone(),
-        password,
-        credential: new_credential().map_err(no_randomness)?,
-        is_disabled: false,
-        created_ms: now_ms,
-    };
-    let created = accounts.directory.create(&account, now_ms)?;
-    Ok((created.answer.map(|()| account).map_err(ApiError::from), created.ticket))
 }
 
 fn registered(visitor: &Visitor, account: &Account) -> Response {

@@ -57,6 +57,7 @@ fn help_and_version_win_over_everything_else() {
         ("config --help", Topic::Config),
         ("config show --help", Topic::Config),
         ("recover --help", Topic::Recover),
+        ("account add --help", Topic::Account),
         ("help recover", Topic::Recover),
     ];
     for (line, topic) in table {
@@ -71,11 +72,13 @@ fn help_and_version_win_over_everything_else() {
 fn the_help_names_every_flag_variable_and_command() {
     let text = help::text(Topic::Program);
     let variables = Flag::ALL.into_iter().filter_map(Flag::variable);
-    let flags = FLAG_NAMES.iter().filter(|name| **name != "--journal").copied();
+    let flags = FLAG_NAMES.iter().filter(|name| !["--journal", "--email"].contains(name)).copied();
     for name in variables.chain(flags).chain(COMMANDS.iter().copied()) {
         assert!(text.contains(name), "{name}");
     }
     assert!(help::text(Topic::Recover).contains("--journal replay|discard"));
+    assert!(help::text(Topic::Account).contains("--email ADDRESS"));
+    assert!(help::text(Topic::Account).contains(account::GLOBAL_KEY_VARIABLE));
     assert!(Flag::ALL.into_iter().all(|flag| FLAG_NAMES.contains(&flag.name())));
 }
 

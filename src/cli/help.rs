@@ -13,6 +13,8 @@ pub enum Topic {
     Config,
     /// `pikv recover`.
     Recover,
+    /// `pikv account`.
+    Account,
 }
 
 /// The answer to `--version`, without a line end.
@@ -28,6 +30,7 @@ pub fn text(topic: Topic) -> &'static str {
         Topic::Init => INIT,
         Topic::Config => CONFIG,
         Topic::Recover => RECOVER,
+        Topic::Account => ACCOUNT,
     }
 }
 
@@ -42,6 +45,7 @@ Commands:
   config check    say whether config.json is right
   config show     show every setting in force and where it comes from
   recover         decide between a data file edited by hand and its journal
+  account         add, list, disable, enable and delete accounts; set their passwords
 
 Flags:
   --config PATH       configuration file           PIKV_CONFIG      ./config.json
@@ -97,4 +101,24 @@ in it. The server must not run.
   --journal replay    the journal's changes are applied on top of the edited file
   --journal discard   the edited file wins; the journal is kept aside under another name
   --config PATH       configuration file           PIKV_CONFIG      ./config.json
+";
+
+const ACCOUNT: &str = "\
+Usage: pikv account add NAME [--email ADDRESS] [--config PATH]
+       pikv account passwd|disable|enable|delete NAME [--config PATH]
+       pikv account list [--config PATH]
+
+add and passwd ask for the password, or read it as one line from standard input
+where that is not a terminal. It is never a word of the command line.
+
+Another password, disable, enable and delete end all tokens and sessions of the
+account at once. delete takes its keys too.
+
+While a server runs on the same config.json it is asked to do it, with the
+global key: from the environment variable PIKV_GLOBAL_KEY, or from config.json
+where save_api_key_to_file is true. While none runs the files are changed.
+
+  PIKV_GLOBAL_KEY     the global key of a running server
+  --config PATH       configuration file           PIKV_CONFIG      ./config.json
+  --email ADDRESS     email address of the account
 ";

@@ -1,5 +1,6 @@
 //! Why a command was not carried out. Nothing was changed then.
 
+use super::accounts::AccountCommandError;
 use crate::api::catalog::CatalogError;
 use crate::auth::api_key::KeyError;
 use crate::config::mistake::ConfigError;
@@ -57,6 +58,8 @@ pub enum RunError {
         /// Its id.
         id: ProjectId,
     },
+    /// An account was not looked after.
+    Account(AccountCommandError),
     /// The files of a project could not be taken over.
     Recovery(RecoveryError),
 }
@@ -93,6 +96,7 @@ impl fmt::Display for RunError {
             RunError::Catalog(error) => error.fmt(f),
             RunError::Start(error) => write!(f, "the operating system denied what a start needs: {error}"),
             RunError::ProjectMissing { id } => write!(f, "config.json has no project `{id}`"),
+            RunError::Account(error) => error.fmt(f),
             RunError::Recovery(error) => error.fmt(f),
         }
     }
@@ -113,6 +117,12 @@ fn listen_advice(kind: io::ErrorKind) -> &'static str {
 impl From<ConfigError> for RunError {
     fn from(error: ConfigError) -> RunError {
         RunError::Config(error)
+    }
+}
+
+impl From<AccountCommandError> for RunError {
+    fn from(error: AccountCommandError) -> RunError {
+        RunError::Account(error)
     }
 }
 

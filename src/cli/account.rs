@@ -1,0 +1,148 @@
+//! `pikv account`: what to do with which account.
+
+use super::{Command, Environment, Flag, Typed, UsageError, Wanted, config_path, option, refuse_flags};
+use crate::accounts::account::Username;
+use crate::cli::effective::Options;
+use crate::config::mistake::shown;
+use crate::secret::Secret;
+
+/// The global key for `pikv account` while a server runs. Not a flag: other users see those.
+pub const GLOBAL_KEY_VARIABLE: &str = "PIKV_GLOBAL_KEY";
+
+const COMMANDS: &[&str] = &["add", "passwd", "disable", "enable", "delete", "list"];
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Make an account.
+    Add {
+        /// Its name.
+        username: Username,
+        /// Its email address.
+        email: Option<String>,
+    },
+    /// Give an account another password.
+    SetPassword {
+        /// Its name.
+        username: Username,
+    },
+    /// Disable an account, or enable it again.
+    SetDisabled {
+        /// Its name.
+        username: Username,
+        /// Whether nobody may use it.
+        is_disabled: bool,
+    },
+    /// Delete an account and its keys.
+    Delete {
+        /// Its name.
+        username: Username,
+    },
+    /// List all accounts.
+    List,
+}
+
+/// Takes the words behind `account` as a command.
+pub(super) fn parse(
+    typed: &Typed,
+    words: &[&str],
+    environment: &Environment<'_>,
+) -> Result<Command, UsageError> {
+    let act = match words {
+        ["list"] => Act::List,
+        ["add", name] => {
+            let email =
+                option(typed, Flag::Email, environment, Wanted::Unicode, |text| Some(text.to_owned()))?;
+            Act::Add { username: username(name)?, email: email.map(|email| email.value) }
+        }
+        ["passwd", name] => Act::SetPassword { username: username(name)? },
+        ["disable", name] => Act::SetDisabled { username: username(name)?, is_disabled: true },
+        ["enable", name] => Act::SetDisabled { username: username(name)?, is_disabled: false },
+        ["delete", name] => Act::Delete { username: username(name)? },
+        [] => {
+            let missing = "`add`, `passwd`, `disable`, `enable`, `delete` or `list`";
+            return Err(UsageError::Incomplete { command: "account", missing });
+        }
+        ["add" | "passwd" | "disable" | "enable" | "delete"] => {
+            return Err(UsageError::Incomplete { command: "account", missing: "the name of an account" });
+        }
+        ["add" | "passwd", _, ..] => return Err(UsageError::PasswordTyped),
+        ["list" | "disable" | "enable" | "delete", .., text] => {
+            return Err(UsageError::Superfluous { text: shown(text) });
+        }
+        [text, ..] => return Err(UsageError::UnknownCommand { text: shown(text), known: COMMANDS }),
+    };
+    let taken: &[Flag] = match act {
+        Act::Add { .. } => &[Flag::Config, Flag::Email],
+        Act::SetPassword { .. } | Act::SetDisabled { .. } | Act::Delete { .. } | Act::List => &[Flag::Config],
+    };
+    refuse_flags(typed, "account", taken)?;
+    let options = Options { config_path: config_path(typed, environment)?, ..Options::default() };
+    let key = environment(GLOBAL_KEY_VARIABLE).and_then(|key| key.into_string().ok());
+    let global_key = key.filter(|key| !key.is_empty()).map(Secret::new);
+    Ok(Command::Account { options, global_key, act })
+}
+
+fn username(text: &str) -> Result<Username, UsageError> {
+    Username::parse(text).ok_or_else(|| UsageError::Username { text: shown(text) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+
+    fn parsed(line: &str) -> Result<Command, UsageError> {
+        let environment = |name: &str| (name == GLOBAL_KEY_VARIABLE).then(|| OsString::from("key"));
+        crate::cli::parse(line.split_whitespace().map(OsString::from), &environment)
+    }
+
+    fn act(line: &str) -> Act {
+        match parsed(line) {
+            Ok(Command::Account { act, global_key, .. }) => {
+                assert_eq!(global_key, Some(Secret::new("key".to_owned())));
+                act
+            }
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_act_names_its_account() {
+        let username = || Username::parse("mavi").unwrap();
+        assert_eq!(act("account add mavi"), Act::Add { username: username(), email: None });
+        let email = Some("m@example.com".to_owned());
+        assert_eq!(act("account add mavi --email m@example.com"), Act::Add { username: username(), email });
+        assert_eq!(act("account passwd mavi"), Act::SetPassword { username: username() });
+        assert_eq!(act("account disable mavi"), Act::SetDisabled { username: username(), is_disabled: true });
+        assert_eq!(act("account enable mavi"), Act::SetDisabled { username: username(), is_disabled: false });
+        assert_eq!(act("account delete mavi"), Act::Delete { username: username() });
+        assert_eq!(act("account list"), Act::List);
+    }
+
+    #[test]
+    fn a_password_among_the_words_is_refused_for_what_it_is() {
+        for line in ["account add mavi Right@123", "account passwd mavi Right@123 more"] {
+            let error = parsed(line).unwrap_err();
+            assert_eq!(error, UsageError::PasswordTyped, "{line}");
+            assert!(!error.to_string().contains("Right@123"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_act_says_what_is_missing_or_too_many() {
+        for (line, part) in [
+            ("account", "`add`, `passwd`"),
+            ("account add", "the name of an account"),
+            ("account ad mavi", "did you mean `add`"),
+            ("account list mavi", "a word too many"),
+            ("account disable mavi now", "a word too many"),
+            ("account add ma/vi", "user name"),
+            ("account passwd mavi --email a@b", "does not take `--email`"),
+            ("account list --port 1", "does not take `--port`"),
+        ] {
+            let said = parsed(line).unwrap_err().to_string();
+            assert!(said.contains(part), "{line}: {said}");
+        }
+    }
+}

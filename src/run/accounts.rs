@@ -1,0 +1,263 @@
+//! `pikv account`: over HTTP where a server has the data directory, in its files where none has.
+
+mod client;
+mod prompt;
+
+use super::{RunError, load_existing, lock, say};
+use crate::accounts::Accounts;
+use crate::accounts::account::{Account, Username};
+use crate::accounts::directory::{CreateError, Update};
+use crate::accounts::registration::{self, Problem, Required, Typed};
+use crate::accounts::{AccountsError, OpenError};
+use crate::auth::password::{self, Password, PasswordHash};
+use crate::cli::account::Act;
+use crate::cli::effective::Options;
+use crate::clock;
+use crate::config::schema::Config;
+use crate::disk::{self, Disk, RealDisk};
+use crate::entropy::random_bytes;
+use crate::limits::ACCOUNTS_PER_PAGE;
+use crate::persist::engine::Engine;
+use crate::persist::recovery::Keep;
+use crate::persist::ticket::Ticket;
+use crate::secret::Secret;
+pub use client::ClientError;
+pub use prompt::PromptError;
+use serde::Deserialize;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where the server listens that has the data directory.
+pub const ADDRESS_FILE: &str = "pikv.address";
+
+/// Why an account was not looked after. Nothing has changed.
+#[derive(Debug)]
+pub enum AccountCommandError {
+    /// config.json has no accounts.
+    Disabled,
+    /// The password could not be read.
+    Prompt(PromptError),
+    /// What was given for the account is not valid.
+    Invalid(Vec<Problem>),
+    /// The name or the address is taken.
+    NotCreated(CreateError),
+    /// There is no such account.
+    Missing(Username),
+    /// The files of the accounts cannot be used.
+    Open(OpenError),
+    /// The accounts could not be asked or changed.
+    Accounts(AccountsError),
+    /// The server that has the accounts did not do it.
+    Client(ClientError),
+}
+
+/// An account in a list.
+#[derive(Deserialize)]
+struct Line {
+    username: String,
+    email: Option<String>,
+    disabled: bool,
+    created_at: String,
+}
+
+/// Carries out `act`.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<(), RunError> {
+    let path = &options.config_path.value;
+    let config = load_existing(path)?;
+    if !config.accounts().enabled {
+        return Err(AccountCommandError::Disabled.into());
+    }
+    let password = match act {
+        Act::Add { .. } | Act::SetPassword { .. } => {
+            Some(prompt::new_password().map_err(AccountCommandError::Prompt)?)
+        }
+        Act::SetDisabled { .. } | Act::Delete { .. } | Act::List => None,
+    };
+    let directory = config.data_directory(path);
+    disk::create_directory(&directory)
+        .map_err(|error| RunError::DataDirectory { path: directory.clone(), error })?;
+    let said = match lock(&directory) {
+        Ok(_lock) => in_files(&config, &directory, act, password.as_ref())?,
+        Err(RunError::Locked { pid, .. }) => {
+            let key = global_key.or(config.key.text.as_ref()).filter(|_| config.authentication.enabled);
+            let server = client::Server::find(&directory, pid, key, config.authentication.enabled);
+            let said = server.and_then(|server| server.carry_out(act, password.as_ref()));
+            said.map_err(AccountCommandError::Client)?
+        }
+        Err(error) => return Err(error),
+    };
+    say(&said);
+    Ok(())
+}
+
+/// Opens the accounts, carries out `act` and closes them again, under the lock of the caller.
+fn in_files(
+    config: &Config,
+    directory: &Path,
+    act: &Act,
+    password: Option<&Secret>,
+) -> Result<String, RunError> {
+    let engine = Engine::new(Box::new(|| {}));
+    let threads = engine.start().map_err(RunError::Start)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let opened = Accounts::open(&disk, &engine, directory, Keep::Index);
+    let done = match &opened {
+        Ok(accounts) => carry_out(accounts, config.accounts().bcrypt_cost, act, password),
+        Err(_) => Ok(String::new()),
+    };
+    let closed = opened.map(|accounts| accounts.close());
+    threads.stop();
+    closed.map_err(AccountCommandError::Open)?;
+    Ok(done?)
+}
+
+fn carry_out(
+    accounts: &Accounts,
+    cost: u32,
+    act: &Act,
+    password: Option<&Secret>,
+) -> Result<String, AccountCommandError> {
+    let now_ms = clock::wall_ms();
+    let typed = password.map(Secret::reveal);
+    match act {
+        Act::Add { username, email } => {
+            let typed = Typed {
+                username: Some(username.as_str()),
+                email: email.as_deref(),
+                password: typed,
+                ..Typed::default()
+            };
+            let new = registration::check(&typed, Required::NameAndPassword)
+                .map_err(AccountCommandError::Invalid)?;
+            let created = accounts.create(&new, hash(&new.password, cost)?, now_ms)?;
+            created.answer.map_err(AccountCommandError::NotCreated)?;
+            written(accounts, created.ticket.as_ref())?;
+        }
+        Act::SetPassword { username } => {
+            let password = Password::parse_new(typed.unwrap_or_default())
+                .map_err(|error| AccountCommandError::Invalid(vec![Problem::Password(error)]))?;
+            let update = Update { password: Some(hash(&password, cost)?), is_disabled: None };
+            change(accounts, username, update, now_ms)?;
+        }
+        Act::SetDisabled { username, is_disabled } => {
+            let update = Update { password: None, is_disabled: Some(*is_disabled) };
+            change(accounts, username, update, now_ms)?;
+        }
+        Act::Delete { username } => {
+            if !accounts.delete(username.as_str(), now_ms)? {
+                return Err(AccountCommandError::Missing(username.clone()));
+            }
+        }
+        Act::List => return list(accounts, now_ms),
+    }
+    Ok(done(act))
+}
+
+fn hash(password: &Password, cost: u32) -> Result<PasswordHash, AccountCommandError> {
+    let salt = random_bytes().map_err(AccountsError::Entropy)?;
+    Ok(password::hash(password, cost, salt))
+}
+
+fn change(
+    accounts: &Accounts,
+    username: &Username,
+    update: Update,
+    now_ms: u64,
+) -> Result<(), AccountCommandError> {
+    let changed = accounts.directory.update(username.as_str(), update, now_ms)?;
+    changed.answer.ok_or_else(|| AccountCommandError::Missing(username.clone()))?;
+    written(accounts, changed.ticket.as_ref())
+}
+
+fn written(accounts: &Accounts, ticket: Option<&Ticket>) -> Result<(), AccountCommandError> {
+    if accounts.directory.wait_written(ticket) { Ok(()) } else { Err(AccountsError::NotWritten.into()) }
+}
+
+fn list(accounts: &Accounts, now_ms: u64) -> Result<String, AccountCommandError> {
+    let mut lines = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = accounts.directory.list(after.as_deref(), ACCOUNTS_PER_PAGE, now_ms)?.answer;
+        after = page.accounts.last().map(|account| account.username.folded());
+        lines.extend(page.accounts.iter().map(line));
+        if !page.more {
+            return Ok(table(&lines));
+        }
+    }
+}
+
+fn line(account: &Account) -> Line {
+    let mut created_at = Vec::new();
+    clock::render_rfc3339(account.created_ms, &mut created_at);
+    Line {
+        username: account.username.as_str().to_owned(),
+        email: account.profile.email.clone(),
+        disabled: account.is_disabled,
+        created_at: String::from_utf8(created_at).unwrap_or_default(),
+    }
+}
+
+/// One line for each account, under a line with what its columns are.
+fn table(lines: &[Line]) -> String {
+    let email = |line: &Line| line.email.clone().unwrap_or_else(|| "-".to_owned());
+    let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+    let names = widest(&mut lines.iter().map(|line| line.username.len())).max("NAME".len());
+    let emails = widest(&mut lines.iter().map(|line| email(line).chars().count())).max("EMAIL".len());
+    let mut text = format!("{:<names$}  {:<emails$}  {:<8}  CREATED\n", "NAME", "EMAIL", "STATE");
+    for line in lines {
+        let state = if line.disabled { "disabled" } else { "enabled" };
+        let (name, email, created) = (&line.username, email(line), &line.created_at);
+        text.push_str(&format!("{name:<names$}  {email:<emails$}  {state:<8}  {created}\n"));
+    }
+    text
+}
+
+/// What is said once `act` is done.
+fn done(act: &Act) -> String {
+    match act {
+        Act::Add { username, .. } => format!("account {username} added\n"),
+        Act::SetPassword { username } => {
+            format!("account {username} has a new password; its tokens and sessions have ended\n")
+        }
+        Act::SetDisabled { username, is_disabled: true } => {
+            format!("account {username} disabled; its tokens and sessions have ended\n")
+        }
+        Act::SetDisabled { username, is_disabled: false } => format!("account {username} enabled\n"),
+        Act::Delete { username } => format!("account {username} and its keys deleted\n"),
+        Act::List => String::new(),
+    }
+}
+
+impl From<AccountsError> for AccountCommandError {
+    fn from(error: AccountsError) -> AccountCommandError {
+        AccountCommandError::Accounts(error)
+    }
+}
+
+impl fmt::Display for AccountCommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccountCommandError::Disabled => {
+                f.write_str("accounts.enabled is false in config.json; there are no accounts to look after")
+            }
+            AccountCommandError::Prompt(error) => error.fmt(f),
+            AccountCommandError::Invalid(problems) => {
+                let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join("; "))
+            }
+            AccountCommandError::NotCreated(error) => error.fmt(f),
+            AccountCommandError::Missing(username) => {
+                write!(f, "there is no account `{username}`; `pikv account list` lists them")
+            }
+            AccountCommandError::Open(error) => error.fmt(f),
+            AccountCommandError::Accounts(error) => error.fmt(f),
+            AccountCommandError::Client(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AccountCommandError {}

@@ -1,0 +1,211 @@
+//! Asks a running server to look after an account: a client for `/api/v1/accounts`, one request a connection.
+
+use super::{ADDRESS_FILE, Line, done, table};
+use crate::cli::account::{Act, GLOBAL_KEY_VARIABLE};
+use crate::disk::{self, RealDisk};
+use crate::limits::{CLIENT_ANSWER_BYTES_MAX, CLIENT_TIMEOUT_SECONDS};
+use crate::secret::Secret;
+use serde::Deserialize;
+use serde_json::json;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+/// What the address file may have, bytes.
+const ADDRESS_BYTES_MAX: u64 = 128;
+
+/// A running server.
+pub struct Server<'a> {
+    address: SocketAddr,
+    key: Option<&'a Secret>,
+}
+
+/// Why a running server did not do it.
+#[derive(Debug)]
+pub enum ClientError {
+    /// It has not written down where it listens.
+    AddressMissing {
+        /// Its process id.
+        pid: String,
+    },
+    /// Its global key is needed.
+    KeyMissing {
+        /// Its process id.
+        pid: String,
+        /// Where it listens.
+        address: SocketAddr,
+    },
+    /// It cannot be reached, or does not answer.
+    Io {
+        /// Where it listens.
+        address: SocketAddr,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// What it answered is no answer.
+    Answer {
+        /// Where it listens.
+        address: SocketAddr,
+    },
+    /// It refused.
+    Refused {
+        /// The status of its answer.
+        status: u16,
+        /// What it said.
+        detail: String,
+    },
+}
+
+/// What is read of a list.
+#[derive(Deserialize)]
+struct Listed {
+    accounts: Vec<Line>,
+    cursor: Option<String>,
+}
+
+/// What is read of a refusal.
+#[derive(Deserialize)]
+struct Problem {
+    detail: String,
+}
+
+impl<'a> Server<'a> {
+    /// The server with process id `pid` that has the data directory `directory`.
+    ///
+    /// # Errors
+    /// [`ClientError::AddressMissing`], [`ClientError::KeyMissing`].
+    pub fn find(
+        directory: &Path,
+        pid: String,
+        key: Option<&'a Secret>,
+        asks_for_key: bool,
+    ) -> Result<Server<'a>, ClientError> {
+        let written = disk::load(&RealDisk, &directory.join(ADDRESS_FILE), ADDRESS_BYTES_MAX);
+        let text = written.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let address: Option<SocketAddr> = text.and_then(|text| text.trim().parse().ok());
+        let Some(address) = address else { return Err(ClientError::AddressMissing { pid }) };
+        let address = SocketAddr::new(reachable(address.ip()), address.port());
+        if asks_for_key && key.is_none() {
+            return Err(ClientError::KeyMissing { pid, address });
+        }
+        Ok(Server { address, key })
+    }
+
+    /// Has the server carry out `act`; what to say then.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn carry_out(&self, act: &Act, password: Option<&Secret>) -> Result<String, ClientError> {
+        let password = password.map(Secret::reveal).unwrap_or_default();
+        match act {
+            Act::Add { username, email } => {
+                let mut body = json!({ "username": username.as_str(), "password": password });
+                if let (Some(email), Some(members)) = (email, body.as_object_mut()) {
+                    members.insert("email".to_owned(), email.as_str().into());
+                }
+                self.send("POST", "", &body.to_string())?;
+            }
+            Act::SetPassword { username } => {
+                self.send("PUT", &format!("/{username}"), &json!({ "password": password }).to_string())?;
+            }
+            Act::SetDisabled { username, is_disabled } => {
+                self.send("PUT", &format!("/{username}"), &json!({ "disabled": is_disabled }).to_string())?;
+            }
+            Act::Delete { username } => drop(self.send("DELETE", &format!("/{username}"), "")?),
+            Act::List => return self.list(),
+        }
+        Ok(done(act))
+    }
+
+    fn list(&self) -> Result<String, ClientError> {
+        let mut lines = Vec::new();
+        let mut query = String::new();
+        loop {
+            let body = self.send("GET", &query, "")?;
+            let listed: Listed =
+                serde_json::from_slice(&body).map_err(|_| ClientError::Answer { address: self.address })?;
+            lines.extend(listed.accounts);
+            let Some(cursor) = listed.cursor else { return Ok(table(&lines)) };
+            query = format!("?cursor={cursor}");
+        }
+    }
+
+    /// The body of a success.
+    fn send(&self, method: &str, rest: &str, body: &str) -> Result<Vec<u8>, ClientError> {
+        let answer = self.exchange(method, rest, body).map_err(|error| self.unreachable(error))?;
+        let (status, body) = split(&answer).ok_or(ClientError::Answer { address: self.address })?;
+        if (200..300).contains(&status) {
+            return Ok(body.to_vec());
+        }
+        let problem: Option<Problem> = serde_json::from_slice(body).ok();
+        let detail = problem.map_or_else(|| "it did not say why".to_owned(), |problem| problem.detail);
+        Err(ClientError::Refused { status, detail })
+    }
+
+    fn unreachable(&self, error: io::Error) -> ClientError {
+        ClientError::Io { address: self.address, error }
+    }
+
+    fn exchange(&self, method: &str, rest: &str, body: &str) -> io::Result<Vec<u8>> {
+        let timeout = Duration::from_secs(CLIENT_TIMEOUT_SECONDS);
+        let mut stream = TcpStream::connect_timeout(&self.address, timeout)?;
+        stream.set_read_timeout(Some(timeout))?;
+        stream.set_write_timeout(Some(timeout))?;
+        let (address, length) = (self.address, body.len());
+        let key = self.key.map(|key| format!("x-api-key: {}\r\n", key.reveal())).unwrap_or_default();
+        let request = format!(
+            "{method} /api/v1/accounts{rest} HTTP/1.1\r\nhost: {address}\r\n{key}connection: close\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes())?;
+        let mut answer = Vec::new();
+        stream.take(CLIENT_ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+/// Where a server that listens everywhere is reached from here.
+fn reachable(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        IpAddr::V4(_) | IpAddr::V6(_) => address,
+    }
+}
+
+/// Status and body of an answer that ended with its connection.
+fn split(answer: &[u8]) -> Option<(u16, &[u8])> {
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
+    let (head, body) = answer.split_at_checked(end + 4)?;
+    let head = str::from_utf8(head).ok()?;
+    let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    Some((status, body))
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientError::AddressMissing { pid } => write!(
+                f,
+                "the process with id {pid} has the data directory, and has not written down where it listens \
+                 ({ADDRESS_FILE}); wait until it has started or ended, then try again"
+            ),
+            ClientError::KeyMissing { pid, address } => write!(
+                f,
+                "the server with process id {pid} has the accounts; set {GLOBAL_KEY_VARIABLE} to its global key and \
+                 try again, or ask it yourself: curl -H \"X-API-Key: $KEY\" http://{address}/api/v1/accounts"
+            ),
+            ClientError::Io { address, error } => {
+                write!(f, "the server at {address} has the accounts and does not answer: {error}")
+            }
+            ClientError::Answer { address } => {
+                write!(f, "what answers at {address} is not the server that has the accounts")
+            }
+            ClientError::Refused { status, detail } => write!(f, "the server refused ({status}): {detail}"),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}

@@ -1,0 +1,127 @@
+//! A new password: from standard input, or asked for at a terminal that does not show it.
+
+use crate::limits::PASSWORD_INPUT_BYTES_MAX;
+use crate::secret::Secret;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::fmt;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::process::{Command, Stdio};
+
+/// The exit code after Ctrl-C: 128 and the number of the signal, as shells have it.
+const INTERRUPTED_EXIT_CODE: i32 = 130;
+
+/// Why there is no password.
+#[derive(Debug)]
+pub enum PromptError {
+    /// Standard input cannot be read.
+    Io(io::Error),
+    /// It is longer than any password.
+    TooLong,
+    /// The two that were typed are not the same.
+    Different,
+    /// The terminal would show it.
+    Echo,
+}
+
+/// Reads a password: one line of standard input, or typed twice at a terminal. Not checked.
+///
+/// # Errors
+/// [`PromptError`].
+pub fn new_password() -> Result<Secret, PromptError> {
+    let input = io::stdin();
+    if !input.is_terminal() {
+        return read_line(&mut input.lock());
+    }
+    let _hidden = Hidden::begin()?;
+    let first = ask("password: ")?;
+    let second = ask("the same again: ")?;
+    if first == second { Ok(first) } else { Err(PromptError::Different) }
+}
+
+fn ask(question: &str) -> Result<Secret, PromptError> {
+    let mut out = io::stderr().lock();
+    out.write_all(question.as_bytes()).and_then(|()| out.flush()).map_err(PromptError::Io)?;
+    let typed = read_line(&mut io::stdin().lock())?;
+    // The line end that was typed was not shown.
+    out.write_all(b"\n").map_err(PromptError::Io)?;
+    Ok(typed)
+}
+
+fn read_line(input: &mut impl BufRead) -> Result<Secret, PromptError> {
+    let mut line = String::new();
+    let bytes = input.take(PASSWORD_INPUT_BYTES_MAX).read_line(&mut line).map_err(PromptError::Io)?;
+    if bytes as u64 == PASSWORD_INPUT_BYTES_MAX {
+        return Err(PromptError::TooLong);
+    }
+    let text = line.strip_suffix('\n').unwrap_or(&line);
+    Ok(Secret::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+}
+
+/// A terminal that does not show what is typed, until this is dropped or a signal ends the program.
+struct Hidden;
+
+impl Hidden {
+    fn begin() -> Result<Hidden, PromptError> {
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(PromptError::Io)?;
+        std::thread::spawn(move || {
+            if signals.forever().next().is_some() {
+                let _ = stty("echo");
+                std::process::exit(INTERRUPTED_EXIT_CODE);
+            }
+        });
+        if stty("-echo") { Ok(Hidden) } else { Err(PromptError::Echo) }
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        let _ = stty("echo");
+    }
+}
+
+/// Whether the terminal took the setting. `stty` sets the terminal that is its standard input.
+fn stty(setting: &str) -> bool {
+    let status = Command::new("stty").arg(setting).stdin(Stdio::inherit()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+impl fmt::Display for PromptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PromptError::Io(error) => write!(f, "the password could not be read: {error}"),
+            PromptError::TooLong => f.write_str("standard input has a longer line than any password is"),
+            PromptError::Different => f.write_str("the two passwords are not the same; nothing was changed"),
+            PromptError::Echo => f.write_str(
+                "the terminal cannot be kept from showing the password (stty -echo); pass it on standard input",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for PromptError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_without_its_end_is_the_password() {
+        for (input, password) in [
+            ("Right@123\n", "Right@123"),
+            ("a\r\n", "a"),
+            ("a", "a"),
+            (" a \nb\n", " a "),
+            ("", ""),
+            ("\n", ""),
+        ] {
+            assert_eq!(read_line(&mut input.as_bytes()).unwrap().reveal(), password, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_longer_than_any_password_is_refused() {
+        let input = "x".repeat(100_000);
+        assert!(matches!(read_line(&mut input.as_bytes()), Err(PromptError::TooLong)));
+    }
+}
