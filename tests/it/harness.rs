@@ -9,7 +9,7 @@ pub use connection::{Connection, Response, encode_request};
 
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -297,6 +297,24 @@ pub fn run_to_end(directory: &Path, args: &[&str]) -> Finished {
     Finished { code: status.unwrap().code(), stdout: stdout.text(), stderr: stderr.text() }
 }
 
+/// As [`run_to_end`], with `input` on standard input and more environment.
+pub fn run_with_input(
+    directory: &Path,
+    args: &[&str],
+    input: &str,
+    environment: &[(&str, &str)],
+) -> Finished {
+    let mut command = bare_command(Path::new(env!("CARGO_BIN_EXE_pikv")), directory);
+    command.args(args).envs(environment.iter().copied());
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A command that needs no input may have ended before it could be given some.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Finished { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
 /// Runs `serve` with the config.json of `directory`, where it is expected to refuse.
 pub fn refused_start(directory: &Path) -> Finished {
     let config = directory.join("config.json");
@@ -321,7 +339,7 @@ fn spawn(directory: &Path, options: &Options) -> (Child, Output, Output) {
 fn bare_command(program: &Path, directory: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(directory).stdin(Stdio::null());
-    for name in ["CONFIG", "HOST", "PORT", "LOG_LEVEL", "LOG_FORMAT"] {
+    for name in ["CONFIG", "HOST", "PORT", "LOG_LEVEL", "LOG_FORMAT", "GLOBAL_KEY"] {
         command.env_remove(format!("PIKV_{name}"));
     }
     command

@@ -9,6 +9,8 @@
     reason = "helpers of tests may fail loudly, and read files as they like"
 )]
 
+mod account_commands;
+mod accounts_api;
 mod batch;
 mod browser;
 mod catalog_faults;
