@@ -166,7 +166,7 @@ impl App {
 }
 
 /// `error` as the API says it that the request is for.
-fn response_to(head: &Head<'_>, error: &ApiError) -> Response {
+pub fn response_to(head: &Head<'_>, error: &ApiError) -> Response {
     match head.target {
         Ok(Target::Origin { path, .. }) => error.response_at(path.as_bytes()),
         Ok(Target::Asterisk | Target::Authority) | Err(_) => error.response(),

@@ -33,8 +33,8 @@ enum Phase {
     Body(Kept, BodyDecoder),
     /// The request was handed out and borrows from here until the next step.
     Answered(Kept),
-    /// No further request can be read.
-    Over(Refusal),
+    /// No further request can be read. The head is that of the request whose body is why, or empty.
+    Over(Refusal, Vec<u8>),
 }
 
 /// What does not fit in the caller's input any more.
@@ -57,6 +57,9 @@ pub enum Step<'b> {
     Admit(Head<'b>),
     /// A complete request.
     Request(Request<'b>),
+    /// A good head whose body is none, or too large: answer, then close. Every further step is the
+    /// refusal alone.
+    BodyRefused(Head<'b>, Refusal),
     /// The connection is over: answer, then close. Every further step is the same.
     Refused(Refusal),
 }
@@ -86,7 +89,7 @@ impl Exchange {
     /// step after a request is also what frees its memory.
     pub fn step<'b>(&'b mut self, input: &'b [u8]) -> (usize, Step<'b>) {
         match &mut self.phase {
-            Phase::Over(refusal) => (input.len(), Step::Refused(*refusal)),
+            Phase::Over(refusal, _) => (input.len(), Step::Refused(*refusal)),
             Phase::Body(..) => self.step_body(input),
             Phase::Head(_) => self.step_head(input),
             Phase::Answered(_) => {
@@ -100,7 +103,8 @@ impl Exchange {
     pub fn body_bytes_held(&self) -> usize {
         match &self.phase {
             Phase::Body(kept, _) | Phase::Answered(kept) => kept.head.capacity() + kept.body.capacity(),
-            Phase::Head(_) | Phase::Over(_) => 0,
+            Phase::Over(_, head) => head.capacity(),
+            Phase::Head(_) => 0,
         }
     }
 
@@ -117,7 +121,7 @@ impl Exchange {
             Ok(Parsed::Complete { head, bytes, rest }) => (head, bytes, rest),
         };
         let decoder = match BodyDecoder::new(head.framing, self.bounds.body_bytes_max) {
-            Err(refusal) => return self.refuse(input, refusal),
+            Err(refusal) => return self.refuse_body(input, bytes.to_vec(), refusal),
             Ok(decoder) => decoder,
         };
         let arrived = match head.framing {
@@ -138,7 +142,10 @@ impl Exchange {
             unreachable!("step() comes here only in this phase");
         };
         let unread = match decoder.decode(input, &mut kept.body) {
-            Err(refusal) => return self.refuse(input, refusal),
+            Err(refusal) => {
+                let head = std::mem::take(&mut kept.head);
+                return self.refuse_body(input, head, refusal);
+            }
             Ok(Decoded::Partial) => {
                 let waiting = Waiting::Body { received: decoder.received() };
                 return (input.len(), Step::NeedInput(waiting));
@@ -162,8 +169,19 @@ impl Exchange {
     }
 
     fn refuse<'b>(&mut self, input: &[u8], refusal: Refusal) -> (usize, Step<'b>) {
-        self.phase = Phase::Over(refusal);
+        self.phase = Phase::Over(refusal, Vec::new());
         (input.len(), Step::Refused(refusal))
+    }
+
+    fn refuse_body(&mut self, input: &[u8], head: Vec<u8>, refusal: Refusal) -> (usize, Step<'_>) {
+        self.phase = Phase::Over(refusal, head);
+        let Phase::Over(_, head) = &self.phase else {
+            unreachable!("set in the line above");
+        };
+        // It was good when it was read first, and is the same.
+        let step =
+            head::parse_complete(head).map_or_else(Step::Refused, |head| Step::BodyRefused(head, refusal));
+        (input.len(), step)
     }
 }
 

@@ -35,7 +35,7 @@ fn feed(pieces: &[&[u8]]) -> (Vec<Event>, Option<Waiting>) {
                     events.push(Event::Request(head.method, text, body.to_vec(), head.persistent));
                     true
                 }
-                Step::Refused(refusal) => {
+                Step::BodyRefused(_, refusal) | Step::Refused(refusal) => {
                     events.push(Event::Refused(refusal));
                     return (events, None);
                 }

@@ -42,7 +42,9 @@ fn check_kept(wire: &str, check: impl Fn(&Head<'_>)) {
     let mut exchange = Exchange::new(BOUNDS);
     match exchange.step(wire.as_bytes()).1 {
         Step::Request(Request { head, .. }) | Step::Admit(head) => check(&head),
-        other @ (Step::NeedInput(_) | Step::Refused(_)) => panic!("{wire:?}: {other:?}"),
+        other @ (Step::NeedInput(_) | Step::BodyRefused(..) | Step::Refused(_)) => {
+            panic!("{wire:?}: {other:?}")
+        }
     };
 }
 
@@ -51,7 +53,9 @@ fn target_error(target: &str) -> Option<TargetError> {
     assert_eq!(refusal(wire.as_bytes()), None, "{target:?} keeps the connection");
     match Exchange::new(BOUNDS).step(wire.as_bytes()).1 {
         Step::Request(request) => request.head.target.err(),
-        other @ (Step::NeedInput(_) | Step::Admit(_) | Step::Refused(_)) => panic!("{other:?}"),
+        other @ (Step::NeedInput(_) | Step::Admit(_) | Step::BodyRefused(..) | Step::Refused(_)) => {
+            panic!("{other:?}")
+        }
     }
 }
 
@@ -311,6 +315,20 @@ fn a_body_above_the_bound_is_refused_before_it_is_read() {
         &["ffffffffffffffff\r\n"],
         Refusal::BodyTooLarge { bytes: u64::MAX, bytes_max: 1000 },
     );
+    for wire in ["Content-Length: 1001\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n3e9\r\n"] {
+        let wire = format!("PUT /a HTTP/1.1\r\nHost: a\r\n{wire}");
+        let mut exchange = Exchange::new(BOUNDS);
+        let used = match exchange.step(wire.as_bytes()) {
+            (used, Step::Admit(_)) => used,
+            (_, step) => {
+                assert!(matches!(step, Step::BodyRefused(Head { target_text: b"/a", .. }, _)), "{step:?}");
+                continue;
+            }
+        };
+        let step = exchange.step(&wire.as_bytes()[used..]).1;
+        assert!(matches!(step, Step::BodyRefused(Head { target_text: b"/a", .. }, _)), "{step:?}");
+        assert!(matches!(exchange.step(b"").1, Step::Refused(_)));
+    }
     let mut exchange = Exchange::new(BOUNDS);
     let head = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
     assert!(matches!(exchange.step(head).1, Step::Admit(_)));

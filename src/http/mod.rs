@@ -18,7 +18,7 @@
 //!      |  head malformed, too long,                   body malformed,      |
 //!      |  framing not understood                      too large            |
 //!      +------------------------------> Over <-----------------------------+
-//!                        every further step: the same Refused
+//!             Refused; where the head was good BodyRefused, then Refused
 //! ```
 
 pub mod body;

@@ -2,7 +2,7 @@
 
 use super::connection::{Answering, Connection, Reread};
 use super::event_loop::Shared;
-use crate::api::app::Arrival;
+use crate::api::app::{self, Arrival};
 use crate::api::error::ApiError;
 use crate::api::reply::Reply;
 use crate::clock;
@@ -58,6 +58,12 @@ pub(super) fn step(
     let stepped = match step {
         Step::NeedInput(waiting) => Stepped::Need(waiting),
         Step::Refused(refusal) => Stepped::Refused(refusal),
+        Step::BodyRefused(head, refusal) => {
+            let response = app::response_to(&head, &ApiError::Refused(refusal));
+            let caller = shared.app.caller(&head, connection.address);
+            let answering = Answering::of(&head, caller, clock::monotonic(), request_ids.next());
+            Stepped::Denied(answering, response)
+        }
         Step::Admit(head) => match shared.app.admit(&head) {
             Ok(()) => Stepped::Admitted { tell: head.expects_continue && used == bytes.len() },
             Err(response) => {
@@ -88,7 +94,7 @@ pub(super) fn read_again(request: &[u8], peer: IpAddr, shared: &Shared) -> Reply
     let bounds = Bounds { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: 0 };
     match Exchange::new(bounds).step(request) {
         (_, Step::Request(request)) => guarded(|| shared.app.handle(&request, arrival(peer, Repeated::Yes))),
-        (_, Step::NeedInput(_) | Step::Admit(_) | Step::Refused(_)) => {
+        (_, Step::NeedInput(_) | Step::Admit(_) | Step::BodyRefused(..) | Step::Refused(_)) => {
             unreachable!("it was a whole request without a body before")
         }
     }
