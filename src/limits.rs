@@ -83,6 +83,8 @@ pub const ACCOUNTS_PER_PAGE: usize = 1_000;
 pub const KEYS_PER_PAGE: usize = 50;
 /// Operations of one batch.
 pub const BATCH_OPERATIONS_MAX: usize = 1_000;
+/// Values that one batch of an account reads together, bytes: the same key may be named often.
+pub const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// An API key written into config.json by hand, bytes, at least.
 pub const API_KEY_BYTES_MIN: usize = 16;
 /// An API key, bytes, at most.
@@ -233,6 +235,7 @@ const _: () = assert!(VALUE_DEPTH_MAX + LEVELS_AROUND_VALUE_MAX < BODY_DEPTH_MAX
 const _: () = assert!(BODY_DEPTH_MAX < SERDE_JSON_DEPTH_MAX);
 const _: () = assert!(BODY_BYTES_MAX_DEFAULT <= BODY_BYTES_MAX_CEILING);
 const _: () = assert!(BODY_BYTES_MAX_CEILING <= LOOP_BODY_BYTES_MAX);
+const _: () = assert!(BODY_BYTES_MAX_CEILING as u64 <= ANSWER_BYTES_MAX, "every value fits an answer");
 const _: () = assert!(CONNECTIONS_MAX_DEFAULT <= CONNECTIONS_MAX_CEILING);
 const _: () = assert!(BODY_BYTES_PER_SECOND_MIN_DEFAULT <= BODY_BYTES_PER_SECOND_MIN_CEILING);
 const _: () = assert!(HEAD_TIMEOUT_MS_DEFAULT <= TIMEOUT_SECONDS_CEILING * 1_000);

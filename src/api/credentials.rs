@@ -40,7 +40,11 @@ pub fn item(context: &Context<'_>) -> Result<Keyspace, ApiError> {
             Some(KeyOf::Project(served)) => Some(served),
             // Also where no key is asked for: a token says whose keys are meant.
             None if jwt::looks_like_token(text) => {
-                let accounts = context.app.accounts()?;
+                let accounts = match context.app.accounts() {
+                    // Nobody has a token, so this is none.
+                    Err(ApiError::Account(AccountError::Disabled)) => return Err(Denied::Wrong.into()),
+                    accounts => accounts?,
+                };
                 let account = account_of_token(accounts, text, context.now_ms)?;
                 return Ok(Keyspace::of_account(accounts, &account));
             }

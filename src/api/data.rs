@@ -5,6 +5,7 @@
 
 use super::context::{Context, minified, parse_key};
 use super::credentials;
+use super::error::style::Style;
 use super::error::{AccountError, ApiError};
 use super::fields::{Fields, Sent, Wanted};
 use super::forms::FormPage;
@@ -216,7 +217,8 @@ fn done(visitor: &Visitor, form: FormPage, key: &str) -> Response {
 
 fn get_json(context: &Context<'_>, keyspace: &Keyspace, key_text: &str) -> Result<Reply, ApiError> {
     let shown = key_text.to_owned();
-    keyspace.answer_read(context.now_ms, parse_key(key_text)?, move |value| match value {
+    let key = parse_key(key_text)?;
+    keyspace.answer_read(context.now_ms, key, Style::Data, move |value| match value {
         Some(value) => success::with_data(200, "Data retrieved", |out| {
             out.extend_from_slice(b"{\"key\":");
             json::encode_string(&shown, out);
@@ -224,7 +226,7 @@ fn get_json(context: &Context<'_>, keyspace: &Keyspace, key_text: &str) -> Resul
             out.extend_from_slice(value);
             out.push(b'}');
         }),
-        None => ApiError::KeyMissing.response_in(super::error::style::Style::Data),
+        None => ApiError::KeyMissing.response_in(Style::Data),
     })
 }
 

@@ -16,7 +16,9 @@ use crate::http::refusal::Refusal;
 use crate::http::response::{Response, reason_phrase};
 use crate::http::target::TargetError;
 use crate::json::{self, JsonError, JsonErrorKind};
-use crate::limits::{BATCH_OPERATIONS_MAX, LIST_LIMIT_MAX, PROJECTS_MAX, TTL_SECONDS_MAX, VALUE_DEPTH_MAX};
+use crate::limits::{
+    ANSWER_BYTES_MAX, BATCH_OPERATIONS_MAX, LIST_LIMIT_MAX, PROJECTS_MAX, TTL_SECONDS_MAX, VALUE_DEPTH_MAX,
+};
 use crate::names::{KeyError, ProjectId, ProjectIdError};
 use crate::persist::project::Unavailable;
 use crate::persist::ticket::Outcome;
@@ -99,6 +101,11 @@ pub enum ApiError {
     BatchTooLong {
         /// How many.
         operations: usize,
+    },
+    /// A batch asks for values of more than [`ANSWER_BYTES_MAX`] together.
+    AnswerTooLarge {
+        /// How many bytes.
+        bytes: u64,
     },
     /// It has to do with an account.
     Account(AccountError),
@@ -183,7 +190,7 @@ impl ApiError {
             ApiError::Condition(_) => (400, "invalid_condition"),
             ApiError::Precondition { .. } => (412, "precondition_failed"),
             ApiError::Operation { error, .. } => error.status_and_code(),
-            ApiError::BatchTooLong { .. } => (400, "invalid_batch"),
+            ApiError::BatchTooLong { .. } | ApiError::AnswerTooLarge { .. } => (400, "invalid_batch"),
             ApiError::Unavailable(Unavailable::Busy) | ApiError::Overloaded => (503, "busy"),
             ApiError::Unavailable(_) | ApiError::Unreadable => (503, "project_unavailable"),
             ApiError::ShuttingDown => (503, "shutting_down"),
@@ -235,6 +242,9 @@ impl ApiError {
             ApiError::Operation { index, error } => format!("operation {index}: {}", error.detail()),
             ApiError::BatchTooLong { operations } => {
                 format!("a batch has at most {BATCH_OPERATIONS_MAX} operations, this one has {operations}")
+            }
+            ApiError::AnswerTooLarge { bytes } => {
+                format!("these values have {bytes} bytes together, an answer at most {ANSWER_BYTES_MAX}; ask for fewer keys")
             }
             ApiError::Account(error) => error.to_string(),
             ApiError::RateLimited(after) => {

@@ -5,9 +5,11 @@ use super::error::ApiError;
 use crate::http::request::{Framing, Head};
 use crate::http::target;
 use crate::json;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// How a body was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,10 +73,8 @@ impl Fields {
     }
 
     fn of_json(minified: &[u8]) -> Result<Fields, ApiError> {
-        let members: BTreeMap<Cow<'_, str>, &RawValue> =
-            super::context::parse_object(minified).map_err(ApiError::Body)?;
-        let fields = members.into_iter().map(|(name, value)| (name.into_owned(), value.get().to_owned()));
-        Ok(Fields { sent: Sent::Json, fields: fields.collect() })
+        let members: Members = super::context::parse_object(minified).map_err(ApiError::Body)?;
+        Ok(Fields { sent: Sent::Json, fields: members.0 })
     }
 
     fn of_form(body: &[u8]) -> Result<Fields, ApiError> {
@@ -141,6 +141,35 @@ impl Fields {
                 Some(value)
             }
         }
+    }
+}
+
+/// The members of a JSON object as minified texts. serde alone would take the last of two with one name.
+struct Members(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members, D::Error> {
+        struct EachOnce;
+        impl<'de> Visitor<'de> for EachOnce {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    if members.contains_key(&name) {
+                        let problem = format!("the member `{}` is there twice", shown(&name));
+                        return Err(A::Error::custom(problem));
+                    }
+                    members.insert(name, value.get().to_owned());
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(EachOnce)
     }
 }
 

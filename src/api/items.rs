@@ -20,7 +20,8 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?.into_owned();
     context.parameters(&[])?;
     let shown = key_text.clone();
-    keyspace.answer_read(context.now_ms, parse_key(&key_text)?, move |value| match value {
+    let key = parse_key(&key_text)?;
+    keyspace.answer_read(context.now_ms, key, Style::Item, move |value| match value {
         Some(value) => item(200, &shown, value),
         None => ApiError::KeyMissing.response_in(Style::Item),
     })
@@ -56,6 +57,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
 
 /// `POST /login`: a token for a user name and a password.
 pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
+    context.parameters(&[])?;
     let fields = Fields::of(context)?;
     let (username, password) = (fields.text("username")?, fields.text("password")?);
     let username = username.ok_or(AccountError::FieldMissing("username"))?;

@@ -1,16 +1,19 @@
 //! A set of keys as the seed APIs see one: all of a project, or those of one account.
 
+use super::error::style::Style;
 use super::error::{AccountError, ApiError};
 use super::reply::Reply;
 use crate::accounts::Accounts;
 use crate::accounts::account::Account;
 use crate::accounts::data::{DataKey, Owner};
 use crate::http::response::Response;
+use crate::limits::ANSWER_BYTES_MAX;
 use crate::names::Key;
 use crate::persist::project::{Answered, Project, View};
 use crate::persist::transaction::Transaction;
 use crate::persist::value_reader::StoredValue;
 use crate::store::change::Value;
+use crate::store::entry::Entry;
 use std::sync::Arc;
 
 /// A set of keys.
@@ -76,6 +79,7 @@ impl Keyspace {
     }
 
     /// Reads one key and answers with what `respond` makes of its value; `None` where it is absent.
+    /// A value that cannot be read is said to be so in the form of `style`.
     ///
     /// # Errors
     /// [`ApiError`] where the project cannot be asked.
@@ -83,6 +87,7 @@ impl Keyspace {
         &self,
         now_ms: u64,
         key: Key<'_>,
+        style: Style,
         respond: impl FnOnce(Option<&[u8]>) -> Response + Send + 'static,
     ) -> Result<Reply, ApiError> {
         let answered = self.read(now_ms, key)?;
@@ -92,7 +97,7 @@ impl Keyspace {
             Some(found @ Found::Stored(_)) => {
                 let job = move || match found.into_text() {
                     Ok(value) => Reply::Now(respond(Some(&value))),
-                    Err(error) => Reply::Now(error.response()),
+                    Err(error) => Reply::Now(error.response_in(style)),
                 };
                 Reply::Slow(answered.ticket, Box::new(job))
             }
@@ -111,12 +116,15 @@ impl Keyspace {
     /// The values of `keys` at one moment, in their order.
     ///
     /// # Errors
-    /// [`ApiError`] where the project cannot be asked.
+    /// [`ApiError::AnswerTooLarge`]; [`ApiError`] where the project cannot be asked.
     pub fn read_all(&self, now_ms: u64, keys: &[Key<'_>]) -> Result<Answered<Vec<Option<Found>>>, ApiError> {
         let answered = self.project.read(now_ms, |view| {
-            let found: Result<Vec<_>, _> =
-                keys.iter().map(|key| find(view, Place::of(self.owner(), *key).as_key())).collect();
-            (found, view.revision())
+            let entry = |key: &Key<'_>| view.get(Place::of(self.owner(), *key).as_key());
+            let entries: Vec<Option<&Entry>> = keys.iter().map(entry).collect();
+            // What is there rests on its own change only, and waits for nobody else's.
+            let own = entries.iter().map(|entry| entry.map(|entry| entry.meta().revision));
+            let revision = own.collect::<Option<Vec<_>>>().and_then(|own| own.into_iter().max());
+            (find_all(view, &entries), revision.unwrap_or(view.revision()))
         })?;
         Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
     }
@@ -201,12 +209,17 @@ impl Changing<'_, '_> {
     }
 }
 
-fn find(view: &View<'_>, key: Key<'_>) -> Result<Option<Found>, ApiError> {
-    let Some(entry) = view.get(key) else { return Ok(None) };
+fn find_all(view: &View<'_>, entries: &[Option<&Entry>]) -> Result<Vec<Option<Found>>, ApiError> {
+    let bytes = entries.iter().flatten().map(|entry| entry.value().length() as u64).sum();
+    if bytes > ANSWER_BYTES_MAX {
+        return Err(ApiError::AnswerTooLarge { bytes });
+    }
+    entries.iter().map(|entry| entry.map(|entry| find(view, entry)).transpose()).collect()
+}
+
+fn find(view: &View<'_>, entry: &Entry) -> Result<Found, ApiError> {
     match entry.value() {
-        Value::Text(text) => Ok(Some(Found::Text(text.to_vec()))),
-        Value::Stored(location) => {
-            view.locate(location).map(|s| Some(Found::Stored(s))).ok_or(ApiError::Internal)
-        }
+        Value::Text(text) => Ok(Found::Text(text.to_vec())),
+        Value::Stored(location) => view.locate(location).map(Found::Stored).ok_or(ApiError::Internal),
     }
 }

@@ -58,7 +58,8 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let key_text = context.key_text()?.into_owned();
     let shown = key_text.clone();
-    keyspace.answer_read(context.now_ms, parse_key(&key_text)?, move |value| match value {
+    let key = parse_key(&key_text)?;
+    keyspace.answer_read(context.now_ms, key, Style::Object, move |value| match value {
         Some(value) => {
             let mut body = Vec::with_capacity(shown.len() + value.len() + 24);
             push_object(&shown, value, &mut body);

@@ -165,11 +165,15 @@ pub fn verify(key: &SigningKey, token: &[u8], now_s: u64) -> Result<Claims, Toke
     })
 }
 
-/// Whether a credential is meant to be a token rather than an API key: two dots, and between and
-/// around them only digits of base64url.
+/// What tokens begin with: `{"` in base64url, as the header is an object.
+const TOKEN_START: &[u8] = b"eyJ";
+
+/// Whether a credential is meant to be a token rather than an API key: a header that may be one,
+/// two dots, and between and around them only digits of base64url.
 pub fn looks_like_token(text: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    text.iter().filter(|byte| **byte == b'.').count() == 2
+    text.starts_with(TOKEN_START)
+        && text.iter().filter(|byte| **byte == b'.').count() == 2
         && text.iter().all(|byte| *byte == b'.' || is_digit(byte))
 }
 

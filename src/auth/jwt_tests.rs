@@ -454,27 +454,30 @@ fn a_token_is_good_from_its_beginning_to_its_end_give_or_take_5_seconds() {
 }
 
 #[test]
-fn a_token_is_told_from_an_api_key_by_its_two_dots() {
+fn a_token_is_told_from_an_api_key_by_its_start_and_its_two_dots() {
     for (text, expected) in [
         (token(HEADER, PAYLOAD).as_str(), true),
         ("eyJhbGciOiJub25lIn0.e30.", true),
-        ("a.b.c", true),
-        ("..", true),
-        ("-._.0", true),
+        ("eyJ.b.c", true),
+        ("eyJ..", true),
+        ("eyJ-._.0", true),
         ("", false),
+        ("..", false),
+        ("my.secret.key", false),
+        ("EyJ.b.c", false),
         ("pikv_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf05vj4U", false),
-        ("a.b", false),
-        ("a.b.c.d", false),
-        ("a.b.c=", false),
-        ("a.b+.c", false),
-        ("a.b/.c", false),
-        ("a.b.c d", false),
-        ("a.ü.c", false),
-        ("a.b.c\0", false),
+        ("eyJ.b", false),
+        ("eyJ.b.c.d", false),
+        ("eyJ.b.c=", false),
+        ("eyJ.b+.c", false),
+        ("eyJ.b/.c", false),
+        ("eyJ.b.c d", false),
+        ("eyJ.ü.c", false),
+        ("eyJ.b.c\0", false),
     ] {
         assert_eq!(looks_like_token(text.as_bytes()), expected, "{text}");
     }
-    assert!(!looks_like_token(b"a.\xff.c"));
+    assert!(!looks_like_token(b"eyJ.\xff.c"));
 }
 
 #[test]

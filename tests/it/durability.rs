@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use tempfile::TempDir;
 
 #[test]
 fn every_kind_of_write_is_there_after_a_crash() {
@@ -181,7 +182,7 @@ fn writes_go_on_through_checkpoints_of_a_growing_project() {
 }
 
 /// A small file system of its own; unmounted when dropped.
-struct SmallDisk(PathBuf);
+pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     fn mount(path: &Path) -> Option<SmallDisk> {
@@ -193,7 +194,7 @@ impl SmallDisk {
         mounted.then(|| SmallDisk(path.to_owned()))
     }
 
-    fn fill(&self) {
+    pub fn fill(&self) {
         let mut size = 1 << 20;
         let mut bytes = Vec::new();
         while size >= 4096 {
@@ -207,14 +208,24 @@ impl SmallDisk {
         std::fs::write(self.0.join("balloon"), &bytes).unwrap();
     }
 
-    fn make_room(&self) {
+    pub fn make_room(&self) {
         std::fs::remove_file(self.0.join("balloon")).unwrap();
     }
 }
 
 /// A server whose data directory is a disk of 1 MiB; `None`, and a plain message, where none can be mounted.
 fn on_a_small_disk() -> Option<(Kv, SmallDisk)> {
+    in_directory_on_a_small_disk(tempfile::tempdir().unwrap())
+}
+
+/// The same with `config` as config.json.
+pub fn configured_on_a_small_disk(config: &Value) -> Option<(Kv, SmallDisk)> {
     let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
+    in_directory_on_a_small_disk(directory)
+}
+
+fn in_directory_on_a_small_disk(directory: TempDir) -> Option<(Kv, SmallDisk)> {
     let data = directory.path().join("storage_data");
     std::fs::create_dir(&data).unwrap();
     let disk = SmallDisk::mount(&data);

@@ -87,3 +87,23 @@ pub fn send_json(
     }
     server.request(method, target, None, &fields, body.as_bytes())
 }
+
+impl Response {
+    /// Fails unless this is `status` with exactly `body` and a line end, as JSON.
+    #[track_caller]
+    pub fn exactly(self, status: u16, body: &str) {
+        let answer = self.expect(status);
+        assert_eq!(answer.text(), format!("{body}\n"));
+        assert_eq!(answer.field("content-type"), Some("application/json"));
+    }
+
+    /// The text of `{"error":…}`, which must be all there is, with `status`.
+    #[track_caller]
+    pub fn error(self, status: u16) -> String {
+        let answer = self.expect(status);
+        let members = answer.json();
+        let members = members.as_object().unwrap_or_else(|| panic!("{answer:?}"));
+        assert!(members.len() == 1 && answer.field("content-type") == Some("application/json"), "{answer:?}");
+        members["error"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    }
+}
