@@ -196,6 +196,8 @@ pub const CHECKPOINT_RETRY_MS: u64 = 10_000;
 pub const SYNC_INTERVAL_MS: u64 = 1_000;
 /// Buffer of sequential file reads and writes, bytes.
 pub const FILE_BUFFER_BYTES: usize = 256 * 1024;
+/// The first read of a file, bytes; the next ones grow to [`FILE_BUFFER_BYTES`]. Most files are small.
+pub const FIRST_READ_BYTES: usize = 4 * 1024;
 /// One line of a journal, bytes: a batch of values with every byte escaped stays below it.
 pub const JOURNAL_LINE_BYTES_MAX: usize = 8 * BODY_BYTES_MAX_CEILING;
 /// Log lines waiting for standard error, bytes. Beyond: lines are dropped and counted.

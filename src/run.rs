@@ -227,6 +227,9 @@ fn reload(options: &Options, app: &Arc<App>) {
             removed_texts(&completed);
             say(&keys_text(&completed));
             log::info!("reloaded {}; address, threads, limits and timeouts take a restart", path.display());
+            if config.accounts().enabled && app.accounts.is_none() {
+                log::warn!("accounts.enabled is true now; the accounts are there after a restart");
+            }
         }
         Err(reason) => log::error!("not reloaded: {reason}"),
     }

@@ -1,7 +1,7 @@
 //! Reading a file line by line and writing one from front to back, through a buffer.
 
 use crate::disk::{DiskFile, write_all_at};
-use crate::limits::{FILE_BUFFER_BYTES, JOURNAL_LINE_BYTES_MAX};
+use crate::limits::{FILE_BUFFER_BYTES, FIRST_READ_BYTES, JOURNAL_LINE_BYTES_MAX};
 use std::io;
 
 /// Reads lines and keeps the checksum of everything read so far.
@@ -12,6 +12,8 @@ pub struct LineReader<'f> {
     start: usize,
     /// File offset of `start`.
     offset: u64,
+    /// How much the next read asks for.
+    piece_bytes: usize,
     at_end: bool,
     checksum: crc32fast::Hasher,
 }
@@ -31,7 +33,8 @@ impl<'f> LineReader<'f> {
     /// Reads `file` from `offset` on.
     pub fn new(file: &'f dyn DiskFile, offset: u64) -> LineReader<'f> {
         let checksum = crc32fast::Hasher::new();
-        LineReader { file, buffer: Vec::new(), start: 0, offset, at_end: false, checksum }
+        let piece_bytes = FIRST_READ_BYTES;
+        LineReader { file, buffer: Vec::new(), start: 0, offset, piece_bytes, at_end: false, checksum }
     }
 
     /// The next line, `None` at the end of the file.
@@ -84,7 +87,8 @@ impl<'f> LineReader<'f> {
         self.buffer.drain(..self.start);
         self.start = 0;
         let kept = self.buffer.len();
-        self.buffer.resize(kept + FILE_BUFFER_BYTES, 0);
+        self.buffer.resize(kept + self.piece_bytes, 0);
+        self.piece_bytes = (4 * self.piece_bytes).min(FILE_BUFFER_BYTES);
         let read =
             self.file.read_at(self.buffer.get_mut(kept..).unwrap_or_default(), self.offset + kept as u64);
         self.buffer.truncate(kept + *read.as_ref().unwrap_or(&0));
@@ -193,8 +197,9 @@ mod tests {
 
     #[test]
     fn lines_are_whole_wherever_the_buffer_ends() {
-        for around in [FILE_BUFFER_BYTES - 1, FILE_BUFFER_BYTES, FILE_BUFFER_BYTES + 1, 3 * FILE_BUFFER_BYTES]
-        {
+        let first = [FIRST_READ_BYTES - 1, FIRST_READ_BYTES, FIRST_READ_BYTES + 1, 5 * FIRST_READ_BYTES];
+        let whole = [FILE_BUFFER_BYTES - 1, FILE_BUFFER_BYTES, FILE_BUFFER_BYTES + 1, 3 * FILE_BUFFER_BYTES];
+        for around in first.into_iter().chain(whole) {
             let texts =
                 ["x".repeat(around), "y".to_owned(), "z".repeat(around), String::new(), "end".to_owned()];
             let whole = texts.join("\n") + "\n";
