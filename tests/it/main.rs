@@ -44,6 +44,7 @@ mod project_settings;
 mod projects;
 mod proxies;
 mod readme;
+mod security_document;
 mod signals;
 mod sim_disk;
 mod start;
