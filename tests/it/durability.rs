@@ -314,12 +314,15 @@ fn a_full_disk_is_507_for_projects_and_costs_none_what_it_has_in_memory() {
 }
 
 #[test]
-fn deleting_keys_makes_room_on_a_full_disk() {
+fn deleting_keys_makes_room_on_a_full_disk_that_has_room_for_a_checkpoint() {
     let Some((kv, _disk)) = on_a_small_disk() else { return };
+    let kept_free = kv.server.data_path("kept-free");
+    std::fs::write(&kept_free, [0; 32 * 1024]).unwrap();
     let value = format!("\"{}\"", "y".repeat(100_000));
     let stored = (0..20).take_while(|n| kv.project().put(&key_path(&format!("k{n}")), &value).status == 201);
     let stored = stored.count();
     assert!((1..20).contains(&stored), "{stored} of 1 MiB");
+    std::fs::remove_file(kept_free).unwrap();
     for n in 0..stored {
         kv.project().delete(&key_path(&format!("k{n}"))).expect(204);
     }
