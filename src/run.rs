@@ -26,7 +26,7 @@ use crate::server::{self, Prepared, Settings};
 use crate::{clock, secret::Secret};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -170,7 +170,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     running.stop();
     app.close();
     engine_threads.stop();
-    // One that stays behind is not read while nobody has the lock, and written anew by who has.
+    // One that stays behind is removed by whoever has the lock next.
     let _ = RealDisk.remove(&address_path);
     log::info!("stopped");
     sink::flush(LOG_FLUSH);
@@ -191,12 +191,21 @@ fn open_accounts(
     })
 }
 
+/// Takes the lock of a data directory, and the address away that a killed server left there: whoever
+/// listens at it now is a stranger, and would be sent the global key.
 fn lock(directory: &Path) -> Result<LockFile, RunError> {
     let path = directory.join(LOCK_FILE);
-    LockFile::acquire(&path).map_err(|error| match error {
+    let lock = LockFile::acquire(&path).map_err(|error| match error {
         LockError::Held { pid } => RunError::Locked { directory: absolute(directory), pid },
         LockError::Io(error) => RunError::DataDirectory { path, error },
-    })
+    })?;
+    let address_path = directory.join(accounts::ADDRESS_FILE);
+    match RealDisk.remove(&address_path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(RunError::DataDirectory { path: address_path, error })
+        }
+        Ok(()) | Err(_) => Ok(lock),
+    }
 }
 
 /// Returns when the server is to stop; reloads the configuration as often as it is asked to.

@@ -79,6 +79,8 @@ pub(super) fn parse(
     refuse_flags(typed, "account", taken)?;
     let options = Options { config_path: config_path(typed, environment)?, ..Options::default() };
     let key = environment(GLOBAL_KEY_VARIABLE).and_then(|key| key.into_string().ok());
+    // The line end of a file that the key was read from is not part of it.
+    let key = key.map(|key| key.trim_end_matches(['\r', '\n']).to_owned());
     let global_key = key.filter(|key| !key.is_empty()).map(Secret::new);
     Ok(Command::Account { options, global_key, act })
 }
@@ -93,7 +95,7 @@ mod tests {
     use std::ffi::OsString;
 
     fn parsed(line: &str) -> Result<Command, UsageError> {
-        let environment = |name: &str| (name == GLOBAL_KEY_VARIABLE).then(|| OsString::from("key"));
+        let environment = |name: &str| (name == GLOBAL_KEY_VARIABLE).then(|| OsString::from("key\n"));
         crate::cli::parse(line.split_whitespace().map(OsString::from), &environment)
     }
 

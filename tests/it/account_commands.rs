@@ -143,6 +143,16 @@ fn the_address_goes_with_the_server_and_only_its_owner_reads_it() {
 }
 
 #[test]
+fn an_address_that_a_killed_server_left_is_gone_once_the_lock_is_taken() {
+    let mut server = Server::start_with(people_config());
+    let path = server.data_path("pikv.address");
+    server.kill();
+    assert!(path.exists());
+    assert_eq!(account(server.directory(), "list", "", &[]).code, Some(0));
+    assert!(!path.exists());
+}
+
+#[test]
 fn passwords_have_their_limits_on_standard_input_too() {
     let directory = directory_with(&people_config());
     let run = |name: &str, input: &str| account(directory.path(), &format!("add {name}"), input, &[]);

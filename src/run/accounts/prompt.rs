@@ -2,14 +2,14 @@
 
 use crate::limits::PASSWORD_INPUT_BYTES_MAX;
 use crate::secret::Secret;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::process::{Command, Stdio};
 
-/// The exit code after Ctrl-C: 128 and the number of the signal, as shells have it.
-const INTERRUPTED_EXIT_CODE: i32 = 130;
+/// With the number of a signal added to it the exit code after that signal, as shells have it.
+const SIGNAL_EXIT_CODE: i32 = 128;
 
 /// Why there is no password.
 #[derive(Debug)]
@@ -63,11 +63,11 @@ struct Hidden;
 
 impl Hidden {
     fn begin() -> Result<Hidden, PromptError> {
-        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(PromptError::Io)?;
+        let mut signals = Signals::new([SIGINT, SIGQUIT, SIGTERM, SIGHUP]).map_err(PromptError::Io)?;
         std::thread::spawn(move || {
-            if signals.forever().next().is_some() {
+            if let Some(signal) = signals.forever().next() {
                 let _ = stty("echo");
-                std::process::exit(INTERRUPTED_EXIT_CODE);
+                std::process::exit(SIGNAL_EXIT_CODE + signal);
             }
         });
         if stty("-echo") { Ok(Hidden) } else { Err(PromptError::Echo) }
