@@ -149,12 +149,16 @@ impl Account {
     /// Reads what [`Account::encode`] wrote; `None` where it is something else.
     pub(super) fn decode(text: &[u8]) -> Option<Account> {
         let stored: Stored = serde_json::from_slice(text).ok()?;
+        let is_email = |email: &str| Key::parse_stored(&OwnKey::email(email).0).is_ok();
         let profile = Profile {
             email: stored.email,
             full_name: stored.full_name,
             age: stored.age,
             gender: stored.gender,
         };
+        if !profile.email.as_deref().is_none_or(is_email) {
+            return None;
+        }
         Some(Account {
             id: AccountId::parse(&stored.id)?,
             username: Username::parse(&stored.username)?,

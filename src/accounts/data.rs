@@ -3,7 +3,7 @@
 use super::account::{Account, AccountId, OwnKey};
 use super::{Accounts, AccountsError};
 use crate::names::Key;
-use crate::persist::project::Project;
+use crate::persist::project::{Project, Unavailable};
 use std::sync::Arc;
 
 /// Whose keys are meant: an account as it was when the request was let through.
@@ -54,13 +54,18 @@ impl Accounts {
     /// out first and clears the data then, so whoever is told yes there writes nothing that stays.
     ///
     /// # Errors
-    /// [`AccountsError`].
+    /// [`AccountsError`]; also once the disk has failed under the accounts: what it took of a deletion
+    /// that was not acknowledged, the next start may find and carry out.
     pub fn has(&self, owner: &Owner, now_ms: u64) -> Result<bool, AccountsError> {
+        if self.directory.project().has_failed() {
+            return Err(Unavailable::Failed.into());
+        }
         self.directory.has(&owner.folded, &owner.id, now_ms)
     }
 
     /// Deletes the account `username` and all its keys, and says whether there was one. Its tokens
-    /// and sessions end first. Blocks for the disk; what a crash interrupts, the next start finishes.
+    /// and sessions end first. Blocks for the disk; what a crash or a full disk interrupts, the next
+    /// deletion or the next start finishes.
     ///
     /// # Errors
     /// [`AccountsError`].
@@ -69,19 +74,21 @@ impl Accounts {
         if !self.directory.project().wait_written(removed.ticket.as_ref()) {
             return Err(AccountsError::NotWritten);
         }
-        match removed.answer {
-            Some(id) => self.finish_deletion(&id, now_ms).map(|()| true),
-            None => Ok(false),
-        }
+        self.finish_deletions(now_ms)?;
+        Ok(removed.answer.is_some())
     }
 
-    /// Deletes the data of accounts whose deletion was interrupted.
-    pub(super) fn finish_deletions(&self, now_ms: u64) -> Result<(), AccountsError> {
-        for id in self.directory.deletions(now_ms)? {
-            self.finish_deletion(&id, now_ms)?;
-            log::warn!("an account's deletion was interrupted and is finished now");
+    /// Deletes the data of all accounts that were taken out; how many there were.
+    pub(super) fn finish_deletions(&self, now_ms: u64) -> Result<usize, AccountsError> {
+        let deletions = self.directory.deletions(now_ms)?;
+        // A removal that may yet be taken back is no reason to clear anything.
+        if !self.directory.wait_written(deletions.ticket.as_ref()) {
+            return Err(AccountsError::NotWritten);
         }
-        Ok(())
+        for id in &deletions.answer {
+            self.finish_deletion(id, now_ms)?;
+        }
+        Ok(deletions.answer.len())
     }
 
     fn finish_deletion(&self, id: &AccountId, now_ms: u64) -> Result<(), AccountsError> {

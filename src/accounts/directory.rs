@@ -138,7 +138,8 @@ impl Directory {
         })
     }
 
-    /// Keeps another hash of the same password, where the password has not changed since `before`.
+    /// Keeps another hash of the same password. `None` where the account of `before` is gone, or has
+    /// another credential by now: whoever knew its password then need not know it now.
     ///
     /// # Errors
     /// [`AccountsError`].
@@ -148,11 +149,13 @@ impl Directory {
         password: PasswordHash,
         now_ms: u64,
     ) -> Result<Answered<Option<Account>>, AccountsError> {
-        self.change(before.username.as_str(), now_ms, |account| {
+        let changed = self.change(before.username.as_str(), now_ms, |account| {
             if account.credential == before.credential {
                 account.password = password;
             }
-        })
+        })?;
+        let is_same = |account: &Account| account.credential == before.credential;
+        Ok(Answered { answer: changed.answer.filter(is_same), ticket: changed.ticket })
     }
 
     /// Whether the account with this name and id is still there.
@@ -204,13 +207,12 @@ impl Directory {
     }
 
     /// The ids of accounts that were taken out and whose data may still be there.
-    pub(super) fn deletions(&self, now_ms: u64) -> Result<Vec<AccountId>, AccountsError> {
-        let answered = self.project.read(now_ms, |view| {
+    pub(super) fn deletions(&self, now_ms: u64) -> Result<Answered<Vec<AccountId>>, AccountsError> {
+        Ok(self.project.read(now_ms, |view| {
             let keys = view.range(DELETIONS, None);
             let ids = keys.filter_map(|entry| AccountId::parse(entry.key().strip_prefix(DELETIONS)?));
             (ids.collect(), view.revision())
-        })?;
-        Ok(answered.answer)
+        })?)
     }
 
     /// Forgets that the data of an account is to be deleted.

@@ -102,7 +102,10 @@ impl Accounts {
             data: open(InternalProject::AccountData, keep)?,
             signing_key,
         };
-        accounts.finish_deletions(clock::wall_ms()).map_err(OpenError::Deletion)?;
+        let finished = accounts.finish_deletions(clock::wall_ms()).map_err(OpenError::Deletion)?;
+        if finished > 0 {
+            log::warn!("the deletion of {finished} accounts was interrupted and is finished now");
+        }
         Ok(accounts)
     }
 

@@ -53,9 +53,13 @@ pub fn sign_in(
     let job = move || {
         let now_ms = clock::wall_ms();
         let checked = check(&pending.app, &accounts, &folded, &password, now_ms);
-        let attempt = pending.attempt.take();
-        if let (Ok(_), Some(attempt)) = (&checked, attempt) {
-            pending.app.throttle.succeeded(attempt, clock::monotonic());
+        match (&checked, pending.attempt.take()) {
+            (Ok(_), Some(attempt)) => pending.app.throttle.succeeded(attempt, clock::monotonic()),
+            // Nobody has learned whether the password is right.
+            (Err(error), Some(attempt)) if !matches!(error, ApiError::Account(AccountError::Credentials)) => {
+                pending.app.throttle.forget(attempt);
+            }
+            (Ok(_) | Err(_), _) => {}
         }
         then(checked, now_ms)
     };
@@ -84,7 +88,8 @@ fn check(
     }
     if account.password.cost() != cost {
         let changed = accounts.directory.set_hash(&account, hash(password, cost)?, now_ms)?;
-        return Ok(changed.answer.unwrap_or(account));
+        // The password that was checked may have been replaced, or the name be somebody else's by now.
+        return changed.answer.ok_or_else(|| AccountError::Credentials.into());
     }
     Ok(account)
 }

@@ -10,6 +10,7 @@
 )]
 
 mod account_commands;
+mod account_faults;
 mod accounts_api;
 mod batch;
 mod browser;
