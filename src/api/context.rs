@@ -142,10 +142,16 @@ pub fn parse_object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String>
     if text.first() != Some(&b'{') {
         return Err("a JSON object is needed".to_owned());
     }
-    serde_json::from_slice(text).map_err(|error| {
-        let message = error.to_string();
-        message.split(" at line ").next().unwrap_or_default().to_owned()
-    })
+    serde_json::from_slice(text).map_err(|error| problem_of(&error.to_string()))
+}
+
+/// What serde says without the place, and without the text that it found: that may be a password.
+fn problem_of(message: &str) -> String {
+    let (message, _) = message.rsplit_once(" at line ").unwrap_or((message, ""));
+    match (message.split_once(" \""), message.rsplit_once("\", expected ")) {
+        (Some((found, _)), Some((_, expected))) => format!("{found}, expected {expected}"),
+        (_, _) => message.to_owned(),
+    }
 }
 
 /// A value without insignificant white space.
@@ -230,4 +236,26 @@ pub fn ttl_ms(seconds: u64) -> Result<u64, ApiError> {
 /// [`ApiError::Key`].
 pub fn parse_key(text: &str) -> Result<Key<'_>, ApiError> {
     Ok(Key::parse(text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_member_is_said_without_its_text() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Body {
+            #[serde(rename = "disabled")]
+            _disabled: bool,
+        }
+        for text in ["s3cret", r#"s3cret\", expected x"#, "s3cret at line 1", r#"\"s3cret\""#] {
+            let body = format!("{{\"disabled\":\"{text}\"}}");
+            let problem = parse_object::<Body>(body.as_bytes()).unwrap_err();
+            assert_eq!(problem, "invalid type: string, expected a boolean", "{body}");
+        }
+        let problem = parse_object::<Body>(b"{\"disabeld\":true}").unwrap_err();
+        assert_eq!(problem, "unknown field `disabeld`, expected `disabled`");
+    }
 }

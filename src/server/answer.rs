@@ -8,6 +8,7 @@ use super::output::Sent;
 use super::slow_lane::Work;
 use crate::api::error::ApiError;
 use crate::api::reply::{Job, Pull, Reply};
+use crate::auth::access;
 use crate::clock;
 use crate::http::exchange::Waiting;
 use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, Response};
@@ -361,11 +362,12 @@ impl EventLoop {
             return;
         }
         let micros = clock::monotonic().saturating_duration_since(answering.started).as_micros();
+        let path = String::from_utf8_lossy(&answering.path);
         let line = RequestLine {
             wall_ms: clock::wall_ms(),
             address: answering.caller.address,
             method: answering.method.as_str(),
-            path: &String::from_utf8_lossy(&answering.path),
+            path: &access::without_credentials(&path),
             status,
             bytes,
             micros: u64::try_from(micros).unwrap_or(u64::MAX),
