@@ -11,6 +11,7 @@
 
 mod account_commands;
 mod account_faults;
+mod account_security;
 mod accounts_api;
 mod batch;
 mod browser;

@@ -1,0 +1,47 @@
+//! What accounts cost while nobody uses them.
+
+use super::members::{config, register, server, session};
+use crate::harness::{Server, holds_within};
+use std::fs;
+use std::time::Duration;
+
+/// What the README promises of a server without keys.
+const RESIDENT_KIB_MAX: u64 = 4 * 1024;
+const WINDOW: Duration = Duration::from_millis(1_500);
+
+/// How often the threads of `server` have gone to sleep so far; `None` where the system does not tell.
+fn sleeps(server: &Server) -> Option<u64> {
+    let mut sum = 0;
+    for task in fs::read_dir(format!("/proc/{}/task", server.pid())).ok()? {
+        let status = fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        sum += line.trim().parse::<u64>().ok()?;
+    }
+    Some(sum)
+}
+
+/// After somebody has been there the files are brought up to date, and then nothing wakes up: what
+/// ticks at least every second and a half leaves no such window.
+#[test]
+fn a_server_with_accounts_and_sessions_sleeps_while_nobody_asks() {
+    let server = server();
+    register(&server, "one");
+    drop(session(&server, "one"));
+    let is_still = holds_within(Duration::from_secs(30), || {
+        let before = sleeps(&server);
+        std::thread::sleep(WINDOW);
+        sleeps(&server) == before
+    });
+    assert!(is_still, "something goes on waking up: {:?}", sleeps(&server));
+}
+
+#[test]
+fn accounts_that_nobody_has_take_no_memory_to_speak_of() {
+    let server = Server::start_with(config());
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap_or_default();
+    let Some(line) = status.lines().find_map(|line| line.strip_prefix("VmRSS:")) else { return };
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    println!("{kib} KiB after the start");
+    // A build for tests has more of everything.
+    assert!(cfg!(debug_assertions) || kib <= RESIDENT_KIB_MAX, "{kib} KiB");
+}

@@ -1,0 +1,138 @@
+//! Guessing passwords over HTTP: one counter for all ways in, which the owner does not pay for.
+
+use super::members::{PASSWORD, attempt, register, server};
+use crate::harness::{Response, Server};
+use pikv::auth::throttle::Throttle;
+use pikv::limits::{
+    LOGIN_ATTEMPTS_OF_ACCOUNT_MAX, LOGIN_ATTEMPTS_OF_ADDRESS_MAX, LOGIN_ATTEMPTS_OF_PAIR_MAX,
+    LOGIN_WINDOW_SECONDS,
+};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// All ways in by a password.
+const WAYS: [&str; 3] = ["/login", "/api/token", "/api/login"];
+
+/// A wrong password for `name` from `address`, by the way with this number.
+fn guess(server: &Server, number: u32, name: &str, address: &str) -> u16 {
+    attempt(server, WAYS[number as usize % WAYS.len()], name, "Wrong-Guess-1", address).status
+}
+
+fn check_throttled(response: &Response, way: &str) {
+    assert_eq!(response.status, 429, "{way}: {response:?}");
+    let seconds: u64 = response.field("retry-after").expect("Retry-After").parse().unwrap();
+    assert!((1..=LOGIN_WINDOW_SECONDS).contains(&seconds), "{way}: {seconds}");
+    match way {
+        "/login" => assert!(response.json()["error"].is_string(), "{response:?}"),
+        _ => assert_eq!(response.json()["code"], "TOO_MANY_ATTEMPTS", "{response:?}"),
+    }
+}
+
+#[test]
+fn all_ways_in_share_one_counter_and_refuse_the_right_password_too() {
+    let server = server();
+    register(&server, "one");
+    for number in 0..LOGIN_ATTEMPTS_OF_PAIR_MAX {
+        assert_eq!(guess(&server, number, "oNe", "10.9.0.1"), 401, "guess {number}");
+    }
+    for way in WAYS {
+        check_throttled(&attempt(&server, way, "one", "Wrong-Guess-1", "10.9.0.1"), way);
+        check_throttled(&attempt(&server, way, "ONE", PASSWORD, "10.9.0.1"), way);
+    }
+    assert_eq!(attempt(&server, "/login", "other", "x", "10.9.0.1").status, 401, "another account");
+    for way in WAYS {
+        let elsewhere = attempt(&server, way, "one", PASSWORD, "10.9.0.2");
+        assert_eq!(elsewhere.status, 200, "{way}: {elsewhere:?}");
+    }
+}
+
+#[test]
+fn a_name_that_nobody_has_is_throttled_like_one_that_somebody_has() {
+    let server = server();
+    register(&server, "one");
+    for name in ["one", "nobody", "not a name at all"] {
+        for number in 0..LOGIN_ATTEMPTS_OF_PAIR_MAX {
+            assert_eq!(guess(&server, number, name, "10.9.1.1"), 401, "{name}");
+        }
+        check_throttled(&attempt(&server, "/login", name, PASSWORD, "10.9.1.1"), "/login");
+    }
+}
+
+#[test]
+fn a_login_takes_the_guesses_before_it_back() {
+    let server = server();
+    register(&server, "one");
+    for _ in 0..3 {
+        for number in 1..LOGIN_ATTEMPTS_OF_PAIR_MAX {
+            assert_eq!(guess(&server, number, "one", "10.9.2.1"), 401);
+        }
+        assert_eq!(attempt(&server, "/login", "one", PASSWORD, "10.9.2.1").status, 200);
+    }
+}
+
+#[test]
+fn one_address_gets_so_many_guesses_at_all_accounts_together() {
+    let server = server();
+    for number in 0..LOGIN_ATTEMPTS_OF_ADDRESS_MAX {
+        assert_eq!(guess(&server, number, &format!("name{number}"), "10.9.3.1"), 401, "{number}");
+    }
+    check_throttled(&attempt(&server, "/login", "fresh", "x", "10.9.3.1"), "/login");
+    assert_eq!(attempt(&server, "/login", "fresh", "x", "10.9.3.2").status, 401);
+}
+
+#[test]
+fn strangers_from_everywhere_do_not_lock_out_whoever_logged_in_before() {
+    let server = server();
+    register(&server, "one");
+    assert_eq!(attempt(&server, "/login", "one", PASSWORD, "10.9.4.1").status, 200, "the owner at home");
+    let mut refused = 0;
+    for number in 0..=LOGIN_ATTEMPTS_OF_ACCOUNT_MAX {
+        match guess(&server, number, "one", &format!("10.8.{}.{}", number / 250, number % 250)) {
+            401 => {}
+            429 => refused += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(refused, 1, "the last one");
+    let stranger = attempt(&server, "/login", "one", PASSWORD, "10.8.9.9");
+    check_throttled(&stranger, "/login");
+    for way in WAYS {
+        let owner = attempt(&server, way, "one", PASSWORD, "10.9.4.1");
+        assert_eq!(owner.status, 200, "{way}: {owner:?}");
+    }
+}
+
+#[test]
+fn only_a_trusted_proxy_chooses_the_address_that_is_counted() {
+    let mut config = super::members::config();
+    config["trusted_proxies"] = serde_json::json!(["10.0.0.0/8"]);
+    let server = Server::start_with(config);
+    for number in 0..LOGIN_ATTEMPTS_OF_PAIR_MAX {
+        assert_eq!(guess(&server, number, "one", &format!("10.9.5.{number}")), 401);
+    }
+    check_throttled(&attempt(&server, "/login", "one", "x", "10.9.5.99"), "/login");
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Four times as many addresses and names as there are counters; the memory is that of full tables.
+#[test]
+fn memory_is_bounded_however_many_addresses_guess() {
+    let (throttle, now) = (Throttle::new(), pikv::clock::monotonic());
+    let address = |number: u32| IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number));
+    let begin = resident_kib();
+    for number in 0..70_000 {
+        let _ = throttle.begin(&format!("name{number}"), address(number), now);
+    }
+    let full = resident_kib();
+    for number in 70_000..280_000 {
+        let _ = throttle.begin(&format!("name{number}"), address(number), now);
+    }
+    // Other tests run in this process, so the figure is rough: without a bound it would be 3 times `full`.
+    let (first, then) = (full.saturating_sub(begin), resident_kib().saturating_sub(full));
+    println!("full tables: {first} KiB, then {then} KiB more");
+    assert!(then < 64 * 1024, "{first} KiB, then {then} KiB more");
+}
