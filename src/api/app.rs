@@ -3,6 +3,7 @@
 use super::catalog::{Catalog, Registry, Served};
 use super::context::Context;
 use super::cors::{self, Permission};
+use super::error::style::Style;
 use super::error::{AccountError, ApiError};
 use super::reply::Reply;
 use super::routes::{self, Access, Found};
@@ -83,15 +84,16 @@ impl App {
 
     /// Answers a request.
     pub fn handle(self: &Arc<Self>, request: &Request<'_>, arrival: Arrival) -> Reply {
+        let failure_style = || Style::of(&request.head, Some(request.body));
         let admitted = match self.decide(&request.head) {
             Ok(Decision::Run(admitted)) => admitted,
             Ok(Decision::Answer(response)) => return Reply::Now(response),
-            Err(error) => return Reply::Now(response_to(&request.head, &error)),
+            Err(error) => return Reply::Now(error.response_in(failure_style())),
         };
         let Admitted { found, query, served } = admitted;
         let (rest, now_ms) = (found.captures.rest, arrival.wall_ms);
         let context = Context { app: self, request, query, rest, served, now_ms, arrival };
-        (found.handler)(&context).unwrap_or_else(|error| Reply::Now(response_to(&request.head, &error)))
+        (found.handler)(&context).unwrap_or_else(|error| Reply::Now(error.response_in(failure_style())))
     }
 
     /// The accounts of the server.
@@ -114,7 +116,7 @@ impl App {
         match self.decide(head) {
             // Its answer needs no body; the body is read and dropped first, so that the connection can go on.
             Ok(Decision::Run(_) | Decision::Answer(_)) => Ok(()),
-            Err(error) => Err(response_to(head, &error)),
+            Err(error) => Err(error.response_in(Style::of(head, None))),
         }
     }
 
@@ -162,14 +164,6 @@ impl App {
             Access::Project => Some(authorize_project(head, &registry, found.captures.segment)?),
         };
         Ok(Decision::Run(Admitted { found, query, served }))
-    }
-}
-
-/// `error` as the API says it that the request is for.
-pub fn response_to(head: &Head<'_>, error: &ApiError) -> Response {
-    match head.target {
-        Ok(Target::Origin { path, .. }) => error.response_at(path.as_bytes()),
-        Ok(Target::Asterisk | Target::Authority) | Err(_) => error.response(),
     }
 }
 

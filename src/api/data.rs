@@ -238,13 +238,18 @@ fn get_page(
     after: Option<&str>,
 ) -> Result<Reply, ApiError> {
     let key_text = key_text.filter(|text| !text.is_empty());
-    let read = |text| keyspace.read(context.now_ms, parse_key(text)?);
-    let found: Option<Answered<Option<Found>>> = key_text.map(read).transpose()?;
-    let (found, found_ticket) = found.map_or((None, None), |found| (Some(found.answer), found.ticket));
+    let (found, found_ticket) = match key_text.map(parse_key) {
+        None => (None, None),
+        Some(Err(error)) => (Some(Err(error)), None),
+        Some(Ok(key)) => {
+            let Answered { answer, ticket } = keyspace.read(context.now_ms, key)?;
+            (Some(answer.ok_or(ApiError::KeyMissing)), ticket)
+        }
+    };
     let listed = keyspace.list(context.now_ms, after, KEYS_PER_PAGE)?;
     // Both are of one project, which takes back its latest changes together.
     let ticket = listed.ticket.or(found_ticket);
-    let reads_file = matches!(found, Some(Some(Found::Stored(_))));
+    let reads_file = matches!(found, Some(Ok(Found::Stored(_))));
     let key_text = key_text.unwrap_or_default().to_owned();
     let visitor = visitor.clone();
     let render = move || render_retrieve(&visitor, &key_text, found, &listed.answer);
@@ -255,13 +260,14 @@ fn get_page(
 }
 
 /// `found` is `None` where no key was asked for.
-fn render_retrieve(visitor: &Visitor, key: &str, found: Option<Option<Found>>, listed: &Page) -> Response {
-    let read = match found {
-        None => Ok(None),
-        Some(None) => Err(ApiError::KeyMissing),
-        Some(Some(found)) => found.into_text().map(Some),
-    };
-    let (value, error) = match read {
+fn render_retrieve(
+    visitor: &Visitor,
+    key: &str,
+    found: Option<Result<Found, ApiError>>,
+    listed: &Page,
+) -> Response {
+    let read = found.map(|found| found.and_then(Found::into_text));
+    let (value, error) = match read.transpose() {
         Ok(value) => (value, None),
         Err(error) => (None, Some(error)),
     };

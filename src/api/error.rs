@@ -279,12 +279,6 @@ impl ApiError {
         self.with_fields(response, status).body(self.body(status, code))
     }
 
-    /// The response that says so to a request for `path`, percent-encoded, in the form that clients
-    /// of that API expect.
-    pub fn response_at(&self, path: &[u8]) -> Response {
-        self.response_in(style::Style::of(path))
-    }
-
     /// The fields that belong to a status.
     pub(super) fn with_fields(&self, response: Response, status: u16) -> Response {
         match (self, status) {

@@ -48,7 +48,10 @@ impl Fields {
             return Ok(Fields { sent: sent_as(head, context.request.body), fields: BTreeMap::new() });
         }
         match sent_as(head, context.request.body) {
-            Sent::Form => Fields::of_form(context.request.body),
+            Sent::Form => {
+                context.media_type()?;
+                Fields::of_form(context.request.body)
+            }
             Sent::Json => Fields::of_json(&context.json_body()?),
         }
     }
@@ -108,25 +111,15 @@ impl Fields {
         }
     }
 
-    /// The text of a field that may be a JSON number too.
-    ///
-    /// # Errors
-    /// As [`Fields::text`].
-    pub fn text_or_number(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, ApiError> {
-        match self.fields.get(name) {
-            Some(raw) if raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
-                Ok(Some(Cow::Borrowed(raw)))
-            }
-            Some(_) | None => self.text(name),
-        }
+    /// The text of a field: of a form, or a JSON string, or any other JSON as it was sent. `None` where
+    /// it is not there, or `null`.
+    pub fn text_of_any(&self, name: &'static str) -> Option<Cow<'_, str>> {
+        self.text(name).unwrap_or_else(|_| self.fields.get(name).map(|raw| Cow::Borrowed(raw.as_str())))
     }
 
     /// Those of `names` that were sent, as texts, to be shown again.
     pub fn typed(&self, names: &'static [&'static str]) -> Vec<(&'static str, String)> {
-        let shown = |name: &&'static str| {
-            let text = self.text_or_number(name).ok()??;
-            Some((*name, text.into_owned()))
-        };
+        let shown = |name: &&'static str| Some((*name, self.text_of_any(name)?.into_owned()));
         names.iter().filter_map(shown).collect()
     }
 
@@ -173,15 +166,17 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// Whether the answer is a page: for a form, or a client that asks for HTML and not for JSON.
-pub fn wanted(head: &Head<'_>, body: &[u8]) -> Wanted {
+/// Whether the answer is a page: for a form, or a client that asks for HTML and not for JSON. Without
+/// its `body`, which is not there yet, nothing is taken for a form.
+pub fn wanted(head: &Head<'_>, body: Option<&[u8]>) -> Wanted {
     let accepts = |media_type: &str| {
         head.fields("accept").any(|field| {
             let field = String::from_utf8_lossy(field).to_ascii_lowercase();
             field.split(',').any(|range| range.split(';').next().unwrap_or_default().trim() == media_type)
         })
     };
-    match (sent_as(head, body), accepts("text/html"), accepts("application/json")) {
+    let sent = body.map_or(Sent::Json, |body| sent_as(head, body));
+    match (sent, accepts("text/html"), accepts("application/json")) {
         (_, _, true) => Wanted::Json,
         (_, true, false) | (Sent::Form, false, false) => Wanted::Page,
         (Sent::Json, false, false) => Wanted::Json,

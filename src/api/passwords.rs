@@ -40,7 +40,8 @@ pub fn sign_in(
 ) -> Result<Reply, ApiError> {
     let app = Arc::clone(context.app);
     let accounts = Arc::clone(app.accounts()?);
-    let folded = username.to_ascii_lowercase();
+    // A registration drops the white space around the name as well.
+    let folded = username.trim().to_ascii_lowercase();
     let address = context.client().address;
     let too_many = |after: RetryAfter| AccountError::TooManyAttempts(after);
     let attempt = app.throttle.begin(&folded, address, context.arrival.at).map_err(too_many)?;

@@ -61,7 +61,7 @@ fn checked(context: &Context<'_>, visitor: &Visitor, fields: &Fields) -> Result<
 pub(super) fn new_account(fields: &Fields, required: Required) -> Result<NewAccount, ApiError> {
     let (username, email) = (fields.text("username")?, fields.text("email")?);
     let (password, full_name) = (fields.text("password")?, fields.text("full_name")?);
-    let (age, gender) = (fields.text_or_number("age")?, fields.text("gender")?);
+    let (age, gender) = (fields.text_of_any("age"), fields.text("gender")?);
     let typed = Typed {
         username: username.as_deref(),
         email: email.as_deref(),

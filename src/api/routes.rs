@@ -103,7 +103,9 @@ pub fn find(method: Method, path: &str) -> Result<Found<'_>, ApiError> {
             if *route_method == method {
                 return Ok(Found { handler: *handler, access: *access, captures });
             }
-            others.push(*route_method);
+            if !others.contains(route_method) {
+                others.push(*route_method);
+            }
         }
     }
     if others.is_empty() {

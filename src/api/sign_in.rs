@@ -37,7 +37,7 @@ pub fn login_page(context: &Context<'_>) -> Result<Reply, ApiError> {
 
 /// `GET /`: whoever opens the server in a browser is shown the way in.
 pub fn root(context: &Context<'_>) -> Result<Reply, ApiError> {
-    match (fields::wanted(&context.request.head, context.request.body), context.app.accounts()) {
+    match (fields::wanted(&context.request.head, Some(context.request.body)), context.app.accounts()) {
         (Wanted::Page, Ok(_)) => Ok(Reply::Now(redirect(DASHBOARD_PATH))),
         (_, _) => Err(ApiError::RouteMissing),
     }

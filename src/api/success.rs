@@ -27,5 +27,7 @@ fn end(status: u16, mut body: Vec<u8>) -> Response {
     Response::new(status)
         .field("content-type", "application/json")
         .field("cache-control", "no-store")
+        // Browsers with a session can be led here too.
+        .field("x-content-type-options", "nosniff")
         .body(body)
 }

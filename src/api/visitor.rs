@@ -62,7 +62,7 @@ impl Visitor {
             Some((account, token.to_owned()))
         });
         let (browser_of, session) = signed_in.unzip();
-        let wanted = fields::wanted(head, context.request.body);
+        let wanted = fields::wanted(head, Some(context.request.body));
         let form_cookie = match (Cookie::Form.value(head, client), wanted) {
             (Some(value), _) => Some(FormCookie::Sent(value.to_owned())),
             (None, Wanted::Page) => Some(FormCookie::New(new_form_cookie()?)),

@@ -216,7 +216,7 @@ impl EventLoop {
         match lane.try_send(work) {
             Ok(()) => connection.enter(Phase::AwaitSlow(answering), clock::monotonic()),
             Err(_) => {
-                let response = ApiError::Overloaded.response_at(&answering.path);
+                let response = ApiError::Overloaded.response_in(answering.failure_style);
                 self.respond(connection, answering, response);
             }
         }
@@ -275,7 +275,7 @@ impl EventLoop {
                 self.reply(id, connection, answering, reply);
             }
             Some(_) | None => {
-                let response = error.response_at(&answering.path);
+                let response = error.response_in(answering.failure_style);
                 self.respond(connection, answering, response);
             }
         }

@@ -14,6 +14,7 @@
 use super::output::Output;
 use crate::api::app::Caller;
 use crate::api::cors::Permission;
+use crate::api::error::style::Style;
 use crate::api::reply::{Job, Source};
 use crate::config::schema::Timeouts;
 use crate::http::exchange::{Bounds, Exchange, Waiting};
@@ -93,6 +94,8 @@ pub(super) struct Answering {
     pub(super) persistent: bool,
     /// The path as sent, without the query, as far as it is logged.
     pub(super) path: Box<[u8]>,
+    /// How its client is told of a failure.
+    pub(super) failure_style: Style,
     pub(super) started: Instant,
     pub(super) request_id: String,
     /// Who sent it.
@@ -130,7 +133,14 @@ pub(super) enum Stage {
 }
 
 impl Answering {
-    pub(super) fn of(head: &Head<'_>, caller: Caller, started: Instant, request_id: String) -> Answering {
+    /// `body` where that is there already.
+    pub(super) fn of(
+        head: &Head<'_>,
+        body: Option<&[u8]>,
+        caller: Caller,
+        started: Instant,
+        request_id: String,
+    ) -> Answering {
         let target = head.target_text;
         let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
         let logged = path.get(..LOG_FIELD_BYTES_MAX + 1).unwrap_or(path);
@@ -139,6 +149,7 @@ impl Answering {
             version: head.version,
             persistent: head.persistent,
             path: logged.into(),
+            failure_style: Style::of(head, body),
             started,
             request_id,
             caller,
@@ -153,6 +164,7 @@ impl Answering {
             version: Version::Http11,
             persistent: false,
             path: Box::from(&b"-"[..]),
+            failure_style: Style::Problem,
             started,
             request_id,
             caller: Caller { address, permission: Permission::Nothing },

@@ -2,8 +2,9 @@
 
 use super::connection::{Answering, Connection, Reread};
 use super::event_loop::Shared;
-use crate::api::app::{self, Arrival};
+use crate::api::app::Arrival;
 use crate::api::error::ApiError;
+use crate::api::error::style::Style;
 use crate::api::reply::Reply;
 use crate::clock;
 use crate::http::exchange::{Bounds, Exchange, Step, Waiting};
@@ -59,22 +60,23 @@ pub(super) fn step(
         Step::NeedInput(waiting) => Stepped::Need(waiting),
         Step::Refused(refusal) => Stepped::Refused(refusal),
         Step::BodyRefused(head, refusal) => {
-            let response = app::response_to(&head, &ApiError::Refused(refusal));
+            let response = ApiError::Refused(refusal).response_in(Style::of(&head, None));
             let caller = shared.app.caller(&head, connection.address);
-            let answering = Answering::of(&head, caller, clock::monotonic(), request_ids.next());
+            let answering = Answering::of(&head, None, caller, clock::monotonic(), request_ids.next());
             Stepped::Denied(answering, response)
         }
         Step::Admit(head) => match shared.app.admit(&head) {
             Ok(()) => Stepped::Admitted { tell: head.expects_continue && used == bytes.len() },
             Err(response) => {
                 let caller = shared.app.caller(&head, connection.address);
-                let answering = Answering::of(&head, caller, clock::monotonic(), request_ids.next());
+                let answering = Answering::of(&head, None, caller, clock::monotonic(), request_ids.next());
                 Stepped::Denied(answering, response)
             }
         },
         Step::Request(request) => {
             let caller = shared.app.caller(&request.head, connection.address);
-            let mut answering = Answering::of(&request.head, caller, clock::monotonic(), request_ids.next());
+            let (head, body) = (&request.head, Some(request.body));
+            let mut answering = Answering::of(head, body, caller, clock::monotonic(), request_ids.next());
             let arrival = arrival(connection.address, Repeated::No);
             let reply = guarded(|| shared.app.handle(&request, arrival));
             let is_read = matches!(request.head.method, Method::Get | Method::Head);

@@ -54,12 +54,13 @@ fn worst(problems: &[Problem]) -> (u16, &'static str) {
         [(400, "invalid_request"), (400, "invalid_password"), (400, "invalid_age"), (400, "gender_required")];
     let rank = |problem: &Problem| match problem {
         Problem::Missing(Field::Age) | Problem::Age => 2,
-        Problem::Missing(Field::Gender) | Problem::Gender => 3,
+        Problem::Missing(Field::Gender) => 3,
         Problem::Password(_) => 1,
         Problem::Missing(Field::Username | Field::Email | Field::Password | Field::FullName)
         | Problem::Username
         | Problem::Email
-        | Problem::FullName => 0,
+        | Problem::FullName
+        | Problem::Gender => 0,
     };
     let rank = problems.iter().map(rank).min().unwrap_or(0);
     kinds.get(rank).copied().unwrap_or((400, "invalid_request"))

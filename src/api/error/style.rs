@@ -1,7 +1,11 @@
 //! How the seed APIs say that something failed: the same errors, in the forms that their clients know.
 
 use super::{AccountError, ApiError};
+use crate::api::fields::{self, Wanted};
+use crate::api::pages::{self, Frame};
+use crate::http::request::Head;
 use crate::http::response::Response;
+use crate::http::target::Target;
 use crate::json;
 
 /// The form of an API's failures.
@@ -15,13 +19,32 @@ pub enum Style {
     Object,
     /// `{"status","code","message"}`: `/api/register` to `/api/data` (seeds 000 and 003).
     Data,
+    /// A page: the same for a browser.
+    Page,
 }
 
 impl Style {
-    /// The form for `path`, percent-encoded, whether or not there is anything at it.
-    pub fn of(path: &[u8]) -> Style {
+    /// The form for a request with this head, and with `body` where that is there already.
+    pub fn of(head: &Head<'_>, body: Option<&[u8]>) -> Style {
+        let style = match &head.target {
+            Ok(Target::Origin { path, .. }) => Style::of_path(path.as_bytes()),
+            Ok(Target::Asterisk | Target::Authority) => Style::Problem,
+            // It cannot be decoded; where it leads can be seen all the same.
+            Err(_) => Style::of_path(head.target_text),
+        };
+        match style {
+            Style::Data if fields::wanted(head, body) == Wanted::Page => Style::Page,
+            Style::Data | Style::Problem | Style::Item | Style::Object | Style::Page => style,
+        }
+    }
+
+    /// The form for `path`, percent-encoded and with its query or without, whether or not there is anything at it.
+    fn of_path(path: &[u8]) -> Style {
+        if path.starts_with(b"/api/v1/") {
+            return Style::Problem;
+        }
         let first_is = |prefix: &[u8]| {
-            path.strip_prefix(prefix).is_some_and(|rest| rest.first().is_none_or(|&byte| byte == b'/'))
+            path.strip_prefix(prefix).is_some_and(|rest| rest.first().is_none_or(|byte| b"/?".contains(byte)))
         };
         let data: [&[u8]; 6] =
             [b"/api/register", b"/api/token", b"/api/login", b"/api/logout", b"/api/data", b"/dashboard"];
@@ -42,6 +65,10 @@ impl ApiError {
     pub fn response_in(&self, style: Style) -> Response {
         let (status, text) = match style {
             Style::Problem => return self.response(),
+            Style::Page => {
+                let page = pages::problem(&Frame::default(), self.status(), &self.message());
+                return self.with_fields(page, self.status());
+            }
             Style::Item => self.as_item(),
             Style::Object => self.as_object(),
             Style::Data => (self.status(), self.message()),
@@ -59,7 +86,7 @@ impl ApiError {
                 body.extend_from_slice(b",\"message\":");
                 body
             }
-            Style::Problem | Style::Item | Style::Object => b"{\"error\":".to_vec(),
+            Style::Problem | Style::Item | Style::Object | Style::Page => b"{\"error\":".to_vec(),
         };
         json::encode_string(&text, &mut body);
         if let (Style::Object, ApiError::Operation { index, .. }) = (style, self) {
@@ -134,7 +161,7 @@ mod tests {
             ("/api/v1/projects", Style::Problem),
             ("/", Style::Problem),
         ] {
-            assert_eq!(Style::of(path.as_bytes()), style, "{path}");
+            assert_eq!(Style::of_path(path.as_bytes()), style, "{path}");
         }
     }
 

@@ -1,0 +1,217 @@
+//! Session cookies: what they look like, where they count, what is kept of them, and when they end.
+
+use crate::harness::Server;
+use crate::people::{PASSWORD, Person, people_config, registration, send_json};
+use crate::visitors::{Browser, HTML, SESSION, expect_failed, expect_redirect};
+use pikv::secret::KeyHash;
+use serde_json::{Value, json};
+use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const HTTPS: (&str, &str) = ("X-Forwarded-Proto", "https");
+
+fn server_with_ann(config: Value) -> Server {
+    let server = Server::start_with(config);
+    send_json(&server, "POST", "/api/register", &[], &registration("ann").to_string()).expect(201);
+    server
+}
+
+fn login(server: &Server, fields: &[(&str, &str)]) -> String {
+    let body = json!({"username": "ann", "password": PASSWORD}).to_string();
+    let answer = send_json(server, "POST", "/api/login", fields, &body).expect(200);
+    let cookies: Vec<_> = answer.fields.iter().filter(|(name, _)| name == "set-cookie").collect();
+    assert_eq!(cookies.len(), 1, "{answer:?}");
+    cookies[0].1.clone()
+}
+
+/// Whether a cookie field signs somebody in.
+fn opens(server: &Server, cookie: &str, fields: &[(&str, &str)]) -> bool {
+    let fields = [&[("Cookie", cookie)], fields].concat();
+    match server.request("GET", "/api/data", None, &fields, b"").status {
+        200 => true,
+        401 => false,
+        other => panic!("{other}"),
+    }
+}
+
+/// The token of a cookie that has exactly these attributes.
+fn token_of(cookie: &str, name: &str, attributes: &str) -> String {
+    let token = cookie.strip_prefix(&format!("{name}=")).and_then(|rest| rest.strip_suffix(attributes));
+    let token = token.unwrap_or_else(|| panic!("{cookie}"));
+    assert_eq!(token.len(), 43, "32 bytes of base64url: {cookie}");
+    assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{cookie}");
+    token.to_owned()
+}
+
+#[test]
+fn a_session_cookie_has_exactly_the_attributes_that_it_needs() {
+    let server = server_with_ann(people_config());
+    let attributes = "; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax";
+    let first = token_of(&login(&server, &[]), SESSION, attributes);
+    let second = token_of(&login(&server, &[]), SESSION, attributes);
+    assert_ne!(first, second);
+    let form = Browser::default().get(&server, "/api/login");
+    token_of(form.field("set-cookie").unwrap(), "pikv_form", attributes);
+}
+
+#[test]
+fn behind_tls_cookies_are_secure_and_bound_to_the_host() {
+    let mut config = people_config();
+    config["trusted_proxies"] = json!(["127.0.0.1"]);
+    let server = server_with_ann(config);
+    let attributes = "; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax; Secure";
+    let cookie = login(&server, &[HTTPS]);
+    let token = token_of(&cookie, "__Host-pikv_session", attributes);
+    let form = server.request("GET", "/api/login", None, &[HTML, HTTPS], b"");
+    token_of(form.field("set-cookie").unwrap(), "__Host-pikv_form", attributes);
+    let bound = format!("__Host-pikv_session={token}");
+    assert!(opens(&server, &bound, &[HTTPS]));
+    // Whoever answers in clear text could have set the other one.
+    assert!(!opens(&server, &format!("{SESSION}={token}"), &[HTTPS]));
+    assert!(!opens(&server, &bound, &[]));
+    let answer = server.request("GET", "/api/logout", None, &[HTTPS, ("Cookie", &bound)], b"");
+    let cleared = "__Host-pikv_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure";
+    assert_eq!(answer.field("set-cookie"), Some(cleared));
+    assert!(!opens(&server, &bound, &[HTTPS]));
+    assert!(login(&server, &[]).starts_with("pikv_session="), "the proxy says nothing of TLS");
+    assert!(login(&server, &[("X-Forwarded-Proto", "https, http")]).starts_with("pikv_session="));
+}
+
+#[test]
+fn a_stranger_cannot_say_that_there_was_tls() {
+    let mut config = people_config();
+    config["trusted_proxies"] = json!(["192.0.2.0/24"]);
+    for config in [people_config(), config] {
+        let server = server_with_ann(config);
+        let cookie = login(&server, &[HTTPS, ("X-Forwarded-For", "192.0.2.1")]);
+        token_of(&cookie, SESSION, "; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax");
+    }
+}
+
+#[test]
+fn of_two_cookies_with_one_name_none_counts() {
+    let server = server_with_ann(people_config());
+    let token = token_of(&login(&server, &[]), SESSION, "; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax");
+    let good = format!("{SESSION}={token}");
+    for alone in
+        [good.clone(), format!("a=b; {good}; c"), format!("other_{good}; {good}"), format!("{good};")]
+    {
+        assert!(opens(&server, &alone, &[]), "{alone}");
+    }
+    for doubled in [format!("{good}; {SESSION}=x"), format!("{SESSION}=x; {good}"), format!("{good}; {good}")]
+    {
+        assert!(!opens(&server, &doubled, &[]), "{doubled}");
+    }
+    assert!(opens(&server, &good, &[("Cookie", "a=b")]), "of two fields");
+    assert!(!opens(&server, &good, &[("Cookie", &format!("{SESSION}=x"))]), "in two fields");
+    for none in [
+        SESSION.to_owned(),
+        format!("{SESSION}="),
+        format!("{good}x"),
+        good.to_uppercase(),
+        good.replace(SESSION, "Pikv_session"),
+    ] {
+        assert!(!opens(&server, &none, &[]), "{none}");
+    }
+    expect_redirect(
+        &server.request("GET", "/dashboard", None, &[HTML, ("Cookie", &format!("{good}; {good}"))], b""),
+        "/api/login",
+    );
+}
+
+#[test]
+fn a_good_cookie_never_stands_in_for_a_bad_credential() {
+    let server = server_with_ann(people_config());
+    let mut browser = Browser::signed_in(&server, "ann");
+    let cookie = browser.cookie_field();
+    for field in [
+        ("X-API-Key", "wrong-key-0123456789"),
+        ("Api-Key", "wrong-key-0123456789"),
+        ("Authorization", "Bearer a.b.c"),
+        ("Authorization", "a.b.c"),
+        ("Authorization", "Basic YTpi"),
+        ("X-API-Key", ""),
+        ("Authorization", ""),
+        ("x-api-key", crate::harness::GLOBAL_KEY),
+    ] {
+        let answer = server.request("GET", "/api/data", None, &[("Cookie", &cookie), field], b"");
+        expect_failed(&answer, 401, "INVALID_TOKEN");
+        let fields = [("Cookie", &*cookie), field, crate::visitors::SAME_ORIGIN];
+        let answer = send_json(&server, "POST", "/api/data", &fields, r#"{"key":"k","value":1}"#);
+        expect_failed(&answer, 401, "INVALID_TOKEN");
+        expect_redirect(
+            &server.request("GET", "/dashboard", None, &[("Cookie", &cookie), field, HTML], b""),
+            "/api/login",
+        );
+    }
+    assert!(browser.is_signed_in(&server));
+    // A good credential decides whose data it is, whatever the cookie says.
+    send_json(&server, "POST", "/api/register", &[], &registration("bob").to_string()).expect(201);
+    let bob = Person::sign_in(&server, "bob");
+    bob.post(&server, "/api/data", r#"{"key":"bobs","value":1}"#).expect(201);
+    let bearer = format!("Bearer {}", bob.token);
+    let answer =
+        server.request("GET", "/api/data", None, &[("Cookie", &cookie), ("Authorization", &bearer)], b"");
+    assert_eq!(answer.json()["data"]["keys"], json!(["bobs"]));
+}
+
+/// Everything in the data directory.
+fn stored(server: &Server) -> String {
+    let files = fs::read_dir(server.directory().join("storage_data")).unwrap();
+    let text = |entry: fs::DirEntry| fs::read(entry.path()).unwrap_or_default();
+    files.map(|entry| String::from_utf8_lossy(&text(entry.unwrap())).into_owned()).collect()
+}
+
+#[test]
+fn only_hashes_of_sessions_and_passwords_are_on_the_disk() {
+    let mut server = server_with_ann(people_config());
+    let token = token_of(&login(&server, &[]), SESSION, "; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax");
+    let hash = KeyHash::of(token.as_bytes()).encode();
+    let check = |text: &str, when: &str| {
+        assert!(text.contains(&hash), "{when}: no session in {text}");
+        assert!(!text.contains(&token), "{when}: the token is there");
+        assert!(!text.contains(PASSWORD), "{when}: the password is there");
+    };
+    check(&stored(&server), "in the journal");
+    assert!(server.terminate().success());
+    check(&stored(&server), "in the files");
+    let text = fs::read_to_string(server.data_path("_sessions.json")).unwrap();
+    assert!(text.contains(&hash), "{text}");
+    assert!(!server.stderr_text().contains(&token) && !server.stderr_text().contains(PASSWORD));
+}
+
+#[test]
+fn a_session_ends_when_its_time_is_up() {
+    let mut server = server_with_ann(people_config());
+    let cookie = login(&server, &[]);
+    let cookie = cookie.split(';').next().unwrap();
+    server.restart();
+    assert!(opens(&server, cookie, &[]), "a restart ends no session");
+    assert!(server.terminate().success());
+    let path = server.data_path("_sessions.journal");
+    let (moved, lives_s) = expired(&fs::read_to_string(&path).unwrap());
+    assert!(matches!(lives_s[..], [86_000..=86_400]), "one session, one day: {lives_s:?}");
+    fs::write(&path, moved).unwrap();
+    server.start_again();
+    assert!(!opens(&server, cookie, &[]));
+    let browser = server.request("GET", "/dashboard", None, &[HTML, ("Cookie", cookie)], b"");
+    expect_redirect(&browser, "/api/login");
+}
+
+/// A journal whose keys expired a second ago, and how long each of them would have lived from now, seconds.
+fn expired(journal: &str) -> (String, Vec<u64>) {
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    let mut lives_s = Vec::new();
+    let mut moved = String::new();
+    for line in journal.lines() {
+        let (_, payload) = line.split_once(' ').unwrap();
+        let mut payload = payload.to_owned();
+        if let Some((before, behind)) = payload.clone().split_once("\"expires\":") {
+            let end = behind.find(|c: char| !c.is_ascii_digit()).unwrap();
+            lives_s.push((behind[..end].parse::<u64>().unwrap() - now_ms) / 1_000);
+            payload = format!("{before}\"expires\":{}{}", now_ms - 1_000, &behind[end..]);
+        }
+        moved += &format!("{:08x} {payload}\n", crc32fast::hash(payload.as_bytes()));
+    }
+    (moved, lives_s)
+}

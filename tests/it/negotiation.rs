@@ -1,0 +1,198 @@
+//! Who gets a page and who JSON from `/api/register` to `/api/data`, and which bodies are taken.
+
+use crate::harness::{Response, Server, known_config_with};
+use crate::people::{PASSWORD, people_config, registration, send_json};
+use crate::visitors::{Browser, FORM, HTML, expect_done, expect_failed, expect_page};
+use serde_json::json;
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+fn post(server: &Server, target: &str, fields: &[(&str, &str)], body: &str) -> Response {
+    server.request("POST", target, None, fields, body.as_bytes())
+}
+
+#[test]
+fn a_form_or_a_wish_for_html_gets_a_page_and_everything_else_json() {
+    let server = Server::start_with(people_config());
+    let (json, form) = (r#"{"username":"ann"}"#, "username=ann");
+    let any = ("Accept", "*/*");
+    let html = ("Accept", "text/html");
+    let is_page = |fields: &[(&str, &str)], body: &str| {
+        for target in ["/api/register", "/api/token", "/api/login"] {
+            let page = expect_page(&post(&server, target, fields, body), 400);
+            assert!(page.contains("value=\"ann\""), "{target} {fields:?}: what was typed is kept");
+        }
+    };
+    let is_json = |fields: &[(&str, &str)], body: &str| {
+        for (target, code) in [
+            ("/api/register", "INVALID_REQUEST"),
+            ("/api/token", "MISSING_FIELDS"),
+            ("/api/login", "MISSING_FIELDS"),
+        ] {
+            let message = expect_failed(&post(&server, target, fields, body), 400, code);
+            assert!(message.contains("password"), "{fields:?}: {message}");
+        }
+    };
+    for fields in [
+        &[FORM][..],
+        &[FORM, any],
+        &[FORM, html],
+        &[FORM, HTML],
+        &[("Content-Type", "Application/X-WWW-Form-URLencoded; charset=UTF-8")],
+    ] {
+        is_page(fields, form);
+    }
+    for accept in ["text/html", "TEXT/HTML;q=0.1, */*", "image/png,text/html", HTML.1] {
+        is_page(&[JSON, ("Accept", accept)], json);
+        is_page(&[FORM, ("Accept", accept)], json);
+    }
+    for fields in [
+        &[][..],
+        &[any],
+        &[JSON],
+        &[JSON, any],
+        // What curl says of `-d` without being told otherwise.
+        &[FORM],
+        &[FORM, any],
+        &[("Content-Type", "text/json")],
+        &[("Content-Type", "application/vnd.api+json; charset=utf-8")],
+    ] {
+        is_json(fields, json);
+    }
+    for accept in [
+        "application/json",
+        "application/json, text/html",
+        "text/html, application/json;q=0.5",
+        "text/htm",
+        "text/*",
+    ] {
+        is_json(&[JSON, ("Accept", accept)], json);
+    }
+    // Who asks for JSON by name gets it for a form too.
+    is_json(&[FORM, ("Accept", "application/json, text/plain, */*")], form);
+    is_json(&[JSON, ("Accept", "text/html"), ("Accept", "application/json")], json);
+}
+
+#[test]
+fn bodies_of_other_types_are_refused_in_the_form_that_was_asked_for() {
+    let server = Server::start_with(people_config());
+    for field in [
+        ("Content-Type", "text/xml"),
+        ("Content-Type", "text/plain"),
+        ("Content-Type", "multipart/form-data; boundary=x"),
+        ("Content-Type", "application/json; charset=utf-16"),
+        ("Content-Type", "application/x-www-form-urlencoded; charset=iso-8859-1"),
+        ("Content-Encoding", "gzip"),
+    ] {
+        for target in ["/api/register", "/api/token", "/api/login"] {
+            let accept = ("Accept", "application/json");
+            expect_failed(
+                &post(&server, target, &[field, accept], "username=ann"),
+                415,
+                "UNSUPPORTED_MEDIA_TYPE",
+            );
+            expect_page(&post(&server, target, &[field, HTML], "username=ann"), 415);
+        }
+    }
+    expect_page(&post(&server, "/api/login", &[FORM, ("Content-Encoding", "gzip")], "username=ann"), 415);
+}
+
+#[test]
+fn failures_that_no_form_is_for_are_pages_for_browsers_too() {
+    let server = Server::start_with(people_config());
+    send_json(&server, "POST", "/api/register", &[], &registration("ann").to_string()).expect(201);
+    let mut browser = Browser::signed_in(&server, "ann");
+    for (method, target, status, code) in [
+        ("PATCH", "/api/data", 405, "METHOD_NOT_ALLOWED"),
+        ("POST", "/dashboard", 405, "METHOD_NOT_ALLOWED"),
+        ("DELETE", "/api/login", 405, "METHOD_NOT_ALLOWED"),
+        ("GET", "/api/login?next=x", 400, "INVALID_QUERY"),
+        ("GET", "/api/register?a", 400, "INVALID_QUERY"),
+        ("GET", "/api/token?a", 400, "INVALID_QUERY"),
+        ("GET", "/api/logout?a", 400, "INVALID_QUERY"),
+        ("GET", "/dashboard?a", 400, "INVALID_QUERY"),
+        ("GET", "/api/data?x=1", 400, "INVALID_QUERY"),
+        ("GET", "/api/data/retrieve?kye=1", 400, "INVALID_QUERY"),
+        ("GET", "/api/data/%zz", 400, "INVALID_TARGET"),
+        ("GET", "/api/data/retrieve?cursor=!", 400, "INVALID_CURSOR"),
+    ] {
+        let page = browser.send(&server, method, target, &[HTML], "");
+        expect_page(&page, status);
+        let answer = browser.send(&server, method, target, &[], "");
+        expect_failed(&answer, status, code);
+        assert_eq!(answer.field("allow"), page.field("allow"), "{target}");
+    }
+    let answer = browser.send(&server, "PATCH", "/api/data/retrieve", &[], "");
+    assert_eq!(answer.field("allow"), Some("GET, PUT, DELETE, HEAD, OPTIONS"));
+    assert!(browser.is_signed_in(&server));
+}
+
+#[test]
+fn a_body_above_the_limit_is_refused_in_the_form_that_was_asked_for() {
+    let server = Server::start_with(people_config());
+    let refused = |target: &str, accept: (&str, &str)| {
+        let head = format!("POST {target} HTTP/1.1\r\nHost: a\r\n{}: {}\r\n", accept.0, accept.1);
+        let mut connection = server.connect();
+        connection.send(format!("{head}Content-Length: {}\r\n\r\n", 1024 * 1024 + 1).as_bytes());
+        connection.read_response()
+    };
+    for target in ["/api/register", "/api/token", "/api/login", "/api/data", "/api/data/update"] {
+        expect_page(&refused(target, HTML), 413);
+        expect_failed(&refused(target, ("Accept", "*/*")), 413, "BODY_TOO_LARGE");
+    }
+}
+
+#[test]
+fn without_accounts_there_is_none_of_it() {
+    let server = Server::start_with(known_config_with(json!({"accounts": {"enabled": false}})));
+    for (method, target) in [
+        ("GET", "/api/register"),
+        ("POST", "/api/register"),
+        ("GET", "/api/token"),
+        ("POST", "/api/token"),
+        ("GET", "/api/login"),
+        ("POST", "/api/login"),
+        ("GET", "/api/logout"),
+        ("GET", "/dashboard"),
+        ("GET", "/api/data"),
+        ("POST", "/api/data"),
+        ("GET", "/api/data/a"),
+        ("PUT", "/api/data/a"),
+        ("DELETE", "/api/data/a"),
+        ("POST", "/api/data/update"),
+        ("POST", "/api/data/delete"),
+    ] {
+        expect_failed(&server.request(method, target, None, &[], b""), 404, "ACCOUNTS_DISABLED");
+        expect_page(&server.request(method, target, None, &[HTML], b""), 404);
+    }
+}
+
+#[test]
+fn head_is_answered_like_get_without_a_body() {
+    let server = Server::start_with(people_config());
+    send_json(&server, "POST", "/api/register", &[], &registration("ann").to_string()).expect(201);
+    let mut browser = Browser::signed_in(&server, "ann");
+    for target in ["/api/login", "/dashboard", "/api/data", "/api/data/retrieve"] {
+        let head = browser.send(&server, "HEAD", target, &[HTML], "");
+        assert_eq!((head.status, head.body.len()), (200, 0), "{target}");
+        assert_eq!(head.field("content-type"), Some("text/html; charset=utf-8"));
+    }
+}
+
+#[test]
+fn curl_without_a_content_type_means_the_body() {
+    let server = Server::start_with(people_config());
+    let curl = [("Accept", "*/*"), ("User-Agent", "curl/8"), FORM];
+    expect_done(&post(&server, "/api/register", &curl, &registration("ann").to_string()), 201);
+    let login = json!({"username": "ann", "password": PASSWORD}).to_string();
+    let data = expect_done(&post(&server, "/api/token", &curl, &format!(" \n{login}")), 200);
+    let bearer = format!("Bearer {}", data["access_token"].as_str().unwrap());
+    let curl = [&curl[..], &[("Authorization", &bearer)]].concat();
+    expect_done(&post(&server, "/api/data", &curl, r#"{"key":"a","value":{"b":1}}"#), 201);
+    // curl -d key=b -d value=v is a form, and its sender sees a page.
+    expect_page(&post(&server, "/api/data", &curl, "key=b&value=v"), 200);
+    let answer = server.request("PUT", "/api/data/b", None, &curl, br#"{"value":2}"#);
+    expect_done(&answer, 200);
+    let read = server.request("GET", "/api/data/b", None, &[curl[0], curl[3]], b"");
+    assert_eq!(expect_done(&read, 200), json!({"key": "b", "value": 2}));
+}
