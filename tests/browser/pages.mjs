@@ -12,6 +12,8 @@ import { chromium } from 'playwright-core';
 const CHROMIUM = process.env.PIKV_CHROMIUM ?? '/usr/bin/chromium';
 // A name that is not this machine's own: browsers trust pages from there less, and send less with forms.
 const OTHER_HOST = 'pikv.test';
+// Never asked: what it answers is made up here.
+const STRANGER = 'http://stranger.test/';
 const PATIENCE_MS = 20_000;
 const WALK_MS_MAX = 300_000;
 const KEYS_MAX = 1_200;
@@ -138,7 +140,7 @@ async function register(page, run) {
 }
 
 async function checkSignedOut(page, run) {
-  for (const target of DATA_PAGES) {
+  for (const target of ['/', ...DATA_PAGES, '/api/data/some/key']) {
     await open(page, run, target);
     assert.equal(pathOf(page), '/api/login', `${target} without a session`);
   }
@@ -208,7 +210,7 @@ async function storeAndRetrieve(page, run) {
   assert.ok((await page.getByRole('status').innerText()).includes(KEY));
   await look(page, run, 'stored');
   assert.equal(await fillAndSend(page, KEY, 'again'), 409);
-  await checkErrorPage(page, '');
+  await checkErrorPage(page, 'key');
   assert.equal(await page.getByLabel('Value', { exact: true }).inputValue(), 'again', 'the value is kept');
   await look(page, run, 'store-again');
   assert.equal(await fillAndSend(page, LONG_KEY, LONG_VALUE), 200);
@@ -221,8 +223,46 @@ async function storeAndRetrieve(page, run) {
   assert.equal(await fillAndSend(page, LONG_KEY), 200);
   await look(page, run, 'retrieved-long');
   assert.equal(await fillAndSend(page, 'no such key'), 404);
-  await checkErrorPage(page, '');
+  await checkErrorPage(page, 'key');
+  assert.equal(await page.getByLabel('Key', { exact: true }).inputValue(), 'no such key', 'the key is kept');
   await look(page, run, 'retrieve-missing');
+  assert.equal(await fillAndSend(page, '..'), 400);
+  await checkErrorPage(page, 'key');
+  assert.equal(await page.getByLabel('Key', { exact: true }).inputValue(), '..', 'the key is kept');
+  assert.ok((await listedKeys(page)).includes(KEY), 'the keys are listed beside the error');
+  await open(page, run, `/api/data/${encodeURIComponent(KEY)}`);
+  assert.equal(unified(await shownValue(page)), VALUE, 'a key has an address of its own');
+  await open(page, run, '/');
+  assert.equal(pathOf(page), '/dashboard', 'the root leads to the dashboard');
+}
+
+/** What has no form of its own is a page too. */
+async function checkProblemPage(page, run) {
+  assert.equal(await statusOf(page, () => page.goto(`${run.root}/api/data?colour=red`)), 400);
+  await checkErrorPage(page, '');
+  await look(page, run, 'problem');
+}
+
+/** Forms on another site's page: the browser sends them, and the server takes none. */
+async function checkStranger(page, run) {
+  const input = ([name, value]) => `<input name="${name}" value="${value}">`;
+  const sendFrom = async (method, target, fields) => {
+    const form = `<form method="${method}" action="${run.root}${target}">${fields.map(input).join('')}<button>go</button></form>`;
+    await page.route(STRANGER, (route) => route.fulfill({ contentType: 'text/html', body: `<link rel="icon" href="data:,">${form}` }));
+    await page.goto(STRANGER);
+    const status = await statusOf(page, () => page.getByRole('button').click());
+    await page.unroute(STRANGER);
+    return status;
+  };
+  const credentials = [['username', run.username], ['password', PASSWORD]];
+  assert.equal(await sendFrom('post', '/api/login', credentials), 403);
+  await checkErrorPage(page, '');
+  assert.equal(await sendFrom('post', '/api/token', credentials), 403);
+  // SameSite=Lax keeps the cookie away from these, so there is nobody to store anything for.
+  assert.equal(await sendFrom('post', '/api/data', [['key', 'strange'], ['value', 'v']]), 401);
+  assert.equal(await sendFrom('post', '/api/data/delete', [['key', 'key-10']]), 401);
+  assert.equal(await sendFrom('get', '/api/data/retrieve', [['key', 'strange']]), 404, 'nothing was stored');
+  assert.equal(await sendFrom('get', '/api/data/retrieve', [['key', 'key-10']]), 200, 'nothing was deleted');
 }
 
 async function listedKeys(page) {
@@ -265,8 +305,12 @@ async function readAllKeys(page, run, token) {
 async function updateAndDelete(page, run) {
   await open(page, run, '/api/data/update');
   await look(page, run, 'update');
-  assert.equal(await fillAndSend(page, 'no such key', 'v'), 404);
-  await checkErrorPage(page, '');
+  assert.equal(await fillAndSend(page, 'no such key', '\nkept <b>'), 404);
+  await checkErrorPage(page, 'key');
+  assert.equal(await page.getByLabel('Key', { exact: true }).inputValue(), 'no such key', 'the key is kept');
+  assert.equal(await page.getByLabel('Value', { exact: true }).inputValue(), '\nkept <b>', 'the value is kept');
+  assert.equal(await fillAndSend(page, KEY, ''), 400);
+  await checkErrorPage(page, 'value');
   assert.equal(await fillAndSend(page, KEY, '\n\nnew'), 200);
   await look(page, run, 'updated');
   await open(page, run, '/api/data/retrieve');
@@ -278,7 +322,7 @@ async function updateAndDelete(page, run) {
   assert.equal(await fillAndSend(page, KEY), 200);
   await look(page, run, 'deleted');
   assert.equal(await fillAndSend(page, KEY), 404);
-  await checkErrorPage(page, '');
+  await checkErrorPage(page, 'key');
   await open(page, run, '/api/data/retrieve');
   assert.equal(await fillAndSend(page, KEY), 404);
 }
@@ -289,6 +333,8 @@ async function logOut(page, run) {
   await open(page, run, '/dashboard');
   assert.equal(await statusOf(page, () => page.locator('nav').getByRole('link', { name: 'Log out' }).click()), 200);
   assert.equal(pathOf(page), '/api/login');
+  assert.equal(await statusOf(page, () => page.goBack()), 200);
+  assert.equal(pathOf(page), '/api/login', 'nothing of the session is shown by going back');
   await checkSignedOut(page, run);
   await page.context().addCookies(cookies);
   await checkSignedOut(page, run);
@@ -320,6 +366,8 @@ async function walk(browser, root, javaScriptEnabled) {
     await doing('store and retrieve', () => storeAndRetrieve(page, run));
     await doing('list the keys', () => readAllKeys(page, run, token));
     await doing('update and delete', () => updateAndDelete(page, run));
+    await doing('a page for other failures', () => checkProblemPage(page, run));
+    await doing('forms of a stranger', () => checkStranger(page, run));
     await doing('log out', () => logOut(page, run));
   } catch (error) {
     await page.screenshot({ path: path.join(directory, `${name}-failed.png`), fullPage: true }).catch(() => {});
