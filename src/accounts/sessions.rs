@@ -46,19 +46,28 @@ impl Sessions {
         &self.project
     }
 
-    /// Begins a session of `account` that lasts [`SESSION_SECONDS`]. `None` where there are
-    /// [`SESSIONS_MAX`] already.
+    /// Begins a session of `account` that lasts [`SESSION_SECONDS`], in the place of the browser's session
+    /// before, `replaced`. `None` where there are [`SESSIONS_MAX`] already.
     ///
     /// # Errors
     /// [`AccountsError`].
-    pub fn begin(&self, account: &Account, now_ms: u64) -> Result<Option<Begun>, AccountsError> {
+    pub fn begin(
+        &self,
+        account: &Account,
+        replaced: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Option<Begun>, AccountsError> {
         let token = Secret::new(BASE64_URL_SAFE_NO_PAD.encode(random_bytes::<32>()?));
         let session = Session { username: account.username.folded(), credential: account.credential.clone() };
         let text = serde_json::to_vec(&session).map_err(|_| AccountsError::Damaged)?;
         let name = stored_name(token.reveal());
+        let replaced = replaced.map(stored_name);
         let answered = self.project.write(now_ms, |transaction| {
             if transaction.namespace().totals(now_ms).keys >= SESSIONS_MAX {
                 return Err(());
+            }
+            if let Some(Ok(before)) = replaced.as_deref().map(Key::parse_stored) {
+                transaction.delete(before);
             }
             let key = Key::parse_stored(&name).map_err(|_| ())?;
             transaction.put(key, &text, Some(SESSION_SECONDS * 1_000));

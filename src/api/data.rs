@@ -175,7 +175,10 @@ fn change(context: &Context<'_>, form: FormPage, key_in: KeyIn) -> Result<Reply,
                     (FormPage::Store, true) => return Err(ApiError::KeyExists),
                     (FormPage::Update | FormPage::Delete, false) => return Err(ApiError::KeyMissing),
                     (FormPage::Delete, true) => keys.delete(key),
-                    (_, _) => keys.put(key, &value, None),
+                    (FormPage::Store, false) | (FormPage::Update, true) => keys.put(key, &value, None),
+                    (FormPage::Register | FormPage::Token | FormPage::Login | FormPage::Retrieve, _) => {
+                        return Err(ApiError::Internal); // change() is called with the other three
+                    }
                 };
                 Ok(())
             },

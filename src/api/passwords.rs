@@ -11,6 +11,7 @@ use crate::auth::rate_limit::RetryAfter;
 use crate::auth::throttle::Attempt;
 use crate::clock;
 use crate::entropy::random_bytes;
+use crate::persist::project::Answered;
 use std::sync::Arc;
 
 /// An attempt to sign in. Dropped without a password having been checked, it does not count.
@@ -88,11 +89,29 @@ fn check(
         return Err(ApiError::Disk("writing the accounts"));
     }
     if account.password.cost() != cost {
-        let changed = accounts.directory.set_hash(&account, hash(password, cost)?, now_ms)?;
-        // The password that was checked may have been replaced, or the name be somebody else's by now.
-        return changed.answer.ok_or_else(|| AccountError::Credentials.into());
+        return hash_anew(accounts, account, password, cost, now_ms);
     }
     Ok(account)
+}
+
+/// Keeps a hash of the cost that is set now. Where that cannot be kept the old one serves on.
+fn hash_anew(
+    accounts: &Accounts,
+    account: Account,
+    password: &Password,
+    cost: u32,
+    now_ms: u64,
+) -> Result<Account, ApiError> {
+    let Ok(hash) = hash(password, cost) else { return Ok(account) };
+    match accounts.directory.set_hash(&account, hash, now_ms) {
+        // The password that was checked has been replaced, or the name is somebody else's by now.
+        Ok(Answered { answer: None, .. }) => Err(AccountError::Credentials.into()),
+        Ok(Answered { answer: Some(_), .. }) => Ok(account),
+        Err(error) => {
+            log::warn!("a password was not hashed anew: {error}");
+            Ok(account)
+        }
+    }
 }
 
 /// The hash of a password with a new salt. Takes a good part of a second.

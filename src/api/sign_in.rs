@@ -86,12 +86,8 @@ pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 fn begin_session(visitor: &Visitor, account: &Account, now_ms: u64) -> Result<Reply, ApiError> {
-    let sessions = &visitor.accounts.sessions;
-    // Where the server stops between the two the old session lasts until it expires.
-    if let Some(before) = &visitor.session {
-        sessions.end(before, now_ms)?;
-    }
-    let begun = sessions.begin(account, now_ms)?.ok_or(ApiError::Overloaded)?;
+    let begun = visitor.accounts.sessions.begin(account, visitor.session.as_deref(), now_ms)?;
+    let begun = begun.ok_or(ApiError::Overloaded)?;
     let response = match visitor.wanted {
         Wanted::Page => redirect(DASHBOARD_PATH),
         Wanted::Json => success::with_data(200, "Logged in", |out| {

@@ -51,17 +51,18 @@ impl Visitor {
     /// Who sends the request of `context`.
     ///
     /// # Errors
-    /// [`AccountError::Disabled`].
+    /// [`AccountError::Disabled`]; what kept the accounts or the sessions from being asked.
     pub fn of(context: &Context<'_>) -> Result<Visitor, ApiError> {
         let accounts = Arc::clone(context.app.accounts()?);
         let (head, client) = (&context.request.head, context.client());
         let has_field = !matches!(access::credential(head), Ok(None));
         let session = cookies::session(head, client).filter(|_| !has_field);
-        let signed_in = session.and_then(|token| {
-            let account = credentials::account_of_session(&accounts, token, context.now_ms).ok()?;
-            Some((account, token.to_owned()))
-        });
-        let (browser_of, session) = signed_in.unzip();
+        let account = session.map(|token| credentials::account_of_session(&accounts, token, context.now_ms));
+        let browser_of = match account {
+            None | Some(Err(ApiError::Account(AccountError::Token))) => None,
+            Some(account) => Some(account?),
+        };
+        let session = session.filter(|_| browser_of.is_some()).map(str::to_owned);
         let wanted = fields::wanted(head, Some(context.request.body));
         let form_cookie = match (Cookie::Form.value(head, client), wanted) {
             (Some(value), _) => Some(FormCookie::Sent(value.to_owned())),
