@@ -108,7 +108,9 @@ impl Username {
     pub fn parse(text: &str) -> Option<Username> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@+".contains(&byte);
         let fits = (1..=USERNAME_BYTES_MAX).contains(&text.len());
-        (fits && text.bytes().all(is_allowed)).then(|| Username(text.to_owned()))
+        // Clients take "." and ".." out of the path of a URL.
+        let is_path = matches!(text, "." | "..");
+        (fits && !is_path && text.bytes().all(is_allowed)).then(|| Username(text.to_owned()))
     }
 
     /// As it was registered.

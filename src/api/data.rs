@@ -15,7 +15,7 @@ use super::pages::{self, Filled};
 use super::reply::Reply;
 use super::sign_in::signed_out;
 use super::success;
-use super::visitor::Visitor;
+use super::visitor::{RestsOn, Visitor};
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::KEYS_PER_PAGE;
@@ -160,7 +160,7 @@ fn change(context: &Context<'_>, form: FormPage, key_in: KeyIn) -> Result<Reply,
     answer(context, visitor, form, Some(&fields), |visitor, keyspace| {
         context.parameters(&[])?;
         if visitor.session.is_some() {
-            visitor.check_forgery(context, &fields)?;
+            visitor.check_forgery(context, &fields, RestsOn::Session)?;
         }
         let key_text = match key_in {
             KeyIn::Body => fields.text("key").map_err(|_| ApiError::KeyNotText)?.unwrap_or_default(),

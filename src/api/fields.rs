@@ -52,7 +52,14 @@ impl Fields {
                 context.media_type()?;
                 Fields::of_form(context.request.body)
             }
-            Sent::Json => Fields::of_json(&context.json_body()?),
+            Sent::Json => match context.json_body() {
+                Err(ApiError::MediaType(_)) => Err(ApiError::MediaType(
+                    "this takes a JSON object in UTF-8 as application/json, or a form as \
+                     application/x-www-form-urlencoded"
+                        .to_owned(),
+                )),
+                body => Fields::of_json(&body?),
+            },
         }
     }
 
@@ -172,7 +179,11 @@ pub fn wanted(head: &Head<'_>, body: Option<&[u8]>) -> Wanted {
     let accepts = |media_type: &str| {
         head.fields("accept").any(|field| {
             let field = String::from_utf8_lossy(field).to_ascii_lowercase();
-            field.split(',').any(|range| range.split(';').next().unwrap_or_default().trim() == media_type)
+            field.split(',').any(|range| {
+                let mut parts = range.split(';').map(str::trim);
+                // A weight of nothing means "not this one" (RFC 9110, section 12.4.2).
+                parts.next() == Some(media_type) && !parts.any(|weight| matches!(weight, "q=0" | "q=0.0"))
+            })
         })
     };
     let sent = body.map_or(Sent::Json, |body| sent_as(head, body));

@@ -8,7 +8,7 @@ use super::pages::{self, Filled};
 use super::passwords;
 use super::reply::Reply;
 use super::success;
-use super::visitor::Visitor;
+use super::visitor::{RestsOn, Visitor};
 use crate::accounts::account::Account;
 use crate::accounts::directory::CreateError;
 use crate::accounts::registration::{self, NewAccount, Required, Typed};
@@ -49,7 +49,7 @@ fn check_open(context: &Context<'_>) -> Result<(), ApiError> {
 
 fn checked(context: &Context<'_>, visitor: &Visitor, fields: &Fields) -> Result<NewAccount, ApiError> {
     context.parameters(&[])?;
-    visitor.check_forgery(context, fields)?;
+    visitor.check_forgery(context, fields, RestsOn::Body)?;
     check_open(context)?;
     new_account(fields, Required::Everything)
 }

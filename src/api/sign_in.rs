@@ -9,7 +9,7 @@ use super::forms::FormPage;
 use super::pages::{self, Filled};
 use super::passwords;
 use super::reply::Reply;
-use super::visitor::{Visitor, redirect};
+use super::visitor::{RestsOn, Visitor, redirect};
 use super::{success, tokens};
 use crate::accounts::account::Account;
 use crate::http::response::Response;
@@ -105,10 +105,12 @@ fn begin_session(visitor: &Visitor, account: &Account, now_ms: u64) -> Result<Re
 /// `GET /api/logout`
 pub fn logout(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    let visitor = Visitor::of(context)?;
-    let response = redirect(LOGIN_PATH).field("set-cookie", &Cookie::Session.clear(visitor.client));
-    let Some(session) = &visitor.session else { return Ok(Reply::Now(response)) };
-    let ended = visitor.accounts.sessions.end(session, context.now_ms)?;
+    let (accounts, client) = (context.app.accounts()?, context.client());
+    let response = redirect(LOGIN_PATH).field("set-cookie", &Cookie::Session.clear(client));
+    // Whatever else the request says of itself: the session whose cookie goes has to end.
+    let session = Cookie::Session.value(&context.request.head, client);
+    let Some(session) = session else { return Ok(Reply::Now(response)) };
+    let ended = accounts.sessions.end(session, context.now_ms)?;
     Ok(Reply::after(response, ended.ticket))
 }
 
@@ -140,7 +142,7 @@ fn with_password(
 /// The name and the password of the form.
 fn checked(context: &Context<'_>, visitor: &Visitor, fields: &Fields) -> Result<(String, String), ApiError> {
     context.parameters(&[])?;
-    visitor.check_forgery(context, fields)?;
+    visitor.check_forgery(context, fields, RestsOn::Body)?;
     let needed = |name| {
         let text = fields.text(name)?.filter(|text| !text.is_empty());
         Ok::<_, ApiError>(text.ok_or(AccountError::FieldMissing(name))?.into_owned())

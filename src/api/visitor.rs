@@ -40,6 +40,15 @@ pub struct Visitor {
     form_cookie: Option<FormCookie>,
 }
 
+/// What a request that changes something is let through for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestsOn {
+    /// The browser's session.
+    Session,
+    /// What its body says: a name and a password.
+    Body,
+}
+
 /// What the forms of a browser without a session are tied to.
 #[derive(Clone)]
 enum FormCookie {
@@ -76,7 +85,12 @@ impl Visitor {
     ///
     /// # Errors
     /// [`ApiError::Forgery`].
-    pub fn check_forgery(&self, context: &Context<'_>, fields: &Fields) -> Result<(), ApiError> {
+    pub fn check_forgery(
+        &self,
+        context: &Context<'_>,
+        fields: &Fields,
+        rests_on: RestsOn,
+    ) -> Result<(), ApiError> {
         let is_granted = matches!(context.app.permission(&context.request.head), Permission::Granted(_));
         if is_granted && self.session.is_none() {
             return Ok(()); // a script that the operator lets in, and no cookie that it could abuse
@@ -84,7 +98,8 @@ impl Visitor {
         let is_known = self.session.is_some() || matches!(self.form_cookie, Some(FormCookie::Sent(_)));
         let expected = self.form_token().filter(|_| is_known);
         let sent = fields.text(FORM_TOKEN_FIELD)?;
-        csrf::check(&context.request.head, self.session.is_some(), expected.as_deref(), sent.as_deref())
+        let by_cookie = rests_on == RestsOn::Session;
+        csrf::check(&context.request.head, by_cookie, expected.as_deref(), sent.as_deref())
             .map_err(ApiError::Forgery)
     }
 

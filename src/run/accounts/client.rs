@@ -195,7 +195,7 @@ impl fmt::Display for ClientError {
             ClientError::KeyMissing { pid, address } => write!(
                 f,
                 "the server with process id {pid} has the accounts; set {GLOBAL_KEY_VARIABLE} to its global key and \
-                 try again, or ask it yourself: curl -H \"X-API-Key: $KEY\" http://{address}/api/v1/accounts"
+                 try again, or ask it yourself: curl -H \"X-API-Key: $GLOBAL\" http://{address}/api/v1/accounts"
             ),
             ClientError::Io { address, error } => {
                 write!(f, "the server at {address} has the accounts and does not answer: {error}")
