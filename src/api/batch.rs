@@ -7,7 +7,7 @@ use super::reply::Reply;
 use super::representation as text;
 use crate::http::response::Response;
 use crate::json;
-use crate::limits::BATCH_OPERATIONS_MAX;
+use crate::limits::{ANSWER_BYTES_MAX, BATCH_OPERATIONS_MAX};
 use crate::persist::transaction::{Transaction, Written};
 use crate::persist::value_reader::StoredValue;
 use crate::store::change::{Meta, Value};
@@ -66,8 +66,9 @@ pub fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
     let operations = parse(&context.json_body()?)?;
     let project = context.served()?.project()?;
     let answered = project.write(context.now_ms, |transaction| {
+        let mut read_bytes = 0;
         let each = operations.iter().enumerate();
-        each.map(|(index, operation)| carry_out(transaction, index, operation))
+        each.map(|(index, operation)| carry_out(transaction, index, operation, &mut read_bytes))
             .collect::<Result<Vec<Done>, _>>()
     })?;
     let results = match answered.answer {
@@ -122,6 +123,7 @@ fn carry_out(
     transaction: &mut Transaction<'_>,
     index: usize,
     operation: &Operation,
+    read_bytes: &mut u64,
 ) -> Result<Done, ApiError> {
     let key = parse_key(&operation.key).map_err(|error| at(index, error))?;
     let before = transaction.get(key).map(|entry| entry.meta());
@@ -134,6 +136,11 @@ fn carry_out(
     match &operation.act {
         Act::Get => {
             let Some(entry) = transaction.get(key) else { return Ok(Done::Missing) };
+            // A key may be read many times, so few bytes may ask for very many.
+            *read_bytes += entry.value().length() as u64;
+            if *read_bytes > ANSWER_BYTES_MAX {
+                return Err(at(index, ApiError::AnswerTooLarge { bytes: *read_bytes }));
+            }
             let found = match entry.value() {
                 Value::Text(value) => Found::Text(value.to_vec()),
                 Value::Stored(location) => {

@@ -233,3 +233,15 @@ fn a_batch_of_a_project_without_cache_reads_stored_values() {
     assert_eq!(results["results"][0]["value"], json!({"x": 1}));
     assert_eq!(results["results"][2]["value"], 2);
 }
+
+#[test]
+fn values_that_are_too_much_for_one_answer_are_refused_and_nothing_is_changed() {
+    let kv = Kv::new();
+    kv.project().put(&key_path("big"), &format!("\"{}\"", "x".repeat(1_000_000))).expect(201);
+    let mut operations = vec![json!({"op": "set", "key": "before", "value": 1})];
+    operations.extend((0..80).map(|_| json!({"op": "get", "key": "big"})));
+    let answer = batch(&kv, Value::Array(operations));
+    answer.expect_problem(400, "invalid_batch");
+    assert_eq!(answer.json()["index"], 68, "64 MiB are 67 of these values");
+    kv.project().get(&key_path("before")).expect(404);
+}
