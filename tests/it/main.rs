@@ -30,6 +30,7 @@ mod errors;
 mod fault_injection;
 mod forgery;
 mod framing;
+mod fuzz_corpora;
 mod hand_edits;
 mod harness;
 mod http_api;

@@ -1,0 +1,189 @@
+//! Work on a project as bytes say it: decided, recorded, read back and applied elsewhere; beside it a
+//! map that does the same.
+//!
+//! Four bytes are one step: what, which key, how long it lives, and what it holds.
+
+use pikv::names::Key;
+use pikv::persist::record::{self, Line, LineBuilder, RecordedChange};
+use pikv::store::change::{Change, Meta, Value};
+use pikv::store::namespace::Namespace;
+use std::collections::BTreeMap;
+
+const KEYS: [&str; 8] = ["a", "a/b", "a/c", "b", "é", "\"\\", "a/", "z z"];
+const PREFIXES: [&str; 4] = ["", "a", "a/", "nothing"];
+const VALUES: [&str; 6] = ["1", "null", "\"\\u0000\"", "[-0,1e400]", "{\"a\":1,\"a\":2}", "\"é\""];
+/// Steps of a script. More are left out.
+const STEPS_MAX: usize = 48;
+/// Changes that become one line.
+const LINE_CHANGES_MAX: usize = 5;
+
+/// What a namespace holds: keys, values and times, and its clock.
+pub type State = (Vec<(String, String, Meta)>, u64);
+
+/// All that `namespace` holds, expired or not.
+pub fn state(namespace: &Namespace) -> State {
+    let entries = namespace.stored_range("", None).map(|entry| {
+        let text = match entry.value() {
+            Value::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            Value::Stored(location) => format!("{location:?}"),
+        };
+        (entry.key().to_owned(), text, entry.meta())
+    });
+    (entries.collect(), namespace.clock_ms())
+}
+
+/// Appends a line of `changes` to `out`.
+pub fn encode(changes: &[Change<'_>], out: &mut Vec<u8>) {
+    let line = LineBuilder::begin(out);
+    out.push(b'[');
+    for (index, change) in changes.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        let value_start = record::encode_change(change, out);
+        match (change, value_start) {
+            (Change::Put { value: Value::Text(text), .. }, Some(start)) => {
+                assert_eq!(out.get(start..start + text.len()), Some(*text), "where the value begins");
+            }
+            (change, start) => assert!(start.is_none(), "{change:?} has no value"),
+        }
+    }
+    out.push(b']');
+    line.finish(out);
+}
+
+/// Takes `script` as steps.
+pub fn check(script: &[u8]) {
+    let (mut live, mut model, mut now_ms) = (Namespace::default(), Model::default(), 1_000);
+    let (mut journal, mut pending) = (Vec::new(), Vec::new());
+    for step in script.chunks_exact(4).take(STEPS_MAX) {
+        now_ms = model.advance(now_ms, step[2]);
+        for change in decide(&live, step, now_ms) {
+            model.apply(&change);
+            live.apply(&change);
+            pending.push(change);
+            if pending.len() == LINE_CHANGES_MAX {
+                encode(&pending, &mut journal);
+                pending.clear();
+            }
+        }
+        model.compare(&live, now_ms);
+    }
+    encode(&pending, &mut journal);
+    let lines: Vec<&[u8]> = journal.split(|&byte| byte == b'\n').collect();
+    let expected = state(&live);
+    let mut replayed = Namespace::default();
+    for line in &lines {
+        replay(&mut replayed, line);
+    }
+    assert_eq!((state(&replayed), replayed.revision()), (expected, live.revision()), "replayed");
+    // From an earlier point on once more, as after a restart between journal and values.
+    for from in [0, lines.len() / 2, lines.len() - 1] {
+        lines[from..].iter().for_each(|line| replay(&mut replayed, line));
+        assert_eq!(state(&replayed), state(&live), "replayed again from line {from}");
+    }
+    check_purged(live, now_ms);
+}
+
+fn replay(namespace: &mut Namespace, line: &[u8]) {
+    if line.is_empty() {
+        return;
+    }
+    let Some(Line::Changes(recorded)) = record::decode_line(line) else { panic!("no line of changes") };
+    for recorded in &recorded {
+        let Some(change) = RecordedChange::change(recorded) else { panic!("a key is none") };
+        namespace.apply(&change);
+    }
+}
+
+/// Fails where taking expired entries out changes what a reader finds.
+fn check_purged(mut namespace: Namespace, now_ms: u64) {
+    let read = |namespace: &Namespace| -> Vec<String> {
+        namespace.range("", None, now_ms).map(|entry| entry.key().to_owned()).collect()
+    };
+    let (before, totals) = (read(&namespace), namespace.totals(now_ms));
+    for entry in namespace.purge(usize::MAX) {
+        assert!(entry.expires_ms().is_some_and(|expires_ms| expires_ms <= namespace.clock_ms()));
+    }
+    assert_eq!((read(&namespace), namespace.totals(now_ms)), (before, totals));
+}
+
+fn decide(live: &Namespace, step: &[u8], now_ms: u64) -> Vec<Change<'static>> {
+    let name = KEYS[usize::from(step[1]) % KEYS.len()];
+    let Ok(key) = Key::parse(name) else { unreachable!("all of them are keys") };
+    let clock = live.decide_clock(now_ms);
+    let revision = live.revision().advanced(1 + u64::from(clock.is_some()));
+    let Some(revision) = revision else { unreachable!("revisions begin at 0") };
+    let change = match step[0] % 8 {
+        0..=4 => {
+            let value = Value::Text(VALUES[usize::from(step[3]) % VALUES.len()].as_bytes());
+            let ttl_ms = (step[2] & 1 == 1).then(|| u64::from(step[3]) * 10);
+            live.decide_put(key, value, ttl_ms, now_ms).map(|change| numbered(change, revision))
+        }
+        5 | 6 => live.get(key, now_ms).map(|_| Change::Delete { key, revision }),
+        _ => {
+            let prefix = PREFIXES[usize::from(step[1]) % PREFIXES.len()];
+            Some(Change::Clear { prefix, revision })
+        }
+    };
+    clock.into_iter().chain(change).collect()
+}
+
+/// A put behind a clock change of the same step has the number after it.
+fn numbered(change: Change<'static>, revision: pikv::store::change::Revision) -> Change<'static> {
+    match change {
+        Change::Put { key, value, meta } => Change::Put { key, value, meta: Meta { revision, ..meta } },
+        Change::Delete { .. } | Change::Clear { .. } | Change::Clock { .. } => change,
+    }
+}
+
+/// The same in a map. What has expired is absent.
+#[derive(Default)]
+struct Model {
+    keys: BTreeMap<String, (String, Meta)>,
+    clock_ms: u64,
+}
+
+impl Model {
+    /// The clock goes on, and sometimes back.
+    fn advance(&self, now_ms: u64, by: u8) -> u64 {
+        if by & 0xC0 == 0xC0 { now_ms.saturating_sub(500) } else { now_ms + u64::from(by >> 1) * 8 }
+    }
+
+    fn apply(&mut self, change: &Change<'_>) {
+        match *change {
+            Change::Put { key, value: Value::Text(text), meta } => {
+                let text = String::from_utf8_lossy(text).into_owned();
+                self.keys.insert(key.as_str().to_owned(), (text, meta));
+            }
+            Change::Put { .. } => unreachable!("values are text here"),
+            Change::Delete { key, .. } => drop(self.keys.remove(key.as_str())),
+            Change::Clear { prefix, .. } => self.keys.retain(|name, _| !name.starts_with(prefix)),
+            Change::Clock { at_ms, .. } => self.clock_ms = self.clock_ms.max(at_ms),
+        }
+    }
+
+    fn compare(&self, live: &Namespace, now_ms: u64) {
+        let instant_ms = now_ms.max(self.clock_ms);
+        let lives = |meta: &Meta| meta.expires_ms.is_none_or(|expires_ms| expires_ms > instant_ms);
+        let expected = self.keys.iter().filter(|(_, (_, meta))| lives(meta));
+        let expected: Vec<_> =
+            expected.map(|(name, (text, meta))| (name.as_str(), text.as_bytes(), *meta)).collect();
+        let found: Vec<_> = live
+            .range("", None, now_ms)
+            .map(|entry| match entry.value() {
+                Value::Text(text) => (entry.key(), text, entry.meta()),
+                Value::Stored(_) => unreachable!("values are text here"),
+            })
+            .collect();
+        assert_eq!(found, expected, "at {now_ms}");
+        let bytes: usize = expected.iter().map(|(name, text, _)| name.len() + text.len()).sum();
+        let totals = live.totals(now_ms);
+        assert_eq!((totals.keys, totals.bytes), (expected.len() as u64, bytes as u64), "at {now_ms}");
+        for name in KEYS {
+            let Ok(key) = Key::parse(name) else { unreachable!("all of them are keys") };
+            let is_there = expected.iter().any(|entry| entry.0 == name);
+            assert_eq!(live.get(key, now_ms).is_some(), is_there, "{name}");
+        }
+    }
+}
