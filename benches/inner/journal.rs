@@ -1,0 +1,106 @@
+//! Changes: recorded, applied, and read back at a start.
+
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{Bencher, black_box};
+use pikv::names::Key;
+use pikv::persist::record::{self, Line, LineBuilder};
+use pikv::store::change::{Change, Meta, Revision, Value};
+use pikv::store::namespace::Namespace;
+
+const NOW_MS: u64 = 1_764_000_000_000;
+/// Records of the journal that is replayed.
+const RECORDS: usize = 100_000;
+
+/// A JSON string of 100 bytes.
+fn value() -> Vec<u8> {
+    format!("\"{}\"", "x".repeat(98)).into_bytes()
+}
+
+/// `count` keys of 16 bytes.
+fn keys(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("key/{number:012}")).collect()
+}
+
+fn put<'a>(key: &'a str, value: &'a [u8], revision: u64) -> Change<'a> {
+    let revision = Revision::new(revision).unwrap();
+    let meta = Meta { revision, created_ms: NOW_MS, updated_ms: NOW_MS, expires_ms: None };
+    Change::Put { key: Key::parse(key).unwrap(), value: Value::Text(value), meta }
+}
+
+fn encode(change: &Change<'_>, out: &mut Vec<u8>) {
+    let line = LineBuilder::begin(out);
+    out.push(b'[');
+    record::encode_change(change, out);
+    out.push(b']');
+    line.finish(out);
+}
+
+fn namespace_of(keys: &[String], value: &[u8]) -> Namespace {
+    let mut namespace = Namespace::default();
+    for (revision, key) in (1..).zip(keys) {
+        namespace.apply(&put(key, value, revision));
+    }
+    namespace
+}
+
+/// The line of a put of 100 bytes, checksum included.
+#[divan::bench(sample_size = 1_000)]
+fn encode_put(bencher: Bencher<'_, '_>) {
+    let value = value();
+    let change = put("users/42/profile", &value, 17);
+    let mut out = Vec::new();
+    encode(&change, &mut out);
+    bencher.counter(BytesCount::of_slice(&out)).bench_local(|| {
+        out.clear();
+        encode(black_box(&change), &mut out);
+    });
+}
+
+/// A new value for a key that is there, decided and applied. Keys come in no order.
+#[divan::bench(args = [1_000, 1_000_000], sample_size = 1_000)]
+fn apply_put(bencher: Bencher<'_, '_>, count: usize) {
+    let (keys, value) = (keys(count), value());
+    let mut namespace = namespace_of(&keys, &value);
+    let mut at = 0;
+    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
+        // A step that has no factor in common with the counts.
+        at = (at + 618_033) % count;
+        let key = Key::parse(&keys[at]).unwrap();
+        let change = namespace.decide_put(key, Value::Text(&value), None, NOW_MS).unwrap();
+        black_box(namespace.apply(&change))
+    });
+}
+
+/// A key that is there, looked up. Keys come in no order.
+#[divan::bench(args = [1_000, 1_000_000], sample_size = 1_000)]
+fn lookup(bencher: Bencher<'_, '_>, count: usize) {
+    let (keys, value) = (keys(count), value());
+    let namespace = namespace_of(&keys, &value);
+    let mut at = 0;
+    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
+        at = (at + 618_033) % count;
+        namespace.get(Key::parse(&keys[at]).unwrap(), NOW_MS).map(|entry| entry.value().length())
+    });
+}
+
+/// What a start does with a journal of so many puts of 100 bytes: decode each line and apply it.
+#[divan::bench(sample_count = 10, sample_size = 1)]
+fn replay(bencher: Bencher<'_, '_>) {
+    let (keys, value) = (keys(RECORDS), value());
+    let mut journal = Vec::new();
+    for (revision, key) in (1..).zip(&keys) {
+        encode(&put(key, &value, revision), &mut journal);
+    }
+    bencher.counter(ItemsCount::new(RECORDS)).counter(BytesCount::of_slice(&journal)).bench_local(|| {
+        let mut namespace = Namespace::default();
+        for line in black_box(&journal).split_inclusive(|&byte| byte == b'\n') {
+            let Some(Line::Changes(recorded)) = record::decode_line(line.strip_suffix(b"\n").unwrap()) else {
+                panic!("not a line of changes")
+            };
+            for recorded in &recorded {
+                namespace.apply(&recorded.change().unwrap());
+            }
+        }
+        namespace
+    });
+}
