@@ -156,6 +156,8 @@ fn check_applied(changes: &[Change<'_>]) {
         let before = record_script::state(&namespace);
         let undo = namespace.apply(change);
         let after = record_script::state(&namespace);
+        let newer = before.0.iter().filter(|(_, _, meta)| meta.revision > change.revision());
+        newer.for_each(|entry| assert!(after.0.contains(entry), "newer than {change:?}: {entry:?}"));
         namespace.revert(undo);
         assert_eq!(record_script::state(&namespace), before, "taken back: {change:?}");
         namespace.apply(change);
