@@ -389,7 +389,14 @@ fn read(connection: &mut Connection, buffer: &mut [u8]) -> Arrived {
     loop {
         match connection.stream.read(buffer) {
             Ok(0) => return Arrived::End,
-            Ok(count) => return Arrived::Bytes(count),
+            Ok(count) => {
+                // Less than fits: the socket is drained, and what comes later raises an event (epoll(7),
+                // question 9). The end raises none any more where an event has told of it already.
+                if count < buffer.len() && !connection.hung_up {
+                    connection.readable = false;
+                }
+                return Arrived::Bytes(count);
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 connection.readable = false;

@@ -41,8 +41,10 @@ pub(super) struct Connection {
     pub(super) since: Instant,
     /// When the client last took some of `output`, or `output` was empty.
     pub(super) taken_at: Instant,
-    /// Reading has not said "would block" since the last event.
+    /// There may be something to read: the last read since an event did not drain the socket.
     pub(super) readable: bool,
+    /// An event said that the client has sent its last byte; reading will come to it.
+    pub(super) hung_up: bool,
     /// The client has sent its last byte.
     pub(super) ended: bool,
     /// It has got an answer before.
@@ -193,6 +195,7 @@ impl Connection {
             since: now,
             taken_at: now,
             readable: true,
+            hung_up: false,
             ended: false,
             served: false,
             armed: None,

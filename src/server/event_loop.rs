@@ -16,6 +16,7 @@ use crate::http::exchange::Bounds;
 use crate::limits::{HEAD_BYTES_MAX, READ_BYTES};
 use crate::log as sink;
 use crate::persist::ticket::Ticket;
+use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use std::io::ErrorKind;
@@ -106,7 +107,7 @@ impl EventLoop {
             for event in &events {
                 match event.token() {
                     WAKER => mail = true,
-                    Token(token) => self.mark(token, event.is_readable() || event.is_read_closed()),
+                    Token(token) => self.mark(token, event),
                 }
             }
             if mail {
@@ -139,9 +140,10 @@ impl EventLoop {
         self.stopping.is_some_and(|until| open == 0 || clock::monotonic() >= until)
     }
 
-    fn mark(&mut self, token: usize, readable: bool) {
+    fn mark(&mut self, token: usize, event: &Event) {
         let Some(Some(connection)) = self.connections.get_mut(token) else { return };
-        connection.readable |= readable;
+        connection.hung_up |= event.is_read_closed();
+        connection.readable |= event.is_readable() || event.is_read_closed();
         let generation = connection.generation;
         self.ready.push(ConnectionId { token, generation });
     }
