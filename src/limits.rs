@@ -186,6 +186,13 @@ pub const SWEEP_INTERVAL_MS: u64 = 1_000;
 pub const PURGE_PER_HOLD_MAX: usize = 256;
 /// A file up to this size is checkpointed shortly after its last write, bytes.
 pub const CHECKPOINT_SMALL_BYTES: u64 = 64 * 1024;
+/// Changes that a journal has before their number alone makes a checkpoint due, bytes: small files that
+/// are written to all the time would be rewritten and synced all the time.
+pub const CHECKPOINT_CHANGES_BYTES_MIN: u64 = 1024 * 1024;
+/// Changes from which on a journal is filled with spaces ahead of its end, bytes; so small ones have none.
+pub const RESERVE_CHANGES_BYTES_MIN: u64 = 4 * 1024;
+/// Spaces ahead of the end of a journal, bytes: at most that many, and no more than it has changes.
+pub const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 /// Quiet time before a small file is checkpointed, milliseconds.
 pub const CHECKPOINT_QUIET_MS: u64 = 1_000;
 /// Shortest time between two checkpoints of a small file, milliseconds.
@@ -202,6 +209,8 @@ pub const FIRST_READ_BYTES: usize = 4 * 1024;
 pub const JOURNAL_LINE_BYTES_MAX: usize = 8 * BODY_BYTES_MAX_CEILING;
 /// Log lines waiting for standard error, bytes. Beyond: lines are dropped and counted.
 pub const LOG_BYTES_MAX: usize = 1024 * 1024;
+/// Shortest time between two writes of log lines while they are few enough, milliseconds.
+pub const LOG_INTERVAL_MS: u64 = 5;
 /// A path, method or request id in the request log, bytes. Longer: cut.
 pub const LOG_FIELD_BYTES_MAX: usize = 256;
 /// config.json, bytes.

@@ -1,14 +1,15 @@
 //! The bounded queue between those who log and the thread that writes.
 
+use crate::clock;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Whole lines that wait to be written. Its lock is held for a copy, never across a write; with
 /// the batch being written it keeps at most twice its bound.
 pub(super) struct Queue {
     bytes_max: usize,
     state: Mutex<State>,
-    /// There is something to write.
+    /// There is something to write, or no time left to collect more.
     filled: Condvar,
     /// Everything is written.
     drained: Condvar,
@@ -19,6 +20,8 @@ struct State {
     lines_dropped: u64,
     /// A batch was taken and may still be on its way out.
     is_writing: bool,
+    /// Somebody waits until everything is written.
+    is_awaited: bool,
 }
 
 impl State {
@@ -29,27 +32,29 @@ impl State {
 
 impl Queue {
     pub(super) const fn new(bytes_max: usize) -> Queue {
-        let state = State { lines: Vec::new(), lines_dropped: 0, is_writing: false };
+        let state = State { lines: Vec::new(), lines_dropped: 0, is_writing: false, is_awaited: false };
         Queue { bytes_max, state: Mutex::new(state), filled: Condvar::new(), drained: Condvar::new() }
     }
 
     /// Takes over the first of `lines` as far as there is room, and counts the rest as dropped.
     pub(super) fn append(&self, lines: &[u8]) {
         let mut state = self.lock();
-        let was_empty = state.is_empty();
+        let (was_empty, was_urgent) = (state.is_empty(), self.is_urgent(&state));
         let (kept, dropped) = split_lines(lines, self.bytes_max - state.lines.len());
         state.lines.extend_from_slice(kept);
         state.lines_dropped += dropped.iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
         let is_filled = was_empty && !state.is_empty();
+        let is_urgent = !was_urgent && self.is_urgent(&state);
         drop(state);
-        if is_filled {
+        if is_filled || is_urgent {
             self.filled.notify_one();
         }
     }
 
-    /// Says that the batch taken before is written, waits for more, and puts that into `batch`.
+    /// Says that the batch taken before is written, waits for more, and puts that into `batch`. Collects
+    /// until `earliest`, unless half the room is used or somebody waits for what is there.
     /// Returns how many lines were dropped behind it.
-    pub(super) fn take(&self, batch: &mut Vec<u8>) -> u64 {
+    pub(super) fn take(&self, batch: &mut Vec<u8>, earliest: Instant) -> u64 {
         batch.clear();
         let mut state = self.lock();
         state.is_writing = false;
@@ -59,7 +64,11 @@ impl Queue {
         while state.is_empty() {
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        let left = earliest.saturating_duration_since(clock::monotonic());
+        let collected = self.filled.wait_timeout_while(state, left, |state| !self.is_urgent(state));
+        let mut state = collected.unwrap_or_else(PoisonError::into_inner).0;
         state.is_writing = true;
+        state.is_awaited = false;
         std::mem::swap(&mut state.lines, batch);
         std::mem::take(&mut state.lines_dropped)
     }
@@ -67,8 +76,15 @@ impl Queue {
     /// Waits until everything is written; `false` if that took longer than `timeout`.
     pub(super) fn flush(&self, timeout: Duration) -> bool {
         let is_busy = |state: &mut State| state.is_writing || !state.is_empty();
-        let waited = self.drained.wait_timeout_while(self.lock(), timeout, is_busy);
+        let mut state = self.lock();
+        state.is_awaited = is_busy(&mut state);
+        self.filled.notify_one();
+        let waited = self.drained.wait_timeout_while(state, timeout, is_busy);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    fn is_urgent(&self, state: &State) -> bool {
+        state.is_awaited || state.lines.len() >= self.bytes_max / 2
     }
 
     /// A panic elsewhere leaves whole lines behind, so a poisoned lock is as good as any.

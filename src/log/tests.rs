@@ -118,15 +118,19 @@ fn messages_are_one_line_in_each_format() {
 #[test]
 fn what_finds_no_room_is_dropped_and_counted_by_lines() {
     let queue = Queue::new(10);
-    let mut batch = Vec::new();
+    let (mut batch, now) = (Vec::new(), clock::monotonic());
     queue.append(b"one\ntwo\nthree\nfour\n");
     queue.append(b"5\n6\n");
-    assert_eq!(queue.take(&mut batch), 3);
+    assert_eq!(queue.take(&mut batch, now), 3);
     assert_eq!(batch, b"one\ntwo\n5\n");
     queue.append(b"seven\n");
-    assert_eq!((queue.take(&mut batch), batch.as_slice()), (0, &b"seven\n"[..]));
+    assert_eq!((queue.take(&mut batch, now), batch.as_slice()), (0, &b"seven\n"[..]));
     queue.append(b"longer than all the room\n");
-    assert_eq!((queue.take(&mut batch), batch.as_slice()), (1, &b""[..]), "the count alone is worth a line");
+    assert_eq!(
+        (queue.take(&mut batch, now), batch.as_slice()),
+        (1, &b""[..]),
+        "the count alone is worth a line"
+    );
 }
 
 #[test]
@@ -136,8 +140,33 @@ fn flushing_waits_for_the_batch_on_its_way_out() {
     assert!(queue.flush(moment), "nothing to wait for");
     queue.append(b"one\n");
     assert!(!queue.flush(moment), "queued");
-    queue.take(&mut Vec::new());
+    queue.take(&mut Vec::new(), clock::monotonic());
     assert!(!queue.flush(moment), "being written");
+}
+
+#[test]
+fn lines_are_collected_until_half_the_room_is_used_or_somebody_waits_for_them() {
+    let queue = Queue::new(20);
+    let never = clock::monotonic() + Duration::from_secs(1_000);
+    let mut batch = Vec::new();
+    std::thread::scope(|scope| {
+        let taken = scope.spawn(|| {
+            queue.take(&mut batch, never);
+            batch.clone()
+        });
+        queue.append(b"one\n");
+        queue.append(b"two\n");
+        queue.append(b"three\n");
+        assert_eq!(taken.join().unwrap(), b"one\ntwo\nthree\n", "ten bytes of twenty and more");
+        let taken = scope.spawn(|| {
+            let mut batch = Vec::new();
+            queue.take(&mut batch, never);
+            batch
+        });
+        queue.append(b"four\n");
+        assert!(!queue.flush(Duration::from_millis(1)), "it is not written yet");
+        assert_eq!(taken.join().unwrap(), b"four\n");
+    });
 }
 
 /// A standard error that takes one piece for each permit, and none before.
