@@ -11,8 +11,8 @@
 //! changes over it gives the right state all the same (see `store::change`), and all of them are in
 //! the new journal before it takes the old one's place.
 
-use super::flush::{AppendError, Journal};
 use super::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
+use super::journal::{AppendError, Journal};
 use super::project::{Durable, Health, Project};
 use super::recovery::Keep;
 use super::ticket::Outcome;

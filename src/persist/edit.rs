@@ -1,7 +1,7 @@
 //! An edit of the values' file while the server runs, which is not how it is meant, and must not be lost.
 
 use super::checkpoint::CheckpointError;
-use super::flush::Journal;
+use super::journal::Journal;
 use super::project::{Durable, Health, Project};
 use super::recovery::Keep;
 use crate::disk::{self, Open};

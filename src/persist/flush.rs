@@ -1,154 +1,15 @@
 //! From pending to acknowledged: one write and one sync for everything that waited.
 
 use super::generation::Paths;
+use super::journal::{AppendError, Journal};
 use super::project::{Batch, Health, Project, State};
-use super::record::Header;
 use super::ticket::{Outcome, Ticket};
 use crate::clock;
 use crate::config::schema::SyncMode;
-use crate::disk::{DiskFile, Stamp, is_disk_full, write_all_at};
-use crate::limits::{
-    CHECKPOINT_INTERVAL_MS, CHECKPOINT_QUIET_MS, CHECKPOINT_SMALL_BYTES, PENDING_BYTES_KEPT_MAX,
-    PURGE_PER_HOLD_MAX,
-};
+use crate::limits::{PENDING_BYTES_KEPT_MAX, PURGE_PER_HOLD_MAX};
 use crate::store::namespace::Undo;
-use std::io;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
-
-/// The journal that a project appends to.
-pub(super) struct Journal {
-    pub(super) file: Arc<dyn DiskFile>,
-    /// The number that locations in it carry.
-    pub(super) number: u32,
-    /// The highest number that locations anywhere carry.
-    pub(super) number_max: u32,
-    /// Where the next bytes go.
-    pub(super) end: u64,
-    /// Where the changes since the last checkpoint begin.
-    pub(super) changes_start: u64,
-    pub(super) generation: u64,
-    /// What the values' file was when it was written.
-    pub(super) json_stamp: Stamp,
-    /// A write found no room since the last checkpoint.
-    pub(super) short_of_room: bool,
-    /// Whether something was written that `sync: interval` still has to sync.
-    pub(super) unsynced: bool,
-    pub(super) written_at: Option<Instant>,
-    pub(super) checkpointed_at: Option<Instant>,
-    /// No checkpoint before this, because one failed.
-    pub(super) retry_at: Option<Instant>,
-}
-
-/// Why a batch is not in the journal.
-pub(super) struct AppendError {
-    pub(super) outcome: Outcome,
-    pub(super) error: io::Error,
-}
-
-impl Journal {
-    pub(super) fn opened(
-        file: Arc<dyn DiskFile>,
-        header: Header,
-        json_stamp: Stamp,
-        changes_start: u64,
-        end: u64,
-    ) -> Journal {
-        Journal {
-            file,
-            number: super::recovery::JOURNAL_FILE,
-            number_max: super::recovery::JOURNAL_FILE,
-            end,
-            changes_start,
-            generation: header.generation,
-            json_stamp,
-            short_of_room: false,
-            unsynced: false,
-            written_at: None,
-            checkpointed_at: None,
-            retry_at: None,
-        }
-    }
-
-    /// Writes `bytes` at the end, and syncs them where `sync` says so. A disk that is full leaves the
-    /// journal as it was and may be tried again; any other failure ends its use.
-    pub(super) fn append(&mut self, bytes: &[u8], sync: SyncMode) -> Result<(), AppendError> {
-        if let Err(error) = write_all_at(self.file.as_ref(), bytes, self.end) {
-            // What was written of it must not be read again once something else is written here, nor
-            // after a crash: it is answered as not done.
-            let cut = is_disk_full(&error)
-                && self.file.set_length(self.end).and_then(|()| self.file.sync()).is_ok();
-            self.short_of_room = cut;
-            return Err(AppendError {
-                outcome: if cut { Outcome::DiskFull } else { Outcome::Failed },
-                error,
-            });
-        }
-        if sync == SyncMode::Always {
-            self.file.sync().map_err(|error| AppendError { outcome: Outcome::Failed, error })?;
-        } else {
-            self.unsynced = true;
-        }
-        self.end += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Goes on in the journal of a new pair of files, whose changes lie in `changes`.
-    pub(super) fn begin_generation(
-        &mut self,
-        file: Arc<dyn DiskFile>,
-        number: u32,
-        changes: (u64, u64),
-        json_stamp: Stamp,
-        now: Instant,
-    ) {
-        let (changes_start, end) = changes;
-        *self = Journal {
-            file,
-            number,
-            number_max: number,
-            end,
-            changes_start,
-            generation: self.generation + 1,
-            json_stamp,
-            short_of_room: false,
-            unsynced: false,
-            written_at: self.written_at,
-            checkpointed_at: Some(now),
-            retry_at: None,
-        };
-    }
-
-    /// Bytes of changes since the last checkpoint.
-    fn changes_bytes(&self) -> u64 {
-        self.end - self.changes_start
-    }
-
-    /// When a checkpoint is due. A large one waits until the changes have outgrown what it rewrites,
-    /// so that it writes at most twice what the journal took.
-    pub(super) fn checkpoint_due(&self, now: Instant) -> Option<Instant> {
-        let (changes, rewritten) = (self.changes_bytes(), self.json_stamp.length + self.changes_start);
-        if changes == 0 {
-            return None;
-        }
-        let due = if changes >= rewritten.max(CHECKPOINT_SMALL_BYTES) {
-            now
-        } else if changes + rewritten <= CHECKPOINT_SMALL_BYTES {
-            // Changes that were there already when the project was opened have waited long enough.
-            let quiet = self.written_at.map_or(now, |at| at + Duration::from_millis(CHECKPOINT_QUIET_MS));
-            let apart = Duration::from_millis(CHECKPOINT_INTERVAL_MS);
-            self.checkpointed_at.map_or(quiet, |last| quiet.max(last + apart))
-        } else {
-            return None;
-        };
-        Some(self.retry_at.map_or(due, |retry| due.max(retry)))
-    }
-
-    /// Whether there is something that the values' file does not have.
-    pub(super) fn has_changes(&self) -> bool {
-        self.changes_bytes() > 0
-    }
-}
+use std::time::Instant;
 
 /// What the caller of a flush has to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -323,7 +184,3 @@ fn roll_back(state: &mut State, journal: &Journal, outcome: Outcome) {
     state.journal_number = journal.number;
     state.rollbacks += 1;
 }
-
-#[cfg(test)]
-#[path = "flush_tests.rs"]
-mod tests;

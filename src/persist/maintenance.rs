@@ -1,6 +1,6 @@
 //! What a project needs from time to time: expiry, checkpoints, and its end.
 
-use super::flush::Journal;
+use super::journal::Journal;
 use super::project::{Health, Project};
 use crate::clock;
 use crate::limits::SWEEP_INTERVAL_MS;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! write:      decide -> encode into `pending` -> apply            (project.rs, transaction.rs; under the lock)
-//! writer:     take `pending` -> write -> sync -> resolve tickets  (flush.rs, engine.rs)
+//! writer:     take `pending` -> write -> sync -> resolve tickets  (flush.rs, journal.rs, engine.rs)
 //! checkpoint: namespace -> new pair of files -> exchange          (checkpoint.rs, generation.rs)
 //! start:      pair of files -> namespace                          (recovery.rs, takeover.rs)
 //! ```
@@ -16,6 +16,7 @@ mod edit;
 pub mod engine;
 pub mod flush;
 pub mod generation;
+mod journal;
 pub mod maintenance;
 pub mod project;
 pub mod record;

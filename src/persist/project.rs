@@ -1,8 +1,8 @@
 //! A project while the server runs: reading it, and what the other files of this layer share.
 
 use super::engine::{Engine, NOT_SCHEDULED};
-use super::flush::Journal;
 use super::generation::Paths;
+use super::journal::Journal;
 use super::recovery::{self, JOURNAL_FILE, JSON_FILE, Keep, RecoveryError};
 use super::ticket::Ticket;
 use super::value_reader::{FileTable, StoredValue};

@@ -14,7 +14,7 @@
 use super::data_file::{self, DataLine};
 use super::generation::{self, Paths};
 use super::record::{self, HEADER_BYTES, Header, Line};
-use super::sequential::LineReader;
+use super::sequential::{LineReader, RawLine};
 use super::takeover;
 use crate::disk::{Disk, DiskFile, Open, Stamp, temporary_path};
 use crate::names::Key;
@@ -288,7 +288,7 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
         namespace.apply(&change);
     })?;
     let mut notices = Vec::new();
-    if tail.torn_bytes.is_some() {
+    if tail.end < metas.offset() {
         journal.set_length(tail.end).map_err(io_error(&paths.journal))?;
     }
     // Also without a torn end: a process that was killed may have written without syncing, and
@@ -381,7 +381,7 @@ pub struct Tail {
     pub end: u64,
     /// The latest revision before it.
     pub revision: Revision,
-    /// Bytes behind it that no synced write left, where there are any.
+    /// Bytes behind it that no synced write left, where there are any; without the reserve.
     pub torn_bytes: Option<u64>,
 }
 
@@ -401,6 +401,9 @@ pub fn replay(
         let Some(line) = lines.next_line().map_err(io_error(path))? else {
             return Ok(Tail { end, revision, torn_bytes: None });
         };
+        if !line.terminated && without_reserve(line.bytes).is_empty() {
+            return Ok(Tail { end, revision, torn_bytes: None });
+        }
         let decoded = record::decode_line(line.bytes).filter(|_| line.terminated);
         match decoded {
             Some(Line::Changes(changes)) => {
@@ -414,8 +417,8 @@ pub fn replay(
             }
             Some(Line::Synced(_)) => {}
             Some(Line::Header(_) | Line::Meta { .. }) | None => {
-                let synced = record::synced_at_end(line.bytes);
-                let torn = torn_tail(lines, path, end, revision, synced)?;
+                let (synced, reserve) = (record::synced_at_end(line.bytes), reserve_of(&line));
+                let torn = torn_tail(lines, path, end, revision, (synced, reserve))?;
                 return Ok(Tail { end, revision, torn_bytes: Some(torn) });
             }
         }
@@ -430,13 +433,25 @@ fn torn_tail(
     path: &Path,
     bad_offset: u64,
     revision: Revision,
-    mut synced: Option<Revision>,
+    (mut synced, mut reserve): (Option<Revision>, u64),
 ) -> Result<u64, RecoveryError> {
     while let Some(line) = lines.next_line().map_err(io_error(path))? {
         synced = synced.max(record::synced_at_end(line.bytes));
+        reserve = reserve_of(&line);
     }
     if synced.is_some_and(|synced| synced > revision) {
         return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: bad_offset });
     }
-    Ok(lines.offset() - bad_offset)
+    Ok(lines.offset() - bad_offset - reserve)
+}
+
+/// How much of a last line is the reserve that a journal is filled with ahead of its end.
+fn reserve_of(line: &RawLine<'_>) -> u64 {
+    let text = if line.terminated { line.bytes } else { without_reserve(line.bytes) };
+    (line.bytes.len() - text.len()) as u64
+}
+
+fn without_reserve(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|&byte| byte != b' ').map_or(0, |at| at + 1);
+    bytes.get(..end).unwrap_or_default()
 }

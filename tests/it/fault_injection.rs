@@ -133,7 +133,7 @@ fn reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room() {
         let disk = SimDisk::default();
         let run = Run::begin(&disk, keep, SyncMode::Always).unwrap();
         run.put("a", "1", None);
-        run.checkpoint();
+        run.project.checkpoint(START_MS, run.instant).unwrap(); // few changes: no reserve to write into
         run.put("ttl", "1", Some(1_000));
         run.flush();
         disk.set_capacity(Some(disk.used()));

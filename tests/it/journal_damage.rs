@@ -76,6 +76,25 @@ fn a_journal_cut_anywhere_gives_whole_changes_or_is_refused() {
 }
 
 #[test]
+fn a_reserve_is_cut_off_without_a_word_and_a_torn_end_in_it_counted_without_it() {
+    let damaged = Damaged::new();
+    let journal = damaged.journal();
+    for (torn, notice) in [("", None), ("00000000 [{\"put\"", Some("torn end of 16 bytes"))] {
+        let disk = damaged.disk.after_kill();
+        let reserve = b" ".repeat(3_000);
+        disk.place(&paths().journal, &[&journal, torn.as_bytes(), &reserve].concat());
+        let opened = open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS);
+        let (project, notices) = opened.unwrap();
+        assert_eq!(Some(&read_all(&project, START_MS)), damaged.states.last());
+        assert_eq!(disk.content(&paths().journal), journal);
+        match notice {
+            None => assert!(notices.is_empty(), "{notices:?}"),
+            Some(notice) => assert!(notices[0].contains(notice), "{notices:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_flipped_byte_is_refused_where_it_was_synced_and_cut_off_behind_that() {
     let damaged = Damaged::new();
     let journal = damaged.journal();

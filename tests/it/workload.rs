@@ -350,6 +350,7 @@ impl Run {
 /// Some of everything. Ends early where the project stops taking writes.
 pub fn work(run: &Arc<Run>) {
     let long = format!("\"{}\"", "x".repeat(1_300));
+    let larger = format!("\"{}\"", "y".repeat(5_000));
     run.put("a", "1", None);
     run.flush();
     run.put("a", "2", None);
@@ -383,6 +384,14 @@ pub fn work(run: &Arc<Run>) {
     run.step_clock(10_000);
     run.batch(2);
     run.flush();
+    // From here on the journal has a reserve: first inside it, then across its end.
+    for number in 0..4 {
+        run.put("large", &larger, None);
+        run.flush();
+        run.put("long", &long, None);
+        run.put("small", &number.to_string(), None);
+        run.flush();
+    }
 }
 
 /// Opens what a crash left and checks that it is one of the states that are possible. Goes on working

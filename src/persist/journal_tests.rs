@@ -45,10 +45,38 @@ fn changes_found_at_the_start_are_due_at_once() {
 #[test]
 fn a_large_file_is_due_when_the_changes_have_outgrown_it() {
     let now = clock::monotonic();
-    assert_eq!(journal(300 * KIB, KIB).checkpoint_due(now), None);
-    assert_eq!(journal(300 * KIB, 299 * KIB).checkpoint_due(now), None);
-    assert_eq!(journal(300 * KIB, 300 * KIB).checkpoint_due(now), Some(now));
-    assert_eq!(journal(2 * KIB, CHECKPOINT_SMALL_BYTES).checkpoint_due(now), Some(now));
+    let file = 2 * CHECKPOINT_CHANGES_BYTES_MIN;
+    assert_eq!(journal(file, KIB).checkpoint_due(now), None);
+    assert_eq!(journal(file, file - KIB).checkpoint_due(now), None);
+    assert_eq!(journal(file, file).checkpoint_due(now), Some(now));
+}
+
+#[test]
+fn a_small_file_that_is_never_left_alone_is_due_after_many_changes() {
+    let now = clock::monotonic();
+    let mut journal = journal(2 * KIB, 4 * CHECKPOINT_SMALL_BYTES);
+    journal.written_at = Some(now);
+    assert_eq!(journal.checkpoint_due(now), Some(now + ms(CHECKPOINT_QUIET_MS)));
+    journal.end = journal.changes_start + CHECKPOINT_CHANGES_BYTES_MIN;
+    assert_eq!(journal.checkpoint_due(now), Some(now));
+}
+
+#[test]
+fn a_journal_with_many_changes_has_spaces_ahead_of_its_end() {
+    let mut journal = journal(2 * KIB, 0);
+    let many = vec![b'a'; 5 * 1024];
+    let appended = |journal: &mut Journal, bytes: &[u8], sync| {
+        assert!(journal.append(bytes, sync).is_ok());
+        let mut behind = vec![0; usize::try_from(journal.file.length().unwrap() - journal.end).unwrap()];
+        crate::disk::read_exact_at(journal.file.as_ref(), &mut behind, journal.end).unwrap();
+        assert!(behind.iter().all(|&byte| byte == b' '));
+        behind.len()
+    };
+    assert_eq!(appended(&mut journal, b"few", SyncMode::Always), 0);
+    assert_eq!(appended(&mut journal, &many, SyncMode::Never), 0, "nothing syncs each write");
+    assert_eq!(appended(&mut journal, b"-", SyncMode::Always), many.len() + 4, "as much as there is");
+    assert_eq!(appended(&mut journal, &many, SyncMode::Always), 4, "overwritten");
+    assert_eq!(appended(&mut journal, b"12345", SyncMode::Always), 2 * many.len() + 9, "used up");
 }
 
 #[test]
