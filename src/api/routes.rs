@@ -97,15 +97,15 @@ const ROUTES: &[(Method, &str, Access, Handler)] = &[
 /// [`ApiError::RouteMissing`]; [`ApiError::MethodNotAllowed`] where the path has other methods.
 pub fn find(method: Method, path: &str) -> Result<Found<'_>, ApiError> {
     let method = if method == Method::Head { Method::Get } else { method };
-    let mut others = Vec::new();
-    for (route_method, pattern, access, handler) in ROUTES {
+    for (_, pattern, access, handler) in ROUTES.iter().filter(|route| route.0 == method) {
         if let Some(captures) = router::matches(pattern, path) {
-            if *route_method == method {
-                return Ok(Found { handler: *handler, access: *access, captures });
-            }
-            if !others.contains(route_method) {
-                others.push(*route_method);
-            }
+            return Ok(Found { handler: *handler, access: *access, captures });
+        }
+    }
+    let mut others: Vec<Method> = Vec::new();
+    for (other, pattern, ..) in ROUTES {
+        if !others.contains(other) && router::matches(pattern, path).is_some() {
+            others.push(*other);
         }
     }
     if others.is_empty() {

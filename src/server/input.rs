@@ -11,25 +11,32 @@ use crate::http::exchange::{Bounds, Exchange, Step, Waiting};
 use crate::http::refusal::Refusal;
 use crate::http::request::{Framing, Method};
 use crate::http::response::Response;
+use crate::json;
 use crate::limits::{HEAD_BYTES_MAX, REREADS_MAX};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Names the requests of one event loop: the run of the server, the loop, and a count.
 pub(super) struct RequestIds {
-    run_id: u32,
-    loop_number: usize,
+    /// The run and the loop, `b3799d41-0-`.
+    prefix: String,
     count: u64,
 }
 
+/// What a name has while its loop has answered fewer than a billion requests.
+const REQUEST_ID_BYTES_USUAL: usize = 24;
+
 impl RequestIds {
     pub(super) fn new(run_id: u32, loop_number: usize) -> RequestIds {
-        RequestIds { run_id, loop_number, count: 0 }
+        RequestIds { prefix: format!("{run_id:08x}-{loop_number}-"), count: 0 }
     }
 
     pub(super) fn next(&mut self) -> String {
         self.count += 1;
-        format!("{:08x}-{}-{}", self.run_id, self.loop_number, self.count)
+        let mut id = Vec::with_capacity(REQUEST_ID_BYTES_USUAL);
+        id.extend_from_slice(self.prefix.as_bytes());
+        json::encode_u64(self.count, &mut id);
+        String::from_utf8(id).unwrap_or_default()
     }
 }
 
