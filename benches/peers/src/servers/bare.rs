@@ -1,0 +1,122 @@
+//! A bare mio + httparse loop, one per core: parses the head of a request and answers a constant, the
+//! bytes of a whole answer of PiKV. What this stack can do at most.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::announce;
+use crate::failure::Outcome;
+
+const WAKER: Token = Token(usize::MAX);
+const HEADERS_MAX: usize = 32;
+const HEAD_BYTES_MAX: usize = 8 * 1024;
+const EVENTS_MAX: usize = 256;
+
+/// A connection, and the start of a request that is not complete yet.
+#[derive(Debug)]
+struct Visitor {
+    stream: mio::net::TcpStream,
+    input: Vec<u8>,
+}
+
+/// Serves. `file` has the answer to give.
+///
+/// # Errors
+/// The file cannot be read, or there is no address to listen on.
+pub fn serve(file: &Path) -> Outcome<()> {
+    let answer: Arc<[u8]> = fs::read(file)?.into();
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let mut loops = Vec::new();
+    for _ in 0..thread::available_parallelism()?.get() {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let (sender, receiver) = channel();
+        let answer = Arc::clone(&answer);
+        thread::spawn(move || run(poll, &receiver, &answer));
+        loops.push((sender, waker));
+    }
+    announce(listener.local_addr()?)?;
+    for (sender, waker) in loops.iter().cycle() {
+        let (stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        // A loop that ended takes nothing, and its connection is closed.
+        if sender.send(stream).is_ok() {
+            waker.wake()?;
+        }
+    }
+    Ok(())
+}
+
+fn run(mut poll: Poll, arrivals: &Receiver<TcpStream>, answer: &[u8]) -> Outcome<()> {
+    let mut events = Events::with_capacity(EVENTS_MAX);
+    let mut visitors: Vec<Option<Visitor>> = Vec::new();
+    let mut buffer = vec![0; HEAD_BYTES_MAX];
+    loop {
+        poll.poll(&mut events, None)?;
+        for event in &events {
+            if event.token() == WAKER {
+                for stream in arrivals.try_iter() {
+                    let mut stream = mio::net::TcpStream::from_std(stream);
+                    poll.registry().register(&mut stream, Token(visitors.len()), Interest::READABLE)?;
+                    visitors.push(Some(Visitor { stream, input: Vec::new() }));
+                }
+                continue;
+            }
+            let Some(place) = visitors.get_mut(event.token().0) else { continue };
+            if let Some(visitor) = place
+                && !serve_one(visitor, &mut buffer, answer)
+            {
+                *place = None;
+            }
+        }
+    }
+}
+
+/// Reads what is there and answers each request. False where the connection is over.
+fn serve_one(visitor: &mut Visitor, buffer: &mut [u8], answer: &[u8]) -> bool {
+    loop {
+        let length = match visitor.stream.read(buffer) {
+            Ok(0) => return false,
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+            Err(_) => return false,
+        };
+        let rest = if visitor.input.is_empty() {
+            answer_all(&mut visitor.stream, &buffer[..length], answer).map(|rest| rest.to_vec())
+        } else {
+            visitor.input.extend_from_slice(&buffer[..length]);
+            answer_all(&mut visitor.stream, &visitor.input, answer).map(|rest| rest.to_vec())
+        };
+        match rest {
+            Some(rest) => visitor.input = rest,
+            None => return false,
+        }
+        // The socket is empty: whatever comes next is another event.
+        if length < buffer.len() {
+            return true;
+        }
+    }
+}
+
+/// Answers each complete request in `input`. Returns the rest, `None` where the connection is over.
+fn answer_all<'a>(stream: &mut mio::net::TcpStream, mut input: &'a [u8], answer: &[u8]) -> Option<&'a [u8]> {
+    while !input.is_empty() {
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        match httparse::Request::new(&mut headers).parse(input) {
+            Ok(httparse::Status::Complete(length)) => input = &input[length..],
+            Ok(httparse::Status::Partial) if input.len() < HEAD_BYTES_MAX => break,
+            Ok(httparse::Status::Partial) | Err(_) => return None,
+        }
+        // An answer is far smaller than the socket's buffer; who does not read them is given up.
+        stream.write_all(answer).ok()?;
+    }
+    Some(input)
+}
