@@ -178,6 +178,8 @@ pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const LISTING_PIECE_BYTES: usize = 32 * 1024;
 /// Entries looked at under one hold of a project's lock by listings and checkpoints.
 pub const ENTRIES_PER_HOLD_MAX: usize = 256;
+/// How often the writer gives way before it writes, while changes keep coming.
+pub const GATHER_ROUNDS_MAX: u32 = 4;
 /// Buffer that a project keeps between two writes, bytes. A larger one goes back to the allocator.
 pub const PENDING_BYTES_KEPT_MAX: usize = 256 * 1024;
 /// Keys that expire are swept at most this often, milliseconds; who asks for one sees it absent at once.

@@ -120,9 +120,8 @@ impl Engine {
         loop {
             let due = to_sync.iter().map(|(due, _)| *due).min();
             let (projects, stopping) = self.next_queued(due);
-            // The change that woke this thread is often the first of many: whoever makes them goes first.
-            std::thread::yield_now();
             for project in &projects {
+                project.gather();
                 let after = project.flush(clock::monotonic());
                 let known = to_sync.iter().any(|(_, listed)| Arc::ptr_eq(listed, project));
                 if after == AfterFlush::SyncLater && !known {

@@ -6,7 +6,7 @@ use super::project::{Batch, Health, Project, State};
 use super::ticket::{Outcome, Ticket};
 use crate::clock;
 use crate::config::schema::SyncMode;
-use crate::limits::{PENDING_BYTES_KEPT_MAX, PURGE_PER_HOLD_MAX};
+use crate::limits::{GATHER_ROUNDS_MAX, PENDING_BYTES_KEPT_MAX, PURGE_PER_HOLD_MAX};
 use crate::store::namespace::Undo;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
@@ -21,6 +21,20 @@ pub enum AfterFlush {
 }
 
 impl Project {
+    /// Lets whoever makes changes go first while there come more of them: the one that woke the writer is
+    /// often the first of many, and one sync is for all.
+    pub(super) fn gather(&self) {
+        let mut gathered_bytes = 0;
+        for _ in 0..GATHER_ROUNDS_MAX {
+            let Ok(bytes) = self.lock().map(|state| state.pending.bytes.len()) else { return };
+            if bytes == gathered_bytes {
+                return;
+            }
+            gathered_bytes = bytes;
+            std::thread::yield_now();
+        }
+    }
+
     /// Writes and syncs what is pending and resolves its ticket. Blocks for the disk.
     pub fn flush(self: &Arc<Self>, now: Instant) -> AfterFlush {
         let Some(durable) = &self.durable else { return AfterFlush::Done };
