@@ -1,5 +1,8 @@
 //! Randomness from the operating system.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
 /// The operating system has no randomness to give; nothing that needs a secret can go on.
 #[derive(Debug)]
 pub struct EntropyUnavailable(getrandom::Error);
@@ -20,4 +23,12 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], EntropyUnavailable> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(EntropyUnavailable)?;
     Ok(bytes)
+}
+
+/// A secret of 32 random bytes as 43 characters that may stand in cookies and URLs.
+///
+/// # Errors
+/// [`EntropyUnavailable`] where the operating system's source fails.
+pub fn random_token() -> Result<String, EntropyUnavailable> {
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(random_bytes::<32>()?))
 }

@@ -2,15 +2,13 @@
 
 use super::AccountsError;
 use super::account::Account;
-use crate::entropy::random_bytes;
+use crate::entropy::random_token;
 use crate::limits::{SESSION_SECONDS, SESSIONS_MAX};
 use crate::names::Key;
 use crate::persist::project::{Answered, Project};
 use crate::persist::ticket::Ticket;
 use crate::secret::{KeyHash, Secret};
 use crate::store::change::Value;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -57,7 +55,7 @@ impl Sessions {
         replaced: Option<&str>,
         now_ms: u64,
     ) -> Result<Option<Begun>, AccountsError> {
-        let token = Secret::new(BASE64_URL_SAFE_NO_PAD.encode(random_bytes::<32>()?));
+        let token = Secret::new(random_token()?);
         let session = Session { username: account.username.folded(), credential: account.credential.clone() };
         let text = serde_json::to_vec(&session).map_err(|_| AccountsError::Damaged)?;
         let name = stored_name(token.reveal());

@@ -5,6 +5,7 @@ use super::error::{AccountError, ApiError};
 use super::fields::Fields;
 use super::listing::{decode_cursor, encode_cursor, parse_limit};
 use super::reply::Reply;
+use super::representation::json_response;
 use super::{passwords, registration};
 use crate::accounts::account::Account;
 use crate::accounts::directory::{Page, Update};
@@ -131,7 +132,7 @@ fn render(status: u16, account: &Account) -> Response {
     let mut body = Vec::new();
     push_account(account, &mut body);
     body.push(b'\n');
-    Response::new(status).field("content-type", "application/json").body(body)
+    json_response(status, body)
 }
 
 fn render_page(page: &Page) -> Response {
@@ -148,7 +149,7 @@ fn render_page(page: &Page) -> Response {
         None => body.extend_from_slice(b"null"),
     }
     body.extend_from_slice(b"}\n");
-    Response::new(200).field("content-type", "application/json").body(body)
+    json_response(200, body)
 }
 
 /// Appends an account as its operator sees it.

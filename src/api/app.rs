@@ -108,7 +108,8 @@ impl App {
         }
     }
 
-    /// Whether the body of a request is worth waiting for: route and credential are good.
+    /// Whether the body of a request is worth waiting for: the route is good, and so is the credential
+    /// where that is not the handler's to look at ([`Access::Account`]).
     ///
     /// # Errors
     /// The answer, where they are not.

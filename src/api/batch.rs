@@ -4,7 +4,7 @@ use super::context::{Context, minified, parse_key, parse_object, present};
 use super::error::ApiError;
 use super::keys::parse_ttl;
 use super::reply::Reply;
-use super::representation as text;
+use super::representation::{self as text, json_response};
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::{ANSWER_BYTES_MAX, BATCH_OPERATIONS_MAX};
@@ -166,7 +166,7 @@ fn render(operations: &[Operation], results: &[Done]) -> Response {
         }
     }
     body.extend_from_slice(b"]}\n");
-    Response::new(200).field("content-type", "application/json").body(body)
+    json_response(200, body)
 }
 
 fn push_result(key: &str, done: &Done, out: &mut Vec<u8>) -> std::io::Result<()> {

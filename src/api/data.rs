@@ -13,6 +13,7 @@ use super::keyspace::{Found, Keyspace, Page};
 use super::listing::{decode_cursor, encode_cursor};
 use super::pages::{self, Filled};
 use super::reply::Reply;
+use super::representation::push_strings;
 use super::sign_in::signed_out;
 use super::success;
 use super::visitor::{RestsOn, Visitor};
@@ -296,14 +297,9 @@ fn shown(value: &[u8]) -> String {
 /// The names of a page of keys, and where the next one begins.
 fn names(page: &Page) -> Response {
     success::with_data(200, "Keys listed", |out| {
-        out.extend_from_slice(b"{\"keys\":[");
-        for (index, key) in page.keys.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            json::encode_string(key, out);
-        }
-        out.extend_from_slice(b"],\"cursor\":");
+        out.extend_from_slice(b"{\"keys\":");
+        push_strings(page.keys.iter().map(String::as_str), out);
+        out.extend_from_slice(b",\"cursor\":");
         match page.keys.last().filter(|_| page.more) {
             Some(key) => json::encode_string(&encode_cursor(key), out),
             None => out.extend_from_slice(b"null"),

@@ -201,7 +201,8 @@ impl ApiError {
         }
     }
 
-    fn detail(&self) -> String {
+    /// What the client is told: what was wrong and what would be right.
+    pub fn detail(&self) -> String {
         match self {
             ApiError::Refused(refusal) => refusal.to_string(),
             ApiError::Timeout => "the request did not arrive in time; send it faster, or all at once".to_owned(),

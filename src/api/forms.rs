@@ -68,7 +68,7 @@ impl FormPage {
             (FormPage::Login, ApiError::Account(AccountError::Token)) => {
                 "you are not signed in, or the access token is not valid; log in".to_owned()
             }
-            (_, _) => error.message(),
+            (_, _) => error.detail(),
         };
         vec![Problem { field: field_of(error), message }]
     }

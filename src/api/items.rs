@@ -8,6 +8,7 @@ use super::fields::Fields;
 use super::keyspace::Keyspace;
 use super::passwords;
 use super::reply::Reply;
+use super::representation::json_response;
 use super::tokens;
 use crate::auth::rate_limit::Rate;
 use crate::http::response::Response;
@@ -144,8 +145,4 @@ fn item(status: u16, key: &str, value: &[u8]) -> Response {
     body.extend_from_slice(value);
     body.extend_from_slice(b"}\n");
     json_response(status, body)
-}
-
-fn json_response(status: u16, body: Vec<u8>) -> Response {
-    Response::new(status).field("content-type", "application/json").body(body)
 }

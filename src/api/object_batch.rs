@@ -4,8 +4,9 @@ use super::context::{Context, parse_key, parse_object};
 use super::error::ApiError;
 use super::error::style::Style;
 use super::keyspace::Found;
-use super::objects::{Object, json_response, own_keys, parse, push_object};
+use super::objects::{Object, own_keys, parse, push_object};
 use super::reply::Reply;
+use super::representation::{self as text, json_response};
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::BATCH_OPERATIONS_MAX;
@@ -42,7 +43,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
             let mut body = b"{\"message\":\"Batch create complete\",\"created\":".to_vec();
             json::encode_u64((objects.len() - skipped.len()) as u64, &mut body);
             body.extend_from_slice(b",\"skipped\":");
-            push_names(skipped.into_iter(), &mut body);
+            text::push_strings(skipped.into_iter(), &mut body);
             body.extend_from_slice(b"}\n");
             json_response(201, body)
         }
@@ -84,7 +85,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
             let mut body = b"{\"deleted\":".to_vec();
             json::encode_u64((names.len() - missing.len()) as u64, &mut body);
             body.extend_from_slice(b",\"missing\":");
-            push_names(missing.into_iter(), &mut body);
+            text::push_strings(missing.into_iter(), &mut body);
             body.extend_from_slice(b"}\n");
             json_response(200, body)
         }
@@ -141,19 +142,7 @@ fn render(names: &[String], found: Vec<Option<Found>>) -> Response {
         }
     }
     body.extend_from_slice(b"],\"missing\":");
-    push_names(missing.into_iter(), &mut body);
+    text::push_strings(missing.into_iter(), &mut body);
     body.extend_from_slice(b"}\n");
     json_response(200, body)
-}
-
-/// Appends an array of strings.
-fn push_names<'n>(names: impl Iterator<Item = &'n str>, out: &mut Vec<u8>) {
-    out.push(b'[');
-    for (index, name) in names.enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        json::encode_string(name, out);
-    }
-    out.push(b']');
 }

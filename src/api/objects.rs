@@ -8,6 +8,7 @@ use super::error::style::Style;
 use super::keys::parse_ttl;
 use super::keyspace::Keyspace;
 use super::reply::Reply;
+use super::representation::json_response;
 use crate::http::response::Response;
 use crate::json;
 use serde::Deserialize;
@@ -155,8 +156,4 @@ fn message(done: Result<(), ApiError>, status: u16, text: &str) -> Response {
         }
         Err(error) => error.response_in(Style::Object),
     }
-}
-
-pub(super) fn json_response(status: u16, body: Vec<u8>) -> Response {
-    Response::new(status).field("content-type", "application/json").body(body)
 }

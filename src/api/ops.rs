@@ -4,6 +4,7 @@ use super::context::Context;
 use super::error::ApiError;
 use super::pages;
 use super::reply::Reply;
+use super::representation::json_response;
 use crate::http::response::Response;
 use crate::persist::project::{Health, Project};
 use std::sync::Arc;
@@ -34,5 +35,5 @@ pub fn stylesheet(_: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 fn ok() -> Response {
-    Response::new(200).field("content-type", "application/json").body(b"{\"status\":\"ok\"}\n".to_vec())
+    json_response(200, b"{\"status\":\"ok\"}\n".to_vec())
 }

@@ -119,9 +119,5 @@ fn hash_anew(
 /// # Errors
 /// [`ApiError::Internal`] where the operating system has no randomness.
 pub fn hash(password: &Password, cost: u32) -> Result<PasswordHash, ApiError> {
-    let salt = random_bytes().map_err(|error| {
-        log::error!("{error}");
-        ApiError::Internal
-    })?;
-    Ok(password::hash(password, cost, salt))
+    Ok(password::hash(password, cost, random_bytes()?))
 }

@@ -5,7 +5,7 @@ use super::catalog::Served;
 use super::context::{Context, parse_object, present};
 use super::error::ApiError;
 use super::reply::Reply;
-use super::representation as text;
+use super::representation::{self as text, json_response};
 use crate::clock;
 use crate::config::schema::{AuthenticationChoice, StorageChoice};
 use crate::http::response::Response;
@@ -141,10 +141,6 @@ pub fn regenerate(context: &Context<'_>) -> Result<Reply, ApiError> {
 
 fn administer(job: impl FnOnce() -> Result<Response, ApiError> + Send + 'static) -> Reply {
     Reply::Administer(Box::new(move || Reply::Now(job().unwrap_or_else(|error| error.response()))))
-}
-
-fn json_response(status: u16, body: Vec<u8>) -> Response {
-    Response::new(status).field("content-type", "application/json").body(body)
 }
 
 /// The only place where a key is shown.

@@ -23,7 +23,7 @@ pub fn page(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     Ok(Reply::Now(match check_open(context) {
         Ok(()) => visitor.page(|frame| pages::register(frame, 200, &Filled::default())),
-        Err(error) => visitor.page(|frame| pages::problem(frame, error.status(), &error.message())),
+        Err(error) => visitor.page(|frame| pages::problem(frame, error.status(), &error.detail())),
     }))
 }
 

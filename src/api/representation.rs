@@ -1,10 +1,28 @@
-//! P and E of the contract: how a project and an entry look as JSON.
+//! How things look as JSON: P and E of the contract, lists of names, answers of JSON.
 
 use super::catalog::Served;
 use crate::clock;
+use crate::http::response::Response;
 use crate::json;
 use crate::store::change::Meta;
 use crate::store::namespace::Totals;
+
+/// An answer whose body is JSON.
+pub fn json_response(status: u16, body: Vec<u8>) -> Response {
+    Response::new(status).field("content-type", "application/json").body(body)
+}
+
+/// Appends an array of strings.
+pub fn push_strings<'s>(strings: impl Iterator<Item = &'s str>, out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (index, string) in strings.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        json::encode_string(string, out);
+    }
+    out.push(b']');
+}
 
 /// Appends `"revision":…,"created_at":…,"updated_at":…,"expires_at":…`, members of an E.
 pub fn push_meta(meta: &Meta, out: &mut Vec<u8>) {

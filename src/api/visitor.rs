@@ -15,7 +15,7 @@ use crate::accounts::account::Account;
 use crate::auth::access;
 use crate::auth::client::Client;
 use crate::auth::csrf;
-use crate::entropy::random_bytes;
+use crate::entropy::random_token;
 use crate::http::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -75,7 +75,7 @@ impl Visitor {
         let wanted = fields::wanted(head, Some(context.request.body));
         let form_cookie = match (Cookie::Form.value(head, client), wanted) {
             (Some(value), _) => Some(FormCookie::Sent(value.to_owned())),
-            (None, Wanted::Page) => Some(FormCookie::New(new_form_cookie()?)),
+            (None, Wanted::Page) => Some(FormCookie::New(random_token()?)),
             (None, Wanted::Json) => None,
         };
         Ok(Visitor { accounts, wanted, client, browser_of, session, form_cookie })
@@ -146,12 +146,4 @@ impl Visitor {
 /// 302 to `path`.
 pub fn redirect(path: &str) -> Response {
     Response::new(302).field("location", path).field("cache-control", "no-store")
-}
-
-fn new_form_cookie() -> Result<String, ApiError> {
-    let bytes = random_bytes::<32>().map_err(|error| {
-        log::error!("{error}");
-        ApiError::Internal
-    })?;
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }

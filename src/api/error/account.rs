@@ -5,6 +5,7 @@ use crate::accounts::AccountsError;
 use crate::accounts::directory::CreateError;
 use crate::accounts::registration::{Field, Problem};
 use crate::auth::rate_limit::RetryAfter;
+use crate::entropy::EntropyUnavailable;
 use std::fmt;
 
 /// What went wrong with an account.
@@ -112,11 +113,15 @@ impl From<AccountsError> for ApiError {
         match error {
             AccountsError::Unavailable(unavailable) => ApiError::Unavailable(unavailable),
             AccountsError::NotWritten => ApiError::Disk("writing the accounts"),
-            AccountsError::Entropy(error) => {
-                log::error!("{error}");
-                ApiError::Internal
-            }
+            AccountsError::Entropy(error) => error.into(),
             AccountsError::Damaged => ApiError::Unreadable,
         }
+    }
+}
+
+impl From<EntropyUnavailable> for ApiError {
+    fn from(error: EntropyUnavailable) -> ApiError {
+        log::error!("{error}");
+        ApiError::Internal
     }
 }

@@ -66,12 +66,12 @@ impl ApiError {
         let (status, text) = match style {
             Style::Problem => return self.response(),
             Style::Page => {
-                let page = pages::problem(&Frame::default(), self.status(), &self.message());
+                let page = pages::problem(&Frame::default(), self.status(), &self.detail());
                 return self.with_fields(page, self.status());
             }
             Style::Item => self.as_item(),
             Style::Object => self.as_object(),
-            Style::Data => (self.status(), self.message()),
+            Style::Data => (self.status(), self.detail()),
         };
         let mut body = match style {
             Style::Object if status == 401 => {
@@ -96,11 +96,6 @@ impl ApiError {
         body.extend_from_slice(b"}\n");
         let response = Response::new(status).field("content-type", "application/json");
         self.with_fields(response, status).body(body)
-    }
-
-    /// What a person is told.
-    pub fn message(&self) -> String {
-        self.detail()
     }
 
     /// Missing and wrong credentials look the same, as the seed has it.
@@ -177,10 +172,10 @@ mod tests {
         check(&ApiError::KeyExists, Style::Item, 400, "{\"error\":\"Item already exists\"}");
         check(&ApiError::Account(AccountError::Token), Style::Item, 403, "{\"error\":\"Unauthorized\"}");
         check(&ApiError::KeyExists, Style::Object, 409, "{\"error\":\"Key already exists\"}");
-        let message = ApiError::Account(AccountError::Token).message();
+        let message = ApiError::Account(AccountError::Token).detail();
         let both = format!("{{\"msg\":\"{message}\",\"error\":\"{message}\"}}");
         check(&ApiError::Account(AccountError::Token), Style::Object, 401, &both);
-        let message = ApiError::KeyMissing.message();
+        let message = ApiError::KeyMissing.detail();
         let data = format!("{{\"status\":\"error\",\"code\":\"KEY_NOT_FOUND\",\"message\":\"{message}\"}}");
         check(&ApiError::KeyMissing, Style::Data, 404, &data);
     }
