@@ -57,6 +57,15 @@ pub struct OpenError {
     reason: String,
     /// Whether there was no room on the disk.
     disk_full: bool,
+    /// Whether it will be over by itself, and is no failure.
+    passing: bool,
+}
+
+/// How far the deletion of a project is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deletion {
+    UnderWay,
+    Stopped,
 }
 
 impl OpenError {
@@ -72,10 +81,19 @@ impl Served {
         ProjectKeys { authentication_enabled: self.asks_for_key, key: self.key.as_ref() }
     }
 
-    /// As this, while its files are removed.
-    fn being_deleted(&self) -> Served {
-        let project = Err(OpenError { reason: DELETION_BEGUN.to_owned(), disk_full: false });
+    /// As this, while its files are removed, or where that did not go on.
+    fn being_deleted(&self, deletion: Deletion) -> Served {
+        let passing = deletion == Deletion::UnderWay;
+        let project = Err(OpenError { reason: DELETION_BEGUN.to_owned(), disk_full: false, passing });
         Served { id: self.id.clone(), project, ..*self }
+    }
+
+    /// Whether nothing is wrong with it: it takes writes, or it is just being deleted.
+    pub fn is_ready(&self) -> bool {
+        match &self.project {
+            Ok(project) => project.health() == Health::Healthy,
+            Err(error) => error.passing,
+        }
     }
 
     /// The project.
@@ -266,12 +284,18 @@ impl Catalog {
             if is_disk_full(&error) { ApiError::DiskFull } else { not_deleted(id, &error) }
         })?;
         // Where the disk fails from here on, deleting it again goes on.
-        self.replace(&config, id, Some(Arc::new(old.being_deleted())));
+        self.replace(&config, id, Some(Arc::new(old.being_deleted(Deletion::UnderWay))));
         if let Ok(project) = &old.project {
             project.abandon();
         }
-        deletion::remove_files(self.disk.as_ref(), &paths).map_err(|error| not_deleted(id, &error))?;
-        self.save(&mut config, next).map_err(|_| ApiError::Disk("saving config.json"))?;
+        let removed = deletion::remove_files(self.disk.as_ref(), &paths);
+        let removed = removed.map_err(|error| not_deleted(id, &error));
+        let saved = removed
+            .and_then(|()| self.save(&mut config, next).map_err(|_| ApiError::Disk("saving config.json")));
+        if saved.is_err() {
+            self.replace(&config, id, Some(Arc::new(old.being_deleted(Deletion::Stopped))));
+            return saved;
+        }
         self.replace(&config, id, None);
         deletion::end(self.disk.as_ref(), &paths).map_err(|error| not_deleted(id, &error))
     }
@@ -375,7 +399,7 @@ impl Catalog {
         }
         // The next start would finish the deletion, whatever was written since.
         if deletion::is_begun(self.disk.as_ref(), &paths).unwrap_or(true) {
-            return Err(OpenError { reason: DELETION_BEGUN.to_owned(), disk_full: false });
+            return Err(OpenError { reason: DELETION_BEGUN.to_owned(), disk_full: false, passing: false });
         }
         let opening = Opening { id: id.clone(), keep: keep_of(storage), sync: storage.sync };
         let disk = Arc::clone(&self.disk);
@@ -433,7 +457,7 @@ impl Catalog {
         project.save_as(self.disk.as_ref(), &paths, now).map_err(|error| {
             project.resume();
             let disk_full = matches!(&error, CheckpointError::Io(error) if is_disk_full(error));
-            OpenError { reason: format!("not written to disk: {error}"), disk_full }
+            OpenError { reason: format!("not written to disk: {error}"), disk_full, passing: false }
         })
     }
 
@@ -534,7 +558,7 @@ fn not_deleted(id: &ProjectId, error: &std::io::Error) -> ApiError {
 impl From<RecoveryError> for OpenError {
     fn from(error: RecoveryError) -> OpenError {
         let disk_full = matches!(&error, RecoveryError::Io { error, .. } if is_disk_full(error));
-        OpenError { reason: error.to_string(), disk_full }
+        OpenError { reason: error.to_string(), disk_full, passing: false }
     }
 }
 

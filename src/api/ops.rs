@@ -6,8 +6,6 @@ use super::pages;
 use super::reply::Reply;
 use super::representation::json_response;
 use crate::http::response::Response;
-use crate::persist::project::{Health, Project};
-use std::sync::Arc;
 
 /// `GET /healthz`: the process answers.
 pub fn healthz(_: &Context<'_>) -> Result<Reply, ApiError> {
@@ -17,9 +15,7 @@ pub fn healthz(_: &Context<'_>) -> Result<Reply, ApiError> {
 /// `GET /readyz`: all projects take writes. Says how many do not, not which: it asks for no key.
 pub fn readyz(context: &Context<'_>) -> Result<Reply, ApiError> {
     let registry = context.app.catalog.registry();
-    let is_ready = |project: &Arc<Project>| project.health() == Health::Healthy;
-    let unready =
-        registry.projects.values().filter(|served| !served.project.as_ref().is_ok_and(is_ready)).count();
+    let unready = registry.projects.values().filter(|served| !served.is_ready()).count();
     let accounts = match &context.app.accounts {
         Some(Ok(accounts)) => usize::from(!accounts.is_healthy()),
         Some(Err(_)) => 1,

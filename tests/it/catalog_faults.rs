@@ -9,7 +9,7 @@ use pikv::names::{Key, ProjectId};
 use pikv::persist::engine::{Engine, EngineThreads};
 use pikv::persist::ticket::Outcome;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const NO_STORAGE: StorageChoice = StorageChoice { on_disk: None, cache_in_memory: None, sync: None };
@@ -121,6 +121,33 @@ fn a_deletion_that_failed_halfway_may_be_tried_again() {
             return;
         }
     }
+}
+
+fn all_are_ready(catalog: &Catalog) -> bool {
+    catalog.registry().projects.values().all(|served| served.is_ready())
+}
+
+#[test]
+fn a_project_being_deleted_does_not_make_the_server_unready_unless_that_fails() {
+    let disk = SimDisk::default();
+    let (catalog, threads) = start(&disk);
+    let catalog = Arc::new(catalog);
+    catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+    let looks = Arc::new(Mutex::new(Vec::new()));
+    let (looked, looking) = (Arc::clone(&catalog), Arc::clone(&looks));
+    disk.set_between(Some(Box::new(move || looking.lock().unwrap().push(all_are_ready(&looked)))));
+    catalog.delete(&id("again")).unwrap();
+    disk.set_between(None);
+    let looks = looks.lock().unwrap();
+    assert!(looks.len() > 3 && looks.iter().all(|ready| *ready), "{looks:?}");
+    catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+    disk.fail_at(disk.operations() + 4, Failure::Eio, Lasting::Once);
+    catalog.delete(&id("again")).unwrap_err();
+    disk.heal();
+    assert!(!all_are_ready(&catalog), "a deletion that stopped halfway is no readiness");
+    catalog.delete(&id("again")).unwrap();
+    assert!(all_are_ready(&catalog));
+    threads.stop();
 }
 
 #[test]
