@@ -57,6 +57,7 @@ mod security_document;
 mod sign_in;
 mod signals;
 mod sim_disk;
+mod soak;
 mod start;
 mod storage_format;
 mod threads;

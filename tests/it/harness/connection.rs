@@ -29,11 +29,19 @@ pub struct Response {
 impl Connection {
     /// Connects to a port of this machine. Nothing waits longer than [`PATIENCE`].
     pub fn open(port: u16) -> Connection {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Connection { stream, input: Vec::new() }
+        Connection::try_open(port).unwrap()
+    }
+
+    /// The same to a server that may be gone.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn try_open(port: u16) -> io::Result<Connection> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Connection { stream, input: Vec::new() })
     }
 
     /// Sets how long a read waits.
