@@ -14,7 +14,7 @@ use crate::http::exchange::Waiting;
 use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, Response};
 use crate::limits::{
     DRAIN_BYTES_MAX, LOOP_BODY_BYTES_MAX, OUTPUT_BYTES_HIGH, REQUESTS_PER_TURN_MAX, REREADS_MAX,
-    ROUNDS_PER_TURN_MAX,
+    ROUNDS_PER_TURN_MAX, SENT_BYTES_PER_TURN_MAX,
 };
 use crate::log::{RequestLine, render_request};
 use std::io::{ErrorKind, Read};
@@ -41,9 +41,15 @@ enum Arrived {
 impl EventLoop {
     /// Lets a connection go on as far as it can, up to the cap of a turn.
     pub(super) fn pump(&mut self, id: ConnectionId, connection: &mut Connection) -> Fate {
+        let mut sent_bytes = 0;
         for _ in 0..ROUNDS_PER_TURN_MAX {
+            let owed_bytes = connection.output.len();
             if send(connection) == Fate::Close {
                 return Fate::Close;
+            }
+            sent_bytes += owed_bytes.saturating_sub(connection.output.len());
+            if sent_bytes >= SENT_BYTES_PER_TURN_MAX {
+                break; // a long answer is not sent while the others wait for theirs
             }
             let progress = match &connection.phase {
                 Phase::Receiving(_) => self.receive(id, connection),
