@@ -22,6 +22,7 @@ mod cookies;
 mod cors;
 mod crash_simulation;
 mod credentials;
+mod crowd;
 mod data_api;
 mod data_pages;
 mod durability;
