@@ -32,6 +32,8 @@ Measures PiKV beside its rivals and prints one table.
   --parts A,B       only these parts; without it all of them
   --directory DIR   where data directories are made, on the disk to be measured (benches/peers/target/runs)
   --json FILE       the figures as JSON
+  --chart FILE      the chart as SVG
+  --document FILE   puts what is printed between the two marks in this Markdown file
 
 PIKV_BIN is the program to measure; without it the release build of this repository is made first.
 ";
@@ -49,6 +51,8 @@ pub fn parse() -> Outcome<Command> {
         directory: concat!(env!("CARGO_MANIFEST_DIR"), "/target/runs").into(),
         parts: Vec::new(),
         json: None,
+        chart: None,
+        document: None,
     };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -61,6 +65,8 @@ pub fn parse() -> Outcome<Command> {
             }
             Long("directory") => options.directory = parser.value()?.into(),
             Long("json") => options.json = Some(parser.value()?.into()),
+            Long("chart") => options.chart = Some(parser.value()?.into()),
+            Long("document") => options.document = Some(parser.value()?.into()),
             Long("help") | Short('h') => return Ok(Command::Help),
             Value(word) if word == "serve" => {
                 let (server, file) = (parser.value()?.string()?, parser.value()?.into());

@@ -25,6 +25,10 @@ pub struct Options {
     pub parts: Vec<String>,
     /// Where to write the figures as JSON.
     pub json: Option<PathBuf>,
+    /// Where to draw the chart.
+    pub chart: Option<PathBuf>,
+    /// The Markdown file whose part between the marks is replaced by what is printed.
+    pub document: Option<PathBuf>,
 }
 
 /// Programs that may be missing, and the Debian packages that have them.
@@ -36,6 +40,15 @@ const PROGRAMS: [(&str, &str); 5] = [
     ("strace", "strace"),
 ];
 
+/// The cost of a write of one server.
+#[derive(Clone, Debug)]
+pub struct Curve {
+    /// The server.
+    pub name: String,
+    /// Keys stored, and microseconds per write.
+    pub points: Vec<(u64, f64)>,
+}
+
 /// A run.
 #[derive(Debug)]
 pub struct Campaign {
@@ -45,6 +58,8 @@ pub struct Campaign {
     pub pikv: PathBuf,
     /// The table so far.
     pub rows: Vec<Row>,
+    /// The cost of writes.
+    pub curves: Vec<Curve>,
     directory: TempDir,
     directories_made: u32,
 }
@@ -58,7 +73,7 @@ impl Campaign {
         std::fs::create_dir_all(&options.directory)?;
         let parent = options.directory.canonicalize()?;
         let directory = tempfile::Builder::new().prefix("pikv-peers-").tempdir_in(parent)?;
-        Ok(Self { options, pikv, rows: Vec::new(), directory, directories_made: 0 })
+        Ok(Self { options, pikv, rows: Vec::new(), curves: Vec::new(), directory, directories_made: 0 })
     }
 
     /// The directory of the run.

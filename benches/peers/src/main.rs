@@ -8,8 +8,11 @@ use std::process::ExitCode;
 
 mod arguments;
 mod campaign;
+mod chart;
+mod document;
 mod failure;
 mod http;
+mod machine;
 mod peers;
 mod process;
 mod records;
@@ -24,6 +27,7 @@ mod wrk;
 use arguments::Command;
 use campaign::{Campaign, Options};
 use failure::{Outcome, failure};
+use table::{Bar, Row};
 
 fn main() -> ExitCode {
     match arguments::parse().and_then(run) {
@@ -53,14 +57,42 @@ fn measure(options: Options) -> Outcome<()> {
     let pikv = locate_pikv()?;
     let mut campaign = Campaign::begin(options, pikv)?;
     process::clean_up_when_interrupted(campaign.directory())?;
+    let mut facts = machine::describe(campaign.directory(), &campaign.pikv)?;
+    let mut failed = Vec::new();
     for (name, part) in rows::PARTS {
-        if campaign.includes(name) {
-            part(&mut campaign)?;
+        if campaign.includes(name)
+            && let Err(reason) = part(&mut campaign)
+        {
+            // The other parts are worth something all the same.
+            campaign.rows.push(Row::missing(name, "", Bar::Shown, &reason.to_string()));
+            failed.push(name);
         }
     }
-    print!("{}", table::render_markdown(&campaign.rows));
-    if let Some(path) = &campaign.options.json {
-        let figures = serde_json::json!({ "rows": table::encode_rows(&campaign.rows) });
+    facts.push(("load average after", machine::load_average()));
+    let options = &campaign.options;
+    facts.push(("rounds", format!("{} of {} s", options.rounds, options.seconds)));
+    write_results(&campaign, &facts)?;
+    if failed.is_empty() { Ok(()) } else { Err(failure(format!("not measured: {}", failed.join(", ")))) }
+}
+
+fn write_results(campaign: &Campaign, facts: &machine::Facts) -> Outcome<()> {
+    let text = document::render(&campaign.rows, facts);
+    print!("{text}");
+    let options = &campaign.options;
+    if let Some(path) = &options.document {
+        std::fs::write(path, document::replace(&std::fs::read_to_string(path)?, &text)?)?;
+    }
+    if let Some(path) = &options.chart {
+        let groups = [rows::throughput::GET, rows::throughput::PUT];
+        std::fs::write(path, chart::render_chart(&groups, &campaign.rows, &campaign.curves))?;
+    }
+    if let Some(path) = &options.json {
+        let curve = |curve: &campaign::Curve| serde_json::json!({"server": curve.name, "microseconds_per_write_at_keys": curve.points});
+        let figures = serde_json::json!({
+            "machine": facts.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "rows": table::encode_rows(&campaign.rows),
+            "curves": campaign.curves.iter().map(curve).collect::<Vec<_>>(),
+        });
         std::fs::write(path, serde_json::to_vec_pretty(&figures)?)?;
     }
     Ok(())

@@ -24,6 +24,8 @@ pub enum Bar {
 pub enum Unit {
     /// Answers a second.
     PerSecond,
+    /// Microseconds.
+    Microseconds,
     /// Milliseconds.
     Milliseconds,
     /// Seconds.
@@ -181,6 +183,7 @@ fn render_figure(figure: &Figure, unit: Unit) -> String {
 fn unit_name(unit: Unit) -> &'static str {
     match unit {
         Unit::PerSecond => "per second",
+        Unit::Microseconds => "µs",
         Unit::Milliseconds => "ms",
         Unit::Seconds => "s",
         Unit::Mebibytes => "MiB",
@@ -189,12 +192,13 @@ fn unit_name(unit: Unit) -> &'static str {
     }
 }
 
-fn render(value: f64, unit: Unit) -> String {
-    let number = if value >= 1000.0 { group_thousands(value) } else { short(value) };
+/// A figure with its unit, three digits or thousands with commas.
+pub fn render(value: f64, unit: Unit) -> String {
+    let number = if value >= 1000.0 { group(&format!("{value:.0}")) } else { short(value) };
     match unit {
         Unit::PerSecond => format!("{number}/s"),
         Unit::Count => number,
-        Unit::Milliseconds | Unit::Seconds | Unit::Mebibytes | Unit::Kibibytes => {
+        Unit::Microseconds | Unit::Milliseconds | Unit::Seconds | Unit::Mebibytes | Unit::Kibibytes => {
             format!("{number} {}", unit_name(unit))
         }
     }
@@ -212,8 +216,12 @@ fn short(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-fn group_thousands(value: f64) -> String {
-    let digits = format!("{value:.0}");
+/// A whole number with commas.
+pub fn group_thousands(number: u64) -> String {
+    group(&number.to_string())
+}
+
+fn group(digits: &str) -> String {
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::{Target, key_path};
 use crate::failure::{Outcome, failure};
-use crate::http::{Connection, Request};
+use crate::http::{self, Connection, Request};
 use crate::process::Process;
 use crate::records;
 
@@ -166,6 +166,29 @@ impl Pikv {
             address: self.address,
             get: self.request("GET", key_path(0), String::new()),
             puts: records::load_keys(stored).map(put).collect(),
+        }
+    }
+
+    /// Whether writes are synced before they are answered, and what was written is in the files.
+    ///
+    /// # Errors
+    /// It is not so.
+    pub fn check_stored(&self, value: &str) -> Outcome<()> {
+        let path = format!("/api/v1/projects/{PROJECT}");
+        let settings = http::ask(self.address, &self.request("GET", path, String::new()))?.success("PiKV")?;
+        if !settings.body.contains(r#""sync":"always""#) {
+            return Err(failure(format!("PiKV does not sync every write: {}", settings.body)));
+        }
+        let has_value = |path: &Path| {
+            let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            text.is_ok_and(|text| {
+                text.lines().any(|line| line.contains(&records::key(0)) && line.contains(value))
+            })
+        };
+        if has_value(&self.home.journal_path()) || has_value(&self.home.json_path()) {
+            Ok(())
+        } else {
+            Err(failure("what PiKV acknowledged is not in its files"))
         }
     }
 

@@ -46,6 +46,11 @@ impl Webdis {
         Ok(Self { _process: process, redis, address })
     }
 
+    /// The Redis behind it.
+    pub fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
     /// What to ask it where `stored` keys are there.
     pub fn target(&self, stored: u64) -> Target {
         let request = |method, path, body| Request { method, path, headers: Vec::new(), body };

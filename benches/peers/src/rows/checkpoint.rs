@@ -18,7 +18,7 @@ use crate::process::wait_until;
 use crate::records::load_keys;
 use crate::sampler::{Sample, Sampler};
 use crate::statistics::{Spread, percentile};
-use crate::table::{Bar, Figure, Row, Unit};
+use crate::table::{Bar, Figure, Row, Unit, group_thousands};
 use crate::wrk::{Load, Running};
 
 const WRITERS: u32 = 32;
@@ -47,13 +47,14 @@ struct Round {
 /// PiKV cannot be measured.
 pub fn measure(campaign: &mut Campaign) -> Outcome<()> {
     let keys = campaign.options.many_keys;
-    let what = format!("GET while {WRITERS} connections write and a checkpoint of {keys} keys runs");
+    let count = group_thousands(keys);
+    let what = format!("GET while {WRITERS} connections write and a checkpoint of {count} keys runs");
     campaign.say(&what);
     let bars = [("p99", Bar::OursMax(10.0)), ("worst stall", Bar::OursMax(50.0))];
     if let Err(reason) = require(&["wrk"]) {
         for (name, bar) in bars {
             let row = Row::missing(&format!("{what}: {name}"), "absolute", bar, &reason.to_string());
-            campaign.rows.push(row);
+            campaign.rows.push(Row { unit: Unit::Milliseconds, ..row });
         }
         return Ok(());
     }

@@ -5,7 +5,7 @@ use super::throughput::{self, Kind};
 use crate::campaign::Campaign;
 use crate::failure::Outcome;
 use crate::records::LOAD_KEYS;
-use crate::table::Bar;
+use crate::table::{Bar, group_thousands};
 
 /// Alternates between the two.
 ///
@@ -15,8 +15,8 @@ pub fn measure(campaign: &mut Campaign) -> Outcome<()> {
     let keys = campaign.options.many_keys;
     let many = filling::filled_home(campaign, "many", keys, Values::InMemory)?.start()?;
     let few = filling::filled_home(campaign, "few", LOAD_KEYS, Values::InMemory)?.start()?;
-    let what = format!("durable PUT, 64 connections, {keys} keys stored");
-    let against = format!("our own with {LOAD_KEYS} keys");
+    let what = format!("durable PUT, 64 connections, {} keys stored", group_thousands(keys));
+    let against = format!("our own with {} keys", group_thousands(LOAD_KEYS));
     let (ours, theirs) = (many.target(keys), few.target(LOAD_KEYS));
     throughput::compare(campaign, &what, &against, &ours, Ok(theirs), Bar::RatioMin(0.8), Kind::Put);
     Ok(())

@@ -9,7 +9,7 @@ use crate::failure::{Outcome, failure};
 use crate::http::Connection;
 use crate::resources::{context_switches, resident_bytes};
 use crate::statistics::Spread;
-use crate::table::{Bar, Figure, Row, Unit};
+use crate::table::{Bar, Figure, Row, Unit, group_thousands};
 
 /// Connections held open, the most that PiKV takes by default.
 const CONNECTIONS: u32 = 10_000;
@@ -45,7 +45,8 @@ pub fn measure(campaign: &mut Campaign) -> Outcome<()> {
     let measured = |value| Figure::Measured(Spread::single(value));
     push("idle: memory", Unit::Mebibytes, measured(resident / (1024.0 * 1024.0)), Bar::OursMax(4.0));
     push("idle: wake-ups a second", Unit::Count, measured(wake_ups), Bar::OursMax(0.0));
-    let what = format!("idle: memory per kept-alive connection, {CONNECTIONS} of them");
+    let count = group_thousands(u64::from(CONNECTIONS));
+    let what = format!("idle: memory per kept-alive connection, {count} of them");
     let held = limit.and_then(|()| hold_connections(&pikv, resident));
     let (per_connection, wake_ups) = match held {
         Ok((bytes, wake_ups)) => (measured(bytes / 1024.0), measured(wake_ups)),

@@ -7,7 +7,7 @@ use crate::failure::Outcome;
 use crate::peers::redis::Redis;
 use crate::resources::resident_bytes;
 use crate::statistics::Spread;
-use crate::table::{Bar, Figure, Row, Unit};
+use crate::table::{Bar, Figure, Row, Unit, group_thousands};
 
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
@@ -24,7 +24,8 @@ struct Resident {
 /// PiKV cannot be measured.
 pub fn measure(campaign: &mut Campaign) -> Outcome<()> {
     let keys = campaign.options.many_keys;
-    campaign.say(&format!("memory with {keys} keys"));
+    let count = group_thousands(keys);
+    campaign.say(&format!("memory with {count} keys"));
     let theirs = require(&["redis-server"]).and_then(|()| of_redis(campaign, keys));
     for (values, name, bar) in [
         (Values::InMemory, "in memory", Bar::RatioMax(1.0)),
@@ -33,7 +34,7 @@ pub fn measure(campaign: &mut Campaign) -> Outcome<()> {
         let ours = of_pikv(campaign, keys, values)?;
         let mut push = |when: &str, ours: f64, theirs: Result<f64, String>| {
             campaign.rows.push(Row {
-                what: format!("memory with {keys} keys of 16 bytes and 100-byte values, {name}, {when}"),
+                what: format!("memory with {count} keys of 16 bytes and 100-byte values, {name}, {when}"),
                 against: "redis-server holding the same".to_owned(),
                 unit: Unit::Mebibytes,
                 ours: Figure::Measured(Spread::single(ours / MEBIBYTE)),

@@ -5,6 +5,7 @@ use crate::failure::Outcome;
 
 pub mod binary;
 pub mod checkpoint;
+mod cost;
 mod filling;
 pub mod growth;
 pub mod idle;
@@ -17,10 +18,11 @@ pub mod throughput;
 pub type Part = (&'static str, fn(&mut Campaign) -> Outcome<()>);
 
 /// All parts, in the order of the table.
-pub const PARTS: [Part; 9] = [
+pub const PARTS: [Part; 10] = [
     ("get", throughput::measure_gets),
     ("put", throughput::measure_puts),
     ("growth", growth::measure),
+    ("cost", cost::measure),
     ("checkpoint", checkpoint::measure),
     ("slow-disk", slow_disk::measure),
     ("start", start::measure),

@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use super::filling::{self, Values};
 use super::throughput::CONNECTIONS;
@@ -35,6 +37,7 @@ struct Round {
     writes_per_second: f64,
     untouched_p99_ms: f64,
     written_p99_ms: f64,
+    alone_p99_ms: f64,
 }
 
 /// Measures writes per sync and reads beside them.
@@ -47,10 +50,12 @@ pub fn measure(campaign: &mut Campaign) -> Outcome<()> {
     let rounds = match require(&["wrk", "strace"]) {
         Ok(()) => run_rounds(campaign)?,
         Err(reason) => {
-            for (name, bar) in [("acknowledged writes per sync", 25.0), ("GET p99 beside it", 5.0)] {
-                let bar = if bar == 25.0 { Bar::OursMin(bar) } else { Bar::OursMax(bar) };
+            for (name, unit, bar) in [
+                ("acknowledged writes per sync", Unit::Count, Bar::OursMin(25.0)),
+                ("GET p99 beside it", Unit::Milliseconds, Bar::OursMax(5.0)),
+            ] {
                 let row = Row::missing(&format!("{what}: {name}"), "absolute", bar, &reason.to_string());
-                campaign.rows.push(row);
+                campaign.rows.push(Row { unit, ..row });
             }
             return Ok(());
         }
@@ -70,6 +75,7 @@ pub fn measure(campaign: &mut Campaign) -> Outcome<()> {
     push("acknowledged writes per sync", Unit::Count, Bar::OursMin(25.0), |round| round.writes_per_sync);
     push("writes", Unit::PerSecond, Bar::Shown, |round| round.writes_per_second);
     push("GET p99 beside it", Unit::Milliseconds, Bar::OursMax(5.0), |round| round.untouched_p99_ms);
+    push("GET p99 alone, without writes", Unit::Milliseconds, Bar::Shown, |round| round.alone_p99_ms);
     push(
         "GET p99 of the keys being written, which wait for the sync",
         Unit::Milliseconds,
@@ -109,11 +115,16 @@ fn run_rounds(campaign: &mut Campaign) -> Outcome<Vec<Round>> {
         }
         let sampler = Sampler::start(pikv.address, &reads(0));
         wrk::run(&load, campaign.directory())?;
+        let written_p99_ms = p99(sampler)?;
+        let sampler = Sampler::start(pikv.address, &reads(LOAD_KEYS));
+        thread::sleep(Duration::from_secs(campaign.options.seconds.into()));
+        let alone_p99_ms = p99(sampler)?;
         rounds.push(Round {
             writes_per_sync: precise(figures.answers) / precise(syncs),
             writes_per_second: figures.per_second,
             untouched_p99_ms,
-            written_p99_ms: p99(sampler)?,
+            written_p99_ms,
+            alone_p99_ms,
         });
     }
     Ok(rounds)

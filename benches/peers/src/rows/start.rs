@@ -6,7 +6,7 @@ use crate::campaign::{Campaign, require};
 use crate::failure::{Outcome, failure};
 use crate::peers::redis::Redis;
 use crate::statistics::Spread;
-use crate::table::{Bar, Figure, Row, Unit};
+use crate::table::{Bar, Figure, Row, Unit, group_thousands};
 
 const BAR: Bar = Bar::RatioMax(1.0);
 
@@ -16,7 +16,7 @@ const BAR: Bar = Bar::RatioMax(1.0);
 /// PiKV cannot be measured.
 pub fn measure(campaign: &mut Campaign) -> Outcome<()> {
     let keys = campaign.options.many_keys;
-    let what = format!("start with {keys} keys of 100 bytes until the first answer");
+    let what = format!("start with {} keys of 100 bytes until the first answer", group_thousands(keys));
     campaign.say(&what);
     let against = "redis-server loading the same";
     let home = filling::filled_home(campaign, "start", keys, Values::InMemory)?;

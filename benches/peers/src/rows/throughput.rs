@@ -20,12 +20,14 @@ pub const CONNECTIONS: u32 = 64;
 /// Before the first round, so that caches and connections are as later.
 const WARM_UP_SECONDS: u32 = 1;
 
-const GET: &str = "GET, 100-byte value, 64 connections";
-const PUT: &str = "durable PUT, 100-byte value, 64 connections";
+/// What the rows of reads are called.
+pub const GET: &str = "GET, 100-byte value, 64 connections";
+/// What the rows of writes are called.
+pub const PUT: &str = "durable PUT, 100-byte value, 64 connections";
 
 /// Whether a rival that fails a request is measured all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tolerance {
+pub enum Tolerance {
     /// Its figures count for nothing.
     None,
     /// It is only shown beside, with what failed.
@@ -82,6 +84,7 @@ pub fn measure_puts(campaign: &mut Campaign) -> Outcome<()> {
     let ours = pikv.target(LOAD_KEYS);
     ours.put_all()?;
     ours.check_get(&records::value(1))?;
+    pikv.check_stored(&records::value(1))?;
 
     let webdis = require(&["redis-server", "webdis"]).and_then(|()| Webdis::start(&directory));
     let target = webdis.as_ref().map_err(restate).and_then(|webdis| {
