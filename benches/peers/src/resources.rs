@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn fields_are_found_by_their_whole_name() {
-        let status = "VmRSS:\t    4321 kB\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t2\n";
+        let status = "VmRSS:\t    4321 kB\nnonvoluntary_ctxt_switches:\t2\nvoluntary_ctxt_switches:\t7\n";
         assert_eq!(field(status, "VmRSS:"), Some(4321.0));
         assert_eq!(field(status, "voluntary_ctxt_switches:"), Some(7.0));
         assert_eq!(field(status, "nonvoluntary_ctxt_switches:"), Some(2.0));

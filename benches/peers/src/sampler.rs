@@ -91,3 +91,47 @@ fn sample(
     }
     Ok(samples)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::wait_until;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::atomic::AtomicUsize;
+
+    /// Answers every request, and one of them, the hundredth, only after `stall`.
+    fn answer(mut stream: TcpStream, answers: &AtomicUsize, stall: Duration) {
+        let mut buffer = [0; 1024];
+        while stream.read(&mut buffer).is_ok_and(|length| length > 0) {
+            if answers.fetch_add(1, Ordering::SeqCst) == 100 {
+                thread::sleep(stall);
+            }
+            if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_err() {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn a_stall_counts_for_every_read_that_was_due_in_it() {
+        let stall = Duration::from_millis(400);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let answers = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&answers);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let counted = Arc::clone(&counted);
+                thread::spawn(move || answer(stream.unwrap(), &counted, stall));
+            }
+        });
+        let get = Request { method: "GET", path: "/".to_owned(), headers: Vec::new(), body: String::new() };
+        let sampler = Sampler::start(address, &[get]);
+        wait_until("reads after the stall", 60, || answers.load(Ordering::SeqCst) > 1_500).unwrap();
+        let samples = sampler.finish().unwrap();
+        let late = samples.iter().filter(|sample| sample.milliseconds > 200.0).count();
+        // Each connection reads every 8 ms: 25 reads were due in the first half of the stall.
+        assert!(late >= 20, "{late}");
+    }
+}

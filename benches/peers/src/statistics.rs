@@ -58,6 +58,8 @@ mod tests {
         assert_eq!(percentile(&mut thousand, 990), Some(990.0));
         assert_eq!(percentile(&mut thousand, 500), Some(500.0));
         assert_eq!(percentile(&mut thousand, 1000), Some(1000.0));
+        let mut few: Vec<f64> = (1..=150).map(f64::from).collect();
+        assert_eq!(percentile(&mut few, 990), Some(149.0));
         assert_eq!(percentile(&mut [7.0], 990), Some(7.0));
         assert_eq!(percentile(&mut [2.0, 1.0], 500), Some(1.0));
         assert_eq!(percentile(&mut [], 990), None);
