@@ -27,8 +27,8 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const REQUESTS_PER_TURN_MAX: usize = 32;
 /// Phases of one connection gone through before the others get their turn.
 pub const ROUNDS_PER_TURN_MAX: usize = 64;
-/// Answer bytes of one connection sent before the others get their turn; what is one piece is not cut.
-pub const SENT_BYTES_PER_TURN_MAX: usize = 256 * 1024;
+/// Answer bytes of one connection sent before the others get their turn.
+pub const SENT_BYTES_PER_TURN_MAX: usize = 128 * 1024;
 /// Unsent answer bytes of one connection above which its next request waits.
 pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 /// Body bytes up to which an answer is copied behind its head instead of being queued on its own.

@@ -41,14 +41,12 @@ enum Arrived {
 impl EventLoop {
     /// Lets a connection go on as far as it can, up to the cap of a turn.
     pub(super) fn pump(&mut self, id: ConnectionId, connection: &mut Connection) -> Fate {
-        let mut sent_bytes = 0;
+        let mut sendable_bytes = SENT_BYTES_PER_TURN_MAX;
         for _ in 0..ROUNDS_PER_TURN_MAX {
-            let owed_bytes = connection.output.len();
-            if send(connection) == Fate::Close {
+            if send(connection, &mut sendable_bytes) == Fate::Close {
                 return Fate::Close;
             }
-            sent_bytes += owed_bytes.saturating_sub(connection.output.len());
-            if sent_bytes >= SENT_BYTES_PER_TURN_MAX {
+            if sendable_bytes == 0 {
                 break; // a long answer is not sent while the others wait for theirs
             }
             let progress = match &connection.phase {
@@ -65,8 +63,11 @@ impl EventLoop {
                 Progress::Over => return Fate::Close,
                 Progress::None => {
                     let owed = !connection.output.is_empty();
-                    if send(connection) == Fate::Close {
+                    if send(connection, &mut sendable_bytes) == Fate::Close {
                         return Fate::Close;
+                    }
+                    if sendable_bytes == 0 {
+                        break;
                     }
                     // Where everything is out now, what waited for room can go on.
                     if !owed || !connection.output.is_empty() {
@@ -413,11 +414,15 @@ fn read(connection: &mut Connection, buffer: &mut [u8]) -> Arrived {
     }
 }
 
-fn send(connection: &mut Connection) -> Fate {
-    if connection.output.is_empty() {
+/// Sends what is owed, as far as the socket takes it and `bytes_max` goes, which is counted down.
+fn send(connection: &mut Connection, bytes_max: &mut usize) -> Fate {
+    let owed_bytes = connection.output.len();
+    if owed_bytes == 0 {
         return Fate::Keep;
     }
-    match connection.output.send(&mut connection.stream) {
+    let sent = connection.output.send(&mut connection.stream, *bytes_max);
+    *bytes_max -= owed_bytes - connection.output.len();
+    match sent {
         Sent::Gone => return Fate::Close,
         Sent::Some { progress: false } => {}
         Sent::All | Sent::Some { progress: true } => connection.taken_at = clock::monotonic(),

@@ -18,7 +18,7 @@ pub(super) struct Output {
 pub(super) enum Sent {
     /// Everything is out.
     All,
-    /// The socket takes no more for now; whether it took anything.
+    /// The socket takes no more for now, or has got what it may; whether it took anything.
     Some { progress: bool },
     /// The connection is gone.
     Gone,
@@ -59,9 +59,10 @@ impl Output {
         }
     }
 
-    /// Sends until the socket would block.
-    pub(super) fn send(&mut self, stream: &mut impl Write) -> Sent {
+    /// Sends until the socket would block, and `bytes_max` at most.
+    pub(super) fn send(&mut self, stream: &mut impl Write, bytes_max: usize) -> Sent {
         let mut progress = false;
+        let mut left = bytes_max;
         while let Some(piece) = self.pieces.front() {
             let rest = piece.get(self.sent..).unwrap_or_default();
             if rest.is_empty() {
@@ -69,10 +70,14 @@ impl Output {
                 self.sent = 0;
                 continue;
             }
-            match stream.write(rest) {
+            if left == 0 {
+                return Sent::Some { progress };
+            }
+            match stream.write(rest.get(..left).unwrap_or(rest)) {
                 Ok(0) => return Sent::Gone,
                 Ok(written) => {
                     progress = true;
+                    left -= written;
                     self.sent += written;
                     self.bytes -= written;
                 }
@@ -121,7 +126,9 @@ mod tests {
         let expected = [&b"headsmall"[..], &large, b"tail"].concat();
         assert_eq!(output.len(), expected.len());
         let mut socket = Slow(Vec::new(), 0);
-        while output.send(&mut socket) != Sent::All {}
+        assert_eq!(output.send(&mut socket, 4), Sent::Some { progress: true });
+        assert_eq!(socket.0, b"head", "no more than it may");
+        while output.send(&mut socket, 1_000) != Sent::All {}
         assert!(output.is_empty());
         assert_eq!(socket.0, expected);
     }
