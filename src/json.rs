@@ -5,12 +5,17 @@
 //! Source: RFC 8259.
 
 mod error;
+mod member;
 mod minify;
 mod text;
 
 pub use error::{JsonError, JsonErrorKind, Place, Token};
+pub use member::present;
 pub use minify::minify;
-pub use text::{decode_string, encode_string, encode_u64};
+pub use text::{decode_string, encode_string};
+
+/// A whole number is written in JSON as it is anywhere.
+pub use crate::digits::encode_u64;
 
 #[cfg(test)]
 mod tests;

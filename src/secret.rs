@@ -2,6 +2,7 @@
 //!
 //! Both compare in constant time and show as `***` in every kind of formatting. No I/O.
 
+use crate::digits::{hex_digit, hex_value};
 use ctutils::CtEq;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -79,7 +80,7 @@ impl KeyHash {
         let mut text = String::with_capacity(HASH_PREFIX.len() + 64);
         text.push_str(HASH_PREFIX);
         for byte in self.0 {
-            text.extend([hex_digit(byte >> 4), hex_digit(byte & 15)]);
+            text.extend([hex_digit(byte >> 4), hex_digit(byte)].map(char::from));
         }
         text
     }
@@ -88,18 +89,6 @@ impl KeyHash {
     pub fn matches(&self, candidate: &KeyHash) -> bool {
         self.0.ct_eq(&candidate.0).to_bool()
     }
-}
-
-fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
-}
-
-fn hex_digit(value: u8) -> char {
-    char::from_digit(u32::from(value), 16).unwrap_or('0')
 }
 
 impl fmt::Debug for KeyHash {

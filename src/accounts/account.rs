@@ -1,6 +1,7 @@
 //! One account: as it is stored, and its parts as types that hold only what is valid.
 
 use crate::auth::password::PasswordHash;
+use crate::digits::hex_value;
 use crate::entropy::{EntropyUnavailable, random_bytes};
 use crate::json;
 use crate::limits::{ACCOUNT_PREFIX_BYTES, KEY_BYTES_MAX, USERNAME_BYTES_MAX};
@@ -81,7 +82,7 @@ impl AccountId {
 
     /// Takes the text of our own files as an id.
     pub fn parse(text: &str) -> Option<AccountId> {
-        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let is_digit = |byte: u8| hex_value(byte).is_some();
         (text.len() == ID_BYTES && text.bytes().all(is_digit)).then(|| AccountId(text.to_owned()))
     }
 

@@ -1,6 +1,6 @@
 //! `/api/v1/accounts`: who runs the server looks after accounts, with the global key.
 
-use super::context::{Context, parse_object, present};
+use super::context::{Context, parse_object};
 use super::error::{AccountError, ApiError};
 use super::fields::Fields;
 use super::listing::{decode_cursor, encode_cursor, parse_limit};
@@ -28,9 +28,9 @@ const MEMBERS: &[&str] = &["username", "password", "email", "full_name", "age", 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UpdateBody<'a> {
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "json::present")]
     disabled: Option<bool>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "json::present")]
     password: Option<Cow<'a, str>>,
 }
 

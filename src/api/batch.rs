@@ -1,6 +1,6 @@
 //! `POST /projects/{id}/batch`: many operations as one, all or nothing.
 
-use super::context::{Context, minified, parse_key, parse_object, present};
+use super::context::{Context, minified, parse_key, parse_object};
 use super::error::ApiError;
 use super::keys::parse_ttl;
 use super::reply::Reply;
@@ -27,7 +27,7 @@ struct OperationText<'a> {
     op: &'a str,
     #[serde(borrow)]
     key: &'a RawValue,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "json::present")]
     value: Option<&'a RawValue>,
     #[serde(borrow)]
     ttl: Option<&'a RawValue>,

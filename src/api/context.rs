@@ -10,7 +10,7 @@ use crate::http::target;
 use crate::json;
 use crate::limits::{BODY_DEPTH_MAX, TTL_SECONDS_MAX, VALUE_DEPTH_MAX};
 use crate::names::Key;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -166,16 +166,6 @@ fn minified_to(depth_max: usize, text: &[u8]) -> Result<Vec<u8>, ApiError> {
     let mut out = Vec::with_capacity(text.len());
     json::minify(text, depth_max, &mut out)?;
     Ok(out)
-}
-
-/// For members of which `null` is a value too: serde takes it for "absent" where it is an `Option`.
-///
-/// # Errors
-/// As `T` has them.
-pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 fn unknown_parameter(name: &str, allowed: &[&'static str]) -> String {

@@ -1,10 +1,11 @@
 //! One key: read, written, deleted; and all keys of a project deleted together.
 
 use super::conditions::Conditions;
-use super::context::{Context, MediaType, minified, parse_key, parse_object, present, ttl_ms};
+use super::context::{Context, MediaType, minified, parse_key, parse_object, ttl_ms};
 use super::error::ApiError;
 use super::reply::Reply;
 use super::representation as text;
+use crate::digits::encode_u64;
 use crate::http::response::Response;
 use crate::json;
 use crate::names::Key;
@@ -107,7 +108,7 @@ fn value_response(key: &str, value: &[u8], meta: &Meta, form: Form) -> Response 
 
 fn with_etag(response: Response, meta: &Meta) -> Response {
     let mut tag = vec![b'"'];
-    json::encode_u64(meta.revision.get(), &mut tag);
+    encode_u64(meta.revision.get(), &mut tag);
     tag.push(b'"');
     response.field("etag", &String::from_utf8(tag).unwrap_or_default())
 }
@@ -134,7 +135,7 @@ pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PostBody<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "json::present")]
     value: Option<&'a RawValue>,
     #[serde(borrow)]
     ttl: Option<&'a RawValue>,

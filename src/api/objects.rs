@@ -1,7 +1,7 @@
 //! `/api/object` and `/api/batch/object`, as the clients of seed 001 know them: the keys of the
 //! token's account.
 
-use super::context::{Context, minified, parse_key, parse_object, present};
+use super::context::{Context, minified, parse_key, parse_object};
 use super::credentials;
 use super::error::ApiError;
 use super::error::style::Style;
@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 struct ObjectText<'a> {
     #[serde(borrow)]
     key: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "json::present")]
     data: Option<&'a RawValue>,
     #[serde(borrow)]
     ttl: Option<&'a RawValue>,

@@ -2,7 +2,7 @@
 //! files runs in the administration lane.
 
 use super::catalog::Served;
-use super::context::{Context, parse_object, present};
+use super::context::{Context, parse_object};
 use super::error::ApiError;
 use super::reply::Reply;
 use super::representation::{self as text, json_response};
@@ -24,11 +24,11 @@ use std::sync::Arc;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SettingsBody<'a> {
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "json::present")]
     id: Option<String>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "json::present")]
     storage: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "json::present")]
     authentication: Option<&'a RawValue>,
 }
 

@@ -9,13 +9,14 @@
 //! Not here: whether the account is still there and the credential still its present one.
 //! Source: RFC 7515, RFC 7519 with the cautions of RFC 8725; base64url of RFC 4648 without padding.
 
+use crate::json;
 use crate::limits::{TOKEN_BYTES_MAX, TOKEN_LEEWAY_SECONDS_MAX};
 use crate::secret::{MASK, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ctutils::CtEq;
 use hmac::{Hmac, KeyInit, Mac};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::borrow::Cow;
 use std::fmt;
@@ -77,13 +78,8 @@ struct Payload<'a> {
     cid: Cow<'a, str>,
     iat: u64,
     exp: u64,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "json::present", skip_serializing_if = "Option::is_none")]
     nbf: Option<u64>,
-}
-
-/// For a member that may be absent but not `null`.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    u64::deserialize(deserializer).map(Some)
 }
 
 impl SigningKey {

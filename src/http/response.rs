@@ -1,5 +1,6 @@
 //! Responses: fields, and the head that frames them on the wire (RFC 9112, section 6.3).
 
+use crate::digits::encode_u64;
 use crate::http::fields::is_token_byte;
 use crate::http::request::{Method, Version};
 
@@ -136,7 +137,7 @@ pub fn encode_head(
     let framing = ReplyFraming::decide(response.status, reply.method, reply.version, reply.body);
     let persistent = reply.persistent && framing != ReplyFraming::UntilClose;
     out.extend_from_slice(b"HTTP/1.1 ");
-    push_decimal(u64::from(response.status), out);
+    encode_u64(u64::from(response.status), out);
     out.push(b' ');
     out.extend_from_slice(reason_phrase(response.status).as_bytes());
     out.extend_from_slice(b"\r\ndate: ");
@@ -154,7 +155,7 @@ pub fn encode_head(
     match framing {
         ReplyFraming::Length(bytes) | ReplyFraming::LengthOnly(bytes) => {
             out.extend_from_slice(b"content-length: ");
-            push_decimal(bytes, out);
+            encode_u64(bytes, out);
             out.extend_from_slice(b"\r\n\r\n");
         }
         ReplyFraming::Chunked | ReplyFraming::ChunkedOnly => {
@@ -189,22 +190,6 @@ fn push_field(name: &'static str, value: &str, out: &mut Vec<u8>) {
     let is_harmless = |byte: u8| byte == b'\t' || !byte.is_ascii_control();
     out.extend(value.bytes().map(|byte| if is_harmless(byte) { byte } else { b' ' }));
     out.extend_from_slice(b"\r\n");
-}
-
-/// `write!` takes several times as long, and every response has two numbers.
-fn push_decimal(number: u64, out: &mut Vec<u8>) {
-    let mut digits = [b'0'; 20];
-    let mut left = number;
-    let mut count = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(left % 10).unwrap_or_default();
-        left /= 10;
-        count += 1;
-        if left == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(digits.len() - count..).unwrap_or_default());
 }
 
 /// The text behind a status (RFC 9110, section 15; RFC 6585; RFC 4918). Clients ignore it.

@@ -79,15 +79,6 @@ fn a_value_cannot_end_its_line() {
 }
 
 #[test]
-fn numbers_are_decimal() {
-    for number in [0, 9, 10, 507, u64::MAX] {
-        let mut out = Vec::new();
-        push_decimal(number, &mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
-    }
-}
-
-#[test]
 fn an_empty_piece_does_not_end_a_chunked_body() {
     let mut out = Vec::new();
     encode_chunk(b"", &mut out);

@@ -3,6 +3,7 @@
 //! A path is kept as sent, because `%2F` and `/` differ until a route was chosen; `..` is just
 //! text. That both parts decode to UTF-8 is checked here, once.
 
+use crate::digits;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -149,7 +150,7 @@ pub fn encode_query(text: &str) -> String {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');
-            encoded.extend([hex_digit(byte >> 4), hex_digit(byte & 15)]);
+            encoded.extend([hex_digit(byte >> 4), hex_digit(byte)]);
         }
     }
     encoded
@@ -194,17 +195,12 @@ fn unescape(text: &str, plus: Plus) -> Result<String, TargetError> {
 
 /// The value of a hexadecimal digit of either case.
 pub(super) fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
+    digits::hex_value(digit.to_ascii_lowercase())
 }
 
 /// RFC 3986, section 2.1 asks for upper case.
 fn hex_digit(value: u8) -> char {
-    char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase()
+    char::from(digits::hex_digit(value)).to_ascii_uppercase()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Strings and whole numbers to JSON text and back.
+//! Strings to JSON text and back.
 
+use crate::digits::hex_digit;
 use std::borrow::Cow;
 
 /// Appends `text` as a JSON string with its quotes. Escaped is only what must be: `"`, `\` and
@@ -27,10 +28,8 @@ fn encode_escape(byte: u8, out: &mut Vec<u8>) {
         0x08 => out.extend_from_slice(b"\\b"),
         0x0C => out.extend_from_slice(b"\\f"),
         _ => {
-            let low = byte & 0x0F;
-            let digit = if low < 10 { b'0' + low } else { b'a' + (low - 10) };
             out.extend_from_slice(if byte < 0x10 { b"\\u000" } else { b"\\u001" });
-            out.push(digit);
+            out.push(hex_digit(byte));
         }
     }
 }
@@ -94,23 +93,6 @@ fn take_hex(rest: &str) -> Option<(u32, &str)> {
     // `from_str_radix` alone would take a `+` in front.
     let all_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if all_hex { Some((u32::from_str_radix(digits, 16).ok()?, after)) } else { None }
-}
-
-/// Appends `value` in decimal digits, without the cost of `format!`.
-pub fn encode_u64(value: u64, out: &mut Vec<u8>) {
-    const DIGITS_MAX: usize = 20;
-    let mut digits = [b'0'; DIGITS_MAX];
-    let (mut rest, mut length) = (value, 0);
-    for digit in digits.iter_mut().rev() {
-        let units = u8::try_from(rest % 10).unwrap_or_default();
-        *digit = b'0' + units;
-        length += 1;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(DIGITS_MAX - length..).unwrap_or_default());
 }
 
 /// Bytes up to the first `"`, `\` or byte below 0x20, or all of them: eight at a time.

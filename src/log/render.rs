@@ -2,7 +2,7 @@
 //! control character that a terminal would obey.
 
 use crate::clock::render_rfc3339;
-use crate::json::encode_u64;
+use crate::digits::encode_u64;
 use crate::limits::LOG_FIELD_BYTES_MAX;
 use ::log::Level;
 use std::fmt::Arguments;

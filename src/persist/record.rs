@@ -10,10 +10,11 @@
 //! ```
 //! A line of changes is atomic. docs/STORAGE-FORMAT.md has an example byte by byte.
 
+use crate::digits::hex_digit;
 use crate::json;
 use crate::names::Key;
 use crate::store::change::{Change, Meta, Revision, Value};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::Write;
@@ -127,11 +128,8 @@ impl LineBuilder {
 
 /// Eight lower-case hexadecimal digits.
 fn hex_of(crc: u32) -> [u8; 8] {
-    let digit = |shift: u32| match u8::try_from(crc >> shift & 15).unwrap_or(0) {
-        low @ 0..=9 => b'0' + low,
-        high => b'a' + high - 10,
-    };
-    [28, 24, 20, 16, 12, 8, 4, 0].map(digit)
+    let [a, b, c, d] = crc.to_be_bytes();
+    [a >> 4, a, b >> 4, b, c >> 4, c, d >> 4, d].map(hex_digit)
 }
 
 /// Appends `change` as the JSON object that stands in a line of changes. Returns where in `out`
@@ -325,13 +323,8 @@ struct ChangeParts<'a> {
     updated: u64,
     #[serde(default)]
     expires: Option<u64>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "json::present")]
     value: Option<&'a RawValue>,
-}
-
-/// A value that is there, also where it is `null`, which serde takes for an absent one by itself.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 fn recorded_change(parts: ChangeParts<'_>) -> Option<RecordedChange<'_>> {

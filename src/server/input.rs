@@ -7,11 +7,11 @@ use crate::api::error::ApiError;
 use crate::api::error::style::Style;
 use crate::api::reply::Reply;
 use crate::clock;
+use crate::digits::encode_u64;
 use crate::http::exchange::{Bounds, Exchange, Step, Waiting};
 use crate::http::refusal::Refusal;
 use crate::http::request::{Framing, Method};
 use crate::http::response::Response;
-use crate::json;
 use crate::limits::{HEAD_BYTES_MAX, REREADS_MAX};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,7 +35,7 @@ impl RequestIds {
         self.count += 1;
         let mut id = Vec::with_capacity(REQUEST_ID_BYTES_USUAL);
         id.extend_from_slice(self.prefix.as_bytes());
-        json::encode_u64(self.count, &mut id);
+        encode_u64(self.count, &mut id);
         String::from_utf8(id).unwrap_or_default()
     }
 }

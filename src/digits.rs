@@ -1,0 +1,60 @@
+//! Numbers as digits, wherever they are written: JSON, heads of responses, log lines, files.
+
+/// Appends `value` in decimal digits, without the cost of `format!`.
+pub fn encode_u64(value: u64, out: &mut Vec<u8>) {
+    const DIGITS_MAX: usize = 20;
+    let mut digits = [b'0'; DIGITS_MAX];
+    let (mut rest, mut length) = (value, 0);
+    for digit in digits.iter_mut().rev() {
+        let units = u8::try_from(rest % 10).unwrap_or_default();
+        *digit = b'0' + units;
+        length += 1;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(DIGITS_MAX - length..).unwrap_or_default());
+}
+
+/// The hexadecimal digit, in lower case, of the lowest four bits of `value`.
+pub fn hex_digit(value: u8) -> u8 {
+    match value & 15 {
+        low @ 0..=9 => b'0' + low,
+        high => b'a' + high - 10,
+    }
+}
+
+/// The value of a hexadecimal digit in lower case.
+pub fn hex_value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_rendered_in_decimal() {
+        for value in [0, 1, 9, 10, 99, 100, 1_234_567_890, u64::MAX - 1, u64::MAX] {
+            let mut out = b"n=".to_vec();
+            encode_u64(value, &mut out);
+            assert_eq!(out, format!("n={value}").into_bytes());
+        }
+    }
+
+    #[test]
+    fn each_hexadecimal_digit_has_its_value_and_nothing_else_is_one() {
+        for value in 0..16 {
+            let digit = hex_digit(value);
+            assert_eq!(char::from(digit).to_digit(16), Some(value.into()));
+            assert_eq!((hex_value(digit), hex_digit(value | 0xF0)), (Some(value), digit));
+        }
+        let taken = (0..=u8::MAX).filter(|&byte| hex_value(byte).is_some()).count();
+        assert_eq!(taken, 16);
+    }
+}
