@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this file is where the file system is called")]
 
+use crate::limits::LINKS_MAX;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
@@ -224,8 +225,6 @@ impl Disk for RealDisk {
     }
 
     fn follow_links(&self, path: &Path) -> PathBuf {
-        /// A chain longer than this is a circle; opening it says so.
-        const LINKS_MAX: usize = 40;
         let mut path = path.to_owned();
         for _ in 0..LINKS_MAX {
             match std::fs::read_link(&path) {

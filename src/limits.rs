@@ -5,6 +5,10 @@
 
 /// Request target (the path and query as sent), bytes. Longer: 414.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
+/// A method token, bytes; the longest registered one has 17. Longer: 501.
+pub const METHOD_BYTES_MAX: usize = 32;
+/// A request line with its spaces, version and CR LF, bytes.
+pub const REQUEST_LINE_BYTES_MAX: usize = METHOD_BYTES_MAX + 1 + TARGET_BYTES_MAX + 1 + "HTTP/1.1\r\n".len();
 /// Request line and header fields together, bytes. Longer: 431.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Header fields of one request. More: 431.
@@ -144,6 +148,10 @@ pub const RATE_LIMIT_WINDOW_SECONDS_DEFAULT: u64 = 60;
 pub const RATE_LIMIT_WINDOW_SECONDS_MAX: u64 = 86_400;
 /// Addresses and networks in `trusted_proxies`.
 pub const TRUSTED_PROXIES_MAX: usize = 64;
+/// The host name of an origin, bytes (RFC 1035, section 2.3.4, less the root).
+pub const HOST_BYTES_MAX: usize = 253;
+/// A word of a host name, bytes (RFC 1035, section 2.3.4).
+pub const HOST_LABEL_BYTES_MAX: usize = 63;
 /// Origins in `cors.origins`.
 pub const CORS_ORIGINS_MAX: usize = 64;
 
@@ -217,6 +225,20 @@ pub const LOG_BYTES_MAX: usize = 1024 * 1024;
 pub const LOG_INTERVAL_MS: u64 = 5;
 /// A path, method or request id in the request log, bytes. Longer: cut.
 pub const LOG_FIELD_BYTES_MAX: usize = 256;
+/// A text of config.json or of the command line in a message, characters. Longer: cut.
+pub const SHOWN_CHARACTERS_MAX: usize = 60;
+/// The name of a parameter or a member in the answer to a request, characters. Longer: cut.
+pub const SHOWN_NAME_CHARACTERS_MAX: usize = 40;
+/// A mistyped name that the nearest known one is looked for, bytes: more than any of those has.
+pub const NEAREST_BYTES_MAX: usize = 64;
+/// Symbolic links that are followed one after the other. More are a circle, which opening says.
+pub const LINKS_MAX: usize = 40;
+/// What is read of `jwt.key`, bytes.
+pub const SIGNING_KEY_FILE_BYTES_MAX: u64 = 1024;
+/// What is read of `pikv.address`, bytes.
+pub const ADDRESS_FILE_BYTES_MAX: u64 = 128;
+/// How long the last log lines may take to get out when the server stops, milliseconds.
+pub const LOG_FLUSH_MS: u64 = 2_000;
 /// config.json, bytes.
 pub const CONFIG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -243,7 +265,7 @@ pub const BODY_BYTES_PER_SECOND_MIN_CEILING: u64 = 1024 * 1024;
 /// Pause of the acceptor after it ran out of descriptors, milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 
-const _: () = assert!(TARGET_BYTES_MAX < HEAD_BYTES_MAX);
+const _: () = assert!(REQUEST_LINE_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES);
 const _: () = assert!(3 * KEY_BYTES_MAX < TARGET_BYTES_MAX, "a percent-encoded key fits a target");
 const _: () = assert!(VALUE_DEPTH_MAX + LEVELS_AROUND_VALUE_MAX < BODY_DEPTH_MAX);

@@ -16,6 +16,7 @@ use crate::config::file;
 use crate::config::schema::{Config, KeyOwner, LogFormat};
 use crate::disk::{self, Directory, Disk, LockError, LockFile, RealDisk};
 use crate::entropy::random_bytes;
+use crate::limits::LOG_FLUSH_MS;
 use crate::log as sink;
 use crate::names::ProjectId;
 use crate::persist::engine::Engine;
@@ -35,8 +36,6 @@ use std::time::Duration;
 
 /// The lock file of a data directory.
 const LOCK_FILE: &str = "pikv.lock";
-/// How long the last log lines may take to get out.
-const LOG_FLUSH: Duration = Duration::from_secs(2);
 
 /// Carries out a command.
 ///
@@ -173,7 +172,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     // One that stays behind is removed by whoever has the lock next.
     let _ = RealDisk.remove(&address_path);
     log::info!("stopped");
-    sink::flush(LOG_FLUSH);
+    sink::flush(Duration::from_millis(LOG_FLUSH_MS));
     Ok(())
 }
 

@@ -3,14 +3,13 @@
 use crate::auth::jwt::SigningKey;
 use crate::disk::{self, Disk};
 use crate::entropy::{EntropyUnavailable, random_bytes};
+use crate::limits::SIGNING_KEY_FILE_BYTES_MAX;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// The file in the data directory. Without it all tokens are void and a new one is made.
-pub const SIGNING_KEY_FILE: &str = "jwt.key";
-/// What may be read of it, bytes.
-const FILE_BYTES_MAX: u64 = 1024;
+const SIGNING_KEY_FILE: &str = "jwt.key";
 
 /// Why there is no signing key.
 #[derive(Debug)]
@@ -37,7 +36,7 @@ pub enum SigningKeyError {
 /// [`SigningKeyError`]; a file that holds something else is left as it is.
 pub fn load_or_make(disk: &dyn Disk, directory: &Path) -> Result<SigningKey, SigningKeyError> {
     let path = directory.join(SIGNING_KEY_FILE);
-    match disk::load(disk, &path, FILE_BYTES_MAX) {
+    match disk::load(disk, &path, SIGNING_KEY_FILE_BYTES_MAX) {
         Ok(bytes) => {
             let key = str::from_utf8(&bytes).ok().and_then(SigningKey::parse);
             key.ok_or(SigningKeyError::Damaged { path })

@@ -8,7 +8,7 @@ use crate::config::nearest::nearest;
 use crate::http::request::{Framing, Request};
 use crate::http::target;
 use crate::json;
-use crate::limits::{BODY_DEPTH_MAX, TTL_SECONDS_MAX, VALUE_DEPTH_MAX};
+use crate::limits::{BODY_DEPTH_MAX, SHOWN_NAME_CHARACTERS_MAX, TTL_SECONDS_MAX, VALUE_DEPTH_MAX};
 use crate::names::Key;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -168,8 +168,13 @@ fn minified_to(depth_max: usize, text: &[u8]) -> Result<Vec<u8>, ApiError> {
     Ok(out)
 }
 
+/// A name from outside, for a message.
+pub fn shown(name: &str) -> String {
+    name.chars().take(SHOWN_NAME_CHARACTERS_MAX).collect()
+}
+
 fn unknown_parameter(name: &str, allowed: &[&'static str]) -> String {
-    let shown: String = name.chars().take(40).collect();
+    let shown = shown(name);
     match (nearest(name, allowed), allowed.is_empty()) {
         (_, true) => format!("there is no parameter `{shown}` here; this takes none"),
         (Some(near), _) => format!("there is no parameter `{shown}` here; did you mean `{near}`?"),

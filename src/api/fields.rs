@@ -1,6 +1,6 @@
 //! The fields of a body that may be JSON or a form: `/api/register` to `/api/data`, and `/login`.
 
-use super::context::Context;
+use super::context::{Context, parse_object, shown};
 use super::error::ApiError;
 use crate::http::request::{Framing, Head};
 use crate::http::target;
@@ -83,7 +83,7 @@ impl Fields {
     }
 
     fn of_json(minified: &[u8]) -> Result<Fields, ApiError> {
-        let members: Members = super::context::parse_object(minified).map_err(ApiError::Body)?;
+        let members: Members = parse_object(minified).map_err(ApiError::Body)?;
         Ok(Fields { sent: Sent::Json, fields: members.0 })
     }
 
@@ -201,8 +201,4 @@ fn sent_as(head: &Head<'_>, body: &[u8]) -> Sent {
         value.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
     });
     if is_form && !body.trim_ascii_start().starts_with(b"{") { Sent::Form } else { Sent::Json }
-}
-
-fn shown(name: &str) -> String {
-    name.chars().take(40).collect()
 }

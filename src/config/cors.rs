@@ -4,6 +4,7 @@
 //! form in which browsers send it (RFC 6454, section 6.2).
 
 use super::schema::Config;
+use crate::limits::{HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX};
 use serde::Serialize;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -42,11 +43,6 @@ pub enum OriginError {
         port: &'static str,
     },
 }
-
-/// A host name, bytes (RFC 1035, section 2.3.4, less the root).
-const HOST_BYTES_MAX: usize = 253;
-/// A word of a host name, bytes (RFC 1035, section 2.3.4).
-const LABEL_BYTES_MAX: usize = 63;
 
 impl Origin {
     /// Takes `text` as an origin.
@@ -111,7 +107,7 @@ fn is_ipv6(text: &str) -> bool {
 fn is_name_or_ipv4(host: &str) -> bool {
     let is_of_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     let is_label =
-        |label: &str| (1..=LABEL_BYTES_MAX).contains(&label.len()) && label.bytes().all(is_of_name);
+        |label: &str| (1..=HOST_LABEL_BYTES_MAX).contains(&label.len()) && label.bytes().all(is_of_name);
     // Browsers take a host that ends in a number as an address, or not at all.
     let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
     if host.rsplit('.').next().is_some_and(is_number) {

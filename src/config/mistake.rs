@@ -4,7 +4,9 @@
 
 use super::nearest::nearest;
 use super::schema::{OriginError, VERSION};
-use crate::limits::{API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, CONFIG_BYTES_MAX, PROJECTS_MAX};
+use crate::limits::{
+    API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, CONFIG_BYTES_MAX, PROJECTS_MAX, SHOWN_CHARACTERS_MAX,
+};
 use crate::names::ProjectIdError;
 use crate::network::NetworkError;
 use std::fmt;
@@ -261,9 +263,8 @@ fn write_nearest(f: &mut fmt::Formatter<'_>, text: &str, known: &[&str], intro: 
 
 /// Outside text for a message: without control characters, and not endless.
 pub fn shown(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 60;
-    let mut shown: String = text.chars().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect();
-    if text.chars().nth(CHARACTERS_MAX).is_some() {
+    let mut shown: String = text.chars().take(SHOWN_CHARACTERS_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN_CHARACTERS_MAX).is_some() {
         shown.push('…');
     }
     shown

@@ -1,12 +1,13 @@
 //! The known name that a mistyped one was probably meant to be.
 
+use crate::limits::NEAREST_BYTES_MAX;
+
 /// The name among `known` that is nearest to `text`, or `None` where none is near.
 ///
 /// The distance counts insertions, deletions, replacements and swaps of neighbours (the optimal
 /// string alignment distance). A word of a name may stand for the name: `prot` finds `server_port`.
 pub fn nearest<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
-    // Enough for every known name; keeps a long text from costing time.
-    if text.len() > 64 {
+    if text.len() > NEAREST_BYTES_MAX {
         return None;
     }
     let text = text.to_ascii_lowercase();

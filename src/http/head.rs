@@ -9,13 +9,7 @@ use crate::http::fields::{self, is_token_byte};
 use crate::http::refusal::{Malformed, Refusal};
 use crate::http::request::{Head, Method, Version};
 use crate::http::target::{self, Target};
-use crate::limits::{HEAD_BYTES_MAX, LEADING_EMPTY_LINES_MAX, TARGET_BYTES_MAX};
-
-/// A method token, bytes. The longest registered one has 17.
-const METHOD_BYTES_MAX: usize = 32;
-/// A request line with its spaces, version and CR LF.
-const REQUEST_LINE_BYTES_MAX: usize = METHOD_BYTES_MAX + 1 + TARGET_BYTES_MAX + 1 + "HTTP/1.1\r\n".len();
-const _: () = assert!(REQUEST_LINE_BYTES_MAX < HEAD_BYTES_MAX);
+use crate::limits::{LEADING_EMPTY_LINES_MAX, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX, TARGET_BYTES_MAX};
 
 /// How far a head was looked through, so that no byte is searched twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

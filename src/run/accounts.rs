@@ -83,8 +83,12 @@ pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<
     let said = match lock(&directory) {
         Ok(_lock) => in_files(&config, &directory, act, password.as_ref())?,
         Err(RunError::Locked { pid, .. }) => {
-            let key = global_key.or(config.key.text.as_ref()).filter(|_| config.authentication.enabled);
-            let server = client::Server::find(&directory, pid, key, config.authentication.enabled);
+            let asked = if config.authentication.enabled {
+                client::Asked::Key(global_key.or(config.key.text.as_ref()))
+            } else {
+                client::Asked::Nothing
+            };
+            let server = client::Server::find(&directory, pid, asked);
             let said = server.and_then(|server| server.carry_out(act, password.as_ref()));
             said.map_err(AccountCommandError::Client)?
         }

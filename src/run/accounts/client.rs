@@ -3,7 +3,7 @@
 use super::{ADDRESS_FILE, Line, done, table};
 use crate::cli::account::{Act, GLOBAL_KEY_VARIABLE};
 use crate::disk::{self, RealDisk};
-use crate::limits::{CLIENT_ANSWER_BYTES_MAX, CLIENT_TIMEOUT_SECONDS};
+use crate::limits::{ADDRESS_FILE_BYTES_MAX, CLIENT_ANSWER_BYTES_MAX, CLIENT_TIMEOUT_SECONDS};
 use crate::secret::Secret;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,13 +13,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-/// What the address file may have, bytes.
-const ADDRESS_BYTES_MAX: u64 = 128;
-
 /// A running server.
 pub struct Server<'a> {
     address: SocketAddr,
     key: Option<&'a Secret>,
+}
+
+/// What a server asks for before it looks after accounts.
+pub enum Asked<'a> {
+    /// Nothing: authentication is off.
+    Nothing,
+    /// Its global key, as far as it is known here.
+    Key(Option<&'a Secret>),
 }
 
 /// Why a running server did not do it.
@@ -76,21 +81,17 @@ impl<'a> Server<'a> {
     ///
     /// # Errors
     /// [`ClientError::AddressMissing`], [`ClientError::KeyMissing`].
-    pub fn find(
-        directory: &Path,
-        pid: String,
-        key: Option<&'a Secret>,
-        asks_for_key: bool,
-    ) -> Result<Server<'a>, ClientError> {
-        let written = disk::load(&RealDisk, &directory.join(ADDRESS_FILE), ADDRESS_BYTES_MAX);
+    pub fn find(directory: &Path, pid: String, asked: Asked<'a>) -> Result<Server<'a>, ClientError> {
+        let written = disk::load(&RealDisk, &directory.join(ADDRESS_FILE), ADDRESS_FILE_BYTES_MAX);
         let text = written.ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let address: Option<SocketAddr> = text.and_then(|text| text.trim().parse().ok());
         let Some(address) = address else { return Err(ClientError::AddressMissing { pid }) };
         let address = SocketAddr::new(reachable(address.ip()), address.port());
-        if asks_for_key && key.is_none() {
-            return Err(ClientError::KeyMissing { pid, address });
+        match asked {
+            Asked::Nothing => Ok(Server { address, key: None }),
+            Asked::Key(Some(key)) => Ok(Server { address, key: Some(key) }),
+            Asked::Key(None) => Err(ClientError::KeyMissing { pid, address }),
         }
-        Ok(Server { address, key })
     }
 
     /// Has the server carry out `act`; what to say then.
