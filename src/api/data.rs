@@ -16,7 +16,8 @@ use super::reply::Reply;
 use super::representation::push_strings;
 use super::sign_in::signed_out;
 use super::success;
-use super::visitor::{RestsOn, Visitor};
+use super::visitor::Visitor;
+use crate::auth::csrf::RestsOn;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::KEYS_PER_PAGE;
@@ -77,27 +78,46 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 
 /// `POST /api/data`: makes a key that is not there.
 pub fn store(context: &Context<'_>) -> Result<Reply, ApiError> {
-    change(context, FormPage::Store, KeyIn::Body)
+    change(context, Act::Store, KeyIn::Body)
 }
 
 /// `POST /api/data/update`
 pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
-    change(context, FormPage::Update, KeyIn::Body)
+    change(context, Act::Update, KeyIn::Body)
 }
 
 /// `POST /api/data/delete`
 pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
-    change(context, FormPage::Delete, KeyIn::Body)
+    change(context, Act::Delete, KeyIn::Body)
 }
 
 /// `PUT /api/data/{key}`
 pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
-    change(context, FormPage::Update, KeyIn::Path)
+    change(context, Act::Update, KeyIn::Path)
 }
 
 /// `DELETE /api/data/{key}`
 pub fn delete_key(context: &Context<'_>) -> Result<Reply, ApiError> {
-    change(context, FormPage::Delete, KeyIn::Path)
+    change(context, Act::Delete, KeyIn::Path)
+}
+
+/// What a request does to its key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Store,
+    Update,
+    Delete,
+}
+
+impl Act {
+    /// The form that asks for it.
+    fn form(self) -> FormPage {
+        match self {
+            Act::Store => FormPage::Store,
+            Act::Update => FormPage::Update,
+            Act::Delete => FormPage::Delete,
+        }
+    }
 }
 
 /// Where a request names its key.
@@ -152,7 +172,8 @@ fn own_keys(context: &Context<'_>, visitor: &Visitor) -> Result<Keyspace, ApiErr
     }
 }
 
-fn change(context: &Context<'_>, form: FormPage, key_in: KeyIn) -> Result<Reply, ApiError> {
+fn change(context: &Context<'_>, act: Act, key_in: KeyIn) -> Result<Reply, ApiError> {
+    let form = act.form();
     let visitor = Visitor::of(context)?;
     let fields = match Fields::of(context) {
         Ok(fields) => fields,
@@ -168,23 +189,22 @@ fn change(context: &Context<'_>, form: FormPage, key_in: KeyIn) -> Result<Reply,
             KeyIn::Path => context.key_text()?,
         };
         let key = parse_key(&key_text)?;
-        let value = if form == FormPage::Delete { Vec::new() } else { value_of(&fields)? };
+        let value = if act == Act::Delete { Vec::new() } else { value_of(&fields)? };
         keyspace.answer_change(
             context.now_ms,
             |keys| {
-                match (form, keys.has(key)) {
-                    (FormPage::Store, true) => return Err(ApiError::KeyExists),
-                    (FormPage::Update | FormPage::Delete, false) => return Err(ApiError::KeyMissing),
-                    (FormPage::Delete, true) => keys.delete(key),
-                    (FormPage::Store, false) | (FormPage::Update, true) => keys.put(key, &value, None),
-                    (FormPage::Register | FormPage::Token | FormPage::Login | FormPage::Retrieve, _) => {
-                        return Err(ApiError::Internal); // change() is called with the other three
+                match (act, keys.has(key)) {
+                    (Act::Store, true) => return Err(ApiError::KeyExists),
+                    (Act::Update | Act::Delete, false) => return Err(ApiError::KeyMissing),
+                    (Act::Delete, true) => {
+                        keys.delete(key);
                     }
-                };
+                    (Act::Store, false) | (Act::Update, true) => keys.put(key, &value, None),
+                }
                 Ok(())
             },
             |changed| match changed {
-                Ok(()) => done(visitor, form, &key_text),
+                Ok(()) => done(visitor, act, &key_text),
                 Err(error) => visitor.failed(form, Some(&fields), &error),
             },
         )
@@ -204,18 +224,15 @@ fn value_of(fields: &Fields) -> Result<Vec<u8>, ApiError> {
     minified(&value)
 }
 
-fn done(visitor: &Visitor, form: FormPage, key: &str) -> Response {
+fn done(visitor: &Visitor, act: Act, key: &str) -> Response {
     let nothing = Filled::default();
-    match (visitor.wanted, form) {
-        (Wanted::Page, FormPage::Store) => visitor.page(|f| pages::store(f, 200, &nothing, Some(key))),
-        (Wanted::Page, FormPage::Update) => visitor.page(|f| pages::update(f, 200, &nothing, Some(key))),
-        (Wanted::Page, FormPage::Delete) => visitor.page(|f| pages::delete(f, 200, &nothing, Some(key))),
-        (Wanted::Json, FormPage::Store) => success::without_data(201, "Data stored"),
-        (Wanted::Json, FormPage::Update) => success::without_data(200, "Data updated"),
-        (Wanted::Json, FormPage::Delete) => success::without_data(200, "Data deleted"),
-        (_, FormPage::Register | FormPage::Token | FormPage::Login | FormPage::Retrieve) => {
-            unreachable!("change() is called with the three forms that change keys")
-        }
+    match (visitor.wanted, act) {
+        (Wanted::Page, Act::Store) => visitor.page(|f| pages::store(f, 200, &nothing, Some(key))),
+        (Wanted::Page, Act::Update) => visitor.page(|f| pages::update(f, 200, &nothing, Some(key))),
+        (Wanted::Page, Act::Delete) => visitor.page(|f| pages::delete(f, 200, &nothing, Some(key))),
+        (Wanted::Json, Act::Store) => success::without_data(201, "Data stored"),
+        (Wanted::Json, Act::Update) => success::without_data(200, "Data updated"),
+        (Wanted::Json, Act::Delete) => success::without_data(200, "Data deleted"),
     }
 }
 

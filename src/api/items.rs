@@ -64,7 +64,7 @@ pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
     let username = username.ok_or(AccountError::FieldMissing("username"))?;
     let password = password.ok_or(AccountError::FieldMissing("password"))?;
     let app = context.app.clone();
-    passwords::sign_in(context, &username, &password, move |checked, now_ms| {
+    Ok(passwords::sign_in(context, &username, &password, move |checked, now_ms| {
         let made = checked.and_then(|account| tokens::make(&app, &account, now_ms));
         Reply::Now(match made {
             Ok(made) => {
@@ -77,7 +77,7 @@ pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
             }
             Err(error) => error.response_in(Style::Item),
         })
-    })
+    }))
 }
 
 /// What a write does where the item is there.

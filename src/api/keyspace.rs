@@ -198,9 +198,9 @@ impl Changing<'_, '_> {
         self.transaction.get(Place::of(self.owner, key).as_key()).is_some()
     }
 
-    /// Gives `key` the minified JSON text `value`, for ever or for `ttl_ms`; whether it was absent.
-    pub fn put(&mut self, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> bool {
-        self.transaction.put(Place::of(self.owner, key).as_key(), value, ttl_ms).created
+    /// Gives `key` the minified JSON text `value`, for ever or for `ttl_ms`.
+    pub fn put(&mut self, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) {
+        self.transaction.put(Place::of(self.owner, key).as_key(), value, ttl_ms);
     }
 
     /// Removes `key`; whether it was there.

@@ -7,7 +7,6 @@ use super::reply::Reply;
 use crate::accounts::Accounts;
 use crate::accounts::account::Account;
 use crate::auth::password::{self, Password, PasswordHash};
-use crate::auth::rate_limit::RetryAfter;
 use crate::auth::throttle::Attempt;
 use crate::clock;
 use crate::entropy::random_bytes;
@@ -28,29 +27,25 @@ impl Drop for Pending {
     }
 }
 
-/// Checks the password of `username` and replies with what `then` makes of the account, or of
-/// [`AccountError::Credentials`]. An account that is not there takes as long as one that is.
-///
-/// # Errors
-/// [`AccountError::TooManyAttempts`]; [`AccountError::Disabled`].
+/// Checks the password of `username` and replies with what `then` makes of the account, or of why there
+/// is none: [`AccountError::Credentials`], [`AccountError::TooManyAttempts`], or what kept the accounts
+/// from being asked. An account that is not there takes as long as one that is.
 pub fn sign_in(
     context: &Context<'_>,
     username: &str,
     password: &str,
     then: impl FnOnce(Result<Account, ApiError>, u64) -> Reply + Send + 'static,
-) -> Result<Reply, ApiError> {
-    let app = Arc::clone(context.app);
-    let accounts = Arc::clone(app.accounts()?);
+) -> Reply {
     // A registration drops the white space around the name as well.
     let folded = username.trim().to_ascii_lowercase();
-    let address = context.client().address;
-    let too_many = |after: RetryAfter| AccountError::TooManyAttempts(after);
-    let attempt = app.throttle.begin(&folded, address, context.arrival.at).map_err(too_many)?;
-    let mut pending = Pending { app, attempt: Some(attempt) };
+    let (accounts, mut pending) = match begin(context, &folded) {
+        Ok(begun) => begun,
+        Err(error) => return then(Err(error), context.now_ms),
+    };
     let Ok(password) = Password::parse(password) else {
         // Nobody's password, whoever asks; it counts as a guess.
         pending.attempt = None;
-        return Ok(then(Err(AccountError::Credentials.into()), context.now_ms));
+        return then(Err(AccountError::Credentials.into()), context.now_ms);
     };
     let job = move || {
         let now_ms = clock::wall_ms();
@@ -65,7 +60,16 @@ pub fn sign_in(
         }
         then(checked, now_ms)
     };
-    Ok(Reply::Hash(Box::new(job)))
+    Reply::Hash(Box::new(job))
+}
+
+/// Counts an attempt to sign in, unless there were too many.
+fn begin(context: &Context<'_>, folded: &str) -> Result<(Arc<Accounts>, Pending), ApiError> {
+    let app = Arc::clone(context.app);
+    let accounts = Arc::clone(app.accounts()?);
+    let attempt = app.throttle.begin(folded, context.client().address, context.arrival.at);
+    let attempt = Some(attempt.map_err(AccountError::TooManyAttempts)?);
+    Ok((accounts, Pending { app, attempt }))
 }
 
 fn check(

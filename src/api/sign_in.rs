@@ -9,16 +9,17 @@ use super::forms::FormPage;
 use super::pages::{self, Filled};
 use super::passwords;
 use super::reply::Reply;
-use super::visitor::{RestsOn, Visitor, redirect};
+use super::visitor::{Visitor, redirect};
 use super::{success, tokens};
 use crate::accounts::account::Account;
+use crate::auth::csrf::RestsOn;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::SESSION_SECONDS;
 use std::sync::Arc;
 
 /// Where who is not signed in is sent.
-pub const LOGIN_PATH: &str = "/api/login";
+const LOGIN_PATH: &str = "/api/login";
 const DASHBOARD_PATH: &str = "/dashboard";
 
 /// `GET /api/token`
@@ -129,14 +130,10 @@ fn with_password(
         Ok(checked) => checked,
         Err(error) => return Ok(Reply::Now(visitor.failed(form, Some(&fields), &error))),
     };
-    let visitor = Arc::new(visitor);
-    let (for_job, fields) = (Arc::clone(&visitor), Arc::new(fields));
-    let fields_for_job = Arc::clone(&fields);
-    let started = passwords::sign_in(context, &username, &password, move |signed_in, now_ms| {
-        let replied = signed_in.and_then(|account| then(&for_job, &fields_for_job, &account, now_ms));
-        replied.unwrap_or_else(|error| Reply::Now(for_job.failed(form, Some(&fields_for_job), &error)))
-    });
-    Ok(started.unwrap_or_else(|error| Reply::Now(visitor.failed(form, Some(&fields), &error))))
+    Ok(passwords::sign_in(context, &username, &password, move |signed_in, now_ms| {
+        let replied = signed_in.and_then(|account| then(&visitor, &fields, &account, now_ms));
+        replied.unwrap_or_else(|error| Reply::Now(visitor.failed(form, Some(&fields), &error)))
+    }))
 }
 
 /// The name and the password of the form.

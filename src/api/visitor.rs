@@ -14,7 +14,7 @@ use crate::accounts::Accounts;
 use crate::accounts::account::Account;
 use crate::auth::access;
 use crate::auth::client::Client;
-use crate::auth::csrf;
+use crate::auth::csrf::{self, RestsOn};
 use crate::entropy::random_token;
 use crate::http::response::Response;
 use base64::Engine as _;
@@ -38,15 +38,6 @@ pub struct Visitor {
     /// The token of that session.
     pub session: Option<String>,
     form_cookie: Option<FormCookie>,
-}
-
-/// What a request that changes something is let through for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestsOn {
-    /// The browser's session.
-    Session,
-    /// What its body says: a name and a password.
-    Body,
 }
 
 /// What the forms of a browser without a session are tied to.
@@ -98,8 +89,7 @@ impl Visitor {
         let is_known = self.session.is_some() || matches!(self.form_cookie, Some(FormCookie::Sent(_)));
         let expected = self.form_token().filter(|_| is_known);
         let sent = fields.text(FORM_TOKEN_FIELD)?;
-        let by_cookie = rests_on == RestsOn::Session;
-        csrf::check(&context.request.head, by_cookie, expected.as_deref(), sent.as_deref())
+        csrf::check(&context.request.head, rests_on, expected.as_deref(), sent.as_deref())
             .map_err(ApiError::Forgery)
     }
 

@@ -41,22 +41,31 @@ impl fmt::Display for Forgery {
 
 impl std::error::Error for Forgery {}
 
+/// What a request that changes something is let through for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestsOn {
+    /// The browser's session, which a cookie names.
+    Session,
+    /// What its body says: a name and a password.
+    Body,
+}
+
 /// Lets an unsafe request through that no other site can have made a browser send. `expected` is
 /// the token of the forms of this browser, where it has a cookie that tells; `sent` the one in the
-/// form. Without `Sec-Fetch-Site` and `Origin` the token is asked for only where a cookie
-/// authenticates: a script that logs in has neither.
+/// form. Without `Sec-Fetch-Site` and `Origin` the token is asked for only where the request rests on
+/// a session: a script that logs in has neither.
 ///
 /// # Errors
 /// [`Forgery`].
 pub fn check(
     head: &Head<'_>,
-    is_authenticated_by_cookie: bool,
+    rests_on: RestsOn,
     expected: Option<&str>,
     sent: Option<&str>,
 ) -> Result<(), Forgery> {
     match (site(head)?, origin(head)?) {
         (Site::SameOrigin, _) | (_, Origin::Own) => Ok(()),
-        (Site::Absent, Origin::Absent) if !is_authenticated_by_cookie => Ok(()),
+        (Site::Absent, Origin::Absent) if rests_on == RestsOn::Body => Ok(()),
         (Site::Absent | Site::User, Origin::Absent | Origin::Null) => check_token(expected, sent),
     }
 }

@@ -62,7 +62,8 @@ fn verdict(
 ) -> Result<(), Forgery> {
     let lines: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
     let wire = format!("POST /api/login HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n");
-    check(&parse_complete(wire.as_bytes()).unwrap(), cookie, expected, sent)
+    let rests_on = if cookie { RestsOn::Session } else { RestsOn::Body };
+    check(&parse_complete(wire.as_bytes()).unwrap(), rests_on, expected, sent)
 }
 
 #[test]
@@ -160,5 +161,5 @@ fn any_other_origin_is_cross_site_whatever_else_is_right() {
 #[test]
 fn a_request_without_host_has_no_origin_of_its_own() {
     let wire = b"POST / HTTP/1.0\r\nOrigin: http://a\r\n\r\n";
-    assert_eq!(check(&parse_complete(wire).unwrap(), false, None, None), Err(Forgery::CrossSite));
+    assert_eq!(check(&parse_complete(wire).unwrap(), RestsOn::Body, None, None), Err(Forgery::CrossSite));
 }
