@@ -19,7 +19,7 @@ const BODY_DIGITS: usize = 43;
 /// Digits of a CRC-32: 62^5 < 2^32 < 62^6.
 const CHECKSUM_DIGITS: usize = 6;
 /// Bytes of a generated key.
-pub const KEY_BYTES: usize = PREFIX.len() + BODY_DIGITS + CHECKSUM_DIGITS;
+const KEY_BYTES: usize = PREFIX.len() + BODY_DIGITS + CHECKSUM_DIGITS;
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -83,7 +83,7 @@ pub fn present(text: &[u8]) -> Presented {
 ///
 /// # Errors
 /// [`EntropyUnavailable`] where `entropy` fails.
-pub fn generate(entropy: &mut Entropy<'_>) -> Result<Secret, EntropyUnavailable> {
+fn generate(entropy: &mut Entropy<'_>) -> Result<Secret, EntropyUnavailable> {
     let mut text = PREFIX.to_owned();
     push_base62(&mut text, entropy()?, BODY_DIGITS);
     let checksum = crc32fast::hash(text.as_bytes());

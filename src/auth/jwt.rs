@@ -230,27 +230,6 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            TokenError::TooLong => "an access token has at most 8 KiB; send it as it was given out",
-            TokenError::Malformed => {
-                "this is no whole access token: it has three parts of base64url with dots between; send it as it was given out"
-            }
-            // One text for both, since the difference is of use only to forgers.
-            TokenError::Signature | TokenError::Claims => {
-                "this access token is none of this server's; log in for a new one"
-            }
-            TokenError::Expired => "this access token has expired; log in for a new one",
-            TokenError::NotYetValid => "this access token is from the future; check the clocks, or log in for a new one",
-        })
-    }
-}
-
-impl std::error::Error for TokenError {}
-
-const _: () = assert!(TOKEN_BYTES_MAX == 8 * 1024, "the message says so");
-
 #[cfg(test)]
 #[path = "jwt_tests.rs"]
 mod tests;

@@ -510,9 +510,4 @@ fn the_text_of_a_key_is_read_back_and_nothing_else_is() {
 #[test]
 fn neither_the_key_nor_a_token_is_shown() {
     assert_eq!(format!("{:?} {:?}", key(), issue(&key(), &claims())), "*** ***");
-    assert_eq!(TokenError::Signature.to_string(), TokenError::Claims.to_string());
-    for error in [TokenError::TooLong, TokenError::Malformed, TokenError::Claims, TokenError::Expired] {
-        let text = error.to_string();
-        assert!(["alg", "HS256", "pikv", "exp ", "iss"].iter().all(|word| !text.contains(word)), "{text}");
-    }
 }

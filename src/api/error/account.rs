@@ -49,22 +49,33 @@ impl AccountError {
     }
 }
 
+/// What is told apart of what is wrong with a registration, the worst first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Request,
+    Password,
+    Age,
+    Gender,
+}
+
 /// What is said of the worst of `problems`.
 fn worst(problems: &[Problem]) -> (u16, &'static str) {
-    let kinds =
-        [(400, "invalid_request"), (400, "invalid_password"), (400, "invalid_age"), (400, "gender_required")];
-    let rank = |problem: &Problem| match problem {
-        Problem::Missing(Field::Age) | Problem::Age => 2,
-        Problem::Missing(Field::Gender) => 3,
-        Problem::Password(_) => 1,
+    let kind = |problem: &Problem| match problem {
         Problem::Missing(Field::Username | Field::Email | Field::Password | Field::FullName)
         | Problem::Username
         | Problem::Email
         | Problem::FullName
-        | Problem::Gender => 0,
+        | Problem::Gender => Kind::Request,
+        Problem::Password(_) => Kind::Password,
+        Problem::Missing(Field::Age) | Problem::Age => Kind::Age,
+        Problem::Missing(Field::Gender) => Kind::Gender,
     };
-    let rank = problems.iter().map(rank).min().unwrap_or(0);
-    kinds.get(rank).copied().unwrap_or((400, "invalid_request"))
+    match problems.iter().map(kind).min().unwrap_or(Kind::Request) {
+        Kind::Request => (400, "invalid_request"),
+        Kind::Password => (400, "invalid_password"),
+        Kind::Age => (400, "invalid_age"),
+        Kind::Gender => (400, "gender_required"),
+    }
 }
 
 impl fmt::Display for AccountError {
