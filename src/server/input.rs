@@ -10,7 +10,7 @@ use crate::clock;
 use crate::digits::encode_u64;
 use crate::http::exchange::{Bounds, Exchange, Step, Waiting};
 use crate::http::refusal::Refusal;
-use crate::http::request::{Framing, Method};
+use crate::http::request::{Framing, Head, Method};
 use crate::http::response::Response;
 use crate::limits::{HEAD_BYTES_MAX, REREADS_MAX};
 use std::net::IpAddr;
@@ -62,29 +62,26 @@ pub(super) fn step(
     shared: &Shared,
     request_ids: &mut RequestIds,
 ) -> (usize, Stepped) {
+    let address = connection.address;
+    let mut answering = |head: &Head<'_>, body: Option<&[u8]>| {
+        let caller = shared.app.caller(head, address);
+        Answering::of(head, body, caller, clock::monotonic(), request_ids.next())
+    };
     let (used, step) = connection.exchange.step(bytes);
     let stepped = match step {
         Step::NeedInput(waiting) => Stepped::Need(waiting),
         Step::Refused(refusal) => Stepped::Refused(refusal),
         Step::BodyRefused(head, refusal) => {
             let response = ApiError::Refused(refusal).response_in(Style::of(&head, None));
-            let caller = shared.app.caller(&head, connection.address);
-            let answering = Answering::of(&head, None, caller, clock::monotonic(), request_ids.next());
-            Stepped::Denied(answering, response)
+            Stepped::Denied(answering(&head, None), response)
         }
         Step::Admit(head) => match shared.app.admit(&head) {
             Ok(()) => Stepped::Admitted { tell: head.expects_continue && used == bytes.len() },
-            Err(response) => {
-                let caller = shared.app.caller(&head, connection.address);
-                let answering = Answering::of(&head, None, caller, clock::monotonic(), request_ids.next());
-                Stepped::Denied(answering, response)
-            }
+            Err(response) => Stepped::Denied(answering(&head, None), response),
         },
         Step::Request(request) => {
-            let caller = shared.app.caller(&request.head, connection.address);
-            let (head, body) = (&request.head, Some(request.body));
-            let mut answering = Answering::of(head, body, caller, clock::monotonic(), request_ids.next());
-            let arrival = arrival(connection.address, Repeated::No);
+            let mut answering = answering(&request.head, Some(request.body));
+            let arrival = arrival(address, Repeated::No);
             let reply = guarded(|| shared.app.handle(&request, arrival));
             let is_read = matches!(request.head.method, Method::Get | Method::Head);
             if is_read && request.head.framing == Framing::None && reply.waits() {
