@@ -1,9 +1,9 @@
 //! `/api/v1/accounts`: who runs the server looks after accounts, with the global key.
 
 use super::context::{Context, parse_object};
+use super::cursor;
 use super::error::{AccountError, ApiError};
 use super::fields::Fields;
-use super::listing::{decode_cursor, encode_cursor, parse_limit};
 use super::reply::Reply;
 use super::representation::json_response;
 use super::{passwords, registration};
@@ -37,8 +37,8 @@ struct UpdateBody<'a> {
 /// `GET /api/v1/accounts`
 pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let parameters = context.parameters(&["limit", "cursor"])?;
-    let limit = parameters.get("limit").map(parse_limit).transpose()?.unwrap_or(ACCOUNTS_PER_PAGE);
-    let after = parameters.get("cursor").map(decode_cursor).transpose()?;
+    let limit = parameters.limit()?.unwrap_or(ACCOUNTS_PER_PAGE);
+    let after = parameters.cursor()?;
     let accounts = Arc::clone(context.app.accounts()?);
     // A page may have thousands of accounts to decode, so it is made beside the event loops.
     let job = move || match accounts.directory.list(after.as_deref(), limit, clock::wall_ms()) {
@@ -143,11 +143,9 @@ fn render_page(page: &Page) -> Response {
         }
         push_account(account, &mut body);
     }
-    body.extend_from_slice(b"],\"cursor\":");
-    match page.accounts.last().filter(|_| page.more) {
-        Some(account) => json::encode_string(&encode_cursor(&account.username.folded()), &mut body),
-        None => body.extend_from_slice(b"null"),
-    }
+    body.extend_from_slice(b"],");
+    let last = page.accounts.last().filter(|_| page.more).map(|account| account.username.folded());
+    cursor::push_member(last.as_deref(), &mut body);
     body.extend_from_slice(b"}\n");
     json_response(200, body)
 }

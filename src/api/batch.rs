@@ -1,15 +1,14 @@
 //! `POST /projects/{id}/batch`: many operations as one, all or nothing.
 
-use super::context::{Context, minified, parse_key, parse_object};
+use super::context::{Context, minified, parse_key, parse_object, parse_ttl};
 use super::error::ApiError;
-use super::keys::parse_ttl;
+use super::keyspace::Found;
 use super::reply::Reply;
 use super::representation::{self as text, json_response};
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::{ANSWER_BYTES_MAX, BATCH_OPERATIONS_MAX};
 use crate::persist::transaction::{Transaction, Written};
-use crate::persist::value_reader::StoredValue;
 use crate::store::change::{Meta, Value};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -55,11 +54,6 @@ enum Done {
     Deleted(bool),
 }
 
-enum Found {
-    Text(Vec<u8>),
-    Stored(StoredValue),
-}
-
 /// `POST /projects/{id}/batch`
 pub fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
@@ -90,11 +84,7 @@ fn parse(body: &[u8]) -> Result<Vec<Operation>, ApiError> {
         return Err(ApiError::BatchTooLong { operations: body.operations.len() });
     }
     let each = body.operations.iter().enumerate();
-    each.map(|(index, text)| parse_operation(text.get()).map_err(|error| at(index, error))).collect()
-}
-
-fn at(index: usize, error: ApiError) -> ApiError {
-    ApiError::Operation { index, error: Box::new(error) }
+    each.map(|(index, text)| parse_operation(text.get()).map_err(|error| error.at(index))).collect()
 }
 
 fn parse_operation(text: &str) -> Result<Operation, ApiError> {
@@ -125,7 +115,7 @@ fn carry_out(
     operation: &Operation,
     read_bytes: &mut u64,
 ) -> Result<Done, ApiError> {
-    let key = parse_key(&operation.key).map_err(|error| at(index, error))?;
+    let key = parse_key(&operation.key).map_err(|error| error.at(index))?;
     let before = transaction.get(key).map(|entry| entry.meta());
     if let Some(wanted) = operation.if_revision
         && before.map_or(0, |meta| meta.revision.get()) != wanted
@@ -139,7 +129,7 @@ fn carry_out(
             // A key may be read many times, so few bytes may ask for very many.
             *read_bytes += entry.value().length() as u64;
             if *read_bytes > ANSWER_BYTES_MAX {
-                return Err(at(index, ApiError::AnswerTooLarge { bytes: *read_bytes }));
+                return Err(ApiError::AnswerTooLarge { bytes: *read_bytes }.at(index));
             }
             let found = match entry.value() {
                 Value::Text(value) => Found::Text(value.to_vec()),
@@ -161,15 +151,14 @@ fn render(operations: &[Operation], results: &[Done]) -> Response {
             body.push(b',');
         }
         if let Err(error) = push_result(&operation.key, done, &mut body) {
-            log::error!("a value could not be read: {error}");
-            return ApiError::Disk("reading the value").response();
+            return error.response();
         }
     }
     body.extend_from_slice(b"]}\n");
     json_response(200, body)
 }
 
-fn push_result(key: &str, done: &Done, out: &mut Vec<u8>) -> std::io::Result<()> {
+fn push_result(key: &str, done: &Done, out: &mut Vec<u8>) -> Result<(), ApiError> {
     let op = match done {
         Done::Found(..) | Done::Missing => "get",
         Done::Written(_) => "set",
@@ -182,10 +171,7 @@ fn push_result(key: &str, done: &Done, out: &mut Vec<u8>) -> std::io::Result<()>
     match done {
         Done::Found(meta, found) => {
             out.extend_from_slice(b",\"found\":true,\"value\":");
-            match found {
-                Found::Text(value) => out.extend_from_slice(value),
-                Found::Stored(stored) => stored.read_into(out)?,
-            }
+            found.push_to(out)?;
             out.push(b',');
             text::push_meta(meta, out);
         }

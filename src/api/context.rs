@@ -2,13 +2,16 @@
 
 use super::app::{App, Arrival};
 use super::catalog::Served;
+use super::cursor;
 use super::error::ApiError;
 use crate::auth::client::{self, Client};
 use crate::config::nearest::nearest;
 use crate::http::request::{Framing, Request};
 use crate::http::target;
 use crate::json;
-use crate::limits::{BODY_DEPTH_MAX, SHOWN_NAME_CHARACTERS_MAX, TTL_SECONDS_MAX, VALUE_DEPTH_MAX};
+use crate::limits::{
+    BODY_DEPTH_MAX, LIST_LIMIT_MAX, SHOWN_NAME_CHARACTERS_MAX, TTL_SECONDS_MAX, VALUE_DEPTH_MAX,
+};
 use crate::names::Key;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -205,6 +208,25 @@ impl Parameters<'_> {
         }
     }
 
+    /// The size of a page; `None` where nothing is said of it.
+    ///
+    /// # Errors
+    /// [`ApiError::Limit`] outside 1..=[`LIST_LIMIT_MAX`].
+    pub fn limit(&self) -> Result<Option<usize>, ApiError> {
+        let Some(text) = self.get("limit") else { return Ok(None) };
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let limit = text.parse().ok().filter(|limit| digits && (1..=LIST_LIMIT_MAX).contains(limit));
+        limit.map(Some).ok_or(ApiError::Limit)
+    }
+
+    /// The key behind which a page begins; `None` for the first one.
+    ///
+    /// # Errors
+    /// [`ApiError::Cursor`].
+    pub fn cursor(&self) -> Result<Option<String>, ApiError> {
+        self.get("cursor").map(cursor::decode).transpose()
+    }
+
     /// The time to live, in milliseconds.
     ///
     /// # Errors
@@ -221,8 +243,16 @@ impl Parameters<'_> {
 ///
 /// # Errors
 /// [`ApiError::Ttl`] outside 1..=[`TTL_SECONDS_MAX`].
-pub fn ttl_ms(seconds: u64) -> Result<u64, ApiError> {
+fn ttl_ms(seconds: u64) -> Result<u64, ApiError> {
     if (1..=TTL_SECONDS_MAX).contains(&seconds) { Ok(seconds * 1_000) } else { Err(ApiError::Ttl) }
+}
+
+/// `ttl` of a JSON body, in milliseconds; `null` is none.
+///
+/// # Errors
+/// [`ApiError::Ttl`].
+pub fn parse_ttl(text: &str) -> Result<u64, ApiError> {
+    text.parse().map_err(|_| ApiError::Ttl).and_then(ttl_ms)
 }
 
 /// A key from outside.

@@ -5,12 +5,12 @@
 
 use super::context::{Context, minified, parse_key};
 use super::credentials;
+use super::cursor;
 use super::error::style::Style;
 use super::error::{AccountError, ApiError};
 use super::fields::{Fields, Sent, Wanted};
 use super::forms::FormPage;
 use super::keyspace::{Found, Keyspace, Page};
-use super::listing::{decode_cursor, encode_cursor};
 use super::pages::{self, Filled};
 use super::reply::Reply;
 use super::representation::push_strings;
@@ -30,8 +30,7 @@ pub fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
         Wanted::Page => form_page(context, &visitor, FormPage::Store),
         Wanted::Json => answer(context, visitor, FormPage::Store, None, |_, keyspace| {
             let parameters = context.parameters(&["cursor"])?;
-            let after = parameters.get("cursor").map(decode_cursor).transpose()?;
-            let page = keyspace.list(context.now_ms, after.as_deref(), KEYS_PER_PAGE)?;
+            let page = keyspace.list(context.now_ms, parameters.cursor()?.as_deref(), KEYS_PER_PAGE)?;
             Ok(Reply::after(names(&page.answer), page.ticket))
         }),
     }
@@ -53,11 +52,11 @@ pub fn retrieve(context: &Context<'_>) -> Result<Reply, ApiError> {
     let wanted = visitor.wanted;
     answer(context, visitor, FormPage::Retrieve, None, |visitor, keyspace| {
         let parameters = context.parameters(&["key", "cursor"])?;
-        let cursor = parameters.get("cursor").map(decode_cursor).transpose()?;
+        let after = parameters.cursor()?;
         match (parameters.get("key"), wanted) {
             (Some(key), Wanted::Json) => get_json(context, keyspace, key),
             (None, Wanted::Json) => get_json(context, keyspace, "retrieve"),
-            (key, Wanted::Page) => get_page(context, visitor, keyspace, key, cursor.as_deref()),
+            (key, Wanted::Page) => get_page(context, visitor, keyspace, key, after.as_deref()),
         }
     })
 }
@@ -295,7 +294,7 @@ fn render_retrieve(
     let value = value.map(|value| shown(&value));
     let problems = error.iter().flat_map(|error| FormPage::Retrieve.problems(error)).collect::<Vec<_>>();
     let names: Vec<&str> = listed.keys.iter().map(String::as_str).collect();
-    let next = listed.keys.last().filter(|_| listed.more).map(|key| encode_cursor(key));
+    let next = listed.keys.last().filter(|_| listed.more).map(|key| cursor::encode(key));
     let status = error.as_ref().map_or(200, ApiError::status);
     let typed = [("key", key)];
     let filled = Filled { typed: &typed, problems: &problems };
@@ -316,11 +315,8 @@ fn names(page: &Page) -> Response {
     success::with_data(200, "Keys listed", |out| {
         out.extend_from_slice(b"{\"keys\":");
         push_strings(page.keys.iter().map(String::as_str), out);
-        out.extend_from_slice(b",\"cursor\":");
-        match page.keys.last().filter(|_| page.more) {
-            Some(key) => json::encode_string(&encode_cursor(key), out),
-            None => out.extend_from_slice(b"null"),
-        }
+        out.push(b',');
+        cursor::push_member(page.keys.last().filter(|_| page.more).map(String::as_str), out);
         out.push(b'}');
     })
 }

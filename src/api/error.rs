@@ -22,6 +22,7 @@ use crate::limits::{
 use crate::names::{KeyError, ProjectId, ProjectIdError};
 use crate::persist::project::Unavailable;
 use crate::persist::ticket::Outcome;
+use std::io;
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -144,6 +145,18 @@ impl ApiError {
             Outcome::DiskFull => Some(ApiError::DiskFull),
             Outcome::Failed | Outcome::Pending => Some(ApiError::Unavailable(Unavailable::Failed)),
         }
+    }
+
+    /// The error of a value that lies in a file and could not be read. Why is for the log.
+    pub fn of_unread_value(error: &io::Error) -> ApiError {
+        log::error!("a value could not be read: {error}");
+        ApiError::Disk("reading the value")
+    }
+
+    /// This error as that of operation `index` of a batch, from 0.
+    #[must_use]
+    pub fn at(self, index: usize) -> ApiError {
+        ApiError::Operation { index, error: Box::new(self) }
     }
 
     /// The status.

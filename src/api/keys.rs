@@ -1,7 +1,7 @@
 //! One key: read, written, deleted; and all keys of a project deleted together.
 
 use super::conditions::Conditions;
-use super::context::{Context, MediaType, minified, parse_key, parse_object, ttl_ms};
+use super::context::{Context, MediaType, minified, parse_key, parse_object, parse_ttl};
 use super::error::ApiError;
 use super::reply::Reply;
 use super::representation as text;
@@ -83,10 +83,7 @@ fn read_stored(key: &str, stored: &StoredValue, meta: &Meta, form: Form) -> Resp
     let mut value = Vec::new();
     match stored.read_into(&mut value) {
         Ok(()) => value_response(key, &value, meta, form),
-        Err(error) => {
-            log::error!("a value could not be read: {error}");
-            ApiError::Disk("reading the value").response()
-        }
+        Err(error) => ApiError::of_unread_value(&error).response(),
     }
 }
 
@@ -157,11 +154,6 @@ pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
     let value = minified(value.get().as_bytes())?;
     let ttl_ms = parsed.ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
     write(context, key, &value, ttl_ms)
-}
-
-/// `ttl` of a JSON body; `null` is none.
-pub(super) fn parse_ttl(text: &str) -> Result<u64, ApiError> {
-    text.parse().map_err(|_| ApiError::Ttl).and_then(ttl_ms)
 }
 
 fn write(context: &Context<'_>, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Result<Reply, ApiError> {

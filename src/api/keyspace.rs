@@ -180,15 +180,26 @@ impl Found {
     pub fn into_text(self) -> Result<Vec<u8>, ApiError> {
         match self {
             Found::Text(value) => Ok(value),
-            Found::Stored(stored) => {
+            Found::Stored(_) => {
                 let mut value = Vec::new();
-                stored.read_into(&mut value).map_err(|error| {
-                    log::error!("a value could not be read: {error}");
-                    ApiError::Disk("reading the value")
-                })?;
+                self.push_to(&mut value)?;
                 Ok(value)
             }
         }
+    }
+
+    /// Appends the value; reads it where it lies in a file, which blocks.
+    ///
+    /// # Errors
+    /// [`ApiError::Disk`].
+    pub fn push_to(&self, out: &mut Vec<u8>) -> Result<(), ApiError> {
+        match self {
+            Found::Text(value) => out.extend_from_slice(value),
+            Found::Stored(stored) => {
+                stored.read_into(out).map_err(|error| ApiError::of_unread_value(&error))?;
+            }
+        }
+        Ok(())
     }
 }
 

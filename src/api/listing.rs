@@ -5,14 +5,14 @@
 //! time comes exactly once.
 
 use super::context::Context;
+use super::cursor;
 use super::error::ApiError;
 use super::reply::{Lane, Piece, Pull, Reply, Source};
 use super::representation as text;
 use crate::clock;
 use crate::http::response::Response;
 use crate::json;
-use crate::limits::{ENTRIES_PER_HOLD_MAX, LIST_LIMIT_MAX, LISTING_PIECE_BYTES, REREADS_MAX};
-use crate::names::Key;
+use crate::limits::{ENTRIES_PER_HOLD_MAX, LISTING_PIECE_BYTES, REREADS_MAX};
 use crate::persist::project::{Project, View};
 use crate::persist::value_reader::StoredValue;
 use crate::store::change::{Meta, Value};
@@ -72,9 +72,8 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
         (false, false) => Show::Names,
         (false, true) => Show::Meta,
     };
-    let limit = parameters.get("limit").map(parse_limit).transpose()?;
-    let after = parameters.get("cursor").map(decode_cursor).transpose()?;
-    let position = Position { after, left: limit, count: 0, opened: false };
+    let (left, after) = (parameters.limit()?, parameters.cursor()?);
+    let position = Position { after, left, count: 0, opened: false };
     let mut listing = Listing {
         project: Arc::clone(served.project()?),
         prefix: parameters.get("prefix").unwrap_or_default().to_owned(),
@@ -88,35 +87,6 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let next = Box::new(move |pull, out: &mut Vec<u8>| listing.piece(pull, out));
     let response = Response::new(200).field("content-type", "application/json");
     Ok(Reply::Stream(response, Source { lane, next, pull: Pull::Next }))
-}
-
-pub(super) fn parse_limit(text: &str) -> Result<usize, ApiError> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let limit = text.parse().ok().filter(|limit| digits && (1..=LIST_LIMIT_MAX).contains(limit));
-    limit.ok_or(ApiError::Limit)
-}
-
-/// A cursor is the last key of the page before, in hexadecimal.
-pub(super) fn encode_cursor(key: &str) -> String {
-    use std::fmt::Write;
-    key.bytes().fold(String::with_capacity(2 * key.len()), |mut text, byte| {
-        let written = write!(text, "{byte:02x}");
-        debug_assert!(written.is_ok(), "writing to a String cannot fail");
-        text
-    })
-}
-
-pub(super) fn decode_cursor(text: &str) -> Result<String, ApiError> {
-    let digits = text.as_bytes().chunks(2).map(|pair| match pair {
-        [high, low] if !high.is_ascii_uppercase() && !low.is_ascii_uppercase() => {
-            let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-            Some(digit(*high)? << 4 | digit(*low)?)
-        }
-        [..] => None,
-    });
-    let bytes: Option<Vec<u8>> = digits.collect();
-    let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(ApiError::Cursor)?;
-    if Key::parse(&key).is_ok() { Ok(key) } else { Err(ApiError::Cursor) }
 }
 
 impl Listing {
@@ -165,8 +135,7 @@ impl Listing {
         if slice.more && self.position.left != Some(0) {
             return Some(Piece::More(ticket));
         }
-        let cursor = self.position.after.as_deref().filter(|_| slice.more).map(encode_cursor);
-        self.close(cursor.as_deref(), out);
+        self.close(self.position.after.as_deref().filter(|_| slice.more), out);
         Some(Piece::Last(ticket))
     }
 
@@ -210,16 +179,13 @@ impl Listing {
         true
     }
 
-    /// Ends the body. `cursor` is where the next page goes on, where there is one.
-    fn close(&self, cursor: Option<&str>, out: &mut Vec<u8>) {
+    /// Ends the body. `last` is the key behind which the next page goes on, where there is one.
+    fn close(&self, last: Option<&str>, out: &mut Vec<u8>) {
         out.push(if self.show == Show::Names { b']' } else { b'}' });
         out.extend_from_slice(b",\"count\":");
         json::encode_u64(self.position.count, out);
-        out.extend_from_slice(b",\"cursor\":");
-        match cursor {
-            Some(cursor) => json::encode_string(cursor, out),
-            None => out.extend_from_slice(b"null"),
-        }
+        out.push(b',');
+        cursor::push_member(last, out);
         out.extend_from_slice(b"}\n");
     }
 }
@@ -250,19 +216,4 @@ fn push(show: Show, count: &mut u64, key: &str, value: &[u8], meta: &Meta, out: 
     }
     text::push_meta(meta, out);
     out.push(b'}');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cursor_is_the_key_and_nothing_else_is_one() {
-        for key in ["a", "é/🔑", "..a"] {
-            assert_eq!(decode_cursor(&encode_cursor(key)).unwrap(), key);
-        }
-        for bad in ["", "6", "6g", "zz", "2e2e", "00", "ff", "6A"] {
-            assert!(decode_cursor(bad).is_err(), "{bad}");
-        }
-    }
 }

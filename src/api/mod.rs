@@ -13,6 +13,7 @@ mod context;
 mod cookies;
 pub mod cors;
 mod credentials;
+mod cursor;
 mod data;
 pub mod error;
 mod fields;

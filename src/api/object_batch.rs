@@ -99,7 +99,7 @@ fn parse_objects(body: &[u8]) -> Result<Vec<Object>, ApiError> {
         serde_json::from_slice(body).map_err(|_| ApiError::Body(shape.to_owned()))?;
     check_length(elements.len())?;
     let each = elements.iter().enumerate();
-    each.map(|(index, text)| parse(text.get().as_bytes()).map_err(|error| at(index, error))).collect()
+    each.map(|(index, text)| parse(text.get().as_bytes()).map_err(|error| error.at(index))).collect()
 }
 
 fn parse_names(body: &[u8]) -> Result<Vec<String>, ApiError> {
@@ -109,8 +109,8 @@ fn parse_names(body: &[u8]) -> Result<Vec<String>, ApiError> {
     check_length(body.keys.len())?;
     let name = |(index, raw): (usize, &&RawValue)| {
         let name = json::decode_string(raw.get().as_bytes());
-        let name = name.ok_or_else(|| at(index, ApiError::Body("a key is a string".to_owned())))?;
-        parse_key(&name).map_err(|error| at(index, error))?;
+        let name = name.ok_or_else(|| ApiError::Body("a key is a string".to_owned()).at(index))?;
+        parse_key(&name).map_err(|error| error.at(index))?;
         Ok(name.into_owned())
     };
     body.keys.iter().enumerate().map(name).collect()
@@ -118,10 +118,6 @@ fn parse_names(body: &[u8]) -> Result<Vec<String>, ApiError> {
 
 fn check_length(operations: usize) -> Result<(), ApiError> {
     if operations > BATCH_OPERATIONS_MAX { Err(ApiError::BatchTooLong { operations }) } else { Ok(()) }
-}
-
-fn at(index: usize, error: ApiError) -> ApiError {
-    ApiError::Operation { index, error: Box::new(error) }
 }
 
 fn render(names: &[String], found: Vec<Option<Found>>) -> Response {

@@ -1,5 +1,6 @@
 //! How `/api/register` to `/api/data` say in JSON that something was done.
 
+use super::representation::json_response;
 use crate::http::response::Response;
 use crate::json;
 
@@ -24,10 +25,8 @@ fn begin(message: &str) -> Vec<u8> {
 
 fn end(status: u16, mut body: Vec<u8>) -> Response {
     body.extend_from_slice(b"}\n");
-    Response::new(status)
-        .field("content-type", "application/json")
+    json_response(status, body)
         .field("cache-control", "no-store")
         // Browsers with a session can be led here too.
         .field("x-content-type-options", "nosniff")
-        .body(body)
 }

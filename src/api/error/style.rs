@@ -3,6 +3,7 @@
 use super::{AccountError, ApiError};
 use crate::api::fields::{self, Wanted};
 use crate::api::pages::{self, Frame};
+use crate::api::representation::json_response;
 use crate::http::request::Head;
 use crate::http::response::Response;
 use crate::http::target::Target;
@@ -94,8 +95,7 @@ impl ApiError {
             json::encode_u64(*index as u64, &mut body);
         }
         body.extend_from_slice(b"}\n");
-        let response = Response::new(status).field("content-type", "application/json");
-        self.with_fields(response, status).body(body)
+        self.with_fields(json_response(status, body), status)
     }
 
     /// Missing and wrong credentials look the same, as the seed has it.
