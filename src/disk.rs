@@ -7,10 +7,10 @@
 
 use crate::limits::LINKS_MAX;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -298,7 +298,7 @@ pub struct LockFile {
 pub enum LockError {
     /// Another process has it; what its lock file says of its process id.
     Held {
-        /// The text of the lock file, without white space around it.
+        /// The first line of the lock file; empty where the other one did not get to write it.
         pid: String,
     },
     /// The lock file could not be opened or written.
@@ -309,27 +309,49 @@ impl LockFile {
     /// Takes the lock `path` and writes this process's id into it.
     ///
     /// # Errors
-    /// [`LockError::Held`] at once, without waiting, where another process has it.
+    /// [`LockError::Held`] where another process has it. At once, unless that one has taken it just now:
+    /// then it is given a moment to say who it is.
     pub fn acquire(path: &Path) -> Result<LockFile, LockError> {
+        const LOOKS_MAX: u32 = 100;
+        const LOOK_AGAIN: Duration = Duration::from_millis(10);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(path).map_err(LockError::Io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                // The lock is what counts; a file that cannot be read only costs the process id.
-                let _ = file.take(32).read_to_string(&mut pid);
-                return Err(LockError::Held { pid: pid.trim().to_owned() });
+        let file = options.open(path).map_err(LockError::Io)?;
+        for look in 1.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {
+                    // The lock is what counts; a file that cannot be read only costs the process id.
+                    let pid = process_id_in(&file).unwrap_or_default();
+                    if is_running(&pid) || look == LOOKS_MAX {
+                        return Err(LockError::Held { pid });
+                    }
+                    // What is there is from before, or nothing yet.
+                    std::thread::sleep(LOOK_AGAIN);
+                }
+                Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         }
-        file.set_len(0)
-            .and_then(|()| file.seek(SeekFrom::Start(0)))
-            .and_then(|_| writeln!(file, "{}", std::process::id()))
+        // Written over what was there before it is cut: that takes no room on a disk that has none.
+        let text = format!("{}\n", std::process::id());
+        file.write_all_at(text.as_bytes(), 0)
+            .and_then(|()| file.set_len(text.len() as u64))
             .map_err(LockError::Io)?;
         Ok(LockFile { _file: file })
     }
+}
+
+/// The first line of a lock file.
+fn process_id_in(file: &File) -> io::Result<String> {
+    let mut bytes = [0; 32];
+    let count = file.read_at(&mut bytes, 0)?;
+    let text = String::from_utf8_lossy(bytes.get(..count).unwrap_or_default()).into_owned();
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+}
+
+/// Whether there is a process with this id, where the system tells; elsewhere whether it is one at all.
+fn is_running(pid: &str) -> bool {
+    !pid.is_empty() && (!Path::new("/proc/self").exists() || Path::new("/proc").join(pid).exists())
 }
 
 /// Descriptors this process may have open: the soft limit, from `/proc/self/limits` where there is
@@ -381,6 +403,26 @@ mod tests {
         }
         drop(held);
         LockFile::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn a_holder_that_is_just_writing_its_process_id_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let own = std::process::id().to_string();
+        for before in ["", "4194305\n4194305"] {
+            // Above what Linux gives out: the lock is taken, and what is written there is from before.
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
+            let file = file.unwrap();
+            file.try_lock().unwrap();
+            file.write_all_at(before.as_bytes(), 0).unwrap();
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| LockFile::acquire(&path));
+                std::thread::sleep(Duration::from_millis(50));
+                file.write_all_at(format!("{own}\n").as_bytes(), 0).unwrap();
+                assert!(matches!(other.join().unwrap(), Err(LockError::Held { pid }) if pid == own));
+            });
+        }
     }
 
     #[test]
