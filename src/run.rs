@@ -160,8 +160,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let address = listener.local_addr().map_err(RunError::Start)?;
     let running = prepared.start(listener, &app, settings).map_err(RunError::Start)?;
     let address_path = directory.join(accounts::ADDRESS_FILE);
-    disk::replace(&RealDisk, &address_path, format!("{address}\n").as_bytes())
-        .map_err(|error| RunError::DataDirectory { path: address_path.clone(), error })?;
+    write_address(&address_path, address)?;
     say(&banner(path, &directory, address, &completed, created));
     log::info!("listening on {address}");
 
@@ -174,6 +173,18 @@ fn serve(options: &Options) -> Result<(), RunError> {
     log::info!("stopped");
     sink::flush(Duration::from_millis(LOG_FLUSH_MS));
     Ok(())
+}
+
+/// Says where this server listens, for `pikv account`. A disk without room is no reason not to serve
+/// what is on it.
+fn write_address(path: &Path, address: SocketAddr) -> Result<(), RunError> {
+    match disk::replace(&RealDisk, path, format!("{address}\n").as_bytes()) {
+        Err(error) if disk::is_disk_full(&error) => {
+            log::error!("{}: {error}; `pikv account` will not find this server", path.display());
+            Ok(())
+        }
+        other => other.map_err(|error| RunError::DataDirectory { path: path.to_owned(), error }),
+    }
 }
 
 /// The accounts, unless they are switched off. Where they cannot be read the rest is served beside them.
