@@ -135,24 +135,29 @@ impl Server {
 
     /// In a directory that holds whatever the test put there. Waits until the server listens.
     pub fn start_in(directory: TempDir, options: Options) -> Server {
-        let (child, stdout, stderr) = spawn(directory.path(), &options);
+        let (child, stdout, stderr) = spawn(directory.path(), &options, &[]);
         let mut server = Server { port: 0, options, directory, child, stdout, stderr };
         server.await_listening();
         server
     }
 
     fn await_listening(&mut self) {
+        if !self.listens() {
+            let status = self.await_exit();
+            panic!("the server ended ({status}): {}{}", self.stdout.text(), self.stderr.text());
+        }
+    }
+
+    /// Waits until it listens, or has ended.
+    fn listens(&mut self) -> bool {
         let mut port = None;
-        wait_until("the server listens", || {
+        wait_until("the server listens or ends", || {
+            let has_ended = self.has_ended();
             port = listening_port(&self.stdout.text());
-            if port.is_none()
-                && let Some(status) = self.child.try_wait().unwrap()
-            {
-                panic!("the server ended ({status}): {}{}", self.stdout.text(), self.stderr.text());
-            }
-            port.is_some()
+            port.is_some() || has_ended
         });
-        self.port = port.unwrap();
+        self.port = port.unwrap_or_default();
+        port.is_some()
     }
 
     /// The directory with config.json in it.
@@ -233,8 +238,24 @@ impl Server {
 
     /// A start in the same directory after the process ended. The port changes.
     pub fn start_again(&mut self) {
-        (self.child, self.stdout, self.stderr) = spawn(self.directory.path(), &self.options);
+        self.start_again_by(&[]);
         self.await_listening();
+    }
+
+    /// The same through the words of `wrapper`, such as `strace -D`, by which it may end on the way.
+    /// Says whether it listens.
+    pub fn start_again_through(&mut self, wrapper: &[String]) -> bool {
+        self.start_again_by(wrapper);
+        self.listens()
+    }
+
+    fn start_again_by(&mut self, wrapper: &[String]) {
+        (self.child, self.stdout, self.stderr) = spawn(self.directory.path(), &self.options, wrapper);
+    }
+
+    /// Whether the process has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// SIGKILL, and waits for the end.
@@ -321,10 +342,17 @@ pub fn refused_start(directory: &Path) -> Finished {
     run_to_end(directory, &["serve", "--config", config.to_str().unwrap(), "--port", "0"])
 }
 
-fn spawn(directory: &Path, options: &Options) -> (Child, Output, Output) {
+fn spawn(directory: &Path, options: &Options, wrapper: &[String]) -> (Child, Output, Output) {
     let program = Path::new(env!("CARGO_BIN_EXE_pikv"));
     let mut command = match options.descriptors_max {
-        None => bare_command(program, directory),
+        None => match wrapper.split_first() {
+            None => bare_command(program, directory),
+            Some((first, more)) => {
+                let mut wrapped = bare_command(Path::new(first), directory);
+                wrapped.args(more).arg(program);
+                wrapped
+            }
+        },
         Some(count) => {
             let mut shell = bare_command(Path::new("sh"), directory);
             shell.arg("-c").arg(format!("ulimit -n {count} && exec \"$0\" \"$@\"")).arg(program);

@@ -1,6 +1,6 @@
 //! How often `/item` may be asked, and that a disk without room is said in its form.
 
-use crate::durability::configured_on_a_small_disk;
+use crate::faults::full_disk::configured_on_a_small_disk;
 use crate::harness::{DEMO_KEY, Response, Server, wait_until};
 use crate::people::{Person, people_config, send_json};
 use serde_json::{Value, json};

@@ -175,14 +175,6 @@ impl KeyedConnection {
     pub fn send(&mut self, method: &str, target: &str, fields: &[(&str, &str)], body: &[u8]) -> Response {
         self.connection.request(method, target, self.key.as_deref(), fields, body)
     }
-
-    /// Fails where the server went away before its answer was complete.
-    pub fn try_put(&mut self, target: &str, json: &str) -> std::io::Result<Response> {
-        let request =
-            crate::harness::encode_request("PUT", target, self.key.as_deref(), &[], json.as_bytes());
-        self.connection.try_send(&request)?;
-        self.connection.try_read_response("PUT")
-    }
 }
 
 impl Response {

@@ -29,6 +29,8 @@ mod durability;
 mod edits_while_running;
 mod errors;
 mod fault_injection;
+mod faults;
+mod files;
 mod forgery;
 mod framing;
 mod fuzz_corpora;

@@ -1,0 +1,106 @@
+//! The fault campaign: the real binary killed, starved, slowed down and raced, from outside.
+//!
+//! What `persist` promises is proved at every disk operation on `SimDisk`; here the same promises are
+//! held against the operating system. A few cycles of each run always. All of them, as
+//! docs/RELIABILITY.md quotes them, run with
+//!
+//! ```text
+//! PIKV_FAULT_CYCLES=500 cargo test --release --test it faults:: -- --nocapture --test-threads=1
+//! ```
+//! and print one line of that document's table each.
+
+mod config_cut;
+mod crowd;
+mod descriptors;
+mod disk_errors;
+mod every_operation;
+pub mod full_disk;
+mod kill;
+mod ledger;
+mod races;
+mod slowness;
+mod strace;
+
+use std::io::Write;
+
+/// How much of the campaign is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// A sample, beside all the other tests.
+    Sample,
+    /// Everything, with this many cycles where chance decides what a cycle finds.
+    Full { cycles: usize },
+}
+
+/// `PIKV_FAULT_CYCLES` asks for the full campaign.
+fn extent() -> Extent {
+    match std::env::var("PIKV_FAULT_CYCLES").ok().map(|text| text.parse()) {
+        None => Extent::Sample,
+        Some(Ok(cycles)) => Extent::Full { cycles },
+        Some(Err(error)) => panic!("PIKV_FAULT_CYCLES is no number: {error}"),
+    }
+}
+
+/// `sample` ordinarily, the cycles that were asked for in the full campaign.
+fn cycles_or(sample: usize) -> usize {
+    match extent() {
+        Extent::Sample => sample,
+        Extent::Full { cycles } => cycles,
+    }
+}
+
+/// `points`, or about `sample` of them spread over all.
+fn sampled<T>(points: Vec<T>, sample: usize) -> Vec<T> {
+    match extent() {
+        Extent::Full { .. } => points,
+        Extent::Sample => {
+            let step = points.len().div_ceil(sample).max(1);
+            points.into_iter().step_by(step).collect()
+        }
+    }
+}
+
+/// What a test of the campaign saw: one line of the table.
+#[derive(Default)]
+struct Tally {
+    fault: &'static str,
+    cycles: usize,
+    /// Acknowledged writes whose keys were looked at after a restart.
+    acknowledged: u64,
+    lost: Vec<String>,
+    failed_starts: Vec<String>,
+    /// Answers to reads that the state after the restart does not bear out.
+    unsynced: Vec<String>,
+    notes: String,
+}
+
+impl Tally {
+    fn of(fault: &'static str) -> Tally {
+        Tally { fault, ..Tally::default() }
+    }
+
+    /// Prints the line, then fails where there is something in it that must not be.
+    fn finish(self) {
+        // `println!` would be kept from who runs the tests.
+        let line = format!(
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            self.fault,
+            self.cycles,
+            self.acknowledged,
+            self.lost.len(),
+            self.failed_starts.len(),
+            self.unsynced.len(),
+            self.notes
+        );
+        let _ = writeln!(std::io::stderr(), "{line}");
+        for (what, found) in
+            [("lost", &self.lost), ("failed starts", &self.failed_starts), ("unsynced", &self.unsynced)]
+        {
+            assert!(found.is_empty(), "{what}, {} in all, such as\n{}", found.len(), first_lines(found));
+        }
+    }
+}
+
+fn first_lines(found: &[String]) -> String {
+    found.iter().take(10).map(|line| format!("  {line}\n")).collect()
+}

@@ -1,0 +1,70 @@
+//! No descriptor is left while the server runs: what is connected is served and written on, and the
+//! others get their turn once there are some again.
+
+use super::Tally;
+use super::crowd::{Crowd, PROJECTS, options};
+use crate::harness::{Connection, Server, wait_until};
+use std::io::Write;
+use std::process::Command;
+
+/// Sets how many descriptors a running server may have; whether that is possible here.
+fn limit(server: &Server, descriptors: usize) -> bool {
+    let limited = Command::new("prlimit")
+        .args([format!("--pid={}", server.pid()), format!("--nofile={descriptors}:")])
+        .output();
+    limited.is_ok_and(|output| output.status.success())
+}
+
+fn descriptors(server: &Server) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", server.pid())).map_or(0, Iterator::count)
+}
+
+fn journal_bytes(server: &Server) -> u64 {
+    let length = |id: &str| std::fs::metadata(server.data_path(&format!("{id}.journal"))).unwrap().len();
+    PROJECTS.iter().map(|id| length(id)).sum()
+}
+
+#[test]
+fn without_descriptors_writes_go_on_and_checkpoints_and_clients_come_back_with_them() {
+    let mut tally = Tally::of("no descriptor left under 8 writers, then some again");
+    let mut server = Server::start_as(options());
+    let mut crowd = Crowd::new(8, 2, 31);
+    let mut is_possible = true;
+    let (mut grown, mut after) = (0, 0);
+    crowd.perform(server.port, |stage| {
+        wait_until("all are at work", || stage.writes() > 50);
+        is_possible = limit(&server, 8);
+        let before = stage.writes();
+        wait_until("much is written without", || stage.writes() > before + 2_000);
+        grown = journal_bytes(&server);
+        let mut late = Connection::open(stage.port());
+        late.send(b"GET /healthz HTTP/1.1\r\nHost: late\r\n\r\n");
+        assert_ne!(is_possible, late.has_input_within(std::time::Duration::from_millis(200)));
+        limit(&server, 4_096);
+        assert_eq!(late.read_response().status, 200, "served once there are descriptors");
+        if is_possible {
+            wait_until("checkpoints are written again", || {
+                after = journal_bytes(&server);
+                after < grown / 2
+            });
+        }
+        stage.end();
+    });
+    if !is_possible {
+        let _ = writeln!(std::io::stderr(), "skipped: prlimit cannot limit a running process here");
+        return;
+    }
+    assert!(crowd.failed_reads.is_empty(), "{:?}", crowd.failed_reads);
+    assert_eq!(crowd.refused(), (0, 0), "nobody was turned away");
+    let left = descriptors(&server);
+    server.kill();
+    server.start_again();
+    crowd.check(&server, &mut tally);
+    tally.cycles = 1;
+    tally.notes = format!(
+        "{} reads, none failed; journals grew to {grown} bytes and were folded to {after}; {left} descriptors \
+         at the end",
+        crowd.reads
+    );
+    tally.finish();
+}
