@@ -130,7 +130,7 @@ pub fn render_markdown(rows: &[Row]) -> String {
             (None, Bar::Shown) => "",
             (None, _) => "not measured",
         };
-        let ratio = row.ratio().map_or(String::new(), |ratio| format!("{ratio:.2} ×"));
+        let ratio = row.ratio().map_or(String::new(), render_ratio);
         let what =
             if row.note.is_empty() { row.what.clone() } else { format!("{} ({})", row.what, row.note) };
         let cells = [
@@ -178,6 +178,10 @@ fn render_figure(figure: &Figure, unit: Unit) -> String {
         Figure::Missing(reason) => format!("not measured: {reason}"),
         Figure::None => String::new(),
     }
+}
+
+fn render_ratio(ratio: f64) -> String {
+    if ratio < 0.1 { format!("{ratio:.4} ×") } else { format!("{ratio:.2} ×") }
 }
 
 fn unit_name(unit: Unit) -> &'static str {
@@ -280,5 +284,7 @@ mod tests {
         assert_eq!(render(100.0, Unit::Count), "100");
         assert_eq!(render(12.34, Unit::Mebibytes), "12.3 MiB");
         assert_eq!(render(0.0, Unit::Count), "0");
+        assert_eq!(render_ratio(2.36), "2.36 ×");
+        assert_eq!(render_ratio(0.00012), "0.0001 ×");
     }
 }
