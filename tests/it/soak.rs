@@ -3,6 +3,7 @@
 //!
 //! A few seconds in the ordinary run. An hour, with a kill every five minutes and a summary at the end:
 //! `PIKV_SOAK_SECONDS=3600 cargo test --release --test it soak:: -- --nocapture`
+//! `PIKV_SOAK_LIFE_SECONDS` says how long it lives between two kills, five minutes without it.
 //! `PIKV_SOAK_SEED` repeats the choices of a run that failed, though not its timing.
 
 mod core_client;
@@ -56,7 +57,8 @@ impl Plan {
                 hangup_every: Duration::from_millis(500),
             },
             Some(seconds) => {
-                let lives = (seconds / 300).max(2) as u32;
+                let life_seconds = number("PIKV_SOAK_LIFE_SECONDS").unwrap_or(300).max(1);
+                let lives = (seconds / life_seconds).max(2) as u32;
                 Plan {
                     seed,
                     lives,

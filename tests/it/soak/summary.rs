@@ -65,7 +65,7 @@ impl Summary {
 
     fn render_lives(&self, out: &mut String) {
         out.push_str(
-            "\n| Life | Start | Memory at the end, KiB | Most | Growth after the first fifth, KiB a minute \
+            "\n| Life | Start | Memory at the end, KiB | Most | Growth in the second half, KiB a minute \
              | Descriptors | Threads | Data directory, KiB |\n|---|---|---|---|---|---|---|---|\n",
         );
         for (number, life) in self.lives.iter().enumerate() {
