@@ -4,141 +4,29 @@
 //! and blocks for the disk, so it happens in the administration lane, at start and at reload.
 
 mod error;
+mod opening;
+mod served;
 
 pub use error::CatalogError;
+pub use served::{OpenError, Registry, Served};
 
-use crate::auth::access::ProjectKeys;
 use crate::auth::api_key::{self, Completed};
 use crate::config::file;
 use crate::config::mistake::ConfigError;
-use crate::config::schema::{
-    Accounts, AuthenticationChoice, AuthenticationSettings, Config, KeyOwner, Origin, ProjectConfig,
-    RateLimit, StorageChoice, StorageSettings,
-};
+use crate::config::schema::{AuthenticationChoice, Config, KeyOwner, ProjectConfig, StorageChoice};
 use crate::disk::{Disk, is_disk_full};
 use crate::entropy::random_bytes;
 use crate::names::ProjectId;
-use crate::network::Network;
-use crate::persist::checkpoint::CheckpointError;
 use crate::persist::deletion;
 use crate::persist::engine::Engine;
 use crate::persist::generation::Paths;
-use crate::persist::project::{Health, Opening, Project, Unavailable};
-use crate::persist::recovery::{Keep, RecoveryError};
-use crate::secret::{KeyHash, Secret};
+use crate::persist::project::Unavailable;
+use crate::secret::Secret;
 use crate::{api::error::ApiError, clock};
+use served::Deletion;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-
-/// A project and what decides about access to it. Replaced as a whole when settings change.
-pub struct Served {
-    /// Its name.
-    pub id: ProjectId,
-    /// How it is stored.
-    pub storage: StorageSettings,
-    /// Its switches.
-    pub authentication: AuthenticationSettings,
-    /// Whether it asks for a key: its own switch and the global one.
-    pub asks_for_key: bool,
-    /// The hash of its key.
-    pub key: Option<KeyHash>,
-    /// The project, or why its files could not be read.
-    pub project: Result<Arc<Project>, OpenError>,
-}
-
-/// What is said of a project whose deletion stopped halfway.
-const DELETION_BEGUN: &str = "its deletion was begun and is not finished; delete it again";
-
-/// Why a project could not be opened.
-#[derive(Debug)]
-pub struct OpenError {
-    /// For the log and the operator.
-    reason: String,
-    /// Whether there was no room on the disk.
-    disk_full: bool,
-    /// Whether it will be over by itself, and is no failure.
-    passing: bool,
-}
-
-/// How far the deletion of a project is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Deletion {
-    UnderWay,
-    Stopped,
-}
-
-impl OpenError {
-    /// What who asked for the project to be opened is told.
-    fn answer(&self) -> ApiError {
-        if self.disk_full { ApiError::DiskFull } else { ApiError::Unreadable }
-    }
-}
-
-impl Served {
-    /// The keys that decide about it.
-    pub fn keys(&self) -> ProjectKeys<'_> {
-        ProjectKeys { authentication_enabled: self.asks_for_key, key: self.key.as_ref() }
-    }
-
-    /// As this, while its files are removed, or where that did not go on.
-    fn being_deleted(&self, deletion: Deletion) -> Served {
-        let passing = deletion == Deletion::UnderWay;
-        let project = Err(OpenError { reason: DELETION_BEGUN.to_owned(), disk_full: false, passing });
-        Served { id: self.id.clone(), project, ..*self }
-    }
-
-    /// Whether nothing is wrong with it: it takes writes, or it is just being deleted.
-    pub fn is_ready(&self) -> bool {
-        match &self.project {
-            Ok(project) => project.health() == Health::Healthy,
-            Err(error) => error.passing,
-        }
-    }
-
-    /// The project.
-    ///
-    /// # Errors
-    /// [`ApiError::Unreadable`] where its files could not be read.
-    pub fn project(&self) -> Result<&Arc<Project>, ApiError> {
-        self.project.as_ref().map_err(|_| ApiError::Unreadable)
-    }
-}
-
-/// What requests look up.
-pub struct Registry {
-    /// The global switch.
-    pub authentication_enabled: bool,
-    /// The hash of the global key.
-    pub global_key: Option<KeyHash>,
-    /// By id.
-    pub projects: BTreeMap<ProjectId, Arc<Served>>,
-    /// What is set of accounts.
-    pub accounts: Accounts,
-    /// The project that `/item` is about for the global key.
-    pub item_project: Option<ProjectId>,
-    /// How many requests to `/item` an address may make.
-    pub item_rate: Option<RateLimit>,
-    /// Whose word about the client's address counts.
-    pub trusted_proxies: Vec<Network>,
-    /// The origins whose scripts may read answers.
-    pub cors_origins: Vec<Origin>,
-}
-
-impl Registry {
-    fn new(config: &Config, projects: BTreeMap<ProjectId, Arc<Served>>) -> Registry {
-        Registry {
-            authentication_enabled: config.authentication.enabled,
-            global_key: config.key.hash,
-            projects,
-            accounts: config.accounts(),
-            item_project: config.item_project().cloned(),
-            item_rate: config.item_rate_limit(),
-            trusted_proxies: config.trusted_proxies().to_vec(),
-            cors_origins: config.cors_origins().to_vec(),
-        }
-    }
-}
 
 /// All projects.
 pub struct Catalog {
@@ -354,113 +242,6 @@ impl Catalog {
         }
     }
 
-    /// A project ready to serve: `old`'s where it is stored in the same way, else opened anew.
-    fn serve(&self, config: &Config, project: &ProjectConfig, old: Option<&Arc<Served>>) -> Served {
-        let mut storage = config.storage_of(project);
-        let opened = match old.map(|old| (old.storage, &old.project)) {
-            Some((before, Ok(open))) if before == storage => Ok(Arc::clone(open)),
-            Some((before, Ok(open))) if open.has_failed() => {
-                log::error!("project {}: its disk failed; other storage settings take a restart", project.id);
-                storage = before;
-                Ok(Arc::clone(open))
-            }
-            Some((before, Ok(open))) => self.reopen(open, storage).or_else(|error| {
-                // What was only in memory is nowhere else: it stays there until it can be saved.
-                if !open.is_in_memory() || open.health() == Health::Closed {
-                    return Err(error);
-                }
-                log::error!("project {}: stays in memory: {}", project.id, error.reason);
-                storage = before;
-                Ok(Arc::clone(open))
-            }),
-            Some((_, Err(_))) | None => self.open_project(&project.id, storage),
-        };
-        if let Err(error) = &opened {
-            log::error!("project {}: {}", project.id, error.reason);
-        }
-        Served {
-            id: project.id.clone(),
-            storage,
-            authentication: config.authentication_of(project),
-            asks_for_key: config.authentication_enabled(project),
-            key: project.key.hash,
-            project: opened,
-        }
-    }
-
-    fn open_project(&self, id: &ProjectId, storage: StorageSettings) -> Result<Arc<Project>, OpenError> {
-        let paths = Paths::new(&self.data_directory, id);
-        let engine = Arc::clone(&self.engine);
-        if !storage.on_disk {
-            if self.disk.exists(&paths.json).unwrap_or(false) {
-                log::warn!("project {id}: {} is not read, because on_disk is false", paths.json.display());
-            }
-            return Ok(Arc::new(Project::in_memory(id.clone(), engine, clock::wall_ms())));
-        }
-        // The next start would finish the deletion, whatever was written since.
-        if deletion::is_begun(self.disk.as_ref(), &paths).unwrap_or(true) {
-            return Err(OpenError { reason: DELETION_BEGUN.to_owned(), disk_full: false, passing: false });
-        }
-        let opening = Opening { id: id.clone(), keep: keep_of(storage), sync: storage.sync };
-        let disk = Arc::clone(&self.disk);
-        let (project, notices) = Project::open(disk, paths, opening, engine, clock::wall_ms())?;
-        notices.iter().for_each(|notice| log::warn!("{notice}"));
-        let project = Arc::new(project);
-        project.begin_maintenance();
-        Ok(project)
-    }
-
-    /// The same data with other storage settings.
-    fn reopen(&self, old: &Arc<Project>, storage: StorageSettings) -> Result<Arc<Project>, OpenError> {
-        let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
-        let id = old.id().clone();
-        if old.is_in_memory() && !storage.on_disk {
-            return Ok(Arc::clone(old)); // the other settings are about files
-        }
-        if !old.is_in_memory() {
-            old.close(now_ms, now);
-        } else if old.health() != Health::Closed {
-            self.save_from_memory(old)?;
-        }
-        if storage.on_disk {
-            return self.open_project(&id, storage);
-        }
-        let paths = Paths::new(&self.data_directory, &id);
-        let opening = Opening { id, keep: Keep::Values, sync: storage.sync };
-        let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
-        let opened = Project::open(disk, paths, opening, engine, now_ms)?;
-        Ok(Arc::new(opened.0.into_memory()))
-    }
-
-    /// Where `next` puts a project on disk that is in memory, writes its files and returns it, closed.
-    /// Before config.json says so, because what is only in memory would be lost where that failed.
-    fn save_from_memory_where_asked(
-        &self,
-        next: &Config,
-        old: &Served,
-    ) -> Result<Option<Arc<Project>>, ApiError> {
-        let asked = next.project(&old.id).is_some_and(|project| next.storage_of(project).on_disk);
-        let in_memory = old.project.as_ref().ok().filter(|project| asked && project.is_in_memory());
-        let Some(project) = in_memory else { return Ok(None) };
-        self.save_from_memory(project).map_err(|error| {
-            log::error!("project {}: stays in memory: {}", old.id, error.reason);
-            if error.disk_full { ApiError::DiskFull } else { ApiError::Disk("writing the project's files") }
-        })?;
-        Ok(Some(Arc::clone(project)))
-    }
-
-    /// Closes a project in memory and writes it as files. Where that fails it goes on as it was.
-    fn save_from_memory(&self, project: &Arc<Project>) -> Result<(), OpenError> {
-        let paths = Paths::new(&self.data_directory, project.id());
-        let now = clock::monotonic();
-        project.close(clock::wall_ms(), now);
-        project.save_as(self.disk.as_ref(), &paths, now).map_err(|error| {
-            project.resume();
-            let disk_full = matches!(&error, CheckpointError::Io(error) if is_disk_full(error));
-            OpenError { reason: format!("not written to disk: {error}"), disk_full, passing: false }
-        })
-    }
-
     fn issue_where_asked(&self, next: &mut Config, id: &ProjectId) -> Result<Option<Secret>, ApiError> {
         let project = next.project(id).ok_or(ApiError::Internal)?;
         let asked = next.authentication_enabled(project) && project.key.hash.is_none();
@@ -553,15 +334,4 @@ impl Catalog {
 fn not_deleted(id: &ProjectId, error: &std::io::Error) -> ApiError {
     log::error!("project {id}: not deleted: {error}");
     ApiError::Disk("deleting the project's files")
-}
-
-impl From<RecoveryError> for OpenError {
-    fn from(error: RecoveryError) -> OpenError {
-        let disk_full = matches!(&error, RecoveryError::Io { error, .. } if is_disk_full(error));
-        OpenError { reason: error.to_string(), disk_full, passing: false }
-    }
-}
-
-fn keep_of(storage: StorageSettings) -> Keep {
-    if storage.cache_in_memory { Keep::Values } else { Keep::Index }
 }

@@ -1,0 +1,140 @@
+//! From what config.json says of a project to the project: opened, opened anew with other settings, or
+//! written to disk for the first time.
+
+use super::Catalog;
+use super::served::{Cause, Deletion, OpenError, Served};
+use crate::api::error::ApiError;
+use crate::clock;
+use crate::config::schema::{Config, ProjectConfig, StorageSettings};
+use crate::disk::is_disk_full;
+use crate::names::ProjectId;
+use crate::persist::checkpoint::CheckpointError;
+use crate::persist::deletion;
+use crate::persist::generation::Paths;
+use crate::persist::project::{Health, Opening, Project};
+use crate::persist::recovery::Keep;
+use std::sync::Arc;
+
+impl Catalog {
+    /// A project ready to serve: `old`'s where it is stored in the same way, else opened anew.
+    pub(super) fn serve(
+        &self,
+        config: &Config,
+        project: &ProjectConfig,
+        old: Option<&Arc<Served>>,
+    ) -> Served {
+        let mut storage = config.storage_of(project);
+        let opened = match old.map(|old| (old.storage, &old.project)) {
+            Some((before, Ok(open))) if before == storage => Ok(Arc::clone(open)),
+            Some((before, Ok(open))) if open.has_failed() => {
+                log::error!("project {}: its disk failed; other storage settings take a restart", project.id);
+                storage = before;
+                Ok(Arc::clone(open))
+            }
+            Some((before, Ok(open))) => self.reopen(open, storage).or_else(|error| {
+                // What was only in memory is nowhere else: it stays there until it can be saved.
+                if !open.is_in_memory() || open.health() == Health::Closed {
+                    return Err(error);
+                }
+                log::error!("project {}: stays in memory: {}", project.id, error.reason);
+                storage = before;
+                Ok(Arc::clone(open))
+            }),
+            Some((_, Err(_))) | None => self.open_project(&project.id, storage),
+        };
+        if let Err(error) = &opened {
+            log::error!("project {}: {}", project.id, error.reason);
+        }
+        Served {
+            id: project.id.clone(),
+            storage,
+            authentication: config.authentication_of(project),
+            asks_for_key: config.authentication_enabled(project),
+            key: project.key.hash,
+            project: opened,
+        }
+    }
+
+    fn open_project(&self, id: &ProjectId, storage: StorageSettings) -> Result<Arc<Project>, OpenError> {
+        let paths = Paths::new(&self.data_directory, id);
+        let engine = Arc::clone(&self.engine);
+        if !storage.on_disk {
+            if self.disk.exists(&paths.json).unwrap_or(false) {
+                log::warn!("project {id}: {} is not read, because on_disk is false", paths.json.display());
+            }
+            return Ok(Arc::new(Project::in_memory(id.clone(), engine, clock::wall_ms())));
+        }
+        // The next start would finish the deletion, whatever was written since.
+        if deletion::is_begun(self.disk.as_ref(), &paths).unwrap_or(true) {
+            return Err(OpenError::of_deletion(Deletion::Stopped));
+        }
+        let opening = Opening { id: id.clone(), keep: keep_of(storage), sync: storage.sync };
+        let disk = Arc::clone(&self.disk);
+        let (project, notices) = Project::open(disk, paths, opening, engine, clock::wall_ms())?;
+        notices.iter().for_each(|notice| log::warn!("{notice}"));
+        let project = Arc::new(project);
+        project.begin_maintenance();
+        Ok(project)
+    }
+
+    /// The same data with other storage settings.
+    fn reopen(&self, old: &Arc<Project>, storage: StorageSettings) -> Result<Arc<Project>, OpenError> {
+        let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
+        let id = old.id().clone();
+        if old.is_in_memory() && !storage.on_disk {
+            return Ok(Arc::clone(old)); // the other settings are about files
+        }
+        if !old.is_in_memory() {
+            old.close(now_ms, now);
+        } else if old.health() != Health::Closed {
+            self.save_from_memory(old)?;
+        }
+        if storage.on_disk {
+            return self.open_project(&id, storage);
+        }
+        let paths = Paths::new(&self.data_directory, &id);
+        let opening = Opening { id, keep: Keep::Values, sync: storage.sync };
+        let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
+        let opened = Project::open(disk, paths, opening, engine, now_ms)?;
+        Ok(Arc::new(opened.0.into_memory()))
+    }
+
+    /// Where `next` puts a project on disk that is in memory, writes its files and returns it, closed.
+    /// Before config.json says so, because what is only in memory would be lost where that failed.
+    pub(super) fn save_from_memory_where_asked(
+        &self,
+        next: &Config,
+        old: &Served,
+    ) -> Result<Option<Arc<Project>>, ApiError> {
+        let asked = next.project(&old.id).is_some_and(|project| next.storage_of(project).on_disk);
+        let in_memory = old.project.as_ref().ok().filter(|project| asked && project.is_in_memory());
+        let Some(project) = in_memory else { return Ok(None) };
+        self.save_from_memory(project).map_err(|error| {
+            log::error!("project {}: stays in memory: {}", old.id, error.reason);
+            match error.cause {
+                Cause::DiskFull => ApiError::DiskFull,
+                Cause::Deletion(_) | Cause::Other => ApiError::Disk("writing the project's files"),
+            }
+        })?;
+        Ok(Some(Arc::clone(project)))
+    }
+
+    /// Closes a project in memory and writes it as files. Where that fails it goes on as it was.
+    fn save_from_memory(&self, project: &Arc<Project>) -> Result<(), OpenError> {
+        let paths = Paths::new(&self.data_directory, project.id());
+        let now = clock::monotonic();
+        project.close(clock::wall_ms(), now);
+        project.save_as(self.disk.as_ref(), &paths, now).map_err(|error| {
+            project.resume();
+            let cause = match &error {
+                CheckpointError::Io(error) if is_disk_full(error) => Cause::DiskFull,
+                CheckpointError::Io(_) | CheckpointError::HalfDone(_) | CheckpointError::Void => Cause::Other,
+            };
+            OpenError { reason: format!("not written to disk: {error}"), cause }
+        })
+    }
+}
+
+fn keep_of(storage: StorageSettings) -> Keep {
+    if storage.cache_in_memory { Keep::Values } else { Keep::Index }
+}

@@ -1,0 +1,153 @@
+//! What requests look up: the projects as they are served, and what decides about access to them.
+
+use crate::api::error::ApiError;
+use crate::auth::access::ProjectKeys;
+use crate::config::schema::{Accounts, AuthenticationSettings, Config, Origin, RateLimit, StorageSettings};
+use crate::disk::is_disk_full;
+use crate::names::ProjectId;
+use crate::network::Network;
+use crate::persist::project::{Health, Project};
+use crate::persist::recovery::RecoveryError;
+use crate::secret::KeyHash;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A project and what decides about access to it. Replaced as a whole when settings change.
+pub struct Served {
+    /// Its name.
+    pub id: ProjectId,
+    /// How it is stored.
+    pub storage: StorageSettings,
+    /// Its switches.
+    pub authentication: AuthenticationSettings,
+    /// Whether it asks for a key: its own switch and the global one.
+    pub asks_for_key: bool,
+    /// The hash of its key.
+    pub key: Option<KeyHash>,
+    /// The project, or why its files could not be read.
+    pub project: Result<Arc<Project>, OpenError>,
+}
+
+/// What is said of a project whose deletion stopped halfway.
+const DELETION_BEGUN: &str = "its deletion was begun and is not finished; delete it again";
+
+/// Why a project could not be opened.
+#[derive(Debug)]
+pub struct OpenError {
+    /// For the log and the operator.
+    pub(super) reason: String,
+    pub(super) cause: Cause,
+}
+
+/// What kind of reason that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// There was no room on the disk.
+    DiskFull,
+    /// The project is to be deleted.
+    Deletion(Deletion),
+    /// Something else, which the text says.
+    Other,
+}
+
+/// How far the deletion of a project is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deletion {
+    /// It will be over by itself, and is no failure.
+    UnderWay,
+    /// It was begun and does not go on; deleting the project again takes it up.
+    Stopped,
+}
+
+impl OpenError {
+    /// What who asked for the project to be opened is told.
+    pub(super) fn answer(&self) -> ApiError {
+        match self.cause {
+            Cause::DiskFull => ApiError::DiskFull,
+            Cause::Deletion(_) | Cause::Other => ApiError::Unreadable,
+        }
+    }
+
+    /// Of a project that is to be deleted.
+    pub(super) fn of_deletion(deletion: Deletion) -> OpenError {
+        OpenError { reason: DELETION_BEGUN.to_owned(), cause: Cause::Deletion(deletion) }
+    }
+}
+
+impl Served {
+    /// The keys that decide about it.
+    pub fn keys(&self) -> ProjectKeys<'_> {
+        ProjectKeys { authentication_enabled: self.asks_for_key, key: self.key.as_ref() }
+    }
+
+    /// As this, while its files are removed, or where that did not go on.
+    pub(super) fn being_deleted(&self, deletion: Deletion) -> Served {
+        Served { id: self.id.clone(), project: Err(OpenError::of_deletion(deletion)), ..*self }
+    }
+
+    /// Whether nothing is wrong with it: it takes writes, or it is just being deleted.
+    pub fn is_ready(&self) -> bool {
+        match &self.project {
+            Ok(project) => project.health() == Health::Healthy,
+            Err(error) => error.cause == Cause::Deletion(Deletion::UnderWay),
+        }
+    }
+
+    /// The project.
+    ///
+    /// # Errors
+    /// [`ApiError::Unreadable`] where its files could not be read.
+    pub fn project(&self) -> Result<&Arc<Project>, ApiError> {
+        self.project.as_ref().map_err(|_| ApiError::Unreadable)
+    }
+}
+
+/// What requests look up.
+pub struct Registry {
+    /// The global switch.
+    pub authentication_enabled: bool,
+    /// The hash of the global key.
+    pub global_key: Option<KeyHash>,
+    /// By id.
+    pub projects: BTreeMap<ProjectId, Arc<Served>>,
+    /// What is set of accounts.
+    pub accounts: Accounts,
+    /// The project that `/item` is about for the global key.
+    pub item_project: Option<ProjectId>,
+    /// How many requests to `/item` an address may make.
+    pub item_rate: Option<RateLimit>,
+    /// Whose word about the client's address counts.
+    pub trusted_proxies: Vec<Network>,
+    /// The origins whose scripts may read answers.
+    pub cors_origins: Vec<Origin>,
+}
+
+impl Registry {
+    pub(super) fn new(config: &Config, projects: BTreeMap<ProjectId, Arc<Served>>) -> Registry {
+        Registry {
+            authentication_enabled: config.authentication.enabled,
+            global_key: config.key.hash,
+            projects,
+            accounts: config.accounts(),
+            item_project: config.item_project().cloned(),
+            item_rate: config.item_rate_limit(),
+            trusted_proxies: config.trusted_proxies().to_vec(),
+            cors_origins: config.cors_origins().to_vec(),
+        }
+    }
+}
+
+impl From<RecoveryError> for OpenError {
+    fn from(error: RecoveryError) -> OpenError {
+        let cause = match &error {
+            RecoveryError::Io { error, .. } if is_disk_full(error) => Cause::DiskFull,
+            RecoveryError::Io { .. }
+            | RecoveryError::Corrupt { .. }
+            | RecoveryError::EditedWithChanges { .. }
+            | RecoveryError::EditedBadly { .. }
+            | RecoveryError::NotEdited { .. }
+            | RecoveryError::ValuesMissing { .. } => Cause::Other,
+        };
+        OpenError { reason: error.to_string(), cause }
+    }
+}
