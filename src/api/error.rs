@@ -290,12 +290,12 @@ impl ApiError {
     pub fn response(&self) -> Response {
         let (status, code) = self.status_and_code();
         let response = Response::new(status).field("content-type", "application/problem+json");
-        self.with_fields(response, status).body(self.body(status, code))
+        self.with_fields(response).body(self.body(status, code))
     }
 
-    /// The fields that belong to a status.
-    pub(super) fn with_fields(&self, response: Response, status: u16) -> Response {
-        match (self, status) {
+    /// `response` with the fields that belong to its status.
+    pub(super) fn with_fields(&self, response: Response) -> Response {
+        match (self, response.status()) {
             (ApiError::MethodNotAllowed { allow }, _) => response.field("allow", allow),
             (ApiError::Account(AccountError::TooManyAttempts(after)) | ApiError::RateLimited(after), _) => {
                 response.field("retry-after", &after.seconds.to_string())

@@ -129,7 +129,7 @@ impl Visitor {
         let problems = form.problems(error);
         let filled = Filled { typed: &typed, problems: &problems };
         let response = self.page(|frame| form.render(frame, error.status(), &filled));
-        error.with_fields(response, error.status())
+        error.with_fields(response)
     }
 }
 

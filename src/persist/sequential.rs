@@ -45,7 +45,7 @@ impl<'f> LineReader<'f> {
         let mut searched = self.start;
         let end = loop {
             let unsearched = self.buffer.get(searched..).unwrap_or_default();
-            if let Some(found) = memchr_line_feed(unsearched) {
+            if let Some(found) = find_line_feed(unsearched) {
                 break Some(searched + found);
             }
             if self.at_end {
@@ -98,7 +98,7 @@ impl<'f> LineReader<'f> {
     }
 }
 
-fn memchr_line_feed(bytes: &[u8]) -> Option<usize> {
+fn find_line_feed(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|&byte| byte == b'\n')
 }
 

@@ -68,7 +68,7 @@ impl ApiError {
             Style::Problem => return self.response(),
             Style::Page => {
                 let page = pages::problem(&Frame::default(), self.status(), &self.detail());
-                return self.with_fields(page, self.status());
+                return self.with_fields(page);
             }
             Style::Item => self.as_item(),
             Style::Object => self.as_object(),
@@ -95,7 +95,7 @@ impl ApiError {
             json::encode_u64(*index as u64, &mut body);
         }
         body.extend_from_slice(b"}\n");
-        self.with_fields(json_response(status, body), status)
+        self.with_fields(json_response(status, body))
     }
 
     /// Missing and wrong credentials look the same, as the seed has it.
