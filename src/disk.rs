@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "this file is where the file system is called")]
 
 use crate::limits::LINKS_MAX;
+use crate::limits::{LOCK_LOOK_INTERVAL_MS, LOCK_LOOKS_MAX};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
@@ -312,8 +313,6 @@ impl LockFile {
     /// [`LockError::Held`] where another process has it. At once, unless that one has taken it just now:
     /// then it is given a moment to say who it is.
     pub fn acquire(path: &Path) -> Result<LockFile, LockError> {
-        const LOOKS_MAX: u32 = 100;
-        const LOOK_AGAIN: Duration = Duration::from_millis(10);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(path).map_err(LockError::Io)?;
@@ -323,11 +322,11 @@ impl LockFile {
                 Err(TryLockError::WouldBlock) => {
                     // The lock is what counts; a file that cannot be read only costs the process id.
                     let pid = process_id_in(&file).unwrap_or_default();
-                    if is_running(&pid) || look == LOOKS_MAX {
+                    if is_running(&pid) || look == LOCK_LOOKS_MAX {
                         return Err(LockError::Held { pid });
                     }
                     // What is there is from before, or nothing yet.
-                    std::thread::sleep(LOOK_AGAIN);
+                    std::thread::sleep(Duration::from_millis(LOCK_LOOK_INTERVAL_MS));
                 }
                 Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
             }

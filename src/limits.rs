@@ -213,6 +213,10 @@ pub const CHECKPOINT_INTERVAL_MS: u64 = 10_000;
 pub const CHECKPOINT_RETRY_MS: u64 = 10_000;
 /// `sync: interval` syncs this often, milliseconds.
 pub const SYNC_INTERVAL_MS: u64 = 1_000;
+/// Looks at who has the lock of a data directory, while that one has not said so yet.
+pub const LOCK_LOOKS_MAX: u32 = 100;
+/// Time between two of them, milliseconds.
+pub const LOCK_LOOK_INTERVAL_MS: u64 = 10;
 /// Buffer of sequential file reads and writes, bytes.
 pub const FILE_BUFFER_BYTES: usize = 256 * 1024;
 /// The first read of a file, bytes; the next ones grow to [`FILE_BUFFER_BYTES`]. Most files are small.

@@ -303,7 +303,10 @@ fn read(names: &[(String, u64)], mut random: Random, stage: &Stage) -> Reads {
         reads.count += 1;
         let seen = reads.seen.entry(key).or_default();
         match answer.status {
-            200 => seen.number_max = seen.number_max.max(answer.json()["number"].as_u64().unwrap()),
+            200 => match serde_json::from_slice::<Value>(&answer.body).map(|read| read["number"].as_u64()) {
+                Ok(Some(number)) => seen.number_max = seen.number_max.max(number),
+                Ok(None) | Err(_) => reads.failed.push(format!("{target}: no value: {answer:?}")),
+            },
             404 => seen.absent_asked = Some(asked),
             _ => reads.failed.push(format!("{target}: {answer:?}")),
         }

@@ -43,6 +43,8 @@ fn cases() -> Vec<Case> {
 
 /// Answers to writers in which there are some checkpoints of each project.
 const ANSWERS: usize = 2_500;
+/// Answers in which there is none, which would write again what is missing in a journal.
+const ANSWERS_BEFORE_CHECKPOINTS: usize = 300;
 
 fn put_status(server: &Server, project: &str) -> u16 {
     let target = format!("{}/after", keys_of(project));
@@ -84,7 +86,8 @@ fn disk_errors_lose_nothing_acknowledged_and_stop_no_reader() {
     let mut stopped = 0;
     for case in &cases {
         let attached = Attached::to(&server, case.thread, Some(&case.fault));
-        crowd.perform(server.port, |stage| stage.end_after(ANSWERS));
+        let answers = if case.thread == "writer" { ANSWERS_BEFORE_CHECKPOINTS } else { ANSWERS };
+        crowd.perform(server.port, |stage| stage.end_after(answers));
         drop(attached);
         assert!(!server.has_ended(), "{}: {}", case.fault, server.stderr_text());
         stopped += usize::from(check_going_on(&server, case) > 0);
