@@ -41,13 +41,14 @@ enum Arrived {
 impl EventLoop {
     /// Lets a connection go on as far as it can, up to the cap of a turn.
     pub(super) fn pump(&mut self, id: ConnectionId, connection: &mut Connection) -> Fate {
-        let mut sendable_bytes = SENT_BYTES_PER_TURN_MAX;
+        let (mut sendable_bytes, requests_before) = (SENT_BYTES_PER_TURN_MAX, self.request_ids.given_out());
         for _ in 0..ROUNDS_PER_TURN_MAX {
             if send(connection, &mut sendable_bytes) == Fate::Close {
                 return Fate::Close;
             }
-            if sendable_bytes == 0 {
-                break; // a long answer is not sent while the others wait for theirs
+            let requests = self.request_ids.given_out() - requests_before;
+            if sendable_bytes == 0 || requests >= REQUESTS_PER_TURN_MAX as u64 {
+                break; // neither a long answer nor a long pipeline is served while the others wait
             }
             let progress = match &connection.phase {
                 Phase::Receiving(_) => self.receive(id, connection),

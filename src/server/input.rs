@@ -31,6 +31,11 @@ impl RequestIds {
         RequestIds { prefix: format!("{run_id:08x}-{loop_number}-"), count: 0 }
     }
 
+    /// How many requests were named.
+    pub(super) fn given_out(&self) -> u64 {
+        self.count
+    }
+
     pub(super) fn next(&mut self) -> String {
         self.count += 1;
         let mut id = Vec::with_capacity(REQUEST_ID_BYTES_USUAL);

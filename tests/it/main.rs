@@ -66,5 +66,6 @@ mod storage_format;
 mod threads;
 mod tidy;
 mod ttl;
+mod turns;
 mod visitors;
 mod workload;

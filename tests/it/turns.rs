@@ -1,0 +1,41 @@
+//! The turns of an event loop: one connection does not hold up the others.
+
+use crate::harness::{Connection, Response, Server, encode_request, known_config_with};
+use pikv::limits::REQUESTS_PER_TURN_MAX;
+use serde_json::json;
+
+/// Far more than a turn answers.
+const PIPELINED: usize = 20 * REQUESTS_PER_TURN_MAX;
+
+fn probe(connection: &mut Connection, count: usize) {
+    connection.send(&encode_request("GET", "/healthz", None, &[], b"").repeat(count));
+}
+
+/// Which request of its event loop was answered; they are counted.
+fn number_of(response: &Response) -> usize {
+    assert_eq!(response.status, 200, "{response:?}");
+    let id = response.field("x-request-id").expect("X-Request-Id");
+    id.rsplit('-').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn who_sends_many_requests_at_once_holds_nobody_up() {
+    let server = Server::start_with(known_config_with(json!({ "server_threads": 1 })));
+    let (mut many, mut one) = (server.connect(), server.connect());
+    for connection in [&mut many, &mut one] {
+        probe(connection, 1);
+        connection.read_response();
+    }
+    // All of it is there when the loop looks again.
+    server.signal("STOP");
+    probe(&mut many, PIPELINED);
+    probe(&mut one, 1);
+    server.signal("CONT");
+    let first = number_of(&many.read_response());
+    let other = number_of(&one.read_response());
+    assert!(other < first + 2 * REQUESTS_PER_TURN_MAX, "{} requests were answered first", other - first);
+    for number in 2..=PIPELINED {
+        let found = number_of(&many.read_response());
+        assert_eq!(found, first + number - usize::from(found < other), "answered in order, each once");
+    }
+}
