@@ -43,7 +43,12 @@ const LOCK_FILE: &str = "pikv.lock";
 /// [`RunError`] says what stood in the way and what to do; then nothing was changed.
 pub fn run(command: Command) -> Result<(), RunError> {
     match command {
-        Command::Serve(options) => serve(&options),
+        Command::Serve(options) => {
+            let ended = serve(&options);
+            // A start that is refused may have logged what led to it.
+            sink::flush(Duration::from_millis(LOG_FLUSH_MS));
+            ended
+        }
         Command::Init(options) => init(&options),
         Command::ConfigCheck(options) => {
             let config = load_existing(&options.config_path.value)?;
@@ -171,7 +176,6 @@ fn serve(options: &Options) -> Result<(), RunError> {
     // One that stays behind is removed by whoever has the lock next.
     let _ = RealDisk.remove(&address_path);
     log::info!("stopped");
-    sink::flush(Duration::from_millis(LOG_FLUSH_MS));
     Ok(())
 }
 

@@ -70,6 +70,7 @@ impl Engine {
                 // is on disk, so the honest end is to stop as if killed.
                 let run = std::panic::AssertUnwindSafe(|| run(&engine));
                 if std::panic::catch_unwind(run).is_err() {
+                    log::logger().flush(); // what was logged of the panic is not on its way yet
                     std::process::abort();
                 }
             };

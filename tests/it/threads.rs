@@ -13,6 +13,7 @@ use pikv::persist::ticket::{Outcome, Ticket};
 use pikv::store::change::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -182,4 +183,35 @@ fn a_small_file_is_brought_up_to_date_shortly_after_the_last_write() {
         std::thread::yield_now();
     }
     threads.stop();
+}
+
+/// Set in the process that [`the_last_words_of_a_writer_are_logged`] starts.
+const DYING: &str = "PIKV_TEST_DYING_WRITER";
+
+/// A writer that panics ends the process; the line that says so is collected with others before that.
+#[test]
+fn the_last_words_of_a_writer_are_logged() {
+    if std::env::var_os(DYING).is_some() {
+        die();
+    }
+    let name = "threads::the_last_words_of_a_writer_are_logged";
+    let program = std::env::current_exe().unwrap();
+    let output =
+        Command::new(program).args([name, "--exact", "--nocapture"]).env(DYING, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("last words"), "{output:?}");
+}
+
+fn die() {
+    pikv::log::start(log::LevelFilter::Info, pikv::log::Format::Text).unwrap();
+    std::panic::set_hook(Box::new(|_| {
+        ["first words", "last words"].iter().for_each(|text| log::error!("{text}"))
+    }));
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::new(Box::new(|| panic!("on purpose")));
+    let threads = engine.start().unwrap();
+    let project = open(directory.path(), Keep::Values, SyncMode::Always, &engine);
+    project.write(clock::wall_ms(), |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap().answer.unwrap();
+    threads.stop(); // waits for the writer, whose end is that of the process
 }

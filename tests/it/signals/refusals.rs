@@ -187,3 +187,23 @@ fn files_and_directories_are_for_their_owner_only() {
         assert_eq!(mode, if path.is_dir() { 0o700 } else { 0o600 }, "{mode:o} {}", path.display());
     }
 }
+
+/// Lines are collected for some milliseconds; a start that ends before that still owes them.
+#[test]
+fn a_refused_start_keeps_no_log_line_to_itself() {
+    let mut config = known_config();
+    config["accounts"] = json!({ "enabled": false });
+    for authentication in ["/default/authentication", "/projects/0/authentication"] {
+        config.pointer_mut(authentication).unwrap()["save_api_key_to_file"] = json!(false);
+    }
+    // Which of the two threads is first is chance, so it is tried more than once.
+    for _ in 0..8 {
+        let directory = directory_with(&config);
+        // A deletion that cannot be finished, because a directory lies where a file should.
+        let data = directory.path().join("storage_data");
+        std::fs::create_dir_all(data.join("demo.json")).unwrap();
+        std::fs::write(data.join("demo.deleted"), "").unwrap();
+        let finished = refused_start(directory.path());
+        expect_refusal(&finished, &["storage_data", "hash of the global key", "hash of the demo key"]);
+    }
+}
