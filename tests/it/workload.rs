@@ -392,6 +392,13 @@ pub fn work(run: &Arc<Run>) {
         run.put("small", &number.to_string(), None);
         run.flush();
     }
+    // Changes are carried out of a journal that has a reserve, and into the reserve of the new one.
+    run.checkpoint();
+    run.check_memory();
+    run.put("large", &larger, None);
+    run.flush();
+    run.put("small", "\"in the reserve \"", None);
+    run.flush();
 }
 
 /// Opens what a crash left and checks that it is one of the states that are possible. Goes on working
@@ -424,6 +431,11 @@ pub fn recover_and_check(run: &Run, disk: &SimDisk, now_ms: u64, context: &str) 
     project.flush(run.instant);
     if let Some(ticket) = written.ticket {
         assert_eq!(ticket.outcome(), Outcome::Synced, "{context}");
+    }
+    let expected = read_all(&project, now_ms);
+    if run.sync == SyncMode::Always {
+        let (again, _) = open(Arc::new(disk.after_crash(0)), run.keep, run.sync, now_ms).unwrap();
+        assert_eq!(read_all(&again, now_ms), expected, "{context}: after the next power cut");
     }
     project.checkpoint(now_ms, run.instant).unwrap();
     let expected = read_all(&project, now_ms);
