@@ -114,7 +114,7 @@ fn a_start_that_meets_an_error_at_any_operation_loses_nothing() {
     }
     for (error, name) in [
         ("EIO", "EIO at every operation of a start after a crash, and of an orderly end"),
-        ("ENOSPC", "ENOSPC at every operation of the same"),
+        ("ENOSPC", "ENOSPC at every operation of a start after a crash, and of an orderly end"),
     ] {
         let (mut server, crowd) = killed_while_writing(12);
         strike_everywhere(
