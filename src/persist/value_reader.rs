@@ -4,7 +4,7 @@ use crate::disk::{DiskFile, Stamp, read_exact_at};
 use crate::store::change::Location;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The open files that locations of a project speak of.
 #[derive(Default)]
@@ -15,29 +15,38 @@ pub struct FileTable {
 struct Numbered {
     number: u32,
     file: Arc<dyn DiskFile>,
-    /// Offset `from` of a location is offset `to` of the file; they differ only where changes were
-    /// meant for a new journal that did not come to be, and went into the old one instead.
-    from: u64,
-    to: u64,
     /// What the file was when its locations were made, where nobody writes it from then on.
     stamp: Option<Stamp>,
+    /// Shared with the values that were located, since who waits for a sync located his before.
+    diverted: Arc<OnceLock<Diversion>>,
+}
+
+/// Changes were meant for a new journal that did not come to be, and went into the old one instead:
+/// offset `from` of a location is offset `to` of that file.
+struct Diversion {
+    file: Arc<dyn DiskFile>,
+    from: u64,
+    to: u64,
 }
 
 impl FileTable {
     /// Adds a journal under a number that is not in use.
     pub fn add_journal(&mut self, number: u32, file: Arc<dyn DiskFile>) {
-        self.files.push(Numbered { number, file, from: 0, to: 0, stamp: None });
+        self.files.push(Numbered { number, file, stamp: None, diverted: Arc::default() });
     }
 
     /// Adds a values' file under a number that is not in use. `stamp` is what it was when it was written.
     pub fn add_values(&mut self, number: u32, file: Arc<dyn DiskFile>, stamp: Stamp) {
-        self.files.push(Numbered { number, file, from: 0, to: 0, stamp: Some(stamp) });
+        self.files.push(Numbered { number, file, stamp: Some(stamp), diverted: Arc::default() });
     }
 
-    /// Points the locations under `number` at another file, offset `from` at its offset `to`.
+    /// Points the locations under `number` at another file, offset `from` at its offset `to`, those that
+    /// were given out before among them. A number is diverted once at most.
     pub fn divert(&mut self, number: u32, file: Arc<dyn DiskFile>, from: u64, to: u64) {
-        self.forget(number);
-        self.files.push(Numbered { number, file, from, to, stamp: None });
+        if let Some(known) = self.files.iter().find(|known| known.number == number) {
+            let first = known.diverted.set(Diversion { file, from, to }).is_ok();
+            assert!(first, "each checkpoint has numbers of its own");
+        }
     }
 
     /// Closes one file. Reads that have begun go on.
@@ -53,9 +62,9 @@ impl FileTable {
     /// The value at `location`, to be read without a lock.
     pub fn locate(&self, location: Location) -> Option<StoredValue> {
         let known = self.files.iter().find(|known| known.number == location.file)?;
-        let offset = known.to + location.offset.checked_sub(known.from)?;
-        let (file, stamp) = (Arc::clone(&known.file), known.stamp);
-        Some(StoredValue { file, offset, length: location.length, stamp })
+        let (file, diverted) = (Arc::clone(&known.file), Arc::clone(&known.diverted));
+        let Location { offset, length, .. } = location;
+        Some(StoredValue { file, offset, length, stamp: known.stamp, diverted })
     }
 }
 
@@ -66,6 +75,7 @@ pub struct StoredValue {
     offset: u64,
     length: u32,
     stamp: Option<Stamp>,
+    diverted: Arc<OnceLock<Diversion>>,
 }
 
 impl StoredValue {
@@ -77,7 +87,13 @@ impl StoredValue {
     pub fn read_into(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let start = out.len();
         out.resize(start + self.length as usize, 0);
-        let read = read_exact_at(self.file.as_ref(), out.get_mut(start..).unwrap_or_default(), self.offset)
+        let (file, offset) = match self.diverted.get() {
+            None => (self.file.as_ref(), self.offset),
+            Some(diversion) => {
+                (diversion.file.as_ref(), diversion.to + self.offset.saturating_sub(diversion.from))
+            }
+        };
+        let read = read_exact_at(file, out.get_mut(start..).unwrap_or_default(), offset)
             .and_then(|()| self.check_stamp());
         if read.is_err() {
             out.truncate(start);
@@ -100,5 +116,31 @@ impl StoredValue {
 impl fmt::Debug for StoredValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StoredValue {{ offset: {}, length: {} }}", self.offset, self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Disk, Open, RealDisk, write_all_at};
+
+    #[test]
+    fn a_value_that_was_located_before_its_file_was_given_up_is_read_from_where_it_went() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| -> Arc<dyn DiskFile> {
+            RealDisk.open(&directory.path().join(name), Open::Create).unwrap().into()
+        };
+        let (old, new) = (file("old"), file("new"));
+        let mut table = FileTable::default();
+        table.add_journal(4, new);
+        let location = Location { file: 4, offset: 103, length: 5 };
+        let located = table.locate(location).unwrap();
+        write_all_at(old.as_ref(), b"0123456value", 0).unwrap();
+        table.divert(4, old, 100, 4);
+        for value in [located, table.locate(location).unwrap()] {
+            let mut text = Vec::new();
+            value.read_into(&mut text).unwrap();
+            assert_eq!(text, b"value");
+        }
     }
 }
