@@ -2,6 +2,7 @@
 
 use super::record::Header;
 use super::ticket::Outcome;
+use super::value_reader::JOURNAL_FILE;
 use crate::config::schema::SyncMode;
 use crate::disk::{DiskFile, Stamp, is_disk_full, write_all_at};
 use crate::limits::{
@@ -55,8 +56,8 @@ impl Journal {
     ) -> Journal {
         Journal {
             file,
-            number: super::recovery::JOURNAL_FILE,
-            number_max: super::recovery::JOURNAL_FILE,
+            number: JOURNAL_FILE,
+            number_max: JOURNAL_FILE,
             end,
             reserve_end: end,
             changes_start,

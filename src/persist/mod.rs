@@ -4,7 +4,7 @@
 //! write:      decide -> encode into `pending` -> apply            (project.rs, transaction.rs; under the lock)
 //! writer:     take `pending` -> write -> sync -> resolve tickets  (flush.rs, journal.rs, engine.rs)
 //! checkpoint: namespace -> new pair of files -> exchange          (checkpoint.rs, generation.rs)
-//! start:      pair of files -> namespace                          (recovery.rs, takeover.rs)
+//! start:      pair of files -> namespace                          (recovery.rs: pairing.rs, replay.rs, takeover.rs)
 //! ```
 //! Two locks: `state` is held for microseconds and never across I/O; `journal` is held across I/O
 //! and never taken by an event loop. Who needs both takes `journal` first.
@@ -18,11 +18,14 @@ pub mod flush;
 pub mod generation;
 mod journal;
 pub mod maintenance;
+mod pairing;
 pub mod project;
 pub mod record;
 pub mod recovery;
+pub mod recovery_error;
 pub mod relocation;
 pub mod reopening;
+mod replay;
 pub mod sequential;
 pub mod takeover;
 pub mod ticket;

@@ -3,9 +3,10 @@
 use super::engine::{Engine, NOT_SCHEDULED};
 use super::generation::Paths;
 use super::journal::Journal;
-use super::recovery::{self, JOURNAL_FILE, JSON_FILE, Keep, RecoveryError};
+use super::recovery::{self, Keep};
+use super::recovery_error::RecoveryError;
 use super::ticket::Ticket;
-use super::value_reader::{FileTable, StoredValue};
+use super::value_reader::{FileTable, JOURNAL_FILE, JSON_FILE, StoredValue};
 use crate::config::schema::SyncMode;
 use crate::disk::Disk;
 use crate::names::{Key, ProjectId};

@@ -13,23 +13,20 @@
 
 use super::data_file::{self, DataLine};
 use super::generation::{self, Paths};
+use super::pairing::{finish_exchange, read_header};
 use super::record::{self, HEADER_BYTES, Header, Line};
-use super::sequential::{LineReader, RawLine};
+use super::recovery_error::{RecoveryError, io_error};
+use super::replay::replay;
+use super::sequential::LineReader;
 use super::takeover;
-use crate::disk::{Disk, DiskFile, Open, Stamp, temporary_path};
+use super::value_reader::{JOURNAL_FILE, JSON_FILE};
+use crate::disk::{Disk, DiskFile, Open, Stamp};
 use crate::names::Key;
 use crate::store::change::{Change, Location, Meta, Revision, Value};
 use crate::store::entry::Entry;
 use crate::store::namespace::Namespace;
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-
-/// File number of the values in the locations that recovery makes.
-pub const JSON_FILE: u32 = 1;
-/// File number of the journal in the locations that recovery makes.
-pub const JOURNAL_FILE: u32 = 2;
 
 /// Whether values are kept in memory, or only where they lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,90 +55,6 @@ pub struct Recovered {
     pub journal_end: u64,
     /// Sentences for the log: what was repaired or taken over.
     pub notices: Vec<String>,
-}
-
-/// Why a project cannot be opened. Its files are as they were.
-#[derive(Debug)]
-pub enum RecoveryError {
-    /// The operating system failed at this file.
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        error: io::Error,
-    },
-    /// The journal is damaged where it was synced.
-    Corrupt {
-        /// The journal.
-        path: PathBuf,
-        /// First byte of the bad line.
-        offset: u64,
-    },
-    /// The values were edited while the journal has changes that are not in them.
-    EditedWithChanges {
-        /// The values' file.
-        path: PathBuf,
-        /// Changes in the journal.
-        changes: u64,
-    },
-    /// The values were edited into something that is not their format.
-    EditedBadly {
-        /// The values' file.
-        path: PathBuf,
-        /// What is wrong, with line and column.
-        problem: String,
-    },
-    /// There is nothing to decide: the values are the ones that the journal belongs to.
-    NotEdited {
-        /// The values' file.
-        path: PathBuf,
-    },
-    /// There is a journal and no values.
-    ValuesMissing {
-        /// The values' file.
-        path: PathBuf,
-    },
-}
-
-impl fmt::Display for RecoveryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RecoveryError::Io { path, error } => write!(f, "{}: {error}", path.display()),
-            RecoveryError::Corrupt { path, offset } => write!(
-                f,
-                "{}: damaged at byte {offset}, before data that was synced; restore this file and the .json \
-                 beside it from a backup, or move this file away to go on with the .json alone",
-                path.display()
-            ),
-            RecoveryError::EditedWithChanges { path, changes } => write!(
-                f,
-                "{}: was edited while its journal holds changes ({changes}) that are not in it; decide with \
-                 `pikv recover PROJECT --journal replay` (put them on top of the edited file) or \
-                 `--journal discard` (the edited file wins, the journal is kept aside)",
-                path.display()
-            ),
-            RecoveryError::EditedBadly { path, problem } => {
-                write!(f, "{}: {problem}; correct the file, it was left as it is", path.display())
-            }
-            RecoveryError::NotEdited { path } => write!(
-                f,
-                "{}: needs no decision, because it was not edited; nothing was changed",
-                path.display()
-            ),
-            RecoveryError::ValuesMissing { path } => write!(
-                f,
-                "{}: is missing while its .journal is there; restore it, or move the .journal away to begin empty",
-                path.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for RecoveryError {}
-
-/// Ties an I/O error to its file.
-pub fn io_error(path: &Path) -> impl FnOnce(io::Error) -> RecoveryError + '_ {
-    move |error| RecoveryError::Io { path: path.to_owned(), error }
 }
 
 /// Loads a project, after repairing what a crash left and taking over what its owner edited.
@@ -188,80 +101,10 @@ pub fn recover(disk: &dyn Disk, paths: &Paths, keep: Keep, now_ms: u64) -> Resul
     Ok(recovered)
 }
 
-/// Whether the files of a project fit each other, so that a start needs nobody's decision.
-///
-/// # Errors
-/// As the disk says; [`RecoveryError::ValuesMissing`], [`RecoveryError::Corrupt`].
-pub fn is_in_order(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
-    if !disk.exists(&paths.json).map_err(io_error(&paths.json))? {
-        return Err(RecoveryError::ValuesMissing { path: paths.json.clone() });
-    }
-    let journal = disk.open(&paths.journal, Open::Read).map_err(io_error(&paths.journal))?;
-    let header = read_header(journal.as_ref(), &paths.journal)?;
-    Ok(fits(disk, &paths.json, &header)? || finish_exchange(disk, paths)?)
-}
-
 enum Loaded {
     Fits(Box<Recovered>),
     /// The values are not what the journal's header says.
     Edited,
-}
-
-/// Where a checkpoint was interrupted between its two renames, does the second one.
-fn finish_exchange(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
-    let temporary = temporary_path(&paths.journal);
-    if !disk.exists(&temporary).map_err(io_error(&temporary))? {
-        return Ok(false);
-    }
-    let journal = disk.open(&temporary, Open::Read).map_err(io_error(&temporary))?;
-    let Ok(header) = read_header(journal.as_ref(), &temporary) else { return Ok(false) };
-    if !fits(disk, &paths.json, &header)? || !has_metas(journal.as_ref(), &header, &temporary)? {
-        return Ok(false);
-    }
-    disk.rename(&temporary, &paths.journal)
-        .and_then(|()| disk.sync_directory(paths.directory()))
-        .map_err(io_error(&paths.journal))?;
-    Ok(true)
-}
-
-/// Whether the values' file is the one that `header` speaks of.
-fn fits(disk: &dyn Disk, json: &Path, header: &Header) -> Result<bool, RecoveryError> {
-    let file = disk.open(json, Open::Read).map_err(io_error(json))?;
-    if file.length().map_err(io_error(json))? != header.json_bytes {
-        return Ok(false);
-    }
-    let mut lines = LineReader::new(file.as_ref(), 0);
-    while lines.next_line().map_err(io_error(json))?.is_some() {}
-    Ok(lines.checksum() == header.json_crc32)
-}
-
-/// Whether all meta lines are there. A takeover that was interrupted before it synced its journal
-/// may have left a header without them, and values that look like the edited ones.
-fn has_metas(journal: &dyn DiskFile, header: &Header, path: &Path) -> Result<bool, RecoveryError> {
-    let mut lines = LineReader::new(journal, HEADER_BYTES as u64);
-    for _ in 0..header.keys {
-        let line = lines.next_line().map_err(io_error(path))?.filter(|line| line.terminated);
-        let Some(Line::Meta { .. }) = line.and_then(|line| record::decode_line(line.bytes)) else {
-            return Ok(false);
-        };
-    }
-    Ok(true)
-}
-
-/// Reads the header of a journal.
-///
-/// # Errors
-/// [`RecoveryError::Corrupt`] where there is none.
-pub fn read_header(journal: &dyn DiskFile, path: &Path) -> Result<Header, RecoveryError> {
-    let mut lines = LineReader::new(journal, 0);
-    let line = lines.next_line().map_err(io_error(path))?;
-    match line.filter(|line| line.terminated && line.bytes.len() == HEADER_BYTES - 1) {
-        Some(line) => match record::decode_line(line.bytes) {
-            Some(Line::Header(header)) => Ok(header),
-            Some(_) | None => Err(RecoveryError::Corrupt { path: path.to_owned(), offset: 0 }),
-        },
-        None => Err(RecoveryError::Corrupt { path: path.to_owned(), offset: 0 }),
-    }
 }
 
 fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryError> {
@@ -372,86 +215,4 @@ fn next_meta(metas: &mut LineReader<'_>, key: Key<'_>, path: &Path) -> Result<Op
         Some(Line::Synced(_) | Line::Changes(_) | Line::Header(_)) => Ok(None),
         None => Err(corrupt()),
     }
-}
-
-/// How the changes of a journal end.
-#[derive(Debug)]
-pub struct Tail {
-    /// Where the next change goes.
-    pub end: u64,
-    /// The latest revision before it.
-    pub revision: Revision,
-    /// Bytes behind it that no synced write left, where there are any; without the reserve.
-    pub torn_bytes: Option<u64>,
-}
-
-/// Reads the changes of a journal in order, giving each with the file offset of its value.
-/// `revision` is the latest one before them.
-///
-/// # Errors
-/// [`RecoveryError::Corrupt`] for a bad line with a later line behind it that says it was synced.
-pub fn replay(
-    lines: &mut LineReader<'_>,
-    path: &Path,
-    mut revision: Revision,
-    mut apply: impl FnMut(Change<'_>, u64),
-) -> Result<Tail, RecoveryError> {
-    loop {
-        let end = lines.offset();
-        let Some(line) = lines.next_line().map_err(io_error(path))? else {
-            return Ok(Tail { end, revision, torn_bytes: None });
-        };
-        if !line.terminated && without_reserve(line.bytes).is_empty() {
-            return Ok(Tail { end, revision, torn_bytes: None });
-        }
-        let decoded = record::decode_line(line.bytes).filter(|_| line.terminated);
-        match decoded {
-            Some(Line::Changes(changes)) => {
-                for recorded in &changes {
-                    let corrupt = || RecoveryError::Corrupt { path: path.to_owned(), offset: end };
-                    let change = recorded.change().ok_or_else(corrupt)?;
-                    revision = revision.max(change.revision());
-                    let in_line = record::offset_within(line.bytes, recorded.value());
-                    apply(change, end + in_line);
-                }
-            }
-            Some(Line::Synced(_)) => {}
-            Some(Line::Header(_) | Line::Meta { .. }) | None => {
-                let (synced, reserve) = (record::synced_at_end(line.bytes), reserve_of(&line));
-                let torn = torn_tail(lines, path, end, revision, (synced, reserve))?;
-                return Ok(Tail { end, revision, torn_bytes: Some(torn) });
-            }
-        }
-    }
-}
-
-/// Reads on behind a bad line, which says itself that `synced` was synced where it is two that ran
-/// together. Returns how many bytes are torn; where it is said that changes after `revision` had been
-/// synced it is corruption.
-fn torn_tail(
-    lines: &mut LineReader<'_>,
-    path: &Path,
-    bad_offset: u64,
-    revision: Revision,
-    (mut synced, mut reserve): (Option<Revision>, u64),
-) -> Result<u64, RecoveryError> {
-    while let Some(line) = lines.next_line().map_err(io_error(path))? {
-        synced = synced.max(record::synced_at_end(line.bytes));
-        reserve = reserve_of(&line);
-    }
-    if synced.is_some_and(|synced| synced > revision) {
-        return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: bad_offset });
-    }
-    Ok(lines.offset() - bad_offset - reserve)
-}
-
-/// How much of a last line is the reserve that a journal is filled with ahead of its end.
-fn reserve_of(line: &RawLine<'_>) -> u64 {
-    let text = if line.terminated { line.bytes } else { without_reserve(line.bytes) };
-    (line.bytes.len() - text.len()) as u64
-}
-
-fn without_reserve(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|&byte| byte != b' ').map_or(0, |at| at + 1);
-    bytes.get(..end).unwrap_or_default()
 }

@@ -5,8 +5,10 @@
 
 use super::data_file::{self, EditedKeys};
 use super::generation::{self, Paths};
+use super::pairing;
 use super::record::{self, HEADER_BYTES, Line};
-use super::recovery::{self, RecoveryError, io_error};
+use super::recovery_error::{RecoveryError, io_error};
+use super::replay::replay;
 use super::sequential::LineReader;
 use crate::disk::{self, Disk, Open};
 use crate::names::Key;
@@ -47,11 +49,11 @@ pub fn edited(
     choice: JournalChanges,
     now_ms: u64,
 ) -> Result<(), RecoveryError> {
-    if choice != JournalChanges::Refuse && recovery::is_in_order(disk, paths)? {
+    if choice != JournalChanges::Refuse && pairing::is_in_order(disk, paths)? {
         return Err(RecoveryError::NotEdited { path: paths.json.clone() });
     }
     let journal = disk.open(&paths.journal, Open::Read).map_err(io_error(&paths.journal))?;
-    let header = recovery::read_header(journal.as_ref(), &paths.journal)?;
+    let header = pairing::read_header(journal.as_ref(), &paths.journal)?;
     let mut lines = LineReader::new(journal.as_ref(), HEADER_BYTES as u64);
     let mut metas = BTreeMap::new();
     for _ in 0..header.keys {
@@ -66,7 +68,7 @@ pub fn edited(
     let empty = Namespace::starting_at(header.revision, header.clock_ms);
     let mut namespace = base(&keys, &metas, empty, now_ms);
     let mut changes = 0;
-    let tail = recovery::replay(&mut lines, &paths.journal, header.revision, |change, _| match change {
+    let tail = replay(&mut lines, &paths.journal, header.revision, |change, _| match change {
         Change::Clock { .. } => drop(namespace.apply(&change)),
         Change::Put { .. } | Change::Delete { .. } | Change::Clear { .. } => {
             changes += 1;

@@ -6,6 +6,11 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+/// The number of the values' file that a start finds. Checkpoints go on from [`JOURNAL_FILE`].
+pub const JSON_FILE: u32 = 1;
+/// The number of the journal that a start finds.
+pub const JOURNAL_FILE: u32 = 2;
+
 /// The open files that locations of a project speak of.
 #[derive(Default)]
 pub struct FileTable {

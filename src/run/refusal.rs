@@ -5,7 +5,7 @@ use crate::api::catalog::CatalogError;
 use crate::auth::api_key::KeyError;
 use crate::config::mistake::ConfigError;
 use crate::names::ProjectId;
-use crate::persist::recovery::RecoveryError;
+use crate::persist::recovery_error::RecoveryError;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;

@@ -4,7 +4,8 @@
 use crate::sim_disk::SimDisk;
 use crate::workload::{Keys, Run, START_MS, open, paths, read_all};
 use pikv::config::schema::SyncMode;
-use pikv::persist::recovery::{Keep, RecoveryError};
+use pikv::persist::recovery::Keep;
+use pikv::persist::recovery_error::RecoveryError;
 use pikv::persist::takeover::{self, JournalChanges};
 use pikv::store::change::Meta;
 use std::collections::BTreeSet;

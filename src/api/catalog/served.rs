@@ -7,7 +7,7 @@ use crate::disk::is_disk_full;
 use crate::names::ProjectId;
 use crate::network::Network;
 use crate::persist::project::{Health, Project};
-use crate::persist::recovery::RecoveryError;
+use crate::persist::recovery_error::RecoveryError;
 use crate::secret::KeyHash;
 use std::collections::BTreeMap;
 use std::sync::Arc;

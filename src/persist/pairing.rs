@@ -1,0 +1,84 @@
+//! Whether the two files of a project belong together.
+//!
+//! The header of a journal says which values it goes with: their length and their checksum. The one
+//! thing that is repaired here is an exchange of files that was cut short; nobody's edit is taken over.
+
+use super::generation::Paths;
+use super::record::{self, HEADER_BYTES, Header, Line};
+use super::recovery_error::{RecoveryError, io_error};
+use super::sequential::LineReader;
+use crate::disk::{Disk, DiskFile, Open, temporary_path};
+use std::path::Path;
+
+/// Whether the files of a project fit each other, so that a start needs nobody's decision.
+///
+/// # Errors
+/// As the disk says; [`RecoveryError::ValuesMissing`], [`RecoveryError::Corrupt`].
+pub fn is_in_order(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
+    if !disk.exists(&paths.json).map_err(io_error(&paths.json))? {
+        return Err(RecoveryError::ValuesMissing { path: paths.json.clone() });
+    }
+    let journal = disk.open(&paths.journal, Open::Read).map_err(io_error(&paths.journal))?;
+    let header = read_header(journal.as_ref(), &paths.journal)?;
+    Ok(fits(disk, &paths.json, &header)? || finish_exchange(disk, paths)?)
+}
+
+/// Where a checkpoint was interrupted between its two renames, does the second one. Says whether it did.
+///
+/// # Errors
+/// As the disk says.
+pub fn finish_exchange(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
+    let temporary = temporary_path(&paths.journal);
+    if !disk.exists(&temporary).map_err(io_error(&temporary))? {
+        return Ok(false);
+    }
+    let journal = disk.open(&temporary, Open::Read).map_err(io_error(&temporary))?;
+    let Ok(header) = read_header(journal.as_ref(), &temporary) else { return Ok(false) };
+    if !fits(disk, &paths.json, &header)? || !has_metas(journal.as_ref(), &header, &temporary)? {
+        return Ok(false);
+    }
+    disk.rename(&temporary, &paths.journal)
+        .and_then(|()| disk.sync_directory(paths.directory()))
+        .map_err(io_error(&paths.journal))?;
+    Ok(true)
+}
+
+/// Whether the values' file is the one that `header` speaks of.
+fn fits(disk: &dyn Disk, json: &Path, header: &Header) -> Result<bool, RecoveryError> {
+    let file = disk.open(json, Open::Read).map_err(io_error(json))?;
+    if file.length().map_err(io_error(json))? != header.json_bytes {
+        return Ok(false);
+    }
+    let mut lines = LineReader::new(file.as_ref(), 0);
+    while lines.next_line().map_err(io_error(json))?.is_some() {}
+    Ok(lines.checksum() == header.json_crc32)
+}
+
+/// Whether all meta lines are there. A takeover that was interrupted before it synced its journal
+/// may have left a header without them, and values that look like the edited ones.
+fn has_metas(journal: &dyn DiskFile, header: &Header, path: &Path) -> Result<bool, RecoveryError> {
+    let mut lines = LineReader::new(journal, HEADER_BYTES as u64);
+    for _ in 0..header.keys {
+        let line = lines.next_line().map_err(io_error(path))?.filter(|line| line.terminated);
+        let Some(Line::Meta { .. }) = line.and_then(|line| record::decode_line(line.bytes)) else {
+            return Ok(false);
+        };
+    }
+    Ok(true)
+}
+
+/// Reads the header of a journal.
+///
+/// # Errors
+/// [`RecoveryError::Corrupt`] where there is none.
+pub fn read_header(journal: &dyn DiskFile, path: &Path) -> Result<Header, RecoveryError> {
+    let mut lines = LineReader::new(journal, 0);
+    let line = lines.next_line().map_err(io_error(path))?;
+    match line.filter(|line| line.terminated && line.bytes.len() == HEADER_BYTES - 1) {
+        Some(line) => match record::decode_line(line.bytes) {
+            Some(Line::Header(header)) => Ok(header),
+            Some(_) | None => Err(RecoveryError::Corrupt { path: path.to_owned(), offset: 0 }),
+        },
+        None => Err(RecoveryError::Corrupt { path: path.to_owned(), offset: 0 }),
+    }
+}

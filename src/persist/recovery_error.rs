@@ -1,0 +1,89 @@
+//! Why a project cannot be opened: each names the file, the place and the way out.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a project cannot be opened. Its files are as they were.
+#[derive(Debug)]
+pub enum RecoveryError {
+    /// The operating system failed at this file.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+    /// The journal is damaged where it was synced.
+    Corrupt {
+        /// The journal.
+        path: PathBuf,
+        /// First byte of the bad line.
+        offset: u64,
+    },
+    /// The values were edited while the journal has changes that are not in them.
+    EditedWithChanges {
+        /// The values' file.
+        path: PathBuf,
+        /// Changes in the journal.
+        changes: u64,
+    },
+    /// The values were edited into something that is not their format.
+    EditedBadly {
+        /// The values' file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        problem: String,
+    },
+    /// There is nothing to decide: the values are the ones that the journal belongs to.
+    NotEdited {
+        /// The values' file.
+        path: PathBuf,
+    },
+    /// There is a journal and no values.
+    ValuesMissing {
+        /// The values' file.
+        path: PathBuf,
+    },
+}
+
+impl fmt::Display for RecoveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecoveryError::Io { path, error } => write!(f, "{}: {error}", path.display()),
+            RecoveryError::Corrupt { path, offset } => write!(
+                f,
+                "{}: damaged at byte {offset}, before data that was synced; restore this file and the .json \
+                 beside it from a backup, or move this file away to go on with the .json alone",
+                path.display()
+            ),
+            RecoveryError::EditedWithChanges { path, changes } => write!(
+                f,
+                "{}: was edited while its journal holds changes ({changes}) that are not in it; decide with \
+                 `pikv recover PROJECT --journal replay` (put them on top of the edited file) or \
+                 `--journal discard` (the edited file wins, the journal is kept aside)",
+                path.display()
+            ),
+            RecoveryError::EditedBadly { path, problem } => {
+                write!(f, "{}: {problem}; correct the file, it was left as it is", path.display())
+            }
+            RecoveryError::NotEdited { path } => write!(
+                f,
+                "{}: needs no decision, because it was not edited; nothing was changed",
+                path.display()
+            ),
+            RecoveryError::ValuesMissing { path } => write!(
+                f,
+                "{}: is missing while its .journal is there; restore it, or move the .journal away to begin empty",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RecoveryError {}
+
+/// Ties an I/O error to its file.
+pub fn io_error(path: &Path) -> impl FnOnce(io::Error) -> RecoveryError + '_ {
+    move |error| RecoveryError::Io { path: path.to_owned(), error }
+}

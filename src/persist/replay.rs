@@ -1,0 +1,92 @@
+//! The changes of a journal in order, and where they end.
+//!
+//! Behind the last synced change a power cut may leave anything: a torn tail. A bad line with a later
+//! one behind it that says it was synced is corruption instead.
+
+use super::record::{self, Line};
+use super::recovery_error::{RecoveryError, io_error};
+use super::sequential::{LineReader, RawLine};
+use crate::store::change::{Change, Revision};
+use std::path::Path;
+
+/// How the changes of a journal end.
+#[derive(Debug)]
+pub struct Tail {
+    /// Where the next change goes.
+    pub end: u64,
+    /// The latest revision before it.
+    pub revision: Revision,
+    /// Bytes behind it that no synced write left, where there are any; without the reserve.
+    pub torn_bytes: Option<u64>,
+}
+
+/// Reads the changes of a journal in order, giving each with the file offset of its value.
+/// `revision` is the latest one before them.
+///
+/// # Errors
+/// [`RecoveryError::Corrupt`] for a bad line with a later line behind it that says it was synced.
+pub fn replay(
+    lines: &mut LineReader<'_>,
+    path: &Path,
+    mut revision: Revision,
+    mut apply: impl FnMut(Change<'_>, u64),
+) -> Result<Tail, RecoveryError> {
+    loop {
+        let end = lines.offset();
+        let Some(line) = lines.next_line().map_err(io_error(path))? else {
+            return Ok(Tail { end, revision, torn_bytes: None });
+        };
+        if !line.terminated && without_reserve(line.bytes).is_empty() {
+            return Ok(Tail { end, revision, torn_bytes: None });
+        }
+        let decoded = record::decode_line(line.bytes).filter(|_| line.terminated);
+        match decoded {
+            Some(Line::Changes(changes)) => {
+                for recorded in &changes {
+                    let corrupt = || RecoveryError::Corrupt { path: path.to_owned(), offset: end };
+                    let change = recorded.change().ok_or_else(corrupt)?;
+                    revision = revision.max(change.revision());
+                    let in_line = record::offset_within(line.bytes, recorded.value());
+                    apply(change, end + in_line);
+                }
+            }
+            Some(Line::Synced(_)) => {}
+            Some(Line::Header(_) | Line::Meta { .. }) | None => {
+                let (synced, reserve) = (record::synced_at_end(line.bytes), reserve_of(&line));
+                let torn = torn_tail(lines, path, end, revision, (synced, reserve))?;
+                return Ok(Tail { end, revision, torn_bytes: Some(torn) });
+            }
+        }
+    }
+}
+
+/// Reads on behind a bad line, which says itself that `synced` was synced where it is two that ran
+/// together. Returns how many bytes are torn; where it is said that changes after `revision` had been
+/// synced it is corruption.
+fn torn_tail(
+    lines: &mut LineReader<'_>,
+    path: &Path,
+    bad_offset: u64,
+    revision: Revision,
+    (mut synced, mut reserve): (Option<Revision>, u64),
+) -> Result<u64, RecoveryError> {
+    while let Some(line) = lines.next_line().map_err(io_error(path))? {
+        synced = synced.max(record::synced_at_end(line.bytes));
+        reserve = reserve_of(&line);
+    }
+    if synced.is_some_and(|synced| synced > revision) {
+        return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: bad_offset });
+    }
+    Ok(lines.offset() - bad_offset - reserve)
+}
+
+/// How much of a last line is the reserve that a journal is filled with ahead of its end.
+fn reserve_of(line: &RawLine<'_>) -> u64 {
+    let text = if line.terminated { line.bytes } else { without_reserve(line.bytes) };
+    (line.bytes.len() - text.len()) as u64
+}
+
+fn without_reserve(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|&byte| byte != b' ').map_or(0, |at| at + 1);
+    bytes.get(..end).unwrap_or_default()
+}
