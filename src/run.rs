@@ -132,18 +132,18 @@ fn serve(options: &Options) -> Result<(), RunError> {
         .map_err(|error| RunError::DataDirectory { path: directory.clone(), error })?;
     let _lock = lock(&directory)?;
     let existing = file::load(&RealDisk, path)?;
-    let created = existing.is_none();
+    let config_file = if existing.is_some() { ConfigFile::Found } else { ConfigFile::Created };
     let mut config = existing.unwrap_or_else(file::default_config);
     let effective = effective::resolve(options, &config);
     let completed = api_key::complete(&mut config, &mut random_bytes)?;
-    if completed.changed || created {
+    if completed.changed || config_file == ConfigFile::Created {
         file::save(&RealDisk, path, &config)?;
     }
     let format = log_format(effective.log_format.value);
     sink::start(effective.log_level.value.filter(), format).map_err(RunError::Start)?;
     log_panics();
     removed_texts(&completed);
-    if !created && made == Directory::Made {
+    if config_file == ConfigFile::Found && made == Directory::Made {
         let path = absolute(&directory);
         log::warn!(
             "{}: was not there and was made; the projects on disk begin empty (persistent_file_path)",
@@ -166,7 +166,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let running = prepared.start(listener, &app, settings).map_err(RunError::Start)?;
     let address_path = directory.join(accounts::ADDRESS_FILE);
     write_address(&address_path, address)?;
-    say(&banner(path, &directory, address, &completed, created));
+    say(&banner(path, &directory, address, &completed, config_file));
     log::info!("listening on {address}");
 
     wait_for_end(&mut signals, options, &app);
@@ -318,6 +318,15 @@ fn keys_text(completed: &Completed) -> String {
     completed.issued.iter().map(line).collect()
 }
 
+/// Where config.json comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ConfigFile {
+    /// It was there before the start.
+    Found,
+    /// There was none, so the start made one.
+    Created,
+}
+
 /// What the start prints: where everything is, the keys that were just made, and a first write and
 /// read to paste.
 fn banner(
@@ -325,11 +334,14 @@ fn banner(
     directory: &Path,
     address: SocketAddr,
     completed: &Completed,
-    created: bool,
+    config_file: ConfigFile,
 ) -> String {
     let mut text = format!("{}\n", help::version());
-    let verb = if created { "created config" } else { "config" };
-    text.push_str(&format!("{verb:<19} {}\n", absolute(config_path).display()));
+    let config = match config_file {
+        ConfigFile::Found => "config",
+        ConfigFile::Created => "created config",
+    };
+    text.push_str(&format!("{config:<19} {}\n", absolute(config_path).display()));
     text.push_str(&format!("{:<19} {}\n", "data directory", absolute(directory).display()));
     text.push_str(&keys_text(completed));
     text.push_str(&format!("{:<19} http://{address}\n", "listening on"));

@@ -75,6 +75,14 @@ struct Pair {
     address: IpAddr,
 }
 
+/// What an address is to an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It has logged in not long ago, so the counter of the account does not stop it.
+    Known,
+    Stranger,
+}
+
 #[derive(Debug)]
 struct State {
     time: SteadyTime,
@@ -109,10 +117,10 @@ impl Throttle {
             Pair { account: AccountTag(self.tags.hash_one(account)), address: counted_address(address) };
         let mut state = self.lock();
         let now = state.time.advance(now);
-        let is_known = state.is_known(&pair, now);
-        match state.wait(&pair, is_known, now) {
+        let standing = state.standing(&pair, now);
+        match state.wait(&pair, standing, now) {
             Some(wait) => Err(RetryAfter::new(wait)),
-            None => Ok(state.count(pair, is_known, now)),
+            None => Ok(state.count(pair, standing, now)),
         }
     }
 
@@ -143,25 +151,34 @@ impl Default for Throttle {
 }
 
 impl State {
-    fn is_known(&self, pair: &Pair, now: Instant) -> bool {
-        self.known.get(pair).is_some_and(|entry| !is_expired(entry.since, KNOWN, now))
+    fn standing(&self, pair: &Pair, now: Instant) -> Standing {
+        match self.known.get(pair) {
+            Some(entry) if !is_expired(entry.since, KNOWN, now) => Standing::Known,
+            Some(_) | None => Standing::Stranger,
+        }
     }
 
     /// How long until no counter refuses an attempt any more; `None` if none does.
-    fn wait(&self, pair: &Pair, is_known: bool, now: Instant) -> Option<Duration> {
-        let account = if is_known { None } else { self.accounts.wait(&pair.account, now) };
+    fn wait(&self, pair: &Pair, standing: Standing, now: Instant) -> Option<Duration> {
+        let account = match standing {
+            Standing::Known => None,
+            Standing::Stranger => self.accounts.wait(&pair.account, now),
+        };
         [self.pairs.wait(pair, now), self.addresses.wait(&pair.address, now), account]
             .into_iter()
             .flatten()
             .max()
     }
 
-    fn count(&mut self, pair: Pair, is_known: bool, now: Instant) -> Attempt {
+    fn count(&mut self, pair: Pair, standing: Standing, now: Instant) -> Attempt {
         Attempt {
             pair,
             pair_window: self.pairs.count(pair, now),
             address_window: self.addresses.count(pair.address, now),
-            account_window: (!is_known).then(|| self.accounts.count(pair.account, now)),
+            account_window: match standing {
+                Standing::Known => None,
+                Standing::Stranger => Some(self.accounts.count(pair.account, now)),
+            },
         }
     }
 

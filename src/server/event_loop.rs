@@ -273,7 +273,7 @@ impl EventLoop {
 
     fn look_at_tickets(&mut self) {
         self.advance_resolved();
-        self.shared.mailbox.wait_for_tickets(!self.waiting.is_empty());
+        self.shared.mailbox.wait_for_tickets(self.waiting.len());
         // One that was resolved before the line above woke nobody.
         self.advance_resolved();
         debug_assert!(self.waiting.len() <= self.connections.len(), "each connection waits once");

@@ -56,10 +56,10 @@ impl Mailbox {
         std::mem::take(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Says whether tickets have to be looked at. After saying yes the loop looks once more before it
-    /// sleeps: with the two fences either it sees a ticket resolved or [`Mailbox::wake_if_waiting`] sees the yes.
-    pub(super) fn wait_for_tickets(&self, waits: bool) {
-        self.waits_for_tickets.store(waits, Ordering::Relaxed);
+    /// Says how many connections wait for tickets. Where some do the loop looks once more before it
+    /// sleeps: with the two fences either it sees a ticket resolved or [`Mailbox::wake_if_waiting`] sees that.
+    pub(super) fn wait_for_tickets(&self, connections: usize) {
+        self.waits_for_tickets.store(connections > 0, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 

@@ -227,7 +227,9 @@ impl Form {
         let first_wrong = self.fields.iter().find(|field| !field.error(filled).is_empty());
         let fields = self.fields.iter().map(|field| {
             let is_first_wrong = first_wrong.is_some_and(|first| first.name == field.name);
-            field.values(filled, is_first_wrong)
+            let mut values = field.values(filled);
+            values.push(("focused", Value::Flag(is_first_wrong)));
+            values
         });
         let problems = filled.problems.iter().map(|problem| self.problem_values(problem));
         vec![
@@ -261,7 +263,7 @@ impl Field {
         problems.map(|problem| &*problem.message).collect::<Vec<_>>().join("; ")
     }
 
-    fn values<'a>(&self, filled: &Filled<'a>, is_first_wrong: bool) -> Values<'a> {
+    fn values<'a>(&self, filled: &Filled<'a>) -> Values<'a> {
         let error = self.error(filled);
         let typed = filled.typed.iter().find(|(name, _)| *name == self.name).map_or("", |(_, typed)| typed);
         let mut values = vec![
@@ -270,7 +272,6 @@ impl Field {
             ("hint", text(self.hint)),
             ("described_by", text(self.described_by(&error))),
             ("required", Value::Flag(self.presence == Presence::Required)),
-            ("focused", Value::Flag(is_first_wrong)),
             ("error", text(error)),
         ];
         values.extend(self.input.values(typed));
