@@ -46,6 +46,7 @@ fn run(command: Command) -> Outcome<()> {
             "axum" => servers::axum::serve(&file)?,
             "bare" => servers::bare::serve(&file)?,
             "card" => servers::card::serve(&file)?,
+            "commit" => servers::commit::serve(&file)?,
             other => return Err(failure(format!("there is no server {other}"))),
         },
         Command::Measure(options) => measure(options)?,

@@ -37,6 +37,15 @@ impl InProcess {
         Self::start_with_answer("bare mio + httparse", "bare", directory, head, body)
     }
 
+    /// Starts the bare group commit, which answers what PiKV answered to a write: `head` and `body`. Its
+    /// journal lies in `directory`.
+    ///
+    /// # Errors
+    /// It does not say that it listens.
+    pub fn start_commit(directory: &Path, head: &str, body: &str) -> Outcome<Self> {
+        Self::start_with_answer("bare group commit", "commit", directory, head, body)
+    }
+
     /// Starts the design card with `keys` keys, its file in `directory`.
     ///
     /// # Errors
@@ -74,7 +83,7 @@ impl InProcess {
         Ok(Self { name, _process: process, address })
     }
 
-    /// What to ask it where `stored` keys are there. The bare loop does not look at it.
+    /// What to ask it where `stored` keys are there. The bare loops do not look at it.
     pub fn target(&self, stored: u64) -> Target {
         let request = |method, path, body| Request { method, path, headers: Vec::new(), body };
         Target {

@@ -39,16 +39,17 @@ impl Target {
         Ok(answer)
     }
 
-    /// Sends each write once, so that the keys are there.
+    /// Sends each write once, so that the keys are there. Returns the last answer.
     ///
     /// # Errors
-    /// One was refused.
-    pub fn put_all(&self) -> Outcome<()> {
+    /// One was refused, or there is nothing to write.
+    pub fn put_all(&self) -> Outcome<http::Answer> {
         let mut connection = http::Connection::open(self.address)?;
+        let mut last = None;
         for request in &self.puts {
-            connection.ask(request)?.success(&self.name)?;
+            last = Some(connection.ask(request)?.success(&self.name)?);
         }
-        Ok(())
+        last.ok_or_else(|| failure(format!("{}: nothing to write", self.name)))
     }
 }
 

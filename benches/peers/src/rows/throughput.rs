@@ -73,7 +73,7 @@ pub fn measure_gets(campaign: &mut Campaign) -> Outcome<()> {
     Ok(())
 }
 
-/// Durable writes: webdis + Redis with `appendfsync always`, etcd, the design card.
+/// Durable writes: webdis + Redis with `appendfsync always`, etcd, the design card, the bare group commit.
 ///
 /// # Errors
 /// PiKV itself cannot be measured.
@@ -83,6 +83,8 @@ pub fn measure_puts(campaign: &mut Campaign) -> Outcome<()> {
     let pikv = home.start()?;
     let ours = pikv.target(LOAD_KEYS);
     ours.put_all()?;
+    // The second time its keys are there, as under load.
+    let answer = ours.put_all()?;
     ours.check_get(&records::value(1))?;
     pikv.check_stored(&records::value(1))?;
 
@@ -115,6 +117,15 @@ pub fn measure_puts(campaign: &mut Campaign) -> Outcome<()> {
         Ok(target)
     });
     compare(campaign, PUT, "design card, 1,000 keys", &ours, target, Bar::Shown, Kind::Put);
+    drop(card);
+
+    let commit = InProcess::start_commit(&directory, &answer.head, &answer.body);
+    let target = commit.as_ref().map_err(restate).and_then(|commit| {
+        let target = commit.target(LOAD_KEYS);
+        target.put_all()?;
+        Ok(target)
+    });
+    compare(campaign, PUT, "bare group commit", &ours, target, Bar::Shown, Kind::Put);
     Ok(())
 }
 

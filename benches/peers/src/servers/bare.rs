@@ -3,18 +3,15 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Token};
 
-use super::announce;
+use super::loops::{self, Start, WAKER};
 use crate::failure::Outcome;
 
-const WAKER: Token = Token(usize::MAX);
 const HEADERS_MAX: usize = 32;
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 const EVENTS_MAX: usize = 256;
@@ -32,30 +29,16 @@ struct Visitor {
 /// The file cannot be read, or there is no address to listen on.
 pub fn serve(file: &Path) -> Outcome<()> {
     let answer: Arc<[u8]> = fs::read(file)?.into();
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let mut loops = Vec::new();
-    for _ in 0..thread::available_parallelism()?.get() {
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
-        let (sender, receiver) = channel();
-        let answer = Arc::clone(&answer);
-        thread::spawn(move || run(poll, &receiver, &answer));
-        loops.push((sender, waker));
-    }
-    announce(listener.local_addr()?)?;
-    for (sender, waker) in loops.iter().cycle() {
-        let (stream, _) = listener.accept()?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        // A loop that ended takes nothing, and its connection is closed.
-        if sender.send(stream).is_ok() {
-            waker.wake()?;
+    loops::serve(|starts| {
+        for start in starts {
+            let answer = Arc::clone(&answer);
+            thread::spawn(move || run(start, &answer));
         }
-    }
-    Ok(())
+    })
 }
 
-fn run(mut poll: Poll, arrivals: &Receiver<TcpStream>, answer: &[u8]) -> Outcome<()> {
+fn run(start: Start, answer: &[u8]) -> Outcome<()> {
+    let Start { mut poll, arrivals, .. } = start;
     let mut events = Events::with_capacity(EVENTS_MAX);
     let mut visitors: Vec<Option<Visitor>> = Vec::new();
     let mut buffer = vec![0; HEAD_BYTES_MAX];

@@ -8,6 +8,8 @@ use crate::failure::Outcome;
 pub mod axum;
 pub mod bare;
 pub mod card;
+pub mod commit;
+pub mod loops;
 
 /// Tells the process that started this one where the server listens.
 ///
