@@ -89,11 +89,7 @@ impl Accounts {
             let paths = Paths::new(directory, &id);
             let opening = Opening { id, keep, sync: crate::config::schema::SyncMode::Always };
             let (disk, engine) = (Arc::clone(disk), Arc::clone(engine));
-            let (project, notices) = Project::open(disk, paths, opening, engine, clock::wall_ms())?;
-            notices.iter().for_each(|notice| log::warn!("{notice}"));
-            let project = Arc::new(project);
-            project.begin_maintenance();
-            Ok(project)
+            Project::start(disk, paths, opening, engine, clock::wall_ms())
         };
         let accounts = Accounts {
             directory: Directory::new(open(InternalProject::Accounts, Keep::Values)?),

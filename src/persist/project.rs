@@ -141,6 +141,25 @@ impl Project {
         Project { id, durable: None, engine, maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED), state }
     }
 
+    /// Opens a project to serve it: the log says what was done to its files, and the maintenance
+    /// thread looks after it from now on.
+    ///
+    /// # Errors
+    /// As [`Project::open`].
+    pub fn start(
+        disk: Arc<dyn Disk>,
+        paths: Paths,
+        opening: Opening,
+        engine: Arc<Engine>,
+        now_ms: u64,
+    ) -> Result<Arc<Project>, RecoveryError> {
+        let (project, notices) = Project::open(disk, paths, opening, engine, now_ms)?;
+        notices.iter().for_each(|notice| log::warn!("{notice}"));
+        let project = Arc::new(project);
+        project.begin_maintenance();
+        Ok(project)
+    }
+
     /// Recovers a project from its files, or makes them. Also returns sentences for the log.
     ///
     /// # Errors

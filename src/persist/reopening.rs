@@ -21,7 +21,7 @@ impl Project {
     }
 
     /// Has the maintenance thread look after a project that was just opened.
-    pub fn begin_maintenance(self: &Arc<Self>) {
+    pub(super) fn begin_maintenance(self: &Arc<Self>) {
         self.engine.schedule(self, clock::monotonic());
     }
 

@@ -70,11 +70,7 @@ impl Catalog {
         }
         let opening = Opening { id: id.clone(), keep: keep_of(storage), sync: storage.sync };
         let disk = Arc::clone(&self.disk);
-        let (project, notices) = Project::open(disk, paths, opening, engine, clock::wall_ms())?;
-        notices.iter().for_each(|notice| log::warn!("{notice}"));
-        let project = Arc::new(project);
-        project.begin_maintenance();
-        Ok(project)
+        Ok(Project::start(disk, paths, opening, engine, clock::wall_ms())?)
     }
 
     /// The same data with other storage settings.
