@@ -7,21 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use mio::{Events, Interest, Token};
+use mio::Events;
 
-use super::loops::{self, Start, WAKER};
+use super::loops::{self, EVENTS_MAX, HEADERS_MAX, Start, Visitor, WAKER};
 use crate::failure::Outcome;
 
-const HEADERS_MAX: usize = 32;
 const HEAD_BYTES_MAX: usize = 8 * 1024;
-const EVENTS_MAX: usize = 256;
-
-/// A connection, and the start of a request that is not complete yet.
-#[derive(Debug)]
-struct Visitor {
-    stream: mio::net::TcpStream,
-    input: Vec<u8>,
-}
 
 /// Serves. `file` has the answer to give.
 ///
@@ -46,11 +37,7 @@ fn run(start: Start, answer: &[u8]) -> Outcome<()> {
         poll.poll(&mut events, None)?;
         for event in &events {
             if event.token() == WAKER {
-                for stream in arrivals.try_iter() {
-                    let mut stream = mio::net::TcpStream::from_std(stream);
-                    poll.registry().register(&mut stream, Token(visitors.len()), Interest::READABLE)?;
-                    visitors.push(Some(Visitor { stream, input: Vec::new() }));
-                }
+                loops::take_in(&poll, &arrivals, &mut visitors)?;
                 continue;
             }
             let Some(place) = visitors.get_mut(event.token().0) else { continue };

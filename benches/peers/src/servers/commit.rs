@@ -12,14 +12,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Poll, Token, Waker};
 
-use super::loops::{self, Start, WAKER};
+use super::loops::{self, EVENTS_MAX, HEADERS_MAX, Start, Visitor, WAKER};
 use crate::failure::{Outcome, failure};
 
-const HEADERS_MAX: usize = 32;
 const REQUEST_BYTES_MAX: usize = 8 * 1024;
-const EVENTS_MAX: usize = 256;
 /// The journal is filled before and written round and round, so that no sync has a new length or new
 /// blocks to record.
 const JOURNAL_BYTES: usize = 64 * 1024 * 1024;
@@ -48,12 +46,6 @@ struct Pending {
 struct Sleeper {
     waker: Arc<Waker>,
     sleeps: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Visitor {
-    stream: mio::net::TcpStream,
-    input: Vec<u8>,
 }
 
 /// Serves. `file` has the answer to give; the journal lies beside it.
@@ -140,11 +132,7 @@ fn run(start: Start, shared: &Shared, sleeper: &Sleeper, answer: &[u8]) -> Outco
         for event in &events {
             let Token(token) = event.token();
             if event.token() == WAKER {
-                for stream in arrivals.try_iter() {
-                    let mut stream = mio::net::TcpStream::from_std(stream);
-                    poll.registry().register(&mut stream, Token(visitors.len()), Interest::READABLE)?;
-                    visitors.push(Some(Visitor { stream, input: Vec::new() }));
-                }
+                loops::take_in(&poll, &arrivals, &mut visitors)?;
             } else if let Some(place) = visitors.get_mut(token)
                 && let Some(visitor) = place
             {

@@ -5,13 +5,25 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use mio::{Poll, Token, Waker};
+use mio::{Interest, Poll, Token, Waker};
 
 use super::announce;
 use crate::failure::Outcome;
 
 /// The token of a loop's waker. Connections have the others.
 pub const WAKER: Token = Token(usize::MAX);
+
+/// Fields that a request may have.
+pub const HEADERS_MAX: usize = 32;
+/// Events that one turn of a loop takes.
+pub const EVENTS_MAX: usize = 256;
+
+/// A connection, and the start of a request that is not complete yet.
+#[derive(Debug)]
+pub struct Visitor {
+    pub stream: mio::net::TcpStream,
+    pub input: Vec<u8>,
+}
 
 /// What a loop begins with.
 #[derive(Debug)]
@@ -50,6 +62,23 @@ pub fn serve(begin: impl FnOnce(Vec<Start>)) -> Outcome<()> {
         if sender.send(stream).is_ok() {
             waker.wake()?;
         }
+    }
+    Ok(())
+}
+
+/// Takes in the connections that have arrived. The place of each is its token.
+///
+/// # Errors
+/// One cannot be watched.
+pub fn take_in(
+    poll: &Poll,
+    arrivals: &Receiver<TcpStream>,
+    visitors: &mut Vec<Option<Visitor>>,
+) -> Outcome<()> {
+    for stream in arrivals.try_iter() {
+        let mut stream = mio::net::TcpStream::from_std(stream);
+        poll.registry().register(&mut stream, Token(visitors.len()), Interest::READABLE)?;
+        visitors.push(Some(Visitor { stream, input: Vec::new() }));
     }
     Ok(())
 }
