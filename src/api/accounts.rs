@@ -85,7 +85,7 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     let is_disabled = parts.disabled;
     let Some(password) = parts.password else {
         let update = Update { password: None, is_disabled };
-        let changed = accounts.directory.update(&username, update, context.now_ms)?;
+        let changed = accounts.directory.update(&username, update, context.arrival.wall_ms)?;
         return Ok(render_changed(changed.answer.as_ref(), changed.ticket));
     };
     let password = Password::parse_new(&password)

@@ -36,7 +36,7 @@ pub struct App {
 /// When and from where a request came.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970; what "now" is to the handler.
     pub wall_ms: u64,
     /// On the clock that never goes back.
     pub at: Instant,
@@ -91,8 +91,7 @@ impl App {
             Err(error) => return Reply::Now(error.response_in(failure_style())),
         };
         let Admitted { found, query, served } = admitted;
-        let (rest, now_ms) = (found.captures.rest, arrival.wall_ms);
-        let context = Context { app: self, request, query, rest, served, now_ms, arrival };
+        let context = Context { app: self, request, query, rest: found.captures.rest, served, arrival };
         (found.handler)(&context).unwrap_or_else(|error| Reply::Now(error.response_in(failure_style())))
     }
 

@@ -59,7 +59,7 @@ pub fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let operations = parse(&context.json_body()?)?;
     let project = context.served()?.project()?;
-    let answered = project.write(context.now_ms, |transaction| {
+    let answered = project.write(context.arrival.wall_ms, |transaction| {
         let mut read_bytes = 0;
         let each = operations.iter().enumerate();
         each.map(|(index, operation)| carry_out(transaction, index, operation, &mut read_bytes))

@@ -29,8 +29,6 @@ pub struct Context<'r> {
     pub rest: &'r str,
     /// The project that the path names.
     pub served: Option<Arc<Served>>,
-    /// Now, milliseconds since 1970.
-    pub now_ms: u64,
     /// When and from where the request came.
     pub arrival: Arrival,
 }

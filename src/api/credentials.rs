@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// [`AccountError::Token`] for whatever is no valid token.
 pub fn token(context: &Context<'_>) -> Result<Account, ApiError> {
     let sent = access::credential(&context.request.head).map_err(|_| AccountError::Token)?;
-    account_of_token(context.app.accounts()?, sent.ok_or(AccountError::Token)?, context.now_ms)
+    account_of_token(context.app.accounts()?, sent.ok_or(AccountError::Token)?, context.arrival.wall_ms)
 }
 
 /// The keys that a request to `/item` is about: those of a token's account, of a key's project, or
@@ -45,7 +45,7 @@ pub fn item(context: &Context<'_>) -> Result<Keyspace, ApiError> {
                     Err(ApiError::Account(AccountError::Disabled)) => return Err(Denied::Wrong.into()),
                     accounts => accounts?,
                 };
-                let account = account_of_token(accounts, text, context.now_ms)?;
+                let account = account_of_token(accounts, text, context.arrival.wall_ms)?;
                 return Ok(Keyspace::of_account(accounts, &account));
             }
             None if is_open => project,

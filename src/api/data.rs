@@ -30,7 +30,8 @@ pub fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
         Wanted::Page => form_page(context, &visitor, FormPage::Store),
         Wanted::Json => answer(context, visitor, FormPage::Store, None, |_, keyspace| {
             let parameters = context.parameters(&["cursor"])?;
-            let page = keyspace.list(context.now_ms, parameters.cursor()?.as_deref(), KEYS_PER_PAGE)?;
+            let page =
+                keyspace.list(context.arrival.wall_ms, parameters.cursor()?.as_deref(), KEYS_PER_PAGE)?;
             Ok(Reply::after(names(&page.answer), page.ticket))
         }),
     }
@@ -190,7 +191,7 @@ fn change(context: &Context<'_>, act: Act, key_in: KeyIn) -> Result<Reply, ApiEr
         let key = parse_key(&key_text)?;
         let value = if act == Act::Delete { Vec::new() } else { value_of(&fields)? };
         keyspace.answer_change(
-            context.now_ms,
+            context.arrival.wall_ms,
             |keys| {
                 match (act, keys.has(key)) {
                     (Act::Store, true) => return Err(ApiError::KeyExists),
@@ -238,7 +239,7 @@ fn done(visitor: &Visitor, act: Act, key: &str) -> Response {
 fn get_json(context: &Context<'_>, keyspace: &Keyspace, key_text: &str) -> Result<Reply, ApiError> {
     let shown = key_text.to_owned();
     let key = parse_key(key_text)?;
-    keyspace.answer_read(context.now_ms, key, Style::Data, move |value| match value {
+    keyspace.answer_read(context.arrival.wall_ms, key, Style::Data, move |value| match value {
         Some(value) => success::with_data(200, "Data retrieved", |out| {
             out.extend_from_slice(b"{\"key\":");
             json::encode_string(&shown, out);
@@ -262,11 +263,11 @@ fn get_page(
         None => (None, None),
         Some(Err(error)) => (Some(Err(error)), None),
         Some(Ok(key)) => {
-            let Answered { answer, ticket } = keyspace.read(context.now_ms, key)?;
+            let Answered { answer, ticket } = keyspace.read(context.arrival.wall_ms, key)?;
             (Some(answer.ok_or(ApiError::KeyMissing)), ticket)
         }
     };
-    let listed = keyspace.list(context.now_ms, after, KEYS_PER_PAGE)?;
+    let listed = keyspace.list(context.arrival.wall_ms, after, KEYS_PER_PAGE)?;
     // Both are of one project, which takes back its latest changes together.
     let ticket = listed.ticket.or(found_ticket);
     let reads_file = matches!(found, Some(Ok(Found::Stored(_))));

@@ -22,7 +22,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let shown = key_text.clone();
     let key = parse_key(&key_text)?;
-    keyspace.answer_read(context.now_ms, key, Style::Item, move |value| match value {
+    keyspace.answer_read(context.arrival.wall_ms, key, Style::Item, move |value| match value {
         Some(value) => item(200, &shown, value),
         None => ApiError::KeyMissing.response_in(Style::Item),
     })
@@ -47,7 +47,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key = parse_key(&key_text)?;
     context.parameters(&[])?;
     keyspace.answer_change(
-        context.now_ms,
+        context.arrival.wall_ms,
         |keys| if keys.delete(key) { Ok(()) } else { Err(ApiError::KeyMissing) },
         |deleted| match deleted {
             Ok(()) => json_response(200, b"{\"message\":\"Item deleted\"}\n".to_vec()),
@@ -98,7 +98,7 @@ fn write(
     context.parameters(&[])?;
     let value = value_of(context)?;
     keyspace.answer_change(
-        context.now_ms,
+        context.arrival.wall_ms,
         |keys| {
             if existing == Existing::Refused && keys.has(key) {
                 return Err(ApiError::KeyExists);

@@ -44,7 +44,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key = parse_key(&key_text)?;
     let form = if context.parameters(&["raw"])?.switch("raw")? { Form::Raw } else { Form::Entry };
     let conditions = Conditions::of(&context.request.head)?;
-    let answered = context.served()?.project()?.read(context.now_ms, |view| {
+    let answered = context.served()?.project()?.read(context.arrival.wall_ms, |view| {
         let Some(entry) = view.get(key) else { return (Found::Absent, view.revision()) };
         let meta = entry.meta();
         let found = if !conditions.allow_read(meta.revision) {
@@ -178,7 +178,7 @@ fn answer_change<T>(
     change: impl FnOnce(&mut Transaction<'_>) -> Result<T, ApiError>,
     respond: impl FnOnce(T) -> Response,
 ) -> Result<Reply, ApiError> {
-    let answered = context.served()?.project()?.write(context.now_ms, change)?;
+    let answered = context.served()?.project()?.write(context.arrival.wall_ms, change)?;
     let response = answered.answer.map_or_else(|error| error.response(), respond);
     Ok(Reply::after(response, answered.ticket))
 }

@@ -38,7 +38,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
         }
         Ok(skipped)
     };
-    keyspace.answer_change(context.now_ms, make, |made| match made {
+    keyspace.answer_change(context.arrival.wall_ms, make, |made| match made {
         Ok(skipped) => {
             let mut body = b"{\"message\":\"Batch create complete\",\"created\":".to_vec();
             json::encode_u64((objects.len() - skipped.len()) as u64, &mut body);
@@ -57,7 +57,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let names = parse_names(&context.json_body()?)?;
     let keys = names.iter().map(|name| parse_key(name)).collect::<Result<Vec<Key<'_>>, _>>()?;
-    let answered = keyspace.read_all(context.now_ms, &keys)?;
+    let answered = keyspace.read_all(context.arrival.wall_ms, &keys)?;
     let found = answered.answer;
     if found.iter().flatten().any(|found| matches!(found, Found::Stored(_))) {
         let job = move || Reply::Now(render(&names, found));
@@ -80,7 +80,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
         }
         Ok(missing)
     };
-    keyspace.answer_change(context.now_ms, remove, |removed| match removed {
+    keyspace.answer_change(context.arrival.wall_ms, remove, |removed| match removed {
         Ok(missing) => {
             let mut body = b"{\"deleted\":".to_vec();
             json::encode_u64((names.len() - missing.len()) as u64, &mut body);

@@ -40,7 +40,7 @@ pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
     let object = parse(&context.json_body()?)?;
     let key = parse_key(&object.key)?;
     keyspace.answer_change(
-        context.now_ms,
+        context.arrival.wall_ms,
         |keys| {
             if keys.has(key) {
                 return Err(ApiError::KeyExists);
@@ -59,7 +59,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?.into_owned();
     let shown = key_text.clone();
     let key = parse_key(&key_text)?;
-    keyspace.answer_read(context.now_ms, key, Style::Object, move |value| match value {
+    keyspace.answer_read(context.arrival.wall_ms, key, Style::Object, move |value| match value {
         Some(value) => {
             let mut body = Vec::with_capacity(shown.len() + value.len() + 24);
             push_object(&shown, value, &mut body);
@@ -83,7 +83,7 @@ pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
     }
     let (data, ttl_ms) = data_and_ttl(&parts)?;
     keyspace.answer_change(
-        context.now_ms,
+        context.arrival.wall_ms,
         |keys| {
             if !keys.has(key) {
                 return Err(ApiError::KeyMissing);
@@ -102,7 +102,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
     let key = parse_key(&key_text)?;
     let delete = |keys: &mut super::keyspace::Changing<'_, '_>| Ok(keys.delete(key));
-    keyspace.answer_change(context.now_ms, delete, |deleted| match deleted {
+    keyspace.answer_change(context.arrival.wall_ms, delete, |deleted| match deleted {
         // Nothing is said of expiry here: it makes no difference to whoever deletes.
         Ok(false) => json_response(404, b"{\"error\":\"Key not found\"}\n".to_vec()),
         Ok(true) => message(Ok(()), 200, "Key-Value pair deleted"),

@@ -40,12 +40,12 @@ pub fn sign_in(
     let folded = username.trim().to_ascii_lowercase();
     let (accounts, mut pending) = match begin(context, &folded) {
         Ok(begun) => begun,
-        Err(error) => return then(Err(error), context.now_ms),
+        Err(error) => return then(Err(error), context.arrival.wall_ms),
     };
     let Ok(password) = Password::parse(password) else {
         // Nobody's password, whoever asks; it counts as a guess.
         pending.attempt = None;
-        return then(Err(AccountError::Credentials.into()), context.now_ms);
+        return then(Err(AccountError::Credentials.into()), context.arrival.wall_ms);
     };
     let job = move || {
         let now_ms = clock::wall_ms();

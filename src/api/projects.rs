@@ -60,7 +60,8 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
 pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let served = context.served()?;
-    let answered = served.project()?.read(context.now_ms, |view| (view.totals(), view.revision()))?;
+    let answered =
+        served.project()?.read(context.arrival.wall_ms, |view| (view.totals(), view.revision()))?;
     let mut body = Vec::new();
     text::push_project(served, Some(answered.answer), &mut body);
     body.push(b'\n');

@@ -81,7 +81,7 @@ fn start(
     new: NewAccount,
 ) -> Result<Reply, ApiError> {
     // Asked again once the password is hashed; here it saves the time.
-    let before = visitor.accounts.directory.find(new.username.as_str(), context.now_ms)?;
+    let before = visitor.accounts.directory.find(new.username.as_str(), context.arrival.wall_ms)?;
     if before.answer.is_some() {
         let error = CreateError::UsernameExists.into();
         let response = visitor.failed(FormPage::Register, Some(&fields), &error);

@@ -111,7 +111,7 @@ pub fn logout(context: &Context<'_>) -> Result<Reply, ApiError> {
     // Whatever else the request says of itself: the session whose cookie goes has to end.
     let session = Cookie::Session.value(&context.request.head, client);
     let Some(session) = session else { return Ok(Reply::Now(response)) };
-    let ended = accounts.sessions.end(session, context.now_ms)?;
+    let ended = accounts.sessions.end(session, context.arrival.wall_ms)?;
     Ok(Reply::after(response, ended.ticket))
 }
 

@@ -57,7 +57,8 @@ impl Visitor {
         let (head, client) = (&context.request.head, context.client());
         let has_field = !matches!(access::credential(head), Ok(None));
         let session = cookies::session(head, client).filter(|_| !has_field);
-        let account = session.map(|token| credentials::account_of_session(&accounts, token, context.now_ms));
+        let account =
+            session.map(|token| credentials::account_of_session(&accounts, token, context.arrival.wall_ms));
         let browser_of = match account {
             None | Some(Err(ApiError::Account(AccountError::Token))) => None,
             Some(account) => Some(account?),
