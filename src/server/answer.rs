@@ -399,8 +399,9 @@ fn read(connection: &mut Connection, buffer: &mut [u8]) -> Arrived {
             Ok(0) => return Arrived::End,
             Ok(count) => {
                 // Less than fits: the socket is drained, and what comes later raises an event (epoll(7),
-                // question 9). The end raises none any more where an event has told of it already.
-                if count < buffer.len() && !connection.hung_up {
+                // question 9). The end, and what lies behind an urgent byte, raises none any more where an
+                // event has told of it already.
+                if count < buffer.len() && !connection.reads_until_blocked {
                     connection.readable = false;
                 }
                 return Arrived::Bytes(count);

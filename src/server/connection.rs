@@ -43,8 +43,9 @@ pub(super) struct Connection {
     pub(super) taken_at: Instant,
     /// There may be something to read: the last read since an event did not drain the socket.
     pub(super) readable: bool,
-    /// An event said that the client has sent its last byte; reading will come to it.
-    pub(super) hung_up: bool,
+    /// A read that gives less than fits need not have drained the socket: an event said that the client
+    /// has sent its last byte, to which reading will come, or urgent ones, before which a read stops.
+    pub(super) reads_until_blocked: bool,
     /// The client has sent its last byte.
     pub(super) ended: bool,
     /// It has got an answer before.
@@ -195,7 +196,7 @@ impl Connection {
             since: now,
             taken_at: now,
             readable: true,
-            hung_up: false,
+            reads_until_blocked: false,
             ended: false,
             served: false,
             armed: None,

@@ -142,7 +142,7 @@ impl EventLoop {
 
     fn mark(&mut self, token: usize, event: &Event) {
         let Some(Some(connection)) = self.connections.get_mut(token) else { return };
-        connection.hung_up |= event.is_read_closed();
+        connection.reads_until_blocked |= event.is_read_closed() || event.is_priority();
         connection.readable |= event.is_readable() || event.is_read_closed();
         let generation = connection.generation;
         self.ready.push(ConnectionId { token, generation });
@@ -175,7 +175,7 @@ impl EventLoop {
             self.connections.push(None);
             self.connections.len() - 1
         });
-        let interest = Interest::READABLE | Interest::WRITABLE;
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         if self.poll.registry().register(&mut stream, Token(token), interest).is_err()
             || self.stopping.is_some()
         {
