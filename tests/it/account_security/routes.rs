@@ -16,28 +16,38 @@ pub enum Takes {
     Session,
 }
 
-/// A route: method, pattern, whom it takes, and path and body of a request. `{}` in a path is a project.
+/// A route and a request to it.
 pub struct Route {
     pub method: &'static str,
+    /// `{}` in it is a project.
     pub pattern: &'static str,
     pub takes: Takes,
-    pub path: &'static str,
+    /// What the request has in the place of `{...}`, or behind the pattern.
+    rest: &'static str,
     pub body: &'static str,
+}
+
+impl Route {
+    /// Where the request goes. `{}` in it is a project.
+    pub fn path(&self) -> String {
+        format!("{}{}", self.pattern.trim_end_matches("{...}"), self.rest)
+    }
 }
 
 const fn route(
     method: &'static str,
     pattern: &'static str,
     takes: Takes,
-    path: &'static str,
+    rest: &'static str,
     body: &'static str,
 ) -> Route {
-    Route { method, pattern, takes, path, body }
+    Route { method, pattern, takes, rest, body }
 }
 
 const KEY: &str = "/api/v1/projects/{}/keys/{...}";
-const MARK: &str = "/api/v1/projects/{}/keys/mark";
 const BATCH: &str = r#"{"operations":[{"op":"get","key":"mark"},{"op":"set","key":"mark","value":0}]}"#;
+const NEW_ACCOUNT: &str = r#"{"username":"stolen","password":"Secret1!!"}"#;
+const NAME: &str = r#"{"username":"one"}"#;
 const BAD_LOGIN: &str = r#"{"username":"one","password":"wrong"}"#;
 const VALUE: &str = r#"{"value":"stolen"}"#;
 const DATA: &str = r#"{"data":"stolen"}"#;
@@ -45,70 +55,58 @@ const KEY_AND_VALUE: &str = r#"{"key":"mark","value":"stolen"}"#;
 const MARK_KEYS: &str = r#"{"keys":["mark","../mark","x"]}"#;
 
 pub const ROUTES: &[Route] = &[
-    route("GET", KEY, Takes::Project, MARK, ""),
-    route("PUT", KEY, Takes::Project, MARK, "\"stolen\""),
-    route("POST", KEY, Takes::Project, MARK, VALUE),
-    route("DELETE", KEY, Takes::Project, MARK, ""),
-    route("POST", "/api/v1/projects/{}/batch", Takes::Project, "/api/v1/projects/{}/batch", BATCH),
-    route("GET", "/api/v1/projects/{}/keys", Takes::Project, "/api/v1/projects/{}/keys?meta=true", ""),
-    route("DELETE", "/api/v1/projects/{}/keys", Takes::Project, "/api/v1/projects/{}/keys", ""),
-    route("GET", "/api/v1/projects/{}", Takes::Project, "/api/v1/projects/{}", ""),
-    route("PUT", "/api/v1/projects/{}", Takes::Project, "/api/v1/projects/{}", "{\"storage\":{}}"),
-    route("DELETE", "/api/v1/projects/{}", Takes::Global, "/api/v1/projects/{}", ""),
-    route(
-        "POST",
-        "/api/v1/projects/{}/api-key/regenerate",
-        Takes::Global,
-        "/api/v1/projects/{}/api-key/regenerate",
-        "",
-    ),
-    route("GET", "/api/v1/projects", Takes::Global, "/api/v1/projects", ""),
-    route("POST", "/api/v1/projects", Takes::Global, "/api/v1/projects", "{\"id\":\"stolen\"}"),
-    route("GET", "/api/v1/accounts", Takes::Global, "/api/v1/accounts", ""),
-    route(
-        "POST",
-        "/api/v1/accounts",
-        Takes::Global,
-        "/api/v1/accounts",
-        "{\"username\":\"stolen\",\"password\":\"Secret1!!\"}",
-    ),
-    route("PUT", "/api/v1/accounts/{...}", Takes::Global, "/api/v1/accounts/one", "{\"disabled\":true}"),
-    route("DELETE", "/api/v1/accounts/{...}", Takes::Global, "/api/v1/accounts/one", ""),
-    route("GET", "/item/{...}", Takes::Item, "/item/mark", ""),
-    route("POST", "/item/{...}", Takes::Item, "/item/mark", VALUE),
-    route("PUT", "/item/{...}", Takes::Item, "/item/mark", VALUE),
-    route("DELETE", "/item/{...}", Takes::Item, "/item/mark", ""),
-    route("POST", "/login", Takes::Nobodys, "/login", BAD_LOGIN),
-    route("POST", "/api/object", Takes::Token, "/api/object", "{\"key\":\"mark\",\"data\":1}"),
-    route("GET", "/api/object/{...}", Takes::Token, "/api/object/mark", ""),
-    route("PUT", "/api/object/{...}", Takes::Token, "/api/object/mark", DATA),
-    route("DELETE", "/api/object/{...}", Takes::Token, "/api/object/mark", ""),
-    route("POST", "/api/batch/object", Takes::Token, "/api/batch/object", "[{\"key\":\"mark\",\"data\":1}]"),
-    route("POST", "/api/batch/object/get", Takes::Token, "/api/batch/object/get", MARK_KEYS),
-    route("POST", "/api/batch/object/delete", Takes::Token, "/api/batch/object/delete", MARK_KEYS),
-    route("GET", "/api/register", Takes::Nobodys, "/api/register", ""),
-    route("POST", "/api/register", Takes::Nobodys, "/api/register", "{\"username\":\"one\"}"),
-    route("GET", "/api/token", Takes::Nobodys, "/api/token", ""),
-    route("POST", "/api/token", Takes::Nobodys, "/api/token", "{\"username\":\"one\"}"),
-    route("GET", "/api/login", Takes::Nobodys, "/api/login", ""),
-    route("POST", "/api/login", Takes::Nobodys, "/api/login", "{\"username\":\"one\"}"),
+    route("GET", KEY, Takes::Project, "mark", ""),
+    route("PUT", KEY, Takes::Project, "mark", "\"stolen\""),
+    route("POST", KEY, Takes::Project, "mark", VALUE),
+    route("DELETE", KEY, Takes::Project, "mark", ""),
+    route("POST", "/api/v1/projects/{}/batch", Takes::Project, "", BATCH),
+    route("GET", "/api/v1/projects/{}/keys", Takes::Project, "?meta=true", ""),
+    route("DELETE", "/api/v1/projects/{}/keys", Takes::Project, "", ""),
+    route("GET", "/api/v1/projects/{}", Takes::Project, "", ""),
+    route("PUT", "/api/v1/projects/{}", Takes::Project, "", "{\"storage\":{}}"),
+    route("DELETE", "/api/v1/projects/{}", Takes::Global, "", ""),
+    route("POST", "/api/v1/projects/{}/api-key/regenerate", Takes::Global, "", ""),
+    route("GET", "/api/v1/projects", Takes::Global, "", ""),
+    route("POST", "/api/v1/projects", Takes::Global, "", "{\"id\":\"stolen\"}"),
+    route("GET", "/api/v1/accounts", Takes::Global, "", ""),
+    route("POST", "/api/v1/accounts", Takes::Global, "", NEW_ACCOUNT),
+    route("PUT", "/api/v1/accounts/{...}", Takes::Global, "one", "{\"disabled\":true}"),
+    route("DELETE", "/api/v1/accounts/{...}", Takes::Global, "one", ""),
+    route("GET", "/item/{...}", Takes::Item, "mark", ""),
+    route("POST", "/item/{...}", Takes::Item, "mark", VALUE),
+    route("PUT", "/item/{...}", Takes::Item, "mark", VALUE),
+    route("DELETE", "/item/{...}", Takes::Item, "mark", ""),
+    route("POST", "/login", Takes::Nobodys, "", BAD_LOGIN),
+    route("POST", "/api/object", Takes::Token, "", "{\"key\":\"mark\",\"data\":1}"),
+    route("GET", "/api/object/{...}", Takes::Token, "mark", ""),
+    route("PUT", "/api/object/{...}", Takes::Token, "mark", DATA),
+    route("DELETE", "/api/object/{...}", Takes::Token, "mark", ""),
+    route("POST", "/api/batch/object", Takes::Token, "", "[{\"key\":\"mark\",\"data\":1}]"),
+    route("POST", "/api/batch/object/get", Takes::Token, "", MARK_KEYS),
+    route("POST", "/api/batch/object/delete", Takes::Token, "", MARK_KEYS),
+    route("GET", "/api/register", Takes::Nobodys, "", ""),
+    route("POST", "/api/register", Takes::Nobodys, "", NAME),
+    route("GET", "/api/token", Takes::Nobodys, "", ""),
+    route("POST", "/api/token", Takes::Nobodys, "", NAME),
+    route("GET", "/api/login", Takes::Nobodys, "", ""),
+    route("POST", "/api/login", Takes::Nobodys, "", NAME),
     // With a parameter that it does not have, so that it leaves the sessions of the walk alone.
-    route("GET", "/api/logout", Takes::Nobodys, "/api/logout?only", ""),
-    route("GET", "/dashboard", Takes::Session, "/dashboard", ""),
-    route("GET", "/api/data", Takes::TokenOrSession, "/api/data", ""),
-    route("POST", "/api/data", Takes::TokenOrSession, "/api/data", KEY_AND_VALUE),
-    route("GET", "/api/data/retrieve", Takes::TokenOrSession, "/api/data/retrieve?key=mark", ""),
-    route("GET", "/api/data/update", Takes::TokenOrSession, "/api/data/update", ""),
-    route("POST", "/api/data/update", Takes::TokenOrSession, "/api/data/update", KEY_AND_VALUE),
-    route("GET", "/api/data/delete", Takes::TokenOrSession, "/api/data/delete", ""),
-    route("POST", "/api/data/delete", Takes::TokenOrSession, "/api/data/delete", "{\"key\":\"mark\"}"),
-    route("GET", "/api/data/{...}", Takes::TokenOrSession, "/api/data/mark", ""),
-    route("PUT", "/api/data/{...}", Takes::TokenOrSession, "/api/data/mark", VALUE),
-    route("DELETE", "/api/data/{...}", Takes::TokenOrSession, "/api/data/mark", ""),
-    route("GET", "/static/pikv.css", Takes::Nobodys, "/static/pikv.css", ""),
-    route("GET", "/", Takes::Nobodys, "/", ""),
-    route("GET", "/healthz", Takes::Nobodys, "/healthz", ""),
-    route("GET", "/readyz", Takes::Nobodys, "/readyz", ""),
+    route("GET", "/api/logout", Takes::Nobodys, "?only", ""),
+    route("GET", "/dashboard", Takes::Session, "", ""),
+    route("GET", "/api/data", Takes::TokenOrSession, "", ""),
+    route("POST", "/api/data", Takes::TokenOrSession, "", KEY_AND_VALUE),
+    route("GET", "/api/data/retrieve", Takes::TokenOrSession, "?key=mark", ""),
+    route("GET", "/api/data/update", Takes::TokenOrSession, "", ""),
+    route("POST", "/api/data/update", Takes::TokenOrSession, "", KEY_AND_VALUE),
+    route("GET", "/api/data/delete", Takes::TokenOrSession, "", ""),
+    route("POST", "/api/data/delete", Takes::TokenOrSession, "", "{\"key\":\"mark\"}"),
+    route("GET", "/api/data/{...}", Takes::TokenOrSession, "mark", ""),
+    route("PUT", "/api/data/{...}", Takes::TokenOrSession, "mark", VALUE),
+    route("DELETE", "/api/data/{...}", Takes::TokenOrSession, "mark", ""),
+    route("GET", "/static/pikv.css", Takes::Nobodys, "", ""),
+    route("GET", "/", Takes::Nobodys, "", ""),
+    route("GET", "/healthz", Takes::Nobodys, "", ""),
+    route("GET", "/readyz", Takes::Nobodys, "", ""),
 ];
 
 /// Method, pattern and access of every route, as the server's own table has them.
