@@ -1,7 +1,7 @@
 //! Session cookies: what they look like, where they count, what is kept of them, and when they end.
 
 use crate::harness::Server;
-use crate::people::{PASSWORD, Person, people_config, registration, send_json};
+use crate::people::{PASSWORD, Person, people_config, register, send_json};
 use crate::visitors::{Browser, HTML, SESSION, expect_failed, expect_redirect};
 use pikv::secret::KeyHash;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const HTTPS: (&str, &str) = ("X-Forwarded-Proto", "https");
 
 fn server_with_ann(config: Value) -> Server {
     let server = Server::start_with(config);
-    send_json(&server, "POST", "/api/register", &[], &registration("ann").to_string()).expect(201);
+    register(&server, "ann");
     server
 }
 
@@ -146,7 +146,7 @@ fn a_good_cookie_never_stands_in_for_a_bad_credential() {
     }
     assert!(browser.is_signed_in(&server));
     // A good credential decides whose data it is, whatever the cookie says.
-    send_json(&server, "POST", "/api/register", &[], &registration("bob").to_string()).expect(201);
+    register(&server, "bob");
     let bob = Person::sign_in(&server, "bob");
     bob.post(&server, "/api/data", r#"{"key":"bobs","value":1}"#).expect(201);
     let bearer = format!("Bearer {}", bob.token);

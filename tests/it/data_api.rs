@@ -1,7 +1,7 @@
 //! `/api/data` for scripts (seed 003): the table of the contract, row by row.
 
 use crate::harness::{Response, Server};
-use crate::people::{Person, people_config, registration, send_json};
+use crate::people::{Person, people_config, register, send_json};
 use crate::visitors::{Browser, FORM, HTML, SAME_ORIGIN, encoded, expect_done, expect_failed};
 use serde_json::{Value, json};
 
@@ -278,7 +278,7 @@ fn what_was_answered_survives_a_crash() {
     let mut browser = Browser::signed_in(&server, "ann");
     browser.post(&server, DATA, &[("key", "form"), ("value", "v")]).expect(200);
     ann.post(&server, DATA, r#"{"key":"script","value":1}"#).expect(201);
-    send_json(&server, "POST", "/api/register", &[], &registration("bob").to_string()).expect(201);
+    register(&server, "bob");
     server.kill();
     server.start_again();
     assert!(browser.is_signed_in(&server));

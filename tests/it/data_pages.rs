@@ -1,7 +1,7 @@
 //! The pages of `/api/data` (seed 000), and that nothing on any page is what somebody typed as HTML.
 
 use crate::harness::Server;
-use crate::people::{Person, people_config, registration, send_json};
+use crate::people::{Person, people_config, register};
 use crate::visitors::{
     Browser, FORM, HTML, SAME_ORIGIN, encoded, expect_done, expect_page, form, form_token_in,
 };
@@ -11,7 +11,7 @@ const EVIL: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>";
 
 fn signed_in() -> (Server, Browser) {
     let server = Server::start_with(people_config());
-    send_json(&server, "POST", "/api/register", &[], &registration("ann").to_string()).expect(201);
+    register(&server, "ann");
     let browser = Browser::signed_in(&server, "ann");
     (server, browser)
 }

@@ -1,7 +1,7 @@
 //! Requests that another site may have made a browser send: which are refused, on every route.
 
 use crate::harness::{Response, Server, encode_request};
-use crate::people::{PASSWORD, Person, people_config, registration, send_json};
+use crate::people::{PASSWORD, Person, people_config, register, registration, send_json};
 use crate::visitors::{
     Browser, FORM, HTML, SESSION, encoded, expect_done, expect_failed, expect_page, expect_redirect,
     form_token_in,
@@ -39,7 +39,7 @@ const ORIGINS: [Option<&str>; 7] = [
 
 fn server_with_ann() -> Server {
     let server = Server::start_with(people_config());
-    send_json(&server, "POST", "/api/register", &[], &registration("ann").to_string()).expect(201);
+    register(&server, "ann");
     server
 }
 
@@ -264,7 +264,7 @@ fn an_origin_that_scripts_may_come_from_is_still_another_site_for_a_session() {
     let mut config = people_config();
     config["cors"] = json!({"origins": ["https://app.example"]});
     let server = Server::start_with(config);
-    send_json(&server, "POST", "/api/register", &[], &registration("ann").to_string()).expect(201);
+    register(&server, "ann");
     let mut browser = Browser::signed_in(&server, "ann");
     let fields = [("Origin", "https://app.example"), ("Content-Type", "application/json")];
     let answer = browser.send(&server, "POST", "/api/data", &fields, r#"{"key":"k","value":1}"#);

@@ -1,10 +1,12 @@
 //! Who gets a page and who JSON from `/api/register` to `/api/data`, and which bodies are taken.
 
 use crate::harness::{Response, Server, known_config_with};
-use crate::people::{PASSWORD, people_config, registration, send_json};
+use crate::people::{PASSWORD, people_config, register, registration};
 use crate::visitors::{Browser, FORM, HTML, expect_done, expect_failed, expect_page};
 use serde_json::json;
 
+/// Where the forms are that need no account.
+const FORMS: [&str; 3] = ["/api/register", "/api/token", "/api/login"];
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 fn post(server: &Server, target: &str, fields: &[(&str, &str)], body: &str) -> Response {
@@ -18,7 +20,7 @@ fn a_form_or_a_wish_for_html_gets_a_page_and_everything_else_json() {
     let any = ("Accept", "*/*");
     let html = ("Accept", "text/html");
     let is_page = |fields: &[(&str, &str)], body: &str| {
-        for target in ["/api/register", "/api/token", "/api/login"] {
+        for target in FORMS {
             let page = expect_page(&post(&server, target, fields, body), 400);
             assert!(page.contains("value=\"ann\""), "{target} {fields:?}: what was typed is kept");
         }
@@ -84,7 +86,7 @@ fn bodies_of_other_types_are_refused_in_the_form_that_was_asked_for() {
         ("Content-Type", "application/x-www-form-urlencoded; charset=iso-8859-1"),
         ("Content-Encoding", "gzip"),
     ] {
-        for target in ["/api/register", "/api/token", "/api/login"] {
+        for target in FORMS {
             let accept = ("Accept", "application/json");
             expect_failed(
                 &post(&server, target, &[field, accept], "username=ann"),
@@ -100,28 +102,25 @@ fn bodies_of_other_types_are_refused_in_the_form_that_was_asked_for() {
 #[test]
 fn failures_that_no_form_is_for_are_pages_for_browsers_too() {
     let server = Server::start_with(people_config());
-    send_json(&server, "POST", "/api/register", &[], &registration("ann").to_string()).expect(201);
+    register(&server, "ann");
     let mut browser = Browser::signed_in(&server, "ann");
-    for (method, target, status, code) in [
-        ("PATCH", "/api/data", 405, "METHOD_NOT_ALLOWED"),
-        ("POST", "/dashboard", 405, "METHOD_NOT_ALLOWED"),
-        ("DELETE", "/api/login", 405, "METHOD_NOT_ALLOWED"),
-        ("GET", "/api/login?next=x", 400, "INVALID_QUERY"),
-        ("GET", "/api/register?a", 400, "INVALID_QUERY"),
-        ("GET", "/api/token?a", 400, "INVALID_QUERY"),
-        ("GET", "/api/logout?a", 400, "INVALID_QUERY"),
-        ("GET", "/dashboard?a", 400, "INVALID_QUERY"),
-        ("GET", "/api/data?x=1", 400, "INVALID_QUERY"),
-        ("GET", "/api/data/retrieve?kye=1", 400, "INVALID_QUERY"),
-        ("GET", "/api/data/%zz", 400, "INVALID_TARGET"),
-        ("GET", "/api/data/retrieve?cursor=!", 400, "INVALID_CURSOR"),
-    ] {
+    let mut check = |method: &str, target: &str, status: u16, code: &str| {
         let page = browser.send(&server, method, target, &[HTML], "");
         expect_page(&page, status);
         let answer = browser.send(&server, method, target, &[], "");
         expect_failed(&answer, status, code);
         assert_eq!(answer.field("allow"), page.field("allow"), "{target}");
+    };
+    for (method, target) in [("PATCH", "/api/data"), ("POST", "/dashboard"), ("DELETE", "/api/login")] {
+        check(method, target, 405, "METHOD_NOT_ALLOWED");
     }
+    for target in ["/api/login?next=x", "/api/register?a", "/api/token?a", "/api/logout?a", "/dashboard?a"] {
+        check("GET", target, 400, "INVALID_QUERY");
+    }
+    check("GET", "/api/data?x=1", 400, "INVALID_QUERY");
+    check("GET", "/api/data/retrieve?kye=1", 400, "INVALID_QUERY");
+    check("GET", "/api/data/%zz", 400, "INVALID_TARGET");
+    check("GET", "/api/data/retrieve?cursor=!", 400, "INVALID_CURSOR");
     let answer = browser.send(&server, "PATCH", "/api/data/retrieve", &[], "");
     assert_eq!(answer.field("allow"), Some("GET, PUT, DELETE, HEAD, OPTIONS"));
     assert!(browser.is_signed_in(&server));
@@ -170,7 +169,7 @@ fn without_accounts_there_is_none_of_it() {
 #[test]
 fn head_is_answered_like_get_without_a_body() {
     let server = Server::start_with(people_config());
-    send_json(&server, "POST", "/api/register", &[], &registration("ann").to_string()).expect(201);
+    register(&server, "ann");
     let mut browser = Browser::signed_in(&server, "ann");
     for target in ["/api/login", "/dashboard", "/api/data", "/api/data/retrieve"] {
         let head = browser.send(&server, "HEAD", target, &[HTML], "");

@@ -26,6 +26,12 @@ pub fn registration(username: &str) -> Value {
     })
 }
 
+/// Registers `username` with [`PASSWORD`].
+#[track_caller]
+pub fn register(server: &Server, username: &str) {
+    send_json(server, "POST", "/api/register", &[], &registration(username).to_string()).expect(201);
+}
+
 /// Somebody with an account. Each call is a connection of its own.
 #[derive(Clone)]
 pub struct Person {
@@ -38,7 +44,7 @@ pub struct Person {
 impl Person {
     /// Registers `username` with [`PASSWORD`] and gets a token.
     pub fn register(server: &Server, username: &str) -> Person {
-        send_json(server, "POST", "/api/register", &[], &registration(username).to_string()).expect(201);
+        register(server, username);
         Person::sign_in(server, username)
     }
 
@@ -89,21 +95,27 @@ pub fn send_json(
 }
 
 impl Response {
+    /// Fails unless this is `status` with JSON that is no problem of `/api/v1`.
+    #[track_caller]
+    pub fn expect_json(&self, status: u16) {
+        let seen = (self.status, self.field("content-type"));
+        assert_eq!(seen, (status, Some("application/json")), "{self:?}");
+    }
+
     /// Fails unless this is `status` with exactly `body` and a line end, as JSON.
     #[track_caller]
     pub fn exactly(self, status: u16, body: &str) {
-        let answer = self.expect(status);
-        assert_eq!(answer.text(), format!("{body}\n"));
-        assert_eq!(answer.field("content-type"), Some("application/json"));
+        self.expect_json(status);
+        assert_eq!(self.text(), format!("{body}\n"));
     }
 
     /// The text of `{"error":…}`, which must be all there is, with `status`.
     #[track_caller]
     pub fn error(self, status: u16) -> String {
-        let answer = self.expect(status);
-        let members = answer.json();
-        let members = members.as_object().unwrap_or_else(|| panic!("{answer:?}"));
-        assert!(members.len() == 1 && answer.field("content-type") == Some("application/json"), "{answer:?}");
-        members["error"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+        self.expect_json(status);
+        let body = self.json();
+        let text = body["error"].as_str().unwrap_or_else(|| panic!("{body}"));
+        assert_eq!(body, json!({ "error": text }));
+        text.to_owned()
     }
 }

@@ -1,7 +1,7 @@
 //! `/api/token`, `/api/login`, `/api/logout` and `/dashboard`: who gets in, how long, and who does not.
 
 use crate::harness::{GLOBAL_KEY, Response, Server};
-use crate::people::{PASSWORD, Person, people_config, registration, send_json};
+use crate::people::{PASSWORD, Person, people_config, register, send_json};
 use crate::visitors::{Browser, SESSION, expect_done, expect_failed, expect_page, expect_redirect};
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ const DATA_PAGES: [&str; 5] =
 fn server_with(names: &[&str]) -> Server {
     let server = Server::start_with(people_config());
     for name in names {
-        send_json(&server, "POST", "/api/register", &[], &registration(name).to_string()).expect(201);
+        register(&server, name);
     }
     server
 }

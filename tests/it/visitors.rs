@@ -128,11 +128,7 @@ pub fn form_token_in(page: &str) -> Option<String> {
 /// The `data` of a JSON answer that says that something was done.
 #[track_caller]
 pub fn expect_done(answer: &Response, status: u16) -> Value {
-    assert_eq!(
-        (answer.status, answer.field("content-type")),
-        (status, Some("application/json")),
-        "{answer:?}"
-    );
+    answer.expect_json(status);
     let body = answer.json();
     assert_eq!(body["status"], "success", "{body}");
     assert!(body["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
@@ -144,11 +140,7 @@ pub fn expect_done(answer: &Response, status: u16) -> Value {
 /// The message of a JSON answer that says what went wrong.
 #[track_caller]
 pub fn expect_failed(answer: &Response, status: u16, code: &str) -> String {
-    assert_eq!(
-        (answer.status, answer.field("content-type")),
-        (status, Some("application/json")),
-        "{answer:?}"
-    );
+    answer.expect_json(status);
     let body = answer.json();
     let message = body["message"].as_str().unwrap_or_default();
     assert!(!message.is_empty(), "{body}");

@@ -1,7 +1,7 @@
 //! A server with accounts, and how somebody gets one, a token and a session.
 
 use crate::harness::{Connection, GLOBAL_KEY, Options, Response, Server};
-pub use crate::people::PASSWORD;
+pub use crate::people::{PASSWORD, register};
 use crate::people::{Person, people_config};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -43,11 +43,6 @@ pub fn registration(name: &str, email: &str) -> String {
 /// Sends a body of JSON.
 pub fn send(connection: &mut Connection, method: &str, path: &str, body: &str) -> Response {
     connection.request(method, path, None, &[("Content-Type", "application/json")], body.as_bytes())
-}
-
-/// Registers `name`; its address is `name@example.com`.
-pub fn register(server: &Server, name: &str) {
-    drop(Person::register(server, name));
 }
 
 /// A body with a name and a password.
