@@ -51,6 +51,11 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// As the operating system says, but for "not found", which is `false`.
     fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// The paths of what lies in `directory`, in no order.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
     /// Where a symbolic link at `path` leads to; `path` itself where there is none. A file system
     /// without links has nothing to follow.
     fn follow_links(&self, path: &Path) -> PathBuf {
@@ -223,6 +228,10 @@ impl Disk for RealDisk {
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
         path.try_exists()
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
     }
 
     fn follow_links(&self, path: &Path) -> PathBuf {

@@ -86,7 +86,7 @@ impl Catalog {
             crate::config::schema::AddProjectError::TooMany => ApiError::ProjectsFull,
         })?;
         let key = self.issue_where_asked(&mut next, &id)?;
-        self.finish_deletion(&id).map_err(|error| not_deleted(&id, &error))?;
+        self.forget_deletion(&id).map_err(|error| not_deleted(&id, &error))?;
         let project = next.project(&id).ok_or(ApiError::Internal)?;
         let served = Arc::new(self.serve(&next, project, None));
         let opened = served.project.as_ref().map_err(OpenError::answer)?;
@@ -185,15 +185,18 @@ impl Catalog {
             return saved;
         }
         self.replace(&config, id, None);
-        deletion::end(self.disk.as_ref(), &paths).map_err(|error| not_deleted(id, &error))
+        // It is gone for good; a marker that stays is in nobody's way.
+        if let Err(error) = self.forget_deletion(id) {
+            log::warn!("project {id}: deleted, but the mark of that stays until the next start: {error}");
+        }
+        Ok(())
     }
 
-    /// Removes what is left of a project that was deleted, so that nothing of it is found in a new one
-    /// and no start takes the new one for it.
-    fn finish_deletion(&self, id: &ProjectId) -> std::io::Result<()> {
+    /// Removes the marker of a deletion that is over: config.json has no such project, so its files were
+    /// removed. A start would take a new one for the one that was deleted.
+    fn forget_deletion(&self, id: &ProjectId) -> std::io::Result<()> {
         let paths = Paths::new(&self.data_directory, id);
         if deletion::is_begun(self.disk.as_ref(), &paths)? {
-            deletion::remove_files(self.disk.as_ref(), &paths)?;
             deletion::end(self.disk.as_ref(), &paths)?;
         }
         Ok(())
@@ -304,25 +307,25 @@ impl Catalog {
         *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
     }
 
+    /// Goes on with deletions that were interrupted, and removes the marks of those that were over.
     fn finish_deletions(&self) -> Result<(), CatalogError> {
         let mut config = self.lock_config();
         let mut next = config.clone();
+        let disk = self.disk.as_ref();
         let in_directory = |error| CatalogError::Directory { path: self.data_directory.clone(), error };
-        let mut begun = Vec::new();
-        for project in config.projects() {
-            let paths = Paths::new(&self.data_directory, &project.id);
-            if deletion::is_begun(self.disk.as_ref(), &paths).map_err(in_directory)? {
-                deletion::remove_files(self.disk.as_ref(), &paths).map_err(in_directory)?;
-                next.remove_project(&project.id);
-                log::warn!("project {}: its deletion was interrupted and is finished now", project.id);
-                begun.push(paths);
+        let begun = deletion::all_begun(disk, &self.data_directory).map_err(in_directory)?;
+        for id in &begun {
+            if next.remove_project(id).is_some() {
+                let paths = Paths::new(&self.data_directory, id);
+                deletion::remove_files(disk, &paths).map_err(in_directory)?;
+                log::warn!("project {id}: its deletion was interrupted and is finished now");
             }
         }
-        if !begun.is_empty() {
-            file::save(self.disk.as_ref(), &self.config_path, &next)?;
+        if *config != next {
+            file::save(disk, &self.config_path, &next)?;
             *config = next;
         }
-        begun.iter().try_for_each(|paths| deletion::end(self.disk.as_ref(), paths)).map_err(in_directory)
+        begun.iter().try_for_each(|id| self.forget_deletion(id)).map_err(in_directory)
     }
 
     fn lock_config(&self) -> MutexGuard<'_, Config> {

@@ -1,14 +1,19 @@
 //! Deleting the files of a project so that a crash in between never brings half of it back.
 //!
-//! A marker file is made first. Where a start finds one, the deletion was begun and is finished.
+//! A marker file is made first. Where a start finds one beside a project of config.json, the deletion was
+//! begun and is finished. Where config.json does not have the project any more its files were removed
+//! already: what is there now its owner has put back, and only the marker goes.
 
 use super::generation::{self, Paths};
 use crate::disk::{Disk, Open};
+use crate::names::ProjectId;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+const MARKER_EXTENSION: &str = "deleted";
 
 fn marker(paths: &Paths) -> PathBuf {
-    paths.json.with_extension("deleted")
+    paths.json.with_extension(MARKER_EXTENSION)
 }
 
 /// Marks a project as being deleted, durably.
@@ -28,6 +33,21 @@ pub fn is_begun(disk: &dyn Disk, paths: &Paths) -> io::Result<bool> {
     disk.exists(&marker(paths))
 }
 
+/// The projects that have a marker in `directory`, in the order of their names.
+///
+/// # Errors
+/// As the disk says.
+pub fn all_begun(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<ProjectId>> {
+    let mut begun: Vec<ProjectId> = disk
+        .list(directory)?
+        .iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == MARKER_EXTENSION))
+        .filter_map(|path| ProjectId::parse(path.file_stem()?.to_str()?).ok())
+        .collect();
+    begun.sort_unstable();
+    Ok(begun)
+}
+
 /// Removes the files of a project, durably. The marker stays until [`end`].
 ///
 /// # Errors
@@ -45,7 +65,7 @@ pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
 /// Removes the marker, once nothing speaks of the project any more.
 ///
 /// # Errors
-/// As the disk says; a start then removes it.
+/// As the disk says; the next start removes it.
 pub fn end(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     disk.remove(&marker(paths))?;
     disk.sync_directory(paths.directory())

@@ -55,16 +55,33 @@ impl Project {
     pub fn close(self: &Arc<Self>, now_ms: u64, now: Instant) {
         self.expire(now_ms); // recorded while it still can be
         self.flush(now);
+        if self.end_writing() {
+            self.flush(now);
+            if let Err(error) = self.fold(now_ms, now) {
+                log::warn!(
+                    "project {}: last checkpoint not written ({error}); the journal has it all",
+                    self.id
+                );
+            }
+            self.sync_written();
+        }
+        self.leave_maintenance();
+    }
+
+    /// Lets nobody write any more. False where nobody could already.
+    fn end_writing(&self) -> bool {
         match self.lock() {
             Ok(mut state) if matches!(state.health, Health::Healthy | Health::DiskFull) => {
                 state.health = Health::Closed;
+                true
             }
-            Ok(_) | Err(_) => return,
+            Ok(_) | Err(_) => false,
         }
-        self.flush(now);
-        if let Err(error) = self.fold(now_ms, now) {
-            log::warn!("project {}: last checkpoint not written ({error}); the journal has it all", self.id);
-        }
-        self.sync_written();
+    }
+
+    /// Has the maintenance thread let go of a project that takes no more writes, instead of holding it
+    /// until what was due for it, such as the expiry of a key in ten years.
+    pub(super) fn leave_maintenance(self: &Arc<Self>) {
+        self.engine.schedule(self, clock::monotonic());
     }
 }

@@ -27,12 +27,13 @@ impl Project {
 
     /// Ends writing at once and for good, without bringing the files up to date: they are about to
     /// be deleted. No checkpoint writes them again afterwards.
-    pub fn abandon(&self) {
+    pub fn abandon(self: &Arc<Self>) {
         let turn = self.durable.as_ref().map(|durable| durable.checkpoint.lock());
         if let Ok(mut state) = self.lock() {
             state.health = Health::Failed { reason: "the project was deleted".to_owned() };
         }
         drop(turn);
+        self.leave_maintenance();
     }
 
     /// Writes a closed project that lives in memory as files, in the place of any that are there.

@@ -7,9 +7,10 @@ use pikv::config::file;
 use pikv::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
 use pikv::names::{Key, ProjectId};
 use pikv::persist::engine::{Engine, EngineThreads};
+use pikv::persist::project::Project;
 use pikv::persist::ticket::Outcome;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 const NO_STORAGE: StorageChoice = StorageChoice { on_disk: None, cache_in_memory: None, sync: None };
@@ -29,9 +30,13 @@ fn start(disk: &SimDisk) -> (Catalog, EngineThreads) {
 }
 
 fn put(catalog: &Catalog, project: &str, key: &str) -> Outcome {
+    put_for(catalog, project, key, None)
+}
+
+fn put_for(catalog: &Catalog, project: &str, key: &str, ttl_ms: Option<u64>) -> Outcome {
     let served = Arc::clone(&catalog.registry().projects[&id(project)]);
     let written = served.project().unwrap().write(clock::wall_ms(), |transaction| {
-        transaction.put(Key::parse(key).unwrap(), b"1", None);
+        transaction.put(Key::parse(key).unwrap(), b"1", ttl_ms);
         Ok::<(), ()>(())
     });
     let Ok(Some(ticket)) = written.map(|answered| answered.ticket) else { return Outcome::Failed };
@@ -121,6 +126,85 @@ fn a_deletion_that_failed_halfway_may_be_tried_again() {
             return;
         }
     }
+}
+
+#[test]
+fn files_put_back_after_a_deletion_stay_wherever_it_was_cut_off() {
+    let values = Path::new("/storage_data/again.json");
+    for at in 0.. {
+        let disk = SimDisk::default();
+        let (catalog, threads) = start(&disk);
+        catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+        disk.crash_at(disk.operations() + at);
+        let deleted = catalog.delete(&id("again")).is_ok();
+        threads.stop();
+        let disk = disk.after_kill();
+        let config = file::load(&disk, Path::new("/config.json")).unwrap().unwrap();
+        if config.project(&id("again")).is_none() {
+            disk.place(values, br#"{"kept":1}"#);
+            let (catalog, threads) = start(&disk);
+            let marks = disk.names().into_iter().filter(|name| name.ends_with("again.deleted"));
+            assert_eq!(marks.count(), 0, "operation {at}");
+            catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+            assert_eq!(keys(&catalog, "again"), 1, "operation {at}");
+            threads.stop();
+        }
+        if deleted {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_mark_that_cannot_be_removed_takes_nothing_from_the_next_project_of_that_name() {
+    let disk = SimDisk::default();
+    let (catalog, threads) = start(&disk);
+    catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+    let begin = disk.operations();
+    catalog.delete(&id("again")).unwrap();
+    let removed = (begin..disk.operations()).rfind(|at| disk.operation(*at).contains("again.deleted")).unwrap();
+    catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+    disk.fail_at(disk.operations() + (removed - begin), Failure::Eio, Lasting::Once);
+    catalog.delete(&id("again")).unwrap();
+    assert!(disk.names().iter().any(|name| name.ends_with("again.deleted")), "the test has met the mark");
+    disk.heal();
+    disk.place(Path::new("/storage_data/again.json"), br#"{"kept":1}"#);
+    catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+    assert_eq!(keys(&catalog, "again"), 1);
+    threads.stop();
+}
+
+/// What is left of a project that was given up, until it is freed; it must be within seconds.
+fn await_freed(project: &Weak<Project>) {
+    for _ in 0..1_000 {
+        if project.strong_count() == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("the project is still held");
+}
+
+#[test]
+fn a_project_that_is_given_up_is_freed_although_a_key_of_it_expires_in_a_year() {
+    let disk = SimDisk::default();
+    let (catalog, threads) = start(&disk);
+    let held = |catalog: &Catalog| {
+        let served = Arc::clone(&catalog.registry().projects[&id("again")]);
+        Arc::downgrade(served.project().unwrap())
+    };
+    catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+    let year_ms = 365 * 24 * 60 * 60 * 1_000;
+    assert_eq!(put_for(&catalog, "again", "a", Some(year_ms)), Outcome::Synced);
+    let first = held(&catalog);
+    let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
+    catalog.update(&id("again"), interval, NO_AUTHENTICATION).unwrap();
+    await_freed(&first);
+    let second = held(&catalog);
+    assert_eq!(keys(&catalog, "again"), 1);
+    catalog.delete(&id("again")).unwrap();
+    await_freed(&second);
+    threads.stop();
 }
 
 fn all_are_ready(catalog: &Catalog) -> bool {

@@ -402,6 +402,11 @@ impl Disk for SimDisk {
         self.begin(Kind::Read, String::new)?;
         Ok(self.lock().names.contains_key(path))
     }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        self.begin(Kind::Read, String::new)?;
+        Ok(self.names().into_iter().filter(|path| path.parent() == Some(directory)).collect())
+    }
 }
 
 struct SimFile {
