@@ -77,7 +77,11 @@ pub fn recover(disk: &dyn Disk, paths: &Paths, keep: Keep, now_ms: u64) -> Resul
         (true, false) if finish_exchange(disk, paths)? => {}
         (true, false) => {
             takeover::without_journal(disk, paths, now_ms)?;
-            notices.push(format!("{}: had no journal beside it; taken over", paths.json.display()));
+            notices.push(format!(
+                "{}: had no journal beside it; taken over without times to live, which only a journal has: \
+                 keys that had one stay until they are deleted",
+                paths.json.display()
+            ));
         }
         (true, true) => {}
     }

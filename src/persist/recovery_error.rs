@@ -54,7 +54,8 @@ impl fmt::Display for RecoveryError {
             RecoveryError::Corrupt { path, offset } => write!(
                 f,
                 "{}: damaged at byte {offset}, before data that was synced; restore this file and the .json \
-                 beside it from a backup, or move this file away to go on with the .json alone",
+                 beside it from a backup, or move this file away to go on with the .json alone, without times to \
+                 live: keys that had one then stay until they are deleted",
                 path.display()
             ),
             RecoveryError::EditedWithChanges { path, changes } => write!(

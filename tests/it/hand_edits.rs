@@ -150,6 +150,17 @@ fn a_file_dropped_in_without_a_journal_begins_revisions_at_the_clock() {
 }
 
 #[test]
+fn a_file_without_its_journal_has_no_times_to_live_and_the_log_says_so() {
+    let mut kv = written(&[("a", "1")]);
+    kv.project().put(&format!("{}?ttl=1000", key_path("short")), "2").expect(201);
+    kv.server.terminate();
+    std::fs::remove_file(kv.data_path(JOURNAL)).unwrap();
+    kv.server.start_again();
+    assert_eq!(kv.project().get(&key_path("short")).json()["expires_at"], Value::Null);
+    kv.server.await_stderr("first_project.json: had no journal beside it; taken over without times to live");
+}
+
+#[test]
 fn values_that_are_lost_while_the_journal_is_there_are_not_replaced_by_nothing() {
     let mut kv = written(&[("a", "1")]);
     kv.server.terminate();
@@ -172,7 +183,7 @@ fn a_damaged_journal_is_refused_with_its_place() {
     bytes[place] ^= 1;
     std::fs::write(kv.data_path(JOURNAL), &bytes).unwrap();
     kv.server.start_again();
-    assert_unavailable(&kv, &[JOURNAL, "byte"]);
+    assert_unavailable(&kv, &[JOURNAL, "byte", "times to live"]);
     kv.server.terminate();
     assert_eq!(std::fs::read(kv.data_path(JOURNAL)).unwrap(), bytes);
 }
