@@ -105,6 +105,12 @@ impl Accounts {
             // Nobody can reach that data any more; the next deletion or start tries again.
             Err(error) => log::error!("an interrupted deletion of an account is not finished: {error}"),
         }
+        match accounts.sessions.remove_endless(clock::wall_ms()) {
+            Ok(0) => {}
+            Ok(removed) => log::warn!("{removed} sessions have ended: their end was lost with their journal"),
+            // They are no sessions and only take room; the next start tries again.
+            Err(error) => log::error!("entries of _sessions without an end were not removed: {error}"),
+        }
         Ok(accounts)
     }
 

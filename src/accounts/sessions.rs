@@ -1,9 +1,12 @@
 //! Who is signed in with a browser. Only the hash of a session's token is stored.
+//!
+//! Every session has an end. Ends are in the journal: of a `_sessions.json` that was restored or edited
+//! without it nobody knows when they end, or whether they have, so they are no sessions.
 
 use super::AccountsError;
 use super::account::Account;
 use crate::entropy::random_token;
-use crate::limits::{SESSION_SECONDS, SESSIONS_MAX};
+use crate::limits::{BATCH_OPERATIONS_MAX, SESSION_SECONDS, SESSIONS_MAX};
 use crate::names::Key;
 use crate::persist::project::{Answered, Project};
 use crate::persist::ticket::Ticket;
@@ -74,6 +77,42 @@ impl Sessions {
         Ok(answered.answer.is_ok().then_some(Begun { token, ticket: answered.ticket }))
     }
 
+    /// Takes out what has no end, and says how many that were. They were no sessions before either.
+    /// Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`AccountsError`].
+    pub(super) fn remove_endless(&self, now_ms: u64) -> Result<usize, AccountsError> {
+        let mut removed = 0;
+        loop {
+            let endless = self.endless(now_ms)?;
+            if endless.is_empty() {
+                return Ok(removed);
+            }
+            let answered = self.project.write(now_ms, |transaction| {
+                for name in &endless {
+                    transaction.delete(Key::parse_stored(name).map_err(|_| AccountsError::Damaged)?);
+                }
+                Ok::<(), AccountsError>(())
+            })?;
+            answered.answer?;
+            if !self.project.wait_written(answered.ticket.as_ref()) {
+                return Err(AccountsError::NotWritten);
+            }
+            removed += endless.len();
+        }
+    }
+
+    /// The names of the first entries without an end, as many as one write takes out.
+    fn endless(&self, now_ms: u64) -> Result<Vec<String>, AccountsError> {
+        let answered = self.project.read(now_ms, |view| {
+            let endless = view.range("", None).filter(|entry| entry.expires_ms().is_none());
+            let names = endless.take(BATCH_OPERATIONS_MAX).map(|entry| entry.key().to_owned()).collect();
+            (names, view.revision())
+        })?;
+        Ok(answered.answer)
+    }
+
     /// The session of a browser's `token`, where there is one.
     ///
     /// # Errors
@@ -82,7 +121,8 @@ impl Sessions {
         let name = stored_name(token);
         let Ok(key) = Key::parse_stored(&name) else { return Ok(None) };
         let answered = self.project.read(now_ms, |view| {
-            let found = view.get(key).and_then(|entry| match entry.value() {
+            let with_end = view.get(key).filter(|entry| entry.expires_ms().is_some());
+            let found = with_end.and_then(|entry| match entry.value() {
                 Value::Text(text) => serde_json::from_slice(text).ok(),
                 Value::Stored(_) => None,
             });

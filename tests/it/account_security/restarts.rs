@@ -260,6 +260,25 @@ fn without_a_signing_key_a_new_one_is_made_and_all_tokens_end() {
 }
 
 #[test]
+fn sessions_whose_end_is_lost_with_the_journal_are_over() {
+    let mut server = server();
+    register(&server, "one");
+    let cookie = session(&server, "one");
+    with_damage(&mut server, |server| {
+        assert!(fs::read_to_string(server.data_path("_sessions.json")).unwrap().contains("sha256:"));
+        fs::remove_file(server.data_path("_sessions.journal")).unwrap();
+    });
+    server.await_stderr("_sessions.json: had no journal beside it");
+    assert_eq!(read_with_cookie(&server, &cookie, "/api/data").status, 401);
+    let new = session(&server, "one");
+    server.restart();
+    assert_eq!(read_with_cookie(&server, &new, "/api/data").status, 200);
+    assert_eq!(read_with_cookie(&server, &cookie, "/api/data").status, 401);
+    let sessions = fs::read_to_string(server.data_path("_sessions.json")).unwrap();
+    assert_eq!(sessions.matches("sha256:").count(), 1, "{sessions}");
+}
+
+#[test]
 fn unreadable_accounts_are_503_while_projects_are_served() {
     let mut server = Server::start_as(Options { config: Some(config()), ..Options::default() });
     register(&server, "one");
