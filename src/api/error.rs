@@ -22,6 +22,7 @@ use crate::limits::{
 use crate::names::{KeyError, ProjectId, ProjectIdError};
 use crate::persist::project::Unavailable;
 use crate::persist::ticket::Outcome;
+use crate::persist::value_reader::StoredValue;
 use std::io;
 
 /// Why a request failed.
@@ -148,8 +149,8 @@ impl ApiError {
     }
 
     /// The error of a value that lies in a file and could not be read. Why is for the log.
-    pub fn of_unread_value(error: &io::Error) -> ApiError {
-        log::error!("a value could not be read: {error}");
+    pub fn of_unread_value(stored: &StoredValue, error: &io::Error) -> ApiError {
+        stored.log_unread(error);
         ApiError::Disk("reading the value")
     }
 

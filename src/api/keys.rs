@@ -83,7 +83,7 @@ fn read_stored(key: &str, stored: &StoredValue, meta: &Meta, form: Form) -> Resp
     let mut value = Vec::new();
     match stored.read_into(&mut value) {
         Ok(()) => value_response(key, &value, meta, form),
-        Err(error) => ApiError::of_unread_value(&error).response(),
+        Err(error) => ApiError::of_unread_value(stored, &error).response(),
     }
 }
 

@@ -196,7 +196,7 @@ impl Found {
         match self {
             Found::Text(value) => out.extend_from_slice(value),
             Found::Stored(stored) => {
-                stored.read_into(out).map_err(|error| ApiError::of_unread_value(&error))?;
+                stored.read_into(out).map_err(|error| ApiError::of_unread_value(stored, &error))?;
             }
         }
         Ok(())

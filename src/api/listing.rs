@@ -104,7 +104,7 @@ impl Listing {
             out.clear();
             self.position = self.before.clone();
         }
-        Piece::Broken
+        Piece::Broken(ApiError::Internal)
     }
 
     /// The next piece; `None` where what it rested on was taken back.
@@ -117,15 +117,17 @@ impl Listing {
         }
         let project = Arc::clone(&self.project);
         let answered = project.read(clock::wall_ms(), |view| (self.read_slice(view, out), view.revision()));
-        let Ok(answered) = answered else { return Some(Piece::Broken) };
-        let (slice, ticket) = (answered.answer, answered.ticket);
-        let Some(slice) = slice else { return Some(Piece::Broken) };
+        let (slice, ticket) = match answered {
+            Ok(answered) => (answered.answer, answered.ticket),
+            Err(error) => return Some(Piece::Broken(error.into())),
+        };
+        let Some(slice) = slice else { return Some(Piece::Broken(ApiError::Internal)) };
         if !slice.stored.is_empty() {
             if !self.project.wait_written(ticket.as_ref()) {
                 return None;
             }
-            if !self.push_stored(&slice, out) {
-                return Some(Piece::Broken);
+            if let Err(error) = self.push_stored(&slice, out) {
+                return Some(Piece::Broken(error));
             }
         }
         self.position.left = self.position.left.map(|left| left.saturating_sub(slice.keys));
@@ -166,17 +168,15 @@ impl Listing {
     }
 
     /// Reads the values that lie in files, in the slow lane.
-    fn push_stored(&mut self, slice: &Slice, out: &mut Vec<u8>) -> bool {
+    fn push_stored(&mut self, slice: &Slice, out: &mut Vec<u8>) -> Result<(), ApiError> {
         let mut value = Vec::new();
         for (key, meta, stored) in &slice.stored {
             value.clear();
-            if let Err(error) = stored.read_into(&mut value) {
-                log::error!("project {}: a value could not be read: {error}", self.project.id());
-                return false;
-            }
+            let read = stored.read_into(&mut value);
+            read.map_err(|error| ApiError::of_unread_value(stored, &error))?;
             push(self.show, &mut self.position.count, key, &value, meta, out);
         }
-        true
+        Ok(())
     }
 
     /// Ends the body. `last` is the key behind which the next page goes on, where there is one.

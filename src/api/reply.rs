@@ -1,5 +1,6 @@
 //! What a handler answers, and what has to happen before it may leave.
 
+use super::error::ApiError;
 use crate::http::response::Response;
 use crate::persist::ticket::Ticket;
 
@@ -83,6 +84,7 @@ pub enum Piece {
     More(Option<Ticket>),
     /// That was the last one.
     Last(Option<Ticket>),
-    /// It cannot go on; the connection is cut, so that the client does not take it for the end.
-    Broken,
+    /// It cannot go on: the answer where nothing of it was sent yet, else the connection is cut, so that
+    /// the client does not take it for the end.
+    Broken(ApiError),
 }

@@ -32,8 +32,10 @@ pub enum CheckpointError {
     /// The new values may be in place and their journal not: the project has failed, and the next
     /// start finishes the exchange.
     HalfDone(io::Error),
-    /// Changes were taken back while they were copied, or the project takes no writes.
-    Void,
+    /// Changes were taken back while they were copied.
+    TakenBack,
+    /// The project takes no writes any more. Nothing is taken back for that.
+    Stopped,
 }
 
 impl From<io::Error> for CheckpointError {
@@ -46,7 +48,8 @@ impl std::fmt::Display for CheckpointError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             CheckpointError::Io(error) | CheckpointError::HalfDone(error) => error.fmt(f),
-            CheckpointError::Void => f.write_str("changes were taken back while they were copied"),
+            CheckpointError::TakenBack => f.write_str("changes were taken back while they were copied"),
+            CheckpointError::Stopped => f.write_str("the project stopped taking writes"),
         }
     }
 }
@@ -91,11 +94,11 @@ impl Project {
         now: Instant,
     ) -> Result<(), CheckpointError> {
         let Some(durable) = &self.durable else { return Ok(()) };
-        let Ok(_turn) = durable.checkpoint.lock() else { return Err(CheckpointError::Void) };
+        let Ok(_turn) = durable.checkpoint.lock() else { return Err(CheckpointError::Stopped) };
         // Asked under the lock: once a closed project is folded its files may be gone, or another's.
         let health = self.health();
         if matches!(health, Health::Failed { .. }) {
-            return Err(CheckpointError::Void); // it may have failed halfway through an exchange
+            return Err(CheckpointError::Stopped); // it may have failed halfway through an exchange
         }
         if !is_wanted(&health) {
             return Ok(());
@@ -121,11 +124,11 @@ impl Project {
     fn write_new_pair(self: &Arc<Self>, durable: &Durable, now: Instant) -> Result<(), CheckpointError> {
         if durable.keep == Keep::Index {
             // Before anything is read from there.
-            let journal = durable.journal.lock().map_err(|_| CheckpointError::Void)?;
+            let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
             self.notice_edit(durable, &journal)?;
         }
         let seal = self.seal()?;
-        let generation = durable.journal.lock().map_err(|_| CheckpointError::Void)?.generation + 1;
+        let generation = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?.generation + 1;
         let mut writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths)?;
         self.copy_entries(durable.keep, &mut writer, now)?;
         let mut written = writer.finish(generation, seal.revision, seal.clock_ms)?;
@@ -139,9 +142,9 @@ impl Project {
     }
 
     fn seal(&self) -> Result<Seal, CheckpointError> {
-        let state = self.lock().map_err(|_| CheckpointError::Void)?;
+        let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
         if let Health::Failed { .. } = state.health {
-            return Err(CheckpointError::Void);
+            return Err(CheckpointError::Stopped);
         }
         Ok(Seal {
             offset: state.pending_offset,
@@ -180,7 +183,7 @@ impl Project {
         after: Option<&str>,
         writer: &mut GenerationWriter,
     ) -> Result<Option<String>, CheckpointError> {
-        let state = self.lock().map_err(|_| CheckpointError::Void)?;
+        let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
         let clock_ms = state.namespace.clock_ms();
         let bytes_before = writer.buffered_bytes();
         let mut last = None;
@@ -207,13 +210,16 @@ impl Project {
         let mut found: Vec<(String, Meta, StoredValue)> = Vec::new();
         let mut unwritten = false;
         {
-            let state = self.lock().map_err(|_| CheckpointError::Void)?;
+            let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
             let clock_ms = state.namespace.clock_ms();
             for entry in state.namespace.range("", after, clock_ms).take(ENTRIES_PER_HOLD_MAX) {
                 let Value::Stored(location) = entry.value() else {
                     unreachable!("this project keeps its values on disk");
                 };
-                let stored = state.files.locate(location).ok_or(CheckpointError::Void)?;
+                let stored = state
+                    .files
+                    .locate(location)
+                    .ok_or_else(|| io::Error::other("a value's file is not open"))?;
                 unwritten |= entry.revision() > state.synced;
                 found.push((entry.key().to_owned(), entry.meta(), stored));
             }
@@ -240,7 +246,7 @@ impl Project {
         written: &mut WrittenGeneration,
     ) -> Result<u64, CheckpointError> {
         let (old, end) = {
-            let journal = durable.journal.lock().map_err(|_| CheckpointError::Void)?;
+            let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
             (Arc::clone(&journal.file), journal.end)
         };
         carry(old.as_ref(), seal.offset, end, written)?;
@@ -257,13 +263,13 @@ impl Project {
         carried: u64,
         now: Instant,
     ) -> Result<NewPair, CheckpointError> {
-        let mut guard = durable.journal.lock().map_err(|_| CheckpointError::Void)?;
+        let mut guard = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
         let journal = &mut *guard;
         let changes_start = written.journal_end - (carried - seal.offset);
         carry(journal.file.as_ref(), carried, journal.end, &mut written)?;
         self.notice_edit(durable, journal)?;
         let number = journal.number_max + 2;
-        let bytes = self.redirect(seal, &written, number)?;
+        let bytes = self.redirect(durable, seal, &written, number)?;
         journal.number_max = number;
         if !bytes.is_empty() {
             // As in any flush: whatever becomes of this checkpoint, these changes are safe.
@@ -306,20 +312,25 @@ impl Project {
     /// Takes what is pending, for the old journal, and points everything after it at the new one.
     fn redirect(
         &self,
+        durable: &Durable,
         seal: &Seal,
         written: &WrittenGeneration,
         number: u32,
     ) -> Result<Vec<u8>, CheckpointError> {
-        let mut state = self.lock().map_err(|_| CheckpointError::Void)?;
-        if matches!(state.health, Health::Failed { .. }) || state.rollbacks != seal.rollbacks {
-            return Err(CheckpointError::Void);
+        let [json_name, journal_name] = durable.paths.names(&self.id);
+        let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+        if matches!(state.health, Health::Failed { .. }) {
+            return Err(CheckpointError::Stopped);
+        }
+        if state.rollbacks != seal.rollbacks {
+            return Err(CheckpointError::TakenBack);
         }
         let bytes = state.take_pending().unwrap_or_default();
         state.journal_number = number;
         state.pending_offset = written.journal_end + bytes.len() as u64;
         // Who reads a change made from now on asks for these before the exchange is done.
-        state.files.add_values(number - 1, Arc::clone(&written.json), written.json_stamp);
-        state.files.add_journal(number, Arc::clone(&written.journal));
+        state.files.add_values(number - 1, Arc::clone(&written.json), written.json_stamp, json_name);
+        state.files.add_journal(number, Arc::clone(&written.journal), journal_name);
         Ok(bytes)
     }
 

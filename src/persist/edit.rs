@@ -32,7 +32,7 @@ impl Project {
             if let Ok(mut state) = self.lock() {
                 state.health = Health::Failed { reason };
             }
-            return Err(CheckpointError::Void);
+            return Err(CheckpointError::Stopped);
         }
         if stamp.is_none() {
             log::warn!(

@@ -33,6 +33,11 @@ impl Paths {
         Paths { json: named("json"), journal: named("journal") }
     }
 
+    /// What the log calls the files of project `id`, the values' before the journal.
+    pub fn names(&self, id: &ProjectId) -> [Arc<str>; 2] {
+        [&self.json, &self.journal].map(|path| format!("project {id}: {}", path.display()).into())
+    }
+
     /// The directory that holds both.
     pub fn directory(&self) -> &Path {
         parent_directory(&self.json)

@@ -25,7 +25,7 @@ impl Project {
         if self.checkpoint_due(now).is_some_and(|due| due <= now)
             && let Err(error) = self.checkpoint(now_ms, now)
         {
-            log::warn!("project {}: checkpoint not written ({error}); the journal goes on", self.id);
+            log::warn!("project {}: checkpoint not written ({error}); the journal has it all", self.id);
         }
         [expiry, self.checkpoint_due(now)].into_iter().flatten().min()
     }

@@ -90,7 +90,8 @@ pub enum Health {
     Healthy,
     /// The last write found no room; each write tries again and waits for the disk's answer.
     DiskFull,
-    /// A write or sync failed; it takes none until the server is restarted.
+    /// A write or sync failed, or its values lie in a file that was edited; it takes none until the
+    /// server is restarted.
     Failed {
         /// What failed, for the log and the operator.
         reason: String,
@@ -179,8 +180,9 @@ impl Project {
         state.pending_offset = recovered.journal_end;
         state.journal_number = JOURNAL_FILE;
         if opening.keep == Keep::Index {
-            state.files.add_values(JSON_FILE, recovered.json, recovered.json_stamp);
-            state.files.add_journal(JOURNAL_FILE, Arc::clone(&recovered.journal));
+            let [json, journal] = paths.names(&opening.id);
+            state.files.add_values(JSON_FILE, recovered.json, recovered.json_stamp, json);
+            state.files.add_journal(JOURNAL_FILE, Arc::clone(&recovered.journal), journal);
         }
         let journal = Journal::opened(
             recovered.journal,
@@ -337,7 +339,8 @@ impl fmt::Display for Unavailable {
                 f.write_str("more changes wait for the disk than may wait; try again shortly")
             }
             Unavailable::Failed => f.write_str(
-                "the project stopped taking writes after a disk error; its server has to be restarted",
+                "the project stopped taking writes, because its disk failed or its .json was edited; the server's \
+                 log says which, and the server has to be restarted",
             ),
             Unavailable::Closed => f.write_str("the project is being deleted or reopened"),
             Unavailable::Broken => {

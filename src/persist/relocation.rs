@@ -24,12 +24,12 @@ struct Place {
 impl Project {
     /// Moves all locations to the files of `pair` and closes the files before them.
     pub(super) fn relocate(self: &Arc<Self>, pair: &NewPair, now: Instant) -> Result<(), CheckpointError> {
-        let rollbacks = self.lock().map_err(|_| CheckpointError::Void)?.rollbacks;
+        let rollbacks = self.lock().map_err(|_| CheckpointError::Stopped)?.rollbacks;
         self.relocate_values(pair)?;
         self.relocate_changes(pair)?;
         // What could still be taken back holds entries with old locations; after this nothing does.
         self.flush(now);
-        let mut state = self.lock().map_err(|_| CheckpointError::Void)?;
+        let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
         // Unless such entries came back. Then the old files stay open until the next checkpoint.
         if state.rollbacks == rollbacks {
             state.files.forget_below(pair.number - 1);
@@ -87,7 +87,7 @@ impl Project {
 
     /// Moves some entries under one hold of the lock.
     fn move_to(&self, places: &mut Vec<Place>) -> Result<(), CheckpointError> {
-        let mut state = self.lock().map_err(|_| CheckpointError::Void)?;
+        let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
         for place in places.drain(..) {
             let Ok(key) = Key::parse_stored(&place.key) else { continue }; // keys of our own files are keys
             state.namespace.relocate(key, place.revision, Value::Stored(place.location));

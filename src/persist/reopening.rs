@@ -40,7 +40,7 @@ impl Project {
     /// Reads go on; blocks for the disk.
     ///
     /// # Errors
-    /// As the disk says; [`CheckpointError::Void`] where a change was stopped halfway.
+    /// As the disk says; [`CheckpointError::Stopped`] where a change was stopped halfway.
     pub fn save_as(
         self: &Arc<Self>,
         disk: &dyn Disk,
@@ -63,7 +63,7 @@ impl Project {
         let mut writer = GenerationWriter::create(disk, paths)?;
         self.copy_entries(Keep::Values, &mut writer, now)?;
         let (revision, clock_ms) = {
-            let state = self.lock().map_err(|_| CheckpointError::Void)?;
+            let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
             (state.namespace.revision(), state.namespace.clock_ms())
         };
         Ok(writer.finish(1, revision, clock_ms)?)

@@ -20,6 +20,8 @@ pub struct FileTable {
 struct Numbered {
     number: u32,
     file: Arc<dyn DiskFile>,
+    /// What the log calls it: its project and its path.
+    name: Arc<str>,
     /// What the file was when its locations were made, where nobody writes it from then on.
     stamp: Option<Stamp>,
     /// Shared with the values that were located, since who waits for a sync located his before.
@@ -35,14 +37,15 @@ struct Diversion {
 }
 
 impl FileTable {
-    /// Adds a journal under a number that is not in use.
-    pub fn add_journal(&mut self, number: u32, file: Arc<dyn DiskFile>) {
-        self.files.push(Numbered { number, file, stamp: None, diverted: Arc::default() });
+    /// Adds a journal under a number that is not in use. `name` is what the log calls it.
+    pub fn add_journal(&mut self, number: u32, file: Arc<dyn DiskFile>, name: Arc<str>) {
+        self.files.push(Numbered { number, file, name, stamp: None, diverted: Arc::default() });
     }
 
-    /// Adds a values' file under a number that is not in use. `stamp` is what it was when it was written.
-    pub fn add_values(&mut self, number: u32, file: Arc<dyn DiskFile>, stamp: Stamp) {
-        self.files.push(Numbered { number, file, stamp: Some(stamp), diverted: Arc::default() });
+    /// Adds a values' file under a number that is not in use. `stamp` is what it was when it was written,
+    /// `name` what the log calls it.
+    pub fn add_values(&mut self, number: u32, file: Arc<dyn DiskFile>, stamp: Stamp, name: Arc<str>) {
+        self.files.push(Numbered { number, file, name, stamp: Some(stamp), diverted: Arc::default() });
     }
 
     /// Points the locations under `number` at another file, offset `from` at its offset `to`, those that
@@ -69,7 +72,14 @@ impl FileTable {
         let known = self.files.iter().find(|known| known.number == location.file)?;
         let (file, diverted) = (Arc::clone(&known.file), Arc::clone(&known.diverted));
         let Location { offset, length, .. } = location;
-        Some(StoredValue { file, offset, length, stamp: known.stamp, diverted })
+        Some(StoredValue {
+            file,
+            name: Arc::clone(&known.name),
+            offset,
+            length,
+            stamp: known.stamp,
+            diverted,
+        })
     }
 }
 
@@ -77,6 +87,7 @@ impl FileTable {
 #[derive(Clone)]
 pub struct StoredValue {
     file: Arc<dyn DiskFile>,
+    name: Arc<str>,
     offset: u64,
     length: u32,
     stamp: Option<Stamp>,
@@ -98,12 +109,26 @@ impl StoredValue {
                 (diversion.file.as_ref(), diversion.to + self.offset.saturating_sub(diversion.from))
             }
         };
-        let read = read_exact_at(file, out.get_mut(start..).unwrap_or_default(), offset)
-            .and_then(|()| self.check_stamp());
+        let read = read_exact_at(file, out.get_mut(start..).unwrap_or_default(), offset);
+        // In a file that was cut short the edit is what is wrong, not that it ends too early.
+        let read = self.check_stamp().and(read);
         if read.is_err() {
             out.truncate(start);
         }
         read
+    }
+
+    /// Says in the log that it could not be read because of `error`: of which file, and what to do.
+    pub fn log_unread(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::InvalidData {
+            log::error!("{}: {error}", self.name); // it says what to do
+            return;
+        }
+        log::error!(
+            "{}: a value could not be read: {error}; look after the disk, and restore both files of the project \
+             from a backup where this goes on",
+            self.name
+        );
     }
 
     /// Asked after reading: an edit before that has changed the stamp.
@@ -111,7 +136,7 @@ impl StoredValue {
         match self.stamp {
             Some(stamp) if self.file.stamp()? != stamp => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the .json was edited while the server runs; stop the server, correct the file, start again",
+                "was edited while the server runs, so no value is read from it; stop the server, correct the file, start again",
             )),
             Some(_) | None => Ok(()),
         }
@@ -137,7 +162,7 @@ mod tests {
         };
         let (old, new) = (file("old"), file("new"));
         let mut table = FileTable::default();
-        table.add_journal(4, new);
+        table.add_journal(4, new, "new".into());
         let location = Location { file: 4, offset: 103, length: 5 };
         let located = table.locate(location).unwrap();
         write_all_at(old.as_ref(), b"0123456value", 0).unwrap();

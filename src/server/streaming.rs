@@ -79,7 +79,7 @@ impl EventLoop {
         let (ticket, last) = match piece {
             Piece::More(ticket) => (ticket, Last::No),
             Piece::Last(ticket) => (ticket, Last::Yes),
-            Piece::Broken => return self.break_off(connection, streaming, &ApiError::Internal),
+            Piece::Broken(error) => return self.break_off(connection, streaming, &error),
         };
         match ticket {
             Some(ticket) => {
@@ -152,5 +152,5 @@ impl EventLoop {
 fn next_piece(source: &mut Source, bytes: &mut Vec<u8>) -> Piece {
     let pull = std::mem::replace(&mut source.pull, Pull::Next);
     let run = std::panic::AssertUnwindSafe(|| (source.next)(pull, bytes));
-    std::panic::catch_unwind(run).unwrap_or(Piece::Broken)
+    std::panic::catch_unwind(run).unwrap_or(Piece::Broken(ApiError::Internal))
 }

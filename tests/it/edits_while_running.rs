@@ -64,6 +64,39 @@ fn an_edit_beneath_values_on_disk_stops_the_project_and_no_wrong_value_is_read()
 }
 
 #[test]
+fn a_file_cut_short_beneath_values_on_disk_fails_all_reads_alike_and_the_log_says_what_to_do() {
+    let mut kv = Kv::new();
+    let index_only = json!({"storage": {"cache_in_memory": false}}).to_string();
+    kv.project().put(PROJECT, &index_only).expect(200);
+    kv.project().put(&key_path("alpha"), "\"first value\"").expect(201);
+    kv.restart();
+    let file = std::fs::OpenOptions::new().write(true).open(kv.data_path(FILE)).unwrap();
+    file.set_len(10).unwrap();
+    for target in [KEYS, &format!("{KEYS}?meta=true"), &key_path("alpha")] {
+        kv.server.await_stderr("listening on");
+        let before = kv.server.stderr_text().len();
+        kv.project().get(target).problem(500, "disk_error");
+        wait_until("the log names the file and what to do", || {
+            let log = kv.server.stderr_text();
+            let mut lines = log.get(before..).unwrap_or_default().lines();
+            lines.any(|line| {
+                ["ERROR project first_project: ", "/first_project.json: ", "stop the server"]
+                    .iter()
+                    .all(|part| line.contains(part))
+            })
+        });
+    }
+    kv.project().put(&key_path("gamma"), "3").expect(201);
+    kv.server.await_stderr("it takes no more writes");
+    let problem = kv.project().put(&key_path("delta"), "4").problem(503, "project_unavailable");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("edited"), "{detail}");
+    kv.server.terminate();
+    let log = kv.server.stderr_text();
+    assert!(!log.contains("taken back"), "{log}");
+}
+
+#[test]
 fn a_decision_that_nobody_asked_for_is_refused_and_loses_nothing() {
     let mut kv = Kv::new();
     kv.project().put(&key_path("a"), "1").expect(201);

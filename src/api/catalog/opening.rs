@@ -124,7 +124,10 @@ impl Catalog {
             project.resume();
             let cause = match &error {
                 CheckpointError::Io(error) if is_disk_full(error) => Cause::DiskFull,
-                CheckpointError::Io(_) | CheckpointError::HalfDone(_) | CheckpointError::Void => Cause::Other,
+                CheckpointError::Io(_)
+                | CheckpointError::HalfDone(_)
+                | CheckpointError::TakenBack
+                | CheckpointError::Stopped => Cause::Other,
             };
             OpenError { reason: format!("not written to disk: {error}"), cause }
         })
