@@ -27,7 +27,7 @@ use crate::server::{self, Prepared, Settings};
 use crate::{clock, secret::Secret};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,7 +40,8 @@ const LOCK_FILE: &str = "pikv.lock";
 /// Carries out a command.
 ///
 /// # Errors
-/// [`RunError`] says what stood in the way and what to do; then nothing was changed.
+/// [`RunError`] says what stood in the way and what to do; then nothing was changed, but for
+/// [`RunError::KeysNotPrinted`].
 pub fn run(command: Command) -> Result<(), RunError> {
     match command {
         Command::Serve(options) => {
@@ -76,8 +77,29 @@ pub fn run(command: Command) -> Result<(), RunError> {
 
 /// Prints on standard output. Whoever closed that does not want to read it.
 fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = print(text);
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Prints a text of the server that has the keys in it that were just made. They are nowhere else, so
+/// where that fails the log has how to get others. The server goes on: what it has is served to all who
+/// have their keys, and a start that is refused would leave the next one without any to print.
+fn say_keys(text: &str, completed: &Completed) {
+    let Err(error) = print(text) else { return };
+    let owners: Vec<String> = completed.issued.iter().map(|(owner, _)| owner_text(owner)).collect();
+    if !owners.is_empty() {
+        log::error!(
+            "the new keys ({}) could not be printed: {error}; for others see that standard output takes them, set \
+             `api_key_hash` (and `api_key`) of their owners to null in config.json, and send SIGHUP or start the \
+             server again",
+            owners.join(", ")
+        );
+    }
 }
 
 fn load_existing(path: &Path) -> Result<Config, RunError> {
@@ -92,9 +114,8 @@ fn init(options: &Options) -> Result<(), RunError> {
     let mut config = file::default_config();
     let completed = api_key::complete(&mut config, &mut random_bytes)?;
     file::save(&RealDisk, path, &config)?;
-    say(&format!("created {}\n", absolute(path).display()));
-    say(&keys_text(&completed));
-    Ok(())
+    let text = format!("created {}\n{}", absolute(path).display(), keys_text(&completed));
+    print(&text).map_err(|error| RunError::KeysNotPrinted { path: absolute(path), error })
 }
 
 fn recover(options: &Options, project: &ProjectId, journal: JournalChoice) -> Result<(), RunError> {
@@ -166,7 +187,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let running = prepared.start(listener, &app, settings).map_err(RunError::Start)?;
     let address_path = directory.join(accounts::ADDRESS_FILE);
     write_address(&address_path, address)?;
-    say(&banner(path, &directory, address, &completed, config_file));
+    say_keys(&banner(path, &directory, address, &completed, config_file), &completed);
     log::info!("listening on {address}");
 
     wait_for_end(&mut signals, options, &app);
@@ -248,7 +269,7 @@ fn reload(options: &Options, app: &Arc<App>) {
             let level = effective::resolve(options, &config).log_level.value;
             sink::set_level(level.filter());
             removed_texts(&completed);
-            say(&keys_text(&completed));
+            say_keys(&keys_text(&completed), &completed);
             log::info!("reloaded {}; address, threads, limits and timeouts take a restart", path.display());
             if config.accounts().enabled && app.accounts.is_none() {
                 log::warn!("accounts.enabled is true now; the accounts are there after a restart");

@@ -1,4 +1,4 @@
-//! Why a command was not carried out. Nothing was changed then.
+//! Why a command was not carried out. Nothing was changed then, but for keys that could not be printed.
 
 use super::accounts::AccountCommandError;
 use crate::api::catalog::CatalogError;
@@ -60,6 +60,13 @@ pub enum RunError {
     },
     /// An account was not looked after.
     Account(AccountCommandError),
+    /// config.json was made and its keys, which are nowhere else, could not be printed.
+    KeysNotPrinted {
+        /// Where it is.
+        path: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
     /// The files of a project could not be taken over.
     Recovery(RecoveryError),
 }
@@ -97,6 +104,12 @@ impl fmt::Display for RunError {
             RunError::Start(error) => write!(f, "the operating system denied what a start needs: {error}"),
             RunError::ProjectMissing { id } => write!(f, "config.json has no project `{id}`"),
             RunError::Account(error) => error.fmt(f),
+            RunError::KeysNotPrinted { path, error } => write!(
+                f,
+                "{}: was made, but its keys could not be printed: {error}; remove it and run `pikv init` again, \
+                 which makes others",
+                path.display()
+            ),
             RunError::Recovery(error) => error.fmt(f),
         }
     }

@@ -37,6 +37,27 @@ fn init_writes_a_configuration_whose_printed_keys_work() {
 }
 
 #[test]
+fn init_whose_keys_cannot_be_printed_fails_and_says_how_to_get_new_ones() {
+    if !Path::new("/dev/full").exists() {
+        println!("not checked: there is no /dev/full");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config.json");
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg("exec \"$0\" init --config \"$1\" >/dev/full");
+    let ended = shell.arg(env!("CARGO_BIN_EXE_pikv")).arg(&config).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    for part in ["pikv: ", "could not be printed", config.to_str().unwrap(), "remove", "`pikv init`"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(!said.contains("pikv_"), "no key where logs are kept: {said}");
+    std::fs::remove_file(&config).unwrap();
+    assert_eq!(run(&directory, &["init"]).code, Some(0), "as it was told to");
+}
+
+#[test]
 fn init_touches_no_file_that_is_there() {
     for text in ["", "nonsense", &documented_config().to_string()] {
         let directory = directory_with(text);

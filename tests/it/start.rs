@@ -1,6 +1,6 @@
 //! Starts: what is made, printed and kept, and which configuration counts.
 
-use crate::harness::{Options, Server, key_in, refused_start, run_to_end};
+use crate::harness::{Options, PATIENCE, Server, holds_within, key_in, refused_start, run_to_end};
 use crate::kv::{Kv, PROJECT, PROJECTS, documented_config, key_path};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -75,6 +75,29 @@ fn later_starts_print_no_keys_and_change_nothing() {
     kv.project().get(PROJECT).expect(200);
     kv.crash_and_start();
     kv.project().get(PROJECT).expect(200);
+}
+
+#[test]
+fn a_start_whose_keys_cannot_be_printed_says_how_to_get_new_ones_and_serves() {
+    if !Path::new("/dev/full").exists() {
+        println!("not checked: there is no /dev/full");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (config, log_path) = (directory.path().join("config.json"), directory.path().join("log"));
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg("exec \"$0\" serve --config \"$1\" --port 0 >/dev/full 2>\"$2\"");
+    shell.arg(env!("CARGO_BIN_EXE_pikv")).arg(&config).arg(&log_path);
+    let mut child = shell.current_dir(directory.path()).spawn().unwrap();
+    let log = || std::fs::read_to_string(&log_path).unwrap_or_default();
+    let parts = ["ERROR the new keys (global key, first_project key) could not be printed", "`api_key_hash`"];
+    let serves = holds_within(PATIENCE, || {
+        log().contains("INFO listening on") && parts.iter().all(|part| log().contains(part))
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(serves, "{}", log());
+    assert!(!log().contains("pikv_"), "no key where logs are kept: {}", log());
 }
 
 #[test]
