@@ -5,7 +5,7 @@ use super::account::{Account, AccountId, OwnKey, Username, new_credential};
 use crate::auth::password::PasswordHash;
 use crate::limits::ACCOUNTS_MAX;
 use crate::names::Key;
-use crate::persist::project::{Answered, Project};
+use crate::persist::project::{Answered, Project, View};
 use crate::persist::ticket::Ticket;
 use crate::persist::transaction::Transaction;
 use crate::store::change::Value;
@@ -63,6 +63,15 @@ impl Directory {
     /// Waits until the batch of `ticket` is on disk; false where it was taken back. Blocks.
     pub fn wait_written(&self, ticket: Option<&Ticket>) -> bool {
         self.project.wait_written(ticket)
+    }
+
+    /// Whether nobody has an account.
+    ///
+    /// # Errors
+    /// [`AccountsError`].
+    pub(super) fn is_empty(&self, now_ms: u64) -> Result<bool, AccountsError> {
+        let any = |view: &View<'_>| view.range(ACCOUNTS, None).next().is_some();
+        Ok(!self.project.read(now_ms, |view| (any(view), view.revision()))?.answer)
     }
 
     /// The account called `username`, in whatever case.

@@ -32,7 +32,7 @@ use crate::persist::recovery::Keep;
 use crate::persist::recovery_error::RecoveryError;
 use directory::Directory;
 use sessions::Sessions;
-use signing_key::SigningKeyError;
+use signing_key::{Origin, SigningKeyError};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ impl Accounts {
         directory: &Path,
         keep: Keep,
     ) -> Result<Accounts, OpenError> {
-        let signing_key =
+        let (signing_key, origin) =
             signing_key::load_or_make(disk.as_ref(), directory).map_err(OpenError::SigningKey)?;
         let open = |project: InternalProject, keep: Keep| -> Result<Arc<Project>, RecoveryError> {
             let id = project.into();
@@ -97,6 +97,15 @@ impl Accounts {
             data: open(InternalProject::AccountData, keep)?,
             signing_key,
         };
+        let has_accounts = matches!(accounts.directory.is_empty(clock::wall_ms()), Ok(false));
+        if origin == Origin::Made && has_accounts {
+            let path = signing_key::path_in(directory);
+            log::warn!(
+                "{}: was not there and was made; all access tokens have ended, unless the file is put back from a \
+                 backup while the server is stopped",
+                path.display()
+            );
+        }
         match accounts.finish_deletions(clock::wall_ms()) {
             Ok(0) => {}
             Ok(finished) => {

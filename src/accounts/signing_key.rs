@@ -30,22 +30,36 @@ pub enum SigningKeyError {
     Entropy(EntropyUnavailable),
 }
 
+/// Where a signing key comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Its file was there.
+    Found,
+    /// There was none, so it was made; tokens that were signed before are void.
+    Made,
+}
+
+/// The path of the signing key's file in `directory`.
+pub fn path_in(directory: &Path) -> PathBuf {
+    directory.join(SIGNING_KEY_FILE)
+}
+
 /// The signing key in `directory`, which is made where there is none.
 ///
 /// # Errors
 /// [`SigningKeyError`]; a file that holds something else is left as it is.
-pub fn load_or_make(disk: &dyn Disk, directory: &Path) -> Result<SigningKey, SigningKeyError> {
-    let path = directory.join(SIGNING_KEY_FILE);
+pub fn load_or_make(disk: &dyn Disk, directory: &Path) -> Result<(SigningKey, Origin), SigningKeyError> {
+    let path = path_in(directory);
     match disk::load(disk, &path, SIGNING_KEY_FILE_BYTES_MAX) {
         Ok(bytes) => {
             let key = str::from_utf8(&bytes).ok().and_then(SigningKey::parse);
-            key.ok_or(SigningKeyError::Damaged { path })
+            key.map(|key| (key, Origin::Found)).ok_or(SigningKeyError::Damaged { path })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = SigningKey::new(random_bytes().map_err(SigningKeyError::Entropy)?);
             let text = format!("{}\n", key.encode().reveal());
             match disk::replace(disk, &path, text.as_bytes()) {
-                Ok(()) => Ok(key),
+                Ok(()) => Ok((key, Origin::Made)),
                 Err(error) => Err(SigningKeyError::Io { path, error }),
             }
         }

@@ -250,7 +250,9 @@ fn without_a_signing_key_a_new_one_is_made_and_all_tokens_end() {
     register(&server, "one");
     let (old, cookie) = (token(&server, "one"), session(&server, "one"));
     let key = fs::read(server.data_path("jwt.key")).unwrap();
+    assert!(!server.stderr_text().contains("jwt.key"), "nobody had a token before");
     with_damage(&mut server, |server| fs::remove_file(server.data_path("jwt.key")).unwrap());
+    server.await_stderr("jwt.key: was not there and was made; all access tokens have ended");
     assert_ne!(fs::read(server.data_path("jwt.key")).unwrap(), key);
     assert_eq!(mode(&server, "jwt.key"), 0o600);
     assert_eq!(with_token(&server, &old, "GET", "/api/object/a", "").status, 401);
