@@ -173,6 +173,10 @@ impl Project {
         now_ms: u64,
     ) -> Result<(Project, Vec<String>), RecoveryError> {
         let mut recovered = recovery::recover(disk.as_ref(), &paths, opening.keep, now_ms)?;
+        if recovered.is_new {
+            let directory = paths.directory().display();
+            log::info!("project {}: no files in {directory} yet; it begins empty", opening.id);
+        }
         // Revisions that were given out and then lost, because the project does not sync always, are
         // below the clock, as all are below 1,000 changes a second; none of them is used again.
         recovered.namespace.skip_to(Revision::new(now_ms).unwrap_or_default());

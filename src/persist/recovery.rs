@@ -53,6 +53,8 @@ pub struct Recovered {
     pub changes_start: u64,
     /// Where the next change goes.
     pub journal_end: u64,
+    /// Whether there were no files of it, so that it begins empty.
+    pub is_new: bool,
     /// Sentences for the log: what was repaired or taken over.
     pub notices: Vec<String>,
 }
@@ -68,7 +70,8 @@ pub fn recover(disk: &dyn Disk, paths: &Paths, keep: Keep, now_ms: u64) -> Resul
     // rests on what it sees.
     disk.sync_directory(paths.directory()).map_err(io_error(paths.directory()))?;
     let mut notices = Vec::new();
-    match (exists(&paths.json)?, exists(&paths.journal)?) {
+    let found = (exists(&paths.json)?, exists(&paths.journal)?);
+    match found {
         (false, false) => {
             let empty = Namespace::starting_at(Revision::new(now_ms).unwrap_or_default(), 0);
             generation::install(disk, paths, 1, &empty).map_err(io_error(&paths.json))?;
@@ -102,6 +105,7 @@ pub fn recover(disk: &dyn Disk, paths: &Paths, keep: Keep, now_ms: u64) -> Resul
     };
     generation::remove_temporaries(disk, paths).map_err(io_error(&paths.journal))?;
     recovered.notices.splice(0..0, notices);
+    recovered.is_new = found == (false, false);
     Ok(recovered)
 }
 
@@ -151,6 +155,7 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
     let journal_end = tail.end;
     Ok(Loaded::Fits(Box::new(Recovered {
         namespace,
+        is_new: false,
         json,
         json_stamp,
         journal,

@@ -101,6 +101,25 @@ fn a_start_whose_keys_cannot_be_printed_says_how_to_get_new_ones_and_serves() {
 }
 
 #[test]
+fn a_project_without_files_begins_empty_and_the_log_says_so() {
+    let mut kv = Kv::new();
+    kv.server.await_stderr("INFO project first_project: no files in ");
+    kv.restart();
+    kv.server.await_stderr("listening on");
+    assert!(!kv.server.stderr_text().contains("no files in"), "{}", kv.server.stderr_text());
+    kv.edit_config(|config| config["projects"].as_array_mut().unwrap().push(json!({"id": "second"})));
+    kv.server.signal("HUP");
+    kv.server.await_stderr("INFO project second: no files in ");
+    kv.server.terminate();
+    for name in ["first_project.json", "first_project.journal"] {
+        std::fs::remove_file(kv.data_path(name)).unwrap();
+    }
+    kv.server.start_again();
+    kv.server.await_stderr("INFO project first_project: no files in ");
+    assert!(!kv.server.stderr_text().contains("project second: no files"));
+}
+
+#[test]
 fn the_printed_curl_lines_work_as_they_stand() {
     let kv = Kv::new();
     let mut printed = String::new();
