@@ -106,7 +106,17 @@ impl Prepared {
         let administration_lane = SlowLane::start("admin", ADMINISTRATION_THREADS, SLOW_QUEUE_MAX)?;
         let password_threads = (settings.cores / 2).clamp(1, PASSWORD_THREADS_MAX);
         let password_lane = SlowLane::start("password", password_threads, PASSWORD_QUEUE_MAX)?;
-        let connections_max = connections_allowed(settings.connections_max, descriptors_max());
+        let descriptors = descriptors_max();
+        let connections_max = connections_allowed(settings.connections_max, descriptors);
+        if connections_max < settings.connections_max {
+            log::warn!(
+                "limits.connections_max is {}, and {descriptors} descriptors are enough for {connections_max} \
+                 connections; others wait. Raise the limit (`ulimit -n {}`, under systemd LimitNOFILE=) or lower \
+                 the setting",
+                settings.connections_max,
+                settings.connections_max + DESCRIPTORS_RESERVED
+            );
+        }
         let slots = Arc::new(Slots::new(connections_max));
         let (acceptor, handle) = Acceptor::new(listener, Arc::clone(&slots), self.wakers().mailboxes)?;
         let mailboxes = self.wakers().mailboxes;

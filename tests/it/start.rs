@@ -120,6 +120,20 @@ fn a_project_without_files_begins_empty_and_the_log_says_so() {
 }
 
 #[test]
+fn connections_that_the_descriptors_do_not_reach_are_told_with_what_to_raise() {
+    let limited = Options { descriptors_max: Some(80), ..Options::default() };
+    let server = Server::start_as(limited);
+    server.await_stderr("WARN limits.connections_max is 10000, and 80 descriptors are enough for 20");
+    server.await_stderr("`ulimit -n 10064`");
+    let mut config = documented_config();
+    config["limits"] = json!({"connections_max": 16});
+    let enough = Options { descriptors_max: Some(80), config: Some(config), ..Options::default() };
+    let server = Server::start_as(enough);
+    server.await_stderr("listening on");
+    assert!(!server.stderr_text().contains("connections_max"), "{}", server.stderr_text());
+}
+
+#[test]
 fn the_printed_curl_lines_work_as_they_stand() {
     let kv = Kv::new();
     let mut printed = String::new();
