@@ -162,7 +162,8 @@ fn a_mark_that_cannot_be_removed_takes_nothing_from_the_next_project_of_that_nam
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
     let begin = disk.operations();
     catalog.delete(&id("again")).unwrap();
-    let removed = (begin..disk.operations()).rfind(|at| disk.operation(*at).contains("again.deleted")).unwrap();
+    let removed =
+        (begin..disk.operations()).rfind(|at| disk.operation(*at).contains("again.deleted")).unwrap();
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
     disk.fail_at(disk.operations() + (removed - begin), Failure::Eio, Lasting::Once);
     catalog.delete(&id("again")).unwrap();
