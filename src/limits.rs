@@ -125,6 +125,9 @@ pub const LOGIN_ATTEMPTS_OF_PAIR_MAX: u32 = 10;
 pub const LOGIN_ATTEMPTS_OF_ADDRESS_MAX: u32 = 50;
 /// Attempts to log in to one account from addresses that never did, in a window. Beyond: 429.
 pub const LOGIN_ATTEMPTS_OF_ACCOUNT_MAX: u32 = 100;
+/// Who is refused only because of checks under way is told to come again after this long: most
+/// have ended by then.
+pub const LOGIN_CHECK_SECONDS: u64 = 1;
 /// Counters of attempts to log in, of each of the three kinds. Beyond: the lowest is taken over.
 pub const LOGIN_COUNTERS_MAX: usize = 65_536;
 /// Pairs of account and address that are remembered to have logged in. Beyond: the one with the

@@ -298,9 +298,10 @@ impl ApiError {
     pub(super) fn with_fields(&self, response: Response) -> Response {
         match (self, response.status()) {
             (ApiError::MethodNotAllowed { allow }, _) => response.field("allow", allow),
-            (ApiError::Account(AccountError::TooManyAttempts(after)) | ApiError::RateLimited(after), _) => {
-                response.field("retry-after", &after.seconds.to_string())
+            (ApiError::Account(AccountError::TooManyAttempts(refused)), _) => {
+                response.field("retry-after", &refused.retry_after().seconds.to_string())
             }
+            (ApiError::RateLimited(after), _) => response.field("retry-after", &after.seconds.to_string()),
             (_, 401) => response.field("www-authenticate", "Bearer realm=\"pikv\""),
             (_, 503) => response.field("retry-after", "1"),
             _ => response,

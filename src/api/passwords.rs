@@ -44,7 +44,9 @@ pub fn sign_in(
     };
     let Ok(password) = Password::parse(password) else {
         // Nobody's password, whoever asks; it counts as a guess.
-        pending.attempt = None;
+        if let Some(attempt) = pending.attempt.take() {
+            pending.app.throttle.failed(attempt);
+        }
         return then(Err(AccountError::Credentials.into()), context.arrival.wall_ms);
     };
     let job = move || {
@@ -52,11 +54,12 @@ pub fn sign_in(
         let checked = check(&pending.app, &accounts, &folded, &password, now_ms);
         match (&checked, pending.attempt.take()) {
             (Ok(_), Some(attempt)) => pending.app.throttle.succeeded(attempt, clock::monotonic()),
-            // Nobody has learned whether the password is right.
-            (Err(error), Some(attempt)) if !matches!(error, ApiError::Account(AccountError::Credentials)) => {
-                pending.app.throttle.forget(attempt);
+            (Err(ApiError::Account(AccountError::Credentials)), Some(attempt)) => {
+                pending.app.throttle.failed(attempt);
             }
-            (Ok(_) | Err(_), _) => {}
+            // Nobody has learned whether the password is right.
+            (Err(_), Some(attempt)) => pending.app.throttle.forget(attempt),
+            (Ok(_) | Err(_), None) => {}
         }
         then(checked, now_ms)
     };

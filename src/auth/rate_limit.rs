@@ -27,7 +27,7 @@ pub struct Rate {
 }
 
 /// When to come again, at the earliest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RetryAfter {
     /// Whole seconds, at least 1, rounded up.
     pub seconds: u64,

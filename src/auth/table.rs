@@ -41,6 +41,12 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.entries.get(key).map(|(_, entry)| entry)
     }
 
+    /// The value under `key`, if the age of its entry is counted from `since`.
+    pub fn value_since(&mut self, key: &K, since: Instant) -> Option<&mut V> {
+        let (_, entry) = self.entries.get_mut(key)?;
+        (entry.since == since).then_some(&mut entry.value)
+    }
+
     /// Puts `entry` under `key`; what was there before is gone.
     pub fn insert(&mut self, key: K, entry: Entry<V>) {
         self.remove(&key);

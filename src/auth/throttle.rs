@@ -13,10 +13,13 @@
 //!
 //! ```text
 //! begin --- counted ---> Attempt --- succeeded ---> taken back; the pair's counter is gone
-//!   |                       |------- forget ------> taken back
-//!   +-- refused,            +------- dropped -----> stays counted: the password was wrong
+//!   |                       |------- forgotten ---> taken back
+//!   +-- refused,            +------- failed ------> stays counted: the password was wrong
 //!       not counted
 //! ```
+//! An attempt that is under way counts like one that has failed, so that guesses at the same time
+//! are no way around the bounds. It is known apart, though: a counter that is full only with such
+//! attempts is full for a moment, not for its window ([`Refused`]).
 //!
 //! # What the bounds of the tables promise
 //! Only attempts that were let through are counted, and each of them costs the server the check of
@@ -36,8 +39,8 @@ use super::rate_limit::RetryAfter;
 use super::table::{Entry, SteadyTime, Table, is_expired, time_left};
 use crate::limits::{
     EXPIRED_PER_CALL_MAX, LOGIN_ATTEMPTS_OF_ACCOUNT_MAX, LOGIN_ATTEMPTS_OF_ADDRESS_MAX,
-    LOGIN_ATTEMPTS_OF_PAIR_MAX, LOGIN_COUNTERS_MAX, LOGIN_PAIR_KNOWN_SECONDS, LOGIN_PAIRS_KNOWN_MAX,
-    LOGIN_WINDOW_SECONDS,
+    LOGIN_ATTEMPTS_OF_PAIR_MAX, LOGIN_CHECK_SECONDS, LOGIN_COUNTERS_MAX, LOGIN_PAIR_KNOWN_SECONDS,
+    LOGIN_PAIRS_KNOWN_MAX, LOGIN_WINDOW_SECONDS,
 };
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
@@ -55,7 +58,9 @@ pub struct Throttle {
     state: Mutex<State>,
 }
 
-/// An attempt that was let through and counted. Dropped, it stays counted.
+/// An attempt that was let through and counted. Dropped, it stays counted as under way until its
+/// windows end.
+#[must_use = "its end has to be told to the throttle"]
 #[derive(Debug)]
 pub struct Attempt {
     pair: Pair,
@@ -63,6 +68,25 @@ pub struct Attempt {
     address_window: Instant,
     /// `None` where the address is exempt.
     account_window: Option<Instant>,
+}
+
+/// Why an attempt was not let through. Of two reasons the one that lasts longer is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refused {
+    /// As many attempts are under way as may fail; none of them may.
+    UnderWay,
+    /// So many attempts have failed that the window has to pass.
+    Failed(RetryAfter),
+}
+
+impl Refused {
+    /// When to come again.
+    pub fn retry_after(self) -> RetryAfter {
+        match self {
+            Refused::UnderWay => RetryAfter { seconds: LOGIN_CHECK_SECONDS },
+            Refused::Failed(after) => after,
+        }
+    }
 }
 
 /// Stands for the name of an account, in 8 bytes whatever its length.
@@ -111,15 +135,15 @@ impl Throttle {
     /// password is checked; a refused attempt does not count.
     ///
     /// # Errors
-    /// [`RetryAfter`] says when all counters that refuse it now have begun anew.
-    pub fn begin(&self, account: &str, address: IpAddr, now: Instant) -> Result<Attempt, RetryAfter> {
+    /// [`Refused`] says why, and when all counters that refuse it now let attempts through again.
+    pub fn begin(&self, account: &str, address: IpAddr, now: Instant) -> Result<Attempt, Refused> {
         let pair =
             Pair { account: AccountTag(self.tags.hash_one(account)), address: counted_address(address) };
         let mut state = self.lock();
         let now = state.time.advance(now);
         let standing = state.standing(&pair, now);
-        match state.wait(&pair, standing, now) {
-            Some(wait) => Err(RetryAfter::new(wait)),
+        match state.refused(&pair, standing, now) {
+            Some(refused) => Err(refused),
             None => Ok(state.count(pair, standing, now)),
         }
     }
@@ -132,6 +156,11 @@ impl Throttle {
         state.take_back(&attempt);
         state.pairs.table.remove(&attempt.pair);
         state.remember(attempt.pair, now);
+    }
+
+    /// Leaves `attempt` counted, whose password was wrong.
+    pub fn failed(&self, attempt: Attempt) {
+        self.lock().settle(&attempt);
     }
 
     /// Takes `attempt` back, whose password was never checked.
@@ -158,13 +187,13 @@ impl State {
         }
     }
 
-    /// How long until no counter refuses an attempt any more; `None` if none does.
-    fn wait(&self, pair: &Pair, standing: Standing, now: Instant) -> Option<Duration> {
+    /// The longest lasting reason not to let an attempt through; `None` if there is none.
+    fn refused(&self, pair: &Pair, standing: Standing, now: Instant) -> Option<Refused> {
         let account = match standing {
             Standing::Known => None,
-            Standing::Stranger => self.accounts.wait(&pair.account, now),
+            Standing::Stranger => self.accounts.refused(&pair.account, now),
         };
-        [self.pairs.wait(pair, now), self.addresses.wait(&pair.address, now), account]
+        [self.pairs.refused(pair, now), self.addresses.refused(&pair.address, now), account]
             .into_iter()
             .flatten()
             .max()
@@ -182,7 +211,16 @@ impl State {
         }
     }
 
+    fn settle(&mut self, attempt: &Attempt) {
+        self.pairs.settle(&attempt.pair, attempt.pair_window);
+        self.addresses.settle(&attempt.pair.address, attempt.address_window);
+        if let Some(window) = attempt.account_window {
+            self.accounts.settle(&attempt.pair.account, window);
+        }
+    }
+
     fn take_back(&mut self, attempt: &Attempt) {
+        self.settle(attempt);
         self.pairs.take_back(attempt.pair, attempt.pair_window);
         self.addresses.take_back(attempt.pair.address, attempt.address_window);
         if let Some(window) = attempt.account_window {
@@ -205,11 +243,11 @@ impl State {
 }
 
 /// One of the three kinds of counters. Of an entry, `since` is the beginning of its window and
-/// `weight` its attempts, at least one.
+/// `weight` its attempts, at least one, and `value` how many of those are under way.
 #[derive(Debug)]
 struct Counters<K> {
     attempts_max: u32,
-    table: Table<K, ()>,
+    table: Table<K, u32>,
 }
 
 impl<K: Copy + Eq + Hash> Counters<K> {
@@ -217,24 +255,40 @@ impl<K: Copy + Eq + Hash> Counters<K> {
         Counters { attempts_max, table: Table::new() }
     }
 
-    /// How long this counter refuses attempts; `None` if it does not.
-    fn wait(&self, key: &K, now: Instant) -> Option<Duration> {
+    /// Why this counter refuses attempts; `None` if it does not.
+    fn refused(&self, key: &K, now: Instant) -> Option<Refused> {
         let entry = self.table.get(key).filter(|entry| entry.weight >= self.attempts_max)?;
-        Some(time_left(entry.since, WINDOW, now)).filter(|wait| !wait.is_zero())
+        let wait = Some(time_left(entry.since, WINDOW, now)).filter(|wait| !wait.is_zero())?;
+        let failed = entry.weight.saturating_sub(entry.value);
+        let refused = if failed < self.attempts_max {
+            Refused::UnderWay
+        } else {
+            Refused::Failed(RetryAfter::new(wait))
+        };
+        Some(refused)
     }
 
-    /// Counts an attempt. Returns the beginning of the window it belongs to.
+    /// Counts an attempt, which is under way then. Returns the beginning of the window it belongs to.
     fn count(&mut self, key: K, now: Instant) -> Instant {
         let own = self.table.remove(&key).filter(|entry| !is_expired(entry.since, WINDOW, now));
         let before = own.or_else(|| self.make_room(now));
-        let (since, attempts) = before.map_or((now, 0), |entry| (entry.since, entry.weight));
-        self.table.insert(key, Entry { since, weight: attempts.saturating_add(1), value: () });
-        since
+        let before = before.unwrap_or(Entry { since: now, weight: 0, value: 0 });
+        let (attempts, under_way) = (before.weight.saturating_add(1), before.value.saturating_add(1));
+        self.table.insert(key, Entry { since: before.since, weight: attempts, value: under_way });
+        before.since
+    }
+
+    /// An attempt of the window that began at `window` is no longer under way.
+    fn settle(&mut self, key: &K, window: Instant) {
+        if let Some(under_way) = self.table.value_since(key, window) {
+            *under_way = under_way.saturating_sub(1);
+        }
     }
 
     /// Drops a few counters that have expired. Where the table is still full, gives the lowest one
-    /// for the newcomer to take over: low enough for this attempt and one more.
-    fn make_room(&mut self, now: Instant) -> Option<Entry<()>> {
+    /// for the newcomer to take over: low enough for this attempt and one more. None of its attempts
+    /// is the newcomer's to end.
+    fn make_room(&mut self, now: Instant) -> Option<Entry<u32>> {
         for _ in 0..EXPIRED_PER_CALL_MAX {
             if self.table.pop_expired(WINDOW, now).is_none() {
                 break;
@@ -244,10 +298,12 @@ impl<K: Copy + Eq + Hash> Counters<K> {
             return None;
         }
         let lowest = self.table.pop_lightest()?;
-        Some(Entry { weight: lowest.weight.min(self.attempts_max.saturating_sub(2)), ..lowest })
+        let weight = lowest.weight.min(self.attempts_max.saturating_sub(2));
+        Some(Entry { since: lowest.since, weight, value: 0 })
     }
 
-    /// Takes an attempt back that was counted in the window that began at `window`.
+    /// Takes an attempt back that was counted in the window that began at `window` and is not under
+    /// way any more.
     fn take_back(&mut self, key: K, window: Instant) {
         let Some(entry) = self.table.remove(&key) else { return };
         let attempts = if entry.since == window { entry.weight.saturating_sub(1) } else { entry.weight };

@@ -24,12 +24,18 @@ fn address(number: u32) -> IpAddr {
 impl Door {
     fn begin(&self, account: &str, from: u32) -> Result<Attempt, u64> {
         let begun = self.throttle.begin(account, address(from), self.now);
-        begun.map_err(|RetryAfter { seconds }| seconds)
+        begun.map_err(|refused| refused.retry_after().seconds)
     }
 
     /// Guesses wrongly so many times; says how many guesses were let through.
     fn guess(&self, times: usize, account: &str, from: u32) -> usize {
-        (0..times).filter(|_| self.begin(account, from).is_ok()).count()
+        let guesses = (0..times).filter_map(|_| self.begin(account, from).ok());
+        guesses.map(|attempt| self.throttle.failed(attempt)).count()
+    }
+
+    /// Why an attempt would be refused.
+    fn refused(&self, account: &str, from: u32) -> Option<Refused> {
+        self.throttle.begin(account, address(from), self.now).err()
     }
 
     fn log_in(&self, account: &str, from: u32) -> Result<(), u64> {
@@ -71,6 +77,54 @@ fn attempts_count_from_their_beginning() {
     let door = door();
     let open: Vec<Attempt> = (0..99).filter_map(|_| door.begin("ann", HOME).ok()).collect();
     assert_eq!(open.len(), PAIR, "though none of them has failed yet");
+}
+
+#[test]
+fn a_counter_that_is_full_of_attempts_under_way_refuses_for_a_moment_only() {
+    let door = door();
+    let mut open: Vec<Attempt> = (0..PAIR).filter_map(|_| door.begin("ann", HOME).ok()).collect();
+    assert_eq!(door.refused("ann", HOME), Some(Refused::UnderWay));
+    for attempt in open.drain(1..) {
+        door.throttle.failed(attempt);
+        assert_eq!(door.begin("ann", HOME).err(), Some(LOGIN_CHECK_SECONDS), "one is still under way");
+    }
+    door.throttle.failed(open.remove(0));
+    assert_eq!(door.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS), "now all have failed");
+}
+
+#[test]
+fn logins_that_come_again_after_a_moment_all_get_in() {
+    let door = door();
+    let mut open: Vec<Attempt> = (0..PAIR).filter_map(|_| door.begin("ann", HOME).ok()).collect();
+    for _ in 0..3 * PAIR {
+        assert!(door.begin("ann", HOME).is_err_and(|seconds| seconds == LOGIN_CHECK_SECONDS));
+        for attempt in open.drain(..) {
+            door.throttle.succeeded(attempt, door.now);
+        }
+        open.extend((0..PAIR).filter_map(|_| door.begin("ann", HOME).ok()));
+        assert_eq!(open.len(), PAIR);
+    }
+}
+
+#[test]
+fn addresses_and_accounts_that_are_full_of_attempts_under_way_refuse_for_a_moment_only() {
+    let door = door();
+    let names: Vec<String> = (0..ADDRESS).map(|number| format!("user{number}")).collect();
+    let of_address: Vec<Attempt> = names.iter().filter_map(|name| door.begin(name, HOME).ok()).collect();
+    assert_eq!((of_address.len(), door.refused("ann", HOME)), (ADDRESS, Some(Refused::UnderWay)));
+    let strangers = 1_000..1_000 + LOGIN_ATTEMPTS_OF_ACCOUNT_MAX;
+    let of_account: Vec<Attempt> = strangers.filter_map(|from| door.begin("bob", from).ok()).collect();
+    assert_eq!((of_account.len(), door.refused("bob", 999)), (ACCOUNT, Some(Refused::UnderWay)));
+}
+
+#[test]
+fn failed_guesses_are_told_before_those_under_way() {
+    let door = door();
+    assert_eq!(door.guess(PAIR, "ann", HOME), PAIR);
+    let names: Vec<String> = (0..ADDRESS - PAIR).map(|number| format!("user{number}")).collect();
+    let open: Vec<Attempt> = names.iter().filter_map(|name| door.begin(name, HOME).ok()).collect();
+    assert_eq!((open.len(), door.refused("bob", HOME)), (ADDRESS - PAIR, Some(Refused::UnderWay)));
+    assert_eq!(door.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS));
 }
 
 #[test]
@@ -225,13 +279,15 @@ fn a_counter_that_refuses_outlasts_any_number_of_newcomers_and_they_have_an_atte
     let now = monotonic();
     let mut counters = Counters::new(3);
     for _ in 0..3 {
-        counters.count(usize::MAX, now);
+        let window = counters.count(usize::MAX, now);
+        counters.settle(&usize::MAX, window);
     }
     for key in 0..5 * LOGIN_COUNTERS_MAX {
         counters.count(key, now);
-        assert_eq!(counters.wait(&key, now), None);
+        assert_eq!(counters.refused(&key, now), None);
     }
-    assert_eq!(counters.wait(&usize::MAX, now), Some(WINDOW));
+    let seconds = LOGIN_WINDOW_SECONDS;
+    assert_eq!(counters.refused(&usize::MAX, now), Some(Refused::Failed(RetryAfter { seconds })));
 }
 
 #[test]

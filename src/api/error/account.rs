@@ -4,7 +4,7 @@ use super::ApiError;
 use crate::accounts::AccountsError;
 use crate::accounts::directory::CreateError;
 use crate::accounts::registration::{Field, Problem};
-use crate::auth::rate_limit::RetryAfter;
+use crate::auth::throttle::Refused;
 use crate::entropy::EntropyUnavailable;
 use std::fmt;
 
@@ -27,8 +27,8 @@ pub enum AccountError {
     Missing,
     /// The server keeps no accounts.
     Disabled,
-    /// Passwords were guessed.
-    TooManyAttempts(RetryAfter),
+    /// Passwords were guessed, or may be by what is under way.
+    TooManyAttempts(Refused),
 }
 
 impl AccountError {
@@ -98,7 +98,10 @@ impl fmt::Display for AccountError {
             AccountError::Disabled => {
                 f.write_str("this server keeps no accounts (accounts.enabled in config.json)")
             }
-            AccountError::TooManyAttempts(after) => {
+            AccountError::TooManyAttempts(Refused::UnderWay) => {
+                f.write_str("too many logins are being checked at once for this account or address; try again shortly")
+            }
+            AccountError::TooManyAttempts(Refused::Failed(after)) => {
                 write!(f, "too many failed logins; try again in {} seconds", after.seconds)
             }
         }

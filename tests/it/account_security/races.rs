@@ -206,6 +206,26 @@ fn whoever_is_disabled_is_out_with_the_answer_that_says_so() {
     }
 }
 
+/// More than may be checked at once for one account and for one address. None of them has failed, so
+/// none has to wait for longer than the others take.
+#[test]
+fn right_passwords_at_the_same_moment_all_get_in() {
+    let mut config = config();
+    config["accounts"]["bcrypt_cost"] = json!(8);
+    let server = Server::start_with(config);
+    register(&server, "one");
+    let counts = statuses(|_| {
+        let answer = attempt(&server, "/api/token", "one", PASSWORD, "10.9.6.1");
+        if answer.status != 429 {
+            return answer.status;
+        }
+        assert_eq!(answer.field("retry-after"), Some("1"), "{answer:?}");
+        assert!(answer.text().contains("being checked at once"), "{answer:?}");
+        503
+    });
+    assert_eq!(counts, BTreeMap::from([(200, TOGETHER)]));
+}
+
 /// Others keep the lane of passwords full, and somebody is told to come again more often than they may
 /// guess: none of that counts.
 #[test]
