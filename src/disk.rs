@@ -297,10 +297,21 @@ pub fn create_directory(directory: &Path) -> io::Result<Directory> {
     Ok(Directory::Made)
 }
 
-/// An exclusive lock that ends with the process, however it ends. Its file holds the process id.
+/// An exclusive lock that ends with the process, however it ends. Its file holds the process id, and
+/// an empty line once the lock was given back in order.
 #[derive(Debug)]
 pub struct LockFile {
-    _file: File,
+    file: File,
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // Still under the lock, so that no other's process id goes. The file itself stays: whoever has it
+        // open would otherwise lock one that nobody else finds. So does its first byte: a file that gave
+        // its room up may find none for the next process id. An id that stays only misleads readers.
+        let blank = "\n".repeat(process_id_line().len());
+        let _ = self.file.write_all_at(blank.as_bytes(), 0).and_then(|()| self.file.set_len(1));
+    }
 }
 
 /// Why a lock was not had.
@@ -341,12 +352,17 @@ impl LockFile {
             }
         }
         // Written over what was there before it is cut: that takes no room on a disk that has none.
-        let text = format!("{}\n", std::process::id());
+        let text = process_id_line();
         file.write_all_at(text.as_bytes(), 0)
             .and_then(|()| file.set_len(text.len() as u64))
             .map_err(LockError::Io)?;
-        Ok(LockFile { _file: file })
+        Ok(LockFile { file })
     }
+}
+
+/// What this process writes into a lock file.
+fn process_id_line() -> String {
+    format!("{}\n", std::process::id())
 }
 
 /// The first line of a lock file.
@@ -411,6 +427,16 @@ mod tests {
         }
         drop(held);
         LockFile::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_was_given_back_names_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let held = LockFile::acquire(&path).unwrap();
+        assert_eq!(load(&RealDisk, &path, 100).unwrap(), format!("{}\n", std::process::id()).into_bytes());
+        drop(held);
+        assert_eq!(load(&RealDisk, &path, 100).unwrap(), b"\n");
     }
 
     #[test]

@@ -143,6 +143,21 @@ fn the_address_goes_with_the_server_and_only_its_owner_reads_it() {
 }
 
 #[test]
+fn the_process_id_goes_with_whoever_had_the_lock() {
+    let mut server = Server::start_with(people_config());
+    let path = server.data_path("pikv.lock");
+    let text = || std::fs::read_to_string(&path).unwrap();
+    assert!(text().trim_end().parse::<u32>().is_ok(), "{}", text());
+    server.terminate();
+    assert_eq!(text(), "\n", "an end in order");
+    server.start_again();
+    server.kill();
+    assert_ne!(text(), "\n", "nobody was there to take it out");
+    assert_eq!(account(server.directory(), "list", "", &[]).code, Some(0));
+    assert_eq!(text(), "\n", "the command had the lock, and gave it back");
+}
+
+#[test]
 fn an_address_that_a_killed_server_left_is_gone_once_the_lock_is_taken() {
     let mut server = Server::start_with(people_config());
     let path = server.data_path("pikv.address");
