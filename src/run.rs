@@ -124,7 +124,7 @@ fn recover(options: &Options, project: &ProjectId, journal: JournalChoice) -> Re
         return Err(RunError::ProjectMissing { id: project.clone() });
     }
     let directory = config.data_directory(&options.config_path.value);
-    let _lock = lock(&directory)?;
+    let _lock = lock(&directory).map_err(RunError::of_stopped_server)?;
     let choice = match journal {
         JournalChoice::Replay => JournalChanges::Replay,
         JournalChoice::Discard => JournalChanges::Discard,

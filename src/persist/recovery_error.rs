@@ -60,10 +60,11 @@ impl fmt::Display for RecoveryError {
             ),
             RecoveryError::EditedWithChanges { path, changes } => write!(
                 f,
-                "{}: was edited while its journal holds changes ({changes}) that are not in it; decide with \
-                 `pikv recover PROJECT --journal replay` (put them on top of the edited file) or \
-                 `--journal discard` (the edited file wins, the journal is kept aside)",
-                path.display()
+                "{}: was edited while its journal holds changes ({changes}) that are not in it; stop the server and \
+                 decide with `pikv recover {project} --journal replay` (put them on top of the edited file) or \
+                 `pikv recover {project} --journal discard` (the edited file wins, the journal is kept aside)",
+                path.display(),
+                project = path.file_stem().unwrap_or_default().display()
             ),
             RecoveryError::EditedBadly { path, problem } => {
                 write!(f, "{}: {problem}; correct the file, it was left as it is", path.display())

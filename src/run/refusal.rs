@@ -42,6 +42,13 @@ pub enum RunError {
         /// What the operating system says.
         error: io::Error,
     },
+    /// A server uses the data directory that is to be changed.
+    Served {
+        /// The directory.
+        directory: PathBuf,
+        /// The server's process id, as it wrote it down.
+        pid: String,
+    },
     /// Another server uses the data directory.
     Locked {
         /// The directory.
@@ -71,6 +78,18 @@ pub enum RunError {
     Recovery(RecoveryError),
 }
 
+impl RunError {
+    /// This error as that of a command that needs this data directory and no server on it: another
+    /// directory is no way out then.
+    pub(super) fn of_stopped_server(self) -> RunError {
+        if let RunError::Locked { directory, pid } = self {
+            RunError::Served { directory, pid }
+        } else {
+            self
+        }
+    }
+}
+
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -98,6 +117,12 @@ impl fmt::Display for RunError {
                 f,
                 "{}: is in use by the server with process id {pid}; stop that one first, or choose another \
                  persistent_file_path",
+                directory.display()
+            ),
+            RunError::Served { directory, pid } => write!(
+                f,
+                "{}: is in use by the server with process id {pid}; stop that one (`kill {pid}`), run this command, \
+                 start it again",
                 directory.display()
             ),
             RunError::Catalog(error) => error.fmt(f),

@@ -86,7 +86,12 @@ fn an_edited_file_with_changes_that_are_not_in_it_waits_for_a_decision() {
         write(&kv, "{\"a\": 1, \"d\": 4}");
         let journal = read(&kv, JOURNAL);
         kv.server.start_again();
-        assert_unavailable(&kv, &["pikv recover", "--journal", FILE]);
+        let way_out = "stop the server and decide with `pikv recover first_project --journal replay`";
+        assert_unavailable(&kv, &[way_out, "`pikv recover first_project --journal discard`", FILE]);
+        let beside = recover(&kv, choice);
+        assert_eq!(beside.code, Some(1), "{beside:?}");
+        assert!(beside.stderr.contains("is in use by the server with process id"), "{beside:?}");
+        assert!(!beside.stderr.contains("persistent_file_path"), "no way out here: {beside:?}");
         kv.server.terminate();
         assert_eq!((read(&kv, FILE).as_str(), read(&kv, JOURNAL)), ("{\"a\": 1, \"d\": 4}", journal));
         let recovered = recover(&kv, choice);
