@@ -9,7 +9,7 @@ pub use refusal::RunError;
 use crate::accounts::{Accounts, OpenError};
 use crate::api::app::App;
 use crate::api::catalog::Catalog;
-use crate::auth::api_key::{self, Completed};
+use crate::auth::api_key::{self, Completed, KeyError};
 use crate::cli::effective::{self, Options};
 use crate::cli::{Command, JournalChoice, help, show};
 use crate::config::file;
@@ -53,7 +53,7 @@ pub fn run(command: Command) -> Result<(), RunError> {
         Command::Init(options) => init(&options),
         Command::ConfigCheck(options) => {
             let config = load_existing(&options.config_path.value)?;
-            api_key::check(&config)?;
+            api_key::check(&config).map_err(key_error(&options.config_path.value))?;
             say(&format!("{} is right\n", options.config_path.value.display()));
             Ok(())
         }
@@ -106,13 +106,18 @@ fn load_existing(path: &Path) -> Result<Config, RunError> {
     file::load(&RealDisk, path)?.ok_or_else(|| RunError::ConfigMissing { path: path.to_owned() })
 }
 
+/// Ties what is wrong with a key to the file that has it.
+fn key_error(path: &Path) -> impl FnOnce(KeyError) -> RunError + '_ {
+    move |error| RunError::Key { path: path.to_owned(), error }
+}
+
 fn init(options: &Options) -> Result<(), RunError> {
     let path = &options.config_path.value;
     if file::load(&RealDisk, path)?.is_some() {
         return Err(RunError::ConfigExists { path: path.clone() });
     }
     let mut config = file::default_config();
-    let completed = api_key::complete(&mut config, &mut random_bytes)?;
+    let completed = api_key::complete(&mut config, &mut random_bytes).map_err(key_error(path))?;
     file::save(&RealDisk, path, &config)?;
     let text = format!("created {}\n{}", absolute(path).display(), keys_text(&completed));
     print(&text).map_err(|error| RunError::KeysNotPrinted { path: absolute(path), error })
@@ -156,7 +161,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let config_file = if existing.is_some() { ConfigFile::Found } else { ConfigFile::Created };
     let mut config = existing.unwrap_or_else(file::default_config);
     let effective = effective::resolve(options, &config);
-    let completed = api_key::complete(&mut config, &mut random_bytes)?;
+    let completed = api_key::complete(&mut config, &mut random_bytes).map_err(key_error(path))?;
     if completed.changed || config_file == ConfigFile::Created {
         file::save(&RealDisk, path, &config)?;
     }

@@ -215,7 +215,8 @@ impl Catalog {
         if next.data_directory(&self.config_path) != self.data_directory {
             return Err(CatalogError::DirectoryChanged);
         }
-        let completed = api_key::complete(&mut next, &mut random_bytes)?;
+        let completed = api_key::complete(&mut next, &mut random_bytes)
+            .map_err(|error| CatalogError::Key { path: self.config_path.clone(), error })?;
         if completed.changed {
             file::save(self.disk.as_ref(), &self.config_path, &next)?;
         }

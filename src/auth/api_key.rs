@@ -223,19 +223,30 @@ fn push_base62<const N: usize>(text: &mut String, mut bytes: [u8; N], width: usi
     text.extend(digits.into_iter().map(char::from));
 }
 
+/// Where the configuration has the key of `owner`.
+fn member(owner: &KeyOwner) -> &'static str {
+    match owner {
+        KeyOwner::Global => "`default.authentication.api_key`",
+        KeyOwner::Project(_) => "`authentication.api_key` in its element of `projects`",
+    }
+}
+
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             KeyError::LooksMistyped { owner } => write!(
                 f,
-                "{owner} begins with `{PREFIX}` but is not a key that this program generated (its length or \
+                "{owner} ({}) begins with `{PREFIX}` but is not a key that this program generated (its length or \
                  checksum is wrong); correct it, choose one that begins otherwise, or set `api_key` and \
-                 `api_key_hash` to null to have one generated"
+                 `api_key_hash` to null to have one generated",
+                member(owner)
             ),
             KeyError::Shared { first, second } => write!(
                 f,
-                "{first} and {second} are the same; every key opens one door, so change one `api_key`, or set \
-                 that `api_key` and `api_key_hash` to null to have one generated"
+                "{first} ({}) and {second} ({}) are the same; every key opens one door, so change one \
+                 `api_key`, or set that `api_key` and `api_key_hash` to null to have one generated",
+                member(first),
+                member(second)
             ),
             KeyError::OwnerMissing { owner } => write!(f, "{owner} cannot be set: there is no such project"),
             KeyError::Entropy(error) => write!(f, "no key could be generated: {error}"),

@@ -162,7 +162,10 @@ fn a_key_by_hand_that_looks_mistyped_is_refused_without_being_told() {
     let before = config.clone();
     let error = complete(&mut config, &mut growing()).unwrap_err();
     let message = error.to_string();
-    assert!(message.starts_with("the key of project `first_project` begins with `pikv_` but"), "{message}");
+    assert!(
+        message.starts_with("the key of project `first_project` (`authentication.api_key` in its element"),
+        "{message}"
+    );
     assert!(!format!("{message}{error:?}").contains("canary"), "{message}");
     assert_eq!(config, before);
 }

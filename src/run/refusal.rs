@@ -17,7 +17,12 @@ pub enum RunError {
     /// config.json cannot be used.
     Config(ConfigError),
     /// A key in config.json cannot be used, or none could be made.
-    Key(KeyError),
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: KeyError,
+    },
     /// There is no config.json.
     ConfigMissing {
         /// Where it was looked for.
@@ -94,7 +99,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RunError::Config(error) => error.fmt(f),
-            RunError::Key(error) => error.fmt(f),
+            RunError::Key { path, error } => write!(f, "{}: {error}", path.display()),
             RunError::ConfigMissing { path } => {
                 write!(f, "{}: is not there; `pikv init` or the first `pikv serve` makes it", path.display())
             }
@@ -161,12 +166,6 @@ impl From<ConfigError> for RunError {
 impl From<AccountCommandError> for RunError {
     fn from(error: AccountCommandError) -> RunError {
         RunError::Account(error)
-    }
-}
-
-impl From<KeyError> for RunError {
-    fn from(error: KeyError) -> RunError {
-        RunError::Key(error)
     }
 }
 

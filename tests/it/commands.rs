@@ -124,12 +124,27 @@ fn two_owners_of_one_key_are_refused() {
     config["default"]["authentication"]["api_key"] = "the-same-key-twice".into();
     config["projects"][0]["authentication"]["api_key"] = "the-same-key-twice".into();
     let directory = directory_with(&config.to_string());
-    let refused = refused_start(directory.path());
-    assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(
-        refused.stderr.contains("first_project") && !refused.stderr.contains("the-same-key"),
-        "{refused:?}"
-    );
+    for refused in [refused_start(directory.path()), run(&directory, &["config", "check"])] {
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        for part in ["config.json: ", "`default.authentication.api_key`", "first_project", "`projects`"] {
+            assert!(refused.stderr.contains(part), "{part} in {refused:?}");
+        }
+        assert!(!refused.stderr.contains("the-same-key"), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_mistyped_key_is_refused_with_its_file_and_member() {
+    let mut config = documented_config();
+    config["default"]["authentication"]["api_key"] = "pikv_of-my-own-making".into();
+    let directory = directory_with(&config.to_string());
+    for refused in [refused_start(directory.path()), run(&directory, &["config", "check"])] {
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        for part in ["config.json: ", "`default.authentication.api_key`", "begins with `pikv_`"] {
+            assert!(refused.stderr.contains(part), "{part} in {refused:?}");
+        }
+        assert!(!refused.stderr.contains("of-my-own-making"), "{refused:?}");
+    }
 }
 
 #[test]

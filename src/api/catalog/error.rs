@@ -17,7 +17,12 @@ pub enum CatalogError {
         path: PathBuf,
     },
     /// A key in config.json cannot be used, or none could be made.
-    Key(KeyError),
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: KeyError,
+    },
     /// config.json names another data directory.
     DirectoryChanged,
     /// A deletion that was interrupted could not be finished.
@@ -34,7 +39,7 @@ impl fmt::Display for CatalogError {
         match self {
             CatalogError::Config(error) => error.fmt(f),
             CatalogError::ConfigMissing { path } => write!(f, "{} is not there", path.display()),
-            CatalogError::Key(error) => error.fmt(f),
+            CatalogError::Key { path, error } => write!(f, "{}: {error}", path.display()),
             CatalogError::DirectoryChanged => {
                 f.write_str("persistent_file_path changed; that takes a restart")
             }
@@ -48,11 +53,5 @@ impl std::error::Error for CatalogError {}
 impl From<ConfigError> for CatalogError {
     fn from(error: ConfigError) -> CatalogError {
         CatalogError::Config(error)
-    }
-}
-
-impl From<KeyError> for CatalogError {
-    fn from(error: KeyError) -> CatalogError {
-        CatalogError::Key(error)
     }
 }
