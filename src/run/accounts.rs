@@ -22,6 +22,7 @@ use crate::persist::recovery::Keep;
 use crate::persist::ticket::Ticket;
 use crate::secret::Secret;
 pub use client::ClientError;
+use client::{GlobalKey, KeySource};
 pub use prompt::PromptError;
 use serde::Deserialize;
 use std::fmt;
@@ -84,7 +85,10 @@ pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<
         Ok(_lock) => in_files(&config, &directory, act, password.as_ref())?,
         Err(RunError::Locked { pid, .. }) => {
             let asked = if config.authentication.enabled {
-                client::Asked::Key(global_key.or(config.key.text.as_ref()))
+                let of_variable = global_key.map(|key| GlobalKey { key, source: KeySource::Variable });
+                let of_file = config.key.text.as_ref();
+                let of_file = of_file.map(|key| GlobalKey { key, source: KeySource::ConfigFile });
+                client::Asked::Key(of_variable.or(of_file))
             } else {
                 client::Asked::Nothing
             };

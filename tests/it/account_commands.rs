@@ -1,6 +1,6 @@
 //! `pikv account`: in the files while no server runs, over its operator API while one does.
 
-use crate::harness::{Finished, GLOBAL_KEY, Server, known_config, run_with_input};
+use crate::harness::{DEMO_KEY, Finished, GLOBAL_KEY, Server, known_config, run_with_input};
 use crate::people::{PASSWORD, Person, people_config, send_json};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -118,7 +118,11 @@ fn without_the_global_key_a_running_server_is_not_asked_and_it_is_said_how() {
     let without = run(&[]);
     refused(&without, "set PIKV_GLOBAL_KEY to its global key");
     assert!(without.stderr.contains(&format!("http://127.0.0.1:{}/api/v1/accounts", server.port)));
-    refused(&run(&[("PIKV_GLOBAL_KEY", "not-the-global-key")]), "the server refused (401)");
+    for key in ["not-the-global-key", DEMO_KEY, "pikv_mistyped"] {
+        let other = run(&[("PIKV_GLOBAL_KEY", key)]);
+        refused(&other, "the environment variable PIKV_GLOBAL_KEY is not the global key of the server at");
+        assert!(!other.stderr.contains("project") && !other.stderr.contains(key), "{other:?}");
+    }
     assert_eq!(run(&[KEY]).code, Some(0));
 }
 

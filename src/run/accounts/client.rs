@@ -16,7 +16,25 @@ use std::time::Duration;
 /// A running server.
 pub struct Server<'a> {
     address: SocketAddr,
-    key: Option<&'a Secret>,
+    key: Option<GlobalKey<'a>>,
+}
+
+/// What is taken for the server's global key.
+#[derive(Clone, Copy)]
+pub struct GlobalKey<'a> {
+    /// The key.
+    pub key: &'a Secret,
+    /// Where it was found.
+    pub source: KeySource,
+}
+
+/// Where a global key was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// In the environment.
+    Variable,
+    /// In config.json.
+    ConfigFile,
 }
 
 /// What a server asks for before it looks after accounts.
@@ -24,7 +42,7 @@ pub enum Asked<'a> {
     /// Nothing: authentication is off.
     Nothing,
     /// Its global key, as far as it is known here.
-    Key(Option<&'a Secret>),
+    Key(Option<GlobalKey<'a>>),
 }
 
 /// Why a running server did not do it.
@@ -53,6 +71,13 @@ pub enum ClientError {
     Answer {
         /// Where it listens.
         address: SocketAddr,
+    },
+    /// The key is not its global one.
+    KeyRefused {
+        /// Where it listens.
+        address: SocketAddr,
+        /// Where the key was found.
+        source: KeySource,
     },
     /// It refused.
     Refused {
@@ -140,6 +165,9 @@ impl<'a> Server<'a> {
         if (200..300).contains(&status) {
             return Ok(body.to_vec());
         }
+        if let (401 | 403, Some(GlobalKey { source, .. })) = (status, self.key) {
+            return Err(ClientError::KeyRefused { address: self.address, source });
+        }
         let problem: Option<Problem> = serde_json::from_slice(body).ok();
         let detail = problem.map_or_else(|| "it did not say why".to_owned(), |problem| problem.detail);
         Err(ClientError::Refused { status, detail })
@@ -155,7 +183,7 @@ impl<'a> Server<'a> {
         stream.set_read_timeout(Some(timeout))?;
         stream.set_write_timeout(Some(timeout))?;
         let (address, length) = (self.address, body.len());
-        let key = self.key.map(|key| format!("x-api-key: {}\r\n", key.reveal())).unwrap_or_default();
+        let key = self.key.map(|key| format!("x-api-key: {}\r\n", key.key.reveal())).unwrap_or_default();
         let request = format!(
             "{method} /api/v1/accounts{rest} HTTP/1.1\r\nhost: {address}\r\n{key}connection: close\r\n\
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
@@ -204,9 +232,21 @@ impl fmt::Display for ClientError {
             ClientError::Answer { address } => {
                 write!(f, "what answers at {address} is not the server that has the accounts")
             }
+            ClientError::KeyRefused { address, source } => {
+                write!(f, "{source} is not the global key of the server at {address}, which has the accounts")
+            }
             ClientError::Refused { status, detail } => write!(f, "the server refused ({status}): {detail}"),
         }
     }
 }
 
 impl std::error::Error for ClientError {}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeySource::Variable => write!(f, "the environment variable {GLOBAL_KEY_VARIABLE}"),
+            KeySource::ConfigFile => f.write_str("`default.authentication.api_key` in config.json"),
+        }
+    }
+}
