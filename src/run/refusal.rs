@@ -113,11 +113,9 @@ impl fmt::Display for RunError {
             RunError::Listen { address, error } => {
                 write!(f, "cannot listen on {address}: {error}; {}", listen_advice(error.kind()))
             }
-            RunError::DataDirectory { path, error } => write!(
-                f,
-                "{}: {error}; the data directory has to belong to this user and be writable (see persistent_file_path)",
-                path.display()
-            ),
+            RunError::DataDirectory { path, error } => {
+                write!(f, "{}: {}", path.display(), directory_problem(error))
+            }
             RunError::Locked { directory, pid } => write!(
                 f,
                 "{}: is in use by the server with process id {pid}; stop that one first, or choose another \
@@ -146,6 +144,19 @@ impl fmt::Display for RunError {
 }
 
 impl std::error::Error for RunError {}
+
+/// What is wrong with the data directory, and what would be right.
+fn directory_problem(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        "is not a directory; move it away, or name another (see persistent_file_path)".to_owned()
+    } else if error.kind() == io::ErrorKind::NotADirectory {
+        format!("{error}: something above it is a file; name another (see persistent_file_path)")
+    } else {
+        format!(
+            "{error}; the data directory has to belong to this user and be writable (see persistent_file_path)"
+        )
+    }
+}
 
 fn listen_advice(kind: io::ErrorKind) -> &'static str {
     if kind == io::ErrorKind::AddrNotAvailable {

@@ -299,6 +299,21 @@ fn the_data_directory_is_found_beside_the_configuration() {
 }
 
 #[test]
+fn a_file_where_the_data_directory_is_to_be_is_told_as_one() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("storage_data"), "mine").unwrap();
+    let refused = refused_start(directory.path());
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("storage_data/: is not a directory; move it away"), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(directory.path().join("storage_data")).unwrap(), "mine");
+    let mut config = documented_config();
+    config["default"]["storage"]["persistent_file_path"] = "storage_data/deeper".into();
+    std::fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
+    let refused = refused_start(directory.path());
+    assert!(refused.stderr.contains("something above it is a file"), "{refused:?}");
+}
+
+#[test]
 fn the_directory_that_a_server_is_started_in_does_not_count() {
     let kv = Kv::new();
     kv.server.pid();
