@@ -9,12 +9,13 @@ use super::error::style::Style;
 use super::error::{AccountError, ApiError};
 use super::fields::{self, Fields, Wanted};
 use super::forms::FormPage;
-use super::pages::{FORM_TOKEN_FIELD, Filled, Frame};
+use super::pages::{self, FORM_TOKEN_FIELD, Filled, Frame, WaysIn};
 use crate::accounts::Accounts;
 use crate::accounts::account::Account;
 use crate::auth::access;
 use crate::auth::client::Client;
 use crate::auth::csrf::{self, RestsOn};
+use crate::config::schema::Registration;
 use crate::entropy::random_token;
 use crate::http::response::Response;
 use base64::Engine as _;
@@ -38,6 +39,7 @@ pub struct Visitor {
     /// The token of that session.
     pub session: Option<String>,
     form_cookie: Option<FormCookie>,
+    ways_in: WaysIn,
 }
 
 /// What the forms of a browser without a session are tied to.
@@ -70,7 +72,11 @@ impl Visitor {
             (None, Wanted::Page) => Some(FormCookie::New(random_token()?)),
             (None, Wanted::Json) => None,
         };
-        Ok(Visitor { accounts, wanted, client, browser_of, session, form_cookie })
+        let ways_in = match context.app.catalog.registry().accounts.registration {
+            Registration::Open => WaysIn::LogInOrRegister,
+            Registration::Closed => WaysIn::LogIn,
+        };
+        Ok(Visitor { accounts, wanted, client, browser_of, session, form_cookie, ways_in })
     }
 
     /// Refuses a request that changes something where another site may have made the browser send it.
@@ -108,6 +114,7 @@ impl Visitor {
         let frame = Frame {
             signed_in_as: self.browser_of.as_ref().map(|account| account.username.as_str()),
             form_token: form_token.as_deref(),
+            ways_in: self.ways_in,
         };
         let response = render(&frame);
         match (&self.form_cookie, &self.session) {
@@ -122,6 +129,10 @@ impl Visitor {
     pub fn failed(&self, form: FormPage, fields: Option<&Fields>, error: &ApiError) -> Response {
         if self.wanted == Wanted::Json {
             return error.response_in(Style::Data);
+        }
+        if matches!(error, ApiError::Account(AccountError::RegistrationClosed)) {
+            // The form is not worth filling in again.
+            return self.page(|frame| pages::problem(frame, error.status(), &error.detail()));
         }
         let is_signed_out = matches!(error, ApiError::Account(AccountError::Token));
         let form = if is_signed_out && form.needs_session() { FormPage::Login } else { form };

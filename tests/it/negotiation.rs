@@ -162,7 +162,8 @@ fn without_accounts_there_is_none_of_it() {
         ("POST", "/api/data/delete"),
     ] {
         expect_failed(&server.request(method, target, None, &[], b""), 404, "ACCOUNTS_DISABLED");
-        expect_page(&server.request(method, target, None, &[HTML], b""), 404);
+        let page = expect_page(&server.request(method, target, None, &[HTML], b""), 404);
+        assert!(!page.contains("href=\"/api/"), "nothing to log in to: {page}");
     }
 }
 

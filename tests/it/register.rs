@@ -220,9 +220,16 @@ fn nobody_registers_where_registration_is_closed() {
     expect_failed(&send(&server, &registration("ann")), 403, "REGISTRATION_CLOSED");
     // Also where it would be refused for another reason.
     expect_failed(&send(&server, &json!({})), 403, "REGISTRATION_CLOSED");
-    expect_page(&send_form(&server, &typed("ann", &[])), 403);
-    let page = expect_page(&Browser::default().get(&server, REGISTER), 403);
-    assert!(page.contains("registration is closed") && !page.contains("<form"), "{page}");
+    let sent = expect_page(&send_form(&server, &typed("ann", &[])), 403);
+    let opened = expect_page(&Browser::default().get(&server, REGISTER), 403);
+    for page in [&sent, &opened] {
+        assert!(page.contains("registration is closed") && !page.contains("<form"), "{page}");
+    }
+    let login_page = expect_page(&Browser::default().get(&server, "/api/login"), 200);
+    let missing = expect_page(&Browser::default().get(&server, "/api/login/nothing"), 404);
+    for page in [&sent, &opened, &login_page, &missing] {
+        assert!(page.contains("/api/login") && !page.contains("href=\"/api/register\""), "{page}");
+    }
     let login = json!({"username": "ann", "password": PASSWORD}).to_string();
     expect_failed(&send_json(&server, "POST", "/api/token", &[], &login), 401, "INVALID_CREDENTIALS");
 }

@@ -2,7 +2,7 @@
 
 use super::{AccountError, ApiError};
 use crate::api::fields::{self, Wanted};
-use crate::api::pages::{self, Frame};
+use crate::api::pages::{self, Frame, WaysIn};
 use crate::api::representation::json_response;
 use crate::http::request::Head;
 use crate::http::response::Response;
@@ -67,7 +67,12 @@ impl ApiError {
         let (status, text) = match style {
             Style::Problem => return self.response(),
             Style::Page => {
-                let page = pages::problem(&Frame::default(), self.status(), &self.detail());
+                // Here nothing is known of the visitor, nor whether somebody may register: the page to log in
+                // offers that where it is so.
+                let is_without_accounts = matches!(self, ApiError::Account(AccountError::Disabled));
+                let ways_in = if is_without_accounts { WaysIn::Nothing } else { WaysIn::LogIn };
+                let frame = Frame { ways_in, ..Frame::default() };
+                let page = pages::problem(&frame, self.status(), &self.detail());
                 return self.with_fields(page);
             }
             Style::Item => self.as_item(),

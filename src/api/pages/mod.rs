@@ -19,6 +19,7 @@ pub const STYLESHEET_PATH: &str = "/static/pikv.css";
 pub const FORM_TOKEN_FIELD: &str = "csrf_token";
 
 const DASHBOARD_PATH: &str = "/dashboard";
+const REGISTER_PATH: &str = "/api/register";
 
 /// Styles from here, forms to here, and an empty icon, so that browsers ask for none.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; \
@@ -38,7 +39,33 @@ const LINKS_SIGNED_IN: [(&str, &str); 7] = [
 ];
 
 const LINKS_SIGNED_OUT: [(&str, &str); 3] =
-    [("/api/login", "Log in"), ("/api/register", "Register"), ("/api/token", "Access token")];
+    [("/api/login", "Log in"), (REGISTER_PATH, "Register"), ("/api/token", "Access token")];
+
+/// What this server has for who is not signed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WaysIn {
+    /// Whoever comes may open an account.
+    #[default]
+    LogInOrRegister,
+    /// Only the operator opens accounts.
+    LogIn,
+    /// There are no accounts.
+    Nothing,
+}
+
+impl WaysIn {
+    fn can_log_in(self) -> bool {
+        self != WaysIn::Nothing
+    }
+
+    fn can_register(self) -> bool {
+        self == WaysIn::LogInOrRegister
+    }
+
+    fn offers(self, path: &str) -> bool {
+        if path == REGISTER_PATH { self.can_register() } else { self.can_log_in() }
+    }
+}
 
 /// What every page shows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,6 +74,8 @@ pub struct Frame<'a> {
     pub signed_in_as: Option<&'a str>,
     /// What the hidden field `csrf_token` of every form that is posted has.
     pub form_token: Option<&'a str>,
+    /// What is offered to who is not signed in.
+    pub ways_in: WaysIn,
 }
 
 /// One thing that was wrong with a form.
@@ -177,7 +206,10 @@ fn page<'a>(
     path: &str,
     mut values: Values<'a>,
 ) -> Response {
-    let links: &[_] = if frame.signed_in_as.is_some() { &LINKS_SIGNED_IN } else { &LINKS_SIGNED_OUT };
+    let links: Vec<_> = match frame.signed_in_as {
+        Some(_) => LINKS_SIGNED_IN.to_vec(),
+        None => LINKS_SIGNED_OUT.into_iter().filter(|(target, _)| frame.ways_in.offers(target)).collect(),
+    };
     let link = |&(target, label): &(&'static str, &'static str)| {
         let is_here = Value::Flag(target == path);
         vec![("target", text(target)), ("link", text(label)), ("is_here", is_here)]
@@ -185,6 +217,9 @@ fn page<'a>(
     values.extend([
         ("title", text(title)),
         ("failed", Value::Flag(status >= 400)),
+        ("has_links", Value::Flag(!links.is_empty())),
+        ("can_log_in", Value::Flag(frame.ways_in.can_log_in())),
+        ("can_register", Value::Flag(frame.ways_in.can_register())),
         ("signed_in_as", text(frame.signed_in_as.unwrap_or_default())),
         ("links", Value::List(links.iter().map(link).collect())),
     ]);

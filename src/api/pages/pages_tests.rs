@@ -55,7 +55,7 @@ fn every_page(text: &str) -> Vec<Response> {
     let of_form = [Problem { field: "", message: text.to_owned() }];
     let mut pages = Vec::new();
     for signed_in_as in [Some(text), None] {
-        let frame = &Frame { signed_in_as, form_token: signed_in_as };
+        let frame = &Frame { signed_in_as, form_token: signed_in_as, ..Frame::default() };
         for (status, problems) in [(200, &[][..]), (400, &all), (401, &of_form)] {
             pages.extend(form_pages(frame, status, &Filled { typed: &typed, problems }, text));
         }
@@ -67,6 +67,8 @@ fn every_page(text: &str) -> Vec<Response> {
             problem(frame, 499, text),
         ]);
     }
+    let closed = Frame { ways_in: WaysIn::LogIn, ..Frame::default() };
+    pages.push(login(&closed, 200, &Filled::default()));
     pages
 }
 
@@ -161,7 +163,7 @@ fn links_within_a_page_lead_somewhere() {
 
 #[test]
 fn every_posted_form_has_the_token_and_no_query_gets_it() {
-    let signed_in = Frame { signed_in_as: Some("ada"), form_token: Some("t0k3n") };
+    let signed_in = Frame { signed_in_as: Some("ada"), form_token: Some("t0k3n"), ..Frame::default() };
     for (frame, count) in [(&signed_in, 1), (&Frame::default(), 0)] {
         for page in form_pages(frame, 200, &Filled::default(), "k") {
             let page = markup(&page);
@@ -322,7 +324,7 @@ fn line_breaks_at_the_start_of_a_value_are_kept() {
 
 #[test]
 fn links_depend_on_who_is_there_and_mark_the_page() {
-    let signed_in = Frame { signed_in_as: Some("ada"), form_token: None };
+    let signed_in = Frame { signed_in_as: Some("ada"), ..Frame::default() };
     let inside = markup(&update(&signed_in, 200, &Filled::default(), None));
     let here: Vec<_> = inside.all("a").filter(|a| a.attribute("aria-current").is_some()).collect();
     assert_eq!(here.len(), 1);
@@ -332,6 +334,22 @@ fn links_depend_on_who_is_there_and_mark_the_page() {
     let outside = markup(&login(&Frame::default(), 200, &Filled::default()));
     assert!(links(&inside) && !links(&outside));
     assert!(!outside.text.contains("Signed in"));
+}
+
+#[test]
+fn only_ways_in_that_there_are_are_offered() {
+    for (ways_in, login_links, register_links) in
+        [(WaysIn::LogInOrRegister, 2, 2), (WaysIn::LogIn, 2, 0), (WaysIn::Nothing, 0, 0)]
+    {
+        let page = markup(&problem(&Frame { ways_in, ..Frame::default() }, 404, "gone"));
+        let count = |path: &str| page.all("a").filter(|a| a.attribute("href") == Some(path)).count();
+        assert_eq!((count("/api/login"), count(REGISTER_PATH)), (login_links, register_links), "{ways_in:?}");
+        assert_eq!(page.all("nav").count(), usize::from(ways_in != WaysIn::Nothing), "{ways_in:?}");
+    }
+    let closed =
+        markup(&login(&Frame { ways_in: WaysIn::LogIn, ..Frame::default() }, 200, &Filled::default()));
+    assert!(closed.all("a").all(|a| a.attribute("href") != Some(REGISTER_PATH)));
+    assert!(closed.text.contains("Whoever runs this server makes accounts."), "{}", closed.text);
 }
 
 #[test]
