@@ -275,7 +275,10 @@ fn reload(options: &Options, app: &Arc<App>) {
             sink::set_level(level.filter());
             removed_texts(&completed);
             say_keys(&keys_text(&completed), &completed);
-            log::info!("reloaded {}; address, threads, limits and timeouts take a restart", path.display());
+            log::info!(
+                "reloaded {}; address, threads, limits, timeouts and log.format take a restart",
+                path.display()
+            );
             if config.accounts().enabled && app.accounts.is_none() {
                 log::warn!("accounts.enabled is true now; the accounts are there after a restart");
             }
