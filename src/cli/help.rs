@@ -111,8 +111,8 @@ Usage: pikv account add NAME [--email ADDRESS] [--config PATH]
 add and passwd ask for the password, or read it as one line from standard input
 where that is not a terminal. It is never a word of the command line.
 
-Another password, disable, enable and delete end all tokens and sessions of the
-account at once. delete takes its keys too.
+Another password, disable and delete end all tokens and sessions of the account
+at once; enable does not bring them back. delete takes its keys too.
 
 While a server runs on the same config.json it is asked to do it, with the
 global key: from the environment variable PIKV_GLOBAL_KEY, or from config.json

@@ -234,7 +234,9 @@ fn done(act: &Act) -> String {
         Act::SetDisabled { username, is_disabled: true } => {
             format!("account {username} disabled; its tokens and sessions have ended\n")
         }
-        Act::SetDisabled { username, is_disabled: false } => format!("account {username} enabled\n"),
+        Act::SetDisabled { username, is_disabled: false } => {
+            format!("account {username} enabled; tokens and sessions that ended before stay ended\n")
+        }
         Act::Delete { username } => format!("account {username} and its keys deleted\n"),
         Act::List => String::new(),
     }

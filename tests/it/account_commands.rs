@@ -59,7 +59,7 @@ fn accounts_are_looked_after_while_no_server_runs() {
     assert!(!can_sign_in(&server, "bob", PASSWORD));
     server.terminate();
     let run = |words: &str, input: &str| account(server.directory(), words, input, &[]);
-    done(&run("enable bob", ""), "account bob enabled\n");
+    done(&run("enable bob", ""), "account bob enabled; tokens and sessions that ended before stay ended\n");
     let said = "account mavi has a new password; its tokens and sessions have ended\n";
     done(&run("passwd mavi", "Other@123\r\n"), said);
     done(&run("delete bob", ""), "account bob and its keys deleted\n");
@@ -86,7 +86,10 @@ fn a_running_server_is_asked_and_ends_tokens_at_once() {
         mavi.get(&server, "/api/data/k").expect(401);
         if words == "disable mavi" {
             refused(&run("disable nobody", ""), "there is no such account");
-            done(&run("enable mavi", ""), "account mavi enabled\n");
+            done(
+                &run("enable mavi", ""),
+                "account mavi enabled; tokens and sessions that ended before stay ended\n",
+            );
         }
     }
     assert_eq!(run("list", "").stdout.lines().count(), 1);
