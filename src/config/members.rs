@@ -196,6 +196,13 @@ fn character_start(source: &str, at: usize) -> usize {
     (0..=at.min(source.len())).rev().find(|&start| source.is_char_boundary(start)).unwrap_or(0)
 }
 
+/// Where the word begins that byte `at` belongs to, if there is one there; numbers are none.
+fn word_start(source: &str, at: usize) -> Option<usize> {
+    let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
+    let start = source.get(..at)?.trim_end_matches(is_of_word).len();
+    source.get(start..)?.starts_with(char::is_alphabetic).then_some(start)
+}
+
 /// What serde_json found wrong in `part` of `source`, with a better reason where there is one.
 fn syntax_mistake(source: &str, part: &str, error: &serde_json::Error) -> Mistake {
     let lines_before: usize =
@@ -217,6 +224,11 @@ fn syntax_mistake(source: &str, part: &str, error: &serde_json::Error) -> Mistak
     }
     // The message ends with serde_json's own " at line 1 column 2", counted in bytes.
     let message = error.to_string();
+    let is_of_token = ["expected value", "expected ident", "key must be a string"];
+    let is_of_token = is_of_token.into_iter().any(|reason| message.starts_with(reason));
+    if let Some(start) = word_start(source, at).filter(|_| is_of_token) {
+        return mistake_at(source, start, Problem::Word);
+    }
     let reason = message.rsplit_once(" at line ").map_or(message.as_str(), |(reason, _)| reason).to_owned();
     mistake_at(source, at, Problem::Syntax { reason })
 }

@@ -37,6 +37,8 @@ pub enum Problem {
     TrailingComma,
     /// `//`, `/*` or `#`.
     Comment,
+    /// A word without quotes that is none of `true`, `false` and `null`. It may be a key, so it is not told.
+    Word,
     /// Another mistake in the JSON.
     Syntax {
         /// What the JSON parser says.
@@ -178,6 +180,7 @@ impl fmt::Display for Problem {
             Problem::NotUtf8 => f.write_str("a byte that is not UTF-8"),
             Problem::TrailingComma => f.write_str("trailing comma"),
             Problem::Comment => f.write_str("a comment"),
+            Problem::Word => f.write_str("not JSON: a word without quotes"),
             Problem::Syntax { reason } => write!(f, "not JSON: {reason}"),
             Problem::WrongType { member, wanted, found } => {
                 write!(f, "`{member}` is {found} and must be {wanted}")
@@ -219,6 +222,7 @@ impl fmt::Display for Advice<'_> {
             Problem::NotUtf8 => f.write_str("; save the file as UTF-8"),
             Problem::TrailingComma => f.write_str("; JSON has no comma before `}` or `]`, remove it"),
             Problem::Comment => f.write_str("; JSON has no comments, remove it"),
+            Problem::Word => f.write_str("; a text goes into quotes, a switch is true or false"),
             Problem::UnknownMember { name, known, .. } => write_nearest(f, name, known, "known here"),
             Problem::UnknownText { text, known, .. } => write_nearest(f, text, known, "possible"),
             Problem::Twice { .. } => f.write_str("; keep one of the two"),
