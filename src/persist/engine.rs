@@ -5,8 +5,9 @@ use super::flush::AfterFlush;
 use super::project::Project;
 use crate::clock;
 use crate::limits::SYNC_INTERVAL_MS;
+use crate::store::change::Revision;
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ pub struct Engine {
     schedule_signal: Condvar,
     /// The zero of `maintenance_due_ms`.
     epoch: Instant,
+    /// The highest revision of the projects that were given up.
+    revision_max: AtomicU64,
     on_resolved: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -54,6 +57,7 @@ impl Engine {
             scheduled: Mutex::new(Scheduled { projects: Vec::new(), sleeps_until_ms: 0, stopping: false }),
             schedule_signal: Condvar::new(),
             epoch: clock::monotonic(),
+            revision_max: AtomicU64::new(0),
             on_resolved,
         })
     }
@@ -87,6 +91,18 @@ impl Engine {
         if queued.projects.len() == 1 {
             self.queue_signal.notify_one();
         }
+    }
+
+    /// Where the revisions of a project begin that is opened at `now_ms`, so that it uses none again that
+    /// one of its name had: at the clock, or after the projects that were given up.
+    pub(super) fn revisions_begin(&self, now_ms: u64) -> Revision {
+        let given_up = Revision::new(self.revision_max.load(Ordering::Acquire));
+        Revision::at_clock(now_ms).max(given_up.unwrap_or_default())
+    }
+
+    /// Notes how far the revisions of a project went that takes no more writes.
+    pub(super) fn given_up(&self, revision: Revision) {
+        self.revision_max.fetch_max(revision.get(), Ordering::AcqRel);
     }
 
     /// Has the maintenance thread look after a project at `due`, or before.

@@ -65,7 +65,7 @@ impl Project {
             }
             self.sync_written();
         }
-        self.leave_maintenance();
+        self.give_up();
     }
 
     /// Lets nobody write any more. False where nobody could already.
@@ -79,9 +79,12 @@ impl Project {
         }
     }
 
-    /// Has the maintenance thread let go of a project that takes no more writes, instead of holding it
-    /// until what was due for it, such as the expiry of a key in ten years.
-    pub(super) fn leave_maintenance(self: &Arc<Self>) {
+    /// Has the engine forget a project that takes no more writes, but for how far its revisions went. The
+    /// maintenance thread would hold it until what was due for it, such as the expiry of a key in ten years.
+    pub(super) fn give_up(self: &Arc<Self>) {
+        if let Ok(state) = self.lock() {
+            self.engine.given_up(state.namespace.revision());
+        }
         self.engine.schedule(self, clock::monotonic());
     }
 }

@@ -137,7 +137,7 @@ pub struct Opening {
 impl Project {
     /// A project that lives in memory only.
     pub fn in_memory(id: ProjectId, engine: Arc<Engine>, now_ms: u64) -> Project {
-        let namespace = Namespace::starting_at(Revision::new(now_ms).unwrap_or_default(), 0);
+        let namespace = Namespace::starting_at(engine.revisions_begin(now_ms), 0);
         let state = Mutex::new(State::new(namespace));
         Project { id, durable: None, engine, maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED), state }
     }
@@ -177,9 +177,9 @@ impl Project {
             let directory = paths.directory().display();
             log::info!("project {}: no files in {directory} yet; it begins empty", opening.id);
         }
-        // Revisions that were given out and then lost, because the project does not sync always, are
-        // below the clock, as all are below 1,000 changes a second; none of them is used again.
-        recovered.namespace.skip_to(Revision::new(now_ms).unwrap_or_default());
+        // Revisions that were given out and then lost, because the project does not sync always or was
+        // deleted, are below this; none of them is used again.
+        recovered.namespace.skip_to(engine.revisions_begin(now_ms));
         let mut state = State::new(recovered.namespace);
         state.pending_offset = recovered.journal_end;
         state.journal_number = JOURNAL_FILE;

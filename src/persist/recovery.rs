@@ -60,7 +60,7 @@ pub struct Recovered {
 }
 
 /// Loads a project, after repairing what a crash left and taking over what its owner edited.
-/// `now_ms` is where revisions begin in a project whose journal is not there.
+/// Revisions begin at the clock, `now_ms`, in a project whose journal is not there.
 ///
 /// # Errors
 /// [`RecoveryError`]; the files are then as they were.
@@ -73,7 +73,7 @@ pub fn recover(disk: &dyn Disk, paths: &Paths, keep: Keep, now_ms: u64) -> Resul
     let found = (exists(&paths.json)?, exists(&paths.journal)?);
     match found {
         (false, false) => {
-            let empty = Namespace::starting_at(Revision::new(now_ms).unwrap_or_default(), 0);
+            let empty = Namespace::starting_at(Revision::at_clock(now_ms), 0);
             generation::install(disk, paths, 1, &empty).map_err(io_error(&paths.json))?;
         }
         (false, true) => return Err(RecoveryError::ValuesMissing { path: paths.json.clone() }),

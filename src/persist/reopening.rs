@@ -33,7 +33,7 @@ impl Project {
             state.health = Health::Failed { reason: "the project was deleted".to_owned() };
         }
         drop(turn);
-        self.leave_maintenance();
+        self.give_up();
     }
 
     /// Writes a closed project that lives in memory as files, in the place of any that are there.

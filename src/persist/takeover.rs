@@ -33,7 +33,7 @@ pub enum JournalChanges {
 /// [`RecoveryError`]; the file is then as it was.
 pub fn without_journal(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<(), RecoveryError> {
     let keys = load_edited(disk, paths)?;
-    let begin = Revision::new(now_ms).unwrap_or_default();
+    let begin = Revision::at_clock(now_ms);
     let namespace =
         renumbered(&base(&keys, &BTreeMap::new(), Namespace::starting_at(begin, 0), now_ms), begin);
     generation::install(disk, paths, 1, &namespace).map_err(io_error(&paths.json))

@@ -11,8 +11,16 @@ use std::fmt;
 pub struct Revision(u64);
 
 impl Revision {
-    /// The largest revision: entries keep 48 bits of it, enough for 3,000 years of 3,000 writes a second.
-    pub const MAX: Revision = Revision((1 << 48) - 1);
+    /// The largest revision: what every reader of JSON keeps exactly, and the clock in microseconds until
+    /// the year 2255.
+    pub const MAX: Revision = Revision((1 << 53) - 1);
+
+    /// Where revisions begin at `now_ms`, milliseconds since 1970: at the clock in microseconds, which is
+    /// ahead of all that was given out before, as long as a project makes fewer than a million changes a
+    /// second.
+    pub fn at_clock(now_ms: u64) -> Revision {
+        Revision(now_ms.saturating_mul(1_000)).min(Revision::MAX)
+    }
 
     /// `number` as a revision, `None` above [`Revision::MAX`].
     pub fn new(number: u64) -> Option<Revision> {
@@ -20,7 +28,7 @@ impl Revision {
     }
 
     /// The revision as a number.
-    pub fn get(self) -> u64 {
+    pub const fn get(self) -> u64 {
         self.0
     }
 

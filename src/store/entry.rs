@@ -1,13 +1,13 @@
 //! One key with its value and times, packed into a single allocation.
 //!
 //! ```text
-//! | flags and key length u16 | revision u48 | created u48 | updated u48 ? | expires u48 ? | key | value |
+//! | flags and key length u16 | revision u56 | created u48 | updated u48 ? | expires u48 ? | key | value |
 //! ```
 //! All numbers are little-endian; `updated` is there only with [`HAS_UPDATE`], else it is `created`, and
 //! `expires` only with [`HAS_EXPIRY`]. The value is its JSON text, or with [`IS_STORED`] a location:
 //! file, offset and length, each in groups of seven bits, the lowest first, with the eighth bit set in
 //! all but the last. A million small entries are the bulk of the server's memory, hence the packing:
-//! one with a key of 16 bytes that lies in a file takes about 37 bytes, which an allocator makes 48.
+//! one with a key of 16 bytes that lies in a file takes about 38 bytes, which an allocator makes 48.
 
 use super::change::{Location, Meta, Revision, Value};
 use crate::limits::STORED_KEY_BYTES_MAX;
@@ -20,7 +20,10 @@ const HAS_EXPIRY: u16 = 1 << 15;
 const IS_STORED: u16 = 1 << 14;
 const HAS_UPDATE: u16 = 1 << 13;
 const KEY_LENGTH_MASK: u16 = HAS_UPDATE - 1;
-const FIXED_BYTES: usize = 2 + 2 * 6;
+/// The latest instant that an entry can have.
+const INSTANT_MS_MAX: u64 = (1 << 48) - 1;
+const FIXED_BYTES: usize = 2 + 7 + 6;
+const _: () = assert!(Revision::MAX.get() < 1 << 56);
 const _: () = assert!(STORED_KEY_BYTES_MAX <= KEY_LENGTH_MASK as usize);
 
 /// A key with its value and times. Ordered and looked up by the bytes of its key.
@@ -43,12 +46,12 @@ impl Entry {
         head |= if meta.expires_ms.is_some() { HAS_EXPIRY } else { 0 };
         head |= if matches!(value, Value::Stored(_)) { IS_STORED } else { 0 };
         packed.extend_from_slice(&head.to_le_bytes());
-        push_u48(&mut packed, meta.revision.get());
-        push_u48(&mut packed, meta.created_ms);
+        push_low::<7>(&mut packed, meta.revision.get());
+        push_low::<6>(&mut packed, meta.created_ms.min(INSTANT_MS_MAX));
         updated_ms
             .into_iter()
             .chain(meta.expires_ms)
-            .for_each(|instant_ms| push_u48(&mut packed, instant_ms));
+            .for_each(|instant_ms| push_low::<6>(&mut packed, instant_ms.min(INSTANT_MS_MAX)));
         packed.extend_from_slice(key);
         match value {
             Value::Text(text) => packed.extend_from_slice(text),
@@ -80,15 +83,16 @@ impl Entry {
 
     /// Revision and times.
     pub fn meta(&self) -> Meta {
-        let created_ms = u48_at(&self.0, 8);
+        let created_ms = u48_at(&self.0, 9);
         let updated_ms = if self.has(HAS_UPDATE) { u48_at(&self.0, FIXED_BYTES) } else { created_ms };
         Meta { revision: self.revision(), created_ms, updated_ms, expires_ms: self.expires_ms() }
     }
 
     /// The change that wrote the value.
     pub fn revision(&self) -> Revision {
-        // 48 bits never exceed `Revision::MAX`.
-        Revision::new(u48_at(&self.0, 2)).unwrap_or(Revision::MAX)
+        let [a, b, c, d, e, f, g] = array_at(&self.0, 2);
+        // What was packed was a revision.
+        Revision::new(u64::from_le_bytes([a, b, c, d, e, f, g, 0])).unwrap_or(Revision::MAX)
     }
 
     /// From when on the key is absent.
@@ -125,10 +129,11 @@ impl Entry {
     }
 }
 
-fn push_u48(out: &mut Vec<u8>, number: u64) {
-    let number = number.min((1 << 48) - 1);
-    let [a, b, c, d, e, f, ..] = number.to_le_bytes();
-    out.extend_from_slice(&[a, b, c, d, e, f]);
+/// Appends the lowest `BYTES` bytes of `number`.
+fn push_low<const BYTES: usize>(out: &mut Vec<u8>, number: u64) {
+    if let Some(low) = number.to_le_bytes().first_chunk::<BYTES>() {
+        out.extend_from_slice(low);
+    }
 }
 
 fn numbers_of(location: Location) -> [u64; 3] {
@@ -204,7 +209,7 @@ mod tests {
 
     fn check(key: &str, value: Value<'_>, expires_ms: Option<u64>) {
         for updated_ms in [1_764_000_000_000, 1_764_000_000_999] {
-            let revision = Revision::new(1_764_000_000_001).unwrap();
+            let revision = if expires_ms.is_some() { Revision::MAX } else { Revision::at_clock(updated_ms) };
             let meta = Meta { revision, created_ms: 1_764_000_000_000, updated_ms, expires_ms };
             let entry = Entry::new(Key::parse(key).unwrap(), value, &meta);
             assert_eq!((entry.key(), entry.value(), entry.meta()), (key, value, meta));
@@ -216,7 +221,7 @@ mod tests {
     fn a_small_entry_whose_value_lies_in_a_file_is_small() {
         let meta = Meta { revision: Revision::default(), created_ms: 1, updated_ms: 1, expires_ms: None };
         let value = Value::Stored(Location { file: 2, offset: 120_000_000, length: 100 });
-        assert_eq!(Entry::new(Key::parse("sixteen bytes...").unwrap(), value, &meta).0.len(), 36);
+        assert_eq!(Entry::new(Key::parse("sixteen bytes...").unwrap(), value, &meta).0.len(), 37);
     }
 
     #[test]

@@ -269,7 +269,7 @@ fn values_without_a_journal_are_taken_over_with_revisions_from_the_clock() {
     let (project, notices) = open(Arc::new(disk), Keep::Values, SyncMode::Always, START_MS).unwrap();
     let found = read_all(&project, START_MS);
     assert_eq!(found["a"].0, "{\"x\":null}");
-    assert_eq!(found["a"].1.revision.get(), START_MS + 1);
+    assert_eq!(found["a"].1.revision.get(), START_MS * 1_000 + 1);
     assert!(notices[0].contains("no journal"), "{notices:?}");
 }
 

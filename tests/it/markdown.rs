@@ -89,7 +89,7 @@ fn normalised_word(word: &str) -> String {
     let shape: String = word.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
     match shape.as_str() {
         "9999-99-99T99:99:99.999Z" => "TIME".to_owned(),
-        "9999999999999" => "REVISION".to_owned(),
+        "9999999999999999" => "REVISION".to_owned(),
         _ if word.starts_with("pikv_") && word.len() == 54 => "KEY".to_owned(),
         _ if word.starts_with("127.0.0.1:") => "ADDRESS".to_owned(),
         // An access token; what a browser keeps, 32 bytes in base64url.

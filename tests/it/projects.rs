@@ -234,6 +234,34 @@ fn an_id_that_was_deleted_begins_empty_and_with_higher_revisions() {
     assert!(kv.global().put("/api/v1/projects/notes/keys/a", "1").expect(201).revision() > before);
 }
 
+/// Makes 3,000 changes at once, more than one for each millisecond, and returns the revision of the last.
+fn make_many_changes(kv: &Kv, project: &str) -> u64 {
+    let operations = vec![json!({"op": "set", "key": "a", "value": 1}); 1000];
+    let body = json!({ "operations": operations }).to_string();
+    let path = format!("/api/v1/projects/{project}");
+    (0..3).for_each(|_| drop(kv.global().post(&format!("{path}/batch"), &body).expect(200)));
+    kv.global().get(&format!("{path}/keys/a")).expect(200).revision()
+}
+
+#[test]
+fn revisions_of_a_deleted_project_are_not_used_again_however_many_there_were() {
+    let kv = Kv::new();
+    kv.create_project(&json!({"id": "notes"}));
+    let before = make_many_changes(&kv, "notes");
+    kv.global().delete("/api/v1/projects/notes").expect(204);
+    kv.create_project(&json!({"id": "notes"}));
+    assert!(kv.global().put("/api/v1/projects/notes/keys/a", "1").expect(201).revision() > before);
+}
+
+#[test]
+fn revisions_of_a_project_in_memory_are_not_used_again_after_a_restart() {
+    let mut kv = Kv::new();
+    kv.create_project(&json!({"id": "notes", "storage": {"on_disk": false}}));
+    let before = make_many_changes(&kv, "notes");
+    kv.restart();
+    assert!(kv.global().put("/api/v1/projects/notes/keys/a", "1").expect(201).revision() > before);
+}
+
 #[test]
 fn the_last_project_may_be_deleted_and_stays_deleted() {
     let mut kv = Kv::new();

@@ -215,3 +215,22 @@ fn die() {
     project.write(clock::wall_ms(), |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap().answer.unwrap();
     threads.stop(); // waits for the writer, whose end is that of the process
 }
+
+#[test]
+fn a_project_opened_where_the_clock_is_behind_uses_no_revision_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::new(Box::new(|| {}));
+    let open_at = |now_ms| {
+        let id = ProjectId::parse("p").unwrap();
+        Arc::new(Project::in_memory(id, Arc::clone(&engine), now_ms))
+    };
+    let revision =
+        |project: &Arc<Project>| project.read(0, |view| (view.revision(), view.revision())).unwrap().answer;
+    let hour_ms = 60 * 60 * 1_000;
+    let first = open_at(clock::wall_ms() + hour_ms);
+    first.close(clock::wall_ms(), clock::monotonic());
+    assert_eq!(revision(&open_at(clock::wall_ms())), revision(&first));
+    let on_disk = open(directory.path(), Keep::Values, SyncMode::Always, &engine);
+    on_disk.abandon();
+    assert_eq!(revision(&on_disk), revision(&first));
+}
