@@ -189,8 +189,10 @@ pub const PASSWORD_THREADS_MAX: usize = 4;
 pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A listing is produced in pieces of about this many bytes, so that a lock is held for microseconds.
 pub const LISTING_PIECE_BYTES: usize = 32 * 1024;
-/// Entries looked at under one hold of a project's lock by listings and checkpoints.
+/// Entries looked at under one hold of a project's lock by listings and checkpoints, expired ones too.
 pub const ENTRIES_PER_HOLD_MAX: usize = 256;
+/// Keys that have a time to live lie in runs of this many at most, so that many can be counted at once.
+pub const RUN_KEYS_MAX: usize = 128;
 /// How often the writer gives way before it writes, while changes keep coming.
 pub const GATHER_ROUNDS_MAX: u32 = 4;
 /// Buffer that a project keeps between two writes, bytes. A larger one goes back to the allocator.

@@ -184,15 +184,17 @@ impl Project {
         writer: &mut GenerationWriter,
     ) -> Result<Option<String>, CheckpointError> {
         let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
-        let clock_ms = state.namespace.clock_ms();
         let bytes_before = writer.buffered_bytes();
         let mut last = None;
-        for entry in state.namespace.range("", after, clock_ms).take(ENTRIES_PER_HOLD_MAX) {
+        for entry in state.namespace.stored_range("", after).take(ENTRIES_PER_HOLD_MAX) {
+            last = Some(entry.key());
+            if !state.namespace.is_live(entry, 0) {
+                continue;
+            }
             match entry.value() {
                 Value::Text(text) => writer.encode(entry.key(), text, &entry.meta()),
                 Value::Stored(_) => unreachable!("this project keeps its values in memory"),
             }
-            last = Some(entry.key());
             if writer.buffered_bytes() - bytes_before >= FILE_BUFFER_BYTES {
                 break;
             }
@@ -209,10 +211,14 @@ impl Project {
     ) -> Result<Option<String>, CheckpointError> {
         let mut found: Vec<(String, Meta, StoredValue)> = Vec::new();
         let mut unwritten = false;
-        {
+        let last = {
+            let mut last = None;
             let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
-            let clock_ms = state.namespace.clock_ms();
-            for entry in state.namespace.range("", after, clock_ms).take(ENTRIES_PER_HOLD_MAX) {
+            for entry in state.namespace.stored_range("", after).take(ENTRIES_PER_HOLD_MAX) {
+                last = Some(entry);
+                if !state.namespace.is_live(entry, 0) {
+                    continue;
+                }
                 let Value::Stored(location) = entry.value() else {
                     unreachable!("this project keeps its values on disk");
                 };
@@ -223,7 +229,8 @@ impl Project {
                 unwritten |= entry.revision() > state.synced;
                 found.push((entry.key().to_owned(), entry.meta(), stored));
             }
-        }
+            last.map(|entry| entry.key().to_owned())
+        };
         if unwritten {
             self.flush(now); // a value whose change is still pending is not in its file yet
         }
@@ -234,7 +241,7 @@ impl Project {
             writer.encode(key, &value, meta);
             writer.flush_if_full()?;
         }
-        Ok(found.pop().map(|(key, _, _)| key))
+        Ok(last)
     }
 
     /// Carries over what the old journal got since the seal, while it goes on growing, and syncs it, so

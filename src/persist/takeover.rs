@@ -115,7 +115,7 @@ fn base(
 fn renumbered(namespace: &Namespace, revision: Revision) -> Namespace {
     let clock_ms = namespace.clock_ms();
     let mut fresh = Namespace::starting_at(revision, clock_ms);
-    for entry in namespace.range("", None, clock_ms) {
+    for entry in namespace.range("", None, 0) {
         let Ok(key) = Key::parse_stored(entry.key()) else { continue }; // keys of a namespace are keys
         let next = fresh.revision().advanced(1).unwrap_or(Revision::MAX);
         let meta = Meta { revision: next, ..entry.meta() };

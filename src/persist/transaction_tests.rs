@@ -6,7 +6,7 @@ use crate::names::ProjectId;
 use crate::persist::engine::Engine;
 use crate::persist::generation::Paths;
 use crate::persist::journal::AppendError;
-use crate::persist::project::Opening;
+use crate::persist::project::{Opening, View};
 use crate::persist::ticket::Outcome;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -118,4 +118,41 @@ fn a_purged_key_comes_back_with_the_clock_that_let_it_expire() {
     let failure = AppendError { outcome: Outcome::DiskFull, error };
     project.take_back(&durable.paths, &durable.journal.lock().unwrap(), &failure);
     assert!(project.lock().unwrap().namespace.get(key("a"), NOW).is_some());
+}
+
+#[test]
+fn a_clock_that_was_ahead_spoils_no_time_to_live_in_memory_nor_after_restarts() {
+    const AHEAD: u64 = NOW + 10 * 365 * 86_400_000;
+    for keep in [Keep::Values, Keep::Index] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut open = project(&directory, SyncMode::Always, keep);
+        let put = |project: &Arc<Project>, name, now_ms| {
+            let put = |t: &mut Transaction<'_>| Ok::<_, ()>(t.put(key(name), b"1", Some(1_000)));
+            project.write(now_ms, put).unwrap().answer.unwrap().meta
+        };
+        let names = |project: &Arc<Project>, now_ms| -> Vec<String> {
+            let names = |view: &View<'_>| view.range("", None).map(|entry| entry.key().to_owned()).collect();
+            project.read(now_ms, |view| (names(view), view.revision())).unwrap().answer
+        };
+        put(&open, "old", NOW);
+        assert!(names(&open, AHEAD).is_empty());
+        let meta = put(&open, "new", NOW + 10);
+        assert_eq!((meta.created_ms, meta.expires_ms), (NOW + 10, Some(NOW + 1_010)));
+        for step in ["the journal", "a checkpoint"] {
+            assert_eq!(names(&open, NOW + 20), ["new"], "before {step}");
+            open.flush(clock::monotonic());
+            if step == "a checkpoint" {
+                open.checkpoint(NOW + 20, clock::monotonic()).unwrap();
+            }
+            open = project(&directory, SyncMode::Always, keep);
+            assert_eq!(names(&open, NOW + 1_009), ["new"], "after {step}");
+        }
+        assert!(names(&open, NOW + 1_010).is_empty());
+        assert!(names(&open, NOW + 20).is_empty(), "nor does it come back");
+        open.flush(clock::monotonic());
+        assert!(
+            names(&project(&directory, SyncMode::Always, keep), NOW + 20).is_empty(),
+            "not after a restart"
+        );
+    }
 }

@@ -113,8 +113,8 @@ pub enum Change<'a> {
         /// The change's number.
         revision: Revision,
     },
-    /// The project has seen this instant: whatever expired until then stays absent, even where
-    /// the clock is set back later.
+    /// The project has seen this instant: whatever was written before this revision and expires until
+    /// then stays absent, even where the clock is set back later.
     Clock {
         /// The instant, milliseconds since 1970.
         at_ms: u64,

@@ -71,6 +71,50 @@ fn expired_key_stays_missing_when_the_clock_is_set_back() {
     assert_eq!(namespace.totals(NOW), Totals { keys: 0, bytes: 0 });
 }
 
+/// A clock that was years ahead for a moment: what expired by it is gone, what is written once it is
+/// right counts from the right time.
+#[test]
+fn time_to_live_counts_from_the_present_after_the_clock_was_ahead() {
+    const AHEAD: u64 = NOW + 10 * 365 * 86_400_000;
+    for purged in [0, 10] {
+        let mut namespace = Namespace::default();
+        put(&mut namespace, "old", "1", Some(50), NOW);
+        put(&mut namespace, "older", "1", Some(60), NOW);
+        let clock = namespace.decide_clock(AHEAD).unwrap();
+        namespace.apply(&clock);
+        assert_eq!(namespace.purge(purged).len(), purged.min(2));
+        put(&mut namespace, "new", "1", Some(40), NOW + 5);
+        let meta = namespace.get(key("new"), NOW + 5).unwrap().meta();
+        assert_eq!((meta.created_ms, meta.updated_ms, meta.expires_ms), (NOW + 5, NOW + 5, Some(NOW + 45)));
+        assert_eq!(keys(&namespace, NOW + 5), ["new"], "what has expired stays absent");
+        assert_eq!(namespace.totals(NOW + 5), Totals { keys: 1, bytes: 4 });
+        assert_eq!(namespace.next_expiry_ms(), Some(NOW + 45));
+        assert_eq!(namespace.decide_clock(NOW + 44), None);
+        let clock = namespace.decide_clock(NOW + 45).unwrap();
+        let undo = namespace.apply(&clock);
+        assert!(keys(&namespace, 0).is_empty(), "neither comes back");
+        assert_eq!(namespace.totals(0), Totals { keys: 0, bytes: 0 });
+        namespace.revert(undo);
+        assert_eq!(keys(&namespace, NOW), ["new"], "but for the one whose end was taken back");
+        assert_eq!(namespace.next_expiry_ms(), Some(NOW + 45));
+        namespace.apply(&clock);
+        namespace.purge(usize::MAX);
+        assert_eq!(namespace.stored_range("", None).count(), 0);
+    }
+}
+
+#[test]
+fn key_that_expired_is_written_again_with_the_same_expiry_as_before() {
+    let mut namespace = Namespace::default();
+    put(&mut namespace, "a", "1", Some(50), NOW);
+    namespace.apply(&namespace.decide_clock(NOW + 90).unwrap());
+    put(&mut namespace, "a", "22", Some(50), NOW);
+    assert_eq!(namespace.totals(NOW), Totals { keys: 1, bytes: 3 });
+    assert!(namespace.purge(10).is_empty());
+    assert_eq!(namespace.get(key("a"), NOW + 49).unwrap().value(), Value::Text(b"22"));
+    assert!(namespace.get(key("a"), NOW + 50).is_none());
+}
+
 #[test]
 fn range_starts_after_the_cursor_and_stays_in_the_prefix() {
     let mut namespace = Namespace::default();
@@ -130,7 +174,13 @@ fn replaying_a_suffix_over_a_later_state_changes_nothing() {
         Change::Clear { prefix: "a", revision: revision(7) },
         put("ab", 8, Some(NOW + 50)),
         Change::Clear { prefix: "", revision: revision(9) },
-        put("c", 10, None),
+        put("c", 10, Some(NOW + 40)),
+        Change::Clock { at_ms: NOW + 90, revision: revision(11) },
+        put("b", 12, Some(NOW + 30)),
+        put("d", 13, Some(NOW + 20)),
+        put("e", 14, Some(NOW + 95)),
+        Change::Clock { at_ms: NOW + 20, revision: revision(15) },
+        put("c", 16, Some(NOW + 15)),
     ];
     let state = |namespace: &Namespace| -> Vec<(String, Meta)> {
         namespace.range("", None, NOW + 6).map(|entry| (entry.key().to_owned(), entry.meta())).collect()
@@ -144,6 +194,7 @@ fn replaying_a_suffix_over_a_later_state_changes_nothing() {
             changes[from..].iter().for_each(|change| drop(namespace.apply(change)));
             assert_eq!(state(&namespace), state(&straight), "state after {upto}, replay from {from}");
             assert_eq!(namespace.totals(NOW + 6), straight.totals(NOW + 6));
+            assert_eq!(namespace.next_expiry_ms(), straight.next_expiry_ms());
         }
     }
 }

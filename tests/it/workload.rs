@@ -30,21 +30,19 @@ pub type Keys = BTreeMap<String, (String, Meta)>;
 #[derive(Clone, Debug, Default)]
 pub struct State {
     pub keys: Keys,
-    pub clock_ms: u64,
 }
 
 impl State {
     /// What a reader finds at `now_ms`.
     pub fn live(&self, now_ms: u64) -> Keys {
-        let instant_ms = now_ms.max(self.clock_ms);
-        let lives = |meta: &Meta| meta.expires_ms.is_none_or(|expires_ms| expires_ms > instant_ms);
+        let lives = |meta: &Meta| meta.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms);
         self.keys.iter().filter(|(_, (_, meta))| lives(meta)).map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
+    /// What is left once it is recorded that some have expired.
     fn observe(&self, now_ms: u64) -> Option<State> {
-        let expiries = self.keys.values().filter_map(|(_, meta)| meta.expires_ms);
-        let next_ms = expiries.filter(|expires_ms| *expires_ms > self.clock_ms).min()?;
-        (next_ms <= now_ms).then(|| State { keys: self.keys.clone(), clock_ms: now_ms })
+        let keys = self.live(now_ms);
+        (keys.len() < self.keys.len()).then_some(State { keys })
     }
 }
 
@@ -224,8 +222,7 @@ impl Run {
             let live = before.live(now_ms);
             stored.retain(|name, _| !live.contains_key(name));
             stored.extend(keys);
-            let clock_ms = before.clock_ms;
-            history.push(State { keys: stored, clock_ms });
+            history.push(State { keys: stored });
         }
         history.wait(answered.ticket);
         true

@@ -20,9 +20,9 @@ const LINE_CHANGES_MAX: usize = 5;
 /// What a namespace holds: keys, values and times, and its clock.
 pub type State = (Vec<(String, String, Meta)>, u64);
 
-/// All that `namespace` holds, expired or not.
+/// All that `namespace` holds and has not seen expire.
 pub fn state(namespace: &Namespace) -> State {
-    let entries = namespace.stored_range("", None).map(|entry| {
+    let entries = namespace.range("", None, 0).map(|entry| {
         let text = match entry.value() {
             Value::Text(text) => String::from_utf8_lossy(text).into_owned(),
             Value::Stored(location) => format!("{location:?}"),
@@ -103,7 +103,7 @@ fn check_purged(mut namespace: Namespace, now_ms: u64) {
     };
     let (before, totals) = (read(&namespace), namespace.totals(now_ms));
     for entry in namespace.purge(usize::MAX) {
-        assert!(entry.expires_ms().is_some_and(|expires_ms| expires_ms <= namespace.clock_ms()));
+        assert!(entry.expires_ms().is_some(), "only what expires is ever purged");
     }
     assert_eq!((read(&namespace), namespace.totals(now_ms)), (before, totals));
 }
@@ -141,7 +141,6 @@ fn numbered(change: Change<'static>, revision: pikv::store::change::Revision) ->
 #[derive(Default)]
 struct Model {
     keys: BTreeMap<String, (String, Meta)>,
-    clock_ms: u64,
 }
 
 impl Model {
@@ -159,14 +158,12 @@ impl Model {
             Change::Put { .. } => unreachable!("values are text here"),
             Change::Delete { key, .. } => drop(self.keys.remove(key.as_str())),
             Change::Clear { prefix, .. } => self.keys.retain(|name, _| !name.starts_with(prefix)),
-            Change::Clock { at_ms, .. } => self.clock_ms = self.clock_ms.max(at_ms),
+            Change::Clock { at_ms, .. } => self.keys.retain(|_, (_, meta)| is_there(meta, at_ms)),
         }
     }
 
     fn compare(&self, live: &Namespace, now_ms: u64) {
-        let instant_ms = now_ms.max(self.clock_ms);
-        let lives = |meta: &Meta| meta.expires_ms.is_none_or(|expires_ms| expires_ms > instant_ms);
-        let expected = self.keys.iter().filter(|(_, (_, meta))| lives(meta));
+        let expected = self.keys.iter().filter(|(_, (_, meta))| is_there(meta, now_ms));
         let expected: Vec<_> =
             expected.map(|(name, (text, meta))| (name.as_str(), text.as_bytes(), *meta)).collect();
         let found: Vec<_> = live
@@ -186,4 +183,8 @@ impl Model {
             assert_eq!(live.get(key, now_ms).is_some(), is_there, "{name}");
         }
     }
+}
+
+fn is_there(meta: &Meta, now_ms: u64) -> bool {
+    meta.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms)
 }
