@@ -295,7 +295,7 @@ fn render_retrieve(
     let value = value.map(|value| shown(&value));
     let problems = error.iter().flat_map(|error| FormPage::Retrieve.problems(error)).collect::<Vec<_>>();
     let names: Vec<&str> = listed.keys.iter().map(String::as_str).collect();
-    let next = listed.keys.last().filter(|_| listed.more).map(|key| cursor::encode(key));
+    let next = listed.next.as_deref().map(cursor::encode);
     let status = error.as_ref().map_or(200, ApiError::status);
     let typed = [("key", key)];
     let filled = Filled { typed: &typed, problems: &problems };
@@ -317,7 +317,7 @@ fn names(page: &Page) -> Response {
         out.extend_from_slice(b"{\"keys\":");
         push_strings(page.keys.iter().map(String::as_str), out);
         out.push(b',');
-        cursor::push_member(page.keys.last().filter(|_| page.more).map(String::as_str), out);
+        cursor::push_member(page.next.as_deref(), out);
         out.push(b'}');
     })
 }

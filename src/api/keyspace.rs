@@ -7,7 +7,7 @@ use crate::accounts::Accounts;
 use crate::accounts::account::Account;
 use crate::accounts::data::{DataKey, Owner};
 use crate::http::response::Response;
-use crate::limits::ANSWER_BYTES_MAX;
+use crate::limits::{ANSWER_BYTES_MAX, ENTRIES_PER_HOLD_MAX};
 use crate::names::Key;
 use crate::persist::project::{Answered, Project, View};
 use crate::persist::transaction::Transaction;
@@ -34,8 +34,8 @@ pub enum Found {
 pub struct Page {
     /// The keys.
     pub keys: Vec<String>,
-    /// Whether there are more behind the last one.
-    pub more: bool,
+    /// The key behind which the next page begins, where there may be more.
+    pub next: Option<String>,
 }
 
 /// The keys of a keyspace during a change.
@@ -129,7 +129,7 @@ impl Keyspace {
         Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
     }
 
-    /// The keys after `after`, `limit` at most.
+    /// The keys after `after`, `limit` at most; fewer where many between them have just expired.
     ///
     /// # Errors
     /// [`ApiError`] where the project cannot be asked.
@@ -137,11 +137,19 @@ impl Keyspace {
         let prefix = self.owner().map(Owner::prefix).unwrap_or_default();
         let after = after.map(|key| format!("{prefix}{key}"));
         Ok(self.project.read(now_ms, |view| {
-            let mut entries = view.range(&prefix, after.as_deref());
-            let own = |key: &str| key.strip_prefix(&*prefix).unwrap_or_default().to_owned();
-            let keys = entries.by_ref().take(limit).map(|entry| own(entry.key())).collect();
-            let more = entries.next().is_some();
-            (Page { keys, more }, view.revision())
+            let own = |entry: &Entry| entry.key().strip_prefix(&*prefix).unwrap_or_default().to_owned();
+            let mut page = Page { keys: Vec::new(), next: None };
+            let mut last = None;
+            for (looked, entry) in view.stored_range(&prefix, after.as_deref()).enumerate() {
+                let is_live = view.is_live(entry);
+                if looked == limit + ENTRIES_PER_HOLD_MAX || (is_live && page.keys.len() == limit) {
+                    page.next = last.map(own);
+                    break;
+                }
+                page.keys.extend(is_live.then(|| own(entry)));
+                last = Some(entry);
+            }
+            (page, view.revision())
         })?)
     }
 
@@ -234,3 +242,7 @@ fn find(view: &View<'_>, entry: &Entry) -> Result<Found, ApiError> {
         Value::Stored(location) => view.locate(location).map(Found::Stored).ok_or(ApiError::Internal),
     }
 }
+
+#[cfg(test)]
+#[path = "keyspace_tests.rs"]
+mod tests;

@@ -52,10 +52,21 @@ struct Position {
 struct Slice {
     /// Keys and values that lie in files, to be read without the lock, where there are such.
     stored: Vec<(String, Meta, StoredValue)>,
+    /// The last key that was looked at.
     last: Option<String>,
     keys: usize,
-    /// Whether there are more behind the last one.
-    more: bool,
+    end: SliceEnd,
+}
+
+/// Why a slice ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SliceEnd {
+    /// There are no more keys.
+    Listed,
+    /// There is a key beyond those that were asked for.
+    Limit,
+    /// That is enough for one hold of the lock.
+    Hold,
 }
 
 /// `GET /projects/{id}/keys`
@@ -134,22 +145,32 @@ impl Listing {
         if slice.last.is_some() {
             self.position.after = slice.last;
         }
-        if slice.more && self.position.left != Some(0) {
-            return Some(Piece::More(ticket));
-        }
-        self.close(self.position.after.as_deref().filter(|_| slice.more), out);
+        let next = match slice.end {
+            SliceEnd::Hold => return Some(Piece::More(ticket)),
+            SliceEnd::Limit => self.position.after.as_deref(),
+            SliceEnd::Listed => None,
+        };
+        self.close(next, out);
         Some(Piece::Last(ticket))
     }
 
-    /// Reads the next keys under the lock. `None` where a value's file is not open, which is a bug.
+    /// Reads the next keys under the lock. Those that have expired count as looked at: there may be any
+    /// number of them. `None` where a value's file is not open, which is a bug.
     fn read_slice(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> Option<Slice> {
-        let mut slice = Slice { stored: Vec::new(), last: None, keys: 0, more: false };
-        let keys_max = self.position.left.unwrap_or(usize::MAX).min(ENTRIES_PER_HOLD_MAX);
+        let mut slice = Slice { stored: Vec::new(), last: None, keys: 0, end: SliceEnd::Listed };
         let mut last: Option<&Entry> = None;
         let mut stored_bytes = 0;
-        for entry in view.range(&self.prefix, self.position.after.as_deref()) {
-            if slice.keys == keys_max || out.len() + stored_bytes >= LISTING_PIECE_BYTES {
-                slice.more = true;
+        for (looked, entry) in view.stored_range(&self.prefix, self.position.after.as_deref()).enumerate() {
+            if looked == ENTRIES_PER_HOLD_MAX || out.len() + stored_bytes >= LISTING_PIECE_BYTES {
+                slice.end = SliceEnd::Hold;
+                break;
+            }
+            if !view.is_live(entry) {
+                last = Some(entry);
+                continue;
+            }
+            if self.position.left == Some(slice.keys) {
+                slice.end = SliceEnd::Limit;
                 break;
             }
             match (self.show, entry.value()) {
@@ -217,3 +238,7 @@ fn push(show: Show, count: &mut u64, key: &str, value: &[u8], meta: &Meta, out: 
     text::push_meta(meta, out);
     out.push(b'}');
 }
+
+#[cfg(test)]
+#[path = "listing_tests.rs"]
+mod tests;

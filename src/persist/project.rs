@@ -309,9 +309,24 @@ impl<'a> View<'a> {
         self.namespace.get(key, self.now_ms)
     }
 
-    /// The entries that begin with `prefix` and come after `after`, in key order.
+    /// The entries that begin with `prefix` and come after `after`, in key order. Passes any number that
+    /// have expired: where keys have a time to live, look at some of [`View::stored_range`] instead.
     pub fn range<'b>(&'b self, prefix: &'b str, after: Option<&'b str>) -> impl Iterator<Item = &'b Entry> {
         self.namespace.range(prefix, after, self.now_ms)
+    }
+
+    /// As [`View::range`], with the entries that have expired and are still in memory.
+    pub fn stored_range<'b>(
+        &'b self,
+        prefix: &'b str,
+        after: Option<&'b str>,
+    ) -> impl Iterator<Item = &'b Entry> {
+        self.namespace.stored_range(prefix, after)
+    }
+
+    /// Whether `entry` is there.
+    pub fn is_live(&self, entry: &Entry) -> bool {
+        self.namespace.is_live(entry, self.now_ms)
     }
 
     /// How much there is.
