@@ -289,7 +289,13 @@ impl Catalog {
             Ok(Some(_) | None) => Ok(config),
             Err(error) => {
                 log::error!("nothing is saved: {error}");
-                Err(ApiError::ConfigEdited)
+                Err(match error {
+                    ConfigError::Invalid { .. } | ConfigError::TooLarge { .. } => ApiError::ConfigEdited,
+                    // Nobody knows whether it was edited.
+                    ConfigError::Read { .. } | ConfigError::Write { .. } => {
+                        ApiError::Disk("reading config.json")
+                    }
+                })
             }
         }
     }

@@ -102,7 +102,7 @@ fn tags(head: &Head<'_>, field: Field) -> Result<Option<Tags>, ApiError> {
         let text = std::str::from_utf8(value).map_err(|_| invalid())?;
         // A recipient takes empty elements of a list, but a list has one that is not
         // (RFC 9110, sections 5.6.1.2 and 13.1.1).
-        let mut elements = text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).peekable();
+        let mut elements = elements(text).map(str::trim).filter(|tag| !tag.is_empty()).peekable();
         elements.peek().ok_or_else(invalid)?;
         for tag in elements {
             let (tag, is_weak) = match tag.strip_prefix("W/") {
@@ -113,9 +113,25 @@ fn tags(head: &Head<'_>, field: Field) -> Result<Option<Tags>, ApiError> {
             let quoted = quoted.filter(|tag| !tag.contains('"')).ok_or_else(invalid)?;
             let list = revisions.get_or_insert_default();
             if !is_weak || field.compares_weakly() {
-                list.extend(quoted.parse().ok().and_then(Revision::new));
+                list.extend(revision_of(quoted));
             }
         }
     }
     Ok(revisions.map(Tags::Revisions))
+}
+
+/// The elements of a list; a comma between quotes belongs to its tag.
+fn elements(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    text.split(move |letter| {
+        is_quoted ^= letter == '"';
+        letter == ',' && !is_quoted
+    })
+}
+
+/// The revision whose tag this is, character by character: "017" and "+17" are nobody's
+/// (RFC 9110, section 8.8.3.2).
+fn revision_of(tag: &str) -> Option<Revision> {
+    let revision = tag.parse().ok().and_then(Revision::new)?;
+    (revision.to_string() == tag).then_some(revision)
 }

@@ -213,7 +213,7 @@ fn all_are_ready(catalog: &Catalog) -> bool {
 }
 
 #[test]
-fn a_project_being_deleted_does_not_make_the_server_unready_unless_that_fails() {
+fn a_project_being_reopened_or_deleted_does_not_make_the_server_unready_unless_that_fails() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
     let catalog = Arc::new(catalog);
@@ -221,10 +221,12 @@ fn a_project_being_deleted_does_not_make_the_server_unready_unless_that_fails() 
     let looks = Arc::new(Mutex::new(Vec::new()));
     let (looked, looking) = (Arc::clone(&catalog), Arc::clone(&looks));
     disk.set_between(Some(Box::new(move || looking.lock().unwrap().push(all_are_ready(&looked)))));
+    let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
+    catalog.update(&id("again"), interval, NO_AUTHENTICATION).unwrap();
     catalog.delete(&id("again")).unwrap();
     disk.set_between(None);
     let looks = looks.lock().unwrap();
-    assert!(looks.len() > 3 && looks.iter().all(|ready| *ready), "{looks:?}");
+    assert!(looks.len() > 6 && looks.iter().all(|ready| *ready), "{looks:?}");
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
     disk.fail_at(disk.operations() + 4, Failure::Eio, Lasting::Once);
     catalog.delete(&id("again")).unwrap_err();

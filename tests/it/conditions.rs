@@ -41,6 +41,9 @@ fn a_read_that_knows_the_revision_is_304() {
     assert_eq!(get("*"), 304);
     assert_eq!(get("\"1\""), 200);
     assert_eq!(get("\"other\""), 200);
+    assert_eq!(get("\"a,b\""), 200);
+    assert_eq!(get(&format!("\"a,b\", {etag}")), 304);
+    assert_eq!(get(&etag.replacen('"', "\"0", 1)), 200, "another tag, though the same number");
     let raw = format!("{}?raw", key_path("a"));
     kv.project().send("GET", &raw, &[("If-None-Match", &etag)], b"").expect(304);
     kv.project().put(&key_path("a"), "2").expect(200);
@@ -65,6 +68,17 @@ fn a_write_that_expects_a_revision_needs_that_revision() {
     write("POST", ("If-Match", &format!("\"1\", {}", second.etag())), r#"{"value":4}"#).expect(200);
     write("PUT", ("If-Match", "*"), "5").expect(200);
     write("DELETE", ("If-Match", "*"), "").expect(204);
+}
+
+#[test]
+fn a_tag_is_compared_by_its_characters() {
+    let kv = Kv::new();
+    let etag = kv.project().put(&key_path("a"), "1").expect(201).etag();
+    for begin in ["\"0", "\"+"] {
+        let other = etag.replacen('"', begin, 1);
+        let write = kv.project().send("PUT", &key_path("a"), &[("If-Match", &other)], b"2");
+        write.problem(412, "precondition_failed");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::config::schema::{Accounts, AuthenticationSettings, Config, Origin, Ra
 use crate::disk::is_disk_full;
 use crate::names::ProjectId;
 use crate::network::Network;
-use crate::persist::project::{Health, Project};
+use crate::persist::project::{Health, Project, Unavailable};
 use crate::persist::recovery_error::RecoveryError;
 use crate::secret::KeyHash;
 use std::collections::BTreeMap;
@@ -85,10 +85,10 @@ impl Served {
         Served { id: self.id.clone(), project: Err(OpenError::of_deletion(deletion)), ..*self }
     }
 
-    /// Whether nothing is wrong with it: it takes writes, or it is just being deleted.
+    /// Whether nothing is wrong with it: it takes writes, or it is just being reopened or deleted.
     pub fn is_ready(&self) -> bool {
         match &self.project {
-            Ok(project) => project.health() == Health::Healthy,
+            Ok(project) => matches!(project.health(), Health::Healthy | Health::Closed),
             Err(error) => error.cause == Cause::Deletion(Deletion::UnderWay),
         }
     }
@@ -96,9 +96,13 @@ impl Served {
     /// The project.
     ///
     /// # Errors
-    /// [`ApiError::Unreadable`] where its files could not be read.
+    /// [`ApiError::Unreadable`] where its files could not be read, [`ApiError::Unavailable`] while it is
+    /// being deleted.
     pub fn project(&self) -> Result<&Arc<Project>, ApiError> {
-        self.project.as_ref().map_err(|_| ApiError::Unreadable)
+        self.project.as_ref().map_err(|error| match error.cause {
+            Cause::Deletion(Deletion::UnderWay) => ApiError::Unavailable(Unavailable::Closed),
+            Cause::DiskFull | Cause::Deletion(Deletion::Stopped) | Cause::Other => ApiError::Unreadable,
+        })
     }
 }
 
