@@ -4,6 +4,7 @@
 //! begun and is finished. Where config.json does not have the project any more its files were removed
 //! already: what is there now its owner has put back, and only the marker goes.
 
+use super::aside;
 use super::generation::{self, Paths};
 use crate::disk::{Disk, Open};
 use crate::names::ProjectId;
@@ -48,7 +49,7 @@ pub fn all_begun(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<ProjectId>
     Ok(begun)
 }
 
-/// Removes the files of a project, durably. The marker stays until [`end`].
+/// Removes the files of a project and their copies, durably. The marker stays until [`end`].
 ///
 /// # Errors
 /// As the disk says; a start tries again.
@@ -59,6 +60,7 @@ pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
             disk.remove(path)?;
         }
     }
+    aside::remove_all(disk, paths)?;
     disk.sync_directory(paths.directory())
 }
 

@@ -1,12 +1,12 @@
 //! An edit of the values' file while the server runs, which is not how it is meant, and must not be lost.
 
+use super::aside::{self, Aside};
 use super::checkpoint::CheckpointError;
 use super::journal::Journal;
 use super::project::{Durable, Health, Project};
 use super::recovery::Keep;
-use crate::disk::{self, Open};
-use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use crate::disk::Open;
+use std::io::ErrorKind;
 
 impl Project {
     /// Looks whether the values' file is still the one that was written, before a checkpoint puts a new
@@ -42,7 +42,7 @@ impl Project {
             );
             return Ok(());
         }
-        let aside = keep_aside(durable, journal.generation)?;
+        let aside = aside::keep(durable.disk.as_ref(), &durable.paths, Aside::Edited, journal.generation)?;
         log::warn!(
             "project {}: {} was edited while the server runs; the edit is kept as {}, and the server goes on with \
              what it has",
@@ -52,14 +52,4 @@ impl Project {
         );
         Ok(())
     }
-}
-
-/// Copies the values' file to a name that nothing reads.
-fn keep_aside(durable: &Durable, generation: u64) -> io::Result<PathBuf> {
-    let mut name = durable.paths.json.as_os_str().to_owned();
-    name.push(format!(".edited-{generation}"));
-    let aside = PathBuf::from(name);
-    let bytes = disk::load(durable.disk.as_ref(), &durable.paths.json, u64::MAX)?;
-    disk::replace(durable.disk.as_ref(), &aside, &bytes)?;
-    Ok(aside)
 }

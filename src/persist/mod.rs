@@ -9,6 +9,7 @@
 //! Two locks: `state` is held for microseconds and never across I/O; `journal` is held across I/O
 //! and never taken by an event loop. Who needs both takes `journal` first.
 
+pub mod aside;
 pub mod checkpoint;
 pub mod data_file;
 pub mod deletion;

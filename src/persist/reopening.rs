@@ -1,5 +1,6 @@
 //! Giving a project up, or taking it to another kind of storage.
 
+use super::aside::{self, Aside};
 use super::checkpoint::CheckpointError;
 use super::generation::{self, GenerationWriter, Paths, WrittenGeneration};
 use super::project::{Health, Project};
@@ -36,8 +37,8 @@ impl Project {
         self.give_up();
     }
 
-    /// Writes a closed project that lives in memory as files, in the place of any that are there.
-    /// Reads go on; blocks for the disk.
+    /// Writes a closed project that lives in memory as files. Values that are there already, which this
+    /// project never read, are kept aside. Reads go on; blocks for the disk.
     ///
     /// # Errors
     /// As the disk says; [`CheckpointError::Stopped`] where a change was stopped halfway.
@@ -47,6 +48,14 @@ impl Project {
         paths: &Paths,
         now: Instant,
     ) -> Result<(), CheckpointError> {
+        if disk.exists(&paths.json)? {
+            let copy = aside::keep(disk, paths, Aside::Replaced, clock::wall_ms())?;
+            let (id, old) = (&self.id, paths.json.display());
+            log::warn!(
+                "project {id}: {old} was there already and is replaced; it is kept as {}",
+                copy.display()
+            );
+        }
         let written = self.write_from_memory(disk, paths, now).inspect_err(|_| {
             let _ = generation::remove_temporaries(disk, paths); // the first error is the one to tell
         })?;

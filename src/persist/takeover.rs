@@ -3,6 +3,7 @@
 //! Every key gets a revision that was never used, so that no ETag from before fits a value that
 //! may have changed; keys that were there keep their creation time and their expiry.
 
+use super::aside::{self, Aside};
 use super::data_file::{self, EditedKeys};
 use super::generation::{self, Paths};
 use super::pairing;
@@ -81,7 +82,10 @@ pub fn edited(
         JournalChanges::Refuse if changes > 0 => {
             return Err(RecoveryError::EditedWithChanges { path: paths.json.clone(), changes });
         }
-        JournalChanges::Discard => keep_aside(disk, paths, header.generation)?,
+        JournalChanges::Discard => {
+            aside::keep(disk, paths, Aside::Discarded, header.generation)
+                .map_err(io_error(&paths.journal))?;
+        }
         JournalChanges::Refuse | JournalChanges::Replay => {}
     }
     let namespace = renumbered(&namespace, tail.revision);
@@ -122,13 +126,4 @@ fn renumbered(namespace: &Namespace, revision: Revision) -> Namespace {
         fresh.apply(&Change::Put { key, value: entry.value(), meta });
     }
     fresh
-}
-
-/// Copies the journal to a name that nothing reads, so that nothing is lost by a wrong decision.
-fn keep_aside(disk: &dyn Disk, paths: &Paths, generation: u64) -> Result<(), RecoveryError> {
-    let mut name = paths.journal.as_os_str().to_owned();
-    name.push(format!(".discarded-{generation}"));
-    let aside = std::path::PathBuf::from(name);
-    let bytes = disk::load(disk, &paths.journal, u64::MAX).map_err(io_error(&paths.journal))?;
-    disk::replace(disk, &aside, &bytes).map_err(io_error(&aside))
 }

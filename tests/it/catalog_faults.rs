@@ -9,7 +9,7 @@ use pikv::names::{Key, ProjectId};
 use pikv::persist::engine::{Engine, EngineThreads};
 use pikv::persist::project::Project;
 use pikv::persist::ticket::Outcome;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -172,6 +172,29 @@ fn a_mark_that_cannot_be_removed_takes_nothing_from_the_next_project_of_that_nam
     disk.place(Path::new("/storage_data/again.json"), br#"{"kept":1}"#);
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
     assert_eq!(keys(&catalog, "again"), 1);
+    threads.stop();
+}
+
+fn copies(disk: &SimDisk) -> Vec<Vec<u8>> {
+    let is_copy = |path: &PathBuf| path.to_string_lossy().contains("again.json.replaced-");
+    disk.names().into_iter().filter(is_copy).map(|path| disk.content(&path)).collect()
+}
+
+#[test]
+fn values_that_a_project_in_memory_replaces_are_kept_until_it_is_deleted() {
+    let disk = SimDisk::default();
+    let (catalog, threads) = start(&disk);
+    let in_memory = StorageChoice { on_disk: Some(false), ..NO_STORAGE };
+    catalog.create(id("again"), in_memory, NO_AUTHENTICATION).unwrap();
+    disk.place(Path::new("/storage_data/again.json"), br#"{"kept":1}"#);
+    disk.place(Path::new("/storage_data/again.json.of-its-owner"), b"");
+    let on_disk = StorageChoice { on_disk: Some(true), ..NO_STORAGE };
+    catalog.update(&id("again"), on_disk, NO_AUTHENTICATION).unwrap();
+    assert_eq!(copies(&disk), [br#"{"kept":1}"#]);
+    assert_eq!(keys(&catalog, "again"), 0);
+    catalog.delete(&id("again")).unwrap();
+    assert!(copies(&disk).is_empty());
+    assert!(disk.names().iter().any(|path| path.ends_with("again.json.of-its-owner")));
     threads.stop();
 }
 
