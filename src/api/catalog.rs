@@ -17,7 +17,7 @@ use crate::config::schema::{AuthenticationChoice, Config, KeyOwner, ProjectConfi
 use crate::disk::{Disk, is_disk_full};
 use crate::entropy::random_bytes;
 use crate::names::ProjectId;
-use crate::persist::deletion;
+use crate::persist::deletion::{self, Phase};
 use crate::persist::engine::Engine;
 use crate::persist::generation::Paths;
 use crate::persist::project::Unavailable;
@@ -86,7 +86,7 @@ impl Catalog {
             crate::config::schema::AddProjectError::TooMany => ApiError::ProjectsFull,
         })?;
         let key = self.issue_where_asked(&mut next, &id)?;
-        self.forget_deletion(&id).map_err(|error| not_deleted(&id, &error))?;
+        self.end_deletion(&id).map_err(|error| not_deleted(&id, &error))?;
         let project = next.project(&id).ok_or(ApiError::Internal)?;
         let served = Arc::new(self.serve(&next, project, None));
         let opened = served.project.as_ref().map_err(OpenError::answer)?;
@@ -185,21 +185,23 @@ impl Catalog {
             return saved;
         }
         self.replace(&config, id, None);
-        // It is gone for good; a marker that stays is in nobody's way.
-        if let Err(error) = self.forget_deletion(id) {
+        // It is gone for good; the marker says that, so it takes nothing from who comes later.
+        if let Err(error) = self.end_deletion(id) {
             log::warn!("project {id}: deleted, but the mark of that stays until the next start: {error}");
         }
         Ok(())
     }
 
-    /// Removes the marker of a deletion that is over: config.json has no such project, so its files were
-    /// removed. A start would take a new one for the one that was deleted.
-    fn forget_deletion(&self, id: &ProjectId) -> std::io::Result<()> {
-        let paths = Paths::new(&self.data_directory, id);
-        if deletion::is_begun(self.disk.as_ref(), &paths)? {
-            deletion::end(self.disk.as_ref(), &paths)?;
+    /// Ends the deletion of a project that config.json has not, so that nothing of it is found in a new
+    /// one. Files that were put back since stay.
+    fn end_deletion(&self, id: &ProjectId) -> std::io::Result<()> {
+        let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
+        match deletion::phase(disk, &paths)? {
+            None => return Ok(()),
+            Some(Phase::Begun) => deletion::remove_files(disk, &paths)?,
+            Some(Phase::FilesRemoved) => {}
         }
-        Ok(())
+        deletion::end(disk, &paths)
     }
 
     /// Reads config.json again and takes it over: keys, switches, new and removed projects, storage.
@@ -314,7 +316,7 @@ impl Catalog {
         *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
     }
 
-    /// Goes on with deletions that were interrupted, and removes the marks of those that were over.
+    /// Goes on with deletions that were interrupted.
     fn finish_deletions(&self) -> Result<(), CatalogError> {
         let mut config = self.lock_config();
         let mut next = config.clone();
@@ -322,9 +324,12 @@ impl Catalog {
         let in_directory = |error| CatalogError::Directory { path: self.data_directory.clone(), error };
         let begun = deletion::all_begun(disk, &self.data_directory).map_err(in_directory)?;
         for id in &begun {
-            if next.remove_project(id).is_some() {
-                let paths = Paths::new(&self.data_directory, id);
+            let paths = Paths::new(&self.data_directory, id);
+            if deletion::phase(disk, &paths).map_err(in_directory)? == Some(Phase::Begun) {
                 deletion::remove_files(disk, &paths).map_err(in_directory)?;
+            }
+            let is_back = paths.exist(disk).map_err(in_directory)?;
+            if !is_back && next.remove_project(id).is_some() {
                 log::warn!("project {id}: its deletion was interrupted and is finished now");
             }
         }
@@ -332,7 +337,8 @@ impl Catalog {
             file::save(disk, &self.config_path, &next)?;
             *config = next;
         }
-        begun.iter().try_for_each(|id| self.forget_deletion(id)).map_err(in_directory)
+        let end = |id: &ProjectId| deletion::end(disk, &Paths::new(&self.data_directory, id));
+        begun.iter().try_for_each(end).map_err(in_directory)
     }
 
     fn lock_config(&self) -> MutexGuard<'_, Config> {

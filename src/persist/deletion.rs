@@ -1,8 +1,11 @@
-//! Deleting the files of a project so that a crash in between never brings half of it back.
+//! Deleting the files of a project so that a crash in between never brings half of it back, and never
+//! takes what its owner puts back afterwards.
 //!
-//! A marker file is made first. Where a start finds one beside a project of config.json, the deletion was
-//! begun and is finished. Where config.json does not have the project any more its files were removed
-//! already: what is there now its owner has put back, and only the marker goes.
+//! ```text
+//! begin ---> ID.deleted: files are removed --- remove_files ---> ID.removed: they are gone --- end ---> no marker
+//! ```
+//! Who finds the first marker goes on; who finds the second one has nothing more to remove: files that are
+//! there were put back.
 
 use super::aside;
 use super::generation::{self, Paths};
@@ -11,10 +14,28 @@ use crate::names::ProjectId;
 use std::io;
 use std::path::{Path, PathBuf};
 
-const MARKER_EXTENSION: &str = "deleted";
+/// How far a deletion is that did not end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Some of the files may be left.
+    Begun,
+    /// They are gone.
+    FilesRemoved,
+}
 
-fn marker(paths: &Paths) -> PathBuf {
-    paths.json.with_extension(MARKER_EXTENSION)
+impl Phase {
+    const ALL: [Phase; 2] = [Phase::Begun, Phase::FilesRemoved];
+
+    fn extension(self) -> &'static str {
+        match self {
+            Phase::Begun => "deleted",
+            Phase::FilesRemoved => "removed",
+        }
+    }
+
+    fn marker(self, paths: &Paths) -> PathBuf {
+        paths.json.with_extension(self.extension())
+    }
 }
 
 /// Marks a project as being deleted, durably.
@@ -22,16 +43,21 @@ fn marker(paths: &Paths) -> PathBuf {
 /// # Errors
 /// As the disk says; the project is then not deleted.
 pub fn begin(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
-    disk.open(&marker(paths), Open::Create)?.sync()?;
+    disk.open(&Phase::Begun.marker(paths), Open::Create)?.sync()?;
     disk.sync_directory(paths.directory())
 }
 
-/// Whether the deletion of a project was begun and not finished.
+/// How far the deletion of a project is, `None` where none was begun, or it is over.
 ///
 /// # Errors
 /// As the disk says.
-pub fn is_begun(disk: &dyn Disk, paths: &Paths) -> io::Result<bool> {
-    disk.exists(&marker(paths))
+pub fn phase(disk: &dyn Disk, paths: &Paths) -> io::Result<Option<Phase>> {
+    for phase in Phase::ALL {
+        if disk.exists(&phase.marker(paths))? {
+            return Ok(Some(phase));
+        }
+    }
+    Ok(None)
 }
 
 /// The projects that have a marker in `directory`, in the order of their names.
@@ -39,20 +65,22 @@ pub fn is_begun(disk: &dyn Disk, paths: &Paths) -> io::Result<bool> {
 /// # Errors
 /// As the disk says.
 pub fn all_begun(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<ProjectId>> {
-    let mut begun: Vec<ProjectId> = disk
-        .list(directory)?
-        .iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == MARKER_EXTENSION))
-        .filter_map(|path| ProjectId::parse(path.file_stem()?.to_str()?).ok())
-        .collect();
+    let is_marker = |path: &&PathBuf| {
+        let extension = path.extension().unwrap_or_default();
+        Phase::ALL.iter().any(|phase| extension == phase.extension())
+    };
+    let paths = disk.list(directory)?;
+    let ids = paths.iter().filter(is_marker).filter_map(|path| path.file_stem()?.to_str());
+    let mut begun: Vec<ProjectId> = ids.filter_map(|id| ProjectId::parse(id).ok()).collect();
     begun.sort_unstable();
+    begun.dedup();
     Ok(begun)
 }
 
-/// Removes the files of a project and their copies, durably. The marker stays until [`end`].
+/// Removes the files of a project and their copies, durably. A marker stays until [`end`].
 ///
 /// # Errors
-/// As the disk says; a start tries again.
+/// As the disk says; calling it again goes on.
 pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     generation::remove_temporaries(disk, paths)?;
     for path in [&paths.journal, &paths.json] {
@@ -61,14 +89,21 @@ pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
         }
     }
     aside::remove_all(disk, paths)?;
+    disk.sync_directory(paths.directory())?;
+    disk.rename(&Phase::Begun.marker(paths), &Phase::FilesRemoved.marker(paths))?;
     disk.sync_directory(paths.directory())
 }
 
-/// Removes the marker, once nothing speaks of the project any more.
+/// Removes the marker, once nothing speaks of the project any more, or its files were put back.
 ///
 /// # Errors
 /// As the disk says; the next start removes it.
 pub fn end(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
-    disk.remove(&marker(paths))?;
+    for phase in Phase::ALL {
+        let marker = phase.marker(paths);
+        if disk.exists(&marker)? {
+            disk.remove(&marker)?;
+        }
+    }
     disk.sync_directory(paths.directory())
 }

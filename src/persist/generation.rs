@@ -38,6 +38,14 @@ impl Paths {
         [&self.json, &self.journal].map(|path| format!("project {id}: {}", path.display()).into())
     }
 
+    /// Whether one of them is there.
+    ///
+    /// # Errors
+    /// As the disk says.
+    pub fn exist(&self, disk: &dyn Disk) -> io::Result<bool> {
+        Ok(disk.exists(&self.json)? || disk.exists(&self.journal)?)
+    }
+
     /// The directory that holds both.
     pub fn directory(&self) -> &Path {
         parent_directory(&self.json)

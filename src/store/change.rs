@@ -11,15 +11,17 @@ use std::fmt;
 pub struct Revision(u64);
 
 impl Revision {
-    /// The largest revision: what every reader of JSON keeps exactly, and the clock in microseconds until
-    /// the year 2255.
+    /// The largest revision: what every reader of JSON keeps exactly.
     pub const MAX: Revision = Revision((1 << 53) - 1);
+
+    /// Where revisions begin at the latest, whatever the clock says: half of them are left then.
+    const BEGIN_MAX: Revision = Revision(Self::MAX.0 / 2);
 
     /// Where revisions begin at `now_ms`, milliseconds since 1970: at the clock in microseconds, which is
     /// ahead of all that was given out before, as long as a project makes fewer than a million changes a
-    /// second.
+    /// second. That holds until the year 2112.
     pub fn at_clock(now_ms: u64) -> Revision {
-        Revision(now_ms.saturating_mul(1_000)).min(Revision::MAX)
+        Revision(now_ms.saturating_mul(1_000)).min(Revision::BEGIN_MAX)
     }
 
     /// `number` as a revision, `None` above [`Revision::MAX`].

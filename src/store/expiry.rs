@@ -4,12 +4,13 @@
 //! expired, and taking it out, costs a step for each run: microseconds for a million keys.
 
 use crate::limits::RUN_KEYS_MAX;
+use std::collections::VecDeque;
 
 /// The keys of a project that have a time to live.
 #[derive(Debug, Default)]
 pub struct ExpiryIndex {
-    /// In order, none of them empty.
-    runs: Vec<Run>,
+    /// In order, none of them empty. The first ones are those that are taken out.
+    runs: VecDeque<Run>,
 }
 
 #[derive(Debug, Default)]
@@ -34,7 +35,7 @@ impl ExpiryIndex {
         let Some(run) = self.runs.get_mut(index) else {
             let mut first = Run::default();
             first.insert(0, expiring);
-            return self.runs.push(first);
+            return self.runs.push_back(first);
         };
         let Err(at) = run.position(expires_ms, key) else { return };
         if run.keys.len() < RUN_KEYS_MAX {
@@ -63,15 +64,16 @@ impl ExpiryIndex {
 
     /// The next instant at which a key expires, and that key.
     pub fn first(&self) -> Option<(u64, &str)> {
-        self.runs.first()?.keys.first().map(Expiring::order)
+        self.runs.front()?.keys.first().map(Expiring::order)
     }
 
     /// How many keys have expired at `now_ms`, and their bytes.
     pub fn expired(&self, now_ms: u64) -> (u64, u64) {
-        let (whole, rest) = self.runs.split_at(self.whole_runs(now_ms));
-        let part = rest.first().map(|run| run.expired(now_ms)).unwrap_or_default();
-        let keys = whole.iter().map(|run| run.keys.len()).sum::<usize>() + part.len();
-        let bytes = whole.iter().map(|run| run.bytes).chain(part.iter().map(|key| key.bytes)).sum();
+        let count = self.whole_runs(now_ms);
+        let whole = || self.runs.iter().take(count);
+        let part = self.runs.get(count).map(|run| run.expired(now_ms)).unwrap_or_default();
+        let keys = whole().map(|run| run.keys.len()).sum::<usize>() + part.len();
+        let bytes = whole().map(|run| run.bytes).chain(part.iter().map(|key| key.bytes)).sum();
         (keys as u64, bytes)
     }
 
@@ -83,12 +85,12 @@ impl ExpiryIndex {
 
     /// Takes out what has expired at `now_ms`.
     pub fn take_expired(&mut self, now_ms: u64) -> ExpiryIndex {
-        let mut runs: Vec<Run> = self.runs.drain(..self.whole_runs(now_ms)).collect();
-        if let Some(run) = self.runs.first_mut() {
+        let mut runs: VecDeque<Run> = self.runs.drain(..self.whole_runs(now_ms)).collect();
+        if let Some(run) = self.runs.front_mut() {
             let count = run.expired(now_ms).len();
             if count > 0 {
                 let behind = run.split_off(count);
-                runs.push(std::mem::replace(run, behind));
+                runs.push_back(std::mem::replace(run, behind));
             }
         }
         ExpiryIndex { runs }
@@ -96,14 +98,20 @@ impl ExpiryIndex {
 
     /// Whether all of `later` comes behind all of this.
     pub fn precedes(&self, later: &ExpiryIndex) -> bool {
-        let last = self.runs.last().and_then(|run| run.keys.last()).map(Expiring::order);
+        let last = self.runs.back().and_then(|run| run.keys.last()).map(Expiring::order);
         last.zip(later.first()).is_none_or(|(last, first)| last < first)
     }
 
     /// Takes over the keys of `later`, which this index [precedes](Self::precedes).
     pub fn append(&mut self, later: ExpiryIndex) {
         debug_assert!(self.precedes(&later));
-        self.runs.extend(later.runs);
+        for run in later.runs {
+            // Else many small additions would make as many runs.
+            match self.runs.back_mut().filter(|last| last.keys.len() + run.keys.len() <= RUN_KEYS_MAX) {
+                Some(last) => last.extend(run),
+                None => self.runs.push_back(run),
+            }
+        }
     }
 
     /// How many runs have expired as a whole at `now_ms`.
@@ -126,6 +134,11 @@ impl Run {
     fn insert(&mut self, at: usize, expiring: Expiring) {
         self.bytes += expiring.bytes;
         self.keys.insert(at, expiring);
+    }
+
+    fn extend(&mut self, behind: Run) {
+        self.bytes += behind.bytes;
+        self.keys.extend(behind.keys);
     }
 
     fn split_off(&mut self, at: usize) -> Run {
@@ -218,5 +231,16 @@ mod tests {
         assert!(taken.precedes(&index) && !index.precedes(&taken));
         taken.append(index);
         check(&taken, &map);
+    }
+
+    #[test]
+    fn many_small_additions_make_few_runs() {
+        let (mut index, keys) = (ExpiryIndex::default(), 10 * RUN_KEYS_MAX as u64);
+        for instant_ms in 0..keys {
+            let mut later = ExpiryIndex::default();
+            later.add(instant_ms, "k", 1);
+            index.append(later);
+        }
+        assert_eq!((index.runs.len(), index.expired(u64::MAX)), (10, (keys, keys)));
     }
 }

@@ -65,7 +65,7 @@ pub enum Undo {
     Cleared(Vec<Entry>),
     /// The change emptied the namespace of these. Their times are here only to be freed where the
     /// entries are.
-    Emptied(BTreeSet<Entry>, [ExpiryIndex; 2]),
+    Emptied(BTreeSet<Entry>, Box<[ExpiryIndex; 2]>),
     /// The change of the clock came after this one.
     Clock {
         /// The change before.
@@ -296,7 +296,7 @@ impl Namespace {
         if everything {
             self.counted_bytes = 0;
             let times = [&mut self.expiry, &mut self.expired].map(std::mem::take);
-            return Undo::Emptied(std::mem::take(&mut self.entries), times);
+            return Undo::Emptied(std::mem::take(&mut self.entries), Box::new(times));
         }
         let older = self.stored_range(prefix, None).filter(|entry| entry.revision() < revision);
         let keys: Vec<Box<str>> = older.map(|entry| entry.key().into()).collect();
@@ -306,8 +306,7 @@ impl Namespace {
     fn insert(&mut self, entry: Entry) {
         self.counted_bytes += entry.counted_bytes();
         if let Some(expires_ms) = entry.expires_ms() {
-            let index = if self.seen.ends(&entry) { &mut self.expired } else { &mut self.expiry };
-            index.add(expires_ms, entry.key(), entry.counted_bytes());
+            self.times_of(&entry).add(expires_ms, entry.key(), entry.counted_bytes());
         }
         self.entries.insert(entry);
     }
@@ -322,9 +321,13 @@ impl Namespace {
     fn discount(&mut self, entry: &Entry) {
         self.counted_bytes -= entry.counted_bytes();
         if let Some(expires_ms) = entry.expires_ms() {
-            let index = if self.seen.ends(entry) { &mut self.expired } else { &mut self.expiry };
-            index.remove(expires_ms, entry.key());
+            self.times_of(entry).remove(expires_ms, entry.key());
         }
+    }
+
+    /// The index that `entry` is in, or belongs into, where it has a time to live.
+    fn times_of(&mut self, entry: &Entry) -> &mut ExpiryIndex {
+        if self.seen.ends(entry) { &mut self.expired } else { &mut self.expiry }
     }
 }
 

@@ -128,31 +128,63 @@ fn a_deletion_that_failed_halfway_may_be_tried_again() {
     }
 }
 
+/// Wherever a deletion is cut off, it is undone or finished; what is put back after its files were removed
+/// stays, whether the owner writes the project into config.json too or has it made anew.
 #[test]
 fn files_put_back_after_a_deletion_stay_wherever_it_was_cut_off() {
-    let values = Path::new("/storage_data/again.json");
-    for at in 0.. {
+    let (values, config_path) = (Path::new("/storage_data/again.json"), Path::new("/config.json"));
+    for (at, listed) in (0..).flat_map(|at| [(at, false), (at, true)]) {
         let disk = SimDisk::default();
         let (catalog, threads) = start(&disk);
         catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+        let before = file::load(&disk, config_path).unwrap().unwrap();
         disk.crash_at(disk.operations() + at);
         let deleted = catalog.delete(&id("again")).is_ok();
         threads.stop();
         let disk = disk.after_kill();
-        let config = file::load(&disk, Path::new("/config.json")).unwrap().unwrap();
-        if config.project(&id("again")).is_none() {
+        let is_removed = !disk.names().iter().any(|name| name.ends_with("again.deleted") || name == values);
+        if is_removed {
             disk.place(values, br#"{"kept":1}"#);
+            if listed {
+                file::save(&disk, config_path, &before).unwrap();
+            }
             let (catalog, threads) = start(&disk);
-            let marks = disk.names().into_iter().filter(|name| name.ends_with("again.deleted"));
+            let marks = disk
+                .names()
+                .into_iter()
+                .filter(|name| name.ends_with("again.deleted") || name.ends_with("again.removed"));
             assert_eq!(marks.count(), 0, "operation {at}");
-            catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+            if !catalog.registry().projects.contains_key(&id("again")) {
+                catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+            }
             assert_eq!(keys(&catalog, "again"), 1, "operation {at}");
             threads.stop();
         }
-        if deleted {
+        if deleted && listed {
             return;
         }
     }
+}
+
+#[test]
+fn what_a_deletion_left_does_not_come_back_with_the_next_project_of_that_name() {
+    let disk = SimDisk::default();
+    let (catalog, threads) = start(&disk);
+    catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+    assert_eq!(put(&catalog, "again", "old"), Outcome::Synced);
+    let without = file::default_config();
+    // The first file is gone, the second is not.
+    let operations = disk.operations();
+    let begun = || disk.names().iter().any(|name| name.ends_with("again.deleted"));
+    disk.fail_at(operations + 4, Failure::Eio, Lasting::Once);
+    catalog.delete(&id("again")).unwrap_err();
+    disk.heal();
+    assert!(begun() && disk.names().iter().any(|name| name.ends_with("again.json")), "{:?}", disk.names());
+    file::save(&disk, Path::new("/config.json"), &without).unwrap();
+    catalog.reload().unwrap();
+    catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+    assert_eq!(keys(&catalog, "again"), 0);
+    threads.stop();
 }
 
 #[test]
@@ -162,15 +194,18 @@ fn a_mark_that_cannot_be_removed_takes_nothing_from_the_next_project_of_that_nam
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
     let begin = disk.operations();
     catalog.delete(&id("again")).unwrap();
-    let removed =
-        (begin..disk.operations()).rfind(|at| disk.operation(*at).contains("again.deleted")).unwrap();
+    let removed = (begin..disk.operations())
+        .rfind(|at| disk.operation(*at).contains("remove /storage_data/again.removed"))
+        .unwrap();
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+    let listed = file::load(&disk, Path::new("/config.json")).unwrap().unwrap();
     disk.fail_at(disk.operations() + (removed - begin), Failure::Eio, Lasting::Once);
     catalog.delete(&id("again")).unwrap();
-    assert!(disk.names().iter().any(|name| name.ends_with("again.deleted")), "the test has met the mark");
+    assert!(disk.names().iter().any(|name| name.ends_with("again.removed")), "the test has met the mark");
     disk.heal();
     disk.place(Path::new("/storage_data/again.json"), br#"{"kept":1}"#);
-    catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+    file::save(&disk, Path::new("/config.json"), &listed).unwrap();
+    catalog.reload().unwrap();
     assert_eq!(keys(&catalog, "again"), 1);
     threads.stop();
 }

@@ -234,3 +234,10 @@ fn a_project_opened_where_the_clock_is_behind_uses_no_revision_again() {
     on_disk.abandon();
     assert_eq!(revision(&on_disk), revision(&first));
 }
+
+#[test]
+fn a_project_begun_at_the_end_of_time_still_takes_writes() {
+    let id = ProjectId::parse("p").unwrap();
+    let project = Arc::new(Project::in_memory(id, Engine::new(Box::new(|| {})), u64::MAX));
+    project.write(0, |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap().answer.unwrap();
+}

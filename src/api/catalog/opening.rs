@@ -9,7 +9,7 @@ use crate::config::schema::{Config, ProjectConfig, StorageSettings};
 use crate::disk::is_disk_full;
 use crate::names::ProjectId;
 use crate::persist::checkpoint::CheckpointError;
-use crate::persist::deletion;
+use crate::persist::deletion::{self, Phase};
 use crate::persist::generation::Paths;
 use crate::persist::project::{Health, Opening, Project};
 use crate::persist::recovery::Keep;
@@ -64,13 +64,24 @@ impl Catalog {
             }
             return Ok(Arc::new(Project::in_memory(id.clone(), engine, clock::wall_ms())));
         }
-        // The next start would finish the deletion, whatever was written since.
-        if deletion::is_begun(self.disk.as_ref(), &paths).unwrap_or(true) {
-            return Err(OpenError::of_deletion(Deletion::Stopped));
-        }
+        self.let_go_of_deletion(&paths)?;
         let opening = Opening { id: id.clone(), keep: keep_of(storage), sync: storage.sync };
         let disk = Arc::clone(&self.disk);
         Ok(Project::start(disk, paths, opening, engine, clock::wall_ms())?)
+    }
+
+    /// Refuses a project of which a deletion has left something to do: the next start would do it,
+    /// whatever was written since. Where its files were put back after they were removed they count.
+    fn let_go_of_deletion(&self, paths: &Paths) -> Result<(), OpenError> {
+        let disk = self.disk.as_ref();
+        let stopped = |_| OpenError::of_deletion(Deletion::Stopped);
+        match deletion::phase(disk, paths).map_err(stopped)? {
+            None => Ok(()),
+            Some(Phase::FilesRemoved) if paths.exist(disk).map_err(stopped)? => {
+                deletion::end(disk, paths).map_err(stopped)
+            }
+            Some(Phase::Begun | Phase::FilesRemoved) => Err(OpenError::of_deletion(Deletion::Stopped)),
+        }
     }
 
     /// The same data with other storage settings.
