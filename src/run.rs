@@ -25,6 +25,7 @@ use crate::persist::recovery::Keep;
 use crate::persist::takeover::{self, JournalChanges};
 use crate::server::{self, Prepared, Settings};
 use crate::{clock, secret::Secret};
+use ::log::LevelFilter;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, ErrorKind, Write};
@@ -63,7 +64,13 @@ pub fn run(command: Command) -> Result<(), RunError> {
             Ok(())
         }
         Command::Recover { options, project, journal } => recover(&options, &project, journal),
-        Command::Account { options, global_key, act } => accounts::run(&options, global_key.as_ref(), &act),
+        Command::Account { options, global_key, act } => {
+            // It may open the files, and what it finds and mends there is not found again by the next start.
+            sink::start(LevelFilter::Warn, sink::Format::Text).map_err(RunError::Start)?;
+            let ended = accounts::run(&options, global_key.as_ref(), &act);
+            sink::flush(Duration::from_millis(LOG_FLUSH_MS));
+            ended
+        }
         Command::Help(topic) => {
             say(help::text(topic));
             Ok(())

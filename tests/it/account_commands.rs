@@ -71,6 +71,20 @@ fn accounts_are_looked_after_while_no_server_runs() {
 }
 
 #[test]
+fn what_is_mended_in_the_files_is_said() {
+    let directory = directory_with(&people_config());
+    done(&account(directory.path(), "add mavi", PASSWORD, &[]), "account mavi added\n");
+    let mut made =
+        std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path().join("jwt.key"));
+    std::fs::remove_file(made.find(|path| path.exists()).unwrap()).unwrap();
+    let listed = account(directory.path(), "list", "", &[]);
+    assert_eq!((listed.code, listed.stdout.lines().count()), (Some(0), 2), "{listed:?}");
+    assert_eq!(listed.stderr.lines().count(), 1, "{listed:?}");
+    assert!(listed.stderr.contains("all access tokens have ended"), "{listed:?}");
+    assert_eq!(account(directory.path(), "list", "", &[]).stderr, "");
+}
+
+#[test]
 fn a_running_server_is_asked_and_ends_tokens_at_once() {
     let server = Server::start_with(people_config());
     let run = |words: &str, input: &str| account(server.directory(), words, input, &[]);
