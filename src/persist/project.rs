@@ -134,6 +134,16 @@ pub struct Opening {
     pub sync: SyncMode,
 }
 
+/// A project that was opened.
+pub struct Opened {
+    /// The project.
+    pub project: Project,
+    /// Whether there were no files, so that it begins empty.
+    pub is_new: bool,
+    /// What was done to the files, in sentences for the log.
+    pub notices: Vec<String>,
+}
+
 impl Project {
     /// A project that lives in memory only.
     pub fn in_memory(id: ProjectId, engine: Arc<Engine>, now_ms: u64) -> Project {
@@ -154,14 +164,29 @@ impl Project {
         engine: Arc<Engine>,
         now_ms: u64,
     ) -> Result<Arc<Project>, RecoveryError> {
-        let (project, notices) = Project::open(disk, paths, opening, engine, now_ms)?;
-        notices.iter().for_each(|notice| log::warn!("{notice}"));
-        let project = Arc::new(project);
+        let project = Arc::new(Project::open(disk, paths, opening, engine, now_ms)?.logged());
         project.begin_maintenance();
         Ok(project)
     }
 
-    /// Recovers a project from its files, or makes them. Also returns sentences for the log.
+    /// As [`Project::start`], to go on in memory only. The files stay as they are.
+    ///
+    /// # Errors
+    /// As [`Project::open`].
+    pub fn start_in_memory(
+        disk: Arc<dyn Disk>,
+        paths: Paths,
+        opening: Opening,
+        engine: Arc<Engine>,
+        now_ms: u64,
+    ) -> Result<Arc<Project>, RecoveryError> {
+        let opened = Project::open(disk, paths, opening, engine, now_ms)?.logged();
+        let project = Arc::new(Project { durable: None, ..opened });
+        project.begin_maintenance();
+        Ok(project)
+    }
+
+    /// Recovers a project from its files, or makes them.
     ///
     /// # Errors
     /// [`RecoveryError`]; the files are then as they were.
@@ -171,12 +196,8 @@ impl Project {
         opening: Opening,
         engine: Arc<Engine>,
         now_ms: u64,
-    ) -> Result<(Project, Vec<String>), RecoveryError> {
+    ) -> Result<Opened, RecoveryError> {
         let mut recovered = recovery::recover(disk.as_ref(), &paths, opening.keep, now_ms)?;
-        if recovered.is_new {
-            let directory = paths.directory().display();
-            log::info!("project {}: no files in {directory} yet; it begins empty", opening.id);
-        }
         // Revisions that were given out and then lost, because the project does not sync always or was
         // deleted, are below this; none of them is used again.
         recovered.namespace.skip_to(engine.revisions_begin(now_ms));
@@ -210,7 +231,7 @@ impl Project {
             maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED),
             state: Mutex::new(state),
         };
-        Ok((project, recovered.notices))
+        Ok(Opened { project, is_new: recovered.is_new, notices: recovered.notices })
     }
 
     /// The project's name.
@@ -274,6 +295,18 @@ impl Project {
             // Revisions of changes that were taken back: nobody rests on those.
             Some(_) | None => None,
         }
+    }
+}
+
+impl Opened {
+    /// The project, once the log says what was found.
+    fn logged(self) -> Project {
+        if let (true, Some(durable)) = (self.is_new, &self.project.durable) {
+            let directory = durable.paths.directory().display();
+            log::info!("project {}: no files in {directory} yet; it begins empty", self.project.id);
+        }
+        self.notices.iter().for_each(|notice| log::warn!("{notice}"));
+        self.project
     }
 }
 

@@ -91,11 +91,4 @@ impl Project {
         }
         self.begin_maintenance();
     }
-
-    /// Goes on in memory only. The files stay as they are.
-    #[must_use]
-    pub fn into_memory(mut self) -> Project {
-        self.durable = None;
-        self
-    }
 }

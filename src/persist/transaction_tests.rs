@@ -9,6 +9,7 @@ use crate::persist::journal::AppendError;
 use crate::persist::project::{Opening, View};
 use crate::persist::ticket::Outcome;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 const NOW: u64 = 1_764_000_000_000;
 
@@ -22,7 +23,7 @@ fn project(directory: &tempfile::TempDir, sync: SyncMode, keep: Keep) -> Arc<Pro
     let paths = Paths::new(directory.path(), &id);
     let opening = Opening { id, keep, sync };
     let engine = Engine::new(Box::new(|| ()));
-    Arc::new(Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().0)
+    Arc::new(Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().project)
 }
 
 fn put(project: &Arc<Project>, name: &str, value: &[u8]) -> Answered<Result<Written, ()>> {
@@ -51,6 +52,30 @@ fn a_transaction_that_fails_leaves_nothing_behind() {
     assert_eq!(pending_bytes(&project), before);
     let names = project.read(NOW, |view| (view.totals().keys, view.revision())).unwrap().answer;
     assert_eq!(names, 1);
+}
+
+#[test]
+fn what_a_project_brings_into_memory_expires_without_a_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let on_disk = project(&directory, SyncMode::Always, Keep::Values);
+    on_disk.write(NOW, |t| Ok::<_, ()>(t.put(key("a"), b"1", Some(1_000)))).unwrap();
+    put(&on_disk, "b", b"1");
+    on_disk.close(NOW, clock::monotonic());
+    let engine = Engine::new(Box::new(|| ()));
+    let opening = Opening { id: on_disk.id().clone(), keep: Keep::Values, sync: SyncMode::Always };
+    let paths = Paths::new(directory.path(), &opening.id);
+    let started =
+        Project::start_in_memory(Arc::new(RealDisk), paths, opening, Arc::clone(&engine), NOW).unwrap();
+    assert!(started.is_in_memory());
+    let stored = || started.lock().unwrap().namespace.stored_range("", None).count();
+    assert_eq!(stored(), 2);
+    let threads = engine.start().unwrap();
+    let begun = clock::monotonic();
+    while stored() > 1 && begun.elapsed() < Duration::from_secs(20) {
+        std::thread::yield_now();
+    }
+    threads.stop();
+    assert_eq!(stored(), 1, "nobody wrote, and what expired is gone");
 }
 
 #[test]

@@ -132,8 +132,8 @@ pub fn open(
     now_ms: u64,
 ) -> Result<(Arc<Project>, Vec<String>), RecoveryError> {
     let opening = Opening { id: ProjectId::parse("p").unwrap(), keep, sync };
-    let (project, notices) = Project::open(disk, paths(), opening, Engine::new(Box::new(|| ())), now_ms)?;
-    Ok((Arc::new(project), notices))
+    let opened = Project::open(disk, paths(), opening, Engine::new(Box::new(|| ())), now_ms)?;
+    Ok((Arc::new(opened.project), opened.notices))
 }
 
 /// All that a reader finds, values read from where they lie.

@@ -102,8 +102,7 @@ impl Catalog {
         let paths = Paths::new(&self.data_directory, &id);
         let opening = Opening { id, keep: Keep::Values, sync: storage.sync };
         let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
-        let opened = Project::open(disk, paths, opening, engine, now_ms)?;
-        Ok(Arc::new(opened.0.into_memory()))
+        Ok(Project::start_in_memory(disk, paths, opening, engine, now_ms)?)
     }
 
     /// Where `next` puts a project on disk that is in memory, writes its files and returns it, closed.
