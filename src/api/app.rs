@@ -5,6 +5,7 @@ use super::context::Context;
 use super::cors::{self, Permission};
 use super::error::style::Style;
 use super::error::{AccountError, ApiError};
+use super::pages::WaysIn;
 use super::reply::Reply;
 use super::routes::{self, Access, Found};
 use crate::accounts::{Accounts, OpenError};
@@ -12,6 +13,7 @@ use crate::auth::access;
 use crate::auth::client;
 use crate::auth::rate_limit::RateLimiter;
 use crate::auth::throttle::Throttle;
+use crate::config::schema::Registration;
 use crate::http::request::{Head, Method, Request};
 use crate::http::response::Response;
 use crate::http::target::{self, Target};
@@ -84,7 +86,7 @@ impl App {
 
     /// Answers a request.
     pub fn handle(self: &Arc<Self>, request: &Request<'_>, arrival: Arrival) -> Reply {
-        let failure_style = || Style::of(&request.head, Some(request.body));
+        let failure_style = || self.failure_style(&request.head, Some(request.body));
         let admitted = match self.decide(&request.head) {
             Ok(Decision::Run(admitted)) => admitted,
             Ok(Decision::Answer(response)) => return Reply::Now(response),
@@ -107,6 +109,21 @@ impl App {
         }
     }
 
+    /// What this server has for who is not signed in.
+    pub fn ways_in(&self) -> WaysIn {
+        let settings = &self.catalog.registry().accounts;
+        match settings.registration {
+            _ if self.accounts.is_none() || !settings.enabled => WaysIn::Nothing,
+            Registration::Open => WaysIn::LogInOrRegister,
+            Registration::Closed => WaysIn::LogIn,
+        }
+    }
+
+    /// How the client that sent this head, and `body` where that is there already, is told of a failure.
+    pub fn failure_style(&self, head: &Head<'_>, body: Option<&[u8]>) -> Style {
+        Style::of(head, body, || self.ways_in())
+    }
+
     /// Whether the body of a request is worth waiting for: the route is good, and so is the credential
     /// where that is not the handler's to look at ([`Access::Account`]).
     ///
@@ -116,7 +133,7 @@ impl App {
         match self.decide(head) {
             // Its answer needs no body; the body is read and dropped first, so that the connection can go on.
             Ok(Decision::Run(_) | Decision::Answer(_)) => Ok(()),
-            Err(error) => Err(error.response_in(Style::of(head, None))),
+            Err(error) => Err(error.response_in(self.failure_style(head, None))),
         }
     }
 

@@ -15,7 +15,6 @@ use crate::accounts::account::Account;
 use crate::auth::access;
 use crate::auth::client::Client;
 use crate::auth::csrf::{self, RestsOn};
-use crate::config::schema::Registration;
 use crate::entropy::random_token;
 use crate::http::response::Response;
 use base64::Engine as _;
@@ -72,10 +71,7 @@ impl Visitor {
             (None, Wanted::Page) => Some(FormCookie::New(random_token()?)),
             (None, Wanted::Json) => None,
         };
-        let ways_in = match context.app.catalog.registry().accounts.registration {
-            Registration::Open => WaysIn::LogInOrRegister,
-            Registration::Closed => WaysIn::LogIn,
-        };
+        let ways_in = context.app.ways_in();
         Ok(Visitor { accounts, wanted, client, browser_of, session, form_cookie, ways_in })
     }
 

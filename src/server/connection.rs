@@ -136,10 +136,10 @@ pub(super) enum Stage {
 }
 
 impl Answering {
-    /// `body` where that is there already.
+    /// For an answer to a request with this head.
     pub(super) fn of(
         head: &Head<'_>,
-        body: Option<&[u8]>,
+        failure_style: Style,
         caller: Caller,
         started: Instant,
         request_id: String,
@@ -152,7 +152,7 @@ impl Answering {
             version: head.version,
             persistent: head.persistent,
             path: logged.into(),
-            failure_style: Style::of(head, body),
+            failure_style,
             started,
             request_id,
             caller,

@@ -4,7 +4,6 @@ use super::connection::{Answering, Connection, Reread};
 use super::event_loop::Shared;
 use crate::api::app::Arrival;
 use crate::api::error::ApiError;
-use crate::api::error::style::Style;
 use crate::api::reply::Reply;
 use crate::clock;
 use crate::digits::encode_u64;
@@ -70,14 +69,15 @@ pub(super) fn step(
     let address = connection.address;
     let mut answering = |head: &Head<'_>, body: Option<&[u8]>| {
         let caller = shared.app.caller(head, address);
-        Answering::of(head, body, caller, clock::monotonic(), request_ids.next())
+        let failure_style = shared.app.failure_style(head, body);
+        Answering::of(head, failure_style, caller, clock::monotonic(), request_ids.next())
     };
     let (used, step) = connection.exchange.step(bytes);
     let stepped = match step {
         Step::NeedInput(waiting) => Stepped::Need(waiting),
         Step::Refused(refusal) => Stepped::Refused(refusal),
         Step::BodyRefused(head, refusal) => {
-            let response = ApiError::Refused(refusal).response_in(Style::of(&head, None));
+            let response = ApiError::Refused(refusal).response_in(shared.app.failure_style(&head, None));
             Stepped::Denied(answering(&head, None), response)
         }
         Step::Admit(head) => match shared.app.admit(&head) {

@@ -165,6 +165,20 @@ fn without_accounts_there_is_none_of_it() {
         let page = expect_page(&server.request(method, target, None, &[HTML], b""), 404);
         assert!(!page.contains("href=\"/api/"), "nothing to log in to: {page}");
     }
+    // Refused before anybody asks for accounts.
+    let page = expect_page(&server.request("PATCH", "/api/data", None, &[HTML], b""), 405);
+    assert!(!page.contains("href=\"/api/"), "nothing to log in to: {page}");
+}
+
+#[test]
+fn pages_of_what_is_refused_offer_what_there_is() {
+    for (registration, is_offered) in [("open", true), ("closed", false)] {
+        let server =
+            Server::start_with(known_config_with(json!({"accounts": {"registration": registration}})));
+        let page = expect_page(&server.request("PATCH", "/api/data", None, &[HTML], b""), 405);
+        assert!(page.contains("href=\"/api/login\""), "{page}");
+        assert_eq!(page.contains("href=\"/api/register\""), is_offered, "{page}");
+    }
 }
 
 #[test]

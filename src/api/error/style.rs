@@ -20,13 +20,14 @@ pub enum Style {
     Object,
     /// `{"status","code","message"}`: `/api/register` to `/api/data` (seeds 000 and 003).
     Data,
-    /// A page: the same for a browser.
-    Page,
+    /// A page: the same for a browser, with what this server has for who is not signed in.
+    Page(WaysIn),
 }
 
 impl Style {
-    /// The form for a request with this head, and with `body` where that is there already.
-    pub fn of(head: &Head<'_>, body: Option<&[u8]>) -> Style {
+    /// The form for a request with this head, and with `body` where that is there already. `ways_in` is
+    /// asked where it is a page.
+    pub fn of(head: &Head<'_>, body: Option<&[u8]>, ways_in: impl FnOnce() -> WaysIn) -> Style {
         let style = match &head.target {
             Ok(Target::Origin { path, .. }) => Style::of_path(path.as_bytes()),
             Ok(Target::Asterisk | Target::Authority) => Style::Problem,
@@ -34,8 +35,8 @@ impl Style {
             Err(_) => Style::of_path(head.target_text),
         };
         match style {
-            Style::Data if fields::wanted(head, body) == Wanted::Page => Style::Page,
-            Style::Data | Style::Problem | Style::Item | Style::Object | Style::Page => style,
+            Style::Data if fields::wanted(head, body) == Wanted::Page => Style::Page(ways_in()),
+            Style::Data | Style::Problem | Style::Item | Style::Object | Style::Page(_) => style,
         }
     }
 
@@ -66,11 +67,8 @@ impl ApiError {
     pub fn response_in(&self, style: Style) -> Response {
         let (status, text) = match style {
             Style::Problem => return self.response(),
-            Style::Page => {
-                // Here nothing is known of the visitor, nor whether somebody may register: the page to log in
-                // offers that where it is so.
-                let is_without_accounts = matches!(self, ApiError::Account(AccountError::Disabled));
-                let ways_in = if is_without_accounts { WaysIn::Nothing } else { WaysIn::LogIn };
+            Style::Page(ways_in) => {
+                // Here nothing is known of the visitor.
                 let frame = Frame { ways_in, ..Frame::default() };
                 let page = pages::problem(&frame, self.status(), &self.detail());
                 return self.with_fields(page);
@@ -92,7 +90,7 @@ impl ApiError {
                 body.extend_from_slice(b",\"message\":");
                 body
             }
-            Style::Problem | Style::Item | Style::Object | Style::Page => b"{\"error\":".to_vec(),
+            Style::Problem | Style::Item | Style::Object | Style::Page(_) => b"{\"error\":".to_vec(),
         };
         json::encode_string(&text, &mut body);
         if let (Style::Object, ApiError::Operation { index, .. }) = (style, self) {
