@@ -6,7 +6,7 @@
 use super::AccountsError;
 use super::account::Account;
 use crate::entropy::random_token;
-use crate::limits::{BATCH_OPERATIONS_MAX, SESSION_SECONDS, SESSIONS_MAX};
+use crate::limits::{ENTRIES_PER_HOLD_MAX, SESSION_SECONDS, SESSIONS_MAX};
 use crate::names::Key;
 use crate::persist::project::{Answered, Project};
 use crate::persist::ticket::Ticket;
@@ -36,6 +36,14 @@ pub struct Begun {
     pub token: Secret,
     /// It is on disk once this says so.
     pub ticket: Option<Ticket>,
+}
+
+/// Some entries of `_sessions`.
+struct Looked {
+    /// The names of those without an end.
+    endless: Vec<String>,
+    /// The last name looked at; `None` where there was nothing left.
+    last: Option<String>,
 }
 
 impl Sessions {
@@ -83,32 +91,47 @@ impl Sessions {
     /// # Errors
     /// [`AccountsError`].
     pub(super) fn remove_endless(&self, now_ms: u64) -> Result<usize, AccountsError> {
-        let mut removed = 0;
+        let (mut removed, mut after) = (0, None);
         loop {
-            let endless = self.endless(now_ms)?;
-            if endless.is_empty() {
+            let looked = self.endless(after.as_deref(), now_ms)?;
+            removed += looked.endless.len();
+            self.remove(&looked.endless, now_ms)?;
+            after = looked.last;
+            if after.is_none() {
                 return Ok(removed);
             }
-            let answered = self.project.write(now_ms, |transaction| {
-                for name in &endless {
-                    transaction.delete(Key::parse_stored(name).map_err(|_| AccountsError::Damaged)?);
-                }
-                Ok::<(), AccountsError>(())
-            })?;
-            answered.answer?;
-            if !self.project.wait_written(answered.ticket.as_ref()) {
-                return Err(AccountsError::NotWritten);
-            }
-            removed += endless.len();
         }
     }
 
-    /// The names of the first entries without an end, as many as one write takes out.
-    fn endless(&self, now_ms: u64) -> Result<Vec<String>, AccountsError> {
+    fn remove(&self, names: &[String], now_ms: u64) -> Result<(), AccountsError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let answered = self.project.write(now_ms, |transaction| {
+            for name in names {
+                transaction.delete(Key::parse_stored(name).map_err(|_| AccountsError::Damaged)?);
+            }
+            Ok::<(), AccountsError>(())
+        })?;
+        answered.answer?;
+        if self.project.wait_written(answered.ticket.as_ref()) {
+            Ok(())
+        } else {
+            Err(AccountsError::NotWritten)
+        }
+    }
+
+    /// Looks at the entries after `after`, as many as one hold of the lock is for.
+    fn endless(&self, after: Option<&str>, now_ms: u64) -> Result<Looked, AccountsError> {
         let answered = self.project.read(now_ms, |view| {
-            let endless = view.range("", None).filter(|entry| entry.expires_ms().is_none());
-            let names = endless.take(BATCH_OPERATIONS_MAX).map(|entry| entry.key().to_owned()).collect();
-            (names, view.revision())
+            let (mut endless, mut last) = (Vec::new(), None);
+            for entry in view.stored_range("", after).take(ENTRIES_PER_HOLD_MAX) {
+                last = Some(entry.key());
+                if entry.expires_ms().is_none() {
+                    endless.push(entry.key().to_owned());
+                }
+            }
+            (Looked { endless, last: last.map(str::to_owned) }, view.revision())
         })?;
         Ok(answered.answer)
     }
@@ -147,4 +170,38 @@ impl Sessions {
 /// What a session is stored under: whoever reads the file cannot sign in with it.
 fn stored_name(token: &str) -> String {
     KeyHash::of(token.as_bytes()).encode()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::InternalProject;
+    use crate::persist::engine::Engine;
+
+    #[test]
+    fn what_has_no_end_is_taken_out_wherever_it_lies() {
+        let engine = Engine::new(Box::new(|| ()));
+        let project = Arc::new(Project::in_memory(InternalProject::Sessions.into(), engine, 1));
+        let names: Vec<String> =
+            (0..4 * ENTRIES_PER_HOLD_MAX).map(|number| format!("s{number:05}")).collect();
+        // None of the first hold, all of the second, every third one after that.
+        let is_endless = |at: usize| match at / ENTRIES_PER_HOLD_MAX {
+            0 => false,
+            1 => true,
+            _ => at.is_multiple_of(3),
+        };
+        for (at, name) in names.iter().enumerate() {
+            let ttl_ms = (!is_endless(at)).then_some(1_000);
+            let put = project.write(1, |transaction| {
+                Ok::<_, ()>(transaction.put(Key::parse(name).unwrap(), b"1", ttl_ms))
+            });
+            put.unwrap();
+        }
+        let endless = (0..names.len()).filter(|at| is_endless(*at)).count();
+        let sessions = Sessions::new(Arc::clone(&project));
+        assert_eq!(sessions.remove_endless(1).unwrap(), endless);
+        assert_eq!(sessions.remove_endless(1).unwrap(), 0);
+        let left = |view: &crate::persist::project::View<'_>| (view.totals().keys, view.revision());
+        assert_eq!(project.read(1, left).unwrap().answer, (names.len() - endless) as u64);
+    }
 }
