@@ -39,7 +39,8 @@ pub struct Header {
     pub keys: u64,
     /// The latest revision whose change is not in this journal.
     pub revision: Revision,
-    /// The project's clock at the checkpoint, milliseconds since 1970.
+    /// The instant of the project's latest change of the clock at the checkpoint, milliseconds since 1970.
+    /// For who reads the file: nothing rests on it, and it may be earlier than in the journal before.
     pub clock_ms: u64,
 }
 

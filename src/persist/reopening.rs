@@ -16,7 +16,8 @@ impl Project {
         self.durable.is_none()
     }
 
-    /// Whether a write or sync failed, so that only a restart may read the files again.
+    /// Whether a write or sync failed, or the file that has its values was edited, so that only a restart
+    /// may read the files again. [`Project::health`] has the reason.
     pub fn has_failed(&self) -> bool {
         matches!(self.health(), Health::Failed { .. })
     }

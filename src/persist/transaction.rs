@@ -87,8 +87,8 @@ impl Project {
         }
     }
 
-    /// Moves the project's clock on where a key has expired. A project that cannot write leaves it:
-    /// reads go on, and the key is absent by the time itself.
+    /// Sets the project's clock to `now_ms` where a key has expired, also back. A project that cannot
+    /// write leaves it: reads go on, and the key is absent by the time itself.
     pub(super) fn record_clock(self: &Arc<Self>, state: &mut State, now_ms: u64) {
         let room = state.pending.bytes.len() < PENDING_BYTES_MAX;
         if state.health != Health::Healthy || !room {

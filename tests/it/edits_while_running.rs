@@ -64,6 +64,20 @@ fn an_edit_beneath_values_on_disk_stops_the_project_and_no_wrong_value_is_read()
 }
 
 #[test]
+fn the_settings_of_a_project_that_an_edit_stopped_take_a_restart_and_the_log_says_why() {
+    let kv = Kv::new();
+    let index_only = json!({"storage": {"cache_in_memory": false}}).to_string();
+    kv.project().put(PROJECT, &index_only).expect(200);
+    std::fs::write(kv.data_path(FILE), r#"{"one": "edited while running"}"#).unwrap();
+    kv.project().put(&key_path("two"), "2").expect(201);
+    kv.server.await_stderr("it takes no more writes until the server is restarted");
+    kv.edit_config(|config| config["projects"][0]["storage"]["cache_in_memory"] = json!(true));
+    kv.server.signal("HUP");
+    let said = "was edited or removed while the server runs; other storage settings take a restart";
+    kv.server.await_stderr(said);
+}
+
+#[test]
 fn a_file_cut_short_beneath_values_on_disk_fails_all_reads_alike_and_the_log_says_what_to_do() {
     let mut kv = Kv::new();
     let index_only = json!({"storage": {"cache_in_memory": false}}).to_string();

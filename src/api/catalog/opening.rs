@@ -27,7 +27,9 @@ impl Catalog {
         let opened = match old.map(|old| (old.storage, &old.project)) {
             Some((before, Ok(open))) if before == storage => Ok(Arc::clone(open)),
             Some((before, Ok(open))) if open.has_failed() => {
-                log::error!("project {}: its disk failed; other storage settings take a restart", project.id);
+                if let Health::Failed { reason } = open.health() {
+                    log::error!("project {}: {reason}; other storage settings take a restart", project.id);
+                }
                 storage = before;
                 Ok(Arc::clone(open))
             }
