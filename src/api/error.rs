@@ -25,10 +25,6 @@ use crate::persist::ticket::Outcome;
 use crate::persist::value_reader::StoredValue;
 use std::io;
 
-/// What is said of [`ApiError::ConfigEdited`].
-const CONFIG_EDITED: &str = "config.json was edited and not read since; send the server a SIGHUP, then try again; \
-                             where the edit has a mistake, the server's log says which";
-
 /// Why a request failed.
 #[derive(Debug)]
 pub enum ApiError {
@@ -236,9 +232,8 @@ impl ApiError {
             ApiError::ProjectMissing(id) => format!("there is no project `{id}`; POST /api/v1/projects makes one"),
             ApiError::ProjectExists(id) => format!("there is a project `{id}` already"),
             ApiError::ProjectsFull => format!("there are {PROJECTS_MAX} projects, and no more fit"),
-            ApiError::ConfigEdited => {
-                CONFIG_EDITED.to_owned()
-            }
+            ApiError::ConfigEdited => "config.json was edited and not read since; send the server a SIGHUP, then try \
+                again; where the edit has a mistake, the server's log says which".to_owned(),
             ApiError::Key(error) => error.to_string(),
             ApiError::KeyNotText => "the key is not a string; send it in quotes".to_owned(),
             ApiError::KeyMissing => "there is no such key, or it has expired".to_owned(),
