@@ -53,25 +53,32 @@ pub fn begin(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
 /// As the disk says.
 pub fn phase(disk: &dyn Disk, paths: &Paths) -> io::Result<Option<Phase>> {
     for phase in Phase::ALL {
-        if disk.exists(&phase.marker(paths))? {
+        if is_marker(disk, &phase.marker(paths))? {
             return Ok(Some(phase));
         }
     }
     Ok(None)
 }
 
-/// The projects that have a marker in `directory`, in the order of their names.
+/// The projects whose deletion did not end, by their markers in `directory`, in the order of their names.
 ///
 /// # Errors
 /// As the disk says.
 pub fn all_begun(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<ProjectId>> {
-    let is_marker = |path: &&PathBuf| {
+    let is_named_so = |path: &&PathBuf| {
         let extension = path.extension().unwrap_or_default();
         Phase::ALL.iter().any(|phase| extension == phase.extension())
     };
     let paths = disk.list(directory)?;
-    let ids = paths.iter().filter(is_marker).filter_map(|path| path.file_stem()?.to_str());
-    let mut begun: Vec<ProjectId> = ids.filter_map(|id| ProjectId::parse(id).ok()).collect();
+    let mut begun = Vec::new();
+    for path in paths.iter().filter(is_named_so) {
+        let id = path.file_stem().and_then(|stem| ProjectId::parse(stem.to_str()?).ok());
+        if let Some(id) = id
+            && is_marker(disk, path)?
+        {
+            begun.push(id);
+        }
+    }
     begun.sort_unstable();
     begun.dedup();
     Ok(begun)
@@ -101,9 +108,14 @@ pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
 pub fn end(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     for phase in Phase::ALL {
         let marker = phase.marker(paths);
-        if disk.exists(&marker)? {
+        if is_marker(disk, &marker)? {
             disk.remove(&marker)?;
         }
     }
     disk.sync_directory(paths.directory())
+}
+
+/// Markers are empty. A file of that name that is not was named so by somebody else.
+fn is_marker(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+    Ok(disk.exists(path)? && disk.open(path, Open::Read)?.length()? == 0)
 }

@@ -23,7 +23,8 @@ impl Project {
         let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
         let expiry = self.expire(now_ms).map(|next_ms| sweep_due(next_ms, now_ms, now));
         if self.checkpoint_due(now).is_some_and(|due| due <= now)
-            && let Err(error) = self.checkpoint(now_ms, now)
+            // Asked anew: to free many keys takes a while, and the clock may have been set back.
+            && let Err(error) = self.checkpoint(clock::wall_ms(), now)
         {
             log::warn!("project {}: checkpoint not written ({error}); the journal has it all", self.id);
         }

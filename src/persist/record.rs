@@ -222,13 +222,20 @@ pub fn encode_header(header: &Header) -> Vec<u8> {
     out
 }
 
-/// Understands a line, given without its line feed. `None` where the checksum or the content is wrong.
-pub fn decode_line(line: &[u8]) -> Option<Line<'_>> {
+/// Whether a line, given without its line feed, is as it was written: its checksum is right.
+pub fn is_intact(line: &[u8]) -> bool {
+    payload_of(line).is_some()
+}
+
+fn payload_of(line: &[u8]) -> Option<&[u8]> {
     let (hex, rest) = line.split_at_checked(8)?;
     let payload = rest.strip_prefix(b" ")?;
-    if hex_of(crc32fast::hash(payload)) != hex {
-        return None;
-    }
+    (hex_of(crc32fast::hash(payload)) == hex).then_some(payload)
+}
+
+/// Understands a line, given without its line feed. `None` where the checksum or the content is wrong.
+pub fn decode_line(line: &[u8]) -> Option<Line<'_>> {
+    let payload = payload_of(line)?;
     if payload.first() == Some(&b'[') {
         let parts: Vec<ChangeParts<'_>> = serde_json::from_slice(payload).ok()?;
         return parts.into_iter().map(recorded_change).collect::<Option<Vec<_>>>().map(Line::Changes);

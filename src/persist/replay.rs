@@ -24,7 +24,8 @@ pub struct Tail {
 /// `revision` is the latest one before them.
 ///
 /// # Errors
-/// [`RecoveryError::Corrupt`] for a bad line with a later line behind it that says it was synced.
+/// [`RecoveryError::Corrupt`] for a bad line with a later line behind it that says it was synced, and for
+/// one whose checksum is right though it is no change.
 pub fn replay(
     lines: &mut LineReader<'_>,
     path: &Path,
@@ -51,7 +52,14 @@ pub fn replay(
                 }
             }
             Some(Line::Synced(_)) => {}
-            Some(Line::Header(_) | Line::Meta { .. }) | None => {
+            // It was written whole, by a later version or for another place.
+            Some(Line::Header(_) | Line::Meta { .. }) => {
+                return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: end });
+            }
+            None if line.terminated && record::is_intact(line.bytes) => {
+                return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: end });
+            }
+            None => {
                 let (synced, reserve) = (record::synced_at_end(line.bytes), reserve_of(&line));
                 let torn = torn_tail(lines, path, end, revision, (synced, reserve))?;
                 return Ok(Tail { end, revision, torn_bytes: Some(torn) });

@@ -88,7 +88,8 @@ pub fn edited(
         }
         JournalChanges::Refuse | JournalChanges::Replay => {}
     }
-    let namespace = renumbered(&namespace, tail.revision);
+    // Revisions may have been given out that the journal has lost.
+    let namespace = renumbered(&namespace, tail.revision.max(Revision::at_clock(now_ms)));
     generation::install(disk, paths, header.generation + 1, &namespace).map_err(io_error(&paths.json))
 }
 

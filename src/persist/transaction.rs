@@ -5,12 +5,13 @@ use super::project::{Answered, Health, Project, State, Unavailable};
 use super::record::{self, LineBuilder};
 use super::recovery::Keep;
 use crate::clock;
-use crate::limits::{BATCH_OPERATIONS_MAX, PENDING_BYTES_MAX, PURGE_PER_HOLD_MAX};
+use crate::limits::{BATCH_OPERATIONS_MAX, PENDING_BYTES_MAX, PURGE_PER_HOLD_MAX, SWEEP_INTERVAL_MS};
 use crate::names::Key;
 use crate::store::change::{Change, Location, Meta, Value};
 use crate::store::entry::Entry;
 use crate::store::namespace::Namespace;
 use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 /// What a write to a key did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,15 +77,15 @@ impl Project {
     /// Records that keys have expired by `now_ms` and frees them. Returns when the next key expires,
     /// which has passed already where the project could not record it.
     pub fn expire(self: &Arc<Self>, now_ms: u64) -> Option<u64> {
-        loop {
-            let mut guard = self.lock().ok()?;
-            self.record_clock(&mut guard, now_ms);
-            if guard.purge() < PURGE_PER_HOLD_MAX {
-                return guard.namespace.next_expiry_ms();
-            }
+        let mut guard = self.lock().ok()?;
+        // Once: it takes a while to free many, and the clock may be set back meanwhile.
+        self.record_clock(&mut guard, now_ms);
+        while guard.purge() == PURGE_PER_HOLD_MAX {
             drop(guard);
             std::thread::yield_now(); // the lock is not fair
+            guard = self.lock().ok()?;
         }
+        guard.namespace.next_expiry_ms()
     }
 
     /// Sets the project's clock to `now_ms` where a key has expired, also back. A project that cannot
@@ -94,11 +95,13 @@ impl Project {
         if state.health != Health::Healthy || !room {
             return;
         }
-        let Some(clock) = state.namespace.decide_clock(now_ms) else { return };
+        let Some(change) = state.namespace.decide_clock(now_ms) else { return };
         let mut transaction = self.begin(state, now_ms);
-        transaction.carry_out(&clock);
+        transaction.carry_out(&change);
         transaction.commit();
         self.queue_pending(state);
+        // What has expired is freed soon, also where the clock went ahead of what is scheduled.
+        self.engine.schedule(self, clock::monotonic() + Duration::from_millis(SWEEP_INTERVAL_MS));
     }
 
     fn lock_for_write(&self) -> Result<MutexGuard<'_, State>, Unavailable> {

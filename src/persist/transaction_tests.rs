@@ -181,3 +181,31 @@ fn a_clock_that_was_ahead_spoils_no_time_to_live_in_memory_nor_after_restarts() 
         );
     }
 }
+
+#[test]
+fn what_is_written_while_a_sweep_goes_on_stays_where_the_clock_was_set_back() {
+    const AHEAD: u64 = NOW + 7_200_000;
+    let project =
+        Arc::new(Project::in_memory(ProjectId::parse("p").unwrap(), Engine::new(Box::new(|| ())), NOW));
+    let put = |name: &str, now_ms, ttl_ms| {
+        let put = |t: &mut Transaction<'_>| Ok::<_, ()>(t.put(key(name), b"1", Some(ttl_ms)));
+        project.write(now_ms, put).unwrap().answer.unwrap();
+    };
+    (0..40_000).for_each(|number| put(&format!("old{number}"), NOW, 5_000));
+    let sweep = std::thread::spawn({
+        let project = Arc::clone(&project);
+        move || project.expire(AHEAD)
+    });
+    let mut names = Vec::new();
+    while project.lock().unwrap().namespace.clock_ms() != AHEAD {
+        std::thread::yield_now();
+    }
+    while !sweep.is_finished() {
+        let name = format!("new{}", names.len());
+        put(&name, NOW + 10, 600_000);
+        names.push(name);
+    }
+    let state = project.lock().unwrap();
+    let gone = names.iter().filter(|name| state.namespace.get(key(name), NOW + 20).is_none()).count();
+    assert_eq!(gone, 0, "of {}", names.len());
+}

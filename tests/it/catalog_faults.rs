@@ -210,6 +210,18 @@ fn a_mark_that_cannot_be_removed_takes_nothing_from_the_next_project_of_that_nam
     threads.stop();
 }
 
+#[test]
+fn a_file_named_like_a_mark_that_holds_something_is_none() {
+    let disk = SimDisk::default();
+    let (catalog, threads) = start(&disk);
+    assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);
+    threads.stop();
+    disk.place(Path::new("/storage_data/first_project.deleted"), br#"{"kept":1}"#);
+    let (catalog, threads) = start(&disk.after_kill());
+    assert_eq!(keys(&catalog, "first_project"), 1);
+    threads.stop();
+}
+
 fn copies(disk: &SimDisk) -> Vec<Vec<u8>> {
     let is_copy = |path: &PathBuf| path.to_string_lossy().contains("again.json.replaced-");
     disk.names().into_iter().filter(is_copy).map(|path| disk.content(&path)).collect()

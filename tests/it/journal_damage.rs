@@ -124,6 +124,23 @@ fn a_flipped_byte_is_refused_where_it_was_synced_and_cut_off_behind_that() {
     }
 }
 
+/// A line that was written whole is no torn end, whatever it says: a later version may have made it.
+#[test]
+fn a_whole_line_that_is_no_change_is_refused_and_left() {
+    let damaged = Damaged::new();
+    for payload in
+        ["{\"later\":1}", "[{\"later\":1}]", "{\"key\":\"a\",\"revision\":1,\"created\":1,\"updated\":1}"]
+    {
+        let mut journal = damaged.journal();
+        let offset = journal.len() as u64;
+        journal.extend(format!("{:08x} {payload}\n", crc32fast::hash(payload.as_bytes())).bytes());
+        let (disk, found) = damaged.opened_with(&journal, Keep::Values);
+        let refused = found.map(|_| ()).unwrap_err();
+        assert!(matches!(refused, RecoveryError::Corrupt { offset: at, .. } if at == offset), "{refused}");
+        assert_eq!(disk.content(&paths().journal), journal, "left as it was");
+    }
+}
+
 fn line_starts(bytes: &[u8]) -> Vec<usize> {
     let after = |(at, _): (usize, &u8)| at + 1;
     let feeds = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(after);
@@ -208,6 +225,8 @@ fn edited_values_keep_their_times_and_get_revisions_of_their_own() {
         ]
     );
     assert!(found.values().all(|(_, meta)| meta.revision > *used.last().unwrap()));
+    // Also later than any that the journal may have lost.
+    assert!(found.values().all(|(_, meta)| meta.revision.get() > later_ms * 1_000));
     let (again, notices) = open(Arc::new(disk), Keep::Values, SyncMode::Always, later_ms).unwrap();
     assert_eq!((read_all(&again, later_ms), notices), (found, Vec::new()), "taken over once");
 }
