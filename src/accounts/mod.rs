@@ -27,7 +27,7 @@ use crate::entropy::EntropyUnavailable;
 use crate::names::InternalProject;
 use crate::persist::engine::Engine;
 use crate::persist::generation::Paths;
-use crate::persist::project::{Health, Opening, Project, Unavailable};
+use crate::persist::project::{Health, Opened, Opening, Project, Unavailable};
 use crate::persist::recovery::Keep;
 use crate::persist::recovery_error::RecoveryError;
 use directory::Directory;
@@ -89,7 +89,7 @@ impl Accounts {
             let paths = Paths::new(directory, &id);
             let opening = Opening { id, keep, sync: crate::config::schema::SyncMode::Always };
             let (disk, engine) = (Arc::clone(disk), Arc::clone(engine));
-            Project::start(disk, paths, opening, engine, clock::wall_ms())
+            Project::open(disk, paths, opening, engine, clock::wall_ms()).map(Opened::start)
         };
         let accounts = Accounts {
             directory: Directory::new(open(InternalProject::Accounts, Keep::Values)?),

@@ -152,40 +152,6 @@ impl Project {
         Project { id, durable: None, engine, maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED), state }
     }
 
-    /// Opens a project to serve it: the log says what was done to its files, and the maintenance
-    /// thread looks after it from now on.
-    ///
-    /// # Errors
-    /// As [`Project::open`].
-    pub fn start(
-        disk: Arc<dyn Disk>,
-        paths: Paths,
-        opening: Opening,
-        engine: Arc<Engine>,
-        now_ms: u64,
-    ) -> Result<Arc<Project>, RecoveryError> {
-        let project = Arc::new(Project::open(disk, paths, opening, engine, now_ms)?.logged());
-        project.begin_maintenance();
-        Ok(project)
-    }
-
-    /// As [`Project::start`], to go on in memory only. The files stay as they are.
-    ///
-    /// # Errors
-    /// As [`Project::open`].
-    pub fn start_in_memory(
-        disk: Arc<dyn Disk>,
-        paths: Paths,
-        opening: Opening,
-        engine: Arc<Engine>,
-        now_ms: u64,
-    ) -> Result<Arc<Project>, RecoveryError> {
-        let opened = Project::open(disk, paths, opening, engine, now_ms)?.logged();
-        let project = Arc::new(Project { durable: None, ..opened });
-        project.begin_maintenance();
-        Ok(project)
-    }
-
     /// Recovers a project from its files, or makes them.
     ///
     /// # Errors
@@ -299,7 +265,21 @@ impl Project {
 }
 
 impl Opened {
-    /// The project, once the log says what was found.
+    /// Begins to serve: the log says what was found and done, and the maintenance thread looks after the
+    /// project from now on.
+    pub fn start(self) -> Arc<Project> {
+        let project = Arc::new(self.logged());
+        project.begin_maintenance();
+        project
+    }
+
+    /// As [`Opened::start`], to go on in memory only. The files stay as they are.
+    pub fn start_in_memory(self) -> Arc<Project> {
+        let project = Arc::new(Project { durable: None, ..self.logged() });
+        project.begin_maintenance();
+        project
+    }
+
     fn logged(self) -> Project {
         if let (true, Some(durable)) = (self.is_new, &self.project.durable) {
             let directory = durable.paths.directory().display();

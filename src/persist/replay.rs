@@ -53,13 +53,12 @@ pub fn replay(
             }
             Some(Line::Synced(_)) => {}
             // It was written whole, by a later version or for another place.
-            Some(Line::Header(_) | Line::Meta { .. }) => {
+            Some(Line::Header(_) | Line::Meta { .. }) | None
+                if line.terminated && record::is_intact(line.bytes) =>
+            {
                 return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: end });
             }
-            None if line.terminated && record::is_intact(line.bytes) => {
-                return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: end });
-            }
-            None => {
+            Some(Line::Header(_) | Line::Meta { .. }) | None => {
                 let (synced, reserve) = (record::synced_at_end(line.bytes), reserve_of(&line));
                 let torn = torn_tail(lines, path, end, revision, (synced, reserve))?;
                 return Ok(Tail { end, revision, torn_bytes: Some(torn) });

@@ -64,8 +64,9 @@ fn what_a_project_brings_into_memory_expires_without_a_write() {
     let engine = Engine::new(Box::new(|| ()));
     let opening = Opening { id: on_disk.id().clone(), keep: Keep::Values, sync: SyncMode::Always };
     let paths = Paths::new(directory.path(), &opening.id);
-    let started =
-        Project::start_in_memory(Arc::new(RealDisk), paths, opening, Arc::clone(&engine), NOW).unwrap();
+    let started = Project::open(Arc::new(RealDisk), paths, opening, Arc::clone(&engine), NOW)
+        .unwrap()
+        .start_in_memory();
     assert!(started.is_in_memory());
     let stored = || started.lock().unwrap().namespace.stored_range("", None).count();
     assert_eq!(stored(), 2);

@@ -69,7 +69,7 @@ impl Catalog {
         self.let_go_of_deletion(&paths)?;
         let opening = Opening { id: id.clone(), keep: keep_of(storage), sync: storage.sync };
         let disk = Arc::clone(&self.disk);
-        Ok(Project::start(disk, paths, opening, engine, clock::wall_ms())?)
+        Ok(Project::open(disk, paths, opening, engine, clock::wall_ms())?.start())
     }
 
     /// Refuses a project of which a deletion has left something to do: the next start would do it,
@@ -104,7 +104,7 @@ impl Catalog {
         let paths = Paths::new(&self.data_directory, &id);
         let opening = Opening { id, keep: Keep::Values, sync: storage.sync };
         let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
-        Ok(Project::start_in_memory(disk, paths, opening, engine, now_ms)?)
+        Ok(Project::open(disk, paths, opening, engine, now_ms)?.start_in_memory())
     }
 
     /// Where `next` puts a project on disk that is in memory, writes its files and returns it, closed.
