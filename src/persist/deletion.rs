@@ -11,7 +11,7 @@ use super::aside;
 use super::generation::{self, Paths};
 use crate::disk::{Disk, Open};
 use crate::names::ProjectId;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// How far a deletion is that did not end.
@@ -69,7 +69,10 @@ pub fn all_begun(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<ProjectId>
         let extension = path.extension().unwrap_or_default();
         Phase::ALL.iter().any(|phase| extension == phase.extension())
     };
-    let paths = disk.list(directory)?;
+    let paths = match disk.list(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(), // nothing was ever stored there
+        listed => listed?,
+    };
     let mut begun = Vec::new();
     for path in paths.iter().filter(is_named_so) {
         let id = path.file_stem().and_then(|stem| ProjectId::parse(stem.to_str()?).ok());
