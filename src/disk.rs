@@ -5,31 +5,44 @@
 
 #![expect(clippy::disallowed_methods, reason = "this file is where the file system is called")]
 
-use crate::limits::LINKS_MAX;
-use crate::limits::{LOCK_LOOK_INTERVAL_MS, LOCK_LOOKS_MAX};
-use std::fs::{File, OpenOptions, TryLockError};
+mod lock;
+mod real;
+
+pub use lock::{LockError, LockFile};
+pub use real::{RealDisk, is_not_regular};
+
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Open {
     /// An existing file, for reading.
     Read,
+    /// As [`Open::Read`]; a symbolic link at the end of the path is followed.
+    ReadThroughLinks,
     /// An existing file, for reading and writing.
     Write,
-    /// An empty file, for reading and writing; what was there before is gone.
+    /// A new, empty file, for reading and writing. A file or a link that has its name is removed first.
     Create,
+}
+
+/// What a replacement for a file does with the access that everybody else has to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// It keeps it.
+    Kept,
+    /// The file holds secrets, so that such access is an oversight: the replacement has mode 0600.
+    Denied,
 }
 
 /// A file system, as far as the server needs one. Every call may fail with any `io::Error`.
 pub trait Disk: Send + Sync {
-    /// Opens `path`.
+    /// Opens `path` if it is a regular file.
     ///
     /// # Errors
-    /// As the operating system says; `NotFound` where [`Open::Read`] or [`Open::Write`] find nothing.
+    /// As the operating system says; `NotFound` unless the file exists or `how` is [`Open::Create`].
     fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn DiskFile>>;
     /// Renames `from` to `to`, replacing `to`. Durable only after [`Disk::sync_directory`].
     ///
@@ -61,6 +74,9 @@ pub trait Disk: Send + Sync {
     fn follow_links(&self, path: &Path) -> PathBuf {
         path.to_owned()
     }
+    /// Gives `replacement` the owner, the group and the mode that the operator gave to `replaced`, as far
+    /// as the process may; never wider ones. Does nothing on a file system without permissions.
+    fn keep_permissions(&self, _replacement: &Path, _replaced: &Path, _others: Others) {}
 }
 
 /// An open file. Offsets and lengths are in bytes.
@@ -151,27 +167,36 @@ pub fn read_exact_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io:
 /// # Errors
 /// As the operating system says; `FileTooLarge` above `bytes_max`.
 pub fn load(disk: &dyn Disk, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let file = disk.open(path, Open::Read)?;
+    load_from(disk.open(path, Open::Read)?.as_ref(), bytes_max)
+}
+
+/// As [`load`], from an open file.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_from(file: &dyn DiskFile, bytes_max: u64) -> io::Result<Vec<u8>> {
     let length = file.length()?;
     if length > bytes_max {
         return Err(ErrorKind::FileTooLarge.into());
     }
-    let mut bytes = vec![0; usize::try_from(length).map_err(|_| ErrorKind::FileTooLarge)?];
-    read_exact_at(file.as_ref(), &mut bytes, 0)?;
+    let length = usize::try_from(length).map_err(|_| ErrorKind::FileTooLarge)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| ErrorKind::OutOfMemory)?;
+    bytes.resize(length, 0);
+    read_exact_at(file, &mut bytes, 0)?;
     Ok(bytes)
 }
 
 /// Replaces `path` by `bytes` so that a crash at any moment leaves the old file or the new one:
-/// temporary file, sync, rename, sync of the directory. A symbolic link stays one; what it leads to
-/// is replaced.
+/// temporary file, sync, rename, sync of the directory. A symbolic link at `path` is replaced itself.
 ///
 /// # Errors
 /// As the operating system says; the old file is then still there.
 pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let path = &disk.follow_links(path);
     let temporary = temporary_path(path);
     let written = disk.open(&temporary, Open::Create).and_then(|file| {
         write_all_at(file.as_ref(), bytes, 0)?;
+        disk.keep_permissions(&temporary, path, Others::Denied);
         file.sync()
     });
     if let Err(error) = written.and_then(|()| disk.rename(&temporary, path)) {
@@ -202,80 +227,6 @@ pub fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
-/// The file system of the operating system.
-#[derive(Debug, Default)]
-pub struct RealDisk;
-
-impl Disk for RealDisk {
-    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn DiskFile>> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(how != Open::Read).mode(0o600);
-        options.create(how == Open::Create).truncate(how == Open::Create);
-        Ok(Box::new(RealFile(options.open(path)?)))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        std::fs::rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        std::fs::remove_file(path)
-    }
-
-    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        File::open(directory)?.sync_all()
-    }
-
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        path.try_exists()
-    }
-
-    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
-        std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
-    }
-
-    fn follow_links(&self, path: &Path) -> PathBuf {
-        let mut path = path.to_owned();
-        for _ in 0..LINKS_MAX {
-            match std::fs::read_link(&path) {
-                Ok(target) => path = parent_directory(&path).join(target),
-                Err(_) => break, // not a link, or not there
-            }
-        }
-        path
-    }
-}
-
-struct RealFile(File);
-
-impl DiskFile for RealFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.0.write_at(bytes, offset)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn set_length(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
-    }
-
-    fn stamp(&self) -> io::Result<Stamp> {
-        let metadata = self.0.metadata()?;
-        let since_epoch = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Stamp { length: metadata.len(), modified_ns: since_epoch.as_nanos() })
-    }
-}
-
 /// Whether a directory was there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Directory {
@@ -295,87 +246,6 @@ pub fn create_directory(directory: &Path) -> io::Result<Directory> {
     }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     Ok(Directory::Made)
-}
-
-/// An exclusive lock that ends with the process, however it ends. Its file holds the process id, and
-/// an empty line once the lock was given back in order.
-#[derive(Debug)]
-pub struct LockFile {
-    file: File,
-}
-
-impl Drop for LockFile {
-    fn drop(&mut self) {
-        // Still under the lock, so that no other's process id goes. The file itself stays: whoever has it
-        // open would otherwise lock one that nobody else finds. So does its first byte: a file that gave
-        // its room up may find none for the next process id. An id that stays only misleads readers.
-        let blank = "\n".repeat(process_id_line().len());
-        let _ = self.file.write_all_at(blank.as_bytes(), 0).and_then(|()| self.file.set_len(1));
-    }
-}
-
-/// Why a lock was not had.
-#[derive(Debug)]
-pub enum LockError {
-    /// Another process has it; what its lock file says of its process id.
-    Held {
-        /// The first line of the lock file; empty where the other one did not get to write it.
-        pid: String,
-    },
-    /// The lock file could not be opened or written.
-    Io(io::Error),
-}
-
-impl LockFile {
-    /// Takes the lock `path` and writes this process's id into it.
-    ///
-    /// # Errors
-    /// [`LockError::Held`] where another process has it. At once, unless that one has taken it just now:
-    /// then it is given a moment to say who it is.
-    pub fn acquire(path: &Path) -> Result<LockFile, LockError> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(path).map_err(LockError::Io)?;
-        for look in 1.. {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) => {
-                    // The lock is what counts; a file that cannot be read only costs the process id.
-                    let pid = process_id_in(&file).unwrap_or_default();
-                    if is_running(&pid) || look == LOCK_LOOKS_MAX {
-                        return Err(LockError::Held { pid });
-                    }
-                    // What is there is from before, or nothing yet.
-                    std::thread::sleep(Duration::from_millis(LOCK_LOOK_INTERVAL_MS));
-                }
-                Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
-            }
-        }
-        // Written over what was there before it is cut: that takes no room on a disk that has none.
-        let text = process_id_line();
-        file.write_all_at(text.as_bytes(), 0)
-            .and_then(|()| file.set_len(text.len() as u64))
-            .map_err(LockError::Io)?;
-        Ok(LockFile { file })
-    }
-}
-
-/// What this process writes into a lock file.
-fn process_id_line() -> String {
-    format!("{}\n", std::process::id())
-}
-
-/// The first line of a lock file.
-fn process_id_in(file: &File) -> io::Result<String> {
-    let mut bytes = [0; 32];
-    let count = file.read_at(&mut bytes, 0)?;
-    let text = String::from_utf8_lossy(bytes.get(..count).unwrap_or_default()).into_owned();
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
-}
-
-/// Whether there is a process with this id, where the system tells; elsewhere whether it is one at all.
-fn is_running(pid: &str) -> bool {
-    !pid.is_empty() && (!Path::new("/proc/self").exists() || Path::new("/proc").join(pid).exists())
 }
 
 /// Descriptors this process may have open: the soft limit, from `/proc/self/limits` where there is
@@ -403,60 +273,6 @@ mod tests {
         replace(&RealDisk, &path, b"two").unwrap();
         assert_eq!(load(&RealDisk, &path, 100).unwrap(), b"two");
         assert!(!temporary_path(&path).exists());
-    }
-
-    #[test]
-    fn replacing_a_link_replaces_what_it_leads_to() {
-        let directory = tempfile::tempdir().unwrap();
-        let (file, link) = (directory.path().join("real.json"), directory.path().join("link.json"));
-        replace(&RealDisk, &file, b"one").unwrap();
-        std::os::unix::fs::symlink("real.json", &link).unwrap();
-        replace(&RealDisk, &link, b"two").unwrap();
-        assert_eq!(load(&RealDisk, &file, 100).unwrap(), b"two");
-        assert!(std::fs::read_link(&link).is_ok(), "the link is still one");
-    }
-
-    #[test]
-    fn a_held_lock_names_its_holder() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("lock");
-        let held = LockFile::acquire(&path).unwrap();
-        match LockFile::acquire(&path) {
-            Err(LockError::Held { pid }) => assert_eq!(pid, std::process::id().to_string()),
-            other => panic!("{other:?}"),
-        }
-        drop(held);
-        LockFile::acquire(&path).unwrap();
-    }
-
-    #[test]
-    fn a_lock_that_was_given_back_names_nobody() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("lock");
-        let held = LockFile::acquire(&path).unwrap();
-        assert_eq!(load(&RealDisk, &path, 100).unwrap(), format!("{}\n", std::process::id()).into_bytes());
-        drop(held);
-        assert_eq!(load(&RealDisk, &path, 100).unwrap(), b"\n");
-    }
-
-    #[test]
-    fn a_holder_that_is_just_writing_its_process_id_is_waited_for() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("lock");
-        let own = std::process::id().to_string();
-        for before in ["", "4194305\n4194305"] {
-            // Above what Linux gives out: the lock is taken, and what is written there is from before.
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
-            let file = file.unwrap();
-            file.try_lock().unwrap();
-            file.write_all_at(before.as_bytes(), 0).unwrap();
-            std::thread::scope(|scope| {
-                let other = scope.spawn(|| LockFile::acquire(&path));
-                std::thread::sleep(Duration::from_millis(50));
-                file.write_all_at(format!("{own}\n").as_bytes(), 0).unwrap();
-                assert!(matches!(other.join().unwrap(), Err(LockError::Held { pid }) if pid == own));
-            });
-        }
     }
 
     #[test]

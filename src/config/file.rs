@@ -8,7 +8,7 @@ use super::schema::{
     FIRST_PROJECT, ItemApiChoice, LimitsChoice, LogChoice, ProjectConfig, RateLimitChoice,
     SERVER_PORT_DEFAULT, StorageChoice, StoredKey, Threads, TimeoutsChoice, VERSION,
 };
-use crate::disk::{self, Disk};
+use crate::disk::{self, Disk, Open};
 use crate::limits::CONFIG_BYTES_MAX;
 use crate::names::ProjectId;
 use serde::Serialize;
@@ -66,7 +66,8 @@ pub fn encode(config: &Config) -> Vec<u8> {
 /// # Errors
 /// [`ConfigError`], all but `Write`.
 pub fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Config>, ConfigError> {
-    let text = match disk::load(disk, path, CONFIG_BYTES_MAX) {
+    let opened = disk.open(path, Open::ReadThroughLinks);
+    let text = match opened.and_then(|file| disk::load_from(file.as_ref(), CONFIG_BYTES_MAX)) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == ErrorKind::FileTooLarge => {
@@ -80,12 +81,13 @@ pub fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Config>, ConfigError>
     }
 }
 
-/// Replaces the file at `path` by `config`: a crash leaves the old file or the new one.
+/// Replaces the file at `path` by `config`: a crash leaves the old file or the new one. A symbolic link
+/// stays one; the file that it leads to is replaced.
 ///
 /// # Errors
 /// [`ConfigError::Write`]; the file is as it was, unless only the sync of its directory failed.
 pub fn save(disk: &dyn Disk, path: &Path, config: &Config) -> Result<(), ConfigError> {
-    disk::replace(disk, path, &encode(config))
+    disk::replace(disk, &disk.follow_links(path), &encode(config))
         .map_err(|error| ConfigError::Write { path: path.to_owned(), error })
 }
 

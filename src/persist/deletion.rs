@@ -9,7 +9,7 @@
 
 use super::aside;
 use super::generation::{self, Paths};
-use crate::disk::{Disk, Open};
+use crate::disk::{Disk, Open, is_not_regular};
 use crate::names::ProjectId;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -118,7 +118,13 @@ pub fn end(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     disk.sync_directory(paths.directory())
 }
 
-/// Markers are empty. A file of that name that is not was named so by somebody else.
+/// Markers are empty, regular files. Anything else of that name was named so by somebody else.
 fn is_marker(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
-    Ok(disk.exists(path)? && disk.open(path, Open::Read)?.length()? == 0)
+    if !disk.exists(path)? {
+        return Ok(false);
+    }
+    match disk.open(path, Open::Read) {
+        Err(error) if is_not_regular(&error) => Ok(false),
+        opened => Ok(opened?.length()? == 0),
+    }
 }

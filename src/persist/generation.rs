@@ -8,7 +8,7 @@ use super::data_file;
 use super::record::{self, HEADER_BYTES, Header};
 use super::sequential::SequentialWriter;
 use crate::disk::{
-    Disk, DiskFile, Open, Stamp, is_disk_full, parent_directory, temporary_path, write_all_at,
+    Disk, DiskFile, Open, Others, Stamp, is_disk_full, parent_directory, temporary_path, write_all_at,
 };
 use crate::names::ProjectId;
 use crate::store::change::{Meta, Revision, Value};
@@ -156,6 +156,9 @@ pub enum ExchangeError {
 /// # Errors
 /// [`ExchangeError`] tells whether the old pair is still in use.
 pub fn exchange(disk: &dyn Disk, paths: &Paths) -> Result<(), ExchangeError> {
+    for path in [&paths.json, &paths.journal] {
+        disk.keep_permissions(&temporary_path(path), path, Others::Kept);
+    }
     disk.rename(&temporary_path(&paths.json), &paths.json).map_err(|error| {
         // Where the disk itself failed nobody knows whether the rename will be found done.
         if is_disk_full(&error) { ExchangeError::NotBegun(error) } else { ExchangeError::HalfDone(error) }

@@ -4,6 +4,7 @@ use super::accounts::AccountCommandError;
 use crate::api::catalog::CatalogError;
 use crate::auth::api_key::KeyError;
 use crate::config::mistake::ConfigError;
+use crate::disk;
 use crate::names::ProjectId;
 use crate::persist::recovery_error::RecoveryError;
 use std::fmt;
@@ -147,7 +148,9 @@ impl std::error::Error for RunError {}
 
 /// What is wrong with the data directory, and what would be right.
 fn directory_problem(error: &io::Error) -> String {
-    if error.kind() == io::ErrorKind::AlreadyExists {
+    if disk::is_not_regular(error) {
+        error.to_string()
+    } else if error.kind() == io::ErrorKind::AlreadyExists {
         "is not a directory; move it away, or name another (see persistent_file_path)".to_owned()
     } else if error.kind() == io::ErrorKind::NotADirectory {
         format!("{error}: something above it is a file; name another (see persistent_file_path)")

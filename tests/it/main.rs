@@ -30,6 +30,7 @@ mod edits_while_running;
 mod errors;
 mod fault_injection;
 mod faults;
+mod file_kinds;
 mod files;
 mod forgery;
 mod framing;

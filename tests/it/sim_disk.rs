@@ -348,20 +348,20 @@ impl Disk for SimDisk {
             return Err(error_of(failure));
         }
         let mut medium = self.lock();
-        let node = match medium.names.get(path).copied() {
-            Some(node) => node,
-            None if how == Open::Create => {
-                medium.nodes.push(Node::default());
-                let node = medium.nodes.len() - 1;
-                medium.note(NameChange::Create(path.to_owned(), node));
-                node
+        let found = medium.names.get(path).copied();
+        let node = if how == Open::Create {
+            if found.is_some() {
+                medium.note(NameChange::Remove(path.to_owned()));
             }
-            None => return Err(ErrorKind::NotFound.into()),
+            medium.nodes.push(Node::default());
+            let node = medium.nodes.len() - 1;
+            medium.note(NameChange::Create(path.to_owned(), node));
+            node
+        } else {
+            found.ok_or(ErrorKind::NotFound)?
         };
-        if how == Open::Create && !medium.nodes[node].bytes.is_empty() {
-            medium.nodes[node].change(Write::Length(0));
-        }
-        Ok(Box::new(SimFile { disk: self.clone(), node, writable: how != Open::Read, path: path.to_owned() }))
+        let writable = matches!(how, Open::Write | Open::Create);
+        Ok(Box::new(SimFile { disk: self.clone(), node, writable, path: path.to_owned() }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
