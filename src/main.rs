@@ -1,21 +1,26 @@
 //! The `pikv` program: parses the arguments, runs, prints one error, and sets the exit code.
 
-use pikv::{cli, run};
+use pikv::{cli, log, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let command = match cli::parse(std::env::args_os().skip(1), &|name| std::env::var_os(name)) {
         Ok(command) => command,
         Err(error) => {
-            eprintln!("pikv: {error}");
+            print_error(&error);
             return ExitCode::from(cli::USAGE_EXIT_CODE);
         }
     };
     match run::run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("pikv: {error}");
+            print_error(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error may quote an argument or a line of a file, so secrets in it are masked as in the log.
+fn print_error(error: &dyn std::error::Error) {
+    eprintln!("pikv: {}", String::from_utf8_lossy(&log::mask(error.to_string().as_bytes())));
 }

@@ -11,6 +11,9 @@ use std::hash::{Hash, Hasher};
 /// What stands for a secret in every text that a person or a log sees.
 pub const MASK: &str = "***";
 
+/// What every generated API key begins with.
+pub const KEY_PREFIX: &str = "pikv_";
+
 /// What the text form of a [`KeyHash`] begins with.
 const HASH_PREFIX: &str = "sha256:";
 

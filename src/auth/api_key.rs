@@ -8,18 +8,16 @@
 
 use crate::config::schema::{AuthenticationSettings, Config, KeyOwner, ProjectConfig, StoredKey};
 use crate::entropy::EntropyUnavailable;
-use crate::secret::{KeyHash, Secret};
+use crate::secret::{KEY_PREFIX, KeyHash, Secret};
 use std::collections::HashMap;
 use std::fmt;
 
-/// What every generated key begins with.
-pub const PREFIX: &str = "pikv_";
 /// Digits of 32 bytes: 62^42 < 2^256 < 62^43.
 const BODY_DIGITS: usize = 43;
 /// Digits of a CRC-32: 62^5 < 2^32 < 62^6.
 const CHECKSUM_DIGITS: usize = 6;
 /// Bytes of a generated key.
-const KEY_BYTES: usize = PREFIX.len() + BODY_DIGITS + CHECKSUM_DIGITS;
+const KEY_BYTES: usize = KEY_PREFIX.len() + BODY_DIGITS + CHECKSUM_DIGITS;
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -73,7 +71,7 @@ pub enum KeyError {
 
 /// Reads what a client sent as its key.
 pub fn present(text: &[u8]) -> Presented {
-    if text.starts_with(PREFIX.as_bytes()) && !is_generated(text) {
+    if text.starts_with(KEY_PREFIX.as_bytes()) && !is_generated(text) {
         return Presented::Mistyped;
     }
     Presented::Hash(KeyHash::of(text))
@@ -84,7 +82,7 @@ pub fn present(text: &[u8]) -> Presented {
 /// # Errors
 /// [`EntropyUnavailable`] where `entropy` fails.
 fn generate(entropy: &mut Entropy<'_>) -> Result<Secret, EntropyUnavailable> {
-    let mut text = PREFIX.to_owned();
+    let mut text = KEY_PREFIX.to_owned();
     push_base62(&mut text, entropy()?, BODY_DIGITS);
     let checksum = crc32fast::hash(text.as_bytes());
     push_base62(&mut text, checksum.to_be_bytes(), CHECKSUM_DIGITS);
@@ -202,7 +200,7 @@ fn project_rule(config: &Config, project: &ProjectConfig) -> KeyRule {
 /// Whether `text` has the form of a generated key and the right checksum.
 fn is_generated(text: &[u8]) -> bool {
     let Some((signed, checksum)) = text.split_at_checked(KEY_BYTES - CHECKSUM_DIGITS) else { return false };
-    let digits = signed.get(PREFIX.len()..).unwrap_or_default();
+    let digits = signed.get(KEY_PREFIX.len()..).unwrap_or_default();
     let mut expected = String::with_capacity(CHECKSUM_DIGITS);
     push_base62(&mut expected, crc32fast::hash(signed).to_be_bytes(), CHECKSUM_DIGITS);
     digits.iter().all(|digit| DIGITS.contains(digit)) && checksum == expected.as_bytes()
@@ -236,7 +234,7 @@ impl fmt::Display for KeyError {
         match self {
             KeyError::LooksMistyped { owner } => write!(
                 f,
-                "{owner} ({}) begins with `{PREFIX}` but is not a key that this program generated (its length or \
+                "{owner} ({}) begins with `{KEY_PREFIX}` but is not a key that this program generated (its length or \
                  checksum is wrong); correct it, choose one that begins otherwise, or set `api_key` and \
                  `api_key_hash` to null to have one generated",
                 member(owner)

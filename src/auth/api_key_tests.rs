@@ -61,7 +61,7 @@ fn a_generated_key_is_base62_of_32_bytes_with_a_checksum() {
 #[test]
 fn a_key_with_one_wrong_character_is_mistyped() {
     let key = KEY_OF_COUNTING_BYTES.as_bytes();
-    for position in PREFIX.len()..key.len() {
+    for position in KEY_PREFIX.len()..key.len() {
         for wrong in [b'0', b'z', b'-', b'\n', 0xff] {
             let mut typed = key.to_vec();
             if typed[position] != wrong {
@@ -70,7 +70,7 @@ fn a_key_with_one_wrong_character_is_mistyped() {
             }
         }
     }
-    for end in PREFIX.len()..key.len() {
+    for end in KEY_PREFIX.len()..key.len() {
         assert_eq!(present(&key[..end]), Presented::Mistyped, "cut at {end}");
     }
     assert_eq!(present(format!("{KEY_OF_COUNTING_BYTES}0").as_bytes()), Presented::Mistyped);

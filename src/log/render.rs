@@ -1,6 +1,7 @@
 //! Requests and messages as lines. Whatever they hold, one of them is one line, without a
 //! control character that a terminal would obey.
 
+use super::mask;
 use crate::clock::render_rfc3339;
 use crate::digits::encode_u64;
 use crate::limits::LOG_FIELD_BYTES_MAX;
@@ -29,7 +30,7 @@ pub struct RequestLine<'a> {
     pub address: IpAddr,
     /// Its method.
     pub method: &'a str,
-    /// Its path, without the query.
+    /// Its target as [`super::loggable_target`] shows it.
     pub path: &'a str,
     /// Status of the answer.
     pub status: u16,
@@ -104,6 +105,7 @@ pub(super) fn render_diagnostic(
     out: &mut Vec<u8>,
 ) {
     let text = text.to_string();
+    let text = String::from_utf8_lossy(&mask(text.as_bytes())).into_owned();
     match format {
         Format::Text => {
             render_rfc3339(wall_ms, out);

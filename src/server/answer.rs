@@ -8,7 +8,6 @@ use super::output::Sent;
 use super::slow_lane::Work;
 use crate::api::error::ApiError;
 use crate::api::reply::{Job, Pull, Reply};
-use crate::auth::access;
 use crate::clock;
 use crate::http::exchange::Waiting;
 use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, Response};
@@ -375,7 +374,7 @@ impl EventLoop {
             wall_ms: clock::wall_ms(),
             address: answering.caller.address,
             method: answering.method.as_str(),
-            path: &access::without_credentials(&path),
+            path: &path,
             status,
             bytes,
             micros: u64::try_from(micros).unwrap_or(u64::MAX),

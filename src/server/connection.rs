@@ -21,6 +21,7 @@ use crate::http::exchange::{Bounds, Exchange, Waiting};
 use crate::http::request::{Head, Method, Version};
 use crate::http::response::{EncodedHead, Response};
 use crate::limits::{DRAIN_TIMEOUT_MS, LOG_FIELD_BYTES_MAX, REPLY_TIMEOUT_MS};
+use crate::log::loggable_target;
 use crate::persist::ticket::Ticket;
 use mio::net::TcpStream;
 use std::net::IpAddr;
@@ -95,7 +96,7 @@ pub(super) struct Answering {
     pub(super) method: Method,
     pub(super) version: Version,
     pub(super) persistent: bool,
-    /// The path as sent, without the query, as far as it is logged.
+    /// The path as sent, as far as it is logged.
     pub(super) path: Box<[u8]>,
     /// How its client is told of a failure.
     pub(super) failure_style: Style,
@@ -144,9 +145,8 @@ impl Answering {
         started: Instant,
         request_id: String,
     ) -> Answering {
-        let target = head.target_text;
-        let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
-        let logged = path.get(..LOG_FIELD_BYTES_MAX + 1).unwrap_or(path);
+        let path = loggable_target(head.target_text);
+        let logged = path.get(..LOG_FIELD_BYTES_MAX + 1).unwrap_or(&path);
         Answering {
             method: head.method,
             version: head.version,

@@ -181,3 +181,65 @@ fn a_mistake_in_the_configuration_is_reported_without_the_key() {
         assert!(!finished.stdout.contains("CANARY"), "{}", finished.stdout);
     }
 }
+
+const KEY: &str = "pikv_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf05vj4V";
+const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJwaWt2In0.kW9rr8vWzy396rMHsGVDBho";
+
+/// Sends `head` and an empty line; its request target in the log must be `shown`.
+fn check_logged_target(server: &Server, head: &str, shown: &str) {
+    let mut connection = server.connect();
+    connection.send(format!("{head}\r\n\r\n").as_bytes());
+    let line = line_of(server, &connection.read_response());
+    let target = line.split(' ').nth(3);
+    assert_eq!(target, Some(shown), "{head}");
+}
+
+#[test]
+fn a_secret_in_a_target_is_masked_whatever_becomes_of_the_request() {
+    let server = server_with_args(&["--log-format", "text"]);
+    let encoded = KEY.replace('_', "%5F");
+    let long = "x".repeat(240);
+    for (head, shown) in [
+        (format!("GET /item/a{KEY} HTTP/1.1\r\nHost: a"), "/item/a***".to_owned()),
+        (format!("GET /item/{encoded} HTTP/1.1\r\nHost: a"), "/item/***".to_owned()),
+        (format!("GET /x/Bearer%20{TOKEN} HTTP/1.1\r\nHost: a"), "/x/Bearer%20***".to_owned()),
+        ("GET /x/Basic%20YTpjaG9zZW4tYnktaGFuZA HTTP/1.1\r\nHost: a".to_owned(), "/x/Basic%20***".to_owned()),
+        (format!("GET /healthz?key={KEY} HTTP/1.1\r\nHost: a"), "/healthz".to_owned()),
+        (format!("GET /healthz#{KEY} HTTP/1.1\r\nHost: a"), "/healthz".to_owned()),
+        (format!("GET /%zz{KEY} HTTP/1.1\r\nHost: a"), "/%zz***".to_owned()),
+        (format!("BREW /{TOKEN} HTTP/1.1\r\nHost: a"), "/***".to_owned()),
+        (format!("{KEY} /a HTTP/1.1\r\nHost: a"), "-".to_owned()),
+        (format!("PUT /{KEY} HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999"), "/***".to_owned()),
+        (format!("GET /{KEY} HTTP/1.1\r\nHost: a\r\nX-Request-Id: {KEY}"), "/***".to_owned()),
+        (format!("GET /{long}{KEY} HTTP/1.1\r\nHost: a"), format!("/{long}***")),
+        (format!("GET http://a/{KEY} HTTP/1.1\r\nHost: a"), "http://a/***".to_owned()),
+        ("GET http://user:password@a/x HTTP/1.1\r\nHost: a".to_owned(), "***@a/x".to_owned()),
+        ("GET user:password@a/x HTTP/1.1\r\nHost: a".to_owned(), "***@a/x".to_owned()),
+        ("CONNECT user:password@a:1 HTTP/1.1\r\nHost: a".to_owned(), "***@a:1".to_owned()),
+    ] {
+        check_logged_target(&server, &head, &shown);
+    }
+    let log = server.stderr_text();
+    assert!(!log.contains("password") && !log.contains(&KEY[5..20]) && !log.contains(&TOKEN[..20]), "{log}");
+}
+
+#[test]
+fn a_secret_in_a_message_is_masked() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = known_config();
+    config[KEY] = json!(1);
+    std::fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
+    let finished = refused_start(directory.path());
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("***") && !finished.stderr.contains(&KEY[5..20]), "{}", finished.stderr);
+
+    let mut server = Server::start_known();
+    std::fs::write(server.config_path(), config.to_string()).unwrap();
+    server.signal("HUP");
+    server.await_stderr("not reloaded");
+    let edited = server.request("PUT", "/api/v1/projects/demo", Some(DEMO_KEY), &[], b"{}");
+    edited.expect_problem(409, "config_edited");
+    assert_eq!(server.terminate().code(), Some(0));
+    let log = server.stderr_text();
+    assert!(log.contains("***") && !log.contains(&KEY[5..20]), "{log}");
+}

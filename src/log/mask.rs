@@ -1,0 +1,216 @@
+//! Hides secrets in what is logged: API keys and access tokens of this server wherever they stand,
+//! credentials after `Bearer` and `Basic`, and the user information of URLs.
+//!
+//! A secret is recognised by its form, in the text as it is and after every level of percent-encoding
+//! is decoded. Not here: API keys that an operator chose. They have no form, and the server knows
+//! only their hashes.
+
+use crate::digits::hex_value;
+use crate::secret::{KEY_PREFIX, MASK};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// After the prefix of a key, so many letters and digits may be a name; more are a key, or a part of one.
+const NAME_DIGITS_MAX: usize = 15;
+/// A word that begins like a key is a mistyped one from this length on, bytes.
+const MISTYPED_KEY_BYTES_MIN: usize = 40;
+/// A word that begins like a token is one from this length on, bytes. The first part of a token alone
+/// has 36.
+const TOKEN_BYTES_MIN: usize = 32;
+/// What every token begins with: base64 of `{"`.
+const TOKEN_PREFIX: &[u8] = b"eyJ";
+/// The prefix of a key in base64, at each of the three offsets that it can have in a group.
+const ENCODED_KEY_PREFIXES: [&[u8]; 3] = [b"cGlrdl", b"Bpa3Zf", b"waWt2X"];
+/// A base64 text that begins with one of them has a key in it from this length on, bytes.
+const ENCODED_KEY_BYTES_MIN: usize = 24;
+/// What stands before a credential in `Authorization`.
+const SCHEMES: [&[u8]; 2] = [b"bearer", b"basic"];
+
+/// `text` with `***` for every secret in it. Borrowed if there is none.
+pub fn mask(text: &[u8]) -> Cow<'_, [u8]> {
+    if !may_have_secret(text) {
+        return Cow::Borrowed(text);
+    }
+    let mut spans: Vec<Range<usize>> = secrets(text).collect();
+    if text.contains(&b'%') {
+        let decoded = Decoded::of(text);
+        spans.extend(secrets(&decoded.bytes).map(|span| decoded.encoded(&span)));
+    }
+    replace(text, spans)
+}
+
+/// The part of a request target that may be logged: no query, no fragment, no user information, no
+/// other secret. Looks at the whole target, so that a text that is cut afterwards shows no part of one.
+pub fn loggable_target(target: &[u8]) -> Cow<'_, [u8]> {
+    let path_end = target.iter().position(|byte| b"?#".contains(byte)).unwrap_or(target.len());
+    let path = target.get(..path_end).unwrap_or_default();
+    // Only an absolute URL and what CONNECT takes begin otherwise, and have user information.
+    if path.starts_with(b"/") {
+        return mask(path);
+    }
+    let decoded = Decoded::of(target);
+    let Some(user_end) = decoded.bytes.iter().rposition(|&byte| byte == b'@') else { return mask(path) };
+    // `?` and `/` in a password end the path or the host too early, so the last `@` decides.
+    let after = decoded.encoded(&(user_end..user_end + 1)).start;
+    let mut shown = MASK.as_bytes().to_vec();
+    shown.extend_from_slice(&mask(path.get(after..).unwrap_or_default()));
+    Cow::Owned(shown)
+}
+
+/// Whether `text` needs a closer look. Most texts do not, and this is all that they cost.
+fn may_have_secret(text: &[u8]) -> bool {
+    let mut before = b'/';
+    text.iter().any(|&byte| {
+        let pair = (std::mem::replace(&mut before, byte), byte);
+        let has_encoding_or_separator = matches!(byte, b'%' | b'@' | b'+' | b' ');
+        has_encoding_or_separator
+            || matches!(pair, (b'v' | b'V', b'_') | (b'y', b'J') | (b'c', b'G') | (b'Z', b'f') | (b'W', b't'))
+    })
+}
+
+/// A text with every level of percent-encoding decoded.
+struct Decoded {
+    bytes: Vec<u8>,
+    /// Where each of `bytes` begins in the text, and where the text ends.
+    starts: Vec<usize>,
+}
+
+impl Decoded {
+    /// From the right to the left, so that a `%` sees what follows it decoded. `%25` becomes a `%` that
+    /// is looked at again.
+    fn of(text: &[u8]) -> Decoded {
+        let mut bytes: Vec<u8> = Vec::with_capacity(text.len());
+        let mut starts = Vec::with_capacity(text.len() + 1);
+        starts.push(text.len());
+        for (start, &first) in text.iter().enumerate().rev() {
+            let mut byte = first;
+            while let (b'%', Some(decoded)) = (byte, escaped_byte(&bytes)) {
+                bytes.truncate(bytes.len() - 2);
+                starts.truncate(bytes.len() + 1);
+                byte = decoded;
+            }
+            bytes.push(byte);
+            starts.push(start);
+        }
+        bytes.reverse();
+        starts.reverse();
+        Decoded { bytes, starts }
+    }
+
+    /// The place in the text of `span` in the decoded bytes.
+    fn encoded(&self, span: &Range<usize>) -> Range<usize> {
+        let place = |index: usize| self.starts.get(index).copied().unwrap_or_default();
+        place(span.start)..place(span.end)
+    }
+}
+
+/// The byte that two hexadecimal digits stand for, which are the last two of `reversed`.
+fn escaped_byte(reversed: &[u8]) -> Option<u8> {
+    let [.., low, high] = reversed else { return None };
+    let digit = |byte: &u8| hex_value(byte.to_ascii_lowercase());
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+/// Where the secrets in `text` are, in order.
+fn secrets(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            if let Some(secret) = secret_at_start(rest) {
+                let span = at + secret.start..at + secret.end;
+                at = span.end;
+                return Some(span);
+            }
+            at += 1;
+        }
+        None
+    })
+}
+
+/// The secret that `text` begins with, or that follows what `text` begins with.
+fn secret_at_start(text: &[u8]) -> Option<Range<usize>> {
+    match text.first()? {
+        b'p' | b'P' => key_at_start(text),
+        b'e' => token_at_start(text),
+        b'/' => user_at_start(text),
+        b'c' | b'w' => encoded_key_at_start(text),
+        b'B' => encoded_key_at_start(text).or_else(|| credential_after_scheme(text)),
+        b'b' => credential_after_scheme(text),
+        _ => None,
+    }
+}
+
+fn key_at_start(text: &[u8]) -> Option<Range<usize>> {
+    let rest = after_prefix(text, KEY_PREFIX.as_bytes())?;
+    let digits = run(rest, |byte| byte.is_ascii_alphanumeric());
+    let word = run(text, is_of_word);
+    (digits > NAME_DIGITS_MAX || word >= MISTYPED_KEY_BYTES_MIN).then_some(0..word)
+}
+
+fn token_at_start(text: &[u8]) -> Option<Range<usize>> {
+    let is_of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=".contains(&byte);
+    let is_token = text.starts_with(TOKEN_PREFIX) && run(text, is_of_token) >= TOKEN_BYTES_MIN;
+    is_token.then(|| 0..run(text, is_of_word))
+}
+
+fn encoded_key_at_start(text: &[u8]) -> Option<Range<usize>> {
+    let is_of_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
+    let length = run(text, is_of_base64);
+    let is_key = ENCODED_KEY_PREFIXES.iter().any(|prefix| text.starts_with(prefix));
+    (is_key && length >= ENCODED_KEY_BYTES_MIN).then_some(0..length)
+}
+
+/// `//user:password@host`, up to the `@`.
+fn user_at_start(text: &[u8]) -> Option<Range<usize>> {
+    let rest = text.strip_prefix(b"//")?;
+    let authority = rest.get(..run(rest, |byte| byte != b'/' && !byte.is_ascii_whitespace()))?;
+    let user = authority.iter().rposition(|&byte| byte == b'@')?;
+    Some(2..2 + user)
+}
+
+/// `Bearer credential` and `Basic credential`; `+` is a space in a query.
+fn credential_after_scheme(text: &[u8]) -> Option<Range<usize>> {
+    let rest = SCHEMES.iter().find_map(|scheme| after_prefix(text, scheme))?;
+    let spaces = run(rest, |byte| b" +".contains(&byte));
+    let start = text.len() - rest.len() + spaces;
+    let credential = run(rest.get(spaces..)?, |byte| !byte.is_ascii_whitespace());
+    (spaces > 0 && credential > 0).then_some(start..start + credential)
+}
+
+/// What follows `prefix`, in upper or lower case.
+fn after_prefix<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+/// How many bytes at the start of `text` are of a kind.
+fn run(text: &[u8], is_of_kind: impl Fn(u8) -> bool) -> usize {
+    text.iter().position(|&byte| !is_of_kind(byte)).unwrap_or(text.len())
+}
+
+/// Whether `byte` continues a key or token, also one with a typing error.
+fn is_of_word(byte: u8) -> bool {
+    !byte.is_ascii_whitespace() && !b"/\"'`,;&?".contains(&byte)
+}
+
+fn replace(text: &[u8], mut spans: Vec<Range<usize>>) -> Cow<'_, [u8]> {
+    if spans.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    spans.sort_by_key(|span| span.start);
+    let (mut shown, mut at) = (Vec::with_capacity(text.len()), 0);
+    for span in spans {
+        // One that begins in the last one is the same secret, decoded or not.
+        if let Some(between) = text.get(at..span.start) {
+            shown.extend_from_slice(between);
+            shown.extend_from_slice(MASK.as_bytes());
+        }
+        at = at.max(span.end);
+    }
+    shown.extend_from_slice(text.get(at..).unwrap_or_default());
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+#[path = "mask_tests.rs"]
+mod tests;
