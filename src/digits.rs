@@ -17,6 +17,17 @@ pub fn encode_u64(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(digits.get(DIGITS_MAX - length..).unwrap_or_default());
 }
 
+/// The number that `text` writes in plain decimal digits: no sign, no white space, no leading zero
+/// that another reader might take for octal. `None` for anything else, and beyond 64 bits.
+pub fn decode_u64(text: &[u8]) -> Option<u64> {
+    let is_plain = match text {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    str::from_utf8(text).ok().filter(|_| is_plain)?.parse().ok()
+}
+
 /// The hexadecimal digit, in lower case, of the lowest four bits of `value`.
 pub fn hex_digit(value: u8) -> u8 {
     match value & 15 {
@@ -44,6 +55,18 @@ mod tests {
             let mut out = b"n=".to_vec();
             encode_u64(value, &mut out);
             assert_eq!(out, format!("n={value}").into_bytes());
+        }
+    }
+
+    #[test]
+    fn a_plain_number_is_read_and_nothing_else_is_one() {
+        for value in [0, 1, 9, 10, 305, u64::MAX] {
+            assert_eq!(decode_u64(value.to_string().as_bytes()), Some(value));
+        }
+        for text in
+            ["", "05", "00", "+5", "-1", " 5", "5 ", "5.0", "1e1", "0x5", "1_0", "٥", "18446744073709551616"]
+        {
+            assert_eq!(decode_u64(text.as_bytes()), None, "{text:?}");
         }
     }
 

@@ -1,15 +1,18 @@
 //! Bodies of requests, decoded as they arrive: by length, or by chunks (RFC 9112, section 7.1).
 //!
 //! The chunk parser is strict where others are lax, because a size that two readers understand
-//! differently is a smuggled request. Extensions and trailers are checked and dropped.
+//! differently is a smuggled request. Extensions and trailers are checked and dropped; a trailer
+//! line follows the same grammar as a header line.
 //!
 //! ```text
 //! Size -+-> SizeLf --> Data --> DataCr --> DataLf --> Size
 //!       |    ^   \ size 0
-//!       v    |    \--> TrailerStart <--> TrailerLine/TrailerLf
+//!       v    |    \--> TrailerStart --> TrailerName --> TrailerValue --> TrailerLf --> TrailerStart
 //!     Extension              \--> LastLf --> Complete
 //! ```
 
+use crate::http::chunk_extension::Extension;
+use crate::http::fields::is_token_byte;
 use crate::http::refusal::{Malformed, Refusal};
 use crate::http::request::Framing;
 use crate::http::target::hex_value;
@@ -37,8 +40,8 @@ enum State {
     Length { left: u64 },
     /// In the digits of a chunk size.
     Size { digits: u8, size: u64 },
-    /// Behind the semicolon.
-    Extension { size: u64 },
+    /// After the semicolon.
+    Extension { size: u64, extension: Extension },
     /// LF of the size line is due.
     SizeLf { size: u64 },
     /// In the data of a chunk.
@@ -49,8 +52,10 @@ enum State {
     DataLf,
     /// At the start of a trailer line.
     TrailerStart,
-    /// In a trailer line.
-    TrailerLine,
+    /// In the name of a trailer field.
+    TrailerName,
+    /// After the colon of a trailer field.
+    TrailerValue,
     /// LF of a trailer line is due.
     TrailerLf,
     /// LF of the empty line that ends the body is due.
@@ -120,7 +125,8 @@ impl BodyDecoder {
                 | State::DataCr
                 | State::DataLf
                 | State::TrailerStart
-                | State::TrailerLine
+                | State::TrailerName
+                | State::TrailerValue
                 | State::TrailerLf
                 | State::LastLf => {
                     let Some((&byte, tail)) = rest.split_first() else { return Ok(Decoded::Partial) };
@@ -160,14 +166,14 @@ impl BodyDecoder {
     fn advance(&mut self, byte: u8) -> Result<State, Refusal> {
         let next = match (self.state, byte) {
             (State::Size { digits: 1.., size }, b'\r') => State::SizeLf { size },
-            (State::Size { digits: 1.., size }, b';') => self.extend(size)?,
+            (State::Size { digits: 1.., size }, b';') => self.extend(size, Extension::Start)?,
             (State::Size { digits, size }, digit) => add_digit(digits, size, digit)?,
-            (State::Extension { size }, b'\r') => State::SizeLf { size },
+            (State::Extension { size, extension }, b'\r') if extension.may_end() => State::SizeLf { size },
             (State::Extension { .. }, b'\n') => return Err(Malformed::BareLf.into()),
-            (State::Extension { .. }, control) if is_control(control) => {
-                return Err(Malformed::ChunkExtension.into());
+            (State::Extension { size, extension }, _) => {
+                let next = extension.advance(byte).ok_or(Malformed::ChunkExtension)?;
+                self.extend(size, next)?
             }
-            (State::Extension { size }, _) => self.extend(size)?,
             (State::SizeLf { size: 0 }, b'\n') => State::TrailerStart,
             (State::SizeLf { size }, b'\n') => {
                 self.announce(size)?;
@@ -177,12 +183,18 @@ impl BodyDecoder {
             (State::DataLf, b'\n') => State::Size { digits: 0, size: 0 },
             (State::DataCr | State::DataLf, _) => return Err(Malformed::ChunkEnd.into()),
             (State::TrailerStart, b'\r') => State::LastLf,
-            (State::TrailerLine, b'\r') => State::TrailerLf,
-            (State::TrailerStart | State::TrailerLine, b'\n') => return Err(Malformed::BareLf.into()),
-            (State::TrailerStart | State::TrailerLine, control) if is_control(control) => {
+            (State::TrailerValue, b'\r') => State::TrailerLf,
+            (State::TrailerStart | State::TrailerName | State::TrailerValue, b'\n') => {
+                return Err(Malformed::BareLf.into());
+            }
+            (State::TrailerStart | State::TrailerName, token) if is_token_byte(token) => {
+                self.trail(State::TrailerName)?
+            }
+            (State::TrailerName, b':') => self.trail(State::TrailerValue)?,
+            (State::TrailerValue, content) if !is_control(content) => self.trail(State::TrailerValue)?,
+            (State::TrailerStart | State::TrailerName | State::TrailerValue, _) => {
                 return Err(Malformed::Trailer.into());
             }
-            (State::TrailerStart | State::TrailerLine, _) => self.trail(State::TrailerLine)?,
             (State::TrailerLf, b'\n') => self.trail(State::TrailerStart)?,
             (State::LastLf, b'\n') => State::Complete,
             (State::SizeLf { .. } | State::TrailerLf | State::LastLf, _) => {
@@ -203,12 +215,12 @@ impl BodyDecoder {
     }
 
     /// Counts a byte of an extension.
-    fn extend(&mut self, size: u64) -> Result<State, Refusal> {
+    fn extend(&mut self, size: u64, extension: Extension) -> Result<State, Refusal> {
         self.extension_bytes += 1;
         if self.extension_bytes > CHUNK_EXTENSION_BYTES_MAX {
             return Err(Malformed::ChunkExtensionsTooLong.into());
         }
-        Ok(State::Extension { size })
+        Ok(State::Extension { size, extension })
     }
 
     /// Counts a byte of a trailer line, or its end as one.

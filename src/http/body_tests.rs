@@ -11,10 +11,17 @@ fn decode_whole(wire: &[u8]) -> Option<(Vec<u8>, usize)> {
         let is_text = bytes[..end].iter().all(|&b| b == b'\t' || (b >= 0x20 && b != 0x7f));
         is_text.then_some((&bytes[..end], &bytes[end + 2..]))
     }
+    let is_token = |text: &[u8]| !text.is_empty() && text.iter().copied().all(is_token_byte);
     let (mut content, mut rest) = (Vec::new(), wire);
     loop {
         let (size_line, after) = line(rest)?;
-        let size = String::from_utf8_lossy(size_line.split(|&b| b == b';').next()?).into_owned();
+        let mut parts = size_line.split(|&b| b == b';');
+        let size = String::from_utf8_lossy(parts.next()?).into_owned();
+        // The parts below have no white space and no quotes in extensions.
+        let is_extension = |part: &[u8]| part.splitn(2, |&b| b == b'=').all(is_token);
+        if !parts.all(is_extension) {
+            return None;
+        }
         let is_hex = (1..=16).contains(&size.len()) && size.chars().all(|c| c.is_ascii_hexdigit());
         let size = usize::try_from(u64::from_str_radix(&size, 16).ok().filter(|_| is_hex)?).ok()?;
         rest = after;
@@ -33,6 +40,7 @@ fn decode_whole(wire: &[u8]) -> Option<(Vec<u8>, usize)> {
         if trailer.is_empty() {
             return Some((content, rest.len()));
         }
+        trailer.iter().position(|&b| b == b':').filter(|&colon| is_token(&trailer[..colon]))?;
     }
 }
 
@@ -59,6 +67,9 @@ fn any_part() -> impl Strategy<Value = Vec<u8>> {
         "\r\n",
         "5\r\nhello\r\n",
         "05;x=y\r\nhello\r\n",
+        "5;x;y=\r\nhello\r\n",
+        "X : y\r\n",
+        "X y\r\n",
         "X: y\r\n",
         "\r",
         "\n",
@@ -86,6 +97,84 @@ proptest! {
             wire.extend_from_slice(b"0\r\n\r\nGET");
         }
         prop_assert_eq!(decode_pieces(&wire, size), decode_whole(&wire), "{}", wire.escape_ascii());
+    }
+}
+
+#[test]
+fn what_follows_a_chunk_size_is_extensions_and_nothing_else() {
+    let check = |extensions: &str, expected: bool| {
+        let wire = format!("1{extensions}\r\nx\r\n0\r\n\r\n");
+        for size in 1..wire.len() {
+            let is_accepted = decode_pieces(wire.as_bytes(), size).is_some();
+            assert_eq!(is_accepted, expected, "{extensions:?} in pieces of {size}");
+        }
+    };
+    let good =
+        ["", ";a", ";a=b", ";a;b", ";a=\"\"", ";a=\"b;\\\"c\\\\\";d", "; a = b ; c", ";a=\"\tü\"", ";a-b=!"];
+    let bad = [
+        ";",
+        ";;",
+        ";a;",
+        ";=b",
+        ";a=",
+        ";a==b",
+        ";a=b=c",
+        ";bad[=x",
+        ";a=x[",
+        ";a b",
+        ";a=b c",
+        ";a=\"b",
+        ";a=\"b\\\"",
+        ";a=\"b\"c",
+        ";a=b\"c\"",
+        ";a ",
+        "; ",
+        ";a= ",
+        ";a=\"b\" ",
+        ";ü",
+        ";a=ü",
+        ";\"a\"",
+        ";a=\"\u{1}\"",
+        ";a=\"\\\u{7f}\"",
+        ";a,b",
+        " ;a",
+        "\t;a",
+    ];
+    good.into_iter().for_each(|extensions| check(extensions, true));
+    bad.into_iter().for_each(|extensions| check(extensions, false));
+}
+
+#[test]
+fn a_trailer_line_follows_the_grammar_of_a_header_line() {
+    for (line, is_field) in [
+        ("X: y", true),
+        ("X:", true),
+        ("X:y z\t", true),
+        ("X: é", true),
+        ("X y", false),
+        ("X", false),
+        (" X", false),
+        ("\tX: y", false),
+        (" X: y", false),
+        ("X : y", false),
+        ("X\t: y", false),
+        (": y", false),
+        ("X Y: z", false),
+        ("X(: y", false),
+        ("é: y", false),
+        ("X: \u{1}", false),
+        ("X: \0", false),
+        ("X\0: y", false),
+        ("X: y\rZ: a", false),
+        ("X: y\nZ: a", false),
+        ("X: y\r\n z", false),
+    ] {
+        for wire in [format!("0\r\n{line}\r\n\r\n"), format!("1\r\nx\r\n0\r\nA: b\r\n{line}\r\n\r\n")] {
+            for size in 1..wire.len() {
+                let is_accepted = decode_pieces(wire.as_bytes(), size).is_some();
+                assert_eq!(is_accepted, is_field, "{line:?} in pieces of {size}");
+            }
+        }
     }
 }
 

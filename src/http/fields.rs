@@ -1,6 +1,9 @@
 //! The fields of a head: their grammar (by `httparse`) and the meaning of those that decide how
-//! a connection goes on: Host, Content-Length, Transfer-Encoding, Connection, Expect.
+//! a connection continues: Host, Content-Length, Transfer-Encoding, Connection, Expect. That
+//! Content-Type appears once is checked here too.
 
+use crate::digits;
+use crate::http::field_name::FieldName;
 use crate::http::refusal::{Malformed, Refusal};
 use crate::http::request::{Framing, Version};
 use crate::http::target::is_authority;
@@ -39,7 +42,7 @@ fn parse_up_to<const COUNT: usize>(bytes: &[u8]) -> Result<Vec<Header<'_>>, http
 /// Names what `httparse` refused: the first line that is no field.
 fn diagnose(bytes: &[u8]) -> Malformed {
     let lines = bytes.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    lines.filter(|line| !line.is_empty()).find_map(diagnose_line).unwrap_or(Malformed::FieldValue)
+    lines.filter(|line| !line.is_empty()).find_map(diagnose_line).unwrap_or(Malformed::FieldColonMissing)
 }
 
 fn diagnose_line(line: &[u8]) -> Option<Malformed> {
@@ -57,10 +60,17 @@ fn diagnose_line(line: &[u8]) -> Option<Malformed> {
     if name.is_empty() || !name.iter().all(|&byte| is_token_byte(byte)) {
         return Some(Malformed::FieldName);
     }
-    if value.contains(&b'\r') {
-        return Some(Malformed::BareCr);
+    let byte = value.iter().copied().find(|&byte| byte != b'\t' && byte.is_ascii_control())?;
+    Some(Malformed::FieldValue { name: FieldName::of(name), byte })
+}
+
+/// Names a field line that ends with LF alone; `line` has no line end.
+pub(super) fn diagnose_bare_lf(line: &[u8]) -> Malformed {
+    let name = line.split(|&byte| byte == b':').next().filter(|name| name.len() < line.len());
+    match name.filter(|name| !name.is_empty() && name.iter().copied().all(is_token_byte)) {
+        Some(name) => Malformed::FieldValue { name: FieldName::of(name), byte: b'\n' },
+        None => Malformed::BareLf,
     }
-    value.iter().any(|&byte| byte != b'\t' && byte.is_ascii_control()).then_some(Malformed::FieldValue)
 }
 
 /// A byte of a token (RFC 9110, section 5.6.2).
@@ -83,6 +93,7 @@ pub(super) fn interpret<'b>(fields: &[Header<'b>], version: Version) -> Result<M
     let mut length = None;
     let mut codings = Codings::default();
     let (mut says_close, mut says_keep_alive, mut expects_continue) = (false, false, false);
+    let mut has_type = false;
     for field in fields {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name);
         match field.name.len() {
@@ -96,6 +107,10 @@ pub(super) fn interpret<'b>(fields: &[Header<'b>], version: Version) -> Result<M
                     says_close |= option.eq_ignore_ascii_case(b"close");
                     says_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
+            }
+            12 if is("content-type") => {
+                let first = !std::mem::replace(&mut has_type, true);
+                first.then_some(()).ok_or(Malformed::TypeTwice)?;
             }
             14 if is("content-length") => {
                 let first = length.replace(parse_length(field.value)?).is_none();
@@ -163,15 +178,8 @@ fn parse_host(value: &[u8]) -> Result<&str, Malformed> {
     str::from_utf8(value).ok().filter(|text| is_authority(text)).ok_or(Malformed::Host)
 }
 
-/// Digits only: no sign, no list, no leading zero that another reader might take for octal.
 fn parse_length(value: &[u8]) -> Result<u64, Malformed> {
-    let is_plain = match value {
-        [b'0'] => true,
-        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    let text = str::from_utf8(value).ok().filter(|_| is_plain).ok_or(Malformed::Length)?;
-    text.parse().map_err(|_| Malformed::Length)
+    digits::decode_u64(value).ok_or(Malformed::Length)
 }
 
 /// An expectation of an HTTP/1.0 client is ignored (RFC 9110, section 10.1.1).

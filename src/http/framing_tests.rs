@@ -1,6 +1,7 @@
 //! Each row of the framing table: what is refused and why (the connection ends), what is kept.
 
 use super::{BOUNDS, Event, Exchange, Head, Request, Step, Waiting, events, feed};
+use crate::http::field_name::FieldName;
 use crate::http::refusal::{Malformed, Refusal};
 use crate::http::request::{Framing, Method, Version};
 use crate::http::target::{Target, TargetError};
@@ -63,14 +64,40 @@ fn target_error(target: &str) -> Option<TargetError> {
 fn host_is_required_once_and_must_be_an_authority_in_http_1_1() {
     check_refused(&["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nX: y\r\n\r\n"], Malformed::HostMissing);
     check_fields_refused(&["Host: a", "HOST: b"], Malformed::HostTwice);
-    for host in ["a b", "u@a", "a/b", "a:x", "[::1", "[]", "a:1:2", "é", "a?b", "[::g]"] {
+    for host in ["a b", "u@a", "a/b", "a:x", "[::1", "[]", "a:1:2", "é", "a?b", "[::g]", "", ":", ":80", " "]
+    {
         check_refused(&[&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")], Malformed::Host);
     }
-    for host in ["a", "a:80", "127.0.0.1:1", "[::1]", "[::1]:80", "a.b-c_d", ""] {
+    for host in ["a", "a:80", "127.0.0.1:1", "[::1]", "[::1]:80", "a.b-c_d"] {
         check_kept(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"), |head| {
             assert_eq!(head.authority, Some(host));
         });
     }
+}
+
+#[test]
+fn a_content_type_appears_once() {
+    check_kept("GET / HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\n\r\n", |_| ());
+    check_fields_refused(
+        &[
+            "Content-Type: a/b\r\nContent-Type: a/b",
+            "Content-Type: a/b\r\nX: y\r\nCONTENT-TYPE: c/d",
+            "Content-Type:\r\nContent-Type: a/b",
+        ],
+        Malformed::TypeTwice,
+    );
+}
+
+#[test]
+fn an_error_in_a_field_names_the_field_and_never_its_value() {
+    for (line, name) in [("X-API-Key: s3cret\r", "X-API-Key"), ("authorization: s3cret\n", "authorization")] {
+        let wire = format!("GET / HTTP/1.1\r\nHost: a\r\n{line}\r\n\r\n");
+        let text = refusal(wire.as_bytes()).unwrap().to_string();
+        assert!(text.contains(name) && !text.contains("s3cret"), "{text}");
+    }
+    let long = format!("{}: \0", "n".repeat(60));
+    let text = refusal(format!("GET / HTTP/1.1\r\n{long}\r\n\r\n").as_bytes()).unwrap().to_string();
+    assert!(text.contains(&"n".repeat(40)) && !text.contains(&"n".repeat(41)), "{text}");
 }
 
 #[test]
@@ -132,8 +159,13 @@ fn field_lines_that_two_readers_could_read_differently_are_refused() {
     check_refused(&["GET / HTTP/1.1\r\n Host: a\r\n\r\n"], Malformed::FieldFolded);
     check_fields_refused(&[": y", "X Y: z", "X(: y", "X\0: y", "é: y"], Malformed::FieldName);
     check_fields_refused(&["X", "Host a"], Malformed::FieldColonMissing);
-    check_fields_refused(&["X: a\0b", "X: \u{1}", "X: a\u{7f}", "X: a\u{b}b"], Malformed::FieldValue);
-    check_fields_refused(&["X: a\rb", "X: \r\r", "X: a\r"], Malformed::BareCr);
+    let value = |byte| Malformed::FieldValue { name: FieldName::of(b"X"), byte };
+    for byte in [0, 1, 7, 0xb, 0x1b, 0x7f, b'\r'] {
+        let control = char::from(byte);
+        check_fields_refused(&[&format!("X: a{control}b"), &format!("X: a{control}")], value(byte));
+    }
+    check_fields_refused(&["X: \r\r"], value(b'\r'));
+    check_fields_refused(&["X: a\nb", "X: a\n"], value(b'\n'));
 }
 
 #[test]
@@ -142,9 +174,8 @@ fn a_bare_lf_is_refused_anywhere() {
         &[
             "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET / HTTP/1.1\nHost: a\r\n\r\n",
-            "GET / HTTP/1.1\r\nHost: a\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\n\n",
-            "GET / HTTP/1.1\r\nX: y\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nb\n\r\n",
         ],
         Malformed::BareLf,
     );
@@ -390,12 +421,18 @@ fn a_chunk_size_is_plain_hexadecimal() {
 
 #[test]
 fn chunk_extensions_and_trailers_are_checked_bounded_and_dropped() {
-    let ok = "2;a=\"b\tc\"\r\nhi\r\n0;x\r\nX: y\r\nAnything\r\n\r\n";
+    let ok = "2;a=\"b\tc\"\r\nhi\r\n0;x\r\nX: y\r\nAnything:\r\n\r\n";
     let wire = format!("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{ok}");
     let found = events(wire.as_bytes());
     assert!(matches!(found.as_slice(), [Event::Request(_, _, body, true)] if body == b"hi"), "{found:?}");
-    check_chunked_refused(&["1;\0\r\n", "1;a\u{1}\r\n"], Malformed::ChunkExtension);
-    check_chunked_refused(&["0\r\nX: \0\r\n\r\n", "0\r\n\u{7f}"], Malformed::Trailer);
+    check_chunked_refused(
+        &["1;\0", "1;a\u{1}", "1;\r", "1;bad[", "1;a=\r", "1;a=\"\r"],
+        Malformed::ChunkExtension,
+    );
+    check_chunked_refused(
+        &["0\r\nX: \0", "0\r\n\u{7f}", "0\r\nX ", "0\r\n X", "0\r\nX\r", "0\r\n:"],
+        Malformed::Trailer,
+    );
     let extension = |bytes: usize| format!("1;{}\r\nx\r\n", "e".repeat(bytes - 1));
     check_chunked_refused(&[&extension(4097)], Malformed::ChunkExtensionsTooLong);
     check_chunked_refused(

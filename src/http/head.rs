@@ -129,13 +129,21 @@ fn skip_empty_lines<'b>(input: &'b [u8], count: &mut usize) -> Result<(usize, &'
 fn search_end(bytes: &[u8], mut from: usize) -> Result<Option<usize>, Malformed> {
     while let Some(lf) = find_lf(bytes, from) {
         let upto = bytes.get(..lf).unwrap_or_default();
-        let Some(line) = upto.strip_suffix(b"\r") else { return Err(Malformed::BareLf) };
+        let Some(line) = upto.strip_suffix(b"\r") else { return Err(bare_lf(upto)) };
         if line.ends_with(b"\n") {
             return Ok(Some(lf + 1));
         }
         from = lf + 1;
     }
     Ok(None)
+}
+
+/// Names the LF without CR at the end of `head`, which has the request line in it.
+fn bare_lf(head: &[u8]) -> Malformed {
+    match head.iter().rposition(|&byte| byte == b'\n').and_then(|before| head.get(before + 1..)) {
+        Some(field_line) => fields::diagnose_bare_lf(field_line),
+        None => Malformed::BareLf,
+    }
 }
 
 fn find_lf(bytes: &[u8], from: usize) -> Option<usize> {

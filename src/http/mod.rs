@@ -22,7 +22,9 @@
 //! ```
 
 pub mod body;
+mod chunk_extension;
 pub mod exchange;
+pub mod field_name;
 mod fields;
 pub mod head;
 pub mod refusal;

@@ -4,6 +4,7 @@
 //! The variants of [`Refusal`] are told apart by what a client may do about them; how a malformed
 //! request is malformed is text only, in [`Malformed`].
 
+use crate::http::field_name::FieldName;
 use crate::limits::{
     CHUNK_EXTENSION_BYTES_MAX, FIELDS_MAX, LEADING_EMPTY_LINES_MAX, TARGET_BYTES_MAX, TRAILER_BYTES_MAX,
 };
@@ -65,8 +66,15 @@ pub enum Malformed {
     FieldSpaceBeforeColon,
     /// The name of a field is empty or has a character that no token has.
     FieldName,
-    /// The value of a field has a control character.
-    FieldValue,
+    /// The value of a field has a control character, or its line ends with LF alone.
+    FieldValue {
+        /// The field.
+        name: FieldName,
+        /// The first such byte.
+        byte: u8,
+    },
+    /// More than one `Content-Type`.
+    TypeTwice,
     /// HTTP/1.1 without `Host`.
     HostMissing,
     /// More than one `Host`.
@@ -89,11 +97,11 @@ pub enum Malformed {
     ChunkSize,
     /// No CRLF behind the data of a chunk.
     ChunkEnd,
-    /// A control character in a chunk extension.
+    /// A chunk extension is not `;name`, `;name=token` or `;name="text"`.
     ChunkExtension,
     /// Chunk extensions of more than [`CHUNK_EXTENSION_BYTES_MAX`].
     ChunkExtensionsTooLong,
-    /// A control character in the trailer section.
+    /// A trailer line is not `name: value`.
     Trailer,
     /// A trailer section of more than [`TRAILER_BYTES_MAX`].
     TrailersTooLong,
@@ -148,6 +156,7 @@ impl fmt::Display for Malformed {
             Malformed::TrailersTooLong => {
                 return write!(f, "the trailer section may have {TRAILER_BYTES_MAX} bytes");
             }
+            Malformed::FieldValue { name, byte } => return write_field_value(f, name, *byte),
             Malformed::BareLf => "a line ends with LF alone; lines end with CR LF",
             Malformed::BareCr => "a CR without LF behind it; lines end with CR LF",
             Malformed::Method => "the method is not a token such as GET; TLS is not spoken on this port",
@@ -160,10 +169,13 @@ impl fmt::Display for Malformed {
                 "white space between a field name and its colon; there may be none"
             }
             Malformed::FieldName => "a field name is empty or has a character that names do not have",
-            Malformed::FieldValue => "a field value has a control character; only a tab is allowed",
             Malformed::HostMissing => "the Host field is missing; HTTP/1.1 requires exactly one",
             Malformed::HostTwice => "there are several Host fields; HTTP/1.1 requires exactly one",
-            Malformed::Host => "the Host field is not a host name or address with an optional :port",
+            Malformed::Host => {
+                "The Host field is empty or not a host name or address with an optional :port; send one, \
+                 for example `Host: localhost`."
+            }
+            Malformed::TypeTwice => "The field Content-Type appears more than once; send it once.",
             Malformed::Length => {
                 "Content-Length is not a plain decimal number without sign and leading zeros"
             }
@@ -178,10 +190,32 @@ impl fmt::Display for Malformed {
                 "a chunk size is not 1 to 16 hexadecimal digits followed by CR LF or an extension"
             }
             Malformed::ChunkEnd => "the data of a chunk is not followed by CR LF",
-            Malformed::ChunkExtension => "a chunk extension has a control character",
-            Malformed::Trailer => "the trailer section has a control character",
+            Malformed::ChunkExtension => {
+                "A chunk extension is not well-formed; write it as ;name, ;name=token or ;name=\"text\"."
+            }
+            Malformed::Trailer => {
+                "A trailer line is not well-formed; write it as name: value, without white space before \
+                 the colon."
+            }
         };
         f.write_str(text)
+    }
+}
+
+/// Names the field and what to remove from it. The value itself may be a secret and is not shown.
+fn write_field_value(f: &mut fmt::Formatter<'_>, name: &FieldName, byte: u8) -> fmt::Result {
+    let hint = "remove the line break from its value; a key that was read from a file often ends with one.";
+    match byte {
+        b'\r' => write!(f, "The field {name} has a CR that no LF follows; {hint}"),
+        b'\n' => write!(
+            f,
+            "The field {name} has an LF without a CR before it; end each line with CR LF, or {hint}"
+        ),
+        _ => write!(
+            f,
+            "The field {name} has the control character U+{byte:04X} in its value; remove it. The only one \
+             allowed is the tab."
+        ),
     }
 }
 

@@ -97,28 +97,29 @@ fn split_absolute(text: &str) -> Result<(Option<&str>, &str), TargetError> {
     }
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, local) = rest.split_at_checked(end).ok_or(TargetError::Form)?;
-    // An http URL has a host (RFC 9110, section 4.2.1), though a Host field may be empty.
-    if authority.is_empty() || !is_authority(authority) {
+    if !is_authority(authority) {
         return Err(TargetError::Authority);
     }
     Ok((Some(authority), local))
 }
 
-/// Whether `text` is `uri-host [ ":" port ]` (RFC 3986, section 3.2), without user information.
+/// Whether `text` is `uri-host [ ":" port ]` (RFC 3986, section 3.2), without user information. The
+/// host is not empty: every http URL has one (RFC 9110, section 4.2.1).
 pub(super) fn is_authority(text: &str) -> bool {
-    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+    let (is_host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => {
             let is_literal = |c: char| c.is_ascii_hexdigit() || c == ':' || c == '.';
-            if address.is_empty() || !address.chars().all(is_literal) {
-                return false;
-            }
-            ("", port)
+            (!address.is_empty() && address.chars().all(is_literal), port)
         }
-        None => text.split_at_checked(text.find(':').unwrap_or(text.len())).unwrap_or((text, "")),
+        None => {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=%".contains(c);
+            let (host, port) =
+                text.split_at_checked(text.find(':').unwrap_or(text.len())).unwrap_or((text, ""));
+            (!host.is_empty() && host.chars().all(is_name), port)
+        }
     };
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=%".contains(c);
     let is_port = |port: &str| port.strip_prefix(':').is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
-    host.chars().all(is_name) && (port.is_empty() || is_port(port))
+    is_host && (port.is_empty() || is_port(port))
 }
 
 /// Percent-decodes a path or a part of one. Borrowed when there is nothing to decode.

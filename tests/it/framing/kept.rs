@@ -108,7 +108,7 @@ fn chunked_bodies_are_accepted_in_any_spelling_with_extensions_and_trailers() {
     let server = Server::start_known();
     let bodies = [
         "5\r\n12345\r\n0\r\n\r\n",
-        "5;a=\"b\tc\"\r\n12345\r\n0;x\r\nX: y\r\nAnything\r\n\r\n",
+        "5;a=\"b\tc\"\r\n12345\r\n0;x\r\nX: y\r\nAnything:\r\n\r\n",
         "1\r\n1\r\n0000000000000004\r\n2345\r\n000\r\n\r\n",
         "2\r\n12\r\n3\r\n345\r\n0\r\nContent-Length: 99\r\nX-API-Key: z\r\n\r\n",
     ];

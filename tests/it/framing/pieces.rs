@@ -13,7 +13,7 @@ struct Sample {
     stored: Option<&'static str>,
 }
 
-const SAMPLES: [Sample; 6] = [
+const SAMPLES: [Sample; 8] = [
     Sample {
         wire: |number| put_five(&format!("k{number:04}"), "Content-Length: 5\r\n"),
         answers: &[201],
@@ -48,6 +48,18 @@ const SAMPLES: [Sample; 6] = [
     },
     Sample {
         wire: |number| put_five(&format!("k{number:04}"), "Content-Length: 5\r\nX : y\r\n"),
+        answers: &[400],
+        method: "PUT",
+        stored: None,
+    },
+    Sample {
+        wire: |number| put_chunked(&format!("k{number:04}"), "1;a=\"b\r\n1\r\n0\r\n\r\n"),
+        answers: &[400],
+        method: "PUT",
+        stored: None,
+    },
+    Sample {
+        wire: |number| put_chunked(&format!("k{number:04}"), "1\r\n1\r\n0\r\nX : y\r\n\r\n"),
         answers: &[400],
         method: "PUT",
         stored: None,
@@ -129,11 +141,13 @@ fn two_head_requests_may_be_cut_anywhere() {
 #[test]
 fn a_bad_request_is_refused_wherever_it_is_cut() {
     check_cut_everywhere(&SAMPLES[4]);
+    check_cut_everywhere(&SAMPLES[5]);
+    check_cut_everywhere(&SAMPLES[6]);
 }
 
 #[test]
 fn two_pipelined_requests_may_be_cut_anywhere() {
-    check_cut_everywhere(&SAMPLES[5]);
+    check_cut_everywhere(&SAMPLES[7]);
 }
 
 #[test]

@@ -49,9 +49,13 @@ fn chunked(bodies: &[&str]) -> Vec<String> {
 #[test]
 fn a_missing_doubled_or_malformed_host_is_refused() {
     let mut wires = texts(&["GET /healthz HTTP/1.1\r\n\r\n", "GET /healthz HTTP/1.1\r\nX: y\r\n\r\n"]);
-    for host in ["a b", "u@a", "a/b", "a:x", "[::1"] {
+    for host in ["a b", "u@a", "a/b", "a:x", "[::1", "", " ", ":", ":80"] {
         wires.push(format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n"));
     }
+    wires.extend(texts(&[
+        "GET http://a/healthz HTTP/1.1\r\nHost:\r\n\r\n",
+        "GET /healthz HTTP/1.0\r\nHost:\r\n\r\n",
+    ]));
     wires.extend(sized(&["Host: localhost", "HOST: b"]));
     check(400, "invalid_request", &wires);
 }
@@ -271,17 +275,34 @@ fn chunk_sizes_that_are_not_plain_hexadecimal_are_refused() {
 }
 
 #[test]
-fn chunk_extensions_and_trailers_are_bounded_and_have_no_control_characters() {
+fn chunk_extensions_and_trailers_are_bounded_and_well_formed() {
     let extension = |bytes: usize| format!("5;{}\r\n12345\r\n0\r\n\r\n", "e".repeat(bytes - 1));
     let bodies = [
         extension(4097),
         "5;\0\r\n12345\r\n0\r\n\r\n".to_owned(),
         "5;a\u{1}\r\n12345\r\n0\r\n\r\n".to_owned(),
+        "5;\r\n12345\r\n0\r\n\r\n".to_owned(),
+        "5;bad[=x\r\n12345\r\n0\r\n\r\n".to_owned(),
+        "5;a=\r\n12345\r\n0\r\n\r\n".to_owned(),
+        "5\r\n12345\r\n0;\r\n\r\n".to_owned(),
+        "5\r\n12345\r\n0\r\nX y\r\n\r\n".to_owned(),
+        "5\r\n12345\r\n0\r\n X\r\n\r\n".to_owned(),
+        "5\r\n12345\r\n0\r\nX : y\r\n\r\n".to_owned(),
+        "5\r\n12345\r\n0\r\nX: y\r\n Z: y\r\n\r\n".to_owned(),
         "5\r\n12345\r\n0\r\nX: \0\r\n\r\n".to_owned(),
         format!("5\r\n12345\r\n0\r\nX: {}\r\n\r\n", "t".repeat(8192)),
     ];
     let bodies: Vec<_> = bodies.iter().map(String::as_str).collect();
     check(400, "invalid_request", &chunked(&bodies));
+}
+
+#[test]
+fn a_content_type_that_appears_twice_is_refused() {
+    let fields = [
+        "Content-Type: text/plain\r\ncontent-type: application/json",
+        "Content-Type: text/plain\r\nContent-Type: text/plain",
+    ];
+    check(400, "invalid_request", &sized(&fields));
 }
 
 #[test]

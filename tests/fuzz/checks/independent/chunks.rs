@@ -1,5 +1,6 @@
 //! A second decoder of chunked bodies (RFC 9112, section 7.1): line by line over all that is there.
 
+use super::head::is_token;
 use pikv::limits::{CHUNK_EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX};
 
 /// What the bytes are.
@@ -28,7 +29,8 @@ pub fn decode(wire: &[u8], bytes_max: usize) -> Verdict {
         extension_bytes += text.len() - digits.len();
         let is_short = text.is_empty() && !is_ended;
         let is_size = (1..=16).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit);
-        if !(is_short || is_size) || extension_bytes > CHUNK_EXTENSION_BYTES_MAX {
+        let are_extensions = extensions_fit(&text[digits.len()..], is_ended);
+        if !(is_short || is_size) || !are_extensions || extension_bytes > CHUNK_EXTENSION_BYTES_MAX {
             return Verdict::Bad;
         }
         let Line::Whole(_, after) = line(rest) else { return Verdict::Incomplete { content } };
@@ -57,8 +59,12 @@ fn trailers(wire: &[u8], content: Vec<u8>) -> Verdict {
         match line(rest) {
             Line::Bad => return Verdict::Bad,
             Line::Part { text, .. } if bytes + text.len() > TRAILER_BYTES_MAX => return Verdict::Bad,
-            Line::Part { .. } => return Verdict::Incomplete { content },
+            Line::Part { text, ended } if trailer_fits(text, ended) => {
+                return Verdict::Incomplete { content };
+            }
+            Line::Part { .. } => return Verdict::Bad,
             Line::Whole([], after) => return Verdict::Complete { content, unread: after.len() },
+            Line::Whole(text, _) if !trailer_fits(text, true) => return Verdict::Bad,
             // The line end counts as one byte.
             Line::Whole(text, after) => {
                 bytes += text.len() + 1;
@@ -68,6 +74,66 @@ fn trailers(wire: &[u8], content: Vec<u8>) -> Verdict {
         if bytes > TRAILER_BYTES_MAX {
             return Verdict::Bad;
         }
+    }
+}
+
+/// Whether `text` is a trailer line, or nothing, or may become one if it has not ended.
+fn trailer_fits(text: &[u8], is_ended: bool) -> bool {
+    match text.iter().position(|&byte| byte == b':') {
+        Some(colon) => is_token(&text[..colon]),
+        None => text.is_empty() || (!is_ended && is_token(text)),
+    }
+}
+
+/// Whether `text` is `*( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )` with nothing
+/// before the first `;`, or may become that if it has not ended.
+fn extensions_fit(text: &[u8], is_ended: bool) -> bool {
+    let mut rest = text;
+    loop {
+        let Some(after) = rest.strip_prefix(b";") else { return rest.is_empty() };
+        let name = skip_spaces(after);
+        let after_name = skip_token(name);
+        if name.is_empty() {
+            return !is_ended;
+        }
+        if after_name.len() == name.len() {
+            return false;
+        }
+        let mut end = after_name;
+        if let Some(value) = skip_spaces(after_name).strip_prefix(b"=").map(skip_spaces) {
+            end = match value {
+                [] => return !is_ended,
+                [b'"', text @ ..] => match skip_quoted(text) {
+                    Some(after) => after,
+                    None => return !is_ended,
+                },
+                token => skip_token(token),
+            };
+            if end.len() == value.len() {
+                return false;
+            }
+        }
+        rest = skip_spaces(end);
+        if rest.is_empty() {
+            return end.is_empty() || !is_ended;
+        }
+    }
+}
+
+fn skip_spaces(text: &[u8]) -> &[u8] {
+    &text[text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()..]
+}
+
+fn skip_token(text: &[u8]) -> &[u8] {
+    &text[text.iter().take_while(|&&byte| is_token(&[byte])).count()..]
+}
+
+/// What follows the closing quote.
+fn skip_quoted(text: &[u8]) -> Option<&[u8]> {
+    match text {
+        [] | [b'\\'] => None,
+        [b'"', after @ ..] => Some(after),
+        [b'\\', _, after @ ..] | [_, after @ ..] => skip_quoted(after),
     }
 }
 

@@ -102,7 +102,7 @@ fn parse_field(line: &[u8]) -> Option<(String, Vec<u8>)> {
     is_value.then(|| (name.to_ascii_lowercase(), value[from..to].to_vec()))
 }
 
-fn is_token(text: &[u8]) -> bool {
+pub(super) fn is_token(text: &[u8]) -> bool {
     let is_token_byte = |byte: &u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(byte);
     !text.is_empty() && text.iter().all(is_token_byte)
 }
@@ -126,6 +126,9 @@ fn interpret(
     let hosts = values("host").map(std::str::from_utf8).collect::<Result<Vec<_>, _>>().ok()?;
     let hosts_fit = hosts.len() == 1 || (hosts.is_empty() && !is_http_1_1);
     if !hosts_fit || !hosts.iter().all(|host| target::is_authority(host)) || fields.len() > FIELDS_MAX {
+        return None;
+    }
+    if values("content-type").count() > 1 {
         return None;
     }
     let lengths: Vec<u64> = values("content-length").map(parse_length).collect::<Option<_>>()?;

@@ -28,7 +28,7 @@ pub fn parse(target: &[u8]) -> Option<Origin> {
         Some(scheme) => {
             let rest = &text[scheme.len()..];
             let authority: String = rest.chars().take_while(|c| !"/?".contains(*c)).collect();
-            if authority.is_empty() || !is_authority(&authority) {
+            if !is_authority(&authority) {
                 return None;
             }
             let local = rest[authority.len()..].to_owned();
@@ -53,7 +53,10 @@ pub fn is_authority(text: &str) -> bool {
         Some(rest) => rest.strip_suffix(']').is_some_and(|address| {
             !address.is_empty() && address.chars().all(|c| c.is_ascii_hexdigit() || ":.".contains(c))
         }),
-        None => host.chars().all(|c| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=%".contains(c)),
+        None => {
+            !host.is_empty()
+                && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=%".contains(c))
+        }
     };
     is_host && port.chars().all(|c| c.is_ascii_digit())
 }
