@@ -5,6 +5,7 @@
 //! Source: RFC 8259.
 
 mod error;
+mod hint;
 mod member;
 mod minify;
 mod text;

@@ -242,7 +242,7 @@ impl ApiError {
             ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => {
                 format!("the JSON is nested more than {VALUE_DEPTH_MAX} levels deep")
             }
-            ApiError::Json(error) => format!("the body is not JSON: {error}"),
+            ApiError::Json(error) => format!("The body is not JSON: {error}."),
             ApiError::Body(problem) | ApiError::Settings(problem) | ApiError::Query(problem) => problem.clone(),
             ApiError::MediaType(problem) => problem.clone(),
             ApiError::LengthRequired => "this needs a body; send it with Content-Length (curl: -d or -T)".to_owned(),

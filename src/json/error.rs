@@ -1,5 +1,6 @@
 //! What is wrong with a text that is not JSON, where, and what would have been right.
 
+use super::hint::hint;
 use crate::limits::VALUE_DEPTH_MAX;
 use std::fmt;
 
@@ -14,6 +15,8 @@ pub struct JsonError {
     pub line: usize,
     /// Characters of that line up to the place, from 1.
     pub column: usize,
+    /// What the mistake most likely is, and how to correct it.
+    pub hint: Option<&'static str>,
 }
 
 /// What was wrong with a text.
@@ -87,7 +90,7 @@ impl JsonError {
         let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
         let is_character_start = |byte: &&u8| !matches!(byte, 0x80..=0xBF);
         let column = 1 + before.iter().skip(line_start).filter(is_character_start).count();
-        JsonError { kind, offset, line, column }
+        JsonError { kind, offset, line, column, hint: hint(kind, offset, text) }
     }
 }
 
@@ -108,8 +111,7 @@ impl fmt::Display for JsonError {
                 write!(f, "expected at most {VALUE_DEPTH_MAX} levels of arrays and objects, found one more")
             }
             JsonErrorKind::Misplaced { expected, found } => {
-                write!(f, "expected {}, found {}", expected.text(), Found(found))?;
-                f.write_str(expected.hint(found))
+                write!(f, "expected {}, found {}", expected.text(), Found(found))
             }
             JsonErrorKind::Malformed { token, found } => {
                 match token {
@@ -121,16 +123,14 @@ impl fmt::Display for JsonError {
                     Token::Escape => f.write_str("expected one of `\"\\/bfnrtu` after `\\`")?,
                     Token::HexEscape => f.write_str("expected four hexadecimal digits after `\\u`")?,
                 }
-                write!(f, ", found {}", Found(found))?;
-                f.write_str(if matches!(token, Token::Word(_)) { UNQUOTED } else { "" })
+                write!(f, ", found {}", Found(found))
             }
-        }
+        }?;
+        self.hint.map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 
 impl std::error::Error for JsonError {}
-
-const UNQUOTED: &str = "; text takes double quotes, as in \"hello\"";
 
 impl Place {
     fn text(self) -> &'static str {
@@ -143,23 +143,6 @@ impl Place {
             Place::CommaOrArrayEnd => "`,` or `]` after an element",
             Place::CommaOrObjectEnd => "`,` or `}` after a member",
             Place::TextEnd => "the end of the text after the value",
-        }
-    }
-
-    /// The way out of the mistakes that people make on a command line.
-    fn hint(self, found: Option<char>) -> &'static str {
-        let Some(found) = found else { return "" };
-        let wants_text = matches!(self, Place::Value | Place::ValueOrArrayEnd);
-        let wants_name = matches!(self, Place::Name | Place::NameOrObjectEnd);
-        let after_comma = matches!(self, Place::Value | Place::Name);
-        if (wants_text || wants_name) && found == '\'' {
-            "; JSON has double quotes only"
-        } else if after_comma && matches!(found, ']' | '}') {
-            "; JSON has no `,` after the last one"
-        } else if self == Place::TextEnd || (wants_text && (found.is_alphabetic() || !found.is_ascii())) {
-            UNQUOTED
-        } else {
-            ""
         }
     }
 }

@@ -105,6 +105,71 @@ fn every_truncation_is_refused() {
 }
 
 #[test]
+fn a_value_of_another_language_is_named_with_what_to_send() {
+    for (text, hint) in [
+        ("NaN", "NaN is not"),
+        ("-NaN", "NaN is not"),
+        ("nan", "NaN is not"),
+        ("Infinity", "Infinity is not"),
+        ("-Infinity", "Infinity is not"),
+        ("-inf", "Infinity is not"),
+        ("undefined", "undefined is not"),
+        ("None", "send null"),
+        ("nil", "send null"),
+        ("NULL", "null is written in lower case"),
+        ("True", "true is written in lower case"),
+        ("TRUE", "true is written in lower case"),
+        ("False", "false is written in lower case"),
+        ("fALSE", "false is written in lower case"),
+        ("tru", "double quotes, as in \"hello\""),
+        ("NaNny", "double quotes, as in \"hello\""),
+        ("hello", "double quotes, as in \"hello\""),
+        ("'hello'", "double quotes only"),
+        ("“hello”", "straight double quotes only"),
+        ("0x1F", "no hexadecimal"),
+        ("-0x1F", "no hexadecimal"),
+        ("0b1", "no hexadecimal, octal or binary"),
+        ("+1", "no plus sign"),
+        ("+Infinity", "no plus sign"),
+        ("01", "no leading zero"),
+        ("-01", "no leading zero"),
+        ("00", "no leading zero"),
+        (".5", "a digit before the point"),
+        ("-.5", "a digit before the point"),
+        ("5.", "a digit after the point"),
+        ("1.e5", "a digit after the point"),
+        ("1_000", "digits only"),
+        ("10n", "digits only"),
+        ("1 // one", "no comments"),
+        ("/* one */ 1", "no comments"),
+        ("# one", "no comments"),
+    ] {
+        let in_object = format!("{{\"t\": {text}}}");
+        for text in [text.to_owned(), in_object, format!("[{text}]"), format!("[1, {text} , 2]")] {
+            assert!(message(text.as_bytes()).contains(hint), "{text}: {}", message(text.as_bytes()));
+        }
+    }
+}
+
+#[test]
+fn a_slip_of_notation_is_named_with_the_correction() {
+    for (text, hint) in [
+        ("{t: 1}", "a member name takes double quotes"),
+        ("{\"a\": 1, $b: 1}", "a member name takes double quotes"),
+        ("{'t': 1}", "double quotes only"),
+        ("{1: 2}", "a member name takes double quotes"),
+        ("{\"t\": 1,}", "no `,` after the last one"),
+        ("[1,\n]", "no `,` after the last one"),
+        ("{\"t\": }", "the member has no value"),
+        ("{\"t\":, \"u\": 1}", "the member has no value"),
+        ("\"a\nb\"", "a line break in a string as \\n"),
+        ("\"a\tb\"", "a tab in a string as \\t"),
+    ] {
+        assert!(message(text.as_bytes()).contains(hint), "{text}: {}", message(text.as_bytes()));
+    }
+}
+
+#[test]
 fn errors_name_place_finding_and_expectation() {
     let check = |text: &str, expected: &str| assert_eq!(message(text.as_bytes()), expected, "{text:?}");
     check("", "it is empty: expected a JSON value, for example \"hello\" (with its quotes)");
@@ -128,7 +193,7 @@ fn errors_name_place_finding_and_expectation() {
     check(
         "\"a\nb\"",
         "line 1, column 3: expected the rest of a string, control characters escaped, \
-         found the control character U+000A",
+         found the control character U+000A; write a line break in a string as \\n",
     );
     check("\"\\x\"", "line 1, column 3: expected one of `\"\\/bfnrtu` after `\\`, found `x`");
     check("-", "line 1, column 2: expected a digit, found the end of the text");
