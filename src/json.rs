@@ -13,7 +13,7 @@ mod text;
 pub use error::{JsonError, JsonErrorKind, Place, Token};
 pub use member::present;
 pub use minify::minify;
-pub use text::{decode_string, encode_string};
+pub use text::{decode_string, encode_string, type_name};
 
 /// A whole number is written in JSON as it is anywhere.
 pub use crate::digits::encode_u64;

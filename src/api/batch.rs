@@ -150,7 +150,7 @@ fn render(operations: &[Operation], results: &[Done]) -> Response {
         if index > 0 {
             body.push(b',');
         }
-        if let Err(error) = push_result(&operation.key, done, &mut body) {
+        if let Err(error) = push_result(operation, done, &mut body) {
             return error.response();
         }
     }
@@ -158,7 +158,7 @@ fn render(operations: &[Operation], results: &[Done]) -> Response {
     json_response(200, body)
 }
 
-fn push_result(key: &str, done: &Done, out: &mut Vec<u8>) -> Result<(), ApiError> {
+fn push_result(operation: &Operation, done: &Done, out: &mut Vec<u8>) -> Result<(), ApiError> {
     let op = match done {
         Done::Found(..) | Done::Missing => "get",
         Done::Written(_) => "set",
@@ -167,7 +167,7 @@ fn push_result(key: &str, done: &Done, out: &mut Vec<u8>) -> Result<(), ApiError
     out.extend_from_slice(b"{\"op\":");
     json::encode_string(op, out);
     out.extend_from_slice(b",\"key\":");
-    json::encode_string(key, out);
+    json::encode_string(&operation.key, out);
     match done {
         Done::Found(meta, found) => {
             out.extend_from_slice(b",\"found\":true,\"value\":");
@@ -182,6 +182,10 @@ fn push_result(key: &str, done: &Done, out: &mut Vec<u8>) -> Result<(), ApiError
             } else {
                 b",\"created\":false,"
             });
+            if let Act::Set { value, .. } = &operation.act {
+                text::push_type(value, out);
+                out.push(b',');
+            }
             text::push_meta(&written.meta, out);
         }
         Done::Deleted(true) => out.extend_from_slice(b",\"deleted\":true"),

@@ -36,7 +36,7 @@ pub struct Context<'r> {
 /// A type of body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaType {
-    /// JSON; also what curl sends without being told.
+    /// JSON; also the types that clients send if nobody chose one.
     Json,
     /// Text that is kept as a JSON string.
     Text,
@@ -93,12 +93,14 @@ impl<'r> Context<'r> {
         if head.framing == Framing::None {
             return Err(ApiError::LengthRequired);
         }
-        if let Some(coding) =
-            head.fields("content-encoding").next().filter(|c| !c.eq_ignore_ascii_case(b"identity"))
-        {
+        // A list, perhaps in several fields (RFC 9110, section 8.4).
+        let mut codings = head.fields("content-encoding").flat_map(|value| value.split(|&byte| byte == b','));
+        let mut codings = codings.by_ref().map(<[u8]>::trim_ascii).filter(|coding| !coding.is_empty());
+        if let Some(coding) = codings.find(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
             let coding = String::from_utf8_lossy(coding);
             return Err(ApiError::MediaType(format!(
-                "Content-Encoding `{coding}` is not taken; send the body as it is"
+                "Content-Encoding `{}` is not supported; send the body without compression.",
+                shown(&coding)
             )));
         }
         let Some(value) = head.fields("content-type").next() else { return Ok(MediaType::Json) };
@@ -109,14 +111,15 @@ impl<'r> Context<'r> {
             return Err(ApiError::MediaType(format!("charset `{charset}` is not taken; send UTF-8")));
         }
         match name.trim() {
-            // What curl sends for -d: its users mean the body, not a form.
-            "application/json" | "application/x-www-form-urlencoded" | "text/json" | "" => {
-                Ok(MediaType::Json)
-            }
+            "application/json" | "text/json" | "" => Ok(MediaType::Json),
+            // What curl sends for -d, and what Home Assistant and aiohttp send for bytes. Their users
+            // mean the body.
+            "application/x-www-form-urlencoded" | "application/octet-stream" => Ok(MediaType::Json),
             json if json.ends_with("+json") => Ok(MediaType::Json),
             "text/plain" => Ok(MediaType::Text),
             other => Err(ApiError::MediaType(format!(
-                "Content-Type `{other}` is not taken; send application/json, or text/plain for a string"
+                "Content-Type `{}` is not supported; send application/json, or text/plain for a string.",
+                shown(other)
             ))),
         }
     }

@@ -4,7 +4,7 @@ use super::conditions::Conditions;
 use super::context::{Context, MediaType, minified, parse_key, parse_object, parse_ttl};
 use super::error::ApiError;
 use super::reply::Reply;
-use super::representation as text;
+use super::representation::{self as text, Shown};
 use crate::digits::encode_u64;
 use crate::http::response::Response;
 use crate::json;
@@ -92,7 +92,7 @@ fn value_response(key: &str, value: &[u8], meta: &Meta, form: Form) -> Response 
     match form {
         Form::Entry => {
             let mut body = Vec::with_capacity(key.len() + value.len() + 200);
-            text::push_entry(key, Some(value), meta, &mut body);
+            text::push_entry(key, Shown::Value(value), meta, &mut body);
             body.push(b'\n');
             response.field("content-type", JSON).body(body)
         }
@@ -164,7 +164,7 @@ fn write(context: &Context<'_>, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>)
     };
     answer_change(context, put, |Written { meta, created }| {
         let mut body = Vec::with_capacity(key.as_str().len() + 200);
-        text::push_entry(key.as_str(), None, &meta, &mut body);
+        text::push_entry(key.as_str(), Shown::TypeOf(value), &meta, &mut body);
         body.push(b'\n');
         let status = if created { 201 } else { 200 };
         with_etag(Response::new(status), &meta).field("content-type", JSON).body(body)

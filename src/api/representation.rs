@@ -45,15 +45,41 @@ fn push_time(ms: u64, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Appends an E, with its value where there is one.
-pub fn push_entry(key: &str, value: Option<&[u8]>, meta: &Meta, out: &mut Vec<u8>) {
+/// What an E shows of a value.
+#[derive(Clone, Copy)]
+pub enum Shown<'v> {
+    /// Nothing.
+    Nothing,
+    /// What kind of JSON it is: answers to writes, so that a value that was stored as a string by
+    /// mistake is noticed.
+    TypeOf(&'v [u8]),
+    /// All of it.
+    Value(&'v [u8]),
+}
+
+/// Appends `"type":…`: what kind of JSON `value` is.
+pub fn push_type(value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"type\":");
+    json::encode_string(json::type_name(value), out);
+}
+
+/// Appends an E.
+pub fn push_entry(key: &str, shown: Shown<'_>, meta: &Meta, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"key\":");
     json::encode_string(key, out);
-    if let Some(value) = value {
-        out.extend_from_slice(b",\"value\":");
-        out.extend_from_slice(value);
-    }
     out.push(b',');
+    match shown {
+        Shown::Nothing => {}
+        Shown::TypeOf(value) => {
+            push_type(value, out);
+            out.push(b',');
+        }
+        Shown::Value(value) => {
+            out.extend_from_slice(b"\"value\":");
+            out.extend_from_slice(value);
+            out.push(b',');
+        }
+    }
     push_meta(meta, out);
     out.push(b'}');
 }
@@ -62,7 +88,7 @@ pub fn push_entry(key: &str, value: Option<&[u8]>, meta: &Meta, out: &mut Vec<u8
 pub fn current(key: &str, meta: Option<&Meta>) -> String {
     let Some(meta) = meta else { return "null".to_owned() };
     let mut out = Vec::new();
-    push_entry(key, None, meta, &mut out);
+    push_entry(key, Shown::Nothing, meta, &mut out);
     String::from_utf8(out).unwrap_or_default()
 }
 

@@ -55,6 +55,19 @@ pub fn decode_string(json: &[u8]) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(text))
 }
 
+/// What kind of JSON `json` is, by its first byte. `json` is a valid JSON text without white space
+/// around it, as [`super::minify`] leaves it.
+pub fn type_name(json: &[u8]) -> &'static str {
+    match json.first() {
+        Some(b'{') => "object",
+        Some(b'[') => "array",
+        Some(b'"') => "string",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        Some(_) | None => "number",
+    }
+}
+
 /// Decodes the escape whose `\` stands before `rest`, and gives what comes after it.
 fn decode_escape<'a>(rest: &'a str, text: &mut String) -> Option<&'a str> {
     let mut characters = rest.chars();

@@ -1,7 +1,7 @@
 //! One key: write, read, delete, and what a key may look like.
 
 use crate::harness::{Response, encode_request};
-use crate::kv::{KEYS, Kv, PROJECTS, encoded, key_path};
+use crate::kv::{BATCH, KEYS, Kv, PROJECTS, encoded, key_path};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ fn assert_is_time(value: &Value) {
 #[track_caller]
 fn assert_is_receipt(answer: &Response, key: &str) {
     let entry = answer.json();
-    let members = ["key", "revision", "created_at", "updated_at", "expires_at"];
+    let members = ["key", "type", "revision", "created_at", "updated_at", "expires_at"];
     assert_eq!(member_names(&entry), members.into(), "{entry}");
     assert_eq!(entry["key"], key);
     assert_eq!(entry["revision"], answer.revision());
@@ -91,6 +91,7 @@ fn get_returns_the_entry_with_its_value() {
     let read = kv.project().get(&key_path("a")).expect(200);
     let entry = read.json();
     let mut expected = written.json();
+    expected.as_object_mut().unwrap().remove("type");
     expected["value"] = json!({"x": 1});
     assert_eq!(entry, expected);
     assert_eq!(read.etag(), written.etag());
@@ -176,9 +177,13 @@ fn a_put_body_is_json_unless_it_says_text() {
     let value = || kv.project().get(&key_path("a")).json()["value"].clone();
     put("application/json", b"[1]").expect(201);
     assert_eq!(value(), json!([1]));
-    for content_type in
-        ["application/json; charset=utf-8", "Application/JSON", "application/x-www-form-urlencoded"]
-    {
+    for content_type in [
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "application/x-www-form-urlencoded",
+        "application/octet-stream",
+        "Application/Octet-Stream",
+    ] {
         put(content_type, b"{\"x\":2}").expect(200);
         assert_eq!(value(), json!({"x": 2}), "{content_type}");
     }
@@ -200,7 +205,11 @@ fn a_put_body_is_json_unless_it_says_text() {
 #[test]
 fn a_post_body_may_have_the_default_type_of_curl() {
     let kv = Kv::new();
-    for fields in [&[("Content-Type", "application/x-www-form-urlencoded")][..], &[]] {
+    for fields in [
+        &[("Content-Type", "application/x-www-form-urlencoded")][..],
+        &[("Content-Type", "application/octet-stream")],
+        &[],
+    ] {
         let answer = kv.project().send("POST", &key_path("a"), fields, br#"{"value":"x"}"#);
         assert!(matches!(answer.status, 200 | 201), "{answer:?}");
     }
@@ -210,6 +219,48 @@ fn a_post_body_may_have_the_default_type_of_curl() {
     kv.project()
         .send("POST", &key_path("a"), &text, br#"{"value":1}"#)
         .problem(415, "unsupported_media_type");
+}
+
+#[test]
+fn an_answer_to_a_write_names_the_type_of_the_value() {
+    let kv = Kv::new();
+    for (value, name) in [
+        ("{\"a\":1}", "object"),
+        (" [1]", "array"),
+        ("\"1\"", "string"),
+        ("-1.5", "number"),
+        ("true", "boolean"),
+        ("false", "boolean"),
+        ("null", "null"),
+    ] {
+        assert_eq!(kv.project().put(&key_path("a"), value).json()["type"], name);
+        let post = kv.project().post(&key_path("a"), &format!("{{\"value\":{value}}}"));
+        assert_eq!(post.json()["type"], name);
+        let set = format!("{{\"operations\":[{{\"op\":\"set\",\"key\":\"a\",\"value\":{value}}}]}}");
+        assert_eq!(kv.project().post(BATCH, &set).json()["results"][0]["type"], name);
+        assert_eq!(kv.project().get(&key_path("a")).json().get("type"), None);
+    }
+    let text = [("Content-Type", "text/plain;charset=UTF-8")];
+    let answer = kv.project().send("PUT", &key_path("a"), &text, b"{\"a\":1}").expect(200);
+    assert_eq!(answer.json()["type"], "string", "a fetch with a string for its body is noticed");
+}
+
+#[test]
+fn a_body_in_an_encoding_is_refused_wherever_it_is_named() {
+    let kv = Kv::new();
+    let put = |fields: &[(&str, &str)]| kv.project().send("PUT", &key_path("a"), fields, b"1");
+    let name = "Content-Encoding";
+    for fields in [
+        &[(name, "gzip")][..],
+        &[(name, "identity, gzip")],
+        &[(name, "identity"), (name, "br")],
+        &[(name, "aws-chunked")],
+    ] {
+        put(fields).problem(415, "unsupported_media_type");
+    }
+    kv.project().get(&key_path("a")).expect(404);
+    put(&[(name, "identity")]).expect(201);
+    put(&[(name, "identity"), (name, "Identity, ")]).expect(200);
 }
 
 #[test]
