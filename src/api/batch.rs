@@ -121,7 +121,8 @@ fn carry_out(
         && before.map_or(0, |meta| meta.revision.get()) != wanted
     {
         let current = text::current(&operation.key, before.as_ref());
-        return Err(ApiError::Precondition { current, index: Some(index) });
+        let reason = refusal(wanted, before.as_ref());
+        return Err(ApiError::Precondition { reason, current, index: Some(index) });
     }
     match &operation.act {
         Act::Get => {
@@ -141,6 +142,17 @@ fn carry_out(
         }
         Act::Set { value, ttl_ms } => Ok(Done::Written(transaction.put(key, value, *ttl_ms))),
         Act::Delete => Ok(Done::Deleted(transaction.delete(key).is_some())),
+    }
+}
+
+/// Why `if_revision` does not hold.
+fn refusal(wanted: u64, before: Option<&Meta>) -> String {
+    match before {
+        Some(meta) if wanted == 0 => {
+            format!("`if_revision` is 0, but the key exists; its revision is {}.", meta.revision)
+        }
+        Some(meta) => format!("`if_revision` is {wanted}, but the revision of the key is {}.", meta.revision),
+        None => format!("`if_revision` is {wanted}, but the key does not exist."),
     }
 }
 

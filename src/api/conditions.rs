@@ -1,21 +1,35 @@
 //! Conditional requests: `If-Match` and `If-None-Match` against a key's revision (RFC 9110, section 13).
+//!
+//! A weak tag `W/"5"` of ours counts as `"5"` in both fields: nginx makes tags weak when it
+//! compresses an answer, and a revision names one value whatever its encoding. RFC 9110, section
+//! 13.1.1 asks for the strong comparison in `If-Match`; see docs/decisions/0024.
 
 use super::error::ApiError;
+use crate::digits;
 use crate::http::request::Head;
+use crate::limits::SHOWN_CHARACTERS_MAX;
 use crate::store::change::Revision;
 
 /// The conditions of a request.
 #[derive(Debug, Default)]
 pub struct Conditions {
-    if_match: Option<Tags>,
-    if_none_match: Option<Tags>,
+    if_match: Option<Condition>,
+    if_none_match: Option<Condition>,
+}
+
+/// One field, all its lines together.
+#[derive(Debug)]
+struct Condition {
+    tags: Tags,
+    /// The beginning of the field as sent, for a message.
+    shown: String,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Tags {
     /// `*`
     Any,
-    /// A list of entity tags; those that no revision has are left out.
+    /// A list of entity tags; tags that are not a revision are left out.
     Revisions(Vec<Revision>),
 }
 
@@ -25,30 +39,66 @@ impl Conditions {
     /// # Errors
     /// [`ApiError::Condition`].
     pub fn of(head: &Head<'_>) -> Result<Conditions, ApiError> {
-        let if_match = tags(head, Field::IfMatch)?;
-        let if_none_match = tags(head, Field::IfNoneMatch)?;
+        let if_match = Condition::of(head, Field::IfMatch)?;
+        let if_none_match = Condition::of(head, Field::IfNoneMatch)?;
         Ok(Conditions { if_match, if_none_match })
     }
 
-    /// Whether there is any.
+    /// Whether the request has a condition.
     pub fn are_given(&self) -> bool {
         self.if_match.is_some() || self.if_none_match.is_some()
     }
 
-    /// Whether a write may go on where the key has this revision, or is absent.
-    pub fn allow_write(&self, revision: Option<Revision>) -> bool {
-        self.if_match.as_ref().is_none_or(|tags| tags.hold(revision))
-            && self.if_none_match.as_ref().is_none_or(|tags| !tags.hold(revision))
-    }
-
     /// Whether a reader has the current value already.
     pub fn not_modified(&self, revision: Revision) -> bool {
-        self.if_none_match.as_ref().is_some_and(|tags| tags.hold(Some(revision)))
+        self.if_none_match.as_ref().is_some_and(|condition| condition.tags.hold(Some(revision)))
     }
 
-    /// Whether a reader wants this revision at all.
-    pub fn allow_read(&self, revision: Revision) -> bool {
-        self.if_match.as_ref().is_none_or(|tags| tags.hold(Some(revision)))
+    /// Why a read of a key with this revision is refused; `None` if it is not.
+    pub fn refuse_read(&self, revision: Revision) -> Option<String> {
+        self.if_match.as_ref()?.refuse_match(Some(revision))
+    }
+
+    /// Why a write to a key with this revision, or to one that is absent, is refused; `None` if it is not.
+    pub fn refuse_write(&self, revision: Option<Revision>) -> Option<String> {
+        let by_match = self.if_match.as_ref().and_then(|condition| condition.refuse_match(revision));
+        by_match.or_else(|| self.if_none_match.as_ref()?.refuse_none_match(revision))
+    }
+}
+
+impl Condition {
+    fn of(head: &Head<'_>, field: Field) -> Result<Option<Condition>, ApiError> {
+        let values: Vec<&[u8]> = head.fields(field.name()).collect();
+        if values.is_empty() {
+            return Ok(None);
+        }
+        // Several lines of one field are one list (RFC 9110, section 5.3).
+        let list = values.join(&b", "[..]);
+        let tags = parse_tags(&list).ok_or(ApiError::Condition(field.problem()))?;
+        let shown = String::from_utf8_lossy(&list).chars().take(SHOWN_CHARACTERS_MAX).collect();
+        Ok(Some(Condition { tags, shown }))
+    }
+
+    fn refuse_match(&self, revision: Option<Revision>) -> Option<String> {
+        if self.tags.hold(revision) {
+            return None;
+        }
+        Some(match revision {
+            Some(revision) => {
+                format!("If-Match is {}, but the revision of the key is {revision}.", self.shown)
+            }
+            None => format!("If-Match is {}, but the key does not exist.", self.shown),
+        })
+    }
+
+    fn refuse_none_match(&self, revision: Option<Revision>) -> Option<String> {
+        let revision = revision.filter(|_| self.tags.hold(revision))?;
+        Some(match self.tags {
+            Tags::Any => format!("If-None-Match is *, but the key exists; its revision is {revision}."),
+            Tags::Revisions(_) => {
+                format!("If-None-Match is {}, and the revision of the key is {revision}.", self.shown)
+            }
+        })
     }
 }
 
@@ -78,60 +128,52 @@ impl Field {
 
     fn problem(self) -> &'static str {
         match self {
-            Field::IfMatch => "If-Match is not `*` or a list of revisions in quotes such as \"17\"",
-            Field::IfNoneMatch => "If-None-Match is not `*` or a list of revisions in quotes such as \"17\"",
-        }
-    }
-
-    /// W/"5" is "5" for `If-None-Match` only (RFC 9110, sections 13.1.1 and 13.1.2).
-    fn compares_weakly(self) -> bool {
-        match self {
-            Field::IfMatch => false,
-            Field::IfNoneMatch => true,
-        }
-    }
-}
-
-fn tags(head: &Head<'_>, field: Field) -> Result<Option<Tags>, ApiError> {
-    let invalid = || ApiError::Condition(field.problem());
-    let mut revisions: Option<Vec<Revision>> = None;
-    for value in head.fields(field.name()) {
-        if value == b"*" {
-            return Ok(Some(Tags::Any));
-        }
-        let text = std::str::from_utf8(value).map_err(|_| invalid())?;
-        // A recipient takes empty elements of a list, but a list has one that is not
-        // (RFC 9110, sections 5.6.1.2 and 13.1.1).
-        let mut elements = elements(text).map(str::trim).filter(|tag| !tag.is_empty()).peekable();
-        elements.peek().ok_or_else(invalid)?;
-        for tag in elements {
-            let (tag, is_weak) = match tag.strip_prefix("W/") {
-                Some(tag) => (tag, true),
-                None => (tag, false),
-            };
-            let quoted = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-            let quoted = quoted.filter(|tag| !tag.contains('"')).ok_or_else(invalid)?;
-            let list = revisions.get_or_insert_default();
-            if !is_weak || field.compares_weakly() {
-                list.extend(revision_of(quoted));
+            Field::IfMatch => {
+                "If-Match is not `*` alone or a list of revisions in quotes; send, for example, \"17\"."
+            }
+            Field::IfNoneMatch => {
+                "If-None-Match is not `*` alone or a list of revisions in quotes; send, for example, \"17\"."
             }
         }
     }
-    Ok(revisions.map(Tags::Revisions))
+}
+
+/// `*`, or a list of tags that is not empty. Empty elements beside others are allowed (RFC 9110,
+/// section 5.6.1.2).
+fn parse_tags(list: &[u8]) -> Option<Tags> {
+    if list == b"*" {
+        return Some(Tags::Any);
+    }
+    let mut elements = elements(list).map(<[u8]>::trim_ascii).filter(|tag| !tag.is_empty()).peekable();
+    elements.peek()?;
+    let mut revisions = Vec::new();
+    for tag in elements {
+        let quoted = tag.strip_prefix(b"W/").unwrap_or(tag);
+        let opaque = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        if !opaque.iter().all(|&byte| is_tag_byte(byte)) {
+            return None;
+        }
+        revisions.extend(revision_of(opaque));
+    }
+    Some(Tags::Revisions(revisions))
+}
+
+/// `etagc` (RFC 9110, section 8.8.3).
+fn is_tag_byte(byte: u8) -> bool {
+    matches!(byte, b'!' | b'#'..=b'~' | 0x80..)
 }
 
 /// The elements of a list; a comma between quotes belongs to its tag.
-fn elements(text: &str) -> impl Iterator<Item = &str> {
+fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut is_quoted = false;
-    text.split(move |letter| {
-        is_quoted ^= letter == '"';
-        letter == ',' && !is_quoted
+    list.split(move |&byte| {
+        is_quoted ^= byte == b'"';
+        byte == b',' && !is_quoted
     })
 }
 
 /// The revision whose tag this is, character by character: "017" and "+17" are nobody's
 /// (RFC 9110, section 8.8.3.2).
-fn revision_of(tag: &str) -> Option<Revision> {
-    let revision = tag.parse().ok().and_then(Revision::new)?;
-    (revision.to_string() == tag).then_some(revision)
+fn revision_of(tag: &[u8]) -> Option<Revision> {
+    digits::decode_u64(tag).and_then(Revision::new)
 }

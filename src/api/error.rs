@@ -87,6 +87,8 @@ pub enum ApiError {
     Condition(&'static str),
     /// A condition does not hold; the entry as it is, `null` where the key is absent.
     Precondition {
+        /// What was asked for and what is there.
+        reason: String,
         /// E without its value, or `null`.
         current: String,
         /// The operation of a batch.
@@ -250,9 +252,7 @@ impl ApiError {
             ApiError::Limit => format!("limit is a whole number from 1 to {LIST_LIMIT_MAX}"),
             ApiError::Cursor => "this cursor was not given out here; begin again without one".to_owned(),
             ApiError::Condition(problem) => (*problem).to_owned(),
-            ApiError::Precondition { .. } => {
-                "the key is not in the state that the condition asks for; `current` is what it is now".to_owned()
-            }
+            ApiError::Precondition { reason, .. } => reason.clone(),
             ApiError::Operation { index, error } => format!("operation {index}: {}", error.detail()),
             ApiError::BatchTooLong { operations } => {
                 format!("a batch has at most {BATCH_OPERATIONS_MAX} operations, this one has {operations}")

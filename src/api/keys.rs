@@ -31,7 +31,7 @@ enum Form {
 enum Found {
     Absent,
     NotModified(Meta),
-    NotMatched(Meta),
+    NotMatched(Meta, String),
     Text(Response),
     Stored(Meta, StoredValue),
     /// The file that a value lies in is not open, which is a bug.
@@ -47,8 +47,8 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let answered = context.served()?.project()?.read(context.arrival.wall_ms, |view| {
         let Some(entry) = view.get(key) else { return (Found::Absent, view.revision()) };
         let meta = entry.meta();
-        let found = if !conditions.allow_read(meta.revision) {
-            Found::NotMatched(meta)
+        let found = if let Some(reason) = conditions.refuse_read(meta.revision) {
+            Found::NotMatched(meta, reason)
         } else if conditions.not_modified(meta.revision) {
             Found::NotModified(meta)
         } else {
@@ -65,9 +65,9 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
         Found::Text(response) => response,
         Found::Absent => ApiError::KeyMissing.response(),
         Found::NotModified(meta) => with_etag(Response::new(304), &meta),
-        Found::NotMatched(meta) => {
+        Found::NotMatched(meta, reason) => {
             let current = text::current(&key_text, Some(&meta));
-            ApiError::Precondition { current, index: None }.response()
+            ApiError::Precondition { reason, current, index: None }.response()
         }
         Found::Stored(meta, stored) => {
             let key_text = key_text.into_owned();
@@ -185,10 +185,13 @@ fn answer_change<T>(
 
 fn check(conditions: &Conditions, transaction: &Transaction<'_>, key: Key<'_>) -> Result<(), ApiError> {
     let meta = transaction.get(key).map(|entry| entry.meta());
-    if conditions.allow_write(meta.map(|meta| meta.revision)) {
-        return Ok(());
+    match conditions.refuse_write(meta.map(|meta| meta.revision)) {
+        None => Ok(()),
+        Some(reason) => {
+            let current = text::current(key.as_str(), meta.as_ref());
+            Err(ApiError::Precondition { reason, current, index: None })
+        }
     }
-    Err(ApiError::Precondition { current: text::current(key.as_str(), meta.as_ref()), index: None })
 }
 
 /// `DELETE /projects/{id}/keys/{key}`

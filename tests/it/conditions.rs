@@ -122,11 +122,66 @@ fn a_key_is_created_only_once_where_none_may_match() {
 }
 
 #[test]
-fn a_weak_tag_matches_no_write() {
+fn a_weak_tag_of_a_revision_counts_as_the_revision() {
     let kv = Kv::new();
-    let weak = format!("W/{}", kv.project().put(&key_path("a"), "1").expect(201).etag());
-    let answer = kv.project().send("PUT", &key_path("a"), &[("If-Match", &weak)], b"2");
-    assert!(matches!(answer.status, 400 | 412), "{answer:?}");
+    let write = |method: &str, conditions: &[(&str, &str)], body: &str| {
+        kv.project().send(method, &key_path("a"), conditions, body.as_bytes())
+    };
+    let weak = || format!("W/{}", kv.project().get(&key_path("a")).expect(200).etag());
+    kv.project().put(&key_path("a"), "1").expect(201);
+    write("PUT", &[("If-Match", &weak())], "2").expect(200);
+    write("POST", &[("If-Match", &weak())], r#"{"value":3}"#).expect(200);
+    write("PUT", &[("If-Match", &format!("\"1\", W/\"2\" ,{}", weak()))], "4").expect(200);
+    write("PUT", &[("If-Match", "\"1\""), ("If-Match", &weak())], "5").expect(200);
+    write("GET", &[("If-Match", &weak())], "").expect(200);
+    write("PUT", &[("If-None-Match", &weak())], "6").expect(412);
+    write("PUT", &[("If-Match", "W/\"1\"")], "6").expect(412);
+    write("PUT", &[("If-Match", "W/\"other\"")], "6").expect(412);
+    write("DELETE", &[("If-Match", &weak())], "").expect(204);
+}
+
+#[test]
+fn a_refusal_names_the_condition_and_what_is_there() {
+    let kv = Kv::new();
+    let revision = kv.project().put(&key_path("a"), "1").expect(201).revision().to_string();
+    let check = |method: &str, key: &str, condition: (&str, &str), expected: &[&str]| {
+        let answer = kv.project().send(method, &key_path(key), &[condition], b"2");
+        let problem = answer.problem(412, "precondition_failed");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(condition.0), "{detail}");
+        assert!(expected.iter().all(|part| detail.contains(part)), "{detail}");
+    };
+    check("PUT", "a", ("If-Match", "W/\"1\", \"2\""), &["W/\"1\", \"2\"", &revision]);
+    check("PUT", "a", ("If-Match", "\"17-gzip\""), &["\"17-gzip\"", &revision]);
+    check("GET", "a", ("If-Match", "\"1\""), &["\"1\"", &revision]);
+    check("DELETE", "none", ("If-Match", "*"), &["does not exist"]);
+    check("PUT", "a", ("If-None-Match", "*"), &["exists", &revision]);
+    check("PUT", "a", ("If-None-Match", &format!("\"{revision}\"")), &[&revision]);
+    for (key, wanted, expected) in
+        [("a", 0, "exists"), ("a", 1, revision.as_str()), ("none", 5, "does not exist")]
+    {
+        let get =
+            format!("{{\"operations\":[{{\"op\":\"get\",\"key\":\"{key}\",\"if_revision\":{wanted}}}]}}");
+        let problem = kv.project().post(BATCH, &get).problem(412, "precondition_failed");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("`if_revision`") && detail.contains(expected), "{detail}");
+    }
+}
+
+#[test]
+fn an_asterisk_is_alone_in_all_lines_of_its_field() {
+    let kv = Kv::new();
+    let etag = kv.project().put(&key_path("a"), "1").expect(201).etag();
+    for name in ["If-Match", "If-None-Match"] {
+        for lines in [["*", "\"1\""], ["\"1\"", "*"], ["*", "*"], ["*", etag.as_str()], ["*", ""]] {
+            let fields = lines.map(|line| (name, line));
+            for method in ["PUT", "GET", "DELETE"] {
+                let answer = kv.project().send(method, &key_path("a"), &fields, b"2");
+                answer.problem(400, "invalid_condition");
+            }
+        }
+    }
+    assert_eq!(kv.project().get(&key_path("a")).json()["value"], 1);
 }
 
 #[test]
@@ -143,7 +198,28 @@ fn both_conditions_have_to_hold() {
 fn a_condition_that_cannot_be_read_is_refused() {
     let kv = Kv::new();
     kv.project().put(&key_path("a"), "1").expect(201);
-    for condition in ["5", "\"5", "5\"", "", "\"1\" \"2\"", "*, \"1\"", "w/\"1\""] {
+    for condition in [
+        "5",
+        "\"5",
+        "5\"",
+        "",
+        ",",
+        "\"1\" \"2\"",
+        "*, \"1\"",
+        "\"1\", *",
+        "*,",
+        "**",
+        "w/\"1\"",
+        "W/1",
+        "W/ \"1\"",
+        "W/*",
+        "WW/\"1\"",
+        "\"1 2\"",
+        "\"1\"2",
+        "\"1\"\"2\"",
+        "\"1\", 2",
+        "\"\t\"",
+    ] {
         for name in ["If-Match", "If-None-Match"] {
             let answer = kv.project().send("PUT", &key_path("a"), &[(name, condition)], b"2");
             let problem = answer.problem(400, "invalid_condition");

@@ -70,7 +70,7 @@ pub fn normalised(text: &str) -> String {
             Some((name @ ("date" | "x-request-id"), _)) => out.push_str(name),
             Some(_) | None => {
                 for word in line.split_inclusive(|c| !is_of_word(c)) {
-                    let bare = word.trim_end_matches(|c| !is_of_word(c));
+                    let bare = word.trim_end_matches(|c| !is_of_word(c) || c == '.');
                     out.push_str(&normalised_word(bare));
                     out.push_str(&word[bare.len()..]);
                 }
