@@ -1,7 +1,7 @@
 //! `/api/v1/accounts`: who runs the server looks after accounts, with the global key.
 
 use super::context::{Context, parse_object};
-use super::cursor;
+use super::cursor::{self, Cursor};
 use super::error::{AccountError, ApiError};
 use super::fields::Fields;
 use super::reply::Reply;
@@ -145,7 +145,7 @@ fn render_page(page: &Page) -> Response {
     }
     body.extend_from_slice(b"],");
     let last = page.accounts.last().filter(|_| page.more).map(|account| account.username.folded());
-    cursor::push_member(last.as_deref(), &mut body);
+    cursor::push_member(last.map(|name| Cursor::new("", &name)).as_ref(), &mut body);
     body.extend_from_slice(b"}\n");
     json_response(200, body)
 }

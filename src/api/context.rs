@@ -2,7 +2,7 @@
 
 use super::app::{App, Arrival};
 use super::catalog::Served;
-use super::cursor;
+use super::cursor::Cursor;
 use super::error::ApiError;
 use crate::auth::client::{self, Client};
 use crate::config::nearest::nearest;
@@ -220,12 +220,29 @@ impl Parameters<'_> {
         limit.map(Some).ok_or(ApiError::Limit)
     }
 
-    /// The key behind which a page begins; `None` for the first one.
+    /// The last key of the page before, in a listing that has no prefixes; `None` for the first page.
     ///
     /// # Errors
     /// [`ApiError::Cursor`].
     pub fn cursor(&self) -> Result<Option<String>, ApiError> {
-        self.get("cursor").map(cursor::decode).transpose()
+        let Some(text) = self.get("cursor") else { return Ok(None) };
+        let cursor = Cursor::decode(text)?;
+        if cursor.prefix().is_empty() { Ok(Some(cursor.after)) } else { Err(ApiError::Cursor) }
+    }
+
+    /// The prefix of a listing, and the last key of the page before; `None` for the first page. A
+    /// cursor has its prefix with it; `prefix` beside it must be the same.
+    ///
+    /// # Errors
+    /// [`ApiError::Cursor`], [`ApiError::CursorPrefix`].
+    pub fn prefix_and_cursor(&self) -> Result<(String, Option<String>), ApiError> {
+        let prefix = self.get("prefix");
+        let Some(text) = self.get("cursor") else { return Ok((prefix.unwrap_or_default().to_owned(), None)) };
+        let cursor = Cursor::decode(text)?;
+        if prefix.is_some_and(|prefix| prefix != cursor.prefix()) {
+            return Err(ApiError::CursorPrefix { prefix: shown(cursor.prefix()) });
+        }
+        Ok((cursor.prefix().to_owned(), Some(cursor.after)))
     }
 
     /// The time to live, in milliseconds.

@@ -1,34 +1,70 @@
-//! Cursors: where a listing goes on that was sent in pages.
+//! Cursors: where the next page of a listing starts, and which prefix the listing has.
+//!
+//! A cursor is the number of bytes of the prefix, a point, and the last key of the page in
+//! hexadecimal: the prefix is the beginning of the key. Earlier versions gave out the key alone;
+//! such a cursor does not say which prefix it continues, so it is refused.
 
 use super::error::ApiError;
-use crate::digits::{hex_digit, hex_value};
+use crate::digits::{decode_u64, encode_u64, hex_digit, hex_value};
 use crate::json;
 use crate::names::Key;
 
-/// The cursor of the page behind `key`, the last one of the page before: that key in hexadecimal.
-pub fn encode(key: &str) -> String {
-    key.bytes().flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte)]).map(char::from).collect()
+/// Where a page starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The last key of the page before.
+    pub after: String,
+    /// Bytes of its prefix.
+    prefix_bytes: usize,
 }
 
-/// The last key of the page before.
-///
-/// # Errors
-/// [`ApiError::Cursor`] for a text that [`encode`] makes of no key.
-pub fn decode(text: &str) -> Result<String, ApiError> {
+impl Cursor {
+    /// The cursor of the page after `after`, which begins with `prefix`.
+    pub fn new(prefix: &str, after: &str) -> Cursor {
+        Cursor { after: after.to_owned(), prefix_bytes: prefix.len() }
+    }
+
+    /// Reads what [`Cursor::encode`] made.
+    ///
+    /// # Errors
+    /// [`ApiError::Cursor`] for any other text.
+    pub fn decode(text: &str) -> Result<Cursor, ApiError> {
+        let parts = text.split_once('.').and_then(|(prefix_bytes, key)| {
+            let prefix_bytes = usize::try_from(decode_u64(prefix_bytes.as_bytes())?).ok()?;
+            Some(Cursor { after: decode_hex(key)?, prefix_bytes })
+        });
+        let cursor = parts.filter(|cursor| cursor.after.is_char_boundary(cursor.prefix_bytes));
+        cursor.filter(|cursor| Key::parse(&cursor.after).is_ok()).ok_or(ApiError::Cursor)
+    }
+
+    /// The cursor as text. It needs no percent-encoding.
+    pub fn encode(&self) -> String {
+        let mut text = Vec::with_capacity(2 * self.after.len() + 6);
+        encode_u64(self.prefix_bytes as u64, &mut text);
+        text.push(b'.');
+        text.extend(self.after.bytes().flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte)]));
+        text.into_iter().map(char::from).collect()
+    }
+
+    /// The prefix of its listing.
+    pub fn prefix(&self) -> &str {
+        self.after.get(..self.prefix_bytes).unwrap_or_default()
+    }
+}
+
+fn decode_hex(text: &str) -> Option<String> {
     let bytes = text.as_bytes().chunks(2).map(|pair| match pair {
         [high, low] => Some(hex_value(*high)? << 4 | hex_value(*low)?),
         [..] => None,
     });
-    let bytes: Option<Vec<u8>> = bytes.collect();
-    let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(ApiError::Cursor)?;
-    if Key::parse(&key).is_ok() { Ok(key) } else { Err(ApiError::Cursor) }
+    String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok()
 }
 
-/// Appends `"cursor":` and the cursor of the page behind `last`, or `null` where there is none.
-pub fn push_member(last: Option<&str>, out: &mut Vec<u8>) {
+/// Appends `"cursor":` and the cursor, or `null` after the last page.
+pub fn push_member(cursor: Option<&Cursor>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"cursor\":");
-    match last {
-        Some(key) => json::encode_string(&encode(key), out),
+    match cursor {
+        Some(cursor) => json::encode_string(&cursor.encode(), out),
         None => out.extend_from_slice(b"null"),
     }
 }
@@ -38,12 +74,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cursor_is_the_key_and_nothing_else_is_one() {
-        for key in ["a", "é/🔑", "..a"] {
-            assert_eq!(decode(&encode(key)).unwrap(), key);
+    fn a_cursor_keeps_key_and_prefix_and_nothing_else_is_one() {
+        for (prefix, key) in [("", "a"), ("a", "a"), ("é/", "é/🔑"), ("..", "..a")] {
+            let cursor = Cursor::new(prefix, key);
+            let decoded = Cursor::decode(&cursor.encode()).unwrap();
+            assert_eq!((decoded.prefix(), &*decoded.after), (prefix, key));
+            assert_eq!(decoded, cursor);
         }
-        for bad in ["", "6", "6g", "zz", "2e2e", "00", "ff", "6A"] {
-            assert!(decode(bad).is_err(), "{bad}");
+        for bad in [
+            "",
+            ".",
+            "0.",
+            "61",
+            "0.6",
+            "0.6g",
+            "0.zz",
+            "0.2e2e",
+            "0.00",
+            "0.ff",
+            "0.6A",
+            "2.61",
+            "01.61",
+            "+1.61",
+            ".61",
+            "1.c3a9",
+            "0.61.61",
+            "99999999999999999999.61",
+        ] {
+            assert!(Cursor::decode(bad).is_err(), "{bad}");
         }
     }
 }

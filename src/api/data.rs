@@ -5,7 +5,7 @@
 
 use super::context::{Context, minified, parse_key};
 use super::credentials;
-use super::cursor;
+use super::cursor::{self, Cursor};
 use super::error::style::Style;
 use super::error::{AccountError, ApiError};
 use super::fields::{Fields, Sent, Wanted};
@@ -295,7 +295,7 @@ fn render_retrieve(
     let value = value.map(|value| shown(&value));
     let problems = error.iter().flat_map(|error| FormPage::Retrieve.problems(error)).collect::<Vec<_>>();
     let names: Vec<&str> = listed.keys.iter().map(String::as_str).collect();
-    let next = listed.next.as_deref().map(cursor::encode);
+    let next = listed.next.as_deref().map(|key| Cursor::new("", key).encode());
     let status = error.as_ref().map_or(200, ApiError::status);
     let typed = [("key", key)];
     let filled = Filled { typed: &typed, problems: &problems };
@@ -317,7 +317,7 @@ fn names(page: &Page) -> Response {
         out.extend_from_slice(b"{\"keys\":");
         push_strings(page.keys.iter().map(String::as_str), out);
         out.push(b',');
-        cursor::push_member(page.next.as_deref(), out);
+        cursor::push_member(page.next.as_deref().map(|key| Cursor::new("", key)).as_ref(), out);
         out.push(b'}');
     })
 }

@@ -25,6 +25,12 @@ use crate::persist::ticket::Outcome;
 use crate::persist::value_reader::StoredValue;
 use std::io;
 
+const ROUTE_MISSING: &str = "Nothing is at this path. Keys are at /api/v1/projects/{id}/keys/{key}, the health \
+                             check is at /healthz, and docs/HTTP-API.md describes all paths.";
+const CONTENT_RANGE: &str = "The field Content-Range asks to write a part; send the whole value without it.";
+const CURSOR: &str = "This cursor is not from this version of the server, or belongs to another kind of listing; \
+                      start the listing again without a cursor.";
+
 /// Why a request failed.
 #[derive(Debug)]
 pub enum ApiError {
@@ -71,6 +77,8 @@ pub enum ApiError {
     Body(String),
     /// The settings are none.
     Settings(String),
+    /// A write of a part of something.
+    ContentRange,
     /// There is no body and no announcement of one.
     LengthRequired,
     /// The body is of a type that is not taken here.
@@ -83,6 +91,11 @@ pub enum ApiError {
     Limit,
     /// The cursor was not made here.
     Cursor,
+    /// The cursor belongs to another prefix than the one beside it.
+    CursorPrefix {
+        /// The beginning of the prefix of the cursor.
+        prefix: String,
+    },
     /// A condition field is none, or does not belong here.
     Condition(&'static str),
     /// A condition does not hold; the entry as it is, `null` where the key is absent.
@@ -197,12 +210,13 @@ impl ApiError {
             ApiError::Json(_) => (400, "invalid_json"),
             ApiError::Body(_) => (400, "invalid_body"),
             ApiError::Settings(_) => (400, "invalid_settings"),
+            ApiError::ContentRange => (400, "content_range_not_supported"),
             ApiError::LengthRequired => (411, "length_required"),
             ApiError::MediaType(_) => (415, "unsupported_media_type"),
             ApiError::Ttl => (400, "invalid_ttl"),
             ApiError::Query(_) => (400, "invalid_query"),
             ApiError::Limit => (400, "invalid_limit"),
-            ApiError::Cursor => (400, "invalid_cursor"),
+            ApiError::Cursor | ApiError::CursorPrefix { .. } => (400, "invalid_cursor"),
             ApiError::Condition(_) => (400, "invalid_condition"),
             ApiError::Precondition { .. } => (412, "precondition_failed"),
             ApiError::Operation { error, .. } => error.status_and_code(),
@@ -225,10 +239,7 @@ impl ApiError {
             ApiError::Target(error) => error.to_string(),
             ApiError::MethodUnknown => "this method does not exist; GET, HEAD, POST, PUT, DELETE do".to_owned(),
             ApiError::MethodNotAllowed { allow } => format!("this path takes {allow}"),
-            ApiError::RouteMissing => {
-                "there is nothing at this path; keys are at /api/v1/projects/{id}/keys/{key}, health at /healthz"
-                    .to_owned()
-            }
+            ApiError::RouteMissing => ROUTE_MISSING.to_owned(),
             ApiError::Denied(denied) => denied.to_string(),
             ApiError::ProjectId(error) => error.to_string(),
             ApiError::ProjectMissing(id) => format!("there is no project `{id}`; POST /api/v1/projects makes one"),
@@ -247,10 +258,12 @@ impl ApiError {
             ApiError::Json(error) => format!("The body is not JSON: {error}."),
             ApiError::Body(problem) | ApiError::Settings(problem) | ApiError::Query(problem) => problem.clone(),
             ApiError::MediaType(problem) => problem.clone(),
+            ApiError::ContentRange => CONTENT_RANGE.to_owned(),
             ApiError::LengthRequired => "this needs a body; send it with Content-Length (curl: -d or -T)".to_owned(),
-            ApiError::Ttl => format!("a ttl is a whole number of seconds from 1 to {TTL_SECONDS_MAX}"),
-            ApiError::Limit => format!("limit is a whole number from 1 to {LIST_LIMIT_MAX}"),
-            ApiError::Cursor => "this cursor was not given out here; begin again without one".to_owned(),
+            ApiError::Ttl => ttl_detail(),
+            ApiError::Limit => limit_detail(),
+            ApiError::Cursor => CURSOR.to_owned(),
+            ApiError::CursorPrefix { prefix } => cursor_prefix_detail(prefix),
             ApiError::Condition(problem) => (*problem).to_owned(),
             ApiError::Precondition { reason, .. } => reason.clone(),
             ApiError::Operation { index, error } => format!("operation {index}: {}", error.detail()),
@@ -327,6 +340,25 @@ impl ApiError {
         body.extend_from_slice(b"}\n");
         body
     }
+}
+
+fn ttl_detail() -> String {
+    format!(
+        "A `ttl` is a whole number of seconds from 1 to {TTL_SECONDS_MAX}, in digits without a sign, a leading \
+         zero, a point or an exponent."
+    )
+}
+
+fn limit_detail() -> String {
+    format!(
+        "`limit` is a whole number from 1 to {LIST_LIMIT_MAX}, in digits without a sign or a leading zero."
+    )
+}
+
+fn cursor_prefix_detail(prefix: &str) -> String {
+    format!(
+        "The cursor belongs to a listing with the prefix `{prefix}`; leave `prefix` out, or send the same one."
+    )
 }
 
 fn of_refusal(refusal: &Refusal) -> (u16, &'static str) {

@@ -5,7 +5,7 @@
 //! time comes exactly once.
 
 use super::context::Context;
-use super::cursor;
+use super::cursor::{self, Cursor};
 use super::error::ApiError;
 use super::reply::{Lane, Piece, Pull, Reply, Source};
 use super::representation as text;
@@ -83,15 +83,11 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
         (false, false) => Show::Names,
         (false, true) => Show::Meta,
     };
-    let (left, after) = (parameters.limit()?, parameters.cursor()?);
+    let left = parameters.limit()?;
+    let (prefix, after) = parameters.prefix_and_cursor()?;
     let position = Position { after, left, count: 0, opened: false };
-    let mut listing = Listing {
-        project: Arc::clone(served.project()?),
-        prefix: parameters.get("prefix").unwrap_or_default().to_owned(),
-        show,
-        before: position.clone(),
-        position,
-    };
+    let mut listing =
+        Listing { project: Arc::clone(served.project()?), prefix, show, before: position.clone(), position };
     let reads_disk = served.storage.on_disk && !served.storage.cache_in_memory;
     let shows_values = matches!(show, Show::Values | Show::ValuesAndMeta);
     let lane = if reads_disk && shows_values { Lane::Slow } else { Lane::Loop };
@@ -200,13 +196,13 @@ impl Listing {
         Ok(())
     }
 
-    /// Ends the body. `last` is the key behind which the next page goes on, where there is one.
+    /// Ends the body. `last` is the last key of this page if another page follows.
     fn close(&self, last: Option<&str>, out: &mut Vec<u8>) {
         out.push(if self.show == Show::Names { b']' } else { b'}' });
         out.extend_from_slice(b",\"count\":");
         json::encode_u64(self.position.count, out);
         out.push(b',');
-        cursor::push_member(last, out);
+        cursor::push_member(last.map(|key| Cursor::new(&self.prefix, key)).as_ref(), out);
         out.extend_from_slice(b"}\n");
     }
 }

@@ -94,7 +94,10 @@ fn accounts_are_listed_page_by_page_in_the_order_of_their_names() {
     }
     assert_eq!(names, ["a", "B", "C", "d", "e"]);
     send(&server, "GET", &format!("{ACCOUNTS}?limit=0"), &Value::Null).expect_problem(400, "invalid_limit");
-    send(&server, "GET", &format!("{ACCOUNTS}?cursor=x"), &Value::Null).expect_problem(400, "invalid_cursor");
+    for cursor in ["x", "1.6162"] {
+        let target = format!("{ACCOUNTS}?cursor={cursor}");
+        send(&server, "GET", &target, &Value::Null).expect_problem(400, "invalid_cursor");
+    }
     send(&server, "GET", &format!("{ACCOUNTS}?page=2"), &Value::Null).expect_problem(400, "invalid_query");
 }
 

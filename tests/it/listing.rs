@@ -117,7 +117,7 @@ fn parameters_that_are_none_are_refused() {
     }
     kv.project().get(&format!("{KEYS}?limit=1")).expect(200);
     kv.project().get(&format!("{KEYS}?limit=10000")).expect(200);
-    for cursor in ["x", "", "%00", "AAAA", "a%2Fb"] {
+    for cursor in ["x", "", "%00", "AAAA", "a%2Fb", "61", "5.61", "0.6", "00.61"] {
         kv.project().get(&format!("{KEYS}?cursor={cursor}")).problem(400, "invalid_cursor");
     }
     for query in ["values=maybe", "meta=1", "limit=1&limit=2", "perfix=a", "key=a", "raw"] {
@@ -155,6 +155,49 @@ fn a_cursor_is_good_after_its_key_is_gone_and_after_a_restart() {
     assert_eq!(rest(&kv), ["c", "d"]);
     kv.restart();
     assert_eq!(rest(&kv), ["c", "d"]);
+}
+
+#[test]
+fn a_cursor_alone_continues_within_its_prefix() {
+    let mut kv = filled(&["page/1", "page/2", "page/3", "page/4", "page/5", "pag", "qqq"]);
+    let page = |kv: &Kv, query: &str| kv.project().get(&format!("{KEYS}?{query}")).expect(200).json();
+    let first = page(&kv, "prefix=page/&limit=2");
+    let cursor = encoded(first["cursor"].as_str().unwrap());
+    let second = page(&kv, &format!("cursor={cursor}&limit=2"));
+    assert_eq!(names(&second), ["page/3", "page/4"]);
+    let last = page(&kv, &format!("cursor={}&meta=true", encoded(second["cursor"].as_str().unwrap())));
+    assert_eq!((names(&last), &last["cursor"]), (vec!["page/5".to_owned()], &Value::Null));
+    kv.project().delete(&key_path("page/2")).expect(204);
+    kv.restart();
+    for beside in ["", "&prefix=page/", "&prefix=page%2F", "&values=false", "&limit=100"] {
+        let rest = page(&kv, &format!("cursor={cursor}{beside}"));
+        assert_eq!(names(&rest), ["page/3", "page/4", "page/5"], "{beside}");
+    }
+}
+
+#[test]
+fn a_prefix_that_is_not_the_one_of_the_cursor_is_refused() {
+    let kv = filled(&["page/1", "page/2", "q"]);
+    let cursor = |query: &str| {
+        let page = kv.project().get(&format!("{KEYS}?limit=1{query}")).expect(200).json();
+        encoded(page["cursor"].as_str().unwrap())
+    };
+    let (of_page, of_all) = (cursor("&prefix=page/"), cursor(""));
+    for (cursor, prefix) in
+        [(&of_page, "q"), (&of_page, ""), (&of_page, "page"), (&of_page, "page/1"), (&of_all, "page/")]
+    {
+        let target = format!("{KEYS}?cursor={cursor}&prefix={prefix}");
+        let problem = kv.project().get(&target).problem(400, "invalid_cursor");
+        assert!(problem["detail"].as_str().unwrap().contains("prefix"), "{problem}");
+    }
+    kv.project().get(&format!("{KEYS}?cursor={of_all}&prefix=")).expect(200);
+}
+
+#[test]
+fn a_cursor_of_an_earlier_version_is_refused_since_it_has_no_prefix() {
+    let kv = filled(&["page/1", "page/2", "q"]);
+    let old: String = "page/1".bytes().map(|byte| format!("{byte:02x}")).collect();
+    kv.project().get(&format!("{KEYS}?cursor={old}")).problem(400, "invalid_cursor");
 }
 
 #[test]
