@@ -1,5 +1,5 @@
-//! JSON handled as text: a stored value comes back exactly as it was sent, because nothing here
-//! turns it into numbers and maps and back. Only insignificant white space is removed.
+//! JSON handled as text: a stored value comes back as it was sent, without its insignificant white
+//! space, because nothing here turns it into numbers and maps and back.
 //!
 //! Not here: building a document in memory (serde_json does that for configuration and requests).
 //! Source: RFC 8259.

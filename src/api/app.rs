@@ -180,8 +180,22 @@ impl App {
             }
             Access::Project => Some(authorize_project(head, &registry, found.captures.segment)?),
         };
+        if is_partial_write(head) {
+            return Err(ApiError::ContentRange);
+        }
         Ok(Decision::Run(Admitted { found, query, served }))
     }
+}
+
+/// Whether a request asks to write a part of something. Taken for a write of the whole, it would
+/// destroy the rest (RFC 9110, section 14.5).
+fn is_partial_write(head: &Head<'_>) -> bool {
+    let writes = match head.method {
+        Method::Post | Method::Put | Method::Patch | Method::Delete => true,
+        Method::Get | Method::Head | Method::Options => false,
+        Method::Trace | Method::Connect | Method::Unknown => false,
+    };
+    writes && head.fields("content-range").next().is_some()
 }
 
 /// For the methods that no path takes: CONNECT and TRACE.

@@ -6,6 +6,7 @@ use super::cursor::Cursor;
 use super::error::ApiError;
 use crate::auth::client::{self, Client};
 use crate::config::nearest::nearest;
+use crate::digits;
 use crate::http::request::{Framing, Request};
 use crate::http::target;
 use crate::json;
@@ -215,9 +216,8 @@ impl Parameters<'_> {
     /// [`ApiError::Limit`] outside 1..=[`LIST_LIMIT_MAX`].
     pub fn limit(&self) -> Result<Option<usize>, ApiError> {
         let Some(text) = self.get("limit") else { return Ok(None) };
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        let limit = text.parse().ok().filter(|limit| digits && (1..=LIST_LIMIT_MAX).contains(limit));
-        limit.map(Some).ok_or(ApiError::Limit)
+        let limit = digits::decode_u64(text.as_bytes()).and_then(|limit| usize::try_from(limit).ok());
+        limit.filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit)).map(Some).ok_or(ApiError::Limit)
     }
 
     /// The last key of the page before, in a listing that has no prefixes; `None` for the first page.
@@ -251,9 +251,7 @@ impl Parameters<'_> {
     /// [`ApiError::Ttl`].
     pub fn ttl_ms(&self) -> Result<Option<u64>, ApiError> {
         let Some(text) = self.get("ttl") else { return Ok(None) };
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let seconds = digits.then(|| text.parse().ok()).flatten().ok_or(ApiError::Ttl)?;
-        ttl_ms(seconds).map(Some)
+        parse_ttl(text).map(Some)
     }
 }
 
@@ -265,12 +263,12 @@ fn ttl_ms(seconds: u64) -> Result<u64, ApiError> {
     if (1..=TTL_SECONDS_MAX).contains(&seconds) { Ok(seconds * 1_000) } else { Err(ApiError::Ttl) }
 }
 
-/// `ttl` of a JSON body, in milliseconds; `null` is none.
+/// A time to live as text, in milliseconds.
 ///
 /// # Errors
 /// [`ApiError::Ttl`].
 pub fn parse_ttl(text: &str) -> Result<u64, ApiError> {
-    text.parse().map_err(|_| ApiError::Ttl).and_then(ttl_ms)
+    digits::decode_u64(text.as_bytes()).ok_or(ApiError::Ttl).and_then(ttl_ms)
 }
 
 /// A key from outside.

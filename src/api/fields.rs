@@ -118,7 +118,7 @@ impl Fields {
         }
     }
 
-    /// The text of a field: of a form, or a JSON string, or any other JSON as it was sent. `None` where
+    /// The text of a field: of a form, or a JSON string, or any other JSON, minified. `None` where
     /// it is not there, or `null`.
     pub fn text_of_any(&self, name: &'static str) -> Option<Cow<'_, str>> {
         self.text(name).unwrap_or_else(|_| self.fields.get(name).map(|raw| Cow::Borrowed(raw.as_str())))

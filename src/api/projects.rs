@@ -15,7 +15,6 @@ use crate::persist::project::Project;
 use crate::secret::Secret;
 use crate::store::namespace::Totals;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -30,6 +29,32 @@ struct SettingsBody<'a> {
     storage: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "json::present")]
     authentication: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "json::present")]
+    api_key: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "json::present")]
+    api_key_hash: Option<&'a RawValue>,
+}
+
+/// `authentication` of a body. A key in it is refused unless it is the `null` of a new project.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuthenticationBody<'a> {
+    enabled: Option<bool>,
+    save_api_key_to_file: Option<bool>,
+    #[serde(borrow, default, deserialize_with = "json::present")]
+    api_key: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "json::present")]
+    api_key_hash: Option<&'a RawValue>,
+}
+
+/// Members that config.json has for the key of a project.
+const KEY_MEMBERS: [&str; 2] = ["api_key", "api_key_hash"];
+
+/// Which project settings are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    New,
+    Existing,
 }
 
 /// The settings that a client sent. Absent ones keep what they are, or their default.
@@ -71,7 +96,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `POST /projects`
 pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    let settings = parse_settings(&context.json_body()?)?;
+    let settings = parse_settings(&context.json_body()?, Target::New)?;
     let id = settings
         .id
         .ok_or_else(|| ApiError::Settings("`id` is missing: the name of the project".to_owned()))?;
@@ -92,7 +117,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `PUT /projects/{id}`: settings only; what the body leaves out stays.
 pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    let settings = parse_settings(&context.json_body()?)?;
+    let settings = parse_settings(&context.json_body()?, Target::Existing)?;
     if settings.id.is_some() {
         return Err(ApiError::Settings(
             "`id` cannot be changed; make a new project and copy its keys".to_owned(),
@@ -164,27 +189,53 @@ fn totals(served: &Served) -> Option<Totals> {
     count().map(|counted| counted.answer)
 }
 
-fn parse_settings(body: &[u8]) -> Result<Settings, ApiError> {
+fn parse_settings(body: &[u8], target: Target) -> Result<Settings, ApiError> {
     let invalid = |problem: String| {
         let shape = "settings are {\"id\":…,\"storage\":{\"on_disk\",\"cache_in_memory\",\"sync\"},\
                      \"authentication\":{\"enabled\",\"save_api_key_to_file\"}}; keys are made by the server";
         ApiError::Settings(format!("{problem}; {shape}"))
     };
     let parts: SettingsBody<'_> = parse_object(body).map_err(invalid)?;
-    Ok(Settings {
-        id: parts.id,
-        storage: parse_part("storage", parts.storage).map_err(invalid)?,
-        authentication: parse_part("authentication", parts.authentication).map_err(invalid)?,
-    })
+    let storage = parse_part("storage", parts.storage, &[]).map_err(invalid)?;
+    let authentication: AuthenticationBody<'_> =
+        parse_part("authentication", parts.authentication, &KEY_MEMBERS).map_err(invalid)?;
+    for (name, member) in KEY_MEMBERS.into_iter().cycle().zip([
+        parts.api_key,
+        parts.api_key_hash,
+        authentication.api_key,
+        authentication.api_key_hash,
+    ]) {
+        refuse_key(name, member, target).map_err(invalid)?;
+    }
+    let AuthenticationBody { enabled, save_api_key_to_file, .. } = authentication;
+    let authentication = AuthenticationChoice { enabled, save_api_key_to_file };
+    Ok(Settings { id: parts.id, storage, authentication })
 }
 
-/// One of the objects of the settings. A `null` in it would be taken for "absent".
-fn parse_part<T: Default + DeserializeOwned>(name: &str, raw: Option<&RawValue>) -> Result<T, String> {
+/// A new project may have `null` for its key, as config.json has: the server makes one then.
+fn refuse_key(name: &str, member: Option<&RawValue>, target: Target) -> Result<(), String> {
+    match (member.map(RawValue::get), target) {
+        (None, _) | (Some("null"), Target::New) => Ok(()),
+        (Some(_), Target::New) => Err(format!("`{name}` cannot be chosen; leave it out")),
+        (Some(_), Target::Existing) => {
+            Err(format!("`{name}` cannot be set; POST to api-key/regenerate for a new key"))
+        }
+    }
+}
+
+/// One of the objects of the settings. A `null` in it would be taken for "absent", which is right for
+/// the members `nullable` only.
+fn parse_part<'a, T: Default + Deserialize<'a>>(
+    name: &str,
+    raw: Option<&'a RawValue>,
+    nullable: &[&str],
+) -> Result<T, String> {
     let Some(raw) = raw else { return Ok(T::default()) };
     let text = raw.get().as_bytes();
     let in_part = |problem: String| format!("`{name}`: {problem}");
     let members: BTreeMap<Cow<'_, str>, &RawValue> = parse_object(text).map_err(in_part)?;
-    match members.iter().find(|(_, value)| value.get() == "null") {
+    let is_null = |member: &str, value: &RawValue| value.get() == "null" && !nullable.contains(&member);
+    match members.iter().find(|(member, value)| is_null(member, value)) {
         Some((member, _)) => Err(in_part(format!("`{member}` is null; leave it out to keep it as it is"))),
         None => parse_object(text).map_err(in_part),
     }
@@ -196,12 +247,17 @@ mod tests {
 
     #[test]
     fn settings_take_no_keys_and_no_unknown_members() {
-        assert_eq!(parse_settings(b"{\"id\":\"a\"}").unwrap().id.as_deref(), Some("a"));
+        assert_eq!(parse_settings(b"{\"id\":\"a\"}", Target::New).unwrap().id.as_deref(), Some("a"));
+        let is_refused = |body: &str, target| match parse_settings(body.as_bytes(), target) {
+            Ok(_) => false,
+            Err(error) => matches!(error, ApiError::Settings(_)),
+        };
         for bad in [
             "[]",
             "{\"api_key\":\"x\"}",
-            "{\"api_key_hash\":null}",
-            "{\"authentication\":{\"api_key\":null}}",
+            "{\"api_key_hash\":\"x\"}",
+            "{\"authentication\":{\"api_key\":\"x\"}}",
+            "{\"authentication\":{\"enabled\":null}}",
             "{\"storage\":{\"sync\":\"sometimes\"}}",
             "{\"storage\":{\"on_disc\":true}}",
             "{\"storage\":[true]}",
@@ -209,7 +265,15 @@ mod tests {
             "{\"storage\":null}",
             "{\"id\":null}",
         ] {
-            assert!(matches!(parse_settings(bad.as_bytes()), Err(ApiError::Settings(_))), "{bad}");
+            assert!(is_refused(bad, Target::New) && is_refused(bad, Target::Existing), "{bad}");
+        }
+        for no_key in [
+            "{\"api_key\":null}",
+            "{\"api_key_hash\":null}",
+            "{\"authentication\":{\"enabled\":true,\"api_key\":null,\"api_key_hash\":null}}",
+        ] {
+            assert!(parse_settings(no_key.as_bytes(), Target::New).is_ok(), "{no_key}");
+            assert!(is_refused(no_key, Target::Existing), "{no_key}");
         }
     }
 }

@@ -163,6 +163,58 @@ fn a_version_or_expectation_that_is_not_supported_is_named() {
 }
 
 #[test]
+fn a_part_of_a_value_is_not_written_as_the_whole() {
+    let kv = Kv::new();
+    let part = [("Content-Range", "bytes 0-0/2")];
+    kv.project().put(&key_path("a"), "12").expect(201);
+    let global = [
+        ("POST", PROJECTS, "{\"id\":\"part\"}"),
+        ("PUT", PROJECT, "{}"),
+        ("DELETE", PROJECT, ""),
+        ("POST", BATCH, "{\"operations\":[]}"),
+        ("DELETE", KEYS, ""),
+        ("POST", "/api/v1/accounts", "{\"username\":\"part\",\"password\":\"Engine#1843\"}"),
+    ];
+    let key = key_path("a");
+    let of_key = [("PUT", &*key, "1"), ("POST", &key, "{\"value\":1}"), ("DELETE", &key, "")];
+    for (method, target, body) in global.into_iter().chain(of_key) {
+        let answer = kv.global().send(method, target, &part, body.as_bytes());
+        answer.problem(400, "content_range_not_supported");
+    }
+    let item = kv.project().send("PUT", "/item/a", &part, b"{\"value\":1}").expect(400);
+    assert!(item.json()["error"].as_str().unwrap().contains("Content-Range"));
+    assert_eq!(kv.project().send("GET", &key, &part, b"").expect(200).json()["value"], 12);
+}
+
+#[test]
+fn a_line_break_behind_a_key_names_the_field_that_has_it() {
+    let kv = Kv::new();
+    for (line, name) in [
+        ("X-API-Key: s3cret\r", "X-API-Key"),
+        ("X-API-Key: s3cret\n", "X-API-Key"),
+        ("Authorization: Bearer s3cret\r", "Authorization"),
+        ("api-key: s3\u{0}cret", "api-key"),
+        ("X-API-Key: s3\u{1b}cret", "X-API-Key"),
+    ] {
+        let mut connection = kv.anonymous().connect().connection;
+        connection.send(format!("GET {KEYS} HTTP/1.1\r\nHost: a\r\n{line}\r\n\r\n").as_bytes());
+        let problem = connection.read_response().problem(400, "invalid_request");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(name) && !detail.contains("s3"), "{detail}");
+    }
+}
+
+#[test]
+fn a_path_where_nothing_is_names_the_health_check_and_the_documentation() {
+    let kv = Kv::new();
+    for target in ["/", "/nothing", "/api", "/api/v1"] {
+        let problem = kv.anonymous().get(target).problem(404, "not_found");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("/healthz") && detail.contains("docs/HTTP-API.md"), "{detail}");
+    }
+}
+
+#[test]
 fn every_answer_has_a_request_id_of_its_own() {
     let kv = Kv::new();
     let answers = [

@@ -111,7 +111,7 @@ fn metadata_comes_where_it_is_asked_for() {
 #[test]
 fn parameters_that_are_none_are_refused() {
     let kv = filled(&["a", "b"]);
-    for limit in ["0", "10001", "-1", "x", "", "1.5", "%2B5", "99999999999999999999"] {
+    for limit in ["0", "10001", "-1", "x", "", "1.5", "%2B5", "%205", "05", "1e1", "99999999999999999999"] {
         let problem = kv.project().get(&format!("{KEYS}?limit={limit}")).problem(400, "invalid_limit");
         assert!(problem["detail"].as_str().unwrap().contains("10000"), "{problem}");
     }

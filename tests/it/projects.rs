@@ -134,6 +134,21 @@ fn a_created_project_and_its_key_are_there_after_a_crash() {
 }
 
 #[test]
+fn no_key_in_the_settings_of_a_new_project_is_a_key_of_the_server() {
+    let kv = Kv::new();
+    let bodies = [
+        json!({"id": "n1", "api_key": null}),
+        json!({"id": "n2", "api_key": null, "api_key_hash": null}),
+        json!({"id": "n3", "authentication": {"enabled": true, "api_key": null, "api_key_hash": null}}),
+    ];
+    for body in bodies {
+        let key = kv.create_project(&body);
+        let project = format!("{PROJECTS}/{}", body["id"].as_str().unwrap());
+        kv.caller(&key).get(&project).expect(200);
+    }
+}
+
+#[test]
 fn an_id_that_exists_is_a_conflict() {
     let kv = Kv::new();
     kv.project().put(&format!("{KEYS}/a"), "1").expect(201);

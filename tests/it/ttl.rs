@@ -56,8 +56,25 @@ fn a_ttl_is_whole_seconds_from_1_to_ten_years() {
             .post(&key_path(&format!("p{ttl}")), &format!("{{\"value\":1,\"ttl\":{ttl}}}"))
             .expect(201);
     }
-    for ttl in ["0", "-1", "315360001", "1.5", "1e3", "%2B5", "", "abc", "99999999999999999999", "0x5", "5s"]
-    {
+    for ttl in [
+        "0",
+        "-1",
+        "315360001",
+        "1.5",
+        "1e3",
+        "%2B5",
+        "",
+        "abc",
+        "99999999999999999999",
+        "0x5",
+        "5s",
+        "05",
+        "00",
+        "%205",
+        "5.0",
+        "1e1",
+        "5_0",
+    ] {
         kv.project().put(&format!("{}?ttl={ttl}", key_path("a")), "1").problem(400, "invalid_ttl");
     }
     kv.project().put(&format!("{}?ttl", key_path("a")), "1").problem(400, "invalid_ttl");
