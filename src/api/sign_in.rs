@@ -63,8 +63,10 @@ pub fn token(context: &Context<'_>) -> Result<Reply, ApiError> {
             Wanted::Page => {
                 visitor.page(|frame| pages::token_made(frame, made.token.reveal(), made.expires_in_s))
             }
-            Wanted::Json => success::with_data(200, "Access token made", |out| {
-                out.push(b'{');
+            Wanted::Json => success::with_members(200, "Access token created", |out| {
+                // Clients of seed 003 read `token`, those of seed 000 read `data`.
+                made.push_tokens(out);
+                out.extend_from_slice(b",\"data\":{");
                 made.push_members(out);
                 out.push(b'}');
             }),

@@ -6,9 +6,18 @@ use crate::json;
 
 /// `{"status":"success","message":…,"data":…}`; `push_data` appends a JSON text.
 pub fn with_data(status: u16, message: &str, push_data: impl FnOnce(&mut Vec<u8>)) -> Response {
+    with_members(status, message, |out| {
+        out.extend_from_slice(b"\"data\":");
+        push_data(out);
+    })
+}
+
+/// `{"status":"success","message":…,MEMBERS}`; `push_members` appends at least one member, without a
+/// comma before the first.
+pub fn with_members(status: u16, message: &str, push_members: impl FnOnce(&mut Vec<u8>)) -> Response {
     let mut body = begin(message);
-    body.extend_from_slice(b",\"data\":");
-    push_data(&mut body);
+    body.push(b',');
+    push_members(&mut body);
     end(status, body)
 }
 

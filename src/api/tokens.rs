@@ -32,6 +32,14 @@ pub fn make(app: &App, account: &Account, now_ms: u64) -> Result<Made, ApiError>
 }
 
 impl Made {
+    /// Appends `"token":…,"access_token":…`: the two names by which clients know it.
+    pub fn push_tokens(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\"token\":");
+        json::encode_string(self.token.reveal(), out);
+        out.extend_from_slice(b",\"access_token\":");
+        json::encode_string(self.token.reveal(), out);
+    }
+
     /// Appends `"access_token":…,"token_type":"Bearer","expires_in":…`.
     pub fn push_members(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\"access_token\":");

@@ -30,8 +30,11 @@ fn right(username: &str) -> Value {
 #[test]
 fn a_script_gets_a_token_that_opens_its_data() {
     let server = server_with(&["ann"]);
-    let data = expect_done(&send(&server, TOKEN, &right("ann")), 200);
+    let answer = send(&server, TOKEN, &right("ann"));
+    let (body, data) = (answer.json(), expect_done(&answer, 200));
     let token = data["access_token"].as_str().unwrap();
+    // Clients of seed 003 read the first of these.
+    assert_eq!([&body["token"], &body["access_token"]], [token, token]);
     assert_eq!(data, json!({"access_token": token, "token_type": "Bearer", "expires_in": 3600}));
     // Seed 003: "add a key Authorization in headers and value as the token".
     for value in [token.to_owned(), format!("Bearer {token}"), format!("bearer {token}")] {

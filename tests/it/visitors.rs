@@ -132,7 +132,7 @@ pub fn expect_done(answer: &Response, status: u16) -> Value {
     let body = answer.json();
     assert_eq!(body["status"], "success", "{body}");
     assert!(body["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
-    let known = ["status", "message", "data"];
+    let known = ["status", "message", "data", "token", "access_token"];
     assert!(body.as_object().unwrap().keys().all(|name| known.contains(&name.as_str())), "{body}");
     body["data"].clone()
 }
