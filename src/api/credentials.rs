@@ -25,37 +25,48 @@ pub fn token(context: &Context<'_>) -> Result<Account, ApiError> {
 }
 
 /// The keys that a request to `/item` is about: those of a token's account, of a key's project, or
-/// with the global key of `item_api.project`.
+/// with the global key of `item_api.project`. Calls `count` unless the request has a valid API key,
+/// and before it looks at a token: each wrong one costs a request of the rate.
 ///
 /// # Errors
-/// [`ApiError::Denied`], [`AccountError::Token`], [`ApiError::ItemProjectMissing`].
-pub fn item(context: &Context<'_>) -> Result<Keyspace, ApiError> {
+/// [`ApiError::Denied`], [`AccountError::Token`], [`ApiError::ItemProjectMissing`], and those of `count`.
+pub fn item(
+    context: &Context<'_>,
+    count: impl FnOnce() -> Result<(), ApiError>,
+) -> Result<Keyspace, ApiError> {
     let registry = context.app.catalog.registry();
     let project = registry.item_project.as_ref().and_then(|id| registry.projects.get(id));
     let is_open = !registry.authentication_enabled || project.is_some_and(|served| !served.asks_for_key);
     let sent = access::credential(&context.request.head);
-    let served = match sent.map(|text| text.map(|text| (text, api_key::present(text)))) {
-        Ok(Some((text, Presented::Hash(hash)))) => match owner_of(&registry, &hash) {
-            Some(KeyOf::Global) => project,
-            Some(KeyOf::Project(served)) => Some(served),
-            // Also where no key is asked for: a token says whose keys are meant.
-            None if jwt::looks_like_token(text) => {
-                let accounts = match context.app.accounts() {
-                    // Nobody has a token, so this is none.
-                    Err(ApiError::Account(AccountError::Disabled)) => return Err(Denied::Wrong.into()),
-                    accounts => accounts?,
-                };
-                let account = account_of_token(accounts, text, context.arrival.wall_ms)?;
-                return Ok(Keyspace::of_account(accounts, &account));
-            }
-            None if is_open => project,
-            None => return Err(Denied::Wrong.into()),
-        },
-        Ok(_) | Err(_) if is_open => project,
-        Ok(Some((_, Presented::Mistyped))) => return Err(Denied::Mistyped.into()),
-        Ok(None) => return Err(Denied::Missing.into()),
-        Err(denied) => return Err(denied.into()),
-    };
+    let presented = sent.map(|text| text.map(|text| (text, api_key::present(text))));
+    if let Ok(Some((_, Presented::Hash(hash)))) = &presented {
+        match owner_of(&registry, hash) {
+            Some(KeyOf::Global) => return keys_of(project),
+            Some(KeyOf::Project(served)) => return keys_of(Some(served)),
+            None => {}
+        }
+    }
+    count()?;
+    match presented {
+        // Also without authentication: a token names the account whose keys are meant.
+        Ok(Some((text, Presented::Hash(_)))) if jwt::looks_like_token(text) => {
+            let accounts = match context.app.accounts() {
+                // Nobody has a token, so this is none.
+                Err(ApiError::Account(AccountError::Disabled)) => return Err(Denied::Wrong.into()),
+                accounts => accounts?,
+            };
+            let account = account_of_token(accounts, text, context.arrival.wall_ms)?;
+            Ok(Keyspace::of_account(accounts, &account))
+        }
+        Ok(_) | Err(_) if is_open => keys_of(project),
+        Ok(Some((_, Presented::Hash(_)))) => Err(Denied::Wrong.into()),
+        Ok(Some((_, Presented::Mistyped))) => Err(Denied::Mistyped.into()),
+        Ok(None) => Err(Denied::Missing.into()),
+        Err(denied) => Err(denied.into()),
+    }
+}
+
+fn keys_of(served: Option<&Arc<Served>>) -> Result<Keyspace, ApiError> {
     Ok(Keyspace::of_project(served.ok_or(ApiError::ItemProjectMissing)?.project()?))
 }
 

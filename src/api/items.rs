@@ -122,19 +122,20 @@ fn value_of(context: &Context<'_>) -> Result<Vec<u8>, ApiError> {
     minified(&value)
 }
 
-/// The keys that the request is about, once its address has not made too many. The rate counts
-/// before the credential, as in the seed, so that guessing is slow.
+/// The keys that the request is about, unless its address has made too many requests. As in the
+/// seed, whose version with API keys has no rate, a valid API key has none.
 fn admitted(context: &Context<'_>) -> Result<Keyspace, ApiError> {
+    credentials::item(context, || count(context))
+}
+
+/// Counts the request against the rate of its address and method.
+fn count(context: &Context<'_>) -> Result<(), ApiError> {
     let registry = context.app.catalog.registry();
-    if let Some(rate) = registry.item_rate
-        && !context.arrival.is_repeated
-    {
-        let rate = Rate { requests: rate.requests, window: Duration::from_millis(rate.window_ms) };
-        let (address, method) = (context.client().address, context.request.head.method);
-        let admitted = context.app.rate_limiter.admit(rate, address, method, context.arrival.at);
-        admitted.map_err(ApiError::RateLimited)?;
-    }
-    credentials::item(context)
+    let Some(rate) = registry.item_rate.filter(|_| !context.arrival.is_repeated) else { return Ok(()) };
+    let rate = Rate { requests: rate.requests, window: Duration::from_millis(rate.window_ms) };
+    let (address, method) = (context.client().address, context.request.head.method);
+    let admitted = context.app.rate_limiter.admit(rate, address, method, context.arrival.at);
+    admitted.map_err(ApiError::RateLimited)
 }
 
 fn item(status: u16, key: &str, value: &[u8]) -> Response {

@@ -1,7 +1,7 @@
 //! How often `/item` may be asked, and that a disk without room is said in its form.
 
 use crate::faults::full_disk::configured_on_a_small_disk;
-use crate::harness::{DEMO_KEY, Response, Server, wait_until};
+use crate::harness::{DEMO_KEY, GLOBAL_KEY, Response, Server, wait_until};
 use crate::people::{Person, people_config, send_json};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,15 +21,24 @@ fn unlimited_by_file() -> Value {
     config
 }
 
-fn send(server: &Server, method: &str, fields: &[(&str, &str)]) -> Response {
-    let fields = [&[("X-API-KEY", DEMO_KEY)], fields].concat();
-    send_json(
-        server,
-        method,
-        ITEM,
-        &fields,
-        if matches!(method, "PUT" | "POST") { r#"{"value":1}"# } else { "" },
-    )
+/// A request with an API key.
+fn send(server: &Server, method: &str) -> Response {
+    send_as(server, &[("X-API-KEY", DEMO_KEY)], method)
+}
+
+fn send_as(server: &Server, fields: &[(&str, &str)], method: &str) -> Response {
+    send_json(server, method, ITEM, fields, body_of(method))
+}
+
+fn body_of(method: &str) -> &'static str {
+    if matches!(method, "PUT" | "POST") { r#"{"value":1}"# } else { "" }
+}
+
+/// A server and an account on it; requests with its token.
+fn server_and_ann(config: Value) -> (Server, Person) {
+    let server = Server::start_with(config);
+    let ann = Person::register(&server, "ann");
+    (server, ann)
 }
 
 #[track_caller]
@@ -41,46 +50,95 @@ fn expect_refused(answer: Response, window_s: u64) {
 
 #[test]
 fn five_requests_in_a_minute_of_each_method_are_let_through_unless_configured() {
-    let server = Server::start_with(unlimited_by_file());
+    let (server, ann) = server_and_ann(unlimited_by_file());
+    let send = |method: &str| ann.send(&server, method, ITEM, body_of(method));
     for _ in 0..5 {
-        send(&server, "PUT", &[]).expect(200);
+        send("PUT").expect(200);
     }
-    expect_refused(send(&server, "PUT", &[]), 60);
+    expect_refused(send("PUT"), 60);
     for method in ["GET", "HEAD", "GET", "HEAD", "GET"] {
-        send(&server, method, &[]).expect(200);
+        send(method).expect(200);
     }
-    expect_refused(send(&server, "GET", &[]), 60);
-    assert_eq!(send(&server, "HEAD", &[]).expect(429).body, b"");
+    expect_refused(send("GET"), 60);
+    assert_eq!(send("HEAD").expect(429).body, b"");
     for status in [400, 400, 400, 400, 400, 429] {
-        send(&server, "POST", &[]).expect(status);
+        send("POST").expect(status);
     }
     for status in [200, 404, 404, 404, 404, 429] {
-        send(&server, "DELETE", &[]).expect(status);
+        send("DELETE").expect(status);
     }
-    send_json(&server, "PATCH", ITEM, &[("X-API-KEY", DEMO_KEY)], "").expect(405);
-    send_json(&server, "GET", "/api/v1/projects/demo/keys", &[("X-API-KEY", DEMO_KEY)], "").expect(200);
+    ann.send(&server, "PATCH", ITEM, "").expect(405);
+    ann.get(&server, "/api/object/a").expect(404);
 }
 
 #[test]
-fn guesses_of_a_credential_count_and_are_refused_unread() {
-    let server = Server::start_with(unlimited_by_file());
-    for _ in 0..5 {
-        send_json(&server, "GET", ITEM, &[("X-API-KEY", "a-guess")], "").expect(403);
+fn a_request_with_a_valid_api_key_has_no_rate() {
+    let mut config = unlimited_by_file();
+    config["item_api"] = json!({ "project": "demo" });
+    let (server, ann) = server_and_ann(config);
+    let exhaust = || (0..6).map(|_| ann.get(&server, ITEM).status).collect::<Vec<_>>();
+    assert_eq!(exhaust(), [404, 404, 404, 404, 404, 429]);
+    let bearer = format!("Bearer {DEMO_KEY}");
+    for field in [
+        ("X-API-KEY", DEMO_KEY),
+        ("Api-Key", DEMO_KEY),
+        ("Authorization", DEMO_KEY),
+        ("authorization", &bearer),
+        ("X-API-Key", GLOBAL_KEY),
+    ] {
+        for _ in 0..7 {
+            send_as(&server, &[field], "PUT").expect(200);
+            send_as(&server, &[field], "GET").expect(200);
+            send_as(&server, &[field], "HEAD").expect(200);
+            send_as(&server, &[field], "POST").expect(400);
+            send_as(&server, &[field], "DELETE").expect(200);
+        }
     }
-    expect_refused(send_json(&server, "GET", ITEM, &[("X-API-KEY", "a-guess")], ""), 60);
-    expect_refused(send(&server, "GET", &[]), 60);
-    let ann = Person::register(&server, "ann");
-    expect_refused(ann.get(&server, "/item/another"), 60);
+    expect_refused(ann.get(&server, ITEM), 60);
+    for method in ["PUT", "POST", "DELETE"] {
+        assert_ne!(ann.send(&server, method, ITEM, body_of(method)).status, 429, "{method}");
+    }
+}
+
+#[test]
+fn requests_without_a_valid_credential_count_and_are_refused_unread() {
+    for fields in [
+        &[("X-API-KEY", "a-guess-of-a-key")][..],
+        &[("X-API-KEY", "pikv_mistyped")],
+        &[("Authorization", "Bearer eyJhbGciOiJIUzI1NiJ9.e30.x")],
+        &[("X-API-KEY", DEMO_KEY), ("Authorization", "Bearer another-key-0123456")],
+        &[],
+    ] {
+        let (server, ann) = server_and_ann(unlimited_by_file());
+        for _ in 0..5 {
+            send_as(&server, fields, "GET").expect(403);
+        }
+        expect_refused(send_as(&server, fields, "GET"), 60);
+        expect_refused(ann.get(&server, "/item/another"), 60);
+        send(&server, "GET").expect(404);
+    }
+}
+
+#[test]
+fn requests_that_need_no_credential_count_too() {
+    let mut config = unlimited_by_file();
+    config["item_api"] = json!({ "project": "demo" });
+    config["projects"][0]["authentication"] = json!({ "enabled": false });
+    let server = Server::start_with(config);
+    for status in [404, 404, 404, 404, 404, 429] {
+        send_as(&server, &[], "GET").expect(status);
+    }
 }
 
 #[test]
 fn a_request_is_let_through_again_when_the_window_is_over_and_not_before() {
-    let server = Server::start_with(limited(json!({"requests": 2, "window_seconds": 1})));
+    let (server, ann) = server_and_ann(limited(json!({"requests": 2, "window_seconds": 1})));
+    let put = || ann.send(&server, "PUT", ITEM, body_of("PUT"));
     let begun = Instant::now();
-    send(&server, "PUT", &[]).expect(200);
-    send(&server, "PUT", &[]).expect(200);
+    put().expect(200);
+    put().expect(200);
     wait_until("the window is over", || {
-        let answer = send(&server, "PUT", &[]);
+        let answer = put();
         if answer.status == 429 {
             expect_refused(answer, 1);
             return false;
@@ -93,23 +151,22 @@ fn a_request_is_let_through_again_when_the_window_is_over_and_not_before() {
 
 #[test]
 fn null_switches_the_rate_off_and_a_reload_switches_it_on() {
-    let server = Server::start_with(limited(Value::Null));
+    let (server, ann) = server_and_ann(limited(Value::Null));
+    let get = || ann.get(&server, ITEM).status;
     for _ in 0..20 {
-        send(&server, "PUT", &[]).expect(200);
+        ann.send(&server, "PUT", ITEM, body_of("PUT")).expect(200);
     }
     let reload = |rate: Value| {
         std::fs::write(server.config_path(), limited(rate).to_string()).unwrap();
         server.signal("HUP");
     };
     reload(json!({"requests": 1, "window_seconds": 3600}));
-    wait_until("one request an hour", || send(&server, "GET", &[]).status == 429);
+    wait_until("one request an hour", || get() == 429);
     reload(json!({"requests": 3, "window_seconds": 3600}));
-    wait_until("three an hour", || {
-        send(&server, "GET", &[]).status == 404 || send(&server, "GET", &[]).status == 200
-    });
+    wait_until("three an hour", || get() == 200);
     reload(Value::Null);
     // Four at once are more than the rate before lets through.
-    wait_until("as many as they like", || (0..4).all(|_| send(&server, "GET", &[]).status == 200));
+    wait_until("as many as they like", || (0..4).all(|_| get() == 200));
 }
 
 #[test]
@@ -117,16 +174,16 @@ fn only_a_configured_proxy_says_whose_requests_are_counted() {
     let rate = json!({"requests": 2, "window_seconds": 3600});
     let plain = Server::start_with(limited(rate.clone()));
     let get =
-        |server: &Server, forwarded: &str| send(server, "GET", &[("X-Forwarded-For", forwarded)]).status;
-    assert_eq!([get(&plain, "1.1.1.1"), get(&plain, "2.2.2.2"), get(&plain, "3.3.3.3")], [404, 404, 429]);
+        |server: &Server, forwarded: &str| send_as(server, &[("X-Forwarded-For", forwarded)], "GET").status;
+    assert_eq!([get(&plain, "1.1.1.1"), get(&plain, "2.2.2.2"), get(&plain, "3.3.3.3")], [403, 403, 429]);
     let mut config = limited(rate);
     config["trusted_proxies"] = json!(["127.0.0.0/8"]);
     let proxied = Server::start_with(config);
     for client in ["1.1.1.1", "2.2.2.2", "9.9.9.9, 3.3.3.3"] {
-        assert_eq!([get(&proxied, client), get(&proxied, client), get(&proxied, client)], [404, 404, 429]);
+        assert_eq!([get(&proxied, client), get(&proxied, client), get(&proxied, client)], [403, 403, 429]);
     }
-    assert_eq!(get(&proxied, "8.8.8.8, 3.3.3.3"), 429, "what a client says of itself is not believed");
-    assert_eq!(get(&proxied, "3.3.3.3, 8.8.8.8"), 404);
+    assert_eq!(get(&proxied, "8.8.8.8, 3.3.3.3"), 429, "what a client claims about itself does not count");
+    assert_eq!(get(&proxied, "3.3.3.3, 8.8.8.8"), 403);
 }
 
 #[test]
@@ -135,7 +192,7 @@ fn a_disk_without_room_is_507_in_the_form_of_each_api_while_reads_go_on() {
     let server = &kv.server;
     let ann = Person::register(server, "ann");
     ann.post(server, "/api/object", r#"{"key":"a","data":1}"#).expect(201);
-    send(server, "PUT", &[]).expect(200);
+    send(server, "PUT").expect(200);
     disk.fill();
     let large = "y".repeat(100_000);
     let value = json!({"value": large}).to_string();
@@ -145,7 +202,7 @@ fn a_disk_without_room_is_507_in_the_form_of_each_api_while_reads_go_on() {
     ann.post(server, "/api/object", &object).error(507);
     ann.put(server, "/api/object/a", &json!({"data": large}).to_string()).error(507);
     ann.post(server, "/api/batch/object", &format!("[{object}]")).error(507);
-    send(server, "GET", &[]).exactly(200, r#"{"example":1}"#);
+    send(server, "GET").exactly(200, r#"{"example":1}"#);
     ann.get(server, "/api/object/a").exactly(200, r#"{"key":"a","data":1}"#);
     ann.get(server, "/api/object/b").expect(404);
     disk.make_room();
@@ -160,23 +217,24 @@ fn a_read_that_is_done_over_because_of_others_counts_once() {
     let config = limited(json!({"requests": READS, "window_seconds": 3600}));
     let Some((kv, disk)) = configured_on_a_small_disk(&config) else { return };
     let server = &kv.server;
-    send(server, "PUT", &[]).expect(200);
+    let ann = &Person::register(server, "ann");
+    ann.send(server, "PUT", ITEM, body_of("PUT")).expect(200);
     disk.fill();
-    let value = json!("y".repeat(3_000)).to_string();
+    let object = json!({"key": "example", "data": "y".repeat(3_000)}).to_string();
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for writer in 0..6 {
-            let (value, ended) = (&value, &ended);
+            let (ended, batch) = (&ended, format!("[{}]", object.replace("example", &format!("w{writer}"))));
             scope.spawn(move || {
                 while !ended.load(Ordering::Relaxed) {
-                    server.put_demo(&format!("w{writer}"), value);
+                    ann.post(server, "/api/batch/object", &batch);
                 }
             });
         }
         let statuses: Vec<u16> = (0..=READS)
             .map(|number| {
                 let target = if number % 2 == 0 { ITEM } else { "/item/absent" };
-                send_json(server, "GET", target, &[("X-API-KEY", DEMO_KEY)], "").status
+                ann.get(server, target).status
             })
             .collect();
         ended.store(true, Ordering::Relaxed);
