@@ -128,7 +128,9 @@ pub(super) fn parse(text: &[u8]) -> Result<Object, ApiError> {
 
 fn data_and_ttl(parts: &ObjectText<'_>) -> Result<(Vec<u8>, Option<u64>), ApiError> {
     let data = parts.data.ok_or_else(|| invalid("`data` is missing"))?;
-    let ttl_ms = parts.ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
+    // In the original a ttl of 0 is none.
+    let ttl = parts.ttl.filter(|ttl| ttl.get() != "0");
+    let ttl_ms = ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
     Ok((minified(data.get().as_bytes())?, ttl_ms))
 }
 

@@ -58,7 +58,7 @@ fn one_bad_element_is_named_and_nothing_is_stored_or_deleted() {
         (r#"{"data":1}"#, "`key` is missing"),
         (r#"{"key":7,"data":1}"#, "not a string"),
         (r#"{"key":"..","data":1}"#, "not keys"),
-        (r#"{"key":"b","data":1,"ttl":0}"#, "315360000"),
+        (r#"{"key":"b","data":1,"ttl":-1}"#, "315360000"),
         (r#"{"key":"b","data":1,"more":1}"#, "more"),
     ] {
         check(CREATE, &format!("[{{\"key\":\"new\",\"data\":1}},{element}]"), &json!(1), problem);

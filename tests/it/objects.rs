@@ -130,7 +130,7 @@ fn a_body_that_is_no_object_is_refused_and_says_what_is_wrong() {
         (r#"{"key":"","data":1}"#, "empty"),
         (r#"{"key":".","data":1}"#, "not keys"),
         (r#"{"key":"a\u0000","data":1}"#, "control"),
-        (r#"{"key":"a","data":1,"ttl":0}"#, "315360000"),
+        (r#"{"key":"a","data":1,"ttl":-1}"#, "315360000"),
     ] {
         let error = ann.post(&server, OBJECT, body).error(400);
         assert!(error.contains(problem), "{body}: {error}");
@@ -266,7 +266,7 @@ fn a_token_works_in_every_field_and_shows_its_account_alone() {
 #[test]
 fn an_expired_key_is_gone_for_every_request() {
     let (server, ann) = server_and_ann();
-    for ttl in ["1.5", "\"5\"", "true", "315360001", "1e2"] {
+    for ttl in ["1.5", "\"5\"", "true", "false", "-0", "0.0", "-1", "315360001", "1e2"] {
         ann.post(&server, OBJECT, &format!("{{\"key\":\"a\",\"data\":1,\"ttl\":{ttl}}}")).error(400);
     }
     for ttl in ["null", "1", "315360000"] {
@@ -300,6 +300,41 @@ fn an_expired_key_is_gone_for_every_request() {
     assert_eq!((found.len(), &found[1]["data"]), (4, &json!(2)));
     ann.post(&server, "/api/batch/object/delete", r#"{"keys":["a","kept"]}"#)
         .exactly(200, r#"{"deleted":1,"missing":["a"]}"#);
+}
+
+#[test]
+fn a_ttl_of_zero_is_none() {
+    let (server, ann) = server_and_ann();
+    ann.post(&server, OBJECT, r#"{"key":"post","data":1,"ttl":0}"#).exactly(201, MADE);
+    ann.post(
+        &server,
+        "/api/batch/object",
+        r#"[{"key":"batch","data":1,"ttl":0},{"key":"one","data":1,"ttl":1}]"#,
+    )
+    .expect(201);
+    ann.post(&server, OBJECT, r#"{"key":"put","data":1,"ttl":1}"#).exactly(201, MADE);
+    ann.put(&server, &path("put"), r#"{"data":2,"ttl":0}"#).exactly(200, UPDATED);
+    wait_until("the key with a ttl of 1 expires", || ann.get(&server, &path("one")).status == 404);
+    for key in ["post", "batch", "put"] {
+        ann.get(&server, &path(key)).expect(200);
+    }
+}
+
+#[test]
+fn null_is_a_value() {
+    let (mut server, ann) = server_and_ann();
+    ann.post(&server, OBJECT, r#"{"key":"post","data":null}"#).exactly(201, MADE);
+    ann.post(&server, "/api/batch/object", r#"[{"key":"batch","data":null}]"#).expect(201);
+    ann.post(&server, OBJECT, r#"{"key":"put","data":1}"#).exactly(201, MADE);
+    ann.put(&server, &path("put"), r#"{"data":null}"#).exactly(200, UPDATED);
+    server.restart();
+    for key in ["post", "batch", "put"] {
+        ann.get(&server, &path(key)).exactly(200, &format!("{{\"key\":\"{key}\",\"data\":null}}"));
+        ann.get(&server, &format!("/item/{key}")).exactly(200, &format!("{{\"{key}\":null}}"));
+        assert_eq!(ann.get(&server, &format!("/api/data/{key}")).json()["data"]["value"], json!(null));
+    }
+    let all = ann.post(&server, "/api/batch/object/get", r#"{"keys":["post","put"]}"#);
+    all.exactly(200, r#"{"objects":[{"key":"post","data":null},{"key":"put","data":null}],"missing":[]}"#);
 }
 
 #[test]
