@@ -159,7 +159,7 @@ pub enum Wanted {
     OneOf(&'static [&'static str]),
 }
 
-/// The flags that have a value.
+/// The flags of commands. All but [`Flag::WeakPassword`] have a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flag {
     Config,
@@ -169,11 +169,20 @@ enum Flag {
     LogFormat,
     Journal,
     Email,
+    WeakPassword,
 }
 
 impl Flag {
-    const ALL: [Flag; 7] =
-        [Flag::Config, Flag::Host, Flag::Port, Flag::LogLevel, Flag::LogFormat, Flag::Journal, Flag::Email];
+    const ALL: [Flag; 8] = [
+        Flag::Config,
+        Flag::Host,
+        Flag::Port,
+        Flag::LogLevel,
+        Flag::LogFormat,
+        Flag::Journal,
+        Flag::Email,
+        Flag::WeakPassword,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -184,6 +193,7 @@ impl Flag {
             Flag::LogFormat => "--log-format",
             Flag::Journal => "--journal",
             Flag::Email => "--email",
+            Flag::WeakPassword => "--weak-password",
         }
     }
 
@@ -194,7 +204,7 @@ impl Flag {
             Flag::Port => Some("PIKV_PORT"),
             Flag::LogLevel => Some("PIKV_LOG_LEVEL"),
             Flag::LogFormat => Some("PIKV_LOG_FORMAT"),
-            Flag::Journal | Flag::Email => None,
+            Flag::Journal | Flag::Email | Flag::WeakPassword => None,
         }
     }
 }
@@ -207,6 +217,7 @@ const FLAG_NAMES: &[&str] = &[
     "--log-format",
     "--journal",
     "--email",
+    "--weak-password",
     "--help",
     "--version",
 ];
@@ -268,7 +279,11 @@ fn parse_words(mut parser: lexopt::Parser) -> Result<Typed, UsageError> {
                 let text = format!("--{name}");
                 let flag = Flag::ALL.into_iter().find(|flag| flag.name() == text);
                 let flag = flag.ok_or(UsageError::UnknownFlag { text })?;
-                let value = parser.value().map_err(|_| UsageError::ValueMissing { flag: flag.name() })?;
+                let value = if flag == Flag::WeakPassword {
+                    OsString::new()
+                } else {
+                    parser.value().map_err(|_| UsageError::ValueMissing { flag: flag.name() })?
+                };
                 // Where a flag is there twice the last one counts, so that an alias can be overridden.
                 typed.values.retain(|(other, _)| *other != flag);
                 typed.values.push((flag, value));

@@ -3,7 +3,7 @@
 use super::account::{Account, AccountId, Profile, Username, new_credential};
 use super::directory::CreateError;
 use super::{Accounts, AccountsError};
-use crate::auth::password::{Password, PasswordError, PasswordHash};
+use crate::auth::password::{Password, PasswordError, PasswordHash, Rule};
 use crate::limits::{
     AGE_MAX, EMAIL_BYTES_MAX, FULL_NAME_CHARACTERS_MAX, GENDER_CHARACTERS_MAX, USERNAME_BYTES_MAX,
 };
@@ -136,11 +136,11 @@ impl Accounts {
     }
 }
 
-/// Checks what was typed.
+/// Checks what was typed, the password under `rule`.
 ///
 /// # Errors
 /// Every [`Problem`], in the order of the fields.
-pub fn check(typed: &Typed<'_>, required: Required) -> Result<NewAccount, Vec<Problem>> {
+pub fn check(typed: &Typed<'_>, required: Required, rule: Rule) -> Result<NewAccount, Vec<Problem>> {
     let mut problems = Vec::new();
     let username = field(Field::Username, typed.username, Required::Everything, &mut problems, |text| {
         Username::parse(text).ok_or(Problem::Username)
@@ -149,7 +149,7 @@ pub fn check(typed: &Typed<'_>, required: Required) -> Result<NewAccount, Vec<Pr
     // White space may be part of a password.
     let password = match typed.password.filter(|text| !text.is_empty()) {
         None => Err(Problem::Missing(Field::Password)),
-        Some(text) => Password::parse_new(text).map_err(Problem::Password),
+        Some(text) => Password::parse_new(text, rule).map_err(Problem::Password),
     };
     let password = password.map_err(|problem| problems.push(problem)).ok();
     let full_name = field(Field::FullName, typed.full_name, required, &mut problems, |text| {

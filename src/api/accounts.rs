@@ -10,7 +10,7 @@ use super::{passwords, registration};
 use crate::accounts::account::Account;
 use crate::accounts::directory::{Page, Update};
 use crate::accounts::registration::{Problem, Required};
-use crate::auth::password::Password;
+use crate::auth::password::{Password, Rule};
 use crate::clock;
 use crate::http::response::Response;
 use crate::json;
@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The members that a new account may have.
-const MEMBERS: &[&str] = &["username", "password", "email", "full_name", "age", "gender"];
+const MEMBERS: &[&str] = &["username", "password", "weak_password", "email", "full_name", "age", "gender"];
 
 /// The body of a PUT.
 #[derive(Deserialize)]
@@ -32,6 +32,8 @@ struct UpdateBody<'a> {
     disabled: Option<bool>,
     #[serde(borrow, default, deserialize_with = "json::present")]
     password: Option<Cow<'a, str>>,
+    #[serde(default)]
+    weak_password: bool,
 }
 
 /// `GET /api/v1/accounts`
@@ -54,7 +56,8 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     let accounts = Arc::clone(context.app.accounts()?);
     let fields = Fields::of_json_object(context)?;
     fields.refuse_others(MEMBERS)?;
-    let new = registration::new_account(&fields, Required::NameAndPassword)?;
+    let rule = rule(fields.switch("weak_password")?);
+    let new = registration::new_account(&fields, Required::NameAndPassword, rule)?;
     let cost = context.app.catalog.registry().accounts.bcrypt_cost;
     let job = move || {
         let hashed = passwords::hash(&new.password, cost);
@@ -79,7 +82,8 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     let accounts = Arc::clone(context.app.accounts()?);
     let username = context.key_text()?.into_owned();
     let body = context.json_body()?;
-    let shape = "an account takes {\"disabled\":true or false,\"password\":…}";
+    let shape =
+        "an account takes {\"disabled\":true or false,\"password\":…,\"weak_password\":true or false}";
     let parts: UpdateBody<'_> =
         parse_object(&body).map_err(|problem| ApiError::Body(format!("{problem}; {shape}")))?;
     let is_disabled = parts.disabled;
@@ -88,7 +92,7 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
         let changed = accounts.directory.update(&username, update, context.arrival.wall_ms)?;
         return Ok(render_changed(changed.answer.as_ref(), changed.ticket));
     };
-    let password = Password::parse_new(&password)
+    let password = Password::parse_new(&password, rule(parts.weak_password))
         .map_err(|error| AccountError::Registration(vec![Problem::Password(error)]))?;
     let cost = context.app.catalog.registry().accounts.bcrypt_cost;
     let job = move || {
@@ -118,6 +122,11 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
         })
     };
     Ok(Reply::Administer(Box::new(job)))
+}
+
+/// The rule for a password that the operator sets.
+fn rule(is_weak_allowed: bool) -> Rule {
+    if is_weak_allowed { Rule::Weak } else { Rule::Strong }
 }
 
 fn render_changed(changed: Option<&Account>, ticket: Option<Ticket>) -> Reply {

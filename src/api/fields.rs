@@ -118,6 +118,18 @@ impl Fields {
         }
     }
 
+    /// A JSON `true` or `false`; `false` without the field.
+    ///
+    /// # Errors
+    /// [`ApiError::Body`] for anything else.
+    pub fn switch(&self, name: &'static str) -> Result<bool, ApiError> {
+        match self.fields.get(name).map(String::as_str) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(ApiError::Body(format!("`{name}` is `true` or `false`"))),
+        }
+    }
+
     /// The text of a field: of a form, or a JSON string, or any other JSON, minified. `None` where
     /// it is not there, or `null`.
     pub fn text_of_any(&self, name: &'static str) -> Option<Cow<'_, str>> {

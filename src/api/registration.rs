@@ -13,6 +13,7 @@ use crate::accounts::account::Account;
 use crate::accounts::directory::CreateError;
 use crate::accounts::registration::{self, NewAccount, Required, Typed};
 use crate::auth::csrf::RestsOn;
+use crate::auth::password::Rule;
 use crate::clock;
 use crate::config::schema::Registration;
 use crate::http::response::Response;
@@ -52,14 +53,14 @@ fn checked(context: &Context<'_>, visitor: &Visitor, fields: &Fields) -> Result<
     context.parameters(&[])?;
     visitor.check_forgery(context, fields, RestsOn::Body)?;
     check_open(context)?;
-    new_account(fields, Required::Everything)
+    new_account(fields, Required::Everything, Rule::Strong)
 }
 
 /// What the fields of a request say of a new account.
 ///
 /// # Errors
 /// [`AccountError::Registration`].
-pub(super) fn new_account(fields: &Fields, required: Required) -> Result<NewAccount, ApiError> {
+pub(super) fn new_account(fields: &Fields, required: Required, rule: Rule) -> Result<NewAccount, ApiError> {
     let (username, email) = (fields.text("username")?, fields.text("email")?);
     let (password, full_name) = (fields.text("password")?, fields.text("full_name")?);
     let (age, gender) = (fields.text_of_any("age"), fields.text("gender")?);
@@ -71,7 +72,8 @@ pub(super) fn new_account(fields: &Fields, required: Required) -> Result<NewAcco
         age: age.as_deref(),
         gender: gender.as_deref(),
     };
-    registration::check(&typed, required).map_err(|problems| AccountError::Registration(problems).into())
+    let checked = registration::check(&typed, required, rule);
+    checked.map_err(|problems| AccountError::Registration(problems).into())
 }
 
 fn start(

@@ -55,6 +55,15 @@ pub enum Lack {
     Special,
 }
 
+/// Which new passwords are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Those without a [`Lack`].
+    Strong,
+    /// Every [`Password`]: the operator asked for it.
+    Weak,
+}
+
 impl Password {
     /// Takes `text` as a password to log in with.
     ///
@@ -75,13 +84,13 @@ impl Password {
         Ok(Password(Secret::new(text.to_owned())))
     }
 
-    /// Takes `text` as a new password.
+    /// Takes `text` as a new password under `rule`.
     ///
     /// # Errors
     /// [`PasswordError`]; a weak one with all that it lacks.
-    pub fn parse_new(text: &str) -> Result<Password, PasswordError> {
+    pub fn parse_new(text: &str, rule: Rule) -> Result<Password, PasswordError> {
         let password = Password::parse(text)?;
-        let lacks = lacks(text);
+        let lacks = if rule == Rule::Strong { lacks(text) } else { Vec::new() };
         if lacks.is_empty() { Ok(password) } else { Err(PasswordError::Weak { lacks }) }
     }
 }

@@ -67,13 +67,13 @@ fn a_password_has_at_most_72_bytes() {
         let expected = if is_taken { None } else { Some(PasswordError::TooLong { bytes }) };
         assert_eq!(Password::parse(&of_length(bytes, 'Z')).err(), expected);
         if bytes > 8 {
-            assert_eq!(Password::parse_new(&of_length(bytes, 'Z')).err(), expected);
+            assert_eq!(Password::parse_new(&of_length(bytes, 'Z'), Rule::Strong).err(), expected);
         }
     }
     assert!(Password::parse(&"ü".repeat(36)).is_ok());
     assert_eq!(Password::parse(&"ü".repeat(37)).err(), Some(PasswordError::TooLong { bytes: 74 }));
     assert_eq!(Password::parse("").err(), Some(PasswordError::Empty));
-    assert_eq!(Password::parse_new("").err(), Some(PasswordError::Empty));
+    assert_eq!(Password::parse_new("", Rule::Strong).err(), Some(PasswordError::Empty));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn control_characters_are_refused() {
     for c in ['\0', '\t', '\n', '\r', '\u{1b}', '\u{7f}', '\u{85}', '\u{9f}'] {
         for text in [format!("{c}Abcdef1!"), format!("Abc{c}def1!"), format!("Abcdef1!{c}")] {
             assert_eq!(Password::parse(&text).err(), Some(PasswordError::Control), "{c:?}");
-            assert_eq!(Password::parse_new(&text).err(), Some(PasswordError::Control), "{c:?}");
+            assert_eq!(Password::parse_new(&text, Rule::Strong).err(), Some(PasswordError::Control), "{c:?}");
         }
     }
     assert!(Password::parse(" ~\u{a0}\u{ad}").is_ok());
@@ -93,7 +93,7 @@ fn all_that_a_new_password_lacks_is_said_at_once() {
     let check = |text: &str, lacks: &[Lack]| {
         let expected =
             if lacks.is_empty() { None } else { Some(PasswordError::Weak { lacks: lacks.to_vec() }) };
-        assert_eq!(Password::parse_new(text).err(), expected, "{text}");
+        assert_eq!(Password::parse_new(text, Rule::Strong).err(), expected, "{text}");
         assert!(Password::parse(text).is_ok(), "{text} may be an old one");
     };
     check("Abcdef1!", &[]);
@@ -111,7 +111,7 @@ fn all_that_a_new_password_lacks_is_said_at_once() {
 
 #[test]
 fn letters_and_digits_of_other_alphabets_are_no_special_characters() {
-    let lacks = |text: &str| match Password::parse_new(text) {
+    let lacks = |text: &str| match Password::parse_new(text, Rule::Strong) {
         Err(PasswordError::Weak { lacks }) => lacks,
         Err(_) | Ok(_) => Vec::new(),
     };
@@ -127,7 +127,7 @@ fn letters_and_digits_of_other_alphabets_are_no_special_characters() {
 #[test]
 fn messages_say_the_limit_and_never_the_password() {
     let check = |text: &str, expected: &str| {
-        let message = Password::parse_new(text).unwrap_err().to_string();
+        let message = Password::parse_new(text, Rule::Strong).unwrap_err().to_string();
         assert_eq!(message, expected);
     };
     check("", "the password is empty; send one");

@@ -2,6 +2,7 @@
 
 use super::{Command, Environment, Flag, Typed, UsageError, Wanted, config_path, option, refuse_flags};
 use crate::accounts::account::Username;
+use crate::auth::password::Rule;
 use crate::cli::effective::Options;
 use crate::config::mistake::shown;
 use crate::secret::Secret;
@@ -20,11 +21,15 @@ pub enum Act {
         username: Username,
         /// Its email address.
         email: Option<String>,
+        /// The rule for its password.
+        rule: Rule,
     },
     /// Give an account another password.
     SetPassword {
         /// Its name.
         username: Username,
+        /// The rule for the password.
+        rule: Rule,
     },
     /// Disable an account, or enable it again.
     SetDisabled {
@@ -48,14 +53,16 @@ pub(super) fn parse(
     words: &[&str],
     environment: &Environment<'_>,
 ) -> Result<Command, UsageError> {
+    let is_weak_allowed = typed.values.iter().any(|(flag, _)| *flag == Flag::WeakPassword);
+    let rule = if is_weak_allowed { Rule::Weak } else { Rule::Strong };
     let act = match words {
         ["list"] => Act::List,
         ["add", name] => {
             let email =
                 option(typed, Flag::Email, environment, Wanted::Unicode, |text| Some(text.to_owned()))?;
-            Act::Add { username: username(name)?, email: email.map(|email| email.value) }
+            Act::Add { username: username(name)?, email: email.map(|email| email.value), rule }
         }
-        ["passwd", name] => Act::SetPassword { username: username(name)? },
+        ["passwd", name] => Act::SetPassword { username: username(name)?, rule },
         ["disable", name] => Act::SetDisabled { username: username(name)?, is_disabled: true },
         ["enable", name] => Act::SetDisabled { username: username(name)?, is_disabled: false },
         ["delete", name] => Act::Delete { username: username(name)? },
@@ -73,8 +80,9 @@ pub(super) fn parse(
         [text, ..] => return Err(UsageError::UnknownCommand { text: shown(text), known: COMMANDS }),
     };
     let taken: &[Flag] = match act {
-        Act::Add { .. } => &[Flag::Config, Flag::Email],
-        Act::SetPassword { .. } | Act::SetDisabled { .. } | Act::Delete { .. } | Act::List => &[Flag::Config],
+        Act::Add { .. } => &[Flag::Config, Flag::Email, Flag::WeakPassword],
+        Act::SetPassword { .. } => &[Flag::Config, Flag::WeakPassword],
+        Act::SetDisabled { .. } | Act::Delete { .. } | Act::List => &[Flag::Config],
     };
     refuse_flags(typed, "account", taken)?;
     let options = Options { config_path: config_path(typed, environment)?, ..Options::default() };
@@ -112,10 +120,18 @@ mod tests {
     #[test]
     fn each_act_names_its_account() {
         let username = || Username::parse("mavi").unwrap();
-        assert_eq!(act("account add mavi"), Act::Add { username: username(), email: None });
+        assert_eq!(
+            act("account add mavi"),
+            Act::Add { username: username(), email: None, rule: Rule::Strong }
+        );
         let email = Some("m@example.com".to_owned());
-        assert_eq!(act("account add mavi --email m@example.com"), Act::Add { username: username(), email });
-        assert_eq!(act("account passwd mavi"), Act::SetPassword { username: username() });
+        let with_email = Act::Add { username: username(), email, rule: Rule::Strong };
+        assert_eq!(act("account add mavi --email m@example.com"), with_email);
+        let weak = Act::Add { username: username(), email: None, rule: Rule::Weak };
+        assert_eq!(act("account add mavi --weak-password"), weak);
+        let passwd = |rule| Act::SetPassword { username: username(), rule };
+        assert_eq!(act("account passwd mavi"), passwd(Rule::Strong));
+        assert_eq!(act("account --weak-password passwd mavi"), passwd(Rule::Weak));
         assert_eq!(act("account disable mavi"), Act::SetDisabled { username: username(), is_disabled: true });
         assert_eq!(act("account enable mavi"), Act::SetDisabled { username: username(), is_disabled: false });
         assert_eq!(act("account delete mavi"), Act::Delete { username: username() });
@@ -142,6 +158,9 @@ mod tests {
             ("account add ma/vi", "user name"),
             ("account passwd mavi --email a@b", "does not take `--email`"),
             ("account list --port 1", "does not take `--port`"),
+            ("account disable mavi --weak-password", "does not take `--weak-password`"),
+            ("serve --weak-password", "does not take `--weak-password`"),
+            ("account add mavi --weak-password=1", "`--weak-password` takes no value"),
         ] {
             let said = parsed(line).unwrap_err().to_string();
             assert!(said.contains(part), "{line}: {said}");

@@ -104,8 +104,9 @@ in it. The server must not run.
 ";
 
 const ACCOUNT: &str = "\
-Usage: pikv account add NAME [--email ADDRESS] [--config PATH]
-       pikv account passwd|disable|enable|delete NAME [--config PATH]
+Usage: pikv account add NAME [--email ADDRESS] [--weak-password] [--config PATH]
+       pikv account passwd NAME [--weak-password] [--config PATH]
+       pikv account disable|enable|delete NAME [--config PATH]
        pikv account list [--config PATH]
 
 add and passwd ask for the password, or read it as one line from standard input
@@ -121,4 +122,6 @@ where save_api_key_to_file is true. While none runs the files are changed.
   PIKV_GLOBAL_KEY     the global key of a running server
   --config PATH       configuration file           PIKV_CONFIG      ./config.json
   --email ADDRESS     email address of the account
+  --weak-password     accept a password that breaks the rule for new passwords;
+                      it still has 1 to 72 bytes
 ";

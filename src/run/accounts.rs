@@ -7,9 +7,9 @@ use super::{RunError, load_existing, lock, say};
 use crate::accounts::Accounts;
 use crate::accounts::account::{Account, Username};
 use crate::accounts::directory::{CreateError, Update};
-use crate::accounts::registration::{self, Problem, Required, Typed};
+use crate::accounts::registration::{self, Field, Problem, Required, Typed};
 use crate::accounts::{AccountsError, OpenError};
-use crate::auth::password::{self, Password, PasswordHash};
+use crate::auth::password::{self, Password, PasswordError, PasswordHash, Rule};
 use crate::cli::account::Act;
 use crate::cli::effective::Options;
 use crate::clock;
@@ -73,9 +73,7 @@ pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<
         return Err(AccountCommandError::Disabled.into());
     }
     let password = match act {
-        Act::Add { .. } | Act::SetPassword { .. } => {
-            Some(prompt::new_password().map_err(AccountCommandError::Prompt)?)
-        }
+        Act::Add { rule, .. } | Act::SetPassword { rule, .. } => Some(new_password(*rule)?),
         Act::SetDisabled { .. } | Act::Delete { .. } | Act::List => None,
     };
     let directory = config.data_directory(path);
@@ -100,6 +98,19 @@ pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<
     };
     say(&said);
     Ok(())
+}
+
+/// Asks for a new password, which has to keep `rule`.
+fn new_password(rule: Rule) -> Result<Secret, AccountCommandError> {
+    let typed = prompt::new_password().map_err(AccountCommandError::Prompt)?;
+    Password::parse_new(typed.reveal(), rule).map_err(invalid_password)?;
+    Ok(typed)
+}
+
+fn invalid_password(error: PasswordError) -> AccountCommandError {
+    let is_empty = error == PasswordError::Empty;
+    let problem = if is_empty { Problem::Missing(Field::Password) } else { Problem::Password(error) };
+    AccountCommandError::Invalid(vec![problem])
 }
 
 /// Opens the accounts, carries out `act` and closes them again, under the lock of the caller.
@@ -132,22 +143,21 @@ fn carry_out(
     let now_ms = clock::wall_ms();
     let typed = password.map(Secret::reveal);
     match act {
-        Act::Add { username, email } => {
+        Act::Add { username, email, rule } => {
             let typed = Typed {
                 username: Some(username.as_str()),
                 email: email.as_deref(),
                 password: typed,
                 ..Typed::default()
             };
-            let new = registration::check(&typed, Required::NameAndPassword)
+            let new = registration::check(&typed, Required::NameAndPassword, *rule)
                 .map_err(AccountCommandError::Invalid)?;
             let created = accounts.create(&new, hash(&new.password, cost)?, now_ms)?;
             created.answer.map_err(AccountCommandError::NotCreated)?;
             written(accounts, created.ticket.as_ref())?;
         }
-        Act::SetPassword { username } => {
-            let password = Password::parse_new(typed.unwrap_or_default())
-                .map_err(|error| AccountCommandError::Invalid(vec![Problem::Password(error)]))?;
+        Act::SetPassword { username, rule } => {
+            let password = Password::parse_new(typed.unwrap_or_default(), *rule).map_err(invalid_password)?;
             let update = Update { password: Some(hash(&password, cost)?), is_disabled: None };
             change(accounts, username, update, now_ms)?;
         }
@@ -228,7 +238,7 @@ fn table(lines: &[Line]) -> String {
 fn done(act: &Act) -> String {
     match act {
         Act::Add { username, .. } => format!("account {username} added\n"),
-        Act::SetPassword { username } => {
+        Act::SetPassword { username, .. } => {
             format!("account {username} has a new password; its tokens and sessions have ended\n")
         }
         Act::SetDisabled { username, is_disabled: true } => {
@@ -257,7 +267,13 @@ impl fmt::Display for AccountCommandError {
             AccountCommandError::Prompt(error) => error.fmt(f),
             AccountCommandError::Invalid(problems) => {
                 let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                f.write_str(&texts.join("; "))
+                f.write_str(&texts.join("; "))?;
+                let is_weak =
+                    |problem: &Problem| matches!(problem, Problem::Password(PasswordError::Weak { .. }));
+                if problems.iter().any(is_weak) {
+                    f.write_str(", or pass --weak-password to accept it as it is")?;
+                }
+                Ok(())
             }
             AccountCommandError::NotCreated(error) => error.fmt(f),
             AccountCommandError::Missing(username) => {

@@ -70,6 +70,26 @@ fn accounts_are_looked_after_while_no_server_runs() {
     assert!(!can_sign_in(&server, "bob", PASSWORD));
 }
 
+fn check_weak_passwords(directory: &Path, name: &str) {
+    let run = |words: &str, input: &str| account(directory, &format!("{words} {name}"), input, &[]);
+    refused(&run("add", "password\n"), "or pass --weak-password");
+    done(&run("add --weak-password", "password\n"), &format!("account {name} added\n"));
+    refused(&run("passwd", "x\n"), "or pass --weak-password");
+    let said = format!("account {name} has a new password; its tokens and sessions have ended\n");
+    done(&run("passwd --weak-password", "x\n"), &said);
+    refused(&run("passwd --weak-password", "\n"), "password is missing");
+    refused(&run("passwd --weak-password", &"x".repeat(73)), "72 bytes");
+}
+
+#[test]
+fn a_weak_password_is_accepted_only_on_request_in_the_files_and_by_a_running_server() {
+    let directory = directory_with(&people_config());
+    check_weak_passwords(directory.path(), "admin");
+    let server = Server::start_in(directory, Default::default());
+    check_weak_passwords(server.directory(), "guest");
+    assert!(can_sign_in(&server, "admin", "x") && can_sign_in(&server, "guest", "x"));
+}
+
 #[test]
 fn what_is_mended_in_the_files_is_said() {
     let directory = directory_with(&people_config());

@@ -1,7 +1,7 @@
 //! `/api/v1/accounts`: who runs the server looks after accounts.
 
 use crate::harness::{DEMO_KEY, GLOBAL_KEY, Response, Server};
-use crate::people::{PASSWORD, Person, people_config};
+use crate::people::{PASSWORD, Person, people_config, registration, send_json};
 use serde_json::{Value, json};
 
 const ACCOUNTS: &str = "/api/v1/accounts";
@@ -58,6 +58,38 @@ fn what_is_wrong_with_a_new_account_is_said_and_nothing_is_made() {
     }
     let all = send(&server, "GET", ACCOUNTS, &Value::Null).json();
     assert_eq!(all["accounts"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_weak_password_needs_a_member_that_says_so_and_has_the_other_rules_all_the_same() {
+    let server = Server::start_with(people_config());
+    let admin = |password: &str, weak: Value| json!({ "username": "admin", "password": password, "weak_password": weak });
+    let create = |body: &Value| send(&server, "POST", ACCOUNTS, body);
+    create(&admin("password", json!(false))).expect_problem(400, "invalid_password");
+    for weak in [json!("true"), json!(1), json!(null)] {
+        create(&admin("password", weak)).expect_problem(400, "invalid_body");
+    }
+    for password in [&"x".repeat(73), "line\nend"] {
+        create(&admin(password, json!(true))).expect_problem(400, "invalid_password");
+    }
+    create(&admin("", json!(true))).expect_problem(400, "invalid_request");
+    let login = |password: &str| {
+        let body = json!({ "username": "admin", "password": password }).to_string();
+        send_json(&server, "POST", "/login", &[], &body).status
+    };
+    create(&admin("password", json!(true))).expect(201);
+    assert_eq!(login("password"), 200);
+    let account = format!("{ACCOUNTS}/admin");
+    let change = |body: Value| send(&server, "PUT", &account, &body);
+    change(json!({ "password": "x" })).expect_problem(400, "invalid_password");
+    change(json!({ "password": "x", "weak_password": false })).expect_problem(400, "invalid_password");
+    change(json!({ "password": "", "weak_password": true })).expect_problem(400, "invalid_password");
+    change(json!({ "password": "x", "weak_password": true })).expect(200);
+    assert_eq!((login("x"), login("password")), (200, 401));
+    // Nobody else can do it.
+    let mut body = registration("eve");
+    (body["password"], body["weak_password"]) = (json!("password"), json!(true));
+    send_json(&server, "POST", "/api/register", &[], &body.to_string()).expect(400);
 }
 
 #[test]

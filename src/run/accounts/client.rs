@@ -1,6 +1,7 @@
 //! Asks a running server to look after an account: a client for `/api/v1/accounts`, one request a connection.
 
 use super::{ADDRESS_FILE, Line, done, table};
+use crate::auth::password::Rule;
 use crate::cli::account::{Act, GLOBAL_KEY_VARIABLE};
 use crate::disk::{self, RealDisk};
 use crate::limits::{ADDRESS_FILE_BYTES_MAX, CLIENT_ANSWER_BYTES_MAX, CLIENT_TIMEOUT_SECONDS};
@@ -126,15 +127,18 @@ impl<'a> Server<'a> {
     pub fn carry_out(&self, act: &Act, password: Option<&Secret>) -> Result<String, ClientError> {
         let password = password.map(Secret::reveal).unwrap_or_default();
         match act {
-            Act::Add { username, email } => {
+            Act::Add { username, email, rule } => {
                 let mut body = json!({ "username": username.as_str(), "password": password });
+                allow_weak(*rule, &mut body);
                 if let (Some(email), Some(members)) = (email, body.as_object_mut()) {
                     members.insert("email".to_owned(), email.as_str().into());
                 }
                 self.send("POST", "", &body.to_string())?;
             }
-            Act::SetPassword { username } => {
-                self.send("PUT", &format!("/{username}"), &json!({ "password": password }).to_string())?;
+            Act::SetPassword { username, rule } => {
+                let mut body = json!({ "password": password });
+                allow_weak(*rule, &mut body);
+                self.send("PUT", &format!("/{username}"), &body.to_string())?;
             }
             Act::SetDisabled { username, is_disabled } => {
                 self.send("PUT", &format!("/{username}"), &json!({ "disabled": is_disabled }).to_string())?;
@@ -192,6 +196,13 @@ impl<'a> Server<'a> {
         let mut answer = Vec::new();
         stream.take(CLIENT_ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
         Ok(answer)
+    }
+}
+
+/// Adds the member that lets a weak password pass.
+fn allow_weak(rule: Rule, body: &mut serde_json::Value) {
+    if let (Rule::Weak, Some(members)) = (rule, body.as_object_mut()) {
+        members.insert("weak_password".to_owned(), true.into());
     }
 }
 
