@@ -3,15 +3,18 @@
 use super::AccountsError;
 use super::account::{Account, AccountId, OwnKey, Username, new_credential};
 use crate::auth::password::PasswordHash;
-use crate::limits::ACCOUNTS_MAX;
+use crate::limits::{ACCOUNTS_MAX, ENTRIES_PER_HOLD_MAX};
 use crate::names::Key;
 use crate::persist::project::{Answered, Project, View};
 use crate::persist::ticket::Ticket;
 use crate::persist::transaction::Transaction;
 use crate::store::change::Value;
 use crate::store::entry::Entry;
+use serde::Deserialize;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What all keys of accounts begin with.
 const ACCOUNTS: &str = "account/";
@@ -21,6 +24,15 @@ const DELETIONS: &str = "deletion/";
 /// The project `_accounts`.
 pub struct Directory {
     project: Arc<Project>,
+    /// The highest cost of a password hash that was stored since the start or before, 0 without one.
+    cost_max: AtomicU32,
+}
+
+/// What an entry has of a password.
+#[derive(Deserialize)]
+struct StoredHash<'a> {
+    #[serde(borrow)]
+    password: Cow<'a, str>,
 }
 
 /// Why an account was not made. Nothing has changed.
@@ -53,7 +65,39 @@ pub struct Page {
 
 impl Directory {
     pub(super) fn new(project: Arc<Project>) -> Directory {
-        Directory { project }
+        Directory { project, cost_max: AtomicU32::new(0) }
+    }
+
+    /// The highest cost that a password check takes here; `None` before there was an account. Lower
+    /// ones have to look like it. It sinks only with a restart.
+    pub fn cost_max(&self) -> Option<u32> {
+        Some(self.cost_max.load(Ordering::Relaxed)).filter(|&cost| cost > 0)
+    }
+
+    /// Finds the highest cost that is stored.
+    pub(super) fn find_cost_max(&self, now_ms: u64) -> Result<(), AccountsError> {
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.project.read(now_ms, |view| {
+                let entries = view.range(ACCOUNTS, after.as_deref()).take(ENTRIES_PER_HOLD_MAX);
+                let (mut cost_max, mut last) = (None, None);
+                for entry in entries {
+                    cost_max = cost_max.max(cost_of(entry));
+                    last = Some(entry.key().to_owned());
+                }
+                ((cost_max, last), view.revision())
+            })?;
+            let (cost_max, last) = page.answer;
+            cost_max.inspect(|&cost| self.note_cost(cost));
+            if last.is_none() {
+                return Ok(());
+            }
+            after = last;
+        }
+    }
+
+    fn note_cost(&self, cost: u32) {
+        self.cost_max.fetch_max(cost, Ordering::Relaxed);
     }
 
     pub(super) fn project(&self) -> &Arc<Project> {
@@ -102,6 +146,7 @@ impl Directory {
         let folded = account.username.folded();
         let key = OwnKey::account(&folded);
         let email = account.profile.email.as_deref().map(OwnKey::email);
+        self.note_cost(account.password.cost());
         Ok(self.project.write(now_ms, |transaction| {
             if transaction.get(key.as_key()).is_some() {
                 return Err(CreateError::UsernameExists);
@@ -247,6 +292,7 @@ impl Directory {
         let answered = self.project.write::<_, AccountsError>(now_ms, |transaction| {
             let Some(mut account) = stored(transaction, key.as_key())? else { return Ok(None) };
             change(&mut account);
+            self.note_cost(account.password.cost());
             transaction.put(key.as_key(), &account.encode(), None);
             Ok(Some(account))
         })?;
@@ -256,6 +302,13 @@ impl Directory {
 
 fn stored(transaction: &Transaction<'_>, key: Key<'_>) -> Result<Option<Account>, AccountsError> {
     transaction.get(key).map(decode).transpose()
+}
+
+/// The cost of the password hash of an account; the rest of it is not looked at.
+fn cost_of(entry: &Entry) -> Option<u32> {
+    let Value::Text(text) = entry.value() else { return None };
+    let stored: StoredHash<'_> = serde_json::from_slice(text).ok()?;
+    PasswordHash::cost_in(&stored.password)
 }
 
 fn decode(entry: &Entry) -> Result<Account, AccountsError> {

@@ -114,6 +114,9 @@ impl Accounts {
             // Nobody can reach that data any more; the next deletion or start tries again.
             Err(error) => log::error!("an interrupted deletion of an account is not finished: {error}"),
         }
+        if let Err(error) = accounts.directory.find_cost_max(clock::wall_ms()) {
+            log::error!("The costs of stored password hashes are unknown: {error}");
+        }
         match accounts.sessions.remove_endless(clock::wall_ms()) {
             Ok(0) => {}
             Ok(removed) => log::warn!("{removed} sessions have ended: their end was lost with their journal"),

@@ -29,7 +29,7 @@ impl Drop for Pending {
 
 /// Checks the password of `username` and replies with what `then` makes of the account, or of why there
 /// is none: [`AccountError::Credentials`], [`AccountError::TooManyAttempts`], or what kept the accounts
-/// from being asked. An account that is not there takes as long as one that is.
+/// from being asked. An account that does not exist takes as long as one that does.
 pub fn sign_in(
     context: &Context<'_>,
     username: &str,
@@ -42,16 +42,12 @@ pub fn sign_in(
         Ok(begun) => begun,
         Err(error) => return then(Err(error), context.arrival.wall_ms),
     };
-    let Ok(password) = Password::parse(password) else {
-        // Nobody's password, whoever asks; it counts as a guess.
-        if let Some(attempt) = pending.attempt.take() {
-            pending.app.throttle.failed(attempt);
-        }
-        return then(Err(AccountError::Credentials.into()), context.arrival.wall_ms);
-    };
+    // A text that cannot be a password costs what a wrong one costs, and counts as one: if it were
+    // cheaper, the counters could be filled for nothing.
+    let password = Password::parse(password).ok();
     let job = move || {
         let now_ms = clock::wall_ms();
-        let checked = check(&pending.app, &accounts, &folded, &password, now_ms);
+        let checked = check(&pending.app, &accounts, &folded, password.as_ref(), now_ms);
         match (&checked, pending.attempt.take()) {
             (Ok(_), Some(attempt)) => pending.app.throttle.succeeded(attempt, clock::monotonic()),
             (Err(ApiError::Account(AccountError::Credentials)), Some(attempt)) => {
@@ -79,16 +75,19 @@ fn check(
     app: &App,
     accounts: &Accounts,
     folded: &str,
-    password: &Password,
+    password: Option<&Password>,
     now_ms: u64,
 ) -> Result<Account, ApiError> {
     let cost = app.catalog.registry().accounts.bcrypt_cost;
+    // Every refusal takes as long as the slowest: a time of its own would tell which names exist.
+    let cost_max = accounts.directory.cost_max().unwrap_or(cost);
     let found = accounts.directory.find(folded, now_ms)?;
-    let Some(account) = found.answer else {
-        password::verify_nobody(password, cost);
+    let (Some(account), Some(password)) = (found.answer, password) else {
+        password::verify_nobody(cost_max);
         return Err(AccountError::Credentials.into());
     };
     if !password::verify(password, &account.password) || account.is_disabled {
+        password::verify_nobody_up_to(account.password.cost(), cost_max);
         return Err(AccountError::Credentials.into());
     }
     // What was just registered or changed has to be on disk before anybody signs in with it.

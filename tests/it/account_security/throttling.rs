@@ -47,6 +47,25 @@ fn all_ways_in_share_one_counter_and_refuse_the_right_password_too() {
 }
 
 #[test]
+fn a_text_that_cannot_be_a_password_counts_as_a_guess_on_every_way_in() {
+    let server = server();
+    register(&server, "one");
+    let texts = ["x".repeat(73), "x".repeat(5_000), "line\nend".to_owned()];
+    for (number, text) in texts.iter().enumerate() {
+        for (name, whose) in [("one", 1), ("nobody", 2)] {
+            for (index, way) in WAYS.into_iter().enumerate() {
+                let address = format!("10.8.{number}.{whose}{index}");
+                for _ in 0..LOGIN_ATTEMPTS_OF_PAIR_MAX {
+                    let answer = attempt(&server, way, name, text, &address);
+                    assert_eq!(answer.status, 401, "{way} {name}: {answer:?}");
+                }
+                check_throttled(&attempt(&server, way, name, PASSWORD, &address), way);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_name_that_nobody_has_is_throttled_like_one_that_somebody_has() {
     let server = server();
     register(&server, "one");

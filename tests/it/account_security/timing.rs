@@ -41,6 +41,62 @@ fn measure(server: &Server, rounds: usize) -> [Vec<u128>; 4] {
     })
 }
 
+/// The shortest of a few attempts with a wrong password, in milliseconds.
+fn shortest_ms(server: &Server, name: &str, password: &str) -> u128 {
+    let once = |number| {
+        let begun = Instant::now();
+        let address = format!("10.5.{}.{number}", name.len() + password.len());
+        assert_eq!(attempt(server, "/login", name, password, &address).status, 401);
+        begun.elapsed().as_millis()
+    };
+    (0..8).map(once).min().unwrap()
+}
+
+/// The shortest of several attempts hardly depends on what else the machine does, so that this much is
+/// asserted: cheap hashes and expensive ones differ by a factor of 16 here.
+#[test]
+fn a_refusal_takes_as_long_whatever_the_cost_of_the_hash_and_whether_the_name_exists() {
+    let (cheap, expensive) = (8, 12);
+    let mut config = config();
+    config["accounts"]["bcrypt_cost"] = json!(cheap);
+    let mut server = Server::start_with(config.clone());
+    for name in ["old", "older", "disabled"] {
+        register(&server, name);
+    }
+    update(&server, "disabled", &json!({ "disabled": true }));
+    config["accounts"]["bcrypt_cost"] = json!(expensive);
+    std::fs::write(server.config_path(), config.to_string()).unwrap();
+    server.restart();
+    let long = &"x".repeat(73);
+    let check = |server: &Server| {
+        let unknown = shortest_ms(server, "nobody", "Wrong-Guess-1");
+        let others = [
+            ("old", "Wrong-Guess-1"),
+            ("nobody-else", "Wrong-Guess-1"),
+            ("not a name", "Wrong-Guess-1"),
+            ("disabled", PASSWORD),
+            ("old", long),
+            ("nobody", long),
+        ];
+        for (name, password) in others {
+            let took = shortest_ms(server, name, password);
+            let (less, more) = (took.min(unknown), took.max(unknown));
+            assert!(
+                more <= 3 * less + 60,
+                "{name} with {} bytes: {took} ms, nobody {unknown} ms",
+                password.len()
+            );
+        }
+        unknown
+    };
+    let before = check(&server);
+    assert_eq!(attempt(&server, "/login", "older", PASSWORD, "10.5.0.1").status, 200);
+    let after = check(&server);
+    assert!(after > 2 * before, "one hash of the new cost: {before} ms before, {after} ms after");
+    server.restart();
+    assert!(check(&server) > 2 * before, "stored costs are found at the start");
+}
+
 /// In the ordinary run a few attempts, which only have to be refused in the same words.
 #[test]
 fn unknown_users_and_disabled_accounts_are_refused_as_wrong_passwords_are() {
