@@ -180,7 +180,12 @@ pub const PASSWORD_INPUT_BYTES_MAX: u64 = 4 * 1024;
 pub const CLIENT_ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// How long `pikv account` waits for a running server, seconds.
 pub const CLIENT_TIMEOUT_SECONDS: u64 = 60;
-/// Password checks waiting for their lane. Beyond: 503.
+/// Registrations of one address in a window for which a password was hashed. Beyond: 429.
+pub const REGISTRATIONS_OF_ADDRESS_MAX: u32 = 120;
+/// Registrations are counted in windows of this length, seconds.
+pub const REGISTRATION_WINDOW_SECONDS: u64 = 15 * 60;
+/// Passwords waiting to be hashed, in each of the three queues of their lane. Beyond: the address that
+/// has most of them gets 503.
 pub const PASSWORD_QUEUE_MAX: usize = 64;
 /// Threads that hash passwords at most; half the cores otherwise.
 pub const PASSWORD_THREADS_MAX: usize = 4;
@@ -288,6 +293,7 @@ const _: () = assert!(HEAD_TIMEOUT_MS_DEFAULT <= TIMEOUT_SECONDS_CEILING * 1_000
 const _: () = assert!(IDLE_TIMEOUT_MS_DEFAULT <= TIMEOUT_SECONDS_CEILING * 1_000);
 const _: () = assert!(API_KEY_BYTES_MIN < API_KEY_BYTES_MAX);
 const _: () = assert!((RATE_LIMIT_REQUESTS_MAX as usize) < RATE_LIMIT_TIMES_MAX);
+const _: () = assert!(REGISTRATIONS_OF_ADDRESS_MAX <= RATE_LIMIT_REQUESTS_MAX);
 const _: () = assert!(LOGIN_ATTEMPTS_OF_PAIR_MAX < LOGIN_ATTEMPTS_OF_ADDRESS_MAX);
 const _: () = assert!(LOGIN_ATTEMPTS_OF_ADDRESS_MAX < LOGIN_ATTEMPTS_OF_ACCOUNT_MAX);
 const _: () = assert!(EXPIRED_PER_CALL_MAX > 1, "tables shrink faster than they grow");

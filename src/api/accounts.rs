@@ -73,7 +73,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
             Err(error) => Reply::Now(error.response()),
         }
     };
-    Ok(Reply::Hash(Box::new(job)))
+    Ok(Reply::Hash(context.operator_share(), Box::new(job)))
 }
 
 /// `PUT /api/v1/accounts/{username}`
@@ -105,7 +105,7 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
             Err(error) => Reply::Now(error.response()),
         }
     };
-    Ok(Reply::Hash(Box::new(job)))
+    Ok(Reply::Hash(context.operator_share(), Box::new(job)))
 }
 
 /// `DELETE /api/v1/accounts/{username}`: its data goes too.

@@ -31,6 +31,8 @@ pub struct App {
     pub accounts: Option<Result<Arc<Accounts>, OpenError>>,
     /// Counts requests to `/item`.
     pub rate_limiter: RateLimiter,
+    /// Counts registrations.
+    pub registrations: RateLimiter,
     /// Counts failed logins.
     pub throttle: Throttle,
 }
@@ -73,7 +75,8 @@ enum Decision<'r> {
 impl App {
     /// A server of these projects and accounts, which has answered nobody yet.
     pub fn new(catalog: Catalog, accounts: Option<Result<Arc<Accounts>, OpenError>>) -> App {
-        App { catalog, accounts, rate_limiter: RateLimiter::new(), throttle: Throttle::new() }
+        let (rate_limiter, registrations) = (RateLimiter::new(), RateLimiter::new());
+        App { catalog, accounts, rate_limiter, registrations, throttle: Throttle::new() }
     }
 
     /// Brings all files up to date and ends writing.

@@ -4,6 +4,7 @@ use super::app::{App, Arrival};
 use super::catalog::Served;
 use super::cursor::Cursor;
 use super::error::ApiError;
+use super::reply::{Share, Standing};
 use crate::auth::client::{self, Client};
 use crate::config::nearest::nearest;
 use crate::digits;
@@ -56,6 +57,18 @@ impl<'r> Context<'r> {
     pub fn client(&self) -> Client {
         let registry = self.app.catalog.registry();
         client::client(&self.request.head, self.arrival.peer, &registry.trusted_proxies)
+    }
+
+    /// The share of the password lane that this client has.
+    pub fn share(&self, standing: Standing) -> Share {
+        Share { standing, address: client::counted_address(self.client().address) }
+    }
+
+    /// The share of a request that may be the operator's. Where nobody is asked for a key everybody may
+    /// send it, so it has no precedence.
+    pub fn operator_share(&self) -> Share {
+        let has_key = self.app.catalog.registry().authentication_enabled;
+        self.share(if has_key { Standing::Operator } else { Standing::Stranger })
     }
 
     /// The key that the path names, decoded.

@@ -313,7 +313,10 @@ impl ApiError {
             (ApiError::Account(AccountError::TooManyAttempts(refused)), _) => {
                 response.field("retry-after", &refused.retry_after().seconds.to_string())
             }
-            (ApiError::RateLimited(after), _) => response.field("retry-after", &after.seconds.to_string()),
+            (
+                ApiError::RateLimited(after) | ApiError::Account(AccountError::TooManyRegistrations(after)),
+                _,
+            ) => response.field("retry-after", &after.seconds.to_string()),
             (_, 401) => response.field("www-authenticate", "Bearer realm=\"pikv\""),
             (_, 503) => response.field("retry-after", "1"),
             _ => response,

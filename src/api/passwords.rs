@@ -3,7 +3,7 @@
 use super::app::App;
 use super::context::Context;
 use super::error::{AccountError, ApiError};
-use super::reply::Reply;
+use super::reply::{Reply, Standing};
 use crate::accounts::Accounts;
 use crate::accounts::account::Account;
 use crate::auth::password::{self, Password, PasswordHash};
@@ -42,6 +42,8 @@ pub fn sign_in(
         Ok(begun) => begun,
         Err(error) => return then(Err(error), context.arrival.wall_ms),
     };
+    let is_known = pending.attempt.as_ref().is_some_and(Attempt::is_known);
+    let share = context.share(if is_known { Standing::Known } else { Standing::Stranger });
     // A text that cannot be a password costs what a wrong one costs, and counts as one: if it were
     // cheaper, the counters could be filled for nothing.
     let password = Password::parse(password).ok();
@@ -59,7 +61,7 @@ pub fn sign_in(
         }
         then(checked, now_ms)
     };
-    Reply::Hash(Box::new(job))
+    Reply::Hash(share, Box::new(job))
 }
 
 /// Counts an attempt to sign in, unless there were too many.

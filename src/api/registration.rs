@@ -6,7 +6,7 @@ use super::fields::{Fields, Wanted};
 use super::forms::FormPage;
 use super::pages::{self, Filled};
 use super::passwords;
-use super::reply::Reply;
+use super::reply::{Reply, Standing};
 use super::success;
 use super::visitor::Visitor;
 use crate::accounts::account::Account;
@@ -14,10 +14,19 @@ use crate::accounts::directory::CreateError;
 use crate::accounts::registration::{self, NewAccount, Required, Typed};
 use crate::auth::csrf::RestsOn;
 use crate::auth::password::Rule;
+use crate::auth::rate_limit::Rate;
 use crate::clock;
 use crate::config::schema::Registration;
+use crate::http::request::Method;
 use crate::http::response::Response;
+use crate::limits::{REGISTRATION_WINDOW_SECONDS, REGISTRATIONS_OF_ADDRESS_MAX};
 use crate::persist::project::Answered;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often one address may register.
+const RATE: Rate =
+    Rate { requests: REGISTRATIONS_OF_ADDRESS_MAX, window: Duration::from_secs(REGISTRATION_WINDOW_SECONDS) };
 
 /// `GET /api/register`
 pub fn page(context: &Context<'_>) -> Result<Reply, ApiError> {
@@ -82,6 +91,11 @@ fn start(
     fields: Fields,
     new: NewAccount,
 ) -> Result<Reply, ApiError> {
+    let client = context.client().address;
+    if let Err(after) = context.app.registrations.check(RATE, client, Method::Post, context.arrival.at) {
+        let error = AccountError::TooManyRegistrations(after).into();
+        return Ok(Reply::Now(visitor.failed(FormPage::Register, Some(&fields), &error)));
+    }
     // Asked again once the password is hashed; here it saves the time.
     let before = visitor.accounts.directory.find(new.username.as_str(), context.arrival.wall_ms)?;
     if before.answer.is_some() {
@@ -90,8 +104,12 @@ fn start(
         return Ok(Reply::after(response, before.ticket));
     }
     let cost = context.app.catalog.registry().accounts.bcrypt_cost;
+    let app = Arc::clone(context.app);
     let job = move || {
-        let hashed = passwords::hash(&new.password, cost);
+        // Counted here, so that what the lane refuses does not count.
+        let admitted = app.registrations.admit(RATE, client, Method::Post, clock::monotonic());
+        let admitted = admitted.map_err(|after| AccountError::TooManyRegistrations(after).into());
+        let hashed = admitted.and_then(|()| passwords::hash(&new.password, cost));
         let made = hashed.and_then(|hash| Ok(visitor.accounts.create(&new, hash, clock::wall_ms())?));
         let failed = |error: &ApiError| visitor.failed(FormPage::Register, Some(&fields), error);
         match made {
@@ -102,7 +120,7 @@ fn start(
             Err(error) => Reply::Now(failed(&error)),
         }
     };
-    Ok(Reply::Hash(Box::new(job)))
+    Ok(Reply::Hash(context.share(Standing::Stranger), Box::new(job)))
 }
 
 fn registered(visitor: &Visitor, account: &Account) -> Response {

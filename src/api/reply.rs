@@ -3,6 +3,7 @@
 use super::error::ApiError;
 use crate::http::response::Response;
 use crate::persist::ticket::Ticket;
+use std::net::IpAddr;
 
 /// Work for the slow lane.
 pub type Job = Box<dyn FnOnce() -> Reply + Send>;
@@ -20,8 +21,29 @@ pub enum Reply {
     /// It changes the projects themselves, or takes stock of them all: made in a lane of its own, one
     /// after the other, so that no read waits behind it.
     Administer(Job),
-    /// It hashes a password, which takes a good part of a second: made in a lane of its own.
-    Hash(Job),
+    /// It hashes a password, which takes a good part of a second: made in a lane of its own, which
+    /// clients share.
+    Hash(Share, Job),
+}
+
+/// Whose share of the password lane a job takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// What the server knows of the client.
+    pub standing: Standing,
+    /// The client's address, as it is counted.
+    pub address: IpAddr,
+}
+
+/// What the server knows of a client whose password is hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It has the global key.
+    Operator,
+    /// It has signed in to this account before.
+    Known,
+    /// Neither.
+    Stranger,
 }
 
 impl Reply {
@@ -33,7 +55,7 @@ impl Reply {
             | Reply::Stream(..)
             | Reply::Slow(None, _)
             | Reply::Administer(_)
-            | Reply::Hash(_) => false,
+            | Reply::Hash(..) => false,
         }
     }
 

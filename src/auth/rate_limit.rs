@@ -14,7 +14,7 @@ use crate::limits::{
 };
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How many requests are admitted.
@@ -65,6 +65,17 @@ impl RateLimiter {
         RateLimiter { state: Mutex::new(state) }
     }
 
+    /// Whether [`RateLimiter::admit`] would admit a request, which is not counted.
+    ///
+    /// # Errors
+    /// As [`RateLimiter::admit`].
+    pub fn check(&self, rate: Rate, address: IpAddr, method: Method, now: Instant) -> Result<(), RetryAfter> {
+        let mut state = self.lock();
+        let now = state.time.advance(now);
+        let wait = state.wait(rate, &source(address, method), now);
+        wait.map_or(Ok(()), |wait| Err(RetryAfter::new(wait)))
+    }
+
     /// Admits and counts a request of `address`, if `rate` allows one more at `now`. Refused
     /// requests do not count. `rate` may be another one than before: what is remembered of
     /// admitted requests counts against the new one. A `now` before the latest one counts as that.
@@ -72,8 +83,8 @@ impl RateLimiter {
     /// # Errors
     /// [`RetryAfter`] says when the next request will be admitted, if none is until then.
     pub fn admit(&self, rate: Rate, address: IpAddr, method: Method, now: Instant) -> Result<(), RetryAfter> {
-        let source = (counted_address(address), if method == Method::Head { Method::Get } else { method });
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = source(address, method);
+        let mut state = self.lock();
         let now = state.time.advance(now);
         match state.wait(rate, &source, now) {
             Some(wait) => Err(RetryAfter::new(wait)),
@@ -83,6 +94,14 @@ impl RateLimiter {
             }
         }
     }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn source(address: IpAddr, method: Method) -> Source {
+    (counted_address(address), if method == Method::Head { Method::Get } else { method })
 }
 
 impl Default for RateLimiter {

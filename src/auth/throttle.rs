@@ -70,6 +70,13 @@ pub struct Attempt {
     account_window: Option<Instant>,
 }
 
+impl Attempt {
+    /// Whether its address has signed in to its account not long ago.
+    pub fn is_known(&self) -> bool {
+        self.account_window.is_none()
+    }
+}
+
 /// Why an attempt was not let through. Of two reasons the one that lasts longer is the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refused {

@@ -5,9 +5,10 @@ use super::event_loop::{EventLoop, Fate};
 use super::input::{self, Stepped};
 use super::mailbox::{ConnectionId, Message};
 use super::output::Sent;
+use super::password_lane;
 use super::slow_lane::Work;
 use crate::api::error::ApiError;
-use crate::api::reply::{Job, Pull, Reply};
+use crate::api::reply::{Job, Pull, Reply, Share};
 use crate::clock;
 use crate::http::exchange::Waiting;
 use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, Response};
@@ -194,10 +195,7 @@ impl EventLoop {
                 let lane = self.shared.administration_lane.clone();
                 self.run_in(&lane, id, connection, answering, job);
             }
-            Reply::Hash(job) => {
-                let lane = self.shared.password_lane.clone();
-                self.run_in(&lane, id, connection, answering, job);
-            }
+            Reply::Hash(share, job) => self.hash(id, connection, answering, share, job),
             Reply::Stream(response, source) => {
                 let streaming = Streaming {
                     answering,
@@ -227,6 +225,25 @@ impl EventLoop {
                 self.respond(connection, answering, response);
             }
         }
+    }
+
+    fn hash(
+        &mut self,
+        id: ConnectionId,
+        connection: &mut Connection,
+        answering: Answering,
+        share: Share,
+        job: Job,
+    ) {
+        let (done, refused) = (Arc::clone(&self.shared.mailbox), Arc::clone(&self.shared.mailbox));
+        let failure_style = answering.failure_style;
+        let refusal = move || Reply::Now(ApiError::Overloaded.response_in(failure_style));
+        let work = password_lane::Work {
+            run: Box::new(move || done.post(Message::JobDone(id, input::guarded(job)))),
+            refuse: Box::new(move || refused.post(Message::JobDone(id, refusal()))),
+        };
+        connection.enter(Phase::AwaitSlow(answering), clock::monotonic());
+        self.shared.password_lane.push(share, work);
     }
 
     pub(super) fn job_done(&mut self, id: ConnectionId, connection: &mut Connection, reply: Reply) -> Fate {

@@ -9,6 +9,7 @@ use super::connection::{Connection, Held, Phase};
 use super::deadlines::Deadlines;
 use super::input::RequestIds;
 use super::mailbox::{ConnectionId, Mailbox, Message, WAKER};
+use super::password_lane;
 use super::slow_lane::Work;
 use crate::api::app::App;
 use crate::clock;
@@ -33,7 +34,7 @@ pub(super) struct Shared {
     pub(super) acceptor: acceptor::Handle,
     pub(super) slow_lane: SyncSender<Work>,
     pub(super) administration_lane: SyncSender<Work>,
-    pub(super) password_lane: SyncSender<Work>,
+    pub(super) password_lane: password_lane::Sender,
     pub(super) settings: Settings,
     /// Which of the loops this is.
     pub(super) number: usize,

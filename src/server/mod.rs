@@ -15,9 +15,11 @@ mod answer;
 mod connection;
 mod deadlines;
 mod event_loop;
+mod fair_queue;
 mod input;
 mod mailbox;
 mod output;
+mod password_lane;
 mod slow_lane;
 mod streaming;
 
@@ -25,13 +27,14 @@ use crate::api::app::App;
 use crate::config::schema::Timeouts;
 use crate::disk::descriptors_max;
 use crate::limits::{
-    ADMINISTRATION_THREADS, DESCRIPTORS_RESERVED, LOOPS_MAX, PASSWORD_QUEUE_MAX, PASSWORD_THREADS_MAX,
-    SLOW_QUEUE_MAX, SLOW_THREADS,
+    ADMINISTRATION_THREADS, DESCRIPTORS_RESERVED, LOOPS_MAX, PASSWORD_THREADS_MAX, SLOW_QUEUE_MAX,
+    SLOW_THREADS,
 };
 use crate::log::Format;
 use acceptor::{Acceptor, Slots};
 use event_loop::EventLoop;
 use mailbox::Mailbox;
+use password_lane::PasswordLane;
 use slow_lane::SlowLane;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -75,7 +78,7 @@ pub struct Running {
     loop_threads: Vec<JoinHandle<()>>,
     slow_lane: SlowLane,
     administration_lane: SlowLane,
-    password_lane: SlowLane,
+    password_lane: PasswordLane,
 }
 
 impl Prepared {
@@ -105,7 +108,7 @@ impl Prepared {
         let slow_lane = SlowLane::start("slow", SLOW_THREADS, SLOW_QUEUE_MAX)?;
         let administration_lane = SlowLane::start("admin", ADMINISTRATION_THREADS, SLOW_QUEUE_MAX)?;
         let password_threads = (settings.cores / 2).clamp(1, PASSWORD_THREADS_MAX);
-        let password_lane = SlowLane::start("password", password_threads, PASSWORD_QUEUE_MAX)?;
+        let password_lane = PasswordLane::start(password_threads)?;
         let descriptors = descriptors_max();
         let connections_max = connections_allowed(settings.connections_max, descriptors);
         if connections_max < settings.connections_max {

@@ -6,8 +6,8 @@ use pikv::limits::{
     BCRYPT_COST_DEFAULT, LOGIN_ATTEMPTS_OF_ACCOUNT_MAX, LOGIN_ATTEMPTS_OF_ADDRESS_MAX,
     LOGIN_ATTEMPTS_OF_PAIR_MAX, LOGIN_COUNTERS_MAX, LOGIN_PAIR_KNOWN_SECONDS, LOGIN_WINDOW_SECONDS,
     PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN, PASSWORD_QUEUE_MAX, PASSWORD_THREADS_MAX,
-    RATE_LIMIT_REQUESTS_DEFAULT, RATE_LIMIT_WINDOW_SECONDS_DEFAULT, SESSION_SECONDS,
-    TOKEN_LEEWAY_SECONDS_MAX,
+    RATE_LIMIT_REQUESTS_DEFAULT, RATE_LIMIT_WINDOW_SECONDS_DEFAULT, REGISTRATION_WINDOW_SECONDS,
+    REGISTRATIONS_OF_ADDRESS_MAX, SESSION_SECONDS, TOKEN_LEEWAY_SECONDS_MAX,
 };
 
 const DOCUMENT: &str = "docs/SECURITY.md";
@@ -19,7 +19,12 @@ fn numbers_of_the_security_document_are_those_in_force() {
     for text in [
         format!("{PASSWORD_CHARACTERS_MIN} characters to {PASSWORD_BYTES_MAX} bytes"),
         format!("cost `accounts.bcrypt_cost` ({BCRYPT_COST_DEFAULT})"),
-        format!("at most {PASSWORD_THREADS_MAX} threads. At most {PASSWORD_QUEUE_MAX} checks wait"),
+        format!("at most {PASSWORD_THREADS_MAX} threads"),
+        format!("three queues, each with at most {PASSWORD_QUEUE_MAX} checks"),
+        format!(
+            "may register {REGISTRATIONS_OF_ADDRESS_MAX} times in {} minutes",
+            REGISTRATION_WINDOW_SECONDS / 60
+        ),
         format!("with {TOKEN_LEEWAY_SECONDS_MAX} seconds of leeway"),
         format!("Max-Age={SESSION_SECONDS};"),
         format!("in windows of {} minutes", LOGIN_WINDOW_SECONDS / 60),

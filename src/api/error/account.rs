@@ -4,8 +4,10 @@ use super::ApiError;
 use crate::accounts::AccountsError;
 use crate::accounts::directory::CreateError;
 use crate::accounts::registration::{Field, Problem};
+use crate::auth::rate_limit::RetryAfter;
 use crate::auth::throttle::Refused;
 use crate::entropy::EntropyUnavailable;
+use crate::limits::{REGISTRATION_WINDOW_SECONDS, REGISTRATIONS_OF_ADDRESS_MAX};
 use std::fmt;
 
 /// What went wrong with an account.
@@ -29,6 +31,8 @@ pub enum AccountError {
     Disabled,
     /// Passwords were guessed, or may be by what is under way.
     TooManyAttempts(Refused),
+    /// An address has registered too many accounts.
+    TooManyRegistrations(RetryAfter),
 }
 
 impl AccountError {
@@ -44,7 +48,9 @@ impl AccountError {
             AccountError::NotCreated(CreateError::Full) => (409, "too_many_accounts"),
             AccountError::Missing => (404, "account_not_found"),
             AccountError::Disabled => (404, "accounts_disabled"),
-            AccountError::TooManyAttempts(_) => (429, "too_many_attempts"),
+            AccountError::TooManyAttempts(_) | AccountError::TooManyRegistrations(_) => {
+                (429, "too_many_attempts")
+            }
         }
     }
 }
@@ -104,6 +110,12 @@ impl fmt::Display for AccountError {
             AccountError::TooManyAttempts(Refused::Failed(after)) => {
                 write!(f, "too many failed logins; try again in {} seconds", after.seconds)
             }
+            AccountError::TooManyRegistrations(after) => write!(
+                f,
+                "An address may register {REGISTRATIONS_OF_ADDRESS_MAX} times in {} minutes; try again in {} seconds.",
+                REGISTRATION_WINDOW_SECONDS / 60,
+                after.seconds
+            ),
         }
     }
 }
