@@ -8,11 +8,12 @@ pub use refusal::RunError;
 
 use crate::accounts::{Accounts, OpenError};
 use crate::api::app::App;
-use crate::api::catalog::Catalog;
+use crate::api::catalog::{Catalog, CatalogError, save_completed, unsaved_texts};
 use crate::auth::api_key::{self, Completed, KeyError};
 use crate::cli::effective::{self, Options};
 use crate::cli::{Command, JournalChoice, help, show};
 use crate::config::file;
+use crate::config::mistake::ConfigError;
 use crate::config::schema::{Config, KeyOwner, LogFormat};
 use crate::disk::{self, Directory, Disk, LockError, LockFile, RealDisk};
 use crate::entropy::random_bytes;
@@ -168,13 +169,12 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let config_file = if existing.is_some() { ConfigFile::Found } else { ConfigFile::Created };
     let mut config = existing.unwrap_or_else(file::default_config);
     let effective = effective::resolve(options, &config);
-    let completed = api_key::complete(&mut config, &mut random_bytes).map_err(key_error(path))?;
-    if completed.changed || config_file == ConfigFile::Created {
-        file::save(&RealDisk, path, &config)?;
-    }
+    let mut completed = api_key::complete(&mut config, &mut random_bytes).map_err(key_error(path))?;
+    let unsaved = save_at_start(path, &config, &mut completed, config_file)?;
     let format = log_format(effective.log_format.value);
     sink::start(effective.log_level.value.filter(), format).map_err(RunError::Start)?;
     log_panics();
+    unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
     removed_texts(&completed);
     if config_file == ConfigFile::Found && made == Directory::Made {
         let path = absolute(&directory);
@@ -210,6 +210,21 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let _ = RealDisk.remove(&address_path);
     log::info!("stopped");
     Ok(())
+}
+
+/// Saves a new config.json, or the keys of an existing one. Returns why the texts of keys stay in it.
+fn save_at_start(
+    path: &Path,
+    config: &Config,
+    completed: &mut Completed,
+    config_file: ConfigFile,
+) -> Result<Option<ConfigError>, RunError> {
+    if config_file == ConfigFile::Created {
+        file::save(&RealDisk, path, config)?;
+        return Ok(None);
+    }
+    save_completed(&RealDisk, path, config, completed)
+        .map_err(|error| RunError::Catalog(CatalogError::KeysNotSaved { error }))
 }
 
 /// Says where this server listens, for `pikv account`. A disk without room is no reason not to serve

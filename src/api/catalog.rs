@@ -3,27 +3,27 @@
 //! Reading the catalog is a short lock, for the event loops. Changing it saves config.json first
 //! and blocks for the disk, so it happens in the administration lane, at start and at reload.
 
+mod deleting;
 mod error;
 mod opening;
+mod saving;
 mod served;
 
 pub use error::CatalogError;
+pub use saving::{save_completed, unsaved_texts};
 pub use served::{OpenError, Registry, Served};
 
 use crate::auth::api_key::{self, Completed};
 use crate::config::file;
-use crate::config::mistake::ConfigError;
 use crate::config::schema::{AuthenticationChoice, Config, KeyOwner, ProjectConfig, StorageChoice};
-use crate::disk::{Disk, is_disk_full};
+use crate::disk::Disk;
 use crate::entropy::random_bytes;
 use crate::names::ProjectId;
-use crate::persist::deletion::{self, Phase};
 use crate::persist::engine::Engine;
-use crate::persist::generation::Paths;
 use crate::persist::project::Unavailable;
 use crate::secret::Secret;
 use crate::{api::error::ApiError, clock};
-use served::Deletion;
+use deleting::not_deleted;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -87,11 +87,13 @@ impl Catalog {
         })?;
         let key = self.issue_where_asked(&mut next, &id)?;
         self.end_deletion(&id).map_err(|error| not_deleted(&id, &error))?;
+        let found = self.check_saving_if_files_exist(&mut config, &id)?;
         let project = next.project(&id).ok_or(ApiError::Internal)?;
         let served = Arc::new(self.serve(&next, project, None));
-        let opened = served.project.as_ref().map_err(OpenError::answer)?;
+        let opened = served.project.as_ref().map_err(OpenError::answer);
         // Without its line in config.json nobody may write its files any more.
-        self.save(&mut config, next).inspect_err(|_| opened.abandon())?;
+        let saved = opened.and_then(|opened| self.save(&mut config, next).inspect_err(|_| opened.abandon()));
+        saved.inspect_err(|_| self.undo_files(&id, found))?;
         self.replace(&config, &id, Some(Arc::clone(&served)));
         Ok((served, key))
     }
@@ -132,8 +134,7 @@ impl Catalog {
             // Its files may not hold what they seem to; only a start reads them anew.
             return Err(ApiError::Unavailable(Unavailable::Failed));
         }
-        let saved = self.save_from_memory_where_asked(&next, &old)?;
-        self.save(&mut config, next).inspect_err(|_| saved.iter().for_each(|project| project.resume()))?;
+        self.move_and_save(&mut config, next, &old)?;
         let project = config.project(id).ok_or(ApiError::Internal)?;
         // Served even where it could not be opened in the new way: its requests then say why.
         let served = Arc::new(self.serve(&config, project, Some(&old)));
@@ -158,52 +159,6 @@ impl Catalog {
         Ok(key)
     }
 
-    /// Deletes a project and its files.
-    ///
-    /// # Errors
-    /// [`ApiError`]; where the disk failed halfway, the next start finishes the deletion.
-    pub fn delete(&self, id: &ProjectId) -> Result<(), ApiError> {
-        let mut config = self.lock_for_change()?;
-        let mut next = config.clone();
-        next.remove_project(id).ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
-        let old = self.registry().projects.get(id).cloned().ok_or(ApiError::Internal)?;
-        let paths = Paths::new(&self.data_directory, id);
-        deletion::begin(self.disk.as_ref(), &paths).map_err(|error| {
-            if is_disk_full(&error) { ApiError::DiskFull } else { not_deleted(id, &error) }
-        })?;
-        // Where the disk fails from here on, deleting it again goes on.
-        self.replace(&config, id, Some(Arc::new(old.being_deleted(Deletion::UnderWay))));
-        if let Ok(project) = &old.project {
-            project.abandon();
-        }
-        let removed = deletion::remove_files(self.disk.as_ref(), &paths);
-        let removed = removed.map_err(|error| not_deleted(id, &error));
-        let saved = removed
-            .and_then(|()| self.save(&mut config, next).map_err(|_| ApiError::Disk("saving config.json")));
-        if saved.is_err() {
-            self.replace(&config, id, Some(Arc::new(old.being_deleted(Deletion::Stopped))));
-            return saved;
-        }
-        self.replace(&config, id, None);
-        // It is gone for good; the marker says that, so it takes nothing from who comes later.
-        if let Err(error) = self.end_deletion(id) {
-            log::warn!("project {id}: deleted, but the mark of that stays until the next start: {error}");
-        }
-        Ok(())
-    }
-
-    /// Ends the deletion of a project that config.json has not, so that nothing of it is found in a new
-    /// one. Files that were put back since stay.
-    fn end_deletion(&self, id: &ProjectId) -> std::io::Result<()> {
-        let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
-        match deletion::phase(disk, &paths)? {
-            None => return Ok(()),
-            Some(Phase::Begun) => deletion::remove_files(disk, &paths)?,
-            Some(Phase::FilesRemoved) => {}
-        }
-        deletion::end(disk, &paths)
-    }
-
     /// Reads config.json again and takes it over: keys, switches, new and removed projects, storage.
     /// Returns what it says and the keys that had to be made.
     ///
@@ -217,11 +172,11 @@ impl Catalog {
         if next.data_directory(&self.config_path) != self.data_directory {
             return Err(CatalogError::DirectoryChanged);
         }
-        let completed = api_key::complete(&mut next, &mut random_bytes)
+        let mut completed = api_key::complete(&mut next, &mut random_bytes)
             .map_err(|error| CatalogError::Key { path: self.config_path.clone(), error })?;
-        if completed.changed {
-            file::save(self.disk.as_ref(), &self.config_path, &next)?;
-        }
+        let unsaved = save_completed(self.disk.as_ref(), &self.config_path, &next, &mut completed)
+            .map_err(|error| CatalogError::KeysNotSaved { error })?;
+        unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
         let before = self.registry();
         let served = next.projects().iter().map(|project| {
             let old = before.projects.get(&project.id);
@@ -261,47 +216,6 @@ impl Catalog {
         })
     }
 
-    fn save(&self, config: &mut Config, next: Config) -> Result<(), ApiError> {
-        file::save(self.disk.as_ref(), &self.config_path, &next).map_err(|error| {
-            log::error!("{error}");
-            // Where only the sync of the directory failed the new file is in its place. Nobody is told
-            // of a success, so the old one goes back.
-            let load = || file::load(self.disk.as_ref(), &self.config_path);
-            if load().is_ok_and(|found| found.as_ref() == Some(&next)) {
-                let _ = file::save(self.disk.as_ref(), &self.config_path, config);
-            }
-            match error {
-                ConfigError::Write { error, .. } if is_disk_full(&error) => ApiError::DiskFull,
-                ConfigError::Write { .. }
-                | ConfigError::Invalid { .. }
-                | ConfigError::TooLarge { .. }
-                | ConfigError::Read { .. } => ApiError::Disk("saving config.json"),
-            }
-        })?;
-        *config = next;
-        Ok(())
-    }
-
-    /// The configuration, for a change that will be saved: refused where saving would lose an edit
-    /// of its owner that was not read yet.
-    fn lock_for_change(&self) -> Result<MutexGuard<'_, Config>, ApiError> {
-        let config = self.lock_config();
-        match file::load(self.disk.as_ref(), &self.config_path) {
-            Ok(Some(found)) if found != *config => Err(ApiError::ConfigEdited),
-            Ok(Some(_) | None) => Ok(config),
-            Err(error) => {
-                log::error!("nothing is saved: {error}");
-                Err(match error {
-                    ConfigError::Invalid { .. } | ConfigError::TooLarge { .. } => ApiError::ConfigEdited,
-                    // Nobody knows whether it was edited.
-                    ConfigError::Read { .. } | ConfigError::Write { .. } => {
-                        ApiError::Disk("reading config.json")
-                    }
-                })
-            }
-        }
-    }
-
     fn replace(&self, config: &Config, id: &ProjectId, served: Option<Arc<Served>>) {
         let mut projects = self.registry().projects.clone();
         match served {
@@ -316,38 +230,8 @@ impl Catalog {
         *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
     }
 
-    /// Goes on with deletions that were interrupted.
-    fn finish_deletions(&self) -> Result<(), CatalogError> {
-        let mut config = self.lock_config();
-        let mut next = config.clone();
-        let disk = self.disk.as_ref();
-        let in_directory = |error| CatalogError::Directory { path: self.data_directory.clone(), error };
-        let begun = deletion::all_begun(disk, &self.data_directory).map_err(in_directory)?;
-        for id in &begun {
-            let paths = Paths::new(&self.data_directory, id);
-            if deletion::phase(disk, &paths).map_err(in_directory)? == Some(Phase::Begun) {
-                deletion::remove_files(disk, &paths).map_err(in_directory)?;
-            }
-            let is_back = paths.exist(disk).map_err(in_directory)?;
-            if !is_back && next.remove_project(id).is_some() {
-                log::warn!("project {id}: its deletion was interrupted and is finished now");
-            }
-        }
-        if *config != next {
-            file::save(disk, &self.config_path, &next)?;
-            *config = next;
-        }
-        let end = |id: &ProjectId| deletion::end(disk, &Paths::new(&self.data_directory, id));
-        begun.iter().try_for_each(end).map_err(in_directory)
-    }
-
     fn lock_config(&self) -> MutexGuard<'_, Config> {
         // Replaced as a whole, so a panic leaves the old one.
         self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn not_deleted(id: &ProjectId, error: &std::io::Error) -> ApiError {
-    log::error!("project {id}: not deleted: {error}");
-    ApiError::Disk("deleting the project's files")
 }

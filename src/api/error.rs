@@ -149,6 +149,8 @@ pub enum ApiError {
     DiskFull,
     /// The disk failed; what for, without a path.
     Disk(&'static str),
+    /// config.json could not be saved, so the change was not made; why, and what helps.
+    ConfigNotSaved(&'static str),
     /// A bug. The log has more.
     Internal,
 }
@@ -226,7 +228,7 @@ impl ApiError {
             ApiError::ShuttingDown => (503, "shutting_down"),
             ApiError::NotReady { .. } => (503, "not_ready"),
             ApiError::DiskFull => (507, "disk_full"),
-            ApiError::Disk(_) => (500, "disk_error"),
+            ApiError::Disk(_) | ApiError::ConfigNotSaved(_) => (500, "disk_error"),
             ApiError::Internal => (500, "internal_error"),
         }
     }
@@ -295,6 +297,9 @@ impl ApiError {
                     .to_owned()
             }
             ApiError::Disk(act) => format!("the server's disk failed while {act}; its log says more"),
+            ApiError::ConfigNotSaved(why) => {
+                format!("config.json cannot be saved, so nothing was changed. {why}.")
+            }
             ApiError::Internal => "the server made a mistake; its log says more under this request id".to_owned(),
         }
     }

@@ -135,6 +135,19 @@ pub fn complete(config: &mut Config, entropy: &mut Entropy<'_>) -> Result<Comple
     Ok(completed)
 }
 
+/// How a key is used that is not in config.json as text.
+pub const HASH_ADVICE: &str = "To use a key without saving it, write `api_key_hash` in place of `api_key`: \"sha256:\" \
+                               and the 64 digits that `printf %s KEY | sha256sum` prints";
+
+/// Replaces each key that was written by hand by what is kept of it, and generates none.
+pub fn follow_texts(config: &mut Config) {
+    let followed: Vec<(KeyOwner, StoredKey)> =
+        keys(config).filter_map(|(owner, key, rule)| Some((owner, follow_text(key, rule)?))).collect();
+    for (owner, key) in followed {
+        config.set_key(&owner, key);
+    }
+}
+
 /// Refuses keys that would make the decisions at run time wrong: one that looks mistyped, and one
 /// that two owners share.
 ///

@@ -328,14 +328,32 @@ impl fmt::Display for ConfigError {
                     path.display()
                 )
             }
-            ConfigError::Write { path, error } => write!(
-                f,
-                "{}: cannot be written: {error}. Check that its directory exists, has room and that \
-                 this user may write there",
-                path.display()
-            ),
+            ConfigError::Write { path, error } => {
+                write!(f, "{}: cannot be saved: {error}. {}", path.display(), save_advice(error))
+            }
         }
     }
 }
 
 impl std::error::Error for ConfigError {}
+
+/// Why a file cannot be replaced, and what helps.
+pub fn save_advice(error: &io::Error) -> &'static str {
+    let kind = error.kind();
+    if matches!(kind, io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices) {
+        "The file is a mount of its own (a bind mount of a single file), which cannot be replaced. Mount its \
+         directory instead of the file"
+    } else if kind == io::ErrorKind::ReadOnlyFilesystem {
+        "Its directory is mounted read-only. Mount the directory writable"
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "This user may not create files in its directory. Change the owner or the mode of the directory"
+    } else if kind == io::ErrorKind::NotFound {
+        "Its directory does not exist. Create it"
+    } else if kind == io::ErrorKind::FileTooLarge {
+        "It is larger than the file-size limit of the process. Raise the limit (`ulimit -f`, LimitFSIZE=)"
+    } else if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        "Free disk space"
+    } else {
+        "Check the disk, and that this user may write in its directory"
+    }
+}

@@ -38,13 +38,24 @@ impl Phase {
     }
 }
 
+/// Why a deletion did not begin.
+#[derive(Debug)]
+pub enum BeginError {
+    /// There is no marker; the project is as it was.
+    NotBegun(io::Error),
+    /// The marker may be found by the next start, which then deletes the project.
+    Unknown(io::Error),
+}
+
 /// Marks a project as being deleted, durably.
 ///
 /// # Errors
-/// As the disk says; the project is then not deleted.
-pub fn begin(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
-    disk.open(&Phase::Begun.marker(paths), Open::Create)?.sync()?;
-    disk.sync_directory(paths.directory())
+/// [`BeginError`] tells whether a marker is left.
+pub fn begin(disk: &dyn Disk, paths: &Paths) -> Result<(), BeginError> {
+    let marker = disk.open(&Phase::Begun.marker(paths), Open::Create).map_err(BeginError::NotBegun)?;
+    marker.sync().and_then(|()| disk.sync_directory(paths.directory())).map_err(|error| {
+        if end(disk, paths).is_ok() { BeginError::NotBegun(error) } else { BeginError::Unknown(error) }
+    })
 }
 
 /// How far the deletion of a project is, `None` where none was begun, or it is over.
@@ -92,14 +103,8 @@ pub fn all_begun(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<ProjectId>
 /// # Errors
 /// As the disk says; calling it again goes on.
 pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
-    generation::remove_temporaries(disk, paths)?;
-    for path in [&paths.journal, &paths.json] {
-        if disk.exists(path)? {
-            disk.remove(path)?;
-        }
-    }
     aside::remove_all(disk, paths)?;
-    disk.sync_directory(paths.directory())?;
+    generation::remove_pair(disk, paths)?;
     disk.rename(&Phase::Begun.marker(paths), &Phase::FilesRemoved.marker(paths))?;
     disk.sync_directory(paths.directory())
 }

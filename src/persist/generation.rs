@@ -160,13 +160,35 @@ pub fn exchange(disk: &dyn Disk, paths: &Paths) -> Result<(), ExchangeError> {
         disk.keep_permissions(&temporary_path(path), path, Others::Kept);
     }
     disk.rename(&temporary_path(&paths.json), &paths.json).map_err(|error| {
-        // Where the disk itself failed nobody knows whether the rename will be found done.
-        if is_disk_full(&error) { ExchangeError::NotBegun(error) } else { ExchangeError::HalfDone(error) }
+        // If the disk itself failed, nobody knows whether the rename will be found done.
+        if was_refused(&error) { ExchangeError::NotBegun(error) } else { ExchangeError::HalfDone(error) }
     })?;
     disk.sync_directory(paths.directory())
         .and_then(|()| disk.rename(&temporary_path(&paths.journal), &paths.journal))
         .and_then(|()| disk.sync_directory(paths.directory()))
         .map_err(ExchangeError::HalfDone)
+}
+
+/// Whether `error` says that the system refused a rename before it began: no disk space, no permission, or
+/// a file that is a mount of its own.
+fn was_refused(error: &io::Error) -> bool {
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
+    is_disk_full(error)
+        || matches!(error.kind(), ResourceBusy | CrossesDevices | PermissionDenied | ReadOnlyFilesystem)
+}
+
+/// Removes both files of a project whose creation could not be finished.
+///
+/// # Errors
+/// As the disk says.
+pub fn remove_pair(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+    remove_temporaries(disk, paths)?;
+    for path in [&paths.journal, &paths.json] {
+        if disk.exists(path)? {
+            disk.remove(path)?;
+        }
+    }
+    disk.sync_directory(paths.directory())
 }
 
 /// Writes `namespace`, whose values are all in memory, as the files of a project.

@@ -2,6 +2,7 @@
 
 use crate::sim_disk::{Failure, Lasting, SimDisk};
 use pikv::api::catalog::Catalog;
+use pikv::api::error::ApiError;
 use pikv::clock;
 use pikv::config::file;
 use pikv::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
@@ -16,6 +17,14 @@ use std::time::Duration;
 const NO_STORAGE: StorageChoice = StorageChoice { on_disk: None, cache_in_memory: None, sync: None };
 const NO_AUTHENTICATION: AuthenticationChoice =
     AuthenticationChoice { enabled: None, save_api_key_to_file: None };
+
+/// Error numbers of Linux.
+const EIO: i32 = 5;
+const EACCES: i32 = 13;
+const EBUSY: i32 = 16;
+const EFBIG: i32 = 27;
+const ENOSPC: i32 = 28;
+const EROFS: i32 = 30;
 
 fn id(text: &str) -> ProjectId {
     ProjectId::parse(text).unwrap()
@@ -174,9 +183,8 @@ fn what_a_deletion_left_does_not_come_back_with_the_next_project_of_that_name() 
     assert_eq!(put(&catalog, "again", "old"), Outcome::Synced);
     let without = file::default_config();
     // The first file is gone, the second is not.
-    let operations = disk.operations();
     let begun = || disk.names().iter().any(|name| name.ends_with("again.deleted"));
-    disk.fail_at(operations + 4, Failure::Eio, Lasting::Once);
+    disk.refuse("remove /storage_data/again.json", EIO);
     catalog.delete(&id("again")).unwrap_err();
     disk.heal();
     assert!(begun() && disk.names().iter().any(|name| name.ends_with("again.json")), "{:?}", disk.names());
@@ -298,7 +306,7 @@ fn a_project_being_reopened_or_deleted_does_not_make_the_server_unready_unless_t
     let looks = looks.lock().unwrap();
     assert!(looks.len() > 6 && looks.iter().all(|ready| *ready), "{looks:?}");
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
-    disk.fail_at(disk.operations() + 4, Failure::Eio, Lasting::Once);
+    disk.refuse("remove /storage_data/again.json", EIO);
     catalog.delete(&id("again")).unwrap_err();
     disk.heal();
     assert!(!all_are_ready(&catalog), "a deletion that stopped halfway is no readiness");
@@ -327,4 +335,114 @@ fn a_change_whose_saving_failed_does_not_stand_in_the_way_of_the_next() {
             return;
         }
     }
+}
+
+const IN_MEMORY: StorageChoice = StorageChoice { on_disk: Some(false), ..NO_STORAGE };
+const ON_DISK: StorageChoice = StorageChoice { on_disk: Some(true), ..NO_STORAGE };
+
+type Change = fn(&Catalog) -> Result<(), ApiError>;
+
+/// Every change over the API that saves config.json: its name and what does it.
+const CHANGES: [(&str, Change); 5] = [
+    ("create", |catalog| catalog.create(id("new"), NO_STORAGE, NO_AUTHENTICATION).map(drop)),
+    ("update", |catalog| {
+        let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
+        catalog.update(&id("first_project"), interval, NO_AUTHENTICATION).map(drop)
+    }),
+    ("put on disk", |catalog| catalog.update(&id("light"), ON_DISK, NO_AUTHENTICATION).map(drop)),
+    ("regenerate", |catalog| catalog.regenerate(&id("first_project")).map(drop)),
+    ("delete", |catalog| catalog.delete(&id("first_project"))),
+];
+
+/// A catalog with a project on disk, one in memory and a key in each.
+fn start_with_both(disk: &SimDisk) -> (Catalog, EngineThreads) {
+    let (catalog, threads) = start(disk);
+    catalog.create(id("light"), IN_MEMORY, NO_AUTHENTICATION).unwrap();
+    assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);
+    put(&catalog, "light", "a");
+    (catalog, threads)
+}
+
+/// The configuration, the names of all files, and what is served.
+fn picture(disk: &SimDisk, catalog: &Catalog) -> (Vec<u8>, Vec<PathBuf>, String) {
+    let registry = catalog.registry();
+    let served = registry.projects.values().map(|served| {
+        let keys =
+            served.project().map(|project| project.read(0, |view| (view.totals().keys, view.revision())));
+        let keys = keys.map(|read| read.unwrap().answer);
+        format!("{} {:?} {:?} {keys:?}\n", served.id, served.storage, served.key.map(|key| key.encode()))
+    });
+    (disk.content(Path::new("/config.json")), disk.names(), served.collect())
+}
+
+#[test]
+fn change_that_cannot_be_saved_leaves_nothing_and_names_the_reason() {
+    for (what, code, words) in [
+        ("rename to /config.json", EBUSY, "Mount its directory instead of the file"),
+        ("create /config.json.tmp", EROFS, "mounted read-only"),
+        ("create /config.json.tmp", EACCES, "may not create files in its directory"),
+        ("create /config.json.tmp", EFBIG, "file-size limit"),
+        ("write", EIO, ""),
+        ("sync directory", EIO, ""),
+    ] {
+        for (name, change) in CHANGES {
+            let disk = SimDisk::default();
+            let (catalog, threads) = start_with_both(&disk);
+            let before = picture(&disk, &catalog);
+            disk.refuse(what, code);
+            let error = change(&catalog).unwrap_err();
+            let detail = error.detail();
+            assert!(detail.contains(words), "{name} {what}: {detail}");
+            disk.heal();
+            if what != "sync directory" {
+                assert_eq!(picture(&disk, &catalog), before, "{name}: {what}");
+            }
+            catalog.create(id("after"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
+            threads.stop();
+        }
+    }
+}
+
+#[test]
+fn change_refused_at_any_operation_leaves_what_was_there() {
+    for (name, change) in CHANGES {
+        for (failure, at) in
+            [Failure::Eio, Failure::Enospc].into_iter().flat_map(|f| (0..40).map(move |at| (f, at)))
+        {
+            let disk = SimDisk::default();
+            let (catalog, threads) = start_with_both(&disk);
+            let before = picture(&disk, &catalog);
+            disk.fail_at(disk.operations() + at, failure, Lasting::Once);
+            let done = change(&catalog).is_ok();
+            disk.heal();
+            let after = picture(&disk, &catalog);
+            // A deletion whose mark was saved stays begun; nothing else is kept of a change that was refused.
+            let is_mark =
+                |path: &PathBuf| path.extension().is_some_and(|end| end == "deleted" || end == "removed");
+            let is_begun = disk.names().iter().any(is_mark);
+            if !done && !is_begun {
+                assert_eq!(
+                    (&after.1, &after.2),
+                    (&before.1, &before.2),
+                    "{name}: {failure:?} at operation {at}"
+                );
+                let (found, listed) = (file::parse(&after.0).unwrap(), file::parse(&before.0).unwrap());
+                assert_eq!(found, listed, "{name}: {failure:?} at operation {at}");
+            }
+            threads.stop();
+        }
+    }
+}
+
+#[test]
+fn deletion_on_a_full_disk_frees_the_space_that_saving_takes() {
+    let disk = SimDisk::default();
+    let (catalog, threads) = start_with_both(&disk);
+    disk.refuse("create /config.json.tmp", ENOSPC);
+    let error = catalog.delete(&id("first_project")).unwrap_err();
+    assert!(matches!(error, ApiError::DiskFull), "{}", error.detail());
+    assert!(!disk.names().iter().any(|path| path.ends_with("first_project.json")));
+    disk.heal();
+    catalog.delete(&id("first_project")).unwrap();
+    threads.stop();
 }

@@ -18,6 +18,7 @@ mod browser;
 mod catalog_faults;
 mod commands;
 mod conditions;
+mod config_mounts;
 mod cookies;
 mod cors;
 mod crash_simulation;

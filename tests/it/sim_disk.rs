@@ -82,6 +82,7 @@ struct Medium {
     crash_at: Option<u64>,
     fail_at: Option<(u64, Failure, Lasting)>,
     fail_sync: Option<u64>,
+    refused: Option<(String, i32)>,
     syncs: u64,
     capacity: Option<usize>,
 }
@@ -141,10 +142,16 @@ impl SimDisk {
         medium.fail_sync = Some(medium.syncs + number);
     }
 
+    /// Every operation whose description begins with `what` fails with the error number `code`.
+    pub fn refuse(&self, what: &str, code: i32) {
+        self.lock().refused = Some((what.to_owned(), code));
+    }
+
     /// Ends every failure; the disk is as good as new.
     pub fn heal(&self) {
         let mut medium = self.lock();
         (medium.crash_at, medium.fail_at, medium.fail_sync) = (None, None, None);
+        medium.refused = None;
     }
 
     /// Lets all files together have so many bytes.
@@ -162,6 +169,7 @@ impl SimDisk {
     pub fn after_kill(&self) -> SimDisk {
         let mut medium = self.lock().clone();
         (medium.crash_at, medium.fail_at, medium.fail_sync) = (None, None, None);
+        medium.refused = None;
         medium.capacity = None;
         SimDisk { medium: Arc::new(Mutex::new(medium)), between: Arc::default() }
     }
@@ -236,7 +244,13 @@ impl SimDisk {
             return Ok(None);
         }
         medium.operations += 1;
-        medium.log.push(what());
+        let what = what();
+        let refused = medium.refused.as_ref().filter(|(begin, _)| what.starts_with(begin));
+        let refused = refused.map(|(_, code)| *code);
+        medium.log.push(what);
+        if let Some(code) = refused {
+            return Err(io::Error::from_raw_os_error(code));
+        }
         if kind == Kind::Sync {
             medium.syncs += 1;
             if medium.fail_sync == Some(medium.syncs - 1) {

@@ -1,6 +1,6 @@
 //! Why the projects could not be taken stock of.
 
-use crate::auth::api_key::KeyError;
+use crate::auth::api_key::{HASH_ADVICE, KeyError};
 use crate::config::mistake::ConfigError;
 use std::fmt;
 use std::io;
@@ -23,6 +23,11 @@ pub enum CatalogError {
         /// What is wrong.
         error: KeyError,
     },
+    /// Keys were generated and config.json cannot be saved.
+    KeysNotSaved {
+        /// Why.
+        error: ConfigError,
+    },
     /// config.json names another data directory.
     DirectoryChanged,
     /// A deletion that was interrupted could not be finished.
@@ -40,6 +45,9 @@ impl fmt::Display for CatalogError {
             CatalogError::Config(error) => error.fmt(f),
             CatalogError::ConfigMissing { path } => write!(f, "{} is not there", path.display()),
             CatalogError::Key { path, error } => write!(f, "{}: {error}", path.display()),
+            CatalogError::KeysNotSaved { error } => {
+                write!(f, "{error}. Keys had to be generated and saved there. {HASH_ADVICE}")
+            }
             CatalogError::DirectoryChanged => {
                 f.write_str("persistent_file_path changed; that takes a restart")
             }

@@ -107,24 +107,15 @@ impl Catalog {
         Ok(Project::open(disk, paths, opening, engine, now_ms)?.start_in_memory())
     }
 
-    /// Where `next` puts a project on disk that is in memory, writes its files and returns it, closed.
-    /// Before config.json says so, because what is only in memory would be lost where that failed.
-    pub(super) fn save_from_memory_where_asked(
-        &self,
-        next: &Config,
-        old: &Served,
-    ) -> Result<Option<Arc<Project>>, ApiError> {
-        let asked = next.project(&old.id).is_some_and(|project| next.storage_of(project).on_disk);
-        let in_memory = old.project.as_ref().ok().filter(|project| asked && project.is_in_memory());
-        let Some(project) = in_memory else { return Ok(None) };
+    /// Writes the files of a project that lives in memory and closes it.
+    pub(super) fn write_from_memory(&self, project: &Arc<Project>) -> Result<(), ApiError> {
         self.save_from_memory(project).map_err(|error| {
-            log::error!("project {}: stays in memory: {}", old.id, error.reason);
+            log::error!("project {}: stays in memory: {}", project.id(), error.reason);
             match error.cause {
                 Cause::DiskFull => ApiError::DiskFull,
                 Cause::Deletion(_) | Cause::Other => ApiError::Disk("writing the project's files"),
             }
-        })?;
-        Ok(Some(Arc::clone(project)))
+        })
     }
 
     /// Closes a project in memory and writes it as files. Where that fails it goes on as it was.
@@ -144,6 +135,12 @@ impl Catalog {
             OpenError { reason: format!("not written to disk: {error}"), cause }
         })
     }
+}
+
+/// The project, if it lives in memory and `next` puts it on disk.
+pub(super) fn leaves_memory<'a>(next: &Config, old: &'a Served) -> Option<&'a Arc<Project>> {
+    let is_on_disk = next.project(&old.id).is_some_and(|project| next.storage_of(project).on_disk);
+    old.project.as_ref().ok().filter(|project| is_on_disk && project.is_in_memory())
 }
 
 fn keep_of(storage: StorageSettings) -> Keep {

@@ -1,0 +1,152 @@
+//! Deleting projects, and finishing deletions that a crash interrupted.
+//!
+//! ```text
+//! mark ---> save config.json without it ---> remove its files ---> remove the mark
+//! ```
+//! If config.json cannot be saved, the mark is removed and nothing has changed. A full disk is the exception:
+//! the files go first, because that frees the space for saving.
+
+use super::served::{Deletion, Served};
+use super::{Catalog, CatalogError};
+use crate::api::error::ApiError;
+use crate::config::file;
+use crate::config::schema::Config;
+use crate::disk::is_disk_full;
+use crate::names::ProjectId;
+use crate::persist::deletion::{self, BeginError, Phase};
+use crate::persist::generation::Paths;
+use std::sync::Arc;
+
+/// Why a project is not deleted.
+enum DeleteError {
+    /// It is served as before.
+    NothingChanged(ApiError),
+    /// The deletion is begun and does not proceed by itself.
+    Stopped(ApiError),
+}
+
+/// Whether config.json lists the project no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ConfigSaved {
+    Yes,
+    AfterTheFiles,
+}
+
+impl Catalog {
+    /// Deletes a project and its files.
+    ///
+    /// # Errors
+    /// [`ApiError`]. If config.json cannot be saved, nothing has changed. If the disk fails later, the
+    /// project is not served any more, and deleting it again or the next start finishes the deletion.
+    pub fn delete(&self, id: &ProjectId) -> Result<(), ApiError> {
+        let mut config = self.lock_for_change()?;
+        let old = self.registry().projects.get(id).cloned();
+        let old = old.ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
+        let paths = Paths::new(&self.data_directory, id);
+        let removed = self.begin_deletion(&mut config, &paths, &old).and_then(|saved| {
+            self.replace(&config, id, Some(Arc::new(old.being_deleted(Deletion::UnderWay))));
+            if let Ok(project) = &old.project {
+                project.abandon();
+            }
+            let removed = deletion::remove_files(self.disk.as_ref(), &paths);
+            removed.map_err(|error| DeleteError::Stopped(not_deleted(id, &error)))?;
+            match saved {
+                ConfigSaved::Yes => Ok(()),
+                ConfigSaved::AfterTheFiles => {
+                    self.save_without(&mut config, id).map_err(DeleteError::Stopped)
+                }
+            }
+        });
+        match removed {
+            Ok(()) => {}
+            Err(DeleteError::NothingChanged(error)) => return Err(error),
+            Err(DeleteError::Stopped(error)) => {
+                if let Ok(project) = &old.project {
+                    project.abandon();
+                }
+                self.replace(&config, id, Some(Arc::new(old.being_deleted(Deletion::Stopped))));
+                return Err(error);
+            }
+        }
+        self.replace(&config, id, None);
+        // It is gone for good; the marker says that, so it takes nothing from a later project of that name.
+        if let Err(error) = self.end_deletion(id) {
+            log::warn!("project {id}: deleted, but its deletion mark stays until the next start: {error}");
+        }
+        Ok(())
+    }
+
+    /// Marks the project as being deleted and saves config.json without it.
+    fn begin_deletion(
+        &self,
+        config: &mut Config,
+        paths: &Paths,
+        old: &Served,
+    ) -> Result<ConfigSaved, DeleteError> {
+        let disk = self.disk.as_ref();
+        deletion::begin(disk, paths).map_err(|error| match error {
+            BeginError::NotBegun(error) if is_disk_full(&error) => {
+                DeleteError::NothingChanged(ApiError::DiskFull)
+            }
+            BeginError::NotBegun(error) => DeleteError::NothingChanged(not_deleted(&old.id, &error)),
+            BeginError::Unknown(error) => DeleteError::Stopped(not_deleted(&old.id, &error)),
+        })?;
+        match self.save_without(config, &old.id) {
+            Ok(()) => Ok(ConfigSaved::Yes),
+            // Removing the files frees the space that saving takes.
+            Err(ApiError::DiskFull) => Ok(ConfigSaved::AfterTheFiles),
+            Err(error) => Err(match deletion::end(disk, paths) {
+                Ok(()) => DeleteError::NothingChanged(error),
+                Err(_) => DeleteError::Stopped(error),
+            }),
+        }
+    }
+
+    fn save_without(&self, config: &mut Config, id: &ProjectId) -> Result<(), ApiError> {
+        let mut next = config.clone();
+        next.remove_project(id); // absent if a deletion stopped after this
+        self.save(config, next)
+    }
+
+    /// Ends the deletion of a project that config.json has not, so that nothing of it is found in a new
+    /// one. Files that were put back since stay.
+    pub(super) fn end_deletion(&self, id: &ProjectId) -> std::io::Result<()> {
+        let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
+        match deletion::phase(disk, &paths)? {
+            None => return Ok(()),
+            Some(Phase::Begun) => deletion::remove_files(disk, &paths)?,
+            Some(Phase::FilesRemoved) => {}
+        }
+        deletion::end(disk, &paths)
+    }
+
+    /// Goes on with deletions that were interrupted.
+    pub(super) fn finish_deletions(&self) -> Result<(), CatalogError> {
+        let mut config = self.lock_config();
+        let mut next = config.clone();
+        let disk = self.disk.as_ref();
+        let in_directory = |error| CatalogError::Directory { path: self.data_directory.clone(), error };
+        let begun = deletion::all_begun(disk, &self.data_directory).map_err(in_directory)?;
+        for id in &begun {
+            let paths = Paths::new(&self.data_directory, id);
+            if deletion::phase(disk, &paths).map_err(in_directory)? == Some(Phase::Begun) {
+                deletion::remove_files(disk, &paths).map_err(in_directory)?;
+            }
+            let is_back = paths.exist(disk).map_err(in_directory)?;
+            if !is_back && next.remove_project(id).is_some() {
+                log::warn!("project {id}: its deletion was interrupted and is finished now");
+            }
+        }
+        if *config != next {
+            file::save(disk, &self.config_path, &next)?;
+            *config = next;
+        }
+        let end = |id: &ProjectId| deletion::end(disk, &Paths::new(&self.data_directory, id));
+        begun.iter().try_for_each(end).map_err(in_directory)
+    }
+}
+
+pub(super) fn not_deleted(id: &ProjectId, error: &std::io::Error) -> ApiError {
+    log::error!("project {id}: not deleted: {error}");
+    ApiError::Disk("deleting the project's files")
+}
