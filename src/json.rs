@@ -4,12 +4,14 @@
 //! Not here: building a document in memory (serde_json does that for configuration and requests).
 //! Source: RFC 8259.
 
+mod content;
 mod error;
 mod hint;
 mod member;
 mod minify;
 mod text;
 
+pub use content::{foreign_content, without_byte_order_mark};
 pub use error::{JsonError, JsonErrorKind, Place, Token};
 pub use member::present;
 pub use minify::minify;

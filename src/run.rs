@@ -224,7 +224,7 @@ fn save_at_start(
         return Ok(None);
     }
     save_completed(&RealDisk, path, config, completed)
-        .map_err(|error| RunError::Catalog(CatalogError::KeysNotSaved { error }))
+        .map_err(|error| RunError::Catalog(CatalogError::KeysNotSaved { error: Box::new(error) }))
 }
 
 /// Says where this server listens, for `pikv account`. A disk without room is no reason not to serve

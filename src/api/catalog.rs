@@ -175,7 +175,7 @@ impl Catalog {
         let mut completed = api_key::complete(&mut next, &mut random_bytes)
             .map_err(|error| CatalogError::Key { path: self.config_path.clone(), error })?;
         let unsaved = save_completed(self.disk.as_ref(), &self.config_path, &next, &mut completed)
-            .map_err(|error| CatalogError::KeysNotSaved { error })?;
+            .map_err(|error| CatalogError::KeysNotSaved { error: Box::new(error) })?;
         unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
         let before = self.registry();
         let served = next.projects().iter().map(|project| {

@@ -121,7 +121,10 @@ fn mistakes_in_the_json_are_told_with_their_place() {
         assert!(message.contains(expected), "{message}");
     }
     let behind = parse(format!("{SEED}x").as_bytes()).unwrap_err().to_string();
-    assert!(behind.starts_with("not JSON: trailing characters at line 31, column 1"), "{behind}");
+    assert!(
+        behind.starts_with("not JSON: more text after the end of the object at line 31, column 1"),
+        "{behind}"
+    );
 }
 
 #[test]

@@ -100,13 +100,31 @@ impl<'a> Node<'a> {
         Ok(raw.into_iter().enumerate().map(node).collect())
     }
 
+    /// Refuses everything but an object.
+    pub(super) fn check_object(&self) -> Result<(), Mistake> {
+        if self.text.starts_with('{') { Ok(()) } else { Err(self.wrong_type("an object { … }")) }
+    }
+
+    /// The first member `name` of an object, whatever its others are.
+    pub(super) fn member(&self, name: &str) -> Result<Option<Node<'a>>, Mistake> {
+        let quoted = format!("\"{name}\"");
+        let found = self.raw_members()?.0.into_iter().find(|(key, _)| key.get() == quoted);
+        let node = |(_, value): (&RawValue, &'a RawValue)| Node {
+            source: self.source,
+            text: value.get(),
+            member: self.name_of(name),
+        };
+        Ok(found.map(node))
+    }
+
+    fn raw_members(&self) -> Result<RawMembers<'a>, Mistake> {
+        self.check_object()?;
+        serde_json::from_str(self.text).map_err(|error| syntax_mistake(self.source, self.text, &error))
+    }
+
     /// The members of an object that may have the members `known`.
     pub(super) fn members(self, known: &'static [&'static str]) -> Result<Members<'a>, Mistake> {
-        if !self.text.starts_with('{') {
-            return Err(self.wrong_type("an object { … }"));
-        }
-        let raw: RawMembers<'a> = serde_json::from_str(self.text)
-            .map_err(|error| syntax_mistake(self.source, self.text, &error))?;
+        let raw = self.raw_members()?;
         let mut members: Vec<(String, Node<'a>)> = Vec::new();
         for (key, value) in raw.0 {
             let key = Node { source: self.source, text: key.get(), member: self.member.clone() };
@@ -203,6 +221,9 @@ fn word_start(source: &str, at: usize) -> Option<usize> {
     source.get(start..)?.starts_with(char::is_alphabetic).then_some(start)
 }
 
+/// What a version control system writes where two edits of a line met.
+const CONFLICT_MARKERS: [&str; 3] = ["<<<<<<<", "=======", ">>>>>>>"];
+
 /// What serde_json found wrong in `part` of `source`, with a better reason where there is one.
 fn syntax_mistake(source: &str, part: &str, error: &serde_json::Error) -> Mistake {
     let lines_before: usize =
@@ -222,12 +243,23 @@ fn syntax_mistake(source: &str, part: &str, error: &serde_json::Error) -> Mistak
     if rest_trimmed.starts_with(['/', '#']) {
         return mistake_at(source, source.len() - rest_trimmed.len(), Problem::Comment);
     }
+    if rest.starts_with('\0') {
+        return mistake_at(source, at, Problem::Nul);
+    }
+    let line_start = before.rfind('\n').map_or(0, |line_feed| line_feed + 1);
+    let line = source.get(line_start..).unwrap_or_default().trim_ascii_start();
+    if CONFLICT_MARKERS.iter().any(|marker| line.starts_with(marker) || rest_trimmed.starts_with(marker)) {
+        return mistake_at(source, at, Problem::MergeConflict);
+    }
     // The message ends with serde_json's own " at line 1 column 2", counted in bytes.
     let message = error.to_string();
     let is_of_token = ["expected value", "expected ident", "key must be a string"];
     let is_of_token = is_of_token.into_iter().any(|reason| message.starts_with(reason));
     if let Some(start) = word_start(source, at).filter(|_| is_of_token) {
         return mistake_at(source, start, Problem::Word);
+    }
+    if message.starts_with("trailing characters") {
+        return mistake_at(source, at, Problem::AfterTheEnd);
     }
     let reason = message.rsplit_once(" at line ").map_or(message.as_str(), |(reason, _)| reason).to_owned();
     mistake_at(source, at, Problem::Syntax { reason })

@@ -31,8 +31,19 @@ pub enum Problem {
     Empty,
     /// The text ends before its JSON does.
     CutOff,
+    /// Something that plainly is no JSON.
+    Foreign {
+        /// What it is.
+        found: &'static str,
+    },
     /// A byte that is not UTF-8.
     NotUtf8,
+    /// A NUL byte, as a power cut leaves them.
+    Nul,
+    /// A conflict marker of a version control system.
+    MergeConflict,
+    /// Something after the end of the object.
+    AfterTheEnd,
     /// A comma with `}` or `]` behind it.
     TrailingComma,
     /// `//`, `/*` or `#`.
@@ -177,7 +188,11 @@ impl fmt::Display for Problem {
         match self {
             Problem::Empty => f.write_str("the file is empty"),
             Problem::CutOff => f.write_str("the file ends in the middle, as if it were cut off,"),
+            Problem::Foreign { found } => write!(f, "not JSON: {found};"),
             Problem::NotUtf8 => f.write_str("a byte that is not UTF-8"),
+            Problem::Nul => f.write_str("NUL bytes, as a power cut leaves them,"),
+            Problem::MergeConflict => f.write_str("a conflict marker of a merge"),
+            Problem::AfterTheEnd => f.write_str("not JSON: more text after the end of the object"),
             Problem::TrailingComma => f.write_str("trailing comma"),
             Problem::Comment => f.write_str("a comment"),
             Problem::Word => f.write_str("not JSON: a word without quotes"),
@@ -220,6 +235,9 @@ impl fmt::Display for Advice<'_> {
             Problem::Empty => f.write_str("; remove the file to have a new one written"),
             Problem::CutOff => f.write_str("; a closing `}` or `]` may be missing; add it, or restore the file from a copy"),
             Problem::NotUtf8 => f.write_str("; save the file as UTF-8"),
+            Problem::Nul => f.write_str("; restore the file from a copy"),
+            Problem::MergeConflict => f.write_str("; resolve the conflict and remove the markers"),
+            Problem::AfterTheEnd => f.write_str("; a file has one object, remove the rest"),
             Problem::TrailingComma => f.write_str("; JSON has no comma before `}` or `]`, remove it"),
             Problem::Comment => f.write_str("; JSON has no comments, remove it"),
             Problem::Word => f.write_str("; a text goes into quotes, a switch is true or false"),
@@ -227,6 +245,12 @@ impl fmt::Display for Advice<'_> {
             Problem::UnknownText { text, known, .. } => write_nearest(f, text, known, "possible"),
             Problem::Twice { .. } => f.write_str("; keep one of the two"),
             Problem::OutOfRange { min, max, .. } => write!(f, "; it must be a whole number, {min} to {max}"),
+            Problem::Version { text } if text.parse().is_ok_and(|version: u64| version > VERSION) => write!(
+                f,
+                "; the file was written for a later version of PiKV; this is PiKV {}, which reads version {VERSION}. \
+                 Start the later version, or restore the file of this one",
+                env!("CARGO_PKG_VERSION")
+            ),
             Problem::Version { .. } => write!(f, "; this program reads version {VERSION}"),
             Problem::Host { .. } => write!(f, "; {HOST_ADVICE}"),
             Problem::DataPath => f.write_str("; name a directory, as in \"storage_data/\""),
@@ -243,7 +267,8 @@ impl fmt::Display for Advice<'_> {
             Problem::ProjectId { error, .. } => write!(f, "; {error}"),
             Problem::Network { error, .. } => write!(f, "; {error}"),
             Problem::Origin { error, .. } => write!(f, "; {error}"),
-            Problem::Syntax { .. }
+            Problem::Foreign { .. }
+            | Problem::Syntax { .. }
             | Problem::WrongType { .. }
             | Problem::Missing { .. }
             | Problem::TooManyProjects

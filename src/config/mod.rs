@@ -12,3 +12,4 @@ pub mod mistake;
 pub mod nearest;
 mod parse;
 pub mod schema;
+pub mod text;

@@ -1,12 +1,13 @@
 //! From the text of config.json to a [`Config`]: every member, its type and its range.
 
-use super::members::{Members, Node, mistake_at};
+use super::members::{Members, Node};
 use super::mistake::{Mistake, Problem};
 use super::schema::{
     AccountsChoice, AuthenticationChoice, AuthenticationSettings, Config, CorsChoice, ItemApiChoice,
     LimitsChoice, LogChoice, LogFormat, LogLevel, Origin, ProjectConfig, RateLimitChoice, Registration,
     StorageChoice, StoredKey, SyncMode, Threads, TimeoutsChoice, VERSION,
 };
+use super::text::object_text;
 use crate::limits::{
     API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, BCRYPT_COST_MAX, BCRYPT_COST_MIN, BODY_BYTES_MAX_CEILING,
     BODY_BYTES_PER_SECOND_MIN_CEILING, CONNECTIONS_MAX_CEILING, CORS_ORIGINS_MAX, LOOPS_MAX, PROJECTS_MAX,
@@ -59,13 +60,13 @@ const CORS: &[&str] = &["origins"];
 
 /// Takes `text` as a configuration.
 pub(super) fn parse(text: &[u8]) -> Result<Config, Mistake> {
-    let source = str::from_utf8(text).map_err(|error| {
-        let valid = text.get(..error.valid_up_to()).and_then(|valid| str::from_utf8(valid).ok());
-        mistake_at(valid.unwrap_or_default(), error.valid_up_to(), Problem::NotUtf8)
-    })?;
-    // Some editors begin a UTF-8 file with U+FEFF; it says nothing.
-    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-    let mut top = Node::parse(source)?.members(TOP)?;
+    let source = object_text(text)?;
+    let top = Node::parse(source)?;
+    // First: a later version may have members that are unknown here.
+    if let Some(version) = top.member("version")? {
+        check_version(&version)?;
+    }
+    let mut top = top.members(TOP)?;
     check_version(&top.require("version")?)?;
     let server_port = port(&top.require("server_port")?)?;
     let server_host = top.take("server_host").map(|node| host(&node)).transpose()?;

@@ -5,9 +5,11 @@
 
 use super::generation::Paths;
 use super::record::{self, HEADER_BYTES, Header, Line};
-use super::recovery_error::{RecoveryError, io_error};
+use super::recovery_error::{RecoveryError, bad_line, io_error};
 use super::sequential::LineReader;
 use crate::disk::{Disk, DiskFile, Open, temporary_path};
+use crate::json;
+use crate::limits::FIRST_READ_BYTES;
 use std::path::Path;
 
 /// Whether the files of a project fit each other, so that a start needs nobody's decision.
@@ -33,7 +35,11 @@ pub fn finish_exchange(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryE
         return Ok(false);
     }
     let journal = disk.open(&temporary, Open::Read).map_err(io_error(&temporary))?;
-    let Ok(header) = read_header(journal.as_ref(), &temporary) else { return Ok(false) };
+    let header = match read_header(journal.as_ref(), &temporary) {
+        Ok(header) => header,
+        Err(later @ RecoveryError::LaterVersion { .. }) => return Err(later),
+        Err(_) => return Ok(false),
+    };
     if !fits(disk, &paths.json, &header)? || !has_metas(journal.as_ref(), &header, &temporary)? {
         return Ok(false);
     }
@@ -70,15 +76,27 @@ fn has_metas(journal: &dyn DiskFile, header: &Header, path: &Path) -> Result<boo
 /// Reads the header of a journal.
 ///
 /// # Errors
-/// [`RecoveryError::Corrupt`] where there is none.
+/// [`RecoveryError::LaterVersion`] for the header of another format, [`RecoveryError::NotAJournal`] for a
+/// file that is something else, [`RecoveryError::Corrupt`] for a damaged header.
 pub fn read_header(journal: &dyn DiskFile, path: &Path) -> Result<Header, RecoveryError> {
     let mut lines = LineReader::new(journal, 0);
     let line = lines.next_line().map_err(io_error(path))?;
-    match line.filter(|line| line.terminated && line.bytes.len() == HEADER_BYTES - 1) {
-        Some(line) => match record::decode_line(line.bytes) {
-            Some(Line::Header(header)) => Ok(header),
-            Some(_) | None => Err(RecoveryError::Corrupt { path: path.to_owned(), offset: 0 }),
-        },
-        None => Err(RecoveryError::Corrupt { path: path.to_owned(), offset: 0 }),
+    let line = line.filter(|line| line.terminated).map(|line| line.bytes).unwrap_or_default();
+    if record::is_header(line) {
+        return match record::decode_line(line) {
+            Some(Line::Header(header)) if line.len() == HEADER_BYTES - 1 => Ok(header),
+            Some(_) | None => Err(bad_line(line, path, 0)),
+        };
     }
+    let path = path.to_owned();
+    if line.strip_suffix(b"\r").is_some_and(record::is_header) {
+        let found = "its line ends were changed to CR LF, as some editors and git do";
+        return Err(RecoveryError::NotAJournal { path, found });
+    }
+    let mut begin = vec![0; FIRST_READ_BYTES];
+    let count = journal.read_at(&mut begin, 0).map_err(io_error(&path))?;
+    Err(match json::foreign_content(begin.get(..count).unwrap_or_default()) {
+        Some(found) => RecoveryError::NotAJournal { path, found },
+        None => RecoveryError::Corrupt { path, offset: 0 },
+    })
 }

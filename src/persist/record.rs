@@ -23,6 +23,8 @@ use std::io::Write;
 pub const HEADER_BYTES: usize = 256;
 /// The journal format that this server writes and reads.
 pub const FORMAT_VERSION: u64 = 1;
+/// How the JSON of a header begins, in every format.
+const HEADER_BEGIN: &[u8] = b"{\"pikv_journal\":";
 /// Checksum and space in front of the JSON.
 const PREFIX_BYTES: usize = 9;
 
@@ -225,6 +227,20 @@ pub fn encode_header(header: &Header) -> Vec<u8> {
 /// Whether a line, given without its line feed, is as it was written: its checksum is right.
 pub fn is_intact(line: &[u8]) -> bool {
     payload_of(line).is_some()
+}
+
+/// The format that a header names, if it is not [`FORMAT_VERSION`] and the line is as it was written. The
+/// rest of such a line may be anything.
+pub fn other_format(line: &[u8]) -> Option<String> {
+    let rest = payload_of(line)?.strip_prefix(HEADER_BEGIN)?;
+    let end = rest.iter().position(|byte| matches!(byte, b',' | b'}')).unwrap_or(rest.len());
+    let format = String::from_utf8_lossy(rest.get(..end)?).trim().to_owned();
+    (format != FORMAT_VERSION.to_string()).then_some(format)
+}
+
+/// Whether a line is an intact header, of this version or of another.
+pub fn is_header(line: &[u8]) -> bool {
+    payload_of(line).is_some_and(|payload| payload.starts_with(HEADER_BEGIN))
 }
 
 fn payload_of(line: &[u8]) -> Option<&[u8]> {

@@ -15,7 +15,7 @@ use super::data_file::{self, DataLine};
 use super::generation::{self, Paths};
 use super::pairing::{finish_exchange, read_header};
 use super::record::{self, HEADER_BYTES, Header, Line};
-use super::recovery_error::{RecoveryError, io_error};
+use super::recovery_error::{RecoveryError, bad_line, io_error};
 use super::replay::replay;
 use super::sequential::LineReader;
 use super::takeover;
@@ -222,6 +222,6 @@ fn next_meta(metas: &mut LineReader<'_>, key: Key<'_>, path: &Path) -> Result<Op
     match record::decode_line(line.bytes) {
         Some(Line::Meta { key: found, meta }) => Ok((*found == *key.as_str()).then_some(meta)),
         Some(Line::Synced(_) | Line::Changes(_) | Line::Header(_)) => Ok(None),
-        None => Err(corrupt()),
+        None => Err(bad_line(line.bytes, path, offset)),
     }
 }

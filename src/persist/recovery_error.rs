@@ -1,5 +1,7 @@
 //! Why a project cannot be opened: each names the file, the place and the way out.
 
+use super::record::{self, FORMAT_VERSION};
+use crate::config::mistake::shown;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,22 @@ pub enum RecoveryError {
         path: PathBuf,
         /// First byte of the bad line.
         offset: u64,
+    },
+    /// The journal, or a line of it, is intact and of a format that this version does not know.
+    LaterVersion {
+        /// The journal.
+        path: PathBuf,
+        /// The format that its header names, or `None` for an unknown line.
+        format: Option<String>,
+        /// First byte of the line.
+        offset: u64,
+    },
+    /// What has the name of a journal is something else.
+    NotAJournal {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
     },
     /// The values were edited while the journal has changes that are not in them.
     EditedWithChanges {
@@ -58,6 +76,26 @@ impl fmt::Display for RecoveryError {
                  live: keys that had one then stay until they are deleted",
                 path.display()
             ),
+            RecoveryError::LaterVersion { path, format, offset } => {
+                write!(f, "{}: was written by a later version of PiKV (", path.display())?;
+                match format {
+                    Some(format) => write!(f, "its format is {}", shown(format))?,
+                    None => write!(f, "the line at byte {offset} is intact and unknown here")?,
+                }
+                write!(
+                    f,
+                    "); this is PiKV {}, which reads format {FORMAT_VERSION}. The file was left as it is; start the \
+                     later version again, or restore this file and the .json beside it from a backup that this \
+                     version wrote",
+                    env!("CARGO_PKG_VERSION")
+                )
+            }
+            RecoveryError::NotAJournal { path, found } => write!(
+                f,
+                "{}: is not a journal: {found}; it was left as it is. Restore this file and the .json beside it from a \
+                 backup, or move this file away to continue with the .json alone, without times to live",
+                path.display()
+            ),
             RecoveryError::EditedWithChanges { path, changes } => write!(
                 f,
                 "{}: was edited while its journal holds changes ({changes}) that are not in it; stop the server and \
@@ -84,6 +122,16 @@ impl fmt::Display for RecoveryError {
 }
 
 impl std::error::Error for RecoveryError {}
+
+/// What is wrong with a line that could not be decoded.
+pub fn bad_line(line: &[u8], path: &Path, offset: u64) -> RecoveryError {
+    let path = path.to_owned();
+    if record::is_intact(line) {
+        RecoveryError::LaterVersion { path, format: record::other_format(line), offset }
+    } else {
+        RecoveryError::Corrupt { path, offset }
+    }
+}
 
 /// Ties an I/O error to its file.
 pub fn io_error(path: &Path) -> impl FnOnce(io::Error) -> RecoveryError + '_ {

@@ -4,7 +4,7 @@
 //! one behind it that says it was synced is corruption instead.
 
 use super::record::{self, Line};
-use super::recovery_error::{RecoveryError, io_error};
+use super::recovery_error::{RecoveryError, bad_line, io_error};
 use super::sequential::{LineReader, RawLine};
 use crate::store::change::{Change, Revision};
 use std::path::Path;
@@ -24,8 +24,8 @@ pub struct Tail {
 /// `revision` is the latest one before them.
 ///
 /// # Errors
-/// [`RecoveryError::Corrupt`] for a bad line with a later line behind it that says it was synced, and for
-/// one whose checksum is right though it is no change.
+/// [`RecoveryError::Corrupt`] for a bad line before a later line that says it was synced, and for a header or
+/// a meta line; [`RecoveryError::LaterVersion`] for an intact line that is unknown.
 pub fn replay(
     lines: &mut LineReader<'_>,
     path: &Path,
@@ -44,21 +44,21 @@ pub fn replay(
         match decoded {
             Some(Line::Changes(changes)) => {
                 for recorded in &changes {
-                    let corrupt = || RecoveryError::Corrupt { path: path.to_owned(), offset: end };
-                    let change = recorded.change().ok_or_else(corrupt)?;
+                    let change = recorded.change().ok_or_else(|| bad_line(line.bytes, path, end))?;
                     revision = revision.max(change.revision());
                     let in_line = record::offset_within(line.bytes, recorded.value());
                     apply(change, end + in_line);
                 }
             }
             Some(Line::Synced(_)) => {}
-            // It was written whole, by a later version or for another place.
-            Some(Line::Header(_) | Line::Meta { .. }) | None
-                if line.terminated && record::is_intact(line.bytes) =>
-            {
+            // Written whole, and for another place.
+            Some(Line::Header(_) | Line::Meta { .. }) => {
                 return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: end });
             }
-            Some(Line::Header(_) | Line::Meta { .. }) | None => {
+            None if line.terminated && record::is_intact(line.bytes) => {
+                return Err(bad_line(line.bytes, path, end));
+            }
+            None => {
                 let (synced, reserve) = (record::synced_at_end(line.bytes), reserve_of(&line));
                 let torn = torn_tail(lines, path, end, revision, (synced, reserve))?;
                 return Ok(Tail { end, revision, torn_bytes: Some(torn) });

@@ -8,7 +8,7 @@ use super::data_file::{self, EditedKeys};
 use super::generation::{self, Paths};
 use super::pairing;
 use super::record::{self, HEADER_BYTES, Line};
-use super::recovery_error::{RecoveryError, io_error};
+use super::recovery_error::{RecoveryError, bad_line, io_error};
 use super::replay::replay;
 use super::sequential::LineReader;
 use crate::disk::{self, Disk, Open};
@@ -62,7 +62,9 @@ pub fn edited(
         let corrupt = || RecoveryError::Corrupt { path: paths.journal.clone(), offset };
         let line = lines.next_line().map_err(io_error(&paths.journal))?;
         let line = line.filter(|line| line.terminated).ok_or_else(corrupt)?;
-        let Some(Line::Meta { key, meta }) = record::decode_line(line.bytes) else { return Err(corrupt()) };
+        let Some(Line::Meta { key, meta }) = record::decode_line(line.bytes) else {
+            return Err(bad_line(line.bytes, &paths.journal, offset));
+        };
         metas.insert(key.into_owned(), meta);
     }
     let keys = load_edited(disk, paths)?;

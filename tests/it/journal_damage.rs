@@ -68,7 +68,11 @@ fn a_journal_cut_anywhere_gives_whole_changes_or_is_refused() {
             match damaged.ends.iter().rposition(|&end| end <= cut) {
                 Some(state) => assert_eq!(found.unwrap(), damaged.states[state], "cut at {cut}"),
                 None => {
-                    assert!(matches!(found, Err(RecoveryError::Corrupt { .. })), "cut at {cut}");
+                    let is_named = matches!(
+                        found,
+                        Err(RecoveryError::Corrupt { .. } | RecoveryError::NotAJournal { .. })
+                    );
+                    assert!(is_named, "cut at {cut}");
                     assert_eq!(disk.content(&paths().journal), &journal[..cut], "left as it was");
                 }
             }
@@ -136,7 +140,12 @@ fn a_whole_line_that_is_no_change_is_refused_and_left() {
         journal.extend(format!("{:08x} {payload}\n", crc32fast::hash(payload.as_bytes())).bytes());
         let (disk, found) = damaged.opened_with(&journal, Keep::Values);
         let refused = found.map(|_| ()).unwrap_err();
-        assert!(matches!(refused, RecoveryError::Corrupt { offset: at, .. } if at == offset), "{refused}");
+        let is_named = if payload.starts_with("{\"key") {
+            matches!(refused, RecoveryError::Corrupt { offset: at, .. } if at == offset)
+        } else {
+            matches!(refused, RecoveryError::LaterVersion { offset: at, .. } if at == offset)
+        };
+        assert!(is_named, "{refused}");
         assert_eq!(disk.content(&paths().journal), journal, "left as it was");
     }
 }
@@ -299,4 +308,60 @@ fn a_journal_without_values_is_refused() {
     let refused = open(Arc::new(damaged.disk.clone()), Keep::Values, SyncMode::Always, START_MS);
     assert!(matches!(refused, Err(RecoveryError::ValuesMissing { .. })));
     assert_eq!(damaged.disk.names(), [paths().journal], "nothing was made in its place");
+}
+
+/// A journal whose first line is `payload` with a right checksum.
+fn journal_with_header(damaged: &Damaged, payload: &str) -> Vec<u8> {
+    let header = format!("{:08x} {payload}\n", crc32fast::hash(payload.as_bytes()));
+    [header.as_bytes(), &damaged.journal()[256..]].concat()
+}
+
+#[test]
+fn journal_of_a_later_version_is_named_as_one_and_left() {
+    let damaged = Damaged::new();
+    let whole = String::from_utf8(damaged.journal()[9..255].to_vec()).unwrap();
+    for payload in [
+        whole.replacen("\"pikv_journal\":1", "\"pikv_journal\":2", 1),
+        whole.replacen("\"keys\"", "\"seed\":7,\"keys\"", 1),
+        "{\"pikv_journal\":2}".to_owned(),
+        "{\"pikv_journal\":\"2b\", what follows is anything".to_owned(),
+        format!("{{\"pikv_journal\":3,\"more\":\"{}\"}}", "x".repeat(10_000)),
+    ] {
+        let journal = journal_with_header(&damaged, &payload);
+        for keep in [Keep::Values, Keep::Index] {
+            let (disk, found) = damaged.opened_with(&journal, keep);
+            let text = found.map(|_| ()).unwrap_err().to_string();
+            assert!(text.contains("was written by a later version of PiKV"), "{text}");
+            assert!(!text.contains("move") && !text.contains("damaged"), "{text}");
+            assert_eq!(disk.content(&paths().journal), journal, "left as it was");
+        }
+    }
+}
+
+#[test]
+fn temporary_journal_of_a_later_version_is_named_and_left() {
+    let damaged = Damaged::new();
+    let later = journal_with_header(&damaged, "{\"pikv_journal\":2}");
+    let temporary = pikv::disk::temporary_path(&paths().journal);
+    let disk = damaged.disk.after_kill();
+    disk.place(&temporary, &later);
+    disk.place(&paths().json, b"{\n\"of the later\": 1\n}\n");
+    disk.take_away(&paths().journal);
+    let refused = open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS).map(|_| ());
+    assert!(matches!(refused, Err(RecoveryError::LaterVersion { .. })));
+    assert_eq!(disk.content(&temporary), later);
+}
+
+#[test]
+fn file_that_is_no_journal_is_named_as_what_it_is() {
+    let damaged = Damaged::new();
+    let crlf = String::from_utf8(damaged.journal()).unwrap().replace('\n', "\r\n").into_bytes();
+    for (journal, words) in
+        [(&crlf[..], "CR LF"), (b"", "it is empty"), (&[0; 600], "NUL bytes"), (b"\x1f\x8b\x08", "gzip")]
+    {
+        let (disk, found) = damaged.opened_with(journal, Keep::Values);
+        let text = found.map(|_| ()).unwrap_err().to_string();
+        assert!(text.contains("is not a journal") && text.contains(words), "{text}");
+        assert_eq!(disk.content(&paths().journal), journal);
+    }
 }

@@ -26,7 +26,7 @@ pub enum CatalogError {
     /// Keys were generated and config.json cannot be saved.
     KeysNotSaved {
         /// Why.
-        error: ConfigError,
+        error: Box<ConfigError>,
     },
     /// config.json names another data directory.
     DirectoryChanged,

@@ -147,6 +147,8 @@ impl From<RecoveryError> for OpenError {
             RecoveryError::Io { error, .. } if is_disk_full(error) => Cause::DiskFull,
             RecoveryError::Io { .. }
             | RecoveryError::Corrupt { .. }
+            | RecoveryError::LaterVersion { .. }
+            | RecoveryError::NotAJournal { .. }
             | RecoveryError::EditedWithChanges { .. }
             | RecoveryError::EditedBadly { .. }
             | RecoveryError::NotEdited { .. }
