@@ -5,6 +5,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "this file is where the clocks are read")]
 
+use crate::limits::{CLOCK_JUMP_MS_MIN, CLOCK_LOOK_INTERVAL_MS, CLOCK_SLEW_DIVISOR};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. A clock before 1970 reads as 0.
@@ -16,6 +19,71 @@ pub fn wall_ms() -> u64 {
 /// A point on the clock that never goes back.
 pub fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// Notices that the wall clock was set, by comparing it with the monotonic one on each look.
+///
+/// Small differences are the clock being slewed. A machine that sleeps shows as a jump too, because the
+/// monotonic clock stands still meanwhile.
+#[derive(Debug)]
+pub struct JumpWatch {
+    /// The zero of the monotonic readings.
+    epoch: Instant,
+    /// Wall clock less monotonic clock at the last look, milliseconds.
+    difference_ms: AtomicU64,
+    /// When that was, milliseconds after `epoch`.
+    looked_ms: AtomicU64,
+}
+
+/// A jump of the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Jump {
+    /// By how much, milliseconds; negative if it was set back.
+    pub by_ms: i64,
+    /// What the clock reads now, milliseconds since 1970.
+    pub to_ms: u64,
+}
+
+impl JumpWatch {
+    /// A watch that has looked at these readings of both clocks.
+    pub fn new(wall_ms: u64, now: Instant) -> JumpWatch {
+        JumpWatch { epoch: now, difference_ms: AtomicU64::new(wall_ms), looked_ms: AtomicU64::new(0) }
+    }
+
+    /// The jump since the last look, to one of those who look.
+    pub fn look(&self, wall_ms: u64, now: Instant) -> Option<Jump> {
+        let elapsed = now.saturating_duration_since(self.epoch).as_millis();
+        let elapsed_ms = u64::try_from(elapsed).unwrap_or(u64::MAX);
+        let difference_ms = wall_ms.wrapping_sub(elapsed_ms);
+        let before_ms = self.difference_ms.load(Ordering::Relaxed);
+        let by_ms = difference_ms.wrapping_sub(before_ms).cast_signed();
+        let since_ms = elapsed_ms.saturating_sub(self.looked_ms.load(Ordering::Relaxed));
+        if since_ms < CLOCK_LOOK_INTERVAL_MS && by_ms.unsigned_abs() < CLOCK_JUMP_MS_MIN {
+            return None; // nothing to write, for the loops that look with each request
+        }
+        let claimed = self.difference_ms.compare_exchange(
+            before_ms,
+            difference_ms,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        self.looked_ms.store(elapsed_ms, Ordering::Relaxed);
+        let is_jump = by_ms.unsigned_abs() >= CLOCK_JUMP_MS_MIN + since_ms / CLOCK_SLEW_DIVISOR;
+        (is_jump && claimed.is_ok()).then_some(Jump { by_ms, to_ms: wall_ms })
+    }
+}
+
+impl fmt::Display for Jump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = if self.by_ms < 0 { "back" } else { "forward" };
+        let seconds = self.by_ms.unsigned_abs() / 1_000;
+        let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
+        let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+        let mut to = Vec::new();
+        render_rfc3339(self.to_ms, &mut to);
+        let to = String::from_utf8_lossy(&to);
+        write!(f, "the clock jumped {way} by {days} d {hours} h {minutes} min {seconds} s to {to}")
+    }
 }
 
 /// Renders milliseconds since 1970 as RFC 3339 UTC with milliseconds, `2026-01-31T23:59:59.000Z`.
@@ -84,6 +152,29 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn jump_is_noticed_once_with_its_size_and_slewing_is_none() {
+        let (start, wall_ms) = (Instant::now(), 1_700_000_000_000);
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let watch = JumpWatch::new(wall_ms, start);
+        assert_eq!(watch.look(wall_ms + 10, at(10)), None);
+        let two_years_ms = 2 * 365 * 86_400_000;
+        let jump = watch.look(wall_ms + two_years_ms + 20, at(20)).unwrap();
+        assert_eq!(jump.by_ms, i64::try_from(two_years_ms).unwrap());
+        assert_eq!(
+            jump.to_string(),
+            "the clock jumped forward by 730 d 0 h 0 min 0 s to 2025-11-13T22:13:20.020Z"
+        );
+        assert_eq!(watch.look(wall_ms + two_years_ms + 30, at(30)), None, "once");
+        let back = watch.look(wall_ms + two_years_ms + 40 - 61_000, at(40)).unwrap();
+        assert!(back.to_string().starts_with("the clock jumped back by 0 d 0 h 1 min 1 s"), "{back}");
+        // A day without a look, slewed by 500 parts in a million.
+        let (day_ms, slewed_ms) = (86_400_000, 43_200);
+        let slewed = wall_ms + two_years_ms - 61_000 + 40 + day_ms + slewed_ms;
+        assert_eq!(watch.look(slewed, at(40 + day_ms)), None);
+        assert_eq!(watch.look(slewed + 5_000, at(40 + day_ms + 5_000)), None);
+    }
 
     fn rendered(ms: u64) -> String {
         let mut out = Vec::new();

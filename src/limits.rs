@@ -304,3 +304,13 @@ const _: () = assert!(TOKEN_TTL_SECONDS_MIN <= TOKEN_TTL_SECONDS_DEFAULT);
 const _: () = assert!(TOKEN_TTL_SECONDS_DEFAULT <= TOKEN_TTL_SECONDS_MAX);
 const _: () = assert!(RATE_LIMIT_REQUESTS_DEFAULT <= RATE_LIMIT_REQUESTS_MAX);
 const _: () = assert!(RATE_LIMIT_WINDOW_SECONDS_DEFAULT <= RATE_LIMIT_WINDOW_SECONDS_MAX);
+
+/// A difference of the wall clock from the monotonic one that is logged as a jump, milliseconds. Steps of NTP
+/// and of a hand are longer; the readings of the two clocks are microseconds apart.
+pub const CLOCK_JUMP_MS_MIN: u64 = 2_000;
+
+/// How often a difference below [`CLOCK_JUMP_MS_MIN`] is taken note of, milliseconds.
+pub const CLOCK_LOOK_INTERVAL_MS: u64 = 1_000;
+
+/// A clock may be slewed by one part in so many without that being a jump. NTP slews by one in 2,000.
+pub const CLOCK_SLEW_DIVISOR: u64 = 1_000;

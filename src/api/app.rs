@@ -89,6 +89,7 @@ impl App {
 
     /// Answers a request.
     pub fn handle(self: &Arc<Self>, request: &Request<'_>, arrival: Arrival) -> Reply {
+        self.catalog.look_at_clock(arrival.wall_ms, arrival.at);
         let failure_style = || self.failure_style(&request.head, Some(request.body));
         let admitted = match self.decide(&request.head) {
             Ok(Decision::Run(admitted)) => admitted,

@@ -27,6 +27,7 @@ use deleting::not_deleted;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 /// All projects.
 pub struct Catalog {
@@ -192,6 +193,11 @@ impl Catalog {
             }
         }
         Ok((next, completed))
+    }
+
+    /// Notices that the wall clock was set. See [`Engine::look_at_clock`].
+    pub fn look_at_clock(&self, wall_ms: u64, now: Instant) {
+        self.engine.look_at_clock(wall_ms, now);
     }
 
     /// Brings all files up to date and ends writing.

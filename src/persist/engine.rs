@@ -3,7 +3,7 @@
 
 use super::flush::AfterFlush;
 use super::project::Project;
-use crate::clock;
+use crate::clock::{self, JumpWatch};
 use crate::limits::SYNC_INTERVAL_MS;
 use crate::store::change::Revision;
 use std::io;
@@ -20,6 +20,10 @@ pub struct Engine {
     schedule_signal: Condvar,
     /// The zero of `maintenance_due_ms`.
     epoch: Instant,
+    /// Notices that the wall clock was set.
+    jump_watch: JumpWatch,
+    /// How many jumps there were.
+    jumps: AtomicU64,
     /// The highest revision of the projects that were given up.
     revision_max: AtomicU64,
     on_resolved: Box<dyn Fn() + Send + Sync>,
@@ -51,12 +55,15 @@ pub struct EngineThreads {
 impl Engine {
     /// An engine without threads; `on_resolved` is called after tickets were resolved.
     pub fn new(on_resolved: Box<dyn Fn() + Send + Sync>) -> Arc<Engine> {
+        let epoch = clock::monotonic();
         Arc::new(Engine {
+            jump_watch: JumpWatch::new(clock::wall_ms(), epoch),
+            jumps: AtomicU64::new(0),
             queued: Mutex::default(),
             queue_signal: Condvar::new(),
             scheduled: Mutex::new(Scheduled { projects: Vec::new(), sleeps_until_ms: 0, stopping: false }),
             schedule_signal: Condvar::new(),
-            epoch: clock::monotonic(),
+            epoch,
             revision_max: AtomicU64::new(0),
             on_resolved,
         })
@@ -125,6 +132,32 @@ impl Engine {
     fn ms_of(&self, instant: Instant) -> u64 {
         let elapsed = instant.saturating_duration_since(self.epoch).as_millis();
         u64::try_from(elapsed).unwrap_or(NOT_SCHEDULED - 1).saturating_add(1).min(NOT_SCHEDULED - 1)
+    }
+
+    /// Compares the clocks, on any activity. A jump is logged, and every project with times to live is
+    /// looked at now, so that the log has what ended by it.
+    pub fn look_at_clock(&self, wall_ms: u64, now: Instant) {
+        let Some(jump) = self.jump_watch.look(wall_ms, now) else { return };
+        let effect = if jump.by_ms < 0 {
+            "keys, sessions and tokens with a time to live last so much longer"
+        } else {
+            "keys, sessions and tokens whose time to live is over by this clock end now"
+        };
+        log::warn!("{jump}; {effect} (the clock was set, or the machine slept)");
+        self.jumps.fetch_add(1, Ordering::AcqRel);
+        let now_ms = self.ms_of(now);
+        let mut scheduled = unpoisoned(self.scheduled.lock());
+        for project in &scheduled.projects {
+            project.maintenance_due_ms.fetch_min(now_ms, Ordering::AcqRel);
+        }
+        scheduled.sleeps_until_ms = scheduled.sleeps_until_ms.min(now_ms);
+        drop(scheduled);
+        self.schedule_signal.notify_one();
+    }
+
+    /// How often the clock jumped.
+    pub(super) fn jumps(&self) -> u64 {
+        self.jumps.load(Ordering::Acquire)
     }
 
     /// Tells the event loops that tickets were resolved.

@@ -21,6 +21,7 @@ impl Project {
             Health::Failed { .. } | Health::Closed => return None,
         }
         let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
+        self.engine.look_at_clock(now_ms, now);
         let expiry = self.expire(now_ms).map(|next_ms| sweep_due(next_ms, now_ms, now));
         if self.checkpoint_due(now).is_some_and(|due| due <= now)
             // Asked anew: to free many keys takes a while, and the clock may have been set back.

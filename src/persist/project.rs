@@ -59,6 +59,8 @@ pub(super) struct State {
     pub(super) health: Health,
     /// Whether the project waits in the writer's queue.
     pub(super) queued: bool,
+    /// How many jumps of the clock the project has been looked at after.
+    pub(super) jumps_seen: u64,
     /// How often unsynced changes were taken back; a checkpoint that saw some of them is void.
     pub(super) rollbacks: u64,
 }
@@ -148,7 +150,9 @@ impl Project {
     /// A project that lives in memory only.
     pub fn in_memory(id: ProjectId, engine: Arc<Engine>, now_ms: u64) -> Project {
         let namespace = Namespace::starting_at(engine.revisions_begin(now_ms), 0);
-        let state = Mutex::new(State::new(namespace));
+        let mut state = State::new(namespace);
+        state.jumps_seen = engine.jumps();
+        let state = Mutex::new(state);
         Project { id, durable: None, engine, maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED), state }
     }
 
@@ -168,6 +172,7 @@ impl Project {
         // deleted, are below this; none of them is used again.
         recovered.namespace.skip_to(engine.revisions_begin(now_ms));
         let mut state = State::new(recovered.namespace);
+        state.jumps_seen = engine.jumps();
         state.pending_offset = recovered.journal_end;
         state.journal_number = JOURNAL_FILE;
         if opening.keep == Keep::Index {
@@ -304,6 +309,7 @@ impl State {
             files: FileTable::default(),
             health: Health::Healthy,
             queued: false,
+            jumps_seen: 0,
             rollbacks: 0,
         }
     }

@@ -95,10 +95,17 @@ impl Project {
         if state.health != Health::Healthy || !room {
             return;
         }
+        let jumps = self.engine.jumps();
+        let has_jumped = std::mem::replace(&mut state.jumps_seen, jumps) != jumps;
         let Some(change) = state.namespace.decide_clock(now_ms) else { return };
+        let keys_before = state.namespace.totals(0).keys;
         let mut transaction = self.begin(state, now_ms);
         transaction.carry_out(&change);
         transaction.commit();
+        if has_jumped {
+            let ended = keys_before.saturating_sub(state.namespace.totals(0).keys);
+            log::warn!("project {}: {ended} keys ended, because the clock jumped", self.id);
+        }
         self.queue_pending(state);
         // What has expired is freed soon, also where the clock went ahead of what is scheduled.
         self.engine.schedule(self, clock::monotonic() + Duration::from_millis(SWEEP_INTERVAL_MS));
