@@ -11,8 +11,10 @@ mod real;
 pub use lock::{LockError, LockFile};
 pub use real::{RealDisk, is_not_regular};
 
+use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// How a file is opened.
@@ -222,9 +224,21 @@ pub fn parent_directory(path: &Path) -> &Path {
     }
 }
 
-/// Whether `error` says that there is no room: a full disk, or a used-up quota.
+/// Whether `error` says that nothing more can be stored: a full disk, a used-up quota, or a file at the
+/// file-size limit of the process.
 pub fn is_disk_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
+/// Whether `descriptor` is the null device, which also stands for a descriptor that was closed when the
+/// program started.
+///
+/// # Errors
+/// As the operating system says.
+pub fn is_null_device(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
+    let metadata = File::from(descriptor.try_clone_to_owned()?).metadata()?;
+    let is_same = || Ok(metadata.rdev() == std::fs::metadata("/dev/null")?.rdev());
+    if metadata.file_type().is_char_device() { is_same() } else { Ok(false) }
 }
 
 /// Whether a directory was there before.

@@ -2,6 +2,7 @@
 //! has touched nothing yet, and stops them in one in which nothing is lost.
 
 mod accounts;
+mod printing;
 mod refusal;
 
 pub use refusal::RunError;
@@ -12,9 +13,10 @@ use crate::api::catalog::{Catalog, CatalogError, save_completed, unsaved_texts};
 use crate::auth::api_key::{self, Completed, KeyError};
 use crate::cli::effective::{self, Options};
 use crate::cli::{Command, JournalChoice, help, show};
+use crate::clock;
 use crate::config::file;
 use crate::config::mistake::ConfigError;
-use crate::config::schema::{Config, KeyOwner, LogFormat};
+use crate::config::schema::{Config, LogFormat};
 use crate::disk::{self, Directory, Disk, LockError, LockFile, RealDisk};
 use crate::entropy::random_bytes;
 use crate::limits::LOG_FLUSH_MS;
@@ -25,11 +27,11 @@ use crate::persist::generation::Paths;
 use crate::persist::recovery::Keep;
 use crate::persist::takeover::{self, JournalChanges};
 use crate::server::{self, Prepared, Settings};
-use crate::{clock, secret::Secret};
 use ::log::LevelFilter;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use printing::{banner, keys_text, owner_text, print, say, say_keys};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU, SIGXFSZ};
 use signal_hook::iterator::Signals;
-use std::io::{self, ErrorKind, Write};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,9 +44,10 @@ const LOCK_FILE: &str = "pikv.lock";
 /// Carries out a command.
 ///
 /// # Errors
-/// [`RunError`] says what stood in the way and what to do; then nothing was changed, but for
-/// [`RunError::KeysNotPrinted`].
+/// [`RunError`] names the cause and what to do. Nothing was changed, except by a command that only could
+/// not print its result ([`RunError::NotPrinted`]).
 pub fn run(command: Command) -> Result<(), RunError> {
+    survive_file_size_limit()?;
     match command {
         Command::Serve(options) => {
             let ended = serve(&options);
@@ -56,13 +59,11 @@ pub fn run(command: Command) -> Result<(), RunError> {
         Command::ConfigCheck(options) => {
             let config = load_existing(&options.config_path.value)?;
             api_key::check(&config).map_err(key_error(&options.config_path.value))?;
-            say(&format!("{} is right\n", options.config_path.value.display()));
-            Ok(())
+            say(&format!("{} is right\n", options.config_path.value.display()))
         }
         Command::ConfigShow(options) => {
             let config = load_existing(&options.config_path.value)?;
-            say(&show::render(&options, &config, &effective::resolve(&options, &config)));
-            Ok(())
+            say(&show::render(&options, &config, &effective::resolve(&options, &config)))
         }
         Command::Recover { options, project, journal } => recover(&options, &project, journal),
         Command::Account { options, global_key, act } => {
@@ -72,42 +73,15 @@ pub fn run(command: Command) -> Result<(), RunError> {
             sink::flush(Duration::from_millis(LOG_FLUSH_MS));
             ended
         }
-        Command::Help(topic) => {
-            say(help::text(topic));
-            Ok(())
-        }
-        Command::Version => {
-            say(&format!("{}\n", help::version()));
-            Ok(())
-        }
+        Command::Help(topic) => say(help::text(topic)),
+        Command::Version => say(&format!("{}\n", help::version())),
     }
 }
 
-/// Prints on standard output. Whoever closed that does not want to read it.
-fn say(text: &str) {
-    let _ = print(text);
-}
-
-fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
-}
-
-/// Prints a text of the server that has the keys in it that were just made. They are nowhere else, so
-/// where that fails the log has how to get others. The server goes on: what it has is served to all who
-/// have their keys, and a start that is refused would leave the next one without any to print.
-fn say_keys(text: &str, completed: &Completed) {
-    let Err(error) = print(text) else { return };
-    let owners: Vec<String> = completed.issued.iter().map(|(owner, _)| owner_text(owner)).collect();
-    if !owners.is_empty() {
-        log::error!(
-            "the new keys ({}) could not be printed: {error}; for others see that standard output takes them, set \
-             `api_key_hash` (and `api_key`) of their owners to null in config.json, and send SIGHUP or start the \
-             server again",
-            owners.join(", ")
-        );
-    }
+/// Has a write beyond the file-size limit of the process (`ulimit -f`) fail, instead of ending the process.
+fn survive_file_size_limit() -> Result<(), RunError> {
+    let unused = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGXFSZ, unused).map(drop).map_err(RunError::Start)
 }
 
 fn load_existing(path: &Path) -> Result<Config, RunError> {
@@ -124,11 +98,18 @@ fn init(options: &Options) -> Result<(), RunError> {
     if file::load(&RealDisk, path)?.is_some() {
         return Err(RunError::ConfigExists { path: path.clone() });
     }
+    if printing::is_discarded() {
+        return Err(RunError::OutputDiscarded);
+    }
     let mut config = file::default_config();
     let completed = api_key::complete(&mut config, &mut random_bytes).map_err(key_error(path))?;
     file::save(&RealDisk, path, &config)?;
     let text = format!("created {}\n{}", absolute(path).display(), keys_text(&completed));
-    print(&text).map_err(|error| RunError::KeysNotPrinted { path: absolute(path), error })
+    print(&text).map_err(|error| {
+        // Nobody has its keys, and nothing uses it yet.
+        let is_removed = RealDisk.remove(&RealDisk.follow_links(path)).is_ok();
+        RunError::KeysNotPrinted { path: absolute(path), is_removed, error }
+    })
 }
 
 fn recover(options: &Options, project: &ProjectId, journal: JournalChoice) -> Result<(), RunError> {
@@ -149,8 +130,7 @@ fn recover(options: &Options, project: &ProjectId, journal: JournalChoice) -> Re
             JournalChoice::Replay => " and the journal's changes on top of it",
             JournalChoice::Discard => "; its journal was kept aside",
         }
-    ));
-    Ok(())
+    ))
 }
 
 /// Whatever may be refused is asked for first: configuration, port, data directory. The lock comes
@@ -185,7 +165,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     }
 
     // Before any thread is started, so that no signal finds nobody who waits for it.
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(RunError::Start)?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXCPU]).map_err(RunError::Start)?;
     let prepared = Prepared::new(config.threads().unwrap_or_else(cores)).map_err(RunError::Start)?;
     let wakers = prepared.wakers();
     let engine = Engine::new(Box::new(move || wakers.resolved()));
@@ -277,6 +257,9 @@ fn wait_for_end(signals: &mut Signals, options: &Options, app: &Arc<App>) {
             reload(options, app);
             continue;
         }
+        if signal == SIGXCPU {
+            log::warn!("The processor-time limit of the process (`ulimit -t`, LimitCPU=) is reached.");
+        }
         log::info!("stopping: finishing what runs and writing everything to its file");
         // Who asks twice does not want to wait; everything acknowledged is on disk already.
         let impatient = Arc::new(AtomicBool::new(true));
@@ -355,20 +338,6 @@ fn removed_texts(completed: &Completed) {
     }
 }
 
-fn owner_text(owner: &KeyOwner) -> String {
-    match owner {
-        KeyOwner::Global => "global key".to_owned(),
-        KeyOwner::Project(id) => format!("{id} key"),
-    }
-}
-
-fn keys_text(completed: &Completed) -> String {
-    let line = |(owner, key): &(KeyOwner, Secret)| {
-        format!("{:<19} {}   (shown once; keep it)\n", owner_text(owner), key.reveal())
-    };
-    completed.issued.iter().map(line).collect()
-}
-
 /// Where config.json comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ConfigFile {
@@ -376,38 +345,6 @@ enum ConfigFile {
     Found,
     /// There was none, so the start made one.
     Created,
-}
-
-/// What the start prints: where everything is, the keys that were just made, and a first write and
-/// read to paste.
-fn banner(
-    config_path: &Path,
-    directory: &Path,
-    address: SocketAddr,
-    completed: &Completed,
-    config_file: ConfigFile,
-) -> String {
-    let mut text = format!("{}\n", help::version());
-    let config = match config_file {
-        ConfigFile::Found => "config",
-        ConfigFile::Created => "created config",
-    };
-    text.push_str(&format!("{config:<19} {}\n", absolute(config_path).display()));
-    text.push_str(&format!("{:<19} {}\n", "data directory", absolute(directory).display()));
-    text.push_str(&keys_text(completed));
-    text.push_str(&format!("{:<19} http://{address}\n", "listening on"));
-    let first = completed.issued.iter().find_map(|(owner, key)| match owner {
-        KeyOwner::Project(id) => Some((id, key)),
-        KeyOwner::Global => None,
-    });
-    if let Some((id, key)) = first {
-        let (url, key) = (format!("http://{address}/api/v1/projects/{id}/keys/hello"), key.reveal());
-        text.push_str(&format!(
-            "\nwrite a value, read it back:\n  curl -H 'X-API-Key: {key}' -X PUT {url} -d '\"world\"'\n  \
-             curl -H 'X-API-Key: {key}' {url}\n"
-        ));
-    }
-    text
 }
 
 /// `path` as somebody in another directory would write it.

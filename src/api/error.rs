@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod style;
+mod texts;
 
 pub use account::AccountError;
 
@@ -24,6 +25,10 @@ use crate::persist::project::Unavailable;
 use crate::persist::ticket::Outcome;
 use crate::persist::value_reader::StoredValue;
 use std::io;
+use texts::{
+    CONFIG_EDITED, DISK_FULL, INTERNAL, ITEM_PROJECT_MISSING, LENGTH_REQUIRED, METHOD_UNKNOWN, TIMEOUT,
+    UNREADABLE,
+};
 
 const ROUTE_MISSING: &str = "Nothing is at this path. Keys are at /api/v1/projects/{id}/keys/{key}, the health \
                              check is at /healthz, and docs/HTTP-API.md describes all paths.";
@@ -237,18 +242,19 @@ impl ApiError {
     pub fn detail(&self) -> String {
         match self {
             ApiError::Refused(refusal) => refusal.to_string(),
-            ApiError::Timeout => "the request did not arrive in time; send it faster, or all at once".to_owned(),
+            ApiError::Timeout => TIMEOUT.to_owned(),
             ApiError::Target(error) => error.to_string(),
-            ApiError::MethodUnknown => "this method does not exist; GET, HEAD, POST, PUT, DELETE do".to_owned(),
+            ApiError::MethodUnknown => METHOD_UNKNOWN.to_owned(),
             ApiError::MethodNotAllowed { allow } => format!("this path takes {allow}"),
             ApiError::RouteMissing => ROUTE_MISSING.to_owned(),
             ApiError::Denied(denied) => denied.to_string(),
             ApiError::ProjectId(error) => error.to_string(),
-            ApiError::ProjectMissing(id) => format!("there is no project `{id}`; POST /api/v1/projects makes one"),
+            ApiError::ProjectMissing(id) => {
+                format!("there is no project `{id}`; POST /api/v1/projects makes one")
+            }
             ApiError::ProjectExists(id) => format!("there is a project `{id}` already"),
             ApiError::ProjectsFull => format!("there are {PROJECTS_MAX} projects, and no more fit"),
-            ApiError::ConfigEdited => "config.json was edited and not read since; send the server a SIGHUP, then try \
-                again; where the edit has a mistake, the server's log says which".to_owned(),
+            ApiError::ConfigEdited => CONFIG_EDITED.to_owned(),
             ApiError::Key(error) => error.to_string(),
             ApiError::KeyNotText => "the key is not a string; send it in quotes".to_owned(),
             ApiError::KeyMissing => "there is no such key, or it has expired".to_owned(),
@@ -258,10 +264,12 @@ impl ApiError {
                 format!("the JSON is nested more than {VALUE_DEPTH_MAX} levels deep")
             }
             ApiError::Json(error) => format!("The body is not JSON: {error}."),
-            ApiError::Body(problem) | ApiError::Settings(problem) | ApiError::Query(problem) => problem.clone(),
+            ApiError::Body(problem) | ApiError::Settings(problem) | ApiError::Query(problem) => {
+                problem.clone()
+            }
             ApiError::MediaType(problem) => problem.clone(),
             ApiError::ContentRange => CONTENT_RANGE.to_owned(),
-            ApiError::LengthRequired => "this needs a body; send it with Content-Length (curl: -d or -T)".to_owned(),
+            ApiError::LengthRequired => LENGTH_REQUIRED.to_owned(),
             ApiError::Ttl => ttl_detail(),
             ApiError::Limit => limit_detail(),
             ApiError::Cursor => CURSOR.to_owned(),
@@ -273,34 +281,31 @@ impl ApiError {
                 format!("a batch has at most {BATCH_OPERATIONS_MAX} operations, this one has {operations}")
             }
             ApiError::AnswerTooLarge { bytes } => {
-                format!("these values have {bytes} bytes together, an answer at most {ANSWER_BYTES_MAX}; ask for fewer keys")
+                format!(
+                    "these values have {bytes} bytes together, an answer at most {ANSWER_BYTES_MAX}; ask for fewer keys"
+                )
             }
             ApiError::Account(error) => error.to_string(),
             ApiError::RateLimited(after) => {
                 format!("too many requests from this address; try again in {} seconds", after.seconds)
             }
             ApiError::Forgery(forgery) => forgery.to_string(),
-            ApiError::ItemProjectMissing => {
-                "item_api.project in config.json names no project of this server".to_owned()
-            }
+            ApiError::ItemProjectMissing => ITEM_PROJECT_MISSING.to_owned(),
             ApiError::Unavailable(unavailable) => unavailable.to_string(),
-            ApiError::Unreadable => {
-                "the project's files could not be opened; the server's log says which, why, and what to do".to_owned()
-            }
+            ApiError::Unreadable => UNREADABLE.to_owned(),
             ApiError::Overloaded => "the server has more to do than may wait; try again shortly".to_owned(),
             ApiError::ShuttingDown => "the server is stopping".to_owned(),
             ApiError::NotReady { projects } => {
-                format!("{projects} of the projects cannot be written to; the server's log says which and why")
+                format!(
+                    "{projects} of the projects cannot be written to; the server's log says which and why"
+                )
             }
-            ApiError::DiskFull => {
-                "there is no room on the server's disk; nothing was changed, reads go on, and writes will once there is"
-                    .to_owned()
-            }
+            ApiError::DiskFull => DISK_FULL.to_owned(),
             ApiError::Disk(act) => format!("the server's disk failed while {act}; its log says more"),
             ApiError::ConfigNotSaved(why) => {
-                format!("config.json cannot be saved, so nothing was changed. {why}.")
+                format!("config.json was not saved; nothing was changed. {why}.")
             }
-            ApiError::Internal => "the server made a mistake; its log says more under this request id".to_owned(),
+            ApiError::Internal => INTERNAL.to_owned(),
         }
     }
 

@@ -8,8 +8,12 @@ use crate::clock;
 use crate::config::schema::SyncMode;
 use crate::limits::{GATHER_ROUNDS_MAX, PENDING_BYTES_KEPT_MAX, PURGE_PER_HOLD_MAX};
 use crate::store::namespace::Undo;
+use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
+
+/// What "file too large" means for a journal.
+const FILE_SIZE_LIMIT: &str = ", which is the file-size limit of this process (`ulimit -f`, LimitFSIZE=)";
 
 /// What the caller of a flush has to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +132,8 @@ impl Project {
 
     /// Takes back everything that is not in the journal, in memory, and says so to who waits.
     pub(super) fn take_back(&self, paths: &Paths, journal: &Journal, failure: &AppendError) {
-        let reason = format!("{}: {}", paths.journal.display(), failure.error);
+        let limit = if failure.error.kind() == ErrorKind::FileTooLarge { FILE_SIZE_LIMIT } else { "" };
+        let reason = format!("{}: {}{limit}", paths.journal.display(), failure.error);
         let Ok(mut state) = self.lock() else { return };
         let first = state.health == Health::Healthy;
         match failure.outcome {

@@ -96,8 +96,7 @@ pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<
         }
         Err(error) => return Err(error),
     };
-    say(&said);
-    Ok(())
+    say(&said)
 }
 
 /// Asks for a new password, which has to keep `rule`.

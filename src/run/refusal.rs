@@ -1,4 +1,4 @@
-//! Why a command was not carried out. Nothing was changed then, but for keys that could not be printed.
+//! Why a command failed. Nothing was changed, except by one that only could not print its result.
 
 use super::accounts::AccountCommandError;
 use crate::api::catalog::CatalogError;
@@ -73,10 +73,16 @@ pub enum RunError {
     },
     /// An account was not looked after.
     Account(AccountCommandError),
-    /// config.json was made and its keys, which are nowhere else, could not be printed.
+    /// The result of a command could not be printed.
+    NotPrinted(io::Error),
+    /// The keys of a new config.json would be printed where nobody sees them.
+    OutputDiscarded,
+    /// The keys of a new config.json, which are nowhere else, could not be printed.
     KeysNotPrinted {
-        /// Where it is.
+        /// Where it was created.
         path: PathBuf,
+        /// Whether it was removed again.
+        is_removed: bool,
         /// What the operating system says.
         error: io::Error,
     },
@@ -133,10 +139,22 @@ impl fmt::Display for RunError {
             RunError::Start(error) => write!(f, "the operating system denied what a start needs: {error}"),
             RunError::ProjectMissing { id } => write!(f, "config.json has no project `{id}`"),
             RunError::Account(error) => error.fmt(f),
-            RunError::KeysNotPrinted { path, error } => write!(
+            RunError::NotPrinted(error) => {
+                write!(f, "The command is done, but its result could not be printed on standard output: {error}.")
+            }
+            RunError::OutputDiscarded => f.write_str(
+                "Standard output is closed or /dev/null, so nobody would see the keys, which are printed once. \
+                 Nothing was created. Run `pikv init` with standard output on a terminal, a pipe or a file.",
+            ),
+            RunError::KeysNotPrinted { path, is_removed: true, error } => write!(
                 f,
-                "{}: was made, but its keys could not be printed: {error}; remove it and run `pikv init` again, \
-                 which makes others",
+                "{}: its keys could not be printed: {error}. The file was removed again. Run `pikv init` with standard \
+                 output on a terminal, a pipe or a file.",
+                path.display()
+            ),
+            RunError::KeysNotPrinted { path, is_removed: false, error } => write!(
+                f,
+                "{}: its keys could not be printed: {error}. Remove the file and run `pikv init` again.",
                 path.display()
             ),
             RunError::Recovery(error) => error.fmt(f),

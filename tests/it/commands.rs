@@ -53,8 +53,41 @@ fn init_whose_keys_cannot_be_printed_fails_and_says_how_to_get_new_ones() {
         assert!(said.contains(part), "{part} in {said}");
     }
     assert!(!said.contains("pikv_"), "no key where logs are kept: {said}");
-    std::fs::remove_file(&config).unwrap();
-    assert_eq!(run(&directory, &["init"]).code, Some(0), "as it was told to");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing is left");
+    assert_eq!(run(&directory, &["init"]).code, Some(0));
+}
+
+/// The command line `words` in a shell, with standard output redirected by `output`.
+fn redirected(directory: &TempDir, words: &str, output: &str) -> std::process::Output {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("\"$0\" {words} {output}")).arg(env!("CARGO_BIN_EXE_pikv"));
+    shell.current_dir(directory.path()).output().unwrap()
+}
+
+#[test]
+fn init_whose_keys_nobody_would_see_is_refused_and_creates_nothing() {
+    for output in [">&-", ">/dev/null", "1</dev/null"] {
+        let directory = tempfile::tempdir().unwrap();
+        let ended = redirected(&directory, "init", output);
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{output}: {said}");
+        assert!(said.contains("Standard output is closed or /dev/null"), "{output}: {said}");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "{output}");
+    }
+}
+
+#[test]
+fn command_whose_result_cannot_be_printed_fails_and_one_whose_reader_left_does_not() {
+    let directory = directory_with(&documented_config().to_string());
+    for words in ["--help", "--version", "config check", "config show", "account list"] {
+        let ended = redirected(&directory, words, ">/dev/full");
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{words}: {said}");
+        assert!(said.contains("could not be printed on standard output"), "{words}: {said}");
+        let ended = redirected(&directory, words, "| :");
+        assert!(ended.stderr.is_empty(), "{words}: {}", String::from_utf8_lossy(&ended.stderr));
+        assert_eq!(redirected(&directory, words, ">/dev/null").status.code(), Some(0), "{words}");
+    }
 }
 
 #[test]

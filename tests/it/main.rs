@@ -32,6 +32,7 @@ mod errors;
 mod fault_injection;
 mod faults;
 mod file_kinds;
+mod file_size_limit;
 mod files;
 mod forgery;
 mod framing;

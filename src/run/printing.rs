@@ -1,0 +1,98 @@
+//! What commands print on standard output. The log goes to standard error.
+
+use super::{ConfigFile, RunError, absolute};
+use crate::auth::api_key::Completed;
+use crate::cli::help;
+use crate::config::schema::KeyOwner;
+use crate::disk;
+use crate::secret::Secret;
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+/// Prints the result of a command. A reader that has closed its pipe, such as `head`, has all it wants.
+pub(super) fn say(text: &str) -> Result<(), RunError> {
+    match print(text) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.map_err(RunError::NotPrinted),
+    }
+}
+
+/// Prints `text`, all of it.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Whether nobody sees what is printed: standard output is closed or the null device.
+pub(super) fn is_discarded() -> bool {
+    disk::is_null_device(io::stdout().as_fd()).unwrap_or(false)
+}
+
+/// Prints a text of the server that has the generated keys in it. They are nowhere else, so if that fails,
+/// the log has how to get others. The server continues: it serves everybody who has a key already, and a
+/// start that is refused would leave the next one without any keys to print.
+pub(super) fn say_keys(text: &str, completed: &Completed) {
+    let reason = match print(text) {
+        Err(error) => error.to_string(),
+        Ok(()) if is_discarded() => "standard output is closed or /dev/null".to_owned(),
+        Ok(()) => return,
+    };
+    let owners: Vec<String> = completed.issued.iter().map(|(owner, _)| owner_text(owner)).collect();
+    if !owners.is_empty() {
+        log::error!(
+            "the new keys ({}) could not be printed: {reason}; for others see that standard output takes them, set \
+             `api_key_hash` (and `api_key`) of their owners to null in config.json, and send SIGHUP or start the \
+             server again",
+            owners.join(", ")
+        );
+    }
+}
+
+pub(super) fn owner_text(owner: &KeyOwner) -> String {
+    match owner {
+        KeyOwner::Global => "global key".to_owned(),
+        KeyOwner::Project(id) => format!("{id} key"),
+    }
+}
+
+pub(super) fn keys_text(completed: &Completed) -> String {
+    let line = |(owner, key): &(KeyOwner, Secret)| {
+        format!("{:<19} {}   (shown once; keep it)\n", owner_text(owner), key.reveal())
+    };
+    completed.issued.iter().map(line).collect()
+}
+
+/// What the start prints: where everything is, the keys that were just made, and a first write and
+/// read to paste.
+pub(super) fn banner(
+    config_path: &Path,
+    directory: &Path,
+    address: SocketAddr,
+    completed: &Completed,
+    config_file: ConfigFile,
+) -> String {
+    let mut text = format!("{}\n", help::version());
+    let config = match config_file {
+        ConfigFile::Found => "config",
+        ConfigFile::Created => "created config",
+    };
+    text.push_str(&format!("{config:<19} {}\n", absolute(config_path).display()));
+    text.push_str(&format!("{:<19} {}\n", "data directory", absolute(directory).display()));
+    text.push_str(&keys_text(completed));
+    text.push_str(&format!("{:<19} http://{address}\n", "listening on"));
+    let first = completed.issued.iter().find_map(|(owner, key)| match owner {
+        KeyOwner::Project(id) => Some((id, key)),
+        KeyOwner::Global => None,
+    });
+    if let Some((id, key)) = first {
+        let (url, key) = (format!("http://{address}/api/v1/projects/{id}/keys/hello"), key.reveal());
+        text.push_str(&format!(
+            "\nwrite a value, read it back:\n  curl -H 'X-API-Key: {key}' -X PUT {url} -d '\"world\"'\n  \
+             curl -H 'X-API-Key: {key}' {url}\n"
+        ));
+    }
+    text
+}
