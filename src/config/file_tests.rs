@@ -200,7 +200,7 @@ fn values_of_another_type_or_out_of_range_are_refused_with_what_is_right() {
         (
             "\"version\": 1",
             "\"version\": 2".to_owned(),
-            "`version` is 2 at line 2, column 16; this program reads",
+            "`version` is 2 at line 2, column 16; the file was written for a later version of PiKV; this is",
         ),
         ("\"version\": 1", "\"version\": -1".to_owned(), "`version` is -1"),
         ("\"version\": 1", "\"version\": \"1\"".to_owned(), "`version` is a text and must be a whole number"),
@@ -447,6 +447,14 @@ fn the_data_directory_counts_from_the_file() {
     assert_eq!(config.data_directory(Path::new("config.json")), PathBuf::from("./storage_data/"));
     config.persistent_file_path = "/var/lib/pikv".to_owned();
     assert_eq!(config.data_directory(Path::new("/etc/pikv/config.json")), PathBuf::from("/var/lib/pikv"));
+}
+
+#[test]
+fn file_of_a_later_version_is_named_as_one_whatever_else_is_in_it() {
+    let later = br#"{"tomorrow": {"members": []}, "version": 2}"#;
+    let mistake = parse(later).unwrap_err().to_string();
+    assert!(mistake.starts_with("`version` is 2 at line 1, column 42"), "{mistake}");
+    assert!(mistake.contains("written for a later version of PiKV"), "{mistake}");
 }
 
 #[test]
