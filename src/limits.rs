@@ -37,8 +37,9 @@ pub const SENT_BYTES_PER_TURN_MAX: usize = 128 * 1024;
 pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 /// Body bytes up to which an answer is copied behind its head instead of being queued on its own.
 pub const OUTPUT_COPY_BYTES_MAX: usize = 16 * 1024;
-/// Bytes drained from a connection that is being closed after an error.
-pub const DRAIN_BYTES_MAX: usize = 64 * 1024;
+/// Bytes read and dropped from a connection that is being closed, so that its client is not interrupted while
+/// it sends and finds the answer afterwards. Every body that can be legal fits.
+pub const DRAIN_BYTES_MAX: u64 = BODY_BYTES_MAX_CEILING as u64;
 
 /// Connections open at once, unless configured or short of descriptors.
 pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
@@ -268,8 +269,12 @@ pub const IDLE_TIMEOUT_MS_DEFAULT: u64 = 60_000;
 pub const WRITE_TIMEOUT_MS_DEFAULT: u64 = 30_000;
 /// A request that the disk or the slow lane does not answer in this time is given up, milliseconds.
 pub const REPLY_TIMEOUT_MS: u64 = 60_000;
-/// A connection being closed after an error is drained this long, milliseconds.
+/// A connection that is being closed is drained this long, milliseconds, and longer while bytes arrive.
 pub const DRAIN_TIMEOUT_MS: u64 = 5_000;
+/// Bytes that prolong the draining of a connection by one second.
+pub const DRAIN_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
+/// A connection is drained this long at most, milliseconds, whatever arrives.
+pub const DRAIN_TIMEOUT_MS_MAX: u64 = 30_000;
 /// Running requests may finish for this long at shutdown, milliseconds.
 pub const SHUTDOWN_TIMEOUT_MS: u64 = 10_000;
 /// What the operator may raise any timeout to, seconds.
@@ -287,6 +292,7 @@ const _: () = assert!(BODY_DEPTH_MAX < SERDE_JSON_DEPTH_MAX);
 const _: () = assert!(BODY_BYTES_MAX_DEFAULT <= BODY_BYTES_MAX_CEILING);
 const _: () = assert!(BODY_BYTES_MAX_CEILING <= LOOP_BODY_BYTES_MAX);
 const _: () = assert!(BODY_BYTES_MAX_CEILING as u64 <= ANSWER_BYTES_MAX, "every value fits an answer");
+const _: () = assert!(DRAIN_TIMEOUT_MS < DRAIN_TIMEOUT_MS_MAX);
 const _: () = assert!(CONNECTIONS_MAX_DEFAULT <= CONNECTIONS_MAX_CEILING);
 const _: () = assert!(BODY_BYTES_PER_SECOND_MIN_DEFAULT <= BODY_BYTES_PER_SECOND_MIN_CEILING);
 const _: () = assert!(HEAD_TIMEOUT_MS_DEFAULT <= TIMEOUT_SECONDS_CEILING * 1_000);

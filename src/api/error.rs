@@ -13,6 +13,7 @@ pub use account::AccountError;
 use crate::auth::access::Denied;
 use crate::auth::csrf::Forgery;
 use crate::auth::rate_limit::RetryAfter;
+use crate::http::exchange::Waiting;
 use crate::http::refusal::Refusal;
 use crate::http::response::{Response, reason_phrase};
 use crate::http::target::TargetError;
@@ -41,8 +42,8 @@ const CURSOR: &str = "This cursor is not from this version of the server, or bel
 pub enum ApiError {
     /// The connection's bytes are no request.
     Refused(Refusal),
-    /// The head or body did not come in time.
-    Timeout,
+    /// The head or body did not arrive in time.
+    Timeout(Waiting),
     /// The URL is none.
     Target(TargetError),
     /// The method exists nowhere.
@@ -190,7 +191,7 @@ impl ApiError {
     fn status_and_code(&self) -> (u16, &'static str) {
         match self {
             ApiError::Refused(refusal) => of_refusal(refusal),
-            ApiError::Timeout => (408, "request_timeout"),
+            ApiError::Timeout(_) => (408, "request_timeout"),
             ApiError::Target(_) => (400, "invalid_target"),
             ApiError::MethodUnknown => (501, "not_implemented"),
             ApiError::MethodNotAllowed { .. } => (405, "method_not_allowed"),
@@ -242,7 +243,7 @@ impl ApiError {
     pub fn detail(&self) -> String {
         match self {
             ApiError::Refused(refusal) => refusal.to_string(),
-            ApiError::Timeout => TIMEOUT.to_owned(),
+            ApiError::Timeout(waiting) => late(*waiting),
             ApiError::Target(error) => error.to_string(),
             ApiError::MethodUnknown => METHOD_UNKNOWN.to_owned(),
             ApiError::MethodNotAllowed { allow } => format!("this path takes {allow}"),
@@ -372,6 +373,20 @@ fn cursor_prefix_detail(prefix: &str) -> String {
     format!(
         "The cursor belongs to a listing with the prefix `{prefix}`; leave `prefix` out, or send the same one."
     )
+}
+
+/// What did not arrive in time, and the likely cause.
+fn late(waiting: Waiting) -> String {
+    match waiting {
+        Waiting::Body { received } => format!(
+            "Only {received} bytes of the body arrived in time; send it faster, and check that Content-Length is \
+             not larger than the body"
+        ),
+        Waiting::Idle | Waiting::Head => {
+            "The header fields did not arrive in time; send them at once, and end them with an empty line"
+                .to_owned()
+        }
+    }
 }
 
 fn of_refusal(refusal: &Refusal) -> (u16, &'static str) {

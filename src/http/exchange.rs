@@ -6,7 +6,7 @@
 
 use crate::http::body::{BodyDecoder, Decoded};
 use crate::http::head::{self, Parsed, Progress};
-use crate::http::refusal::Refusal;
+use crate::http::refusal::{Malformed, Refusal};
 use crate::http::request::{Framing, Head, Request};
 
 /// What one request may have.
@@ -23,6 +23,8 @@ pub struct Bounds {
 pub struct Exchange {
     bounds: Bounds,
     phase: Phase,
+    /// How the request before the next one was framed.
+    before: Option<Framing>,
 }
 
 #[derive(Debug)]
@@ -81,7 +83,7 @@ pub enum Waiting {
 impl Exchange {
     /// A connection on which nothing has arrived.
     pub fn new(bounds: Bounds) -> Exchange {
-        Exchange { bounds, phase: Phase::Head(Progress::default()) }
+        Exchange { bounds, phase: Phase::Head(Progress::default()), before: None }
     }
 
     /// Takes the next step with `input`, all bytes that have arrived and are not consumed. Returns
@@ -113,7 +115,7 @@ impl Exchange {
             unreachable!("step() comes here only in this phase");
         };
         let (head, bytes, rest) = match head::parse(input, self.bounds.head_bytes_max, progress) {
-            Err(refusal) => return self.refuse(input, refusal),
+            Err(refusal) => return self.refuse(input, self.likely_cause(input).unwrap_or(refusal)),
             Ok(Parsed::Partial { skipped, begun: false }) => {
                 return (skipped, Step::NeedInput(Waiting::Idle));
             }
@@ -130,9 +132,14 @@ impl Exchange {
             Framing::Chunked => None,
         };
         if let Some((body, rest)) = arrived.and_then(|bytes| rest.split_at_checked(bytes)) {
+            self.before = Some(head.framing);
+            if let Some(refusal) = misses_bytes(head.framing, rest) {
+                return self.refuse_body(input, bytes.to_vec(), refusal);
+            }
             self.phase = Phase::Head(Progress::default());
             return (input.len() - rest.len(), Step::Request(Request { head, body }));
         }
+        self.before = Some(head.framing);
         self.phase = Phase::Body(Kept { head: bytes.to_vec(), body: Vec::new() }, decoder);
         (input.len() - rest.len(), Step::Admit(head))
     }
@@ -152,6 +159,11 @@ impl Exchange {
             }
             Ok(Decoded::Complete { unread }) => unread,
         };
+        let rest = input.get(input.len() - unread..).unwrap_or_default();
+        if let Some(refusal) = self.before.and_then(|framing| misses_bytes(framing, rest)) {
+            let head = std::mem::take(&mut kept.head);
+            return self.refuse_body(input, head, refusal);
+        }
         let kept = Kept { head: std::mem::take(&mut kept.head), body: std::mem::take(&mut kept.body) };
         self.phase = Phase::Answered(kept);
         (input.len() - unread, self.answered())
@@ -165,6 +177,16 @@ impl Exchange {
         match head::parse_complete(&kept.head) {
             Ok(head) => Step::Request(Request { head, body: &kept.body }),
             Err(refusal) => Step::Refused(refusal),
+        }
+    }
+
+    /// Why bytes that follow a request are none, if its framing is the likely cause.
+    fn likely_cause(&self, input: &[u8]) -> Option<Refusal> {
+        match self.before? {
+            _ if head::may_begin_request(input) => None,
+            Framing::None => Some(Malformed::AfterHead.into()),
+            Framing::Length(length) => Some(Malformed::AfterBody { length }.into()),
+            Framing::Chunked => None,
         }
     }
 
@@ -182,6 +204,17 @@ impl Exchange {
         let step =
             head::parse_complete(head).map_or_else(Step::Refused, |head| Step::BodyRefused(head, refusal));
         (input.len(), step)
+    }
+}
+
+/// Refuses a request whose body was cut off by its own `Content-Length`, as the bytes in `rest`, which
+/// follow it, tell: what was read of it is not what its sender meant.
+fn misses_bytes(framing: Framing, rest: &[u8]) -> Option<Refusal> {
+    match framing {
+        Framing::Length(length) if !head::may_begin_request(rest) => {
+            Some(Malformed::AfterBody { length }.into())
+        }
+        Framing::Length(_) | Framing::None | Framing::Chunked => None,
     }
 }
 

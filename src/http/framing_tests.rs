@@ -224,7 +224,8 @@ fn a_request_line_is_three_parts_with_one_space_between() {
         &["GET\t/ HTTP/1.1\r\n\r\n", " GET / HTTP/1.1\r\n\r\n", "G(T / HTTP/1.1\r\n"],
         Malformed::Method,
     );
-    check_refused(&["\u{16}\u{3}\u{1}\u{2}", "{\"a\":1}", "\0"], Malformed::Method);
+    check_refused(&["{\"a\":1}", "\0"], Malformed::Method);
+    check_refused(&["\u{16}\u{3}\u{1}\u{2}"], Malformed::Tls);
     check_refused(
         &[
             "GET /  HTTP/1.1\r\n\r\n",

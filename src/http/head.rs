@@ -11,6 +11,9 @@ use crate::http::request::{Head, Method, Version};
 use crate::http::target::{self, Target};
 use crate::limits::{LEADING_EMPTY_LINES_MAX, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX, TARGET_BYTES_MAX};
 
+/// The first byte of a TLS connection (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
 /// How far a head was looked through, so that no byte is searched twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -70,6 +73,21 @@ pub fn parse<'b>(
     }
     progress.searched = bounded.len();
     Ok(Parsed::Partial { skipped, begun: true })
+}
+
+/// Whether `input`, which follows a whole request, is or may become the start of another one. A word that
+/// could be a method and the space after it are enough; what else is wrong is [`parse`]'s to find.
+pub fn may_begin_request(input: &[u8]) -> bool {
+    let mut rest = input;
+    while let Some(tail) = rest.strip_prefix(b"\r\n") {
+        rest = tail;
+    }
+    let word = rest.iter().take_while(|&&byte| is_token_byte(byte)).count();
+    match rest.get(word..).unwrap_or_default() {
+        [] => word <= METHOD_BYTES_MAX,
+        [b'\r'] => word == 0,
+        [after, ..] => *after == b' ' && word > 0,
+    }
 }
 
 /// Parses a head that is known to be complete and to have only CR LF as line ends.
@@ -163,6 +181,9 @@ fn check_request_line(bytes: &[u8]) -> Result<bool, Refusal> {
 
 /// Refuses what is no method, so that a TLS hello or a stray body is known by its first bytes.
 fn check_request_line_start(bytes: &[u8]) -> Result<(), Refusal> {
+    if bytes.first() == Some(&TLS_HANDSHAKE) {
+        return Err(Malformed::Tls.into());
+    }
     for (at, &byte) in bytes.iter().take(METHOD_BYTES_MAX + 1).enumerate() {
         match byte {
             b' ' | b'\r' | b'\n' if at > 0 => return Ok(()),

@@ -50,8 +50,17 @@ pub enum Malformed {
     BareLf,
     /// CR without LF behind it.
     BareCr,
+    /// The client speaks TLS.
+    Tls,
     /// The method is empty or has a character that no token has.
     Method,
+    /// No request begins after one with a `Content-Length`, which was probably too small for its body.
+    AfterBody {
+        /// The `Content-Length`.
+        length: u64,
+    },
+    /// No request begins after one without `Content-Length`, which probably had a body.
+    AfterHead,
     /// The request line is not `method SP target SP version`.
     RequestLine,
     /// The version is not written `HTTP/d.d`.
@@ -107,6 +116,13 @@ pub enum Malformed {
     TrailersTooLong,
 }
 
+impl Refusal {
+    /// Whether the refused bytes are probably the rest of the request before, which had its answer.
+    pub fn follows_request(self) -> bool {
+        matches!(self, Refusal::Malformed(Malformed::AfterBody { .. } | Malformed::AfterHead))
+    }
+}
+
 impl From<Malformed> for Refusal {
     fn from(malformed: Malformed) -> Refusal {
         Refusal::Malformed(malformed)
@@ -157,9 +173,21 @@ impl fmt::Display for Malformed {
                 return write!(f, "the trailer section may have {TRAILER_BYTES_MAX} bytes");
             }
             Malformed::FieldValue { name, byte } => return write_field_value(f, name, *byte),
+            Malformed::AfterBody { length } => {
+                return write!(
+                    f,
+                    "Content-Length is {length}, and the bytes after that many do not begin another request; set \
+                     Content-Length to the number of bytes in the body"
+                );
+            }
+            Malformed::AfterHead => {
+                "The bytes after a request without Content-Length do not begin another request; a request with a \
+                 body needs Content-Length"
+            }
+            Malformed::Tls => "The client speaks TLS, and this port speaks plain HTTP; use an http:// URL",
             Malformed::BareLf => "a line ends with LF alone; lines end with CR LF",
             Malformed::BareCr => "a CR without LF behind it; lines end with CR LF",
-            Malformed::Method => "the method is not a token such as GET; TLS is not spoken on this port",
+            Malformed::Method => "The request does not begin with a method such as GET",
             Malformed::RequestLine => "the request line is not method, one space, target, one space, version",
             Malformed::Version => "the version is not written HTTP/1.1 or HTTP/1.0",
             Malformed::Asterisk => "the target * goes only with OPTIONS; use a path that begins with /",

@@ -58,6 +58,7 @@ impl EventLoop {
                 Phase::AwaitSlow(_) | Phase::AwaitPiece(_) => Progress::None,
                 Phase::Closing => half_close(connection),
                 Phase::Draining { .. } => self.drain(connection),
+                Phase::Lingering => Progress::None,
             };
             match progress {
                 Progress::Made => {}
@@ -139,7 +140,7 @@ impl EventLoop {
             }
             connection.unseen = true;
         }
-        if matches!(connection.phase, Phase::Closing | Phase::Draining { .. }) {
+        if matches!(connection.phase, Phase::Closing | Phase::Draining { .. } | Phase::Lingering) {
             rest = &[];
         } else if !matches!(connection.phase, Phase::Receiving(_)) {
             connection.unseen = true; // looked at again once the answer is out
@@ -168,7 +169,15 @@ impl EventLoop {
                 let answering = Answering { persistent: false, ..answering };
                 self.respond(connection, answering, response);
             }
-            Stepped::Refused(refusal) => self.refuse(connection, &ApiError::Refused(refusal)),
+            Stepped::Refused(refusal) => {
+                let was_refused = connection.last_status.is_some_and(|status| status >= 400);
+                if was_refused && refusal.follows_request() {
+                    // The client has its answer; one about the rest of the same request would only confuse it.
+                    connection.enter(Phase::Closing, now);
+                } else {
+                    self.refuse(connection, &ApiError::Refused(refusal));
+                }
+            }
         }
     }
 
@@ -316,7 +325,7 @@ impl EventLoop {
             connection.output.push(body);
         }
         self.log(&answering, status, sent);
-        self.finish(connection, head);
+        self.finish(connection, head, status);
     }
 
     pub(super) fn encode_head(
@@ -344,8 +353,8 @@ impl EventLoop {
     }
 
     /// The answer that began with `head` is complete.
-    pub(super) fn finish(&self, connection: &mut Connection, head: EncodedHead) {
-        connection.served = true;
+    pub(super) fn finish(&self, connection: &mut Connection, head: EncodedHead, status: u16) {
+        connection.last_status = Some(status);
         let goes_on = head.persistent && self.stopping.is_none();
         let phase = if goes_on { Phase::Receiving(Waiting::Idle) } else { Phase::Closing };
         connection.enter(phase, clock::monotonic());
@@ -357,27 +366,35 @@ impl EventLoop {
             Arrived::NothingYet => return Progress::None,
             Arrived::End | Arrived::Broken => return Progress::Over,
         };
-        let Phase::Draining { bytes_left } = &mut connection.phase else {
+        let Phase::Draining { bytes } = &mut connection.phase else {
             unreachable!("pump() comes here only in this phase");
         };
-        *bytes_left = bytes_left.saturating_sub(count);
-        if *bytes_left == 0 { Progress::Over } else { Progress::Made }
+        *bytes += count as u64;
+        if *bytes > DRAIN_BYTES_MAX {
+            connection.enter(Phase::Lingering, clock::monotonic());
+        }
+        Progress::Made
     }
 
     /// The phase of a connection has lasted too long.
     pub(super) fn time_out(&mut self, id: ConnectionId, connection: &mut Connection) -> Fate {
         match &connection.phase {
-            Phase::Receiving(Waiting::Head | Waiting::Body { .. }) if connection.output.is_empty() => {
-                self.refuse(connection, &ApiError::Timeout);
+            Phase::Receiving(waiting @ (Waiting::Head | Waiting::Body { .. }))
+                if connection.output.is_empty() =>
+            {
+                let error = ApiError::Timeout(*waiting);
+                self.refuse(connection, &error);
                 self.pump(id, connection)
             }
             Phase::AwaitSync(..) | Phase::AwaitSlow(_) | Phase::AwaitPiece(_) => {
                 log::error!("a request got no answer in time from the disk; its connection is closed");
                 Fate::Close
             }
-            Phase::Receiving(_) | Phase::Streaming(..) | Phase::Closing | Phase::Draining { .. } => {
-                Fate::Close
-            }
+            Phase::Receiving(_)
+            | Phase::Streaming(..)
+            | Phase::Closing
+            | Phase::Draining { .. }
+            | Phase::Lingering => Fate::Close,
         }
     }
 
@@ -448,8 +465,7 @@ fn send(connection: &mut Connection, bytes_max: &mut usize) -> Fate {
     Fate::Keep
 }
 
-/// Says that no more will come, and lets the client read what came: closing while its bytes are
-/// unread would make the kernel throw the answer away (RST).
+/// Tells the client that no more will come, and lets it read what came.
 fn half_close(connection: &mut Connection) -> Progress {
     if !connection.output.is_empty() {
         return Progress::None;
@@ -458,6 +474,6 @@ fn half_close(connection: &mut Connection) -> Progress {
     if connection.ended || connection.stream.shutdown(Shutdown::Write).is_err() {
         return Progress::Over;
     }
-    connection.enter(Phase::Draining { bytes_left: DRAIN_BYTES_MAX }, clock::monotonic());
+    connection.enter(Phase::Draining { bytes: 0 }, clock::monotonic());
     Progress::Made
 }

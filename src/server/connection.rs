@@ -20,7 +20,9 @@ use crate::config::schema::Timeouts;
 use crate::http::exchange::{Bounds, Exchange, Waiting};
 use crate::http::request::{Head, Method, Version};
 use crate::http::response::{EncodedHead, Response};
-use crate::limits::{DRAIN_TIMEOUT_MS, LOG_FIELD_BYTES_MAX, REPLY_TIMEOUT_MS};
+use crate::limits::{
+    DRAIN_BYTES_PER_SECOND_MIN, DRAIN_TIMEOUT_MS, DRAIN_TIMEOUT_MS_MAX, LOG_FIELD_BYTES_MAX, REPLY_TIMEOUT_MS,
+};
 use crate::log::loggable_target;
 use crate::persist::ticket::Ticket;
 use mio::net::TcpStream;
@@ -49,8 +51,8 @@ pub(super) struct Connection {
     pub(super) reads_until_blocked: bool,
     /// The client has sent its last byte.
     pub(super) ended: bool,
-    /// It has got an answer before.
-    pub(super) served: bool,
+    /// The status of the answer before, if there was one.
+    pub(super) last_status: Option<u16>,
     /// The deadline that is in the loop's heap.
     pub(super) armed: Option<Instant>,
     /// It is in the loop's list of those that wait for a ticket.
@@ -70,11 +72,15 @@ pub(super) enum Phase {
     Streaming(Streaming, Source),
     /// The last answer is being sent; then the connection ends.
     Closing,
-    /// The last answer is sent, the client's bytes are thrown away until it has seen that.
+    /// The last answer is sent. The client's bytes are read and dropped until it has closed: closing while
+    /// some are unread would make the kernel drop the answer (RST).
     Draining {
-        /// Bytes that may still be thrown away.
-        bytes_left: usize,
+        /// Bytes that were dropped.
+        bytes: u64,
     },
+    /// More bytes came than are dropped. Nothing is read any more, and the client has a last chance to find
+    /// the answer.
+    Lingering,
 }
 
 /// What waits for a ticket.
@@ -198,7 +204,7 @@ impl Connection {
             readable: true,
             reads_until_blocked: false,
             ended: false,
-            served: false,
+            last_status: None,
             armed: None,
             listed: false,
         }
@@ -231,7 +237,7 @@ impl Connection {
 
     /// Whether it may be closed for the sake of others: it is kept alive, and nothing is under way.
     pub(super) fn is_dispensable(&self) -> bool {
-        self.served && self.is_idle()
+        self.last_status.is_some() && self.is_idle()
     }
 
     /// Until when the phase may last.
@@ -248,9 +254,17 @@ impl Connection {
                 after(self.since, REPLY_TIMEOUT_MS)
             }
             Phase::Closing => after(self.since, timeouts.write_ms),
-            Phase::Draining { .. } => after(self.since, DRAIN_TIMEOUT_MS),
+            Phase::Draining { bytes } => after(self.since, drain_ms(*bytes)),
+            Phase::Lingering => after(self.since, DRAIN_TIMEOUT_MS),
         }
     }
+}
+
+/// How long a connection is drained of which so many bytes were dropped. A client on a slow link may send the
+/// rest of its body; one that only trickles is not waited for.
+fn drain_ms(bytes: u64) -> u64 {
+    let prolonged_ms = bytes.saturating_mul(1_000) / DRAIN_BYTES_PER_SECOND_MIN;
+    DRAIN_TIMEOUT_MS.saturating_add(prolonged_ms).min(DRAIN_TIMEOUT_MS_MAX)
 }
 
 /// How long a body may take of which so many bytes have arrived: as long as its rate is above the

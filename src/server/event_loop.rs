@@ -298,7 +298,8 @@ impl EventLoop {
                 | Phase::AwaitPiece(_)
                 | Phase::Streaming(..)
                 | Phase::Closing
-                | Phase::Draining { .. } => {}
+                | Phase::Draining { .. }
+                | Phase::Lingering => {}
             }
         }
     }

@@ -24,7 +24,7 @@ impl EventLoop {
         if let (Stage::Begun(response), Method::Head) = (&streaming.stage, streaming.answering.method) {
             let head = self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
             self.log(&streaming.answering, response.status(), 0);
-            self.finish(connection, head);
+            self.finish(connection, head, response.status());
             return Progress::Made;
         }
         match source.lane {
@@ -121,7 +121,7 @@ impl EventLoop {
                     connection.output.append(response::encode_last_chunk);
                 }
                 self.log(&streaming.answering, status, streaming.body_bytes);
-                self.finish(connection, head);
+                self.finish(connection, head, status);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The framing of HTTP/1.1 over real sockets: what is refused, what is kept, in which pieces it
 //! may arrive and how long it may take.
 
+mod arrival;
 mod deadlines;
 mod kept;
 mod pieces;
