@@ -11,6 +11,7 @@ pub mod entropy;
 pub mod json;
 pub mod limits;
 pub mod log;
+pub mod memory;
 pub mod names;
 pub mod network;
 pub mod secret;

@@ -23,8 +23,19 @@ pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 pub const BODY_BYTES_MAX_DEFAULT: usize = 1024 * 1024;
 /// What the operator may raise the body limit to, bytes.
 pub const BODY_BYTES_MAX_CEILING: usize = 64 * 1024 * 1024;
-/// Request bodies being received by one event loop at the same time, together, bytes. Beyond: 503.
-pub const LOOP_BODY_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Memory of requests and answers under way, bytes, unless configured. Beyond: 503. One address may have half.
+pub const MEMORY_BYTES_MAX_DEFAULT: usize = 128 * 1024 * 1024;
+/// What the operator may lower that to, bytes.
+pub const MEMORY_BYTES_MAX_FLOOR: usize = 1024 * 1024;
+/// What the operator may raise that to, bytes.
+pub const MEMORY_BYTES_MAX_CEILING: usize = 2 * 1024 * 1024 * 1024;
+/// That memory has to hold this many bodies of the largest size: one address may have half of it, and a body
+/// that grows is held twice for a moment.
+pub const MEMORY_BODIES_MIN: usize = 4;
+/// What one connection holds below this is not counted, bytes: the number of connections bounds it.
+pub const CONNECTION_BYTES_UNCOUNTED: usize = 1024;
+/// Answers to reads above this are refused while memory is short, bytes; a socket takes smaller ones at once.
+pub const LARGE_ANSWER_BYTES: usize = 64 * 1024;
 /// Bytes read from a socket at once.
 pub const READ_BYTES: usize = 64 * 1024;
 /// Requests answered on one connection before the others get their turn.
@@ -90,7 +101,10 @@ pub const ACCOUNTS_PER_PAGE: usize = 1_000;
 pub const KEYS_PER_PAGE: usize = 50;
 /// Operations of one batch.
 pub const BATCH_OPERATIONS_MAX: usize = 1_000;
-/// Values that one batch of an account reads together, bytes: the same key may be named often.
+/// Values up to which an answer to a batch of reads is built as a whole, of one moment, bytes. A longer one is
+/// streamed, and its values are those of when they are sent.
+pub const WHOLE_ANSWER_BYTES_MAX: u64 = 256 * 1024;
+/// Values that one batch reads together, bytes: the same key may be named often.
 pub const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// An API key written into config.json by hand, bytes, at least.
 pub const API_KEY_BYTES_MIN: usize = 16;
@@ -281,6 +295,15 @@ pub const SHUTDOWN_TIMEOUT_MS: u64 = 10_000;
 pub const TIMEOUT_SECONDS_CEILING: u64 = 3_600;
 /// What the operator may raise the slowest accepted body to, bytes a second.
 pub const BODY_BYTES_PER_SECOND_MIN_CEILING: u64 = 1024 * 1024;
+/// While a client waits to be served, other connections are asked to give way this often, milliseconds.
+pub const SHED_INTERVAL_MS: u64 = 100;
+/// A connection on which nothing has arrived does not give way for this long, milliseconds: its first request may
+/// be on a slow link.
+pub const SILENT_GRACE_MS: u64 = 500;
+/// Silent connections that are looked through for the one whose address has the most connections.
+pub const SHED_CANDIDATES_MAX: usize = 64;
+/// Connections and requests that are refused for want of space are logged this often, milliseconds.
+pub const REFUSALS_LOGGED_EVERY_MS: u64 = 60_000;
 /// Pause of the acceptor after it ran out of descriptors, milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 
@@ -290,7 +313,9 @@ const _: () = assert!(3 * KEY_BYTES_MAX < TARGET_BYTES_MAX, "a percent-encoded k
 const _: () = assert!(VALUE_DEPTH_MAX + LEVELS_AROUND_VALUE_MAX < BODY_DEPTH_MAX);
 const _: () = assert!(BODY_DEPTH_MAX < SERDE_JSON_DEPTH_MAX);
 const _: () = assert!(BODY_BYTES_MAX_DEFAULT <= BODY_BYTES_MAX_CEILING);
-const _: () = assert!(BODY_BYTES_MAX_CEILING <= LOOP_BODY_BYTES_MAX);
+const _: () = assert!(MEMORY_BODIES_MIN * BODY_BYTES_MAX_DEFAULT <= MEMORY_BYTES_MAX_DEFAULT);
+const _: () = assert!(MEMORY_BODIES_MIN * BODY_BYTES_MAX_CEILING <= MEMORY_BYTES_MAX_CEILING);
+const _: () = assert!(CONNECTION_BYTES_UNCOUNTED < LARGE_ANSWER_BYTES);
 const _: () = assert!(BODY_BYTES_MAX_CEILING as u64 <= ANSWER_BYTES_MAX, "every value fits an answer");
 const _: () = assert!(DRAIN_TIMEOUT_MS < DRAIN_TIMEOUT_MS_MAX);
 const _: () = assert!(CONNECTIONS_MAX_DEFAULT <= CONNECTIONS_MAX_CEILING);

@@ -21,6 +21,7 @@ use crate::disk::{self, Directory, Disk, LockError, LockFile, RealDisk};
 use crate::entropy::random_bytes;
 use crate::limits::LOG_FLUSH_MS;
 use crate::log as sink;
+use crate::memory::Memory;
 use crate::names::ProjectId;
 use crate::persist::engine::Engine;
 use crate::persist::generation::Paths;
@@ -172,9 +173,10 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let engine_threads = engine.start().map_err(RunError::Start)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let settings = settings_of(&config, format);
+    let memory = Memory::new(config.limits().memory_bytes_max);
     let accounts = open_accounts(&config, &disk, &engine, &directory);
     let catalog = Catalog::open(disk, engine, path.clone(), config).map_err(RunError::Catalog)?;
-    let app = Arc::new(App::new(catalog, accounts));
+    let app = Arc::new(App::new(catalog, accounts, memory));
     let address = listener.local_addr().map_err(RunError::Start)?;
     let running = prepared.start(listener, &app, settings).map_err(RunError::Start)?;
     let address_path = directory.join(accounts::ADDRESS_FILE);
@@ -301,6 +303,7 @@ fn settings_of(config: &Config, log_format: sink::Format) -> Settings {
         timeouts: config.timeouts(),
         body_bytes_max: limits.body_bytes_max,
         connections_max: limits.connections_max,
+        connections_per_address_max: limits.connections_per_address_max,
         log_format,
         cores: cores(),
         run_id: u32::from_le_bytes([a, b, c, d]),

@@ -13,7 +13,8 @@ use pikv::disk::RealDisk;
 use pikv::entropy;
 use pikv::http::exchange::{Bounds, Exchange, Step};
 use pikv::http::response::{self, BodySize};
-use pikv::limits::{BODY_BYTES_MAX_DEFAULT, HEAD_BYTES_MAX};
+use pikv::limits::{BODY_BYTES_MAX_DEFAULT, HEAD_BYTES_MAX, MEMORY_BYTES_MAX_DEFAULT};
+use pikv::memory::Memory;
 use pikv::persist::engine::Engine;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ fn app() -> Arc<App> {
     api_key::complete(&mut config, &mut entropy::random_bytes).unwrap();
     let engine = Engine::new(Box::new(|| ()));
     let catalog = Catalog::open(Arc::new(RealDisk), engine, PathBuf::from("unused/config.json"), config);
-    Arc::new(App::new(catalog.unwrap(), None))
+    Arc::new(App::new(catalog.unwrap(), None, Memory::new(MEMORY_BYTES_MAX_DEFAULT)))
 }
 
 fn request(method: &str, body: &str) -> Vec<u8> {

@@ -17,6 +17,7 @@ use crate::config::schema::Registration;
 use crate::http::request::{Head, Method, Request};
 use crate::http::response::Response;
 use crate::http::target::{self, Target};
+use crate::memory::Memory;
 use crate::names::ProjectId;
 use crate::secret::KeyHash;
 use std::net::IpAddr;
@@ -35,6 +36,8 @@ pub struct App {
     pub registrations: RateLimiter,
     /// Counts failed logins.
     pub throttle: Throttle,
+    /// Counts the memory of requests and answers under way.
+    pub memory: Memory,
 }
 
 /// When and from where a request came.
@@ -74,9 +77,9 @@ enum Decision<'r> {
 
 impl App {
     /// A server of these projects and accounts, which has answered nobody yet.
-    pub fn new(catalog: Catalog, accounts: Option<Result<Arc<Accounts>, OpenError>>) -> App {
+    pub fn new(catalog: Catalog, accounts: Option<Result<Arc<Accounts>, OpenError>>, memory: Memory) -> App {
         let (rate_limiter, registrations) = (RateLimiter::new(), RateLimiter::new());
-        App { catalog, accounts, rate_limiter, registrations, throttle: Throttle::new() }
+        App { catalog, accounts, rate_limiter, registrations, throttle: Throttle::new(), memory }
     }
 
     /// Brings all files up to date and ends writing.

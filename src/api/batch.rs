@@ -2,16 +2,24 @@
 
 use super::context::{Context, minified, parse_key, parse_object, parse_ttl};
 use super::error::ApiError;
-use super::keyspace::Found;
+use super::keyspace::{Found, Keyspace};
+use super::long_answer::{self, Form};
 use super::reply::Reply;
 use super::representation::{self as text, json_response};
 use crate::http::response::Response;
 use crate::json;
-use crate::limits::{ANSWER_BYTES_MAX, BATCH_OPERATIONS_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, BATCH_OPERATIONS_MAX, WHOLE_ANSWER_BYTES_MAX};
+use crate::memory::Memory;
 use crate::persist::transaction::{Transaction, Written};
 use crate::store::change::{Meta, Value};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+const OPEN: &[u8] = b"{\"results\":[";
+const CLOSE: &[u8] = b"]}\n";
+
+/// The answer to a batch of reads whose values are many.
+const LONG: Form = Form { open: OPEN, push: push_read, close: |_missing, out| out.extend_from_slice(CLOSE) };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +57,8 @@ enum Act {
 /// What an operation did, as it is rendered once the lock is gone.
 enum Done {
     Found(Meta, Found),
+    /// It is found, and read when it is sent.
+    Later,
     Missing,
     Written(Written),
     Deleted(bool),
@@ -59,16 +69,21 @@ pub fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let operations = parse(&context.json_body()?)?;
     let project = context.served()?.project()?;
+    let only_reads = operations.iter().all(|operation| matches!(operation.act, Act::Get));
     let answered = project.write(context.arrival.wall_ms, |transaction| {
-        let mut read_bytes = 0;
+        let mut reads = Reads { bytes: 0, only_reads, memory: &context.app.memory };
         let each = operations.iter().enumerate();
-        each.map(|(index, operation)| carry_out(transaction, index, operation, &mut read_bytes))
+        each.map(|(index, operation)| run_one(transaction, index, operation, &mut reads))
             .collect::<Result<Vec<Done>, _>>()
     })?;
     let results = match answered.answer {
         Ok(results) => results,
         Err(error) => return Ok(Reply::after(error.response(), answered.ticket)),
     };
+    if results.iter().any(|done| matches!(done, Done::Later)) {
+        let keys = operations.into_iter().map(|operation| operation.key).collect();
+        return Ok(long_answer::stream(Keyspace::of_project(project), keys, &LONG));
+    }
     if results.iter().any(|done| matches!(done, Done::Found(_, Found::Stored(_)))) {
         let job = move || Reply::Now(render(&operations, &results));
         return Ok(Reply::Slow(answered.ticket, Box::new(job)));
@@ -109,11 +124,37 @@ fn parse_operation(text: &str) -> Result<Operation, ApiError> {
     Ok(Operation { act, key: key.into_owned(), if_revision: parts.if_revision })
 }
 
-fn carry_out(
+/// What the reads of a batch have found so far.
+struct Reads<'m> {
+    /// A key may be read many times, so few bytes may ask for very many.
+    bytes: u64,
+    /// Without writes among them, the values may be read when they are sent.
+    only_reads: bool,
+    memory: &'m Memory,
+}
+
+impl Reads<'_> {
+    /// Counts a value of `bytes`. Whether it is copied now.
+    fn admit(&mut self, bytes: usize) -> Result<bool, ApiError> {
+        self.bytes += bytes as u64;
+        if self.bytes > ANSWER_BYTES_MAX {
+            return Err(ApiError::AnswerTooLarge { bytes: self.bytes });
+        }
+        if self.only_reads {
+            return Ok(self.bytes <= WHOLE_ANSWER_BYTES_MAX);
+        }
+        if !self.memory.has_space_for(self.bytes) {
+            return Err(ApiError::MemoryFull { bytes_max: self.memory.bytes_max() });
+        }
+        Ok(true)
+    }
+}
+
+fn run_one(
     transaction: &mut Transaction<'_>,
     index: usize,
     operation: &Operation,
-    read_bytes: &mut u64,
+    reads: &mut Reads<'_>,
 ) -> Result<Done, ApiError> {
     let key = parse_key(&operation.key).map_err(|error| error.at(index))?;
     let before = transaction.get(key).map(|entry| entry.meta());
@@ -127,10 +168,8 @@ fn carry_out(
     match &operation.act {
         Act::Get => {
             let Some(entry) = transaction.get(key) else { return Ok(Done::Missing) };
-            // A key may be read many times, so few bytes may ask for very many.
-            *read_bytes += entry.value().length() as u64;
-            if *read_bytes > ANSWER_BYTES_MAX {
-                return Err(ApiError::AnswerTooLarge { bytes: *read_bytes }.at(index));
+            if !reads.admit(entry.value().length()).map_err(|error| error.at(index))? {
+                return Ok(Done::Later);
             }
             let found = match entry.value() {
                 Value::Text(value) => Found::Text(value.to_vec()),
@@ -157,7 +196,7 @@ fn refusal(wanted: u64, before: Option<&Meta>) -> String {
 }
 
 fn render(operations: &[Operation], results: &[Done]) -> Response {
-    let mut body = b"{\"results\":[".to_vec();
+    let mut body = OPEN.to_vec();
     for (index, (operation, done)) in operations.iter().zip(results).enumerate() {
         if index > 0 {
             body.push(b',');
@@ -166,29 +205,35 @@ fn render(operations: &[Operation], results: &[Done]) -> Response {
             return error.response();
         }
     }
-    body.extend_from_slice(b"]}\n");
+    body.extend_from_slice(CLOSE);
     json_response(200, body)
 }
 
-fn push_result(operation: &Operation, done: &Done, out: &mut Vec<u8>) -> Result<(), ApiError> {
-    let op = match done {
-        Done::Found(..) | Done::Missing => "get",
-        Done::Written(_) => "set",
-        Done::Deleted(_) => "delete",
-    };
-    out.extend_from_slice(b"{\"op\":");
-    json::encode_string(op, out);
-    out.extend_from_slice(b",\"key\":");
-    json::encode_string(&operation.key, out);
-    match done {
-        Done::Found(meta, found) => {
+fn push_read(key: &str, found: Option<(&Meta, &[u8])>, out: &mut Vec<u8>) {
+    push_op("get", key, out);
+    match found {
+        Some((meta, value)) => {
             out.extend_from_slice(b",\"found\":true,\"value\":");
-            found.push_to(out)?;
+            out.extend_from_slice(value);
             out.push(b',');
             text::push_meta(meta, out);
         }
-        Done::Missing => out.extend_from_slice(b",\"found\":false"),
+        None => out.extend_from_slice(b",\"found\":false"),
+    }
+    out.push(b'}');
+}
+
+fn push_result(operation: &Operation, done: &Done, out: &mut Vec<u8>) -> Result<(), ApiError> {
+    let key = operation.key.as_str();
+    match done {
+        Done::Found(meta, found) => {
+            let mut value = Vec::new();
+            found.push_to(&mut value)?;
+            push_read(key, Some((meta, &value)), out);
+        }
+        Done::Missing | Done::Later => push_read(key, None, out),
         Done::Written(written) => {
+            push_op("set", key, out);
             out.extend_from_slice(if written.created {
                 b",\"created\":true,"
             } else {
@@ -199,10 +244,20 @@ fn push_result(operation: &Operation, done: &Done, out: &mut Vec<u8>) -> Result<
                 out.push(b',');
             }
             text::push_meta(&written.meta, out);
+            out.push(b'}');
         }
-        Done::Deleted(true) => out.extend_from_slice(b",\"deleted\":true"),
-        Done::Deleted(false) => out.extend_from_slice(b",\"deleted\":false"),
+        Done::Deleted(deleted) => {
+            push_op("delete", key, out);
+            out.extend_from_slice(if *deleted { b",\"deleted\":true}" } else { b",\"deleted\":false}" });
+        }
     }
-    out.push(b'}');
     Ok(())
+}
+
+/// Appends the beginning of a result, up to and with its key.
+fn push_op(op: &str, key: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"op\":");
+    json::encode_string(op, out);
+    out.extend_from_slice(b",\"key\":");
+    json::encode_string(key, out);
 }

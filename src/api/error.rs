@@ -27,8 +27,7 @@ use crate::persist::ticket::Outcome;
 use crate::persist::value_reader::StoredValue;
 use std::io;
 use texts::{
-    CONFIG_EDITED, DISK_FULL, INTERNAL, ITEM_PROJECT_MISSING, LENGTH_REQUIRED, METHOD_UNKNOWN, TIMEOUT,
-    UNREADABLE,
+    CONFIG_EDITED, DISK_FULL, INTERNAL, ITEM_PROJECT_MISSING, LENGTH_REQUIRED, METHOD_UNKNOWN, UNREADABLE,
 };
 
 const ROUTE_MISSING: &str = "Nothing is at this path. Keys are at /api/v1/projects/{id}/keys/{key}, the health \
@@ -144,6 +143,16 @@ pub enum ApiError {
     Unreadable,
     /// Too much is waiting for the slow lane, or for bodies.
     Overloaded,
+    /// Requests and answers under way hold as much memory as they may.
+    MemoryFull {
+        /// The bound, bytes.
+        bytes_max: usize,
+    },
+    /// A client address has as many connections as it may have.
+    TooManyConnections {
+        /// The bound.
+        max: usize,
+    },
     /// The server is stopping.
     ShuttingDown,
     /// Some projects do not take writes.
@@ -229,7 +238,10 @@ impl ApiError {
             ApiError::Precondition { .. } => (412, "precondition_failed"),
             ApiError::Operation { error, .. } => error.status_and_code(),
             ApiError::BatchTooLong { .. } | ApiError::AnswerTooLarge { .. } => (400, "invalid_batch"),
-            ApiError::Unavailable(Unavailable::Busy) | ApiError::Overloaded => (503, "busy"),
+            ApiError::Unavailable(Unavailable::Busy)
+            | ApiError::Overloaded
+            | ApiError::MemoryFull { .. }
+            | ApiError::TooManyConnections { .. } => (503, "busy"),
             ApiError::Unavailable(_) | ApiError::Unreadable => (503, "project_unavailable"),
             ApiError::ShuttingDown => (503, "shutting_down"),
             ApiError::NotReady { .. } => (503, "not_ready"),
@@ -265,10 +277,8 @@ impl ApiError {
                 format!("the JSON is nested more than {VALUE_DEPTH_MAX} levels deep")
             }
             ApiError::Json(error) => format!("The body is not JSON: {error}."),
-            ApiError::Body(problem) | ApiError::Settings(problem) | ApiError::Query(problem) => {
-                problem.clone()
-            }
-            ApiError::MediaType(problem) => problem.clone(),
+            ApiError::Body(problem) | ApiError::Settings(problem) => problem.clone(),
+            ApiError::Query(problem) | ApiError::MediaType(problem) => problem.clone(),
             ApiError::ContentRange => CONTENT_RANGE.to_owned(),
             ApiError::LengthRequired => LENGTH_REQUIRED.to_owned(),
             ApiError::Ttl => ttl_detail(),
@@ -295,6 +305,8 @@ impl ApiError {
             ApiError::Unavailable(unavailable) => unavailable.to_string(),
             ApiError::Unreadable => UNREADABLE.to_owned(),
             ApiError::Overloaded => "the server has more to do than may wait; try again shortly".to_owned(),
+            ApiError::MemoryFull { bytes_max } => memory_full(*bytes_max),
+            ApiError::TooManyConnections { max } => too_many_connections(*max),
             ApiError::ShuttingDown => "the server is stopping".to_owned(),
             ApiError::NotReady { projects } => {
                 format!(
@@ -375,15 +387,29 @@ fn cursor_prefix_detail(prefix: &str) -> String {
     )
 }
 
+fn memory_full(bytes_max: usize) -> String {
+    format!(
+        "Requests and answers under way hold all the memory that they may; the maximum is {bytes_max} bytes \
+         (limits.memory_bytes_max). Try again shortly."
+    )
+}
+
+fn too_many_connections(max: usize) -> String {
+    format!(
+        "Your address has {max} connections to this server, which is the maximum \
+         (limits.connections_per_address_max). Close one, then try again."
+    )
+}
+
 /// What did not arrive in time, and the likely cause.
 fn late(waiting: Waiting) -> String {
     match waiting {
         Waiting::Body { received } => format!(
             "Only {received} bytes of the body arrived in time; send it faster, and check that Content-Length is \
-             not larger than the body"
+             not larger than the body."
         ),
         Waiting::Idle | Waiting::Head => {
-            "The header fields did not arrive in time; send them at once, and end them with an empty line"
+            "The header fields did not arrive in time; send them at once, and end them with an empty line."
                 .to_owned()
         }
     }

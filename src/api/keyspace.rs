@@ -7,12 +7,13 @@ use crate::accounts::Accounts;
 use crate::accounts::account::Account;
 use crate::accounts::data::{DataKey, Owner};
 use crate::http::response::Response;
-use crate::limits::{ANSWER_BYTES_MAX, ENTRIES_PER_HOLD_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, ENTRIES_PER_HOLD_MAX, WHOLE_ANSWER_BYTES_MAX};
 use crate::names::Key;
 use crate::persist::project::{Answered, Project, View};
+use crate::persist::ticket::Ticket;
 use crate::persist::transaction::Transaction;
 use crate::persist::value_reader::StoredValue;
-use crate::store::change::Value;
+use crate::store::change::{Meta, Value};
 use crate::store::entry::Entry;
 use std::sync::Arc;
 
@@ -28,6 +29,14 @@ pub enum Found {
     Text(Vec<u8>),
     /// Where it lies.
     Stored(StoredValue),
+}
+
+/// An entry that was found.
+pub struct FoundEntry {
+    /// Its revision and times.
+    pub meta: Meta,
+    /// Its value.
+    pub value: Found,
 }
 
 /// Some keys in the order of their bytes.
@@ -109,24 +118,82 @@ impl Keyspace {
     /// # Errors
     /// [`ApiError`] where the project cannot be asked.
     pub fn read(&self, now_ms: u64, key: Key<'_>) -> Result<Answered<Option<Found>>, ApiError> {
-        let answered = self.read_all(now_ms, &[key])?;
-        Ok(Answered { answer: answered.answer.into_iter().next().flatten(), ticket: answered.ticket })
-    }
-
-    /// The values of `keys` at one moment, in their order.
-    ///
-    /// # Errors
-    /// [`ApiError::AnswerTooLarge`]; [`ApiError`] where the project cannot be asked.
-    pub fn read_all(&self, now_ms: u64, keys: &[Key<'_>]) -> Result<Answered<Vec<Option<Found>>>, ApiError> {
-        let answered = self.project.read(now_ms, |view| {
-            let entry = |key: &Key<'_>| view.get(Place::of(self.owner(), *key).as_key());
-            let entries: Vec<Option<&Entry>> = keys.iter().map(entry).collect();
-            // What is there rests on its own change only, and waits for nobody else's.
-            let own = entries.iter().map(|entry| entry.map(|entry| entry.meta().revision));
-            let revision = own.collect::<Option<Vec<_>>>().and_then(|own| own.into_iter().max());
-            (find_all(view, &entries), revision.unwrap_or(view.revision()))
+        let answered = self.read_entries(now_ms, &[key], |view, entries| {
+            entries.iter().flatten().next().map(|entry| find(view, entry)).transpose()
         })?;
         Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
+    }
+
+    /// The values of `keys` at one moment, in their order; `None` if they have more than
+    /// [`WHOLE_ANSWER_BYTES_MAX`] together.
+    ///
+    /// # Errors
+    /// [`ApiError::AnswerTooLarge`]; [`ApiError`] if the project cannot be asked.
+    pub fn read_all(
+        &self,
+        now_ms: u64,
+        keys: &[Key<'_>],
+    ) -> Result<Answered<Option<Vec<Option<Found>>>>, ApiError> {
+        let answered = self.read_entries(now_ms, keys, find_all)?;
+        Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
+    }
+
+    /// The values of the first of `keys` at one moment, with their revisions and times: of at least one key,
+    /// and of as many as have `bytes_max` together.
+    ///
+    /// # Errors
+    /// [`ApiError`] if a key is none or the project cannot be asked.
+    pub fn read_first(
+        &self,
+        now_ms: u64,
+        keys: &[String],
+        bytes_max: usize,
+    ) -> Result<Answered<Vec<Option<FoundEntry>>>, ApiError> {
+        let keys = keys.iter().take(ENTRIES_PER_HOLD_MAX).map(|key| Key::parse(key));
+        let keys = keys.collect::<Result<Vec<Key<'_>>, _>>()?;
+        let answered = self.read_entries(now_ms, &keys, |view, entries| {
+            let mut bytes = 0;
+            let mut found = Vec::new();
+            for entry in entries {
+                if bytes >= bytes_max {
+                    break;
+                }
+                bytes += entry.map_or(0, |entry| entry.value().length());
+                found.push(match entry {
+                    Some(entry) => Some(FoundEntry { meta: entry.meta(), value: find(view, entry)? }),
+                    None => None,
+                });
+            }
+            Ok::<_, ApiError>(found)
+        })?;
+        Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
+    }
+
+    /// Gives `read` the entries of `keys`, in their order.
+    fn read_entries<T>(
+        &self,
+        now_ms: u64,
+        keys: &[Key<'_>],
+        read: impl FnOnce(&View<'_>, &[Option<&Entry>]) -> T,
+    ) -> Result<Answered<T>, ApiError> {
+        Ok(self.project.read(now_ms, |view| {
+            let entry = |key: &Key<'_>| view.get(Place::of(self.owner(), *key).as_key());
+            let entries: Vec<Option<&Entry>> = keys.iter().map(entry).collect();
+            // What exists rests on its own change only, and waits for no other.
+            let own = entries.iter().map(|entry| entry.map(|entry| entry.meta().revision));
+            let revision = own.collect::<Option<Vec<_>>>().and_then(|own| own.into_iter().max());
+            (read(view, &entries), revision.unwrap_or(view.revision()))
+        })?)
+    }
+
+    /// Whether values lie in files, so that reading them blocks.
+    pub fn reads_disk(&self) -> bool {
+        self.project.reads_disk()
+    }
+
+    /// Waits until what `ticket` is for is on disk; false if it was rolled back.
+    pub fn wait_written(&self, ticket: Option<&Ticket>) -> bool {
+        self.project.wait_written(ticket)
     }
 
     /// The keys after `after`, `limit` at most; fewer where many between them have just expired.
@@ -228,12 +295,19 @@ impl Changing<'_, '_> {
     }
 }
 
-fn find_all(view: &View<'_>, entries: &[Option<&Entry>]) -> Result<Vec<Option<Found>>, ApiError> {
+fn find_all(view: &View<'_>, entries: &[Option<&Entry>]) -> Result<Option<Vec<Option<Found>>>, ApiError> {
     let bytes = entries.iter().flatten().map(|entry| entry.value().length() as u64).sum();
     if bytes > ANSWER_BYTES_MAX {
         return Err(ApiError::AnswerTooLarge { bytes });
     }
-    entries.iter().map(|entry| entry.map(|entry| find(view, entry)).transpose()).collect()
+    if bytes > WHOLE_ANSWER_BYTES_MAX {
+        return Ok(None);
+    }
+    entries
+        .iter()
+        .map(|entry| entry.map(|entry| find(view, entry)).transpose())
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 fn find(view: &View<'_>, entry: &Entry) -> Result<Found, ApiError> {

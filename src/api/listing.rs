@@ -7,12 +7,12 @@
 use super::context::Context;
 use super::cursor::{self, Cursor};
 use super::error::ApiError;
-use super::reply::{Lane, Piece, Pull, Reply, Source};
+use super::reply::{self, Lane, Piece, Pull, Reply, Source};
 use super::representation as text;
 use crate::clock;
 use crate::http::response::Response;
 use crate::json;
-use crate::limits::{ENTRIES_PER_HOLD_MAX, LISTING_PIECE_BYTES, REREADS_MAX};
+use crate::limits::{ENTRIES_PER_HOLD_MAX, LISTING_PIECE_BYTES};
 use crate::persist::project::{Project, View};
 use crate::persist::value_reader::StoredValue;
 use crate::store::change::{Meta, Value};
@@ -88,30 +88,24 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let position = Position { after, left, count: 0, opened: false };
     let mut listing =
         Listing { project: Arc::clone(served.project()?), prefix, show, before: position.clone(), position };
-    let reads_disk = served.storage.on_disk && !served.storage.cache_in_memory;
     let shows_values = matches!(show, Show::Values | Show::ValuesAndMeta);
-    let lane = if reads_disk && shows_values { Lane::Slow } else { Lane::Loop };
+    let lane = if listing.project.reads_disk() && shows_values { Lane::Slow } else { Lane::Loop };
     let next = Box::new(move |pull, out: &mut Vec<u8>| listing.piece(pull, out));
     let response = Response::new(200).field("content-type", "application/json");
-    Ok(Reply::Stream(response, Source { lane, next, pull: Pull::Next }))
+    Ok(Reply::Stream(response, Source { lane, next, pull: Pull::Next, bytes_held: 0 }))
 }
 
 impl Listing {
     /// The piece that is wanted. One that rested on changes that were taken back before its values
     /// could be read is begun anew.
     fn piece(&mut self, pull: Pull, out: &mut Vec<u8>) -> Piece {
-        match pull {
-            Pull::Next => self.before = self.position.clone(),
-            Pull::Again => self.position = self.before.clone(),
+        if pull == Pull::Next {
+            self.before = self.position.clone();
         }
-        for _ in 0..REREADS_MAX {
-            if let Some(piece) = self.next_piece(out) {
-                return piece;
-            }
-            out.clear();
+        reply::retried(out, |out| {
             self.position = self.before.clone();
-        }
-        Piece::Broken(ApiError::Internal)
+            self.next_piece(out)
+        })
     }
 
     /// The next piece; `None` where what it rested on was taken back.

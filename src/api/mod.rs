@@ -22,6 +22,7 @@ mod items;
 mod keys;
 mod keyspace;
 mod listing;
+mod long_answer;
 mod object_batch;
 mod objects;
 mod ops;

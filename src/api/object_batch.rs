@@ -4,6 +4,7 @@ use super::context::{Context, parse_key, parse_object};
 use super::error::ApiError;
 use super::error::style::Style;
 use super::keyspace::Found;
+use super::long_answer::{self, Form};
 use super::objects::{Object, own_keys, parse, push_object};
 use super::reply::Reply;
 use super::representation::{self as text, json_response};
@@ -13,6 +14,19 @@ use crate::limits::BATCH_OPERATIONS_MAX;
 use crate::names::Key;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+const OPEN: &[u8] = b"{\"objects\":[";
+
+/// The answer to a `get` whose values are many.
+const LONG: Form = Form {
+    open: OPEN,
+    push: |key, found, out| {
+        if let Some((_, value)) = found {
+            push_object(key, value, out);
+        }
+    },
+    close: push_missing,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +72,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let names = parse_names(&context.json_body()?)?;
     let keys = names.iter().map(|name| parse_key(name)).collect::<Result<Vec<Key<'_>>, _>>()?;
     let answered = keyspace.read_all(context.arrival.wall_ms, &keys)?;
-    let found = answered.answer;
+    let Some(found) = answered.answer else { return Ok(long_answer::stream(keyspace, names, &LONG)) };
     if found.iter().flatten().any(|found| matches!(found, Found::Stored(_))) {
         let job = move || Reply::Now(render(&names, found));
         return Ok(Reply::Slow(answered.ticket, Box::new(job)));
@@ -121,7 +135,7 @@ fn check_length(operations: usize) -> Result<(), ApiError> {
 }
 
 fn render(names: &[String], found: Vec<Option<Found>>) -> Response {
-    let mut body = b"{\"objects\":[".to_vec();
+    let mut body = OPEN.to_vec();
     let mut missing = Vec::new();
     let mut count = 0;
     for (name, found) in names.iter().zip(found) {
@@ -137,8 +151,12 @@ fn render(names: &[String], found: Vec<Option<Found>>) -> Response {
             }
         }
     }
-    body.extend_from_slice(b"],\"missing\":");
-    text::push_strings(missing.into_iter(), &mut body);
-    body.extend_from_slice(b"}\n");
+    push_missing(&mut missing.into_iter(), &mut body);
     json_response(200, body)
+}
+
+fn push_missing(missing: &mut dyn Iterator<Item = &str>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"],\"missing\":");
+    text::push_strings(missing, out);
+    out.extend_from_slice(b"}\n");
 }

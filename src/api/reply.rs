@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use crate::http::response::Response;
+use crate::limits::REREADS_MAX;
 use crate::persist::ticket::Ticket;
 use std::net::IpAddr;
 
@@ -89,6 +90,17 @@ pub enum Pull {
 /// Appends the piece that is wanted to its argument.
 pub type NextPiece = Box<dyn FnMut(Pull, &mut Vec<u8>) -> Piece + Send>;
 
+/// The piece that `attempt` appends to `out`, which fails as long as what it rests on is rolled back.
+pub fn retried(out: &mut Vec<u8>, mut attempt: impl FnMut(&mut Vec<u8>) -> Option<Piece>) -> Piece {
+    for _ in 0..REREADS_MAX {
+        if let Some(piece) = attempt(out) {
+            return piece;
+        }
+        out.clear();
+    }
+    Piece::Broken(ApiError::Internal)
+}
+
 /// The body of a stream, piece by piece.
 pub struct Source {
     /// Where [`Source::next`] is called.
@@ -97,6 +109,8 @@ pub struct Source {
     pub next: NextPiece,
     /// Which one is wanted.
     pub pull: Pull,
+    /// Bytes of memory that it holds until the last piece is made.
+    pub bytes_held: usize,
 }
 
 /// What a call for a piece gave.

@@ -58,7 +58,8 @@ fn forwarded_for(head: &Head<'_>, peer: IpAddr, proxies: &[Network]) -> IpAddr {
     known
 }
 
-fn is_proxy(address: IpAddr, proxies: &[Network]) -> bool {
+/// Whether `address` is one of `proxies`.
+pub fn is_proxy(address: IpAddr, proxies: &[Network]) -> bool {
     proxies.iter().any(|network| network.contains(address))
 }
 

@@ -72,6 +72,11 @@ fn render_limits(lines: &mut Lines, config: &Config) {
     lines.put_sourced("limits.body_bytes_max", body);
     let connections = Sourced::of_file(written.connections_max, limits.connections_max);
     lines.put_sourced("limits.connections_max", connections);
+    let per_address = limits.connections_per_address_max.map_or("null".to_owned(), |max| max.to_string());
+    let source = if written.connections_per_address_max.is_some() { Source::File } else { Source::Default };
+    lines.put("limits.connections_per_address_max", per_address, source);
+    let memory = Sourced::of_file(written.memory_bytes_max, limits.memory_bytes_max);
+    lines.put_sourced("limits.memory_bytes_max", memory);
     let (timeouts, written) = (config.timeouts(), config.timeouts.unwrap_or_default());
     let rate = timeouts.body_bytes_per_second_min;
     let rows = [

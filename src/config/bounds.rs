@@ -3,8 +3,8 @@
 use super::schema::Config;
 use crate::limits::{
     BODY_BYTES_MAX_DEFAULT, BODY_BYTES_PER_SECOND_MIN_DEFAULT, BODY_GRACE_MS_DEFAULT,
-    CONNECTIONS_MAX_DEFAULT, HEAD_TIMEOUT_MS_DEFAULT, IDLE_TIMEOUT_MS_DEFAULT, SHUTDOWN_TIMEOUT_MS,
-    WRITE_TIMEOUT_MS_DEFAULT,
+    CONNECTIONS_MAX_DEFAULT, HEAD_TIMEOUT_MS_DEFAULT, IDLE_TIMEOUT_MS_DEFAULT, MEMORY_BODIES_MIN,
+    MEMORY_BYTES_MAX_DEFAULT, SHUTDOWN_TIMEOUT_MS, WRITE_TIMEOUT_MS_DEFAULT,
 };
 use serde::Serialize;
 
@@ -17,6 +17,22 @@ pub struct LimitsChoice {
     /// Connections open at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections_max: Option<usize>,
+    /// Connections of one client address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections_per_address_max: Option<PerAddress>,
+    /// Memory of requests and answers under way, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes_max: Option<usize>,
+}
+
+/// A bound for each client address, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum PerAddress {
+    /// `null`: there is none.
+    Unbounded,
+    /// At most so many.
+    Max(usize),
 }
 
 /// `limits` in force.
@@ -26,6 +42,10 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// Connections open at once; fewer where the process may not have so many descriptors.
     pub connections_max: usize,
+    /// Connections of one client address; `None` for as many as there are.
+    pub connections_per_address_max: Option<usize>,
+    /// Memory of requests and answers under way, bytes; at least [`MEMORY_BODIES_MIN`] bodies.
+    pub memory_bytes_max: usize,
 }
 
 /// `timeouts` as written.
@@ -72,9 +92,16 @@ impl Config {
     /// The limits that may be set.
     pub fn limits(&self) -> Limits {
         let written = self.limits.unwrap_or_default();
+        let body_bytes_max = written.body_bytes_max.unwrap_or(BODY_BYTES_MAX_DEFAULT);
+        let memory_bytes_max = MEMORY_BYTES_MAX_DEFAULT.max(MEMORY_BODIES_MIN * body_bytes_max);
         Limits {
-            body_bytes_max: written.body_bytes_max.unwrap_or(BODY_BYTES_MAX_DEFAULT),
+            body_bytes_max,
             connections_max: written.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
+            connections_per_address_max: match written.connections_per_address_max {
+                Some(PerAddress::Max(max)) => Some(max),
+                Some(PerAddress::Unbounded) | None => None,
+            },
+            memory_bytes_max: written.memory_bytes_max.unwrap_or(memory_bytes_max),
         }
     }
 

@@ -1,5 +1,7 @@
 use super::super::mistake::Problem;
-use super::super::schema::{LogFormat, LogLevel, Origin, Registration, SERVER_HOST_DEFAULT, SyncMode};
+use super::super::schema::{
+    LogFormat, LogLevel, Origin, PerAddress, Registration, SERVER_HOST_DEFAULT, SyncMode,
+};
 use super::*;
 use crate::disk::RealDisk;
 use crate::limits::*;
@@ -194,6 +196,7 @@ fn missing_and_double_members_are_refused_by_name() {
 #[test]
 fn values_of_another_type_or_out_of_range_are_refused_with_what_is_right() {
     let top = |member: &str| format!("{member}, \"server_port\": 1");
+    let memory = r#""limits": {"memory_bytes_max": 4194303}"#;
     let (limits, timeouts) = (r#""limits": {"body_bytes_max": 0}"#, r#""timeouts": {"idle_seconds": 3601}"#);
     let port = "\"server_port\": 23849";
     let table = [
@@ -224,6 +227,7 @@ fn values_of_another_type_or_out_of_range_are_refused_with_what_is_right() {
             "`server_threads` is 0 at line 3, column 23; it must be a whole number, 1 to 64",
         ),
         (port, top(limits), "`limits.body_bytes_max` is 0 at line 3"),
+        (port, top(memory), "`limits.memory_bytes_max` is 4194303 at line 3"),
         (port, top(timeouts), "`timeouts.idle_seconds` is 3601"),
         ("\"storage_data/\"", "\"\"".to_owned(), "`default.storage.persistent_file_path` is empty"),
         ("\"storage_data/\"", "7".to_owned(), "is a number and must be a text in quotes"),
@@ -346,6 +350,8 @@ fn the_example_has_every_member_at_its_default() {
     let limits = LimitsChoice {
         body_bytes_max: Some(BODY_BYTES_MAX_DEFAULT),
         connections_max: Some(CONNECTIONS_MAX_DEFAULT),
+        connections_per_address_max: Some(PerAddress::Unbounded),
+        memory_bytes_max: Some(MEMORY_BYTES_MAX_DEFAULT),
     };
     assert_eq!(config.limits, Some(limits));
     let timeouts = TimeoutsChoice {
@@ -539,7 +545,7 @@ fn neighbours() -> impl Strategy<Value = (Option<Vec<Network>>, Option<CorsChoic
 
 fn configs() -> impl Strategy<Value = Config> {
     let top = (any::<u16>(), any::<Option<IpAddr>>(), proptest::option::of(1..=LOOPS_MAX), "[^\0]{1,20}");
-    let limits = proptest::option::of((proptest::option::of(1..=BODY_BYTES_MAX_CEILING), Just(None)));
+    let limits = proptest::option::of(proptest::option::of(1..=BODY_BYTES_MAX_CEILING));
     let timeouts =
         proptest::option::of((proptest::option::of(1..=3600_u64), proptest::option::of(0..=3600_u64)));
     let list = proptest::collection::vec(projects(), 0..4);
@@ -551,8 +557,8 @@ fn configs() -> impl Strategy<Value = Config> {
             (config.server_port, config.server_host, config.persistent_file_path) = (port, host, path);
             config.server_threads = threads.map(Threads::Count);
             (config.storage, config.key) = (storage, key);
-            config.limits = limits
-                .map(|(body_bytes_max, connections_max)| LimitsChoice { body_bytes_max, connections_max });
+            config.limits =
+                limits.map(|body_bytes_max| LimitsChoice { body_bytes_max, ..LimitsChoice::default() });
             config.timeouts = timeouts.map(|(head_seconds, shutdown_seconds)| TimeoutsChoice {
                 head_seconds,
                 shutdown_seconds,

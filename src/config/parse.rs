@@ -4,13 +4,14 @@ use super::members::{Members, Node};
 use super::mistake::{Mistake, Problem};
 use super::schema::{
     AccountsChoice, AuthenticationChoice, AuthenticationSettings, Config, CorsChoice, ItemApiChoice,
-    LimitsChoice, LogChoice, LogFormat, LogLevel, Origin, ProjectConfig, RateLimitChoice, Registration,
-    StorageChoice, StoredKey, SyncMode, Threads, TimeoutsChoice, VERSION,
+    LimitsChoice, LogChoice, LogFormat, LogLevel, Origin, PerAddress, ProjectConfig, RateLimitChoice,
+    Registration, StorageChoice, StoredKey, SyncMode, Threads, TimeoutsChoice, VERSION,
 };
 use super::text::object_text;
 use crate::limits::{
     API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, BCRYPT_COST_MAX, BCRYPT_COST_MIN, BODY_BYTES_MAX_CEILING,
-    BODY_BYTES_PER_SECOND_MIN_CEILING, CONNECTIONS_MAX_CEILING, CORS_ORIGINS_MAX, LOOPS_MAX, PROJECTS_MAX,
+    BODY_BYTES_MAX_DEFAULT, BODY_BYTES_PER_SECOND_MIN_CEILING, CONNECTIONS_MAX_CEILING, CORS_ORIGINS_MAX,
+    LOOPS_MAX, MEMORY_BODIES_MIN, MEMORY_BYTES_MAX_CEILING, MEMORY_BYTES_MAX_FLOOR, PROJECTS_MAX,
     RATE_LIMIT_REQUESTS_MAX, RATE_LIMIT_WINDOW_SECONDS_MAX, TIMEOUT_SECONDS_CEILING, TOKEN_TTL_SECONDS_MAX,
     TOKEN_TTL_SECONDS_MIN, TRUSTED_PROXIES_MAX,
 };
@@ -43,7 +44,8 @@ const DEFAULT_STORAGE: &[&str] = &["persistent_file_path", "on_disk", "cache_in_
 const PROJECT: &[&str] = &["id", "storage", "authentication"];
 const STORAGE: &[&str] = &["on_disk", "cache_in_memory", "sync"];
 const AUTHENTICATION: &[&str] = &["enabled", "save_api_key_to_file", "api_key", "api_key_hash"];
-const LIMITS: &[&str] = &["body_bytes_max", "connections_max"];
+const LIMITS: &[&str] =
+    &["body_bytes_max", "connections_max", "connections_per_address_max", "memory_bytes_max"];
 const TIMEOUTS: &[&str] = &[
     "head_seconds",
     "body_grace_seconds",
@@ -232,11 +234,32 @@ fn project_id(node: &Node<'_>) -> Result<ProjectId, Mistake> {
 
 fn limits(node: Node<'_>) -> Result<LimitsChoice, Mistake> {
     let mut members = node.members(LIMITS)?;
+    let memory = members.take("memory_bytes_max");
+    let per_address = members.take("connections_per_address_max");
     let mut limit = |name: &str, max: usize| members.take(name).map(|node| count(&node, max)).transpose();
+    let body_bytes_max = limit("body_bytes_max", BODY_BYTES_MAX_CEILING)?;
+    let memory_bytes_max = memory.map(|node| memory_bytes(&node, body_bytes_max)).transpose()?;
     Ok(LimitsChoice {
-        body_bytes_max: limit("body_bytes_max", BODY_BYTES_MAX_CEILING)?,
+        body_bytes_max,
         connections_max: limit("connections_max", CONNECTIONS_MAX_CEILING)?,
+        connections_per_address_max: per_address.map(|node| per_address_max(&node)).transpose()?,
+        memory_bytes_max,
     })
+}
+
+fn per_address_max(node: &Node<'_>) -> Result<PerAddress, Mistake> {
+    if node.is_null() {
+        return Ok(PerAddress::Unbounded);
+    }
+    count(node, CONNECTIONS_MAX_CEILING).map(PerAddress::Max)
+}
+
+/// `limits.memory_bytes_max`, which has to be enough for some bodies.
+fn memory_bytes(node: &Node<'_>, body_bytes_max: Option<usize>) -> Result<usize, Mistake> {
+    let bodies = MEMORY_BODIES_MIN * body_bytes_max.unwrap_or(BODY_BYTES_MAX_DEFAULT);
+    let min = bodies.max(MEMORY_BYTES_MAX_FLOOR);
+    let bytes = node.number(min as u64, MEMORY_BYTES_MAX_CEILING as u64)?;
+    Ok(usize::try_from(bytes).unwrap_or(MEMORY_BYTES_MAX_CEILING))
 }
 
 fn timeouts(node: Node<'_>) -> Result<TimeoutsChoice, Mistake> {

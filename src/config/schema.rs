@@ -5,7 +5,7 @@
 //! of their own have a file of their own and are named here too.
 
 pub use super::accounts::{Accounts, AccountsChoice, Registration};
-pub use super::bounds::{Limits, LimitsChoice, Timeouts, TimeoutsChoice};
+pub use super::bounds::{Limits, LimitsChoice, PerAddress, Timeouts, TimeoutsChoice};
 pub use super::cors::{CorsChoice, Origin, OriginError};
 pub use super::item_api::{ItemApiChoice, RateLimit, RateLimitChoice};
 use crate::limits::PROJECTS_MAX;

@@ -110,6 +110,11 @@ impl Exchange {
         }
     }
 
+    /// Frees what the request being received holds. Nothing more is read from this connection.
+    pub fn release(&mut self) {
+        self.phase = Phase::Over(Malformed::RequestLine.into(), Vec::new());
+    }
+
     fn step_head<'b>(&'b mut self, input: &'b [u8]) -> (usize, Step<'b>) {
         let Phase::Head(progress) = &mut self.phase else {
             unreachable!("step() comes here only in this phase");

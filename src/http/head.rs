@@ -76,17 +76,17 @@ pub fn parse<'b>(
 }
 
 /// Whether `input`, which follows a whole request, is or may become the start of another one. A word that
-/// could be a method and the space after it are enough; what else is wrong is [`parse`]'s to find.
+/// could be a method and the space after it are enough; what else is wrong is for [`parse`] to find.
 pub fn may_begin_request(input: &[u8]) -> bool {
     let mut rest = input;
-    while let Some(tail) = rest.strip_prefix(b"\r\n") {
-        rest = tail;
+    for _ in 0..LEADING_EMPTY_LINES_MAX {
+        rest = rest.strip_prefix(b"\r\n").unwrap_or(rest);
     }
     let word = rest.iter().take_while(|&&byte| is_token_byte(byte)).count();
     match rest.get(word..).unwrap_or_default() {
         [] => word <= METHOD_BYTES_MAX,
-        [b'\r'] => word == 0,
-        [after, ..] => *after == b' ' && word > 0,
+        [b'\r'] | [b'\r', b'\n', ..] => word == 0,
+        [after, ..] => *after == b' ' && (1..=METHOD_BYTES_MAX).contains(&word),
     }
 }
 

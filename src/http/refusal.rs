@@ -177,17 +177,17 @@ impl fmt::Display for Malformed {
                 return write!(
                     f,
                     "Content-Length is {length}, and the bytes after that many do not begin another request; set \
-                     Content-Length to the number of bytes in the body"
+                     Content-Length to the number of bytes in the body."
                 );
             }
             Malformed::AfterHead => {
                 "The bytes after a request without Content-Length do not begin another request; a request with a \
-                 body needs Content-Length"
+                 body needs Content-Length."
             }
-            Malformed::Tls => "The client speaks TLS, and this port speaks plain HTTP; use an http:// URL",
+            Malformed::Tls => "The client speaks TLS, and this port speaks plain HTTP; use an http:// URL.",
             Malformed::BareLf => "a line ends with LF alone; lines end with CR LF",
             Malformed::BareCr => "a CR without LF behind it; lines end with CR LF",
-            Malformed::Method => "The request does not begin with a method such as GET",
+            Malformed::Method => "The request does not begin with a method such as GET.",
             Malformed::RequestLine => "the request line is not method, one space, target, one space, version",
             Malformed::Version => "the version is not written HTTP/1.1 or HTTP/1.0",
             Malformed::Asterisk => "the target * goes only with OPTIONS; use a path that begins with /",

@@ -205,6 +205,11 @@ impl Project {
         Ok(Opened { project, is_new: recovered.is_new, notices: recovered.notices })
     }
 
+    /// Whether values lie in files, so that reading them blocks.
+    pub fn reads_disk(&self) -> bool {
+        self.durable.as_ref().is_some_and(|durable| durable.keep == Keep::Index)
+    }
+
     /// The project's name.
     pub fn id(&self) -> &ProjectId {
         &self.id

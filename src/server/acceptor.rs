@@ -1,42 +1,29 @@
 //! Owns the listening socket and hands connections to the event loops, round robin.
 //!
-//! Where all slots are taken it accepts one more client, who is the next in line, and no others: they
-//! wait in the kernel's queue. While there is a next in line, idle connections are closed. Running out
-//! of descriptors pauses it and never ends it.
+//! If all slots are taken it accepts one more client, the next in line, and no others: they wait in the
+//! kernel's queue. While there is a next in line, other connections give way ([`Shed`]). An address that has
+//! as many connections as it may have is refused. Running out of descriptors pauses it and never ends it.
 
 use super::mailbox::{Mailbox, Message, WAKER};
-use crate::limits::ACCEPT_PAUSE_MS;
+use super::slots::{AddressFull, Peer, Share, Slots};
+use crate::api::app::App;
+use crate::api::error::ApiError;
+use crate::auth::client::is_proxy;
+use crate::clock;
+use crate::http::request::{Method, Version};
+use crate::http::response::{self, BodySize};
+use crate::limits::{
+    ACCEPT_PAUSE_MS, READ_BYTES, REFUSALS_LOGGED_EVERY_MS, SHED_INTERVAL_MS, SILENT_GRACE_MS,
+};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 const LISTENER: Token = Token(0);
-
-/// How many connections are open, and whether others wait for one to end.
-pub(super) struct Slots {
-    max: usize,
-    open: AtomicUsize,
-    pressed: AtomicBool,
-}
-
-impl Slots {
-    pub(super) fn new(max: usize) -> Slots {
-        Slots { max, open: AtomicUsize::new(0), pressed: AtomicBool::new(false) }
-    }
-
-    /// Whether clients wait to be accepted: answers then end their connection.
-    pub(super) fn pressed(&self) -> bool {
-        self.pressed.load(Ordering::Relaxed)
-    }
-
-    fn full(&self) -> bool {
-        self.open.load(Ordering::Acquire) >= self.max
-    }
-}
 
 /// Talks to the acceptor from other threads.
 #[derive(Clone)]
@@ -47,8 +34,8 @@ pub(super) struct Handle {
 
 impl Handle {
     /// A connection has ended.
-    pub(super) fn slot_is_free(&self, slots: &Slots) {
-        slots.open.fetch_sub(1, Ordering::AcqRel);
+    pub(super) fn slot_is_free(&self, slots: &Slots, share: &Share) {
+        slots.close(share);
         if slots.pressed() {
             self.wake();
         }
@@ -76,13 +63,44 @@ pub(super) struct Acceptor {
     /// Connections may be waiting: accepting has not said "would block" since the last event.
     ready: bool,
     /// Accepted, and waiting for a slot.
-    next_in_line: Option<(TcpStream, SocketAddr)>,
+    next_in_line: Option<Waiting>,
     short_of_descriptors: bool,
+    app: Arc<App>,
+    /// When a refused connection was last logged.
+    refusal_logged: Option<Instant>,
+}
+
+/// A client that waits for a slot.
+struct Waiting {
+    stream: TcpStream,
+    address: SocketAddr,
+    share: Arc<Share>,
+    since: Instant,
+}
+
+/// Which connections give way to a client that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shed {
+    pub(super) stage: Stage,
+    /// Connections of the client's address, the waiting one among them. Those of addresses that have fewer stay.
+    pub(super) connections: usize,
+}
+
+/// What connections do that give way, from the first stage to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing has arrived on them for a while.
+    Silent,
+    /// They are kept alive and do nothing.
+    Idle,
+    /// Anything, if their address has more connections than the client's will have.
+    Surplus,
 }
 
 impl Acceptor {
     pub(super) fn new(
         listener: std::net::TcpListener,
+        app: Arc<App>,
         slots: Arc<Slots>,
         mailboxes: Vec<Arc<Mailbox>>,
     ) -> io::Result<(Acceptor, Handle)> {
@@ -102,6 +120,8 @@ impl Acceptor {
             ready: true,
             next_in_line: None,
             short_of_descriptors: false,
+            app,
+            refusal_logged: None,
         };
         Ok((acceptor, handle))
     }
@@ -110,8 +130,12 @@ impl Acceptor {
         let mut events = Events::with_capacity(8);
         while !self.handle.stopping.load(Ordering::Acquire) {
             // After EMFILE, what is queued already raises no new event, so come back by time.
-            let pause = self.short_of_descriptors.then(|| Duration::from_millis(ACCEPT_PAUSE_MS));
-            match self.poll.poll(&mut events, pause) {
+            let pause_ms = match (&self.next_in_line, self.short_of_descriptors) {
+                (Some(_), _) => Some(SHED_INTERVAL_MS),
+                (None, true) => Some(ACCEPT_PAUSE_MS),
+                (None, false) => None,
+            };
+            match self.poll.poll(&mut events, pause_ms.map(Duration::from_millis)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => {
@@ -127,31 +151,84 @@ impl Acceptor {
     fn accept(&mut self) {
         loop {
             if !self.slots.full()
-                && let Some((stream, address)) = self.next_in_line.take()
+                && let Some(Waiting { stream, address, share, .. }) = self.next_in_line.take()
             {
-                self.slots.open.fetch_add(1, Ordering::AcqRel);
-                self.hand_over(Message::Accepted(stream, address));
+                self.slots.open();
+                self.hand_over(Message::Accepted(stream, address, share));
             }
             if self.next_in_line.is_some() || !self.ready {
                 break;
             }
             match self.listener.accept() {
-                Ok(accepted) => {
+                Ok((stream, address)) => {
                     self.short_of_descriptors = false;
-                    self.next_in_line = Some(accepted);
+                    self.accepted(stream, address);
                 }
                 Err(error) => self.accept_failed(&error),
             }
         }
-        let pressed = self.next_in_line.is_some();
-        self.slots.pressed.store(pressed, Ordering::Release);
-        if pressed {
-            self.mailboxes.iter().for_each(|mailbox| mailbox.post(Message::Shed));
+        let shed = self.next_in_line.as_ref().map(|waiting| self.who_gives_way(waiting));
+        self.slots.set_pressed(shed.is_some());
+        if let Some(shed) = shed {
+            self.mailboxes.iter().for_each(|mailbox| mailbox.post(Message::Shed(shed)));
             // A slot that came free before `pressed` was seen woke nobody.
             if !self.slots.full() {
                 self.handle.wake();
             }
         }
+    }
+
+    fn accepted(&mut self, stream: TcpStream, address: SocketAddr) {
+        let peer = match is_proxy(address.ip(), &self.app.catalog.registry().trusted_proxies) {
+            true => Peer::TrustedProxy,
+            false => Peer::Client(address.ip()),
+        };
+        match self.slots.join(peer) {
+            Ok(share) => {
+                self.next_in_line = Some(Waiting { stream, address, share, since: clock::monotonic() });
+            }
+            Err(AddressFull { max }) => self.refuse(stream, address, max),
+        }
+    }
+
+    /// The longer a client waits, the more it is worth.
+    fn who_gives_way(&self, waiting: &Waiting) -> Shed {
+        let waited = clock::monotonic().saturating_duration_since(waiting.since);
+        let silent_ms = if self.slots.has_silent() { SILENT_GRACE_MS + SHED_INTERVAL_MS } else { 0 };
+        let stage = match waited.as_millis() {
+            ms if ms < u128::from(silent_ms) => Stage::Silent,
+            ms if ms < u128::from(silent_ms + SHED_INTERVAL_MS) => Stage::Idle,
+            _ => Stage::Surplus,
+        };
+        Shed { stage, connections: waiting.share.connections() }
+    }
+
+    /// Tells a client why it is not served, as well as that can be done without waiting for it.
+    fn refuse(&mut self, mut stream: TcpStream, address: SocketAddr, max: usize) {
+        let now = clock::monotonic();
+        let is_due = |last: Instant| {
+            now.saturating_duration_since(last) >= Duration::from_millis(REFUSALS_LOGGED_EVERY_MS)
+        };
+        if self.refusal_logged.is_none_or(is_due) {
+            self.refusal_logged = Some(now);
+            let address = address.ip();
+            log::warn!(
+                "Address {address} has {max} connections; the maximum is {max} \
+                 (limits.connections_per_address_max). More of them are refused, and logged once a minute"
+            );
+        }
+        let response = ApiError::TooManyConnections { max }.response();
+        let body = BodySize::Known(response.body_bytes().len() as u64);
+        let date = clock::render_http_date(clock::wall_ms() / 1_000);
+        let (method, version) = (Method::Get, Version::Http11);
+        let reply = response::Reply { method, version, persistent: false, body, date: &date };
+        let mut answer = Vec::new();
+        response::encode_head(&response, &reply, &[], &mut answer);
+        answer.extend_from_slice(response.body_bytes());
+        // The connection ends whatever comes of these.
+        let _ = stream.write(&answer);
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = stream.read(&mut [0; READ_BYTES]);
     }
 
     fn accept_failed(&mut self, error: &io::Error) {
@@ -167,7 +244,8 @@ impl Acceptor {
             }
             self.short_of_descriptors = true;
             self.ready = false;
-            self.mailboxes.iter().for_each(|mailbox| mailbox.post(Message::Shed));
+            let shed = Shed { stage: Stage::Idle, connections: 0 };
+            self.mailboxes.iter().for_each(|mailbox| mailbox.post(Message::Shed(shed)));
         }
     }
 

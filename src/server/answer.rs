@@ -13,8 +13,8 @@ use crate::clock;
 use crate::http::exchange::Waiting;
 use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, Response};
 use crate::limits::{
-    DRAIN_BYTES_MAX, LOOP_BODY_BYTES_MAX, OUTPUT_BYTES_HIGH, REQUESTS_PER_TURN_MAX, REREADS_MAX,
-    ROUNDS_PER_TURN_MAX, SENT_BYTES_PER_TURN_MAX,
+    DRAIN_BYTES_MAX, OUTPUT_BYTES_HIGH, REQUESTS_PER_TURN_MAX, REREADS_MAX, ROUNDS_PER_TURN_MAX,
+    SENT_BYTES_PER_TURN_MAX,
 };
 use crate::log::{RequestLine, render_request};
 use std::io::{ErrorKind, Read};
@@ -83,7 +83,7 @@ impl EventLoop {
     }
 
     fn receive(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
-        if connection.output.len() >= OUTPUT_BYTES_HIGH {
+        if self.holds_back(connection) {
             return Progress::None; // a client that does not read is not read from
         }
         if connection.unseen {
@@ -104,6 +104,9 @@ impl EventLoop {
                 if connection.output.is_empty() { Progress::Over } else { Progress::None }
             }
             Arrived::Bytes(count) => {
+                if std::mem::take(&mut connection.is_silent) {
+                    self.shared.slots.no_longer_silent();
+                }
                 let read = scratch.get(..count).unwrap_or_default();
                 if connection.input.is_empty() {
                     self.take_requests(id, connection, read);
@@ -126,11 +129,8 @@ impl EventLoop {
         let mut rest = bytes;
         connection.unseen = false;
         for _ in 0..REQUESTS_PER_TURN_MAX {
-            let held_before = connection.exchange.body_bytes_held();
             let (used, stepped) = input::step(connection, rest, &self.shared, &mut self.request_ids);
             rest = rest.get(used..).unwrap_or_default();
-            self.body_bytes =
-                (self.body_bytes + connection.exchange.body_bytes_held()).saturating_sub(held_before);
             let needs_input = matches!(stepped, Stepped::Need(_));
             self.act_on(id, connection, stepped);
             let receives = matches!(connection.phase, Phase::Receiving(_));
@@ -153,10 +153,6 @@ impl EventLoop {
         match stepped {
             Stepped::Need(waiting) => {
                 connection.wait_for(waiting, now);
-                let is_body = matches!(waiting, Waiting::Body { .. });
-                if is_body && self.body_bytes > LOOP_BODY_BYTES_MAX {
-                    self.refuse(connection, &ApiError::Overloaded);
-                }
             }
             Stepped::Admitted { tell } => {
                 connection.wait_for(Waiting::Body { received: 0 }, now);
@@ -182,8 +178,9 @@ impl EventLoop {
     }
 
     /// Answers bytes that are no request, or never became one, and ends the connection.
-    fn refuse(&mut self, connection: &mut Connection, error: &ApiError) {
-        let answering = Answering::of_nothing(connection.address, connection.since, self.request_ids.next());
+    pub(super) fn refuse(&mut self, connection: &mut Connection, error: &ApiError) {
+        let answering =
+            Answering::of_nothing(connection.origin.address, connection.since, self.request_ids.next());
         self.respond(connection, answering, error.response());
     }
 
@@ -210,6 +207,7 @@ impl EventLoop {
                     answering,
                     stage: Stage::Begun(response),
                     body_bytes: 0,
+                    source_bytes: source.bytes_held,
                     rereads_left: REREADS_MAX,
                 };
                 connection.enter(Phase::Streaming(streaming, source), clock::monotonic());
@@ -316,6 +314,7 @@ impl EventLoop {
 
     /// Encodes an answer and logs it. Afterwards the connection receives again, or closes.
     pub(super) fn respond(&mut self, connection: &mut Connection, answering: Answering, response: Response) {
+        let response = self.bounded(connection, &answering, response);
         let size = BodySize::Known(response.body_bytes().len() as u64);
         let status = response.status();
         let head = self.encode_head(connection, &answering, &response, size);
@@ -357,6 +356,9 @@ impl EventLoop {
         connection.last_status = Some(status);
         let goes_on = head.persistent && self.stopping.is_none();
         let phase = if goes_on { Phase::Receiving(Waiting::Idle) } else { Phase::Closing };
+        if !goes_on {
+            connection.exchange.release();
+        }
         connection.enter(phase, clock::monotonic());
     }
 

@@ -11,7 +11,9 @@
 //! ```
 //! Every phase has a deadline ([`Connection::deadline`]). A connection that owes an answer is not read from.
 
+use super::mailbox::ConnectionId;
 use super::output::Output;
+use super::slots::Share;
 use crate::api::app::Caller;
 use crate::api::cors::Permission;
 use crate::api::error::style::Style;
@@ -21,17 +23,19 @@ use crate::http::exchange::{Bounds, Exchange, Waiting};
 use crate::http::request::{Head, Method, Version};
 use crate::http::response::{EncodedHead, Response};
 use crate::limits::{
-    DRAIN_BYTES_PER_SECOND_MIN, DRAIN_TIMEOUT_MS, DRAIN_TIMEOUT_MS_MAX, LOG_FIELD_BYTES_MAX, REPLY_TIMEOUT_MS,
+    CONNECTION_BYTES_UNCOUNTED, DRAIN_BYTES_PER_SECOND_MIN, DRAIN_TIMEOUT_MS, DRAIN_TIMEOUT_MS_MAX,
+    LOG_FIELD_BYTES_MAX, REPLY_TIMEOUT_MS,
 };
 use crate::log::loggable_target;
 use crate::persist::ticket::Ticket;
 use mio::net::TcpStream;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
-    pub(super) address: IpAddr,
+    pub(super) origin: Origin,
     pub(super) generation: u64,
     pub(super) exchange: Exchange,
     /// Bytes that arrived and belong to no request that was handed out.
@@ -57,6 +61,18 @@ pub(super) struct Connection {
     pub(super) armed: Option<Instant>,
     /// It is in the loop's list of those that wait for a ticket.
     pub(super) listed: bool,
+    /// Nothing has arrived.
+    pub(super) is_silent: bool,
+    /// Bytes of memory that were last counted for it.
+    pub(super) counted_bytes: usize,
+}
+
+/// Where a connection comes from.
+pub(super) struct Origin {
+    /// The other end: a client or a proxy.
+    pub(super) address: IpAddr,
+    /// What all connections of its client address hold.
+    pub(super) share: Arc<Share>,
 }
 
 pub(super) enum Phase {
@@ -112,6 +128,8 @@ pub(super) struct Answering {
     pub(super) caller: Caller,
     /// How to answer it anew, for a read that waits for changes of others.
     pub(super) reread: Option<Reread>,
+    /// Bytes of the request's body, which a job for it may hold.
+    pub(super) request_bytes: usize,
 }
 
 /// A read may rest on changes that are then taken back because the disk failed or had no room. That
@@ -130,6 +148,8 @@ pub(super) struct Streaming {
     pub(super) answering: Answering,
     pub(super) stage: Stage,
     pub(super) body_bytes: u64,
+    /// Bytes of memory that its source holds.
+    pub(super) source_bytes: usize,
     /// How often the piece being sent may be read again.
     pub(super) rereads_left: u32,
 }
@@ -163,6 +183,7 @@ impl Answering {
             request_id,
             caller,
             reread: None,
+            request_bytes: 0,
         }
     }
 
@@ -178,21 +199,26 @@ impl Answering {
             request_id,
             caller: Caller { address, permission: Permission::Nothing },
             reread: None,
+            request_bytes: 0,
         }
+    }
+
+    fn bytes_held(&self) -> usize {
+        self.request_bytes + self.reread.as_ref().map_or(0, |reread| reread.request.len())
     }
 }
 
 impl Connection {
     pub(super) fn new(
         stream: TcpStream,
-        address: IpAddr,
+        origin: Origin,
         generation: u64,
         bounds: Bounds,
         now: Instant,
     ) -> Connection {
         Connection {
             stream,
-            address,
+            origin,
             generation,
             exchange: Exchange::new(bounds),
             input: Vec::new(),
@@ -207,6 +233,8 @@ impl Connection {
             last_status: None,
             armed: None,
             listed: false,
+            is_silent: true,
+            counted_bytes: 0,
         }
     }
 
@@ -238,6 +266,41 @@ impl Connection {
     /// Whether it may be closed for the sake of others: it is kept alive, and nothing is under way.
     pub(super) fn is_dispensable(&self) -> bool {
         self.last_status.is_some() && self.is_idle()
+    }
+
+    /// Whether it is the connection `id`, on which nothing has arrived.
+    pub(super) fn is_silent_as(&self, id: ConnectionId) -> bool {
+        self.is_silent && self.generation == id.generation
+    }
+
+    /// Whether a handler or the disk is busy for it, which takes a short time whatever its client does.
+    pub(super) fn awaits_server(&self) -> bool {
+        match &self.phase {
+            Phase::AwaitSync(..) | Phase::AwaitSlow(_) | Phase::AwaitPiece(_) => true,
+            Phase::Receiving(_)
+            | Phase::Streaming(..)
+            | Phase::Closing
+            | Phase::Draining { .. }
+            | Phase::Lingering => false,
+        }
+    }
+
+    /// Bytes of memory that a request or an answer under way holds, unless they are too few to count.
+    pub(super) fn bytes_held(&self) -> usize {
+        let phase_bytes = match &self.phase {
+            Phase::AwaitSync(_, Held::Response(answering, response)) => {
+                answering.bytes_held() + response.body_bytes().len()
+            }
+            Phase::AwaitSync(_, Held::Job(answering, _)) | Phase::AwaitSlow(answering) => {
+                answering.bytes_held()
+            }
+            Phase::AwaitSync(_, Held::Piece(streaming, _, bytes, _)) => streaming.source_bytes + bytes.len(),
+            Phase::AwaitPiece(streaming) | Phase::Streaming(streaming, _) => streaming.source_bytes,
+            Phase::Receiving(_) | Phase::Closing | Phase::Draining { .. } | Phase::Lingering => 0,
+        };
+        let request_bytes = self.input.capacity() + self.exchange.body_bytes_held();
+        let bytes = phase_bytes + request_bytes + self.output.bytes_held();
+        if bytes < CONNECTION_BYTES_UNCOUNTED { 0 } else { bytes }
     }
 
     /// Until when the phase may last.

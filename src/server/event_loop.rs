@@ -4,12 +4,14 @@
 //! on as far as it can, up to a cap; look at tickets; hand the request log over.
 
 use super::Settings;
-use super::acceptor::{self, Slots};
-use super::connection::{Connection, Held, Phase};
+use super::acceptor;
+use super::connection::{Connection, Held, Origin, Phase};
 use super::deadlines::Deadlines;
 use super::input::RequestIds;
 use super::mailbox::{ConnectionId, Mailbox, Message, WAKER};
 use super::password_lane;
+use super::shedding::SilentConnections;
+use super::slots::{Share, Slots};
 use super::slow_lane::Work;
 use crate::api::app::App;
 use crate::clock;
@@ -50,9 +52,10 @@ pub(super) struct EventLoop {
     ready: Vec<ConnectionId>,
     /// Connections that wait for a ticket, each once.
     waiting: Vec<ConnectionId>,
+    pub(super) silent: SilentConnections,
     deadlines: Deadlines,
-    /// Bytes of bodies that are being received.
-    pub(super) body_bytes: usize,
+    /// When a connection that held too much memory was last logged.
+    pub(super) shortage_logged: Option<Instant>,
     pub(super) scratch: Vec<u8>,
     pub(super) request_log: Vec<u8>,
     pub(super) request_ids: RequestIds,
@@ -80,8 +83,9 @@ impl EventLoop {
             generations: 0,
             ready: Vec::new(),
             waiting: Vec::new(),
+            silent: SilentConnections::default(),
             deadlines: Deadlines::default(),
-            body_bytes: 0,
+            shortage_logged: None,
             scratch: vec![0; READ_BYTES],
             request_log: Vec::new(),
             request_ids,
@@ -151,14 +155,14 @@ impl EventLoop {
 
     fn receive_mail(&mut self, message: Message) {
         match message {
-            Message::Accepted(stream, address) => self.accepted(stream, address),
+            Message::Accepted(stream, address, share) => self.accepted(stream, address, share),
             Message::JobDone(id, reply) => {
                 self.with(id, |this, connection| this.job_done(id, connection, reply))
             }
             Message::PieceDone(id, bytes, piece, source) => {
                 self.with(id, |this, connection| this.piece_done(id, connection, bytes, piece, source));
             }
-            Message::Shed => self.shed(),
+            Message::Shed(shed) => self.shed(shed),
             Message::Stop => {
                 let ms = self.shared.settings.timeouts.shutdown_ms;
                 self.stopping = Some(clock::monotonic() + Duration::from_millis(ms));
@@ -169,7 +173,7 @@ impl EventLoop {
         }
     }
 
-    fn accepted(&mut self, mut stream: TcpStream, address: SocketAddr) {
+    fn accepted(&mut self, mut stream: TcpStream, address: SocketAddr, share: Arc<Share>) {
         // Answers are written whole; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
         let token = self.free.pop().unwrap_or_else(|| {
@@ -181,37 +185,38 @@ impl EventLoop {
             || self.stopping.is_some()
         {
             self.free.push(token);
-            self.shared.acceptor.slot_is_free(&self.shared.slots);
+            self.shared.slots.no_longer_silent();
+            self.shared.acceptor.slot_is_free(&self.shared.slots, &share);
             return;
         }
         self.generations += 1;
         let id = ConnectionId { token, generation: self.generations };
         let bounds =
             Bounds { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: self.shared.settings.body_bytes_max };
-        let connection = Connection::new(stream, address.ip(), id.generation, bounds, clock::monotonic());
+        let origin = Origin { address: address.ip(), share };
+        let connection = Connection::new(stream, origin, id.generation, bounds, clock::monotonic());
         if let Some(place) = self.connections.get_mut(token) {
             *place = Some(Box::new(connection));
         }
         self.ready.push(id);
+        self.silent.add(id, self.connections.len(), |id| {
+            self.connections.get(id.token).and_then(Option::as_deref).is_some_and(|c| c.is_silent_as(id))
+        });
     }
 
-    /// Closes a connection that does nothing, to make room for one that wants something.
-    fn shed(&mut self) {
-        let idle = self.ids().filter(|(_, connection)| connection.is_dispensable());
-        let longest = idle.min_by_key(|(_, connection)| connection.since).map(|(id, _)| id);
-        if let Some(id) = longest {
-            self.close(id);
-        }
+    pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+        let connection = self.connections.get(id.token).and_then(Option::as_deref);
+        connection.filter(|connection| connection.generation == id.generation)
     }
 
-    fn ids(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
         self.connections.iter().enumerate().filter_map(|(token, place)| {
             let connection = place.as_deref()?;
             Some((ConnectionId { token, generation: connection.generation }, connection))
         })
     }
 
-    fn advance(&mut self, id: ConnectionId) {
+    pub(super) fn advance(&mut self, id: ConnectionId) {
         self.with(id, |this, connection| this.pump(id, connection));
     }
 
@@ -224,6 +229,7 @@ impl EventLoop {
         match act(self, &mut connection) {
             // Its last answer was on its way when the server began to stop.
             Fate::Keep if self.stopping.is_some() && connection.is_idle() => self.end(id, &connection),
+            Fate::Keep if self.account(id, &mut connection) == Fate::Close => self.end(id, &connection),
             Fate::Keep => {
                 self.arm(id, &mut connection);
                 if let Some(place) = self.connections.get_mut(id.token) {
@@ -234,14 +240,18 @@ impl EventLoop {
         }
     }
 
-    fn close(&mut self, id: ConnectionId) {
+    pub(super) fn close(&mut self, id: ConnectionId) {
         self.with(id, |_, _| Fate::Close);
     }
 
     fn end(&mut self, id: ConnectionId, connection: &Connection) {
-        self.body_bytes = self.body_bytes.saturating_sub(connection.exchange.body_bytes_held());
+        let share = &connection.origin.share;
+        share.recount(&self.shared.app.memory, connection.counted_bytes, 0);
+        if connection.is_silent {
+            self.shared.slots.no_longer_silent();
+        }
         self.free.push(id.token);
-        self.shared.acceptor.slot_is_free(&self.shared.slots);
+        self.shared.acceptor.slot_is_free(&self.shared.slots, share);
     }
 
     fn arm(&mut self, id: ConnectionId, connection: &mut Connection) {

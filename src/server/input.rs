@@ -66,7 +66,7 @@ pub(super) fn step(
     shared: &Shared,
     request_ids: &mut RequestIds,
 ) -> (usize, Stepped) {
-    let address = connection.address;
+    let address = connection.origin.address;
     let mut answering = |head: &Head<'_>, body: Option<&[u8]>| {
         let caller = shared.app.caller(head, address);
         let failure_style = shared.app.failure_style(head, body);
@@ -86,6 +86,7 @@ pub(super) fn step(
         },
         Step::Request(request) => {
             let mut answering = answering(&request.head, Some(request.body));
+            answering.request_bytes = request.body.len();
             let arrival = arrival(address, Repeated::No);
             let reply = guarded(|| shared.app.handle(&request, arrival));
             let is_read = matches!(request.head.method, Method::Get | Method::Head);

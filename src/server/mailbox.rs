@@ -1,12 +1,14 @@
 //! What other threads have for an event loop, and how they wake it.
 
+use super::acceptor::Shed;
+use super::slots::Share;
 use crate::api::reply::{Piece, Reply, Source};
 use mio::net::TcpStream;
 use mio::{Poll, Token, Waker};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The token of the waker; connections have the others.
 pub(super) const WAKER: Token = Token(usize::MAX);
@@ -21,13 +23,13 @@ pub(super) struct ConnectionId {
 /// What an event loop is told.
 pub(super) enum Message {
     /// A new connection.
-    Accepted(TcpStream, SocketAddr),
+    Accepted(TcpStream, SocketAddr, Arc<Share>),
     /// A job of the slow lane is done.
     JobDone(ConnectionId, Reply),
     /// The slow lane has read a piece of a stream.
     PieceDone(ConnectionId, Vec<u8>, Piece, Source),
-    /// Others wait to be accepted: close a connection that does nothing.
-    Shed,
+    /// Others wait to be accepted: close a connection of these.
+    Shed(Shed),
     /// Finish what runs, then end.
     Stop,
 }

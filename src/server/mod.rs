@@ -20,6 +20,8 @@ mod input;
 mod mailbox;
 mod output;
 mod password_lane;
+mod shedding;
+mod slots;
 mod slow_lane;
 mod streaming;
 
@@ -31,10 +33,11 @@ use crate::limits::{
     SLOW_THREADS,
 };
 use crate::log::Format;
-use acceptor::{Acceptor, Slots};
+use acceptor::Acceptor;
 use event_loop::EventLoop;
 use mailbox::Mailbox;
 use password_lane::PasswordLane;
+use slots::Slots;
 use slow_lane::SlowLane;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -50,6 +53,8 @@ pub struct Settings {
     pub body_bytes_max: usize,
     /// Connections open at once.
     pub connections_max: usize,
+    /// Connections of one client address, if they are bounded.
+    pub connections_per_address_max: Option<usize>,
     /// How a line of the request log looks.
     pub log_format: Format,
     /// Cores of the machine.
@@ -120,8 +125,9 @@ impl Prepared {
                 settings.connections_max + DESCRIPTORS_RESERVED
             );
         }
-        let slots = Arc::new(Slots::new(connections_max));
-        let (acceptor, handle) = Acceptor::new(listener, Arc::clone(&slots), self.wakers().mailboxes)?;
+        let slots = Arc::new(Slots::new(connections_max, settings.connections_per_address_max));
+        let mailboxes = self.wakers().mailboxes;
+        let (acceptor, handle) = Acceptor::new(listener, Arc::clone(app), Arc::clone(&slots), mailboxes)?;
         let mailboxes = self.wakers().mailboxes;
         let mut loop_threads = Vec::new();
         for (number, (poll, mailbox)) in self.loops.into_iter().enumerate() {

@@ -30,6 +30,11 @@ impl Output {
         self.bytes
     }
 
+    /// Bytes of memory that are kept for them.
+    pub(super) fn bytes_held(&self) -> usize {
+        self.pieces.iter().map(Vec::capacity).sum()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.bytes == 0
     }

@@ -9,12 +9,12 @@ use crate::api::reply::{Lane, Piece, Pull, Source};
 use crate::clock;
 use crate::http::request::Method;
 use crate::http::response::{self, BodySize, ReplyFraming};
-use crate::limits::{OUTPUT_BYTES_HIGH, REREADS_MAX};
+use crate::limits::REREADS_MAX;
 use std::sync::Arc;
 
 impl EventLoop {
     pub(super) fn stream(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
-        if connection.output.len() >= OUTPUT_BYTES_HIGH {
+        if self.holds_back(connection) {
             return Progress::None;
         }
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);

@@ -73,6 +73,14 @@ pub fn holds_within(patience: Duration, mut condition: impl FnMut() -> bool) -> 
     }
 }
 
+/// Memory of the process, if the system tells it.
+pub fn resident_bytes(server: &Server) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
 /// How a server is started.
 #[derive(Clone, Default)]
 pub struct Options {

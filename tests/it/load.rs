@@ -2,7 +2,7 @@
 
 use crate::harness::{
     Connection, DEMO_KEY, DEMO_KEYS, Options, PATIENCE, Server, encode_request, holds_within, known_config,
-    known_config_with,
+    known_config_with, resident_bytes,
 };
 use serde_json::json;
 use std::sync::{Arc, Barrier};
@@ -192,14 +192,6 @@ fn clients_that_never_read_do_not_hurt_the_others() {
     }
     let first = deaf[0].read_response().json();
     assert_eq!(first["count"], 21, "and who begins to read gets everything");
-}
-
-/// Memory of the process, where the system tells.
-fn resident_bytes(server: &Server) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }
 
 #[test]

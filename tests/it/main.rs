@@ -29,6 +29,7 @@ mod data_pages;
 mod durability;
 mod edits_while_running;
 mod errors;
+mod fairness;
 mod fault_injection;
 mod faults;
 mod file_kinds;

@@ -37,7 +37,15 @@ impl Connection {
     /// # Errors
     /// As the operating system says.
     pub fn try_open(port: u16) -> io::Result<Connection> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        Connection::of(TcpStream::connect(("127.0.0.1", port))?)
+    }
+
+    /// Connects to a port of the loopback address `address`, which is then the client's address as well.
+    pub fn open_at(address: &str, port: u16) -> Connection {
+        Connection::of(TcpStream::connect((address, port)).unwrap()).unwrap()
+    }
+
+    fn of(stream: TcpStream) -> io::Result<Connection> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;

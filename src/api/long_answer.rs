@@ -1,0 +1,120 @@
+//! A long answer to a batch of reads, streamed piece by piece.
+//!
+//! Each piece reads its values under one hold of the lock when it is about to be sent, so a client that does not
+//! read its answer holds one piece of memory. The values are those of that moment; each key is read once.
+
+use super::error::ApiError;
+use super::keyspace::{Found, FoundEntry, Keyspace};
+use super::reply::{self, Lane, Piece, Pull, Reply, Source};
+use crate::clock;
+use crate::http::response::Response;
+use crate::limits::LISTING_PIECE_BYTES;
+use crate::store::change::Meta;
+
+/// How an answer looks. One JSON object with an array of elements in it.
+pub struct Form {
+    /// What precedes the elements.
+    pub open: &'static [u8],
+    /// Appends an element.
+    pub push: PushElement,
+    /// Appends what follows the elements, given the keys that are absent.
+    pub close: fn(&mut dyn Iterator<Item = &str>, &mut Vec<u8>),
+}
+
+/// Appends the element of a key, given its revision and times and its value if it exists; or nothing.
+pub type PushElement = fn(&str, Option<(&Meta, &[u8])>, &mut Vec<u8>);
+
+struct LongAnswer {
+    keyspace: Keyspace,
+    keys: Vec<String>,
+    form: &'static Form,
+    position: Position,
+    /// Where the last piece began.
+    before: Position,
+}
+
+/// How far an answer has come.
+#[derive(Clone, Default)]
+struct Position {
+    /// Keys that are answered.
+    keys: usize,
+    /// Elements that are written.
+    elements: usize,
+    /// Places of the absent ones among the keys.
+    missing: Vec<usize>,
+}
+
+/// Answers with the values of `keys`, which are valid.
+pub fn stream(keyspace: Keyspace, keys: Vec<String>, form: &'static Form) -> Reply {
+    let lane = if keyspace.reads_disk() { Lane::Slow } else { Lane::Loop };
+    let bytes_held = keys.iter().map(|key| size_of::<String>() + key.capacity()).sum();
+    let (position, before) = (Position::default(), Position::default());
+    let mut answer = LongAnswer { keyspace, keys, form, position, before };
+    let next = Box::new(move |pull, out: &mut Vec<u8>| answer.piece(pull, out));
+    let response = Response::new(200).field("content-type", "application/json");
+    Reply::Stream(response, Source { lane, next, pull: Pull::Next, bytes_held })
+}
+
+impl LongAnswer {
+    fn piece(&mut self, pull: Pull, out: &mut Vec<u8>) -> Piece {
+        if pull == Pull::Next {
+            self.before = self.position.clone();
+        }
+        reply::retried(out, |out| {
+            self.position = self.before.clone();
+            self.next_piece(out)
+        })
+    }
+
+    /// The next piece; `None` if what it rested on was rolled back.
+    fn next_piece(&mut self, out: &mut Vec<u8>) -> Option<Piece> {
+        let rest = self.keys.get(self.position.keys..).unwrap_or_default();
+        let answered = match self.keyspace.read_first(clock::wall_ms(), rest, LISTING_PIECE_BYTES) {
+            Ok(answered) => answered,
+            Err(error) => return Some(Piece::Broken(error)),
+        };
+        let (found, ticket) = (answered.answer, answered.ticket);
+        let is_stored = |found: &FoundEntry| matches!(found.value, Found::Stored(_));
+        if found.iter().flatten().any(is_stored) && !self.keyspace.wait_written(ticket.as_ref()) {
+            return None;
+        }
+        if self.position.keys == 0 {
+            out.extend_from_slice(self.form.open);
+        }
+        if let Err(error) = self.push(found, out) {
+            return Some(Piece::Broken(error));
+        }
+        if self.position.keys < self.keys.len() {
+            return Some(Piece::More(ticket));
+        }
+        let mut missing =
+            self.position.missing.iter().filter_map(|at| self.keys.get(*at).map(String::as_str));
+        (self.form.close)(&mut missing, out);
+        Some(Piece::Last(ticket))
+    }
+
+    fn push(&mut self, found: Vec<Option<FoundEntry>>, out: &mut Vec<u8>) -> Result<(), ApiError> {
+        for found in found {
+            let key = self.keys.get(self.position.keys).map(String::as_str).unwrap_or_default();
+            let value = match found {
+                Some(FoundEntry { meta, value }) => Some((meta, value.into_text()?)),
+                None => None,
+            };
+            let start = out.len();
+            if self.position.elements > 0 {
+                out.push(b',');
+            }
+            let comma_end = out.len();
+            (self.form.push)(key, value.as_ref().map(|(meta, value)| (meta, value.as_slice())), out);
+            match out.len() == comma_end {
+                true => out.truncate(start),
+                false => self.position.elements += 1,
+            }
+            if value.is_none() {
+                self.position.missing.push(self.position.keys);
+            }
+            self.position.keys += 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! Who gives way when there are too many connections or when they hold too much memory.
+//!
+//! Connections: first those on which nothing has arrived, then those that are kept alive and do nothing, at last
+//! those of the address that has the most, whatever they do. None gives way to a client whose address has more
+//! than its own, so one address cannot push the others out. Memory: whoever takes more of
+//! it loses the request that it was sending, or the answer that it does not read.
+
+use super::acceptor::{Shed, Stage};
+use super::connection::{Answering, Connection, Phase};
+use super::event_loop::{EventLoop, Fate};
+use super::mailbox::ConnectionId;
+use crate::api::error::ApiError;
+use crate::clock;
+use crate::http::exchange::Waiting;
+use crate::http::request::Method;
+use crate::http::response::Response;
+use crate::limits::{
+    LARGE_ANSWER_BYTES, OUTPUT_BYTES_HIGH, REFUSALS_LOGGED_EVERY_MS, SHED_CANDIDATES_MAX, SILENT_GRACE_MS,
+    STALE_DEADLINES_MAX,
+};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Connections on which nothing had arrived when they were last looked at, the oldest first.
+#[derive(Default)]
+pub(super) struct SilentConnections {
+    ids: VecDeque<ConnectionId>,
+}
+
+impl SilentConnections {
+    /// Adds a new connection of a loop that has `connections`. Those that `is_silent` denies are forgotten once
+    /// they are many, so that this costs little for each connection.
+    pub(super) fn add(
+        &mut self,
+        id: ConnectionId,
+        connections: usize,
+        is_silent: impl Fn(ConnectionId) -> bool,
+    ) {
+        if self.ids.len() > 2 * connections + STALE_DEADLINES_MAX {
+            self.ids.retain(|id| is_silent(*id));
+        }
+        self.ids.push_back(id);
+    }
+}
+
+impl EventLoop {
+    /// Closes a connection so that another client can be served, if there is one that gives way.
+    pub(super) fn shed(&mut self, shed: Shed) {
+        let Shed { stage, connections } = shed;
+        let chosen = match stage {
+            Stage::Silent => self.longest_silent(connections),
+            Stage::Idle => self.longest_idle(connections),
+            Stage::Surplus => self.longest_of_surplus(connections),
+        };
+        let Some(id) = chosen else { return };
+        if stage == Stage::Silent {
+            // A request that has arrived meanwhile is answered.
+            self.advance(id);
+        }
+        if stage != Stage::Silent || self.connection(id).is_some_and(|connection| connection.is_silent) {
+            self.close(id);
+        }
+    }
+
+    /// Of the oldest connections that have been silent for a while, one whose address has the most connections.
+    fn longest_silent(&mut self, newcomers: usize) -> Option<ConnectionId> {
+        let mut ids = std::mem::take(&mut self.silent.ids);
+        let silent =
+            |id: &ConnectionId| self.connection(*id).filter(|connection| connection.is_silent_as(*id));
+        while ids.front().is_some_and(|id| silent(id).is_none()) {
+            ids.pop_front();
+        }
+        let candidates = ids.iter().take(SHED_CANDIDATES_MAX).rev();
+        let grace = Duration::from_millis(SILENT_GRACE_MS);
+        let now = clock::monotonic();
+        let chosen = candidates
+            .filter_map(|id| Some((silent(id)?, *id)))
+            .filter(|(connection, _)| now.saturating_duration_since(connection.since) >= grace)
+            .map(|(connection, id)| (&connection.origin.share, id))
+            .filter(|(share, _)| share.yields_to(newcomers))
+            .map(|(share, id)| (share.connections(), id))
+            .max_by_key(|(connections, _)| *connections)
+            .map(|(_, id)| id);
+        self.silent.ids = ids;
+        chosen
+    }
+
+    fn longest_idle(&self, newcomers: usize) -> Option<ConnectionId> {
+        let idle = self.ids().filter(|(_, connection)| {
+            connection.is_dispensable() && connection.origin.share.yields_to(newcomers)
+        });
+        idle.min_by_key(|(_, connection)| connection.since).map(|(id, _)| id)
+    }
+
+    /// A connection of the address that has the most, if that stays ahead of the client's `newcomers`. What waits
+    /// for the server is left alone: it ends by itself.
+    fn longest_of_surplus(&self, newcomers: usize) -> Option<ConnectionId> {
+        let surplus = self.ids().filter(|(_, connection)| {
+            connection.origin.share.connections() > newcomers && !connection.awaits_server()
+        });
+        surplus
+            .max_by(|(_, a), (_, b)| {
+                let connections = a.origin.share.connections().cmp(&b.origin.share.connections());
+                connections.then(b.since.cmp(&a.since))
+            })
+            .map(|(id, _)| id)
+    }
+
+    /// Whether nothing is added to what a client has not taken yet.
+    pub(super) fn holds_back(&self, connection: &Connection) -> bool {
+        let unsent = connection.output.len();
+        unsent >= OUTPUT_BYTES_HIGH || (unsent > 0 && self.is_short(connection, 0))
+    }
+
+    /// `response`, or a refusal if it is a large answer to a read and there is no memory to keep it in.
+    pub(super) fn bounded(
+        &self,
+        connection: &Connection,
+        answering: &Answering,
+        response: Response,
+    ) -> Response {
+        let bytes = response.body_bytes().len();
+        // What was changed is reported, however long the report is.
+        if bytes <= LARGE_ANSWER_BYTES || answering.method != Method::Get || !self.is_short(connection, bytes)
+        {
+            return response;
+        }
+        self.memory_full().response_in(answering.failure_style)
+    }
+
+    /// Counts the memory that a connection holds now, and ends what it does if that has grown too much.
+    pub(super) fn account(&mut self, id: ConnectionId, connection: &mut Connection) -> Fate {
+        let grew = self.recount(connection);
+        if !grew || !self.is_short(connection, 0) || connection.awaits_server() {
+            return Fate::Keep;
+        }
+        let receives = matches!(connection.phase, Phase::Receiving(Waiting::Head | Waiting::Body { .. }));
+        if connection.output.is_empty() && !receives {
+            return Fate::Keep;
+        }
+        self.log_shortage(connection);
+        if !connection.output.is_empty() {
+            return Fate::Close;
+        }
+        self.refuse(connection, &self.memory_full());
+        let fate = self.pump(id, connection);
+        self.recount(connection);
+        fate
+    }
+
+    /// Whether the connection holds more than before.
+    fn recount(&self, connection: &mut Connection) -> bool {
+        let (before, after) = (connection.counted_bytes, connection.bytes_held());
+        if before != after {
+            connection.origin.share.recount(&self.shared.app.memory, before, after);
+            connection.counted_bytes = after;
+        }
+        after > before
+    }
+
+    fn is_short(&self, connection: &Connection, more: usize) -> bool {
+        connection.origin.share.is_exceeded_by(&self.shared.app.memory, more)
+    }
+
+    fn memory_full(&self) -> ApiError {
+        ApiError::MemoryFull { bytes_max: self.shared.app.memory.bytes_max() }
+    }
+
+    fn log_shortage(&mut self, connection: &Connection) {
+        let now = clock::monotonic();
+        let pause = Duration::from_millis(REFUSALS_LOGGED_EVERY_MS);
+        if self.shortage_logged.is_some_and(|last| now.saturating_duration_since(last) < pause) {
+            return;
+        }
+        self.shortage_logged = Some(now);
+        let memory = &self.shared.app.memory;
+        log::warn!(
+            "Requests and answers under way hold {} bytes; the maximum is {}, half of it for one address \
+             (limits.memory_bytes_max). A connection of {} was ended; more of them are logged once a minute",
+            memory.bytes(),
+            memory.bytes_max(),
+            connection.origin.address
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! How many connections are open, how many of them each client address has, and what memory these hold.
+//!
+//! An address is the client's own, of IPv6 its /64. Connections of trusted proxies carry the requests of
+//! many clients; they count only towards the total.
+
+use crate::auth::client::counted_address;
+use crate::memory::Memory;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The connections of the server.
+pub(super) struct Slots {
+    max: usize,
+    per_address_max: Option<usize>,
+    open: AtomicUsize,
+    pressed: AtomicBool,
+    /// Open connections on which nothing has arrived yet.
+    silent: AtomicUsize,
+    shares: Mutex<HashMap<IpAddr, Arc<Share>>>,
+}
+
+/// What one client address has.
+pub(super) struct Share {
+    /// `None` for a trusted proxy.
+    address: Option<IpAddr>,
+    connections: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// An address has as many connections as it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AddressFull {
+    /// Connections of one address, at most.
+    pub(super) max: usize,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    Client(IpAddr),
+    TrustedProxy,
+}
+
+impl Slots {
+    /// `max` connections, of which one address may have `per_address_max`.
+    pub(super) fn new(max: usize, per_address_max: Option<usize>) -> Slots {
+        Slots {
+            max,
+            per_address_max,
+            open: AtomicUsize::new(0),
+            pressed: AtomicBool::new(false),
+            silent: AtomicUsize::new(0),
+            shares: Mutex::default(),
+        }
+    }
+
+    /// Whether clients wait to be accepted: answers then end their connection.
+    pub(super) fn pressed(&self) -> bool {
+        self.pressed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_pressed(&self, pressed: bool) {
+        self.pressed.store(pressed, Ordering::Release);
+    }
+
+    pub(super) fn full(&self) -> bool {
+        self.open.load(Ordering::Acquire) >= self.max
+    }
+
+    /// Whether some connection is open on which nothing has arrived yet.
+    pub(super) fn has_silent(&self) -> bool {
+        self.silent.load(Ordering::Acquire) > 0
+    }
+
+    /// Counts a connection of `peer` that is accepted but not served yet.
+    pub(super) fn join(&self, peer: Peer) -> Result<Arc<Share>, AddressFull> {
+        let Peer::Client(address) = peer else { return Ok(Arc::new(Share::of(None))) };
+        let address = counted_address(address);
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = shares.entry(address).or_insert_with(|| Arc::new(Share::of(Some(address))));
+        match self.per_address_max {
+            Some(max) if share.connections() >= max => return Err(AddressFull { max }),
+            Some(_) | None => share.connections.fetch_add(1, Ordering::Relaxed),
+        };
+        Ok(Arc::clone(share))
+    }
+
+    /// A connection that joined is handed to an event loop. It is silent.
+    pub(super) fn open(&self) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        self.silent.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Something arrived on a silent connection, or it has ended.
+    pub(super) fn no_longer_silent(&self) {
+        self.silent.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// An open connection has ended.
+    pub(super) fn close(&self, share: &Share) {
+        self.leave(share);
+        self.open.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// A connection that joined has ended.
+    pub(super) fn leave(&self, share: &Share) {
+        let Some(address) = share.address else { return };
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        share.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Entry::Occupied(known) = shares.entry(address)
+            && known.get().connections() == 0
+        {
+            known.remove();
+        }
+    }
+}
+
+impl Share {
+    fn of(address: Option<IpAddr>) -> Share {
+        Share { address, connections: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
+    }
+
+    /// Connections of this address; 0 for a trusted proxy.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Whether a connection that does nothing gives way to a client whose address has `connections`.
+    pub(super) fn yields_to(&self, connections: usize) -> bool {
+        self.address.is_none() || self.connections() >= connections
+    }
+
+    /// A connection of this address that held `before` bytes holds `after` bytes.
+    pub(super) fn recount(&self, memory: &Memory, before: usize, after: usize) {
+        memory.recount(before, after);
+        if after > before {
+            self.bytes.fetch_add(after - before, Ordering::Relaxed);
+        } else {
+            self.bytes.fetch_sub(before - after, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether `more` bytes are too many: for the server, or for this address, which may have half of that so
+    /// that it cannot keep the others out.
+    pub(super) fn is_exceeded_by(&self, memory: &Memory, more: usize) -> bool {
+        let own = self.bytes.load(Ordering::Relaxed).saturating_add(more);
+        !memory.has_space_for(more as u64) || (self.address.is_some() && own > memory.bytes_max() / 2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(address: &str) -> Peer {
+        Peer::Client(address.parse().unwrap())
+    }
+
+    #[test]
+    fn an_address_has_its_number_of_connections_and_no_more() {
+        let slots = Slots::new(10, Some(2));
+        let first = slots.join(client("192.0.2.1")).unwrap();
+        slots.join(client("192.0.2.1")).unwrap();
+        assert_eq!(slots.join(client("192.0.2.1")).err(), Some(AddressFull { max: 2 }));
+        slots.join(client("192.0.2.2")).unwrap();
+        slots.leave(&first);
+        slots.join(client("192.0.2.1")).unwrap();
+    }
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one_address() {
+        let slots = Slots::new(10, Some(1));
+        let first = slots.join(client("2001:db8::1")).unwrap();
+        assert!(slots.join(client("2001:db8::2:0:0:1")).is_err());
+        slots.join(client("2001:db8:0:1::1")).unwrap();
+        slots.leave(&first);
+        slots.join(client("2001:db8::3")).unwrap();
+    }
+
+    #[test]
+    fn trusted_proxies_are_not_bounded() {
+        let slots = Slots::new(10, Some(1));
+        for _ in 0..3 {
+            slots.join(Peer::TrustedProxy).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_address_without_connections_is_forgotten() {
+        let slots = Slots::new(10, None);
+        for number in 0..100 {
+            let share = slots.join(client(&format!("192.0.2.{number}"))).unwrap();
+            slots.leave(&share);
+        }
+        assert!(slots.shares.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn one_address_holds_half_of_the_memory_at_most() {
+        let (slots, memory) = (Slots::new(10, None), Memory::new(100));
+        let first = slots.join(client("192.0.2.1")).unwrap();
+        first.recount(&memory, 0, 50);
+        assert!(!first.is_exceeded_by(&memory, 0));
+        assert!(first.is_exceeded_by(&memory, 1));
+        let second = slots.join(client("192.0.2.2")).unwrap();
+        assert!(!second.is_exceeded_by(&memory, 50));
+        let proxy = slots.join(Peer::TrustedProxy).unwrap();
+        proxy.recount(&memory, 0, 50);
+        assert!(!proxy.is_exceeded_by(&memory, 0));
+        assert!(second.is_exceeded_by(&memory, 1));
+    }
+}
