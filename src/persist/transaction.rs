@@ -104,7 +104,7 @@ impl Project {
         transaction.commit();
         if has_jumped {
             let ended = keys_before.saturating_sub(state.namespace.totals(0).keys);
-            log::warn!("project {}: {ended} keys ended, because the clock jumped", self.id);
+            log::warn!("project {}: keys that ended because the clock jumped: {ended}", self.id);
         }
         self.queue_pending(state);
         // What has expired is freed soon, also where the clock went ahead of what is scheduled.
