@@ -110,7 +110,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
         push_key(key.as_ref(), &mut body);
         body.extend_from_slice(b"}\n");
         let location = format!("/api/v1/projects/{}", served.id);
-        Ok(json_response(201, body).field("location", &location).field("cache-control", "no-store"))
+        Ok(json_response(201, body).field("location", &location))
     }))
 }
 
@@ -136,7 +136,7 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
             body.push(b'}');
         }
         body.push(b'\n');
-        Ok(json_response(200, body).field("cache-control", "no-store"))
+        Ok(json_response(200, body))
     }))
 }
 
@@ -161,7 +161,7 @@ pub fn regenerate(context: &Context<'_>) -> Result<Reply, ApiError> {
         body.extend_from_slice(b",\"api_key\":");
         push_key(Some(&key), &mut body);
         body.extend_from_slice(b"}\n");
-        Ok(json_response(200, body).field("cache-control", "no-store"))
+        Ok(json_response(200, body))
     }))
 }
 

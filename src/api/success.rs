@@ -35,7 +35,4 @@ fn begin(message: &str) -> Vec<u8> {
 fn end(status: u16, mut body: Vec<u8>) -> Response {
     body.extend_from_slice(b"}\n");
     json_response(status, body)
-        .field("cache-control", "no-store")
-        // Browsers with a session can be led here too.
-        .field("x-content-type-options", "nosniff")
 }

@@ -7,10 +7,17 @@ use crate::http::request::{Method, Version};
 /// The interim answer to `Expect: 100-continue`.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// A status, fields and a body. Framing, date and persistence are added by [`encode_head`].
+/// Browsers must not guess a type other than the one that an answer states.
+const NO_SNIFFING: &[u8] = b"x-content-type-options: nosniff\r\n";
+/// What caches may keep, unless a response says otherwise: nothing.
+const CACHE_CONTROL_DEFAULT: &str = "no-store";
+
+/// A status, fields and a body. Framing, date, persistence and what every answer says about caching
+/// and types are added by [`encode_head`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     status: u16,
+    cache_control: &'static str,
     /// Encoded lines, each ended by CR LF.
     fields: Vec<u8>,
     body: Vec<u8>,
@@ -19,7 +26,14 @@ pub struct Response {
 impl Response {
     /// A response without fields and body.
     pub fn new(status: u16) -> Response {
-        Response { status, fields: Vec::new(), body: Vec::new() }
+        Response { status, cache_control: CACHE_CONTROL_DEFAULT, fields: Vec::new(), body: Vec::new() }
+    }
+
+    /// Lets caches keep the answer as `cache_control` says. Only for what everybody may read.
+    #[must_use]
+    pub fn cacheable(mut self, cache_control: &'static str) -> Response {
+        self.cache_control = cache_control;
+        self
     }
 
     /// Adds a field. A control character in `value` becomes a space, so that no value can end its
@@ -142,7 +156,10 @@ pub fn encode_head(
     out.extend_from_slice(reason_phrase(response.status).as_bytes());
     out.extend_from_slice(b"\r\ndate: ");
     out.extend_from_slice(reply.date.as_bytes());
+    out.extend_from_slice(b"\r\ncache-control: ");
+    out.extend_from_slice(response.cache_control.as_bytes());
     out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(NO_SNIFFING);
     out.extend_from_slice(&response.fields);
     for (name, value) in extra {
         push_field(name, value, out);

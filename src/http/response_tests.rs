@@ -50,10 +50,25 @@ fn a_head_is_status_date_fields_and_framing() {
     assert_eq!(
         wire,
         format!(
-            "HTTP/1.1 201 Created\r\ndate: {DATE}\r\netag: \"7\"\r\nlocation: /é\r\ncontent-length: 12345\r\n\r\n"
+            "HTTP/1.1 201 Created\r\ndate: {DATE}\r\ncache-control: no-store\r\n\
+             x-content-type-options: nosniff\r\netag: \"7\"\r\nlocation: /é\r\ncontent-length: 12345\r\n\r\n"
         )
     );
     assert!(head.persistent);
+}
+
+#[test]
+fn an_answer_is_stored_by_nobody_unless_it_says_so_and_never_sniffed() {
+    let stored = |response: &Response| {
+        let (wire, _) = encoded(response, Method::Get, Version::Http11, true, BodySize::Known(0));
+        assert_eq!(wire.matches("x-content-type-options: nosniff\r\n").count(), 1, "{wire}");
+        assert_eq!(wire.matches("cache-control: ").count(), 1, "{wire}");
+        !wire.contains("cache-control: no-store\r\n")
+    };
+    for status in [200, 201, 204, 302, 304, 400, 404, 500, 503] {
+        assert!(!stored(&Response::new(status)), "{status}");
+    }
+    assert!(stored(&Response::new(200).cacheable("public, max-age=3600")));
 }
 
 #[test]

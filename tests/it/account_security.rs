@@ -10,3 +10,5 @@ mod routes;
 mod secrets;
 mod throttling;
 mod timing;
+
+pub use routes::ROUTES;

@@ -15,6 +15,7 @@ mod account_security;
 mod accounts_api;
 mod batch;
 mod browser;
+mod caching;
 mod catalog_faults;
 mod commands;
 mod conditions;
