@@ -170,8 +170,10 @@ pub const TRUSTED_PROXIES_MAX: usize = 64;
 pub const HOST_BYTES_MAX: usize = 253;
 /// A word of a host name, bytes (RFC 1035, section 2.3.4).
 pub const HOST_LABEL_BYTES_MAX: usize = 63;
-/// Origins in `cors.origins`.
-pub const CORS_ORIGINS_MAX: usize = 64;
+/// Origins in `cors.origins`, and in `public_origins`.
+pub const ORIGINS_MAX: usize = 64;
+/// Hosts in `public_hosts`.
+pub const PUBLIC_HOSTS_MAX: usize = 64;
 
 /// Accounts of one server.
 pub const ACCOUNTS_MAX: u64 = 1_000_000;

@@ -1,7 +1,9 @@
 use super::effective::resolve;
 use super::*;
 use crate::config::file::{default_config, parse as parse_config};
-use crate::config::schema::{Config, CorsChoice, ItemApiChoice, Origin, RateLimitChoice, StoredKey};
+use crate::config::schema::{
+    Config, CorsChoice, ItemApiChoice, Origin, PublicHost, RateLimitChoice, StoredKey,
+};
 use crate::network::Network;
 use crate::secret::{KeyHash, Secret};
 use std::os::unix::ffi::OsStringExt;
@@ -209,6 +211,8 @@ fn config_show_gives_every_value_with_its_source_and_no_secret() {
         "accounts.registration = open  (file)",
         "item_api.rate_limit.window_seconds = 60  (file)",
         "trusted_proxies = []  (file)",
+        "public_origins = []  (file)",
+        "public_hosts = []  (file)",
         "cors.origins = []  (file)",
     ] {
         assert!(shown.lines().any(|other| other == line), "{line} in\n{shown}");
@@ -237,14 +241,21 @@ fn config_show_gives_what_accounts_and_item_api_are_without_a_word_in_the_file()
                     item_api.rate_limit.requests = 5  (default)\n\
                     item_api.rate_limit.window_seconds = 60  (default)\n\
                     trusted_proxies = []  (default)\n\
+                    public_origins = []  (default)\n\
+                    public_hosts = []  (default)\n\
                     cors.origins = []  (default)\n";
     assert!(show(&config).ends_with(expected), "{}", show(&config));
     config.item_api = Some(ItemApiChoice { project: None, rate_limit: Some(RateLimitChoice::Off) });
     config.trusted_proxies = Some(vec![Network::parse("10.0.0.0/8").unwrap()]);
+    config.public_origins = Some(vec![Origin::parse("https://kv.example").unwrap()]);
+    config.public_hosts =
+        Some(["kv.example", "[::1]:80"].map(|host| PublicHost::parse(host).unwrap()).into());
     config.cors = Some(CorsChoice { origins: Some(vec![Origin::parse("https://a.example").unwrap()]) });
     let expected = "item_api.project = first_project  (default)\n\
                     item_api.rate_limit = null  (file)\n\
                     trusted_proxies = [\"10.0.0.0/8\"]  (file)\n\
+                    public_origins = [\"https://kv.example\"]  (file)\n\
+                    public_hosts = [\"kv.example\", \"[::1]:80\"]  (file)\n\
                     cors.origins = [\"https://a.example\"]  (file)\n";
     assert!(show(&config).ends_with(expected), "{}", show(&config));
 }

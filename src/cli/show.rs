@@ -1,7 +1,7 @@
 //! `pikv config show`: every value in force, one per line, with who decided on it.
 
 use super::effective::{Effective, Options, Source, Sourced};
-use crate::config::schema::{Config, Origin, ProjectConfig, RateLimitChoice, StoredKey};
+use crate::config::schema::{Config, Origin, ProjectConfig, PublicHost, RateLimitChoice, StoredKey};
 use crate::names::ProjectId;
 use crate::secret::MASK;
 use std::fmt::{Display, Write};
@@ -26,6 +26,10 @@ pub fn render(options: &Options, config: &Config, effective: &Effective) -> Stri
     render_item_api(&mut lines, config);
     let proxies: Vec<String> = config.trusted_proxies().iter().map(ToString::to_string).collect();
     lines.put("trusted_proxies", format!("{proxies:?}"), Source::of_member(&config.trusted_proxies));
+    let origins: Vec<&str> = config.public_origins().iter().map(Origin::as_str).collect();
+    lines.put("public_origins", format!("{origins:?}"), Source::of_member(&config.public_origins));
+    let hosts: Vec<&str> = config.public_hosts().iter().map(PublicHost::as_str).collect();
+    lines.put("public_hosts", format!("{hosts:?}"), Source::of_member(&config.public_hosts));
     let origins: Vec<&str> = config.cors_origins().iter().map(Origin::as_str).collect();
     let written = config.cors.as_ref().and_then(|cors| cors.origins.as_ref());
     lines.put("cors.origins", format!("{origins:?}"), Source::of_member(&written));

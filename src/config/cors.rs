@@ -75,7 +75,8 @@ impl Origin {
     }
 }
 
-fn check_host_and_port(text: &str, default_port: &'static str) -> Result<(), OriginError> {
+/// Takes `text` as `host` or `host:port`, with a port other than `default_port`.
+pub(super) fn check_host_and_port(text: &str, default_port: &'static str) -> Result<(), OriginError> {
     let (is_host, behind) = match text.strip_prefix('[') {
         Some(rest) => {
             let (address, behind) = rest.split_once(']').ok_or(OriginError::Host)?;

@@ -5,8 +5,8 @@
 use super::mistake::{ConfigError, Mistake};
 use super::schema::{
     AccountsChoice, AuthenticationChoice, AuthenticationSettings, Config, CorsChoice, DATA_PATH_DEFAULT,
-    FIRST_PROJECT, ItemApiChoice, LimitsChoice, LogChoice, ProjectConfig, RateLimitChoice,
-    SERVER_PORT_DEFAULT, StorageChoice, StoredKey, Threads, TimeoutsChoice, VERSION,
+    FIRST_PROJECT, ItemApiChoice, LimitsChoice, LogChoice, Origin, ProjectConfig, PublicHost,
+    RateLimitChoice, SERVER_PORT_DEFAULT, StorageChoice, StoredKey, Threads, TimeoutsChoice, VERSION,
 };
 use crate::disk::{self, Disk, Open};
 use crate::limits::CONFIG_BYTES_MAX;
@@ -45,6 +45,8 @@ pub fn default_config() -> Config {
         accounts: None,
         item_api: None,
         trusted_proxies: None,
+        public_origins: None,
+        public_hosts: None,
         cors: None,
         projects: first.into_iter().collect(),
     }
@@ -114,6 +116,10 @@ struct FileText<'a> {
     item_api: Option<ItemApiText<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_proxies: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_origins: Option<&'a [Origin]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_hosts: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cors: Option<&'a CorsChoice>,
 }
@@ -189,6 +195,9 @@ impl<'a> FileText<'a> {
                 .trusted_proxies
                 .as_ref()
                 .map(|networks| networks.iter().map(ToString::to_string).collect()),
+            public_origins: config.public_origins.as_deref(),
+            public_hosts: (config.public_hosts.as_ref())
+                .map(|hosts| hosts.iter().map(PublicHost::as_str).collect()),
             cors: config.cors.as_ref(),
         }
     }

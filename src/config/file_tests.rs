@@ -379,10 +379,12 @@ fn the_example_has_every_member_at_its_default() {
     let item_api = ItemApiChoice { project: Some(project_id(FIRST_PROJECT)), rate_limit: Some(rate_limit) };
     assert_eq!(config.item_api, Some(item_api));
     assert_eq!(config.trusted_proxies, Some(Vec::new()));
+    assert_eq!((config.public_origins.clone(), config.public_hosts.clone()), (Some(vec![]), Some(vec![])));
     assert_eq!(config.cors, Some(CorsChoice { origins: Some(Vec::new()) }));
     let mut bare = config.clone();
     (bare.server_host, bare.server_threads, bare.limits, bare.timeouts, bare.log) = Default::default();
     (bare.accounts, bare.item_api, bare.trusted_proxies, bare.cors) = Default::default();
+    (bare.public_origins, bare.public_hosts) = Default::default();
     (bare.storage, bare.projects[0].storage.sync) = Default::default();
     assert_eq!(bare, default_config());
     assert_eq!((bare.host(), bare.threads()), (config.host(), config.threads()));
@@ -534,6 +536,16 @@ fn item_apis() -> impl Strategy<Value = ItemApiChoice> {
     })
 }
 
+/// `public_origins` and `public_hosts`.
+fn public_names() -> impl Strategy<Value = (Option<Vec<Origin>>, Option<Vec<PublicHost>>)> {
+    let origin = "https?://[a-z]{1,9}(:[1-7][0-9]{3})?".prop_map(|text| Origin::parse(&text).unwrap());
+    let host = "[a-z]{1,9}(:[1-7][0-9]{3})?".prop_map(|text| PublicHost::parse(&text).unwrap());
+    (
+        proptest::option::of(proptest::collection::vec(origin, 0..4)),
+        proptest::option::of(proptest::collection::vec(host, 0..4)),
+    )
+}
+
 /// `trusted_proxies` and `cors`.
 fn neighbours() -> impl Strategy<Value = (Option<Vec<Network>>, Option<CorsChoice>)> {
     let network = any::<IpAddr>().prop_map(|address| Network::parse(&address.to_string()).unwrap());
@@ -549,7 +561,8 @@ fn configs() -> impl Strategy<Value = Config> {
     let timeouts =
         proptest::option::of((proptest::option::of(1..=3600_u64), proptest::option::of(0..=3600_u64)));
     let list = proptest::collection::vec(projects(), 0..4);
-    let apis = (proptest::option::of(accounts()), proptest::option::of(item_apis()), neighbours());
+    let apis =
+        (proptest::option::of(accounts()), proptest::option::of(item_apis()), neighbours(), public_names());
     (top, storage_choices(), stored_keys(), limits, timeouts, apis, list).prop_map(
         |((port, host, threads, path), storage, key, limits, timeouts, apis, list)| {
             let mut config = default_config();
@@ -564,7 +577,10 @@ fn configs() -> impl Strategy<Value = Config> {
                 shutdown_seconds,
                 ..TimeoutsChoice::default()
             });
-            (config.accounts, config.item_api, (config.trusted_proxies, config.cors)) = apis;
+            let (accounts, item_api, neighbours, public_names) = apis;
+            (config.accounts, config.item_api) = (accounts, item_api);
+            (config.trusted_proxies, config.cors) = neighbours;
+            (config.public_origins, config.public_hosts) = public_names;
             for project in list {
                 // Two generated ids that are equal are as good as one.
                 let _ = config.add_project(project);

@@ -3,6 +3,7 @@
 //! No text of a key or a hash is ever part of a message.
 
 use super::nearest::nearest;
+use super::public::PUBLIC_HOST_ADVICE;
 use super::schema::{OriginError, VERSION};
 use crate::limits::{
     API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, CONFIG_BYTES_MAX, PROJECTS_MAX, SHOWN_CHARACTERS_MAX,
@@ -157,7 +158,7 @@ pub enum Problem {
         /// The rule it breaks.
         error: NetworkError,
     },
-    /// An element of `cors.origins` that no browser sends.
+    /// An element of `cors.origins` or `public_origins` that no browser sends.
     Origin {
         /// The member.
         member: String,
@@ -165,6 +166,13 @@ pub enum Problem {
         text: String,
         /// The rule it breaks.
         error: OriginError,
+    },
+    /// An element of `public_hosts` that is no host.
+    PublicHost {
+        /// The member.
+        member: String,
+        /// The text.
+        text: String,
     },
     /// A list that is longer than it may be.
     TooManyElements {
@@ -207,6 +215,7 @@ impl fmt::Display for Problem {
             Problem::UnknownText { member, text, .. }
             | Problem::ProjectId { member, text, .. }
             | Problem::Network { member, text, .. }
+            | Problem::PublicHost { member, text }
             | Problem::Origin { member, text, .. } => write!(f, "`{member}` is \"{}\"", shown(text)),
             Problem::Missing { member } => write!(f, "`{member}` is missing in the object"),
             Problem::Twice { member } => write!(f, "`{member}` for the second time"),
@@ -267,6 +276,7 @@ impl fmt::Display for Advice<'_> {
             Problem::ProjectId { error, .. } => write!(f, "; {error}"),
             Problem::Network { error, .. } => write!(f, "; {error}"),
             Problem::Origin { error, .. } => write!(f, "; {error}"),
+            Problem::PublicHost { .. } => write!(f, "; {PUBLIC_HOST_ADVICE}"),
             Problem::Foreign { .. }
             | Problem::Syntax { .. }
             | Problem::WrongType { .. }

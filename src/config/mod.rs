@@ -11,5 +11,6 @@ mod members;
 pub mod mistake;
 pub mod nearest;
 mod parse;
+mod public;
 pub mod schema;
 pub mod text;

@@ -4,16 +4,16 @@ use super::members::{Members, Node};
 use super::mistake::{Mistake, Problem};
 use super::schema::{
     AccountsChoice, AuthenticationChoice, AuthenticationSettings, Config, CorsChoice, ItemApiChoice,
-    LimitsChoice, LogChoice, LogFormat, LogLevel, Origin, PerAddress, ProjectConfig, RateLimitChoice,
-    Registration, StorageChoice, StoredKey, SyncMode, Threads, TimeoutsChoice, VERSION,
+    LimitsChoice, LogChoice, LogFormat, LogLevel, Origin, PerAddress, ProjectConfig, PublicHost,
+    RateLimitChoice, Registration, StorageChoice, StoredKey, SyncMode, Threads, TimeoutsChoice, VERSION,
 };
 use super::text::object_text;
 use crate::limits::{
     API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, BCRYPT_COST_MAX, BCRYPT_COST_MIN, BODY_BYTES_MAX_CEILING,
-    BODY_BYTES_MAX_DEFAULT, BODY_BYTES_PER_SECOND_MIN_CEILING, CONNECTIONS_MAX_CEILING, CORS_ORIGINS_MAX,
-    LOOPS_MAX, MEMORY_BODIES_MIN, MEMORY_BYTES_MAX_CEILING, MEMORY_BYTES_MAX_FLOOR, PROJECTS_MAX,
-    RATE_LIMIT_REQUESTS_MAX, RATE_LIMIT_WINDOW_SECONDS_MAX, TIMEOUT_SECONDS_CEILING, TOKEN_TTL_SECONDS_MAX,
-    TOKEN_TTL_SECONDS_MIN, TRUSTED_PROXIES_MAX,
+    BODY_BYTES_MAX_DEFAULT, BODY_BYTES_PER_SECOND_MIN_CEILING, CONNECTIONS_MAX_CEILING, LOOPS_MAX,
+    MEMORY_BODIES_MIN, MEMORY_BYTES_MAX_CEILING, MEMORY_BYTES_MAX_FLOOR, ORIGINS_MAX, PROJECTS_MAX,
+    PUBLIC_HOSTS_MAX, RATE_LIMIT_REQUESTS_MAX, RATE_LIMIT_WINDOW_SECONDS_MAX, TIMEOUT_SECONDS_CEILING,
+    TOKEN_TTL_SECONDS_MAX, TOKEN_TTL_SECONDS_MIN, TRUSTED_PROXIES_MAX,
 };
 use crate::names::ProjectId;
 use crate::network::Network;
@@ -37,6 +37,8 @@ const TOP: &[&str] = &[
     "accounts",
     "item_api",
     "trusted_proxies",
+    "public_origins",
+    "public_hosts",
     "cors",
 ];
 const DEFAULT: &[&str] = &["storage", "authentication"];
@@ -90,6 +92,8 @@ pub(super) fn parse(text: &[u8]) -> Result<Config, Mistake> {
     let accounts = top.take("accounts").map(accounts).transpose()?;
     let item_api = top.take("item_api").map(item_api).transpose()?;
     let trusted_proxies = top.take("trusted_proxies").map(|node| trusted_proxies(&node)).transpose()?;
+    let public_origins = top.take("public_origins").map(|node| origins(&node)).transpose()?;
+    let public_hosts = top.take("public_hosts").map(|node| public_hosts(&node)).transpose()?;
     let cors = top.take("cors").map(cors).transpose()?;
     Ok(Config {
         server_port,
@@ -105,6 +109,8 @@ pub(super) fn parse(text: &[u8]) -> Result<Config, Mistake> {
         accounts,
         item_api,
         trusted_proxies,
+        public_origins,
+        public_hosts,
         cors,
         projects,
     })
@@ -336,7 +342,7 @@ fn cors(node: Node<'_>) -> Result<CorsChoice, Mistake> {
 }
 
 fn origins(node: &Node<'_>) -> Result<Vec<Origin>, Mistake> {
-    let origins = few_elements(node, CORS_ORIGINS_MAX)?;
+    let origins = few_elements(node, ORIGINS_MAX)?;
     origins.iter().map(origin).collect()
 }
 
@@ -344,6 +350,17 @@ fn origin(node: &Node<'_>) -> Result<Origin, Mistake> {
     let text = node.string()?;
     let member = node.member.clone();
     Origin::parse(&text).map_err(|error| node.mistake(Problem::Origin { member, text, error }))
+}
+
+fn public_hosts(node: &Node<'_>) -> Result<Vec<PublicHost>, Mistake> {
+    let hosts = few_elements(node, PUBLIC_HOSTS_MAX)?;
+    hosts.iter().map(public_host).collect()
+}
+
+fn public_host(node: &Node<'_>) -> Result<PublicHost, Mistake> {
+    let text = node.string()?;
+    let member = node.member.clone();
+    PublicHost::parse(&text).ok_or_else(|| node.mistake(Problem::PublicHost { member, text }))
 }
 
 /// The elements of an array of at most `max`.

@@ -28,6 +28,8 @@ fn what_was_not_written_is_not_saved_either() {
         "\"item_api\": {\n        \"rate_limit\": {}\n    }",
         "\"item_api\": {\n        \"rate_limit\": {\n            \"requests\": 7\n        }\n    }",
         "\"trusted_proxies\": [\n        \"127.0.0.1\",\n        \"10.0.0.0/8\"\n    ]",
+        "\"public_origins\": [\n        \"https://kv.example\"\n    ]",
+        "\"public_hosts\": [\n        \"kv.example\",\n        \"[::1]:80\"\n    ]",
         r#""cors": {}"#,
         "\"cors\": {\n        \"origins\": [\n            \"https://app.example.com\"\n        ]\n    }",
     ] {
@@ -186,6 +188,19 @@ fn mistakes_in_proxies_and_origins_are_refused_with_their_element() {
             r#""cors": {"origins": ["https://b:443"]}"#,
             "`cors.origins[0]` is \"https://b:443\" at line 30, column 26; browsers leave out the port that the scheme has anyway; remove `:443`",
         ),
+        (
+            r#""public_origins": ["https://kv.lan/"]"#,
+            "`public_origins[0]` is \"https://kv.lan/\" at line 30, column 24; an origin ends",
+        ),
+        (
+            r#""public_origin": []"#,
+            "unknown member `public_origin` at line 30, column 5; did you mean `public_origins`?",
+        ),
+        (r#""public_hosts": "kv.lan""#, "`public_hosts` is a text and must be an array"),
+        (
+            r#""public_hosts": ["kv.lan", "http://kv.lan"]"#,
+            "`public_hosts[1]` is \"http://kv.lan\" at line 30, column 32; a host is a name or an address in lower case",
+        ),
     ] {
         check_refused(members, expected);
     }
@@ -200,4 +215,7 @@ fn the_greatest_number_of_proxies_and_origins_is_a_limit() {
     check_refused(&proxies(65), "`trusted_proxies` has more than 64 elements at line 30, column 24");
     assert_eq!(config_with(&origins(64)).cors_origins().len(), 64);
     check_refused(&origins(65), "`cors.origins` has more than 64 elements at line 30, column 25");
+    let hosts = |count| format!("\"public_hosts\": {}", list("\"a\"", count));
+    assert_eq!(config_with(&hosts(64)).public_hosts().len(), 64);
+    check_refused(&hosts(65), "`public_hosts` has more than 64 elements at line 30, column 21");
 }

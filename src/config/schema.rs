@@ -8,6 +8,7 @@ pub use super::accounts::{Accounts, AccountsChoice, Registration};
 pub use super::bounds::{Limits, LimitsChoice, PerAddress, Timeouts, TimeoutsChoice};
 pub use super::cors::{CorsChoice, Origin, OriginError};
 pub use super::item_api::{ItemApiChoice, RateLimit, RateLimitChoice};
+pub use super::public::PublicHost;
 use crate::limits::PROJECTS_MAX;
 use crate::names::ProjectId;
 use crate::network::Network;
@@ -58,6 +59,10 @@ pub struct Config {
     pub item_api: Option<ItemApiChoice>,
     /// `trusted_proxies`, as written.
     pub trusted_proxies: Option<Vec<Network>>,
+    /// `public_origins`, as written.
+    pub public_origins: Option<Vec<Origin>>,
+    /// `public_hosts`, as written.
+    pub public_hosts: Option<Vec<PublicHost>>,
     /// `cors`, as written.
     pub cors: Option<CorsChoice>,
     pub(super) projects: Vec<ProjectConfig>,
