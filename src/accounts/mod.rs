@@ -37,14 +37,20 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+/// What the name of an installation is derived for.
+const INSTALLATION_PURPOSE: &str = "installation";
+
 /// All accounts of a server.
 pub struct Accounts {
     /// Who has an account.
     pub directory: Directory,
     /// Who is signed in with a browser.
     pub sessions: Sessions,
-    /// Signs tokens, and the tokens of forms.
+    /// Signs tokens.
     pub signing_key: SigningKey,
+    /// Tells this installation from others on the same host: 8 hexadecimal digits, a new signing key
+    /// changes them.
+    pub installation: String,
     data: Arc<Project>,
 }
 
@@ -95,6 +101,7 @@ impl Accounts {
             directory: Directory::new(open(InternalProject::Accounts, Keep::Values)?),
             sessions: Sessions::new(open(InternalProject::Sessions, Keep::Values)?),
             data: open(InternalProject::AccountData, keep)?,
+            installation: installation(&signing_key),
             signing_key,
         };
         let has_accounts = matches!(accounts.directory.is_empty(clock::wall_ms()), Ok(false));
@@ -141,6 +148,12 @@ impl Accounts {
     fn projects(&self) -> [&Arc<Project>; 3] {
         [self.directory.project(), self.sessions.project(), &self.data]
     }
+}
+
+/// Shows nothing of the key: an HMAC does not.
+fn installation(signing_key: &SigningKey) -> String {
+    let [a, b, c, d, ..] = signing_key.mac(INSTALLATION_PURPOSE, b"");
+    format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
 }
 
 impl From<RecoveryError> for OpenError {

@@ -3,16 +3,21 @@
 use super::catalog::{Catalog, Registry, Served};
 use super::context::Context;
 use super::cors::{self, Permission};
+use super::cross_site::{self, Trusted};
 use super::error::style::Style;
 use super::error::{AccountError, ApiError};
-use super::pages::WaysIn;
+use super::pages::{Viewer, WaysIn};
 use super::reply::Reply;
 use super::routes::{self, Access, Found};
+use super::{cookies, credentials};
 use crate::accounts::{Accounts, OpenError};
-use crate::auth::access;
+use crate::auth::access::{self, Denied};
+use crate::auth::api_key::Presented;
 use crate::auth::client;
+use crate::auth::credential::{self, Credential, SentAs};
 use crate::auth::rate_limit::RateLimiter;
 use crate::auth::throttle::Throttle;
+use crate::clock;
 use crate::config::schema::Registration;
 use crate::http::request::{Head, Method, Request};
 use crate::http::response::Response;
@@ -93,8 +98,8 @@ impl App {
     /// Answers a request.
     pub fn handle(self: &Arc<Self>, request: &Request<'_>, arrival: Arrival) -> Reply {
         self.catalog.look_at_clock(arrival.wall_ms, arrival.at);
-        let failure_style = || self.failure_style(&request.head, Some(request.body));
-        let admitted = match self.decide(&request.head) {
+        let failure_style = || self.failure_style(&request.head, Some(request.body), arrival.peer);
+        let admitted = match self.decide(&request.head, arrival.peer) {
             Ok(Decision::Run(admitted)) => admitted,
             Ok(Decision::Answer(response)) => return Reply::Now(response),
             Err(error) => return Reply::Now(error.response_in(failure_style())),
@@ -126,9 +131,43 @@ impl App {
         }
     }
 
-    /// How the client that sent this head, and `body` where that is there already, is told of a failure.
-    pub fn failure_style(&self, head: &Head<'_>, body: Option<&[u8]>) -> Style {
-        Style::of(head, body, || self.ways_in())
+    /// How the client that sent this head from `peer`, and `body` if that has arrived already, is told of
+    /// a failure.
+    pub fn failure_style(&self, head: &Head<'_>, body: Option<&[u8]>, peer: IpAddr) -> Style {
+        Style::of(head, body, || self.viewer(head, peer))
+    }
+
+    /// Who looks at a page.
+    fn viewer(&self, head: &Head<'_>, peer: IpAddr) -> Viewer {
+        let account = self.accounts().ok().and_then(|accounts| {
+            let session = self.session(head, peer)?;
+            credentials::account_of_session(accounts, session, clock::wall_ms()).ok()
+        });
+        let signed_in_as = account.map(|account| account.username.as_str().to_owned());
+        Viewer { signed_in_as, ways_in: self.ways_in() }
+    }
+
+    /// The token of the session that the browser has, unless a header field has a credential.
+    pub fn session<'b>(&self, head: &Head<'b>, peer: IpAddr) -> Option<&'b str> {
+        self.session_cookie(head, peer).filter(|_| matches!(self.credential(head, peer), Ok(None)))
+    }
+
+    /// The token in the session cookie, whatever else the request has.
+    pub fn session_cookie<'b>(&self, head: &Head<'b>, peer: IpAddr) -> Option<&'b str> {
+        let client = client::client(head, peer, &self.catalog.registry().trusted_proxies);
+        let accounts = self.accounts().ok()?;
+        cookies::session(head, accounts, client).or_else(|| cookies::former_session(head, accounts, client))
+    }
+
+    /// The credential in the header fields of a request from `peer`.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn credential<'b>(&self, head: &Head<'b>, peer: IpAddr) -> Result<Option<Credential<'b>>, Denied> {
+        credential::credential(head, || {
+            let client = client::client(head, peer, &self.catalog.registry().trusted_proxies);
+            self.accounts().is_ok_and(|accounts| cookies::session(head, accounts, client).is_some())
+        })
     }
 
     /// Whether the body of a request is worth waiting for: the route is good, and so is the credential
@@ -136,11 +175,11 @@ impl App {
     ///
     /// # Errors
     /// The answer, where they are not.
-    pub fn admit(&self, head: &Head<'_>) -> Result<(), Response> {
-        match self.decide(head) {
+    pub fn admit(&self, head: &Head<'_>, peer: IpAddr) -> Result<(), Response> {
+        match self.decide(head, peer) {
             // Its answer needs no body; the body is read and dropped first, so that the connection can go on.
             Ok(Decision::Run(_) | Decision::Answer(_)) => Ok(()),
-            Err(error) => Err(error.response_in(self.failure_style(head, None))),
+            Err(error) => Err(error.response_in(self.failure_style(head, None, peer))),
         }
     }
 
@@ -158,12 +197,17 @@ impl App {
         Permission::of(head, &self.catalog.registry())
     }
 
-    fn decide<'r>(&self, head: &Head<'r>) -> Result<Decision<'r>, ApiError> {
+    fn decide<'r>(&self, head: &Head<'r>, peer: IpAddr) -> Result<Decision<'r>, ApiError> {
+        let registry = self.catalog.registry();
         let (path, query) = match head.target? {
-            Target::Asterisk => return Ok(Decision::Answer(Response::new(204))),
+            Target::Asterisk => ("*", None),
             Target::Origin { path, query } => (path, query),
             Target::Authority => return Err(allowed_nowhere()),
         };
+        cross_site::check_host(head, path, peer, &registry)?;
+        if head.target == Ok(Target::Asterisk) {
+            return Ok(Decision::Answer(Response::new(204)));
+        }
         match head.method {
             Method::Unknown => return Err(ApiError::MethodUnknown),
             Method::Trace => return Err(allowed_nowhere()),
@@ -178,19 +222,76 @@ impl App {
             }
             Err(error) => return Err(error),
         };
-        let registry = self.catalog.registry();
+        let segment = found.captures.segment;
         let served = match found.access {
             Access::Open | Access::Account => None,
             Access::Global => {
-                authorize_global(head, &registry)?;
-                named_project(found.captures.segment, &registry)?
+                self.authorize_global(head, peer, &registry)?;
+                named_project(segment, &registry)?
             }
-            Access::Project => Some(authorize_project(head, &registry, found.captures.segment)?),
+            Access::Project => Some(self.authorize_project(head, peer, &registry, segment)?),
         };
         if is_partial_write(head) {
             return Err(ApiError::ContentRange);
         }
         Ok(Decision::Run(Admitted { found, query, served }))
+    }
+
+    fn authorize_global(&self, head: &Head<'_>, peer: IpAddr, registry: &Registry) -> Result<(), ApiError> {
+        let is_projects = |candidate: &KeyHash| {
+            registry
+                .projects
+                .values()
+                .any(|served| served.key.as_ref().is_some_and(|key| key.matches(candidate)))
+        };
+        let granted = self.grant(head, peer, |presented| {
+            access::global(presented, registry.global_key.as_ref(), is_projects)
+        });
+        match granted {
+            Ok(SentAs::Explicit) => Ok(()),
+            Err(denied) if registry.authentication_enabled => Err(denied.into()),
+            Ok(SentAs::Basic) | Err(_) => cross_site::check(head, peer, registry, Trusted::Configured),
+        }
+    }
+
+    fn authorize_project(
+        &self,
+        head: &Head<'_>,
+        peer: IpAddr,
+        registry: &Registry,
+        segment: &str,
+    ) -> Result<Arc<Served>, ApiError> {
+        let id = parse_id(segment)?;
+        let served = registry.projects.get(&id);
+        let asks_for_key = registry.authentication_enabled && served.is_none_or(|served| served.asks_for_key);
+        let granted = self.grant(head, peer, |presented| {
+            let key = served.and_then(|served| served.key.as_ref());
+            access::project(presented, registry.global_key.as_ref(), key)
+        });
+        match granted {
+            Ok(SentAs::Explicit) => {}
+            Err(denied) if asks_for_key => return Err(denied.into()),
+            Ok(SentAs::Basic) | Err(_) => {
+                cross_site::check(head, peer, registry, Trusted::Configured)?;
+            }
+        }
+        served.cloned().ok_or(ApiError::ProjectMissing(id))
+    }
+
+    /// How the credential was sent that `decide` grants a request for.
+    fn grant(
+        &self,
+        head: &Head<'_>,
+        peer: IpAddr,
+        decide: impl FnOnce(Option<Presented>) -> Result<(), Denied>,
+    ) -> Result<SentAs, Denied> {
+        let credential = self.credential(head, peer)?;
+        if credential.is_none() && head.fields("authorization").next().is_some() {
+            return Err(Denied::BasicIgnored);
+        }
+        let sent_as = credential.as_ref().map(|credential| credential.sent_as);
+        decide(credential.map(|credential| credential.present()))?;
+        sent_as.ok_or(Denied::Missing)
     }
 }
 
@@ -210,16 +311,6 @@ fn allowed_nowhere() -> ApiError {
     ApiError::MethodNotAllowed { allow: "GET, HEAD, POST, PUT, DELETE".to_owned() }
 }
 
-fn authorize_global(head: &Head<'_>, registry: &Registry) -> Result<(), ApiError> {
-    if !registry.authentication_enabled {
-        return Ok(());
-    }
-    let is_projects = |candidate: &KeyHash| {
-        registry.projects.values().any(|served| served.key.as_ref().is_some_and(|key| key.matches(candidate)))
-    };
-    Ok(access::global(access::presented(head)?, registry.global_key.as_ref(), is_projects)?)
-}
-
 /// The project of a global route that names one.
 fn named_project(segment: &str, registry: &Registry) -> Result<Option<Arc<Served>>, ApiError> {
     if segment.is_empty() {
@@ -227,15 +318,6 @@ fn named_project(segment: &str, registry: &Registry) -> Result<Option<Arc<Served
     }
     let id = parse_id(segment)?;
     registry.projects.get(&id).cloned().map(Some).ok_or(ApiError::ProjectMissing(id))
-}
-
-fn authorize_project(head: &Head<'_>, registry: &Registry, segment: &str) -> Result<Arc<Served>, ApiError> {
-    let id = parse_id(segment)?;
-    let served = registry.projects.get(&id);
-    if registry.authentication_enabled {
-        access::project(head, registry.global_key.as_ref(), served.map(|served| served.keys()))?;
-    }
-    served.cloned().ok_or(ApiError::ProjectMissing(id))
 }
 
 fn parse_id(segment: &str) -> Result<ProjectId, ApiError> {

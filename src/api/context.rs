@@ -2,10 +2,13 @@
 
 use super::app::{App, Arrival};
 use super::catalog::Served;
+use super::cross_site::{self, Trusted};
 use super::cursor::Cursor;
 use super::error::ApiError;
 use super::reply::{Share, Standing};
+use crate::auth::access::Denied;
 use crate::auth::client::{self, Client};
+use crate::auth::credential::{Credential, SentAs};
 use crate::config::nearest::nearest;
 use crate::digits;
 use crate::http::request::{Framing, Request};
@@ -71,6 +74,34 @@ impl<'r> Context<'r> {
         self.share(if has_key { Standing::Operator } else { Standing::Stranger })
     }
 
+    /// The credential in the header fields.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn credential(&self) -> Result<Option<Credential<'r>>, Denied> {
+        self.app.credential(&self.request.head, self.arrival.peer)
+    }
+
+    /// Refuses a request that a page of another site sent, unless that is `trusted`.
+    ///
+    /// # Errors
+    /// [`ApiError::Forgery`].
+    pub fn check_site(&self, trusted: Trusted) -> Result<(), ApiError> {
+        let registry = self.app.catalog.registry();
+        cross_site::check(&self.request.head, self.arrival.peer, &registry, trusted)
+    }
+
+    /// The same for a request that a credential granted: only what browsers add by themselves is checked.
+    ///
+    /// # Errors
+    /// [`ApiError::Forgery`].
+    pub fn check_sender(&self, sent_as: SentAs) -> Result<(), ApiError> {
+        match sent_as {
+            SentAs::Explicit => Ok(()),
+            SentAs::Basic => self.check_site(Trusted::Configured),
+        }
+    }
+
     /// The key that the path names, decoded.
     ///
     /// # Errors
@@ -84,11 +115,29 @@ impl<'r> Context<'r> {
     /// # Errors
     /// [`ApiError::Query`] for any other, with the nearest that is allowed.
     pub fn parameters(&self, allowed: &[&'static str]) -> Result<Parameters<'r>, ApiError> {
+        self.parameters_or(allowed, |name| Err(ApiError::Query(unknown_parameter(name, allowed))))
+    }
+
+    /// The query parameters of a page, of which `known` are read, each once. Others are ignored: links
+    /// from elsewhere have them (`?utm_source=`), and forms of seed 000.
+    ///
+    /// # Errors
+    /// [`ApiError::Query`].
+    pub fn page_parameters(&self, known: &[&'static str]) -> Result<Parameters<'r>, ApiError> {
+        self.parameters_or(known, |_| Ok(()))
+    }
+
+    fn parameters_or(
+        &self,
+        allowed: &[&'static str],
+        unknown: impl Fn(&str) -> Result<(), ApiError>,
+    ) -> Result<Parameters<'r>, ApiError> {
         let mut found: Vec<(&'static str, Cow<'r, str>)> = Vec::new();
         for (name, value) in self.query.into_iter().flat_map(target::pairs) {
             let name = target::decode_query(name)?;
             let Some(known) = allowed.iter().find(|known| **known == name) else {
-                return Err(ApiError::Query(unknown_parameter(&name, allowed)));
+                unknown(&name)?;
+                continue;
             };
             if found.iter().any(|(other, _)| other == known) {
                 return Err(ApiError::Query(format!("the parameter `{known}` is there twice")));

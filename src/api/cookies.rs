@@ -1,60 +1,69 @@
-//! The two cookies that browsers keep for us: who is signed in, and whose form it is.
+//! The cookie that browsers keep for us: who is signed in.
 //!
-//! Behind TLS their names begin with `__Host-`, so that no other host and no plain connection can
-//! set them (RFC 6265bis, section 4.1.3.2).
+//! Cookies have no port, so the name is another one for each installation: two servers on one host do
+//! not sign each other's people out. Behind TLS it begins with `__Host-`, so that no other host and no
+//! plain connection can set it (RFC 6265bis, section 4.1.3.2).
 
+use crate::accounts::Accounts;
 use crate::auth::client::Client;
 use crate::http::request::Head;
 use crate::limits::SESSION_SECONDS;
 
-/// Which cookie is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cookie {
-    /// The token of a session.
-    Session,
-    /// What the forms of a browser without a session are tied to.
-    Form,
+const BASE_NAME: &str = "pikv_session";
+const HOST_PREFIX: &str = "__Host-";
+
+/// The name of the session cookie of this installation, for `client`.
+fn name(accounts: &Accounts, client: Client) -> String {
+    let prefix = if client.is_tls { HOST_PREFIX } else { "" };
+    format!("{prefix}{BASE_NAME}_{}", accounts.installation)
 }
 
-impl Cookie {
-    fn name(self, client: Client) -> &'static str {
-        match (self, client.is_tls) {
-            (Cookie::Session, false) => "pikv_session",
-            (Cookie::Session, true) => "__Host-pikv_session",
-            (Cookie::Form, false) => "pikv_form",
-            (Cookie::Form, true) => "__Host-pikv_form",
-        }
-    }
-
-    /// The `Set-Cookie` field that gives the browser of `client` this value.
-    pub fn set(self, client: Client, value: &str) -> String {
-        self.field(client, value, SESSION_SECONDS)
-    }
-
-    /// The `Set-Cookie` field that takes the cookie away.
-    pub fn clear(self, client: Client) -> String {
-        self.field(client, "", 0)
-    }
-
-    fn field(self, client: Client, value: &str, seconds: u64) -> String {
-        let secure = if client.is_tls { "; Secure" } else { "" };
-        let name = self.name(client);
-        format!("{name}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Lax{secure}")
-    }
-
-    /// Its value in a request; `None` where there is none, or more than one.
-    pub fn value<'b>(self, head: &Head<'b>, client: Client) -> Option<&'b str> {
-        let name = self.name(client);
-        let fields = head.fields("cookie").filter_map(|field| str::from_utf8(field).ok());
-        let pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let mut values = pairs.filter(|(other, value)| *other == name && !value.is_empty());
-        let (_, value) = values.next()?;
-        // Somebody else has put a second one there; nobody knows which is ours.
-        values.next().is_none().then_some(value)
-    }
+/// The `Set-Cookie` field that gives the browser of `client` the session `token`.
+pub fn set(accounts: &Accounts, client: Client, token: &str) -> String {
+    field(accounts, client, token, SESSION_SECONDS)
 }
 
-/// The token of the browser's session.
-pub fn session<'b>(head: &Head<'b>, client: Client) -> Option<&'b str> {
-    Cookie::Session.value(head, client)
+/// The `Set-Cookie` field that removes the cookie.
+pub fn clear(accounts: &Accounts, client: Client) -> String {
+    field(accounts, client, "", 0)
+}
+
+fn field(accounts: &Accounts, client: Client, value: &str, seconds: u64) -> String {
+    let secure = if client.is_tls { "; Secure" } else { "" };
+    let name = name(accounts, client);
+    format!("{name}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Lax{secure}")
+}
+
+/// The token in the session cookie of this installation; `None` if there is no such cookie, or more than
+/// one: nobody knows which of them is ours.
+pub fn session<'b>(head: &Head<'b>, accounts: &Accounts, client: Client) -> Option<&'b str> {
+    let name = name(accounts, client);
+    single(pairs(head).filter(|(other, _)| *other == name))
+}
+
+/// The token in a session cookie of another name, if there is just one and none of our own: it may be from
+/// before the signing key was replaced, or from a version that had one name for all. If it is another
+/// server's, no session of ours has that token.
+pub fn former_session<'b>(head: &Head<'b>, accounts: &Accounts, client: Client) -> Option<&'b str> {
+    let name = name(accounts, client);
+    if pairs(head).any(|(other, _)| other == name) {
+        return None;
+    }
+    let is_former = |other: &str| {
+        let other = if client.is_tls { other.strip_prefix(HOST_PREFIX) } else { Some(other) };
+        other.is_some_and(|other| other.starts_with(BASE_NAME))
+    };
+    single(pairs(head).filter(|(other, _)| is_former(other)))
+}
+
+/// Name and value of every cookie that has a value.
+fn pairs<'b>(head: &Head<'b>) -> impl Iterator<Item = (&'b str, &'b str)> {
+    let fields = head.fields("cookie").filter_map(|field| str::from_utf8(field).ok());
+    let pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(_, value)| !value.is_empty())
+}
+
+fn single<'b>(mut cookies: impl Iterator<Item = (&'b str, &'b str)>) -> Option<&'b str> {
+    let (_, value) = cookies.next()?;
+    cookies.next().is_none().then_some(value)
 }

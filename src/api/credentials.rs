@@ -5,12 +5,13 @@
 
 use super::catalog::{Registry, Served};
 use super::context::Context;
+use super::cross_site::Trusted;
 use super::error::{AccountError, ApiError};
 use super::keyspace::Keyspace;
 use crate::accounts::Accounts;
 use crate::accounts::account::Account;
-use crate::auth::access::{self, Denied};
-use crate::auth::api_key::{self, Presented};
+use crate::auth::access::Denied;
+use crate::auth::api_key::Presented;
 use crate::auth::jwt;
 use crate::secret::KeyHash;
 use std::sync::Arc;
@@ -18,10 +19,12 @@ use std::sync::Arc;
 /// The account of the token in the header fields.
 ///
 /// # Errors
-/// [`AccountError::Token`] for whatever is no valid token.
+/// [`AccountError::Token`] for what is no valid token; [`ApiError::Forgery`].
 pub fn token(context: &Context<'_>) -> Result<Account, ApiError> {
-    let sent = access::credential(&context.request.head).map_err(|_| AccountError::Token)?;
-    account_of_token(context.app.accounts()?, sent.ok_or(AccountError::Token)?, context.arrival.wall_ms)
+    let sent = context.credential().map_err(|_| AccountError::Token)?.ok_or(AccountError::Token)?;
+    let account = account_of_token(context.app.accounts()?, &sent.text, context.arrival.wall_ms)?;
+    context.check_sender(sent.sent_as)?;
+    Ok(account)
 }
 
 /// The keys that a request to `/item` is about: those of a token's account, of a key's project, or
@@ -37,32 +40,38 @@ pub fn item(
     let registry = context.app.catalog.registry();
     let project = registry.item_project.as_ref().and_then(|id| registry.projects.get(id));
     let is_open = !registry.authentication_enabled || project.is_some_and(|served| !served.asks_for_key);
-    let sent = access::credential(&context.request.head);
-    let presented = sent.map(|text| text.map(|text| (text, api_key::present(text))));
-    if let Ok(Some((_, Presented::Hash(hash)))) = &presented {
-        match owner_of(&registry, hash) {
-            Some(KeyOf::Global) => return keys_of(project),
-            Some(KeyOf::Project(served)) => return keys_of(Some(served)),
-            None => {}
-        }
+    let sent = context.credential();
+    let presented = sent.as_ref().map(|sent| sent.as_ref().map(|sent| (sent, sent.present())));
+    if let Ok(Some((sent, Presented::Hash(hash)))) = &presented
+        && let Some(owner) = owner_of(&registry, hash)
+    {
+        context.check_sender(sent.sent_as)?;
+        return keys_of(match owner {
+            KeyOf::Global => project,
+            KeyOf::Project(served) => Some(served),
+        });
     }
     count()?;
     match presented {
         // Also without authentication: a token names the account whose keys are meant.
-        Ok(Some((text, Presented::Hash(_)))) if jwt::looks_like_token(text) => {
+        Ok(Some((sent, Presented::Hash(_)))) if jwt::looks_like_token(&sent.text) => {
             let accounts = match context.app.accounts() {
                 // Nobody has a token, so this is none.
                 Err(ApiError::Account(AccountError::Disabled)) => return Err(Denied::Wrong.into()),
                 accounts => accounts?,
             };
-            let account = account_of_token(accounts, text, context.arrival.wall_ms)?;
+            let account = account_of_token(accounts, &sent.text, context.arrival.wall_ms)?;
+            context.check_sender(sent.sent_as)?;
             Ok(Keyspace::of_account(accounts, &account))
         }
-        Ok(_) | Err(_) if is_open => keys_of(project),
+        Ok(_) | Err(_) if is_open => {
+            context.check_site(Trusted::Configured)?;
+            keys_of(project)
+        }
         Ok(Some((_, Presented::Hash(_)))) => Err(Denied::Wrong.into()),
         Ok(Some((_, Presented::Mistyped))) => Err(Denied::Mistyped.into()),
         Ok(None) => Err(Denied::Missing.into()),
-        Err(denied) => Err(denied.into()),
+        Err(denied) => Err((*denied).into()),
     }
 }
 

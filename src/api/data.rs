@@ -17,7 +17,6 @@ use super::representation::push_strings;
 use super::sign_in::signed_out;
 use super::success;
 use super::visitor::Visitor;
-use crate::auth::csrf::RestsOn;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::KEYS_PER_PAGE;
@@ -27,9 +26,9 @@ use crate::persist::project::Answered;
 pub fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     match visitor.wanted {
-        Wanted::Page => form_page(context, &visitor, FormPage::Store),
+        Wanted::Page => form_page(&visitor, FormPage::Store),
         Wanted::Json => answer(context, visitor, FormPage::Store, None, |_, keyspace| {
-            let parameters = context.parameters(&["cursor"])?;
+            let parameters = context.page_parameters(&["cursor"])?;
             let page =
                 keyspace.list(context.arrival.wall_ms, parameters.cursor()?.as_deref(), KEYS_PER_PAGE)?;
             Ok(Reply::after(names(&page.answer), page.ticket))
@@ -52,7 +51,7 @@ pub fn retrieve(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     let wanted = visitor.wanted;
     answer(context, visitor, FormPage::Retrieve, None, |visitor, keyspace| {
-        let parameters = context.parameters(&["key", "cursor"])?;
+        let parameters = context.page_parameters(&["key", "cursor"])?;
         let after = parameters.cursor()?;
         match (parameters.get("key"), wanted) {
             (Some(key), Wanted::Json) => get_json(context, keyspace, key),
@@ -67,7 +66,6 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     let wanted = visitor.wanted;
     answer(context, visitor, FormPage::Retrieve, None, |visitor, keyspace| {
-        context.parameters(&[])?;
         let key = context.key_text()?;
         match wanted {
             Wanted::Json => get_json(context, keyspace, &key),
@@ -130,16 +128,12 @@ enum KeyIn {
 fn page_or_key(context: &Context<'_>, form: FormPage, key: &str) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     match visitor.wanted {
-        Wanted::Page => form_page(context, &visitor, form),
-        Wanted::Json => answer(context, visitor, form, None, |_, keyspace| {
-            context.parameters(&[])?;
-            get_json(context, keyspace, key)
-        }),
+        Wanted::Page => form_page(&visitor, form),
+        Wanted::Json => answer(context, visitor, form, None, |_, keyspace| get_json(context, keyspace, key)),
     }
 }
 
-fn form_page(context: &Context<'_>, visitor: &Visitor, form: FormPage) -> Result<Reply, ApiError> {
-    context.parameters(&[])?;
+fn form_page(visitor: &Visitor, form: FormPage) -> Result<Reply, ApiError> {
     if visitor.browser_of.is_none() {
         return Ok(Reply::Now(signed_out(visitor, form)));
     }
@@ -180,9 +174,8 @@ fn change(context: &Context<'_>, act: Act, key_in: KeyIn) -> Result<Reply, ApiEr
         Err(error) => return Ok(Reply::Now(visitor.failed(form, None, &error))),
     };
     answer(context, visitor, form, Some(&fields), |visitor, keyspace| {
-        context.parameters(&[])?;
         if visitor.session.is_some() {
-            visitor.check_forgery(context, &fields, RestsOn::Session)?;
+            visitor.check_site(context)?;
         }
         let key_text = match key_in {
             KeyIn::Body => fields.text("key").map_err(|_| ApiError::KeyNotText)?.unwrap_or_default(),

@@ -35,6 +35,10 @@ const ROUTE_MISSING: &str = "Nothing is at this path. Keys are at /api/v1/projec
 const CONTENT_RANGE: &str = "The field Content-Range asks to write a part; send the whole value without it.";
 const CURSOR: &str = "This cursor is not from this version of the server, or belongs to another kind of listing; \
                       start the listing again without a cursor.";
+/// What to do about a host that is not in `public_hosts`.
+const HOST_ADVICE: &str = "public_hosts in config.json has only others. Use one of them, or add this one.";
+/// How clients are asked for a credential.
+const BEARER: &str = "Bearer realm=\"pikv\"";
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -133,8 +137,13 @@ pub enum ApiError {
     Account(AccountError),
     /// More requests than `item_api.rate_limit` lets through.
     RateLimited(RetryAfter),
-    /// The request may be another site's.
+    /// A page of another site sent the request.
     Forgery(Forgery),
+    /// The request names a host that is not in `public_hosts`.
+    HostUnknown {
+        /// The host.
+        host: String,
+    },
     /// `item_api.project` names no project.
     ItemProjectMissing,
     /// The project cannot be asked.
@@ -205,9 +214,11 @@ impl ApiError {
             ApiError::MethodUnknown => (501, "not_implemented"),
             ApiError::MethodNotAllowed { .. } => (405, "method_not_allowed"),
             ApiError::RouteMissing => (404, "not_found"),
-            ApiError::Denied(Denied::Missing) => (401, "api_key_missing"),
+            ApiError::Denied(Denied::Missing | Denied::BasicIgnored) => (401, "api_key_missing"),
             ApiError::Denied(Denied::Mistyped) => (401, "api_key_mistyped"),
-            ApiError::Denied(Denied::Wrong | Denied::SchemeUnknown) => (401, "api_key_wrong"),
+            ApiError::Denied(Denied::Wrong | Denied::SchemeUnknown | Denied::BasicMalformed) => {
+                (401, "api_key_wrong")
+            }
             ApiError::Denied(Denied::Conflict) => (400, "credentials_conflict"),
             ApiError::Denied(Denied::GlobalRequired) => (403, "global_key_required"),
             ApiError::ProjectId(_) => (400, "invalid_project_id"),
@@ -222,6 +233,7 @@ impl ApiError {
             ApiError::Account(error) => error.status_and_code(),
             ApiError::RateLimited(_) => (429, "rate_limited"),
             ApiError::Forgery(_) => (403, "cross_site_request"),
+            ApiError::HostUnknown { .. } => (403, "host_not_allowed"),
             ApiError::ItemProjectMissing => (404, "project_not_found"),
             ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => (400, "value_too_deep"),
             ApiError::Json(_) => (400, "invalid_json"),
@@ -301,6 +313,7 @@ impl ApiError {
                 format!("too many requests from this address; try again in {} seconds", after.seconds)
             }
             ApiError::Forgery(forgery) => forgery.to_string(),
+            ApiError::HostUnknown { host } => format!("Host is `{host}`; {HOST_ADVICE}"),
             ApiError::ItemProjectMissing => ITEM_PROJECT_MISSING.to_owned(),
             ApiError::Unavailable(unavailable) => unavailable.to_string(),
             ApiError::Unreadable => UNREADABLE.to_owned(),
@@ -340,7 +353,12 @@ impl ApiError {
                 ApiError::RateLimited(after) | ApiError::Account(AccountError::TooManyRegistrations(after)),
                 _,
             ) => response.field("retry-after", &after.seconds.to_string()),
-            (_, 401) => response.field("www-authenticate", "Bearer realm=\"pikv\""),
+            // wget sends a password only if it is asked for one. A client that has sent a wrong key is not
+            // asked: a browser would show its user a dialog in the middle of a page.
+            (ApiError::Denied(Denied::Missing), 401) => {
+                response.field("www-authenticate", BEARER).field("www-authenticate", "Basic realm=\"pikv\"")
+            }
+            (_, 401) => response.field("www-authenticate", BEARER),
             (_, 503) => response.field("retry-after", "1"),
             _ => response,
         }

@@ -1,7 +1,9 @@
 //! The fields of a body that may be JSON or a form: `/api/register` to `/api/data`, and `/login`.
 
+use super::accept::Accept;
 use super::context::{Context, parse_object, shown};
 use super::error::ApiError;
+use crate::auth::credential;
 use crate::http::request::{Framing, Head};
 use crate::http::target;
 use crate::json;
@@ -185,24 +187,20 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// Whether the answer is a page: for a form, or a client that asks for HTML and not for JSON. Without
-/// its `body`, which is not there yet, nothing is taken for a form.
+/// Whether the answer is a page: for a form, or a client that prefers HTML. A program that sends a key or
+/// a token gets JSON. Basic may be what a proxy in front asks of a browser, so it decides only where
+/// `Accept` leaves it open. Without its `body`, which is not there yet, nothing is taken for a form.
 pub fn wanted(head: &Head<'_>, body: Option<&[u8]>) -> Wanted {
-    let accepts = |media_type: &str| {
-        head.fields("accept").any(|field| {
-            let field = String::from_utf8_lossy(field).to_ascii_lowercase();
-            field.split(',').any(|range| {
-                let mut parts = range.split(';').map(str::trim);
-                // A weight of nothing means "not this one" (RFC 9110, section 12.4.2).
-                parts.next() == Some(media_type) && !parts.any(|weight| matches!(weight, "q=0" | "q=0.0"))
-            })
-        })
-    };
-    let sent = body.map_or(Sent::Json, |body| sent_as(head, body));
-    match (sent, accepts("text/html"), accepts("application/json")) {
-        (_, _, true) => Wanted::Json,
-        (_, true, false) | (Sent::Form, false, false) => Wanted::Page,
-        (Sent::Json, false, false) => Wanted::Json,
+    if credential::is_of_a_program(head) {
+        return Wanted::Json;
+    }
+    let accept = Accept::of(head);
+    let has_basic = head.fields("authorization").next().is_some();
+    let is_form = body.is_some_and(|body| sent_as(head, body) == Sent::Form);
+    if accept.prefers_html() || (is_form && !has_basic && !accept.names_json()) {
+        Wanted::Page
+    } else {
+        Wanted::Json
     }
 }
 

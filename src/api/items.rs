@@ -2,6 +2,7 @@
 
 use super::context::{Context, minified, parse_key};
 use super::credentials;
+use super::cross_site::Trusted;
 use super::error::style::Style;
 use super::error::{AccountError, ApiError};
 use super::fields::Fields;
@@ -59,6 +60,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `POST /login`: a token for a user name and a password.
 pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
+    context.check_site(Trusted::Scripts)?;
     let fields = Fields::of(context)?;
     let (username, password) = (fields.text("username")?, fields.text("password")?);
     let username = username.ok_or(AccountError::FieldMissing("username"))?;
@@ -73,7 +75,7 @@ pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
                 body.push(b',');
                 made.push_members(&mut body);
                 body.extend_from_slice(b"}\n");
-                json_response(200, body).field("cache-control", "no-store")
+                json_response(200, body)
             }
             Err(error) => error.response_in(Style::Item),
         })

@@ -4,6 +4,7 @@
 //! [`reply::Reply::Slow`]. `routes.rs` is the whole route table, `error.rs` the only place that
 //! knows which error has which status.
 
+mod accept;
 mod accounts;
 pub mod app;
 mod batch;
@@ -13,6 +14,7 @@ mod context;
 mod cookies;
 pub mod cors;
 mod credentials;
+mod cross_site;
 mod cursor;
 mod data;
 pub mod error;

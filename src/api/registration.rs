@@ -12,7 +12,6 @@ use super::visitor::Visitor;
 use crate::accounts::account::Account;
 use crate::accounts::directory::CreateError;
 use crate::accounts::registration::{self, NewAccount, Required, Typed};
-use crate::auth::csrf::RestsOn;
 use crate::auth::password::Rule;
 use crate::auth::rate_limit::Rate;
 use crate::clock;
@@ -31,7 +30,6 @@ const RATE: Rate =
 /// `GET /api/register`
 pub fn page(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
-    context.parameters(&[])?;
     Ok(Reply::Now(match check_open(context) {
         Ok(()) => visitor.page(|frame| pages::register(frame, 200, &Filled::default())),
         Err(error) => visitor.page(|frame| pages::problem(frame, error.status(), &error.detail())),
@@ -59,8 +57,7 @@ fn check_open(context: &Context<'_>) -> Result<(), ApiError> {
 }
 
 fn checked(context: &Context<'_>, visitor: &Visitor, fields: &Fields) -> Result<NewAccount, ApiError> {
-    context.parameters(&[])?;
-    visitor.check_forgery(context, fields, RestsOn::Body)?;
+    visitor.check_site(context)?;
     check_open(context)?;
     new_account(fields, Required::Everything, Rule::Strong)
 }

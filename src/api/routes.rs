@@ -74,6 +74,7 @@ const ROUTES: &[(Method, &str, Access, Handler)] = &[
     (Method::Get, "/api/login", Access::Open, sign_in::login_page),
     (Method::Post, "/api/login", Access::Open, sign_in::login),
     (Method::Get, "/api/logout", Access::Open, sign_in::logout),
+    (Method::Post, "/api/logout", Access::Open, sign_in::logout),
     (Method::Get, "/dashboard", Access::Account, sign_in::dashboard),
     (Method::Get, "/api/data", Access::Account, data::store_page),
     (Method::Post, "/api/data", Access::Account, data::store),

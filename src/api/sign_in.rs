@@ -1,8 +1,9 @@
 //! `/api/token`, `/api/login`, `/api/logout` and `/dashboard`: from a password to a token or a session.
 
 use super::context::Context;
-use super::cookies::Cookie;
+use super::cookies;
 use super::credentials;
+use super::cross_site::Trusted;
 use super::error::{AccountError, ApiError};
 use super::fields::{self, Fields, Wanted};
 use super::forms::FormPage;
@@ -12,7 +13,6 @@ use super::reply::Reply;
 use super::visitor::{Visitor, redirect};
 use super::{success, tokens};
 use crate::accounts::account::Account;
-use crate::auth::csrf::RestsOn;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::SESSION_SECONDS;
@@ -24,14 +24,12 @@ const DASHBOARD_PATH: &str = "/dashboard";
 
 /// `GET /api/token`
 pub fn token_page(context: &Context<'_>) -> Result<Reply, ApiError> {
-    context.parameters(&[])?;
     let visitor = Visitor::of(context)?;
     Ok(Reply::Now(visitor.page(|frame| pages::token(frame, 200, &Filled::default()))))
 }
 
 /// `GET /api/login`
 pub fn login_page(context: &Context<'_>) -> Result<Reply, ApiError> {
-    context.parameters(&[])?;
     let visitor = Visitor::of(context)?;
     Ok(Reply::Now(visitor.page(|frame| pages::login(frame, 200, &Filled::default()))))
 }
@@ -46,7 +44,6 @@ pub fn root(context: &Context<'_>) -> Result<Reply, ApiError> {
 
 /// `GET /dashboard`
 pub fn dashboard(context: &Context<'_>) -> Result<Reply, ApiError> {
-    context.parameters(&[])?;
     let visitor = Visitor::of(context)?;
     Ok(Reply::Now(match visitor.browser_of {
         Some(_) => visitor.page(pages::dashboard),
@@ -101,17 +98,17 @@ fn begin_session(visitor: &Visitor, account: &Account, now_ms: u64) -> Result<Re
             out.push(b'}');
         }),
     };
-    let cookie = Cookie::Session.set(visitor.client, begun.token.reveal());
+    let cookie = cookies::set(&visitor.accounts, visitor.client, begun.token.reveal());
     Ok(Reply::after(response.field("set-cookie", &cookie), begun.ticket))
 }
 
-/// `GET /api/logout`
+/// `GET` and `POST /api/logout`
 pub fn logout(context: &Context<'_>) -> Result<Reply, ApiError> {
-    context.parameters(&[])?;
     let (accounts, client) = (context.app.accounts()?, context.client());
-    let response = redirect(LOGIN_PATH).field("set-cookie", &Cookie::Session.clear(client));
-    // Whatever else the request says of itself: the session whose cookie goes has to end.
-    let session = Cookie::Session.value(&context.request.head, client);
+    context.check_site(Trusted::Nobody)?;
+    let response = redirect(LOGIN_PATH).field("set-cookie", &cookies::clear(accounts, client));
+    // Whatever credential the request has beside it: the session whose cookie goes has to end.
+    let session = context.app.session_cookie(&context.request.head, context.arrival.peer);
     let Some(session) = session else { return Ok(Reply::Now(response)) };
     let ended = accounts.sessions.end(session, context.arrival.wall_ms)?;
     Ok(Reply::after(response, ended.ticket))
@@ -140,8 +137,7 @@ fn with_password(
 
 /// The name and the password of the form.
 fn checked(context: &Context<'_>, visitor: &Visitor, fields: &Fields) -> Result<(String, String), ApiError> {
-    context.parameters(&[])?;
-    visitor.check_forgery(context, fields, RestsOn::Body)?;
+    visitor.check_site(context)?;
     let needed = |name| {
         let text = fields.text(name)?.filter(|text| !text.is_empty());
         Ok::<_, ApiError>(text.ok_or(AccountError::FieldMissing(name))?.into_owned())

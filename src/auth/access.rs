@@ -3,8 +3,7 @@
 //! A credential that is present and wrong is an error, never "anonymous". A caller without the
 //! global key cannot tell an unknown project from a wrong key.
 
-use super::api_key::{self, Presented};
-use crate::http::request::Head;
+use super::api_key::Presented;
 use crate::secret::KeyHash;
 use std::fmt;
 
@@ -19,8 +18,12 @@ pub enum Denied {
     Wrong,
     /// Two fields have different credentials.
     Conflict,
-    /// `Authorization` with another scheme than Bearer.
+    /// `Authorization` with a scheme other than Bearer and Basic.
     SchemeUnknown,
+    /// There is none but a Basic that belongs to a proxy, since a session cookie is present.
+    BasicIgnored,
+    /// `Authorization: Basic` without a name, a colon and a key in base64.
+    BasicMalformed,
     /// A project's key where only the global one will do.
     GlobalRequired,
 }
@@ -34,57 +37,21 @@ impl fmt::Display for Denied {
             }
             Denied::Wrong => "this API key is not the right one here, or there is no such project",
             Denied::Conflict => "two header fields have different credentials; send one",
-            Denied::SchemeUnknown => "Authorization has a scheme other than Bearer; send `Authorization: Bearer KEY`",
+            Denied::SchemeUnknown => {
+                "Authorization has a scheme other than Bearer and Basic. Send `Authorization: Bearer KEY`."
+            }
+            Denied::BasicIgnored => {
+                "Authorization: Basic is ignored beside a session cookie, because a proxy may need it. Send the key as `X-API-Key: KEY`."
+            }
+            Denied::BasicMalformed => {
+                "Authorization: Basic is not the base64 form of NAME:KEY. Send the key as the password (curl -u :KEY)."
+            }
             Denied::GlobalRequired => "this needs the global API key; the one sent is a project's",
         })
     }
 }
 
 impl std::error::Error for Denied {}
-
-/// The keys that decide about a project.
-#[derive(Clone, Copy, Debug)]
-pub struct ProjectKeys<'a> {
-    /// Whether the project asks for a key at all.
-    pub authentication_enabled: bool,
-    /// The project's own key, where it has one.
-    pub key: Option<&'a KeyHash>,
-}
-
-/// The credential of a request, taken as an API key.
-///
-/// # Errors
-/// [`Denied::Conflict`], [`Denied::SchemeUnknown`].
-pub fn presented(head: &Head<'_>) -> Result<Option<Presented>, Denied> {
-    Ok(credential(head)?.map(api_key::present))
-}
-
-/// The credential of a request as it was sent: an API key or a token.
-///
-/// # Errors
-/// [`Denied::Conflict`], [`Denied::SchemeUnknown`].
-pub fn credential<'b>(head: &Head<'b>) -> Result<Option<&'b [u8]>, Denied> {
-    let mut found: Option<&[u8]> = None;
-    let plain = head.fields("x-api-key").chain(head.fields("api-key")).map(Ok);
-    let authorization = head.fields("authorization").map(credential_of_authorization);
-    for value in plain.chain(authorization) {
-        let value = value?;
-        match found {
-            Some(before) if before != value => return Err(Denied::Conflict),
-            Some(_) | None => found = Some(value),
-        }
-    }
-    Ok(found)
-}
-
-/// `Bearer K` or just `K`.
-fn credential_of_authorization(value: &[u8]) -> Result<&[u8], Denied> {
-    let Some(space) = value.iter().position(|&byte| byte == b' ') else { return Ok(value) };
-    match value.split_at_checked(space) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer") => Ok(rest.trim_ascii()),
-        Some(_) | None => Err(Denied::SchemeUnknown),
-    }
-}
 
 /// Lets a request through that only the global key may make. `is_projects` says whether a key is some project's.
 ///
@@ -105,23 +72,20 @@ pub fn global(
     }
 }
 
-/// Lets a request for a project through; `project` is `None` where there is no such project.
+/// Lets a request for a project through that asks for a key; `project` is the project's own key.
 /// `Ok` with the global key says nothing about whether the project exists.
 ///
 /// # Errors
 /// [`Denied`]; for an unknown project as for one whose key is another.
 pub fn project(
-    head: &Head<'_>,
+    presented: Option<Presented>,
     global: Option<&KeyHash>,
-    project: Option<ProjectKeys<'_>>,
+    project: Option<&KeyHash>,
 ) -> Result<(), Denied> {
-    if project.is_some_and(|keys| !keys.authentication_enabled) {
-        return Ok(());
-    }
-    let candidate = candidate(presented(head)?)?;
+    let candidate = candidate(presented)?;
     // Both are always compared, so that the time tells nothing about which of them there is.
     let is_global = is_key(global, &candidate);
-    let is_project = is_key(project.and_then(|keys| keys.key), &candidate);
+    let is_project = is_key(project, &candidate);
     if is_global || is_project { Ok(()) } else { Err(Denied::Wrong) }
 }
 

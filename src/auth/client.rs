@@ -33,6 +33,13 @@ pub fn client(head: &Head<'_>, peer: IpAddr, proxies: &[Network]) -> Client {
     Client { address: forwarded_for(head, peer, proxies), is_tls }
 }
 
+/// The host that a proxy states its client asked for, `X-Forwarded-Host`: of several, what the last proxy
+/// wrote. `None` unless the request arrived from one of `proxies`.
+pub fn forwarded_host<'b>(head: &Head<'b>, peer: IpAddr, proxies: &[Network]) -> Option<&'b str> {
+    let host = elements_from_the_right(head, "x-forwarded-host").next()?;
+    str::from_utf8(host).ok().filter(|host| !host.is_empty() && is_proxy(peer.to_canonical(), proxies))
+}
+
 /// What requests of `address` are counted by: the address itself, of IPv6 its first 64 bits,
 /// since one customer has at least a /64 and may use a new address for every request.
 pub fn counted_address(address: IpAddr) -> IpAddr {
@@ -97,6 +104,25 @@ mod tests {
 
     fn check_forwarded(list: &str, expected: &str) {
         assert_eq!(seen("10.0.0.1", &[&format!("X-Forwarded-For: {list}")]), expected, "{list:?}");
+    }
+
+    #[test]
+    fn only_a_configured_proxy_states_the_host_that_its_client_asked_for() {
+        let host = |peer: &str, fields: &str| {
+            let wire = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            let head = parse_complete(wire.as_bytes()).unwrap();
+            forwarded_host(&head, peer.parse().unwrap(), &[Network::parse("10.0.0.0/8").unwrap()])
+                .map(str::to_owned)
+        };
+        let one = "X-Forwarded-Host: kv.lan\r\n";
+        assert_eq!(host("10.0.0.1", one).as_deref(), Some("kv.lan"));
+        assert_eq!(host("::ffff:10.0.0.1", one).as_deref(), Some("kv.lan"));
+        assert_eq!(host("11.0.0.1", one), None);
+        assert_eq!(host("10.0.0.1", ""), None);
+        assert_eq!(
+            host("10.0.0.1", "X-Forwarded-Host: evil.example, kv.lan:1\r\n").as_deref(),
+            Some("kv.lan:1")
+        );
     }
 
     #[test]

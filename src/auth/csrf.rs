@@ -1,121 +1,98 @@
-//! Whether an unsafe request may be one that another site made a browser send.
+//! Whether a page of another site made a browser send a request.
 //!
-//! Browsers say where a request comes from, in `Sec-Fetch-Site` (W3C Fetch Metadata) and in
-//! `Origin` (RFC 6454), and pages cannot forge either. Whatever names another site is refused. A
-//! token in the form decides where the browser says nothing: `Origin: null` comes from forms of
-//! our own pages, because of their `Referrer-Policy: no-referrer`, and from sandboxed frames of
-//! anybody.
+//! Browsers state where a request comes from, in `Sec-Fetch-Site` (W3C Fetch Metadata) and in `Origin`
+//! (RFC 6454), and no page can forge either. `Sec-Fetch-Site` decides if it is present, as in Go's
+//! `CrossOriginProtection`; else `Origin` does. A client that sends neither is no browser of the last
+//! years.
 
-use crate::http::request::Head;
-use ctutils::CtEq;
+use crate::config::schema::Origin;
+use crate::http::request::{Head, Method};
+use crate::secret::MASK;
 use std::fmt;
 
-/// Why a request is taken for a forged one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Characters of a field that are shown in a refusal.
+const SHOWN_CHARACTERS_MAX: usize = 120;
+
+/// The names under which browsers know this server.
+#[derive(Clone, Copy, Debug)]
+pub struct Own<'a> {
+    /// `Host`, or the host of an absolute target.
+    pub host: Option<&'a str>,
+    /// `X-Forwarded-Host` of a trusted proxy.
+    pub forwarded_host: Option<&'a str>,
+    /// Whether a trusted proxy states that the client used TLS.
+    pub is_tls: bool,
+    /// `public_origins` of the configuration.
+    pub public_origins: &'a [Origin],
+}
+
+/// Why a request is taken for one of another site.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Forgery {
-    /// The browser says that another site sent it, or says it in a way that no browser does.
-    CrossSite,
-    /// Only the form's token could show where it comes from, and there is none.
-    TokenMissing,
-    /// The form's token is not the one of this browser.
-    TokenWrong,
+    /// `Sec-Fetch-Site` names another site.
+    Site {
+        /// Its value.
+        site: String,
+        /// The value of `Origin`.
+        origin: Option<String>,
+    },
+    /// `Origin` is none of this server's.
+    Origin {
+        /// Its value.
+        origin: String,
+        /// What it was compared with.
+        own: String,
+    },
 }
 
-impl fmt::Display for Forgery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Forgery::CrossSite => {
-                "this request was sent by a page of another site (Sec-Fetch-Site or Origin says so); send the \
-                 form on the page of this server"
-            }
-            Forgery::TokenMissing => {
-                "this request does not show that it comes from a page of this server; open the page of the \
-                 form and send it from there"
-            }
-            Forgery::TokenWrong => {
-                "the form is too old, or cookies are switched off; open its page again and send it from there"
-            }
-        })
-    }
-}
-
-impl std::error::Error for Forgery {}
-
-/// What a request that changes something is let through for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestsOn {
-    /// The browser's session, which a cookie names.
-    Session,
-    /// What its body says: a name and a password.
-    Body,
-}
-
-/// Lets an unsafe request through that no other site can have made a browser send. `expected` is
-/// the token of the forms of this browser, where it has a cookie that tells; `sent` the one in the
-/// form. Without `Sec-Fetch-Site` and `Origin` the token is asked for only where the request rests on
-/// a session: a script that logs in has neither.
+/// Lets a request pass that no page of another site made a browser send.
 ///
 /// # Errors
 /// [`Forgery`].
-pub fn check(
-    head: &Head<'_>,
-    rests_on: RestsOn,
-    expected: Option<&str>,
-    sent: Option<&str>,
-) -> Result<(), Forgery> {
-    match (site(head)?, origin(head)?) {
-        (Site::SameOrigin, _) | (_, Origin::Own) => Ok(()),
-        (Site::Absent, Origin::Absent) if rests_on == RestsOn::Body => Ok(()),
-        (Site::Absent | Site::User, Origin::Absent | Origin::Null) => check_token(expected, sent),
+pub fn check(head: &Head<'_>, own: &Own<'_>) -> Result<(), Forgery> {
+    let (site, origin) = (value(head, "sec-fetch-site"), value(head, "origin"));
+    match (site.as_deref(), origin) {
+        (Some("same-origin" | "none"), _) | (None, None) => Ok(()),
+        (None, Some(origin)) if is_own(&origin, own) => Ok(()),
+        (None, Some(origin)) => {
+            Err(Forgery::Origin { origin: shown_origin(&origin), own: compared_with(own) })
+        }
+        (Some(site), origin) => {
+            Err(Forgery::Site { site: shown_site(site), origin: origin.map(|origin| shown_origin(&origin)) })
+        }
     }
 }
 
-/// What `Sec-Fetch-Site` says, when it does not forbid the request.
-enum Site {
-    Absent,
-    SameOrigin,
-    /// `none`: the user, from outside any page.
-    User,
+/// Whether `Origin` is one of `known`.
+pub fn is_of(head: &Head<'_>, known: &[Origin]) -> bool {
+    value(head, "origin").is_some_and(|origin| known.iter().any(|known| known.as_str() == origin))
 }
 
-/// What `Origin` says, when it does not forbid the request.
-enum Origin {
-    Absent,
-    Null,
-    Own,
+/// Whether somebody follows a link, so that the answer becomes the page that the browser shows.
+pub fn is_link(head: &Head<'_>) -> bool {
+    matches!(head.method, Method::Get | Method::Head)
+        && value(head, "sec-fetch-mode").as_deref() == Some("navigate")
+        && value(head, "sec-fetch-dest").as_deref() == Some("document")
 }
 
-fn site(head: &Head<'_>) -> Result<Site, Forgery> {
-    match single(head, "sec-fetch-site")? {
-        None => Ok(Site::Absent),
-        Some(b"same-origin") => Ok(Site::SameOrigin),
-        Some(b"none") => Ok(Site::User),
-        Some(_) => Err(Forgery::CrossSite),
-    }
+/// The value of the field `name`. No browser sends it twice; the list of two is no value of any browser.
+fn value(head: &Head<'_>, name: &str) -> Option<String> {
+    let values: Vec<_> = head.fields(name).map(String::from_utf8_lossy).collect();
+    (!values.is_empty()).then(|| values.join(", "))
 }
 
-fn origin(head: &Head<'_>) -> Result<Origin, Forgery> {
-    match single(head, "origin")? {
-        None => Ok(Origin::Absent),
-        Some(b"null") => Ok(Origin::Null),
-        Some(text) if is_own(text, head.authority) => Ok(Origin::Own),
-        Some(_) => Err(Forgery::CrossSite),
-    }
+fn is_own(origin: &str, own: &Own<'_>) -> bool {
+    let mut hosts = [own.host, own.forwarded_host].into_iter().flatten();
+    hosts.any(|host| is_at(origin, host, own.is_tls))
+        || own.public_origins.iter().any(|known| known.as_str() == origin)
 }
 
-/// The value of the field `name`, which no browser sends twice.
-fn single<'b>(head: &Head<'b>, name: &str) -> Result<Option<&'b [u8]>, Forgery> {
-    let mut values = head.fields(name);
-    let first = values.next();
-    if values.next().is_some() { Err(Forgery::CrossSite) } else { Ok(first) }
-}
-
-/// Whether `origin` is `http://` or `https://` and `authority`, where the default port says nothing.
-fn is_own(origin: &[u8], authority: Option<&str>) -> bool {
-    let split = str::from_utf8(origin).ok().and_then(|text| text.split_once("://"));
-    let (Some((scheme, host)), Some(authority)) = (split, authority) else { return false };
+/// Whether `origin` is `http://` or `https://` and `authority`; the default port may be left out. Only
+/// `https://` does if the client is known to use TLS. Else a proxy in front may use it unknown to us.
+fn is_at(origin: &str, authority: &str, is_tls: bool) -> bool {
+    let Some((scheme, host)) = origin.split_once("://") else { return false };
     let port = match scheme {
-        "http" => ":80",
+        "http" if !is_tls => ":80",
         "https" => ":443",
         _ => return false,
     };
@@ -124,11 +101,55 @@ fn is_own(origin: &[u8], authority: Option<&str>) -> bool {
     !host.is_empty() && host.eq_ignore_ascii_case(own)
 }
 
-fn check_token(expected: Option<&str>, sent: Option<&str>) -> Result<(), Forgery> {
-    let sent = sent.filter(|sent| !sent.is_empty()).ok_or(Forgery::TokenMissing)?;
-    let is_right = expected.is_some_and(|expected| expected.as_bytes().ct_eq(sent.as_bytes()).to_bool());
-    if is_right { Ok(()) } else { Err(Forgery::TokenWrong) }
+fn compared_with(own: &Own<'_>) -> String {
+    let mut text = own.host.map_or("there is no Host".to_owned(), |host| format!("Host is {}", shown(host)));
+    if let Some(forwarded) = own.forwarded_host {
+        text += &format!(" and X-Forwarded-Host is {}", shown(forwarded));
+    }
+    if own.is_tls {
+        text += " and X-Forwarded-Proto is https";
+    }
+    text
 }
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARACTERS_MAX).collect()
+}
+
+/// An origin as browsers write one. Anything else may be a secret in the wrong field.
+fn shown_origin(text: &str) -> String {
+    let is_origin = text == "null" || Origin::parse(text).is_ok();
+    if is_origin { shown(text) } else { format!("{MASK} (not an origin as browsers write it)") }
+}
+
+fn shown_site(text: &str) -> String {
+    let is_known = ["same-origin", "same-site", "cross-site", "none"].contains(&text);
+    if is_known { text.to_owned() } else { format!("{MASK} (not a value of any browser)") }
+}
+
+impl fmt::Display for Forgery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Forgery::Origin { origin, own } => write!(
+                f,
+                "Origin is {origin} but {own}; if a proxy is in front, let it pass Host on, or add the origin \
+                 to public_origins in config.json."
+            ),
+            Forgery::Site { site, origin } => {
+                write!(f, "Sec-Fetch-Site is {site}")?;
+                if let Some(origin) = origin {
+                    write!(f, " and Origin is {origin}")?;
+                }
+                f.write_str(
+                    "; a page of another site sent this request. Send it from a page of this server, or with \
+                     an API key or token from an origin in cors.origins of config.json.",
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Forgery {}
 
 #[cfg(test)]
 #[path = "csrf_tests.rs"]

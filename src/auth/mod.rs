@@ -3,6 +3,7 @@
 pub mod access;
 pub mod api_key;
 pub mod client;
+pub mod credential;
 pub mod csrf;
 pub mod jwt;
 pub mod password;

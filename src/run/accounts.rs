@@ -90,7 +90,7 @@ pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<
             } else {
                 client::Asked::Nothing
             };
-            let server = client::Server::find(&directory, pid, asked);
+            let server = client::Server::find(&directory, pid, asked, config.public_hosts());
             let said = server.and_then(|server| server.carry_out(act, password.as_ref()));
             said.map_err(AccountCommandError::Client)?
         }

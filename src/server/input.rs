@@ -69,7 +69,7 @@ pub(super) fn step(
     let address = connection.origin.address;
     let mut answering = |head: &Head<'_>, body: Option<&[u8]>| {
         let caller = shared.app.caller(head, address);
-        let failure_style = shared.app.failure_style(head, body);
+        let failure_style = shared.app.failure_style(head, body, address);
         Answering::of(head, failure_style, caller, clock::monotonic(), request_ids.next())
     };
     let (used, step) = connection.exchange.step(bytes);
@@ -77,10 +77,11 @@ pub(super) fn step(
         Step::NeedInput(waiting) => Stepped::Need(waiting),
         Step::Refused(refusal) => Stepped::Refused(refusal),
         Step::BodyRefused(head, refusal) => {
-            let response = ApiError::Refused(refusal).response_in(shared.app.failure_style(&head, None));
+            let response =
+                ApiError::Refused(refusal).response_in(shared.app.failure_style(&head, None, address));
             Stepped::Denied(answering(&head, None), response)
         }
-        Step::Admit(head) => match shared.app.admit(&head) {
+        Step::Admit(head) => match shared.app.admit(&head, address) {
             Ok(()) => Stepped::Admitted { tell: head.expects_continue && used == bytes.len() },
             Err(response) => Stepped::Denied(answering(&head, None), response),
         },

@@ -125,7 +125,7 @@ impl EventLoop {
         {
             return response;
         }
-        self.memory_full().response_in(answering.failure_style)
+        self.memory_full().response_in(answering.failure_style.clone())
     }
 
     /// Counts the memory that a connection holds now, and ends what it does if that has grown too much.

@@ -68,7 +68,7 @@ async function statusOf(page, action) {
 
 /** Sends the form of the page. */
 function send(page) {
-  return statusOf(page, () => page.locator('form button[type=submit]').click());
+  return statusOf(page, () => page.locator('main form button[type=submit]').click());
 }
 
 async function open(page, run, target) {
@@ -238,7 +238,7 @@ async function storeAndRetrieve(page, run) {
 
 /** What has no form of its own is a page too. */
 async function checkProblemPage(page, run) {
-  assert.equal(await statusOf(page, () => page.goto(`${run.root}/api/data?colour=red`)), 400);
+  assert.equal(await statusOf(page, () => page.goto(`${run.root}/api/data/retrieve?cursor=none`)), 400);
   await checkErrorPage(page, '');
   await look(page, run, 'problem');
 }
@@ -331,7 +331,7 @@ async function logOut(page, run) {
   const cookies = await page.context().cookies();
   assert.ok(cookies.some((cookie) => cookie.httpOnly && cookie.sameSite === 'Lax'), 'the session has a cookie');
   await open(page, run, '/dashboard');
-  assert.equal(await statusOf(page, () => page.locator('nav').getByRole('link', { name: 'Log out' }).click()), 200);
+  assert.equal(await statusOf(page, () => page.locator('header').getByRole('button', { name: 'Log out' }).click()), 200);
   assert.equal(pathOf(page), '/api/login');
   assert.equal(await statusOf(page, () => page.goBack()), 200);
   assert.equal(pathOf(page), '/api/login', 'nothing of the session is shown by going back');

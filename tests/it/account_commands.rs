@@ -231,3 +231,11 @@ fn without_accounts_or_a_configuration_nothing_is_made() {
     let empty = tempfile::tempdir().unwrap();
     refused(&account(empty.path(), "list", "", &[]), "is not there");
 }
+
+#[test]
+fn a_server_with_public_hosts_answers_the_command() {
+    let mut config = people_config();
+    config["public_hosts"] = json!(["kv.example:8443", "other.example"]);
+    let server = Server::start_with(config);
+    done(&account(server.directory(), "add mavi", PASSWORD, &[]), "account mavi added\n");
+}

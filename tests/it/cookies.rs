@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Of a session without TLS.
+const ATTRIBUTES: &str = "; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax";
 const HTTPS: (&str, &str) = ("X-Forwarded-Proto", "https");
 
 fn server_with_ann(config: Value) -> Server {
@@ -34,24 +36,28 @@ fn opens(server: &Server, cookie: &str, fields: &[(&str, &str)]) -> bool {
     }
 }
 
-/// The token of a cookie that has exactly these attributes.
-fn token_of(cookie: &str, name: &str, attributes: &str) -> String {
-    let token = cookie.strip_prefix(&format!("{name}=")).and_then(|rest| rest.strip_suffix(attributes));
-    let token = token.unwrap_or_else(|| panic!("{cookie}"));
+/// Name and token of a cookie that has exactly these attributes and a name that begins with `prefix`.
+fn parts_of<'c>(cookie: &'c str, prefix: &str, attributes: &str) -> (&'c str, &'c str) {
+    let parts = cookie.strip_suffix(attributes).and_then(|pair| pair.split_once('='));
+    let (name, token) = parts.unwrap_or_else(|| panic!("{cookie}"));
+    let installation = name.strip_prefix(prefix).unwrap_or_else(|| panic!("{cookie}"));
+    assert_eq!(installation.len(), 8, "{cookie}");
+    assert!(installation.bytes().all(|byte| byte.is_ascii_hexdigit()), "{cookie}");
     assert_eq!(token.len(), 43, "32 bytes of base64url: {cookie}");
     assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{cookie}");
-    token.to_owned()
+    (name, token)
+}
+
+fn token_of(cookie: &str) -> &str {
+    parts_of(cookie, SESSION, ATTRIBUTES).1
 }
 
 #[test]
 fn a_session_cookie_has_exactly_the_attributes_that_it_needs() {
     let server = server_with_ann(people_config());
-    let attributes = "; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax";
-    let first = token_of(&login(&server, &[]), SESSION, attributes);
-    let second = token_of(&login(&server, &[]), SESSION, attributes);
-    assert_ne!(first, second);
+    assert_ne!(token_of(&login(&server, &[])), token_of(&login(&server, &[])));
     let form = Browser::default().get(&server, "/api/login");
-    token_of(form.field("set-cookie").unwrap(), "pikv_form", attributes);
+    assert_eq!(form.field("set-cookie"), None, "nobody is signed in yet");
 }
 
 #[test]
@@ -61,20 +67,18 @@ fn behind_tls_cookies_are_secure_and_bound_to_the_host() {
     let server = server_with_ann(config);
     let attributes = "; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax; Secure";
     let cookie = login(&server, &[HTTPS]);
-    let token = token_of(&cookie, "__Host-pikv_session", attributes);
-    let form = server.request("GET", "/api/login", None, &[HTML, HTTPS], b"");
-    token_of(form.field("set-cookie").unwrap(), "__Host-pikv_form", attributes);
-    let bound = format!("__Host-pikv_session={token}");
+    let (name, token) = parts_of(&cookie, "__Host-pikv_session_", attributes);
+    let bound = format!("{name}={token}");
     assert!(opens(&server, &bound, &[HTTPS]));
     // Whoever answers in clear text could have set the other one.
-    assert!(!opens(&server, &format!("{SESSION}={token}"), &[HTTPS]));
+    assert!(!opens(&server, bound.trim_start_matches("__Host-"), &[HTTPS]));
     assert!(!opens(&server, &bound, &[]));
     let answer = server.request("GET", "/api/logout", None, &[HTTPS, ("Cookie", &bound)], b"");
-    let cleared = "__Host-pikv_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure";
-    assert_eq!(answer.field("set-cookie"), Some(cleared));
+    let cleared = format!("{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure");
+    assert_eq!(answer.field("set-cookie"), Some(cleared.as_str()));
     assert!(!opens(&server, &bound, &[HTTPS]));
-    assert!(login(&server, &[]).starts_with("pikv_session="), "the proxy says nothing of TLS");
-    assert!(login(&server, &[("X-Forwarded-Proto", "https, http")]).starts_with("pikv_session="));
+    assert!(login(&server, &[]).starts_with(SESSION), "the proxy says nothing of TLS");
+    assert!(login(&server, &[("X-Forwarded-Proto", "https, http")]).starts_with(SESSION));
 }
 
 #[test]
@@ -84,34 +88,40 @@ fn a_stranger_cannot_say_that_there_was_tls() {
     for config in [people_config(), config] {
         let server = server_with_ann(config);
         let cookie = login(&server, &[HTTPS, ("X-Forwarded-For", "192.0.2.1")]);
-        token_of(&cookie, SESSION, "; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax");
+        token_of(&cookie);
     }
 }
 
 #[test]
 fn of_two_cookies_with_one_name_none_counts() {
     let server = server_with_ann(people_config());
-    let token = token_of(&login(&server, &[]), SESSION, "; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax");
-    let good = format!("{SESSION}={token}");
+    let cookie = login(&server, &[]);
+    let (name, token) = parts_of(&cookie, SESSION, ATTRIBUTES);
+    let good = format!("{name}={token}");
     for alone in
         [good.clone(), format!("a=b; {good}; c"), format!("other_{good}; {good}"), format!("{good};")]
     {
         assert!(opens(&server, &alone, &[]), "{alone}");
     }
-    for doubled in [format!("{good}; {SESSION}=x"), format!("{SESSION}=x; {good}"), format!("{good}; {good}")]
-    {
+    for doubled in [format!("{good}; {name}=x"), format!("{name}=x; {good}"), format!("{good}; {good}")] {
         assert!(!opens(&server, &doubled, &[]), "{doubled}");
     }
     assert!(opens(&server, &good, &[("Cookie", "a=b")]), "of two fields");
-    assert!(!opens(&server, &good, &[("Cookie", &format!("{SESSION}=x"))]), "in two fields");
+    assert!(!opens(&server, &good, &[("Cookie", &format!("{name}=x"))]), "in two fields");
     for none in [
-        SESSION.to_owned(),
-        format!("{SESSION}="),
+        name.to_owned(),
+        format!("{name}="),
         format!("{good}x"),
         good.to_uppercase(),
-        good.replace(SESSION, "Pikv_session"),
+        good.replace(SESSION, "Pikv_session_"),
     ] {
         assert!(!opens(&server, &none, &[]), "{none}");
+    }
+    for former in [format!("pikv_session={token}"), format!("{SESSION}00000000={token}; a=b")] {
+        assert!(opens(&server, &former, &[]), "a session that began under another name: {former}");
+        assert!(opens(&server, &format!("{former}; {good}"), &[]), "our own name counts: {former}");
+        assert!(!opens(&server, &format!("{former}; {name}=x"), &[]), "our own name counts: {former}");
+        assert!(!opens(&server, &format!("{former}; {SESSION}1={token}"), &[]), "{former}");
     }
     expect_redirect(
         &server.request("GET", "/dashboard", None, &[HTML, ("Cookie", &format!("{good}; {good}"))], b""),
@@ -129,7 +139,7 @@ fn a_good_cookie_never_stands_in_for_a_bad_credential() {
         ("Api-Key", "wrong-key-0123456789"),
         ("Authorization", "Bearer a.b.c"),
         ("Authorization", "a.b.c"),
-        ("Authorization", "Basic YTpi"),
+        ("Authorization", "Digest YTpi"),
         ("X-API-Key", ""),
         ("Authorization", ""),
         ("x-api-key", crate::harness::GLOBAL_KEY),
@@ -165,11 +175,12 @@ fn stored(server: &Server) -> String {
 #[test]
 fn only_hashes_of_sessions_and_passwords_are_on_the_disk() {
     let mut server = server_with_ann(people_config());
-    let token = token_of(&login(&server, &[]), SESSION, "; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax");
+    let cookie = login(&server, &[]);
+    let token = token_of(&cookie);
     let hash = KeyHash::of(token.as_bytes()).encode();
     let check = |text: &str, when: &str| {
         assert!(text.contains(&hash), "{when}: no session in {text}");
-        assert!(!text.contains(&token), "{when}: the token is there");
+        assert!(!text.contains(token), "{when}: the token is there");
         assert!(!text.contains(PASSWORD), "{when}: the password is there");
     };
     check(&stored(&server), "in the journal");
@@ -177,7 +188,7 @@ fn only_hashes_of_sessions_and_passwords_are_on_the_disk() {
     check(&stored(&server), "in the files");
     let text = fs::read_to_string(server.data_path("_sessions.json")).unwrap();
     assert!(text.contains(&hash), "{text}");
-    assert!(!server.stderr_text().contains(&token) && !server.stderr_text().contains(PASSWORD));
+    assert!(!server.stderr_text().contains(token) && !server.stderr_text().contains(PASSWORD));
 }
 
 #[test]
@@ -214,4 +225,23 @@ fn expired(journal: &str) -> (String, Vec<u64>) {
         moved += &format!("{:08x} {payload}\n", crc32fast::hash(payload.as_bytes()));
     }
     (moved, lives_s)
+}
+
+#[test]
+fn two_servers_on_one_host_sign_nobody_out_at_the_other() {
+    let (one, two) = (server_with_ann(people_config()), server_with_ann(people_config()));
+    // A browser sends the cookies of a host to all of its ports.
+    let mut browser = Browser::signed_in(&one, "ann");
+    browser.log_in(&two, "ann").expect(302);
+    assert!(browser.is_signed_in(&one) && browser.is_signed_in(&two));
+    expect_redirect(&browser.get(&two, "/api/logout"), "/api/login");
+    assert!(browser.is_signed_in(&one) && !browser.is_signed_in(&two));
+}
+
+#[test]
+fn a_restart_keeps_the_name_of_the_cookie() {
+    let mut server = server_with_ann(people_config());
+    let mut browser = Browser::signed_in(&server, "ann");
+    server.restart();
+    assert!(browser.is_signed_in(&server));
 }

@@ -2,6 +2,7 @@
 
 use crate::harness::Response;
 use crate::kv::{BATCH, Caller, KEYS, Kv, PROJECT, PROJECTS};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::json;
 
 /// Every route that wants a key: method, target behind the project's, body; all succeed with the
@@ -140,6 +141,60 @@ fn a_key_may_be_sent_in_any_of_four_ways() {
     }
 }
 
+/// `Authorization: Basic` with `text` as name and password.
+fn basic(text: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(text))
+}
+
+#[test]
+fn basic_carries_a_key_as_its_password() {
+    let kv = Kv::new();
+    for key in [&kv.project_key, &kv.global_key] {
+        for name in ["", "pi", "whoever it is"] {
+            let value = basic(&format!("{name}:{key}"));
+            kv.anonymous().send("GET", PROJECT, &[("Authorization", &value)], b"").expect(200);
+            let lower = value.replace("Basic", "bASIC");
+            kv.anonymous().send("PUT", &format!("{KEYS}/a"), &[("Authorization", &lower)], b"1");
+        }
+    }
+    let wrong = [(wrong_key(), "api_key_wrong"), (mistyped(&kv.project_key), "api_key_mistyped")];
+    for (key, code) in wrong {
+        let value = basic(&format!("pi:{key}"));
+        kv.anonymous().send("GET", PROJECT, &[("Authorization", &value)], b"").problem(401, code);
+    }
+    let as_name = basic(&format!("{}:", kv.project_key));
+    kv.anonymous().send("GET", PROJECT, &[("Authorization", &as_name)], b"").problem(401, "api_key_wrong");
+}
+
+#[test]
+fn basic_beside_a_key_belongs_to_a_proxy() {
+    let kv = Kv::new();
+    let proxys = basic("pi:raspberry");
+    for proxys in [proxys.as_str(), "Basic %%%"] {
+        for name in ["X-API-Key", "Api-Key"] {
+            let fields = [("Authorization", proxys), (name, &kv.project_key)];
+            kv.anonymous().send("GET", PROJECT, &fields, b"").expect(200);
+            let wrong = wrong_key();
+            let fields = [(name, wrong.as_str()), ("Authorization", proxys)];
+            kv.anonymous().send("GET", PROJECT, &fields, b"").problem(401, "api_key_wrong");
+        }
+    }
+    kv.anonymous().send("GET", PROJECT, &[("Authorization", &proxys)], b"").problem(401, "api_key_wrong");
+}
+
+#[test]
+fn who_sends_no_key_is_asked_for_one_in_both_ways() {
+    let kv = Kv::new();
+    let asked = |caller: &Caller| {
+        let answer = caller.get(PROJECT).expect(401);
+        let fields = answer.fields.iter().filter(|(name, _)| name == "www-authenticate");
+        fields.map(|(_, value)| value.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // wget sends a password only to who asks for one.
+    assert_eq!(asked(&kv.anonymous()), ["Bearer", "Basic"]);
+    assert_eq!(asked(&kv.caller("x")), ["Bearer"]);
+}
+
 #[test]
 fn each_way_of_sending_refuses_a_wrong_and_a_mistyped_key() {
     let kv = Kv::new();
@@ -157,10 +212,14 @@ fn each_way_of_sending_refuses_a_wrong_and_a_mistyped_key() {
 fn a_credential_in_no_known_form_is_refused() {
     let kv = Kv::new();
     let basic = format!("Basic {}", kv.project_key);
+    let digest = format!("Digest {}", kv.project_key);
     let query = format!("{PROJECT}?api_key={}", kv.project_key);
-    for (name, value) in
-        [("Authorization", basic.as_str()), ("Authorization", "Bearer"), ("Authorization", "")]
-    {
+    for (name, value) in [
+        ("Authorization", basic.as_str()),
+        ("Authorization", &digest),
+        ("Authorization", "Bearer"),
+        ("Authorization", ""),
+    ] {
         kv.anonymous().send("GET", PROJECT, &[(name, value)], b"").expect(401);
     }
     for name in ["X-API-Key", "Api-Key"] {

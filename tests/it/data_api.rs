@@ -289,7 +289,7 @@ fn what_was_answered_survives_a_crash() {
 }
 
 #[test]
-fn forms_of_scripts_are_answered_with_pages_unless_they_ask_for_json() {
+fn forms_of_scripts_are_answered_with_json_whatever_they_accept() {
     let (server, ann) = server_with_ann();
     let bearer = format!("Bearer {}", ann.token);
     let send = |fields: &[(&str, &str)], body: &str| {
@@ -298,6 +298,6 @@ fn forms_of_scripts_are_answered_with_pages_unless_they_ask_for_json() {
     };
     expect_done(&send(&[("Accept", "application/json")], "key=a&value=1"), 201);
     assert_eq!(stored(&server, &ann, "a"), "1", "a form has texts");
-    crate::visitors::expect_page(&send(&[], "key=b&value=1"), 200);
-    crate::visitors::expect_page(&send(&[HTML], "key=b&value=1"), 409);
+    expect_done(&send(&[], "key=b&value=1"), 201);
+    expect_failed(&send(&[HTML], "key=b&value=1"), 409, "KEY_EXISTS");
 }

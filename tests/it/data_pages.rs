@@ -2,9 +2,7 @@
 
 use crate::harness::Server;
 use crate::people::{Person, people_config, register};
-use crate::visitors::{
-    Browser, FORM, HTML, SAME_ORIGIN, encoded, expect_done, expect_page, form, form_token_in,
-};
+use crate::visitors::{Browser, HTML, SAME_ORIGIN, encoded, expect_done, expect_page};
 use serde_json::{Value, json};
 
 const EVIL: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>";
@@ -137,18 +135,8 @@ fn nothing_that_is_typed_into_a_form_comes_back_as_html() {
     for target in
         ["/api/register", "/api/token", "/api/login", "/api/data", "/api/data/update", "/api/data/delete"]
     {
-        let names = [
-            "username",
-            "email",
-            "password",
-            "full_name",
-            "age",
-            "gender",
-            "access_token",
-            "key",
-            "value",
-            "csrf_token",
-        ];
+        let names =
+            ["username", "email", "password", "full_name", "age", "gender", "access_token", "key", "value"];
         for name in names {
             let fields: Vec<(&str, &str)> =
                 names.iter().map(|other| (*other, if *other == name { EVIL } else { "x" })).collect();
@@ -167,7 +155,7 @@ fn nothing_that_is_typed_into_a_form_comes_back_as_html() {
             browser.send(&server, "POST", target, &[HTML, ("Content-Type", "<script>"), SAME_ORIGIN], "x");
         check(expect_page(&answer, 415));
         let answer = browser.get(&server, &format!("{target}?{0}={0}", encoded(EVIL)));
-        check(expect_page(&answer, 400));
+        check(expect_page(&answer, 200));
     }
 }
 
@@ -190,19 +178,4 @@ fn stored_keys_and_values_are_shown_as_text() {
     assert_eq!(answer.field("content-type"), Some("application/json"));
     assert_eq!(answer.field("x-content-type-options"), Some("nosniff"));
     assert_eq!(answer.field("cache-control"), Some("no-store"));
-}
-
-#[test]
-fn every_form_has_a_token_and_none_is_in_an_address() {
-    let (server, mut browser) = signed_in();
-    for target in
-        ["/api/register", "/api/token", "/api/login", "/api/data", "/api/data/update", "/api/data/delete"]
-    {
-        let page = browser.get(&server, target).expect(200);
-        assert_eq!(form_token_in(page.text()).map(|token| token.len()), Some(43), "{target}");
-        let page = Browser::default().send(&server, "POST", target, &[HTML, FORM], &form(&[("key", "k")]));
-        assert!(form_token_in(page.text()).is_some(), "{target}: {}", page.text());
-    }
-    let page = browser.get(&server, "/api/data/retrieve").expect(200);
-    assert_eq!(form_token_in(page.text()), None, "a form with GET would put it into the address");
 }

@@ -172,7 +172,7 @@ fn a_browsers_session_is_no_credential_for_scripts() {
     let body = json!({"username": ann.username, "password": PASSWORD}).to_string();
     let fields = [("Sec-Fetch-Site", "same-origin")];
     let signed_in = send_json(&server, "POST", "/api/login", &fields, &body).expect(200);
-    let set = |field: &&(String, String)| field.0 == "set-cookie" && field.1.contains("pikv_session=");
+    let set = |field: &&(String, String)| field.0 == "set-cookie" && field.1.contains("pikv_session_");
     let cookie = signed_in.fields.iter().find(set).unwrap().1.split(';').next().unwrap();
     ann.post(&server, "/api/object", r#"{"key":"example","data":1}"#).expect(201);
     let fields = [("Cookie", cookie), ("Sec-Fetch-Site", "same-origin")];

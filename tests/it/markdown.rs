@@ -92,6 +92,7 @@ fn normalised_word(word: &str) -> String {
         "9999999999999999" => "REVISION".to_owned(),
         _ if word.starts_with("pikv_") && word.len() == 54 => "KEY".to_owned(),
         _ if word.starts_with("127.0.0.1:") => "ADDRESS".to_owned(),
+        _ if word.starts_with("pikv_session_") => "SESSION-COOKIE".to_owned(),
         // An access token; what a browser keeps, 32 bytes in base64url.
         _ if word.starts_with("eyJ") && word.len() > 100 => "TOKEN".to_owned(),
         _ if word.len() == 43 && !word.contains(['.', ':']) => "SECRET".to_owned(),

@@ -2,7 +2,9 @@
 
 use crate::harness::{GLOBAL_KEY, Response, Server};
 use crate::people::{PASSWORD, Person, people_config, register, send_json};
-use crate::visitors::{Browser, SESSION, expect_done, expect_failed, expect_page, expect_redirect};
+use crate::visitors::{
+    Browser, HTML, SAME_ORIGIN, SESSION, expect_done, expect_failed, expect_page, expect_redirect,
+};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "/api/token";
@@ -55,7 +57,7 @@ fn a_browser_is_shown_its_token() {
     let person = Person { username: "ann".to_owned(), token };
     expect_done(&person.get(&server, "/api/data"), 200);
     assert!(page.contains("60 minutes"), "{page}");
-    assert_eq!(browser.cookie(SESSION), None, "a token is no session");
+    assert_eq!(browser.session(), None, "a token is no session");
 }
 
 #[test]
@@ -202,9 +204,10 @@ fn a_session_that_was_logged_out_is_dead_on_the_server() {
     let mut other = Browser::signed_in(&server, "ann");
     let answer = browser.get(&server, "/api/logout");
     expect_redirect(&answer, LOGIN);
-    let cleared = format!("{SESSION}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax");
-    assert_eq!(answer.field("set-cookie"), Some(cleared.as_str()));
-    assert_eq!(browser.cookie(SESSION), None);
+    let cleared = answer.field("set-cookie").unwrap();
+    assert!(cleared.starts_with(SESSION), "{cleared}");
+    assert!(cleared.ends_with("=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"), "{cleared}");
+    assert_eq!(browser.session(), None);
     assert!(!copy.is_signed_in(&server), "the old cookie works");
     let stored = copy.post(&server, "/api/data", &[("key", "k"), ("value", "v")]);
     expect_page(&stored, 401);
@@ -218,17 +221,57 @@ fn a_session_that_was_logged_out_is_dead_on_the_server() {
 }
 
 #[test]
+fn the_button_of_the_pages_logs_out() {
+    let server = server_with(&["ann"]);
+    for fields in [&[SAME_ORIGIN][..], &[("Origin", "http://localhost")], &[("Sec-Fetch-Site", "none")], &[]]
+    {
+        let mut browser = Browser::signed_in(&server, "ann");
+        expect_redirect(&browser.send(&server, "POST", "/api/logout", fields, ""), LOGIN);
+        assert!(!browser.is_signed_in(&server), "{fields:?}");
+    }
+}
+
+#[test]
+fn another_site_logs_nobody_out() {
+    let server = server_with(&["ann"]);
+    let mut browser = Browser::signed_in(&server, "ann");
+    for field in [
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Origin", "http://evil.example"),
+        ("Origin", "null"),
+    ] {
+        for method in ["GET", "POST", "HEAD"] {
+            let answer = browser.send(&server, method, "/api/logout", &[HTML, field], "");
+            assert_eq!((answer.status, answer.field("set-cookie")), (403, None), "{method} {field:?}");
+        }
+        let page = expect_page(&browser.send(&server, "GET", "/api/logout", &[HTML, field], ""), 403);
+        assert!(page.contains("Signed in as <bdi>ann</bdi>"), "{page}");
+        let answer = browser.send(&server, "GET", "/api/logout", &[field], "");
+        expect_failed(&answer, 403, "CROSS_SITE_REQUEST");
+        // Also without the cookie, which a browser does not send along: its answer clears no cookie.
+        let answer = server.request("GET", "/api/logout", None, &[field], b"");
+        assert_eq!((answer.status, answer.field("set-cookie")), (403, None), "{field:?}");
+    }
+    assert!(browser.is_signed_in(&server));
+    expect_redirect(
+        &browser.send(&server, "GET", "/api/logout", &[HTML, ("Sec-Fetch-Site", "none")], ""),
+        LOGIN,
+    );
+}
+
+#[test]
 fn every_login_has_a_session_of_its_own_and_ends_the_one_before() {
     let server = server_with(&["ann", "bob"]);
     let mut browser = Browser::signed_in(&server, "ann");
     let mut before = browser.clone();
     expect_redirect(&browser.log_in(&server, "bob"), "/dashboard");
-    assert_ne!(browser.cookie(SESSION), before.cookie(SESSION));
+    assert_ne!(browser.session(), before.session());
     assert!(browser.is_signed_in(&server) && !before.is_signed_in(&server));
 
     // A session that somebody else has planted is not taken over.
     let planted = "a".repeat(43);
-    let fields = [("Cookie", &*format!("{SESSION}={planted}"))];
+    let fields = [("Cookie", &*browser.cookie_field().replace(browser.session().unwrap(), &planted))];
     let answer = send_json(&server, "POST", LOGIN, &fields, &right("ann").to_string());
     assert!(!answer.expect(200).field("set-cookie").unwrap().contains(&planted));
 }

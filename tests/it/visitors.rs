@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// The cookie of a session.
-pub const SESSION: &str = "pikv_session";
+/// What the names of session cookies begin with; what follows tells the installation.
+pub const SESSION: &str = "pikv_session_";
 /// What a browser sends with a form of the same site.
 pub const SAME_ORIGIN: (&str, &str) = ("Sec-Fetch-Site", "same-origin");
 /// The `Accept` field of browsers.
@@ -97,9 +97,12 @@ impl Browser {
         self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
-    /// The value of one of its cookies.
-    pub fn cookie(&self, name: &str) -> Option<&str> {
-        self.cookies.get(name).map(String::as_str)
+    /// The token of its session.
+    pub fn session(&self) -> Option<&str> {
+        let mut cookies = self.cookies.iter().filter(|(name, _)| name.starts_with(SESSION));
+        let (_, token) = cookies.next()?;
+        assert!(cookies.next().is_none(), "two sessions: {:?}", self.cookies);
+        Some(token)
     }
 
     /// Whether it is signed in, as the server sees it.
@@ -111,18 +114,6 @@ impl Browser {
         assert_eq!((answer.status, answer.field("location")), (302, Some("/api/login")), "{answer:?}");
         false
     }
-
-    /// The token that the form of the page at `target` has.
-    pub fn form_token(&mut self, server: &Server, target: &str) -> String {
-        let page = self.get(server, target).expect(200);
-        form_token_in(page.text()).unwrap_or_else(|| panic!("no token in {}", page.text()))
-    }
-}
-
-/// The token that the form of `page` has.
-pub fn form_token_in(page: &str) -> Option<String> {
-    let (_, behind) = page.split_once("name=\"csrf_token\" value=\"")?;
-    Some(behind.split_once('"')?.0.to_owned())
 }
 
 /// The `data` of a JSON answer that says that something was done.

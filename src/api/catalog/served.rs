@@ -1,8 +1,9 @@
 //! What requests look up: the projects as they are served, and what decides about access to them.
 
 use crate::api::error::ApiError;
-use crate::auth::access::ProjectKeys;
-use crate::config::schema::{Accounts, AuthenticationSettings, Config, Origin, RateLimit, StorageSettings};
+use crate::config::schema::{
+    Accounts, AuthenticationSettings, Config, Origin, PublicHost, RateLimit, StorageSettings,
+};
 use crate::disk::is_disk_full;
 use crate::names::ProjectId;
 use crate::network::Network;
@@ -75,11 +76,6 @@ impl OpenError {
 }
 
 impl Served {
-    /// The keys that decide about it.
-    pub fn keys(&self) -> ProjectKeys<'_> {
-        ProjectKeys { authentication_enabled: self.asks_for_key, key: self.key.as_ref() }
-    }
-
     /// As this, while its files are removed, or where that did not go on.
     pub(super) fn being_deleted(&self, deletion: Deletion) -> Served {
         Served { id: self.id.clone(), project: Err(OpenError::of_deletion(deletion)), ..*self }
@@ -124,6 +120,10 @@ pub struct Registry {
     pub trusted_proxies: Vec<Network>,
     /// The origins whose scripts may read answers.
     pub cors_origins: Vec<Origin>,
+    /// The origins that this server has for browsers, beside the one that `Host` gives.
+    pub public_origins: Vec<Origin>,
+    /// The only hosts that requests may name; empty for any.
+    pub public_hosts: Vec<PublicHost>,
 }
 
 impl Registry {
@@ -137,6 +137,8 @@ impl Registry {
             item_rate: config.item_rate_limit(),
             trusted_proxies: config.trusted_proxies().to_vec(),
             cors_origins: config.cors_origins().to_vec(),
+            public_origins: config.public_origins().to_vec(),
+            public_hosts: config.public_hosts().to_vec(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{AccountError, ApiError};
 use crate::api::fields::{self, Wanted};
-use crate::api::pages::{self, Frame, WaysIn};
+use crate::api::pages::{self, Frame, Viewer};
 use crate::api::representation::json_response;
 use crate::http::request::Head;
 use crate::http::response::Response;
@@ -10,7 +10,7 @@ use crate::http::target::Target;
 use crate::json;
 
 /// The form of an API's failures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Style {
     /// `application/problem+json`: the core API, and whatever belongs to none.
     Problem,
@@ -20,14 +20,14 @@ pub enum Style {
     Object,
     /// `{"status","code","message"}`: `/api/register` to `/api/data` (seeds 000 and 003).
     Data,
-    /// A page: the same for a browser, with what this server has for who is not signed in.
-    Page(WaysIn),
+    /// A page: the same for a browser.
+    Page(Viewer),
 }
 
 impl Style {
-    /// The form for a request with this head, and with `body` where that is there already. `ways_in` is
-    /// asked where it is a page.
-    pub fn of(head: &Head<'_>, body: Option<&[u8]>, ways_in: impl FnOnce() -> WaysIn) -> Style {
+    /// The form for a request with this head, and with `body` if that has arrived already. `viewer` is
+    /// called if it is a page.
+    pub fn of(head: &Head<'_>, body: Option<&[u8]>, viewer: impl FnOnce() -> Viewer) -> Style {
         let style = match &head.target {
             Ok(Target::Origin { path, .. }) => Style::of_path(path.as_bytes()),
             Ok(Target::Asterisk | Target::Authority) => Style::Problem,
@@ -35,7 +35,7 @@ impl Style {
             Err(_) => Style::of_path(head.target_text),
         };
         match style {
-            Style::Data if fields::wanted(head, body) == Wanted::Page => Style::Page(ways_in()),
+            Style::Data if fields::wanted(head, body) == Wanted::Page => Style::Page(viewer()),
             Style::Data | Style::Problem | Style::Item | Style::Object | Style::Page(_) => style,
         }
     }
@@ -65,11 +65,10 @@ impl Style {
 impl ApiError {
     /// The response that says so in the form of an API.
     pub fn response_in(&self, style: Style) -> Response {
-        let (status, text) = match style {
+        let (status, text) = match &style {
             Style::Problem => return self.response(),
-            Style::Page(ways_in) => {
-                // Here nothing is known of the visitor.
-                let frame = Frame { ways_in, ..Frame::default() };
+            Style::Page(viewer) => {
+                let frame = Frame { signed_in_as: viewer.signed_in_as.as_deref(), ways_in: viewer.ways_in };
                 let page = pages::problem(&frame, self.status(), &self.detail());
                 return self.with_fields(page);
             }
@@ -77,7 +76,7 @@ impl ApiError {
             Style::Object => self.as_object(),
             Style::Data => (self.status(), self.detail()),
         };
-        let mut body = match style {
+        let mut body = match &style {
             Style::Object if status == 401 => {
                 let mut body = b"{\"msg\":".to_vec();
                 json::encode_string(&text, &mut body);
@@ -93,7 +92,7 @@ impl ApiError {
             Style::Problem | Style::Item | Style::Object | Style::Page(_) => b"{\"error\":".to_vec(),
         };
         json::encode_string(&text, &mut body);
-        if let (Style::Object, ApiError::Operation { index, .. }) = (style, self) {
+        if let (Style::Object, ApiError::Operation { index, .. }) = (&style, self) {
             body.extend_from_slice(b",\"index\":");
             json::encode_u64(*index as u64, &mut body);
         }

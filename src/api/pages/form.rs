@@ -1,7 +1,7 @@
 //! The forms of the pages: their fields, and what a template needs to show them.
 
 use super::render::{Value, Values, text};
-use super::{Filled, Frame, Problem};
+use super::{Filled, Problem};
 use crate::limits::{EMAIL_BYTES_MAX, FULL_NAME_CHARACTERS_MAX, KEY_BYTES_MAX, USERNAME_BYTES_MAX};
 
 /// What a `gender` may be on the form, and how it is shown.
@@ -219,10 +219,10 @@ impl Form {
     }
 
     /// What the parts `summary` and `form` name.
-    pub fn values<'a>(&self, frame: &Frame<'a>, filled: &Filled<'a>) -> Values<'a> {
-        let (method, form_token) = match self.method {
-            Method::Get => ("get", ""),
-            Method::Post => ("post", frame.form_token.unwrap_or_default()),
+    pub fn values<'a>(&self, filled: &Filled<'a>) -> Values<'a> {
+        let method = match self.method {
+            Method::Get => "get",
+            Method::Post => "post",
         };
         let first_wrong = self.fields.iter().find(|field| !field.error(filled).is_empty());
         let fields = self.fields.iter().map(|field| {
@@ -239,7 +239,6 @@ impl Form {
             ("problems", Value::List(problems.collect())),
             ("method", text(method)),
             ("action", text(self.action)),
-            ("form_token", text(form_token)),
             ("fields", Value::List(fields.collect())),
             ("submit", text(self.submit)),
         ]

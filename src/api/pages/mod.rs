@@ -15,8 +15,6 @@ use templates::{STYLE, TEMPLATES};
 
 /// Where [`stylesheet`] is served; every page links to it.
 pub const STYLESHEET_PATH: &str = "/static/pikv.css";
-/// The name of the hidden field that has [`Frame::form_token`].
-pub const FORM_TOKEN_FIELD: &str = "csrf_token";
 
 const DASHBOARD_PATH: &str = "/dashboard";
 const REGISTER_PATH: &str = "/api/register";
@@ -28,14 +26,13 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img
 /// How long a browser may keep the stylesheet. Not longer: its path stays when its text changes.
 const STYLESHEET_CACHE_CONTROL: &str = "public, max-age=3600";
 
-const LINKS_SIGNED_IN: [(&str, &str); 7] = [
+const LINKS_SIGNED_IN: [(&str, &str); 6] = [
     (DASHBOARD_PATH, "Dashboard"),
     ("/api/data", "Store"),
     ("/api/data/retrieve", "Retrieve"),
     ("/api/data/update", "Update"),
     ("/api/data/delete", "Delete"),
     ("/api/token", "Access token"),
-    ("/api/logout", "Log out"),
 ];
 
 const LINKS_SIGNED_OUT: [(&str, &str); 3] =
@@ -67,13 +64,20 @@ impl WaysIn {
     }
 }
 
+/// Who looks at a page, as far as the page shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Viewer {
+    /// The user name of the session.
+    pub signed_in_as: Option<String>,
+    /// What is offered to who is not signed in.
+    pub ways_in: WaysIn,
+}
+
 /// What every page shows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Frame<'a> {
     /// The user name of the session.
     pub signed_in_as: Option<&'a str>,
-    /// What the hidden field `csrf_token` of every form that is posted has.
-    pub form_token: Option<&'a str>,
     /// What is offered to who is not signed in.
     pub ways_in: WaysIn,
 }
@@ -178,8 +182,7 @@ pub fn problem(frame: &Frame<'_>, status: u16, message: &str) -> Response {
 pub fn stylesheet() -> Response {
     Response::new(200)
         .field("content-type", "text/css; charset=utf-8")
-        .field("x-content-type-options", "nosniff")
-        .field("cache-control", STYLESHEET_CACHE_CONTROL)
+        .cacheable(STYLESHEET_CACHE_CONTROL)
         .body(STYLE.as_bytes().to_vec())
 }
 
@@ -192,7 +195,7 @@ fn form_page<'a>(
     filled: &Filled<'a>,
     more: Values<'a>,
 ) -> Response {
-    let mut values = form.values(frame, filled);
+    let mut values = form.values(filled);
     values.extend(more);
     page(frame, status, template, title, form.action(), values)
 }
@@ -230,14 +233,12 @@ fn html(status: u16, body: String) -> Response {
     Response::new(status)
         .field("content-type", "text/html; charset=utf-8")
         .field("content-security-policy", CONTENT_SECURITY_POLICY)
-        .field("x-content-type-options", "nosniff")
         .field("x-frame-options", "DENY")
         .field("cross-origin-resource-policy", "same-origin")
         // The element `meta` of the pages lets them tell this server where a form was: with `no-referrer`
         // alone browsers send `Origin: null`, and over plain HTTP nothing else that tells our forms
         // from a stranger's.
         .field("referrer-policy", "no-referrer")
-        .field("cache-control", "no-store")
         .body(body.into_bytes())
 }
 

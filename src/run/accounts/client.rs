@@ -3,6 +3,7 @@
 use super::{ADDRESS_FILE, Line, done, table};
 use crate::auth::password::Rule;
 use crate::cli::account::{Act, GLOBAL_KEY_VARIABLE};
+use crate::config::schema::PublicHost;
 use crate::disk::{self, RealDisk};
 use crate::limits::{ADDRESS_FILE_BYTES_MAX, CLIENT_ANSWER_BYTES_MAX, CLIENT_TIMEOUT_SECONDS};
 use crate::secret::Secret;
@@ -17,6 +18,8 @@ use std::time::Duration;
 /// A running server.
 pub struct Server<'a> {
     address: SocketAddr,
+    /// What requests name as their host: `public_hosts` may leave no other.
+    host: String,
     key: Option<GlobalKey<'a>>,
 }
 
@@ -107,15 +110,21 @@ impl<'a> Server<'a> {
     ///
     /// # Errors
     /// [`ClientError::AddressMissing`], [`ClientError::KeyMissing`].
-    pub fn find(directory: &Path, pid: String, asked: Asked<'a>) -> Result<Server<'a>, ClientError> {
+    pub fn find(
+        directory: &Path,
+        pid: String,
+        asked: Asked<'a>,
+        public_hosts: &[PublicHost],
+    ) -> Result<Server<'a>, ClientError> {
         let written = disk::load(&RealDisk, &directory.join(ADDRESS_FILE), ADDRESS_FILE_BYTES_MAX);
         let text = written.ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let address: Option<SocketAddr> = text.and_then(|text| text.trim().parse().ok());
         let Some(address) = address else { return Err(ClientError::AddressMissing { pid }) };
         let address = SocketAddr::new(reachable(address.ip()), address.port());
+        let host = public_hosts.first().map_or(address.to_string(), ToString::to_string);
         match asked {
-            Asked::Nothing => Ok(Server { address, key: None }),
-            Asked::Key(Some(key)) => Ok(Server { address, key: Some(key) }),
+            Asked::Nothing => Ok(Server { address, host, key: None }),
+            Asked::Key(Some(key)) => Ok(Server { address, host, key: Some(key) }),
             Asked::Key(None) => Err(ClientError::KeyMissing { pid, address }),
         }
     }
@@ -186,10 +195,10 @@ impl<'a> Server<'a> {
         let mut stream = TcpStream::connect_timeout(&self.address, timeout)?;
         stream.set_read_timeout(Some(timeout))?;
         stream.set_write_timeout(Some(timeout))?;
-        let (address, length) = (self.address, body.len());
+        let (host, length) = (&self.host, body.len());
         let key = self.key.map(|key| format!("x-api-key: {}\r\n", key.key.reveal())).unwrap_or_default();
         let request = format!(
-            "{method} /api/v1/accounts{rest} HTTP/1.1\r\nhost: {address}\r\n{key}connection: close\r\n\
+            "{method} /api/v1/accounts{rest} HTTP/1.1\r\nhost: {host}\r\n{key}connection: close\r\n\
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         );
         stream.write_all(request.as_bytes())?;

@@ -72,7 +72,7 @@ pub fn session(server: &Server, name: &str) -> String {
 pub fn cookie_of(response: &Response) -> String {
     let set = response.fields.iter().filter(|(name, _)| name == "set-cookie");
     let mut cookies = set.filter_map(|(_, value)| value.split(';').next());
-    cookies.find(|cookie| cookie.starts_with("pikv_session=")).expect("a session").to_owned()
+    cookies.find(|cookie| cookie.starts_with("pikv_session_")).expect("a session").to_owned()
 }
 
 /// One request with a token.

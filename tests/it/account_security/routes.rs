@@ -90,8 +90,8 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/token", Takes::Nobodys, "", NAME),
     route("GET", "/api/login", Takes::Nobodys, "", ""),
     route("POST", "/api/login", Takes::Nobodys, "", NAME),
-    // With a parameter that it does not have, so that it leaves the sessions of the walk alone.
-    route("GET", "/api/logout", Takes::Nobodys, "?only", ""),
+    route("GET", "/api/logout", Takes::Nobodys, "", ""),
+    route("POST", "/api/logout", Takes::Nobodys, "", ""),
     route("GET", "/dashboard", Takes::Session, "", ""),
     route("GET", "/api/data", Takes::TokenOrSession, "", ""),
     route("POST", "/api/data", Takes::TokenOrSession, "", KEY_AND_VALUE),
