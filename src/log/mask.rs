@@ -28,13 +28,15 @@ const SCHEMES: [&[u8]; 2] = [b"bearer", b"basic"];
 
 /// `text` with `***` for every secret in it. Borrowed if there is none.
 pub fn mask(text: &[u8]) -> Cow<'_, [u8]> {
-    if !may_have_secret(text) {
-        return Cow::Borrowed(text);
+    let mut spans = Vec::new();
+    if may_have_secret(text) {
+        spans.extend(secrets(text));
     }
-    let mut spans: Vec<Range<usize>> = secrets(text).collect();
     if text.contains(&b'%') {
         let decoded = Decoded::of(text);
-        spans.extend(secrets(&decoded.bytes).map(|span| decoded.encoded(&span)));
+        if may_have_secret(&decoded.bytes) {
+            spans.extend(secrets(&decoded.bytes).map(|span| decoded.encoded(&span)));
+        }
     }
     replace(text, spans)
 }
@@ -59,12 +61,19 @@ pub fn loggable_target(target: &[u8]) -> Cow<'_, [u8]> {
 
 /// Whether `text` needs a closer look. Most texts do not, and this is all that they cost.
 fn may_have_secret(text: &[u8]) -> bool {
-    let mut before = b'/';
-    text.iter().any(|&byte| {
-        let pair = (std::mem::replace(&mut before, byte), byte);
-        let has_encoding_or_separator = matches!(byte, b'%' | b'@' | b'+' | b' ');
-        has_encoding_or_separator
-            || matches!(pair, (b'v' | b'V', b'_') | (b'y', b'J') | (b'c', b'G') | (b'Z', b'f') | (b'W', b't'))
+    text.iter().enumerate().any(|(at, byte)| {
+        let follows =
+            |letter: u8| at > 0 && text.get(at - 1).is_some_and(|b| b.eq_ignore_ascii_case(&letter));
+        match byte {
+            b'@' => true,
+            b'+' | b' ' => follows(b'r') || follows(b'c'),
+            b'_' => follows(b'v'),
+            b'J' => follows(b'y'),
+            b'G' => follows(b'c'),
+            b'Z' => follows(b'3'),
+            b'W' => follows(b'a'),
+            _ => false,
+        }
     })
 }
 
@@ -172,9 +181,11 @@ fn user_at_start(text: &[u8]) -> Option<Range<usize>> {
 fn credential_after_scheme(text: &[u8]) -> Option<Range<usize>> {
     let rest = SCHEMES.iter().find_map(|scheme| after_prefix(text, scheme))?;
     let spaces = run(rest, |byte| b" +".contains(&byte));
-    let start = text.len() - rest.len() + spaces;
-    let credential = run(rest.get(spaces..)?, |byte| !byte.is_ascii_whitespace());
-    (spaces > 0 && credential > 0).then_some(start..start + credential)
+    // Looks no further without a space, so that a text full of schemes is still read once.
+    let credential_and_more = rest.get(spaces..).filter(|_| spaces > 0)?;
+    let start = text.len() - credential_and_more.len();
+    let credential = run(credential_and_more, |byte| !byte.is_ascii_whitespace());
+    (credential > 0).then_some(start..start + credential)
 }
 
 /// What follows `prefix`, in upper or lower case.
