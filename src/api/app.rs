@@ -1,6 +1,7 @@
 //! The server as handlers see it, and the way of every request: route, credential, handler.
 
-use super::catalog::{Catalog, Registry, Served};
+use super::authority::{self, Sent};
+use super::catalog::{Catalog, Served};
 use super::context::Context;
 use super::cors::{self, Permission};
 use super::cross_site::{self, Trusted};
@@ -8,23 +9,20 @@ use super::error::style::Style;
 use super::error::{AccountError, ApiError};
 use super::pages::{Viewer, WaysIn};
 use super::reply::Reply;
-use super::routes::{self, Access, Found};
+use super::routes::{self, Found};
 use super::{cookies, credentials};
 use crate::accounts::{Accounts, OpenError};
-use crate::auth::access::{self, Denied};
-use crate::auth::api_key::Presented;
+use crate::auth::access::Denied;
 use crate::auth::client;
-use crate::auth::credential::{self, Credential, SentAs};
+use crate::auth::credential::{self, Credential};
 use crate::auth::rate_limit::RateLimiter;
 use crate::auth::throttle::Throttle;
 use crate::clock;
 use crate::config::schema::Registration;
 use crate::http::request::{Head, Method, Request};
 use crate::http::response::Response;
-use crate::http::target::{self, Target};
+use crate::http::target::Target;
 use crate::memory::Memory;
-use crate::names::ProjectId;
-use crate::secret::KeyHash;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -105,7 +103,16 @@ impl App {
             Err(error) => return Reply::Now(error.response_in(failure_style())),
         };
         let Admitted { found, query, served } = admitted;
-        let context = Context { app: self, request, query, rest: found.captures.rest, served, arrival };
+        let context = Context {
+            app: self,
+            request,
+            access: found.access,
+            query,
+            segment: found.captures.segment,
+            rest: found.captures.rest,
+            served,
+            arrival,
+        };
         (found.handler)(&context).unwrap_or_else(|error| Reply::Now(error.response_in(failure_style())))
     }
 
@@ -222,76 +229,17 @@ impl App {
             }
             Err(error) => return Err(error),
         };
-        let segment = found.captures.segment;
-        let served = match found.access {
-            Access::Open | Access::Account => None,
-            Access::Global => {
-                self.authorize_global(head, peer, &registry)?;
-                named_project(segment, &registry)?
-            }
-            Access::Project => Some(self.authorize_project(head, peer, &registry, segment)?),
-        };
+        let authority = authority::authorize(
+            found.access,
+            || Sent::of(self, head, peer),
+            || cross_site::check(head, peer, &registry, Trusted::Configured),
+            &registry,
+            found.captures.segment,
+        )?;
         if is_partial_write(head) {
             return Err(ApiError::ContentRange);
         }
-        Ok(Decision::Run(Admitted { found, query, served }))
-    }
-
-    fn authorize_global(&self, head: &Head<'_>, peer: IpAddr, registry: &Registry) -> Result<(), ApiError> {
-        let is_projects = |candidate: &KeyHash| {
-            registry
-                .projects
-                .values()
-                .any(|served| served.key.as_ref().is_some_and(|key| key.matches(candidate)))
-        };
-        let granted = self.grant(head, peer, |presented| {
-            access::global(presented, registry.global_key.as_ref(), is_projects)
-        });
-        match granted {
-            Ok(SentAs::Explicit) => Ok(()),
-            Err(denied) if registry.authentication_enabled => Err(denied.into()),
-            Ok(SentAs::Basic) | Err(_) => cross_site::check(head, peer, registry, Trusted::Configured),
-        }
-    }
-
-    fn authorize_project(
-        &self,
-        head: &Head<'_>,
-        peer: IpAddr,
-        registry: &Registry,
-        segment: &str,
-    ) -> Result<Arc<Served>, ApiError> {
-        let id = parse_id(segment)?;
-        let served = registry.projects.get(&id);
-        let asks_for_key = registry.authentication_enabled && served.is_none_or(|served| served.asks_for_key);
-        let granted = self.grant(head, peer, |presented| {
-            let key = served.and_then(|served| served.key.as_ref());
-            access::project(presented, registry.global_key.as_ref(), key)
-        });
-        match granted {
-            Ok(SentAs::Explicit) => {}
-            Err(denied) if asks_for_key => return Err(denied.into()),
-            Ok(SentAs::Basic) | Err(_) => {
-                cross_site::check(head, peer, registry, Trusted::Configured)?;
-            }
-        }
-        served.cloned().ok_or(ApiError::ProjectMissing(id))
-    }
-
-    /// How the credential was sent that `decide` grants a request for.
-    fn grant(
-        &self,
-        head: &Head<'_>,
-        peer: IpAddr,
-        decide: impl FnOnce(Option<Presented>) -> Result<(), Denied>,
-    ) -> Result<SentAs, Denied> {
-        let credential = self.credential(head, peer)?;
-        if credential.is_none() && head.fields("authorization").next().is_some() {
-            return Err(Denied::BasicIgnored);
-        }
-        let sent_as = credential.as_ref().map(|credential| credential.sent_as);
-        decide(credential.map(|credential| credential.present()))?;
-        sent_as.ok_or(Denied::Missing)
+        Ok(Decision::Run(Admitted { found, query, served: authority.served }))
     }
 }
 
@@ -309,17 +257,4 @@ fn is_partial_write(head: &Head<'_>) -> bool {
 /// For the methods that no path takes: CONNECT and TRACE.
 fn allowed_nowhere() -> ApiError {
     ApiError::MethodNotAllowed { allow: "GET, HEAD, POST, PUT, DELETE".to_owned() }
-}
-
-/// The project of a global route that names one.
-fn named_project(segment: &str, registry: &Registry) -> Result<Option<Arc<Served>>, ApiError> {
-    if segment.is_empty() {
-        return Ok(None);
-    }
-    let id = parse_id(segment)?;
-    registry.projects.get(&id).cloned().map(Some).ok_or(ApiError::ProjectMissing(id))
-}
-
-fn parse_id(segment: &str) -> Result<ProjectId, ApiError> {
-    ProjectId::parse(&target::decode(segment)?).map_err(ApiError::ProjectId)
 }

@@ -143,7 +143,7 @@ impl Catalog {
         Ok((served, key))
     }
 
-    /// Gives a project a new key; the old one is refused from here on.
+    /// Gives a project a new key, and switches its authentication on; the old key is refused from here on.
     ///
     /// # Errors
     /// [`ApiError`]; the old key is then still in force.
@@ -152,6 +152,7 @@ impl Catalog {
         let mut next = config.clone();
         let old = self.registry().projects.get(id).cloned();
         let old = old.ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
+        switch_authentication_on(&mut next, id);
         let key = self.issue(&mut next, id)?;
         let project = next.project(id).ok_or(ApiError::Internal)?;
         let served = Arc::new(self.serve(&next, project, Some(&old)));
@@ -179,6 +180,7 @@ impl Catalog {
             .map_err(|error| CatalogError::KeysNotSaved { error: Box::new(error) })?;
         unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
         let before = self.registry();
+        before.projects.values().for_each(|served| warn_of_edit(served, &next));
         let served = next.projects().iter().map(|project| {
             let old = before.projects.get(&project.id);
             (project.id.clone(), Arc::new(self.serve(&next, project, old)))
@@ -239,5 +241,28 @@ impl Catalog {
     fn lock_config(&self) -> MutexGuard<'_, Config> {
         // Replaced as a whole, so a panic leaves the old one.
         self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Logs what an edit of config.json opens or gives up. It needs no confirmation: who edits the file owns it.
+fn warn_of_edit(before: &Served, next: &Config) {
+    let Some(project) = next.project(&before.id) else { return };
+    let id = &before.id;
+    if before.asks_for_key && !next.authentication_enabled(project) {
+        log::warn!("project {id}: authentication switched off in config.json; anyone may read and write it");
+    }
+    if before.storage.on_disk && !next.storage_of(project).on_disk {
+        log::warn!(
+            "project {id}: on_disk switched off in config.json; its values are gone at the next start"
+        );
+    }
+}
+
+/// Also if `default.authentication` decides for the project: what `regenerate` protects stays protected.
+fn switch_authentication_on(config: &mut Config, id: &ProjectId) {
+    let Some(project) = config.project(id) else { return };
+    if !config.authentication_of(project).enabled {
+        let authentication = AuthenticationChoice { enabled: Some(true), ..project.authentication };
+        config.replace_settings(id, project.storage, authentication);
     }
 }

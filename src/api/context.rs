@@ -6,6 +6,7 @@ use super::cross_site::{self, Trusted};
 use super::cursor::Cursor;
 use super::error::ApiError;
 use super::reply::{Share, Standing};
+use super::routes::Access;
 use crate::auth::access::Denied;
 use crate::auth::client::{self, Client};
 use crate::auth::credential::{Credential, SentAs};
@@ -28,8 +29,12 @@ pub struct Context<'r> {
     pub app: &'r Arc<App>,
     /// The request.
     pub request: &'r Request<'r>,
+    /// Whose credential its route asks for.
+    pub access: Access,
     /// Its query, percent-encoded.
     pub query: Option<&'r str>,
+    /// What the route calls `{}`, percent-encoded; empty if it has none.
+    pub segment: &'r str,
     /// What the route calls `{...}`, percent-encoded.
     pub rest: &'r str,
     /// The project that the path names.

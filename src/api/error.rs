@@ -214,11 +214,13 @@ impl ApiError {
             ApiError::MethodUnknown => (501, "not_implemented"),
             ApiError::MethodNotAllowed { .. } => (405, "method_not_allowed"),
             ApiError::RouteMissing => (404, "not_found"),
-            ApiError::Denied(Denied::Missing | Denied::BasicIgnored) => (401, "api_key_missing"),
-            ApiError::Denied(Denied::Mistyped) => (401, "api_key_mistyped"),
-            ApiError::Denied(Denied::Wrong | Denied::SchemeUnknown | Denied::BasicMalformed) => {
-                (401, "api_key_wrong")
+            ApiError::Denied(Denied::Missing | Denied::GlobalMissing | Denied::BasicIgnored) => {
+                (401, "api_key_missing")
             }
+            ApiError::Denied(Denied::Mistyped) => (401, "api_key_mistyped"),
+            ApiError::Denied(
+                Denied::Wrong | Denied::GlobalWrong | Denied::SchemeUnknown | Denied::BasicMalformed,
+            ) => (401, "api_key_wrong"),
             ApiError::Denied(Denied::Conflict) => (400, "credentials_conflict"),
             ApiError::Denied(Denied::GlobalRequired) => (403, "global_key_required"),
             ApiError::ProjectId(_) => (400, "invalid_project_id"),

@@ -7,6 +7,7 @@
 mod accept;
 mod accounts;
 pub mod app;
+pub mod authority;
 mod batch;
 pub mod catalog;
 mod conditions;

@@ -1,13 +1,15 @@
 //! Projects themselves: list, create, show, change, delete, new key. What saves config.json or opens
 //! files runs in the administration lane.
 
+use super::app::App;
+use super::authority::{Author, Authority, Claim};
 use super::catalog::Served;
 use super::context::{Context, parse_object};
 use super::error::ApiError;
 use super::reply::Reply;
 use super::representation::{self as text, json_response};
 use crate::clock;
-use crate::config::schema::{AuthenticationChoice, StorageChoice};
+use crate::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
 use crate::http::response::Response;
 use crate::json;
 use crate::names::ProjectId;
@@ -33,6 +35,18 @@ struct SettingsBody<'a> {
     api_key: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "json::present")]
     api_key_hash: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "json::present")]
+    discard_files: Option<bool>,
+}
+
+/// `storage` of a body: the settings, and a word about the files that is no setting.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StorageBody {
+    on_disk: Option<bool>,
+    cache_in_memory: Option<bool>,
+    sync: Option<SyncMode>,
+    discard_files: Option<bool>,
 }
 
 /// `authentication` of a body. A key in it is refused unless it is the `null` of a new project.
@@ -62,13 +76,20 @@ struct Settings {
     id: Option<String>,
     storage: StorageChoice,
     authentication: AuthenticationChoice,
+    discard: Discard,
+}
+
+/// Whether a body agrees that `on_disk: false` leaves the files of the project unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Discard {
+    Agreed,
+    NotAgreed,
 }
 
 /// `GET /projects`
 pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    let app = Arc::clone(context.app);
-    Ok(administer(move || {
+    Ok(administer(context, |app, _, _| {
         let mut body = b"{\"projects\":[".to_vec();
         for (index, served) in app.catalog.registry().projects.values().enumerate() {
             if index > 0 {
@@ -101,9 +122,14 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
         .id
         .ok_or_else(|| ApiError::Settings("`id` is missing: the name of the project".to_owned()))?;
     let id = ProjectId::parse(&id).map_err(ApiError::ProjectId)?;
-    let app = Arc::clone(context.app);
-    Ok(administer(move || {
+    Ok(administer(context, move |app, _, author| {
+        if settings.discard == Discard::NotAgreed && app.catalog.would_leave_files(&id, settings.storage) {
+            return Err(not_agreed(&format!("Files of `{id}` exist already and would not be read")));
+        }
         let (served, key) = app.catalog.create(id, settings.storage, settings.authentication)?;
+        if !served.authentication.enabled {
+            log::warn!("project {}: created without authentication by {author}", served.id);
+        }
         let mut body = b"{\"project\":".to_vec();
         text::push_project(&served, totals(&served), &mut body);
         body.extend_from_slice(b",\"api_key\":");
@@ -123,9 +149,13 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
             "`id` cannot be changed; make a new project and copy its keys".to_owned(),
         ));
     }
-    let (app, id) = (Arc::clone(context.app), context.served()?.id.clone());
-    Ok(administer(move || {
-        let (served, key) = app.catalog.update(&id, settings.storage, settings.authentication)?;
+    if settings.storage.on_disk == Some(false) && settings.discard == Discard::NotAgreed {
+        return Err(not_agreed("The values of the project would be gone at the next start"));
+    }
+    Ok(administer(context, move |app, before, author| {
+        let (served, key) =
+            app.catalog.update(&before.project()?.id, settings.storage, settings.authentication)?;
+        warn_of_losses(before.project()?, &served, author);
         served.project()?;
         let mut body = Vec::new();
         text::push_project(&served, totals(&served), &mut body);
@@ -143,9 +173,8 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `DELETE /projects/{id}`: its files go too.
 pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    let (app, id) = (Arc::clone(context.app), context.served()?.id.clone());
-    Ok(administer(move || {
-        app.catalog.delete(&id)?;
+    Ok(administer(context, |app, before, _| {
+        app.catalog.delete(&before.project()?.id)?;
         Ok(Response::new(204))
     }))
 }
@@ -153,9 +182,12 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `POST /projects/{id}/api-key/regenerate`
 pub fn regenerate(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    let (app, id) = (Arc::clone(context.app), context.served()?.id.clone());
-    Ok(administer(move || {
-        let key = app.catalog.regenerate(&id)?;
+    Ok(administer(context, |app, before, author| {
+        let before = before.project()?;
+        let (id, was_open) = (&before.id, !before.authentication.enabled);
+        let key = app.catalog.regenerate(id)?;
+        let switched = if was_open { "; authentication was off and is on again" } else { "" };
+        log::warn!("project {id}: new key made by {author}; the old one is refused{switched}");
         let mut body = b"{\"id\":".to_vec();
         json::encode_string(id.as_str(), &mut body);
         body.extend_from_slice(b",\"api_key\":");
@@ -165,8 +197,29 @@ pub fn regenerate(context: &Context<'_>) -> Result<Reply, ApiError> {
     }))
 }
 
-fn administer(job: impl FnOnce() -> Result<Response, ApiError> + Send + 'static) -> Reply {
-    Reply::Administer(Box::new(move || Reply::Now(job().unwrap_or_else(|error| error.response()))))
+/// Runs `job` in the administration lane, if the request is still allowed by then. The job gets the
+/// project as it is before it, and who asks.
+fn administer(
+    context: &Context<'_>,
+    job: impl FnOnce(&App, &Authority, &Author) -> Result<Response, ApiError> + Send + 'static,
+) -> Reply {
+    let (app, claim) = (Arc::clone(context.app), Claim::of(context));
+    let answer = move || {
+        let (authority, author) = claim.check(&app.catalog.registry())?;
+        job(&app, &authority, &author)
+    };
+    Reply::Administer(Box::new(move || Reply::Now(answer().unwrap_or_else(|error| error.response()))))
+}
+
+/// Logs what an owner may miss later, with who did it.
+fn warn_of_losses(before: &Served, after: &Served, author: &Author) {
+    let id = &after.id;
+    if before.authentication.enabled && !after.authentication.enabled {
+        log::warn!("project {id}: authentication switched off by {author}; anyone may read and write it");
+    }
+    if before.storage.on_disk && !after.storage.on_disk {
+        log::warn!("project {id}: on_disk switched off by {author}; its values are gone at the next start");
+    }
 }
 
 /// The only place where a key is shown.
@@ -191,12 +244,12 @@ fn totals(served: &Served) -> Option<Totals> {
 
 fn parse_settings(body: &[u8], target: Target) -> Result<Settings, ApiError> {
     let invalid = |problem: String| {
-        let shape = "settings are {\"id\":…,\"storage\":{\"on_disk\",\"cache_in_memory\",\"sync\"},\
+        let shape = "settings are {\"id\":…,\"storage\":{\"on_disk\",\"cache_in_memory\",\"sync\",\"discard_files\"},\
                      \"authentication\":{\"enabled\",\"save_api_key_to_file\"}}; keys are made by the server";
         ApiError::Settings(format!("{problem}; {shape}"))
     };
     let parts: SettingsBody<'_> = parse_object(body).map_err(invalid)?;
-    let storage = parse_part("storage", parts.storage, &[]).map_err(invalid)?;
+    let storage: StorageBody = parse_part("storage", parts.storage, &[]).map_err(invalid)?;
     let authentication: AuthenticationBody<'_> =
         parse_part("authentication", parts.authentication, &KEY_MEMBERS).map_err(invalid)?;
     for (name, member) in KEY_MEMBERS.into_iter().cycle().zip([
@@ -209,7 +262,28 @@ fn parse_settings(body: &[u8], target: Target) -> Result<Settings, ApiError> {
     }
     let AuthenticationBody { enabled, save_api_key_to_file, .. } = authentication;
     let authentication = AuthenticationChoice { enabled, save_api_key_to_file };
-    Ok(Settings { id: parts.id, storage, authentication })
+    let discard = discard_of(&storage, parts.discard_files)?;
+    let StorageBody { on_disk, cache_in_memory, sync, .. } = storage;
+    let storage = StorageChoice { on_disk, cache_in_memory, sync };
+    Ok(Settings { id: parts.id, storage, authentication, discard })
+}
+
+/// `discard_files` stands beside `on_disk: false`, or at the top of the body.
+fn discard_of(storage: &StorageBody, at_top: Option<bool>) -> Result<Discard, ApiError> {
+    match storage.discard_files.or(at_top) {
+        Some(_) if storage.on_disk != Some(false) => {
+            let problem = "`discard_files` has a meaning only beside `\"on_disk\": false`. Leave it out.";
+            Err(ApiError::Settings(problem.to_owned()))
+        }
+        Some(true) => Ok(Discard::Agreed),
+        Some(false) | None => Ok(Discard::NotAgreed),
+    }
+}
+
+/// Refuses `on_disk: false`, which would do what `loss` tells.
+fn not_agreed(loss: &str) -> ApiError {
+    let fix = "If you want that, send `\"discard_files\": true` beside `\"on_disk\": false`.";
+    ApiError::Settings(format!("{loss}. {fix}"))
 }
 
 /// A new project may have `null` for its key, as config.json has: the server makes one then.

@@ -22,6 +22,9 @@ pub enum Access {
     Global,
     /// The key of the project in the path, or the global one.
     Project,
+    /// As [`Access::Project`]; only the global key if the project asks for none. Settings decide who has
+    /// the project from then on.
+    Settings,
     /// An account's, or what else the handler takes (`credentials.rs`).
     Account,
 }
@@ -46,7 +49,7 @@ const ROUTES: &[(Method, &str, Access, Handler)] = &[
     (Method::Get, "/api/v1/projects/{}/keys", Access::Project, listing::list),
     (Method::Delete, "/api/v1/projects/{}/keys", Access::Project, keys::clear),
     (Method::Get, "/api/v1/projects/{}", Access::Project, projects::get),
-    (Method::Put, "/api/v1/projects/{}", Access::Project, projects::update),
+    (Method::Put, "/api/v1/projects/{}", Access::Settings, projects::update),
     (Method::Delete, "/api/v1/projects/{}", Access::Global, projects::delete),
     (Method::Post, "/api/v1/projects/{}/api-key/regenerate", Access::Global, projects::regenerate),
     (Method::Get, "/api/v1/projects", Access::Global, projects::list),

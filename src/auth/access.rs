@@ -24,8 +24,12 @@ pub enum Denied {
     BasicIgnored,
     /// `Authorization: Basic` without a name, a colon and a key in base64.
     BasicMalformed,
-    /// A project's key where only the global one will do.
+    /// A project's key for what needs the global one.
     GlobalRequired,
+    /// There is no credential, and only the global key is accepted.
+    GlobalMissing,
+    /// It is no key of this server, and only the global key is accepted.
+    GlobalWrong,
 }
 
 impl fmt::Display for Denied {
@@ -46,12 +50,37 @@ impl fmt::Display for Denied {
             Denied::BasicMalformed => {
                 "Authorization: Basic is not the base64 form of NAME:KEY. Send the key as the password (curl -u :KEY)."
             }
-            Denied::GlobalRequired => "this needs the global API key; the one sent is a project's",
+            Denied::GlobalRequired => "This needs the global API key. The key that was sent is a project's.",
+            Denied::GlobalMissing => {
+                "This needs the global API key. Send it as `X-API-Key: KEY` or `Authorization: Bearer KEY`."
+            }
+            Denied::GlobalWrong => "This needs the global API key. The key that was sent is another one.",
         })
     }
 }
 
 impl std::error::Error for Denied {}
+
+/// What a request was let through with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// No credential was looked at.
+    Nothing,
+    /// The key of the project.
+    ProjectKey,
+    /// The global key.
+    GlobalKey,
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Grant::Nothing => "no key, because authentication is off",
+            Grant::ProjectKey => "the project's key",
+            Grant::GlobalKey => "the global key",
+        })
+    }
+}
 
 /// Lets a request through that only the global key may make. `is_projects` says whether a key is some project's.
 ///
@@ -61,14 +90,17 @@ pub fn global(
     presented: Option<Presented>,
     global: Option<&KeyHash>,
     is_projects: impl FnOnce(&KeyHash) -> bool,
-) -> Result<(), Denied> {
+) -> Result<Grant, Denied> {
+    if presented.is_none() {
+        return Err(Denied::GlobalMissing);
+    }
     let candidate = candidate(presented)?;
     if is_key(global, &candidate) {
-        Ok(())
+        Ok(Grant::GlobalKey)
     } else if is_projects(&candidate) {
         Err(Denied::GlobalRequired)
     } else {
-        Err(Denied::Wrong)
+        Err(Denied::GlobalWrong)
     }
 }
 
@@ -81,12 +113,16 @@ pub fn project(
     presented: Option<Presented>,
     global: Option<&KeyHash>,
     project: Option<&KeyHash>,
-) -> Result<(), Denied> {
+) -> Result<Grant, Denied> {
     let candidate = candidate(presented)?;
     // Both are always compared, so that the time tells nothing about which of them there is.
     let is_global = is_key(global, &candidate);
     let is_project = is_key(project, &candidate);
-    if is_global || is_project { Ok(()) } else { Err(Denied::Wrong) }
+    match (is_global, is_project) {
+        (true, _) => Ok(Grant::GlobalKey),
+        (false, true) => Ok(Grant::ProjectKey),
+        (false, false) => Err(Denied::Wrong),
+    }
 }
 
 fn candidate(presented: Option<Presented>) -> Result<KeyHash, Denied> {

@@ -54,6 +54,7 @@ mod model;
 mod negotiation;
 mod object_batch;
 mod objects;
+mod open_projects;
 mod password_lane;
 mod people;
 mod project_settings;

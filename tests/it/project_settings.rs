@@ -89,7 +89,7 @@ fn switching_authentication_on_without_a_key_returns_a_new_one_once() {
     assert_eq!(kv.create_project(&json!({"id": "notes", "authentication": {"enabled": false}})), "");
     let target = "/api/v1/projects/notes";
     let on = r#"{"authentication":{"enabled":true}}"#;
-    let answer = kv.anonymous().put(target, on).expect(200).json();
+    let answer = kv.global().put(target, on).expect(200).json();
     let key = answer["api_key"].as_str().unwrap();
     assert!(key.starts_with("pikv_"), "{answer}");
     assert_eq!(answer["id"], "notes");
@@ -104,7 +104,7 @@ fn switching_authentication_off_and_on_keeps_the_key() {
     kv.anonymous().put(&key_path("a"), "1").expect(201);
     kv.crash_and_start();
     kv.anonymous().get(&key_path("a")).expect(200);
-    let answer = kv.anonymous().put(PROJECT, r#"{"authentication":{"enabled":true}}"#).expect(200).json();
+    let answer = kv.global().put(PROJECT, r#"{"authentication":{"enabled":true}}"#).expect(200).json();
     assert_eq!(answer.get("api_key"), None);
     kv.anonymous().get(PROJECT).problem(401, "api_key_missing");
     kv.project().get(PROJECT).expect(200);
@@ -158,7 +158,8 @@ fn a_project_in_memory_that_is_put_on_disk_keeps_its_values_through_a_crash() {
 fn a_project_on_disk_that_is_kept_in_memory_only_keeps_its_values_until_the_end() {
     let kv = Kv::new();
     kv.project().put(&key_path("a"), "1").expect(201);
-    let answer = kv.project().put(PROJECT, r#"{"storage":{"on_disk":false}}"#).expect(200).json();
+    let answer =
+        kv.project().put(PROJECT, r#"{"storage":{"on_disk":false,"discard_files":true}}"#).expect(200).json();
     assert_eq!(answer["storage"]["on_disk"], false);
     assert_eq!(kv.project().get(&key_path("a")).expect(200).json()["value"], 1);
     kv.project().put(&key_path("a"), "2").expect(200);

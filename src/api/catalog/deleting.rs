@@ -10,7 +10,7 @@ use super::served::{Deletion, Served};
 use super::{Catalog, CatalogError};
 use crate::api::error::ApiError;
 use crate::config::file;
-use crate::config::schema::Config;
+use crate::config::schema::{AuthenticationChoice, Config, ProjectConfig, StorageChoice};
 use crate::disk::is_disk_full;
 use crate::names::ProjectId;
 use crate::persist::deletion::{self, BeginError, Phase};
@@ -74,6 +74,17 @@ impl Catalog {
             log::warn!("project {id}: deleted, but its deletion mark stays until the next start: {error}");
         }
         Ok(())
+    }
+
+    /// Whether a new project `id` in memory would leave files unread that have its name.
+    pub fn would_leave_files(&self, id: &ProjectId, storage: StorageChoice) -> bool {
+        let config = self.lock_config();
+        let project = ProjectConfig::new(id.clone(), storage, AuthenticationChoice::default());
+        let on_disk = config.storage_of(&project).on_disk;
+        let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
+        // Files of a deletion that is not finished are removed when the project is created.
+        let are_left = || matches!(deletion::phase(disk, &paths), Ok(None | Some(Phase::FilesRemoved)));
+        !on_disk && config.project(id).is_none() && paths.exist(disk).unwrap_or(false) && are_left()
     }
 
     /// Marks the project as being deleted and saves config.json without it.

@@ -188,8 +188,9 @@ fn in_headers(name: &str, is: Is, text: &str) -> Vec<Credential> {
 /// Whether what `route` does for `project` is done for `is`.
 fn is_let_through(takes: Takes, is: Is, project: &str) -> bool {
     match (takes, is) {
-        (Takes::Nobodys, _) | (Takes::Global | Takes::Project | Takes::Item, Is::Operator) => true,
-        (Takes::Project, Is::Project(own)) => own == project,
+        (Takes::Nobodys, _) => true,
+        (Takes::Global | Takes::Project | Takes::Settings | Takes::Item, Is::Operator) => true,
+        (Takes::Project | Takes::Settings, Is::Project(own)) => own == project,
         (Takes::Item, Is::Project(_) | Is::Account(_)) => true,
         (Takes::Token | Takes::TokenOrSession, Is::Account(_)) => true,
         (Takes::TokenOrSession | Takes::Session, Is::Browser(_)) => true,
@@ -215,7 +216,7 @@ fn check_refused(route: &Route, is: Is, response: &Response, context: &str) {
         Takes::Token => assert!(response.json()["msg"].is_string(), "{context}: {response:?}"),
         Takes::TokenOrSession => assert_eq!(response.json()["code"], "INVALID_TOKEN", "{context}"),
         Takes::Session => assert_eq!(response.field("location"), Some("/api/login"), "{context}"),
-        Takes::Nobodys | Takes::Global | Takes::Project => {}
+        Takes::Nobodys | Takes::Global | Takes::Project | Takes::Settings => {}
     }
     if status == 401 {
         assert!(response.field("www-authenticate").is_some(), "{context}: {response:?}");

@@ -6,6 +6,8 @@ pub enum Takes {
     Nobodys,
     Global,
     Project,
+    /// As `Project`; of a project without authentication the global key alone.
+    Settings,
     /// An API key or a token; 403 otherwise.
     Item,
     /// A token; 401 otherwise.
@@ -63,7 +65,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/projects/{}/keys", Takes::Project, "?meta=true", ""),
     route("DELETE", "/api/v1/projects/{}/keys", Takes::Project, "", ""),
     route("GET", "/api/v1/projects/{}", Takes::Project, "", ""),
-    route("PUT", "/api/v1/projects/{}", Takes::Project, "", "{\"storage\":{}}"),
+    route("PUT", "/api/v1/projects/{}", Takes::Settings, "", "{\"storage\":{}}"),
     route("DELETE", "/api/v1/projects/{}", Takes::Global, "", ""),
     route("POST", "/api/v1/projects/{}/api-key/regenerate", Takes::Global, "", ""),
     route("GET", "/api/v1/projects", Takes::Global, "", ""),
@@ -132,6 +134,7 @@ fn the_list_of_routes_is_that_of_the_server() {
             Takes::Nobodys => "Open",
             Takes::Global => "Global",
             Takes::Project => "Project",
+            Takes::Settings => "Settings",
             Takes::Item | Takes::Token | Takes::TokenOrSession | Takes::Session => "Account",
         };
         (route.method.to_owned(), route.pattern.to_owned(), access.to_owned())

@@ -1,0 +1,191 @@
+//! Whether a request may use its route: what the route needs, against the keys of the server.
+//!
+//! A request to the administration lane is checked twice, on arrival and before it changes something.
+//! A key that was replaced while the request waited changes nothing any more.
+
+use super::app::App;
+use super::catalog::{Registry, Served};
+use super::context::Context;
+use super::error::ApiError;
+use super::routes::Access;
+use crate::auth::access::{self, Denied, Grant};
+use crate::auth::api_key::Presented;
+use crate::auth::credential::SentAs;
+use crate::http::request::Head;
+use crate::http::target;
+use crate::names::ProjectId;
+use crate::secret::KeyHash;
+use std::borrow::Borrow;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What a request was let through with.
+pub struct Authority {
+    /// The project that the path names, if it names one.
+    pub served: Option<Arc<Served>>,
+    /// The kind of its credential.
+    pub grant: Grant,
+}
+
+impl Authority {
+    /// The project of a route that has one.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] if the route has none, which is a bug of the route table.
+    pub fn project(&self) -> Result<&Arc<Served>, ApiError> {
+        self.served.as_ref().ok_or(ApiError::Internal)
+    }
+}
+
+/// Who asks for a change, for the log.
+pub struct Author {
+    address: IpAddr,
+    grant: Grant,
+}
+
+/// The credential of a request as an API key, or what is wrong with it.
+pub struct Sent(Result<Option<(Presented, SentAs)>, Denied>);
+
+/// A credential and what it is needed for, kept while a request waits.
+pub struct Claim {
+    access: Access,
+    sent: Sent,
+    segment: String,
+    address: IpAddr,
+}
+
+impl Sent {
+    /// The credential of the request `head` from `peer`.
+    pub fn of(app: &App, head: &Head<'_>, peer: IpAddr) -> Sent {
+        Sent(match app.credential(head, peer) {
+            Ok(None) if head.fields("authorization").next().is_some() => Err(Denied::BasicIgnored),
+            Ok(credential) => Ok(credential.map(|credential| (credential.present(), credential.sent_as))),
+            Err(denied) => Err(denied),
+        })
+    }
+
+    /// What `decide` grants for the credential, and how that was sent. None was sent if there is no `SentAs`.
+    fn grant(
+        &self,
+        decide: impl FnOnce(Option<Presented>) -> Result<Grant, Denied>,
+    ) -> Result<(Grant, Option<SentAs>), Denied> {
+        let sent = self.0.clone()?;
+        let sent_as = sent.as_ref().map(|(_, sent_as)| *sent_as);
+        Ok((decide(sent.map(|(presented, _)| presented))?, sent_as))
+    }
+}
+
+impl Claim {
+    /// What `context` was let through with.
+    pub fn of(context: &Context<'_>) -> Claim {
+        Claim {
+            access: context.access,
+            sent: Sent::of(context.app, &context.request.head, context.arrival.peer),
+            segment: context.segment.to_owned(),
+            address: context.client().address,
+        }
+    }
+
+    /// Checks it against the keys of now. Where the request came from was checked on arrival.
+    ///
+    /// # Errors
+    /// As [`authorize`].
+    pub fn check(&self, registry: &Registry) -> Result<(Authority, Author), ApiError> {
+        let authority = authorize(self.access, || &self.sent, || Ok(()), registry, &self.segment)?;
+        let author = Author { address: self.address, grant: authority.grant };
+        Ok((authority, author))
+    }
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with {}", self.address, self.grant)
+    }
+}
+
+/// Lets a request through that has what `access` needs. `sent` is its credential, `segment` the project in
+/// its path, percent-encoded. `check_site` refuses a page of another site; it is asked unless a credential
+/// that no page can send grants the request.
+///
+/// # Errors
+/// [`ApiError::Denied`], [`ApiError::ProjectId`], [`ApiError::ProjectMissing`], and those of `check_site`.
+pub fn authorize<S: Borrow<Sent>>(
+    access: Access,
+    sent: impl FnOnce() -> S,
+    check_site: impl FnOnce() -> Result<(), ApiError>,
+    registry: &Registry,
+    segment: &str,
+) -> Result<Authority, ApiError> {
+    match access {
+        Access::Open | Access::Account => Ok(Authority { served: None, grant: Grant::Nothing }),
+        Access::Global => {
+            let grant = authorize_global(sent().borrow(), check_site, registry)?;
+            Ok(Authority { served: named_project(segment, registry)?, grant })
+        }
+        Access::Project | Access::Settings => {
+            let id = parse_id(segment)?;
+            let served = registry.projects.get(&id);
+            let is_open = served.is_some_and(|served| !served.asks_for_key);
+            let grant = if is_open && access == Access::Settings {
+                authorize_global(sent().borrow(), check_site, registry)?
+            } else {
+                authorize_project(sent().borrow(), check_site, registry, served)?
+            };
+            let served = served.cloned().ok_or(ApiError::ProjectMissing(id))?;
+            Ok(Authority { served: Some(served), grant })
+        }
+    }
+}
+
+fn authorize_global(
+    sent: &Sent,
+    check_site: impl FnOnce() -> Result<(), ApiError>,
+    registry: &Registry,
+) -> Result<Grant, ApiError> {
+    let is_projects = |candidate: &KeyHash| {
+        registry.projects.values().any(|served| served.key.as_ref().is_some_and(|key| key.matches(candidate)))
+    };
+    let granted =
+        sent.grant(|presented| access::global(presented, registry.global_key.as_ref(), is_projects));
+    granted_or_open(granted, registry.authentication_enabled, check_site)
+}
+
+fn authorize_project(
+    sent: &Sent,
+    check_site: impl FnOnce() -> Result<(), ApiError>,
+    registry: &Registry,
+    served: Option<&Arc<Served>>,
+) -> Result<Grant, ApiError> {
+    let asks_for_key = registry.authentication_enabled && served.is_none_or(|served| served.asks_for_key);
+    let key = served.and_then(|served| served.key.as_ref());
+    let granted = sent.grant(|presented| access::project(presented, registry.global_key.as_ref(), key));
+    granted_or_open(granted, asks_for_key, check_site)
+}
+
+/// What a request has that was `granted` something, or needs no key.
+fn granted_or_open(
+    granted: Result<(Grant, Option<SentAs>), Denied>,
+    asks_for_key: bool,
+    check_site: impl FnOnce() -> Result<(), ApiError>,
+) -> Result<Grant, ApiError> {
+    match granted {
+        Ok((grant, Some(SentAs::Explicit))) => Ok(grant),
+        Err(denied) if asks_for_key => Err(denied.into()),
+        Ok((grant, Some(SentAs::Basic) | None)) => check_site().map(|()| grant),
+        Err(_) => check_site().map(|()| Grant::Nothing),
+    }
+}
+
+/// The project of a global route that names one.
+fn named_project(segment: &str, registry: &Registry) -> Result<Option<Arc<Served>>, ApiError> {
+    if segment.is_empty() {
+        return Ok(None);
+    }
+    let id = parse_id(segment)?;
+    registry.projects.get(&id).cloned().map(Some).ok_or(ApiError::ProjectMissing(id))
+}
+
+fn parse_id(segment: &str) -> Result<ProjectId, ApiError> {
+    ProjectId::parse(&target::decode(segment)?).map_err(ApiError::ProjectId)
+}
