@@ -4,8 +4,10 @@
 //! run side by side. What has to happen is awaited with a deadline.
 
 mod connection;
+mod proxy;
 
 pub use connection::{Connection, Response, encode_request};
+pub use proxy::{Program, Proxy};
 
 use serde_json::{Value, json};
 use std::fs;
