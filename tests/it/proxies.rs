@@ -1,7 +1,7 @@
 //! Behind a proxy: whose address counts, and where a browser that opens the server is led.
 
 use super::harness::{
-    Connection, DEMO_KEY, DEMO_KEYS, Program, Proxy, Server, known_config, known_config_with,
+    Connection, DEMO_KEY, DEMO_KEYS, Program, Proxy, Server, encode_request, known_config, known_config_with,
 };
 use super::markdown;
 use serde_json::json;
@@ -81,5 +81,26 @@ fn values_pass_through_nginx_and_haproxy_unchanged() {
             assert!(is_whole, "{name}: {} bytes", body.len());
         }
         server.await_stderr(&format!(" 127.0.0.1 GET {target} 200 "));
+    });
+}
+
+/// How many refused requests have to be answered, one after the other.
+const REFUSED_REQUESTS: usize = 100;
+
+#[test]
+fn each_of_100_refused_puts_of_900_kb_is_answered_through_nginx_and_haproxy() {
+    let server = Server::start_known();
+    let body = vec![b'1'; 900 * 1024];
+    let target = format!("{DEMO_KEYS}/a");
+    let request = encode_request("PUT", &target, Some("a-wrong-key-0123456789"), &[], &body);
+    through_each_proxy(&server, |name, port| {
+        for number in 1..=REFUSED_REQUESTS {
+            let mut connection = Connection::open(port);
+            // A proxy may stop reading the body once it has the answer.
+            let _ = connection.try_send(&request);
+            let answer = connection.read_response();
+            assert_eq!(answer.status, 401, "request {number} through {name}: {answer:?}");
+            answer.expect_problem(401, "api_key_wrong");
+        }
     });
 }
