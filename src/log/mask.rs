@@ -113,11 +113,23 @@ impl Decoded {
     }
 }
 
-/// The byte that two hexadecimal digits stand for, which are the last two of `reversed`.
+/// The byte that two hexadecimal digits stand for, which are the last two of `reversed`. `None` also if a
+/// digit begins a secret: a `%` before a token is not part of it.
 fn escaped_byte(reversed: &[u8]) -> Option<u8> {
-    let [.., low, high] = reversed else { return None };
+    let [rest @ .., high] = reversed else { return None };
     let digit = |byte: &u8| hex_value(byte.to_ascii_lowercase());
-    Some(digit(high)? << 4 | digit(low)?)
+    let byte = digit(high)? << 4 | digit(rest.last()?)?;
+    (!begins_secret(reversed) && !begins_secret(rest)).then_some(byte)
+}
+
+/// Whether the text that is `reversed` begins like a secret that can begin with a hexadecimal digit.
+fn begins_secret(reversed: &[u8]) -> bool {
+    let mut beginnings = ENCODED_KEY_PREFIXES.iter().chain(&SCHEMES).chain([&TOKEN_PREFIX]);
+    beginnings.any(|beginning| {
+        let text = reversed.iter().rev();
+        beginning.len() <= reversed.len()
+            && beginning.iter().zip(text).all(|(a, b)| a.eq_ignore_ascii_case(b))
+    })
 }
 
 /// Where the secrets in `text` are, in order.
@@ -157,7 +169,7 @@ fn key_at_start(text: &[u8]) -> Option<Range<usize>> {
 }
 
 fn token_at_start(text: &[u8]) -> Option<Range<usize>> {
-    let is_of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=".contains(&byte);
+    let is_of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=%".contains(&byte);
     let is_token = text.starts_with(TOKEN_PREFIX) && run(text, is_of_token) >= TOKEN_BYTES_MIN;
     is_token.then(|| 0..run(text, is_of_word))
 }
