@@ -1,6 +1,6 @@
 //! The server as handlers see it, and the way of every request: route, credential, handler.
 
-use super::authority::{self, Sent};
+use super::authority::{self, SentKey};
 use super::catalog::{Catalog, Served};
 use super::context::Context;
 use super::cors::{self, Permission};
@@ -231,7 +231,7 @@ impl App {
         };
         let authority = authority::authorize(
             found.access,
-            || Sent::of(self, head, peer),
+            || SentKey::of(self, head, peer),
             || cross_site::check(head, peer, &registry, Trusted::Configured),
             &registry,
             found.captures.segment,

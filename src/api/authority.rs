@@ -45,20 +45,20 @@ pub struct Author {
 }
 
 /// The credential of a request as an API key, or what is wrong with it.
-pub struct Sent(Result<Option<(Presented, SentAs)>, Denied>);
+pub struct SentKey(Result<Option<(Presented, SentAs)>, Denied>);
 
 /// A credential and what it is needed for, kept while a request waits.
 pub struct Claim {
     access: Access,
-    sent: Sent,
+    sent: SentKey,
     segment: String,
     address: IpAddr,
 }
 
-impl Sent {
+impl SentKey {
     /// The credential of the request `head` from `peer`.
-    pub fn of(app: &App, head: &Head<'_>, peer: IpAddr) -> Sent {
-        Sent(match app.credential(head, peer) {
+    pub fn of(app: &App, head: &Head<'_>, peer: IpAddr) -> SentKey {
+        SentKey(match app.credential(head, peer) {
             Ok(None) if head.fields("authorization").next().is_some() => Err(Denied::BasicIgnored),
             Ok(credential) => Ok(credential.map(|credential| (credential.present(), credential.sent_as))),
             Err(denied) => Err(denied),
@@ -81,7 +81,7 @@ impl Claim {
     pub fn of(context: &Context<'_>) -> Claim {
         Claim {
             access: context.access,
-            sent: Sent::of(context.app, &context.request.head, context.arrival.peer),
+            sent: SentKey::of(context.app, &context.request.head, context.arrival.peer),
             segment: context.segment.to_owned(),
             address: context.client().address,
         }
@@ -110,7 +110,7 @@ impl fmt::Display for Author {
 ///
 /// # Errors
 /// [`ApiError::Denied`], [`ApiError::ProjectId`], [`ApiError::ProjectMissing`], and those of `check_site`.
-pub fn authorize<S: Borrow<Sent>>(
+pub fn authorize<S: Borrow<SentKey>>(
     access: Access,
     sent: impl FnOnce() -> S,
     check_site: impl FnOnce() -> Result<(), ApiError>,
@@ -139,7 +139,7 @@ pub fn authorize<S: Borrow<Sent>>(
 }
 
 fn authorize_global(
-    sent: &Sent,
+    sent: &SentKey,
     check_site: impl FnOnce() -> Result<(), ApiError>,
     registry: &Registry,
 ) -> Result<Grant, ApiError> {
@@ -152,7 +152,7 @@ fn authorize_global(
 }
 
 fn authorize_project(
-    sent: &Sent,
+    sent: &SentKey,
     check_site: impl FnOnce() -> Result<(), ApiError>,
     registry: &Registry,
     served: Option<&Arc<Served>>,

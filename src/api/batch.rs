@@ -3,7 +3,7 @@
 use super::context::{Context, minified, parse_key, parse_object, parse_ttl};
 use super::error::ApiError;
 use super::keyspace::{Found, Keyspace};
-use super::long_answer::{self, Form};
+use super::long_answer::{self, Layout};
 use super::reply::Reply;
 use super::representation::{self as text, json_response};
 use crate::http::response::Response;
@@ -19,7 +19,8 @@ const OPEN: &[u8] = b"{\"results\":[";
 const CLOSE: &[u8] = b"]}\n";
 
 /// The answer to a batch of reads whose values are many.
-const LONG: Form = Form { open: OPEN, push: push_read, close: |_missing, out| out.extend_from_slice(CLOSE) };
+const LONG: Layout =
+    Layout { open: OPEN, push: push_read, close: |_missing, out| out.extend_from_slice(CLOSE) };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

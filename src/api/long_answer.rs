@@ -12,7 +12,7 @@ use crate::limits::LISTING_PIECE_BYTES;
 use crate::store::change::Meta;
 
 /// How an answer looks. One JSON object with an array of elements in it.
-pub struct Form {
+pub struct Layout {
     /// What precedes the elements.
     pub open: &'static [u8],
     /// Appends an element.
@@ -27,7 +27,7 @@ pub type PushElement = fn(&str, Option<(&Meta, &[u8])>, &mut Vec<u8>);
 struct LongAnswer {
     keyspace: Keyspace,
     keys: Vec<String>,
-    form: &'static Form,
+    layout: &'static Layout,
     position: Position,
     /// Where the last piece began.
     before: Position,
@@ -45,11 +45,11 @@ struct Position {
 }
 
 /// Answers with the values of `keys`, which are valid.
-pub fn stream(keyspace: Keyspace, keys: Vec<String>, form: &'static Form) -> Reply {
+pub fn stream(keyspace: Keyspace, keys: Vec<String>, layout: &'static Layout) -> Reply {
     let lane = if keyspace.reads_disk() { Lane::Slow } else { Lane::Loop };
     let bytes_held = keys.iter().map(|key| size_of::<String>() + key.capacity()).sum();
     let (position, before) = (Position::default(), Position::default());
-    let mut answer = LongAnswer { keyspace, keys, form, position, before };
+    let mut answer = LongAnswer { keyspace, keys, layout, position, before };
     let next = Box::new(move |pull, out: &mut Vec<u8>| answer.piece(pull, out));
     let response = Response::new(200).field("content-type", "application/json");
     Reply::Stream(response, Source { lane, next, pull: Pull::Next, bytes_held })
@@ -79,7 +79,7 @@ impl LongAnswer {
             return None;
         }
         if self.position.keys == 0 {
-            out.extend_from_slice(self.form.open);
+            out.extend_from_slice(self.layout.open);
         }
         if let Err(error) = self.push(found, out) {
             return Some(Piece::Broken(error));
@@ -89,7 +89,7 @@ impl LongAnswer {
         }
         let mut missing =
             self.position.missing.iter().filter_map(|at| self.keys.get(*at).map(String::as_str));
-        (self.form.close)(&mut missing, out);
+        (self.layout.close)(&mut missing, out);
         Some(Piece::Last(ticket))
     }
 
@@ -105,7 +105,7 @@ impl LongAnswer {
                 out.push(b',');
             }
             let comma_end = out.len();
-            (self.form.push)(key, value.as_ref().map(|(meta, value)| (meta, value.as_slice())), out);
+            (self.layout.push)(key, value.as_ref().map(|(meta, value)| (meta, value.as_slice())), out);
             match out.len() == comma_end {
                 true => out.truncate(start),
                 false => self.position.elements += 1,

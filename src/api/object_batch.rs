@@ -4,7 +4,7 @@ use super::context::{Context, parse_key, parse_object};
 use super::error::ApiError;
 use super::error::style::Style;
 use super::keyspace::Found;
-use super::long_answer::{self, Form};
+use super::long_answer::{self, Layout};
 use super::objects::{Object, own_keys, parse, push_object};
 use super::reply::Reply;
 use super::representation::{self as text, json_response};
@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 const OPEN: &[u8] = b"{\"objects\":[";
 
 /// The answer to a `get` whose values are many.
-const LONG: Form = Form {
+const LONG: Layout = Layout {
     open: OPEN,
     push: |key, found, out| {
         if let Some((_, value)) = found {

@@ -66,7 +66,7 @@ const KEY_MEMBERS: [&str; 2] = ["api_key", "api_key_hash"];
 
 /// Which project settings are for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Target {
+enum SettingsFor {
     New,
     Existing,
 }
@@ -117,7 +117,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `POST /projects`
 pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    let settings = parse_settings(&context.json_body()?, Target::New)?;
+    let settings = parse_settings(&context.json_body()?, SettingsFor::New)?;
     let id = settings
         .id
         .ok_or_else(|| ApiError::Settings("`id` is missing: the name of the project".to_owned()))?;
@@ -143,7 +143,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `PUT /projects/{id}`: settings only; what the body leaves out stays.
 pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    let settings = parse_settings(&context.json_body()?, Target::Existing)?;
+    let settings = parse_settings(&context.json_body()?, SettingsFor::Existing)?;
     if settings.id.is_some() {
         return Err(ApiError::Settings(
             "`id` cannot be changed; make a new project and copy its keys".to_owned(),
@@ -242,7 +242,7 @@ fn totals(served: &Served) -> Option<Totals> {
     count().map(|counted| counted.answer)
 }
 
-fn parse_settings(body: &[u8], target: Target) -> Result<Settings, ApiError> {
+fn parse_settings(body: &[u8], target: SettingsFor) -> Result<Settings, ApiError> {
     let invalid = |problem: String| {
         let shape = "settings are {\"id\":…,\"storage\":{\"on_disk\",\"cache_in_memory\",\"sync\",\"discard_files\"},\
                      \"authentication\":{\"enabled\",\"save_api_key_to_file\"}}; keys are made by the server";
@@ -287,11 +287,11 @@ fn not_agreed(loss: &str) -> ApiError {
 }
 
 /// A new project may have `null` for its key, as config.json has: the server makes one then.
-fn refuse_key(name: &str, member: Option<&RawValue>, target: Target) -> Result<(), String> {
+fn refuse_key(name: &str, member: Option<&RawValue>, target: SettingsFor) -> Result<(), String> {
     match (member.map(RawValue::get), target) {
-        (None, _) | (Some("null"), Target::New) => Ok(()),
-        (Some(_), Target::New) => Err(format!("`{name}` cannot be chosen; leave it out")),
-        (Some(_), Target::Existing) => {
+        (None, _) | (Some("null"), SettingsFor::New) => Ok(()),
+        (Some(_), SettingsFor::New) => Err(format!("`{name}` cannot be chosen; leave it out")),
+        (Some(_), SettingsFor::Existing) => {
             Err(format!("`{name}` cannot be set; POST to api-key/regenerate for a new key"))
         }
     }
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn settings_take_no_keys_and_no_unknown_members() {
-        assert_eq!(parse_settings(b"{\"id\":\"a\"}", Target::New).unwrap().id.as_deref(), Some("a"));
+        assert_eq!(parse_settings(b"{\"id\":\"a\"}", SettingsFor::New).unwrap().id.as_deref(), Some("a"));
         let is_refused = |body: &str, target| match parse_settings(body.as_bytes(), target) {
             Ok(_) => false,
             Err(error) => matches!(error, ApiError::Settings(_)),
@@ -339,15 +339,15 @@ mod tests {
             "{\"storage\":null}",
             "{\"id\":null}",
         ] {
-            assert!(is_refused(bad, Target::New) && is_refused(bad, Target::Existing), "{bad}");
+            assert!(is_refused(bad, SettingsFor::New) && is_refused(bad, SettingsFor::Existing), "{bad}");
         }
         for no_key in [
             "{\"api_key\":null}",
             "{\"api_key_hash\":null}",
             "{\"authentication\":{\"enabled\":true,\"api_key\":null,\"api_key_hash\":null}}",
         ] {
-            assert!(parse_settings(no_key.as_bytes(), Target::New).is_ok(), "{no_key}");
-            assert!(is_refused(no_key, Target::Existing), "{no_key}");
+            assert!(parse_settings(no_key.as_bytes(), SettingsFor::New).is_ok(), "{no_key}");
+            assert!(is_refused(no_key, SettingsFor::Existing), "{no_key}");
         }
     }
 }

@@ -5,7 +5,7 @@
 //! as many connections as it may have is refused. Running out of descriptors pauses it and never ends it.
 
 use super::mailbox::{Mailbox, Message, WAKER};
-use super::slots::{AddressFull, Peer, Share, Slots};
+use super::slots::{AddressFull, AddressUsage, Peer, Slots};
 use crate::api::app::App;
 use crate::api::error::ApiError;
 use crate::auth::client::is_proxy;
@@ -34,8 +34,8 @@ pub(super) struct Handle {
 
 impl Handle {
     /// A connection has ended.
-    pub(super) fn slot_is_free(&self, slots: &Slots, share: &Share) {
-        slots.close(share);
+    pub(super) fn slot_is_free(&self, slots: &Slots, usage: &AddressUsage) {
+        slots.close(usage);
         if slots.pressed() {
             self.wake();
         }
@@ -63,7 +63,7 @@ pub(super) struct Acceptor {
     /// Connections may be waiting: accepting has not said "would block" since the last event.
     ready: bool,
     /// Accepted, and waiting for a slot.
-    next_in_line: Option<Waiting>,
+    next_in_line: Option<NextInLine>,
     short_of_descriptors: bool,
     app: Arc<App>,
     /// When a refused connection was last logged.
@@ -71,24 +71,24 @@ pub(super) struct Acceptor {
 }
 
 /// A client that waits for a slot.
-struct Waiting {
+struct NextInLine {
     stream: TcpStream,
     address: SocketAddr,
-    share: Arc<Share>,
+    usage: Arc<AddressUsage>,
     since: Instant,
 }
 
 /// Which connections give way to a client that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shed {
-    pub(super) stage: Stage,
+    pub(super) stage: ShedStage,
     /// Connections of the client's address, the waiting one among them. Those of addresses that have fewer stay.
     pub(super) connections: usize,
 }
 
 /// What connections do that give way, from the first stage to the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum ShedStage {
     /// Nothing has arrived on them for a while.
     Silent,
     /// They are kept alive and do nothing.
@@ -151,10 +151,10 @@ impl Acceptor {
     fn accept(&mut self) {
         loop {
             if !self.slots.full()
-                && let Some(Waiting { stream, address, share, .. }) = self.next_in_line.take()
+                && let Some(NextInLine { stream, address, usage, .. }) = self.next_in_line.take()
             {
                 self.slots.open();
-                self.hand_over(Message::Accepted(stream, address, share));
+                self.hand_over(Message::Accepted(stream, address, usage));
             }
             if self.next_in_line.is_some() || !self.ready {
                 break;
@@ -184,23 +184,23 @@ impl Acceptor {
             false => Peer::Client(address.ip()),
         };
         match self.slots.join(peer) {
-            Ok(share) => {
-                self.next_in_line = Some(Waiting { stream, address, share, since: clock::monotonic() });
+            Ok(usage) => {
+                self.next_in_line = Some(NextInLine { stream, address, usage, since: clock::monotonic() });
             }
             Err(AddressFull { max }) => self.refuse(stream, address, max),
         }
     }
 
     /// The longer a client waits, the more it is worth.
-    fn who_gives_way(&self, waiting: &Waiting) -> Shed {
+    fn who_gives_way(&self, waiting: &NextInLine) -> Shed {
         let waited = clock::monotonic().saturating_duration_since(waiting.since);
         let silent_ms = if self.slots.has_silent() { SILENT_GRACE_MS + SHED_INTERVAL_MS } else { 0 };
         let stage = match waited.as_millis() {
-            ms if ms < u128::from(silent_ms) => Stage::Silent,
-            ms if ms < u128::from(silent_ms + SHED_INTERVAL_MS) => Stage::Idle,
-            _ => Stage::Surplus,
+            ms if ms < u128::from(silent_ms) => ShedStage::Silent,
+            ms if ms < u128::from(silent_ms + SHED_INTERVAL_MS) => ShedStage::Idle,
+            _ => ShedStage::Surplus,
         };
-        Shed { stage, connections: waiting.share.connections() }
+        Shed { stage, connections: waiting.usage.connections() }
     }
 
     /// Tells a client why it is not served, as well as that can be done without waiting for it.
@@ -244,7 +244,7 @@ impl Acceptor {
             }
             self.short_of_descriptors = true;
             self.ready = false;
-            let shed = Shed { stage: Stage::Idle, connections: 0 };
+            let shed = Shed { stage: ShedStage::Idle, connections: 0 };
             self.mailboxes.iter().for_each(|mailbox| mailbox.post(Message::Shed(shed)));
         }
     }

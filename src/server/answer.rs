@@ -180,7 +180,7 @@ impl EventLoop {
     /// Answers bytes that are no request, or never became one, and ends the connection.
     pub(super) fn refuse(&mut self, connection: &mut Connection, error: &ApiError) {
         let answering =
-            Answering::of_nothing(connection.origin.address, connection.since, self.request_ids.next());
+            Answering::of_nothing(connection.remote.address, connection.since, self.request_ids.next());
         self.respond(connection, answering, error.response());
     }
 

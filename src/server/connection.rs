@@ -13,7 +13,7 @@
 
 use super::mailbox::ConnectionId;
 use super::output::Output;
-use super::slots::Share;
+use super::slots::AddressUsage;
 use crate::api::app::Caller;
 use crate::api::cors::Permission;
 use crate::api::error::style::Style;
@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
-    pub(super) origin: Origin,
+    pub(super) remote: Remote,
     pub(super) generation: u64,
     pub(super) exchange: Exchange,
     /// Bytes that arrived and belong to no request that was handed out.
@@ -68,11 +68,11 @@ pub(super) struct Connection {
 }
 
 /// Where a connection comes from.
-pub(super) struct Origin {
+pub(super) struct Remote {
     /// The other end: a client or a proxy.
     pub(super) address: IpAddr,
     /// What all connections of its client address hold.
-    pub(super) share: Arc<Share>,
+    pub(super) usage: Arc<AddressUsage>,
 }
 
 pub(super) enum Phase {
@@ -211,14 +211,14 @@ impl Answering {
 impl Connection {
     pub(super) fn new(
         stream: TcpStream,
-        origin: Origin,
+        remote: Remote,
         generation: u64,
         bounds: Bounds,
         now: Instant,
     ) -> Connection {
         Connection {
             stream,
-            origin,
+            remote,
             generation,
             exchange: Exchange::new(bounds),
             input: Vec::new(),

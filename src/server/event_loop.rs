@@ -5,13 +5,13 @@
 
 use super::Settings;
 use super::acceptor;
-use super::connection::{Connection, Held, Origin, Phase};
+use super::connection::{Connection, Held, Phase, Remote};
 use super::deadlines::Deadlines;
 use super::input::RequestIds;
 use super::mailbox::{ConnectionId, Mailbox, Message, WAKER};
 use super::password_lane;
 use super::shedding::SilentConnections;
-use super::slots::{Share, Slots};
+use super::slots::{AddressUsage, Slots};
 use super::slow_lane::Work;
 use crate::api::app::App;
 use crate::clock;
@@ -155,7 +155,7 @@ impl EventLoop {
 
     fn receive_mail(&mut self, message: Message) {
         match message {
-            Message::Accepted(stream, address, share) => self.accepted(stream, address, share),
+            Message::Accepted(stream, address, usage) => self.accepted(stream, address, usage),
             Message::JobDone(id, reply) => {
                 self.with(id, |this, connection| this.job_done(id, connection, reply))
             }
@@ -173,7 +173,7 @@ impl EventLoop {
         }
     }
 
-    fn accepted(&mut self, mut stream: TcpStream, address: SocketAddr, share: Arc<Share>) {
+    fn accepted(&mut self, mut stream: TcpStream, address: SocketAddr, usage: Arc<AddressUsage>) {
         // Answers are written whole; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
         let token = self.free.pop().unwrap_or_else(|| {
@@ -186,15 +186,15 @@ impl EventLoop {
         {
             self.free.push(token);
             self.shared.slots.no_longer_silent();
-            self.shared.acceptor.slot_is_free(&self.shared.slots, &share);
+            self.shared.acceptor.slot_is_free(&self.shared.slots, &usage);
             return;
         }
         self.generations += 1;
         let id = ConnectionId { token, generation: self.generations };
         let bounds =
             Bounds { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: self.shared.settings.body_bytes_max };
-        let origin = Origin { address: address.ip(), share };
-        let connection = Connection::new(stream, origin, id.generation, bounds, clock::monotonic());
+        let remote = Remote { address: address.ip(), usage };
+        let connection = Connection::new(stream, remote, id.generation, bounds, clock::monotonic());
         if let Some(place) = self.connections.get_mut(token) {
             *place = Some(Box::new(connection));
         }
@@ -245,13 +245,13 @@ impl EventLoop {
     }
 
     fn end(&mut self, id: ConnectionId, connection: &Connection) {
-        let share = &connection.origin.share;
-        share.recount(&self.shared.app.memory, connection.counted_bytes, 0);
+        let usage = &connection.remote.usage;
+        usage.recount(&self.shared.app.memory, connection.counted_bytes, 0);
         if connection.is_silent {
             self.shared.slots.no_longer_silent();
         }
         self.free.push(id.token);
-        self.shared.acceptor.slot_is_free(&self.shared.slots, share);
+        self.shared.acceptor.slot_is_free(&self.shared.slots, usage);
     }
 
     fn arm(&mut self, id: ConnectionId, connection: &mut Connection) {

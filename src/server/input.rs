@@ -66,7 +66,7 @@ pub(super) fn step(
     shared: &Shared,
     request_ids: &mut RequestIds,
 ) -> (usize, Stepped) {
-    let address = connection.origin.address;
+    let address = connection.remote.address;
     let mut answering = |head: &Head<'_>, body: Option<&[u8]>| {
         let caller = shared.app.caller(head, address);
         let failure_style = shared.app.failure_style(head, body, address);

@@ -1,7 +1,7 @@
 //! What other threads have for an event loop, and how they wake it.
 
 use super::acceptor::Shed;
-use super::slots::Share;
+use super::slots::AddressUsage;
 use crate::api::reply::{Piece, Reply, Source};
 use mio::net::TcpStream;
 use mio::{Poll, Token, Waker};
@@ -23,7 +23,7 @@ pub(super) struct ConnectionId {
 /// What an event loop is told.
 pub(super) enum Message {
     /// A new connection.
-    Accepted(TcpStream, SocketAddr, Arc<Share>),
+    Accepted(TcpStream, SocketAddr, Arc<AddressUsage>),
     /// A job of the slow lane is done.
     JobDone(ConnectionId, Reply),
     /// The slow lane has read a piece of a stream.

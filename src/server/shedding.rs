@@ -5,7 +5,7 @@
 //! than its own, so one address cannot push the others out. Memory: whoever takes more of
 //! it loses the request that it was sending, or the answer that it does not read.
 
-use super::acceptor::{Shed, Stage};
+use super::acceptor::{Shed, ShedStage};
 use super::connection::{Answering, Connection, Phase};
 use super::event_loop::{EventLoop, Fate};
 use super::mailbox::ConnectionId;
@@ -48,16 +48,16 @@ impl EventLoop {
     pub(super) fn shed(&mut self, shed: Shed) {
         let Shed { stage, connections } = shed;
         let chosen = match stage {
-            Stage::Silent => self.longest_silent(connections),
-            Stage::Idle => self.longest_idle(connections),
-            Stage::Surplus => self.longest_of_surplus(connections),
+            ShedStage::Silent => self.longest_silent(connections),
+            ShedStage::Idle => self.longest_idle(connections),
+            ShedStage::Surplus => self.longest_of_surplus(connections),
         };
         let Some(id) = chosen else { return };
-        if stage == Stage::Silent {
+        if stage == ShedStage::Silent {
             // A request that has arrived meanwhile is answered.
             self.advance(id);
         }
-        if stage != Stage::Silent || self.connection(id).is_some_and(|connection| connection.is_silent) {
+        if stage != ShedStage::Silent || self.connection(id).is_some_and(|connection| connection.is_silent) {
             self.close(id);
         }
     }
@@ -76,9 +76,9 @@ impl EventLoop {
         let chosen = candidates
             .filter_map(|id| Some((silent(id)?, *id)))
             .filter(|(connection, _)| now.saturating_duration_since(connection.since) >= grace)
-            .map(|(connection, id)| (&connection.origin.share, id))
-            .filter(|(share, _)| share.yields_to(newcomers))
-            .map(|(share, id)| (share.connections(), id))
+            .map(|(connection, id)| (&connection.remote.usage, id))
+            .filter(|(usage, _)| usage.yields_to(newcomers))
+            .map(|(usage, id)| (usage.connections(), id))
             .max_by_key(|(connections, _)| *connections)
             .map(|(_, id)| id);
         self.silent.ids = ids;
@@ -87,7 +87,7 @@ impl EventLoop {
 
     fn longest_idle(&self, newcomers: usize) -> Option<ConnectionId> {
         let idle = self.ids().filter(|(_, connection)| {
-            connection.is_dispensable() && connection.origin.share.yields_to(newcomers)
+            connection.is_dispensable() && connection.remote.usage.yields_to(newcomers)
         });
         idle.min_by_key(|(_, connection)| connection.since).map(|(id, _)| id)
     }
@@ -96,11 +96,11 @@ impl EventLoop {
     /// for the server is left alone: it ends by itself.
     fn longest_of_surplus(&self, newcomers: usize) -> Option<ConnectionId> {
         let surplus = self.ids().filter(|(_, connection)| {
-            connection.origin.share.connections() > newcomers && !connection.awaits_server()
+            connection.remote.usage.connections() > newcomers && !connection.awaits_server()
         });
         surplus
             .max_by(|(_, a), (_, b)| {
-                let connections = a.origin.share.connections().cmp(&b.origin.share.connections());
+                let connections = a.remote.usage.connections().cmp(&b.remote.usage.connections());
                 connections.then(b.since.cmp(&a.since))
             })
             .map(|(id, _)| id)
@@ -152,14 +152,14 @@ impl EventLoop {
     fn recount(&self, connection: &mut Connection) -> bool {
         let (before, after) = (connection.counted_bytes, connection.bytes_held());
         if before != after {
-            connection.origin.share.recount(&self.shared.app.memory, before, after);
+            connection.remote.usage.recount(&self.shared.app.memory, before, after);
             connection.counted_bytes = after;
         }
         after > before
     }
 
     fn is_short(&self, connection: &Connection, more: usize) -> bool {
-        connection.origin.share.is_exceeded_by(&self.shared.app.memory, more)
+        connection.remote.usage.is_exceeded_by(&self.shared.app.memory, more)
     }
 
     fn memory_full(&self) -> ApiError {
@@ -179,7 +179,7 @@ impl EventLoop {
              (limits.memory_bytes_max). A connection of {} was ended; more of them are logged once a minute",
             memory.bytes(),
             memory.bytes_max(),
-            connection.origin.address
+            connection.remote.address
         );
     }
 }

@@ -19,11 +19,11 @@ pub(super) struct Slots {
     pressed: AtomicBool,
     /// Open connections on which nothing has arrived yet.
     silent: AtomicUsize,
-    shares: Mutex<HashMap<IpAddr, Arc<Share>>>,
+    usages: Mutex<HashMap<IpAddr, Arc<AddressUsage>>>,
 }
 
 /// What one client address has.
-pub(super) struct Share {
+pub(super) struct AddressUsage {
     /// `None` for a trusted proxy.
     address: Option<IpAddr>,
     connections: AtomicUsize,
@@ -53,7 +53,7 @@ impl Slots {
             open: AtomicUsize::new(0),
             pressed: AtomicBool::new(false),
             silent: AtomicUsize::new(0),
-            shares: Mutex::default(),
+            usages: Mutex::default(),
         }
     }
 
@@ -76,16 +76,16 @@ impl Slots {
     }
 
     /// Counts a connection of `peer` that is accepted but not served yet.
-    pub(super) fn join(&self, peer: Peer) -> Result<Arc<Share>, AddressFull> {
-        let Peer::Client(address) = peer else { return Ok(Arc::new(Share::of(None))) };
+    pub(super) fn join(&self, peer: Peer) -> Result<Arc<AddressUsage>, AddressFull> {
+        let Peer::Client(address) = peer else { return Ok(Arc::new(AddressUsage::of(None))) };
         let address = counted_address(address);
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        let share = shares.entry(address).or_insert_with(|| Arc::new(Share::of(Some(address))));
+        let mut usages = self.usages.lock().unwrap_or_else(PoisonError::into_inner);
+        let usage = usages.entry(address).or_insert_with(|| Arc::new(AddressUsage::of(Some(address))));
         match self.per_address_max {
-            Some(max) if share.connections() >= max => return Err(AddressFull { max }),
-            Some(_) | None => share.connections.fetch_add(1, Ordering::Relaxed),
+            Some(max) if usage.connections() >= max => return Err(AddressFull { max }),
+            Some(_) | None => usage.connections.fetch_add(1, Ordering::Relaxed),
         };
-        Ok(Arc::clone(share))
+        Ok(Arc::clone(usage))
     }
 
     /// A connection that joined is handed to an event loop. It is silent.
@@ -100,17 +100,17 @@ impl Slots {
     }
 
     /// An open connection has ended.
-    pub(super) fn close(&self, share: &Share) {
-        self.leave(share);
+    pub(super) fn close(&self, usage: &AddressUsage) {
+        self.leave(usage);
         self.open.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// A connection that joined has ended.
-    pub(super) fn leave(&self, share: &Share) {
-        let Some(address) = share.address else { return };
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        share.connections.fetch_sub(1, Ordering::Relaxed);
-        if let Entry::Occupied(known) = shares.entry(address)
+    pub(super) fn leave(&self, usage: &AddressUsage) {
+        let Some(address) = usage.address else { return };
+        let mut usages = self.usages.lock().unwrap_or_else(PoisonError::into_inner);
+        usage.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Entry::Occupied(known) = usages.entry(address)
             && known.get().connections() == 0
         {
             known.remove();
@@ -118,9 +118,9 @@ impl Slots {
     }
 }
 
-impl Share {
-    fn of(address: Option<IpAddr>) -> Share {
-        Share { address, connections: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
+impl AddressUsage {
+    fn of(address: Option<IpAddr>) -> AddressUsage {
+        AddressUsage { address, connections: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
     }
 
     /// Connections of this address; 0 for a trusted proxy.
@@ -192,10 +192,10 @@ mod tests {
     fn an_address_without_connections_is_forgotten() {
         let slots = Slots::new(10, None);
         for number in 0..100 {
-            let share = slots.join(client(&format!("192.0.2.{number}"))).unwrap();
-            slots.leave(&share);
+            let usage = slots.join(client(&format!("192.0.2.{number}"))).unwrap();
+            slots.leave(&usage);
         }
-        assert!(slots.shares.lock().unwrap().is_empty());
+        assert!(slots.usages.lock().unwrap().is_empty());
     }
 
     #[test]
