@@ -1,7 +1,7 @@
 //! How much memory requests and answers under way hold, all of them together.
 //!
 //! What is stored does not count, nor what a connection has while it is idle: the number of connections
-//! bounds that. The count is kept by whoever owns the bytes; it refuses nothing by itself.
+//! bounds that. The owner of the bytes keeps the count, which refuses nothing by itself.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,11 +36,16 @@ impl Memory {
 
     /// An owner that held `before` bytes holds `after` bytes.
     pub fn recount(&self, before: usize, after: usize) {
-        if after > before {
-            self.bytes.fetch_add(after - before, Ordering::Relaxed);
-        } else {
-            self.bytes.fetch_sub(before - after, Ordering::Relaxed);
-        }
+        recount(&self.bytes, before, after);
+    }
+}
+
+/// Replaces the `before` that one of several has added to `sum` by `after`.
+pub fn recount(sum: &AtomicUsize, before: usize, after: usize) {
+    if after > before {
+        sum.fetch_add(after - before, Ordering::Relaxed);
+    } else {
+        sum.fetch_sub(before - after, Ordering::Relaxed);
     }
 }
 

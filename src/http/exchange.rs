@@ -136,15 +136,14 @@ impl Exchange {
             Framing::Length(bytes) => usize::try_from(bytes).ok(),
             Framing::Chunked => None,
         };
+        self.before = Some(head.framing);
         if let Some((body, rest)) = arrived.and_then(|bytes| rest.split_at_checked(bytes)) {
-            self.before = Some(head.framing);
             if let Some(refusal) = misses_bytes(head.framing, rest) {
                 return self.refuse_body(input, bytes.to_vec(), refusal);
             }
             self.phase = Phase::Head(Progress::default());
             return (input.len() - rest.len(), Step::Request(Request { head, body }));
         }
-        self.before = Some(head.framing);
         self.phase = Phase::Body(Kept { head: bytes.to_vec(), body: Vec::new() }, decoder);
         (input.len() - rest.len(), Step::Admit(head))
     }

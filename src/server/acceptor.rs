@@ -4,6 +4,7 @@
 //! kernel's queue. While there is a next in line, other connections give way ([`Shed`]). An address that has
 //! as many connections as it may have is refused. Running out of descriptors pauses it and never ends it.
 
+use super::log_pace::LogPace;
 use super::mailbox::{Mailbox, Message, WAKER};
 use super::slots::{AddressFull, AddressUsage, Peer, Slots};
 use crate::api::app::App;
@@ -12,9 +13,7 @@ use crate::auth::client::is_proxy;
 use crate::clock;
 use crate::http::request::{Method, Version};
 use crate::http::response::{self, BodySize};
-use crate::limits::{
-    ACCEPT_PAUSE_MS, READ_BYTES, REFUSALS_LOGGED_EVERY_MS, SHED_INTERVAL_MS, SILENT_GRACE_MS,
-};
+use crate::limits::{ACCEPT_PAUSE_MS, READ_BYTES, SHED_INTERVAL_MS, SILENT_GRACE_MS};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::io::{self, ErrorKind, Read, Write};
@@ -66,8 +65,7 @@ pub(super) struct Acceptor {
     next_in_line: Option<NextInLine>,
     short_of_descriptors: bool,
     app: Arc<App>,
-    /// When a refused connection was last logged.
-    refusal_logged: Option<Instant>,
+    refusals_logged: LogPace,
 }
 
 /// A client that waits for a slot.
@@ -121,7 +119,7 @@ impl Acceptor {
             next_in_line: None,
             short_of_descriptors: false,
             app,
-            refusal_logged: None,
+            refusals_logged: LogPace::default(),
         };
         Ok((acceptor, handle))
     }
@@ -205,12 +203,7 @@ impl Acceptor {
 
     /// Tells a client why it is not served, as well as that can be done without waiting for it.
     fn refuse(&mut self, mut stream: TcpStream, address: SocketAddr, max: usize) {
-        let now = clock::monotonic();
-        let is_due = |last: Instant| {
-            now.saturating_duration_since(last) >= Duration::from_millis(REFUSALS_LOGGED_EVERY_MS)
-        };
-        if self.refusal_logged.is_none_or(is_due) {
-            self.refusal_logged = Some(now);
+        if self.refusals_logged.is_due() {
             let address = address.ip();
             log::warn!(
                 "Address {address} has {max} connections; the maximum is {max} \

@@ -8,6 +8,7 @@ use super::acceptor;
 use super::connection::{Connection, Held, Phase, Remote};
 use super::deadlines::Deadlines;
 use super::input::RequestIds;
+use super::log_pace::LogPace;
 use super::mailbox::{ConnectionId, Mailbox, Message, WAKER};
 use super::password_lane;
 use super::shedding::SilentConnections;
@@ -54,8 +55,8 @@ pub(super) struct EventLoop {
     waiting: Vec<ConnectionId>,
     pub(super) silent: SilentConnections,
     deadlines: Deadlines,
-    /// When a connection that held too much memory was last logged.
-    pub(super) shortage_logged: Option<Instant>,
+    /// For connections that held too much memory.
+    pub(super) shortages_logged: LogPace,
     pub(super) scratch: Vec<u8>,
     pub(super) request_log: Vec<u8>,
     pub(super) request_ids: RequestIds,
@@ -85,7 +86,7 @@ impl EventLoop {
             waiting: Vec::new(),
             silent: SilentConnections::default(),
             deadlines: Deadlines::default(),
-            shortage_logged: None,
+            shortages_logged: LogPace::default(),
             scratch: vec![0; READ_BYTES],
             request_log: Vec::new(),
             request_ids,

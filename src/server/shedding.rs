@@ -2,8 +2,10 @@
 //!
 //! Connections: first those on which nothing has arrived, then those that are kept alive and do nothing, at last
 //! those of the address that has the most, whatever they do. None gives way to a client whose address has more
-//! than its own, so one address cannot push the others out. Memory: whoever takes more of
-//! it loses the request that it was sending, or the answer that it does not read.
+//! than its own, so one address cannot push the others out.
+//!
+//! Memory: a connection that takes more of it while it is short loses the request that it is sending, or the
+//! answer that it does not read.
 
 use super::acceptor::{Shed, ShedStage};
 use super::connection::{Answering, Connection, Phase};
@@ -15,8 +17,7 @@ use crate::http::exchange::Waiting;
 use crate::http::request::Method;
 use crate::http::response::Response;
 use crate::limits::{
-    LARGE_ANSWER_BYTES, OUTPUT_BYTES_HIGH, REFUSALS_LOGGED_EVERY_MS, SHED_CANDIDATES_MAX, SILENT_GRACE_MS,
-    STALE_DEADLINES_MAX,
+    LARGE_ANSWER_BYTES, OUTPUT_BYTES_HIGH, SHED_CANDIDATES_MAX, SILENT_GRACE_MS, STALE_DEADLINES_MAX,
 };
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -167,12 +168,9 @@ impl EventLoop {
     }
 
     fn log_shortage(&mut self, connection: &Connection) {
-        let now = clock::monotonic();
-        let pause = Duration::from_millis(REFUSALS_LOGGED_EVERY_MS);
-        if self.shortage_logged.is_some_and(|last| now.saturating_duration_since(last) < pause) {
+        if !self.shortages_logged.is_due() {
             return;
         }
-        self.shortage_logged = Some(now);
         let memory = &self.shared.app.memory;
         log::warn!(
             "Requests and answers under way hold {} bytes; the maximum is {}, half of it for one address \

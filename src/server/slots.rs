@@ -4,7 +4,7 @@
 //! many clients; they count only towards the total.
 
 use crate::auth::client::counted_address;
-use crate::memory::Memory;
+use crate::memory::{self, Memory};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
@@ -105,8 +105,7 @@ impl Slots {
         self.open.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// A connection that joined has ended.
-    pub(super) fn leave(&self, usage: &AddressUsage) {
+    fn leave(&self, usage: &AddressUsage) {
         let Some(address) = usage.address else { return };
         let mut usages = self.usages.lock().unwrap_or_else(PoisonError::into_inner);
         usage.connections.fetch_sub(1, Ordering::Relaxed);
@@ -136,11 +135,7 @@ impl AddressUsage {
     /// A connection of this address that held `before` bytes holds `after` bytes.
     pub(super) fn recount(&self, memory: &Memory, before: usize, after: usize) {
         memory.recount(before, after);
-        if after > before {
-            self.bytes.fetch_add(after - before, Ordering::Relaxed);
-        } else {
-            self.bytes.fetch_sub(before - after, Ordering::Relaxed);
-        }
+        memory::recount(&self.bytes, before, after);
     }
 
     /// Whether `more` bytes are too many: for the server, or for this address, which may have half of that so
