@@ -297,11 +297,20 @@ pub const SHUTDOWN_TIMEOUT_MS: u64 = 10_000;
 pub const TIMEOUT_SECONDS_CEILING: u64 = 3_600;
 /// What the operator may raise the slowest accepted body to, bytes a second.
 pub const BODY_BYTES_PER_SECOND_MIN_CEILING: u64 = 1024 * 1024;
+/// Clients that are accepted and wait for a connection to end. The others wait in the queue of the kernel.
+pub const LINE_MAX: usize = 16;
+/// If as many wait and none of them was served for this long, milliseconds, others are accepted in place of those
+/// whose address has the most connections.
+pub const LINE_STANDS_STILL_MS: u64 = 1_000;
+/// The same if the first of them has waited this long, milliseconds.
+pub const LINE_PATIENCE_MS: u64 = 3_000;
+/// Clients accepted before the acceptor looks at its other events.
+pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 /// While a client waits to be served, other connections are asked to give way this often, milliseconds.
 pub const SHED_INTERVAL_MS: u64 = 100;
-/// A connection on which nothing has arrived does not give way for this long, milliseconds: its first request may
-/// be on a slow link.
-pub const SILENT_GRACE_MS: u64 = 500;
+/// A connection on which nothing has arrived, or that was told that it ends, does not give way for this long,
+/// milliseconds: its client may be on a slow link.
+pub const SILENT_GRACE_MS: u64 = 250;
 /// Silent connections that are looked through for the one whose address has the most connections.
 pub const SHED_CANDIDATES_MAX: usize = 64;
 /// Connections and requests that are refused for want of space are logged this often, milliseconds.
@@ -317,6 +326,7 @@ const _: () = assert!(BODY_DEPTH_MAX < SERDE_JSON_DEPTH_MAX);
 const _: () = assert!(BODY_BYTES_MAX_DEFAULT <= BODY_BYTES_MAX_CEILING);
 const _: () = assert!(MEMORY_BODIES_MIN * BODY_BYTES_MAX_DEFAULT <= MEMORY_BYTES_MAX_DEFAULT);
 const _: () = assert!(MEMORY_BODIES_MIN * BODY_BYTES_MAX_CEILING <= MEMORY_BYTES_MAX_CEILING);
+const _: () = assert!(LINE_MAX < DESCRIPTORS_RESERVED);
 const _: () = assert!(CONNECTION_BYTES_UNCOUNTED < LARGE_ANSWER_BYTES);
 const _: () = assert!(BODY_BYTES_MAX_CEILING as u64 <= ANSWER_BYTES_MAX, "every value fits an answer");
 const _: () = assert!(DRAIN_TIMEOUT_MS < DRAIN_TIMEOUT_MS_MAX);

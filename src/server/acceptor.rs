@@ -1,9 +1,11 @@
 //! Owns the listening socket and hands connections to the event loops, round robin.
 //!
-//! If all slots are taken it accepts one more client, the next in line, and no others: they wait in the
-//! kernel's queue. While there is a next in line, other connections give way ([`Shed`]). An address that has
-//! as many connections as it may have is refused. Running out of descriptors pauses it and never ends it.
+//! If all slots are taken it accepts a few more clients, which stand in line ([`Line`]); the others wait in the
+//! kernel's queue. While somebody is in line, other connections give way ([`Shed`]). An address that has as many
+//! connections as it may have is refused, and if the line does not move, so is one that has most of the slots.
+//! Running out of descriptors pauses it and never ends it.
 
+use super::line::{Line, WaitingClient};
 use super::log_pace::LogPace;
 use super::mailbox::{Mailbox, Message, WAKER};
 use super::slots::{AddressFull, AddressUsage, Peer, Slots};
@@ -13,14 +15,16 @@ use crate::auth::client::is_proxy;
 use crate::clock;
 use crate::http::request::{Method, Version};
 use crate::http::response::{self, BodySize};
-use crate::limits::{ACCEPT_PAUSE_MS, READ_BYTES, SHED_INTERVAL_MS, SILENT_GRACE_MS};
+use crate::limits::{
+    ACCEPT_PAUSE_MS, ACCEPTS_PER_TURN_MAX, LINE_MAX, READ_BYTES, SHED_INTERVAL_MS, SILENT_GRACE_MS,
+};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const LISTENER: Token = Token(0);
 
@@ -62,18 +66,10 @@ pub(super) struct Acceptor {
     /// Connections may be waiting: accepting has not said "would block" since the last event.
     ready: bool,
     /// Accepted, and waiting for a slot.
-    next_in_line: Option<NextInLine>,
+    line: Line,
     short_of_descriptors: bool,
     app: Arc<App>,
     refusals_logged: LogPace,
-}
-
-/// A client that waits for a slot.
-struct NextInLine {
-    stream: TcpStream,
-    address: SocketAddr,
-    usage: Arc<AddressUsage>,
-    since: Instant,
 }
 
 /// Which connections give way to a client that waits.
@@ -84,7 +80,7 @@ pub(super) struct Shed {
     pub(super) connections: usize,
 }
 
-/// What connections do that give way, from the first stage to the last.
+/// What connections do that give way. Each stage includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ShedStage {
     /// Nothing has arrived on them for a while.
@@ -108,6 +104,7 @@ impl Acceptor {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let handle = Handle { waker, stopping: Arc::new(AtomicBool::new(false)) };
+        let line = Line::new(LINE_MAX.min(slots.max() / 2).max(1));
         let acceptor = Acceptor {
             poll,
             listener,
@@ -116,7 +113,7 @@ impl Acceptor {
             next: 0,
             handle: handle.clone(),
             ready: true,
-            next_in_line: None,
+            line,
             short_of_descriptors: false,
             app,
             refusals_logged: LogPace::default(),
@@ -128,10 +125,10 @@ impl Acceptor {
         let mut events = Events::with_capacity(8);
         while !self.handle.stopping.load(Ordering::Acquire) {
             // After EMFILE, what is queued already raises no new event, so come back by time.
-            let pause_ms = match (&self.next_in_line, self.short_of_descriptors) {
-                (Some(_), _) => Some(SHED_INTERVAL_MS),
-                (None, true) => Some(ACCEPT_PAUSE_MS),
-                (None, false) => None,
+            let pause_ms = match (self.line.is_empty(), self.short_of_descriptors) {
+                (false, _) => Some(SHED_INTERVAL_MS),
+                (true, true) => Some(ACCEPT_PAUSE_MS),
+                (true, false) => None,
             };
             match self.poll.poll(&mut events, pause_ms.map(Duration::from_millis)) {
                 Ok(()) => {}
@@ -147,14 +144,16 @@ impl Acceptor {
     }
 
     fn accept(&mut self) {
-        loop {
-            if !self.slots.full()
-                && let Some(NextInLine { stream, address, usage, .. }) = self.next_in_line.take()
+        let now = clock::monotonic();
+        let is_stuck = self.line.is_stuck(now);
+        for _ in 0..ACCEPTS_PER_TURN_MAX {
+            while !self.slots.full()
+                && let Some(WaitingClient { stream, address, usage, .. }) = self.line.take_next(now)
             {
                 self.slots.open();
                 self.hand_over(Message::Accepted(stream, address, usage));
             }
-            if self.next_in_line.is_some() || !self.ready {
+            if !self.ready || (self.line.is_full() && !is_stuck) {
                 break;
             }
             match self.listener.accept() {
@@ -165,8 +164,11 @@ impl Acceptor {
                 Err(error) => self.accept_failed(&error),
             }
         }
-        let shed = self.next_in_line.as_ref().map(|waiting| self.who_gives_way(waiting));
+        let shed = self.line.next().map(|waiting| self.who_gives_way(waiting));
         self.slots.set_pressed(shed.is_some());
+        if self.ready && !self.line.is_full() {
+            self.handle.wake(); // that was enough for one turn
+        }
         if let Some(shed) = shed {
             self.mailboxes.iter().for_each(|mailbox| mailbox.post(Message::Shed(shed)));
             // A slot that came free before `pressed` was seen woke nobody.
@@ -183,14 +185,28 @@ impl Acceptor {
         };
         match self.slots.join(peer) {
             Ok(usage) => {
-                self.next_in_line = Some(NextInLine { stream, address, usage, since: clock::monotonic() });
+                self.line.add(WaitingClient { stream, address, usage, since: clock::monotonic() });
+                self.shorten_line();
             }
-            Err(AddressFull { max }) => self.refuse(stream, address, max),
+            Err(AddressFull { max }) => {
+                self.log_refusal(address, max);
+                refuse(stream, &ApiError::TooManyConnections { max });
+            }
+        }
+    }
+
+    /// Refuses one of those who wait if they are too many: of the address that has the most connections.
+    fn shorten_line(&mut self) {
+        if self.line.is_over_full()
+            && let Some(WaitingClient { stream, usage, .. }) = self.line.take_last()
+        {
+            self.slots.leave(&usage);
+            refuse(stream, &ApiError::Overloaded);
         }
     }
 
     /// The longer a client waits, the more it is worth.
-    fn who_gives_way(&self, waiting: &NextInLine) -> Shed {
+    fn who_gives_way(&self, waiting: &WaitingClient) -> Shed {
         let waited = clock::monotonic().saturating_duration_since(waiting.since);
         let silent_ms = if self.slots.has_silent() { SILENT_GRACE_MS + SHED_INTERVAL_MS } else { 0 };
         let stage = match waited.as_millis() {
@@ -201,8 +217,7 @@ impl Acceptor {
         Shed { stage, connections: waiting.usage.connections() }
     }
 
-    /// Tells a client why it is not served, as well as that can be done without waiting for it.
-    fn refuse(&mut self, mut stream: TcpStream, address: SocketAddr, max: usize) {
+    fn log_refusal(&mut self, address: SocketAddr, max: usize) {
         if self.refusals_logged.is_due() {
             let address = address.ip();
             log::warn!(
@@ -210,18 +225,6 @@ impl Acceptor {
                  (limits.connections_per_address_max). More of them are refused, and logged once a minute"
             );
         }
-        let response = ApiError::TooManyConnections { max }.response();
-        let body = BodySize::Known(response.body_bytes().len() as u64);
-        let date = clock::render_http_date(clock::wall_ms() / 1_000);
-        let (method, version) = (Method::Get, Version::Http11);
-        let reply = response::Reply { method, version, persistent: false, body, date: &date };
-        let mut answer = Vec::new();
-        response::encode_head(&response, &reply, &[], &mut answer);
-        answer.extend_from_slice(response.body_bytes());
-        // The connection ends whatever comes of these.
-        let _ = stream.write(&answer);
-        let _ = stream.shutdown(Shutdown::Write);
-        let _ = stream.read(&mut [0; READ_BYTES]);
     }
 
     fn accept_failed(&mut self, error: &io::Error) {
@@ -249,4 +252,20 @@ impl Acceptor {
             mailbox.post(message);
         }
     }
+}
+
+/// Tells a client why it is not served, as well as that can be done without waiting for it.
+fn refuse(mut stream: TcpStream, error: &ApiError) {
+    let response = error.response();
+    let body = BodySize::Known(response.body_bytes().len() as u64);
+    let date = clock::render_http_date(clock::wall_ms() / 1_000);
+    let (method, version) = (Method::Get, Version::Http11);
+    let reply = response::Reply { method, version, persistent: false, body, date: &date };
+    let mut answer = Vec::new();
+    response::encode_head(&response, &reply, &[], &mut answer);
+    answer.extend_from_slice(response.body_bytes());
+    // The connection ends whatever comes of these.
+    let _ = stream.write(&answer);
+    let _ = stream.shutdown(Shutdown::Write);
+    let _ = stream.read(&mut [0; READ_BYTES]);
 }

@@ -24,7 +24,7 @@ use crate::http::request::{Head, Method, Version};
 use crate::http::response::{EncodedHead, Response};
 use crate::limits::{
     CONNECTION_BYTES_UNCOUNTED, DRAIN_BYTES_PER_SECOND_MIN, DRAIN_TIMEOUT_MS, DRAIN_TIMEOUT_MS_MAX,
-    LOG_FIELD_BYTES_MAX, REPLY_TIMEOUT_MS,
+    LOG_FIELD_BYTES_MAX, REPLY_TIMEOUT_MS, SILENT_GRACE_MS,
 };
 use crate::log::loggable_target;
 use crate::persist::ticket::Ticket;
@@ -263,9 +263,21 @@ impl Connection {
         receives && !self.readable && self.input.is_empty() && self.output.is_empty()
     }
 
-    /// Whether it may be closed for the sake of others: it is kept alive, and nothing is under way.
-    pub(super) fn is_dispensable(&self) -> bool {
-        self.last_status.is_some() && self.is_idle()
+    /// Whether it may be closed for the sake of others: it is kept alive and nothing is under way, or its client
+    /// has had its last answer for a while and sends nothing.
+    pub(super) fn is_dispensable(&self, now: Instant) -> bool {
+        let grace = Duration::from_millis(SILENT_GRACE_MS);
+        match &self.phase {
+            Phase::Receiving(_) => self.last_status.is_some() && self.is_idle(),
+            Phase::Draining { bytes: 0 } => now.saturating_duration_since(self.since) >= grace,
+            Phase::AwaitSync(..)
+            | Phase::AwaitSlow(_)
+            | Phase::AwaitPiece(_)
+            | Phase::Streaming(..)
+            | Phase::Closing
+            | Phase::Draining { .. }
+            | Phase::Lingering => false,
+        }
     }
 
     /// Whether it is the connection `id`, on which nothing has arrived.

@@ -17,6 +17,7 @@ mod deadlines;
 mod event_loop;
 mod fair_queue;
 mod input;
+mod line;
 mod log_pace;
 mod mailbox;
 mod output;

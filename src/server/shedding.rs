@@ -48,17 +48,22 @@ impl EventLoop {
     /// Closes a connection so that another client can be served, if there is one that gives way.
     pub(super) fn shed(&mut self, shed: Shed) {
         let Shed { stage, connections } = shed;
-        let chosen = match stage {
-            ShedStage::Silent => self.longest_silent(connections),
-            ShedStage::Idle => self.longest_idle(connections),
-            ShedStage::Surplus => self.longest_of_surplus(connections),
-        };
-        let Some(id) = chosen else { return };
-        if stage == ShedStage::Silent {
+        if let Some(id) = self.longest_silent(connections) {
             // A request that has arrived meanwhile is answered.
             self.advance(id);
+            if self.connection(id).is_some_and(|connection| connection.is_silent) {
+                self.close(id);
+            }
+            return;
         }
-        if stage != ShedStage::Silent || self.connection(id).is_some_and(|connection| connection.is_silent) {
+        let chosen = match stage {
+            ShedStage::Silent => None,
+            ShedStage::Idle => self.longest_idle(connections),
+            ShedStage::Surplus => {
+                self.longest_idle(connections).or_else(|| self.longest_of_surplus(connections))
+            }
+        };
+        if let Some(id) = chosen {
             self.close(id);
         }
     }
@@ -87,8 +92,9 @@ impl EventLoop {
     }
 
     fn longest_idle(&self, newcomers: usize) -> Option<ConnectionId> {
+        let now = clock::monotonic();
         let idle = self.ids().filter(|(_, connection)| {
-            connection.is_dispensable() && connection.remote.usage.yields_to(newcomers)
+            connection.is_dispensable(now) && connection.remote.usage.yields_to(newcomers)
         });
         idle.min_by_key(|(_, connection)| connection.since).map(|(id, _)| id)
     }

@@ -57,6 +57,11 @@ impl Slots {
         }
     }
 
+    /// Connections that may be open.
+    pub(super) fn max(&self) -> usize {
+        self.max
+    }
+
     /// Whether clients wait to be accepted: answers then end their connection.
     pub(super) fn pressed(&self) -> bool {
         self.pressed.load(Ordering::Relaxed)
@@ -105,7 +110,7 @@ impl Slots {
         self.open.fetch_sub(1, Ordering::AcqRel);
     }
 
-    fn leave(&self, usage: &AddressUsage) {
+    pub(super) fn leave(&self, usage: &AddressUsage) {
         let Some(address) = usage.address else { return };
         let mut usages = self.usages.lock().unwrap_or_else(PoisonError::into_inner);
         usage.connections.fetch_sub(1, Ordering::Relaxed);

@@ -88,6 +88,19 @@ fn a_client_that_has_said_nothing_yet_does_not_give_way_to_an_address_with_more_
 }
 
 #[test]
+fn clients_of_one_address_that_wait_do_not_hold_up_another_address() {
+    let config = json!({
+        "limits": { "connections_max": 16 }, "server_host": "::", "timeouts": { "head_seconds": 600 }
+    });
+    let server = Server::start_with(known_config_with(config));
+    let _heads = crowd(&server, "127.0.0.1", 16, b"GET /healthz HTT");
+    let _waiting = crowd(&server, "127.0.0.1", 100, b"GET /healthz HTT");
+    for _ in 0..3 {
+        assert_eq!(new_client(&server, "::1"), 200);
+    }
+}
+
+#[test]
 fn an_address_has_no_more_connections_than_are_configured() {
     let server = server_with(json!({ "connections_per_address_max": 4 }));
     let mut first = crowd(&server, "127.0.0.1", 4, b"");
