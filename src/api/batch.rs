@@ -227,11 +227,7 @@ fn push_read(key: &str, found: Option<(&Meta, &[u8])>, out: &mut Vec<u8>) {
 fn push_result(operation: &Operation, done: &Done, out: &mut Vec<u8>) -> Result<(), ApiError> {
     let key = operation.key.as_str();
     match done {
-        Done::Found(meta, found) => {
-            let mut value = Vec::new();
-            found.push_to(&mut value)?;
-            push_read(key, Some((meta, &value)), out);
-        }
+        Done::Found(meta, found) => push_read(key, Some((meta, &found.text()?)), out),
         Done::Missing | Done::Later => push_read(key, None, out),
         Done::Written(written) => {
             push_op("set", key, out);

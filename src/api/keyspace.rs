@@ -15,6 +15,7 @@ use crate::persist::transaction::Transaction;
 use crate::persist::value_reader::StoredValue;
 use crate::store::change::{Meta, Value};
 use crate::store::entry::Entry;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A set of keys.
@@ -255,26 +256,23 @@ impl Found {
     pub fn into_text(self) -> Result<Vec<u8>, ApiError> {
         match self {
             Found::Text(value) => Ok(value),
-            Found::Stored(_) => {
-                let mut value = Vec::new();
-                self.push_to(&mut value)?;
-                Ok(value)
-            }
+            Found::Stored(_) => self.text().map(Cow::into_owned),
         }
     }
 
-    /// Appends the value; reads it where it lies in a file, which blocks.
+    /// As [`Found::into_text`]; borrowed if it is in memory.
     ///
     /// # Errors
-    /// [`ApiError::Disk`].
-    pub fn push_to(&self, out: &mut Vec<u8>) -> Result<(), ApiError> {
+    /// As [`Found::into_text`].
+    pub fn text(&self) -> Result<Cow<'_, [u8]>, ApiError> {
         match self {
-            Found::Text(value) => out.extend_from_slice(value),
+            Found::Text(value) => Ok(Cow::Borrowed(value)),
             Found::Stored(stored) => {
-                stored.read_into(out).map_err(|error| ApiError::of_unread_value(stored, &error))?;
+                let mut value = Vec::new();
+                stored.read_into(&mut value).map_err(|error| ApiError::of_unread_value(stored, &error))?;
+                Ok(Cow::Owned(value))
             }
         }
-        Ok(())
     }
 }
 
