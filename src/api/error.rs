@@ -18,25 +18,18 @@ use crate::http::refusal::Refusal;
 use crate::http::response::{Response, reason_phrase};
 use crate::http::target::TargetError;
 use crate::json::{self, JsonError, JsonErrorKind};
-use crate::limits::{
-    ANSWER_BYTES_MAX, BATCH_OPERATIONS_MAX, LIST_LIMIT_MAX, PROJECTS_MAX, TTL_SECONDS_MAX, VALUE_DEPTH_MAX,
-};
+use crate::limits::{ANSWER_BYTES_MAX, BATCH_OPERATIONS_MAX, PROJECTS_MAX, VALUE_DEPTH_MAX};
 use crate::names::{KeyError, ProjectId, ProjectIdError};
 use crate::persist::project::Unavailable;
 use crate::persist::ticket::Outcome;
 use crate::persist::value_reader::StoredValue;
 use std::io;
 use texts::{
-    CONFIG_EDITED, DISK_FULL, INTERNAL, ITEM_PROJECT_MISSING, LENGTH_REQUIRED, METHOD_UNKNOWN, UNREADABLE,
+    CONFIG_EDITED, CONTENT_RANGE, CURSOR, DISK_FULL, HOST_ADVICE, INTERNAL, ITEM_PROJECT_MISSING,
+    LENGTH_REQUIRED, METHOD_UNKNOWN, ROUTE_MISSING, UNREADABLE, cursor_prefix_detail, late, limit_detail,
+    memory_full, too_many_connections, ttl_detail,
 };
 
-const ROUTE_MISSING: &str = "Nothing is at this path. Keys are at /api/v1/projects/{id}/keys/{key}, the health \
-                             check is at /healthz, and docs/HTTP-API.md describes all paths.";
-const CONTENT_RANGE: &str = "The field Content-Range asks to write a part; send the whole value without it.";
-const CURSOR: &str = "This cursor is not from this version of the server, or belongs to another kind of listing; \
-                      start the listing again without a cursor.";
-/// What to do about a host that is not in `public_hosts`.
-const HOST_ADVICE: &str = "public_hosts in config.json has only others. Use one of them, or add this one.";
 /// How clients are asked for a credential.
 const BEARER: &str = "Bearer realm=\"pikv\"";
 
@@ -385,53 +378,6 @@ impl ApiError {
         }
         body.extend_from_slice(b"}\n");
         body
-    }
-}
-
-fn ttl_detail() -> String {
-    format!(
-        "A `ttl` is a whole number of seconds from 1 to {TTL_SECONDS_MAX}, in digits without a sign, a leading \
-         zero, a point or an exponent."
-    )
-}
-
-fn limit_detail() -> String {
-    format!(
-        "`limit` is a whole number from 1 to {LIST_LIMIT_MAX}, in digits without a sign or a leading zero."
-    )
-}
-
-fn cursor_prefix_detail(prefix: &str) -> String {
-    format!(
-        "The cursor belongs to a listing with the prefix `{prefix}`; leave `prefix` out, or send the same one."
-    )
-}
-
-fn memory_full(bytes_max: usize) -> String {
-    format!(
-        "Requests and answers under way hold all the memory that they may; the maximum is {bytes_max} bytes \
-         (limits.memory_bytes_max). Try again shortly."
-    )
-}
-
-fn too_many_connections(max: usize) -> String {
-    format!(
-        "Your address has {max} connections to this server, which is the maximum \
-         (limits.connections_per_address_max). Close one, then try again."
-    )
-}
-
-/// What did not arrive in time, and the likely cause.
-fn late(waiting: Waiting) -> String {
-    match waiting {
-        Waiting::Body { received } => format!(
-            "Only {received} bytes of the body arrived in time; send it faster, and check that Content-Length is \
-             not larger than the body."
-        ),
-        Waiting::Idle | Waiting::Head => {
-            "The header fields did not arrive in time; send them at once, and end them with an empty line."
-                .to_owned()
-        }
     }
 }
 
