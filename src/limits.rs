@@ -260,6 +260,8 @@ pub const LOG_FIELD_BYTES_MAX: usize = 256;
 pub const SHOWN_CHARACTERS_MAX: usize = 60;
 /// The name of a parameter or a member in the answer to a request, characters. Longer: cut.
 pub const SHOWN_NAME_CHARACTERS_MAX: usize = 40;
+/// An origin or a host of a request in a refusal, characters. Longer: cut.
+pub const SHOWN_ORIGIN_CHARACTERS_MAX: usize = 120;
 /// A mistyped name that the nearest known one is looked for, bytes: more than any of those has.
 pub const NEAREST_BYTES_MAX: usize = 64;
 /// Symbolic links that are followed one after the other. More are a circle, which opening says.
@@ -318,6 +320,14 @@ pub const REFUSALS_LOGGED_EVERY_MS: u64 = 60_000;
 /// Pause of the acceptor after it ran out of descriptors, milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 
+/// A difference of the wall clock from the monotonic one that is logged as a jump, milliseconds. Steps of NTP
+/// and of a hand are longer; the readings of the two clocks are microseconds apart.
+pub const CLOCK_JUMP_MS_MIN: u64 = 2_000;
+/// How often a difference below [`CLOCK_JUMP_MS_MIN`] is taken note of, milliseconds.
+pub const CLOCK_LOOK_INTERVAL_MS: u64 = 1_000;
+/// A clock may be slewed by one part in so many without that being a jump. NTP slews by one in 2,000.
+pub const CLOCK_SLEW_DIVISOR: u64 = 1_000;
+
 const _: () = assert!(REQUEST_LINE_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES);
 const _: () = assert!(3 * KEY_BYTES_MAX < TARGET_BYTES_MAX, "a percent-encoded key fits a target");
@@ -347,13 +357,3 @@ const _: () = assert!(TOKEN_TTL_SECONDS_MIN <= TOKEN_TTL_SECONDS_DEFAULT);
 const _: () = assert!(TOKEN_TTL_SECONDS_DEFAULT <= TOKEN_TTL_SECONDS_MAX);
 const _: () = assert!(RATE_LIMIT_REQUESTS_DEFAULT <= RATE_LIMIT_REQUESTS_MAX);
 const _: () = assert!(RATE_LIMIT_WINDOW_SECONDS_DEFAULT <= RATE_LIMIT_WINDOW_SECONDS_MAX);
-
-/// A difference of the wall clock from the monotonic one that is logged as a jump, milliseconds. Steps of NTP
-/// and of a hand are longer; the readings of the two clocks are microseconds apart.
-pub const CLOCK_JUMP_MS_MIN: u64 = 2_000;
-
-/// How often a difference below [`CLOCK_JUMP_MS_MIN`] is taken note of, milliseconds.
-pub const CLOCK_LOOK_INTERVAL_MS: u64 = 1_000;
-
-/// A clock may be slewed by one part in so many without that being a jump. NTP slews by one in 2,000.
-pub const CLOCK_SLEW_DIVISOR: u64 = 1_000;

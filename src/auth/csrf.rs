@@ -7,11 +7,9 @@
 
 use crate::config::schema::Origin;
 use crate::http::request::{Head, Method};
+use crate::limits::SHOWN_ORIGIN_CHARACTERS_MAX;
 use crate::secret::MASK;
 use std::fmt;
-
-/// Characters of a field that are shown in a refusal.
-const SHOWN_CHARACTERS_MAX: usize = 120;
 
 /// The names under which browsers know this server.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +111,7 @@ fn compared_with(own: &Own<'_>) -> String {
 }
 
 fn shown(text: &str) -> String {
-    text.chars().take(SHOWN_CHARACTERS_MAX).collect()
+    text.chars().take(SHOWN_ORIGIN_CHARACTERS_MAX).collect()
 }
 
 /// An origin as browsers write one. Anything else may be a secret in the wrong field.
