@@ -88,7 +88,9 @@ impl Directory {
                 ((cost_max, last), view.revision())
             })?;
             let (cost_max, last) = page.answer;
-            cost_max.inspect(|&cost| self.note_cost(cost));
+            if let Some(cost) = cost_max {
+                self.note_cost(cost);
+            }
             if last.is_none() {
                 return Ok(());
             }

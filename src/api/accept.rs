@@ -32,7 +32,7 @@ impl Accept {
         let weight = match parts.next() {
             Some("text/html") => &mut self.html,
             Some("application/json") => &mut self.json,
-            // Java's default has `*` in the place of `*/*`.
+            // Java's default has `*` instead of `*/*`.
             Some("*/*" | "*") => &mut self.any,
             Some(_) | None => return,
         };

@@ -72,8 +72,8 @@ impl<'r> Context<'r> {
         Share { standing, address: client::counted_address(self.client().address) }
     }
 
-    /// The share of a request that may be the operator's. Where nobody is asked for a key everybody may
-    /// send it, so it has no precedence.
+    /// The share of a request that may be the operator's. Without authentication anybody may send it, so it
+    /// has no precedence.
     pub fn operator_share(&self) -> Share {
         let has_key = self.app.catalog.registry().authentication_enabled;
         self.share(if has_key { Standing::Operator } else { Standing::Stranger })

@@ -25,7 +25,7 @@ pub enum Trusted {
     Nobody,
     /// Those of `cors.origins`.
     Scripts,
-    /// Those of `cors.origins` and `public_origins`, and whoever follows a link.
+    /// Those of `cors.origins` and `public_origins`, and anyone who follows a link.
     Configured,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A cursor is the number of bytes of the prefix, a point, and the last key of the page in
 //! hexadecimal: the prefix is the beginning of the key. Earlier versions gave out the key alone;
-//! such a cursor does not say which prefix it continues, so it is refused.
+//! such a cursor does not tell which prefix it continues, so it is refused.
 
 use super::error::ApiError;
 use crate::digits::{decode_u64, encode_u64, hex_digit, hex_value};
@@ -24,7 +24,7 @@ impl Cursor {
         Cursor { after: after.to_owned(), prefix_bytes: prefix.len() }
     }
 
-    /// Reads what [`Cursor::encode`] made.
+    /// Decodes what [`Cursor::encode`] returned.
     ///
     /// # Errors
     /// [`ApiError::Cursor`] for any other text.

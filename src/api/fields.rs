@@ -132,8 +132,8 @@ impl Fields {
         }
     }
 
-    /// The text of a field: of a form, or a JSON string, or any other JSON, minified. `None` where
-    /// it is not there, or `null`.
+    /// The text of a field: of a form, or a JSON string, or any other JSON, minified. `None` if
+    /// it is missing or `null`.
     pub fn text_of_any(&self, name: &'static str) -> Option<Cow<'_, str>> {
         self.text(name).unwrap_or_else(|_| self.fields.get(name).map(|raw| Cow::Borrowed(raw.as_str())))
     }
@@ -188,7 +188,7 @@ impl<'de> Deserialize<'de> for Members {
 }
 
 /// Whether the answer is a page: for a form, or a client that prefers HTML. A program that sends a key or
-/// a token gets JSON. Basic may be what a proxy in front asks of a browser, so it decides only where
+/// a token gets JSON. Basic may be what a proxy in front asks of a browser, so it decides only if
 /// `Accept` leaves it open. Without its `body`, which is not there yet, nothing is taken for a form.
 pub fn wanted(head: &Head<'_>, body: Option<&[u8]>) -> Wanted {
     if credential::is_of_a_program(head) {

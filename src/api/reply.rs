@@ -22,7 +22,7 @@ pub enum Reply {
     /// It changes the projects themselves, or takes stock of them all: made in a lane of its own, one
     /// after the other, so that no read waits behind it.
     Administer(Job),
-    /// It hashes a password, which takes a good part of a second: made in a lane of its own, which
+    /// It hashes a password, which takes a good part of a second. That runs in a lane of its own, which
     /// clients share.
     Hash(Share, Job),
 }

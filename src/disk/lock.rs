@@ -17,9 +17,9 @@ pub struct LockFile {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // Still under the lock, so that no other's process id goes. The file itself stays: whoever has it
-        // open would otherwise lock one that nobody else finds. So does its first byte: a file that gave
-        // its room up may find none for the next process id. An id that stays only misleads readers.
+        // Still under the lock, so that no other process id is removed. The file itself stays: a process that
+        // has it open would otherwise lock one that nobody else finds. So does its first byte: an empty file
+        // may find no disk space for the next process id. An id that stays only misleads readers.
         let blank = "\n".repeat(process_id_line().len());
         let _ = self.file.write_all_at(blank.as_bytes(), 0).and_then(|()| self.file.set_len(1));
     }
@@ -30,7 +30,7 @@ impl Drop for LockFile {
 pub enum LockError {
     /// Another process has it; what its lock file says of its process id.
     Held {
-        /// The first line of the lock file; empty where the other one did not get to write it.
+        /// The first line of the lock file; empty if the other process has not written it yet.
         pid: String,
     },
     /// The lock file could not be opened or written.
@@ -41,8 +41,8 @@ impl LockFile {
     /// Takes the lock `path` and writes this process's id into it.
     ///
     /// # Errors
-    /// [`LockError::Held`] where another process has it. At once, unless that one has taken it just now:
-    /// then it is given a moment to say who it is.
+    /// [`LockError::Held`] if another process has it. At once, unless that process has taken it just now: then
+    /// it gets a moment to write its process id.
     pub fn acquire(path: &Path) -> Result<LockFile, LockError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -62,7 +62,7 @@ impl LockFile {
                 Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
             }
         }
-        // Written over what was there before it is cut: that takes no room on a disk that has none.
+        // Written over what was there before it is cut: that takes no space on a full disk.
         let text = process_id_line();
         file.write_all_at(text.as_bytes(), 0)
             .and_then(|()| file.set_len(text.len() as u64))
@@ -84,7 +84,7 @@ fn process_id_in(file: &File) -> io::Result<String> {
     Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
-/// Whether there is a process with this id, where the system tells; elsewhere whether it is one at all.
+/// Whether a process with this id exists, if the system tells that; else whether there is an id.
 fn is_running(pid: &str) -> bool {
     !pid.is_empty() && (!Path::new("/proc/self").exists() || Path::new("/proc").join(pid).exists())
 }

@@ -9,11 +9,11 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Browsers must not guess a type other than the one that an answer states.
 const NO_SNIFFING: &[u8] = b"x-content-type-options: nosniff\r\n";
-/// What caches may keep, unless a response says otherwise: nothing.
+/// What caches may keep, unless a response states otherwise: nothing.
 const CACHE_CONTROL_DEFAULT: &str = "no-store";
 
-/// A status, fields and a body. Framing, date, persistence and what every answer says about caching
-/// and types are added by [`encode_head`].
+/// A status, fields and a body. [`encode_head`] adds framing, date, persistence, and the fields about caching
+/// and types that every answer has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     status: u16,
@@ -29,7 +29,7 @@ impl Response {
         Response { status, cache_control: CACHE_CONTROL_DEFAULT, fields: Vec::new(), body: Vec::new() }
     }
 
-    /// Lets caches keep the answer as `cache_control` says. Only for what everybody may read.
+    /// Lets caches keep the answer as `cache_control` states. Only for what everybody may read.
     #[must_use]
     pub fn cacheable(mut self, cache_control: &'static str) -> Response {
         self.cache_control = cache_control;

@@ -97,7 +97,7 @@ fn of_word(word: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What goes wrong inside a number: it began as one and goes on as something else.
+/// What goes wrong inside a number: it begins as one and continues as something else.
 fn of_number(word: &[u8]) -> Option<&'static str> {
     match word {
         [b'0', b'x' | b'o' | b'b', ..] => {

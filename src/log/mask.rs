@@ -106,7 +106,7 @@ impl Decoded {
         Decoded { bytes, starts }
     }
 
-    /// The place in the text of `span` in the decoded bytes.
+    /// The range of the text that was decoded to `span`.
     fn encoded(&self, span: &Range<usize>) -> Range<usize> {
         let place = |index: usize| self.starts.get(index).copied().unwrap_or_default();
         place(span.start)..place(span.end)

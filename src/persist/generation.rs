@@ -177,7 +177,7 @@ fn was_refused(error: &io::Error) -> bool {
         || matches!(error.kind(), ResourceBusy | CrossesDevices | PermissionDenied | ReadOnlyFilesystem)
 }
 
-/// Removes both files of a project whose creation could not be finished.
+/// Removes both files of a project, and what replacing them left.
 ///
 /// # Errors
 /// As the disk says.

@@ -65,7 +65,7 @@ pub(super) fn keys_text(completed: &Completed) -> String {
     completed.issued.iter().map(line).collect()
 }
 
-/// What the start prints: where everything is, the keys that were just made, and a first write and
+/// What the start prints: where everything is, the keys that were just generated, and a first write and
 /// read to paste.
 pub(super) fn banner(
     config_path: &Path,

@@ -1,4 +1,4 @@
-//! A bounded queue that clients share by address: a flood from one address waits behind itself.
+//! A bounded queue that clients share by address: a flood from one address delays that address alone.
 //!
 //! ```text
 //! push ---> [a: j j j j]                   pop takes one from the first address of the ring,

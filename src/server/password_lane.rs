@@ -82,7 +82,7 @@ impl Sender {
         let refused = self.0.lock().queue(share.standing).push(share.address, work);
         self.0.changed.notify_one();
         if let Some(Work { run, refuse }) = refused {
-            // Before the answer leaves, an attempt to sign in is taken back.
+            // Dropped before the answer leaves: an attempt to sign in then no longer counts.
             drop(run);
             refuse();
         }

@@ -131,7 +131,7 @@ impl Catalog {
         deletion::end(disk, &paths)
     }
 
-    /// Goes on with deletions that were interrupted.
+    /// Finishes deletions that were interrupted.
     pub(super) fn finish_deletions(&self) -> Result<(), CatalogError> {
         let mut config = self.lock_config();
         let mut next = config.clone();

@@ -69,7 +69,7 @@ impl WaysIn {
 pub struct Viewer {
     /// The user name of the session.
     pub signed_in_as: Option<String>,
-    /// What is offered to who is not signed in.
+    /// What is offered to a viewer who is not signed in.
     pub ways_in: WaysIn,
 }
 
