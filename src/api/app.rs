@@ -100,7 +100,7 @@ impl App {
         let admitted = match self.decide(&request.head, arrival.peer) {
             Ok(Decision::Run(admitted)) => admitted,
             Ok(Decision::Answer(response)) => return Reply::Now(response),
-            Err(error) => return Reply::Now(error.response_in(failure_style())),
+            Err(error) => return Reply::Now(error.response_in(&failure_style())),
         };
         let Admitted { found, query, served } = admitted;
         let context = Context {
@@ -113,7 +113,7 @@ impl App {
             served,
             arrival,
         };
-        (found.handler)(&context).unwrap_or_else(|error| Reply::Now(error.response_in(failure_style())))
+        (found.handler)(&context).unwrap_or_else(|error| Reply::Now(error.response_in(&failure_style())))
     }
 
     /// The accounts of the server.
@@ -186,7 +186,7 @@ impl App {
         match self.decide(head, peer) {
             // Its answer needs no body; the body is read and dropped first, so that the connection can go on.
             Ok(Decision::Run(_) | Decision::Answer(_)) => Ok(()),
-            Err(error) => Err(error.response_in(self.failure_style(head, None, peer))),
+            Err(error) => Err(error.response_in(&self.failure_style(head, None, peer))),
         }
     }
 

@@ -240,7 +240,7 @@ fn get_json(context: &Context<'_>, keyspace: &Keyspace, key_text: &str) -> Resul
             out.extend_from_slice(value);
             out.push(b'}');
         }),
-        None => ApiError::KeyMissing.response_in(Style::Data),
+        None => ApiError::KeyMissing.response_in(&Style::Data),
     })
 }
 

@@ -25,7 +25,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key = parse_key(&key_text)?;
     keyspace.answer_read(context.arrival.wall_ms, key, Style::Item, move |value| match value {
         Some(value) => item(200, &shown, value),
-        None => ApiError::KeyMissing.response_in(Style::Item),
+        None => ApiError::KeyMissing.response_in(&Style::Item),
     })
 }
 
@@ -52,7 +52,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
         |keys| if keys.delete(key) { Ok(()) } else { Err(ApiError::KeyMissing) },
         |deleted| match deleted {
             Ok(()) => json_response(200, b"{\"message\":\"Item deleted\"}\n".to_vec()),
-            Err(error) => error.response_in(Style::Item),
+            Err(error) => error.response_in(&Style::Item),
         },
     )
 }
@@ -77,7 +77,7 @@ pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
                 body.extend_from_slice(b"}\n");
                 json_response(200, body)
             }
-            Err(error) => error.response_in(Style::Item),
+            Err(error) => error.response_in(&Style::Item),
         })
     }))
 }
@@ -110,7 +110,7 @@ fn write(
         },
         |written| match written {
             Ok(()) => item(status, key.as_str(), &value),
-            Err(error) => error.response_in(Style::Item),
+            Err(error) => error.response_in(&Style::Item),
         },
     )
 }

@@ -107,7 +107,7 @@ impl Keyspace {
             Some(found @ Found::Stored(_)) => {
                 let job = move || match found.into_text() {
                     Ok(value) => Reply::Now(respond(Some(&value))),
-                    Err(error) => Reply::Now(error.response_in(style)),
+                    Err(error) => Reply::Now(error.response_in(&style)),
                 };
                 Reply::Slow(answered.ticket, Box::new(job))
             }

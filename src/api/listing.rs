@@ -7,10 +7,9 @@
 use super::context::Context;
 use super::cursor::{self, Cursor};
 use super::error::ApiError;
-use super::reply::{self, Lane, Piece, Pull, Reply, Source};
+use super::reply::{self, Lane, Piece, Pull, Reply};
 use super::representation as text;
 use crate::clock;
-use crate::http::response::Response;
 use crate::json;
 use crate::limits::{ENTRIES_PER_HOLD_MAX, LISTING_PIECE_BYTES};
 use crate::persist::project::{Project, View};
@@ -91,8 +90,7 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let shows_values = matches!(show, Show::Values | Show::ValuesAndMeta);
     let lane = if listing.project.reads_disk() && shows_values { Lane::Slow } else { Lane::Loop };
     let next = Box::new(move |pull, out: &mut Vec<u8>| listing.piece(pull, out));
-    let response = Response::new(200).field("content-type", "application/json");
-    Ok(Reply::Stream(response, Source { lane, next, pull: Pull::Next, bytes_held: 0 }))
+    Ok(Reply::json_stream(lane, 0, next))
 }
 
 impl Listing {

@@ -5,9 +5,8 @@
 
 use super::error::ApiError;
 use super::keyspace::{Found, FoundEntry, Keyspace};
-use super::reply::{self, Lane, Piece, Pull, Reply, Source};
+use super::reply::{self, Lane, Piece, Pull, Reply};
 use crate::clock;
-use crate::http::response::Response;
 use crate::limits::LISTING_PIECE_BYTES;
 use crate::store::change::Meta;
 
@@ -51,8 +50,7 @@ pub fn stream(keyspace: Keyspace, keys: Vec<String>, layout: &'static Layout) ->
     let (position, before) = (Position::default(), Position::default());
     let mut answer = LongAnswer { keyspace, keys, layout, position, before };
     let next = Box::new(move |pull, out: &mut Vec<u8>| answer.piece(pull, out));
-    let response = Response::new(200).field("content-type", "application/json");
-    Reply::Stream(response, Source { lane, next, pull: Pull::Next, bytes_held })
+    Reply::json_stream(lane, bytes_held, next)
 }
 
 impl LongAnswer {

@@ -61,7 +61,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
             body.extend_from_slice(b"}\n");
             json_response(201, body)
         }
-        Err(error) => error.response_in(Style::Object),
+        Err(error) => error.response_in(&Style::Object),
     })
 }
 
@@ -103,7 +103,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
             body.extend_from_slice(b"}\n");
             json_response(200, body)
         }
-        Err(error) => error.response_in(Style::Object),
+        Err(error) => error.response_in(&Style::Object),
     })
 }
 
@@ -141,7 +141,7 @@ fn render(names: &[String], found: Vec<Option<Found>>) -> Response {
     for (name, found) in names.iter().zip(found) {
         match found.map(Found::into_text) {
             None => missing.push(name.as_str()),
-            Some(Err(error)) => return error.response_in(Style::Object),
+            Some(Err(error)) => return error.response_in(&Style::Object),
             Some(Ok(data)) => {
                 if count > 0 {
                     body.push(b',');

@@ -66,7 +66,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
             body.push(b'\n');
             json_response(200, body)
         }
-        None => ApiError::KeyMissing.response_in(Style::Object),
+        None => ApiError::KeyMissing.response_in(&Style::Object),
     })
 }
 
@@ -155,6 +155,6 @@ fn message(done: Result<(), ApiError>, status: u16, text: &str) -> Response {
             body.extend_from_slice(b"}\n");
             json_response(status, body)
         }
-        Err(error) => error.response_in(Style::Object),
+        Err(error) => error.response_in(&Style::Object),
     }
 }

@@ -67,6 +67,12 @@ impl Reply {
             None => Reply::Now(response),
         }
     }
+
+    /// A JSON body that `next` appends in pieces, called in `lane`; it holds `bytes_held` until the last one.
+    pub fn json_stream(lane: Lane, bytes_held: usize, next: NextPiece) -> Reply {
+        let response = Response::new(200).field("content-type", "application/json");
+        Reply::Stream(response, Source { lane, next, pull: Pull::Next, bytes_held })
+    }
 }
 
 /// Where the pieces of a stream are made.

@@ -72,7 +72,7 @@ impl Visitor {
     /// What became of a request that failed: JSON, or the form with what was typed and what was wrong.
     pub fn failed(&self, form: FormPage, fields: Option<&Fields>, error: &ApiError) -> Response {
         if self.wanted == Wanted::Json {
-            return error.response_in(Style::Data);
+            return error.response_in(&Style::Data);
         }
         if matches!(error, ApiError::Account(AccountError::RegistrationClosed)) {
             // The form is not worth filling in again.

@@ -228,7 +228,7 @@ impl EventLoop {
         match lane.try_send(work) {
             Ok(()) => connection.enter(Phase::AwaitSlow(answering), clock::monotonic()),
             Err(_) => {
-                let response = ApiError::Overloaded.response_in(answering.failure_style.clone());
+                let response = ApiError::Overloaded.response_in(&answering.failure_style);
                 self.respond(connection, answering, response);
             }
         }
@@ -244,7 +244,7 @@ impl EventLoop {
     ) {
         let (done, refused) = (Arc::clone(&self.shared.mailbox), Arc::clone(&self.shared.mailbox));
         let failure_style = answering.failure_style.clone();
-        let refusal = move || Reply::Now(ApiError::Overloaded.response_in(failure_style));
+        let refusal = move || Reply::Now(ApiError::Overloaded.response_in(&failure_style));
         let work = password_lane::Work {
             run: Box::new(move || done.post(Message::JobDone(id, input::guarded(job)))),
             refuse: Box::new(move || refused.post(Message::JobDone(id, refusal()))),
@@ -306,7 +306,7 @@ impl EventLoop {
                 self.reply(id, connection, answering, reply);
             }
             Some(_) | None => {
-                let response = error.response_in(answering.failure_style.clone());
+                let response = error.response_in(&answering.failure_style);
                 self.respond(connection, answering, response);
             }
         }

@@ -78,7 +78,7 @@ pub(super) fn step(
         Step::Refused(refusal) => Stepped::Refused(refusal),
         Step::BodyRefused(head, refusal) => {
             let response =
-                ApiError::Refused(refusal).response_in(shared.app.failure_style(&head, None, address));
+                ApiError::Refused(refusal).response_in(&shared.app.failure_style(&head, None, address));
             Stepped::Denied(answering(&head, None), response)
         }
         Step::Admit(head) => match shared.app.admit(&head, address) {

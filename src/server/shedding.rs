@@ -132,7 +132,7 @@ impl EventLoop {
         {
             return response;
         }
-        self.memory_full().response_in(answering.failure_style.clone())
+        self.memory_full().response_in(&answering.failure_style)
     }
 
     /// Counts the memory that a connection holds now, and ends what it does if that has grown too much.

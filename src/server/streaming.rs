@@ -136,7 +136,7 @@ impl EventLoop {
     ) -> Progress {
         match streaming.stage {
             Stage::Begun(_) => {
-                let response = error.response_in(streaming.answering.failure_style.clone());
+                let response = error.response_in(&streaming.answering.failure_style);
                 self.respond(connection, streaming.answering, response);
                 Progress::Made
             }

@@ -64,8 +64,8 @@ impl Style {
 
 impl ApiError {
     /// The response that says so in the form of an API.
-    pub fn response_in(&self, style: Style) -> Response {
-        let (status, text) = match &style {
+    pub fn response_in(&self, style: &Style) -> Response {
+        let (status, text) = match style {
             Style::Problem => return self.response(),
             Style::Page(viewer) => {
                 let frame = Frame { signed_in_as: viewer.signed_in_as.as_deref(), ways_in: viewer.ways_in };
@@ -76,7 +76,7 @@ impl ApiError {
             Style::Object => self.as_object(),
             Style::Data => (self.status(), self.detail()),
         };
-        let mut body = match &style {
+        let mut body = match style {
             Style::Object if status == 401 => {
                 let mut body = b"{\"msg\":".to_vec();
                 json::encode_string(&text, &mut body);
@@ -92,7 +92,7 @@ impl ApiError {
             Style::Problem | Style::Item | Style::Object | Style::Page(_) => b"{\"error\":".to_vec(),
         };
         json::encode_string(&text, &mut body);
-        if let (Style::Object, ApiError::Operation { index, .. }) = (&style, self) {
+        if let (Style::Object, ApiError::Operation { index, .. }) = (style, self) {
             body.extend_from_slice(b",\"index\":");
             json::encode_u64(*index as u64, &mut body);
         }
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn every_form_names_the_error() {
         let check = |error: &ApiError, style: Style, status: u16, body: &str| {
-            let response = error.response_in(style);
+            let response = error.response_in(&style);
             assert_eq!(
                 (response.status(), String::from_utf8_lossy(response.body_bytes()).trim_end()),
                 (status, body)
