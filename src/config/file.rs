@@ -119,7 +119,7 @@ struct FileText<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     public_origins: Option<&'a [Origin]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    public_hosts: Option<Vec<&'a str>>,
+    public_hosts: Option<&'a [PublicHost]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cors: Option<&'a CorsChoice>,
 }
@@ -196,8 +196,7 @@ impl<'a> FileText<'a> {
                 .as_ref()
                 .map(|networks| networks.iter().map(ToString::to_string).collect()),
             public_origins: config.public_origins.as_deref(),
-            public_hosts: (config.public_hosts.as_ref())
-                .map(|hosts| hosts.iter().map(PublicHost::as_str).collect()),
+            public_hosts: config.public_hosts.as_deref(),
             cors: config.cors.as_ref(),
         }
     }

@@ -2,11 +2,11 @@
 
 use super::cors::check_host_and_port;
 use super::schema::{Config, Origin};
-use std::fmt;
+use serde::Serialize;
 
 /// A host that requests may name, `kv.example.com`, `192.168.1.5:23849` or `[::1]`. Created only by
 /// [`PublicHost::parse`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PublicHost(String);
 
 /// What a host has to be.
@@ -56,12 +56,6 @@ impl Config {
     /// The only hosts that requests may name; empty for any.
     pub fn public_hosts(&self) -> &[PublicHost] {
         self.public_hosts.as_deref().unwrap_or_default()
-    }
-}
-
-impl fmt::Display for PublicHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -121,7 +121,7 @@ impl<'a> Server<'a> {
         let address: Option<SocketAddr> = text.and_then(|text| text.trim().parse().ok());
         let Some(address) = address else { return Err(ClientError::AddressMissing { pid }) };
         let address = SocketAddr::new(reachable(address.ip()), address.port());
-        let host = public_hosts.first().map_or(address.to_string(), ToString::to_string);
+        let host = public_hosts.first().map_or_else(|| address.to_string(), |host| host.as_str().to_owned());
         match asked {
             Asked::Nothing => Ok(Server { address, host, key: None }),
             Asked::Key(Some(key)) => Ok(Server { address, host, key: Some(key) }),
