@@ -42,6 +42,8 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const REQUESTS_PER_TURN_MAX: usize = 32;
 /// Phases of one connection gone through before the others get their turn.
 pub const ROUNDS_PER_TURN_MAX: usize = 64;
+/// Reads of one connection's socket, each of up to [`READ_BYTES`], before the others get their turn.
+pub const READS_PER_TURN_MAX: usize = 2;
 /// Answer bytes of one connection sent before the others get their turn.
 pub const SENT_BYTES_PER_TURN_MAX: usize = 128 * 1024;
 /// Unsent answer bytes of one connection above which its next request waits.

@@ -13,8 +13,8 @@ use crate::clock;
 use crate::http::exchange::Waiting;
 use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, Response};
 use crate::limits::{
-    DRAIN_BYTES_MAX, OUTPUT_BYTES_HIGH, REQUESTS_PER_TURN_MAX, REREADS_MAX, ROUNDS_PER_TURN_MAX,
-    SENT_BYTES_PER_TURN_MAX,
+    DRAIN_BYTES_MAX, OUTPUT_BYTES_HIGH, READS_PER_TURN_MAX, REQUESTS_PER_TURN_MAX, REREADS_MAX,
+    ROUNDS_PER_TURN_MAX, SENT_BYTES_PER_TURN_MAX,
 };
 use crate::log::{RequestLine, render_request};
 use std::io::{ErrorKind, Read};
@@ -42,14 +42,17 @@ impl EventLoop {
     /// Lets a connection go on as far as it can, up to the cap of a turn.
     pub(super) fn pump(&mut self, id: ConnectionId, connection: &mut Connection) -> Fate {
         let (mut sendable_bytes, requests_before) = (SENT_BYTES_PER_TURN_MAX, self.request_ids.given_out());
+        let mut reads_left = READS_PER_TURN_MAX;
         for _ in 0..ROUNDS_PER_TURN_MAX {
             if send(connection, &mut sendable_bytes) == Fate::Close {
                 return Fate::Close;
             }
             let requests = self.request_ids.given_out() - requests_before;
-            if sendable_bytes == 0 || requests >= REQUESTS_PER_TURN_MAX as u64 {
-                break; // neither a long answer nor a long pipeline is served while the others wait
+            if sendable_bytes == 0 || reads_left == 0 || requests >= REQUESTS_PER_TURN_MAX as u64 {
+                break; // no long answer, body or pipeline is dealt with as a whole while the others wait
             }
+            let reads = !connection.unseen
+                && matches!(connection.phase, Phase::Receiving(_) | Phase::Draining { .. });
             let progress = match &connection.phase {
                 Phase::Receiving(_) => self.receive(id, connection),
                 Phase::AwaitSync(ticket, _) if ticket.is_pending() => Progress::None,
@@ -61,7 +64,7 @@ impl EventLoop {
                 Phase::Lingering => Progress::None,
             };
             match progress {
-                Progress::Made => {}
+                Progress::Made => reads_left -= usize::from(reads),
                 Progress::Over => return Fate::Close,
                 Progress::None => {
                     let owed = !connection.output.is_empty();
