@@ -108,6 +108,9 @@ pub const BATCH_OPERATIONS_MAX: usize = 1_000;
 pub const WHOLE_ANSWER_BYTES_MAX: u64 = 256 * 1024;
 /// Values that one batch reads together, bytes: the same key may be named often.
 pub const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Values that one batch reads together if it also writes, bytes: such an answer is not streamed, so its values
+/// are in memory more than once for a moment. One value may be longer.
+pub const ANSWER_BESIDE_WRITES_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// An API key written into config.json by hand, bytes, at least.
 pub const API_KEY_BYTES_MIN: usize = 16;
 /// An API key, bytes, at most.

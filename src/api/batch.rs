@@ -8,7 +8,9 @@ use super::reply::Reply;
 use super::representation::{self as text, json_response};
 use crate::http::response::Response;
 use crate::json;
-use crate::limits::{ANSWER_BYTES_MAX, BATCH_OPERATIONS_MAX, WHOLE_ANSWER_BYTES_MAX};
+use crate::limits::{
+    ANSWER_BESIDE_WRITES_BYTES_MAX, ANSWER_BYTES_MAX, BATCH_OPERATIONS_MAX, WHOLE_ANSWER_BYTES_MAX,
+};
 use crate::memory::Memory;
 use crate::persist::transaction::{Transaction, Written};
 use crate::store::change::{Meta, Value};
@@ -137,17 +139,16 @@ struct Reads<'m> {
 impl Reads<'_> {
     /// Counts a value of `bytes`. Whether it is copied now.
     fn admit(&mut self, bytes: usize) -> Result<bool, ApiError> {
+        let is_first = self.bytes == 0;
         self.bytes += bytes as u64;
-        if self.bytes > ANSWER_BYTES_MAX {
-            return Err(ApiError::AnswerTooLarge { bytes: self.bytes });
-        }
-        if self.only_reads {
-            return Ok(self.bytes <= WHOLE_ANSWER_BYTES_MAX);
-        }
-        if !self.memory.has_space_for(self.bytes) {
+        if !self.only_reads && !self.memory.has_space_for(self.bytes) {
             return Err(ApiError::MemoryFull { bytes_max: self.memory.bytes_max() });
         }
-        Ok(true)
+        let bytes_max = if self.only_reads { ANSWER_BYTES_MAX } else { ANSWER_BESIDE_WRITES_BYTES_MAX };
+        if self.bytes > bytes_max && !is_first {
+            return Err(ApiError::AnswerTooLarge { bytes: self.bytes, bytes_max });
+        }
+        Ok(!self.only_reads || self.bytes <= WHOLE_ANSWER_BYTES_MAX)
     }
 }
 

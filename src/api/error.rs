@@ -18,7 +18,7 @@ use crate::http::refusal::Refusal;
 use crate::http::response::{Response, reason_phrase};
 use crate::http::target::TargetError;
 use crate::json::{self, JsonError, JsonErrorKind};
-use crate::limits::{ANSWER_BYTES_MAX, BATCH_OPERATIONS_MAX, PROJECTS_MAX, VALUE_DEPTH_MAX};
+use crate::limits::{BATCH_OPERATIONS_MAX, PROJECTS_MAX, VALUE_DEPTH_MAX};
 use crate::names::{KeyError, ProjectId, ProjectIdError};
 use crate::persist::project::Unavailable;
 use crate::persist::ticket::Outcome;
@@ -121,10 +121,12 @@ pub enum ApiError {
         /// How many.
         operations: usize,
     },
-    /// A batch asks for values of more than [`ANSWER_BYTES_MAX`] together.
+    /// A batch asks for more values than one answer may have.
     AnswerTooLarge {
-        /// How many bytes.
+        /// How many bytes they have together.
         bytes: u64,
+        /// The bound, bytes.
+        bytes_max: u64,
     },
     /// It has to do with an account.
     Account(AccountError),
@@ -298,11 +300,10 @@ impl ApiError {
             ApiError::BatchTooLong { operations } => {
                 format!("a batch has at most {BATCH_OPERATIONS_MAX} operations, this one has {operations}")
             }
-            ApiError::AnswerTooLarge { bytes } => {
-                format!(
-                    "these values have {bytes} bytes together, an answer at most {ANSWER_BYTES_MAX}; ask for fewer keys"
-                )
-            }
+            ApiError::AnswerTooLarge { bytes, bytes_max } => format!(
+                "These values have {bytes} bytes together; the maximum is {bytes_max}. Ask for fewer keys, or \
+                 read them in a batch without writes."
+            ),
             ApiError::Account(error) => error.to_string(),
             ApiError::RateLimited(after) => {
                 format!("too many requests from this address; try again in {} seconds", after.seconds)

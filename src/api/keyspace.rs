@@ -296,7 +296,7 @@ impl Changing<'_, '_> {
 fn find_all(view: &View<'_>, entries: &[Option<&Entry>]) -> Result<Option<Vec<Option<Found>>>, ApiError> {
     let bytes = entries.iter().flatten().map(|entry| entry.value().length() as u64).sum();
     if bytes > ANSWER_BYTES_MAX {
-        return Err(ApiError::AnswerTooLarge { bytes });
+        return Err(ApiError::AnswerTooLarge { bytes, bytes_max: ANSWER_BYTES_MAX });
     }
     if bytes > WHOLE_ANSWER_BYTES_MAX {
         return Ok(None);

@@ -264,3 +264,20 @@ fn a_batch_that_reads_much_and_writes_is_refused_as_a_whole_for_want_of_memory()
     assert_eq!(refused.json()["index"], 132, "{refused:?}");
     assert_eq!(server.get_demo("written").status, 404, "nothing was written");
 }
+
+#[test]
+fn a_batch_that_writes_reads_no_more_than_its_bound() {
+    let server = Server::start_with(known_config_with(json!({})));
+    server.put_demo("large", &format!("\"{}\"", "1".repeat(900_000)));
+    let batch = |reads: usize| {
+        let mut operations = vec![json!({ "op": "get", "key": "large" }); reads];
+        operations.push(json!({ "op": "set", "key": "written", "value": 1 }));
+        let body = json!({ "operations": operations }).to_string();
+        server.request("POST", "/api/v1/projects/demo/batch", Some(DEMO_KEY), &[], body.as_bytes())
+    };
+    let refused = batch(10);
+    refused.expect_problem(400, "invalid_batch");
+    assert_eq!(refused.json()["index"], 9, "{refused:?}");
+    assert_eq!(server.get_demo("written").status, 404, "nothing was written");
+    assert_eq!(batch(9).status, 200);
+}
