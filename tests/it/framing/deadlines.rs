@@ -1,7 +1,9 @@
 //! How long a client may take. The waits are part of the claims: nothing is answered too early.
 
 use super::{expect_nothing_applied, head, put_five};
-use crate::harness::{Connection, DEMO_KEY, DEMO_KEYS, Server, encode_request, known_config_with};
+use crate::harness::{
+    Connection, DEMO_KEY, DEMO_KEYS, Server, encode_request, known_config_with, wait_until,
+};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -152,17 +154,28 @@ fn a_connection_in_use_outlives_the_idle_time() {
 /// One connection at a time, so that a second one is served when, and only when, the first is gone.
 #[test]
 fn a_client_that_does_not_read_its_answer_is_given_up() {
+    // With one connection for an address, the next one is refused as long as the first is open.
     let server = Server::start_with(known_config_with(json!({
         "timeouts": { "head_seconds": 600, "body_grace_seconds": 600, "idle_seconds": 600, "write_seconds": 1 },
-        "limits": { "connections_max": 1 }
+        "limits": { "connections_per_address_max": 1 }
     })));
     let value = format!("\"{}\"", "x".repeat(1_000_000));
     assert_eq!(server.put_demo("big", &value).status, 201);
+    let served = || {
+        let mut connection = server.connect();
+        let response = connection.request("GET", "/healthz", None, &[], b"");
+        (response.status == 200).then_some(connection)
+    };
+    let mut deaf = None;
+    wait_until("the connection before is closed", || {
+        deaf = served();
+        deaf.is_some()
+    });
+    let mut deaf = deaf.unwrap();
     let get = encode_request("GET", &format!("{DEMO_KEYS}/big"), Some(DEMO_KEY), &[], b"");
-    let mut deaf = server.connect();
     let since = Instant::now();
     deaf.send(&get.repeat(40));
-    server.connect().still_open();
+    wait_until("the client is given up", || served().is_some());
     assert_took_about_a_second(since);
     let answers = (0..40).take_while(|_| deaf.try_read_response("GET").is_ok()).count();
     assert!(answers < 40, "all answers fit the buffers of the system, nothing was tested");
