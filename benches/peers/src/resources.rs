@@ -1,6 +1,7 @@
 //! What a process uses, from `/proc`.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 
 use crate::failure::{Outcome, failure};
 
@@ -15,19 +16,28 @@ pub fn resident_bytes(process_id: u32) -> Outcome<f64> {
 }
 
 /// How often all threads of the process together were taken off a processor so far, by waiting or
-/// otherwise. A thread that wakes up and waits again is counted.
+/// otherwise. A thread that wakes up and waits again is counted; one that ends meanwhile is not.
 ///
 /// # Errors
 /// There is no such process.
 pub fn context_switches(process_id: u32) -> Outcome<f64> {
     let mut switches = 0.0;
     for thread in fs::read_dir(format!("/proc/{process_id}/task"))? {
-        let status = fs::read_to_string(thread?.path().join("status"))?;
+        let status = match fs::read_to_string(thread?.path().join("status")) {
+            Err(error) if has_ended(&error) => continue,
+            status => status?,
+        };
         for name in ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"] {
             switches += field(&status, name).ok_or_else(|| failure("a thread without switches"))?;
         }
     }
     Ok(switches)
+}
+
+/// Whether a thread was gone when its status was opened (no such file) or read (no such process).
+fn has_ended(error: &io::Error) -> bool {
+    const NO_SUCH_PROCESS: i32 = 3;
+    error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(NO_SUCH_PROCESS)
 }
 
 fn field(status: &str, name: &str) -> Option<f64> {
