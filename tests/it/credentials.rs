@@ -150,7 +150,7 @@ fn basic(text: &str) -> String {
 fn basic_carries_a_key_as_its_password() {
     let kv = Kv::new();
     for key in [&kv.project_key, &kv.global_key] {
-        for name in ["", "pi", "whoever it is"] {
+        for name in ["", "pi", "somebody else"] {
             let value = basic(&format!("{name}:{key}"));
             kv.anonymous().send("GET", PROJECT, &[("Authorization", &value)], b"").expect(200);
             let lower = value.replace("Basic", "bASIC");

@@ -323,7 +323,7 @@ fn configured_origins_reach_an_open_project() {
 }
 
 #[test]
-fn whoever_follows_a_link_sees_what_is_open_and_no_frame_does() {
+fn a_followed_link_shows_what_is_open_and_a_frame_does_not() {
     let server = open_server(false, json!({}));
     let read = |method: &str, mode: &str, dest: &str| {
         let fields = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", mode), ("Sec-Fetch-Dest", dest)];
