@@ -229,7 +229,8 @@ fn push_result(operation: &Operation, done: &Done, out: &mut Vec<u8>) -> Result<
     let key = operation.key.as_str();
     match done {
         Done::Found(meta, found) => push_read(key, Some((meta, &found.text()?)), out),
-        Done::Missing | Done::Later => push_read(key, None, out),
+        Done::Missing => push_read(key, None, out),
+        Done::Later => unreachable!("a batch with such a read is answered by a stream"),
         Done::Written(written) => {
             push_op("set", key, out);
             out.extend_from_slice(if written.created {

@@ -120,7 +120,10 @@ impl Exchange {
             unreachable!("step() comes here only in this phase");
         };
         let (head, bytes, rest) = match head::parse(input, self.bounds.head_bytes_max, progress) {
-            Err(refusal) => return self.refuse(input, self.likely_cause(input).unwrap_or(refusal)),
+            Err(refusal) => {
+                let cause = self.before.and_then(|framing| likely_cause(framing, input));
+                return self.refuse(input, cause.unwrap_or(refusal));
+            }
             Ok(Parsed::Partial { skipped, begun: false }) => {
                 return (skipped, Step::NeedInput(Waiting::Idle));
             }
@@ -184,16 +187,6 @@ impl Exchange {
         }
     }
 
-    /// Why bytes that follow a request are none, if its framing is the likely cause.
-    fn likely_cause(&self, input: &[u8]) -> Option<Refusal> {
-        match self.before? {
-            _ if head::may_begin_request(input) => None,
-            Framing::None => Some(Malformed::AfterHead.into()),
-            Framing::Length(length) => Some(Malformed::AfterBody { length }.into()),
-            Framing::Chunked => None,
-        }
-    }
-
     fn refuse<'b>(&mut self, input: &[u8], refusal: Refusal) -> (usize, Step<'b>) {
         self.phase = Phase::Over(refusal, Vec::new());
         (input.len(), Step::Refused(refusal))
@@ -215,10 +208,18 @@ impl Exchange {
 /// follow it, tell: what was read of it is not what its sender meant.
 fn misses_bytes(framing: Framing, rest: &[u8]) -> Option<Refusal> {
     match framing {
-        Framing::Length(length) if !head::may_begin_request(rest) => {
-            Some(Malformed::AfterBody { length }.into())
-        }
-        Framing::Length(_) | Framing::None | Framing::Chunked => None,
+        Framing::Length(_) => likely_cause(framing, rest),
+        Framing::None | Framing::Chunked => None,
+    }
+}
+
+/// Why the bytes in `rest`, which follow a request, are none, if its framing is the likely cause.
+fn likely_cause(framing: Framing, rest: &[u8]) -> Option<Refusal> {
+    match framing {
+        _ if head::may_begin_request(rest) => None,
+        Framing::None => Some(Malformed::AfterHead.into()),
+        Framing::Length(length) => Some(Malformed::AfterBody { length }.into()),
+        Framing::Chunked => None,
     }
 }
 

@@ -185,23 +185,16 @@ impl Acceptor {
         };
         match self.slots.join(peer) {
             Ok(usage) => {
-                self.line.add(WaitingClient { stream, address, usage, since: clock::monotonic() });
-                self.shorten_line();
+                let waiting = WaitingClient { stream, address, usage, since: clock::monotonic() };
+                if let Some(WaitingClient { stream, usage, .. }) = self.line.add(waiting) {
+                    self.slots.leave(&usage);
+                    refuse(stream, &ApiError::Overloaded);
+                }
             }
             Err(AddressFull { max }) => {
                 self.log_refusal(address, max);
                 refuse(stream, &ApiError::TooManyConnections { max });
             }
-        }
-    }
-
-    /// Refuses one of those who wait if they are too many: of the address that has the most connections.
-    fn shorten_line(&mut self) {
-        if self.line.is_over_full()
-            && let Some(WaitingClient { stream, usage, .. }) = self.line.take_last()
-        {
-            self.slots.leave(&usage);
-            refuse(stream, &ApiError::Overloaded);
         }
     }
 

@@ -43,11 +43,6 @@ impl Line {
         self.waiting.len() >= self.max
     }
 
-    /// Whether it has one client too many.
-    pub(super) fn is_over_full(&self) -> bool {
-        self.waiting.len() > self.max
-    }
-
     /// Whether it is full and does not move, or hardly.
     pub(super) fn is_stuck(&self, now: Instant) -> bool {
         let Some(first) = self.waiting.first().filter(|_| self.is_full()) else { return false };
@@ -56,8 +51,10 @@ impl Line {
         since(first.since) >= LINE_PATIENCE || (stands_still && since(first.since) >= LINE_STANDS_STILL)
     }
 
-    pub(super) fn add(&mut self, waiting: WaitingClient) {
+    /// Adds a client. Gives back one if they are too many then, of the address that has the most connections.
+    pub(super) fn add(&mut self, waiting: WaitingClient) -> Option<WaitingClient> {
         self.waiting.push(waiting);
+        if self.waiting.len() > self.max { self.take(|connections| usize::MAX - connections) } else { None }
     }
 
     /// Who is served next.
@@ -70,11 +67,6 @@ impl Line {
         let next = self.take(|connections| connections)?;
         self.moved_at = Some(now);
         Some(next)
-    }
-
-    /// Takes out the one whose address has the most connections.
-    pub(super) fn take_last(&mut self) -> Option<WaitingClient> {
-        self.take(|connections| usize::MAX - connections)
     }
 
     fn take(&mut self, rank: impl Fn(usize) -> usize) -> Option<WaitingClient> {
