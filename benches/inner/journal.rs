@@ -3,7 +3,8 @@
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use pikv::names::Key;
-use pikv::persist::record::{self, Line, LineBuilder};
+use pikv::persist::record::{self, Line};
+use pikv::persist::seed::Seed;
 use pikv::store::change::{Change, Meta, Revision, Value};
 use pikv::store::namespace::Namespace;
 
@@ -27,12 +28,16 @@ fn put<'a>(key: &'a str, value: &'a [u8], revision: u64) -> Change<'a> {
     Change::Put { key: Key::parse(key).unwrap(), value: Value::Text(value), meta }
 }
 
+fn seed() -> Seed {
+    Seed::new(0x9e37_79b9).unwrap()
+}
+
 fn encode(change: &Change<'_>, out: &mut Vec<u8>) {
-    let line = LineBuilder::begin(out);
+    record::begin_line(out);
     out.push(b'[');
     record::encode_change(change, out);
     out.push(b']');
-    line.finish(out);
+    record::end_line(out);
 }
 
 fn namespace_of(keys: &[String], value: &[u8]) -> Namespace {
@@ -45,7 +50,7 @@ fn namespace_of(keys: &[String], value: &[u8]) -> Namespace {
 
 /// The line of a put of 100 bytes, checksum included.
 #[divan::bench(sample_size = 1_000)]
-fn encode_put(bencher: Bencher<'_, '_>) {
+fn encode_and_seal_put(bencher: Bencher<'_, '_>) {
     let value = value();
     let change = put("users/42/profile", &value, 17);
     let mut out = Vec::new();
@@ -53,6 +58,7 @@ fn encode_put(bencher: Bencher<'_, '_>) {
     bencher.counter(BytesCount::of_slice(&out)).bench_local(|| {
         out.clear();
         encode(black_box(&change), &mut out);
+        record::seal(&mut out, seed());
     });
 }
 
@@ -91,10 +97,13 @@ fn replay(bencher: Bencher<'_, '_>) {
     for (revision, key) in (1..).zip(&keys) {
         encode(&put(key, &value, revision), &mut journal);
     }
+    record::seal(&mut journal, seed());
     bencher.counter(ItemsCount::new(RECORDS)).counter(BytesCount::of_slice(&journal)).bench_local(|| {
         let mut namespace = Namespace::default();
         for line in black_box(&journal).split_inclusive(|&byte| byte == b'\n') {
-            let Some(Line::Changes(recorded)) = record::decode_line(line.strip_suffix(b"\n").unwrap()) else {
+            let Some(Line::Changes(recorded)) =
+                record::decode_line(line.strip_suffix(b"\n").unwrap(), seed())
+            else {
                 panic!("not a line of changes")
             };
             for recorded in &recorded {

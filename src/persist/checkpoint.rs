@@ -12,12 +12,16 @@
 //! the new journal before it takes the old one's place.
 
 use super::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
+use super::header::Header;
 use super::journal::{AppendError, Journal};
+use super::line_copy::{CopyError, Lines, Target, copy_lines};
 use super::project::{Durable, Health, Project};
+use super::record;
 use super::recovery::Keep;
+use super::seed::Seed;
 use super::ticket::Outcome;
 use super::value_reader::{FileTable, StoredValue};
-use crate::disk::{DiskFile, read_exact_at, write_all_at};
+use crate::disk::{DiskFile, write_all_at};
 use crate::limits::{CHECKPOINT_RETRY_MS, ENTRIES_PER_HOLD_MAX, FILE_BUFFER_BYTES};
 use crate::store::change::{Meta, Revision, Value};
 use std::io;
@@ -32,6 +36,11 @@ pub enum CheckpointError {
     /// The new values may be in place and their journal not: the project has failed, and the next
     /// start finishes the exchange.
     HalfDone(io::Error),
+    /// The journal is damaged where it has changes that were made since the checkpoint began.
+    Damaged {
+        /// File offset of the bad line.
+        offset: u64,
+    },
     /// Changes were taken back while they were copied.
     TakenBack,
     /// The project takes no writes any more. Nothing is taken back for that.
@@ -44,10 +53,20 @@ impl From<io::Error> for CheckpointError {
     }
 }
 
+impl From<CopyError> for CheckpointError {
+    fn from(error: CopyError) -> CheckpointError {
+        match error {
+            CopyError::Io(error) => CheckpointError::Io(error),
+            CopyError::Damaged { offset } => CheckpointError::Damaged { offset },
+        }
+    }
+}
+
 impl std::fmt::Display for CheckpointError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             CheckpointError::Io(error) | CheckpointError::HalfDone(error) => error.fmt(f),
+            CheckpointError::Damaged { offset } => CopyError::Damaged { offset: *offset }.fmt(f),
             CheckpointError::TakenBack => f.write_str("changes were taken back while they were copied"),
             CheckpointError::Stopped => f.write_str("the project stopped taking writes"),
         }
@@ -58,6 +77,8 @@ impl std::fmt::Display for CheckpointError {
 pub(super) struct NewPair {
     pub(super) json: Arc<dyn DiskFile>,
     pub(super) journal: Arc<dyn DiskFile>,
+    /// The journal's header.
+    pub(super) header: Header,
     /// The journal's number; the values' is one less.
     pub(super) number: u32,
     /// Where the changes lie in the journal that were carried into it.
@@ -108,7 +129,10 @@ impl Project {
         if !durable.journal.lock().is_ok_and(|journal| journal.has_changes()) {
             return Ok(());
         }
-        let result = self.write_new_pair(durable, now);
+        let mut result = self.write_new_pair(durable, now);
+        if let Err(CheckpointError::Damaged { offset }) = result {
+            result = self.replace_damaged(durable, offset, now);
+        }
         if let Err(error) = &result {
             // Half done, the temporary journal is the one that belongs to the values in place.
             if !matches!(error, CheckpointError::HalfDone(_)) {
@@ -128,10 +152,10 @@ impl Project {
             self.notice_edit(durable, &journal)?;
         }
         let seal = self.seal()?;
-        let generation = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?.generation + 1;
-        let mut writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths)?;
+        let old = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?.header.clone();
+        let mut writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths, old.successor())?;
         self.copy_entries(durable.keep, &mut writer, now)?;
-        let mut written = writer.finish(generation, seal.revision, seal.clock_ms)?;
+        let mut written = writer.finish(seal.revision, seal.clock_ms)?;
         self.flush(now);
         let carried = self.carry_most(durable, &seal, &mut written)?;
         let pair = self.exchange(durable, &seal, written, carried, now)?;
@@ -139,6 +163,34 @@ impl Project {
             self.relocate(&pair, now)?;
         }
         Ok(())
+    }
+
+    /// Writes a new pair beside a journal that has a bad line at `offset`. All that the line says is in
+    /// memory, so that a checkpoint that begins now needs nothing of it. If that fails too the project
+    /// stops: the next start would refuse what is written after the line.
+    fn replace_damaged(
+        self: &Arc<Self>,
+        durable: &Durable,
+        offset: u64,
+        now: Instant,
+    ) -> Result<(), CheckpointError> {
+        let (id, path) = (&self.id, durable.paths.journal.display());
+        let damage = CopyError::Damaged { offset };
+        log::error!(
+            "project {id}: {path}: {damage}. Both files are written again from memory; check the disk"
+        );
+        let error = match self.write_new_pair(durable, now) {
+            Ok(()) => return Ok(()),
+            Err(error @ CheckpointError::HalfDone(_)) => return Err(error),
+            Err(error) => error,
+        };
+        let failed = io::Error::other(format!("{damage}, and writing both files again failed: {error}"));
+        if let Ok(journal) = durable.journal.lock() {
+            let failure = AppendError { outcome: Outcome::Failed, error: failed };
+            self.take_back(&durable.paths, &journal, &failure);
+            self.engine.resolved();
+        }
+        Err(CheckpointError::Stopped)
     }
 
     fn seal(&self) -> Result<Seal, CheckpointError> {
@@ -252,11 +304,11 @@ impl Project {
         seal: &Seal,
         written: &mut WrittenGeneration,
     ) -> Result<u64, CheckpointError> {
-        let (old, end) = {
+        let (old, seed, end) = {
             let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
-            (Arc::clone(&journal.file), journal.end)
+            (Arc::clone(&journal.file), journal.header.seed, journal.end)
         };
-        carry(old.as_ref(), seal.offset, end, written)?;
+        carry((old.as_ref(), seed), (seal.offset, end), written)?;
         written.journal.sync()?;
         Ok(end.max(seal.offset))
     }
@@ -273,14 +325,14 @@ impl Project {
         let mut guard = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
         let journal = &mut *guard;
         let changes_start = written.journal_end - (carried - seal.offset);
-        carry(journal.file.as_ref(), carried, journal.end, &mut written)?;
+        carry((journal.file.as_ref(), journal.header.seed), (carried, journal.end), &mut written)?;
         self.notice_edit(durable, journal)?;
         let number = journal.number_max + 2;
-        let bytes = self.redirect(durable, seal, &written, number)?;
+        let mut bytes = self.redirect(durable, seal, &written, number)?;
         journal.number_max = number;
         if !bytes.is_empty() {
             // As in any flush: whatever becomes of this checkpoint, these changes are safe.
-            if let Err(failure) = journal.append(&bytes, durable.sync) {
+            if let Err(failure) = journal.append(&mut bytes, durable.sync) {
                 self.take_back(&durable.paths, journal, &failure);
                 self.forget_files(&[number - 1, number]);
                 self.engine.resolved();
@@ -290,6 +342,7 @@ impl Project {
             self.settle(Vec::new(), durable.sync);
             self.engine.resolved();
         }
+        record::seal(&mut bytes, written.header.seed);
         let last = write_all_at(written.journal.as_ref(), &bytes, written.journal_end);
         let end = written.journal_end + bytes.len() as u64;
         let done = last
@@ -309,9 +362,10 @@ impl Project {
                 return Err(CheckpointError::HalfDone(failure.error));
             }
         }
-        let (json, file) = (written.json, written.journal);
-        let pair = NewPair { json, journal: Arc::clone(&file), number, changes_start, end };
-        journal.begin_generation(file, number, (changes_start, end), written.json_stamp, now);
+        let WrittenGeneration { json, journal: file, header, .. } = written;
+        let (new, kept) = (Arc::clone(&file), header.clone());
+        let pair = NewPair { json, journal: new, header: kept, number, changes_start, end };
+        journal.begin_generation(file, header, number, (changes_start, end), written.json_stamp, now);
         self.use_new_files(durable.keep);
         Ok(pair)
     }
@@ -367,17 +421,15 @@ impl Project {
     }
 }
 
-/// Copies bytes `from..to` of the old journal to the end of the new one.
-fn carry(old: &dyn DiskFile, from: u64, to: u64, written: &mut WrittenGeneration) -> io::Result<()> {
-    let mut buffer = Vec::new();
-    let mut at = from;
-    while at < to {
-        let piece = usize::try_from(to - at).map_or(FILE_BUFFER_BYTES, |left| left.min(FILE_BUFFER_BYTES));
-        buffer.resize(piece, 0);
-        read_exact_at(old, &mut buffer, at)?;
-        write_all_at(written.journal.as_ref(), &buffer, written.journal_end)?;
-        written.journal_end += piece as u64;
-        at += piece as u64;
-    }
+/// Copies the lines from offset `from` to the end of the old journal to the end of the new one.
+fn carry(
+    old: (&dyn DiskFile, Seed),
+    (from, to): (u64, u64),
+    written: &mut WrittenGeneration,
+) -> Result<(), CheckpointError> {
+    let (file, seed) = old;
+    let source = Lines { file, seed, start: from, end: to };
+    let (file, seed, start) = (written.journal.as_ref(), written.header.seed, written.journal_end);
+    written.journal_end = copy_lines(&source, &Target { file, seed, start })?;
     Ok(())
 }

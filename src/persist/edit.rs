@@ -42,7 +42,8 @@ impl Project {
             );
             return Ok(());
         }
-        let aside = aside::keep(durable.disk.as_ref(), &durable.paths, Aside::Edited, journal.generation)?;
+        let aside =
+            aside::keep(durable.disk.as_ref(), &durable.paths, Aside::Edited, journal.header.generation)?;
         log::warn!(
             "project {}: {} was edited while the server runs; the edit is kept as {}, and the server goes on with \
              what it has",

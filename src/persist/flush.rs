@@ -47,8 +47,8 @@ impl Project {
             self.fail_waiting();
             return AfterFlush::Done;
         };
-        if let Some(bytes) = pending {
-            match journal.append(&bytes, durable.sync) {
+        if let Some(mut bytes) = pending {
+            match journal.append(&mut bytes, durable.sync) {
                 Ok(()) => {
                     journal.written_at = Some(now);
                     self.settle(bytes, durable.sync);

@@ -5,7 +5,9 @@
 //! whose journal still has its temporary name; recovery finishes the exchange.
 
 use super::data_file;
-use super::record::{self, HEADER_BYTES, Header};
+use super::header::{self, HEADER_BYTES, Header, Lineage};
+use super::record;
+use super::seed::Seed;
 use super::sequential::SequentialWriter;
 use crate::disk::{
     Disk, DiskFile, Open, Others, Stamp, is_disk_full, parent_directory, temporary_path, write_all_at,
@@ -56,6 +58,8 @@ impl Paths {
 pub struct GenerationWriter {
     json: SequentialWriter,
     journal: SequentialWriter,
+    seed: Seed,
+    lineage: Lineage,
     keys: u64,
 }
 
@@ -63,7 +67,9 @@ pub struct GenerationWriter {
 pub struct WrittenGeneration {
     /// The journal, header and meta lines written, nothing synced.
     pub journal: Arc<dyn DiskFile>,
-    /// Where changes go on in it.
+    /// Its header.
+    pub header: Header,
+    /// Where the next changes are written in it.
     pub journal_end: u64,
     /// The values, synced.
     pub json: Arc<dyn DiskFile>,
@@ -76,14 +82,16 @@ impl GenerationWriter {
     ///
     /// # Errors
     /// As the disk says.
-    pub fn create(disk: &dyn Disk, paths: &Paths) -> io::Result<GenerationWriter> {
+    pub fn create(disk: &dyn Disk, paths: &Paths, lineage: Lineage) -> io::Result<GenerationWriter> {
         let json = disk.open(&temporary_path(&paths.json), Open::Create)?;
         let journal = disk.open(&temporary_path(&paths.journal), Open::Create)?;
         // The exchange goes on after a crash only where the temporary journal is found under its name.
         disk.sync_directory(paths.directory())?;
         let mut json = SequentialWriter::new(json, 0);
         json.buffer().extend_from_slice(data_file::OPENING);
-        Ok(GenerationWriter { json, journal: SequentialWriter::new(journal, HEADER_BYTES as u64), keys: 0 })
+        let journal = SequentialWriter::new(journal, HEADER_BYTES as u64);
+        let seed = Seed::draw(lineage.generation);
+        Ok(GenerationWriter { json, journal, seed, lineage, keys: 0 })
     }
 
     /// Adds a key behind all that were added before, in the buffers only.
@@ -93,7 +101,9 @@ impl GenerationWriter {
         }
         self.keys += 1;
         data_file::encode_line(key, value, self.json.buffer());
+        let line_start = self.journal.buffer().len();
         record::encode_meta(key, meta, self.journal.buffer());
+        record::seal(self.journal.buffer().get_mut(line_start..).unwrap_or_default(), self.seed);
     }
 
     /// Bytes that wait in the buffers.
@@ -114,12 +124,7 @@ impl GenerationWriter {
     ///
     /// # Errors
     /// As the disk says.
-    pub fn finish(
-        mut self,
-        generation: u64,
-        revision: Revision,
-        clock_ms: u64,
-    ) -> io::Result<WrittenGeneration> {
+    pub fn finish(mut self, revision: Revision, clock_ms: u64) -> io::Result<WrittenGeneration> {
         if self.keys > 0 {
             self.json.buffer().push(b'\n');
         }
@@ -127,14 +132,22 @@ impl GenerationWriter {
         self.json.flush()?;
         self.json.file().sync()?;
         self.journal.flush()?;
-        let json_bytes = self.json.position();
-        let json_crc32 = self.json.checksum();
-        let header = Header { generation, json_bytes, json_crc32, keys: self.keys, revision, clock_ms };
-        write_all_at(self.journal.file(), &record::encode_header(&header), 0)?;
+        let header = Header {
+            seed: self.seed,
+            generation: self.lineage.generation,
+            json_bytes: self.json.position(),
+            json_crc32: self.json.checksum(),
+            keys: self.keys,
+            revision,
+            clock_ms,
+            before: self.lineage.before,
+        };
+        write_all_at(self.journal.file(), &header::encode(&header), 0)?;
         let journal_end = self.journal.position();
         let json_stamp = self.json.file().stamp()?;
         Ok(WrittenGeneration {
             journal: self.journal.into_file().into(),
+            header,
             journal_end,
             json: self.json.into_file().into(),
             json_stamp,
@@ -195,8 +208,8 @@ pub fn remove_pair(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
 ///
 /// # Errors
 /// As the disk says.
-pub fn install(disk: &dyn Disk, paths: &Paths, generation: u64, namespace: &Namespace) -> io::Result<()> {
-    let mut writer = GenerationWriter::create(disk, paths)?;
+pub fn install(disk: &dyn Disk, paths: &Paths, lineage: Lineage, namespace: &Namespace) -> io::Result<()> {
+    let mut writer = GenerationWriter::create(disk, paths, lineage)?;
     for entry in namespace.range("", None, 0) {
         match entry.value() {
             Value::Text(text) => writer.encode(entry.key(), text, &entry.meta()),
@@ -204,7 +217,7 @@ pub fn install(disk: &dyn Disk, paths: &Paths, generation: u64, namespace: &Name
         }
         writer.flush_if_full()?;
     }
-    writer.finish(generation, namespace.revision(), namespace.clock_ms())?.install(disk, paths)
+    writer.finish(namespace.revision(), namespace.clock_ms())?.install(disk, paths)
 }
 
 impl WrittenGeneration {

@@ -1,6 +1,7 @@
 //! The journal that a project appends to, and when it has grown enough for a checkpoint.
 
-use super::record::Header;
+use super::header::Header;
+use super::record;
 use super::ticket::Outcome;
 use super::value_reader::JOURNAL_FILE;
 use crate::config::schema::SyncMode;
@@ -27,7 +28,7 @@ pub(super) struct Journal {
     reserve_end: u64,
     /// Where the changes since the last checkpoint begin.
     pub(super) changes_start: u64,
-    pub(super) generation: u64,
+    pub(super) header: Header,
     /// What the values' file was when it was written.
     pub(super) json_stamp: Stamp,
     /// A write found no room since the last checkpoint.
@@ -61,7 +62,7 @@ impl Journal {
             end,
             reserve_end: end,
             changes_start,
-            generation: header.generation,
+            header,
             json_stamp,
             short_of_room: false,
             unsynced: false,
@@ -71,9 +72,10 @@ impl Journal {
         }
     }
 
-    /// Writes `bytes` at the end, and syncs them where `sync` says so. A disk that is full leaves the
+    /// Seals the lines in `bytes`, writes them at the end, and syncs them where `sync` says so. A disk that is full leaves the
     /// journal as it was and may be tried again; any other failure ends its use.
-    pub(super) fn append(&mut self, bytes: &[u8], sync: SyncMode) -> Result<(), AppendError> {
+    pub(super) fn append(&mut self, bytes: &mut [u8], sync: SyncMode) -> Result<(), AppendError> {
+        record::seal(bytes, self.header.seed);
         let end = self.end + bytes.len() as u64;
         let written = write_all_at(self.file.as_ref(), bytes, self.end).and_then(|()| match sync {
             SyncMode::Always => self.reserve(end),
@@ -125,6 +127,7 @@ impl Journal {
     pub(super) fn begin_generation(
         &mut self,
         file: Arc<dyn DiskFile>,
+        header: Header,
         number: u32,
         changes: (u64, u64),
         json_stamp: Stamp,
@@ -138,7 +141,7 @@ impl Journal {
             end,
             reserve_end: end,
             changes_start,
-            generation: self.generation + 1,
+            header,
             json_stamp,
             short_of_room: false,
             unsynced: false,

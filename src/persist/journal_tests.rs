@@ -2,6 +2,7 @@ use super::*;
 use crate::clock;
 use crate::disk::{Disk, Open, RealDisk};
 use crate::limits::CHECKPOINT_RETRY_MS;
+use crate::persist::seed::Seed;
 use crate::store::change::Revision;
 
 const KIB: u64 = 1024;
@@ -10,9 +11,16 @@ const KIB: u64 = 1024;
 fn journal(rewritten: u64, changes: u64) -> Journal {
     let directory = tempfile::tempdir().unwrap();
     let file = RealDisk.open(&directory.path().join("a"), Open::Create).unwrap().into();
-    let revision = Revision::default();
-    let header =
-        Header { generation: 1, json_bytes: rewritten - KIB, json_crc32: 0, keys: 0, revision, clock_ms: 0 };
+    let header = Header {
+        seed: Seed::NONE,
+        generation: 1,
+        json_bytes: rewritten - KIB,
+        json_crc32: 0,
+        keys: 0,
+        revision: Revision::default(),
+        clock_ms: 0,
+        before: Vec::new(),
+    };
     let stamp = Stamp { length: header.json_bytes, modified_ns: 0 };
     Journal::opened(file, header, stamp, KIB, KIB + changes)
 }
@@ -66,7 +74,7 @@ fn a_journal_with_many_changes_has_spaces_ahead_of_its_end() {
     let mut journal = journal(2 * KIB, 0);
     let many = vec![b'a'; 5 * 1024];
     let appended = |journal: &mut Journal, bytes: &[u8], sync| {
-        assert!(journal.append(bytes, sync).is_ok());
+        assert!(journal.append(&mut bytes.to_vec(), sync).is_ok());
         let mut behind = vec![0; usize::try_from(journal.file.length().unwrap() - journal.end).unwrap()];
         crate::disk::read_exact_at(journal.file.as_ref(), &mut behind, journal.end).unwrap();
         assert!(behind.iter().all(|&byte| byte == b' '));

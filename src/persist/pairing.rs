@@ -4,8 +4,10 @@
 //! thing that is repaired here is an exchange of files that was cut short; nobody's edit is taken over.
 
 use super::generation::Paths;
-use super::record::{self, HEADER_BYTES, Header, Line};
+use super::header::{self, Header};
+use super::record::{self, Line};
 use super::recovery_error::{RecoveryError, bad_line, io_error};
+use super::seed::Seed;
 use super::sequential::LineReader;
 use crate::disk::{Disk, DiskFile, Open, temporary_path};
 use crate::json;
@@ -63,10 +65,11 @@ fn fits(disk: &dyn Disk, json: &Path, header: &Header) -> Result<bool, RecoveryE
 /// Whether all meta lines are there. A takeover that was interrupted before it synced its journal
 /// may have left a header without them, and values that look like the edited ones.
 fn has_metas(journal: &dyn DiskFile, header: &Header, path: &Path) -> Result<bool, RecoveryError> {
-    let mut lines = LineReader::new(journal, HEADER_BYTES as u64);
+    let mut lines = LineReader::new(journal, header.bytes());
     for _ in 0..header.keys {
         let line = lines.next_line().map_err(io_error(path))?.filter(|line| line.terminated);
-        let Some(Line::Meta { .. }) = line.and_then(|line| record::decode_line(line.bytes)) else {
+        let Some(Line::Meta { .. }) = line.and_then(|line| record::decode_line(line.bytes, header.seed))
+        else {
             return Ok(false);
         };
     }
@@ -82,14 +85,11 @@ pub fn read_header(journal: &dyn DiskFile, path: &Path) -> Result<Header, Recove
     let mut lines = LineReader::new(journal, 0);
     let line = lines.next_line().map_err(io_error(path))?;
     let line = line.filter(|line| line.terminated).map(|line| line.bytes).unwrap_or_default();
-    if record::is_header(line) {
-        return match record::decode_line(line) {
-            Some(Line::Header(header)) if line.len() == HEADER_BYTES - 1 => Ok(header),
-            Some(_) | None => Err(bad_line(line, path, 0)),
-        };
+    if header::is_header(line) {
+        return header::decode(line).ok_or_else(|| bad_line(line, Seed::NONE, path, 0));
     }
     let path = path.to_owned();
-    if line.strip_suffix(b"\r").is_some_and(record::is_header) {
+    if line.strip_suffix(b"\r").is_some_and(header::is_header) {
         let found = "its line ends were changed to CR LF, as some editors and git do";
         return Err(RecoveryError::NotAJournal { path, found });
     }

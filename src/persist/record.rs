@@ -1,56 +1,35 @@
-//! The lines of a journal: bytes to meaning and back. No files here.
+//! The lines of a journal after its header: bytes to meaning and back. No files here.
 //!
-//! A line is `crc32-hex SP compact-JSON LF`, the checksum being that of the JSON. Four kinds:
+//! A line is `crc32-hex SP compact-JSON LF`, the checksum being that of the JSON, continued from the
+//! [`Seed`] of the file. Three kinds:
 //!
 //! ```text
-//! 5d4c1a20 {"pikv_journal":1,"generation":3,"json_bytes":41,"json_crc32":"90ab12cd","keys":2,"revision":17,"clock_ms":0}
 //! 0c3f7f35 {"key":"a","revision":5,"created":1764000000000,"updated":1764000000000}
 //! 77aa3b19 {"synced":17}
 //! e41c77d0 [{"put":"a","revision":18,"created":1764000000000,"updated":1764000000009,"value":"x"},{"delete":"b","revision":19}]
 //! ```
 //! A line of changes is atomic. docs/STORAGE-FORMAT.md has an example byte by byte.
+//!
+//! A line is encoded without its checksum, which [`seal`] fills in once it is known in which file the line
+//! goes.
 
-use crate::digits::hex_digit;
+use super::seed::{Seed, hex_of};
+use super::sequential::find_line_feed;
 use crate::json;
 use crate::names::Key;
 use crate::store::change::{Change, Meta, Revision, Value};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::io::Write;
 
-/// Bytes of a header line: padded with spaces, because it is written before its numbers are known.
-pub const HEADER_BYTES: usize = 256;
-/// The journal format that this server writes and reads.
-pub const FORMAT_VERSION: u64 = 1;
-/// How the JSON of a header begins, in every format.
-const HEADER_BEGIN: &[u8] = b"{\"pikv_journal\":";
+/// What stands in front of the JSON of a line that is not sealed.
+const UNSEALED_PREFIX: &[u8; PREFIX_BYTES] = b"00000000 ";
 /// Checksum and space in front of the JSON.
 const PREFIX_BYTES: usize = 9;
-
-/// The first line of a journal: which data file it belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// Counts the checkpoints of the project.
-    pub generation: u64,
-    /// Length of the data file, bytes.
-    pub json_bytes: u64,
-    /// CRC-32 (IEEE) of the data file.
-    pub json_crc32: u32,
-    /// Keys in the data file, which is the number of meta lines that follow.
-    pub keys: u64,
-    /// The latest revision whose change is not in this journal.
-    pub revision: Revision,
-    /// The instant of the project's latest change of the clock at the checkpoint, milliseconds since 1970.
-    /// For who reads the file: nothing rests on it, and it may be earlier than in the journal before.
-    pub clock_ms: u64,
-}
 
 /// A journal line that was understood.
 #[derive(Debug)]
 pub enum Line<'a> {
-    /// The first line.
-    Header(Header),
     /// What is known of a key of the data file.
     Meta {
         /// The key.
@@ -104,35 +83,29 @@ impl RecordedChange<'_> {
     }
 }
 
-/// A line under construction at the end of a buffer. Dropping it without [`LineBuilder::finish`]
-/// leaves a torn line behind, so the owner of the buffer truncates it.
-#[derive(Debug)]
-pub struct LineBuilder {
-    start: usize,
+/// Begins a line at the end of `out`. A line that is not ended leaves a torn one, so the owner of the buffer
+/// truncates it.
+pub fn begin_line(out: &mut Vec<u8>) {
+    out.extend_from_slice(UNSEALED_PREFIX);
 }
 
-impl LineBuilder {
-    /// Begins a line at the end of `out`.
-    pub fn begin(out: &mut Vec<u8>) -> LineBuilder {
-        let start = out.len();
-        out.extend_from_slice(b"00000000 ");
-        LineBuilder { start }
-    }
+/// Ends a line. Its checksum is missing until it is sealed.
+pub fn end_line(out: &mut Vec<u8>) {
+    out.push(b'\n');
+}
 
-    /// Ends the line: fills in the checksum and adds the line feed.
-    pub fn finish(self, out: &mut Vec<u8>) {
-        let crc = crc32fast::hash(out.get(self.start + PREFIX_BYTES..).unwrap_or_default());
-        if let Some(place) = out.get_mut(self.start..self.start + 8) {
-            place.copy_from_slice(&hex_of(crc));
+/// Fills in the checksums of whole lines, whatever stands in their place. A line feed is never part of JSON
+/// that was encoded or minified here, so each one ends a line.
+pub fn seal(lines: &mut [u8], seed: Seed) {
+    let mut rest = lines;
+    while let Some(end) = find_line_feed(rest) {
+        let Some((line, after)) = std::mem::take(&mut rest).split_at_mut_checked(end + 1) else { return };
+        let checksum = hex_of(seed.checksum(line.get(PREFIX_BYTES..end).unwrap_or_default()));
+        if let Some(place) = line.get_mut(..checksum.len()) {
+            place.copy_from_slice(&checksum);
         }
-        out.push(b'\n');
+        rest = after;
     }
-}
-
-/// Eight lower-case hexadecimal digits.
-fn hex_of(crc: u32) -> [u8; 8] {
-    let [a, b, c, d] = crc.to_be_bytes();
-    [a >> 4, a, b >> 4, b, c >> 4, c, d >> 4, d].map(hex_digit)
 }
 
 /// Appends `change` as the JSON object that stands in a line of changes. Returns where in `out`
@@ -184,74 +157,40 @@ fn encode_meta_members(meta: &Meta, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the meta line of a key.
+/// Appends the meta line of a key, not sealed.
 pub fn encode_meta(key: &str, meta: &Meta, out: &mut Vec<u8>) {
-    let line = LineBuilder::begin(out);
+    begin_line(out);
     out.extend_from_slice(b"{\"key\":");
     json::encode_string(key, out);
     encode_meta_members(meta, out);
     out.push(b'}');
-    line.finish(out);
+    end_line(out);
 }
 
-/// Appends the line that says up to where the journal is synced.
+/// Appends the line that says up to where the journal is synced, not sealed.
 pub fn encode_synced(revision: Revision, out: &mut Vec<u8>) {
-    let line = LineBuilder::begin(out);
+    begin_line(out);
     out.extend_from_slice(b"{\"synced\":");
     json::encode_u64(revision.get(), out);
     out.push(b'}');
-    line.finish(out);
-}
-
-/// The header as a line of exactly [`HEADER_BYTES`].
-pub fn encode_header(header: &Header) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEADER_BYTES);
-    let line = LineBuilder::begin(&mut out);
-    let written = write!(
-        out,
-        "{{\"pikv_journal\":{FORMAT_VERSION},\"generation\":{},\"json_bytes\":{},\"json_crc32\":\"{:08x}\",\
-         \"keys\":{},\"revision\":{},\"clock_ms\":{}}}",
-        header.generation,
-        header.json_bytes,
-        header.json_crc32,
-        header.keys,
-        header.revision,
-        header.clock_ms
-    );
-    debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
-    out.resize(HEADER_BYTES - 1, b' ');
-    line.finish(&mut out);
-    out
+    end_line(out);
 }
 
 /// Whether a line, given without its line feed, is as it was written: its checksum is right.
-pub fn is_intact(line: &[u8]) -> bool {
-    payload_of(line).is_some()
+pub fn is_intact(line: &[u8], seed: Seed) -> bool {
+    payload_of(line, seed).is_some()
 }
 
-/// The format that a header names, if it is not [`FORMAT_VERSION`] and the line is as it was written. The
-/// rest of such a line may be anything.
-pub fn other_format(line: &[u8]) -> Option<String> {
-    let rest = payload_of(line)?.strip_prefix(HEADER_BEGIN)?;
-    let end = rest.iter().position(|byte| matches!(byte, b',' | b'}')).unwrap_or(rest.len());
-    let format = String::from_utf8_lossy(rest.get(..end)?).trim().to_owned();
-    (format != FORMAT_VERSION.to_string()).then_some(format)
-}
-
-/// Whether a line is an intact header, of this version or of another.
-pub fn is_header(line: &[u8]) -> bool {
-    payload_of(line).is_some_and(|payload| payload.starts_with(HEADER_BEGIN))
-}
-
-fn payload_of(line: &[u8]) -> Option<&[u8]> {
+/// The JSON of a line, given without its line feed. `None` if the checksum is wrong.
+pub(super) fn payload_of(line: &[u8], seed: Seed) -> Option<&[u8]> {
     let (hex, rest) = line.split_at_checked(8)?;
     let payload = rest.strip_prefix(b" ")?;
-    (hex_of(crc32fast::hash(payload)) == hex).then_some(payload)
+    (hex_of(seed.checksum(payload)) == hex).then_some(payload)
 }
 
-/// Understands a line, given without its line feed. `None` where the checksum or the content is wrong.
-pub fn decode_line(line: &[u8]) -> Option<Line<'_>> {
-    let payload = payload_of(line)?;
+/// Understands a line, given without its line feed. `None` if the checksum or the content is wrong.
+pub fn decode_line(line: &[u8], seed: Seed) -> Option<Line<'_>> {
+    let payload = payload_of(line, seed)?;
     if payload.first() == Some(&b'[') {
         let parts: Vec<ChangeParts<'_>> = serde_json::from_slice(payload).ok()?;
         return parts.into_iter().map(recorded_change).collect::<Option<Vec<_>>>().map(Line::Changes);
@@ -267,48 +206,24 @@ pub fn decode_line(line: &[u8]) -> Option<Line<'_>> {
         };
         return Some(Line::Meta { key, meta });
     }
-    if payload.starts_with(b"{\"synced\":") {
-        let parts: SyncedParts = serde_json::from_slice(payload).ok()?;
-        return Some(Line::Synced(Revision::new(parts.synced)?));
-    }
-    let parts: HeaderParts<'_> = serde_json::from_slice(payload).ok()?;
-    (parts.pikv_journal == FORMAT_VERSION).then_some(())?;
-    Some(Line::Header(Header {
-        generation: parts.generation,
-        json_bytes: parts.json_bytes,
-        json_crc32: u32::from_str_radix(parts.json_crc32, 16).ok()?,
-        keys: parts.keys,
-        revision: Revision::new(parts.revision)?,
-        clock_ms: parts.clock_ms,
-    }))
+    let parts: SyncedParts = serde_json::from_slice(payload).ok()?;
+    Some(Line::Synced(Revision::new(parts.synced)?))
 }
 
-/// What a "synced" line says that is this line or, where its line feed was damaged, the end of it.
-pub fn synced_at_end(line: &[u8]) -> Option<Revision> {
+/// What a "synced" line says that is this line or, if its line feed was damaged, the end of it.
+pub fn synced_at_end(line: &[u8], seed: Seed) -> Option<Revision> {
     let begins = |window: &[u8]| window == b"{\"synced\":";
     let payload_start = line.windows(b"{\"synced\":".len()).rposition(begins)?;
     let synced = line.get(payload_start.checked_sub(PREFIX_BYTES)?..)?;
-    match decode_line(synced)? {
+    match decode_line(synced, seed)? {
         Line::Synced(revision) => Some(revision),
-        Line::Header(_) | Line::Meta { .. } | Line::Changes(_) => None,
+        Line::Meta { .. } | Line::Changes(_) => None,
     }
 }
 
 /// Where `part`, a piece of `whole`, begins in it: tells the place of a value in its line.
 pub fn offset_within(whole: &[u8], part: &[u8]) -> u64 {
     (part.as_ptr().addr() as u64).saturating_sub(whole.as_ptr().addr() as u64)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HeaderParts<'a> {
-    pikv_journal: u64,
-    generation: u64,
-    json_bytes: u64,
-    json_crc32: &'a str,
-    keys: u64,
-    revision: u64,
-    clock_ms: u64,
 }
 
 #[derive(Deserialize)]
@@ -372,6 +287,10 @@ fn recorded_change(parts: ChangeParts<'_>) -> Option<RecordedChange<'_>> {
 mod tests {
     use super::*;
 
+    fn seed() -> Seed {
+        Seed::new(0x9e37_79b9).unwrap()
+    }
+
     fn meta(expires_ms: Option<u64>) -> Meta {
         Meta { revision: Revision::new(18).unwrap(), created_ms: 1, updated_ms: 2, expires_ms }
     }
@@ -389,7 +308,7 @@ mod tests {
             Change::Clock { at_ms: 1_764_000_000_000, revision },
         ];
         let mut out = Vec::new();
-        let line = LineBuilder::begin(&mut out);
+        begin_line(&mut out);
         out.push(b'[');
         for (index, change) in changes.iter().enumerate() {
             if index > 0 {
@@ -398,9 +317,12 @@ mod tests {
             encode_change(change, &mut out);
         }
         out.push(b']');
-        line.finish(&mut out);
+        end_line(&mut out);
+        seal(&mut out, seed());
         assert_eq!(out.pop(), Some(b'\n'));
-        let Some(Line::Changes(recorded)) = decode_line(&out) else { panic!("not a line of changes") };
+        let Some(Line::Changes(recorded)) = decode_line(&out, seed()) else {
+            panic!("not a line of changes")
+        };
         let decoded: Vec<Change<'_>> = recorded.iter().map(|recorded| recorded.change().unwrap()).collect();
         assert_eq!(decoded, changes);
     }
@@ -415,38 +337,33 @@ mod tests {
     }
 
     #[test]
-    fn header_meta_and_synced_lines_come_back() {
-        let header = Header {
-            generation: u64::MAX,
-            json_bytes: u64::MAX,
-            json_crc32: 0x00ab_cdef,
-            keys: u64::MAX,
-            revision: Revision::MAX,
-            clock_ms: u64::MAX,
-        };
-        let line = encode_header(&header);
-        assert_eq!(line.len(), HEADER_BYTES);
-        let Some(Line::Header(decoded)) = decode_line(&line[..HEADER_BYTES - 1]) else { panic!() };
-        assert_eq!(decoded, header);
+    fn meta_and_synced_lines_come_back_from_the_file_they_were_sealed_for() {
         let mut out = Vec::new();
         encode_meta("k\n", &meta(Some(9)), &mut out);
         encode_synced(Revision::new(5).unwrap(), &mut out);
-        let mut lines = out.split(|&byte| byte == b'\n');
-        let Some(Line::Meta { key, meta: decoded }) = decode_line(lines.next().unwrap()) else { panic!() };
-        assert_eq!((&*key, decoded), ("k\n", meta(Some(9))));
-        let Some(Line::Synced(revision)) = decode_line(lines.next().unwrap()) else { panic!() };
-        assert_eq!(revision.get(), 5);
+        for sealed_for in [Seed::NONE, seed()] {
+            seal(&mut out, sealed_for);
+            let mut lines = out.split(|&byte| byte == b'\n');
+            let [first, second] = [lines.next().unwrap(), lines.next().unwrap()];
+            let Some(Line::Meta { key, meta: decoded }) = decode_line(first, sealed_for) else { panic!() };
+            assert_eq!((&*key, decoded), ("k\n", meta(Some(9))));
+            assert_eq!(synced_at_end(second, sealed_for), Revision::new(5));
+            let another = Seed::new(7).unwrap();
+            assert!(decode_line(first, another).is_none() && synced_at_end(second, another).is_none());
+        }
     }
 
     #[test]
     fn every_flipped_bit_is_noticed() {
         let mut out = Vec::new();
         encode_meta("key", &meta(None), &mut out);
+        seal(&mut out, seed());
         out.pop();
+        assert!(is_intact(&out, seed()));
         for bit in 0..out.len() * 8 {
             let mut flipped = out.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(decode_line(&flipped).is_none(), "bit {bit}");
+            assert!(decode_line(&flipped, seed()).is_none(), "bit {bit}");
         }
     }
 }

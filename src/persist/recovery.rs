@@ -13,10 +13,12 @@
 
 use super::data_file::{self, DataLine};
 use super::generation::{self, Paths};
+use super::header::{Header, Lineage};
 use super::pairing::{finish_exchange, read_header};
-use super::record::{self, HEADER_BYTES, Header, Line};
+use super::record::{self, Line};
 use super::recovery_error::{RecoveryError, bad_line, io_error};
 use super::replay::replay;
+use super::seed::Seed;
 use super::sequential::LineReader;
 use super::takeover;
 use super::value_reader::{JOURNAL_FILE, JSON_FILE};
@@ -74,7 +76,7 @@ pub fn recover(disk: &dyn Disk, paths: &Paths, keep: Keep, now_ms: u64) -> Resul
     match found {
         (false, false) => {
             let empty = Namespace::starting_at(Revision::at_clock(now_ms), 0);
-            generation::install(disk, paths, 1, &empty).map_err(io_error(&paths.json))?;
+            generation::install(disk, paths, Lineage::first(), &empty).map_err(io_error(&paths.json))?;
         }
         (false, true) => return Err(RecoveryError::ValuesMissing { path: paths.json.clone() }),
         (true, false) if finish_exchange(disk, paths)? => {}
@@ -124,14 +126,14 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
     if json_stamp.length != header.json_bytes {
         return Ok(Loaded::Edited);
     }
-    let mut metas = LineReader::new(journal.as_ref(), HEADER_BYTES as u64);
+    let mut metas = LineReader::new(journal.as_ref(), header.bytes());
     let entries = match load_entries(json.as_ref(), &mut metas, &header, keep, paths)? {
         Some(entries) => entries,
         None => return Ok(Loaded::Edited),
     };
     let mut namespace = Namespace::starting_at(header.revision, header.clock_ms).with_entries(entries);
     let changes_start = metas.offset();
-    let tail = replay(&mut metas, &paths.journal, header.revision, |change, offset| {
+    let tail = replay(&mut metas, &paths.journal, header.seed, header.revision, |change, offset| {
         let change = match keep {
             Keep::Values => change,
             Keep::Index => stored_at(change, JOURNAL_FILE, offset),
@@ -196,7 +198,7 @@ fn load_entries(
                 if entries.len() as u64 == header.keys {
                     return Ok(None);
                 }
-                let Some(meta) = next_meta(metas, key, &paths.journal)? else { return Ok(None) };
+                let Some(meta) = next_meta(metas, header.seed, key, &paths.journal)? else { return Ok(None) };
                 let offset = line.offset + value_start as u64;
                 let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
                 let value = match keep {
@@ -214,14 +216,19 @@ fn load_entries(
 
 /// The next meta line, which must be that of `key`: the file pair was written so. A line of
 /// another key means that the values were edited; a damaged one is corruption.
-fn next_meta(metas: &mut LineReader<'_>, key: Key<'_>, path: &Path) -> Result<Option<Meta>, RecoveryError> {
+fn next_meta(
+    metas: &mut LineReader<'_>,
+    seed: Seed,
+    key: Key<'_>,
+    path: &Path,
+) -> Result<Option<Meta>, RecoveryError> {
     let offset = metas.offset();
     let corrupt = || RecoveryError::Corrupt { path: path.to_owned(), offset };
     let line = metas.next_line().map_err(io_error(path))?;
     let line = line.filter(|line| line.terminated).ok_or_else(corrupt)?;
-    match record::decode_line(line.bytes) {
+    match record::decode_line(line.bytes, seed) {
         Some(Line::Meta { key: found, meta }) => Ok((*found == *key.as_str()).then_some(meta)),
-        Some(Line::Synced(_) | Line::Changes(_) | Line::Header(_)) => Ok(None),
-        None => Err(bad_line(line.bytes, path, offset)),
+        Some(Line::Synced(_) | Line::Changes(_)) => Ok(None),
+        None => Err(bad_line(line.bytes, seed, path, offset)),
     }
 }

@@ -1,6 +1,8 @@
 //! Why a project cannot be opened: each names the file, the place and the way out.
 
-use super::record::{self, FORMAT_VERSION};
+use super::header;
+use super::record;
+use super::seed::Seed;
 use crate::config::mistake::shown;
 use std::fmt;
 use std::io;
@@ -84,7 +86,7 @@ impl fmt::Display for RecoveryError {
                 }
                 write!(
                     f,
-                    "); this is PiKV {}, which reads format {FORMAT_VERSION}. The file was left as it is; start the \
+                    "); this is PiKV {}, which reads formats 1 and 2. The file was left as it is; start the \
                      later version again, or restore this file and the .json beside it from a backup that this \
                      version wrote",
                     env!("CARGO_PKG_VERSION")
@@ -123,11 +125,11 @@ impl fmt::Display for RecoveryError {
 
 impl std::error::Error for RecoveryError {}
 
-/// What is wrong with a line that could not be decoded.
-pub fn bad_line(line: &[u8], path: &Path, offset: u64) -> RecoveryError {
+/// What is wrong with a line that could not be decoded, in a journal with this seed.
+pub fn bad_line(line: &[u8], seed: Seed, path: &Path, offset: u64) -> RecoveryError {
     let path = path.to_owned();
-    if record::is_intact(line) {
-        RecoveryError::LaterVersion { path, format: record::other_format(line), offset }
+    if record::is_intact(line, seed) {
+        RecoveryError::LaterVersion { path, format: header::other_format(line), offset }
     } else {
         RecoveryError::Corrupt { path, offset }
     }

@@ -4,8 +4,9 @@
 
 use super::checkpoint::{CheckpointError, NewPair};
 use super::data_file::{self, DataLine};
+use super::header::HEADER_BYTES;
 use super::project::Project;
-use super::record::{self, HEADER_BYTES, Line};
+use super::record::{self, Line};
 use super::sequential::LineReader;
 use crate::limits::ENTRIES_PER_HOLD_MAX;
 use crate::names::Key;
@@ -47,7 +48,9 @@ impl Project {
                 Some(DataLine::Entry { key, value_start, value }) => {
                     let meta_line =
                         metas.next_line()?.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-                    let Some(Line::Meta { meta, .. }) = record::decode_line(meta_line.bytes) else {
+                    let Some(Line::Meta { meta, .. }) =
+                        record::decode_line(meta_line.bytes, pair.header.seed)
+                    else {
                         return Err(io::Error::from(io::ErrorKind::InvalidData).into());
                     };
                     let offset = line.offset + value_start as u64;
@@ -68,7 +71,13 @@ impl Project {
         let mut lines = LineReader::new(pair.journal.as_ref(), pair.changes_start);
         let mut places = Vec::new();
         while let Some(line) = lines.next_line()?.filter(|line| line.offset < pair.end) {
-            let Some(Line::Changes(changes)) = record::decode_line(line.bytes) else { continue };
+            let changes = match record::decode_line(line.bytes, pair.header.seed) {
+                Some(Line::Changes(changes)) => changes,
+                Some(Line::Synced(_)) => continue,
+                Some(Line::Meta { .. }) | None => {
+                    return Err(io::Error::from(io::ErrorKind::InvalidData).into());
+                }
+            };
             for recorded in &changes {
                 let offset = line.offset + record::offset_within(line.bytes, recorded.value());
                 let change = recorded.change().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;

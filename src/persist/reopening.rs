@@ -3,6 +3,7 @@
 use super::aside::{self, Aside};
 use super::checkpoint::CheckpointError;
 use super::generation::{self, GenerationWriter, Paths, WrittenGeneration};
+use super::header::Lineage;
 use super::project::{Health, Project};
 use super::recovery::Keep;
 use crate::clock;
@@ -70,13 +71,13 @@ impl Project {
         paths: &Paths,
         now: Instant,
     ) -> Result<WrittenGeneration, CheckpointError> {
-        let mut writer = GenerationWriter::create(disk, paths)?;
+        let mut writer = GenerationWriter::create(disk, paths, Lineage::first())?;
         self.copy_entries(Keep::Values, &mut writer, now)?;
         let (revision, clock_ms) = {
             let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
             (state.namespace.revision(), state.namespace.clock_ms())
         };
-        Ok(writer.finish(1, revision, clock_ms)?)
+        Ok(writer.finish(revision, clock_ms)?)
     }
 
     /// Takes writes again after [`Project::close`]. Only for a project that lives in memory: files

@@ -3,8 +3,10 @@
 //! Behind the last synced change a power cut may leave anything: a torn tail. A bad line with a later
 //! one behind it that says it was synced is corruption instead.
 
+use super::header;
 use super::record::{self, Line};
 use super::recovery_error::{RecoveryError, bad_line, io_error};
+use super::seed::Seed;
 use super::sequential::{LineReader, RawLine};
 use crate::store::change::{Change, Revision};
 use std::path::Path;
@@ -21,7 +23,7 @@ pub struct Tail {
 }
 
 /// Reads the changes of a journal in order, giving each with the file offset of its value.
-/// `revision` is the latest one before them.
+/// `revision` is the latest one before them, `seed` that of the journal.
 ///
 /// # Errors
 /// [`RecoveryError::Corrupt`] for a bad line before a later line that says it was synced, and for a header or
@@ -29,6 +31,7 @@ pub struct Tail {
 pub fn replay(
     lines: &mut LineReader<'_>,
     path: &Path,
+    seed: Seed,
     mut revision: Revision,
     mut apply: impl FnMut(Change<'_>, u64),
 ) -> Result<Tail, RecoveryError> {
@@ -40,11 +43,11 @@ pub fn replay(
         if !line.terminated && without_reserve(line.bytes).is_empty() {
             return Ok(Tail { end, revision, torn_bytes: None });
         }
-        let decoded = record::decode_line(line.bytes).filter(|_| line.terminated);
+        let decoded = record::decode_line(line.bytes, seed).filter(|_| line.terminated);
         match decoded {
             Some(Line::Changes(changes)) => {
                 for recorded in &changes {
-                    let change = recorded.change().ok_or_else(|| bad_line(line.bytes, path, end))?;
+                    let change = recorded.change().ok_or_else(|| bad_line(line.bytes, seed, path, end))?;
                     revision = revision.max(change.revision());
                     let in_line = record::offset_within(line.bytes, recorded.value());
                     apply(change, end + in_line);
@@ -52,15 +55,19 @@ pub fn replay(
             }
             Some(Line::Synced(_)) => {}
             // Written whole, and for another place.
-            Some(Line::Header(_) | Line::Meta { .. }) => {
+            Some(Line::Meta { .. }) => {
                 return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: end });
             }
-            None if line.terminated && record::is_intact(line.bytes) => {
-                return Err(bad_line(line.bytes, path, end));
+            // A header has no seed, so only in a journal of format 1 is it more than a stale block.
+            None if line.terminated && seed == Seed::NONE && header::is_header(line.bytes) => {
+                return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: end });
+            }
+            None if line.terminated && record::is_intact(line.bytes, seed) => {
+                return Err(bad_line(line.bytes, seed, path, end));
             }
             None => {
-                let (synced, reserve) = (record::synced_at_end(line.bytes), reserve_of(&line));
-                let torn = torn_tail(lines, path, end, revision, (synced, reserve))?;
+                let (synced, reserve) = (record::synced_at_end(line.bytes, seed), reserve_of(&line));
+                let torn = torn_tail(lines, path, seed, end, revision, (synced, reserve))?;
                 return Ok(Tail { end, revision, torn_bytes: Some(torn) });
             }
         }
@@ -73,12 +80,13 @@ pub fn replay(
 fn torn_tail(
     lines: &mut LineReader<'_>,
     path: &Path,
+    seed: Seed,
     bad_offset: u64,
     revision: Revision,
     (mut synced, mut reserve): (Option<Revision>, u64),
 ) -> Result<u64, RecoveryError> {
     while let Some(line) = lines.next_line().map_err(io_error(path))? {
-        synced = synced.max(record::synced_at_end(line.bytes));
+        synced = synced.max(record::synced_at_end(line.bytes, seed));
         reserve = reserve_of(&line);
     }
     if synced.is_some_and(|synced| synced > revision) {

@@ -6,8 +6,9 @@
 use super::aside::{self, Aside};
 use super::data_file::{self, EditedKeys};
 use super::generation::{self, Paths};
+use super::header::Lineage;
 use super::pairing;
-use super::record::{self, HEADER_BYTES, Line};
+use super::record::{self, Line};
 use super::recovery_error::{RecoveryError, bad_line, io_error};
 use super::replay::replay;
 use super::sequential::LineReader;
@@ -33,11 +34,12 @@ pub enum JournalChanges {
 /// # Errors
 /// [`RecoveryError`]; the file is then as it was.
 pub fn without_journal(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<(), RecoveryError> {
-    let keys = load_edited(disk, paths)?;
+    let (keys, json_crc32) = load_edited(disk, paths)?;
     let begin = Revision::at_clock(now_ms);
     let namespace =
         renumbered(&base(&keys, &BTreeMap::new(), Namespace::starting_at(begin, 0), now_ms), begin);
-    generation::install(disk, paths, 1, &namespace).map_err(io_error(&paths.json))
+    let lineage = Lineage::first().replacing(json_crc32);
+    generation::install(disk, paths, lineage, &namespace).map_err(io_error(&paths.json))
 }
 
 /// Takes over edited values whose journal knows their times.
@@ -55,23 +57,23 @@ pub fn edited(
     }
     let journal = disk.open(&paths.journal, Open::Read).map_err(io_error(&paths.journal))?;
     let header = pairing::read_header(journal.as_ref(), &paths.journal)?;
-    let mut lines = LineReader::new(journal.as_ref(), HEADER_BYTES as u64);
+    let mut lines = LineReader::new(journal.as_ref(), header.bytes());
     let mut metas = BTreeMap::new();
     for _ in 0..header.keys {
         let offset = lines.offset();
         let corrupt = || RecoveryError::Corrupt { path: paths.journal.clone(), offset };
         let line = lines.next_line().map_err(io_error(&paths.journal))?;
         let line = line.filter(|line| line.terminated).ok_or_else(corrupt)?;
-        let Some(Line::Meta { key, meta }) = record::decode_line(line.bytes) else {
-            return Err(bad_line(line.bytes, &paths.journal, offset));
+        let Some(Line::Meta { key, meta }) = record::decode_line(line.bytes, header.seed) else {
+            return Err(bad_line(line.bytes, header.seed, &paths.journal, offset));
         };
         metas.insert(key.into_owned(), meta);
     }
-    let keys = load_edited(disk, paths)?;
+    let (keys, json_crc32) = load_edited(disk, paths)?;
     let empty = Namespace::starting_at(header.revision, header.clock_ms);
     let mut namespace = base(&keys, &metas, empty, now_ms);
     let mut changes = 0;
-    let tail = replay(&mut lines, &paths.journal, header.revision, |change, _| match change {
+    let tail = replay(&mut lines, &paths.journal, header.seed, header.revision, |change, _| match change {
         Change::Clock { .. } => drop(namespace.apply(&change)),
         Change::Put { .. } | Change::Delete { .. } | Change::Clear { .. } => {
             changes += 1;
@@ -92,13 +94,17 @@ pub fn edited(
     }
     // Revisions may have been given out that the journal has lost.
     let namespace = renumbered(&namespace, tail.revision.max(Revision::at_clock(now_ms)));
-    generation::install(disk, paths, header.generation + 1, &namespace).map_err(io_error(&paths.json))
+    // A copy of the directory may have the edited file as well as the one before it.
+    let lineage = header.successor().replacing(json_crc32);
+    generation::install(disk, paths, lineage, &namespace).map_err(io_error(&paths.json))
 }
 
-fn load_edited(disk: &dyn Disk, paths: &Paths) -> Result<EditedKeys, RecoveryError> {
+/// The edited keys, and the checksum of the file that has them.
+fn load_edited(disk: &dyn Disk, paths: &Paths) -> Result<(EditedKeys, u32), RecoveryError> {
     let text = disk::load(disk, &paths.json, u64::MAX).map_err(io_error(&paths.json))?;
-    data_file::parse_edited(&text)
-        .map_err(|problem| RecoveryError::EditedBadly { path: paths.json.clone(), problem })
+    let keys = data_file::parse_edited(&text)
+        .map_err(|problem| RecoveryError::EditedBadly { path: paths.json.clone(), problem })?;
+    Ok((keys, crc32fast::hash(&text)))
 }
 
 /// The edited keys with the times that are known of them, put into `namespace`.

@@ -2,7 +2,7 @@
 
 use super::maintenance;
 use super::project::{Answered, Health, Project, State, Unavailable};
-use super::record::{self, LineBuilder};
+use super::record;
 use super::recovery::Keep;
 use crate::clock;
 use crate::limits::{BATCH_OPERATIONS_MAX, PENDING_BYTES_MAX, PURGE_PER_HOLD_MAX, SWEEP_INTERVAL_MS};
@@ -32,7 +32,6 @@ pub struct Transaction<'a> {
 
 /// The journal line that grows beside the changes of a project on disk.
 struct Recording {
-    line: LineBuilder,
     keep: Keep,
     /// Length of `pending.bytes` before the transaction.
     bytes_start: usize,
@@ -132,9 +131,9 @@ impl Project {
             if state.durable > state.durable_recorded {
                 record::encode_synced(state.durable, &mut state.pending.bytes);
             }
-            let line = LineBuilder::begin(&mut state.pending.bytes);
+            record::begin_line(&mut state.pending.bytes);
             state.pending.bytes.push(b'[');
-            Recording { line, keep: durable.keep, bytes_start, changes: 0 }
+            Recording { keep: durable.keep, bytes_start, changes: 0 }
         });
         let undo_start = state.pending.undo.len();
         Transaction { state, now_ms, recording, undo_start }
@@ -227,9 +226,9 @@ impl Transaction<'_> {
             // Nothing is written that could fail, so nothing is ever taken back.
             None => pending.undo.clear(),
             Some(recording) if recording.changes == 0 => pending.bytes.truncate(recording.bytes_start),
-            Some(recording) => {
+            Some(_) => {
                 pending.bytes.push(b']');
-                recording.line.finish(&mut pending.bytes);
+                record::end_line(&mut pending.bytes);
                 pending.revision = self.state.namespace.revision();
                 self.state.durable_recorded = self.state.durable;
             }

@@ -4,8 +4,11 @@
 use crate::sim_disk::SimDisk;
 use crate::workload::{Keys, Run, START_MS, open, paths, read_all};
 use pikv::config::schema::SyncMode;
+use pikv::persist::header::{self, HEADER_BYTES};
+use pikv::persist::record;
 use pikv::persist::recovery::Keep;
 use pikv::persist::recovery_error::RecoveryError;
+use pikv::persist::seed::Seed;
 use pikv::persist::takeover::{self, JournalChanges};
 use pikv::store::change::Meta;
 use std::collections::BTreeSet;
@@ -137,7 +140,9 @@ fn a_whole_line_that_is_no_change_is_refused_and_left() {
     {
         let mut journal = damaged.journal();
         let offset = journal.len() as u64;
-        journal.extend(format!("{:08x} {payload}\n", crc32fast::hash(payload.as_bytes())).bytes());
+        let mut line = format!("00000000 {payload}\n").into_bytes();
+        record::seal(&mut line, seed_of(&journal));
+        journal.extend(line);
         let (disk, found) = damaged.opened_with(&journal, Keep::Values);
         let refused = found.map(|_| ()).unwrap_err();
         let is_named = if payload.starts_with("{\"key") {
@@ -148,6 +153,10 @@ fn a_whole_line_that_is_no_change_is_refused_and_left() {
         assert!(is_named, "{refused}");
         assert_eq!(disk.content(&paths().journal), journal, "left as it was");
     }
+}
+
+fn seed_of(journal: &[u8]) -> Seed {
+    header::decode(&journal[..HEADER_BYTES - 1]).unwrap().seed
 }
 
 fn line_starts(bytes: &[u8]) -> Vec<usize> {
@@ -313,17 +322,17 @@ fn a_journal_without_values_is_refused() {
 /// A journal whose first line is `payload` with a right checksum.
 fn journal_with_header(damaged: &Damaged, payload: &str) -> Vec<u8> {
     let header = format!("{:08x} {payload}\n", crc32fast::hash(payload.as_bytes()));
-    [header.as_bytes(), &damaged.journal()[256..]].concat()
+    [header.as_bytes(), &damaged.journal()[HEADER_BYTES..]].concat()
 }
 
 #[test]
 fn journal_of_a_later_version_is_named_as_one_and_left() {
     let damaged = Damaged::new();
-    let whole = String::from_utf8(damaged.journal()[9..255].to_vec()).unwrap();
+    let whole = String::from_utf8(damaged.journal()[9..HEADER_BYTES - 1].to_vec()).unwrap();
     for payload in [
-        whole.replacen("\"pikv_journal\":1", "\"pikv_journal\":2", 1),
-        whole.replacen("\"keys\"", "\"seed\":7,\"keys\"", 1),
-        "{\"pikv_journal\":2}".to_owned(),
+        whole.replacen("\"pikv_journal\":2", "\"pikv_journal\":3", 1),
+        whole.replacen("\"keys\"", "\"salt\":7,\"keys\"", 1),
+        "{\"pikv_journal\":3}".to_owned(),
         "{\"pikv_journal\":\"2b\", what follows is anything".to_owned(),
         format!("{{\"pikv_journal\":3,\"more\":\"{}\"}}", "x".repeat(10_000)),
     ] {
@@ -341,7 +350,7 @@ fn journal_of_a_later_version_is_named_as_one_and_left() {
 #[test]
 fn temporary_journal_of_a_later_version_is_named_and_left() {
     let damaged = Damaged::new();
-    let later = journal_with_header(&damaged, "{\"pikv_journal\":2}");
+    let later = journal_with_header(&damaged, "{\"pikv_journal\":3}");
     let temporary = pikv::disk::temporary_path(&paths().journal);
     let disk = damaged.disk.after_kill();
     disk.place(&temporary, &later);

@@ -211,6 +211,13 @@ impl SimDisk {
         medium.durable_names.insert(path.to_owned(), number);
     }
 
+    /// Flips a bit of a file behind the back of the process.
+    pub fn flip(&self, path: &Path, at: usize) {
+        let mut medium = self.lock();
+        let node = medium.names[path];
+        medium.nodes[node].bytes[at] ^= 1;
+    }
+
     /// Takes a file away, durably.
     pub fn take_away(&self, path: &Path) {
         let mut medium = self.lock();

@@ -1,8 +1,10 @@
-//! docs/STORAGE-FORMAT.md and the files of format 1 in `tests/fixtures`, which never change: whatever
+//! docs/STORAGE-FORMAT.md and the files of each format in `tests/fixtures`, which never change: whatever
 //! the server becomes, it reads them.
 
 use super::harness::{Options, Server, known_config};
+use pikv::persist::header::{self, Header};
 use pikv::persist::record::{self, Line};
+use pikv::persist::seed::Seed;
 use pikv::store::change::{Change, Revision, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,16 +13,43 @@ fn package_file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn fixture(name: &str) -> Vec<u8> {
-    fs::read(package_file("tests/fixtures/format-1").join(name)).unwrap()
+/// A format: its fixture, and the part of the document that has it byte by byte.
+#[derive(Clone, Copy, Debug)]
+struct Format {
+    number: usize,
+    heading: &'static str,
+    header_bytes: usize,
 }
 
-/// The texts of the blocks of the document that are marked `language`.
-fn blocks_of_the_document(language: &str) -> Vec<String> {
-    let document = fs::read_to_string(package_file("docs/STORAGE-FORMAT.md")).unwrap();
-    let opening = format!("\n```{language}\n");
-    let behind = document.split(&opening).skip(1);
-    behind.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+const FORMATS: [Format; 2] = [
+    Format { number: 1, heading: "## Format 1", header_bytes: 256 },
+    Format { number: 2, heading: "## An example, byte by byte", header_bytes: 1024 },
+];
+
+impl Format {
+    fn fixture(self, name: &str) -> Vec<u8> {
+        fs::read(package_file(&format!("tests/fixtures/format-{}", self.number)).join(name)).unwrap()
+    }
+
+    fn header(self) -> Header {
+        header::decode(&self.fixture("demo.journal")[..self.header_bytes - 1]).unwrap()
+    }
+
+    /// The texts of the blocks of its part of the document that are marked `language`.
+    fn blocks(self, language: &str) -> Vec<String> {
+        let document = document();
+        let (_, rest) = document.split_once(&format!("\n{}\n", self.heading)).unwrap();
+        blocks_of(rest.split("\n## ").next().unwrap(), language)
+    }
+}
+
+fn document() -> String {
+    fs::read_to_string(package_file("docs/STORAGE-FORMAT.md")).unwrap()
+}
+
+fn blocks_of(text: &str, language: &str) -> Vec<String> {
+    let blocks = text.split(&format!("\n```{language}\n")).skip(1).map(str::to_owned).collect::<Vec<_>>();
+    blocks.iter().map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
 /// A line as `hexdump -C` prints it: offset and bytes.
@@ -32,71 +61,86 @@ fn parse_hexdump(line: &str) -> (usize, Vec<u8>) {
 }
 
 #[test]
-fn bytes_in_the_document_are_those_of_the_fixture() {
-    let journal = fixture("demo.journal");
-    let mut seen = 0;
-    for line in blocks_of_the_document("hexdump").iter().flat_map(|block| block.lines()) {
-        let (offset, bytes) = parse_hexdump(line);
-        assert_eq!(journal[offset..offset + bytes.len()], bytes, "{line}");
-        seen += 1;
+fn bytes_in_the_document_are_those_of_the_fixtures() {
+    for format in FORMATS {
+        let journal = format.fixture("demo.journal");
+        let mut seen = 0;
+        for line in format.blocks("hexdump").iter().flat_map(|block| block.lines()) {
+            let (offset, bytes) = parse_hexdump(line);
+            assert_eq!(journal[offset..offset + bytes.len()], bytes, "{format:?}: {line}");
+            seen += 1;
+        }
+        assert!(seen >= 20, "{format:?}: only {seen} lines of bytes");
     }
-    assert!(seen >= 20, "only {seen} lines of bytes");
 }
 
 #[test]
-fn text_in_the_document_is_that_of_the_fixture() {
-    let journal = String::from_utf8(fixture("demo.journal")).unwrap();
-    let (header, rest) = journal.split_once('\n').unwrap();
-    assert_eq!(blocks_of_the_document("journal"), [format!("{} …\n{rest}", header.trim_end())]);
-    let values = String::from_utf8(fixture("demo.json")).unwrap();
-    assert!(blocks_of_the_document("text").contains(&values), "{values}");
+fn text_in_the_document_is_that_of_the_fixtures() {
+    for format in FORMATS {
+        let journal = String::from_utf8(format.fixture("demo.journal")).unwrap();
+        let (header, rest) = journal.split_once('\n').unwrap();
+        assert_eq!(format.blocks("journal"), [format!("{} …\n{rest}", header.trim_end())]);
+        let values = String::from_utf8(format.fixture("demo.json")).unwrap();
+        assert!(blocks_of(&document(), "text").contains(&values), "{values}");
+    }
+}
+
+#[test]
+fn headers_are_decoded_as_the_document_says() {
+    for format in FORMATS {
+        let header = format.header();
+        assert_eq!((header.generation, header.keys, header.clock_ms), (2, 2, 0));
+        assert_eq!((header.json_bytes, header.json_crc32), (31, 0xfeb8_dc10));
+        assert_eq!(header.json_crc32, crc_of(0, &format.fixture("demo.json")));
+        assert_eq!(header.bytes() as usize, format.header_bytes);
+    }
+    let [first, second] = FORMATS.map(Format::header);
+    assert_eq!((first.seed, first.before), (Seed::NONE, Vec::new()));
+    assert_eq!((second.seed, second.before), (Seed::new(0x564d_bc59).unwrap(), vec![crc_of(0, b"{\n}\n")]));
 }
 
 #[test]
 fn every_kind_of_line_is_decoded_as_the_document_says() {
-    let journal = fixture("demo.journal");
-    let revision = |number| Revision::new(number).unwrap();
-    let mut lines = journal.split_inclusive(|&byte| byte == b'\n');
-    let header_line = lines.next().unwrap();
-    assert_eq!(header_line.len(), 256);
-    let mut decoded = std::iter::once(header_line)
-        .chain(lines)
-        .map(|line| record::decode_line(&line[..line.len() - 1]).unwrap());
+    for (format, first_revision, expires_ms, clock_ms) in [
+        (FORMATS[0], 1_795_233_915_618, 2_110_593_916_048, 1_795_233_918_671_u64),
+        (FORMATS[1], 1_795_803_754_356_001, 2_111_163_755_840, 1_795_803_758_473),
+    ] {
+        let journal = format.fixture("demo.journal");
+        let header = format.header();
+        let revision = |number| Revision::new(number).unwrap();
+        assert_eq!(header.revision, revision(first_revision + 1));
+        let lines = journal[format.header_bytes..].split_inclusive(|&byte| byte == b'\n');
+        let mut decoded =
+            lines.map(|line| record::decode_line(&line[..line.len() - 1], header.seed).unwrap());
 
-    let Some(Line::Header(header)) = decoded.next() else { panic!("no header") };
-    assert_eq!((header.generation, header.keys, header.clock_ms), (2, 2, 0));
-    assert_eq!((header.json_bytes, header.json_crc32), (31, 0xfeb8_dc10));
-    assert_eq!(header.revision, revision(1_795_233_915_619));
-    assert_eq!(header.json_crc32, crc_of(&fixture("demo.json")));
+        let Some(Line::Meta { key, meta }) = decoded.next() else { panic!("no meta") };
+        assert_eq!((&*key, meta.revision, meta.expires_ms), ("a", revision(first_revision), None));
+        let Some(Line::Meta { key, meta }) = decoded.next() else { panic!("no second meta") };
+        assert_eq!((&*key, meta.revision, meta.expires_ms), ("bé", header.revision, Some(expires_ms)));
 
-    let Some(Line::Meta { key, meta }) = decoded.next() else { panic!("no meta") };
-    assert_eq!((&*key, meta.revision, meta.expires_ms), ("a", revision(1_795_233_915_618), None));
-    let Some(Line::Meta { key, meta }) = decoded.next() else { panic!("no second meta") };
-    assert_eq!((&*key, meta.created_ms, meta.expires_ms), ("bé", 1_795_233_916_048, Some(2_110_593_916_048)));
-
-    let (mut synced, mut batches) = (Vec::new(), Vec::new());
-    for line in decoded {
-        match line {
-            Line::Synced(revision) => synced.push(revision.get() - 1_795_233_915_600),
-            Line::Changes(changes) => {
-                batches.push(changes.iter().map(|c| summary(c.change().unwrap())).collect())
+        let (mut synced, mut batches) = (Vec::new(), Vec::new());
+        for line in decoded {
+            match line {
+                Line::Synced(revision) => synced.push(revision.get() - first_revision),
+                Line::Changes(changes) => {
+                    batches.push(changes.iter().map(|c| summary(c.change().unwrap())).collect())
+                }
+                Line::Meta { .. } => panic!("a meta line among the changes"),
             }
-            Line::Header(_) | Line::Meta { .. } => panic!("a header or meta line among the changes"),
         }
-    }
-    let batches: Vec<Vec<String>> = batches;
-    assert_eq!(synced, [19, 20, 22, 23, 24, 25]);
-    assert_eq!(
-        batches,
-        [
+        let batches: Vec<Vec<String>> = batches;
+        assert_eq!(synced, [1, 2, 4, 5, 6, 7]);
+        let clock = format!("clock {clock_ms}");
+        let expected = [
             &["put c \"x\""][..],
             &["put d/1 [true,null]", "delete a"],
-            &["clock 1795233918671"],
+            &[&clock],
             &["put x1 1"],
             &["clear x"],
             &["put e -0"],
-        ]
-    );
+        ];
+        assert_eq!(batches, expected, "{format:?}");
+    }
 }
 
 fn summary(change: Change<'_>) -> String {
@@ -111,9 +155,10 @@ fn summary(change: Change<'_>) -> String {
     }
 }
 
-/// CRC-32 (IEEE), by the book and bit by bit: the document has to be enough to read the files.
-fn crc_of(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
+/// CRC-32 (IEEE) continued from `seed`, by the book and bit by bit: the document has to be enough to read
+/// the files.
+fn crc_of(seed: u32, bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!seed, |crc, &byte| {
         (0..8).fold(
             crc ^ u32::from(byte),
             |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
@@ -122,23 +167,28 @@ fn crc_of(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn checksums_are_crc_32_of_what_follows_the_space() {
-    let journal = fixture("demo.journal");
-    for line in journal.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-        assert_eq!(line[..9], *format!("{:08x} ", crc_of(&line[9..])).as_bytes());
+fn checksums_are_crc_32_of_what_follows_the_space_continued_from_the_seed() {
+    for (format, seed_of_lines) in [(FORMATS[0], 0), (FORMATS[1], 0x564d_bc59)] {
+        let journal = format.fixture("demo.journal");
+        for (number, line) in journal.split_inclusive(|&byte| byte == b'\n').enumerate() {
+            let seed = if number == 0 { 0 } else { seed_of_lines };
+            let checksum = format!("{:08x} ", crc_of(seed, &line[9..line.len() - 1]));
+            assert_eq!(line[..9], *checksum.as_bytes(), "{format:?}: line {number}");
+        }
     }
 }
 
 #[test]
-fn server_reads_the_files_of_format_1() {
-    for cache_in_memory in [true, false] {
+fn server_reads_the_files_of_every_format() {
+    for (format, cache_in_memory) in FORMATS.into_iter().flat_map(|format| [(format, true), (format, false)])
+    {
         let directory = tempfile::tempdir().unwrap();
         let mut config = known_config();
         config["projects"][0]["storage"]["cache_in_memory"] = cache_in_memory.into();
         fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
         fs::create_dir(directory.path().join("storage_data")).unwrap();
         for name in ["demo.json", "demo.journal"] {
-            fs::write(directory.path().join("storage_data").join(name), fixture(name)).unwrap();
+            fs::write(directory.path().join("storage_data").join(name), format.fixture(name)).unwrap();
         }
         let mut server = Server::start_in(directory, Options::default());
         for _ in 0..2 {

@@ -129,6 +129,7 @@ impl Catalog {
                 CheckpointError::Io(error) if is_disk_full(error) => Cause::DiskFull,
                 CheckpointError::Io(_)
                 | CheckpointError::HalfDone(_)
+                | CheckpointError::Damaged { .. }
                 | CheckpointError::TakenBack
                 | CheckpointError::Stopped => Cause::Other,
             };

@@ -6,7 +6,9 @@
 
 use super::record_script;
 use pikv::json;
-use pikv::persist::record::{self, HEADER_BYTES, Line, LineBuilder, RecordedChange};
+use pikv::persist::header::{self, HEADER_BYTES, Header};
+use pikv::persist::record::{self, Line, RecordedChange};
+use pikv::persist::seed::Seed;
 use pikv::store::change::{Change, Revision};
 use pikv::store::entry::Entry;
 use pikv::store::namespace::Namespace;
@@ -18,43 +20,96 @@ pub fn check(data: &[u8]) {
         record_script::check(script);
         return;
     }
-    if let Some(line) = record::decode_line(data) {
+    if let Some(line) = record::decode_line(data, Seed::NONE) {
         check_line(data.get(9..).unwrap_or_default(), &line);
     }
-    let mut built = Vec::new();
-    let line = LineBuilder::begin(&mut built);
-    built.extend_from_slice(data);
-    line.finish(&mut built);
-    assert_eq!(built.pop(), Some(b'\n'));
-    if let Some(line) = record::decode_line(&built) {
-        check_line(&built[9..], &line);
-        check_damaged(&mut built);
+    if let Some(header) = header::decode(data) {
+        check_header(data.get(9..).unwrap_or_default(), &header);
     }
+    // A file has no line with a line feed in it.
+    let payload = data.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    for seed in [Seed::NONE, seed()] {
+        let mut built = Vec::new();
+        record::begin_line(&mut built);
+        built.extend_from_slice(payload);
+        record::end_line(&mut built);
+        record::seal(&mut built, seed);
+        assert_eq!(built.pop(), Some(b'\n'));
+        assert!(record::is_intact(&built, seed) && !record::is_intact(&built, another_seed()));
+        if let Some(line) = record::decode_line(&built, seed) {
+            check_line(&built[9..], &line);
+            check_damaged(&mut built, seed);
+        }
+    }
+    check_padded_header(payload);
     check_synced(data);
+}
+
+fn seed() -> Seed {
+    Seed::new(0x9e37_79b9).unwrap_or(Seed::NONE)
+}
+
+fn another_seed() -> Seed {
+    Seed::new(0x85eb_ca6b).unwrap_or(Seed::NONE)
+}
+
+/// The same bytes as the JSON of a header, filled up with spaces as in each format.
+fn check_padded_header(payload: &[u8]) {
+    for bytes in [256, HEADER_BYTES] {
+        let mut built = Vec::new();
+        record::begin_line(&mut built);
+        built.extend_from_slice(payload);
+        built.resize(built.len().max(bytes - 1), b' ');
+        record::end_line(&mut built);
+        record::seal(&mut built, Seed::NONE);
+        built.pop();
+        if let Some(header) = header::decode(&built) {
+            assert_eq!(built.len() as u64 + 1, header.bytes());
+            check_header(payload, &header);
+        }
+    }
 }
 
 /// What a line says of itself at its end, whatever stands before that.
 fn check_synced(data: &[u8]) {
     let begins = b"{\"synced\":";
-    if let Some(synced) = record::synced_at_end(data) {
+    if let Some(synced) = record::synced_at_end(data, Seed::NONE) {
         let at = data.windows(begins.len()).rposition(|window| window == begins).unwrap_or_default();
         let value = serde_json::from_slice::<Value>(&data[at..]).unwrap_or_default();
         assert_eq!(value.get("synced").and_then(Value::as_u64), Some(synced.get()));
     }
     let mut torn = data.to_vec();
+    let line_start = torn.len();
     record::encode_synced(Revision::MAX, &mut torn);
-    assert_eq!(record::synced_at_end(&torn[..torn.len() - 1]), Some(Revision::MAX), "behind a torn line");
+    record::seal(&mut torn[line_start..], seed());
+    torn.pop();
+    assert_eq!(record::synced_at_end(&torn, seed()), Some(Revision::MAX), "after a torn line");
 }
 
 /// One bit of each of a few bytes, all of the checksum among them.
-fn check_damaged(line: &mut [u8]) {
+fn check_damaged(line: &mut [u8], seed: Seed) {
     let step = line.len() / 64 + 1;
     for at in (0..9).chain((9..line.len()).step_by(step)) {
         let bit = 1 << (at % 8);
         line[at] ^= bit;
-        assert!(record::decode_line(line).is_none(), "bit {bit} of byte {at} changed");
+        assert!(record::decode_line(line, seed).is_none(), "bit {bit} of byte {at} changed");
         line[at] ^= bit;
     }
+}
+
+fn check_header(payload: &[u8], header: &Header) {
+    let Ok(value) = serde_json::from_slice::<Value>(payload) else { panic!("a header is JSON") };
+    let number = |name: &str| value.get(name).and_then(Value::as_u64);
+    let of_this_format = Header { seed: seed(), ..header.clone() };
+    let out = header::encode(&of_this_format);
+    assert_eq!(out.len(), HEADER_BYTES);
+    assert_eq!(header::decode(&out[..HEADER_BYTES - 1]), Some(of_this_format));
+    assert_eq!(number("pikv_journal"), Some(if header.seed == Seed::NONE { 1 } else { 2 }));
+    assert_eq!((number("generation"), number("keys")), (Some(header.generation), Some(header.keys)));
+    assert_eq!(number("revision"), Some(header.revision.get()));
+    assert_eq!((number("json_bytes"), number("clock_ms")), (Some(header.json_bytes), Some(header.clock_ms)));
+    let before: String = header.before.iter().map(|crc| format!("{crc:08x}")).collect();
+    assert_eq!(value.get("before").and_then(Value::as_str).unwrap_or_default(), before);
 }
 
 fn check_line(payload: &[u8], line: &Line<'_>) {
@@ -67,22 +122,10 @@ fn check_line(payload: &[u8], line: &Line<'_>) {
     let number = |name: &str| value.get(name).and_then(Value::as_u64);
     let mut out = Vec::new();
     match line {
-        Line::Header(header) => {
-            out = record::encode_header(header);
-            assert_eq!(out.len(), HEADER_BYTES);
-            let Some(Line::Header(again)) = record::decode_line(&out[..HEADER_BYTES - 1]) else { panic!() };
-            assert_eq!(again, *header);
-            assert_eq!(number("pikv_journal"), Some(record::FORMAT_VERSION));
-            assert_eq!((number("generation"), number("keys")), (Some(header.generation), Some(header.keys)));
-            assert_eq!(number("revision"), Some(header.revision.get()));
-            assert_eq!(
-                (number("json_bytes"), number("clock_ms")),
-                (Some(header.json_bytes), Some(header.clock_ms))
-            );
-        }
         Line::Meta { key, meta } => {
             record::encode_meta(key, meta, &mut out);
-            let decoded = record::decode_line(out.strip_suffix(b"\n").unwrap_or_default());
+            record::seal(&mut out, seed());
+            let decoded = record::decode_line(out.strip_suffix(b"\n").unwrap_or_default(), seed());
             let Some(Line::Meta { key: again_key, meta: again }) = decoded else { panic!("no meta line") };
             assert_eq!((&again_key, again), (key, *meta));
             assert_eq!(value.get("key").and_then(Value::as_str), Some(&**key));
@@ -94,7 +137,9 @@ fn check_line(payload: &[u8], line: &Line<'_>) {
         }
         Line::Synced(revision) => {
             record::encode_synced(*revision, &mut out);
-            assert_eq!(record::synced_at_end(out.strip_suffix(b"\n").unwrap_or_default()), Some(*revision));
+            record::seal(&mut out, seed());
+            out.pop();
+            assert_eq!(record::synced_at_end(&out, seed()), Some(*revision));
             assert_eq!(number("synced"), Some(revision.get()));
         }
         Line::Changes(_) => check_changes(payload, line, value.as_array()),
@@ -114,8 +159,9 @@ fn check_changes(payload: &[u8], line: &Line<'_>, values: Option<&Vec<Value>>) {
         return;
     };
     let mut out = Vec::new();
-    record_script::encode(&changes, &mut out);
-    let Some(Line::Changes(again)) = record::decode_line(out.strip_suffix(b"\n").unwrap_or_default()) else {
+    record_script::encode(&changes, seed(), &mut out);
+    out.pop();
+    let Some(Line::Changes(again)) = record::decode_line(&out, seed()) else {
         panic!("what was encoded is no line")
     };
     assert_eq!(again.iter().map(RecordedChange::change).collect::<Option<Vec<_>>>().as_ref(), Some(&changes));

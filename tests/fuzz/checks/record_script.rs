@@ -4,7 +4,8 @@
 //! Four bytes are one step: what, which key, how long it lives, and what it holds.
 
 use pikv::names::Key;
-use pikv::persist::record::{self, Line, LineBuilder, RecordedChange};
+use pikv::persist::record::{self, Line, RecordedChange};
+use pikv::persist::seed::Seed;
 use pikv::store::change::{Change, Meta, Value};
 use pikv::store::namespace::Namespace;
 use std::collections::BTreeMap;
@@ -32,9 +33,10 @@ pub fn state(namespace: &Namespace) -> State {
     (entries.collect(), namespace.clock_ms())
 }
 
-/// Appends a line of `changes` to `out`.
-pub fn encode(changes: &[Change<'_>], out: &mut Vec<u8>) {
-    let line = LineBuilder::begin(out);
+/// Appends a line of `changes` to `out`, sealed with `seed`.
+pub fn encode(changes: &[Change<'_>], seed: Seed, out: &mut Vec<u8>) {
+    let line_start = out.len();
+    record::begin_line(out);
     out.push(b'[');
     for (index, change) in changes.iter().enumerate() {
         if index > 0 {
@@ -49,7 +51,8 @@ pub fn encode(changes: &[Change<'_>], out: &mut Vec<u8>) {
         }
     }
     out.push(b']');
-    line.finish(out);
+    record::end_line(out);
+    record::seal(&mut out[line_start..], seed);
 }
 
 /// Takes `script` as steps.
@@ -63,13 +66,13 @@ pub fn check(script: &[u8]) {
             live.apply(&change);
             pending.push(change);
             if pending.len() == LINE_CHANGES_MAX {
-                encode(&pending, &mut journal);
+                encode(&pending, Seed::NONE, &mut journal);
                 pending.clear();
             }
         }
         model.compare(&live, now_ms);
     }
-    encode(&pending, &mut journal);
+    encode(&pending, Seed::NONE, &mut journal);
     let lines: Vec<&[u8]> = journal.split(|&byte| byte == b'\n').collect();
     let expected = state(&live);
     let mut replayed = Namespace::default();
@@ -89,7 +92,9 @@ fn replay(namespace: &mut Namespace, line: &[u8]) {
     if line.is_empty() {
         return;
     }
-    let Some(Line::Changes(recorded)) = record::decode_line(line) else { panic!("no line of changes") };
+    let Some(Line::Changes(recorded)) = record::decode_line(line, Seed::NONE) else {
+        panic!("no line of changes")
+    };
     for recorded in &recorded {
         let Some(change) = RecordedChange::change(recorded) else { panic!("a key is none") };
         namespace.apply(&change);
