@@ -12,7 +12,7 @@ use crate::config::mistake::{HOST_ADVICE, shown};
 use crate::config::nearest::nearest;
 use crate::config::schema::{LogFormat, LogLevel};
 use crate::limits::USERNAME_BYTES_MAX;
-use crate::names::{ProjectId, ProjectIdError};
+use crate::names::{InternalProject, ProjectId, ProjectIdError};
 use crate::secret::Secret;
 use account::Act;
 use effective::{Options, Source, Sourced};
@@ -39,14 +39,14 @@ pub enum Command {
     ConfigCheck(Options),
     /// Say what is in force, and why.
     ConfigShow(Options),
-    /// Decide between a data file edited by hand and the changes that are not in it.
+    /// Decide between a data file edited by hand and the changes that are not in it, or save what is readable.
     Recover {
         /// Where the configuration is.
         options: Options,
         /// Whose data.
         project: ProjectId,
-        /// What wins.
-        journal: JournalChoice,
+        /// What to do.
+        act: RecoverAct,
     },
     /// Look after accounts.
     Account {
@@ -63,13 +63,15 @@ pub enum Command {
     Version,
 }
 
-/// What `pikv recover` does with the journal.
+/// What `pikv recover` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JournalChoice {
-    /// Its changes are applied on top of the edited file.
+pub enum RecoverAct {
+    /// Apply the changes of the journal to the edited file.
     Replay,
-    /// The edited file wins; the journal is kept aside.
+    /// Use the edited file without the changes, and keep a copy of the journal.
     Discard,
+    /// Write what is readable of damaged files to another file.
+    Salvage,
 }
 
 /// Where an option comes from besides a flag: `None` where there is no such variable.
@@ -159,7 +161,7 @@ pub enum Wanted {
     OneOf(&'static [&'static str]),
 }
 
-/// The flags of commands. All but [`Flag::WeakPassword`] have a value.
+/// The flags of commands. Some have a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flag {
     Config,
@@ -170,10 +172,11 @@ enum Flag {
     Journal,
     Email,
     WeakPassword,
+    Salvage,
 }
 
 impl Flag {
-    const ALL: [Flag; 8] = [
+    const ALL: [Flag; 9] = [
         Flag::Config,
         Flag::Host,
         Flag::Port,
@@ -182,7 +185,12 @@ impl Flag {
         Flag::Journal,
         Flag::Email,
         Flag::WeakPassword,
+        Flag::Salvage,
     ];
+
+    fn has_value(self) -> bool {
+        !matches!(self, Flag::WeakPassword | Flag::Salvage)
+    }
 
     fn name(self) -> &'static str {
         match self {
@@ -194,6 +202,7 @@ impl Flag {
             Flag::Journal => "--journal",
             Flag::Email => "--email",
             Flag::WeakPassword => "--weak-password",
+            Flag::Salvage => "--salvage",
         }
     }
 
@@ -204,7 +213,7 @@ impl Flag {
             Flag::Port => Some("PIKV_PORT"),
             Flag::LogLevel => Some("PIKV_LOG_LEVEL"),
             Flag::LogFormat => Some("PIKV_LOG_FORMAT"),
-            Flag::Journal | Flag::Email | Flag::WeakPassword => None,
+            Flag::Journal | Flag::Email | Flag::WeakPassword | Flag::Salvage => None,
         }
     }
 }
@@ -218,6 +227,7 @@ const FLAG_NAMES: &[&str] = &[
     "--journal",
     "--email",
     "--weak-password",
+    "--salvage",
     "--help",
     "--version",
 ];
@@ -279,10 +289,10 @@ fn parse_words(mut parser: lexopt::Parser) -> Result<Typed, UsageError> {
                 let text = format!("--{name}");
                 let flag = Flag::ALL.into_iter().find(|flag| flag.name() == text);
                 let flag = flag.ok_or(UsageError::UnknownFlag { text })?;
-                let value = if flag == Flag::WeakPassword {
-                    OsString::new()
-                } else {
+                let value = if flag.has_value() {
                     parser.value().map_err(|_| UsageError::ValueMissing { flag: flag.name() })?
+                } else {
+                    OsString::new()
                 };
                 // Where a flag is there twice the last one counts, so that an alias can be overridden.
                 typed.values.retain(|(other, _)| *other != flag);
@@ -325,23 +335,31 @@ fn unknown_words(words: &[&str]) -> UsageError {
 }
 
 fn recover(typed: &Typed, project: &str, environment: &Environment<'_>) -> Result<Command, UsageError> {
-    refuse_flags(typed, "recover", &[Flag::Config, Flag::Journal])?;
-    let project =
-        ProjectId::parse(project).map_err(|error| UsageError::Project { text: shown(project), error })?;
+    const WHAT: &str = "`--journal replay`, `--journal discard` or `--salvage`";
+    const ONE_OF_BOTH: &str = "either `--journal` or `--salvage`, not both";
+    refuse_flags(typed, "recover", &[Flag::Config, Flag::Journal, Flag::Salvage])?;
+    // The server's own projects can be damaged like any other.
+    let internal = InternalProject::ALL.into_iter().map(ProjectId::from).find(|id| id.as_str() == project);
+    let project = internal
+        .map_or_else(|| ProjectId::parse(project), Ok)
+        .map_err(|error| UsageError::Project { text: shown(project), error })?;
     let parse_journal = |text: &str| match text {
-        "replay" => Some(JournalChoice::Replay),
-        "discard" => Some(JournalChoice::Discard),
+        "replay" => Some(RecoverAct::Replay),
+        "discard" => Some(RecoverAct::Discard),
         _ => None,
     };
-    let journal = option(typed, Flag::Journal, environment, Wanted::OneOf(JOURNAL_CHOICES), parse_journal)?
-        .ok_or(UsageError::Incomplete {
-        command: "recover",
-        missing: "`--journal replay` or `--journal discard`",
-    })?;
+    let journal = option(typed, Flag::Journal, environment, Wanted::OneOf(JOURNAL_CHOICES), parse_journal)?;
+    let salvage = typed.values.iter().any(|(flag, _)| *flag == Flag::Salvage);
+    let act = match (journal, salvage) {
+        (Some(journal), false) => journal.value,
+        (None, true) => RecoverAct::Salvage,
+        (Some(_), true) => return Err(UsageError::Incomplete { command: "recover", missing: ONE_OF_BOTH }),
+        (None, false) => return Err(UsageError::Incomplete { command: "recover", missing: WHAT }),
+    };
     Ok(Command::Recover {
         options: Options { config_path: config_path(typed, environment)?, ..Options::default() },
         project,
-        journal: journal.value,
+        act,
     })
 }
 

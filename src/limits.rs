@@ -255,6 +255,8 @@ pub const FILE_BUFFER_BYTES: usize = 256 * 1024;
 pub const FIRST_READ_BYTES: usize = 4 * 1024;
 /// Earlier versions of a data file whose checksums the header of a journal keeps.
 pub const PREDECESSORS_MAX: usize = 64;
+/// Damaged parts of files that `pikv recover --salvage` lists. It counts the others.
+pub const DAMAGES_LISTED_MAX: usize = 1_000;
 /// One line of a journal, bytes: a batch of values with every byte escaped stays below it.
 pub const JOURNAL_LINE_BYTES_MAX: usize = 8 * BODY_BYTES_MAX_CEILING;
 /// Log lines waiting for standard error, bytes. Beyond: lines are dropped and counted.

@@ -40,6 +40,12 @@ pub enum InternalProject {
     Sessions,
 }
 
+impl InternalProject {
+    /// All of them.
+    pub const ALL: [InternalProject; 3] =
+        [InternalProject::Accounts, InternalProject::AccountData, InternalProject::Sessions];
+}
+
 impl From<InternalProject> for ProjectId {
     fn from(project: InternalProject) -> ProjectId {
         let name = match project {
@@ -214,7 +220,7 @@ mod tests {
 
     #[test]
     fn nobody_can_name_a_project_of_the_server() {
-        for internal in [InternalProject::Accounts, InternalProject::AccountData, InternalProject::Sessions] {
+        for internal in InternalProject::ALL {
             let id = ProjectId::from(internal);
             assert_eq!(ProjectId::parse(id.as_str()), Err(ProjectIdError::Start), "{id}");
         }

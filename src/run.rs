@@ -3,6 +3,7 @@
 
 mod accounts;
 mod printing;
+mod recovery;
 mod refusal;
 
 pub use refusal::RunError;
@@ -12,7 +13,7 @@ use crate::api::app::App;
 use crate::api::catalog::{Catalog, CatalogError, save_completed, unsaved_texts};
 use crate::auth::api_key::{self, Completed, KeyError};
 use crate::cli::effective::{self, Options};
-use crate::cli::{Command, JournalChoice, help, show};
+use crate::cli::{Command, help, show};
 use crate::clock;
 use crate::config::file;
 use crate::config::mistake::ConfigError;
@@ -22,11 +23,8 @@ use crate::entropy::random_bytes;
 use crate::limits::LOG_FLUSH_MS;
 use crate::log as sink;
 use crate::memory::Memory;
-use crate::names::ProjectId;
 use crate::persist::engine::Engine;
-use crate::persist::generation::Paths;
 use crate::persist::recovery::Keep;
-use crate::persist::takeover::{self, JournalChanges};
 use crate::server::{self, Prepared, Settings};
 use ::log::LevelFilter;
 use printing::{banner, keys_text, owner_text, print, say, say_keys};
@@ -66,7 +64,7 @@ pub fn run(command: Command) -> Result<(), RunError> {
             let config = load_existing(&options.config_path.value)?;
             say(&show::render(&options, &config, &effective::resolve(&options, &config)))
         }
-        Command::Recover { options, project, journal } => recover(&options, &project, journal),
+        Command::Recover { options, project, act } => recovery::recover(&options, &project, act),
         Command::Account { options, global_key, act } => {
             // It may open the files, and what it finds and mends there is not found again by the next start.
             sink::start(LevelFilter::Warn, sink::Format::Text).map_err(RunError::Start)?;
@@ -111,27 +109,6 @@ fn init(options: &Options) -> Result<(), RunError> {
         let is_removed = RealDisk.remove(&RealDisk.follow_links(path)).is_ok();
         RunError::KeysNotPrinted { path: absolute(path), is_removed, error }
     })
-}
-
-fn recover(options: &Options, project: &ProjectId, journal: JournalChoice) -> Result<(), RunError> {
-    let config = load_existing(&options.config_path.value)?;
-    if config.project(project).is_none() {
-        return Err(RunError::ProjectMissing { id: project.clone() });
-    }
-    let directory = config.data_directory(&options.config_path.value);
-    let _lock = lock(&directory).map_err(RunError::of_stopped_server)?;
-    let choice = match journal {
-        JournalChoice::Replay => JournalChanges::Replay,
-        JournalChoice::Discard => JournalChanges::Discard,
-    };
-    takeover::edited(&RealDisk, &Paths::new(&directory, project), choice, clock::wall_ms())?;
-    say(&format!(
-        "project {project} will start with the edited file{}\n",
-        match journal {
-            JournalChoice::Replay => " and the journal's changes on top of it",
-            JournalChoice::Discard => "; its journal was kept aside",
-        }
-    ))
 }
 
 /// Whatever may be refused is asked for first: configuration, port, data directory. The lock comes

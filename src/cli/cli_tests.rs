@@ -40,10 +40,14 @@ fn every_command_is_known_by_its_words() {
     assert_eq!(parsed("init").unwrap(), Command::Init(Options::default()));
     assert_eq!(parsed("config check").unwrap(), Command::ConfigCheck(Options::default()));
     assert_eq!(parsed("config show").unwrap(), Command::ConfigShow(Options::default()));
-    for (text, journal) in [("replay", JournalChoice::Replay), ("discard", JournalChoice::Discard)] {
-        let command = parsed(&format!("recover notes --journal {text} --config c")).unwrap();
-        let Command::Recover { options, project, journal: parsed } = command else { panic!("{command:?}") };
-        assert_eq!((project.as_str(), parsed), ("notes", journal));
+    for (text, wanted) in [
+        ("--journal replay", RecoverAct::Replay),
+        ("--journal discard", RecoverAct::Discard),
+        ("--salvage", RecoverAct::Salvage),
+    ] {
+        let command = parsed(&format!("recover notes {text} --config c")).unwrap();
+        let Command::Recover { options, project, act } = command else { panic!("{command:?}") };
+        assert_eq!((project.as_str(), act), ("notes", wanted));
         assert_eq!(options.config_path, Sourced { value: PathBuf::from("c"), source: Source::Flag });
     }
 }
@@ -74,12 +78,14 @@ fn help_and_version_win_over_everything_else() {
 fn the_help_names_every_flag_variable_and_command() {
     let text = help::text(Topic::Program);
     let variables = Flag::ALL.into_iter().filter_map(Flag::variable);
-    let flags =
-        FLAG_NAMES.iter().filter(|name| !["--journal", "--email", "--weak-password"].contains(name)).copied();
+    let of_one_command = ["--journal", "--salvage", "--email", "--weak-password"];
+    let flags = FLAG_NAMES.iter().filter(|name| !of_one_command.contains(name)).copied();
     for name in variables.chain(flags).chain(COMMANDS.iter().copied()) {
         assert!(text.contains(name), "{name}");
     }
-    assert!(help::text(Topic::Recover).contains("--journal replay|discard"));
+    for flag in ["--journal replay|discard", "--salvage"] {
+        assert!(help::text(Topic::Recover).contains(flag), "{flag}");
+    }
     for flag in ["--email ADDRESS", "--weak-password"] {
         assert!(help::text(Topic::Account).contains(flag), "{flag}");
     }
@@ -139,7 +145,9 @@ fn a_wrong_value_is_named_with_what_would_be_right() {
         ("--help=x", "`--help` takes no value"),
         ("recover Notes --journal replay", "project id \"Notes\": a project id has only a-z"),
         ("recover notes --journal both", "it must be one of replay, discard"),
-        ("recover notes", "`pikv recover` needs `--journal replay` or `--journal discard`"),
+        ("recover notes", "`pikv recover` needs `--journal replay`, `--journal discard` or `--salvage`"),
+        ("recover notes --salvage --journal replay", "either `--journal` or `--salvage`, not both"),
+        ("recover notes --salvage=x", "`--salvage` takes no value"),
         ("recover", "`pikv recover` needs the id of a project"),
         ("config", "`pikv config` needs `check` or `show`"),
     ];

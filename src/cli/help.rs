@@ -44,7 +44,8 @@ Commands:
   init            write config.json with new API keys, print them, do not serve
   config check    say whether config.json is right
   config show     show every setting in force and where it comes from
-  recover         decide between a data file edited by hand and its journal
+  recover         decide about a data file edited by hand, or save what is
+                  readable of damaged files
   account         add, list, disable, enable and delete accounts; set their passwords
 
 Flags:
@@ -94,12 +95,19 @@ Takes the flags of `pikv serve`. Neither changes anything.
 
 const RECOVER: &str = "\
 Usage: pikv recover PROJECT --journal replay|discard [--config PATH]
+       pikv recover PROJECT --salvage [--config PATH]
 
-For a data file PROJECT.json that was edited by hand while its journal held changes that are not
-in it. The server must not run.
+For a project whose files a start refuses. The server must not run.
 
-  --journal replay    the journal's changes are applied on top of the edited file
-  --journal discard   the edited file wins; the journal is kept aside under another name
+--journal decides what counts if PROJECT.json was edited by hand while its
+journal held changes that are not in it:
+
+  --journal replay    apply the changes of the journal to the edited file
+  --journal discard   use the edited file alone; a copy of the journal is kept
+
+--salvage is for damaged files. It writes every key that is still readable to
+PROJECT.json.salvaged-N, lists what is not readable, and changes nothing else.
+
   --config PATH       configuration file           PIKV_CONFIG      ./config.json
 ";
 

@@ -15,22 +15,25 @@ pub enum Aside {
     Discarded,
     /// A values' file that was there when a project in memory was written to disk.
     Replaced,
+    /// What could be read of damaged files.
+    Salvaged,
 }
 
 impl Aside {
-    const ALL: [Aside; 3] = [Aside::Edited, Aside::Discarded, Aside::Replaced];
+    const ALL: [Aside; 4] = [Aside::Edited, Aside::Discarded, Aside::Replaced, Aside::Salvaged];
 
     fn infix(self) -> &'static str {
         match self {
             Aside::Edited => ".json.edited-",
             Aside::Discarded => ".journal.discarded-",
             Aside::Replaced => ".json.replaced-",
+            Aside::Salvaged => ".json.salvaged-",
         }
     }
 
     fn path_of(self, paths: &Paths) -> &Path {
         match self {
-            Aside::Edited | Aside::Replaced => &paths.json,
+            Aside::Edited | Aside::Replaced | Aside::Salvaged => &paths.json,
             Aside::Discarded => &paths.journal,
         }
     }
@@ -42,12 +45,16 @@ impl Aside {
 /// # Errors
 /// As the disk says.
 pub fn keep(disk: &dyn Disk, paths: &Paths, why: Aside, number: u64) -> io::Result<PathBuf> {
-    let path = why.path_of(paths);
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let copy = path.with_file_name(format!("{stem}{}{number}", why.infix()));
-    let bytes = disk::load(disk, path, u64::MAX)?;
+    let copy = path_of_copy(paths, why, number);
+    let bytes = disk::load(disk, why.path_of(paths), u64::MAX)?;
     disk::replace(disk, &copy, &bytes)?;
     Ok(copy)
+}
+
+/// The path of the copy with this `number`.
+pub fn path_of_copy(paths: &Paths, why: Aside, number: u64) -> PathBuf {
+    let stem = paths.json.file_stem().unwrap_or_default().to_string_lossy();
+    paths.json.with_file_name(format!("{stem}{}{number}", why.infix()))
 }
 
 /// Removes all copies of a project's files. Durable only after [`Disk::sync_directory`].

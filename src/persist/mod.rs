@@ -29,6 +29,7 @@ pub mod recovery_error;
 pub mod relocation;
 pub mod reopening;
 mod replay;
+pub mod salvage;
 pub mod seed;
 pub mod sequential;
 pub mod takeover;

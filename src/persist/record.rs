@@ -13,7 +13,7 @@
 //! A line is encoded without its checksum, which [`seal`] fills in once it is known in which file the line
 //! goes.
 
-use super::seed::{Seed, hex_of};
+use super::seed::{self, Seed, from_hex, hex_of};
 use super::sequential::find_line_feed;
 use crate::json;
 use crate::names::Key;
@@ -186,6 +186,13 @@ pub(super) fn payload_of(line: &[u8], seed: Seed) -> Option<&[u8]> {
     let (hex, rest) = line.split_at_checked(8)?;
     let payload = rest.strip_prefix(b" ")?;
     (hex_of(seed.checksum(payload)) == hex).then_some(payload)
+}
+
+/// The seed with which a line, given without its line feed, has the right checksum: any line has one. `None` if
+/// it does not begin with a checksum.
+pub(super) fn seed_of(line: &[u8]) -> Option<u32> {
+    let (hex, rest) = line.split_at_checked(8)?;
+    Some(seed::which_gives(from_hex(hex)?, rest.strip_prefix(b" ")?))
 }
 
 /// Understands a line, given without its line feed. `None` if the checksum or the content is wrong.

@@ -83,8 +83,8 @@ pub fn recover(disk: &dyn Disk, paths: &Paths, keep: Keep, now_ms: u64) -> Resul
         (true, false) => {
             takeover::without_journal(disk, paths, now_ms)?;
             notices.push(format!(
-                "{}: had no journal beside it; taken over without times to live, which only a journal has: \
-                 keys that had one stay until they are deleted",
+                "{}: had no journal beside it, so it was imported as of its last checkpoint. Later changes and times \
+                 to live were only in the journal: keys that had one stay until they are deleted",
                 paths.json.display()
             ));
         }
@@ -95,7 +95,10 @@ pub fn recover(disk: &dyn Disk, paths: &Paths, keep: Keep, now_ms: u64) -> Resul
         Loaded::Edited => {
             if !finish_exchange(disk, paths)? {
                 takeover::edited(disk, paths, takeover::JournalChanges::Refuse, now_ms)?;
-                notices.push(format!("{}: was edited by hand; taken over", paths.json.display()));
+                notices.push(format!(
+                    "{}: is not the file that its journal belongs to, so it was imported as an edit by hand",
+                    paths.json.display()
+                ));
             }
             match load(disk, paths, keep)? {
                 Loaded::Fits(recovered) => *recovered,

@@ -41,6 +41,13 @@ pub enum RecoveryError {
         /// What it is.
         found: &'static str,
     },
+    /// The values are those of an earlier checkpoint: the two files were copied at different moments.
+    MixedPair {
+        /// The values' file.
+        path: PathBuf,
+        /// How many checkpoints earlier it was written than the journal.
+        checkpoints: usize,
+    },
     /// The values were edited while the journal has changes that are not in them.
     EditedWithChanges {
         /// The values' file.
@@ -73,10 +80,21 @@ impl fmt::Display for RecoveryError {
             RecoveryError::Io { path, error } => write!(f, "{}: {error}", path.display()),
             RecoveryError::Corrupt { path, offset } => write!(
                 f,
-                "{}: damaged at byte {offset}, before data that was synced; restore this file and the .json \
-                 beside it from a backup, or move this file away to go on with the .json alone, without times to \
-                 live: keys that had one then stay until they are deleted",
-                path.display()
+                "{}: is damaged at byte {offset}, before data that was synced. It was left as it is. Restore this file \
+                 and the .json beside it from a backup, or run `pikv recover {} --salvage`, which writes every key that \
+                 is still readable to another file and lists what is not",
+                path.display(),
+                project_of(path)
+            ),
+            RecoveryError::MixedPair { path, checkpoints } => write!(
+                f,
+                "{}: is older than the .journal beside it, by {checkpoints} {}: the two files were copied at different \
+                 moments, as from the directory of a running server. They were left as they are. Restore both from \
+                 one copy that was taken while the server was stopped. If you want the older values, run `pikv \
+                 recover {} --journal discard`, which keeps a copy of the journal",
+                path.display(),
+                if *checkpoints == 1 { "checkpoint" } else { "checkpoints" },
+                project_of(path)
             ),
             RecoveryError::LaterVersion { path, format, offset } => {
                 write!(f, "{}: was written by a later version of PiKV (", path.display())?;
@@ -100,11 +118,13 @@ impl fmt::Display for RecoveryError {
             ),
             RecoveryError::EditedWithChanges { path, changes } => write!(
                 f,
-                "{}: was edited while its journal holds changes ({changes}) that are not in it; stop the server and \
-                 decide with `pikv recover {project} --journal replay` (put them on top of the edited file) or \
-                 `pikv recover {project} --journal discard` (the edited file wins, the journal is kept aside)",
+                "{}: was edited while its journal holds changes ({changes}) that are not in it. If you edited it, stop \
+                 the server and decide with `pikv recover {project} --journal replay` (the changes are applied to the \
+                 edited file) or `pikv recover {project} --journal discard` (the edited file alone counts; a copy of \
+                 the journal is kept). If the two files come from a copy of a running server's directory, they are of \
+                 different moments: restore both from one copy that was taken while the server was stopped",
                 path.display(),
-                project = path.file_stem().unwrap_or_default().display()
+                project = project_of(path)
             ),
             RecoveryError::EditedBadly { path, problem } => {
                 write!(f, "{}: {problem}; correct the file, it was left as it is", path.display())
@@ -124,6 +144,11 @@ impl fmt::Display for RecoveryError {
 }
 
 impl std::error::Error for RecoveryError {}
+
+/// The project that a file belongs to.
+fn project_of(path: &Path) -> impl fmt::Display + '_ {
+    path.file_stem().unwrap_or_default().display()
+}
 
 /// What is wrong with a line that could not be decoded, in a journal with this seed.
 pub fn bad_line(line: &[u8], seed: Seed, path: &Path, offset: u64) -> RecoveryError {

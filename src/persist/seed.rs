@@ -48,6 +48,19 @@ impl fmt::Display for Seed {
     }
 }
 
+/// The number that a CRC-32 has to be continued from to give `checksum` for `payload`.
+pub(super) fn which_gives(checksum: u32, payload: &[u8]) -> u32 {
+    /// The polynomial of CRC-32 (IEEE), its bits reversed.
+    const POLYNOMIAL: u32 = 0xedb8_8320;
+    // What the seed adds to a checksum does not depend on the payload but on its length: it is what is left of
+    // the seed after that many bytes of zeros. Each bit of them is undone here.
+    let mut number = checksum ^ crc32fast::hash(payload);
+    for _ in 0..8 * payload.len() {
+        number = if number >> 31 == 1 { (number ^ POLYNOMIAL) << 1 | 1 } else { number << 1 };
+    }
+    number
+}
+
 /// Eight lower-case hexadecimal digits.
 pub(super) fn hex_of(number: u32) -> [u8; 8] {
     let [a, b, c, d] = number.to_be_bytes();
@@ -71,6 +84,16 @@ mod tests {
         assert_eq!(Seed::new(1).unwrap().checksum(b"123456789"), 0xdc8f_2d65);
         assert_eq!(Seed::new(0), None);
         assert_ne!(Seed::draw(1), Seed::draw(1));
+    }
+
+    #[test]
+    fn seed_is_found_from_a_checksum() {
+        for number in [0, 1, 0x8000_0000, 0xdead_beef, u32::MAX] {
+            for payload in [&b""[..], b"1", b"{\"synced\":17}", &[b'x'; 5_000]] {
+                let seed = Seed(number);
+                assert_eq!(which_gives(seed.checksum(payload), payload), number, "{payload:?}");
+            }
+        }
     }
 
     #[test]

@@ -57,6 +57,11 @@ pub fn edited(
     }
     let journal = disk.open(&paths.journal, Open::Read).map_err(io_error(&paths.journal))?;
     let header = pairing::read_header(journal.as_ref(), &paths.journal)?;
+    let (keys, json_crc32) = load_edited(disk, paths)?;
+    let age = header.before.iter().position(|&crc32| crc32 == json_crc32);
+    if let (JournalChanges::Refuse, Some(newer)) = (choice, age) {
+        return Err(RecoveryError::MixedPair { path: paths.json.clone(), checkpoints: newer + 1 });
+    }
     let mut lines = LineReader::new(journal.as_ref(), header.bytes());
     let mut metas = BTreeMap::new();
     for _ in 0..header.keys {
@@ -69,7 +74,6 @@ pub fn edited(
         };
         metas.insert(key.into_owned(), meta);
     }
-    let (keys, json_crc32) = load_edited(disk, paths)?;
     let empty = Namespace::starting_at(header.revision, header.clock_ms);
     let mut namespace = base(&keys, &metas, empty, now_ms);
     let mut changes = 0;

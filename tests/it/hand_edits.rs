@@ -86,7 +86,8 @@ fn an_edited_file_with_changes_that_are_not_in_it_waits_for_a_decision() {
         write(&kv, "{\"a\": 1, \"d\": 4}");
         let journal = read(&kv, JOURNAL);
         kv.server.start_again();
-        let way_out = "stop the server and decide with `pikv recover first_project --journal replay`";
+        let way_out =
+            "If you edited it, stop the server and decide with `pikv recover first_project --journal replay`";
         assert_unavailable(&kv, &[way_out, "`pikv recover first_project --journal discard`", FILE]);
         let beside = recover(&kv, choice);
         assert_eq!(beside.code, Some(1), "{beside:?}");
@@ -162,7 +163,9 @@ fn a_file_without_its_journal_has_no_times_to_live_and_the_log_says_so() {
     std::fs::remove_file(kv.data_path(JOURNAL)).unwrap();
     kv.server.start_again();
     assert_eq!(kv.project().get(&key_path("short")).json()["expires_at"], Value::Null);
-    kv.server.await_stderr("first_project.json: had no journal beside it; taken over without times to live");
+    kv.server.await_stderr(
+        "first_project.json: had no journal beside it, so it was imported as of its last checkpoint",
+    );
 }
 
 #[test]
@@ -188,7 +191,7 @@ fn a_damaged_journal_is_refused_with_its_place() {
     bytes[place] ^= 1;
     std::fs::write(kv.data_path(JOURNAL), &bytes).unwrap();
     kv.server.start_again();
-    assert_unavailable(&kv, &[JOURNAL, "byte", "times to live"]);
+    assert_unavailable(&kv, &[JOURNAL, "byte", "`pikv recover first_project --salvage`"]);
     kv.server.terminate();
     assert_eq!(std::fs::read(kv.data_path(JOURNAL)).unwrap(), bytes);
 }

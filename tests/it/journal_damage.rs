@@ -203,7 +203,7 @@ fn damaged_values_are_taken_over_as_they_read_or_refused_never_emptied() {
             match open(Arc::new(disk.clone()), Keep::Index, SyncMode::Always, START_MS) {
                 Ok((project, notices)) => {
                     let found = read_all(&project, START_MS);
-                    assert!(notices[0].contains("was edited by hand"), "{notices:?}");
+                    assert!(notices[0].contains("imported as an edit by hand"), "{notices:?}");
                     let values: serde_json::Value = serde_json::from_slice(text).unwrap();
                     assert_eq!(values.as_object().unwrap().len(), found.len());
                     assert_eq!(found.len(), 2, "a flipped bit removes no key");

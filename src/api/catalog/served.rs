@@ -151,6 +151,7 @@ impl From<RecoveryError> for OpenError {
             | RecoveryError::Corrupt { .. }
             | RecoveryError::LaterVersion { .. }
             | RecoveryError::NotAJournal { .. }
+            | RecoveryError::MixedPair { .. }
             | RecoveryError::EditedWithChanges { .. }
             | RecoveryError::EditedBadly { .. }
             | RecoveryError::NotEdited { .. }
