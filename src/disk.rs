@@ -113,6 +113,32 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// As the operating system says.
     fn stamp(&self) -> io::Result<Stamp>;
+    /// Which file this is, whatever names it has by now.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn status(&self) -> io::Result<Status>;
+}
+
+/// Tells a file or a directory from all others that exist at the same time. A number may be used again
+/// once its file is gone, so whoever compares keeps the file open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identity {
+    /// The file system.
+    pub device: u64,
+    /// The number of the file in it.
+    pub inode: u64,
+}
+
+/// What the file system knows of a file or a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Which one it is.
+    pub identity: Identity,
+    /// How many names it has; 0 once the last one was removed.
+    pub links: u64,
+    /// Length, bytes.
+    pub length: u64,
 }
 
 /// Tells the versions of a file apart without reading it.

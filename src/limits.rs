@@ -235,6 +235,8 @@ pub const CHECKPOINT_SMALL_BYTES: u64 = 64 * 1024;
 pub const CHECKPOINT_CHANGES_BYTES_MIN: u64 = 1024 * 1024;
 /// Changes from which on a journal is filled with spaces ahead of its end, bytes; so small ones have none.
 pub const RESERVE_CHANGES_BYTES_MIN: u64 = 4 * 1024;
+/// The largest memory page of a system that this runs on, bytes: what a sync of one byte writes.
+pub const PAGE_BYTES_MAX: u64 = 64 * 1024;
 /// Spaces ahead of the end of a journal, bytes: at most that many, and no more than it has changes.
 pub const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 /// Quiet time before a small file is checkpointed, milliseconds.

@@ -6,7 +6,7 @@
 //!
 //! [decision 26]: ../../docs/decisions/0026-only-regular-files.md
 
-use super::{Disk, DiskFile, Open, Others, Stamp, parent_directory};
+use super::{Disk, DiskFile, Identity, Open, Others, Stamp, Status, parent_directory};
 use crate::limits::LINKS_MAX;
 use std::fmt;
 use std::fs::{File, FileType, Metadata, OpenOptions, Permissions};
@@ -173,6 +173,15 @@ impl DiskFile for RealFile {
         let since_epoch = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Stamp { length: metadata.len(), modified_ns: since_epoch.as_nanos() })
     }
+
+    fn status(&self) -> io::Result<Status> {
+        self.0.metadata().map(|metadata| status_of(&metadata))
+    }
+}
+
+pub(super) fn status_of(metadata: &Metadata) -> Status {
+    let identity = Identity { device: metadata.dev(), inode: metadata.ino() };
+    Status { identity, links: metadata.nlink(), length: metadata.len() }
 }
 
 /// What stands where a regular file must be.

@@ -59,7 +59,7 @@ impl Project {
         }
         // A checkpoint may have written what this call was meant for, without syncing it.
         let later = durable.sync == SyncMode::Interval && journal.unsynced;
-        let due = [journal.checkpoint_due(now), self.room_due(&journal, now)].into_iter().flatten().min();
+        let due = self.journal_due(&journal, now);
         drop(journal);
         if let Some(due) = due {
             self.engine.schedule(self, due);
@@ -87,21 +87,28 @@ impl Project {
         self.engine.resolved();
     }
 
-    /// Syncs what `sync: interval` has written since the last time. Blocks for the disk.
+    /// Syncs what was acknowledged before it was synced: by `sync: interval`, or on a full disk. Blocks for
+    /// the disk.
     pub fn sync_written(&self) {
         let Some(durable) = &self.durable else { return };
         let Ok(mut journal) = durable.journal.lock() else { return };
-        if !std::mem::take(&mut journal.unsynced) {
+        if !journal.unsynced && !journal.is_unsure() {
             return;
         }
-        match journal.file.sync() {
+        match journal.sync_acknowledged() {
             Ok(()) => {
+                journal.unsynced = false;
                 if let Ok(mut state) = self.lock() {
                     state.durable = state.synced;
                 }
             }
-            Err(error) => {
-                let failure = AppendError { outcome: Outcome::Failed, error };
+            // It is tried again; see `Journal::repair_due`. Nothing that was acknowledged is taken back.
+            Err(failure) if failure.outcome == Outcome::DiskFull => {
+                if let Ok(mut state) = self.lock() {
+                    self.note_disk_full(&mut state, &reason_of(&durable.paths, &failure));
+                }
+            }
+            Err(failure) => {
                 self.take_back(&durable.paths, &journal, &failure);
                 self.engine.resolved();
             }
@@ -132,22 +139,10 @@ impl Project {
 
     /// Takes back everything that is not in the journal, in memory, and says so to who waits.
     pub(super) fn take_back(&self, paths: &Paths, journal: &Journal, failure: &AppendError) {
-        let limit = if failure.error.kind() == ErrorKind::FileTooLarge { FILE_SIZE_LIMIT } else { "" };
-        let reason = format!("{}: {}{limit}", paths.journal.display(), failure.error);
+        let reason = reason_of(paths, failure);
         let Ok(mut state) = self.lock() else { return };
-        let first = state.health == Health::Healthy;
         match failure.outcome {
-            Outcome::DiskFull => {
-                if first {
-                    log::error!(
-                        "project {}: no room on the disk ({reason}); writes get 507 until there is",
-                        self.id
-                    );
-                }
-                if state.health != Health::Closed {
-                    state.health = Health::DiskFull;
-                }
-            }
+            Outcome::DiskFull => self.note_disk_full(&mut state, &reason),
             Outcome::Failed | Outcome::Pending | Outcome::Synced => {
                 log::error!(
                     "project {}: {reason}; it takes no more writes until the server is restarted",
@@ -158,6 +153,19 @@ impl Project {
         }
         roll_back(&mut state, journal, failure.outcome);
     }
+
+    fn note_disk_full(&self, state: &mut State, reason: &str) {
+        if state.health == Health::Healthy {
+            log::error!("project {}: no disk space ({reason}); writes get 507 until there is some", self.id);
+            state.health = Health::DiskFull;
+        }
+    }
+}
+
+/// The file that a failure is about, and what the system said.
+fn reason_of(paths: &Paths, failure: &AppendError) -> String {
+    let limit = if failure.error.kind() == ErrorKind::FileTooLarge { FILE_SIZE_LIMIT } else { "" };
+    format!("{}: {}{limit}", paths.journal.display(), failure.error)
 }
 
 impl State {

@@ -7,6 +7,7 @@
 use super::data_file;
 use super::header::{self, HEADER_BYTES, Header, Lineage};
 use super::record;
+use super::renewal::renewed_path;
 use super::seed::Seed;
 use super::sequential::SequentialWriter;
 use crate::disk::{
@@ -182,9 +183,9 @@ pub fn exchange(disk: &dyn Disk, paths: &Paths) -> Result<(), ExchangeError> {
         .map_err(ExchangeError::HalfDone)
 }
 
-/// Whether `error` says that the system refused a rename before it began: no disk space, no permission, or
+/// Whether `error` says that the system refused to create or rename a file: no disk space, no permission, or
 /// a file that is a mount of its own.
-fn was_refused(error: &io::Error) -> bool {
+pub(super) fn was_refused(error: &io::Error) -> bool {
     use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
     is_disk_full(error)
         || matches!(error.kind(), ResourceBusy | CrossesDevices | PermissionDenied | ReadOnlyFilesystem)
@@ -233,13 +234,13 @@ impl WrittenGeneration {
     }
 }
 
-/// Removes what an interrupted checkpoint left behind.
+/// Removes what an interrupted checkpoint or start left.
 ///
 /// # Errors
 /// As the disk says.
 pub fn remove_temporaries(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
-    for path in [&paths.json, &paths.journal] {
-        let temporary = temporary_path(path);
+    let temporaries = [temporary_path(&paths.json), temporary_path(&paths.journal), renewed_path(paths)];
+    for temporary in temporaries {
         if disk.exists(&temporary)? {
             disk.remove(&temporary)?;
         }

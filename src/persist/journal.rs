@@ -25,7 +25,12 @@ pub(super) struct Journal {
     pub(super) end: u64,
     /// Where the reserve ends: spaces behind `end`, which the next changes overwrite. At `end` or before
     /// where there is none.
-    reserve_end: u64,
+    pub(super) reserve_end: u64,
+    /// Up to where all is known to be on the disk.
+    pub(super) synced_end: u64,
+    /// A failure left it in doubt whether what follows is on the disk, up to `end`, and whether anything is
+    /// after that; see `repair.rs`.
+    pub(super) unsure_from: Option<u64>,
     /// Where the changes since the last checkpoint begin.
     pub(super) changes_start: u64,
     pub(super) header: Header,
@@ -61,6 +66,8 @@ impl Journal {
             number_max: JOURNAL_FILE,
             end,
             reserve_end: end,
+            synced_end: end,
+            unsure_from: None,
             changes_start,
             header,
             json_stamp,
@@ -72,9 +79,10 @@ impl Journal {
         }
     }
 
-    /// Seals the lines in `bytes`, writes them at the end, and syncs them where `sync` says so. A disk that is full leaves the
-    /// journal as it was and may be tried again; any other failure ends its use.
+    /// Seals the lines in `bytes`, writes them at the end, and syncs them if `sync` asks for that. A disk that is
+    /// full leaves the journal as it was and may be tried again; any other failure ends its use.
     pub(super) fn append(&mut self, bytes: &mut [u8], sync: SyncMode) -> Result<(), AppendError> {
+        self.repair()?;
         record::seal(bytes, self.header.seed);
         let end = self.end + bytes.len() as u64;
         let written = write_all_at(self.file.as_ref(), bytes, self.end).and_then(|()| match sync {
@@ -82,19 +90,11 @@ impl Journal {
             SyncMode::Interval | SyncMode::Never => Ok(()),
         });
         if let Err(error) = written {
-            // What was written of it must not be read again once something else is written here, nor
-            // after a crash: it is answered as not done.
-            let cut = is_disk_full(&error)
-                && self.file.set_length(self.end).and_then(|()| self.file.sync()).is_ok();
-            self.reserve_end = self.end;
-            self.short_of_room = cut;
-            return Err(AppendError {
-                outcome: if cut { Outcome::DiskFull } else { Outcome::Failed },
-                error,
-            });
+            return Err(self.write_failed(error));
         }
         if sync == SyncMode::Always {
-            self.file.sync().map_err(|error| AppendError { outcome: Outcome::Failed, error })?;
+            self.file.sync().map_err(|error| self.sync_failed(error))?;
+            self.synced_end = end;
         } else {
             self.unsynced = true;
         }
@@ -140,6 +140,8 @@ impl Journal {
             number_max: number,
             end,
             reserve_end: end,
+            synced_end: end,
+            unsure_from: None,
             changes_start,
             header,
             json_stamp,

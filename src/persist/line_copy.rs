@@ -4,7 +4,7 @@
 use super::record;
 use super::seed::Seed;
 use super::sequential::LineReader;
-use crate::disk::{DiskFile, write_all_at};
+use crate::disk::{DiskFile, read_exact_at, write_all_at};
 use crate::limits::FILE_BUFFER_BYTES;
 use std::fmt;
 use std::io;
@@ -84,4 +84,20 @@ pub(super) fn copy_lines(source: &Lines<'_>, target: &Target<'_>) -> Result<u64,
         }
     }
     Ok(at)
+}
+
+/// Cuts the file to the end of `lines` and writes them again, with what is between `from` and their start, which
+/// is less than [`crate::limits::PAGE_BYTES_MAX`]. Then it syncs the file: also where an earlier sync failed the
+/// bytes are on the disk now. Blocks for the disk.
+///
+/// # Errors
+/// [`CopyError`]; what was in doubt still is.
+pub(super) fn write_again(lines: &Lines<'_>, from: u64) -> Result<(), CopyError> {
+    lines.file.set_length(lines.end)?;
+    let before = lines.start.saturating_sub(from);
+    let mut before = vec![0; usize::try_from(before).map_err(io::Error::other)?];
+    read_exact_at(lines.file, &mut before, from)?;
+    write_all_at(lines.file, &before, from)?;
+    copy_lines(lines, &Target { file: lines.file, seed: lines.seed, start: lines.start })?;
+    Ok(lines.file.sync()?)
 }

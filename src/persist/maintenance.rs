@@ -29,7 +29,16 @@ impl Project {
         {
             log::warn!("project {}: checkpoint not written ({error}); the journal has it all", self.id);
         }
-        [expiry, self.checkpoint_due(now)].into_iter().flatten().min()
+        [expiry, self.checkpoint_due(now), self.repair(now)].into_iter().flatten().min()
+    }
+
+    /// Tries again what found no disk space, and returns when to do so the next time.
+    fn repair(&self, now: Instant) -> Option<Instant> {
+        let durable = self.durable.as_ref()?;
+        if durable.journal.lock().ok()?.is_unsure() {
+            self.sync_written();
+        }
+        durable.journal.lock().ok()?.repair_due(now)
     }
 
     fn checkpoint_due(&self, now: Instant) -> Option<Instant> {
@@ -39,6 +48,12 @@ impl Project {
         }
         let journal = self.durable.as_ref()?.journal.lock().ok()?;
         [journal.checkpoint_due(now), self.room_due(&journal, now)].into_iter().flatten().min()
+    }
+
+    /// When the maintenance thread has something to do for the journal.
+    pub(super) fn journal_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
+        let due = [journal.checkpoint_due(now), self.room_due(journal, now), journal.repair_due(now)];
+        due.into_iter().flatten().min()
     }
 
     /// When to checkpoint for the room that it frees: after the disk was full, once what is left of the

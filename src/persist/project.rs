@@ -6,7 +6,7 @@ use super::journal::Journal;
 use super::recovery::{self, Keep};
 use super::recovery_error::RecoveryError;
 use super::ticket::Ticket;
-use super::value_reader::{FileTable, JOURNAL_FILE, JSON_FILE, StoredValue};
+use super::value_reader::{FileTable, JOURNAL_FILE, JSON_FILE, MOVED_JOURNAL_FILE, StoredValue};
 use crate::config::schema::SyncMode;
 use crate::disk::Disk;
 use crate::names::{Key, ProjectId};
@@ -174,19 +174,29 @@ impl Project {
         let mut state = State::new(recovered.namespace);
         state.jumps_seen = engine.jumps();
         state.pending_offset = recovered.journal_end;
-        state.journal_number = JOURNAL_FILE;
+        let number = if recovered.moved_from.is_some() { MOVED_JOURNAL_FILE } else { JOURNAL_FILE };
+        state.journal_number = number;
         if opening.keep == Keep::Index {
             let [json, journal] = paths.names(&opening.id);
             state.files.add_values(JSON_FILE, recovered.json, recovered.json_stamp, json);
-            state.files.add_journal(JOURNAL_FILE, Arc::clone(&recovered.journal), journal);
+            state.files.add_journal(number, Arc::clone(&recovered.journal), Arc::clone(&journal));
+            if let Some(from) = recovered.moved_from {
+                let file = Arc::clone(&recovered.journal);
+                state.files.add_journal(JOURNAL_FILE, Arc::clone(&file), journal);
+                state.files.divert(JOURNAL_FILE, file, from, recovered.changes_start);
+            }
         }
-        let journal = Journal::opened(
+        let mut journal = Journal::opened(
             recovered.journal,
             recovered.header,
             recovered.json_stamp,
             recovered.changes_start,
             recovered.journal_end,
         );
+        (journal.number, journal.number_max) = (number, number);
+        if recovered.is_unsure {
+            journal.doubt_changes();
+        }
         let durable = Durable {
             disk,
             paths,

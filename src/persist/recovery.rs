@@ -17,6 +17,7 @@ use super::header::{Header, Lineage};
 use super::pairing::{finish_exchange, read_header};
 use super::record::{self, Line};
 use super::recovery_error::{RecoveryError, bad_line, io_error};
+use super::renewal::{self, ReadJournal};
 use super::replay::replay;
 use super::seed::Seed;
 use super::sequential::LineReader;
@@ -49,6 +50,11 @@ pub struct Recovered {
     pub json_stamp: Stamp,
     /// The journal, for appending at `journal_end`.
     pub journal: Arc<dyn DiskFile>,
+    /// Whether the changes in it may not be on the disk, because it is full.
+    pub is_unsure: bool,
+    /// Where in the journal that the locations speak of its changes began, if they are somewhere else in
+    /// this one.
+    pub moved_from: Option<u64>,
     /// The journal's header.
     pub header: Header,
     /// Where the changes begin in the journal.
@@ -144,12 +150,6 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
         namespace.apply(&change);
     })?;
     let mut notices = Vec::new();
-    if tail.end < metas.offset() {
-        journal.set_length(tail.end).map_err(io_error(&paths.journal))?;
-    }
-    // Also without a torn end: a process that was killed may have written without syncing, and
-    // nothing is answered that a power cut could still undo.
-    journal.sync().map_err(io_error(&paths.journal))?;
     if let Some(torn) = tail.torn_bytes {
         notices.push(format!(
             "{}: a torn end of {torn} bytes, never acknowledged, was cut off at byte {}",
@@ -157,16 +157,23 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
             tail.end
         ));
     }
-    let journal_end = tail.end;
+    let length = metas.offset();
+    let read = ReadJournal { file: Arc::clone(&journal), header, changes_start, end: tail.end, length };
+    let header_bytes = read.header.bytes();
+    let renewed = renewal::renew(disk, paths, read)?;
+    notices.extend(renewed.notice);
+    let at_new_place = |offset: u64| offset - header_bytes + renewed.header.bytes();
     Ok(Loaded::Fits(Box::new(Recovered {
         namespace,
         is_new: false,
         json,
         json_stamp,
-        journal,
-        header,
-        changes_start,
-        journal_end,
+        journal: renewed.file,
+        is_unsure: renewed.is_unsure,
+        moved_from: (header_bytes != renewed.header.bytes()).then_some(changes_start),
+        changes_start: at_new_place(changes_start),
+        journal_end: at_new_place(tail.end),
+        header: renewed.header,
         notices,
     })))
 }

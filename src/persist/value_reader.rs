@@ -6,10 +6,13 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-/// The number of the values' file that a start finds. Checkpoints go on from [`JOURNAL_FILE`].
+/// The number of the values' file that a start finds. Checkpoints continue from the journal's.
 pub const JSON_FILE: u32 = 1;
 /// The number of the journal that a start finds.
 pub const JOURNAL_FILE: u32 = 2;
+/// The number of the journal that a start appends to, if that has the changes somewhere else than the one that
+/// it found.
+pub const MOVED_JOURNAL_FILE: u32 = 3;
 
 /// The open files that locations of a project speak of.
 #[derive(Default)]

@@ -1,7 +1,8 @@
 //! What the header of a journal has beside the numbers that a start needs.
 
 use crate::sim_disk::SimDisk;
-use crate::workload::{Run, START_MS, open, paths};
+use crate::stale_blocks::as_format_1;
+use crate::workload::{Run, START_MS, open, paths, recover_and_check};
 use pikv::config::schema::SyncMode;
 use pikv::persist::header::{self, HEADER_BYTES, Header};
 use pikv::persist::recovery::Keep;
@@ -48,4 +49,33 @@ fn values_that_were_edited_by_hand_are_among_those_before() {
     let alone = json_crc32(&disk);
     open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS).unwrap();
     assert_eq!((header_of(&disk).generation, header_of(&disk).before), (1, vec![alone]));
+}
+
+/// Its changes lie somewhere else in the journal after the first start, values that lie there as well.
+#[test]
+fn journal_of_format_1_is_written_again_as_one_of_this_format() {
+    for keep in [Keep::Values, Keep::Index] {
+        let disk = SimDisk::default();
+        let run = Run::begin(&disk, keep, SyncMode::Always).unwrap();
+        for with_changes in [false, true] {
+            if with_changes {
+                run.put("a", "\"before\"", None);
+                run.batch(1);
+                run.flush();
+            }
+            let old = disk.after_kill();
+            old.place(&paths().journal, &as_format_1(&disk.content(&paths().journal)));
+            let (project, _) = open(Arc::new(old.clone()), keep, SyncMode::Always, START_MS).unwrap();
+            assert_eq!(header_of(&old).generation, 1);
+            let state = run.history.lock().unwrap().last().clone();
+            let next = Run::going_on(project, &old, (keep, SyncMode::Always), START_MS, state);
+            next.check_memory();
+            next.put("b", "\"after\"", None);
+            next.flush();
+            next.check_memory();
+            next.checkpoint();
+            next.check_memory();
+            recover_and_check(&next, &old.after_crash(0), START_MS, "after a checkpoint");
+        }
+    }
 }

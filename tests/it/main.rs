@@ -31,6 +31,7 @@ mod data_pages;
 mod durability;
 mod edits_while_running;
 mod errors;
+mod failed_sync;
 mod fairness;
 mod fault_injection;
 mod faults;

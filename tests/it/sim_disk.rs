@@ -4,29 +4,20 @@
 //! synced and the writes since; a directory has its entries as last synced and the creations, renames
 //! and removals since. [`SimDisk::after_crash`] keeps some of each, as the seed has it: writes may be
 //! lost, kept out of order, or torn at sectors; a name may go missing while a later one is there.
+//!
+//! A sync that fails leaves what it should have written where the process sees it, and nowhere else: no later
+//! sync writes it, and [`SimDisk::evict`] or a power cut lose it. Only writing it again helps.
 
-use pikv::disk::{Disk, DiskFile, Open, Stamp};
+mod node;
+
+pub use node::Random;
+
+use node::{Node, Write, is_kept};
+use pikv::disk::{Disk, DiskFile, Identity, Open, Stamp, Status};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
-
-const SECTOR_BYTES: usize = 512;
-
-/// Numbers that look random, the same for the same seed (SplitMix64, Steele, Lea and Flood, 2014).
-#[derive(Clone)]
-pub struct Random(pub u64);
-
-impl Random {
-    /// A number below `bound`, which is not 0.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
 
 /// How an operation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,22 +40,6 @@ pub enum Lasting {
 }
 
 #[derive(Clone)]
-enum Write {
-    Bytes { offset: usize, bytes: Vec<u8> },
-    Length(usize),
-}
-
-#[derive(Clone, Default)]
-struct Node {
-    /// As the process sees it.
-    bytes: Vec<u8>,
-    /// As of the last sync.
-    durable: Vec<u8>,
-    /// What was done since.
-    unsynced: Vec<Write>,
-}
-
-#[derive(Clone)]
 enum NameChange {
     Create(PathBuf, usize),
     Rename(PathBuf, PathBuf),
@@ -82,6 +57,7 @@ struct Medium {
     crash_at: Option<u64>,
     fail_at: Option<(u64, Failure, Lasting)>,
     fail_sync: Option<u64>,
+    loss: Option<Random>,
     refused: Option<(String, i32)>,
     syncs: u64,
     capacity: Option<usize>,
@@ -225,6 +201,24 @@ impl SimDisk {
         medium.durable_names.remove(path);
     }
 
+    /// Gives the file `path` the further name `link`, durably.
+    pub fn link(&self, path: &Path, link: &Path) {
+        let mut medium = self.lock();
+        let node = medium.names[path];
+        medium.names.insert(link.to_owned(), node);
+        medium.durable_names.insert(link.to_owned(), node);
+    }
+
+    /// The system forgets what it has in memory of all files, but for what it still has to write.
+    pub fn evict(&self) {
+        self.lock().nodes.iter_mut().for_each(Node::evict);
+    }
+
+    /// A sync that fails from now on loses each sector or not, as the seed has it; `None`: all of them.
+    pub fn lose_some(&self, seed: Option<u64>) {
+        self.lock().loss = seed.map(Random);
+    }
+
     /// Calls `act` before each counted operation, from now on; `None` ends that.
     pub fn set_between(&self, act: Option<Between>) {
         *self.between.lock().unwrap() = act;
@@ -282,14 +276,6 @@ fn error_of(failure: Failure) -> io::Error {
     }
 }
 
-fn is_kept(seed: u64, random: &mut Random) -> bool {
-    match seed {
-        0 => false,
-        1 => true,
-        _ => random.below(2) == 0,
-    }
-}
-
 impl NameChange {
     /// A change whose own ground is missing does not happen.
     fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
@@ -305,55 +291,15 @@ impl NameChange {
     }
 }
 
-impl Write {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Write::Length(length) => bytes.resize(*length, 0),
-            Write::Bytes { offset, bytes: written } => {
-                let end = offset + written.len();
-                if bytes.len() < end {
-                    bytes.resize(end, 0);
-                }
-                bytes[*offset..end].copy_from_slice(written);
-            }
-        }
-    }
-
-    /// The write in pieces that reach the medium whole.
-    fn sectors(&self) -> Vec<Write> {
-        let Write::Bytes { offset, bytes } = self else { return vec![self.clone()] };
-        let mut pieces = Vec::new();
-        let mut at = 0;
-        while at < bytes.len() {
-            let until_sector = SECTOR_BYTES - (offset + at) % SECTOR_BYTES;
-            let length = until_sector.min(bytes.len() - at);
-            pieces.push(Write::Bytes { offset: offset + at, bytes: bytes[at..at + length].to_vec() });
-            at += length;
-        }
-        pieces
-    }
-}
-
-impl Node {
-    fn change(&mut self, write: Write) {
-        write.apply(&mut self.bytes);
-        self.unsynced.push(write);
-    }
-
-    fn after_crash(&self, seed: u64, random: &mut Random) -> Node {
-        let mut bytes = self.durable.clone();
-        for write in self.unsynced.iter().flat_map(Write::sectors) {
-            if is_kept(seed, random) {
-                write.apply(&mut bytes);
-            }
-        }
-        Node { durable: bytes.clone(), bytes, unsynced: Vec::new() }
-    }
-}
-
 impl Medium {
     fn used(&self) -> usize {
         self.names.values().map(|&node| self.nodes[node].bytes.len()).sum()
+    }
+
+    fn status_of(&self, node: usize) -> Status {
+        let links = self.names.values().filter(|&&named| named == node).count() as u64;
+        let identity = Identity { device: 1, inode: node as u64 };
+        Status { identity, links, length: self.nodes[node].bytes.len() as u64 }
     }
 
     fn note(&mut self, change: NameChange) {
@@ -472,14 +418,26 @@ impl DiskFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        if let Some(failure) = self.disk.begin(Kind::Sync, || format!("sync {}", self.path.display()))? {
-            return Err(error_of(failure));
-        }
+        let begun = self.disk.begin(Kind::Sync, || format!("sync {}", self.path.display()));
+        let is_off = self.disk.is_off();
         let mut medium = self.disk.lock();
-        let node = &mut medium.nodes[self.node];
-        node.durable = node.bytes.clone();
-        node.unsynced.clear();
-        Ok(())
+        let Medium { nodes, loss, .. } = &mut *medium;
+        match begun {
+            Ok(None) => {
+                nodes[self.node].write_back();
+                Ok(())
+            }
+            Ok(Some(failure)) => {
+                nodes[self.node].fail_to_write_back(loss.as_mut());
+                Err(error_of(failure))
+            }
+            Err(error) => {
+                if !is_off {
+                    nodes[self.node].fail_to_write_back(loss.as_mut());
+                }
+                Err(error)
+            }
+        }
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
@@ -501,5 +459,10 @@ impl DiskFile for SimFile {
         self.disk.begin(Kind::Read, String::new)?;
         let bytes = &self.disk.lock().nodes[self.node].bytes;
         Ok(Stamp { length: bytes.len() as u64, modified_ns: u128::from(crc32fast::hash(bytes)) })
+    }
+
+    fn status(&self) -> io::Result<Status> {
+        self.disk.begin(Kind::Read, String::new)?;
+        Ok(self.disk.lock().status_of(self.node))
     }
 }

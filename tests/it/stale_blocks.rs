@@ -84,7 +84,7 @@ fn as_it_is(journal: &[u8]) -> Vec<u8> {
 }
 
 /// The same journal in format 1, whose checksums have no seed.
-fn as_format_1(journal: &[u8]) -> Vec<u8> {
+pub fn as_format_1(journal: &[u8]) -> Vec<u8> {
     let header = header::decode(&journal[..HEADER_BYTES - 1]).unwrap();
     let payload = format!(
         "{{\"pikv_journal\":1,\"generation\":{},\"json_bytes\":{},\"json_crc32\":\"{:08x}\",\"keys\":{},\

@@ -1,0 +1,131 @@
+//! Writes a journal again at a start, so that all of it is known to be on the disk.
+//!
+//! After a sync that failed the system may still have in memory what never reached the disk, and a start reads
+//! that. No later sync writes it. So a journal that has changes is copied, line by line, into a new file, which
+//! is synced and takes its name. A crash in between leaves the old file or the new one, which say the same.
+//!
+//! A journal without changes was synced before it got its name, and is left alone.
+
+use super::generation::{Paths, was_refused};
+use super::header::{self, Header};
+use super::line_copy::{CopyError, Lines, Target, copy_lines, write_again};
+use super::recovery_error::{RecoveryError, io_error};
+use super::seed::Seed;
+use crate::disk::{Disk, DiskFile, Open, Others, is_disk_full, write_all_at};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A journal that was read to its end.
+pub(super) struct ReadJournal {
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) header: Header,
+    /// Where the changes begin.
+    pub(super) changes_start: u64,
+    /// Where they end. A torn end and a reserve may follow.
+    pub(super) end: u64,
+    /// Where the file ends.
+    pub(super) length: u64,
+}
+
+/// The journal that a project begins with.
+pub(super) struct RenewedJournal {
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) header: Header,
+    /// Whether its changes may not be on the disk yet, because the disk is full.
+    pub(super) is_unsure: bool,
+    /// A sentence for the log, if it was not copied.
+    pub(super) notice: Option<String>,
+}
+
+/// Where a new journal is written: never taken for the journal of an interrupted checkpoint.
+pub(super) fn renewed_path(paths: &Paths) -> PathBuf {
+    let mut name = paths.journal.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
+}
+
+/// Writes a journal again if that is needed.
+///
+/// # Errors
+/// As the disk says; [`RecoveryError::Corrupt`] if it is damaged by now.
+pub(super) fn renew(
+    disk: &dyn Disk,
+    paths: &Paths,
+    old: ReadJournal,
+) -> Result<RenewedJournal, RecoveryError> {
+    // With a further name it is part of a copy of the directory, which must not change.
+    let is_shared = old.file.status().map_err(io_error(&paths.journal))?.links > 1;
+    let is_whole = old.length == old.changes_start && old.header.seed != Seed::NONE;
+    if is_whole && !is_shared {
+        return Ok(RenewedJournal { file: old.file, header: old.header, is_unsure: false, notice: None });
+    }
+    let refused = match copy_to_new(disk, paths, &old) {
+        Ok((file, header)) => {
+            disk.sync_directory(paths.directory()).map_err(io_error(paths.directory()))?;
+            return Ok(RenewedJournal { file, header, is_unsure: false, notice: None });
+        }
+        Err(CopyError::Io(error)) if was_refused(&error) && !is_shared => error,
+        Err(error) => return Err(recovery_error(paths, error)),
+    };
+    let path = renewed_path(paths);
+    if disk.exists(&path).map_err(io_error(&path))? {
+        disk.remove(&path).map_err(io_error(&path))?;
+    }
+    let lines = old.changes();
+    let is_unsure = match write_again(&lines, lines.start) {
+        Ok(()) => false,
+        // Reads are served. The first write tries again, and is refused until there is disk space.
+        Err(CopyError::Io(error)) if is_disk_full(&error) => true,
+        Err(error) => return Err(recovery_error(paths, error)),
+    };
+    let what_follows = if is_unsure {
+        "nor in place; writes get 507 until it can"
+    } else {
+        "so that it is written in place"
+    };
+    let path = paths.journal.display();
+    let notice = format!("{path}: cannot be written again into a new file ({refused}), {what_follows}");
+    Ok(RenewedJournal {
+        file: Arc::clone(&old.file),
+        header: old.header.clone(),
+        is_unsure,
+        notice: Some(notice),
+    })
+}
+
+impl ReadJournal {
+    fn changes(&self) -> Lines<'_> {
+        let (file, seed) = (self.file.as_ref(), self.header.seed);
+        Lines { file, seed, start: self.changes_start, end: self.end }
+    }
+}
+
+/// Copies the journal and renames the copy, which is not durable yet.
+fn copy_to_new(
+    disk: &dyn Disk,
+    paths: &Paths,
+    old: &ReadJournal,
+) -> Result<(Arc<dyn DiskFile>, Header), CopyError> {
+    let path = renewed_path(paths);
+    let header = Header { seed: Seed::draw(old.header.generation), ..old.header.clone() };
+    let file: Arc<dyn DiskFile> = disk.open(&path, Open::Create)?.into();
+    write_all_at(file.as_ref(), &header::encode(&header), 0)?;
+    let source = Lines { start: old.header.bytes(), ..old.changes() };
+    let target = Target { file: file.as_ref(), seed: header.seed, start: header.bytes() };
+    copy_lines(&source, &target)?;
+    disk.keep_permissions(&path, &paths.journal, Others::Kept);
+    file.sync()?;
+    disk.rename(&path, &paths.journal)?;
+    Ok((file, header))
+}
+
+fn recovery_error(paths: &Paths, error: CopyError) -> RecoveryError {
+    match error {
+        CopyError::Io(error) => {
+            let text = format!("it could not be written again at the start: {error}");
+            RecoveryError::Io { path: paths.journal.clone(), error: io::Error::new(error.kind(), text) }
+        }
+        CopyError::Damaged { offset } => RecoveryError::Corrupt { path: paths.journal.clone(), offset },
+    }
+}
