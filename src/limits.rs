@@ -220,6 +220,22 @@ pub const LISTING_PIECE_BYTES: usize = 32 * 1024;
 pub const ENTRIES_PER_HOLD_MAX: usize = 256;
 /// Keys that have a time to live lie in runs of this many at most, so that many can be counted at once.
 pub const RUN_KEYS_MAX: usize = 128;
+/// Entries lie in runs of this many at most, so that many can be counted and removed at once.
+pub const RUN_ENTRIES_MAX: usize = 512;
+/// Timers of expired keys that are looked at under one hold of a project's lock to count the keys of a prefix.
+/// If there are more, the keys are purged first.
+pub const ENDED_LOOKED_AT_MAX: u64 = 4_096;
+/// The same to count all keys, while the timers of cleared keys are among them. If there are more, the count
+/// may include keys that have expired.
+pub const ENDED_COUNTED_MAX: u64 = 1_024;
+/// Changes of the clock whose keys wait to be purged, each after the clock was set back. Beyond: the next
+/// change is recorded once there are fewer; what it would end is absent by its own time.
+pub const CLOCK_CHANGES_MAX: usize = 16;
+/// Pause between two holds of a project's lock while another thread waits for it, microseconds: the lock is not
+/// fair, and a thread that waits takes a moment to wake up.
+pub const GIVE_WAY_MICROS: u64 = 50;
+/// How often a deletion by prefix has expired keys purged before it is refused with 503.
+pub const SWEEPS_BEFORE_CLEAR_MAX: u32 = 16;
 /// How often the writer gives way before it writes, while changes keep coming.
 pub const GATHER_ROUNDS_MAX: u32 = 4;
 /// Buffer that a project keeps between two writes, bytes. A larger one goes back to the allocator.

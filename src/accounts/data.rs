@@ -93,10 +93,7 @@ impl Accounts {
 
     fn finish_deletion(&self, id: &AccountId, now_ms: u64) -> Result<(), AccountsError> {
         let prefix = prefix(id);
-        let cleared = self.data.write(now_ms, |transaction| {
-            transaction.clear(&prefix);
-            Ok::<(), AccountsError>(())
-        })?;
+        let cleared = self.data.clear(&prefix)?;
         if !self.data.wait_written(cleared.ticket.as_ref()) {
             return Err(AccountsError::NotWritten);
         }

@@ -14,6 +14,7 @@ use crate::persist::value_reader::StoredValue;
 use crate::store::change::{Meta, Value};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::sync::Arc;
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -218,11 +219,24 @@ pub fn clear(context: &Context<'_>) -> Result<Reply, ApiError> {
         return Err(ApiError::Condition("a condition is for one key, not for many at once"));
     }
     let prefix = parameters.get("prefix").unwrap_or_default();
-    let clear = |transaction: &mut Transaction<'_>| Ok(transaction.clear(prefix));
-    answer_change(context, clear, |deleted| {
-        let mut body = b"{\"deleted\":".to_vec();
-        json::encode_u64(deleted, &mut body);
-        body.extend_from_slice(b"}\n");
-        Response::new(200).field("content-type", JSON).body(body)
-    })
+    let project = context.served()?.project()?;
+    let clear = |transaction: &mut Transaction<'_>| transaction.clear(prefix).ok_or(());
+    let answered = project.write(context.arrival.wall_ms, clear)?;
+    if let Ok(deleted) = answered.answer {
+        return Ok(Reply::after(cleared(deleted), answered.ticket));
+    }
+    // So many keys have just expired that to count the others takes a while.
+    let (project, prefix) = (Arc::clone(project), prefix.to_owned());
+    let job = move || match project.clear(&prefix) {
+        Ok(answered) => Reply::after(cleared(answered.answer), answered.ticket),
+        Err(error) => Reply::Now(ApiError::from(error).response()),
+    };
+    Ok(Reply::Slow(answered.ticket, Box::new(job)))
+}
+
+fn cleared(deleted: u64) -> Response {
+    let mut body = b"{\"deleted\":".to_vec();
+    json::encode_u64(deleted, &mut body);
+    body.extend_from_slice(b"}\n");
+    Response::new(200).field("content-type", JSON).body(body)
 }

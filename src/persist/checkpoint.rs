@@ -224,8 +224,7 @@ impl Project {
                 Some(last) => after = Some(last),
                 None => return Ok(()),
             }
-            // The lock is not fair: without this a waiting event loop could be passed over for long.
-            std::thread::yield_now();
+            self.give_way();
         }
     }
 

@@ -7,6 +7,8 @@ use super::ticket::{Outcome, Ticket};
 use crate::clock;
 use crate::config::schema::SyncMode;
 use crate::limits::{GATHER_ROUNDS_MAX, PENDING_BYTES_KEPT_MAX, PURGE_PER_HOLD_MAX};
+use crate::store::change::Revision;
+use crate::store::entry::Entry;
 use crate::store::namespace::Undo;
 use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
@@ -116,10 +118,11 @@ impl Project {
     }
 
     /// The batch in flight is in the journal: its replies may leave. Its buffer is used again.
-    pub(super) fn settle(&self, mut bytes: Vec<u8>, sync: SyncMode) {
+    pub(super) fn settle(self: &Arc<Self>, mut bytes: Vec<u8>, sync: SyncMode) {
         let Ok(mut state) = self.lock() else { return self.fail_waiting() };
-        let Some(batch) = state.in_flight.take() else { return };
+        let Some(mut batch) = state.in_flight.take() else { return };
         state.synced = state.synced.max(batch.revision);
+        let has_garbage = state.settle(&mut batch.undo);
         if sync == SyncMode::Always {
             state.durable = state.synced;
         }
@@ -132,6 +135,9 @@ impl Project {
             state.pending.bytes = bytes;
         }
         drop(state);
+        if has_garbage {
+            self.engine.schedule(self, clock::monotonic());
+        }
         batch.ticket.resolve(Outcome::Synced);
         // What the batch replaced is freed here, outside the lock.
         drop(batch);
@@ -169,20 +175,20 @@ fn reason_of(paths: &Paths, failure: &AppendError) -> String {
 }
 
 impl State {
-    /// Takes out some keys that have expired and says how many. They come back with the change of the
-    /// clock that let them expire, should that be taken back.
-    pub(super) fn purge(&mut self) -> usize {
-        let purged = self.namespace.purge(PURGE_PER_HOLD_MAX);
-        let count = purged.len();
-        let unsettled = match &mut self.in_flight {
-            _ if !self.pending.bytes.is_empty() => Some(&mut self.pending),
-            Some(batch) => Some(batch),
-            None => None,
-        };
-        if let (Some(batch), 1..) = (unsettled, count) {
-            batch.undo.push(Undo::Cleared(purged));
-        }
-        count
+    /// Takes some keys out that have expired. Returns the entries, to be freed without the lock, and whether
+    /// there are more. Keys whose end may yet be reverted stay.
+    pub(super) fn purge(&mut self, is_durable: bool) -> (Vec<Entry>, bool) {
+        let until = if is_durable { self.synced } else { Revision::MAX };
+        let mut purged = Vec::new();
+        let count = self.namespace.purge(PURGE_PER_HOLD_MAX, until, &mut purged);
+        (purged, count == PURGE_PER_HOLD_MAX)
+    }
+
+    /// What is to revert the changes of `undo` is not needed any more. Returns whether there is garbage.
+    pub(super) fn settle(&mut self, undo: &mut Vec<Undo>) -> bool {
+        let cleared = undo.extract_if(.., |undo| matches!(undo, Undo::Cleared(_)));
+        let settled = cleared.map(|undo| self.namespace.settle(undo)).count();
+        settled > 0
     }
 
     /// Moves what is pending to the writer's hands and gives its bytes.

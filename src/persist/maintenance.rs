@@ -23,22 +23,39 @@ impl Project {
         let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
         self.engine.look_at_clock(now_ms, now);
         let expiry = self.expire(now_ms).map(|next_ms| sweep_due(next_ms, now_ms, now));
+        let purge = self.purge_due(now);
+        self.free_garbage();
         if self.checkpoint_due(now).is_some_and(|due| due <= now)
             // Asked anew: to free many keys takes a while, and the clock may have been set back.
             && let Err(error) = self.checkpoint(clock::wall_ms(), now)
         {
             log::warn!("project {}: checkpoint not written ({error}); the journal has it all", self.id);
         }
-        [expiry, self.checkpoint_due(now), self.repair(now)].into_iter().flatten().min()
+        let dues = [expiry, purge, self.checkpoint_due(now), self.repair(now)];
+        dues.into_iter().flatten().min()
     }
 
     /// Tries again what found no disk space, and returns when to do so the next time.
-    fn repair(&self, now: Instant) -> Option<Instant> {
+    fn repair(self: &Arc<Self>, now: Instant) -> Option<Instant> {
         let durable = self.durable.as_ref()?;
         if durable.journal.lock().ok()?.is_unsure() {
             self.sync_written();
         }
         durable.journal.lock().ok()?.repair_due(now)
+    }
+
+    /// When to purge keys that could not be purged now, since the record of their end is not on disk yet.
+    fn purge_due(&self, now: Instant) -> Option<Instant> {
+        let has_ended = self.lock().is_ok_and(|state| state.namespace.has_ended());
+        has_ended.then(|| now + Duration::from_millis(SWEEP_INTERVAL_MS))
+    }
+
+    /// Frees what was deleted together, some entries under each hold of the lock.
+    pub fn free_garbage(&self) {
+        while let Some(freed) = self.lock().ok().and_then(|mut state| state.namespace.free_some()) {
+            drop(freed);
+            self.give_way();
+        }
     }
 
     fn checkpoint_due(&self, now: Instant) -> Option<Instant> {

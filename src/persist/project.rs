@@ -9,13 +9,15 @@ use super::ticket::Ticket;
 use super::value_reader::{FileTable, JOURNAL_FILE, JSON_FILE, MOVED_JOURNAL_FILE, StoredValue};
 use crate::config::schema::SyncMode;
 use crate::disk::Disk;
+use crate::limits::GIVE_WAY_MICROS;
 use crate::names::{Key, ProjectId};
 use crate::store::change::{Location, Revision};
 use crate::store::entry::Entry;
 use crate::store::namespace::{Namespace, Totals, Undo};
 use std::fmt;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::Duration;
 
 /// A project that is being served. Shared by the event loops, the writer and the maintenance thread.
 pub struct Project {
@@ -25,6 +27,8 @@ pub struct Project {
     /// When the maintenance thread looks after the project, on the engine's clock; see `engine.rs`.
     pub(super) maintenance_due_ms: AtomicU64,
     pub(super) state: Mutex<State>,
+    /// How many threads wait for `state`.
+    pub(super) waiting: AtomicU32,
 }
 
 /// What a project on disk has beside its state.
@@ -153,7 +157,8 @@ impl Project {
         let mut state = State::new(namespace);
         state.jumps_seen = engine.jumps();
         let state = Mutex::new(state);
-        Project { id, durable: None, engine, maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED), state }
+        let maintenance_due_ms = AtomicU64::new(NOT_SCHEDULED);
+        Project { id, durable: None, engine, maintenance_due_ms, state, waiting: AtomicU32::new(0) }
     }
 
     /// Recovers a project from its files, or makes them.
@@ -211,6 +216,7 @@ impl Project {
             engine,
             maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED),
             state: Mutex::new(state),
+            waiting: AtomicU32::new(0),
         };
         Ok(Opened { project, is_new: recovered.is_new, notices: recovered.notices })
     }
@@ -254,7 +260,23 @@ impl Project {
 
     /// The state; an error where a thread panicked while it changed it.
     pub(super) fn lock(&self) -> Result<MutexGuard<'_, State>, Unavailable> {
-        self.state.lock().map_err(|_| Unavailable::Broken)
+        match self.state.try_lock() {
+            Ok(state) => return Ok(state),
+            Err(TryLockError::Poisoned(_)) => return Err(Unavailable::Broken),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let locked = self.state.lock();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        locked.map_err(|_| Unavailable::Broken)
+    }
+
+    /// Lets those go first who wait for the state. For who takes the lock again and again: it is not fair, so
+    /// without this a waiting event loop is passed over for as long as that lasts.
+    pub(super) fn give_way(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            std::thread::sleep(Duration::from_micros(GIVE_WAY_MICROS));
+        }
     }
 
     /// Whether replies wait for the disk. After it was full they do in every mode, so that nobody

@@ -27,6 +27,7 @@ use crate::disk::{Disk, DiskFile, Open, Stamp};
 use crate::names::Key;
 use crate::store::change::{Change, Location, Meta, Revision, Value};
 use crate::store::entry::Entry;
+use crate::store::index::Index;
 use crate::store::namespace::Namespace;
 use std::path::Path;
 use std::sync::Arc;
@@ -147,7 +148,7 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
             Keep::Values => change,
             Keep::Index => stored_at(change, JOURNAL_FILE, offset),
         };
-        namespace.apply(&change);
+        namespace.apply_for_good(&change);
     })?;
     let mut notices = Vec::new();
     if let Some(torn) = tail.torn_bytes {
@@ -197,15 +198,15 @@ fn load_entries(
     header: &Header,
     keep: Keep,
     paths: &Paths,
-) -> Result<Option<Vec<Entry>>, RecoveryError> {
+) -> Result<Option<Index>, RecoveryError> {
     let mut lines = LineReader::new(json, 0);
-    let mut entries = Vec::new();
+    let mut entries = Index::default();
     while let Some(line) = lines.next_line().map_err(io_error(&paths.json))? {
         match data_file::decode_line(line.bytes) {
             Some(DataLine::Opening | DataLine::Closing) => {}
             Some(DataLine::Entry { key, value_start, value }) => {
                 let Ok(key) = Key::parse_stored(&key) else { return Ok(None) };
-                if entries.len() as u64 == header.keys {
+                if entries.sums().keys == header.keys {
                     return Ok(None);
                 }
                 let Some(meta) = next_meta(metas, header.seed, key, &paths.journal)? else { return Ok(None) };
@@ -220,7 +221,7 @@ fn load_entries(
             None => return Ok(None),
         }
     }
-    let complete = entries.len() as u64 == header.keys && lines.checksum() == header.json_crc32;
+    let complete = entries.sums().keys == header.keys && lines.checksum() == header.json_crc32;
     Ok(complete.then_some(entries))
 }
 

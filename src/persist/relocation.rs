@@ -102,7 +102,7 @@ impl Project {
             state.namespace.relocate(key, place.revision, Value::Stored(place.location));
         }
         drop(state);
-        std::thread::yield_now();
+        self.give_way();
         Ok(())
     }
 }

@@ -78,11 +78,11 @@ pub fn edited(
     let mut namespace = base(&keys, &metas, empty, now_ms);
     let mut changes = 0;
     let tail = replay(&mut lines, &paths.journal, header.seed, header.revision, |change, _| match change {
-        Change::Clock { .. } => drop(namespace.apply(&change)),
+        Change::Clock { .. } => namespace.apply_for_good(&change),
         Change::Put { .. } | Change::Delete { .. } | Change::Clear { .. } => {
             changes += 1;
             if choice == JournalChanges::Replay {
-                namespace.apply(&change);
+                namespace.apply_for_good(&change);
             }
         }
     })?;
@@ -123,7 +123,7 @@ fn base(
     for (name, value) in keys {
         let Ok(key) = Key::parse_stored(name) else { continue }; // checked when the file was parsed
         let meta = metas.get(name).copied().unwrap_or(new);
-        namespace.apply(&Change::Put { key, value: Value::Text(value), meta });
+        namespace.apply_for_good(&Change::Put { key, value: Value::Text(value), meta });
     }
     namespace
 }
@@ -136,7 +136,7 @@ fn renumbered(namespace: &Namespace, revision: Revision) -> Namespace {
         let Ok(key) = Key::parse_stored(entry.key()) else { continue }; // keys of a namespace are keys
         let next = fresh.revision().advanced(1).unwrap_or(Revision::MAX);
         let meta = Meta { revision: next, ..entry.meta() };
-        fresh.apply(&Change::Put { key, value: entry.value(), meta });
+        fresh.apply_for_good(&Change::Put { key, value: entry.value(), meta });
     }
     fresh
 }

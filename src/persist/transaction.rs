@@ -5,7 +5,7 @@ use super::project::{Answered, Health, Project, State, Unavailable};
 use super::record;
 use super::recovery::Keep;
 use crate::clock;
-use crate::limits::{BATCH_OPERATIONS_MAX, PENDING_BYTES_MAX, PURGE_PER_HOLD_MAX, SWEEP_INTERVAL_MS};
+use crate::limits::{BATCH_OPERATIONS_MAX, PENDING_BYTES_MAX, SWEEP_INTERVAL_MS, SWEEPS_BEFORE_CLEAR_MAX};
 use crate::names::Key;
 use crate::store::change::{Change, Location, Meta, Value};
 use crate::store::entry::Entry;
@@ -52,11 +52,13 @@ impl Project {
         let mut guard = self.lock_for_write()?;
         let state = &mut *guard;
         self.record_clock(state, now_ms);
-        state.purge();
+        let purged = state.purge(self.durable.is_some());
         let mut transaction = self.begin(state, now_ms);
         let answer = match change(&mut transaction) {
             Ok(answer) => {
-                transaction.commit();
+                if transaction.commit() {
+                    self.engine.schedule(self, clock::monotonic()); // there is garbage
+                }
                 Ok(answer)
             }
             Err(error) => {
@@ -70,38 +72,74 @@ impl Project {
         if let Some(next_ms) = state.namespace.next_expiry_ms() {
             self.engine.schedule(self, maintenance::sweep_due(next_ms, now_ms, clock::monotonic()));
         }
+        drop(guard);
+        drop(purged);
         Ok(Answered { answer, ticket })
     }
 
-    /// Records that keys have expired by `now_ms` and frees them. Returns when the next key expires,
-    /// which has passed already where the project could not record it.
+    /// Records that keys have expired by `now_ms` and frees them, unless that record may yet be reverted.
+    /// Returns when the next key expires, which has passed already where the project could not record it.
     pub fn expire(self: &Arc<Self>, now_ms: u64) -> Option<u64> {
-        let mut guard = self.lock().ok()?;
         // Once: it takes a while to free many, and the clock may be set back meanwhile.
-        self.record_clock(&mut guard, now_ms);
-        while guard.purge() == PURGE_PER_HOLD_MAX {
-            drop(guard);
-            std::thread::yield_now(); // the lock is not fair
-            guard = self.lock().ok()?;
+        self.record_clock(&mut *self.lock().ok()?, now_ms);
+        loop {
+            let (purged, has_more) = self.lock().ok()?.purge(self.durable.is_some());
+            drop(purged);
+            if !has_more {
+                break;
+            }
+            self.give_way();
         }
-        guard.namespace.next_expiry_ms()
+        self.lock().ok()?.namespace.next_expiry_ms()
+    }
+
+    /// Removes all keys that begin with `prefix` and returns how many there were. Keys that have expired and
+    /// are still in memory are purged first, if they are many. Blocks for the disk. The answer means nothing
+    /// if the ticket fails.
+    ///
+    /// # Errors
+    /// [`Unavailable`]; [`Unavailable::Busy`] also if keys go on to expire faster than they are purged, or their
+    /// end cannot be recorded.
+    pub fn clear(self: &Arc<Self>, prefix: &str) -> Result<Answered<u64>, Unavailable> {
+        for _ in 0..SWEEPS_BEFORE_CLEAR_MAX {
+            let now_ms = clock::wall_ms();
+            self.try_clock(&mut *self.lock()?, now_ms);
+            let answered = self.write(now_ms, |transaction| transaction.clear(prefix).ok_or(()))?;
+            if let Ok(answer) = answered.answer {
+                return Ok(Answered { answer, ticket: answered.ticket });
+            }
+            // The record of their end has to be on disk before they are purged.
+            if !self.wait_written(answered.ticket.as_ref()) {
+                return Ok(Answered { answer: 0, ticket: answered.ticket });
+            }
+            self.flush(clock::monotonic());
+            self.expire(now_ms);
+        }
+        Err(Unavailable::Busy)
     }
 
     /// Sets the project's clock to `now_ms` where a key has expired, also back. A project that cannot
     /// write leaves it: reads go on, and the key is absent by the time itself.
     pub(super) fn record_clock(self: &Arc<Self>, state: &mut State, now_ms: u64) {
+        if state.health == Health::Healthy {
+            self.try_clock(state, now_ms);
+        }
+    }
+
+    /// As [`Project::record_clock`], also where the disk was full: that is tried again.
+    fn try_clock(self: &Arc<Self>, state: &mut State, now_ms: u64) {
         let room = state.pending.bytes.len() < PENDING_BYTES_MAX;
-        if state.health != Health::Healthy || !room {
+        if !matches!(state.health, Health::Healthy | Health::DiskFull) || !room {
             return;
         }
         let jumps = self.engine.jumps();
         let has_jumped = std::mem::replace(&mut state.jumps_seen, jumps) != jumps;
         let Some(change) = state.namespace.decide_clock(now_ms) else { return };
-        let keys_before = state.namespace.totals(0).keys;
+        let keys_before = has_jumped.then(|| state.namespace.totals(0).keys);
         let mut transaction = self.begin(state, now_ms);
         transaction.carry_out(&change);
         transaction.commit();
-        if has_jumped {
+        if let Some(keys_before) = keys_before {
             let ended = keys_before.saturating_sub(state.namespace.totals(0).keys);
             log::warn!("project {}: keys that ended because the clock jumped: {ended}", self.id);
         }
@@ -183,17 +221,15 @@ impl Transaction<'_> {
         Some(meta)
     }
 
-    /// Removes all keys that begin with `prefix` and says how many there were.
-    pub fn clear(&mut self, prefix: &str) -> u64 {
+    /// Removes all keys that begin with `prefix` and returns how many there were. `None` if so many keys have
+    /// expired and are still in memory that to count the others takes long; [`Project::clear`] waits for that.
+    pub fn clear(&mut self, prefix: &str) -> Option<u64> {
         let namespace = &self.state.namespace;
-        let keys = match prefix {
-            "" => namespace.totals(self.now_ms).keys,
-            _ => namespace.range(prefix, None, self.now_ms).count() as u64,
-        };
+        let keys = namespace.count(prefix, self.now_ms)?;
         if let (1.., Some(revision)) = (keys, namespace.revision().advanced(1)) {
             self.carry_out(&Change::Clear { prefix, revision });
         }
-        keys
+        Some(keys)
     }
 
     fn carry_out(&mut self, change: &Change<'_>) {
@@ -220,11 +256,18 @@ impl Transaction<'_> {
         state.pending.undo.push(undo);
     }
 
-    fn commit(self) {
+    /// Keeps the changes. Returns whether they left garbage.
+    fn commit(self) -> bool {
         let pending = &mut self.state.pending;
         match self.recording {
             // Nothing is written that could fail, so nothing is ever taken back.
-            None => pending.undo.clear(),
+            None => {
+                let mut undo = std::mem::take(&mut pending.undo);
+                let has_garbage = self.state.settle(&mut undo);
+                undo.clear();
+                self.state.pending.undo = undo;
+                return has_garbage;
+            }
             Some(recording) if recording.changes == 0 => pending.bytes.truncate(recording.bytes_start),
             Some(_) => {
                 pending.bytes.push(b']');
@@ -233,6 +276,7 @@ impl Transaction<'_> {
                 self.state.durable_recorded = self.state.durable;
             }
         }
+        false
     }
 
     fn abort(self) {

@@ -84,7 +84,7 @@ fn a_transaction_that_changes_nothing_writes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let project = project(&directory, SyncMode::Always, Keep::Values);
     let deleted = project.write(NOW, |t| Ok::<_, ()>((t.delete(key("a")), t.clear("x")))).unwrap();
-    assert_eq!((deleted.answer, deleted.ticket.is_none()), (Ok((None, 0)), true));
+    assert_eq!((deleted.answer, deleted.ticket.is_none()), (Ok((None, Some(0))), true));
     assert_eq!(pending_bytes(&project), 0);
 }
 
@@ -132,18 +132,25 @@ fn a_panic_in_a_transaction_fails_who_waits_and_nothing_else() {
 }
 
 #[test]
-fn a_purged_key_comes_back_with_the_clock_that_let_it_expire() {
+fn a_key_is_purged_once_its_end_cannot_be_reverted() {
     let directory = tempfile::tempdir().unwrap();
     let project = project(&directory, SyncMode::Always, Keep::Values);
     drop(project.write(NOW, |t| Ok::<_, ()>(t.put(key("a"), b"1", Some(1_000)))));
     project.flush(clock::monotonic());
+    let stored = || project.lock().unwrap().namespace.stored_range("", None).count();
     assert_eq!(project.expire(NOW + 2_000), None);
-    assert_eq!(project.lock().unwrap().namespace.stored_range("", None).count(), 0, "purged");
+    assert_eq!(stored(), 1, "its end is not on disk yet");
     let durable = project.durable.as_ref().unwrap();
     let error = std::io::ErrorKind::StorageFull.into();
     let failure = AppendError { outcome: Outcome::DiskFull, error };
     project.take_back(&durable.paths, &durable.journal.lock().unwrap(), &failure);
     assert!(project.lock().unwrap().namespace.get(key("a"), NOW).is_some());
+    drop(project.write(NOW + 2_000, |t| Ok::<_, ()>(t.put(key("b"), b"1", None))));
+    project.flush(clock::monotonic());
+    assert_eq!((project.expire(NOW + 2_000), stored()), (None, 2));
+    project.flush(clock::monotonic());
+    project.expire(NOW + 2_000);
+    assert_eq!(stored(), 1, "purged once its end is on disk");
 }
 
 #[test]

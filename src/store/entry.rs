@@ -10,10 +10,9 @@
 //! one with a key of 16 bytes that lies in a file takes about 38 bytes, which an allocator makes 48.
 
 use super::change::{Location, Meta, Revision, Value};
+use super::expiry::Timer;
 use crate::limits::STORED_KEY_BYTES_MAX;
 use crate::names::Key;
-use std::borrow::Borrow;
-use std::cmp::Ordering;
 use std::fmt;
 
 const HAS_EXPIRY: u16 = 1 << 15;
@@ -26,7 +25,7 @@ const FIXED_BYTES: usize = 2 + 7 + 6;
 const _: () = assert!(Revision::MAX.get() < 1 << 56);
 const _: () = assert!(STORED_KEY_BYTES_MAX <= KEY_LENGTH_MASK as usize);
 
-/// A key with its value and times. Ordered and looked up by the bytes of its key.
+/// A key with its value and times.
 #[derive(Clone)]
 pub struct Entry(Box<[u8]>);
 
@@ -106,6 +105,12 @@ impl Entry {
         (self.key_length() + self.value().length()) as u64
     }
 
+    /// When the key expires, if it does.
+    pub fn timer(&self) -> Option<Timer<'_>> {
+        let expires_ms = self.expires_ms()?;
+        Some(Timer { expires_ms, revision: self.revision(), key: self.key() })
+    }
+
     fn head(&self) -> u16 {
         u16::from_le_bytes(array_at(&self.0, 0))
     }
@@ -123,7 +128,8 @@ impl Entry {
         FIXED_BYTES + 6 * times
     }
 
-    fn key_bytes(&self) -> &[u8] {
+    /// The bytes of the key.
+    pub fn key_bytes(&self) -> &[u8] {
         let start = self.key_start();
         self.0.get(start..start + self.key_length()).unwrap_or_default()
     }
@@ -170,32 +176,6 @@ fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
 }
 
-impl Borrow<[u8]> for Entry {
-    fn borrow(&self) -> &[u8] {
-        self.key_bytes()
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
-        self.key_bytes() == other.key_bytes()
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Entry) -> Ordering {
-        self.key_bytes().cmp(other.key_bytes())
-    }
-}
-
 impl fmt::Debug for Entry {
     /// Without the value, which may be a secret of the user's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -235,14 +215,5 @@ mod tests {
                 check(key, value, Some(1_764_000_009_999));
             }
         }
-    }
-
-    #[test]
-    fn entries_are_ordered_by_key_bytes() {
-        let meta = Meta { revision: Revision::default(), created_ms: 0, updated_ms: 0, expires_ms: None };
-        let entry = |key| Entry::new(Key::parse(key).unwrap(), Value::Text(b"1"), &meta);
-        assert!(entry("a") < entry("a/"));
-        assert!(entry("Z") < entry("a"));
-        assert!(entry("z") < entry("é"));
     }
 }

@@ -6,4 +6,6 @@
 pub mod change;
 pub mod entry;
 pub mod expiry;
+pub mod index;
 pub mod namespace;
+pub mod times;

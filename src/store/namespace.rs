@@ -6,41 +6,28 @@
 //!
 //! ```text
 //! put ---> expiry: to expire --- clock ---> expired: gone, still in memory --- purge ---> freed
+//!
+//! clear ---> out of the index at once, in an Undo --- settle ---> garbage --- free_some ---> freed
 //! ```
+//! What needs a step for each of many keys does no harm to others: it is left for later, in slices.
 
 use super::change::{Change, Meta, Revision, Value};
 use super::entry::Entry;
-use super::expiry::ExpiryIndex;
+use super::index::{Index, Start};
+use super::times::{Seen, Times, UndoClock};
+use crate::limits::{CLOCK_CHANGES_MAX, ENDED_COUNTED_MAX, ENDED_LOOKED_AT_MAX, ENTRIES_PER_HOLD_MAX};
 use crate::names::Key;
-use std::collections::BTreeSet;
-use std::ops::Bound;
 
 /// All keys of a project, in the order of their bytes.
 #[derive(Debug, Default)]
 pub struct Namespace {
-    entries: BTreeSet<Entry>,
-    /// The entries with a time to live that `seen` does not end.
-    expiry: ExpiryIndex,
-    /// Those that it ends.
-    expired: ExpiryIndex,
+    entries: Index,
+    times: Times,
     revision: Revision,
-    seen: Seen,
-    counted_bytes: u64,
-}
-
-/// The latest change of the clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Seen {
-    at_ms: u64,
-    revision: Revision,
-}
-
-impl Seen {
-    /// Whether `entry` was there at the change and is gone since.
-    fn ends(self, entry: &Entry) -> bool {
-        entry.expires_ms().is_some_and(|expires_ms| expires_ms <= self.at_ms)
-            && entry.revision() <= self.revision
-    }
+    /// Cleared keys whose undo was neither settled nor reverted.
+    clears_open: usize,
+    /// What was cleared for good and is still in memory.
+    garbage: Vec<Cleared>,
 }
 
 /// How many keys a project has, and the bytes of their names and values.
@@ -61,38 +48,55 @@ pub enum Undo {
     Created(Box<str>),
     /// The change replaced or removed this entry.
     Gone(Entry),
-    /// The change removed all these entries.
-    Cleared(Vec<Entry>),
-    /// The change emptied the namespace of these. Their times are here only to be freed where the
-    /// entries are.
-    Emptied(BTreeSet<Entry>, Box<[ExpiryIndex; 2]>),
-    /// The change of the clock came after this one.
-    Clock {
-        /// The change before.
-        before: Seen,
-        /// What that one had ended and was freed.
-        purged: Vec<Entry>,
-    },
+    /// The change removed all these entries one by one.
+    Removed(Vec<Entry>),
+    /// The change removed all these entries together.
+    Cleared(Box<Cleared>),
+    /// The change of the clock came after another one.
+    Clock(UndoClock),
+}
+
+/// Entries that were removed together.
+#[derive(Debug)]
+pub struct Cleared {
+    entries: Index,
+    timers: Timers,
+}
+
+/// What became of the timers of entries that were removed together.
+#[derive(Debug)]
+enum Timers {
+    /// They were few and are removed.
+    Removed,
+    /// They are here, since no others were left.
+    Taken(Box<Times>),
+    /// They are still among those of the namespace, stale.
+    Left,
+}
+
+/// Memory to be freed, away from any lock.
+#[derive(Debug)]
+pub enum Freed {
+    /// Some entries.
+    Entries(Vec<Entry>),
+    /// All that was cleared at once.
+    Cleared(Cleared),
 }
 
 impl Namespace {
     /// A namespace without keys whose next change gets the revision after `revision`, and whose
     /// clock was last changed to `clock_ms`.
     pub fn starting_at(revision: Revision, clock_ms: u64) -> Namespace {
-        let seen = Seen { at_ms: clock_ms, revision: Revision::default() };
-        Namespace { revision, seen, ..Namespace::default() }
+        Namespace { revision, times: Times::starting_at(clock_ms), ..Namespace::default() }
     }
 
-    /// Takes over entries that a checkpoint wrote, in key order. Faster than applying them one by one.
-    pub fn with_entries(mut self, entries: Vec<Entry>) -> Namespace {
-        for entry in &entries {
+    /// Takes over entries that a checkpoint wrote. Faster than applying them one by one.
+    pub fn with_entries(mut self, entries: Index) -> Namespace {
+        for entry in entries.range(Start::At(b"")) {
             self.revision = self.revision.max(entry.revision());
-            self.counted_bytes += entry.counted_bytes();
-            if let Some(expires_ms) = entry.expires_ms() {
-                self.expiry.add(expires_ms, entry.key(), entry.counted_bytes());
-            }
+            self.times.add(entry);
         }
-        self.entries = BTreeSet::from_iter(entries);
+        self.entries = entries;
         self
     }
 
@@ -103,7 +107,7 @@ impl Namespace {
 
     /// The instant of the latest change of the clock, milliseconds since 1970.
     pub fn clock_ms(&self) -> u64 {
-        self.seen.at_ms
+        self.times.clock_ms()
     }
 
     /// The entry of `key`, where it is there at `now_ms`.
@@ -113,7 +117,7 @@ impl Namespace {
 
     /// Whether `entry` of this namespace is there at `now_ms`; at 0 whatever was not seen to expire.
     pub fn is_live(&self, entry: &Entry, now_ms: u64) -> bool {
-        entry.expires_ms().is_none_or(|expires_ms| expires_ms > now_ms) && !self.seen.ends(entry)
+        entry.expires_ms().is_none_or(|expires_ms| expires_ms > now_ms && !self.times.have_ended(entry))
     }
 
     /// The entries that begin with `prefix` and come after `after`, as far as they are there at `now_ms`.
@@ -133,29 +137,57 @@ impl Namespace {
         prefix: &'a str,
         after: Option<&'a str>,
     ) -> impl Iterator<Item = &'a Entry> {
-        let from = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after.as_bytes()),
-            Some(_) | None => Bound::Included(prefix.as_bytes()),
+        let start = match after {
+            Some(after) if after >= prefix => Start::After(after.as_bytes()),
+            Some(_) | None => Start::At(prefix.as_bytes()),
         };
-        self.entries
-            .range::<[u8], _>((from, Bound::Unbounded))
-            .take_while(move |entry| entry.key().starts_with(prefix))
+        self.entries.range(start).take_while(move |entry| entry.key_bytes().starts_with(prefix.as_bytes()))
     }
 
-    /// How much there is at `now_ms`.
+    /// How much there is at `now_ms`. While many keys that had times to live and were cleared wait to be
+    /// freed, this may include keys that have expired, if those are more than [`ENDED_COUNTED_MAX`].
     pub fn totals(&self, now_ms: u64) -> Totals {
-        let gone = [self.expired.expired(u64::MAX), self.expiry.expired(now_ms)];
-        let [(gone_keys, gone_bytes), (expired_keys, expired_bytes)] = gone;
-        Totals {
-            keys: self.entries.len() as u64 - gone_keys - expired_keys,
-            bytes: self.counted_bytes - gone_bytes - expired_bytes,
+        let (sums, (stale_keys, stale_bytes)) = (self.entries.sums(), self.times.stale());
+        let (mut keys, mut bytes) = self.times.ended(now_ms);
+        if stale_keys > 0 && keys <= ENDED_COUNTED_MAX {
+            (keys, bytes) = self.expired_of("", now_ms);
+        } else {
+            keys = keys.saturating_sub(stale_keys);
+            bytes = bytes.saturating_sub(stale_bytes);
+        }
+        Totals { keys: sums.keys - keys, bytes: sums.bytes - bytes }
+    }
+
+    /// How many keys that begin with `prefix` exist at `now_ms`. `None` if more than
+    /// [`ENDED_LOOKED_AT_MAX`] have expired and are still in memory: that would have to look at each.
+    pub fn count(&self, prefix: &str, now_ms: u64) -> Option<u64> {
+        let sums = self.entries.sums_of(prefix.as_bytes());
+        let (ended, _) = self.times.ended(now_ms);
+        match (sums.timed, ended) {
+            (0, _) | (_, 0) => Some(sums.keys),
+            (_, ..=ENDED_LOOKED_AT_MAX) => Some(sums.keys - self.expired_of(prefix, now_ms).0),
+            (_, _) => None,
         }
     }
 
+    /// How many entries that begin with `prefix` have expired at `now_ms`, and the bytes of their keys and
+    /// values. Looks at each timer that has ended.
+    fn expired_of(&self, prefix: &str, now_ms: u64) -> (u64, u64) {
+        let timers = self.times.ended_timers(now_ms).filter(|(timer, _)| timer.key.starts_with(prefix));
+        let expired = timers.filter(|(timer, _)| self.has(timer.key, timer.revision));
+        expired.fold((0, 0), |(keys, sum), (_, bytes)| (keys + 1, sum + bytes))
+    }
+
+    /// Whether the entry of `key` is that of this revision.
+    fn has(&self, key: &str, revision: Revision) -> bool {
+        self.entries.get(key.as_bytes()).is_some_and(|entry| entry.revision() == revision)
+    }
+
     /// The clock change that is due before anything is answered at `now_ms`: a key has expired that
-    /// no change of the clock has ended. `None` where none has.
+    /// no change of the clock has ended. `None` where none has, and while too many earlier changes wait for
+    /// their keys to be purged.
     pub fn decide_clock(&self, now_ms: u64) -> Option<Change<'static>> {
-        let next_ms = self.next_expiry_ms()?;
+        let next_ms = self.next_expiry_ms().filter(|_| !self.times.are_crowded(CLOCK_CHANGES_MAX))?;
         let revision = self.revision.advanced(1)?;
         (next_ms <= now_ms).then_some(Change::Clock { at_ms: now_ms, revision })
     }
@@ -181,14 +213,14 @@ impl Namespace {
 
     /// When the next key expires that no change of the clock has ended.
     pub fn next_expiry_ms(&self) -> Option<u64> {
-        self.expiry.first().map(|(expires_ms, _)| expires_ms)
+        self.times.next().map(|timer| timer.expires_ms)
     }
 
     /// Carries out `change`; the only mutation of what a namespace holds.
     pub fn apply(&mut self, change: &Change<'_>) -> Undo {
         self.revision = self.revision.max(change.revision());
         match *change {
-            Change::Put { key, value, meta } => self.put(Entry::new(key, value, &meta)),
+            Change::Put { key, value, meta } => self.put(key, value, &meta),
             Change::Delete { key, revision } => {
                 match self.entries.get(key.as_str().as_bytes()) {
                     Some(entry) if entry.revision() < revision => {}
@@ -201,6 +233,13 @@ impl Namespace {
         }
     }
 
+    /// Carries out a change of which it is known that nothing reverts it, and frees what it removed.
+    pub fn apply_for_good(&mut self, change: &Change<'_>) {
+        let undo = self.apply(change);
+        self.settle(undo);
+        while self.free_some().is_some() {}
+    }
+
     /// Takes back the change that `undo` came from. The revision stays used.
     pub fn revert(&mut self, undo: Undo) {
         match undo {
@@ -210,32 +249,74 @@ impl Namespace {
                 self.take(entry.key());
                 self.insert(entry);
             }
-            Undo::Cleared(entries) => entries.into_iter().for_each(|entry| self.insert(entry)),
-            Undo::Emptied(entries, _) => entries.into_iter().for_each(|entry| self.insert(entry)),
-            Undo::Clock { before, purged } => {
-                self.seen = before;
-                for key in std::mem::take(&mut self.expired).expired_keys(u64::MAX) {
-                    let Some(entry) = self.entries.get(key.as_bytes()) else { continue };
-                    let Some(expires_ms) = entry.expires_ms() else { continue };
-                    let index = if before.ends(entry) { &mut self.expired } else { &mut self.expiry };
-                    index.add(expires_ms, key, entry.counted_bytes());
+            Undo::Removed(entries) => entries.into_iter().for_each(|entry| self.insert(entry)),
+            Undo::Cleared(cleared) => {
+                self.clears_open -= 1;
+                let Cleared { entries, timers } = *cleared;
+                match timers {
+                    Timers::Removed => entries.timed().for_each(|entry| self.times.add(entry)),
+                    Timers::Taken(times) => self.times = *times,
+                    Timers::Left => {
+                        self.times.discount_stale(entries.sums().timed, entries.sums().timed_bytes);
+                    }
                 }
-                purged.into_iter().for_each(|entry| self.insert(entry));
+                self.entries.put_back(entries);
+            }
+            Undo::Clock(undo) => self.times.forget(undo),
+        }
+    }
+
+    /// The change that `undo` came from is never taken back. What needs a step for each of many keys to be
+    /// freed becomes garbage; the rest is returned, to be freed by the caller.
+    pub fn settle(&mut self, undo: Undo) -> Option<Undo> {
+        match undo {
+            Undo::Cleared(cleared) => {
+                self.clears_open -= 1;
+                self.garbage.push(*cleared);
+                None
+            }
+            Undo::Nothing | Undo::Created(_) | Undo::Gone(_) | Undo::Removed(_) | Undo::Clock(_) => {
+                Some(undo)
             }
         }
     }
 
-    /// Takes out up to `entries_max` entries that a change of the clock has ended. Nobody can tell the
-    /// difference, they were absent already, unless that change is taken back: then
-    /// [`Undo::Cleared`] puts them back.
-    pub fn purge(&mut self, entries_max: usize) -> Vec<Entry> {
-        let mut purged = Vec::new();
-        while purged.len() < entries_max {
-            let Some(key) = self.expired.first().map(|(_, key)| key.to_owned()) else { break };
-            let Some(entry) = self.take(&key) else { break };
-            purged.push(entry);
+    /// Takes some garbage out, to be freed away from any lock. `None` if there is none.
+    pub fn free_some(&mut self) -> Option<Freed> {
+        let garbage = self.garbage.last_mut()?;
+        if !matches!(garbage.timers, Timers::Left) {
+            return self.garbage.pop().map(Freed::Cleared);
         }
-        purged
+        let entries = garbage.entries.pop_some();
+        entries.iter().for_each(|entry| self.times.remove_stale(entry));
+        if garbage.entries.sums().keys == 0 {
+            self.garbage.pop();
+        }
+        Some(Freed::Entries(entries))
+    }
+
+    /// Moves up to `entries_max` entries to `purged` that a change of the clock up to `until` has ended.
+    /// Nobody can tell the difference, they were absent already, if that change is not taken back any more.
+    /// Returns how many timers of such entries it removed.
+    pub fn purge(&mut self, entries_max: usize, until: Revision, purged: &mut Vec<Entry>) -> usize {
+        for count in 0..entries_max {
+            let Some(timer) = self.times.first_ended(until) else { return count };
+            let is_stale = !self.has(timer.key, timer.revision);
+            if is_stale && self.clears_open > 0 {
+                return count; // the entry may come back
+            }
+            let Some((key, bytes)) = self.times.pop_ended(until) else { return count };
+            match is_stale {
+                true => self.times.discount_stale(1, bytes),
+                false => purged.extend(self.entries.take(key.as_bytes())),
+            }
+        }
+        entries_max
+    }
+
+    /// Whether there are entries that a change of the clock has ended.
+    pub fn has_ended(&self) -> bool {
+        self.times.first_ended(Revision::MAX).is_some()
     }
 
     /// Lets the next change get a revision after `revision` at least.
@@ -253,84 +334,75 @@ impl Namespace {
         }
     }
 
-    fn put(&mut self, entry: Entry) -> Undo {
-        let (expires_ms, revision, bytes) = (entry.expires_ms(), entry.revision(), entry.counted_bytes());
-        let (key, is_gone) = (Box::<str>::from(entry.key()), self.seen.ends(&entry));
-        let replaced = self.entries.replace(entry);
-        if let Some(before) = &replaced {
-            if before.revision() >= revision {
-                self.entries.replace(before.clone());
+    fn put(&mut self, key: Key<'_>, value: Value<'_>, meta: &Meta) -> Undo {
+        let undo = match self.entries.replace(Entry::new(key, value, meta)) {
+            None => Undo::Created(key.as_str().into()),
+            Some(newer) if newer.revision() >= meta.revision => {
+                self.entries.replace(newer);
                 return Undo::Nothing;
             }
-            self.discount(before);
+            Some(replaced) => {
+                self.times.remove(&replaced);
+                Undo::Gone(replaced)
+            }
+        };
+        if meta.expires_ms.is_some()
+            && let Some(entry) = self.entries.get(key.as_str().as_bytes())
+        {
+            self.times.add(entry);
         }
-        self.counted_bytes += bytes;
-        if let Some(expires_ms) = expires_ms {
-            let index = if is_gone { &mut self.expired } else { &mut self.expiry };
-            index.add(expires_ms, &key, bytes);
-        }
-        replaced.map_or(Undo::Created(key), Undo::Gone)
+        undo
     }
 
     fn see(&mut self, seen: Seen) -> Undo {
-        // One that is not the newest, which only a recovery meets, ends what is older and no more.
-        if self.revision != seen.revision {
-            let is_ended =
-                |key: &&str| self.entries.get(key.as_bytes()).is_some_and(|entry| seen.ends(entry));
-            let keys = self.expiry.expired_keys(seen.at_ms).filter(is_ended).map(Box::from);
-            let keys: Vec<Box<str>> = keys.collect();
-            return Undo::Cleared(keys.iter().filter_map(|key| self.take(key)).collect());
+        if self.revision == seen.revision {
+            return Undo::Clock(self.times.see(seen));
         }
-        let newly = self.expiry.take_expired(seen.at_ms);
-        // `seen` says for all of `expired` that it is gone. Where it could not, because the clock was set
-        // back within the second that a sweep takes, what the change before had ended goes at once.
-        let holds_for_all = seen.at_ms >= self.seen.at_ms && self.expired.precedes(&newly);
-        let purged = if holds_for_all { Vec::new() } else { self.purge(usize::MAX) };
-        self.expired.append(newly);
-        Undo::Clock { before: std::mem::replace(&mut self.seen, seen), purged }
+        // One that is not the newest, which only a recovery meets, ends what is older and no more.
+        let until = self.times.running_until(seen.at_ms).filter(|timer| timer.revision <= seen.revision);
+        let keys: Vec<Box<str>> = until.map(|timer| timer.key.into()).collect();
+        Undo::Removed(keys.iter().filter_map(|key| self.take(key)).collect())
     }
 
     fn clear(&mut self, prefix: &str, revision: Revision) -> Undo {
-        // Nothing is newer than the newest change, so nothing has to be looked at.
-        let everything = prefix.is_empty() && self.revision == revision;
-        if everything {
-            self.counted_bytes = 0;
-            let times = [&mut self.expiry, &mut self.expired].map(std::mem::take);
-            return Undo::Emptied(std::mem::take(&mut self.entries), Box::new(times));
+        if self.revision != revision {
+            // As above.
+            let older = self.stored_range(prefix, None).filter(|entry| entry.revision() < revision);
+            let keys: Vec<Box<str>> = older.map(|entry| entry.key().into()).collect();
+            return Undo::Removed(keys.iter().filter_map(|key| self.take(key)).collect());
         }
-        let older = self.stored_range(prefix, None).filter(|entry| entry.revision() < revision);
-        let keys: Vec<Box<str>> = older.map(|entry| entry.key().into()).collect();
-        Undo::Cleared(keys.iter().filter_map(|key| self.take(key)).collect())
+        // Nothing is newer than the newest change, so nothing has to be looked at.
+        let entries = self.entries.take_range(prefix.as_bytes());
+        let sums = entries.sums();
+        let timers = if sums.timed <= ENTRIES_PER_HOLD_MAX as u64 {
+            entries.timed().for_each(|entry| self.times.remove(entry));
+            Timers::Removed
+        } else if self.times.are_all(sums.timed) {
+            Timers::Taken(Box::new(self.times.take_all()))
+        } else {
+            self.times.add_stale(sums.timed, sums.timed_bytes);
+            Timers::Left
+        };
+        self.clears_open += 1;
+        Undo::Cleared(Box::new(Cleared { entries, timers }))
     }
 
     fn insert(&mut self, entry: Entry) {
-        self.counted_bytes += entry.counted_bytes();
-        if let Some(expires_ms) = entry.expires_ms() {
-            self.times_of(&entry).add(expires_ms, entry.key(), entry.counted_bytes());
-        }
-        self.entries.insert(entry);
+        self.times.add(&entry);
+        self.entries.replace(entry);
     }
 
     fn take(&mut self, key: &str) -> Option<Entry> {
         let entry = self.entries.take(key.as_bytes())?;
-        self.discount(&entry);
+        self.times.remove(&entry);
         Some(entry)
-    }
-
-    /// Takes an entry that is gone from `entries` out of what is counted and expires.
-    fn discount(&mut self, entry: &Entry) {
-        self.counted_bytes -= entry.counted_bytes();
-        if let Some(expires_ms) = entry.expires_ms() {
-            self.times_of(entry).remove(expires_ms, entry.key());
-        }
-    }
-
-    /// The index that `entry` is in, or belongs into, where it has a time to live.
-    fn times_of(&mut self, entry: &Entry) -> &mut ExpiryIndex {
-        if self.seen.ends(entry) { &mut self.expired } else { &mut self.expiry }
     }
 }
 
 #[cfg(test)]
 #[path = "namespace_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "namespace_model_tests.rs"]
+mod model_tests;

@@ -21,6 +21,12 @@ fn clear(namespace: &mut Namespace, prefix: &str) -> Undo {
     namespace.apply(&Change::Clear { prefix, revision })
 }
 
+fn purge(namespace: &mut Namespace, entries_max: usize) -> usize {
+    let mut purged = Vec::new();
+    namespace.purge(entries_max, Revision::MAX, &mut purged);
+    purged.len()
+}
+
 fn keys(namespace: &Namespace, now_ms: u64) -> Vec<String> {
     namespace.range("", None, now_ms).map(|entry| entry.key().to_owned()).collect()
 }
@@ -67,7 +73,7 @@ fn expired_key_stays_missing_when_the_clock_is_set_back() {
     namespace.apply(&clock);
     assert!(namespace.get(key("a"), NOW).is_none());
     assert_eq!(namespace.decide_clock(NOW + 80), None, "nothing more expires");
-    assert_eq!(namespace.purge(10).len(), 1);
+    assert_eq!(purge(&mut namespace, 10), 1);
     assert_eq!(namespace.totals(NOW), Totals { keys: 0, bytes: 0 });
 }
 
@@ -82,7 +88,7 @@ fn time_to_live_counts_from_the_present_after_the_clock_was_ahead() {
         put(&mut namespace, "older", "1", Some(60), NOW);
         let clock = namespace.decide_clock(AHEAD).unwrap();
         namespace.apply(&clock);
-        assert_eq!(namespace.purge(purged).len(), purged.min(2));
+        assert_eq!(purge(&mut namespace, purged), purged.min(2));
         put(&mut namespace, "new", "1", Some(40), NOW + 5);
         let meta = namespace.get(key("new"), NOW + 5).unwrap().meta();
         assert_eq!((meta.created_ms, meta.updated_ms, meta.expires_ms), (NOW + 5, NOW + 5, Some(NOW + 45)));
@@ -98,7 +104,7 @@ fn time_to_live_counts_from_the_present_after_the_clock_was_ahead() {
         assert_eq!(keys(&namespace, NOW), ["new"], "but for the one whose end was taken back");
         assert_eq!(namespace.next_expiry_ms(), Some(NOW + 45));
         namespace.apply(&clock);
-        namespace.purge(usize::MAX);
+        purge(&mut namespace, usize::MAX);
         assert_eq!(namespace.stored_range("", None).count(), 0);
     }
 }
@@ -110,7 +116,7 @@ fn key_that_expired_is_written_again_with_the_same_expiry_as_before() {
     namespace.apply(&namespace.decide_clock(NOW + 90).unwrap());
     put(&mut namespace, "a", "22", Some(50), NOW);
     assert_eq!(namespace.totals(NOW), Totals { keys: 1, bytes: 3 });
-    assert!(namespace.purge(10).is_empty());
+    assert_eq!(purge(&mut namespace, 10), 0);
     assert_eq!(namespace.get(key("a"), NOW + 49).unwrap().value(), Value::Text(b"22"));
     assert!(namespace.get(key("a"), NOW + 50).is_none());
 }
@@ -197,4 +203,39 @@ fn replaying_a_suffix_over_a_later_state_changes_nothing() {
             assert_eq!(namespace.next_expiry_ms(), straight.next_expiry_ms());
         }
     }
+}
+
+/// Keys that the clock has ended are cleared before they are purged, and that is reverted.
+#[test]
+fn timers_of_a_clear_that_may_be_reverted_are_not_purged() {
+    let mut namespace = Namespace::default();
+    let many = 2 * ENTRIES_PER_HOLD_MAX as u64;
+    (0..many).for_each(|number| drop(put(&mut namespace, &format!("a/{number}"), "1", Some(50), NOW)));
+    put(&mut namespace, "b", "1", Some(900), NOW);
+    namespace.apply(&namespace.decide_clock(NOW + 60).unwrap());
+    let undo = clear(&mut namespace, "a/");
+    assert_eq!(purge(&mut namespace, usize::MAX), 0);
+    assert_eq!(namespace.times.stale().0, many);
+    namespace.revert(undo);
+    assert_eq!(namespace.totals(NOW), Totals { keys: 1, bytes: 2 });
+    assert_eq!(purge(&mut namespace, usize::MAX) as u64, many);
+    assert_eq!((namespace.entries.sums().keys, namespace.times.ended(NOW)), (1, (0, 0)));
+}
+
+#[test]
+fn totals_never_lack_a_key_while_timers_of_cleared_keys_are_among_those_that_end() {
+    let mut namespace = Namespace::default();
+    let (many, cleared) = (ENDED_COUNTED_MAX + 1, 2 * ENTRIES_PER_HOLD_MAX as u64);
+    (0..many).for_each(|number| drop(put(&mut namespace, &format!("a/{number}"), "1", Some(50), NOW)));
+    (0..cleared).for_each(|number| drop(put(&mut namespace, &format!("c/{number}"), "1", Some(90), NOW)));
+    (0..9).for_each(|number| drop(put(&mut namespace, &format!("d/{number}"), "1", None, NOW)));
+    let undo = clear(&mut namespace, "c/");
+    for now_ms in [NOW, NOW + 49, NOW + 50, NOW + 89, NOW + 90] {
+        let keys = if now_ms < NOW + 50 { many + 9 } else { 9 };
+        let totals = namespace.totals(now_ms);
+        assert!(totals.keys >= keys && totals.keys <= many + 9, "{totals:?} at {now_ms}");
+    }
+    namespace.settle(undo);
+    while namespace.free_some().is_some() {}
+    assert_eq!(namespace.totals(NOW + 90).keys, 9);
 }

@@ -17,6 +17,7 @@ mod batch;
 mod browser;
 mod caching;
 mod catalog_faults;
+mod clears;
 mod commands;
 mod conditions;
 mod config_mounts;

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 const SEEDS: u64 = 60;
 const STEPS: u64 = 250;
+/// More of them have a time to live than a deletion by prefix removes the timers of at once.
+const MANY: u32 = 420;
 
 fn for_each_seed(check: impl Fn(&mut Random)) {
     let seeds = match std::env::var("SIM_SEED") {
@@ -42,18 +44,27 @@ fn value(random: &mut Random) -> String {
 }
 
 fn step(run: &Arc<Run>, random: &mut Random) {
-    match random.below(20) {
+    match random.below(24) {
         0..=7 => {
             let ttl_ms = (random.below(3) == 0).then(|| 1_000 * (1 + random.below(20)));
             run.put(&name(random), &value(random), ttl_ms);
         }
         8..=10 => drop(run.delete(&name(random))),
-        11 => drop(run.clear(["x/", "x/y/", "é", "", "nothing"][random.below(5) as usize])),
+        11 => {
+            let prefixes = ["x/", "x/y/", "é", "", "nothing", "many/", "many/1"];
+            run.clear(prefixes[random.below(7) as usize]);
+        }
         12 => drop(run.batch(random.below(100) as u32)),
         13 => drop(run.failing_batch()),
         14 => run.step_clock(random.below(8_000) as i64 - 2_000),
         15 => run.look(),
         16 => run.checkpoint(),
+        17 => drop(run.put_many(MANY, 1_000 * (1 + random.below(20)))),
+        18 => run.project.free_garbage(),
+        19 => {
+            run.look();
+            run.project.expire(run.now());
+        }
         _ => {
             run.flush();
             run.check_memory();

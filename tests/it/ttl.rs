@@ -154,3 +154,32 @@ fn a_key_that_expires_while_the_server_is_down_is_absent_at_the_start() {
     kv.project().get(&key_path("a")).problem(404, "key_not_found");
     assert_eq!(kv.project().get(PROJECT).json()["keys"], 0);
 }
+
+/// More than a deletion looks at one by one expire while the server is stopped, so it may have to wait until they
+/// are purged.
+#[test]
+fn keys_that_expired_a_moment_ago_are_not_counted_as_deleted() {
+    let kv = Kv::new();
+    let put = |from: u32| -> String {
+        let put = |number| format!(r#"{{"op":"set","key":"k/{number}","value":1,"ttl":2}}"#);
+        let operations: Vec<String> = (from..from + 1_000).map(put).collect();
+        format!(r#"{{"operations":[{}]}}"#, operations.join(","))
+    };
+    (0..6).for_each(|at| drop(kv.project().post(BATCH, &put(1_000 * at)).expect(200)));
+    let last = kv.project().get(&key_path("k/5999")).json();
+    for key in ["k/a", "k/b", "other"] {
+        kv.project().put(&key_path(key), "1").expect(201);
+    }
+    let mut connection = kv.server.connect();
+    kv.server.signal("STOP");
+    let path = format!("{KEYS}?prefix=k/");
+    connection.send(&crate::harness::encode_request("DELETE", &path, Some(&kv.project_key), &[], b""));
+    wait_until("the keys have expired", || {
+        let mut now = Vec::new();
+        pikv::clock::render_rfc3339(pikv::clock::wall_ms(), &mut now);
+        now.as_slice() > last["expires_at"].as_str().unwrap().as_bytes()
+    });
+    kv.server.signal("CONT");
+    assert_eq!(connection.read_response().json()["deleted"], 2);
+    assert_eq!(kv.project().get(KEYS).json()["keys"], json!({"other": 1}));
+}

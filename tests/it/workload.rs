@@ -249,7 +249,19 @@ impl Run {
         self.write(|transaction, keys| {
             let count = keys.len();
             keys.retain(|name, _| !name.starts_with(prefix));
-            assert_eq!(transaction.clear(prefix) as usize, count - keys.len());
+            assert_eq!(transaction.clear(prefix), Some((count - keys.len()) as u64));
+            Ok(())
+        })
+    }
+
+    /// Puts `many/0` and so on; every third key is permanent.
+    pub fn put_many(&self, count: u32, ttl_ms: u64) -> bool {
+        self.write(|transaction, keys| {
+            for number in 0..count {
+                let (name, ttl_ms) = (format!("many/{number}"), (number % 3 > 0).then_some(ttl_ms));
+                let written = transaction.put(key(&name), b"1", ttl_ms);
+                keys.insert(name, ("1".to_owned(), written.meta));
+            }
             Ok(())
         })
     }

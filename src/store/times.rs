@@ -1,0 +1,221 @@
+//! The times to live of a namespace, and which of them the clock has ended.
+//!
+//! A change of the clock ends every key written before it that expires until then. Its timer moves from
+//! `running` to `ended`, until the key is purged. If the clock is set back before that, what an earlier
+//! change has ended stays with that change, because the later one does not state it.
+//!
+//! Many keys that are deleted together leave their timers for a while. Such timers are *stale*: their
+//! entries are gone. They end and are counted as the others, and the totals allow for them.
+
+use super::change::Revision;
+use super::entry::Entry;
+use super::expiry::{ExpiryIndex, Timer};
+
+/// The timers of a namespace.
+#[derive(Debug, Default)]
+pub struct Times {
+    /// Those that no change of the clock has ended.
+    running: ExpiryIndex,
+    seen: Seen,
+    /// Those that `seen` has ended.
+    ended: ExpiryIndex,
+    /// Those that earlier changes have ended, which `seen` may not include. The oldest come first.
+    earlier: Vec<Earlier>,
+    /// How many of all are stale, and the bytes of their keys and values.
+    stale: (u64, u64),
+}
+
+/// A change of the clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Its instant, milliseconds since 1970.
+    pub at_ms: u64,
+    /// Its number.
+    pub revision: Revision,
+}
+
+#[derive(Debug)]
+struct Earlier {
+    seen: Seen,
+    ended: ExpiryIndex,
+}
+
+/// What undoes a change of the clock.
+#[derive(Debug)]
+pub struct UndoClock {
+    before: Seen,
+    ended: Ended,
+}
+
+#[derive(Debug)]
+enum Ended {
+    Nothing,
+    /// This timer and those after it.
+    From(u64, Revision, Box<str>),
+    /// All of `ended`; those before are among the earlier ones.
+    All,
+}
+
+impl Seen {
+    /// Whether `entry` existed at the change and is absent since.
+    fn ends(self, entry: &Entry) -> bool {
+        entry.expires_ms().is_some_and(|expires_ms| expires_ms <= self.at_ms)
+            && entry.revision() <= self.revision
+    }
+}
+
+impl Times {
+    /// No timers, and a clock that was last changed to `clock_ms`.
+    pub fn starting_at(clock_ms: u64) -> Times {
+        Times { seen: Seen { at_ms: clock_ms, revision: Revision::default() }, ..Times::default() }
+    }
+
+    /// The instant of the latest change of the clock.
+    pub fn clock_ms(&self) -> u64 {
+        self.seen.at_ms
+    }
+
+    /// Whether a change of the clock has ended `entry`.
+    pub fn have_ended(&self, entry: &Entry) -> bool {
+        self.seen.ends(entry) || self.earlier.iter().any(|earlier| earlier.seen.ends(entry))
+    }
+
+    /// The timer that ends next.
+    pub fn next(&self) -> Option<Timer<'_>> {
+        self.running.first()
+    }
+
+    /// Whether so many changes of the clock wait for their keys to be purged that another one should.
+    pub fn are_crowded(&self, changes_max: usize) -> bool {
+        self.earlier.len() >= changes_max
+    }
+
+    /// Notes the timer of `entry`, if it has one.
+    pub fn add(&mut self, entry: &Entry) {
+        if let Some(timer) = entry.timer() {
+            self.index_of(entry).add(timer, entry.counted_bytes());
+        }
+    }
+
+    /// Forgets the timer of `entry`.
+    pub fn remove(&mut self, entry: &Entry) {
+        if let Some(timer) = entry.timer() {
+            self.index_of(entry).remove(timer);
+        }
+    }
+
+    /// Sees that the clock is at `seen.at_ms`; the newest change.
+    pub fn see(&mut self, seen: Seen) -> UndoClock {
+        let newly = self.running.take_expired(seen.at_ms);
+        let ends_all = seen.at_ms >= self.seen.at_ms && self.ended.precedes(&newly);
+        let ended = if ends_all || self.ended.sums().0 == 0 {
+            let first = newly
+                .first()
+                .map(|Timer { expires_ms, revision, key }| Ended::From(expires_ms, revision, key.into()));
+            self.ended.append(newly);
+            first.unwrap_or(Ended::Nothing)
+        } else {
+            let before = std::mem::replace(&mut self.ended, newly);
+            self.earlier.push(Earlier { seen: self.seen, ended: before });
+            Ended::All
+        };
+        UndoClock { before: std::mem::replace(&mut self.seen, seen), ended }
+    }
+
+    /// Undoes a change of the clock; the changes after it are undone.
+    pub fn forget(&mut self, undo: UndoClock) {
+        let newly = match undo.ended {
+            Ended::Nothing => ExpiryIndex::default(),
+            Ended::From(expires_ms, revision, key) => {
+                self.ended.split_off(Timer { expires_ms, revision, key: &key })
+            }
+            Ended::All => {
+                // It is not there any more if its last key was purged since.
+                let before = self.earlier.pop_if(|earlier| earlier.seen == undo.before);
+                std::mem::replace(&mut self.ended, before.map(|before| before.ended).unwrap_or_default())
+            }
+        };
+        let later = std::mem::replace(&mut self.running, newly);
+        self.running.append(later);
+        self.seen = undo.before;
+    }
+
+    /// The first timer that a change of the clock up to `until` has ended.
+    pub fn first_ended(&self, until: Revision) -> Option<Timer<'_>> {
+        let groups = self.earlier.iter().map(|earlier| (earlier.seen, &earlier.ended));
+        let mut groups = groups.chain([(self.seen, &self.ended)]);
+        groups.find_map(|(seen, ended)| if seen.revision <= until { ended.first() } else { None })
+    }
+
+    /// Removes what [`Times::first_ended`] returned: its key, and the bytes of key and value.
+    pub fn pop_ended(&mut self, until: Revision) -> Option<(Box<str>, u64)> {
+        let groups = self.earlier.iter_mut().map(|earlier| (earlier.seen, &mut earlier.ended));
+        let mut groups = groups.chain([(self.seen, &mut self.ended)]);
+        let popped = groups.find_map(|(seen, ended)| if seen.revision <= until { ended.pop() } else { None });
+        drop(groups);
+        self.earlier.retain(|earlier| earlier.ended.sums().0 > 0);
+        popped
+    }
+
+    /// How many timers have ended at `now_ms`, stale ones too, and the bytes of their keys and values.
+    pub fn ended(&self, now_ms: u64) -> (u64, u64) {
+        let earlier = self.earlier.iter().map(|earlier| earlier.ended.sums());
+        let now = [self.ended.sums(), self.running.expired(now_ms)];
+        earlier
+            .chain(now)
+            .fold((0, 0), |(keys, bytes), (more_keys, more_bytes)| (keys + more_keys, bytes + more_bytes))
+    }
+
+    /// The timers that have ended at `now_ms`, stale ones too, with the bytes of keys and values.
+    pub fn ended_timers(&self, now_ms: u64) -> impl Iterator<Item = (Timer<'_>, u64)> {
+        let earlier = self.earlier.iter().map(|earlier| &earlier.ended).chain([&self.ended]);
+        let earlier = earlier.flat_map(|ended| ended.expired_timers(u64::MAX));
+        earlier.chain(self.running.expired_timers(now_ms))
+    }
+
+    /// How many timers are stale, and the bytes of the keys and values that they had.
+    pub fn stale(&self) -> (u64, u64) {
+        self.stale
+    }
+
+    /// So many timers are stale from now on.
+    pub fn add_stale(&mut self, keys: u64, bytes: u64) {
+        self.stale = (self.stale.0 + keys, self.stale.1 + bytes);
+    }
+
+    /// So many timers are not stale any more: their entries are back, or they are removed.
+    pub fn discount_stale(&mut self, keys: u64, bytes: u64) {
+        self.stale = (self.stale.0.saturating_sub(keys), self.stale.1.saturating_sub(bytes));
+    }
+
+    /// Removes the stale timer of `entry`, if it is still there.
+    pub fn remove_stale(&mut self, entry: &Entry) {
+        let Some(timer) = entry.timer() else { return };
+        if self.index_of(entry).remove(timer) {
+            self.discount_stale(1, entry.counted_bytes());
+        }
+    }
+
+    /// Whether there are `timed` timers, none of them stale.
+    pub fn are_all(&self, timed: u64) -> bool {
+        self.stale.0 == 0 && self.ended(u64::MAX).0 == timed
+    }
+
+    /// The timers up to `at_ms` that no change of the clock has ended.
+    pub fn running_until(&self, at_ms: u64) -> impl Iterator<Item = Timer<'_>> {
+        self.running.expired_timers(at_ms).map(|(timer, _)| timer)
+    }
+
+    /// Removes all timers. The clock stays as it is.
+    pub fn take_all(&mut self) -> Times {
+        std::mem::replace(self, Times { seen: self.seen, ..Times::default() })
+    }
+
+    /// The index that the timer of `entry` is in or belongs into: that of the first change that ended it.
+    fn index_of(&mut self, entry: &Entry) -> &mut ExpiryIndex {
+        if let Some(earlier) = self.earlier.iter_mut().find(|earlier| earlier.seen.ends(entry)) {
+            return &mut earlier.ended;
+        }
+        if self.seen.ends(entry) { &mut self.ended } else { &mut self.running }
+    }
+}
