@@ -22,10 +22,10 @@ use super::replay::replay;
 use super::seed::Seed;
 use super::sequential::LineReader;
 use super::takeover;
-use super::value_reader::{JOURNAL_FILE, JSON_FILE};
+use super::value_reader::{JOURNAL_FILE, JSON_FILE, location_of};
 use crate::disk::{Disk, DiskFile, Open, Stamp};
 use crate::names::Key;
-use crate::store::change::{Change, Location, Meta, Revision, Value};
+use crate::store::change::{Change, Meta, Revision, Value};
 use crate::store::entry::Entry;
 use crate::store::index::Index;
 use crate::store::namespace::Namespace;
@@ -183,8 +183,7 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
 pub fn stored_at<'a>(change: Change<'a>, file: u32, offset: u64) -> Change<'a> {
     match change {
         Change::Put { key, value: Value::Text(text), meta } => {
-            let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-            Change::Put { key, value: Value::Stored(Location { file, offset, length }), meta }
+            Change::Put { key, value: Value::Stored(location_of(file, offset, text)), meta }
         }
         Change::Put { .. } | Change::Delete { .. } | Change::Clear { .. } | Change::Clock { .. } => change,
     }
@@ -211,10 +210,9 @@ fn load_entries(
                 }
                 let Some(meta) = next_meta(metas, header.seed, key, &paths.journal)? else { return Ok(None) };
                 let offset = line.offset + value_start as u64;
-                let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
                 let value = match keep {
                     Keep::Values => Value::Text(value),
-                    Keep::Index => Value::Stored(Location { file: JSON_FILE, offset, length }),
+                    Keep::Index => Value::Stored(location_of(JSON_FILE, offset, value)),
                 };
                 entries.push(Entry::new(key, value, &meta));
             }

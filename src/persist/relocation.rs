@@ -8,6 +8,7 @@ use super::header::HEADER_BYTES;
 use super::project::Project;
 use super::record::{self, Line};
 use super::sequential::LineReader;
+use super::value_reader::location_of;
 use crate::limits::ENTRIES_PER_HOLD_MAX;
 use crate::names::Key;
 use crate::store::change::{Change, Location, Revision, Value};
@@ -54,8 +55,7 @@ impl Project {
                         return Err(io::Error::from(io::ErrorKind::InvalidData).into());
                     };
                     let offset = line.offset + value_start as u64;
-                    let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
-                    let location = Location { file: pair.number - 1, offset, length };
+                    let location = location_of(pair.number - 1, offset, value);
                     places.push(Place { key: key.into_owned(), revision: meta.revision, location });
                 }
                 None => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
@@ -81,9 +81,8 @@ impl Project {
             for recorded in &changes {
                 let offset = line.offset + record::offset_within(line.bytes, recorded.value());
                 let change = recorded.change().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-                if let Change::Put { key, value, meta } = change {
-                    let length = u32::try_from(value.length()).unwrap_or(u32::MAX);
-                    let location = Location { file: pair.number, offset, length };
+                if let Change::Put { key, meta, .. } = change {
+                    let location = location_of(pair.number, offset, recorded.value());
                     places.push(Place { key: key.as_str().to_owned(), revision: meta.revision, location });
                 }
             }

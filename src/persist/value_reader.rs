@@ -14,6 +14,12 @@ pub const JOURNAL_FILE: u32 = 2;
 /// it found.
 pub const MOVED_JOURNAL_FILE: u32 = 3;
 
+/// Where `text`, a value, lies in a file.
+pub fn location_of(file: u32, offset: u64, text: &[u8]) -> Location {
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    Location { file, offset, length, crc32: crc32fast::hash(text) }
+}
+
 /// The open files that locations of a project speak of.
 #[derive(Default)]
 pub struct FileTable {
@@ -74,12 +80,13 @@ impl FileTable {
     pub fn locate(&self, location: Location) -> Option<StoredValue> {
         let known = self.files.iter().find(|known| known.number == location.file)?;
         let (file, diverted) = (Arc::clone(&known.file), Arc::clone(&known.diverted));
-        let Location { offset, length, .. } = location;
+        let Location { offset, length, crc32, .. } = location;
         Some(StoredValue {
             file,
             name: Arc::clone(&known.name),
             offset,
             length,
+            crc32,
             stamp: known.stamp,
             diverted,
         })
@@ -93,6 +100,7 @@ pub struct StoredValue {
     name: Arc<str>,
     offset: u64,
     length: u32,
+    crc32: u32,
     stamp: Option<Stamp>,
     diverted: Arc<OnceLock<Diversion>>,
 }
@@ -101,8 +109,8 @@ impl StoredValue {
     /// Appends the value's text to `out`; blocks for the disk.
     ///
     /// # Errors
-    /// As the disk says; `InvalidData` where somebody has written into the file since, so that other
-    /// bytes lie there now. `out` is then as it was.
+    /// As the disk says; `InvalidData` if other bytes lie there now: the file was edited, or is damaged. `out`
+    /// is then as it was.
     pub fn read_into(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let start = out.len();
         out.resize(start + self.length as usize, 0);
@@ -113,7 +121,10 @@ impl StoredValue {
             }
         };
         let read = read_exact_at(file, out.get_mut(start..).unwrap_or_default(), offset);
-        // In a file that was cut short the edit is what is wrong, not that it ends too early.
+        let is_right = read.is_ok() && crc32fast::hash(out.get(start..).unwrap_or_default()) == self.crc32;
+        let ends_early = read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::UnexpectedEof);
+        let read = if is_right || !(read.is_ok() || ends_early) { read } else { Err(damaged(offset)) };
+        // If the file was edited, that is what is wrong, and not what lies there now.
         let read = self.check_stamp().and(read);
         if read.is_err() {
             out.truncate(start);
@@ -146,6 +157,15 @@ impl StoredValue {
     }
 }
 
+/// What lies at `offset` is not the value that was written there.
+fn damaged(offset: u64) -> io::Error {
+    let problem = format!(
+        "the value at byte {offset} is damaged, its checksum is wrong; check the disk, and restore both files of the \
+         project from a backup, or write the value again"
+    );
+    io::Error::new(io::ErrorKind::InvalidData, problem)
+}
+
 impl fmt::Debug for StoredValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StoredValue {{ offset: {}, length: {} }}", self.offset, self.length)
@@ -166,7 +186,7 @@ mod tests {
         let (old, new) = (file("old"), file("new"));
         let mut table = FileTable::default();
         table.add_journal(4, new, "new".into());
-        let location = Location { file: 4, offset: 103, length: 5 };
+        let location = location_of(4, 103, b"value");
         let located = table.locate(location).unwrap();
         write_all_at(old.as_ref(), b"0123456value", 0).unwrap();
         table.divert(4, old, 100, 4);

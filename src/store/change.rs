@@ -68,6 +68,8 @@ pub struct Location {
     pub offset: u64,
     /// Bytes of the value.
     pub length: u32,
+    /// CRC-32 (IEEE) of the value.
+    pub crc32: u32,
 }
 
 /// A value: minified JSON text, or where that text lies.

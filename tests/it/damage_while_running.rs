@@ -2,11 +2,13 @@
 //! memory has is not lost.
 
 use crate::sim_disk::SimDisk;
-use crate::workload::{Keys, Run, START_MS, open, paths, read_all};
+use crate::workload::{Keys, Run, START_MS, key, open, paths, read_all};
 use pikv::config::schema::SyncMode;
 use pikv::persist::project::Health;
 use pikv::persist::recovery::Keep;
 use pikv::persist::ticket::Outcome;
+use pikv::store::change::Value;
+use std::io;
 use std::sync::Arc;
 
 /// A checkpoint during which a key is written and its line damaged, `times` times. Returns what a reader finds
@@ -56,5 +58,57 @@ fn a_journal_that_is_damaged_again_stops_the_project_and_is_left() {
         assert!(!run.put("refused", "1", None));
         run.close();
         assert_eq!(disk.content(&paths().json), json, "nothing unchecked was copied");
+    }
+}
+
+/// What reading the value of `name` gives.
+fn read_one(run: &Run, name: &str) -> io::Result<Vec<u8>> {
+    let located = run.project.read(START_MS, |view| {
+        let Some(Value::Stored(location)) = view.get(key(name)).map(|entry| entry.value()) else {
+            panic!("{name} lies in a file")
+        };
+        (view.locate(location).unwrap(), view.revision())
+    });
+    let mut text = Vec::new();
+    located.unwrap().answer.read_into(&mut text).map(|()| text)
+}
+
+#[test]
+fn a_value_whose_file_was_cut_or_changed_is_an_error_and_never_copied() {
+    let flips = [paths().journal, paths().json].map(Some);
+    for flipped in [None].into_iter().chain(flips) {
+        for continues in [true, false] {
+            let disk = SimDisk::default();
+            let run = Run::begin(&disk, Keep::Index, SyncMode::Always).unwrap();
+            run.put("old", "\"in the .json\"", None);
+            run.project.checkpoint(START_MS, run.instant).unwrap();
+            let json = disk.content(&paths().json);
+            run.put("a", "\"in the journal\"", None);
+            assert_eq!(run.flush(), Outcome::Synced);
+            assert_eq!(read_one(&run, "a").unwrap(), b"\"in the journal\"");
+            let bad = match &flipped {
+                None => {
+                    disk.cut(&paths().journal, 1_100);
+                    "a"
+                }
+                Some(path) => {
+                    let content = disk.content(path);
+                    let at = content.windows(6).rposition(|window| window == b"in the").unwrap();
+                    disk.flip(path, at);
+                    if *path == paths().json { "old" } else { "a" }
+                }
+            };
+            if continues {
+                // After a cut this leaves a hole of zeros.
+                run.put("b", "1", None);
+                run.project.flush(run.instant);
+            }
+            let error = read_one(&run, bad).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{flipped:?}");
+            run.close();
+            let found = disk.content(&paths().json);
+            assert!(found == json || flipped == Some(paths().json), "{}", String::from_utf8_lossy(&found));
+            assert!(!String::from_utf8_lossy(&found).contains('\0'));
+        }
     }
 }

@@ -209,6 +209,14 @@ impl SimDisk {
         medium.durable_names.insert(link.to_owned(), node);
     }
 
+    /// Cuts or extends a file in place, durably.
+    pub fn cut(&self, path: &Path, length: usize) {
+        let mut medium = self.lock();
+        let node = medium.names[path];
+        medium.nodes[node].bytes.resize(length, 0);
+        medium.nodes[node].durable.resize(length, 0);
+    }
+
     /// The system forgets what it has in memory of all files, but for what it still has to write.
     pub fn evict(&self) {
         self.lock().nodes.iter_mut().for_each(Node::evict);
