@@ -8,7 +8,7 @@
 mod lock;
 mod real;
 
-pub use lock::{LockError, LockFile};
+pub use lock::{Holder, LockError, LockFile};
 pub use real::{RealDisk, is_not_regular};
 
 use std::fs::File;
@@ -66,6 +66,11 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// As the operating system says, but for "not found", which is `false`.
     fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// What `path` leads to. A symbolic link at its end is not followed.
+    ///
+    /// # Errors
+    /// As the operating system says; `NotFound` if nothing has that name.
+    fn status(&self, path: &Path) -> io::Result<Status>;
     /// The paths of what lies in `directory`, in no order.
     ///
     /// # Errors
@@ -254,6 +259,11 @@ pub fn parent_directory(path: &Path) -> &Path {
 /// file-size limit of the process.
 pub fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
+/// Whether `error` says that this process, or the system, has no file descriptor left.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// Whether `descriptor` is the null device, which also stands for a descriptor that was closed when the

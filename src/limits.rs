@@ -263,10 +263,18 @@ pub const CHECKPOINT_INTERVAL_MS: u64 = 10_000;
 pub const CHECKPOINT_RETRY_MS: u64 = 10_000;
 /// `sync: interval` syncs this often, milliseconds.
 pub const SYNC_INTERVAL_MS: u64 = 1_000;
+/// After a write they are looked at once more within this time, milliseconds.
+pub const FILES_LOOK_AFTER_MS: u64 = 1_000;
+/// The files of projects that nobody writes to are looked at this often, milliseconds, while `/readyz` is asked.
+pub const FILES_LOOK_INTERVAL_MS: u64 = 2_000;
+/// Before something is written the names of journal and directory are looked at this often at most, milliseconds.
+pub const FILES_FRESH_MS: u64 = 50;
 /// Looks at who has the lock of a data directory, while that one has not said so yet.
 pub const LOCK_LOOKS_MAX: u32 = 100;
 /// Time between two of them, milliseconds.
 pub const LOCK_LOOK_INTERVAL_MS: u64 = 10;
+/// What is read of `pikv.lock`, bytes: a process id, the longest path of Linux, and a namespace.
+pub const LOCK_FILE_BYTES_MAX: usize = 4 * 1024 + 128;
 /// Buffer of sequential file reads and writes, bytes.
 pub const FILE_BUFFER_BYTES: usize = 256 * 1024;
 /// The first read of a file, bytes; the next ones grow to [`FILE_BUFFER_BYTES`]. Most files are small.

@@ -24,6 +24,7 @@ use crate::limits::LOG_FLUSH_MS;
 use crate::log as sink;
 use crate::memory::Memory;
 use crate::persist::engine::Engine;
+use crate::persist::guard::DirectoryGuard;
 use crate::persist::recovery::Keep;
 use crate::server::{self, Prepared, Settings};
 use ::log::LevelFilter;
@@ -122,7 +123,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let directory = found.data_directory(path);
     let made = disk::create_directory(&directory)
         .map_err(|error| RunError::DataDirectory { path: directory.clone(), error })?;
-    let _lock = lock(&directory)?;
+    let lock = lock(&directory)?;
     let existing = file::load(&RealDisk, path)?;
     let config_file = if existing.is_some() { ConfigFile::Found } else { ConfigFile::Created };
     let mut config = existing.unwrap_or_else(file::default_config);
@@ -132,6 +133,10 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let format = log_format(effective.log_format.value);
     sink::start(effective.log_level.value.filter(), format).map_err(RunError::Start)?;
     log_panics();
+    if let Some(error) = lock.unwritten() {
+        let path = lock.path().display();
+        log::warn!("{path}: {error}; it does not name this process, and the lock holds all the same");
+    }
     unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
     removed_texts(&completed);
     if config_file == ConfigFile::Found && made == Directory::Made {
@@ -146,7 +151,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXCPU]).map_err(RunError::Start)?;
     let prepared = Prepared::new(config.threads().unwrap_or_else(cores)).map_err(RunError::Start)?;
     let wakers = prepared.wakers();
-    let engine = Engine::new(Box::new(move || wakers.resolved()));
+    let engine = Engine::guarding(Some(guard(&lock)?), Box::new(move || wakers.resolved()));
     let engine_threads = engine.start().map_err(RunError::Start)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let settings = settings_of(&config, format);
@@ -165,8 +170,10 @@ fn serve(options: &Options) -> Result<(), RunError> {
     running.stop();
     app.close();
     engine_threads.stop();
-    // One that stays behind is removed by whoever has the lock next.
-    let _ = RealDisk.remove(&address_path);
+    // One that stays is removed by the process that has the lock next. In another's directory it is not ours.
+    if app.catalog.has_directory() {
+        let _ = RealDisk.remove(&address_path);
+    }
     log::info!("stopped");
     Ok(())
 }
@@ -217,7 +224,7 @@ fn open_accounts(
 fn lock(directory: &Path) -> Result<LockFile, RunError> {
     let path = directory.join(LOCK_FILE);
     let lock = LockFile::acquire(&path).map_err(|error| match error {
-        LockError::Held { pid } => RunError::Locked { directory: absolute(directory), pid },
+        LockError::Held(holder) => RunError::Locked { directory: absolute(directory), holder },
         LockError::Io(error) => RunError::DataDirectory { path, error },
     })?;
     let address_path = directory.join(accounts::ADDRESS_FILE);
@@ -227,6 +234,14 @@ fn lock(directory: &Path) -> Result<LockFile, RunError> {
         }
         Ok(()) | Err(_) => Ok(lock),
     }
+}
+
+/// Notices when the data directory is not the one that was locked any more.
+fn guard(lock: &LockFile) -> Result<DirectoryGuard, RunError> {
+    let guarded = lock
+        .status()
+        .and_then(|status| DirectoryGuard::new(Arc::new(RealDisk), lock.path(), status.identity));
+    guarded.map_err(|error| RunError::DataDirectory { path: lock.path().to_owned(), error })
 }
 
 /// Returns when the server is to stop; reloads the configuration as often as it is asked to.

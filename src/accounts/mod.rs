@@ -36,6 +36,7 @@ use signing_key::{Origin, SigningKeyError};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What the name of an installation is derived for.
 const INSTALLATION_PURPOSE: &str = "installation";
@@ -136,6 +137,11 @@ impl Accounts {
     /// Whether everything about accounts can be written.
     pub fn is_healthy(&self) -> bool {
         self.projects().iter().all(|project| project.health() == Health::Healthy)
+    }
+
+    /// Has the files looked at, although nothing is written.
+    pub fn look_at_files(&self, now: Instant) {
+        self.projects().iter().for_each(|project| project.look_soon(now));
     }
 
     /// Brings all files up to date and ends writing.

@@ -176,6 +176,12 @@ impl Catalog {
         }
         let mut completed = api_key::complete(&mut next, &mut random_bytes)
             .map_err(|error| CatalogError::Key { path: self.config_path.clone(), error })?;
+        if completed.changed
+            && let Err(reason) = self.engine.check_directory()
+        {
+            // Another server may have the file by now, which has its keys from this one.
+            return Err(CatalogError::DirectoryLost { reason: reason.to_owned() });
+        }
         let unsaved = save_completed(self.disk.as_ref(), &self.config_path, &next, &mut completed)
             .map_err(|error| CatalogError::KeysNotSaved { error: Box::new(error) })?;
         unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
@@ -195,6 +201,23 @@ impl Catalog {
             }
         }
         Ok((next, completed))
+    }
+
+    /// Has the files of all projects looked at, unless that was done just now. Whether it is time for the
+    /// caller's own projects too.
+    pub fn look_at_files(&self, now: Instant) -> bool {
+        let is_due = self.engine.is_look_due(now);
+        if is_due {
+            let registry = self.registry();
+            let opened = registry.projects.values().filter_map(|served| served.project.as_ref().ok());
+            opened.for_each(|project| project.look_soon(now));
+        }
+        is_due
+    }
+
+    /// Whether the data directory is still this process's, so that its files may be written.
+    pub fn has_directory(&self) -> bool {
+        self.engine.check_directory().is_ok()
     }
 
     /// Notices that the wall clock was set. See [`Engine::look_at_clock`].

@@ -12,11 +12,18 @@ pub fn healthz(_: &Context<'_>) -> Result<Reply, ApiError> {
     Ok(Reply::Now(ok()))
 }
 
-/// `GET /readyz`: all projects take writes. Says how many do not, not which: it asks for no key.
+/// `GET /readyz`: all projects take writes. Says how many do not, not which: it asks for no key. Whether
+/// the files are still there is looked at in the background, for the next answer.
 pub fn readyz(context: &Context<'_>) -> Result<Reply, ApiError> {
-    let registry = context.app.catalog.registry();
+    let (app, now) = (context.app, context.arrival.at);
+    if app.catalog.look_at_files(now)
+        && let Some(Ok(accounts)) = &app.accounts
+    {
+        accounts.look_at_files(now);
+    }
+    let registry = app.catalog.registry();
     let unready = registry.projects.values().filter(|served| !served.is_ready()).count();
-    let accounts = match &context.app.accounts {
+    let accounts = match &app.accounts {
         Some(Ok(accounts)) => usize::from(!accounts.is_healthy()),
         Some(Err(_)) => 1,
         None => 0,

@@ -1,18 +1,47 @@
 //! The lock of a data directory.
+//!
+//! The lock is on the file (`flock`); its text is for people and for whoever finds it held. Three lines: the
+//! process id, the data directory as the holder opened it, and the pid namespace that the id belongs to.
 
-use super::real::{Follow, open_regular};
-use crate::limits::{LOCK_LOOK_INTERVAL_MS, LOCK_LOOKS_MAX};
+use super::real::{Follow, open_regular, status_of};
+use super::{Identity, Status, is_disk_full, parent_directory};
+use crate::limits::{LOCK_FILE_BYTES_MAX, LOCK_LOOK_INTERVAL_MS, LOCK_LOOKS_MAX};
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// An exclusive lock that ends with the process, however it ends. Its file holds the process id, and
-/// an empty line once the lock was given back in order.
+/// An exclusive lock that ends with the process, however it ends. Its file names the holder, and has an
+/// empty line once the lock was released in order.
 #[derive(Debug)]
 pub struct LockFile {
     file: File,
+    path: PathBuf,
+    text_bytes: usize,
+    unwritten: Option<io::Error>,
+}
+
+/// Who has a lock, as its file names him.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holder {
+    /// The process id; empty if the other process has not written it yet.
+    pub pid: String,
+    /// The data directory that the other process opened, if this one is a hard-linked copy of that.
+    pub original: Option<PathBuf>,
+    /// Whether the process id belongs to another pid namespace, as that of a container.
+    pub is_elsewhere: bool,
+}
+
+/// Why a lock was not had.
+#[derive(Debug)]
+pub enum LockError {
+    /// Another process has it.
+    Held(Holder),
+    /// The lock file could not be opened or written.
+    Io(io::Error),
 }
 
 impl Drop for LockFile {
@@ -20,68 +49,132 @@ impl Drop for LockFile {
         // Still under the lock, so that no other process id is removed. The file itself stays: a process that
         // has it open would otherwise lock one that nobody else finds. So does its first byte: an empty file
         // may find no disk space for the next process id. An id that stays only misleads readers.
-        let blank = "\n".repeat(process_id_line().len());
+        let blank = "\n".repeat(self.text_bytes);
         let _ = self.file.write_all_at(blank.as_bytes(), 0).and_then(|()| self.file.set_len(1));
     }
 }
 
-/// Why a lock was not had.
-#[derive(Debug)]
-pub enum LockError {
-    /// Another process has it; what its lock file says of its process id.
-    Held {
-        /// The first line of the lock file; empty if the other process has not written it yet.
-        pid: String,
-    },
-    /// The lock file could not be opened or written.
-    Io(io::Error),
-}
-
 impl LockFile {
-    /// Takes the lock `path` and writes this process's id into it.
+    /// Takes the lock `path` and writes into it who has it.
     ///
     /// # Errors
     /// [`LockError::Held`] if another process has it. At once, unless that process has taken it just now: then
     /// it gets a moment to write its process id.
     pub fn acquire(path: &Path) -> Result<LockFile, LockError> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = open_regular(&mut options, path, Follow::No).map_err(LockError::Io)?;
-        for look in 1.. {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) => {
-                    // The lock is what counts; a file that cannot be read only costs the process id.
-                    let pid = process_id_in(&file).unwrap_or_default();
-                    if is_running(&pid) || look == LOCK_LOOKS_MAX {
-                        return Err(LockError::Held { pid });
-                    }
-                    // What is there is from before, or nothing yet.
-                    std::thread::sleep(Duration::from_millis(LOCK_LOOK_INTERVAL_MS));
-                }
-                Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
-            }
-        }
+        let file = lock(path)?;
         // Written over what was there before it is cut: that takes no space on a full disk.
-        let text = process_id_line();
-        file.write_all_at(text.as_bytes(), 0)
-            .and_then(|()| file.set_len(text.len() as u64))
-            .map_err(LockError::Io)?;
-        Ok(LockFile { file })
+        let text = own_text(path);
+        let written = file.write_all_at(&text, 0).and_then(|()| file.set_len(text.len() as u64));
+        let unwritten = match written {
+            // The lock is what counts. What an earlier holder wrote must not be taken for this one's.
+            Err(error) if is_disk_full(&error) => {
+                let _ = file.set_len(0);
+                Some(error)
+            }
+            written => written.map(|()| None).map_err(LockError::Io)?,
+        };
+        Ok(LockFile { file, path: path.to_owned(), text_bytes: text.len(), unwritten })
+    }
+
+    /// Why the file does not name this process: the disk is full.
+    pub fn unwritten(&self) -> Option<&io::Error> {
+        self.unwritten.as_ref()
+    }
+
+    /// The path that the lock was taken at.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The locked file.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn status(&self) -> io::Result<Status> {
+        self.file.metadata().map(|metadata| status_of(&metadata))
     }
 }
 
-/// What this process writes into a lock file.
-fn process_id_line() -> String {
-    format!("{}\n", std::process::id())
+/// Opens and locks the file at `path`, and looks that it is still there: one that was removed or replaced
+/// between the two is no lock that anybody else finds.
+fn lock(path: &Path) -> Result<File, LockError> {
+    for _ in 0..LOCK_LOOKS_MAX {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = open_regular(&mut options, path, Follow::No).map_err(LockError::Io)?;
+        wait_for(&file, path)?;
+        let locked = file.metadata().map_err(LockError::Io)?;
+        if identity_at(path) == Some(status_of(&locked).identity) {
+            return Ok(file);
+        }
+    }
+    Err(LockError::Io(io::Error::other(
+        "is replaced again and again, or the file system gives a file another number each time; no lock is safe there",
+    )))
 }
 
-/// The first line of a lock file.
-fn process_id_in(file: &File) -> io::Result<String> {
-    let mut bytes = [0; 32];
+/// Locks `file`, or says who has it locked.
+fn wait_for(file: &File, path: &Path) -> Result<(), LockError> {
+    for look in 1.. {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) => {
+                // The lock is what counts; a file that cannot be read only costs the name of its holder.
+                let holder = holder_in(file, path).unwrap_or_default();
+                if holder.is_elsewhere || is_running(&holder.pid) || look == LOCK_LOOKS_MAX {
+                    return Err(LockError::Held(holder));
+                }
+                // What is there is from before, or nothing yet.
+                std::thread::sleep(Duration::from_millis(LOCK_LOOK_INTERVAL_MS));
+            }
+            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+        }
+    }
+    Ok(())
+}
+
+/// What this process writes into the lock file `path`.
+fn own_text(path: &Path) -> Vec<u8> {
+    let mut text = format!("{}\n", std::process::id()).into_bytes();
+    let directory = std::path::absolute(parent_directory(path)).unwrap_or_default();
+    let directory = directory.as_os_str().as_bytes();
+    if !directory.contains(&b'\n') {
+        text.extend_from_slice(directory);
+    }
+    text.push(b'\n');
+    text.extend_from_slice(own_namespace().unwrap_or_default().as_os_str().as_bytes());
+    text.push(b'\n');
+    text
+}
+
+/// The pid namespace of this process, such as `pid:[4026531836]`, if the system has any.
+fn own_namespace() -> Option<PathBuf> {
+    std::fs::read_link("/proc/self/ns/pid").ok()
+}
+
+/// Who wrote a lock file, which is at `path`. One of an earlier version has the process id alone.
+fn holder_in(file: &File, path: &Path) -> io::Result<Holder> {
+    let mut bytes = vec![0; LOCK_FILE_BYTES_MAX];
     let count = file.read_at(&mut bytes, 0)?;
-    let text = String::from_utf8_lossy(bytes.get(..count).unwrap_or_default()).into_owned();
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+    let mut lines = bytes.get(..count).unwrap_or_default().split(|byte| *byte == b'\n');
+    let pid = String::from_utf8_lossy(lines.next().unwrap_or_default()).trim().to_owned();
+    let directory =
+        lines.next().filter(|line| !line.is_empty()).map(|line| Path::new(OsStr::from_bytes(line)));
+    let namespace = lines.next().filter(|line| !line.is_empty()).map(OsStr::from_bytes);
+    let own = own_namespace();
+    let is_elsewhere = matches!((namespace, &own), (Some(its), Some(own)) if its != own.as_os_str());
+    let has_other_names = status_of(&file.metadata()?).links > 1;
+    // In another namespace the path may lead to something else, so only one that is found here is told.
+    let original = directory.filter(|directory| {
+        let (its, own) = (identity_at(directory), identity_at(parent_directory(path)));
+        has_other_names && !is_elsewhere && its.is_some() && its != own
+    });
+    Ok(Holder { pid, original: original.map(Path::to_owned), is_elsewhere })
+}
+
+/// The file or directory that `path` leads to.
+fn identity_at(path: &Path) -> Option<Identity> {
+    std::fs::metadata(path).ok().map(|metadata| status_of(&metadata).identity)
 }
 
 /// Whether a process with this id exists, if the system tells that; else whether there is an id.
@@ -92,29 +185,102 @@ fn is_running(pid: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{RealDisk, load};
+    use crate::disk::{Disk, RealDisk, load};
+
+    fn holder_of(path: &Path) -> Holder {
+        match LockFile::acquire(path) {
+            Err(LockError::Held(holder)) => holder,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Locks a new file with `text` in it, as another process would.
+    fn locked_with(path: &Path, text: &[u8]) -> File {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
+        let file = file.unwrap();
+        file.try_lock().unwrap();
+        file.write_all_at(text, 0).unwrap();
+        file
+    }
 
     #[test]
     fn a_held_lock_names_its_holder() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
         let held = LockFile::acquire(&path).unwrap();
-        match LockFile::acquire(&path) {
-            Err(LockError::Held { pid }) => assert_eq!(pid, std::process::id().to_string()),
-            other => panic!("{other:?}"),
-        }
+        let pid = std::process::id().to_string();
+        assert_eq!(holder_of(&path), Holder { pid, original: None, is_elsewhere: false });
         drop(held);
         LockFile::acquire(&path).unwrap();
     }
 
     #[test]
-    fn a_lock_that_was_given_back_names_nobody() {
+    fn a_lock_file_has_the_process_its_directory_and_its_namespace_until_the_lock_is_released() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
         let held = LockFile::acquire(&path).unwrap();
-        assert_eq!(load(&RealDisk, &path, 100).unwrap(), format!("{}\n", std::process::id()).into_bytes());
+        let text = String::from_utf8(load(&RealDisk, &path, 1_000).unwrap()).unwrap();
+        let lines: Vec<&str> = text.split('\n').collect();
+        let namespace = own_namespace().unwrap_or_default();
+        let expected = [
+            &std::process::id().to_string(),
+            directory.path().to_str().unwrap(),
+            namespace.to_str().unwrap(),
+            "",
+        ];
+        assert_eq!(lines, expected);
         drop(held);
         assert_eq!(load(&RealDisk, &path, 100).unwrap(), b"\n");
+    }
+
+    #[test]
+    fn a_lock_that_was_removed_or_replaced_before_it_was_locked_is_not_the_one_that_is_held() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let held = LockFile::acquire(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let second = LockFile::acquire(&path).unwrap();
+        assert_ne!(held.status().unwrap().identity, second.status().unwrap().identity);
+        assert_eq!(held.status().unwrap().links, 0);
+        assert_eq!(RealDisk.status(&path).unwrap(), second.status().unwrap());
+    }
+
+    #[test]
+    fn a_lock_file_of_an_earlier_version_has_the_process_id_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let pid = std::process::id().to_string();
+        for end in ["\n", ""] {
+            let _held = locked_with(&path, format!("{pid}{end}").as_bytes());
+            let expected = Holder { pid: pid.clone(), original: None, is_elsewhere: false };
+            assert_eq!(holder_of(&path), expected);
+        }
+    }
+
+    #[test]
+    fn a_holder_in_another_pid_namespace_is_not_looked_for_in_this_one() {
+        if own_namespace().is_none() {
+            println!("not checked: there are no pid namespaces");
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let _held = locked_with(&path, b"1\n/data\npid:[1]\n");
+        assert_eq!(holder_of(&path), Holder { pid: "1".to_owned(), original: None, is_elsewhere: true });
+    }
+
+    #[test]
+    fn a_hard_linked_copy_names_the_directory_that_it_was_copied_from() {
+        let directory = tempfile::tempdir().unwrap();
+        let [first, copy] = ["first", "copy"].map(|name| directory.path().join(name));
+        [&first, &copy].into_iter().for_each(|path| std::fs::create_dir(path).unwrap());
+        let _held = LockFile::acquire(&first.join("lock")).unwrap();
+        std::fs::hard_link(first.join("lock"), copy.join("lock")).unwrap();
+        assert_eq!(holder_of(&copy.join("lock")).original, Some(first.clone()));
+        assert_eq!(holder_of(&first.join("lock")).original, None, "the copy does not make this one a copy");
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&first, &link).unwrap();
+        assert_eq!(holder_of(&link.join("lock")).original, None, "the same directory by another name");
     }
 
     #[test]
@@ -124,15 +290,12 @@ mod tests {
         let own = std::process::id().to_string();
         for before in ["", "4194305\n4194305"] {
             // Above what Linux gives out: the lock is taken, and what is written there is from before.
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
-            let file = file.unwrap();
-            file.try_lock().unwrap();
-            file.write_all_at(before.as_bytes(), 0).unwrap();
+            let file = locked_with(&path, before.as_bytes());
             std::thread::scope(|scope| {
                 let other = scope.spawn(|| LockFile::acquire(&path));
                 std::thread::sleep(Duration::from_millis(50));
                 file.write_all_at(format!("{own}\n").as_bytes(), 0).unwrap();
-                assert!(matches!(other.join().unwrap(), Err(LockError::Held { pid }) if pid == own));
+                assert!(matches!(other.join().unwrap(), Err(LockError::Held(holder)) if holder.pid == own));
             });
         }
     }

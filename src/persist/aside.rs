@@ -13,6 +13,8 @@ pub enum Aside {
     Edited,
     /// A journal that an owner decided against.
     Discarded,
+    /// What was found in the place of a journal while the server ran.
+    Foreign,
     /// A values' file that was there when a project in memory was written to disk.
     Replaced,
     /// What could be read of damaged files.
@@ -20,12 +22,14 @@ pub enum Aside {
 }
 
 impl Aside {
-    const ALL: [Aside; 4] = [Aside::Edited, Aside::Discarded, Aside::Replaced, Aside::Salvaged];
+    const ALL: [Aside; 5] =
+        [Aside::Edited, Aside::Discarded, Aside::Foreign, Aside::Replaced, Aside::Salvaged];
 
     fn infix(self) -> &'static str {
         match self {
             Aside::Edited => ".json.edited-",
             Aside::Discarded => ".journal.discarded-",
+            Aside::Foreign => ".journal.foreign-",
             Aside::Replaced => ".json.replaced-",
             Aside::Salvaged => ".json.salvaged-",
         }
@@ -34,7 +38,7 @@ impl Aside {
     fn path_of(self, paths: &Paths) -> &Path {
         match self {
             Aside::Edited | Aside::Replaced | Aside::Salvaged => &paths.json,
-            Aside::Discarded => &paths.journal,
+            Aside::Discarded | Aside::Foreign => &paths.journal,
         }
     }
 }

@@ -124,6 +124,9 @@ impl Project {
         if !is_wanted(&health) {
             return Ok(());
         }
+        if !self.look_at_files() {
+            return Err(CheckpointError::Stopped);
+        }
         self.expire(now_ms);
         self.flush(now);
         if !durable.journal.lock().is_ok_and(|journal| journal.has_changes()) {
@@ -134,8 +137,11 @@ impl Project {
             result = self.replace_damaged(durable, offset, now);
         }
         if let Err(error) = &result {
-            // Half done, the temporary journal is the one that belongs to the values in place.
-            if !matches!(error, CheckpointError::HalfDone(_)) {
+            // If that was the reason, it is noted now.
+            self.look_at_files();
+            // Half done, the temporary journal is the one that belongs to the values in place. And in a
+            // directory that is not ours nothing is.
+            if !matches!(error, CheckpointError::HalfDone(_)) && self.lost_directory().is_none() {
                 let _ = generation::remove_temporaries(durable.disk.as_ref(), &durable.paths);
             }
             if let Ok(mut journal) = durable.journal.lock() {
@@ -324,6 +330,7 @@ impl Project {
         let mut guard = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
         let journal = &mut *guard;
         let changes_start = written.journal_end - (carried - seal.offset);
+        let identity = written.journal.status()?.identity;
         carry((journal.file.as_ref(), journal.header.seed), (carried, journal.end), &mut written)?;
         self.notice_edit(durable, journal)?;
         let number = journal.number_max + 2;
@@ -331,7 +338,7 @@ impl Project {
         journal.number_max = number;
         if !bytes.is_empty() {
             // As in any flush: whatever becomes of this checkpoint, these changes are safe.
-            if let Err(failure) = journal.append(&mut bytes, durable.sync) {
+            if let Err(failure) = self.append(durable, journal, &mut bytes, now) {
                 self.take_back(&durable.paths, journal, &failure);
                 self.forget_files(&[number - 1, number]);
                 self.engine.resolved();
@@ -346,6 +353,8 @@ impl Project {
         let end = written.journal_end + bytes.len() as u64;
         let done = last
             .and_then(|()| written.journal.sync())
+            // Nothing of another's is replaced.
+            .and_then(|()| self.check_files(durable, journal).map_err(|failure| failure.error))
             .map_err(ExchangeError::NotBegun)
             .and_then(|()| generation::exchange(durable.disk.as_ref(), &durable.paths));
         match done {
@@ -364,7 +373,8 @@ impl Project {
         let WrittenGeneration { json, journal: file, header, .. } = written;
         let (new, kept) = (Arc::clone(&file), header.clone());
         let pair = NewPair { json, journal: new, header: kept, number, changes_start, end };
-        journal.begin_generation(file, header, number, (changes_start, end), written.json_stamp, now);
+        let new = (file, identity, header);
+        journal.begin_generation(new, number, (changes_start, end), written.json_stamp, now);
         self.use_new_files(durable.keep);
         Ok(pair)
     }

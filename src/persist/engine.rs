@@ -2,9 +2,10 @@
 //! checkpoints and lets keys expire. Neither wakes up while there is nothing to do.
 
 use super::flush::AfterFlush;
+use super::guard::DirectoryGuard;
 use super::project::Project;
 use crate::clock::{self, JumpWatch};
-use crate::limits::SYNC_INTERVAL_MS;
+use crate::limits::{FILES_LOOK_INTERVAL_MS, SYNC_INTERVAL_MS};
 use crate::store::change::Revision;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,12 @@ pub struct Engine {
     jumps: AtomicU64,
     /// The highest revision of the projects that were given up.
     revision_max: AtomicU64,
+    /// The data directory, if this process has its lock.
+    guard: Option<DirectoryGuard>,
+    /// When the files of idle projects were looked at last, on the engine's clock.
+    looked_ms: AtomicU64,
+    /// Projects that wait to be rescued while a thread does that, see `rescue.rs`.
+    pub(super) rescues: Mutex<Option<Vec<Arc<Project>>>>,
     on_resolved: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -55,6 +62,11 @@ pub struct EngineThreads {
 impl Engine {
     /// An engine without threads; `on_resolved` is called after tickets were resolved.
     pub fn new(on_resolved: Box<dyn Fn() + Send + Sync>) -> Arc<Engine> {
+        Engine::guarding(None, on_resolved)
+    }
+
+    /// As [`Engine::new`], for projects in the data directory of `guard`.
+    pub fn guarding(guard: Option<DirectoryGuard>, on_resolved: Box<dyn Fn() + Send + Sync>) -> Arc<Engine> {
         let epoch = clock::monotonic();
         Arc::new(Engine {
             jump_watch: JumpWatch::new(clock::wall_ms(), epoch),
@@ -65,6 +77,9 @@ impl Engine {
             schedule_signal: Condvar::new(),
             epoch,
             revision_max: AtomicU64::new(0),
+            guard,
+            looked_ms: AtomicU64::new(0),
+            rescues: Mutex::default(),
             on_resolved,
         })
     }
@@ -153,6 +168,38 @@ impl Engine {
         scheduled.sleeps_until_ms = scheduled.sleeps_until_ms.min(now_ms);
         drop(scheduled);
         self.schedule_signal.notify_one();
+    }
+
+    /// Looks whether the data directory is still this process's. See [`DirectoryGuard::check`].
+    ///
+    /// # Errors
+    /// What happened to it.
+    pub fn check_directory(&self) -> Result<(), &str> {
+        self.guard.as_ref().map_or(Ok(()), DirectoryGuard::check)
+    }
+
+    /// As [`Engine::check_directory`], in half the time: whether its lock still is. See [`DirectoryGuard::check_lock`].
+    ///
+    /// # Errors
+    /// What happened to it.
+    pub(super) fn check_lock(&self) -> Result<(), &str> {
+        self.guard.as_ref().map_or(Ok(()), DirectoryGuard::check_lock)
+    }
+
+    /// What happened to the data directory, as far as somebody has looked.
+    pub(super) fn lost_directory(&self) -> Option<&str> {
+        self.guard.as_ref().and_then(DirectoryGuard::lost)
+    }
+
+    /// Whether it is time to look at the files of projects that nobody writes to: at most every
+    /// [`FILES_LOOK_INTERVAL_MS`]. True once for each time.
+    pub fn is_look_due(&self, now: Instant) -> bool {
+        let (now_ms, looked_ms) = (self.ms_of(now), self.looked_ms.load(Ordering::Relaxed));
+        now_ms >= looked_ms.saturating_add(FILES_LOOK_INTERVAL_MS)
+            && self
+                .looked_ms
+                .compare_exchange(looked_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// How often the clock jumped.
@@ -256,6 +303,6 @@ impl EngineThreads {
 }
 
 /// The queues hold nothing that a panic could leave half changed.
-fn unpoisoned<T>(locked: Result<T, PoisonError<T>>) -> T {
+pub(super) fn unpoisoned<T>(locked: Result<T, PoisonError<T>>) -> T {
     locked.unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,17 +2,18 @@
 
 use super::generation::Paths;
 use super::journal::{AppendError, Journal};
+use super::ownership::NotOurs;
 use super::project::{Batch, Health, Project, State};
 use super::ticket::{Outcome, Ticket};
 use crate::clock;
 use crate::config::schema::SyncMode;
-use crate::limits::{GATHER_ROUNDS_MAX, PENDING_BYTES_KEPT_MAX, PURGE_PER_HOLD_MAX};
+use crate::limits::{FILES_LOOK_AFTER_MS, GATHER_ROUNDS_MAX, PENDING_BYTES_KEPT_MAX, PURGE_PER_HOLD_MAX};
 use crate::store::change::Revision;
 use crate::store::entry::Entry;
 use crate::store::namespace::Undo;
 use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What "file too large" means for a journal.
 const FILE_SIZE_LIMIT: &str = ", which is the file-size limit of this process (`ulimit -f`, LimitFSIZE=)";
@@ -49,8 +50,9 @@ impl Project {
             self.fail_waiting();
             return AfterFlush::Done;
         };
+        let look = pending.as_ref().map(|_| now + Duration::from_millis(FILES_LOOK_AFTER_MS));
         if let Some(mut bytes) = pending {
-            match journal.append(&mut bytes, durable.sync) {
+            match self.append(durable, &mut journal, &mut bytes, now) {
                 Ok(()) => {
                     journal.written_at = Some(now);
                     self.settle(bytes, durable.sync);
@@ -61,7 +63,7 @@ impl Project {
         }
         // A checkpoint may have written what this call was meant for, without syncing it.
         let later = durable.sync == SyncMode::Interval && journal.unsynced;
-        let due = self.journal_due(&journal, now);
+        let due = [self.journal_due(&journal, now), look].into_iter().flatten().min();
         drop(journal);
         if let Some(due) = due {
             self.engine.schedule(self, due);
@@ -91,13 +93,14 @@ impl Project {
 
     /// Syncs what was acknowledged before it was synced: by `sync: interval`, or on a full disk. Blocks for
     /// the disk.
-    pub fn sync_written(&self) {
+    pub fn sync_written(self: &Arc<Self>) {
         let Some(durable) = &self.durable else { return };
         let Ok(mut journal) = durable.journal.lock() else { return };
         if !journal.unsynced && !journal.is_unsure() {
             return;
         }
-        match journal.sync_acknowledged() {
+        let synced = self.check_files(durable, &journal).and_then(|()| journal.sync_acknowledged());
+        match synced {
             Ok(()) => {
                 journal.unsynced = false;
                 if let Ok(mut state) = self.lock() {
@@ -143,21 +146,29 @@ impl Project {
         drop(batch);
     }
 
-    /// Takes back everything that is not in the journal, in memory, and says so to who waits.
-    pub(super) fn take_back(&self, paths: &Paths, journal: &Journal, failure: &AppendError) {
-        let reason = reason_of(paths, failure);
+    /// Takes back everything that is not in the journal, in memory, and says so to who waits. If the journal
+    /// is not ours any more, has what was acknowledged written to a new one.
+    pub(super) fn take_back(self: &Arc<Self>, paths: &Paths, journal: &Journal, failure: &AppendError) {
+        let (not_ours, reason) = (NotOurs::of(&failure.error), reason_of(paths, failure));
         let Ok(mut state) = self.lock() else { return };
         match failure.outcome {
             Outcome::DiskFull => self.note_disk_full(&mut state, &reason),
             Outcome::Failed | Outcome::Pending | Outcome::Synced => {
-                log::error!(
-                    "project {}: {reason}; it takes no more writes until the server is restarted",
-                    self.id
-                );
+                if !matches!(not_ours, Some(NotOurs::Directory(_))) {
+                    log::error!(
+                        "project {}: {reason}; it takes no more writes until the server is restarted",
+                        self.id
+                    );
+                }
                 state.health = Health::Failed { reason };
             }
         }
         roll_back(&mut state, journal, failure.outcome);
+        if let Some(NotOurs::Journal(_)) = not_ours {
+            state.needs_rescue = true;
+            drop(state);
+            self.engine.rescue_soon(self);
+        }
     }
 
     fn note_disk_full(&self, state: &mut State, reason: &str) {
@@ -170,6 +181,9 @@ impl Project {
 
 /// The file that a failure is about, and what the system said.
 fn reason_of(paths: &Paths, failure: &AppendError) -> String {
+    if let Some(not_ours) = NotOurs::of(&failure.error) {
+        return not_ours.to_string();
+    }
     let limit = if failure.error.kind() == ErrorKind::FileTooLarge { FILE_SIZE_LIMIT } else { "" };
     format!("{}: {}{limit}", paths.journal.display(), failure.error)
 }

@@ -5,7 +5,7 @@ use super::record;
 use super::ticket::Outcome;
 use super::value_reader::JOURNAL_FILE;
 use crate::config::schema::SyncMode;
-use crate::disk::{DiskFile, Stamp, is_disk_full, write_all_at};
+use crate::disk::{DiskFile, Identity, Stamp, is_disk_full, write_all_at};
 use crate::limits::{
     CHECKPOINT_CHANGES_BYTES_MIN, CHECKPOINT_INTERVAL_MS, CHECKPOINT_QUIET_MS, CHECKPOINT_SMALL_BYTES,
     RESERVE_BYTES_MAX, RESERVE_CHANGES_BYTES_MIN,
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 /// The journal that a project appends to.
 pub(super) struct Journal {
     pub(super) file: Arc<dyn DiskFile>,
+    /// Which file that is.
+    pub(super) identity: Identity,
     /// The number that locations in it carry.
     pub(super) number: u32,
     /// The highest number that locations anywhere carry.
@@ -41,6 +43,8 @@ pub(super) struct Journal {
     /// Whether something was written that `sync: interval` still has to sync.
     pub(super) unsynced: bool,
     pub(super) written_at: Option<Instant>,
+    /// When its name and its directory were looked at last before something was written.
+    pub(super) checked_at: Option<Instant>,
     pub(super) checkpointed_at: Option<Instant>,
     /// No checkpoint before this, because one failed.
     pub(super) retry_at: Option<Instant>,
@@ -54,7 +58,7 @@ pub(super) struct AppendError {
 
 impl Journal {
     pub(super) fn opened(
-        file: Arc<dyn DiskFile>,
+        (file, identity): (Arc<dyn DiskFile>, Identity),
         header: Header,
         json_stamp: Stamp,
         changes_start: u64,
@@ -62,6 +66,7 @@ impl Journal {
     ) -> Journal {
         Journal {
             file,
+            identity,
             number: JOURNAL_FILE,
             number_max: JOURNAL_FILE,
             end,
@@ -74,14 +79,27 @@ impl Journal {
             short_of_room: false,
             unsynced: false,
             written_at: None,
+            checked_at: None,
             checkpointed_at: None,
             retry_at: None,
         }
     }
 
-    /// Seals the lines in `bytes`, writes them at the end, and syncs them if `sync` asks for that. A disk that is
-    /// full leaves the journal as it was and may be tried again; any other failure ends its use.
-    pub(super) fn append(&mut self, bytes: &mut [u8], sync: SyncMode) -> Result<(), AppendError> {
+    /// Whether the file was left with `length` bytes. While a full disk leaves that in doubt, any will do.
+    pub(super) fn has_length(&self, length: u64) -> bool {
+        self.is_unsure() || length == self.end.max(self.reserve_end)
+    }
+
+    /// Seals the lines in `bytes`, writes them at the end, and syncs them if `sync` asks for that. `is_ours`
+    /// is asked between the two, and before anything is cut off; if it refuses, nothing more is done to the
+    /// file. A disk that is full leaves the journal as it was and may be tried again; any other failure ends
+    /// its use.
+    pub(super) fn append(
+        &mut self,
+        bytes: &mut [u8],
+        sync: SyncMode,
+        is_ours: impl Fn() -> Result<(), AppendError>,
+    ) -> Result<(), AppendError> {
         self.repair()?;
         record::seal(bytes, self.header.seed);
         let end = self.end + bytes.len() as u64;
@@ -89,11 +107,15 @@ impl Journal {
             SyncMode::Always => self.reserve(end),
             SyncMode::Interval | SyncMode::Never => Ok(()),
         });
+        is_ours()?;
         if let Err(error) = written {
             return Err(self.write_failed(error));
         }
         if sync == SyncMode::Always {
-            self.file.sync().map_err(|error| self.sync_failed(error))?;
+            if let Err(error) = self.file.sync() {
+                is_ours()?;
+                return Err(self.sync_failed(error));
+            }
             self.synced_end = end;
         } else {
             self.unsynced = true;
@@ -126,16 +148,17 @@ impl Journal {
     /// Goes on in the journal of a new pair of files, whose changes lie in `changes`.
     pub(super) fn begin_generation(
         &mut self,
-        file: Arc<dyn DiskFile>,
-        header: Header,
+        new: (Arc<dyn DiskFile>, Identity, Header),
         number: u32,
         changes: (u64, u64),
         json_stamp: Stamp,
         now: Instant,
     ) {
         let (changes_start, end) = changes;
+        let (file, identity, header) = new;
         *self = Journal {
             file,
+            identity,
             number,
             number_max: number,
             end,
@@ -148,6 +171,7 @@ impl Journal {
             short_of_room: false,
             unsynced: false,
             written_at: self.written_at,
+            checked_at: None,
             checkpointed_at: Some(now),
             retry_at: None,
         };

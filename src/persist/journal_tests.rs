@@ -10,7 +10,8 @@ const KIB: u64 = 1024;
 /// A journal of a project whose values' file and meta lines have `rewritten` bytes.
 fn journal(rewritten: u64, changes: u64) -> Journal {
     let directory = tempfile::tempdir().unwrap();
-    let file = RealDisk.open(&directory.path().join("a"), Open::Create).unwrap().into();
+    let file: Arc<dyn DiskFile> = RealDisk.open(&directory.path().join("a"), Open::Create).unwrap().into();
+    let identity = file.status().unwrap().identity;
     let header = Header {
         seed: Seed::NONE,
         generation: 1,
@@ -22,7 +23,7 @@ fn journal(rewritten: u64, changes: u64) -> Journal {
         before: Vec::new(),
     };
     let stamp = Stamp { length: header.json_bytes, modified_ns: 0 };
-    Journal::opened(file, header, stamp, KIB, KIB + changes)
+    Journal::opened((file, identity), header, stamp, KIB, KIB + changes)
 }
 
 fn ms(milliseconds: u64) -> Duration {
@@ -74,7 +75,7 @@ fn a_journal_with_many_changes_has_spaces_ahead_of_its_end() {
     let mut journal = journal(2 * KIB, 0);
     let many = vec![b'a'; 5 * 1024];
     let appended = |journal: &mut Journal, bytes: &[u8], sync| {
-        assert!(journal.append(&mut bytes.to_vec(), sync).is_ok());
+        assert!(journal.append(&mut bytes.to_vec(), sync, || Ok(())).is_ok());
         let mut behind = vec![0; usize::try_from(journal.file.length().unwrap() - journal.end).unwrap()];
         crate::disk::read_exact_at(journal.file.as_ref(), &mut behind, journal.end).unwrap();
         assert!(behind.iter().all(|&byte| byte == b' '));

@@ -18,7 +18,14 @@ impl Project {
     pub(super) fn maintain(self: &Arc<Self>) -> Option<Instant> {
         match self.health() {
             Health::Healthy | Health::DiskFull => {}
-            Health::Failed { .. } | Health::Closed => return None,
+            Health::Failed { .. } => {
+                self.rescue(); // if no thread could be started for that
+                return None;
+            }
+            Health::Closed => return None,
+        }
+        if !self.look_at_files() {
+            return None;
         }
         let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
         self.engine.look_at_clock(now_ms, now);
@@ -87,6 +94,7 @@ impl Project {
     /// Ends writing for good and brings the files up to date, for a shutdown, a deletion or other
     /// settings. Reads go on. Blocks for the disk.
     pub fn close(self: &Arc<Self>, now_ms: u64, now: Instant) {
+        self.look_at_files();
         self.expire(now_ms); // recorded while it still can be
         self.flush(now);
         if self.end_writing() {
@@ -99,6 +107,7 @@ impl Project {
             }
             self.sync_written();
         }
+        self.rescue();
         self.give_up();
     }
 

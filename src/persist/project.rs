@@ -4,7 +4,7 @@ use super::engine::{Engine, NOT_SCHEDULED};
 use super::generation::Paths;
 use super::journal::Journal;
 use super::recovery::{self, Keep};
-use super::recovery_error::RecoveryError;
+use super::recovery_error::{self, RecoveryError};
 use super::ticket::Ticket;
 use super::value_reader::{FileTable, JOURNAL_FILE, JSON_FILE, MOVED_JOURNAL_FILE, StoredValue};
 use crate::config::schema::SyncMode;
@@ -67,6 +67,8 @@ pub(super) struct State {
     pub(super) jumps_seen: u64,
     /// How often unsynced changes were taken back; a checkpoint that saw some of them is void.
     pub(super) rollbacks: u64,
+    /// The journal was taken from the project: what was acknowledged is in no file that a start finds.
+    pub(super) needs_rescue: bool,
 }
 
 /// Changes that are written and acknowledged together.
@@ -96,8 +98,8 @@ pub enum Health {
     Healthy,
     /// The last write found no room; each write tries again and waits for the disk's answer.
     DiskFull,
-    /// A write or sync failed, or its values lie in a file that was edited; it takes none until the
-    /// server is restarted.
+    /// A write or sync failed, or its files are not its own any more: edited, replaced, removed, or under a
+    /// directory that is another one. It takes none until the server is restarted.
     Failed {
         /// What failed, for the log and the operator.
         reason: String,
@@ -191,8 +193,10 @@ impl Project {
                 state.files.divert(JOURNAL_FILE, file, from, recovered.changes_start);
             }
         }
+        let status = recovered.journal.status();
+        let identity = status.map_err(recovery_error::io_error(&paths.journal))?.identity;
         let mut journal = Journal::opened(
-            recovered.journal,
+            (recovered.journal, identity),
             recovered.header,
             recovered.json_stamp,
             recovered.changes_start,
@@ -233,9 +237,17 @@ impl Project {
 
     /// Whether the project takes writes.
     pub fn health(&self) -> Health {
+        if let Some(reason) = self.lost_directory() {
+            return Health::Failed { reason: reason.to_owned() };
+        }
         self.lock().map_or(Health::Failed { reason: "a change stopped halfway".to_owned() }, |state| {
             state.health.clone()
         })
+    }
+
+    /// What happened to the directory of a project on disk, if somebody has seen that it is not ours any more.
+    pub(super) fn lost_directory(&self) -> Option<&str> {
+        self.durable.as_ref().and_then(|_| self.engine.lost_directory())
     }
 
     /// Reads at `now_ms`. `read` returns its result and the revision that this rests on.
@@ -348,6 +360,7 @@ impl State {
             queued: false,
             jumps_seen: 0,
             rollbacks: 0,
+            needs_rescue: false,
         }
     }
 }
@@ -414,8 +427,8 @@ impl fmt::Display for Unavailable {
                 f.write_str("more changes wait for the disk than may wait; try again shortly")
             }
             Unavailable::Failed => f.write_str(
-                "the project stopped taking writes, because its disk failed or its .json was edited; the server's \
-                 log says which, and the server has to be restarted",
+                "the project stopped taking writes, because its disk failed or its files were edited, replaced or \
+                 removed; the server's log says which, and the server has to be restarted",
             ),
             Unavailable::Closed => f.write_str("the project is being deleted or reopened"),
             Unavailable::Broken => {

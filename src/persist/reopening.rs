@@ -34,6 +34,7 @@ impl Project {
         let turn = self.durable.as_ref().map(|durable| durable.checkpoint.lock());
         if let Ok(mut state) = self.lock() {
             state.health = Health::Failed { reason: "the project was deleted".to_owned() };
+            state.needs_rescue = false;
         }
         drop(turn);
         self.give_up();

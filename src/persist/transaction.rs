@@ -149,6 +149,9 @@ impl Project {
     }
 
     fn lock_for_write(&self) -> Result<MutexGuard<'_, State>, Unavailable> {
+        if self.lost_directory().is_some() {
+            return Err(Unavailable::Failed);
+        }
         let state = self.lock()?;
         match &state.health {
             Health::Healthy | Health::DiskFull => {}

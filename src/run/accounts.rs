@@ -3,7 +3,7 @@
 mod client;
 mod prompt;
 
-use super::{RunError, load_existing, lock, say};
+use super::{RunError, guard, load_existing, lock, say};
 use crate::accounts::Accounts;
 use crate::accounts::account::{Account, Username};
 use crate::accounts::directory::{CreateError, Update};
@@ -14,7 +14,7 @@ use crate::cli::account::Act;
 use crate::cli::effective::Options;
 use crate::clock;
 use crate::config::schema::Config;
-use crate::disk::{self, Disk, RealDisk};
+use crate::disk::{self, Disk, Holder, LockFile, RealDisk};
 use crate::entropy::random_bytes;
 use crate::limits::ACCOUNTS_PER_PAGE;
 use crate::persist::engine::Engine;
@@ -26,7 +26,6 @@ use client::{GlobalKey, KeySource};
 pub use prompt::PromptError;
 use serde::Deserialize;
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Where the server listens that has the data directory.
@@ -80,8 +79,12 @@ pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<
     disk::create_directory(&directory)
         .map_err(|error| RunError::DataDirectory { path: directory.clone(), error })?;
     let said = match lock(&directory) {
-        Ok(_lock) => in_files(&config, &directory, act, password.as_ref())?,
-        Err(RunError::Locked { pid, .. }) => {
+        Ok(lock) => in_files(&config, &lock, act, password.as_ref())?,
+        // The server of another directory, whose accounts are not these.
+        Err(error @ RunError::Locked { holder: Holder { original: Some(_), .. }, .. }) => {
+            return Err(error.of_stopped_server());
+        }
+        Err(RunError::Locked { holder, .. }) => {
             let asked = if config.authentication.enabled {
                 let of_variable = global_key.map(|key| GlobalKey { key, source: KeySource::Variable });
                 let of_file = config.key.text.as_ref();
@@ -90,7 +93,7 @@ pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<
             } else {
                 client::Asked::Nothing
             };
-            let server = client::Server::find(&directory, pid, asked, config.public_hosts());
+            let server = client::Server::find(&directory, holder.pid, asked, config.public_hosts());
             let said = server.and_then(|server| server.carry_out(act, password.as_ref()));
             said.map_err(AccountCommandError::Client)?
         }
@@ -112,14 +115,15 @@ fn invalid_password(error: PasswordError) -> AccountCommandError {
     AccountCommandError::Invalid(vec![problem])
 }
 
-/// Opens the accounts, carries out `act` and closes them again, under the lock of the caller.
+/// Opens the accounts, carries out `act` and closes them again, under `lock`.
 fn in_files(
     config: &Config,
-    directory: &Path,
+    lock: &LockFile,
     act: &Act,
     password: Option<&Secret>,
 ) -> Result<String, RunError> {
-    let engine = Engine::new(Box::new(|| {}));
+    let engine = Engine::guarding(Some(guard(lock)?), Box::new(|| {}));
+    let directory = disk::parent_directory(lock.path());
     let threads = engine.start().map_err(RunError::Start)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let opened = Accounts::open(&disk, &engine, directory, Keep::Index);

@@ -4,13 +4,13 @@ use super::accounts::AccountCommandError;
 use crate::api::catalog::CatalogError;
 use crate::auth::api_key::KeyError;
 use crate::config::mistake::ConfigError;
-use crate::disk;
+use crate::disk::{self, Holder};
 use crate::names::ProjectId;
 use crate::persist::recovery_error::RecoveryError;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a command was not carried out.
 #[derive(Debug)]
@@ -52,15 +52,15 @@ pub enum RunError {
     Served {
         /// The directory.
         directory: PathBuf,
-        /// The server's process id, as it wrote it down.
-        pid: String,
+        /// That server.
+        holder: Holder,
     },
     /// Another server uses the data directory.
     Locked {
         /// The directory.
         directory: PathBuf,
-        /// The other's process id, as it wrote it down.
-        pid: String,
+        /// That server.
+        holder: Holder,
     },
     /// The projects could not be taken stock of.
     Catalog(CatalogError),
@@ -94,8 +94,8 @@ impl RunError {
     /// This error as that of a command that needs this data directory and no server on it: another
     /// directory is no way out then.
     pub(super) fn of_stopped_server(self) -> RunError {
-        if let RunError::Locked { directory, pid } = self {
-            RunError::Served { directory, pid }
+        if let RunError::Locked { directory, holder } = self {
+            RunError::Served { directory, holder }
         } else {
             self
         }
@@ -123,18 +123,12 @@ impl fmt::Display for RunError {
             RunError::DataDirectory { path, error } => {
                 write!(f, "{}: {}", path.display(), directory_problem(error))
             }
-            RunError::Locked { directory, pid } => write!(
-                f,
-                "{}: is in use by the server with process id {pid}; stop that one first, or choose another \
-                 persistent_file_path",
-                directory.display()
-            ),
-            RunError::Served { directory, pid } => write!(
-                f,
-                "{}: is in use by the server with process id {pid}; stop that one (`kill {pid}`), run this command, \
-                 start it again",
-                directory.display()
-            ),
+            RunError::Locked { directory, holder } => {
+                write!(f, "{}: {}", directory.display(), held(directory, holder, Wanted::Server))
+            }
+            RunError::Served { directory, holder } => {
+                write!(f, "{}: {}", directory.display(), held(directory, holder, Wanted::Command))
+            }
             RunError::Catalog(error) => error.fmt(f),
             RunError::Start(error) => write!(f, "the operating system denied what a start needs: {error}"),
             RunError::ProjectMissing { id } => write!(f, "config.json has no project `{id}`"),
@@ -164,18 +158,65 @@ impl fmt::Display for RunError {
 
 impl std::error::Error for RunError {}
 
+/// What a data directory is wanted for that another process has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// A server, which can use another directory.
+    Server,
+    /// A command about this directory.
+    Command,
+}
+
+/// Who has the data directory, and how to get it.
+fn held(directory: &Path, holder: &Holder, wanted: Wanted) -> String {
+    let Holder { pid, original, is_elsewhere } = holder;
+    let then = match wanted {
+        Wanted::Server => "or choose another persistent_file_path",
+        Wanted::Command => "run this command, start it again",
+    };
+    if let Some(original) = original {
+        let (original, lock) = (original.display(), directory.join("pikv.lock"));
+        return format!(
+            "is a hard-linked copy (`cp -al`) of {original}, which the server with process id {pid} uses: both have \
+             one lock file; remove the name that it has in the copy (`rm {}`) and try again",
+            lock.display()
+        );
+    }
+    // The first process of a container has the number 1, and the init process of a host is no server.
+    if *is_elsewhere || pid == "1" {
+        return format!(
+            "is in use by a server in a container (process id {pid} there); stop that container or service first, {then}"
+        );
+    }
+    match wanted {
+        Wanted::Server => {
+            format!("is in use by the server with process id {pid}; stop that one first, {then}")
+        }
+        Wanted::Command => {
+            format!("is in use by the server with process id {pid}; stop that one (`kill {pid}`), {then}")
+        }
+    }
+}
+
 /// What is wrong with the data directory, and what would be right.
 fn directory_problem(error: &io::Error) -> String {
     if disk::is_not_regular(error) {
         error.to_string()
+    } else if disk::is_disk_full(error) {
+        format!("{error}; the disk is full or a quota is used up: free disk space or raise the quota")
+    } else if disk::is_out_of_descriptors(error) {
+        let limit = disk::descriptors_max();
+        format!("{error}; this process may have {limit} open files: raise that (`ulimit -n`, LimitNOFILE=)")
     } else if error.kind() == io::ErrorKind::AlreadyExists {
         "is not a directory; move it away, or name another (see persistent_file_path)".to_owned()
     } else if error.kind() == io::ErrorKind::NotADirectory {
         format!("{error}: something above it is a file; name another (see persistent_file_path)")
-    } else {
+    } else if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
         format!(
             "{error}; the data directory has to belong to this user and be writable (see persistent_file_path)"
         )
+    } else {
+        error.to_string()
     }
 }
 
@@ -223,5 +264,47 @@ mod tests {
         check(io::ErrorKind::AddrInUse, "end what uses it");
         check(io::ErrorKind::AddrNotAvailable, "does not have that address");
         check(io::ErrorKind::PermissionDenied, "below 1024");
+    }
+
+    fn holder(pid: &str, original: Option<&str>, is_elsewhere: bool) -> Holder {
+        Holder { pid: pid.to_owned(), original: original.map(PathBuf::from), is_elsewhere }
+    }
+
+    #[track_caller]
+    fn check_held(holder: Holder, server: &str, command: &str) {
+        let directory = PathBuf::from("/srv/data");
+        let locked = RunError::Locked { directory, holder };
+        assert!(locked.to_string().contains(server), "{locked}");
+        let served = locked.of_stopped_server().to_string();
+        assert!(served.starts_with("/srv/data: is ") && served.contains(command), "{served}");
+        assert!(!served.contains("kill 1`") && !served.contains("persistent_file_path"), "{served}");
+    }
+
+    #[test]
+    fn holder_of_a_directory_is_told_with_how_to_stop_it_from_here() {
+        check_held(holder("4711", None, false), "process id 4711; stop that one first", "`kill 4711`");
+        let container = "in a container (process id 1 there); stop that container or service first";
+        check_held(holder("1", None, true), container, container);
+        check_held(holder("1", None, false), container, container);
+        let copy = "copy (`cp -al`) of /srv/first, which the server with process id 7 uses";
+        check_held(holder("7", Some("/srv/first"), false), copy, "`rm /srv/data/pikv.lock`");
+    }
+
+    #[track_caller]
+    fn check_directory(code: i32, advice: &str) {
+        let error = io::Error::from_raw_os_error(code);
+        let text = RunError::DataDirectory { path: "/srv/data".into(), error }.to_string();
+        assert!(text.contains(advice), "{text}");
+        assert_eq!(text.contains("belong to this user"), advice.contains("belong"), "{text}");
+    }
+
+    #[test]
+    fn data_directory_that_cannot_be_used_is_told_with_what_fits_the_reason() {
+        check_directory(libc::EACCES, "belong to this user");
+        check_directory(libc::EROFS, "belong to this user");
+        check_directory(libc::ENOSPC, "free disk space");
+        check_directory(libc::EDQUOT, "raise the quota");
+        check_directory(libc::EMFILE, "`ulimit -n`");
+        check_directory(libc::EIO, "os error 5");
     }
 }

@@ -188,7 +188,8 @@ fn the_process_id_goes_with_whoever_had_the_lock() {
     let mut server = Server::start_with(people_config());
     let path = server.data_path("pikv.lock");
     let text = || std::fs::read_to_string(&path).unwrap();
-    assert!(text().trim_end().parse::<u32>().is_ok(), "{}", text());
+    let process_id = |text: &str| text.lines().next().and_then(|line| line.parse().ok());
+    assert_eq!(process_id(&text()), Some(server.pid()), "{}", text());
     server.terminate();
     assert_eq!(text(), "\n", "an end in order");
     server.start_again();

@@ -111,6 +111,57 @@ fn a_file_cut_short_beneath_values_on_disk_fails_all_reads_alike_and_the_log_say
 }
 
 #[test]
+fn journal_that_is_removed_or_replaced_takes_no_writes_and_loses_none() {
+    for replacement in [None, Some("of somebody else")] {
+        let mut kv = Kv::new();
+        kv.project().put(&key_path("kept"), "1").expect(201);
+        let journal = kv.data_path("first_project.journal");
+        std::fs::remove_file(&journal).unwrap();
+        if let Some(text) = replacement {
+            std::fs::write(&journal, text).unwrap();
+        }
+        wait_until("a write is refused", || kv.project().put(&key_path("refused"), "1").status == 503);
+        kv.anonymous().get("/readyz").problem(503, "not_ready");
+        kv.server.await_stderr("everything that was acknowledged is in new files");
+        let written_in_between = kv.project().get(&key_path("refused")).status;
+        kv.crash_and_start();
+        assert_eq!(kv.project().get(&key_path("kept")).expect(200).json()["value"], 1);
+        assert_eq!(kv.project().get(&key_path("refused")).status, written_in_between);
+        kv.project().put(&key_path("after"), "1").expect(201);
+    }
+}
+
+#[test]
+fn readyz_notices_a_journal_that_is_gone_although_nobody_writes() {
+    let kv = Kv::new();
+    wait_until("the project is written", || kv.data_path("first_project.journal").exists());
+    std::fs::remove_file(kv.data_path("first_project.journal")).unwrap();
+    wait_until("/readyz is 503", || kv.anonymous().get("/readyz").status == 503);
+    kv.server.await_stderr("first_project.journal: was removed or moved while the server runs");
+    wait_until("the journal is back", || kv.data_path("first_project.journal").exists());
+}
+
+#[test]
+fn lock_that_is_removed_ends_all_writing_and_leaves_the_files_to_the_second_server() {
+    let mut kv = Kv::new();
+    kv.project().put(&key_path("kept"), "1").expect(201);
+    std::fs::remove_file(kv.data_path("pikv.lock")).unwrap();
+    wait_until("a write is refused", || kv.project().put(&key_path("late"), "1").status == 503);
+    kv.anonymous().get("/readyz").problem(503, "not_ready");
+    kv.server.await_stderr("pikv.lock: was removed or replaced while the server runs");
+    let before = std::fs::read(kv.data_path(FILE)).unwrap();
+    let body = json!({"id": "more"});
+    let refused = kv.global().post("/api/v1/projects", &body.to_string());
+    refused.problem(503, "project_unavailable");
+    kv.global().delete(PROJECT).problem(503, "project_unavailable");
+    kv.server.terminate();
+    assert_eq!(std::fs::read(kv.data_path(FILE)).unwrap(), before);
+    assert!(kv.data_path("pikv.address").exists(), "it may be the second server's");
+    kv.server.start_again();
+    assert_eq!(kv.project().get(&key_path("kept")).expect(200).json()["value"], 1);
+}
+
+#[test]
 fn a_decision_that_nobody_asked_for_is_refused_and_loses_nothing() {
     let mut kv = Kv::new();
     kv.project().put(&key_path("a"), "1").expect(201);

@@ -39,6 +39,7 @@ mod faults;
 mod file_kinds;
 mod file_size_limit;
 mod files;
+mod foreign_files;
 mod forgery;
 mod framing;
 mod fuzz_corpora;

@@ -13,7 +13,7 @@ mod node;
 pub use node::Random;
 
 use node::{Node, Write, is_kept};
-use pikv::disk::{Disk, DiskFile, Identity, Open, Stamp, Status};
+use pikv::disk::{Disk, DiskFile, Identity, Open, Stamp, Status, parent_directory};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -52,6 +52,8 @@ struct Medium {
     names: BTreeMap<PathBuf, usize>,
     durable_names: BTreeMap<PathBuf, usize>,
     unsynced_names: Vec<NameChange>,
+    /// The directories that others were mounted over, with what they hold.
+    covered: BTreeMap<PathBuf, BTreeMap<PathBuf, usize>>,
     operations: u64,
     log: Vec<String>,
     crash_at: Option<u64>,
@@ -227,6 +229,34 @@ impl SimDisk {
         self.lock().loss = seed.map(Random);
     }
 
+    /// Moves a file, durably, as `mv` does.
+    pub fn move_to(&self, from: &Path, to: &Path) {
+        self.link(from, to);
+        self.take_away(from);
+    }
+
+    /// Mounts an empty file system over `directory`.
+    pub fn mount_over(&self, directory: &Path) {
+        let mut medium = self.lock();
+        let is_in = |path: &Path| parent_directory(path) == directory;
+        let (covered, others) =
+            std::mem::take(&mut medium.names).into_iter().partition(|(path, _)| is_in(path));
+        medium.names = others;
+        medium.durable_names.retain(|path, _| !is_in(path));
+        medium.covered.insert(directory.to_owned(), covered);
+    }
+
+    /// Ends [`SimDisk::mount_over`]; what was written meanwhile goes with the other file system.
+    pub fn unmount(&self, directory: &Path) {
+        let mut medium = self.lock();
+        let is_in = |path: &Path| parent_directory(path) == directory;
+        medium.names.retain(|path, _| !is_in(path));
+        medium.durable_names.retain(|path, _| !is_in(path));
+        let covered = medium.covered.remove(directory).unwrap();
+        medium.durable_names.extend(covered.clone());
+        medium.names.extend(covered);
+    }
+
     /// Calls `act` before each counted operation, from now on; `None` ends that.
     pub fn set_between(&self, act: Option<Between>) {
         *self.between.lock().unwrap() = act;
@@ -376,6 +406,21 @@ impl Disk for SimDisk {
     fn exists(&self, path: &Path) -> io::Result<bool> {
         self.begin(Kind::Read, String::new)?;
         Ok(self.lock().names.contains_key(path))
+    }
+
+    fn status(&self, path: &Path) -> io::Result<Status> {
+        self.begin(Kind::Read, String::new)?;
+        let medium = self.lock();
+        if let Some(&node) = medium.names.get(path) {
+            return Ok(medium.status_of(node));
+        }
+        let is_covered = medium.covered.contains_key(path);
+        if !is_covered && !medium.names.keys().any(|name| parent_directory(name) == path) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        // Another file system has another device.
+        let inode = crc32fast::hash(path.components().as_path().as_os_str().as_encoded_bytes()).into();
+        Ok(Status { identity: Identity { device: 2 + u64::from(is_covered), inode }, links: 1, length: 0 })
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {

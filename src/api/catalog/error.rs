@@ -30,6 +30,11 @@ pub enum CatalogError {
     },
     /// config.json names another data directory.
     DirectoryChanged,
+    /// The data directory is not this process's any more, and a new config.json would have to be saved.
+    DirectoryLost {
+        /// What happened to it.
+        reason: String,
+    },
     /// A deletion that was interrupted could not be finished.
     Directory {
         /// The data directory.
@@ -51,6 +56,7 @@ impl fmt::Display for CatalogError {
             CatalogError::DirectoryChanged => {
                 f.write_str("persistent_file_path changed; that takes a restart")
             }
+            CatalogError::DirectoryLost { reason } => write!(f, "{reason}. Restart the server"),
             CatalogError::Directory { path, error } => write!(f, "{}: {error}", path.display()),
         }
     }

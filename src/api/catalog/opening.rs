@@ -66,10 +66,17 @@ impl Catalog {
             }
             return Ok(Arc::new(Project::in_memory(id.clone(), engine, clock::wall_ms())));
         }
+        self.check_directory()?;
         self.let_go_of_deletion(&paths)?;
         let opening = Opening { id: id.clone(), keep: keep_of(storage), sync: storage.sync };
         let disk = Arc::clone(&self.disk);
         Ok(Project::open(disk, paths, opening, engine, clock::wall_ms())?.start())
+    }
+
+    /// Nothing is opened or created in a directory that is not this process's any more.
+    fn check_directory(&self) -> Result<(), OpenError> {
+        let lost = |reason: &str| OpenError { reason: reason.to_owned(), cause: Cause::Other };
+        self.engine.check_directory().map_err(lost)
     }
 
     /// Refuses a project of which a deletion has left something to do: the next start would do it,
@@ -120,6 +127,7 @@ impl Catalog {
 
     /// Closes a project in memory and writes it as files. Where that fails it goes on as it was.
     fn save_from_memory(&self, project: &Arc<Project>) -> Result<(), OpenError> {
+        self.check_directory()?;
         let paths = Paths::new(&self.data_directory, project.id());
         let now = clock::monotonic();
         project.close(clock::wall_ms(), now);

@@ -11,6 +11,7 @@ use crate::config::schema::Config;
 use crate::disk::{Disk, is_disk_full};
 use crate::names::ProjectId;
 use crate::persist::generation::{self, Paths};
+use crate::persist::project::Unavailable;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::MutexGuard;
@@ -85,6 +86,10 @@ impl Catalog {
     /// that was not read yet.
     pub(super) fn lock_for_change(&self) -> Result<MutexGuard<'_, Config>, ApiError> {
         let config = self.lock_config();
+        if !self.has_directory() {
+            // Its lock is what keeps other servers from config.json too.
+            return Err(ApiError::Unavailable(Unavailable::Failed));
+        }
         let found = file::load(self.disk.as_ref(), &self.config_path).map(|found| {
             found.map(|mut found| {
                 // Texts of keys that could not be replaced by their hashes are no edit.
@@ -142,7 +147,7 @@ impl Catalog {
 
     /// Removes the files that a change wrote for `id`, unless it had some before.
     pub(super) fn undo_files(&self, id: &ProjectId, before: FilesBefore) {
-        if before == FilesBefore::Found {
+        if before == FilesBefore::Found || !self.has_directory() {
             return;
         }
         let paths = Paths::new(&self.data_directory, id);

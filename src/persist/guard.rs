@@ -1,0 +1,105 @@
+//! Whether the data directory is still the one that was opened, under the lock that this process holds.
+//!
+//! The lock is on a file and the data is reached by paths. Something mounted over the directory, a backup
+//! moved to its place, or `rm pikv.lock` separates the two: this process would write over files of
+//! somebody else, or into a directory that nobody finds again. Once that was seen nothing in the
+//! directory is written any more, for the life of the process: nobody knows what happened in between.
+
+use crate::disk::{Disk, Identity, parent_directory};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// The data directory and its lock, as they were at the start.
+pub struct DirectoryGuard {
+    disk: Arc<dyn Disk>,
+    directory: Guarded,
+    lock: Guarded,
+    /// Why the directory is not this process's any more.
+    lost: OnceLock<String>,
+}
+
+/// A path and what it has to lead to.
+struct Guarded {
+    path: PathBuf,
+    identity: Identity,
+}
+
+impl DirectoryGuard {
+    /// Guards the directory of the lock file `lock`, which this process has locked as the file `locked`.
+    ///
+    /// # Errors
+    /// As the disk says.
+    pub fn new(disk: Arc<dyn Disk>, lock: &Path, locked: Identity) -> io::Result<DirectoryGuard> {
+        // With a dot at its end: the directory itself may be a link, which is followed then.
+        let path = parent_directory(lock).join(".");
+        let identity = disk.status(&path)?.identity;
+        let lock = Guarded { path: lock.to_owned(), identity: locked };
+        Ok(DirectoryGuard { disk, directory: Guarded { path, identity }, lock, lost: OnceLock::new() })
+    }
+
+    /// Looks whether both paths lead to what they led to. Logs the first time that they do not.
+    ///
+    /// # Errors
+    /// What happened, from the first time on.
+    pub fn check(&self) -> Result<(), &str> {
+        self.check_both(self.directory.is_there(self.disk.as_ref()))
+    }
+
+    /// As [`DirectoryGuard::check`], of the lock alone. The path of a lock that is there leads through the
+    /// directory that is there, so that only a hard-linked copy of the directory in its place is not noticed.
+    ///
+    /// # Errors
+    /// As [`DirectoryGuard::check`].
+    pub fn check_lock(&self) -> Result<(), &str> {
+        self.check_both(Ok(true))
+    }
+
+    fn check_both(&self, directory: io::Result<bool>) -> Result<(), &str> {
+        let found = directory.and_then(|is_there| Ok(is_there && self.lock.is_there(self.disk.as_ref())?));
+        if self.lost().is_none() && !matches!(found, Ok(true)) {
+            self.lose(found);
+        }
+        self.lost().map_or(Ok(()), Err)
+    }
+
+    /// What [`DirectoryGuard::check`] found the last time.
+    pub fn lost(&self) -> Option<&str> {
+        self.lost.get().map(String::as_str)
+    }
+
+    fn lose(&self, found: io::Result<bool>) {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let directory = absolute(parent_directory(&self.lock.path));
+        let directory = directory.display();
+        let reason = if !self.directory.is_there(self.disk.as_ref()).unwrap_or(false) {
+            format!(
+                "{directory}: is not the directory that was opened at the start; something was mounted over it, or it \
+                 was unmounted, moved or removed"
+            )
+        } else {
+            let lock = absolute(&self.lock.path);
+            format!(
+                "{}: was removed or replaced while the server runs, so a second server may use the same files",
+                lock.display()
+            )
+        };
+        let cause = found.err().map(|error| format!(" ({error})")).unwrap_or_default();
+        let reason = format!("{reason}{cause}");
+        if self.lost.set(reason.clone()).is_ok() {
+            log::error!(
+                "{reason}. No project in {directory} takes writes any more, and this server writes nothing there. \
+                 Stop every server that uses the directory, put back what was there, and start one"
+            );
+        }
+    }
+}
+
+impl Guarded {
+    fn is_there(&self, disk: &dyn Disk) -> io::Result<bool> {
+        match disk.status(&self.path) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+            found => Ok(found?.identity == self.identity),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A project whose journal was taken from it: what was acknowledged goes into a new pair of files.
+//!
+//! The journal was removed, replaced or cut by somebody else, so a restart would find an older state, and
+//! nobody would notice. The project takes no more writes; what it holds, and what it can read from the files
+//! that it still has open, is written as a checkpoint would write it. The directory has to be ours: under
+//! another one, or beside a second server, nothing is written.
+
+use super::aside::{self, Aside};
+use super::checkpoint::CheckpointError;
+use super::engine::{Engine, unpoisoned};
+use super::generation::{self, ExchangeError, GenerationWriter};
+use super::header::Lineage;
+use super::project::{Durable, Project};
+use super::recovery::Keep;
+use crate::clock;
+use crate::disk::{Open, is_not_regular};
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+impl Engine {
+    /// Has a project rescued by a thread that is there for nothing else: the time in which a crash would lose
+    /// what is acknowledged is short, while the writers and maintenance may be busy for seconds.
+    pub(super) fn rescue_soon(self: &Arc<Self>, project: &Arc<Project>) {
+        let mut rescues = unpoisoned(self.rescues.lock());
+        if let Some(waiting) = rescues.as_mut() {
+            return waiting.push(Arc::clone(project));
+        }
+        let engine = Arc::clone(self);
+        let spawned =
+            std::thread::Builder::new().name("rescue".to_owned()).spawn(move || engine.rescue_all());
+        if spawned.is_ok() {
+            *rescues = Some(vec![Arc::clone(project)]);
+        } else {
+            self.schedule(project, clock::monotonic());
+        }
+    }
+
+    /// Rescues the projects that wait for it, then ends.
+    fn rescue_all(&self) {
+        let next = || {
+            let mut rescues = unpoisoned(self.rescues.lock());
+            let project = rescues.as_mut().and_then(Vec::pop);
+            if project.is_none() {
+                *rescues = None;
+            }
+            project
+        };
+        while let Some(project) = next() {
+            project.rescue();
+        }
+    }
+}
+
+impl Project {
+    /// Writes what was acknowledged as new files, if the journal was taken from the project and nobody has
+    /// done it yet. Blocks for the disk.
+    pub(super) fn rescue(self: &Arc<Self>) {
+        let Some(durable) = &self.durable else { return };
+        let Ok(_turn) = durable.checkpoint.lock() else { return };
+        if !self.lock().is_ok_and(|mut state| std::mem::take(&mut state.needs_rescue)) {
+            return;
+        }
+        let (id, directory) = (&self.id, durable.paths.directory().display());
+        match self.write_rescued(durable) {
+            Ok(()) => log::warn!(
+                "project {id}: everything that was acknowledged is in new files in {directory}. Restart the server to \
+                 write to the project again"
+            ),
+            Err(error) => log::error!(
+                "project {id}: what was acknowledged could not be written to new files in {directory}: {error}. A \
+                 restart does not find all of it. Save it over HTTP while this server still runs"
+            ),
+        }
+    }
+
+    fn write_rescued(self: &Arc<Self>, durable: &Durable) -> Result<(), CheckpointError> {
+        let (disk, paths) = (durable.disk.as_ref(), &durable.paths);
+        self.check_directory()?;
+        self.keep_foreign_journal(durable)?;
+        let lineage = {
+            let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+            // A values' file that was edited is found out by those who read it.
+            if durable.keep == Keep::Values {
+                self.notice_edit(durable, &journal)?;
+            }
+            journal.header.successor()
+        };
+        let written = self.write_entries(durable, lineage);
+        // Asked again: copying takes a while.
+        self.check_directory()?;
+        let exchanged = written.and_then(|()| {
+            generation::exchange(disk, paths).map_err(|error| match error {
+                ExchangeError::NotBegun(error) => CheckpointError::Io(error),
+                ExchangeError::HalfDone(error) => CheckpointError::HalfDone(error),
+            })
+        });
+        if !matches!(exchanged, Ok(()) | Err(CheckpointError::HalfDone(_))) {
+            let _ = generation::remove_temporaries(disk, paths); // the first error is the one to tell
+        }
+        exchanged
+    }
+
+    /// Writes a pair of temporary files from memory, or from the files that are still open, and syncs it.
+    fn write_entries(self: &Arc<Self>, durable: &Durable, lineage: Lineage) -> Result<(), CheckpointError> {
+        let mut writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths, lineage)?;
+        self.copy_entries(durable.keep, &mut writer, clock::monotonic())?;
+        let (revision, clock_ms) = {
+            let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+            (state.namespace.revision(), state.namespace.clock_ms())
+        };
+        writer.finish(revision, clock_ms)?.journal.sync()?;
+        Ok(())
+    }
+
+    /// Copies what has the journal's name now, so that the new one replaces nothing that is nowhere else.
+    fn keep_foreign_journal(&self, durable: &Durable) -> Result<(), CheckpointError> {
+        let (disk, paths) = (durable.disk.as_ref(), &durable.paths);
+        match disk.open(&paths.journal, Open::Read).and_then(|file| file.length()) {
+            Ok(0) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound || is_not_regular(&error) => return Ok(()),
+            found => found?,
+        };
+        let copy = aside::keep(disk, paths, Aside::Foreign, clock::wall_ms())?;
+        log::warn!(
+            "project {}: what {} was found to be is kept as {}",
+            self.id,
+            paths.journal.display(),
+            copy.display()
+        );
+        Ok(())
+    }
+
+    /// Whether something may be written in the directory.
+    pub(super) fn check_directory(&self) -> Result<(), CheckpointError> {
+        self.engine.check_directory().map_err(|_| CheckpointError::Stopped)
+    }
+}

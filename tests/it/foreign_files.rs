@@ -1,0 +1,268 @@
+//! Files that are taken from a running server, on the simulated disk: removed, replaced or cut journals, a
+//! directory under a mount, a lock that somebody removed. What was acknowledged is found by the next start,
+//! what was refused is not, and nothing that belongs to somebody else is written.
+
+use crate::sim_disk::SimDisk;
+use crate::workload::{START_MS, key, open, paths, read_all};
+use pikv::config::schema::SyncMode;
+use pikv::disk::Disk;
+use pikv::limits::FILES_FRESH_MS;
+use pikv::names::ProjectId;
+use pikv::persist::engine::Engine;
+use pikv::persist::generation::Paths;
+use pikv::persist::guard::DirectoryGuard;
+use pikv::persist::project::{Health, Opening, Project, Unavailable};
+use pikv::persist::recovery::Keep;
+use pikv::persist::ticket::Outcome;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const LOCK: &str = "/data/pikv.lock";
+const DIRECTORY: &str = "/data";
+
+/// An engine that guards `/data` of `disk`, as a server has that took the lock.
+fn guarding(disk: &SimDisk) -> Arc<Engine> {
+    disk.place(Path::new(LOCK), b"1\n");
+    let locked = disk.status(Path::new(LOCK)).unwrap().identity;
+    let guard = DirectoryGuard::new(Arc::new(disk.clone()), Path::new(LOCK), locked).unwrap();
+    Engine::guarding(Some(guard), Box::new(|| ()))
+}
+
+fn opened(disk: &SimDisk, engine: &Arc<Engine>, name: &str, keep: Keep) -> Arc<Project> {
+    let id = ProjectId::parse(name).unwrap();
+    let files = Paths::new(Path::new(DIRECTORY), &id);
+    let opening = Opening { id, keep, sync: SyncMode::Always };
+    let opened = Project::open(Arc::new(disk.clone()), files, opening, Arc::clone(engine), START_MS);
+    Arc::new(opened.unwrap().project)
+}
+
+/// Writes a value and says what became of it.
+fn put(project: &Arc<Project>, name: &str, value: &str) -> Result<Outcome, Unavailable> {
+    let put = project.write(START_MS, |t| Ok::<_, ()>(t.put(key(name), value.as_bytes(), None)));
+    let ticket = put?.ticket.expect("a write waits for the disk");
+    // So much later each time that nothing counts as looked at just before.
+    static PUTS: AtomicU64 = AtomicU64::new(1);
+    let later_ms = FILES_FRESH_MS * PUTS.fetch_add(1, Ordering::Relaxed);
+    project.flush(Instant::now() + Duration::from_millis(later_ms));
+    Ok(ticket.outcome())
+}
+
+/// A project with values in its `.json` and in its journal, all acknowledged.
+fn written(disk: &SimDisk, engine: &Arc<Engine>, keep: Keep) -> Arc<Project> {
+    let project = opened(disk, engine, "p", keep);
+    assert_eq!(put(&project, "old", "\"in the json\""), Ok(Outcome::Synced));
+    project.checkpoint(START_MS, Instant::now()).unwrap();
+    for name in ["new", "newer"] {
+        assert_eq!(put(&project, name, "\"in the journal\""), Ok(Outcome::Synced));
+    }
+    project
+}
+
+/// The names that the next start finds after a power cut that keeps nothing unsynced.
+fn found(disk: &SimDisk, keep: Keep) -> Vec<String> {
+    let (project, _) = open(Arc::new(disk.after_crash(0)), keep, SyncMode::Always, START_MS).unwrap();
+    read_all(&project, START_MS).into_keys().collect()
+}
+
+fn reason(project: &Project) -> String {
+    match project.health() {
+        Health::Failed { reason } => reason,
+        health @ (Health::Healthy | Health::DiskFull | Health::Closed) => panic!("{health:?}"),
+    }
+}
+
+fn foreign(disk: &SimDisk) -> Vec<PathBuf> {
+    let is_foreign = |path: &PathBuf| path.to_string_lossy().contains("p.journal.foreign-");
+    disk.names().into_iter().filter(is_foreign).collect()
+}
+
+type Act = fn(&SimDisk);
+
+/// What somebody does to a journal, what is said of it, and whether something of theirs is to be kept.
+const TAKEN: [(&str, Act, bool); 6] = [
+    ("was removed or moved", |disk| disk.take_away(&paths().journal), false),
+    ("was removed or moved", |disk| disk.move_to(&paths().journal, Path::new("/data/elsewhere")), false),
+    ("was replaced", |disk| disk.place(&paths().journal, b"of somebody else"), true),
+    ("was replaced", |disk| disk.place(&paths().journal, &disk.content(&paths().journal)), true),
+    ("has 0 bytes", |disk| disk.cut(&paths().journal, 0), false),
+    ("has 9999 bytes", |disk| disk.cut(&paths().journal, 9_999), true),
+];
+
+#[test]
+fn acknowledged_writes_survive_the_journal_that_they_were_written_to() {
+    for keep in [Keep::Values, Keep::Index] {
+        for (said, take, is_kept) in TAKEN {
+            if keep == Keep::Index && said == "has 0 bytes" {
+                continue; // the values are gone; see below
+            }
+            let disk = SimDisk::default();
+            let project = written(&disk, &guarding(&disk), keep);
+            take(&disk);
+            let theirs = disk.content(&paths().journal);
+            assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed), "{said}");
+            assert!(reason(&project).contains(said), "{}", reason(&project));
+            assert_eq!(put(&project, "refused", "1"), Err(Unavailable::Failed));
+            let held: Vec<_> = read_all(&project, START_MS).into_keys().collect();
+            assert_eq!(held, ["new", "newer", "old"], "reads go on");
+            project.close(START_MS, Instant::now()); // waits for the rescue
+            assert_eq!(found(&disk, keep), ["new", "newer", "old"], "{keep:?} {said}");
+            let kept = foreign(&disk);
+            assert_eq!(kept.len(), usize::from(is_kept), "{kept:?}");
+            kept.iter().for_each(|copy| assert_eq!(disk.content(copy), theirs));
+        }
+    }
+}
+
+#[test]
+fn rescue_does_not_wait_for_the_end_of_the_server() {
+    let disk = SimDisk::default();
+    let project = written(&disk, &guarding(&disk), Keep::Values);
+    disk.take_away(&paths().journal);
+    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+    crate::harness::wait_until("the journal is there again", || disk.names().contains(&paths().journal));
+    assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"]);
+}
+
+#[test]
+fn shutdown_and_checkpoint_look_at_the_journal_too() {
+    for (said, take, _) in TAKEN {
+        for shut_down in [false, true] {
+            let disk = SimDisk::default();
+            let project = written(&disk, &guarding(&disk), Keep::Values);
+            take(&disk);
+            if !shut_down {
+                project.checkpoint(START_MS, Instant::now()).unwrap_err();
+            }
+            project.close(START_MS, Instant::now());
+            assert!(reason(&project).contains(said), "{}", reason(&project));
+            assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"], "{said}");
+        }
+    }
+}
+
+#[test]
+fn value_that_was_cut_off_is_not_read_as_something_else_and_nothing_is_written_over() {
+    let disk = SimDisk::default();
+    let project = written(&disk, &guarding(&disk), Keep::Index);
+    let values = disk.content(&paths().json);
+    disk.cut(&paths().journal, 300);
+    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+    project.close(START_MS, Instant::now());
+    assert_eq!(disk.content(&paths().json), values);
+    assert_eq!(disk.content(&paths().journal).len(), 300);
+}
+
+#[test]
+fn journal_with_a_second_name_takes_writes() {
+    let disk = SimDisk::default();
+    let project = written(&disk, &guarding(&disk), Keep::Values);
+    disk.link(&paths().journal, Path::new("/backup/p.journal"));
+    assert_eq!(put(&project, "linked", "1"), Ok(Outcome::Synced));
+}
+
+/// What separates the directory or its lock from the process that has them.
+const LOST: [(&str, Act); 3] = [
+    ("is not the directory that was opened", |disk| disk.mount_over(Path::new(DIRECTORY))),
+    ("was removed or replaced", |disk| disk.take_away(Path::new(LOCK))),
+    ("was removed or replaced", |disk| disk.place(Path::new(LOCK), b"2\n")),
+];
+
+#[test]
+fn no_project_writes_in_a_directory_that_is_not_the_one_that_was_locked() {
+    for (said, lose) in LOST {
+        let disk = SimDisk::default();
+        let engine = guarding(&disk);
+        let project = written(&disk, &engine, Keep::Values);
+        let other = opened(&disk, &engine, "other", Keep::Values);
+        assert_eq!(put(&other, "a", "1"), Ok(Outcome::Synced));
+        lose(&disk);
+        disk.place(&paths().json, b"{}\n");
+        let (operations, names) = (disk.operations(), disk.names());
+        assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed), "{said}");
+        assert_eq!(put(&other, "refused", "1"), Err(Unavailable::Failed), "the other one knows it too");
+        for project in [&project, &other] {
+            assert!(reason(project).contains(said), "{}", reason(project));
+            project.checkpoint(START_MS, Instant::now()).unwrap_err();
+            project.close(START_MS, Instant::now());
+        }
+        assert_eq!((disk.operations(), disk.names()), (operations, names), "nothing was written: {said}");
+        assert_eq!(disk.content(&paths().json), b"{}\n");
+    }
+}
+
+#[test]
+fn loss_of_the_directory_is_for_good() {
+    let disk = SimDisk::default();
+    let engine = guarding(&disk);
+    let project = written(&disk, &engine, Keep::Values);
+    disk.mount_over(Path::new(DIRECTORY));
+    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+    disk.unmount(Path::new(DIRECTORY));
+    assert!(engine.check_directory().is_err());
+    assert_eq!(put(&project, "refused", "1"), Err(Unavailable::Failed));
+    project.close(START_MS, Instant::now());
+    assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"]);
+}
+
+#[test]
+fn second_server_that_starts_without_the_lock_has_all_that_was_acknowledged() {
+    let mut outcomes = Vec::new();
+    for at in 0.. {
+        let disk = SimDisk::default();
+        let project = written(&disk, &guarding(&disk), Keep::Values);
+        let found_by_second = Arc::new(std::sync::Mutex::new(None));
+        let (second, handle) = (Arc::clone(&found_by_second), disk.clone());
+        let mut count = 0;
+        disk.set_between(Some(Box::new(move || {
+            count += 1;
+            if count == at + 1 {
+                // It creates its lock file, then reads.
+                handle.place(Path::new(LOCK), b"2\n");
+                *second.lock().unwrap() = Some(handle.after_kill());
+            }
+        })));
+        let outcome = put(&project, "late", "1").unwrap();
+        disk.set_between(None);
+        let Some(snapshot) = found_by_second.lock().unwrap().take() else { break };
+        let (second, _) = open(Arc::new(snapshot), Keep::Values, SyncMode::Always, START_MS).unwrap();
+        let has_it = read_all(&second, START_MS).contains_key("late");
+        assert!(outcome == Outcome::Failed || has_it, "before operation {at}: acknowledged and not found");
+        outcomes.push(outcome);
+    }
+    assert!(outcomes.len() > 1 && outcomes.contains(&Outcome::Failed), "{outcomes:?}");
+}
+
+#[test]
+fn files_that_are_taken_in_the_midst_of_a_checkpoint_lose_nothing() {
+    let lose: [Act; 4] = [LOST[0].1, LOST[2].1, TAKEN[0].1, TAKEN[2].1];
+    for lose in lose {
+        for at in 1.. {
+            let disk = SimDisk::default();
+            let project = written(&disk, &guarding(&disk), Keep::Values);
+            let handle = disk.clone();
+            let mut count = 0;
+            disk.set_between(Some(Box::new(move || {
+                count += 1;
+                if count == at {
+                    lose(&handle);
+                }
+            })));
+            let done = project.checkpoint(START_MS, Instant::now());
+            disk.set_between(None);
+            project.close(START_MS, Instant::now());
+            let is_covered = !disk.names().contains(&paths().json);
+            if is_covered {
+                // Between a look and the next call there is an instant; what is renamed was looked at just before.
+                let is_temporary = |name: &PathBuf| name.extension().is_some_and(|end| end == "tmp");
+                assert!(disk.names().iter().all(is_temporary), "at {at}: {:?}", disk.names());
+                disk.unmount(Path::new(DIRECTORY));
+            }
+            assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"], "at {at}");
+            if done.is_ok() && at > 20 {
+                break;
+            }
+        }
+    }
+}
