@@ -11,6 +11,7 @@ mod real;
 pub use lock::{Holder, LockError, LockFile};
 pub use real::{RealDisk, is_not_regular};
 
+use crate::limits::FILE_BUFFER_BYTES;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
@@ -226,9 +227,36 @@ pub fn load_from(file: &dyn DiskFile, bytes_max: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As the operating system says; the old file is then still there.
 pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(disk, path, |file| write_all_at(file, bytes, 0))
+}
+
+/// As [`replace`], by a copy of the file `from`, which may be larger than the memory.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_by_copy(disk: &dyn Disk, path: &Path, from: &Path) -> io::Result<()> {
+    let from = disk.open(from, Open::Read)?;
+    replace_with(disk, path, |file| {
+        let (mut buffer, mut offset) = (vec![0; FILE_BUFFER_BYTES], 0);
+        loop {
+            let read = from.read_at(&mut buffer, offset)?;
+            if read == 0 {
+                return Ok(());
+            }
+            write_all_at(file, buffer.get(..read).unwrap_or_default(), offset)?;
+            offset += read as u64;
+        }
+    })
+}
+
+fn replace_with(
+    disk: &dyn Disk,
+    path: &Path,
+    write: impl FnOnce(&dyn DiskFile) -> io::Result<()>,
+) -> io::Result<()> {
     let temporary = temporary_path(path);
     let written = disk.open(&temporary, Open::Create).and_then(|file| {
-        write_all_at(file.as_ref(), bytes, 0)?;
+        write(file.as_ref())?;
         disk.keep_permissions(&temporary, path, Others::Denied);
         file.sync()
     });
@@ -323,6 +351,18 @@ mod tests {
         replace(&RealDisk, &path, b"two").unwrap();
         assert_eq!(load(&RealDisk, &path, 100).unwrap(), b"two");
         assert!(!temporary_path(&path).exists());
+    }
+
+    #[test]
+    fn copy_of_a_file_has_all_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, copy) = (directory.path().join("a"), directory.path().join("b"));
+        for length in [0, 1, FILE_BUFFER_BYTES, FILE_BUFFER_BYTES + 1] {
+            let bytes: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
+            replace(&RealDisk, &path, &bytes).unwrap();
+            replace_by_copy(&RealDisk, &copy, &path).unwrap();
+            assert_eq!(load(&RealDisk, &copy, u64::MAX).unwrap(), bytes);
+        }
     }
 
     #[test]

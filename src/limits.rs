@@ -80,6 +80,11 @@ pub const KEY_BYTES_MAX: usize = 1024;
 pub const ACCOUNT_PREFIX_BYTES: usize = 17;
 /// A key as it is stored, bytes of UTF-8.
 pub const STORED_KEY_BYTES_MAX: usize = ACCOUNT_PREFIX_BYTES + KEY_BYTES_MAX;
+/// The JSON text of a key, bytes: each of its bytes escaped, and two quotes.
+pub const KEY_TEXT_BYTES_MAX: usize = 6 * STORED_KEY_BYTES_MAX + 2;
+/// A minified value that is imported from an edited file, bytes. The limit on bodies may have been lowered since the
+/// value was written, so it is not this one.
+pub const VALUE_BYTES_MAX: usize = BODY_BYTES_MAX_CEILING;
 /// A project id, bytes.
 pub const PROJECT_ID_BYTES_MAX: usize = 63;
 /// Projects of one server.
@@ -374,6 +379,9 @@ const _: () = assert!(MEMORY_BODIES_MIN * BODY_BYTES_MAX_CEILING <= MEMORY_BYTES
 const _: () = assert!(LINE_MAX < DESCRIPTORS_RESERVED);
 const _: () = assert!(CONNECTION_BYTES_UNCOUNTED < LARGE_ANSWER_BYTES);
 const _: () = assert!(BODY_BYTES_MAX_CEILING as u64 <= ANSWER_BYTES_MAX, "every value fits an answer");
+const _: () = assert!(BODY_BYTES_MAX_CEILING <= VALUE_BYTES_MAX, "what was written may be edited");
+const _: () =
+    assert!(VALUE_BYTES_MAX + KEY_TEXT_BYTES_MAX < JOURNAL_LINE_BYTES_MAX, "every member is read back");
 const _: () = assert!(DRAIN_TIMEOUT_MS < DRAIN_TIMEOUT_MS_MAX);
 const _: () = assert!(CONNECTIONS_MAX_DEFAULT <= CONNECTIONS_MAX_CEILING);
 const _: () = assert!(BODY_BYTES_PER_SECOND_MIN_DEFAULT <= BODY_BYTES_PER_SECOND_MIN_CEILING);

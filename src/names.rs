@@ -1,7 +1,7 @@
 //! Project ids and keys: outside text that became a name by being parsed, and the names that the
 //! server itself gives to where it keeps accounts.
 
-use crate::limits::{KEY_BYTES_MAX, PROJECT_ID_BYTES_MAX, STORED_KEY_BYTES_MAX};
+use crate::limits::{ACCOUNT_PREFIX_BYTES, KEY_BYTES_MAX, PROJECT_ID_BYTES_MAX, STORED_KEY_BYTES_MAX};
 use std::fmt;
 
 /// The name of a project, `[a-z0-9][a-z0-9_-]{0,62}` and no Windows device name, because it
@@ -44,16 +44,19 @@ impl InternalProject {
     /// All of them.
     pub const ALL: [InternalProject; 3] =
         [InternalProject::Accounts, InternalProject::AccountData, InternalProject::Sessions];
+
+    fn name(self) -> &'static str {
+        match self {
+            InternalProject::Accounts => "_accounts",
+            InternalProject::AccountData => "_account_data",
+            InternalProject::Sessions => "_sessions",
+        }
+    }
 }
 
 impl From<InternalProject> for ProjectId {
     fn from(project: InternalProject) -> ProjectId {
-        let name = match project {
-            InternalProject::Accounts => "_accounts",
-            InternalProject::AccountData => "_account_data",
-            InternalProject::Sessions => "_sessions",
-        };
-        ProjectId(name.to_owned())
+        ProjectId(project.name().to_owned())
     }
 }
 
@@ -82,6 +85,56 @@ impl ProjectId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What the keys of the project have to be.
+    pub fn key_rule(&self) -> KeyRule {
+        let internal = InternalProject::ALL.into_iter().find(|internal| internal.name() == self.0);
+        match internal {
+            None => KeyRule::Clients,
+            Some(InternalProject::AccountData) => KeyRule::AccountData,
+            Some(InternalProject::Accounts | InternalProject::Sessions) => KeyRule::Server,
+        }
+    }
+}
+
+/// What the keys of a project have to be, so that they can be read and deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyRule {
+    /// What [`Key::parse`] takes.
+    Clients,
+    /// The id of an account, a slash, and what [`Key::parse`] takes.
+    AccountData,
+    /// What [`Key::parse_stored`] takes.
+    Server,
+}
+
+impl KeyRule {
+    /// Takes `text` as a key of such a project.
+    ///
+    /// # Errors
+    /// [`KeyError`] says which rule `text` breaks.
+    pub fn parse(self, text: &str) -> Result<Key<'_>, KeyError> {
+        match self {
+            KeyRule::Clients => Key::parse(text),
+            KeyRule::Server => Key::parse_stored(text),
+            KeyRule::AccountData => {
+                let (prefix, key) = text.split_at_checked(ACCOUNT_PREFIX_BYTES).ok_or(KeyError::NoAccount)?;
+                let id = prefix.strip_suffix('/').ok_or(KeyError::NoAccount)?;
+                if !id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+                    return Err(KeyError::NoAccount);
+                }
+                Key::parse(key).map(|_| Key(text))
+            }
+        }
+    }
+
+    /// Bytes of the longest such key.
+    pub fn bytes_max(self) -> usize {
+        match self {
+            KeyRule::Clients => KEY_BYTES_MAX,
+            KeyRule::AccountData | KeyRule::Server => STORED_KEY_BYTES_MAX,
+        }
     }
 }
 
@@ -141,6 +194,8 @@ pub enum KeyError {
     },
     /// `.` or `..`, which many clients take out of a URL before they send it.
     Dots,
+    /// A key of `_account_data` that belongs to no account.
+    NoAccount,
 }
 
 impl<'a> Key<'a> {
@@ -198,6 +253,9 @@ impl fmt::Display for KeyError {
                 write!(f, "a key has no control characters, this one has U+{:04X}", u32::from(*character))
             }
             KeyError::Dots => f.write_str("\".\" and \"..\" are not keys: clients remove them from a URL"),
+            KeyError::NoAccount => {
+                f.write_str("it does not begin with the id of an account (16 hexadecimal digits) and a slash")
+            }
         }
     }
 }
@@ -234,6 +292,22 @@ mod tests {
         for bad in ["", "..", &"x".repeat(STORED_KEY_BYTES_MAX + 1), &format!("{}\n", "x".repeat(1024))] {
             assert!(Key::parse_stored(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn key_of_account_data_is_a_key_of_an_account() {
+        let rule = ProjectId::from(InternalProject::AccountData).key_rule();
+        for good in ["9f1c6a3e5d7b2048/a", &format!("9f1c6a3e5d7b2048/{}", "x".repeat(1024))] {
+            assert_eq!(rule.parse(good).unwrap().as_str(), good);
+        }
+        for bad in
+            ["a", "9f1c6a3e5d7b2048/", "9f1c6a3e5d7b2048/..", "9F1c6a3e5d7b2048/a", "9f1c6a3e5d7b2048-a"]
+        {
+            assert!(rule.parse(bad).is_err(), "{bad:?}");
+        }
+        let long = "x".repeat(1025);
+        assert!(ProjectId::from(InternalProject::Accounts).key_rule().parse(&long).is_ok());
+        assert!(ProjectId::parse("a").unwrap().key_rule().parse(&long).is_err());
     }
 
     #[test]

@@ -50,8 +50,7 @@ impl Aside {
 /// As the disk says.
 pub fn keep(disk: &dyn Disk, paths: &Paths, why: Aside, number: u64) -> io::Result<PathBuf> {
     let copy = path_of_copy(paths, why, number);
-    let bytes = disk::load(disk, why.path_of(paths), u64::MAX)?;
-    disk::replace(disk, &copy, &bytes)?;
+    disk::replace_by_copy(disk, &copy, why.path_of(paths))?;
     Ok(copy)
 }
 

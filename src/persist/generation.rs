@@ -13,7 +13,7 @@ use super::sequential::SequentialWriter;
 use crate::disk::{
     Disk, DiskFile, Open, Others, Stamp, is_disk_full, parent_directory, temporary_path, write_all_at,
 };
-use crate::names::ProjectId;
+use crate::names::{KeyRule, ProjectId};
 use crate::store::change::{Meta, Revision, Value};
 use crate::store::namespace::Namespace;
 use std::io;
@@ -27,13 +27,15 @@ pub struct Paths {
     pub json: PathBuf,
     /// What is not in the values yet.
     pub journal: PathBuf,
+    /// What the keys in them have to be.
+    pub key_rule: KeyRule,
 }
 
 impl Paths {
     /// The files of project `id` in `directory`.
     pub fn new(directory: &Path, id: &ProjectId) -> Paths {
         let named = |ending| directory.join(format!("{id}.{ending}"));
-        Paths { json: named("json"), journal: named("journal") }
+        Paths { json: named("json"), journal: named("journal"), key_rule: id.key_rule() }
     }
 
     /// What the log calls the files of project `id`, the values' before the journal.
@@ -210,6 +212,18 @@ pub fn remove_pair(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
 /// # Errors
 /// As the disk says.
 pub fn install(disk: &dyn Disk, paths: &Paths, lineage: Lineage, namespace: &Namespace) -> io::Result<()> {
+    let written = write(disk, paths, lineage, namespace).inspect_err(|_| {
+        let _ = remove_temporaries(disk, paths); // the first error is the one to tell
+    })?;
+    written.install(disk, paths)
+}
+
+fn write(
+    disk: &dyn Disk,
+    paths: &Paths,
+    lineage: Lineage,
+    namespace: &Namespace,
+) -> io::Result<WrittenGeneration> {
     let mut writer = GenerationWriter::create(disk, paths, lineage)?;
     for entry in namespace.range("", None, 0) {
         match entry.value() {
@@ -218,7 +232,7 @@ pub fn install(disk: &dyn Disk, paths: &Paths, lineage: Lineage, namespace: &Nam
         }
         writer.flush_if_full()?;
     }
-    writer.finish(namespace.revision(), namespace.clock_ms())?.install(disk, paths)
+    writer.finish(namespace.revision(), namespace.clock_ms())
 }
 
 impl WrittenGeneration {
@@ -227,9 +241,13 @@ impl WrittenGeneration {
     /// # Errors
     /// As the disk says.
     pub fn install(self, disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
-        self.journal.sync()?;
-        exchange(disk, paths).map_err(|error| match error {
-            ExchangeError::NotBegun(error) | ExchangeError::HalfDone(error) => error,
+        let synced = self.journal.sync().map_err(ExchangeError::NotBegun);
+        synced.and_then(|()| exchange(disk, paths)).map_err(|error| match error {
+            ExchangeError::NotBegun(error) => {
+                let _ = remove_temporaries(disk, paths); // the first error is the one to tell
+                error
+            }
+            ExchangeError::HalfDone(error) => error,
         })
     }
 }

@@ -8,7 +8,7 @@ use super::header::{self, Header};
 use super::record::{self, Line};
 use super::recovery_error::{RecoveryError, bad_line, io_error};
 use super::seed::Seed;
-use super::sequential::LineReader;
+use super::sequential::{LineReader, checksum_of};
 use crate::disk::{Disk, DiskFile, Open, temporary_path};
 use crate::json;
 use crate::limits::FIRST_READ_BYTES;
@@ -57,9 +57,7 @@ fn fits(disk: &dyn Disk, json: &Path, header: &Header) -> Result<bool, RecoveryE
     if file.length().map_err(io_error(json))? != header.json_bytes {
         return Ok(false);
     }
-    let mut lines = LineReader::new(file.as_ref(), 0);
-    while lines.next_line().map_err(io_error(json))?.is_some() {}
-    Ok(lines.checksum() == header.json_crc32)
+    Ok(checksum_of(file.as_ref()).map_err(io_error(json))? == header.json_crc32)
 }
 
 /// Whether all meta lines are there. A takeover that was interrupted before it synced its journal

@@ -20,7 +20,7 @@ use super::recovery_error::{RecoveryError, bad_line, io_error};
 use super::renewal::{self, ReadJournal};
 use super::replay::replay;
 use super::seed::Seed;
-use super::sequential::LineReader;
+use super::sequential::{LineReader, is_too_long};
 use super::takeover;
 use super::value_reader::{JOURNAL_FILE, JSON_FILE, location_of};
 use crate::disk::{Disk, DiskFile, Open, Stamp};
@@ -200,7 +200,13 @@ fn load_entries(
 ) -> Result<Option<Index>, RecoveryError> {
     let mut lines = LineReader::new(json, 0);
     let mut entries = Index::default();
-    while let Some(line) = lines.next_line().map_err(io_error(&paths.json))? {
+    loop {
+        let line = match lines.next_line() {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(error) if is_too_long(&error) => return Ok(None), // an editor may join all lines
+            Err(error) => return Err(io_error(&paths.json)(error)),
+        };
         match data_file::decode_line(line.bytes) {
             Some(DataLine::Opening | DataLine::Closing) => {}
             Some(DataLine::Entry { key, value_start, value }) => {

@@ -7,16 +7,17 @@
 
 use super::aside::{self, Aside};
 use super::data_file::{self, DataLine};
+use super::edited_file::EditedFile;
 use super::generation::Paths;
 use super::header::{self, Header};
 use super::record::{self, Line};
 use super::recovery_error::{RecoveryError, io_error};
 use super::seed::Seed;
-use super::sequential::{LineReader, RawLine, SequentialWriter};
+use super::sequential::{LineReader, RawLine, SequentialWriter, checksum_of};
 use crate::disk::{self, Disk, DiskFile, Open};
 use crate::json;
 use crate::limits::{DAMAGES_LISTED_MAX, VALUE_DEPTH_MAX};
-use crate::names::Key;
+use crate::names::{Key, KeyRule};
 use crate::store::change::{Change, Meta, Revision, Value};
 use crate::store::namespace::Namespace;
 use std::collections::BTreeMap;
@@ -136,14 +137,14 @@ fn values(
         damages.add(path, (0, 0), Problem::Missing);
         return Ok(None);
     }
-    let text = disk::load(disk, path, u64::MAX).map_err(io_error(path))?;
-    if let Ok(keys) = data_file::parse_edited(&text) {
-        if header.is_some_and(|header| header.json_crc32 != crc32fast::hash(&text)) {
-            damages.add(path, (0, text.len() as u64), Problem::OtherContent);
+    let file = disk.open(path, Open::Read).map_err(io_error(path))?;
+    if let Ok(keys) = EditedFile::new(file.as_ref(), KeyRule::Server).read_members() {
+        let crc32 = checksum_of(file.as_ref()).map_err(io_error(path))?;
+        if header.is_some_and(|header| header.json_crc32 != crc32) {
+            damages.add(path, (0, file.length().map_err(io_error(path))?), Problem::OtherContent);
         }
         return Ok(Some(keys));
     }
-    let file = disk.open(path, Open::Read).map_err(io_error(path))?;
     let mut lines = LineReader::new(file.as_ref(), 0);
     let mut keys = BTreeMap::new();
     while let Some(line) = lines.next_line().map_err(io_error(path))? {

@@ -2,6 +2,7 @@
 
 use crate::disk::{DiskFile, write_all_at};
 use crate::limits::{FILE_BUFFER_BYTES, FIRST_READ_BYTES, JOURNAL_LINE_BYTES_MAX};
+use std::fmt;
 use std::io::{self, BufRead};
 
 /// Reads lines and keeps the checksum of everything read so far.
@@ -53,10 +54,7 @@ impl<'f> LineReader<'f> {
             }
             let kept = self.buffer.len() - self.start;
             if kept > JOURNAL_LINE_BYTES_MAX {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "a line is longer than any that was written",
-                ));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, LineTooLong));
             }
             self.fill()?;
             searched = self.start + kept;
@@ -95,6 +93,40 @@ impl<'f> LineReader<'f> {
         self.at_end = read? == 0;
         self.checksum.update(self.buffer.get(kept..).unwrap_or_default());
         Ok(())
+    }
+}
+
+/// A line over [`JOURNAL_LINE_BYTES_MAX`].
+#[derive(Debug)]
+struct LineTooLong;
+
+impl fmt::Display for LineTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a line is longer than any that was written")
+    }
+}
+
+impl std::error::Error for LineTooLong {}
+
+/// Whether `error` is about a line that is longer than any that was written.
+pub fn is_too_long(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<LineTooLong>())
+}
+
+/// CRC-32 of a whole file.
+///
+/// # Errors
+/// As the file says.
+pub fn checksum_of(file: &dyn DiskFile) -> io::Result<u32> {
+    let (mut buffer, mut offset) = (vec![0; FILE_BUFFER_BYTES], 0);
+    let mut checksum = crc32fast::Hasher::new();
+    loop {
+        let read = file.read_at(&mut buffer, offset)?;
+        if read == 0 {
+            return Ok(checksum.finalize());
+        }
+        offset += read as u64;
+        checksum.update(buffer.get(..read).unwrap_or_default());
     }
 }
 

@@ -4,15 +4,15 @@
 //! may have changed; keys that were there keep their creation time and their expiry.
 
 use super::aside::{self, Aside};
-use super::data_file::{self, EditedKeys};
-use super::generation::{self, Paths};
+use super::edited_file::{EditedFile, EditedFileError, EditedKeys};
+use super::generation::{self, GenerationWriter, Paths, WrittenGeneration};
 use super::header::Lineage;
 use super::pairing;
 use super::record::{self, Line};
 use super::recovery_error::{RecoveryError, bad_line, io_error};
 use super::replay::replay;
-use super::sequential::LineReader;
-use crate::disk::{self, Disk, Open};
+use super::sequential::{LineReader, checksum_of};
+use crate::disk::{Disk, DiskFile, Open, Stamp};
 use crate::names::Key;
 use crate::store::change::{Change, Meta, Revision, Value};
 use crate::store::namespace::Namespace;
@@ -34,12 +34,11 @@ pub enum JournalChanges {
 /// # Errors
 /// [`RecoveryError`]; the file is then as it was.
 pub fn without_journal(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<(), RecoveryError> {
-    let (keys, json_crc32) = load_edited(disk, paths)?;
+    let (edited, keys) = Edited::open(disk, paths)?;
     let begin = Revision::at_clock(now_ms);
-    let namespace =
-        renumbered(&base(&keys, &BTreeMap::new(), Namespace::starting_at(begin, 0), now_ms), begin);
-    let lineage = Lineage::first().replacing(json_crc32);
-    generation::install(disk, paths, lineage, &namespace).map_err(io_error(&paths.json))
+    let namespace = base(keys, &BTreeMap::new(), Namespace::starting_at(begin, 0), now_ms);
+    let lineage = Lineage::first().replacing(edited.crc32);
+    edited.install(disk, paths, lineage, &renumbered(&namespace, begin))
 }
 
 /// Takes over edited values whose journal knows their times.
@@ -57,8 +56,8 @@ pub fn edited(
     }
     let journal = disk.open(&paths.journal, Open::Read).map_err(io_error(&paths.journal))?;
     let header = pairing::read_header(journal.as_ref(), &paths.journal)?;
-    let (keys, json_crc32) = load_edited(disk, paths)?;
-    let age = header.before.iter().position(|&crc32| crc32 == json_crc32);
+    let (edited, keys) = Edited::open(disk, paths)?;
+    let age = header.before.iter().position(|&crc32| crc32 == edited.crc32);
     if let (JournalChanges::Refuse, Some(newer)) = (choice, age) {
         return Err(RecoveryError::MixedPair { path: paths.json.clone(), checkpoints: newer + 1 });
     }
@@ -75,7 +74,7 @@ pub fn edited(
         metas.insert(key.into_owned(), meta);
     }
     let empty = Namespace::starting_at(header.revision, header.clock_ms);
-    let mut namespace = base(&keys, &metas, empty, now_ms);
+    let mut namespace = base(keys, &metas, empty, now_ms);
     let mut changes = 0;
     let tail = replay(&mut lines, &paths.journal, header.seed, header.revision, |change, _| match change {
         Change::Clock { .. } => namespace.apply_for_good(&change),
@@ -99,31 +98,89 @@ pub fn edited(
     // Revisions may have been given out that the journal has lost.
     let namespace = renumbered(&namespace, tail.revision.max(Revision::at_clock(now_ms)));
     // A copy of the directory may have the edited file as well as the one before it.
-    let lineage = header.successor().replacing(json_crc32);
-    generation::install(disk, paths, lineage, &namespace).map_err(io_error(&paths.json))
+    let lineage = header.successor().replacing(edited.crc32);
+    edited.install(disk, paths, lineage, &namespace)
 }
 
-/// The edited keys, and the checksum of the file that has them.
-fn load_edited(disk: &dyn Disk, paths: &Paths) -> Result<(EditedKeys, u32), RecoveryError> {
-    let text = disk::load(disk, &paths.json, u64::MAX).map_err(io_error(&paths.json))?;
-    let keys = data_file::parse_edited(&text)
-        .map_err(|problem| RecoveryError::EditedBadly { path: paths.json.clone(), problem })?;
-    Ok((keys, crc32fast::hash(&text)))
+/// A data file whose keys and values were all checked.
+struct Edited {
+    file: Box<dyn DiskFile>,
+    stamp: Stamp,
+    /// Its CRC-32.
+    crc32: u32,
+}
+
+impl Edited {
+    fn open(disk: &dyn Disk, paths: &Paths) -> Result<(Edited, EditedKeys), RecoveryError> {
+        let file = disk.open(&paths.json, Open::Read).map_err(io_error(&paths.json))?;
+        let stamp = file.stamp().map_err(io_error(&paths.json))?;
+        let keys = EditedFile::new(file.as_ref(), paths.key_rule).read_keys().map_err(of_file(paths))?;
+        let crc32 = checksum_of(file.as_ref()).map_err(io_error(&paths.json))?;
+        Ok((Edited { file, stamp, crc32 }, keys))
+    }
+
+    /// Puts a new pair of files with `namespace` in place of the edited file, which has its stored values.
+    fn install(
+        &self,
+        disk: &dyn Disk,
+        paths: &Paths,
+        lineage: Lineage,
+        namespace: &Namespace,
+    ) -> Result<(), RecoveryError> {
+        let written = self.write(disk, paths, lineage, namespace).inspect_err(|_| {
+            let _ = generation::remove_temporaries(disk, paths); // the first error is the one to tell
+        })?;
+        written.install(disk, paths).map_err(io_error(&paths.json))
+    }
+
+    fn write(
+        &self,
+        disk: &dyn Disk,
+        paths: &Paths,
+        lineage: Lineage,
+        namespace: &Namespace,
+    ) -> Result<WrittenGeneration, RecoveryError> {
+        let mut writer = GenerationWriter::create(disk, paths, lineage).map_err(io_error(&paths.json))?;
+        let mut values = EditedFile::new(self.file.as_ref(), paths.key_rule);
+        let mut text = Vec::new();
+        for entry in namespace.range("", None, 0) {
+            match entry.value() {
+                Value::Text(text) => writer.encode(entry.key(), text, &entry.meta()),
+                Value::Stored(location) => {
+                    values.read_value(location, &mut text).map_err(of_file(paths))?;
+                    writer.encode(entry.key(), &text, &entry.meta());
+                }
+            }
+            writer.flush_if_full().map_err(io_error(&paths.json))?;
+        }
+        if self.file.stamp().map_err(io_error(&paths.json))? != self.stamp {
+            return Err(of_file(paths)(EditedFileError::changed()));
+        }
+        let written = writer.finish(namespace.revision(), namespace.clock_ms());
+        written.map_err(io_error(&paths.json))
+    }
+}
+
+fn of_file(paths: &Paths) -> impl FnOnce(EditedFileError) -> RecoveryError + '_ {
+    |error| match error {
+        EditedFileError::Io(error) => io_error(&paths.json)(error),
+        EditedFileError::Invalid(problem) => RecoveryError::EditedBadly { path: paths.json.clone(), problem },
+    }
 }
 
 /// The edited keys with the times that are known of them, put into `namespace`.
 fn base(
-    keys: &EditedKeys,
+    keys: EditedKeys,
     metas: &BTreeMap<String, Meta>,
     mut namespace: Namespace,
     now_ms: u64,
 ) -> Namespace {
     let revision = namespace.revision();
     let new = Meta { revision, created_ms: now_ms, updated_ms: now_ms, expires_ms: None };
-    for (name, value) in keys {
-        let Ok(key) = Key::parse_stored(name) else { continue }; // checked when the file was parsed
-        let meta = metas.get(name).copied().unwrap_or(new);
-        namespace.apply_for_good(&Change::Put { key, value: Value::Text(value), meta });
+    for (name, location) in keys {
+        let Ok(key) = Key::parse_stored(&name) else { continue }; // checked when the file was read
+        let meta = metas.get(&name).copied().unwrap_or(new);
+        namespace.apply_for_good(&Change::Put { key, value: Value::Stored(location), meta });
     }
     namespace
 }

@@ -140,6 +140,55 @@ fn a_file_edited_into_nonsense_is_left_alone_until_it_is_put_right() {
     }
 }
 
+/// What the API refuses is refused at the import, and both files stay as they are, byte for byte.
+#[test]
+fn an_edit_that_the_api_would_refuse_is_refused_with_its_place_and_changes_nothing() {
+    let (long, deep) = ("x".repeat(1025), format!("{}{}", "[".repeat(101), "]".repeat(101)));
+    for (text, place) in [
+        (
+            format!("{{\"a\": 1,\n\"{long}\": 2}}"),
+            "at line 2, column 1 is refused: a key has at most 1024 bytes",
+        ),
+        (format!("{{\"a\": 1,\n\"b\": {deep}}}"), "at line 2, column 106"),
+        ("{\"a\": 1, \"b\\ud800\": 2}".to_owned(), "at line 1, column 10"),
+        ("{\"a\": 1, \"b\\u0000\": 2}".to_owned(), "no control characters, this one has U+0000"),
+    ] {
+        for journal in ["beside it", "gone"] {
+            let mut kv = written(&[("a", "1")]);
+            kv.server.terminate();
+            write(&kv, &text);
+            if journal == "gone" {
+                std::fs::remove_file(kv.data_path(JOURNAL)).unwrap();
+            }
+            let before = (read(&kv, FILE), std::fs::read(kv.data_path(JOURNAL)).ok());
+            kv.server.start_again();
+            assert_unavailable(&kv, &[FILE, place, "correct the file, it was left as it is"]);
+            kv.server.terminate();
+            assert_eq!((read(&kv, FILE), std::fs::read(kv.data_path(JOURNAL)).ok()), before);
+        }
+    }
+}
+
+#[test]
+fn what_an_import_takes_can_be_read_overwritten_and_deleted_and_is_loaded_again() {
+    let mut kv = written(&[("a", "1")]);
+    kv.server.terminate();
+    let (key, value) = ("é".repeat(512), format!("[\"{}\"]", "x".repeat(100_000)));
+    write(&kv, &format!("{{\"{key}\": {value},\n \"deep\": {}1{}}}", "[".repeat(100), "]".repeat(100)));
+    kv.server.start_again();
+    for round in ["imported", "loaded", "overwritten"] {
+        assert_eq!(kv.project().get(&format!("{}?raw", key_path(&key))).expect(200).text(), value, "{round}");
+        match round {
+            "imported" => kv.crash_and_start(),
+            _ => drop(kv.project().put(&key_path(&key), &value).expect(200)),
+        }
+    }
+    kv.project().delete(&key_path(&key)).expect(204);
+    kv.project().delete(&key_path("deep")).expect(204);
+    kv.crash_and_start();
+    assert_eq!(keys(&kv), json!({}));
+}
+
 #[test]
 fn a_file_dropped_in_without_a_journal_begins_revisions_at_the_clock() {
     let mut kv = written(&[("a", "1")]);

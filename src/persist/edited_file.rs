@@ -1,0 +1,286 @@
+//! A data file that its owner edited or brought along, read one member at a time.
+//!
+//! ```text
+//! start -> `{` -> key -> `:` -> value -> `,` -> key
+//!          `{` -> `}`           value -> `}` -> end
+//! ```
+//! Keys and values are checked as the API checks them, so whatever is imported can be read, overwritten,
+//! deleted and loaded again. At most one value is in memory at a time: a value that is too large is refused
+//! before it fills the memory, and a file may be larger than that.
+
+use super::json_reader::{Collected, JsonReader, place_of, skip_byte_order_mark};
+use super::value_reader::JSON_FILE;
+use crate::config::mistake::{Mistake, Problem, shown};
+use crate::config::text::object_text;
+use crate::disk::{DiskFile, load_from};
+use crate::json::{self, JsonErrorKind};
+use crate::limits::{CONFIG_BYTES_MAX, KEY_TEXT_BYTES_MAX, VALUE_BYTES_MAX, VALUE_DEPTH_MAX};
+use crate::names::{KeyError, KeyRule};
+use crate::store::change::Location;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io;
+
+/// The keys of a file, and where each value begins in it, with the length and the checksum that it has minified.
+pub type EditedKeys = BTreeMap<String, Location>;
+
+/// Why a file is not imported.
+#[derive(Debug)]
+pub enum EditedFileError {
+    /// It cannot be read.
+    Io(io::Error),
+    /// Something in it is wrong: a sentence with line and column.
+    Invalid(String),
+}
+
+impl EditedFileError {
+    /// Of a file that is not what it was when its keys were read.
+    pub fn changed() -> EditedFileError {
+        EditedFileError::Invalid("it was changed while it was read".to_owned())
+    }
+}
+
+/// What is wrong with a file without any content. An empty project is an empty object.
+const EMPTY_ADVICE: &str = "it is empty, as an interrupted edit or a shell redirection leaves it; restore it from a backup, or write `{}` \
+     into it to begin without keys";
+
+/// Reads the members of a file.
+pub struct EditedFile<'f> {
+    file: &'f dyn DiskFile,
+    reader: JsonReader<'f>,
+    rule: KeyRule,
+    value_bytes_max: usize,
+    /// The text of the latest key or value.
+    text: Vec<u8>,
+}
+
+/// What stopped the reading.
+enum Fault {
+    Io(io::Error),
+    Refused { offset: u64, refusal: Refusal },
+}
+
+/// What is wrong at an offset.
+enum Refusal {
+    /// No JSON: what should be there.
+    Syntax(&'static str),
+    /// A key that the API refuses.
+    Key(String, KeyError),
+    /// A key whose text is too long for any key; its beginning.
+    LongKeyText(String),
+    /// A key with half of a surrogate pair; its text.
+    LoneSurrogate(String),
+    /// A key that the file has already, with its first value at that offset.
+    Twice(String, u64),
+    /// The value of this key is too long.
+    LongValue(String),
+    /// The value of this key is nested too deep.
+    DeepValue(String),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Fault {
+        Fault::Io(error)
+    }
+}
+
+impl<'f> EditedFile<'f> {
+    /// Reads `file`, whose keys keep `rule`.
+    pub fn new(file: &'f dyn DiskFile, rule: KeyRule) -> EditedFile<'f> {
+        let reader = JsonReader::new(file);
+        EditedFile { file, reader, rule, value_bytes_max: VALUE_BYTES_MAX, text: Vec::new() }
+    }
+
+    /// Checks the whole file.
+    ///
+    /// # Errors
+    /// [`EditedFileError`].
+    pub fn read_keys(&mut self) -> Result<EditedKeys, EditedFileError> {
+        self.read_object().map_err(|fault| match fault {
+            Fault::Io(error) => EditedFileError::Io(error),
+            Fault::Refused { offset, refusal } => {
+                let told = self.tell(offset, &refusal);
+                told.map_or_else(EditedFileError::Io, EditedFileError::Invalid)
+            }
+        })
+    }
+
+    /// Puts the minified value at `location` into `out`.
+    ///
+    /// # Errors
+    /// [`EditedFileError`], also if the file was changed since [`EditedFile::read_keys`].
+    pub fn read_value(&mut self, location: Location, out: &mut Vec<u8>) -> Result<(), EditedFileError> {
+        out.clear();
+        self.text.clear();
+        self.reader.seek(location.offset);
+        let collected = self.reader.collect_value(&mut self.text, self.value_bytes_max);
+        let is_whole = collected.map_err(EditedFileError::Io)? == Collected::Whole;
+        let is_json = is_whole && json::minify(&self.text, VALUE_DEPTH_MAX, out).is_ok();
+        if is_json && crc32fast::hash(out) == location.crc32 {
+            Ok(())
+        } else {
+            Err(EditedFileError::changed())
+        }
+    }
+
+    /// All keys and their values, minified.
+    ///
+    /// # Errors
+    /// [`EditedFileError`].
+    pub fn read_members(&mut self) -> Result<BTreeMap<String, Vec<u8>>, EditedFileError> {
+        let mut members = BTreeMap::new();
+        for (key, location) in self.read_keys()? {
+            let mut value = Vec::with_capacity(location.length as usize);
+            self.read_value(location, &mut value)?;
+            members.insert(key, value);
+        }
+        Ok(members)
+    }
+
+    fn read_object(&mut self) -> Result<EditedKeys, Fault> {
+        let mut keys = EditedKeys::new();
+        skip_byte_order_mark(&mut self.reader)?;
+        self.reader.skip_whitespace()?;
+        self.expect(b'{', "an object of keys and values")?;
+        self.reader.skip_whitespace()?;
+        if !self.reader.take_if(b'}')? {
+            self.read_member(&mut keys)?;
+            while !self.reader.take_if(b'}')? {
+                self.expect(b',', "`,` or `}` after a value")?;
+                self.reader.skip_whitespace()?;
+                self.read_member(&mut keys)?;
+            }
+        }
+        self.reader.skip_whitespace()?;
+        match self.reader.peek()? {
+            None => Ok(keys),
+            Some(_) => Err(self.refused_here(Refusal::Syntax("the end of the file"))),
+        }
+    }
+
+    /// Reads a key, its value and the white space after that.
+    fn read_member(&mut self, keys: &mut EditedKeys) -> Result<(), Fault> {
+        let key_offset = self.reader.position();
+        let key = self.read_key()?;
+        self.reader.skip_whitespace()?;
+        self.expect(b':', "`:` after a key")?;
+        self.reader.skip_whitespace()?;
+        let offset = self.reader.position();
+        let (length, crc32) = self.read_checked(offset, &key)?;
+        match keys.entry(key) {
+            Entry::Vacant(vacant) => drop(vacant.insert(Location { file: JSON_FILE, offset, length, crc32 })),
+            Entry::Occupied(first) => {
+                let refusal = Refusal::Twice(first.key().clone(), first.get().offset);
+                return Err(Fault::Refused { offset: key_offset, refusal });
+            }
+        }
+        self.reader.skip_whitespace()?;
+        Ok(())
+    }
+
+    fn read_key(&mut self) -> Result<String, Fault> {
+        let offset = self.reader.position();
+        let refused = |refusal| Fault::Refused { offset, refusal };
+        if self.reader.peek()? != Some(b'"') {
+            return Err(refused(Refusal::Syntax("a key in double quotes")));
+        }
+        self.text.clear();
+        let collected = self.reader.collect_string(&mut self.text, KEY_TEXT_BYTES_MAX)?;
+        let beginning = String::from_utf8_lossy(&self.text);
+        if collected == Collected::TooLong {
+            return Err(refused(Refusal::LongKeyText(beginning.into_owned())));
+        }
+        if json::minify(&self.text, 0, &mut Vec::new()).is_err() {
+            return Err(refused(Refusal::Syntax("a key in double quotes")));
+        }
+        let Some(key) = json::decode_string(&self.text) else {
+            return Err(refused(Refusal::LoneSurrogate(beginning.into_owned())));
+        };
+        match self.rule.parse(&key) {
+            Ok(_) => Ok(key.into_owned()),
+            Err(error) => Err(refused(Refusal::Key(key.into_owned(), error))),
+        }
+    }
+
+    /// Reads the value of `key` at `offset`, and returns length and checksum that it has minified.
+    fn read_checked(&mut self, offset: u64, key: &str) -> Result<(u32, u32), Fault> {
+        self.text.clear();
+        if self.reader.collect_value(&mut self.text, self.value_bytes_max)? == Collected::TooLong {
+            return Err(Fault::Refused { offset, refusal: Refusal::LongValue(key.to_owned()) });
+        }
+        let mut minified = Vec::with_capacity(self.text.len());
+        let Err(error) = json::minify(&self.text, VALUE_DEPTH_MAX, &mut minified) else {
+            let length = u32::try_from(minified.len()).unwrap_or(u32::MAX); // at most `value_bytes_max`
+            return Ok((length, crc32fast::hash(&minified)));
+        };
+        let is_too_deep = error.kind == JsonErrorKind::TooDeep;
+        self.reader.seek(offset);
+        self.reader.skip_collected(error.offset)?;
+        let refusal =
+            if is_too_deep { Refusal::DeepValue(key.to_owned()) } else { Refusal::Syntax("a JSON value") };
+        Err(self.refused_here(refusal))
+    }
+
+    fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Fault> {
+        if self.reader.take_if(byte)? { Ok(()) } else { Err(self.refused_here(Refusal::Syntax(what))) }
+    }
+
+    fn refused_here(&self, refusal: Refusal) -> Fault {
+        Fault::Refused { offset: self.reader.position(), refusal }
+    }
+
+    /// The sentence about a mistake at `offset`.
+    fn tell(&self, offset: u64, refusal: &Refusal) -> io::Result<String> {
+        let (line, column) = place_of(self.file, offset)?;
+        let place = format!("at line {line}, column {column}");
+        Ok(match refusal {
+            Refusal::Syntax(expected) => match self.recognized()? {
+                None => format!("not JSON: expected {expected} {place}"),
+                Some(Mistake { problem: Problem::Empty, .. }) => EMPTY_ADVICE.to_owned(),
+                // serde_json's place may be that of the byte before.
+                Some(Mistake { problem: problem @ Problem::Syntax { .. }, .. }) => {
+                    format!("{problem} {place}")
+                }
+                Some(mistake) => mistake.to_string(),
+            },
+            Refusal::Key(key, error) => format!("the key \"{}\" {place} is refused: {error}", shown(key)),
+            Refusal::LongKeyText(text) => format!(
+                "the key {} {place} is longer than {} bytes, the maximum, or its closing quote is missing",
+                shown(text),
+                self.rule.bytes_max()
+            ),
+            Refusal::LoneSurrogate(text) => format!(
+                "the key {} {place} has an escape of half a surrogate pair, which is no character",
+                shown(text)
+            ),
+            Refusal::Twice(key, first) => {
+                let (line, column) = place_of(self.file, *first)?;
+                let first = format!("its first value is at line {line}, column {column}");
+                format!("the key \"{}\" {place} is there twice; {first}; keep one of them", shown(key))
+            }
+            Refusal::LongValue(key) => format!(
+                "the value of \"{}\" {place} is longer than {} bytes, the maximum, or its end is missing",
+                shown(key),
+                self.value_bytes_max
+            ),
+            Refusal::DeepValue(key) => format!(
+                "the value of \"{}\" has more than {VALUE_DEPTH_MAX} levels of arrays and objects, the maximum, {place}",
+                shown(key)
+            ),
+        })
+    }
+
+    /// What is wrong with the JSON of a file of a usual size, which is read as a whole for it: the mistakes that
+    /// people make have texts of their own.
+    fn recognized(&self) -> io::Result<Option<Mistake>> {
+        match load_from(self.file, CONFIG_BYTES_MAX) {
+            Ok(text) => Ok(object_text(&text).err()),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "edited_file_tests.rs"]
+mod tests;

@@ -1,0 +1,240 @@
+//! Reads a JSON text from a file without holding more of it than one token or one value.
+//!
+//! It finds where strings and values end and does not check what is between: [`crate::json::minify`] does.
+
+use crate::disk::DiskFile;
+use crate::limits::{FILE_BUFFER_BYTES, FIRST_READ_BYTES};
+use std::io;
+
+/// Reads the bytes of a file from front to back, or from where it is sent to.
+pub struct JsonReader<'f> {
+    file: &'f dyn DiskFile,
+    buffer: Vec<u8>,
+    /// File offset of the first byte of the buffer.
+    begin: u64,
+    /// The next byte of the buffer.
+    at: usize,
+    /// How much the next read asks for. Little after a jump: most values are small.
+    piece_bytes: usize,
+}
+
+/// Whether a string or a value was as long as it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collected {
+    /// It was collected to its end.
+    Whole,
+    /// It is longer than that.
+    TooLong,
+}
+
+/// How far a value has been read.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Arrays and objects open here.
+    depth: usize,
+    in_string: bool,
+    /// Whether the byte before was a `\` that escapes the next one.
+    escaped: bool,
+}
+
+impl<'f> JsonReader<'f> {
+    /// Reads `file` from its first byte on.
+    pub fn new(file: &'f dyn DiskFile) -> JsonReader<'f> {
+        JsonReader { file, buffer: Vec::new(), begin: 0, at: 0, piece_bytes: FIRST_READ_BYTES }
+    }
+
+    /// File offset of the next byte.
+    pub fn position(&self) -> u64 {
+        self.begin + self.at as u64
+    }
+
+    /// Makes the byte at `offset` the next one.
+    pub fn seek(&mut self, offset: u64) {
+        match offset.checked_sub(self.begin).and_then(|at| usize::try_from(at).ok()) {
+            Some(at) if at <= self.buffer.len() => self.at = at,
+            Some(_) | None => {
+                self.buffer.clear();
+                (self.begin, self.at) = (offset, 0);
+                self.piece_bytes = FIRST_READ_BYTES;
+            }
+        }
+    }
+
+    /// The next byte, `None` at the end of the file.
+    ///
+    /// # Errors
+    /// As the file says.
+    pub fn peek(&mut self) -> io::Result<Option<u8>> {
+        if self.at == self.buffer.len() {
+            self.fill()?;
+        }
+        Ok(self.buffer.get(self.at).copied())
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        self.begin = self.position();
+        self.at = 0;
+        self.buffer.resize(self.piece_bytes, 0);
+        self.piece_bytes = (4 * self.piece_bytes).min(FILE_BUFFER_BYTES);
+        let read = loop {
+            match self.file.read_at(&mut self.buffer, self.begin) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.buffer.truncate(*read.as_ref().unwrap_or(&0));
+        read.map(drop)
+    }
+
+    /// Passes the next byte if it is `byte`, and says whether it was.
+    ///
+    /// # Errors
+    /// As the file says.
+    pub fn take_if(&mut self, byte: u8) -> io::Result<bool> {
+        let is_it = self.peek()? == Some(byte);
+        self.at += usize::from(is_it);
+        Ok(is_it)
+    }
+
+    /// Passes white space.
+    ///
+    /// # Errors
+    /// As the file says.
+    pub fn skip_whitespace(&mut self) -> io::Result<()> {
+        while self.peek()?.is_some_and(is_whitespace) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    /// Appends the string that begins here to `out`, with its quotes, up to about `bytes_max`.
+    ///
+    /// # Errors
+    /// As the file says.
+    pub fn collect_string(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> io::Result<Collected> {
+        let mut progress = Progress::default();
+        while let Some(byte) = self.next_of_value(&mut progress)? {
+            out.push(byte);
+            if !progress.in_string {
+                break;
+            }
+            if out.len() >= bytes_max {
+                return Ok(Collected::TooLong);
+            }
+        }
+        Ok(Collected::Whole)
+    }
+
+    /// Appends the value that begins here to `out`, up to the `,`, `}` or `]` that ends it, with one space in
+    /// place of each run of white space. `bytes_max` bounds it without those spaces.
+    ///
+    /// # Errors
+    /// As the file says.
+    pub fn collect_value(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> io::Result<Collected> {
+        let mut progress = Progress::default();
+        let mut spaces = 0;
+        loop {
+            if progress.in_string && !progress.escaped {
+                self.collect_plain(out);
+            }
+            if out.len() - spaces > bytes_max {
+                return Ok(Collected::TooLong);
+            }
+            let Some(byte) = self.next_of_value(&mut progress)? else { return Ok(Collected::Whole) };
+            spaces += usize::from(byte == b' ' && !progress.in_string);
+            out.push(byte);
+        }
+    }
+
+    /// Appends what is in the buffer of a string before its next `"`, `\` or control character.
+    fn collect_plain(&mut self, out: &mut Vec<u8>) {
+        let rest = self.buffer.get(self.at..).unwrap_or_default();
+        let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
+        let length = rest.iter().position(is_special).unwrap_or(rest.len());
+        out.extend_from_slice(rest.get(..length).unwrap_or_default());
+        self.at += length;
+    }
+
+    /// Passes the first `count` bytes that [`JsonReader::collect_value`] collects of the value here.
+    ///
+    /// # Errors
+    /// As the file says.
+    pub fn skip_collected(&mut self, count: usize) -> io::Result<()> {
+        let mut progress = Progress::default();
+        for _ in 0..count {
+            self.next_of_value(&mut progress)?;
+        }
+        Ok(())
+    }
+
+    /// The next byte of a value, `None` at its end and at a control character, which no value has: a string
+    /// without its closing quote ends with its line.
+    fn next_of_value(&mut self, progress: &mut Progress) -> io::Result<Option<u8>> {
+        let Some(byte) = self.peek()? else { return Ok(None) };
+        if byte < 0x20 && (progress.in_string || !is_whitespace(byte)) {
+            return Ok(None);
+        }
+        if progress.in_string {
+            progress.in_string = byte != b'"' || progress.escaped;
+            progress.escaped = byte == b'\\' && !progress.escaped;
+            self.at += 1;
+            return Ok(Some(byte));
+        }
+        if is_whitespace(byte) {
+            self.skip_whitespace()?;
+            let is_over = match self.peek()? {
+                None => true,
+                Some(next) => progress.depth == 0 && matches!(next, b',' | b'}' | b']'),
+            };
+            return Ok((!is_over).then_some(b' '));
+        }
+        match byte {
+            b',' | b'}' | b']' if progress.depth == 0 => return Ok(None),
+            b'"' => progress.in_string = true,
+            b'{' | b'[' => progress.depth += 1,
+            b'}' | b']' => progress.depth -= 1,
+            _ => {}
+        }
+        self.at += 1;
+        Ok(Some(byte))
+    }
+}
+
+fn is_whitespace(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// Line and column, both from 1, of the byte at `offset` of a text in UTF-8. Columns count characters; a byte
+/// order mark at the start of the file is none.
+///
+/// # Errors
+/// As the file says.
+pub fn place_of(file: &dyn DiskFile, offset: u64) -> io::Result<(u64, u64)> {
+    let mut reader = JsonReader::new(file);
+    skip_byte_order_mark(&mut reader)?;
+    let (mut line, mut column) = (1, 1);
+    while reader.position() < offset {
+        match reader.peek()? {
+            Some(b'\n') => (line, column) = (line + 1, 1),
+            Some(0x80..=0xBF) => {} // within a character
+            Some(_) => column += 1,
+            None => break,
+        }
+        reader.at += 1;
+    }
+    Ok((line, column))
+}
+
+/// Passes the byte order mark that some editors begin a file with.
+///
+/// # Errors
+/// As the file says.
+pub fn skip_byte_order_mark(reader: &mut JsonReader<'_>) -> io::Result<()> {
+    for byte in *b"\xEF\xBB\xBF" {
+        if !reader.take_if(byte)? {
+            reader.seek(0);
+            break;
+        }
+    }
+    Ok(())
+}
