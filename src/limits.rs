@@ -243,6 +243,24 @@ pub const GIVE_WAY_MICROS: u64 = 50;
 pub const SWEEPS_BEFORE_CLEAR_MAX: u32 = 16;
 /// How often the writer gives way before it writes, while changes keep coming.
 pub const GATHER_ROUNDS_MAX: u32 = 4;
+/// Threads that write and sync. They wait for the disk nearly all the time, and a device takes many requests
+/// at once, so there are more than cores; with 100 busy projects each waits for seven syncs.
+pub const WRITERS_MAX: usize = 16;
+/// A writer that had nothing to do for this long ends, milliseconds; the first one stays.
+pub const WRITER_QUIET_MS: u64 = 10_000;
+/// Stack of a thread that writes or checkpoints, bytes.
+pub const ENGINE_STACK_BYTES: usize = 512 * 1024;
+/// Entries that a batch replaced or removed and that its writer frees itself. More take a millisecond: the
+/// long lane frees them.
+pub const FREED_AT_ONCE_MAX: usize = 4_096;
+/// Batches and projects that wait for the long lane to free them. Beyond: whoever has one frees it.
+pub const FREED_LATER_MAX: usize = 64;
+/// Keys in memory above which a project is maintained in the long lane: to let that many expire takes some
+/// milliseconds.
+pub const LONG_KEYS_MIN: u64 = 16_384;
+/// Bytes of names and values above which a project is maintained in the long lane: to write them takes some
+/// milliseconds.
+pub const LONG_BYTES_MIN: u64 = 4 * 1024 * 1024;
 /// Buffer that a project keeps between two writes, bytes. A larger one goes back to the allocator.
 pub const PENDING_BYTES_KEPT_MAX: usize = 256 * 1024;
 /// Keys that expire are swept at most this often, milliseconds; who asks for one sees it absent at once.

@@ -11,6 +11,7 @@
 //! changes over it gives the right state all the same (see `store::change`), and all of them are in
 //! the new journal before it takes the old one's place.
 
+use super::flush::Taker;
 use super::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
 use super::header::Header;
 use super::journal::{AppendError, Journal};
@@ -395,7 +396,7 @@ impl Project {
         if state.rollbacks != seal.rollbacks {
             return Err(CheckpointError::TakenBack);
         }
-        let bytes = state.take_pending().unwrap_or_default();
+        let bytes = state.take_pending(Taker::Other).unwrap_or_default();
         state.journal_number = number;
         state.pending_offset = written.journal_end + bytes.len() as u64;
         // Who reads a change made from now on asks for these before the exchange is done.

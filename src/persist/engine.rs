@@ -1,11 +1,13 @@
-//! The two threads behind all projects: the writer, which syncs, and maintenance, which
-//! checkpoints and lets keys expire. Neither wakes up while there is nothing to do.
+//! The threads that serve all projects: the writers, which write and sync (`writers.rs`); maintenance, which
+//! lets keys expire and checkpoints small projects; and the long lane (`long_lane.rs`), which does the same
+//! for large ones. None of them wakes up while there is nothing to do.
 
-use super::flush::AfterFlush;
 use super::guard::DirectoryGuard;
+use super::long_lane::{Long, LongLane};
 use super::project::Project;
+use super::writers::Writers;
 use crate::clock::{self, JumpWatch};
-use crate::limits::{FILES_LOOK_INTERVAL_MS, SYNC_INTERVAL_MS};
+use crate::limits::{ENGINE_STACK_BYTES, FILES_LOOK_INTERVAL_MS};
 use crate::store::change::Revision;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +15,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// What projects have for the two threads to do.
+/// What projects have for these threads to do.
 pub struct Engine {
-    queued: Mutex<Queued>,
-    queue_signal: Condvar,
+    pub(super) writers: Writers,
+    pub(super) long_lane: LongLane,
     scheduled: Mutex<Scheduled>,
     schedule_signal: Condvar,
     /// The zero of `maintenance_due_ms`.
@@ -36,14 +38,12 @@ pub struct Engine {
     on_resolved: Box<dyn Fn() + Send + Sync>,
 }
 
-#[derive(Default)]
-struct Queued {
-    projects: Vec<Arc<Project>>,
-    stopping: bool,
-}
-
 /// What [`Project::maintenance_due_ms`] says of a project that nothing is due for.
 pub(super) const NOT_SCHEDULED: u64 = u64::MAX;
+
+/// What it says of a project that a thread has been given, and has not begun with. Whatever becomes due for
+/// it is done then, so nothing has to be scheduled.
+const IN_HAND: u64 = 0;
 
 struct Scheduled {
     /// Every project whose `maintenance_due_ms` is not [`NOT_SCHEDULED`], once.
@@ -71,8 +71,8 @@ impl Engine {
         Arc::new(Engine {
             jump_watch: JumpWatch::new(clock::wall_ms(), epoch),
             jumps: AtomicU64::new(0),
-            queued: Mutex::default(),
-            queue_signal: Condvar::new(),
+            writers: Writers::new(),
+            long_lane: LongLane::default(),
             scheduled: Mutex::new(Scheduled { projects: Vec::new(), sleeps_until_ms: 0, stopping: false }),
             schedule_signal: Condvar::new(),
             epoch,
@@ -84,35 +84,54 @@ impl Engine {
         })
     }
 
-    /// Starts the writer and the maintenance thread.
+    /// Starts the first writer, the maintenance thread and that of the long lane.
     ///
     /// # Errors
     /// As the operating system says.
     pub fn start(self: &Arc<Self>) -> io::Result<EngineThreads> {
-        let spawn = |name: &str, run: fn(&Engine)| {
-            let engine = Arc::clone(self);
-            let guarded = move || {
-                // Without this thread nothing would ever be acknowledged again; what was acknowledged
-                // is on disk, so the honest end is to stop as if killed.
-                let run = std::panic::AssertUnwindSafe(|| run(&engine));
-                if std::panic::catch_unwind(run).is_err() {
-                    log::logger().flush(); // what was logged of the panic is not on its way yet
-                    std::process::abort();
-                }
-            };
-            std::thread::Builder::new().name(name.to_owned()).spawn(guarded)
-        };
-        let threads = vec![spawn("writer", Engine::write)?, spawn("maintenance", Engine::maintain)?];
+        let threads = vec![
+            self.spawn("maintenance", |engine| engine.maintain())?,
+            self.spawn("long-lane", |engine| engine.work_on_long())?,
+        ];
+        self.start_writer(0)?;
         Ok(EngineThreads { engine: Arc::clone(self), threads })
     }
 
-    /// Puts a project into the writer's queue.
+    /// Starts a thread of the engine.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub(super) fn spawn(
+        self: &Arc<Self>,
+        name: &str,
+        run: impl FnOnce(&Arc<Engine>) + Send + 'static,
+    ) -> io::Result<JoinHandle<()>> {
+        let engine = Arc::clone(self);
+        let guarded = move || {
+            // Without this thread some changes would never be acknowledged; what was acknowledged is on disk,
+            // so the process ends as if killed.
+            let run = std::panic::AssertUnwindSafe(|| run(&engine));
+            if std::panic::catch_unwind(run).is_err() {
+                log::logger().flush(); // the lines about the panic are still being collected
+                std::process::abort();
+            }
+        };
+        std::thread::Builder::new().name(name.to_owned()).stack_size(ENGINE_STACK_BYTES).spawn(guarded)
+    }
+
+    /// Puts a project into the queue of the writers.
     pub(super) fn queue(&self, project: Arc<Project>) {
-        let mut queued = unpoisoned(self.queued.lock());
-        queued.projects.push(project);
-        if queued.projects.len() == 1 {
-            self.queue_signal.notify_one();
-        }
+        self.writers.queue(project);
+    }
+
+    /// As [`Engine::queue`], for one that a writer left to the thread that held its journal.
+    pub(super) fn queue_left(&self, project: Arc<Project>) {
+        self.writers.queue_left(project);
+    }
+
+    /// A writer leaves a project to the thread that holds its journal.
+    pub(super) fn leave(&self) {
+        self.writers.leave();
     }
 
     /// Where the revisions of a project begin that is opened at `now_ms`, so that it uses none again that
@@ -138,7 +157,8 @@ impl Engine {
         if before_ms == NOT_SCHEDULED {
             scheduled.projects.push(Arc::clone(project));
         }
-        if due_ms < scheduled.sleeps_until_ms {
+        // Another thread may have found something for it that is due before.
+        if project.maintenance_due_ms.load(Ordering::Acquire) < scheduled.sleeps_until_ms {
             self.schedule_signal.notify_one();
         }
     }
@@ -212,51 +232,32 @@ impl Engine {
         (self.on_resolved)();
     }
 
-    fn write(&self) {
-        let mut to_sync: Vec<(Instant, Arc<Project>)> = Vec::new();
-        loop {
-            let due = to_sync.iter().map(|(due, _)| *due).min();
-            let (projects, stopping) = self.next_queued(due);
-            for project in &projects {
-                project.gather();
-                let after = project.flush(clock::monotonic());
-                let known = to_sync.iter().any(|(_, listed)| Arc::ptr_eq(listed, project));
-                if after == AfterFlush::SyncLater && !known {
-                    let due = clock::monotonic() + Duration::from_millis(SYNC_INTERVAL_MS);
-                    to_sync.push((due, Arc::clone(project)));
-                }
-            }
-            let now = clock::monotonic();
-            let last = stopping && projects.is_empty();
-            to_sync
-                .extract_if(.., |(due, _)| *due <= now || last)
-                .for_each(|(_, project)| project.sync_written());
-            if last {
-                return;
-            }
-        }
-    }
-
-    /// Waits for projects with pending changes, or until `due`.
-    fn next_queued(&self, due: Option<Instant>) -> (Vec<Arc<Project>>, bool) {
-        let mut queued = unpoisoned(self.queued.lock());
-        while queued.projects.is_empty() && !queued.stopping {
-            match due.map(|due| due.saturating_duration_since(clock::monotonic())) {
-                Some(Duration::ZERO) => break,
-                Some(left) => queued = unpoisoned(self.queue_signal.wait_timeout(queued, left)).0,
-                None => queued = unpoisoned(self.queue_signal.wait(queued)),
-            }
-        }
-        (std::mem::take(&mut queued.projects), queued.stopping)
-    }
-
     fn maintain(&self) {
         while let Some(projects) = self.next_scheduled() {
             for project in projects {
-                if let Some(due) = project.maintain() {
-                    self.schedule(&project, due);
+                if project.needs_long_lane() {
+                    self.long_lane.push(Long::Maintain(project));
+                } else {
+                    self.maintain_one(&project);
+                    self.let_go(project);
                 }
             }
+        }
+    }
+
+    /// Does what is due for a project.
+    pub(super) fn maintain_one(&self, project: &Arc<Project>) {
+        // Before it begins: what comes from here on is scheduled again.
+        project.maintenance_due_ms.store(NOT_SCHEDULED, Ordering::Release);
+        if let Some(due) = project.maintain() {
+            self.schedule(project, due);
+        }
+    }
+
+    /// Lets go of a project. To free the last one takes as long as it has keys, so the long lane does it.
+    pub(super) fn let_go(&self, project: Arc<Project>) {
+        if let Some(project) = Arc::into_inner(project) {
+            self.long_lane.free(Box::new(project));
         }
     }
 
@@ -271,11 +272,10 @@ impl Engine {
             if next_ms <= now_ms {
                 scheduled.sleeps_until_ms = 0;
                 let due = scheduled.projects.extract_if(.., |project| due_of(project) <= now_ms);
-                // From here on whoever has something for it schedules the project anew.
-                let clear = |project: &Arc<Project>| {
-                    project.maintenance_due_ms.store(NOT_SCHEDULED, Ordering::Release)
+                let give = |project: &Arc<Project>| {
+                    project.maintenance_due_ms.store(IN_HAND, Ordering::Release);
                 };
-                return Some(due.inspect(clear).collect());
+                return Some(due.inspect(give).collect());
             }
             scheduled.sleeps_until_ms = next_ms;
             let left = Duration::from_millis(next_ms - now_ms);
@@ -289,12 +289,12 @@ impl Engine {
 }
 
 impl EngineThreads {
-    /// Ends both threads once everything queued is written.
+    /// Ends the threads once everything queued is written.
     pub fn stop(self) {
-        unpoisoned(self.engine.queued.lock()).stopping = true;
-        self.engine.queue_signal.notify_one();
+        self.engine.writers.stop();
         unpoisoned(self.engine.scheduled.lock()).stopping = true;
         self.engine.schedule_signal.notify_one();
+        self.engine.long_lane.stop();
         for thread in self.threads {
             // A thread that panicked has ended the process already.
             let _ = thread.join();

@@ -2,12 +2,15 @@
 
 use super::generation::Paths;
 use super::journal::{AppendError, Journal};
+use super::journal_lock::{Attempt, JournalGuard};
 use super::ownership::NotOurs;
-use super::project::{Batch, Health, Project, State};
+use super::project::{Batch, Durable, Health, Project, State, SyncLater};
 use super::ticket::{Outcome, Ticket};
 use crate::clock;
 use crate::config::schema::SyncMode;
-use crate::limits::{FILES_LOOK_AFTER_MS, GATHER_ROUNDS_MAX, PENDING_BYTES_KEPT_MAX, PURGE_PER_HOLD_MAX};
+use crate::limits::{
+    FILES_LOOK_AFTER_MS, FREED_AT_ONCE_MAX, GATHER_ROUNDS_MAX, PENDING_BYTES_KEPT_MAX, PURGE_PER_HOLD_MAX,
+};
 use crate::store::change::Revision;
 use crate::store::entry::Entry;
 use crate::store::namespace::Undo;
@@ -18,13 +21,35 @@ use std::time::{Duration, Instant};
 /// What "file too large" means for a journal.
 const FILE_SIZE_LIMIT: &str = ", which is the file-size limit of this process (`ulimit -f`, LimitFSIZE=)";
 
-/// What the caller of a flush has to do next.
+/// Where a project is between its changes and a writer. See `writers.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AfterFlush {
-    /// Nothing.
-    Done,
-    /// Sync within [`crate::limits::SYNC_INTERVAL_MS`].
-    SyncLater,
+pub(super) enum Turn {
+    /// Nothing waits for a writer.
+    Idle,
+    /// The project is in the queue of the writers, or the thread that holds its journal puts it there.
+    Queued,
+    /// A writer has it.
+    Writing,
+    /// A writer has it, and more has come since.
+    WritingMore,
+}
+
+/// What is left to do for a project after its turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct AfterTurn {
+    /// There is more to write.
+    pub(super) again: bool,
+    /// It has to be synced within [`crate::limits::SYNC_INTERVAL_MS`].
+    pub(super) sync_later: bool,
+}
+
+/// Who takes what is pending.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taker {
+    /// The writer whose turn it is.
+    Writer,
+    /// A thread that needs it written now, such as a checkpoint. The turn stays as it is.
+    Other,
 }
 
 impl Project {
@@ -43,12 +68,42 @@ impl Project {
     }
 
     /// Writes and syncs what is pending and resolves its ticket. Blocks for the disk.
-    pub fn flush(self: &Arc<Self>, now: Instant) -> AfterFlush {
-        let Some(durable) = &self.durable else { return AfterFlush::Done };
-        let Ok(mut journal) = durable.journal.lock() else { return AfterFlush::Done };
-        let Ok(pending) = self.lock().map(|mut state| state.take_pending()) else {
+    pub fn flush(self: &Arc<Self>, now: Instant) {
+        let Some(durable) = &self.durable else { return };
+        let Ok(journal) = durable.journal.lock() else { return };
+        self.flush_into(durable, journal, Taker::Other, now);
+    }
+
+    /// The turn of the project, on a writer that took it from the queue. Blocks for the disk, but not for a
+    /// thread that holds the journal: that one queues the project again.
+    pub(super) fn write_in_turn(self: &Arc<Self>) -> AfterTurn {
+        let Some(durable) = &self.durable else { return AfterTurn::default() };
+        self.gather();
+        let Attempt::Locked(journal) = durable.journal.lock_or_leave(self) else {
+            return AfterTurn::default();
+        };
+        let is_unsynced = self.flush_into(durable, journal, Taker::Writer, clock::monotonic());
+        self.lock().map_or_else(|_| AfterTurn::default(), |mut state| state.end_turn(is_unsynced))
+    }
+
+    /// Returns whether something is left for `sync: interval` to sync.
+    fn flush_into(
+        self: &Arc<Self>,
+        durable: &Durable,
+        mut journal: JournalGuard<'_>,
+        taker: Taker,
+        now: Instant,
+    ) -> bool {
+        let taken = self.lock().map(|mut state| {
+            let is_sync_due = taker == Taker::Writer && state.later == SyncLater::Due;
+            if is_sync_due {
+                state.later = SyncLater::No;
+            }
+            (state.take_pending(taker), is_sync_due)
+        });
+        let Ok((pending, is_sync_due)) = taken else {
             self.fail_waiting();
-            return AfterFlush::Done;
+            return false;
         };
         let look = pending.as_ref().map(|_| now + Duration::from_millis(FILES_LOOK_AFTER_MS));
         if let Some(mut bytes) = pending {
@@ -61,14 +116,37 @@ impl Project {
             }
             self.engine.resolved();
         }
+        if is_sync_due {
+            self.sync_journal(durable, &mut journal);
+        }
         // A checkpoint may have written what this call was meant for, without syncing it.
-        let later = durable.sync == SyncMode::Interval && journal.unsynced;
+        let is_unsynced = durable.sync == SyncMode::Interval && journal.unsynced;
         let due = [self.journal_due(&journal, now), look].into_iter().flatten().min();
         drop(journal);
         if let Some(due) = due {
             self.engine.schedule(self, due);
         }
-        if later { AfterFlush::SyncLater } else { AfterFlush::Done }
+        is_unsynced
+    }
+
+    /// Has a writer take the project, for its pending changes or a sync that is due.
+    pub(super) fn want_turn(self: &Arc<Self>, state: &mut State) {
+        match state.turn {
+            Turn::Idle => {
+                state.turn = Turn::Queued;
+                self.engine.queue(Arc::clone(self));
+            }
+            Turn::Writing => state.turn = Turn::WritingMore,
+            Turn::Queued | Turn::WritingMore => {}
+        }
+    }
+
+    /// The interval of `sync: interval` is over: has a writer sync what was written.
+    pub(super) fn want_sync(self: &Arc<Self>) {
+        if let Ok(mut state) = self.lock() {
+            state.later = SyncLater::Due;
+            self.want_turn(&mut state);
+        }
     }
 
     /// Waits until what `ticket` stands for is written, doing it itself. Says whether that went well.
@@ -95,11 +173,16 @@ impl Project {
     /// the disk.
     pub fn sync_written(self: &Arc<Self>) {
         let Some(durable) = &self.durable else { return };
-        let Ok(mut journal) = durable.journal.lock() else { return };
+        if let Ok(mut journal) = durable.journal.lock() {
+            self.sync_journal(durable, &mut journal);
+        }
+    }
+
+    fn sync_journal(self: &Arc<Self>, durable: &Durable, journal: &mut Journal) {
         if !journal.unsynced && !journal.is_unsure() {
             return;
         }
-        let synced = self.check_files(durable, &journal).and_then(|()| journal.sync_acknowledged());
+        let synced = self.check_files(durable, journal).and_then(|()| journal.sync_acknowledged());
         match synced {
             Ok(()) => {
                 journal.unsynced = false;
@@ -114,7 +197,7 @@ impl Project {
                 }
             }
             Err(failure) => {
-                self.take_back(&durable.paths, &journal, &failure);
+                self.take_back(&durable.paths, journal, &failure);
                 self.engine.resolved();
             }
         }
@@ -142,8 +225,10 @@ impl Project {
             self.engine.schedule(self, clock::monotonic());
         }
         batch.ticket.resolve(Outcome::Synced);
-        // What the batch replaced is freed here, outside the lock.
-        drop(batch);
+        // What the batch replaced is freed outside the lock, and elsewhere if that takes long.
+        if batch.undo.len() > FREED_AT_ONCE_MAX {
+            self.engine.long_lane.free(Box::new(batch.undo));
+        }
     }
 
     /// Takes back everything that is not in the journal, in memory, and says so to who waits. If the journal
@@ -205,9 +290,23 @@ impl State {
         settled > 0
     }
 
-    /// Moves what is pending to the writer's hands and gives its bytes.
-    pub(super) fn take_pending(&mut self) -> Option<Vec<u8>> {
-        self.queued = false;
+    /// Ends the turn of a writer.
+    fn end_turn(&mut self, is_unsynced: bool) -> AfterTurn {
+        let again = self.turn == Turn::WritingMore;
+        self.turn = if again { Turn::Queued } else { Turn::Idle };
+        // A sync that became due meanwhile is for the next turn.
+        let sync_later = is_unsynced && self.later == SyncLater::No;
+        if sync_later {
+            self.later = SyncLater::Scheduled;
+        }
+        AfterTurn { again, sync_later }
+    }
+
+    /// Moves what is pending into flight and gives its bytes.
+    pub(super) fn take_pending(&mut self, taker: Taker) -> Option<Vec<u8>> {
+        if taker == Taker::Writer {
+            self.turn = Turn::Writing;
+        }
         if self.pending.bytes.is_empty() {
             return None;
         }

@@ -14,6 +14,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What a reserve is filled with. One for all writers: memory that each allocated would stay in its arena.
+static SPACES: [u8; 64 * 1024] = [b' '; 64 * 1024];
+
 /// The journal that a project appends to.
 pub(super) struct Journal {
     pub(super) file: Arc<dyn DiskFile>,
@@ -133,14 +136,26 @@ impl Journal {
             return Ok(());
         }
         let spaces = usize::try_from(changes).map_or(RESERVE_BYTES_MAX, |bytes| bytes.min(RESERVE_BYTES_MAX));
-        match write_all_at(self.file.as_ref(), &vec![b' '; spaces], end) {
-            Ok(()) => self.reserve_end = end + spaces as u64,
+        let reserve_end = end + spaces as u64;
+        match self.write_spaces(end, reserve_end) {
+            Ok(()) => self.reserve_end = reserve_end,
             // The last room of a disk is for what has to be kept.
             Err(error) if is_disk_full(&error) => {
                 self.short_of_room = true;
                 self.file.set_length(end)?;
             }
             Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn write_spaces(&self, from: u64, to: u64) -> io::Result<()> {
+        let mut at = from;
+        while at < to {
+            let left = usize::try_from(to - at).unwrap_or(usize::MAX);
+            let piece = SPACES.get(..left).unwrap_or(&SPACES);
+            write_all_at(self.file.as_ref(), piece, at)?;
+            at += piece.len() as u64;
         }
         Ok(())
     }

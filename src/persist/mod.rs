@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! write:      decide -> encode into `pending` -> apply            (project.rs, transaction.rs; under the lock)
-//! writer:     take `pending` -> write -> sync -> resolve tickets  (flush.rs, journal.rs, engine.rs)
+//! writer:     take `pending` -> write -> sync -> resolve tickets  (writers.rs, flush.rs, journal.rs)
 //! checkpoint: namespace -> new pair of files -> exchange          (checkpoint.rs, generation.rs)
 //! start:      pair of files -> namespace                          (recovery.rs: pairing.rs, replay.rs, takeover.rs)
 //! ```
@@ -21,8 +21,10 @@ pub mod generation;
 pub mod guard;
 pub mod header;
 mod journal;
+mod journal_lock;
 mod json_reader;
 mod line_copy;
+mod long_lane;
 pub mod maintenance;
 mod ownership;
 mod pairing;
@@ -43,3 +45,4 @@ pub mod takeover;
 pub mod ticket;
 pub mod transaction;
 pub mod value_reader;
+mod writers;

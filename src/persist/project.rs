@@ -1,8 +1,10 @@
 //! A project while the server runs: reading it, and what the other files of this layer share.
 
 use super::engine::{Engine, NOT_SCHEDULED};
+use super::flush::Turn;
 use super::generation::Paths;
 use super::journal::Journal;
+use super::journal_lock::JournalLock;
 use super::recovery::{self, Keep};
 use super::recovery_error::{self, RecoveryError};
 use super::ticket::Ticket;
@@ -15,7 +17,7 @@ use crate::store::change::{Location, Revision};
 use crate::store::entry::Entry;
 use crate::store::namespace::{Namespace, Totals, Undo};
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
@@ -26,6 +28,8 @@ pub struct Project {
     pub(super) engine: Arc<Engine>,
     /// When the maintenance thread looks after the project, on the engine's clock; see `engine.rs`.
     pub(super) maintenance_due_ms: AtomicU64,
+    /// Whether the long lane has the project, so that no other thread maintains it.
+    pub(super) is_in_long_lane: AtomicBool,
     pub(super) state: Mutex<State>,
     /// How many threads wait for `state`.
     pub(super) waiting: AtomicU32,
@@ -37,7 +41,7 @@ pub(super) struct Durable {
     pub(super) paths: Paths,
     pub(super) keep: Keep,
     pub(super) sync: SyncMode,
-    pub(super) journal: Mutex<Journal>,
+    pub(super) journal: JournalLock,
     /// Held for the length of a checkpoint; taken before `journal`.
     pub(super) checkpoint: Mutex<()>,
 }
@@ -61,14 +65,27 @@ pub(super) struct State {
     pub(super) journal_number: u32,
     pub(super) files: FileTable,
     pub(super) health: Health,
-    /// Whether the project waits in the writer's queue.
-    pub(super) queued: bool,
+    /// Where the project is between its changes and a writer.
+    pub(super) turn: Turn,
+    /// What `sync: interval` still has to sync.
+    pub(super) later: SyncLater,
     /// How many jumps of the clock the project has been looked at after.
     pub(super) jumps_seen: u64,
     /// How often unsynced changes were taken back; a checkpoint that saw some of them is void.
     pub(super) rollbacks: u64,
     /// The journal was taken from the project: what was acknowledged is in no file that a start finds.
     pub(super) needs_rescue: bool,
+}
+
+/// Whether something is written that `sync: interval` has to sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SyncLater {
+    /// Nothing is.
+    No,
+    /// The writers know when that is due.
+    Scheduled,
+    /// It is due.
+    Due,
 }
 
 /// Changes that are written and acknowledged together.
@@ -158,9 +175,7 @@ impl Project {
         let namespace = Namespace::starting_at(engine.revisions_begin(now_ms), 0);
         let mut state = State::new(namespace);
         state.jumps_seen = engine.jumps();
-        let state = Mutex::new(state);
-        let maintenance_due_ms = AtomicU64::new(NOT_SCHEDULED);
-        Project { id, durable: None, engine, maintenance_due_ms, state, waiting: AtomicU32::new(0) }
+        Project::with(id, None, engine, state)
     }
 
     /// Recovers a project from its files, or makes them.
@@ -211,18 +226,23 @@ impl Project {
             paths,
             keep: opening.keep,
             sync: opening.sync,
-            journal: Mutex::new(journal),
+            journal: JournalLock::new(journal),
             checkpoint: Mutex::new(()),
         };
-        let project = Project {
-            id: opening.id,
-            durable: Some(durable),
+        let project = Project::with(opening.id, Some(durable), engine, state);
+        Ok(Opened { project, is_new: recovered.is_new, notices: recovered.notices })
+    }
+
+    fn with(id: ProjectId, durable: Option<Durable>, engine: Arc<Engine>, state: State) -> Project {
+        Project {
+            id,
+            durable,
             engine,
             maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED),
+            is_in_long_lane: AtomicBool::new(false),
             state: Mutex::new(state),
             waiting: AtomicU32::new(0),
-        };
-        Ok(Opened { project, is_new: recovered.is_new, notices: recovered.notices })
+        }
     }
 
     /// Whether values lie in files, so that reading them blocks.
@@ -357,7 +377,8 @@ impl State {
             journal_number: 0,
             files: FileTable::default(),
             health: Health::Healthy,
-            queued: false,
+            turn: Turn::Idle,
+            later: SyncLater::No,
             jumps_seen: 0,
             rollbacks: 0,
             needs_rescue: false,

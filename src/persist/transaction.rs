@@ -180,11 +180,10 @@ impl Project {
         Transaction { state, now_ms, recording, undo_start }
     }
 
-    /// Hands what is pending to the writer, unless it is in its queue already.
+    /// Has a writer write what is pending.
     fn queue_pending(self: &Arc<Self>, state: &mut State) {
-        if !state.queued && !state.pending.bytes.is_empty() {
-            state.queued = true;
-            self.engine.queue(Arc::clone(self));
+        if !state.pending.bytes.is_empty() {
+            self.want_turn(state);
         }
     }
 }

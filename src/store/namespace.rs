@@ -170,6 +170,14 @@ impl Namespace {
         }
     }
 
+    /// How many keys are in memory, also those that have expired or were cleared and are not freed yet, and
+    /// the bytes of their names and values.
+    pub fn totals_in_memory(&self) -> Totals {
+        let sums = self.garbage.iter().map(|cleared| cleared.entries.sums()).chain([self.entries.sums()]);
+        let none = Totals { keys: 0, bytes: 0 };
+        sums.fold(none, |sum, of| Totals { keys: sum.keys + of.keys, bytes: sum.bytes + of.bytes })
+    }
+
     /// How many entries that begin with `prefix` have expired at `now_ms`, and the bytes of their keys and
     /// values. Looks at each timer that has ended.
     fn expired_of(&self, prefix: &str, now_ms: u64) -> (u64, u64) {

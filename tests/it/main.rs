@@ -83,3 +83,4 @@ mod ttl;
 mod turns;
 mod visitors;
 mod workload;
+mod writers;

@@ -17,7 +17,7 @@ use pikv::disk::{Disk, DiskFile, Identity, Open, Stamp, Status, parent_directory
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// How an operation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,15 @@ pub struct SimDisk {
     medium: Arc<Mutex<Medium>>,
     /// Called before each counted operation, so that a test can act in the middle of a checkpoint.
     between: Arc<Mutex<Option<Between>>>,
+    hold: Arc<Hold>,
+}
+
+/// Operations that do not end before they are let go.
+#[derive(Default)]
+struct Hold {
+    /// How their descriptions begin, and how many wait.
+    held: Mutex<(Option<String>, usize)>,
+    signal: Condvar,
 }
 
 type Between = Box<dyn FnMut() + Send>;
@@ -149,7 +158,7 @@ impl SimDisk {
         (medium.crash_at, medium.fail_at, medium.fail_sync) = (None, None, None);
         medium.refused = None;
         medium.capacity = None;
-        SimDisk { medium: Arc::new(Mutex::new(medium)), between: Arc::default() }
+        SimDisk { medium: Arc::new(Mutex::new(medium)), ..SimDisk::default() }
     }
 
     /// The disk as the next start finds it after a power cut. Seed 0 loses all that was not synced,
@@ -165,7 +174,7 @@ impl SimDisk {
         }
         let nodes: Vec<Node> = medium.nodes.iter().map(|node| node.after_crash(seed, &mut random)).collect();
         let found = Medium { nodes, durable_names: names.clone(), names, ..Medium::default() };
-        SimDisk { medium: Arc::new(Mutex::new(found)), between: Arc::default() }
+        SimDisk { medium: Arc::new(Mutex::new(found)), ..SimDisk::default() }
     }
 
     /// The names of all files.
@@ -262,6 +271,35 @@ impl SimDisk {
         *self.between.lock().unwrap() = act;
     }
 
+    /// Every operation whose description begins with `what` waits, until [`SimDisk::let_go`].
+    pub fn hold(&self, what: &str) {
+        self.hold.held.lock().unwrap().0 = Some(what.to_owned());
+    }
+
+    /// How many operations wait.
+    pub fn held(&self) -> usize {
+        self.hold.held.lock().unwrap().1
+    }
+
+    /// Ends all waiting.
+    pub fn let_go(&self) {
+        self.hold.held.lock().unwrap().0 = None;
+        self.hold.signal.notify_all();
+    }
+
+    fn wait_while_held(&self, what: &str) {
+        let is_held = |held: &Option<String>| held.as_ref().is_some_and(|begin| what.starts_with(begin));
+        let mut held = self.hold.held.lock().unwrap();
+        if !is_held(&held.0) {
+            return;
+        }
+        held.1 += 1;
+        while is_held(&held.0) {
+            held = self.hold.signal.wait(held).unwrap();
+        }
+        held.1 -= 1;
+    }
+
     fn act_between(&self) {
         let Ok(mut between) = self.between.try_lock() else { return };
         if let Some(act) = between.as_mut() {
@@ -271,19 +309,20 @@ impl SimDisk {
 
     /// Counts an operation and says whether it fails.
     fn begin(&self, kind: Kind, what: impl FnOnce() -> String) -> io::Result<Option<Failure>> {
-        if kind != Kind::Read {
-            self.act_between();
+        if kind == Kind::Read {
+            let medium = self.lock();
+            let is_off = medium.crash_at.is_some_and(|at| medium.operations >= at);
+            return if is_off { Err(power_gone()) } else { Ok(None) };
         }
+        self.act_between();
+        let what = what();
+        self.wait_while_held(&what);
         let mut medium = self.lock();
         let number = medium.operations;
         if medium.crash_at.is_some_and(|at| number >= at) {
-            return Err(io::Error::other("the power is gone"));
-        }
-        if kind == Kind::Read {
-            return Ok(None);
+            return Err(power_gone());
         }
         medium.operations += 1;
-        let what = what();
         let refused = medium.refused.as_ref().filter(|(begin, _)| what.starts_with(begin));
         let refused = refused.map(|(_, code)| *code);
         medium.log.push(what);
@@ -301,6 +340,10 @@ impl SimDisk {
         let fails = number == at || (number > at && lasting == Lasting::ForGood && goes_on);
         Ok(fails.then_some(failure))
     }
+}
+
+fn power_gone() -> io::Error {
+    io::Error::other("the power is gone")
 }
 
 fn eio() -> io::Error {

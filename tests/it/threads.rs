@@ -24,18 +24,18 @@ const KEYS: u32 = 10;
 
 /// Wakes who waits for a ticket.
 #[derive(Default)]
-struct Bell {
+pub struct Bell {
     lock: Mutex<()>,
     signal: Condvar,
 }
 
 impl Bell {
-    fn ring(&self) {
+    pub fn ring(&self) {
         drop(self.lock.lock().unwrap());
         self.signal.notify_all();
     }
 
-    fn wait_for(&self, ticket: Option<&Ticket>) {
+    pub fn wait_for(&self, ticket: Option<&Ticket>) {
         let Some(ticket) = ticket else { return };
         let mut guard = self.lock.lock().unwrap();
         while ticket.outcome() == Outcome::Pending {

@@ -1,9 +1,10 @@
 //! Faults from below: strace counts the system calls of one thread and injects into the Nth.
 //!
 //! strace counts per thread, and each thread of the server has work of its own: `writer` appends and
-//! syncs journals, `maintenance` writes checkpoints, `admin-0` creates and deletes projects, the main
-//! thread recovers and, at the end, folds. So strace is attached to one thread alone, and "the Nth
-//! rename" is the same one every time. The others go on at full speed.
+//! syncs journals, with `writer-1` and more beside it while several projects are written; `maintenance`
+//! writes checkpoints, `admin-0` creates and deletes projects, the main thread recovers and, at the end,
+//! folds. So strace is attached to one thread alone, and "the Nth rename" is the same one every time. The
+//! others go on at full speed. A slow disk is slow for all threads, so [`Attached::to_all`] takes them all.
 
 use crate::harness::{PATIENCE, Server, holds_within, wait_until};
 use std::collections::BTreeMap;
@@ -159,9 +160,18 @@ pub struct Attached {
 impl Attached {
     /// Waits until it is.
     pub fn to(server: &Server, thread: &str, fault: Option<&str>) -> Attached {
-        let thread = thread_named(server, thread);
+        Attached::with(server, thread_named(server, thread), &[], fault)
+    }
+
+    /// The same for all threads, also those that are started later.
+    pub fn to_all(server: &Server, fault: &str) -> Attached {
+        Attached::with(server, server.pid(), &["-f"], Some(fault))
+    }
+
+    fn with(server: &Server, thread: u32, options: &[&str], fault: Option<&str>) -> Attached {
         let recording = Recording::new();
         let mut tracer = Command::new("strace")
+            .args(options)
             .args(arguments(&recording.path(), fault))
             .args(["-p", &thread.to_string()])
             .stdin(Stdio::null())

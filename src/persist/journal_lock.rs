@@ -1,0 +1,92 @@
+//! The lock of a project's journal, which is held across writes and syncs.
+//!
+//! A writer does not wait for it: it leaves the project here, and the thread that holds the lock queues the
+//! project again when it lets go. So one project never keeps two writers busy.
+
+use super::engine::unpoisoned;
+use super::journal::Journal;
+use super::project::{Project, Unavailable};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+
+/// A journal under its lock.
+pub(super) struct JournalLock {
+    journal: Mutex<Journal>,
+    /// The project, if it waits to be queued again. Locked only for an instant.
+    left: Mutex<Option<Arc<Project>>>,
+}
+
+/// The journal, locked.
+pub(super) struct JournalGuard<'a> {
+    // Dropped in this order: a project is queued again once its journal is free.
+    guard: MutexGuard<'a, Journal>,
+    _release: Release<'a>,
+}
+
+struct Release<'a> {
+    lock: &'a JournalLock,
+}
+
+/// What came of trying to lock a journal.
+pub(super) enum Attempt<'a> {
+    /// It is locked.
+    Locked(JournalGuard<'a>),
+    /// Another thread holds it, and queues the project again.
+    Left,
+    /// A thread panicked while it held it.
+    Broken,
+}
+
+impl JournalLock {
+    pub(super) fn new(journal: Journal) -> JournalLock {
+        JournalLock { journal: Mutex::new(journal), left: Mutex::new(None) }
+    }
+
+    /// Waits for the journal.
+    ///
+    /// # Errors
+    /// [`Unavailable::Broken`] if a thread panicked while it held it.
+    pub(super) fn lock(&self) -> Result<JournalGuard<'_>, Unavailable> {
+        let guard = self.journal.lock().map_err(|_| Unavailable::Broken)?;
+        Ok(JournalGuard { guard, _release: Release { lock: self } })
+    }
+
+    /// Locks the journal if nobody holds it, or leaves `project`, whose journal this is, to the thread that
+    /// does.
+    pub(super) fn lock_or_leave(&self, project: &Arc<Project>) -> Attempt<'_> {
+        // Locked first: a holder that lets go from here on finds the project.
+        let mut left = unpoisoned(self.left.lock());
+        match self.journal.try_lock() {
+            Ok(guard) => Attempt::Locked(JournalGuard { guard, _release: Release { lock: self } }),
+            Err(TryLockError::WouldBlock) => {
+                project.engine.leave();
+                *left = Some(Arc::clone(project));
+                Attempt::Left
+            }
+            Err(TryLockError::Poisoned(_)) => Attempt::Broken,
+        }
+    }
+}
+
+impl Deref for JournalGuard<'_> {
+    type Target = Journal;
+
+    fn deref(&self) -> &Journal {
+        &self.guard
+    }
+}
+
+impl DerefMut for JournalGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Journal {
+        &mut self.guard
+    }
+}
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        let left = unpoisoned(self.lock.left.lock()).take();
+        if let Some(project) = left {
+            Arc::clone(&project.engine).queue_left(project);
+        }
+    }
+}

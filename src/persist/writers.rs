@@ -1,0 +1,280 @@
+//! The threads that write and sync what projects have changed.
+//!
+//! Projects wait in one queue. A writer takes the first one and writes and syncs it; so the syncs of
+//! different projects overlap. A project is with one writer at most, and what changes meanwhile puts it at
+//! the end of the queue, after the others that wait:
+//!
+//! ```text
+//!        change             a writer takes it                 written
+//!  Idle --------> Queued ---------------------> Writing ------------------> Idle
+//!                   ^                              | change
+//!                   |                              v
+//!                   +----------------------- WritingMore
+//!                            written
+//! ```
+//! (`flush::Turn`.) A writer never waits for a journal that another thread holds: it leaves the project to
+//! that thread, which queues it again when it is done (`journal_lock.rs`).
+//!
+//! The first writer always runs. While all writers are busy one more is started, so that a sync that takes
+//! long holds nobody up; each but the first ends after a quiet time. The idle writer with the lowest number
+//! is woken, so one busy project keeps one writer busy, and always the same.
+
+use super::engine::{Engine, unpoisoned};
+use super::project::Project;
+use crate::clock;
+use crate::limits::{SYNC_INTERVAL_MS, WRITER_QUIET_MS, WRITERS_MAX};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// The queue and who works on it.
+pub(super) struct Writers {
+    queue: Mutex<Queue>,
+    /// One for each writer, so that a certain one can be woken.
+    signals: [Condvar; WRITERS_MAX],
+    /// All writers have ended.
+    ended: Condvar,
+}
+
+struct Queue {
+    projects: VecDeque<Arc<Project>>,
+    /// Projects that `sync: interval` has written and not synced, in the order in which that is due.
+    syncs: VecDeque<(Instant, Arc<Project>)>,
+    /// How many projects wait for the thread that holds their journal to queue them again.
+    left: usize,
+    slots: [Slot; WRITERS_MAX],
+    /// The operating system denied a thread; none is started before this.
+    start_after: Option<Instant>,
+    stopping: bool,
+}
+
+/// What the writer of one number does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    /// There is none.
+    Absent,
+    /// It works, or it was woken or started and is about to look for work.
+    Busy,
+    /// It waits; with `keeps_time` also for the next sync that is due.
+    Idle { keeps_time: bool },
+}
+
+/// What a writer has to do.
+enum Work {
+    Write(Arc<Project>),
+    /// The interval of a project that syncs later is over.
+    SyncDue(Arc<Project>),
+}
+
+/// Who is needed beside the writer that has just found work.
+enum Call {
+    Nobody,
+    Wake(usize),
+    Start(usize),
+}
+
+/// A project that a writer is done with.
+pub(super) struct Written {
+    pub(super) project: Arc<Project>,
+    /// There is more to write.
+    pub(super) again: bool,
+    /// It has to be synced within [`SYNC_INTERVAL_MS`].
+    pub(super) sync_later: bool,
+}
+
+impl Writers {
+    pub(super) fn new() -> Writers {
+        let queue = Queue {
+            projects: VecDeque::new(),
+            syncs: VecDeque::new(),
+            left: 0,
+            slots: [Slot::Absent; WRITERS_MAX],
+            start_after: None,
+            stopping: false,
+        };
+        Writers {
+            queue: Mutex::new(queue),
+            signals: std::array::from_fn(|_| Condvar::new()),
+            ended: Condvar::new(),
+        }
+    }
+
+    /// Puts a project at the end of the queue. The caller has set its turn to `Queued`.
+    pub(super) fn queue(&self, project: Arc<Project>) {
+        self.enqueue(project, 0);
+    }
+
+    /// As [`Writers::queue`], for one that was left to the thread that held its journal.
+    pub(super) fn queue_left(&self, project: Arc<Project>) {
+        self.enqueue(project, 1);
+    }
+
+    fn enqueue(&self, project: Arc<Project>, no_longer_left: usize) {
+        let mut queue = unpoisoned(self.queue.lock());
+        queue.left -= no_longer_left;
+        queue.projects.push_back(project);
+        let call = queue.wake_one();
+        drop(queue);
+        self.wake(call);
+    }
+
+    /// A project is left to the thread that holds its journal; [`Writers::queue_left`] follows.
+    pub(super) fn leave(&self) {
+        unpoisoned(self.queue.lock()).left += 1;
+    }
+
+    /// Ends all writers once everything that is queued is written and synced.
+    pub(super) fn stop(&self) {
+        let mut queue = unpoisoned(self.queue.lock());
+        queue.stopping = true;
+        self.signals.iter().for_each(Condvar::notify_one);
+        while queue.slots.iter().any(|slot| *slot != Slot::Absent) {
+            queue = unpoisoned(self.ended.wait(queue));
+        }
+    }
+
+    fn wake(&self, number: Option<usize>) {
+        if let Some(signal) = number.and_then(|number| self.signals.get(number)) {
+            signal.notify_one();
+        }
+    }
+
+    /// Waits for something to do. `None` when the writer has to end.
+    fn next(&self, number: usize, written: Option<Written>) -> Option<(Work, Call)> {
+        let signal = self.signals.get(number)?;
+        let mut queue = unpoisoned(self.queue.lock());
+        if let Some(written) = written {
+            queue.add(written);
+        }
+        let mut quiet_end = None;
+        loop {
+            if let Some(work) = queue.take() {
+                queue.set(number, Slot::Busy);
+                return Some((work, queue.call()));
+            }
+            let sync_due = queue.syncs.front().map(|(due, _)| *due);
+            let now = clock::monotonic();
+            let quiet_end = *quiet_end.get_or_insert_with(|| now + Duration::from_millis(WRITER_QUIET_MS));
+            let is_over = if queue.stopping { queue.left == 0 } else { number > 0 && quiet_end <= now };
+            if is_over {
+                queue.set(number, Slot::Absent);
+                if queue.stopping {
+                    // Others may wait for what this one was the last to do.
+                    self.signals.iter().for_each(Condvar::notify_one);
+                    self.ended.notify_all();
+                }
+                return None;
+            }
+            queue.set(number, Slot::Idle { keeps_time: sync_due.is_some() });
+            let quiet_end = (number > 0 && !queue.stopping).then_some(quiet_end);
+            queue = match [sync_due, quiet_end].into_iter().flatten().min() {
+                Some(until) => {
+                    let left = until.saturating_duration_since(now);
+                    unpoisoned(signal.wait_timeout(queue, left)).0
+                }
+                None => unpoisoned(signal.wait(queue)),
+            };
+        }
+    }
+
+    /// A thread could not be started. The others do its work; another try is made later.
+    fn not_started(&self, number: usize) {
+        let mut queue = unpoisoned(self.queue.lock());
+        queue.set(number, Slot::Absent);
+        queue.start_after = Some(clock::monotonic() + Duration::from_millis(WRITER_QUIET_MS));
+        self.ended.notify_all();
+    }
+}
+
+impl Queue {
+    fn set(&mut self, number: usize, state: Slot) {
+        if let Some(slot) = self.slots.get_mut(number) {
+            *slot = state;
+        }
+    }
+
+    fn add(&mut self, written: Written) {
+        if written.sync_later {
+            let due = clock::monotonic() + Duration::from_millis(SYNC_INTERVAL_MS);
+            self.syncs.push_back((due, Arc::clone(&written.project)));
+        }
+        if written.again {
+            self.projects.push_back(written.project);
+        }
+    }
+
+    fn take(&mut self) -> Option<Work> {
+        if let Some((due, _)) = self.syncs.front()
+            && (self.stopping || *due <= clock::monotonic())
+        {
+            return self.syncs.pop_front().map(|(_, project)| Work::SyncDue(project));
+        }
+        self.projects.pop_front().map(Work::Write)
+    }
+
+    /// Picks the idle writer with the lowest number, for the caller to wake.
+    fn wake_one(&mut self) -> Option<usize> {
+        let number = self.slots.iter().position(|slot| matches!(slot, Slot::Idle { .. }))?;
+        self.set(number, Slot::Busy);
+        Some(number)
+    }
+
+    /// Who is needed beside a writer that has just become busy: one for what is left in the queue, and
+    /// one that waits for what comes.
+    fn call(&mut self) -> Call {
+        if self.slots.iter().any(|slot| matches!(slot, Slot::Idle { .. })) {
+            let is_timed = self.syncs.is_empty() || self.slots.contains(&Slot::Idle { keeps_time: true });
+            let is_needed = !self.projects.is_empty() || !is_timed;
+            return is_needed.then(|| self.wake_one()).flatten().map_or(Call::Nobody, Call::Wake);
+        }
+        let may_start = self.start_after.is_none_or(|start_after| start_after <= clock::monotonic());
+        match self.slots.iter().position(|slot| *slot == Slot::Absent) {
+            Some(number) if may_start && !self.stopping => {
+                self.set(number, Slot::Busy);
+                Call::Start(number)
+            }
+            Some(_) | None => Call::Nobody,
+        }
+    }
+}
+
+impl Engine {
+    /// Starts the writer `number`.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub(super) fn start_writer(self: &Arc<Self>, number: usize) -> std::io::Result<()> {
+        unpoisoned(self.writers.queue.lock()).set(number, Slot::Busy);
+        let name = if number == 0 { "writer".to_owned() } else { format!("writer-{number}") };
+        let started = self.spawn(&name, move |engine| engine.write(number));
+        started.map(drop).inspect_err(|_| self.writers.not_started(number))
+    }
+
+    fn write(self: &Arc<Self>, number: usize) {
+        let mut written = None;
+        while let Some((work, call)) = self.writers.next(number, written.take()) {
+            match call {
+                Call::Nobody => {}
+                Call::Wake(other) => self.writers.wake(Some(other)),
+                Call::Start(other) => {
+                    if let Err(error) = self.start_writer(other) {
+                        log::warn!(
+                            "No thread could be started for writing: {error}. Other threads do its work."
+                        );
+                    }
+                }
+            }
+            match work {
+                Work::Write(project) => {
+                    let after = project.write_in_turn();
+                    if after.again || after.sync_later {
+                        written = Some(Written { project, again: after.again, sync_later: after.sync_later });
+                    } else {
+                        self.let_go(project);
+                    }
+                }
+                Work::SyncDue(project) => project.want_sync(),
+            }
+        }
+    }
+}
