@@ -5,6 +5,7 @@
 
 // L1: names, bounds, and the outside world in small pieces.
 pub mod clock;
+pub mod descriptors;
 pub mod digits;
 pub mod disk;
 pub mod entropy;

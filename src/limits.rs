@@ -58,8 +58,10 @@ pub const DRAIN_BYTES_MAX: u64 = BODY_BYTES_MAX_CEILING as u64;
 pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
 /// What the operator may raise the connection limit to.
 pub const CONNECTIONS_MAX_CEILING: usize = 1_000_000;
-/// Descriptors kept for files, listener, pollers and logs.
+/// Descriptors kept for files that are open for a moment, listener, pollers and logs.
 pub const DESCRIPTORS_RESERVED: usize = 64;
+/// Descriptors that projects leave for connections; a server that could serve nobody is refused at its start.
+pub const DESCRIPTORS_FOR_CONNECTIONS_MIN: usize = 16;
 /// Deadlines in a loop's heap that connections left behind, beyond one for each. More: swept out.
 pub const STALE_DEADLINES_MAX: usize = 1024;
 /// Event-loop threads at most, whatever the machine has.
@@ -243,6 +245,11 @@ pub const GIVE_WAY_MICROS: u64 = 50;
 pub const SWEEPS_BEFORE_CLEAR_MAX: u32 = 16;
 /// How often the writer gives way before it writes, while changes keep coming.
 pub const GATHER_ROUNDS_MAX: u32 = 4;
+/// Threads that open the files of projects at a start or a reload. Each leaves about 1 MiB of free memory to
+/// the process.
+pub const OPENING_THREADS_MAX: usize = 8;
+/// As many projects for each of these threads, at least.
+pub const PROJECTS_PER_OPENING_THREAD_MIN: usize = 64;
 /// Threads that write and sync. They wait for the disk nearly all the time, and a device takes many requests
 /// at once, so there are more than cores; with 100 busy projects each waits for seven syncs.
 pub const WRITERS_MAX: usize = 16;

@@ -119,6 +119,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let found = file::load(&RealDisk, path)?.unwrap_or_else(file::default_config);
     let wanted = effective::resolve(options, &found);
     let address = SocketAddr::new(wanted.host.value, wanted.port.value);
+    found.held_descriptors().check(disk::descriptors_max()).map_err(RunError::TooFewDescriptors)?;
     let listener = server::listen(address).map_err(|error| RunError::Listen { address, error })?;
     let directory = found.data_directory(path);
     let made = disk::create_directory(&directory)

@@ -6,6 +6,7 @@
 mod deleting;
 mod error;
 mod opening;
+mod opening_many;
 mod saving;
 mod served;
 
@@ -16,7 +17,7 @@ pub use served::{OpenError, Registry, Served};
 use crate::auth::api_key::{self, Completed};
 use crate::config::file;
 use crate::config::schema::{AuthenticationChoice, Config, KeyOwner, ProjectConfig, StorageChoice};
-use crate::disk::Disk;
+use crate::disk::{Disk, descriptors_max};
 use crate::entropy::random_bytes;
 use crate::names::ProjectId;
 use crate::persist::engine::Engine;
@@ -57,8 +58,7 @@ impl Catalog {
             Catalog { disk, engine, config_path, data_directory, config: Mutex::new(config), registry };
         catalog.finish_deletions()?;
         let config = catalog.lock_config();
-        let served = config.projects().iter().map(|project| catalog.serve(&config, project, None));
-        let projects = served.map(|served| (served.id.clone(), Arc::new(served))).collect();
+        let projects = catalog.serve_all(&config, &catalog.registry());
         catalog.publish(&config, projects);
         drop(config);
         Ok(catalog)
@@ -86,6 +86,7 @@ impl Catalog {
             crate::config::schema::AddProjectError::Exists { id } => ApiError::ProjectExists(id),
             crate::config::schema::AddProjectError::TooMany => ApiError::ProjectsFull,
         })?;
+        check_descriptors(&config, &next)?;
         let key = self.issue_where_asked(&mut next, &id)?;
         self.end_deletion(&id).map_err(|error| not_deleted(&id, &error))?;
         let found = self.check_saving_if_files_exist(&mut config, &id)?;
@@ -125,6 +126,7 @@ impl Catalog {
                 .or(before.authentication.save_api_key_to_file),
         };
         next.replace_settings(id, storage, authentication);
+        check_descriptors(&config, &next)?;
         let key = self.issue_where_asked(&mut next, id)?;
         let old = self.registry().projects.get(id).cloned().ok_or(ApiError::Internal)?;
         let changed = next.project(id).map(|project| next.storage_of(project)) != Some(old.storage);
@@ -174,6 +176,7 @@ impl Catalog {
         if next.data_directory(&self.config_path) != self.data_directory {
             return Err(CatalogError::DirectoryChanged);
         }
+        next.held_descriptors().check(descriptors_max()).map_err(CatalogError::TooFewDescriptors)?;
         let mut completed = api_key::complete(&mut next, &mut random_bytes)
             .map_err(|error| CatalogError::Key { path: self.config_path.clone(), error })?;
         if completed.changed
@@ -187,11 +190,7 @@ impl Catalog {
         unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
         let before = self.registry();
         before.projects.values().for_each(|served| warn_of_edit(served, &next));
-        let served = next.projects().iter().map(|project| {
-            let old = before.projects.get(&project.id);
-            (project.id.clone(), Arc::new(self.serve(&next, project, old)))
-        });
-        let projects: BTreeMap<_, _> = served.collect();
+        let projects = self.serve_all(&next, &before);
         self.publish(&next, projects.clone());
         *config = next.clone();
         for (id, gone) in before.projects.iter().filter(|(id, _)| !projects.contains_key(*id)) {
@@ -232,6 +231,17 @@ impl Catalog {
                 project.close(clock::wall_ms(), clock::monotonic());
             }
         }
+    }
+
+    /// All projects of `config`, with those that are open in `before`.
+    fn serve_all(&self, config: &Config, before: &Registry) -> BTreeMap<ProjectId, Arc<Served>> {
+        let mut opened = self.open_files_of_all(config, before);
+        let serve = |project: &ProjectConfig| {
+            let old = before.projects.get(&project.id);
+            let files = opened.remove(&project.id);
+            (project.id.clone(), Arc::new(self.serve_opened(config, project, old, files)))
+        };
+        config.projects().iter().map(serve).collect()
     }
 
     fn issue_where_asked(&self, next: &mut Config, id: &ProjectId) -> Result<Option<Secret>, ApiError> {
@@ -279,6 +289,15 @@ fn warn_of_edit(before: &Served, next: &Config) {
             "project {id}: on_disk switched off in config.json; its values are gone at the next start"
         );
     }
+}
+
+/// Refuses `next` if the next start could not open its projects. What needs no more than now is never refused.
+fn check_descriptors(config: &Config, next: &Config) -> Result<(), ApiError> {
+    let (before, after) = (config.held_descriptors(), next.held_descriptors());
+    if after.descriptors <= before.descriptors {
+        return Ok(());
+    }
+    after.check(descriptors_max()).map_err(ApiError::TooFewDescriptors)
 }
 
 /// Also if `default.authentication` decides for the project: what `regenerate` protects stays protected.

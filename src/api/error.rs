@@ -13,6 +13,7 @@ pub use account::AccountError;
 use crate::auth::access::Denied;
 use crate::auth::csrf::Forgery;
 use crate::auth::rate_limit::RetryAfter;
+use crate::descriptors::TooFewDescriptors;
 use crate::http::exchange::Waiting;
 use crate::http::refusal::Refusal;
 use crate::http::response::{Response, reason_phrase};
@@ -61,6 +62,8 @@ pub enum ApiError {
     ProjectExists(ProjectId),
     /// No further project fits.
     ProjectsFull,
+    /// One more project on disk needs more descriptors than the process may have.
+    TooFewDescriptors(TooFewDescriptors),
     /// config.json has an edit that the server has not read.
     ConfigEdited,
     /// The key is none.
@@ -222,6 +225,7 @@ impl ApiError {
             ApiError::ProjectMissing(_) => (404, "project_not_found"),
             ApiError::ProjectExists(_) => (409, "project_exists"),
             ApiError::ProjectsFull => (409, "too_many_projects"),
+            ApiError::TooFewDescriptors(_) => (507, "too_few_descriptors"),
             ApiError::ConfigEdited => (409, "config_edited"),
             ApiError::Key(_) | ApiError::KeyNotText => (400, "invalid_key"),
             ApiError::KeyMissing => (404, "key_not_found"),
@@ -276,6 +280,7 @@ impl ApiError {
             }
             ApiError::ProjectExists(id) => format!("there is a project `{id}` already"),
             ApiError::ProjectsFull => format!("there are {PROJECTS_MAX} projects, and no more fit"),
+            ApiError::TooFewDescriptors(error) => error.to_string(),
             ApiError::ConfigEdited => CONFIG_EDITED.to_owned(),
             ApiError::Key(error) => error.to_string(),
             ApiError::KeyNotText => "the key is not a string; send it in quotes".to_owned(),

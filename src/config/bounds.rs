@@ -1,6 +1,7 @@
 //! `limits` and `timeouts`: the bounds of [`crate::limits`] that the operator may change.
 
 use super::schema::Config;
+use crate::descriptors::Held;
 use crate::limits::{
     BODY_BYTES_MAX_DEFAULT, BODY_BYTES_PER_SECOND_MIN_DEFAULT, BODY_GRACE_MS_DEFAULT,
     CONNECTIONS_MAX_DEFAULT, HEAD_TIMEOUT_MS_DEFAULT, IDLE_TIMEOUT_MS_DEFAULT, MEMORY_BODIES_MIN,
@@ -89,6 +90,19 @@ pub struct Timeouts {
 }
 
 impl Config {
+    /// The descriptors that the projects on disk and the accounts hold while they are open: one for each
+    /// journal, and one for each file that values are read from.
+    pub fn held_descriptors(&self) -> Held {
+        let of = |cache_in_memory: bool| if cache_in_memory { 1 } else { 2 };
+        let storage = self.projects().iter().map(|project| self.storage_of(project));
+        let on_disk: Vec<usize> =
+            storage.filter(|storage| storage.on_disk).map(|storage| of(storage.cache_in_memory)).collect();
+        // Accounts, sessions, and the data of accounts, which alone may be only on disk.
+        let accounts = 2 * of(true) + of(self.storage.cache_in_memory.unwrap_or(true));
+        let of_accounts = if self.accounts().enabled { accounts } else { 0 };
+        Held { projects: on_disk.len(), descriptors: on_disk.iter().sum::<usize>() + of_accounts }
+    }
+
     /// The limits that may be set.
     pub fn limits(&self) -> Limits {
         let written = self.limits.unwrap_or_default();

@@ -4,6 +4,7 @@ use super::accounts::AccountCommandError;
 use crate::api::catalog::CatalogError;
 use crate::auth::api_key::KeyError;
 use crate::config::mistake::ConfigError;
+use crate::descriptors::TooFewDescriptors;
 use crate::disk::{self, Holder};
 use crate::names::ProjectId;
 use crate::persist::recovery_error::RecoveryError;
@@ -62,6 +63,8 @@ pub enum RunError {
         /// That server.
         holder: Holder,
     },
+    /// The projects on disk need more descriptors than the process may have.
+    TooFewDescriptors(TooFewDescriptors),
     /// The projects could not be taken stock of.
     Catalog(CatalogError),
     /// The operating system denied something that a start needs.
@@ -129,6 +132,7 @@ impl fmt::Display for RunError {
             RunError::Served { directory, holder } => {
                 write!(f, "{}: {}", directory.display(), held(directory, holder, Wanted::Command))
             }
+            RunError::TooFewDescriptors(error) => error.fmt(f),
             RunError::Catalog(error) => error.fmt(f),
             RunError::Start(error) => write!(f, "the operating system denied what a start needs: {error}"),
             RunError::ProjectMissing { id } => write!(f, "config.json has no project `{id}`"),

@@ -69,6 +69,7 @@ pub(super) struct Acceptor {
     line: Line,
     short_of_descriptors: bool,
     app: Arc<App>,
+    bounds: Bounds,
     refusals_logged: LogPace,
 }
 
@@ -91,12 +92,22 @@ pub(super) enum ShedStage {
     Surplus,
 }
 
+/// What bounds the number of connections beside the projects.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// As configured.
+    pub(super) connections_max: usize,
+    /// Descriptors of the process.
+    pub(super) descriptors_max: usize,
+}
+
 impl Acceptor {
     pub(super) fn new(
         listener: std::net::TcpListener,
         app: Arc<App>,
         slots: Arc<Slots>,
         mailboxes: Vec<Arc<Mailbox>>,
+        bounds: Bounds,
     ) -> io::Result<(Acceptor, Handle)> {
         listener.set_nonblocking(true)?;
         let mut listener = TcpListener::from_std(listener);
@@ -116,6 +127,7 @@ impl Acceptor {
             line,
             short_of_descriptors: false,
             app,
+            bounds,
             refusals_logged: LogPace::default(),
         };
         Ok((acceptor, handle))
@@ -144,6 +156,9 @@ impl Acceptor {
     }
 
     fn accept(&mut self) {
+        // Projects that were created since hold descriptors that connections had.
+        let held = self.app.catalog.registry().held_descriptors;
+        self.slots.set_max(held.connections(self.bounds.connections_max, self.bounds.descriptors_max));
         let now = clock::monotonic();
         let is_stuck = self.line.is_stuck(now);
         for _ in 0..ACCEPTS_PER_TURN_MAX {

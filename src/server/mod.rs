@@ -116,20 +116,23 @@ impl Prepared {
         let administration_lane = SlowLane::start("admin", ADMINISTRATION_THREADS, SLOW_QUEUE_MAX)?;
         let password_threads = (settings.cores / 2).clamp(1, PASSWORD_THREADS_MAX);
         let password_lane = PasswordLane::start(password_threads)?;
-        let descriptors = descriptors_max();
-        let connections_max = connections_allowed(settings.connections_max, descriptors);
+        let (descriptors, held) = (descriptors_max(), app.catalog.registry().held_descriptors);
+        let connections_max = held.connections(settings.connections_max, descriptors);
         if connections_max < settings.connections_max {
             log::warn!(
                 "limits.connections_max is {}, and {descriptors} descriptors are enough for {connections_max} \
-                 connections; others wait. Raise the limit (`ulimit -n {}`, under systemd LimitNOFILE=) or lower \
+                 connections beside the projects; others wait. Raise the limit (`ulimit -n {}`, under systemd LimitNOFILE=) or lower \
                  the setting",
                 settings.connections_max,
-                settings.connections_max + DESCRIPTORS_RESERVED
+                settings.connections_max + held.descriptors + DESCRIPTORS_RESERVED
             );
         }
         let slots = Arc::new(Slots::new(connections_max, settings.connections_per_address_max));
         let mailboxes = self.wakers().mailboxes;
-        let (acceptor, handle) = Acceptor::new(listener, Arc::clone(app), Arc::clone(&slots), mailboxes)?;
+        let bounds =
+            acceptor::Bounds { connections_max: settings.connections_max, descriptors_max: descriptors };
+        let (acceptor, handle) =
+            Acceptor::new(listener, Arc::clone(app), Arc::clone(&slots), mailboxes, bounds)?;
         let mailboxes = self.wakers().mailboxes;
         let mut loop_threads = Vec::new();
         for (number, (poll, mailbox)) in self.loops.into_iter().enumerate() {
@@ -162,13 +165,6 @@ impl Prepared {
     }
 }
 
-/// How many connections may be open: what is configured, as far as the descriptors go.
-fn connections_allowed(configured: usize, descriptors: usize) -> usize {
-    // A process that may have hardly any descriptors serves a few connections rather than none.
-    let possible = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(descriptors / 4).max(1);
-    configured.min(possible)
-}
-
 impl Wakers {
     /// Tickets were resolved.
     pub fn resolved(&self) {
@@ -198,17 +194,4 @@ impl Running {
 /// As the operating system says.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connections_are_bounded_by_descriptors() {
-        assert_eq!(connections_allowed(10_000, 1_024), 960);
-        assert_eq!(connections_allowed(10_000, 65_536), 10_000);
-        assert_eq!(connections_allowed(10_000, 40), 10);
-        assert_eq!(connections_allowed(5, 0), 1);
-    }
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The connections of the server.
 pub(super) struct Slots {
-    max: usize,
+    max: AtomicUsize,
     per_address_max: Option<usize>,
     open: AtomicUsize,
     pressed: AtomicBool,
@@ -48,7 +48,7 @@ impl Slots {
     /// `max` connections, of which one address may have `per_address_max`.
     pub(super) fn new(max: usize, per_address_max: Option<usize>) -> Slots {
         Slots {
-            max,
+            max: AtomicUsize::new(max),
             per_address_max,
             open: AtomicUsize::new(0),
             pressed: AtomicBool::new(false),
@@ -59,7 +59,12 @@ impl Slots {
 
     /// Connections that may be open.
     pub(super) fn max(&self) -> usize {
-        self.max
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// Lets another number of connections be open. Those above it stay until they end.
+    pub(super) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     /// Whether clients wait to be accepted: answers then end their connection.
@@ -72,7 +77,7 @@ impl Slots {
     }
 
     pub(super) fn full(&self) -> bool {
-        self.open.load(Ordering::Acquire) >= self.max
+        self.open.load(Ordering::Acquire) >= self.max()
     }
 
     /// Whether some connection is open on which nothing has arrived yet.

@@ -26,11 +26,11 @@ const EFBIG: i32 = 27;
 const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 
-fn id(text: &str) -> ProjectId {
+pub fn id(text: &str) -> ProjectId {
     ProjectId::parse(text).unwrap()
 }
 
-fn start(disk: &SimDisk) -> (Catalog, EngineThreads) {
+pub fn start(disk: &SimDisk) -> (Catalog, EngineThreads) {
     let path = Path::new("/config.json");
     let config = file::load(disk, path).unwrap().unwrap_or_else(file::default_config);
     let engine = Engine::new(Box::new(|| {}));
@@ -38,7 +38,7 @@ fn start(disk: &SimDisk) -> (Catalog, EngineThreads) {
     (Catalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config).unwrap(), threads)
 }
 
-fn put(catalog: &Catalog, project: &str, key: &str) -> Outcome {
+pub fn put(catalog: &Catalog, project: &str, key: &str) -> Outcome {
     put_for(catalog, project, key, None)
 }
 
@@ -55,7 +55,7 @@ fn put_for(catalog: &Catalog, project: &str, key: &str, ttl_ms: Option<u64>) -> 
     ticket.outcome()
 }
 
-fn keys(catalog: &Catalog, project: &str) -> u64 {
+pub fn keys(catalog: &Catalog, project: &str) -> u64 {
     let served = Arc::clone(&catalog.registry().projects[&id(project)]);
     served.project().unwrap().read(0, |view| (view.totals().keys, view.revision())).unwrap().answer
 }

@@ -312,7 +312,16 @@ impl Drop for Server {
 /// Runs the program with `args` in `directory` until it ends by itself.
 pub fn run_to_end(directory: &Path, args: &[&str]) -> Finished {
     let mut command = bare_command(Path::new(env!("CARGO_BIN_EXE_pikv")), directory);
-    let (mut child, stdout, stderr) = spawn_captured(command.args(args));
+    finished(spawn_captured(command.args(args)))
+}
+
+/// Runs `serve` with `ulimit -n` until it ends by itself.
+pub fn serve_limited(directory: &Path, descriptors_max: u32) -> Finished {
+    let options = Options { descriptors_max: Some(descriptors_max), ..Options::default() };
+    finished(spawn(directory, &options, &[]))
+}
+
+fn finished((mut child, stdout, stderr): (Child, Output, Output)) -> Finished {
     let mut status = None;
     let ended = holds_within(PATIENCE, || {
         status = child.try_wait().unwrap();
@@ -324,7 +333,7 @@ pub fn run_to_end(directory: &Path, args: &[&str]) -> Finished {
     }
     stdout.await_end();
     stderr.await_end();
-    assert!(ended, "pikv {args:?} goes on: {}{}", stdout.text(), stderr.text());
+    assert!(ended, "pikv goes on: {}{}", stdout.text(), stderr.text());
     Finished { code: status.unwrap().code(), stdout: stdout.text(), stderr: stderr.text() }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::auth::api_key::{HASH_ADVICE, KeyError};
 use crate::config::mistake::ConfigError;
+use crate::descriptors::TooFewDescriptors;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ pub enum CatalogError {
         /// What happened to it.
         reason: String,
     },
+    /// It lists more projects on disk than the process has descriptors for.
+    TooFewDescriptors(TooFewDescriptors),
     /// A deletion that was interrupted could not be finished.
     Directory {
         /// The data directory.
@@ -57,6 +60,7 @@ impl fmt::Display for CatalogError {
                 f.write_str("persistent_file_path changed; that takes a restart")
             }
             CatalogError::DirectoryLost { reason } => write!(f, "{reason}. Restart the server"),
+            CatalogError::TooFewDescriptors(error) => error.fmt(f),
             CatalogError::Directory { path, error } => write!(f, "{}: {error}", path.display()),
         }
     }

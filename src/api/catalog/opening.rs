@@ -11,7 +11,7 @@ use crate::names::ProjectId;
 use crate::persist::checkpoint::CheckpointError;
 use crate::persist::deletion::{self, Phase};
 use crate::persist::generation::Paths;
-use crate::persist::project::{Health, Opening, Project};
+use crate::persist::project::{Health, Opened, Opening, Project};
 use crate::persist::recovery::Keep;
 use std::sync::Arc;
 
@@ -22,6 +22,17 @@ impl Catalog {
         config: &Config,
         project: &ProjectConfig,
         old: Option<&Arc<Served>>,
+    ) -> Served {
+        self.serve_opened(config, project, old, None)
+    }
+
+    /// The same with what came of opening its files, if that was done already.
+    pub(super) fn serve_opened(
+        &self,
+        config: &Config,
+        project: &ProjectConfig,
+        old: Option<&Arc<Served>>,
+        files: Option<Result<Opened, OpenError>>,
     ) -> Served {
         let mut storage = config.storage_of(project);
         let opened = match old.map(|old| (old.storage, &old.project)) {
@@ -42,7 +53,10 @@ impl Catalog {
                 storage = before;
                 Ok(Arc::clone(open))
             }),
-            Some((_, Err(_))) | None => self.open_project(&project.id, storage),
+            Some((_, Err(_))) | None => match files {
+                Some(files) => files.map(Opened::start),
+                None => self.open_project(&project.id, storage),
+            },
         };
         if let Err(error) = &opened {
             log::error!("project {}: {}", project.id, error.reason);
@@ -58,19 +72,25 @@ impl Catalog {
     }
 
     fn open_project(&self, id: &ProjectId, storage: StorageSettings) -> Result<Arc<Project>, OpenError> {
-        let paths = Paths::new(&self.data_directory, id);
-        let engine = Arc::clone(&self.engine);
         if !storage.on_disk {
+            let paths = Paths::new(&self.data_directory, id);
             if self.disk.exists(&paths.json).unwrap_or(false) {
                 log::warn!("project {id}: {} is not read, because on_disk is false", paths.json.display());
             }
+            let engine = Arc::clone(&self.engine);
             return Ok(Arc::new(Project::in_memory(id.clone(), engine, clock::wall_ms())));
         }
+        Ok(self.open_files(id, storage)?.start())
+    }
+
+    /// Opens the files of a project. Nothing is logged, and the maintenance thread does not know it yet.
+    pub(super) fn open_files(&self, id: &ProjectId, storage: StorageSettings) -> Result<Opened, OpenError> {
+        let paths = Paths::new(&self.data_directory, id);
         self.check_directory()?;
         self.let_go_of_deletion(&paths)?;
         let opening = Opening { id: id.clone(), keep: keep_of(storage), sync: storage.sync };
-        let disk = Arc::clone(&self.disk);
-        Ok(Project::open(disk, paths, opening, engine, clock::wall_ms())?.start())
+        let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
+        Ok(Project::open(disk, paths, opening, engine, clock::wall_ms())?)
     }
 
     /// Nothing is opened or created in a directory that is not this process's any more.

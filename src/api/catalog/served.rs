@@ -4,6 +4,7 @@ use crate::api::error::ApiError;
 use crate::config::schema::{
     Accounts, AuthenticationSettings, Config, Origin, PublicHost, RateLimit, StorageSettings,
 };
+use crate::descriptors::Held;
 use crate::disk::is_disk_full;
 use crate::names::ProjectId;
 use crate::network::Network;
@@ -31,6 +32,10 @@ pub struct Served {
 
 /// What is said of a project whose deletion stopped halfway.
 const DELETION_BEGUN: &str = "its deletion was begun and is not finished; delete it again";
+
+/// What is logged of a project whose opening stopped at a bug.
+const OPENING_STOPPED: &str = "An internal error stopped the opening of its files. An earlier line of the \
+                               log names the location; report it.";
 
 /// Why a project could not be opened.
 #[derive(Debug)]
@@ -67,6 +72,11 @@ impl OpenError {
             Cause::DiskFull => ApiError::DiskFull,
             Cause::Deletion(_) | Cause::Other => ApiError::Unreadable,
         }
+    }
+
+    /// Of a project whose opening stopped at a bug.
+    pub(super) fn of_panic() -> OpenError {
+        OpenError { reason: OPENING_STOPPED.to_owned(), cause: Cause::Other }
     }
 
     /// Of a project that is to be deleted.
@@ -110,6 +120,8 @@ pub struct Registry {
     pub global_key: Option<KeyHash>,
     /// By id.
     pub projects: BTreeMap<ProjectId, Arc<Served>>,
+    /// The descriptors that these projects hold.
+    pub held_descriptors: Held,
     /// What is set of accounts.
     pub accounts: Accounts,
     /// The project that `/item` is about for the global key.
@@ -132,6 +144,7 @@ impl Registry {
             authentication_enabled: config.authentication.enabled,
             global_key: config.key.hash,
             projects,
+            held_descriptors: config.held_descriptors(),
             accounts: config.accounts(),
             item_project: config.item_project().cloned(),
             item_rate: config.item_rate_limit(),
