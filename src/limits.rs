@@ -337,6 +337,8 @@ pub const SIGNING_KEY_FILE_BYTES_MAX: u64 = 1024;
 pub const ADDRESS_FILE_BYTES_MAX: u64 = 128;
 /// How long the last log lines may take to get out when the server stops, milliseconds.
 pub const LOG_FLUSH_MS: u64 = 2_000;
+/// How often config.json is synced until it stays the same meanwhile.
+pub const CONFIG_SYNCS_MAX: u32 = 10;
 /// config.json, bytes.
 pub const CONFIG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 

@@ -23,8 +23,10 @@ use crate::entropy::random_bytes;
 use crate::limits::LOG_FLUSH_MS;
 use crate::log as sink;
 use crate::memory::Memory;
+use crate::names::ProjectId;
 use crate::persist::engine::Engine;
 use crate::persist::guard::DirectoryGuard;
+use crate::persist::own_files::{ADDRESS_FILE, LOCK_FILE, OwnFiles};
 use crate::persist::recovery::Keep;
 use crate::server::{self, Prepared, Settings};
 use ::log::LevelFilter;
@@ -37,9 +39,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-/// The lock file of a data directory.
-const LOCK_FILE: &str = "pikv.lock";
 
 /// Carries out a command.
 ///
@@ -122,12 +121,15 @@ fn serve(options: &Options) -> Result<(), RunError> {
     found.held_descriptors().check(disk::descriptors_max()).map_err(RunError::TooFewDescriptors)?;
     let listener = server::listen(address).map_err(|error| RunError::Listen { address, error })?;
     let directory = found.data_directory(path);
+    check_files(&found, path)?;
     let made = disk::create_directory(&directory)
         .map_err(|error| RunError::DataDirectory { path: directory.clone(), error })?;
     let lock = lock(&directory)?;
-    let existing = file::load(&RealDisk, path)?;
+    // Nothing acts on an edit that a power cut would undo.
+    let existing = file::load_synced(&RealDisk, path)?;
     let config_file = if existing.is_some() { ConfigFile::Found } else { ConfigFile::Created };
     let mut config = existing.unwrap_or_else(file::default_config);
+    check_files(&config, path)?;
     let effective = effective::resolve(options, &config);
     let mut completed = api_key::complete(&mut config, &mut random_bytes).map_err(key_error(path))?;
     let unsaved = save_at_start(path, &config, &mut completed, config_file)?;
@@ -162,7 +164,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     let app = Arc::new(App::new(catalog, accounts, memory));
     let address = listener.local_addr().map_err(RunError::Start)?;
     let running = prepared.start(listener, &app, settings).map_err(RunError::Start)?;
-    let address_path = directory.join(accounts::ADDRESS_FILE);
+    let address_path = directory.join(ADDRESS_FILE);
     write_address(&address_path, address)?;
     say_keys(&banner(path, &directory, address, &completed, config_file), &completed);
     log::info!("listening on {address}");
@@ -177,6 +179,13 @@ fn serve(options: &Options) -> Result<(), RunError> {
     }
     log::info!("stopped");
     Ok(())
+}
+
+/// Refuses a configuration under which two of our files would be one.
+fn check_files(config: &Config, path: &Path) -> Result<(), RunError> {
+    let directory = config.data_directory(path);
+    let ids: Vec<&ProjectId> = config.projects().iter().map(|project| &project.id).collect();
+    OwnFiles::new(&RealDisk, path, &directory).check(&ids).map_err(RunError::Collision)
 }
 
 /// Saves a new config.json, or the keys of an existing one. Returns why the texts of keys stay in it.
@@ -228,7 +237,7 @@ fn lock(directory: &Path) -> Result<LockFile, RunError> {
         LockError::Held(holder) => RunError::Locked { directory: absolute(directory), holder },
         LockError::Io(error) => RunError::DataDirectory { path, error },
     })?;
-    let address_path = directory.join(accounts::ADDRESS_FILE);
+    let address_path = directory.join(ADDRESS_FILE);
     match RealDisk.remove(&address_path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(RunError::DataDirectory { path: address_path, error })

@@ -4,12 +4,10 @@ use crate::auth::jwt::SigningKey;
 use crate::disk::{self, Disk};
 use crate::entropy::{EntropyUnavailable, random_bytes};
 use crate::limits::SIGNING_KEY_FILE_BYTES_MAX;
+use crate::persist::own_files::SIGNING_KEY_FILE;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// The file in the data directory. Without it all tokens are void and a new one is made.
-const SIGNING_KEY_FILE: &str = "jwt.key";
 
 /// Why there is no signing key.
 #[derive(Debug)]

@@ -21,6 +21,7 @@ use crate::disk::{Disk, descriptors_max};
 use crate::entropy::random_bytes;
 use crate::names::ProjectId;
 use crate::persist::engine::Engine;
+use crate::persist::own_files::{Collision, OwnFiles};
 use crate::persist::project::Unavailable;
 use crate::secret::Secret;
 use crate::{api::error::ApiError, clock};
@@ -56,6 +57,7 @@ impl Catalog {
         let registry = RwLock::new(Arc::new(Registry::new(&config, BTreeMap::new())));
         let catalog =
             Catalog { disk, engine, config_path, data_directory, config: Mutex::new(config), registry };
+        catalog.check_files(&catalog.lock_config())?;
         catalog.finish_deletions()?;
         let config = catalog.lock_config();
         let projects = catalog.serve_all(&config, &catalog.registry());
@@ -86,6 +88,7 @@ impl Catalog {
             crate::config::schema::AddProjectError::Exists { id } => ApiError::ProjectExists(id),
             crate::config::schema::AddProjectError::TooMany => ApiError::ProjectsFull,
         })?;
+        self.check_new_files(&config, &id)?;
         check_descriptors(&config, &next)?;
         let key = self.issue_where_asked(&mut next, &id)?;
         self.end_deletion(&id).map_err(|error| not_deleted(&id, &error))?;
@@ -126,6 +129,7 @@ impl Catalog {
                 .or(before.authentication.save_api_key_to_file),
         };
         next.replace_settings(id, storage, authentication);
+        self.check_new_files(&config, id)?;
         check_descriptors(&config, &next)?;
         let key = self.issue_where_asked(&mut next, id)?;
         let old = self.registry().projects.get(id).cloned().ok_or(ApiError::Internal)?;
@@ -172,10 +176,11 @@ impl Catalog {
         // Read under the lock: what was read before would undo a change that was saved in between.
         let mut config = self.lock_config();
         let missing = || CatalogError::ConfigMissing { path: self.config_path.clone() };
-        let mut next = file::load(self.disk.as_ref(), &self.config_path)?.ok_or_else(missing)?;
+        let mut next = file::load_synced(self.disk.as_ref(), &self.config_path)?.ok_or_else(missing)?;
         if next.data_directory(&self.config_path) != self.data_directory {
             return Err(CatalogError::DirectoryChanged);
         }
+        self.check_files(&next)?;
         next.held_descriptors().check(descriptors_max()).map_err(CatalogError::TooFewDescriptors)?;
         let mut completed = api_key::complete(&mut next, &mut random_bytes)
             .map_err(|error| CatalogError::Key { path: self.config_path.clone(), error })?;
@@ -244,6 +249,29 @@ impl Catalog {
         config.projects().iter().map(serve).collect()
     }
 
+    fn own_files(&self) -> OwnFiles<'_> {
+        OwnFiles::new(self.disk.as_ref(), &self.config_path, &self.data_directory)
+    }
+
+    /// Refuses projects of which a file would be another file of ours too.
+    fn check_files(&self, config: &Config) -> Result<(), CatalogError> {
+        self.own_files().check(&ids_of(config)).map_err(CatalogError::Collision)
+    }
+
+    /// The same for one project that is created or stored in another way.
+    fn check_new_files(&self, config: &Config, id: &ProjectId) -> Result<(), ApiError> {
+        self.own_files().check_new(id, &ids_of(config)).map_err(|collision| {
+            log::error!("project {id}: {collision}");
+            let what = match collision {
+                Collision::WithConfig { .. } => "the configuration file",
+                Collision::InDirectory { .. } => {
+                    "a file that is another project's too (the server's log names both)"
+                }
+            };
+            ApiError::Settings(format!("Project `{id}` would be stored in {what}. Choose another id."))
+        })
+    }
+
     fn issue_where_asked(&self, next: &mut Config, id: &ProjectId) -> Result<Option<Secret>, ApiError> {
         let project = next.project(id).ok_or(ApiError::Internal)?;
         let asked = next.authentication_enabled(project) && project.key.hash.is_none();
@@ -275,6 +303,10 @@ impl Catalog {
         // Replaced as a whole, so a panic leaves the old one.
         self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn ids_of(config: &Config) -> Vec<&ProjectId> {
+    config.projects().iter().map(|project| &project.id).collect()
 }
 
 /// Logs what an edit of config.json opens or gives up. It needs no confirmation: who edits the file owns it.

@@ -9,11 +9,11 @@ use super::schema::{
     RateLimitChoice, SERVER_PORT_DEFAULT, StorageChoice, StoredKey, Threads, TimeoutsChoice, VERSION,
 };
 use crate::disk::{self, Disk, Open};
-use crate::limits::CONFIG_BYTES_MAX;
+use crate::limits::{CONFIG_BYTES_MAX, CONFIG_SYNCS_MAX};
 use crate::names::ProjectId;
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -68,19 +68,66 @@ pub fn encode(config: &Config) -> Vec<u8> {
 /// # Errors
 /// [`ConfigError`], all but `Write`.
 pub fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Config>, ConfigError> {
-    let opened = disk.open(path, Open::ReadThroughLinks);
-    let text = match opened.and_then(|file| disk::load_from(file.as_ref(), CONFIG_BYTES_MAX)) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
-            return Err(ConfigError::TooLarge { path: path.to_owned() });
+    read(disk, path)?.map(|text| parsed(path, &text)).transpose()
+}
+
+/// As [`load`], of a text that is on the disk: what takes effect is not undone by a power cut. A file system
+/// that cannot sync is no obstacle.
+///
+/// # Errors
+/// As [`load`]; [`ConfigError::Read`] also if the disk fails, or if the file changes with every look at it.
+pub fn load_synced(disk: &dyn Disk, path: &Path) -> Result<Option<Config>, ConfigError> {
+    let failed = |error| ConfigError::Read { path: path.to_owned(), error };
+    let Some(mut text) = read(disk, path)? else { return Ok(None) };
+    for _ in 0..CONFIG_SYNCS_MAX {
+        sync(disk, path).map_err(failed)?;
+        // An edit that came after the sync may not be on the disk.
+        match read(disk, path)? {
+            Some(again) if again == text => return parsed(path, &text).map(Some),
+            Some(again) => text = again,
+            None => return Ok(None),
         }
-        Err(error) => return Err(ConfigError::Read { path: path.to_owned(), error }),
-    };
-    match parse(&text) {
-        Ok(config) => Ok(Some(config)),
-        Err(mistake) => Err(ConfigError::Invalid { path: path.to_owned(), mistake }),
     }
+    Err(failed(io::Error::other("something changes it all the time; try again once it is complete")))
+}
+
+fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
+    let opened = disk.open(path, Open::ReadThroughLinks);
+    match opened.and_then(|file| disk::load_from(file.as_ref(), CONFIG_BYTES_MAX)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+            Err(ConfigError::TooLarge { path: path.to_owned() })
+        }
+        Err(error) => Err(ConfigError::Read { path: path.to_owned(), error }),
+    }
+}
+
+fn parsed(path: &Path, text: &[u8]) -> Result<Config, ConfigError> {
+    parse(text).map_err(|mistake| ConfigError::Invalid { path: path.to_owned(), mistake })
+}
+
+/// Syncs the file at `path` and the directories of its name and of the file that a link there leads to.
+fn sync(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let target = disk.follow_links(path);
+    let file = disk.open(path, Open::ReadThroughLinks).and_then(|file| file.sync());
+    let directories = [path, &target].map(|path| disk.sync_directory(disk::parent_directory(path)));
+    for synced in [file].into_iter().chain(directories) {
+        match synced {
+            Err(error) if !cannot_sync(&error) => {
+                return Err(io::Error::new(error.kind(), format!("it cannot be synced: {error}")));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether `error` says that there is nothing to sync, or nothing that this process may sync. A file that is
+/// gone by now is found missing by the next read.
+fn cannot_sync(error: &io::Error) -> bool {
+    use ErrorKind::{InvalidInput, NotFound, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(error.kind(), InvalidInput | NotFound | PermissionDenied | ReadOnlyFilesystem | Unsupported)
 }
 
 /// Replaces the file at `path` by `config`: a crash leaves the old file or the new one. A symbolic link

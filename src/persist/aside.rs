@@ -43,6 +43,11 @@ impl Aside {
     }
 }
 
+/// Whether a file that has `rest` after the id of a project is such a copy.
+pub fn is_copy(rest: &str) -> bool {
+    Aside::ALL.iter().any(|why| rest.starts_with(why.infix()))
+}
+
 /// Copies a file of a project, durably. `number` tells copies of the same kind apart. Returns the
 /// copy's path.
 ///

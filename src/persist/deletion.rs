@@ -123,6 +123,11 @@ pub fn end(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     disk.sync_directory(paths.directory())
 }
 
+#[cfg(test)]
+pub(super) fn markers(paths: &Paths) -> [PathBuf; 2] {
+    Phase::ALL.map(|phase| phase.marker(paths))
+}
+
 /// Markers are empty, regular files. Anything else of that name was named so by somebody else.
 fn is_marker(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
     if !disk.exists(path)? {

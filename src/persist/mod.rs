@@ -26,6 +26,7 @@ mod json_reader;
 mod line_copy;
 mod long_lane;
 pub mod maintenance;
+pub mod own_files;
 mod ownership;
 mod pairing;
 pub mod project;

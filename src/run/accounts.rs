@@ -3,7 +3,7 @@
 mod client;
 mod prompt;
 
-use super::{RunError, guard, load_existing, lock, say};
+use super::{RunError, check_files, guard, load_existing, lock, say};
 use crate::accounts::Accounts;
 use crate::accounts::account::{Account, Username};
 use crate::accounts::directory::{CreateError, Update};
@@ -27,9 +27,6 @@ pub use prompt::PromptError;
 use serde::Deserialize;
 use std::fmt;
 use std::sync::Arc;
-
-/// Where the server listens that has the data directory.
-pub const ADDRESS_FILE: &str = "pikv.address";
 
 /// Why an account was not looked after. Nothing has changed.
 #[derive(Debug)]
@@ -76,6 +73,7 @@ pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<
         Act::SetDisabled { .. } | Act::Delete { .. } | Act::List => None,
     };
     let directory = config.data_directory(path);
+    check_files(&config, path)?;
     disk::create_directory(&directory)
         .map_err(|error| RunError::DataDirectory { path: directory.clone(), error })?;
     let said = match lock(&directory) {

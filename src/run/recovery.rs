@@ -1,7 +1,7 @@
 //! `pikv recover`: decides what a start refuses to decide, and saves what is readable of damaged files.
 
 use super::printing::say;
-use super::{RunError, load_existing, lock};
+use super::{RunError, check_files, load_existing, lock};
 use crate::cli::RecoverAct;
 use crate::cli::effective::Options;
 use crate::clock;
@@ -21,6 +21,7 @@ pub(super) fn recover(options: &Options, project: &ProjectId, act: RecoverAct) -
         return Err(RunError::ProjectMissing { id: project.clone() });
     }
     let directory = config.data_directory(&options.config_path.value);
+    check_files(&config, &options.config_path.value)?;
     let _lock = lock(&directory).map_err(RunError::of_stopped_server)?;
     let paths = Paths::new(&directory, project);
     let decide = |changes| takeover::edited(&RealDisk, &paths, changes, clock::wall_ms());

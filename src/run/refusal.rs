@@ -7,6 +7,7 @@ use crate::config::mistake::ConfigError;
 use crate::descriptors::TooFewDescriptors;
 use crate::disk::{self, Holder};
 use crate::names::ProjectId;
+use crate::persist::own_files::Collision;
 use crate::persist::recovery_error::RecoveryError;
 use std::fmt;
 use std::io;
@@ -49,6 +50,8 @@ pub enum RunError {
         /// What the operating system says.
         error: io::Error,
     },
+    /// Two of the server's files would be one.
+    Collision(Collision),
     /// A server uses the data directory that is to be changed.
     Served {
         /// The directory.
@@ -126,6 +129,7 @@ impl fmt::Display for RunError {
             RunError::DataDirectory { path, error } => {
                 write!(f, "{}: {}", path.display(), directory_problem(error))
             }
+            RunError::Collision(collision) => collision.fmt(f),
             RunError::Locked { directory, holder } => {
                 write!(f, "{}: {}", directory.display(), held(directory, holder, Wanted::Server))
             }

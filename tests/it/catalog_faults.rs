@@ -5,9 +5,11 @@ use pikv::api::catalog::Catalog;
 use pikv::api::error::ApiError;
 use pikv::clock;
 use pikv::config::file;
-use pikv::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
+use pikv::config::schema::{AuthenticationChoice, ProjectConfig, StorageChoice, SyncMode};
+use pikv::disk::{Disk, Open, write_all_at};
 use pikv::names::{Key, ProjectId};
 use pikv::persist::engine::{Engine, EngineThreads};
+use pikv::persist::guard::DirectoryGuard;
 use pikv::persist::project::Project;
 use pikv::persist::ticket::Outcome;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ const NO_AUTHENTICATION: AuthenticationChoice =
 const EIO: i32 = 5;
 const EACCES: i32 = 13;
 const EBUSY: i32 = 16;
+const EINVAL: i32 = 22;
 const EFBIG: i32 = 27;
 const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
@@ -445,4 +448,132 @@ fn deletion_on_a_full_disk_frees_the_space_that_saving_takes() {
     disk.heal();
     catalog.delete(&id("first_project")).unwrap();
     threads.stop();
+}
+
+#[test]
+fn edit_that_was_not_synced_is_on_the_disk_before_it_takes_effect() {
+    let path = Path::new("/config.json");
+    for replaced in [false, true] {
+        let disk = SimDisk::default();
+        let (catalog, threads) = start(&disk);
+        file::save(&disk, path, &file::default_config()).unwrap();
+        let mut edited = file::default_config();
+        edited.remove_project(&id("first_project"));
+        edited.authentication.enabled = false; // so that no key has to be saved
+        let text = file::encode(&edited);
+        // As editors do: in place, or by a new file that takes the name.
+        if replaced {
+            let new = disk.open(Path::new("/new"), Open::Create).unwrap();
+            write_all_at(new.as_ref(), &text, 0).unwrap();
+            disk.rename(Path::new("/new"), path).unwrap();
+        } else {
+            let old = disk.open(path, Open::Write).unwrap();
+            write_all_at(old.as_ref(), &text, 0).unwrap();
+            old.set_length(text.len() as u64).unwrap();
+        }
+        assert_ne!(disk.after_crash(0).content(path), text, "nobody has synced it");
+        let (config, _) = catalog.reload().unwrap();
+        assert!(config.projects().is_empty());
+        assert_eq!(disk.after_crash(0).content(path), text, "replaced: {replaced}");
+        threads.stop();
+    }
+}
+
+#[test]
+fn reload_of_a_file_that_the_disk_does_not_take_is_refused_and_one_that_it_cannot_sync_is_not() {
+    let disk = SimDisk::default();
+    let (catalog, threads) = start(&disk);
+    let mut edited = file::default_config();
+    edited.authentication.enabled = false; // so that no key has to be saved
+    file::save(&disk, Path::new("/config.json"), &edited).unwrap();
+    disk.refuse("sync /config.json", EIO);
+    let reason = catalog.reload().unwrap_err().to_string();
+    assert!(reason.contains("/config.json") && reason.contains("cannot be synced"), "{reason}");
+    assert_eq!(put(&catalog, "first_project", "still"), Outcome::Synced);
+    disk.refuse("sync directory", EIO);
+    assert!(catalog.reload().is_err());
+    for code in [EINVAL, EROFS] {
+        disk.refuse("sync /config.json", code);
+        assert!(catalog.reload().is_ok());
+    }
+    threads.stop();
+}
+
+#[test]
+fn project_that_would_be_stored_in_the_configuration_file_is_refused_everywhere_and_nothing_changes() {
+    let disk = SimDisk::default();
+    let mut config = file::default_config();
+    config.persistent_file_path = "./".to_owned();
+    file::save(&disk, Path::new("/config.json"), &config).unwrap();
+    let (catalog, threads) = start(&disk);
+    let before = disk.names();
+    let text = disk.content(Path::new("/config.json"));
+    let refused = catalog.create(id("config"), NO_STORAGE, NO_AUTHENTICATION).err().unwrap();
+    assert!(
+        matches!(&refused, ApiError::Settings(said) if said.contains("`config` would be stored in the configuration file")),
+        "{refused:?}"
+    );
+    assert_eq!((disk.names(), disk.content(Path::new("/config.json"))), (before.clone(), text));
+    let (added, authentication) = (id("config"), NO_AUTHENTICATION);
+    config.add_project(ProjectConfig::new(added, NO_STORAGE, authentication)).unwrap();
+    file::save(&disk, Path::new("/config.json"), &config).unwrap();
+    let text = disk.content(Path::new("/config.json"));
+    let reason = catalog.reload().unwrap_err().to_string();
+    assert!(
+        reason.starts_with(
+            "Project `config` would be stored in /./config.json, which is the configuration file"
+        ),
+        "{reason}"
+    );
+    assert!(catalog.registry().projects.contains_key(&id("first_project")));
+    threads.stop();
+    let engine = Engine::new(Box::new(|| {}));
+    let path = Path::new("/config.json").to_owned();
+    assert!(Catalog::open(Arc::new(disk.clone()), engine, path, config).is_err());
+    assert_eq!(disk.content(Path::new("/config.json")), text);
+}
+
+#[test]
+fn nothing_is_created_changed_or_deleted_in_a_directory_that_is_not_ours() {
+    let disk = SimDisk::default();
+    let (lock, path) = (Path::new("/storage_data/pikv.lock"), Path::new("/config.json"));
+    disk.place(lock, b"1\n");
+    let locked = disk.status(lock).unwrap().identity;
+    let guard = DirectoryGuard::new(Arc::new(disk.clone()), lock, locked).unwrap();
+    let engine = Engine::guarding(Some(guard), Box::new(|| {}));
+    let threads = engine.start().unwrap();
+    let mut config = file::default_config();
+    file::save(&disk, path, &config).unwrap();
+    let catalog = Catalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config.clone()).unwrap();
+    assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);
+    disk.mount_over(Path::new("/storage_data"));
+    let unavailable =
+        |result: Result<(), ApiError>| assert!(matches!(result, Err(ApiError::Unavailable(_))), "{result:?}");
+    let first = id("first_project");
+    let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
+    unavailable(catalog.create(id("new"), NO_STORAGE, NO_AUTHENTICATION).map(drop));
+    unavailable(catalog.update(&first, interval, NO_AUTHENTICATION).map(drop));
+    unavailable(catalog.regenerate(&first).map(drop));
+    unavailable(catalog.delete(&first));
+    // A reload takes effect as far as it needs no file there.
+    config.replace_settings(
+        &first,
+        NO_STORAGE,
+        AuthenticationChoice { enabled: Some(false), ..NO_AUTHENTICATION },
+    );
+    config
+        .add_project(ProjectConfig::new(
+            id("new"),
+            NO_STORAGE,
+            AuthenticationChoice { enabled: Some(false), ..NO_AUTHENTICATION },
+        ))
+        .unwrap();
+    config.authentication.enabled = false;
+    file::save(&disk, path, &config).unwrap();
+    catalog.reload().unwrap();
+    assert!(!catalog.registry().projects[&first].authentication.enabled);
+    assert!(!catalog.registry().projects[&id("new")].is_ready());
+    catalog.close();
+    threads.stop();
+    assert_eq!(disk.names(), [path], "nothing was written over the mount");
 }

@@ -16,7 +16,7 @@ use node::{Node, Write, is_kept};
 use pikv::disk::{Disk, DiskFile, Identity, Open, Stamp, Status, parent_directory};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// How an operation fails.
@@ -462,7 +462,8 @@ impl Disk for SimDisk {
             return Err(ErrorKind::NotFound.into());
         }
         // Another file system has another device.
-        let inode = crc32fast::hash(path.components().as_path().as_os_str().as_encoded_bytes()).into();
+        let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+        let inode = crc32fast::hash(plain.as_os_str().as_encoded_bytes()).into();
         Ok(Status { identity: Identity { device: 2 + u64::from(is_covered), inode }, links: 1, length: 0 })
     }
 

@@ -400,6 +400,45 @@ fn a_second_server_on_the_same_data_names_the_first_and_changes_nothing() {
 }
 
 #[test]
+fn configuration_file_that_a_file_of_the_server_would_replace_is_refused_and_left_alone() {
+    let mut config = documented_config();
+    config["default"]["storage"]["persistent_file_path"] = "./".into();
+    config["projects"] = json!([{"id": "p"}, {"id": "config"}]);
+    for name in ["config.json", "p.json", "p.journal", "p.json.tmp", "jwt.key", "pikv.lock", "_accounts.json"]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        std::fs::write(&path, config.to_string()).unwrap();
+        for command in [&["serve", "--port", "0"][..], &["recover", "p", "--journal", "replay"]] {
+            let words = [command, &["--config", path.to_str().unwrap()]].concat();
+            let refused = run_to_end(directory.path(), &words);
+            assert_eq!(refused.code, Some(1), "{name}: {refused:?}");
+            assert!(
+                refused.stderr.contains(name) && refused.stderr.contains("configuration file"),
+                "{refused:?}"
+            );
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), config.to_string(), "{name}");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "{name}: nothing was created");
+    }
+}
+
+#[test]
+fn projects_whose_files_are_hard_links_of_each_other_are_refused_by_both_names() {
+    let mut kv = Kv::new();
+    kv.create_project(&json!({"id": "second"}));
+    kv.server.terminate();
+    let [first, second] = ["first_project.journal", "second.journal"].map(|name| kv.data_path(name));
+    std::fs::remove_file(&second).unwrap();
+    std::fs::hard_link(&first, &second).unwrap();
+    let refused = refused_start(kv.server.directory());
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for part in ["first_project.journal", "second.journal", "are one file", "`cp "] {
+        assert!(refused.stderr.contains(part), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_data_directory_that_is_none_is_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("storage_data"), "a file").unwrap();

@@ -3,6 +3,7 @@
 use crate::auth::api_key::{HASH_ADVICE, KeyError};
 use crate::config::mistake::ConfigError;
 use crate::descriptors::TooFewDescriptors;
+use crate::persist::own_files::Collision;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub enum CatalogError {
     },
     /// config.json names another data directory.
     DirectoryChanged,
+    /// Two of the server's files would be one.
+    Collision(Collision),
     /// The data directory is not this process's any more, and a new config.json would have to be saved.
     DirectoryLost {
         /// What happened to it.
@@ -59,6 +62,7 @@ impl fmt::Display for CatalogError {
             CatalogError::DirectoryChanged => {
                 f.write_str("persistent_file_path changed; that takes a restart")
             }
+            CatalogError::Collision(collision) => collision.fmt(f),
             CatalogError::DirectoryLost { reason } => write!(f, "{reason}. Restart the server"),
             CatalogError::TooFewDescriptors(error) => error.fmt(f),
             CatalogError::Directory { path, error } => write!(f, "{}: {error}", path.display()),

@@ -1,11 +1,12 @@
 //! Asks a running server to look after an account: a client for `/api/v1/accounts`, one request a connection.
 
-use super::{ADDRESS_FILE, Line, done, table};
+use super::{Line, done, table};
 use crate::auth::password::Rule;
 use crate::cli::account::{Act, GLOBAL_KEY_VARIABLE};
 use crate::config::schema::PublicHost;
 use crate::disk::{self, RealDisk};
 use crate::limits::{ADDRESS_FILE_BYTES_MAX, CLIENT_ANSWER_BYTES_MAX, CLIENT_TIMEOUT_SECONDS};
+use crate::persist::own_files::ADDRESS_FILE;
 use crate::secret::Secret;
 use serde::Deserialize;
 use serde_json::json;
