@@ -229,6 +229,12 @@ pub const ENTRIES_PER_HOLD_MAX: usize = 256;
 pub const RUN_KEYS_MAX: usize = 128;
 /// Entries lie in runs of this many at most, so that many can be counted and removed at once.
 pub const RUN_ENTRIES_MAX: usize = 512;
+/// A run lies in a page of this many bytes, unless its only entry has more.
+pub const PAGE_BYTES: usize = 64 * 1024;
+/// A page up to this size is an allocation. A larger one is a mapping of its own.
+pub const HEAP_PAGE_BYTES_MAX: usize = 4 * 1024;
+/// One part in so many of a page may be dead. Then it is written again.
+pub const DEAD_PART_MAX: usize = 16;
 /// Timers of expired keys that are looked at under one hold of a project's lock to count the keys of a prefix.
 /// If there are more, the keys are purged first.
 pub const ENDED_LOOKED_AT_MAX: u64 = 4_096;
@@ -427,3 +433,5 @@ const _: () = assert!(TOKEN_TTL_SECONDS_MIN <= TOKEN_TTL_SECONDS_DEFAULT);
 const _: () = assert!(TOKEN_TTL_SECONDS_DEFAULT <= TOKEN_TTL_SECONDS_MAX);
 const _: () = assert!(RATE_LIMIT_REQUESTS_DEFAULT <= RATE_LIMIT_REQUESTS_MAX);
 const _: () = assert!(RATE_LIMIT_WINDOW_SECONDS_DEFAULT <= RATE_LIMIT_WINDOW_SECONDS_MAX);
+const _: () = assert!(PAGE_BYTES <= 1 + u16::MAX as usize, "u16 says where an entry begins");
+const _: () = assert!(HEAP_PAGE_BYTES_MAX < PAGE_BYTES);

@@ -307,13 +307,13 @@ fn stored(transaction: &Transaction<'_>, key: Key<'_>) -> Result<Option<Account>
 }
 
 /// The cost of the password hash of an account; the rest of it is not looked at.
-fn cost_of(entry: &Entry) -> Option<u32> {
+fn cost_of(entry: Entry<'_>) -> Option<u32> {
     let Value::Text(text) = entry.value() else { return None };
     let stored: StoredHash<'_> = serde_json::from_slice(text).ok()?;
     PasswordHash::cost_in(&stored.password)
 }
 
-fn decode(entry: &Entry) -> Result<Account, AccountsError> {
+fn decode(entry: Entry<'_>) -> Result<Account, AccountsError> {
     let account = match entry.value() {
         Value::Text(text) => Account::decode(text),
         Value::Stored(_) => None,

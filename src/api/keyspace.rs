@@ -120,7 +120,7 @@ impl Keyspace {
     /// [`ApiError`] where the project cannot be asked.
     pub fn read(&self, now_ms: u64, key: Key<'_>) -> Result<Answered<Option<Found>>, ApiError> {
         let answered = self.read_entries(now_ms, &[key], |view, entries| {
-            entries.iter().flatten().next().map(|entry| find(view, entry)).transpose()
+            entries.iter().flatten().next().map(|entry| find(view, *entry)).transpose()
         })?;
         Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
     }
@@ -161,7 +161,7 @@ impl Keyspace {
                 }
                 bytes += entry.map_or(0, |entry| entry.value().length());
                 found.push(match entry {
-                    Some(entry) => Some(FoundEntry { meta: entry.meta(), value: find(view, entry)? }),
+                    Some(entry) => Some(FoundEntry { meta: entry.meta(), value: find(view, *entry)? }),
                     None => None,
                 });
             }
@@ -175,11 +175,11 @@ impl Keyspace {
         &self,
         now_ms: u64,
         keys: &[Key<'_>],
-        read: impl FnOnce(&View<'_>, &[Option<&Entry>]) -> T,
+        read: impl FnOnce(&View<'_>, &[Option<Entry<'_>>]) -> T,
     ) -> Result<Answered<T>, ApiError> {
         Ok(self.project.read(now_ms, |view| {
             let entry = |key: &Key<'_>| view.get(Place::of(self.owner(), *key).as_key());
-            let entries: Vec<Option<&Entry>> = keys.iter().map(entry).collect();
+            let entries: Vec<Option<Entry<'_>>> = keys.iter().map(entry).collect();
             // What exists rests on its own change only, and waits for no other.
             let own = entries.iter().map(|entry| entry.map(|entry| entry.meta().revision));
             let revision = own.collect::<Option<Vec<_>>>().and_then(|own| own.into_iter().max());
@@ -205,7 +205,7 @@ impl Keyspace {
         let prefix = self.owner().map(Owner::prefix).unwrap_or_default();
         let after = after.map(|key| format!("{prefix}{key}"));
         Ok(self.project.read(now_ms, |view| {
-            let own = |entry: &Entry| entry.key().strip_prefix(&*prefix).unwrap_or_default().to_owned();
+            let own = |entry: Entry<'_>| entry.key().strip_prefix(&*prefix).unwrap_or_default().to_owned();
             let mut page = Page { keys: Vec::new(), next: None };
             let mut last = None;
             for (looked, entry) in view.stored_range(&prefix, after.as_deref()).enumerate() {
@@ -293,7 +293,7 @@ impl Changing<'_, '_> {
     }
 }
 
-fn find_all(view: &View<'_>, entries: &[Option<&Entry>]) -> Result<Option<Vec<Option<Found>>>, ApiError> {
+fn find_all(view: &View<'_>, entries: &[Option<Entry<'_>>]) -> Result<Option<Vec<Option<Found>>>, ApiError> {
     let bytes = entries.iter().flatten().map(|entry| entry.value().length() as u64).sum();
     if bytes > ANSWER_BYTES_MAX {
         return Err(ApiError::AnswerTooLarge { bytes, bytes_max: ANSWER_BYTES_MAX });
@@ -308,7 +308,7 @@ fn find_all(view: &View<'_>, entries: &[Option<&Entry>]) -> Result<Option<Vec<Op
         .map(Some)
 }
 
-fn find(view: &View<'_>, entry: &Entry) -> Result<Found, ApiError> {
+fn find(view: &View<'_>, entry: Entry<'_>) -> Result<Found, ApiError> {
     match entry.value() {
         Value::Text(text) => Ok(Found::Text(text.to_vec())),
         Value::Stored(location) => view.locate(location).map(Found::Stored).ok_or(ApiError::Internal),

@@ -146,7 +146,7 @@ impl Listing {
     /// number of them. `None` where a value's file is not open, which is a bug.
     fn read_slice(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> Option<Slice> {
         let mut slice = Slice { stored: Vec::new(), last: None, keys: 0, end: SliceEnd::Listed };
-        let mut last: Option<&Entry> = None;
+        let mut last: Option<Entry<'_>> = None;
         let mut stored_bytes = 0;
         for (looked, entry) in view.stored_range(&self.prefix, self.position.after.as_deref()).enumerate() {
             if looked == ENTRIES_PER_HOLD_MAX || out.len() + stored_bytes >= LISTING_PIECE_BYTES {
@@ -199,7 +199,7 @@ impl Listing {
     }
 }
 
-fn push_item(show: Show, count: &mut u64, entry: &Entry, value: &[u8], out: &mut Vec<u8>) {
+fn push_item(show: Show, count: &mut u64, entry: Entry<'_>, value: &[u8], out: &mut Vec<u8>) {
     push(show, count, entry.key(), value, &entry.meta(), out);
 }
 

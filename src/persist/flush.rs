@@ -12,7 +12,6 @@ use crate::limits::{
     FILES_LOOK_AFTER_MS, FREED_AT_ONCE_MAX, GATHER_ROUNDS_MAX, PENDING_BYTES_KEPT_MAX, PURGE_PER_HOLD_MAX,
 };
 use crate::store::change::Revision;
-use crate::store::entry::Entry;
 use crate::store::namespace::Undo;
 use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
@@ -274,13 +273,10 @@ fn reason_of(paths: &Paths, failure: &AppendError) -> String {
 }
 
 impl State {
-    /// Takes some keys out that have expired. Returns the entries, to be freed without the lock, and whether
-    /// there are more. Keys whose end may yet be reverted stay.
-    pub(super) fn purge(&mut self, is_durable: bool) -> (Vec<Entry>, bool) {
+    /// Removes some keys that have expired, unless their end may yet be reverted. Returns whether there are more.
+    pub(super) fn purge(&mut self, is_durable: bool) -> bool {
         let until = if is_durable { self.synced } else { Revision::MAX };
-        let mut purged = Vec::new();
-        let count = self.namespace.purge(PURGE_PER_HOLD_MAX, until, &mut purged);
-        (purged, count == PURGE_PER_HOLD_MAX)
+        self.namespace.purge(PURGE_PER_HOLD_MAX, until) == PURGE_PER_HOLD_MAX
     }
 
     /// What is to revert the changes of `undo` is not needed any more. Returns whether there is garbage.

@@ -395,13 +395,13 @@ pub struct View<'a> {
 
 impl<'a> View<'a> {
     /// The entry of `key`.
-    pub fn get(&self, key: Key<'_>) -> Option<&'a Entry> {
+    pub fn get(&self, key: Key<'_>) -> Option<Entry<'a>> {
         self.namespace.get(key, self.now_ms)
     }
 
     /// The entries that begin with `prefix` and come after `after`, in key order. Passes any number that
     /// have expired: where keys have a time to live, look at some of [`View::stored_range`] instead.
-    pub fn range<'b>(&'b self, prefix: &'b str, after: Option<&'b str>) -> impl Iterator<Item = &'b Entry> {
+    pub fn range<'b>(&'b self, prefix: &'b str, after: Option<&'b str>) -> impl Iterator<Item = Entry<'b>> {
         self.namespace.range(prefix, after, self.now_ms)
     }
 
@@ -410,12 +410,12 @@ impl<'a> View<'a> {
         &'b self,
         prefix: &'b str,
         after: Option<&'b str>,
-    ) -> impl Iterator<Item = &'b Entry> {
+    ) -> impl Iterator<Item = Entry<'b>> {
         self.namespace.stored_range(prefix, after)
     }
 
     /// Whether `entry` is there.
-    pub fn is_live(&self, entry: &Entry) -> bool {
+    pub fn is_live(&self, entry: Entry<'_>) -> bool {
         self.namespace.is_live(entry, self.now_ms)
     }
 

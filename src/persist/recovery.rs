@@ -26,7 +26,7 @@ use super::value_reader::{JOURNAL_FILE, JSON_FILE, location_of};
 use crate::disk::{Disk, DiskFile, Open, Stamp};
 use crate::names::Key;
 use crate::store::change::{Change, Meta, Revision, Value};
-use crate::store::entry::Entry;
+use crate::store::entry::{self, Entry};
 use crate::store::index::Index;
 use crate::store::namespace::Namespace;
 use std::path::Path;
@@ -199,7 +199,7 @@ fn load_entries(
     paths: &Paths,
 ) -> Result<Option<Index>, RecoveryError> {
     let mut lines = LineReader::new(json, 0);
-    let mut entries = Index::default();
+    let (mut entries, mut packed) = (Index::default(), Vec::new());
     loop {
         let line = match lines.next_line() {
             Ok(Some(line)) => line,
@@ -220,7 +220,9 @@ fn load_entries(
                     Keep::Values => Value::Text(value),
                     Keep::Index => Value::Stored(location_of(JSON_FILE, offset, value)),
                 };
-                entries.push(Entry::new(key, value, &meta));
+                packed.clear();
+                entry::pack(key, value, &meta, &mut packed);
+                entries.push(Entry::of(&packed));
             }
             None => return Ok(None),
         }

@@ -86,7 +86,7 @@ pub fn salvage(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<Salvage, R
         let unknown =
             Meta { revision: Revision::default(), created_ms: now_ms, updated_ms: now_ms, expires_ms: None };
         let meta = metas.get(name).copied().unwrap_or(unknown);
-        namespace.apply(&Change::Put { key, value: Value::Text(value), meta });
+        namespace.apply_for_good(&Change::Put { key, value: Value::Text(value), meta });
     }
     if let Some(journal) = &journal {
         journal.apply_changes(&mut namespace, &mut damages)?;
@@ -240,7 +240,7 @@ impl Journal {
         self.for_each(|line, raw| match line {
             Some(Line::Changes(changes)) => {
                 for change in changes.iter().filter_map(|recorded| recorded.change()) {
-                    namespace.apply(&change);
+                    namespace.apply_for_good(&change);
                 }
             }
             Some(Line::Meta { .. } | Line::Synced(_)) => {}

@@ -52,7 +52,7 @@ impl Project {
         let mut guard = self.lock_for_write()?;
         let state = &mut *guard;
         self.record_clock(state, now_ms);
-        let purged = state.purge(self.durable.is_some());
+        state.purge(self.durable.is_some());
         let mut transaction = self.begin(state, now_ms);
         let answer = match change(&mut transaction) {
             Ok(answer) => {
@@ -72,8 +72,6 @@ impl Project {
         if let Some(next_ms) = state.namespace.next_expiry_ms() {
             self.engine.schedule(self, maintenance::sweep_due(next_ms, now_ms, clock::monotonic()));
         }
-        drop(guard);
-        drop(purged);
         Ok(Answered { answer, ticket })
     }
 
@@ -82,12 +80,7 @@ impl Project {
     pub fn expire(self: &Arc<Self>, now_ms: u64) -> Option<u64> {
         // Once: it takes a while to free many, and the clock may be set back meanwhile.
         self.record_clock(&mut *self.lock().ok()?, now_ms);
-        loop {
-            let (purged, has_more) = self.lock().ok()?.purge(self.durable.is_some());
-            drop(purged);
-            if !has_more {
-                break;
-            }
+        while self.lock().ok()?.purge(self.durable.is_some()) {
             self.give_way();
         }
         self.lock().ok()?.namespace.next_expiry_ms()
@@ -190,7 +183,7 @@ impl Project {
 
 impl Transaction<'_> {
     /// The entry of `key`.
-    pub fn get(&self, key: Key<'_>) -> Option<&Entry> {
+    pub fn get(&self, key: Key<'_>) -> Option<Entry<'_>> {
         self.state.namespace.get(key, self.now_ms)
     }
 

@@ -1,4 +1,4 @@
-//! One key with its value and times, packed into a single allocation.
+//! One key with its value and times, packed.
 //!
 //! ```text
 //! | flags and key length u16 | revision u56 | created u48 | updated u48 ? | expires u48 ? | key | value |
@@ -22,58 +22,86 @@ const KEY_LENGTH_MASK: u16 = HAS_UPDATE - 1;
 /// The latest instant that an entry can have.
 const INSTANT_MS_MAX: u64 = (1 << 48) - 1;
 const FIXED_BYTES: usize = 2 + 7 + 6;
+/// Groups of seven bits that a number has at most.
+const GROUPS_MAX: usize = 10;
 /// Bytes of the checksum of a value that lies in a file.
 const CHECKSUM_BYTES: usize = 4;
 const _: () = assert!(Revision::MAX.get() < 1 << 56);
 const _: () = assert!(STORED_KEY_BYTES_MAX <= KEY_LENGTH_MASK as usize);
 
-/// A key with its value and times.
-#[derive(Clone)]
-pub struct Entry(Box<[u8]>);
+/// A key with its value and times, packed elsewhere.
+#[derive(Clone, Copy)]
+pub struct Entry<'a>(&'a [u8]);
 
-impl Entry {
-    /// Packs a key, its value and its times. Instants above 2^48 ms (the year 10889) are cut to that.
-    pub fn new(key: Key<'_>, value: Value<'_>, meta: &Meta) -> Entry {
-        let key = key.as_str().as_bytes();
-        let value_bytes = match value {
-            Value::Text(text) => text.len(),
-            Value::Stored(location) => {
-                numbers_of(location).into_iter().map(groups_count).sum::<usize>() + CHECKSUM_BYTES
-            }
-        };
-        let updated_ms = Some(meta.updated_ms).filter(|updated_ms| *updated_ms != meta.created_ms);
-        let times_bytes = 6 * (usize::from(updated_ms.is_some()) + usize::from(meta.expires_ms.is_some()));
-        let mut packed = Vec::with_capacity(FIXED_BYTES + times_bytes + key.len() + value_bytes);
-        let mut head = u16::try_from(key.len()).unwrap_or(KEY_LENGTH_MASK);
-        head |= if updated_ms.is_some() { HAS_UPDATE } else { 0 };
-        head |= if meta.expires_ms.is_some() { HAS_EXPIRY } else { 0 };
-        head |= if matches!(value, Value::Stored(_)) { IS_STORED } else { 0 };
-        packed.extend_from_slice(&head.to_le_bytes());
-        push_low::<7>(&mut packed, meta.revision.get());
-        push_low::<6>(&mut packed, meta.created_ms.min(INSTANT_MS_MAX));
-        updated_ms
-            .into_iter()
-            .chain(meta.expires_ms)
-            .for_each(|instant_ms| push_low::<6>(&mut packed, instant_ms.min(INSTANT_MS_MAX)));
-        packed.extend_from_slice(key);
-        match value {
-            Value::Text(text) => packed.extend_from_slice(text),
-            Value::Stored(location) => {
-                numbers_of(location).into_iter().for_each(|number| push_groups(&mut packed, number));
-                packed.extend_from_slice(&location.crc32.to_le_bytes());
-            }
+/// An entry with memory of its own.
+#[derive(Clone)]
+pub struct OwnedEntry(Box<[u8]>);
+
+/// Bytes that [`pack`] appends at most.
+pub fn packed_bytes_max(key: Key<'_>, value: Value<'_>) -> usize {
+    let value_bytes = match value {
+        Value::Text(text) => text.len(),
+        Value::Stored(_) => 3 * GROUPS_MAX + CHECKSUM_BYTES,
+    };
+    FIXED_BYTES + 2 * 6 + key.as_str().len() + value_bytes
+}
+
+/// Appends a packed key, its value and its times. Instants above 2^48 ms (the year 10889) are cut to that.
+pub fn pack(key: Key<'_>, value: Value<'_>, meta: &Meta, out: &mut Vec<u8>) {
+    let key = key.as_str().as_bytes();
+    let updated_ms = Some(meta.updated_ms).filter(|updated_ms| *updated_ms != meta.created_ms);
+    let mut head = u16::try_from(key.len()).unwrap_or(KEY_LENGTH_MASK);
+    head |= if updated_ms.is_some() { HAS_UPDATE } else { 0 };
+    head |= if meta.expires_ms.is_some() { HAS_EXPIRY } else { 0 };
+    head |= if matches!(value, Value::Stored(_)) { IS_STORED } else { 0 };
+    out.extend_from_slice(&head.to_le_bytes());
+    push_low::<7>(out, meta.revision.get());
+    push_low::<6>(out, meta.created_ms.min(INSTANT_MS_MAX));
+    updated_ms
+        .into_iter()
+        .chain(meta.expires_ms)
+        .for_each(|instant_ms| push_low::<6>(out, instant_ms.min(INSTANT_MS_MAX)));
+    out.extend_from_slice(key);
+    match value {
+        Value::Text(text) => out.extend_from_slice(text),
+        Value::Stored(location) => {
+            numbers_of(location).into_iter().for_each(|number| push_groups(out, number));
+            out.extend_from_slice(&location.crc32.to_le_bytes());
         }
-        Entry(packed.into_boxed_slice())
+    }
+}
+
+impl OwnedEntry {
+    /// As it is read.
+    pub fn view(&self) -> Entry<'_> {
+        Entry(&self.0)
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// The entry that [`pack`] made of `bytes`.
+    pub fn of(bytes: &'a [u8]) -> Entry<'a> {
+        Entry(bytes)
+    }
+
+    /// All of it.
+    pub fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// A copy with memory of its own.
+    pub fn to_owned(self) -> OwnedEntry {
+        OwnedEntry(self.0.into())
     }
 
     /// The key.
-    pub fn key(&self) -> &str {
+    pub fn key(self) -> &'a str {
         // Packed from a `Key` in `new`, and never changed since.
         std::str::from_utf8(self.key_bytes()).unwrap_or_default()
     }
 
     /// The value, or where it lies.
-    pub fn value(&self) -> Value<'_> {
+    pub fn value(self) -> Value<'a> {
         let rest = self.0.get(self.key_start() + self.key_length()..).unwrap_or_default();
         if !self.has(IS_STORED) {
             return Value::Text(rest);
@@ -87,55 +115,55 @@ impl Entry {
     }
 
     /// Revision and times.
-    pub fn meta(&self) -> Meta {
-        let created_ms = u48_at(&self.0, 9);
-        let updated_ms = if self.has(HAS_UPDATE) { u48_at(&self.0, FIXED_BYTES) } else { created_ms };
+    pub fn meta(self) -> Meta {
+        let created_ms = u48_at(self.0, 9);
+        let updated_ms = if self.has(HAS_UPDATE) { u48_at(self.0, FIXED_BYTES) } else { created_ms };
         Meta { revision: self.revision(), created_ms, updated_ms, expires_ms: self.expires_ms() }
     }
 
     /// The change that wrote the value.
-    pub fn revision(&self) -> Revision {
-        let [a, b, c, d, e, f, g] = array_at(&self.0, 2);
+    pub fn revision(self) -> Revision {
+        let [a, b, c, d, e, f, g] = array_at(self.0, 2);
         // What was packed was a revision.
         Revision::new(u64::from_le_bytes([a, b, c, d, e, f, g, 0])).unwrap_or(Revision::MAX)
     }
 
     /// From when on the key is absent.
-    pub fn expires_ms(&self) -> Option<u64> {
+    pub fn expires_ms(self) -> Option<u64> {
         let start = FIXED_BYTES + if self.has(HAS_UPDATE) { 6 } else { 0 };
-        self.has(HAS_EXPIRY).then(|| u48_at(&self.0, start))
+        self.has(HAS_EXPIRY).then(|| u48_at(self.0, start))
     }
 
     /// Bytes of key and value, as projects count them.
-    pub fn counted_bytes(&self) -> u64 {
+    pub fn counted_bytes(self) -> u64 {
         (self.key_length() + self.value().length()) as u64
     }
 
     /// When the key expires, if it does.
-    pub fn timer(&self) -> Option<Timer<'_>> {
+    pub fn timer(self) -> Option<Timer<'a>> {
         let expires_ms = self.expires_ms()?;
         Some(Timer { expires_ms, revision: self.revision(), key: self.key() })
     }
 
-    fn head(&self) -> u16 {
-        u16::from_le_bytes(array_at(&self.0, 0))
+    fn head(self) -> u16 {
+        u16::from_le_bytes(array_at(self.0, 0))
     }
 
-    fn has(&self, flag: u16) -> bool {
+    fn has(self, flag: u16) -> bool {
         self.head() & flag != 0
     }
 
-    fn key_length(&self) -> usize {
+    fn key_length(self) -> usize {
         usize::from(self.head() & KEY_LENGTH_MASK)
     }
 
-    fn key_start(&self) -> usize {
+    fn key_start(self) -> usize {
         let times = usize::from(self.has(HAS_UPDATE)) + usize::from(self.has(HAS_EXPIRY));
         FIXED_BYTES + 6 * times
     }
 
     /// The bytes of the key.
-    pub fn key_bytes(&self) -> &[u8] {
+    pub fn key_bytes(self) -> &'a [u8] {
         let start = self.key_start();
         self.0.get(start..start + self.key_length()).unwrap_or_default()
     }
@@ -153,20 +181,32 @@ fn numbers_of(location: Location) -> [u64; 3] {
 }
 
 /// How many bytes [`push_groups`] appends.
-fn groups_count(number: u64) -> usize {
+pub(super) fn groups_count(number: u64) -> usize {
     usize::try_from(number.max(1).ilog2() / 7 + 1).unwrap_or_default()
 }
 
-fn push_groups(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number.to_le_bytes()[0] | 0x80);
+pub(super) fn push_groups(out: &mut Vec<u8>, number: u64) {
+    let (groups, length) = groups(number);
+    out.extend_from_slice(groups.get(..length).unwrap_or_default());
+}
+
+/// What [`push_groups`] appends, and how many bytes of it.
+pub(super) fn groups(mut number: u64) -> ([u8; GROUPS_MAX], usize) {
+    let (mut groups, mut length) = ([0; GROUPS_MAX], 0);
+    for group in &mut groups {
+        length += 1;
+        *group = number.to_le_bytes()[0] & 0x7f;
         number >>= 7;
+        if number == 0 {
+            break;
+        }
+        *group |= 0x80;
     }
-    out.push(number.to_le_bytes()[0]);
+    (groups, length)
 }
 
 /// A number that [`push_groups`] packed, and what follows it.
-fn groups_of(bytes: &[u8]) -> (u64, &[u8]) {
+pub(super) fn groups_of(bytes: &[u8]) -> (u64, &[u8]) {
     let count = bytes.iter().take_while(|&&byte| byte >= 0x80).count() + 1;
     let (groups, rest) = bytes.split_at_checked(count).unwrap_or((bytes, &[]));
     (groups.iter().rev().fold(0, |number, &group| number << 7 | u64::from(group & 0x7f)), rest)
@@ -182,10 +222,16 @@ fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for Entry<'_> {
     /// Without the value, which may be a secret of the user's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry").field("key", &self.key()).field("meta", &self.meta()).finish()
+    }
+}
+
+impl fmt::Debug for OwnedEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.view().fmt(f)
     }
 }
 
@@ -193,11 +239,18 @@ impl fmt::Debug for Entry {
 mod tests {
     use super::*;
 
+    fn packed(key: &str, value: Value<'_>, meta: &Meta) -> Vec<u8> {
+        let mut packed = Vec::new();
+        pack(Key::parse(key).unwrap(), value, meta, &mut packed);
+        packed
+    }
+
     fn check(key: &str, value: Value<'_>, expires_ms: Option<u64>) {
         for updated_ms in [1_764_000_000_000, 1_764_000_000_999] {
             let revision = if expires_ms.is_some() { Revision::MAX } else { Revision::at_clock(updated_ms) };
             let meta = Meta { revision, created_ms: 1_764_000_000_000, updated_ms, expires_ms };
-            let entry = Entry::new(Key::parse(key).unwrap(), value, &meta);
+            let packed = packed(key, value, &meta);
+            let entry = Entry::of(&packed);
             assert_eq!((entry.key(), entry.value(), entry.meta()), (key, value, meta));
             assert_eq!(entry.counted_bytes(), (key.len() + value.length()) as u64);
         }
@@ -207,7 +260,7 @@ mod tests {
     fn a_small_entry_whose_value_lies_in_a_file_is_small() {
         let meta = Meta { revision: Revision::default(), created_ms: 1, updated_ms: 1, expires_ms: None };
         let value = Value::Stored(Location { file: 2, offset: 120_000_000, length: 100, crc32: u32::MAX });
-        assert_eq!(Entry::new(Key::parse("sixteen bytes...").unwrap(), value, &meta).0.len(), 41);
+        assert_eq!(packed("sixteen bytes...", value, &meta).len(), 41);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 use super::*;
 use crate::names::Key;
 use crate::store::change::{Meta, Revision, Value};
+use crate::store::entry::pack;
 use std::collections::BTreeMap;
 
-fn entry(name: &str, value: &str, expires_ms: Option<u64>) -> Entry {
+fn entry(name: &str, value: &str, expires_ms: Option<u64>) -> OwnedEntry {
     let meta = Meta { revision: Revision::default(), created_ms: 1, updated_ms: 1, expires_ms };
-    Entry::new(Key::parse(name).unwrap(), Value::Text(value.as_bytes()), &meta)
+    let mut packed = Vec::new();
+    pack(Key::parse(name).unwrap(), Value::Text(value.as_bytes()), &meta, &mut packed);
+    Entry::of(&packed).to_owned()
 }
 
 /// Numbers that look random (SplitMix64).
@@ -15,6 +18,9 @@ fn random(state: &mut u64) -> usize {
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     usize::try_from((z ^ (z >> 31)) >> 1).unwrap()
 }
+
+/// What keys begin with that are longer than what a run has of its first key.
+const LONG: &str = "b/long/longer/the/longest/of/all";
 
 type Map = BTreeMap<String, (String, bool)>;
 
@@ -27,26 +33,27 @@ fn sums<'m>(entries: impl Iterator<Item = (&'m String, &'m (String, bool))>) -> 
 }
 
 fn check(index: &Index, map: &Map) {
-    assert!(index.runs.iter().all(|run| (1..=RUN_ENTRIES_MAX).contains(&run.entries.len())));
+    assert!(index.runs.iter().all(|run| (1..=RUN_ENTRIES_MAX).contains(&run.len())));
     for run in &index.runs {
-        assert_eq!(run.sums, run.entries.iter().map(Sums::of).fold(Sums::default(), Sums::with));
+        assert_eq!(run.sums(), run.entries().map(Sums::of).fold(Sums::default(), Sums::with));
+        assert_eq!(run.live_bytes(), run.entries().map(slot_bytes).sum::<usize>());
     }
     assert_eq!(index.sums(), sums(map.iter()));
     assert!(index.range(Start::At(b"")).map(|entry| entry.key()).eq(map.keys()));
     let timed = map.iter().filter(|(_, (_, is_timed))| *is_timed).map(|(name, _)| name.as_str());
     assert!(index.timed().map(Entry::key).eq(timed));
-    for prefix in ["", "a", "b/", "b/1", "b/12", "c", "zzz"] {
+    for prefix in ["", "a", "b/", "b/1", "b/12", "b/long/", LONG, "c", "zzz"] {
         let of_prefix = map.iter().filter(|(name, _)| name.starts_with(prefix));
         assert_eq!(index.sums_of(prefix.as_bytes()), sums(of_prefix), "{prefix}");
-        let after = |entry: &&Entry| entry.key() > prefix;
-        assert!(index.range(Start::After(prefix.as_bytes())).all(|entry| after(&entry)));
+        let after = |entry: &&Entry<'_>| entry.key() > prefix;
+        assert!(index.range(Start::After(prefix.as_bytes())).all(|entry| after(&&entry)));
         let from = index.range(Start::At(prefix.as_bytes())).map(Entry::key);
         assert!(from.eq(map.range(prefix.to_owned()..).map(|(name, _)| name)));
     }
 }
 
 fn name(state: &mut u64) -> String {
-    let folder = ["a", "b/", "b/1", "c"][random(state) % 4];
+    let folder = ["a", "b/", "b/1", "c", LONG, &LONG[..25]][random(state) % 6];
     format!("{folder}{}", random(state) % 2_000)
 }
 
@@ -79,7 +86,8 @@ fn an_index_holds_what_a_map_holds() {
                 }
                 _ => {
                     let (value, is_timed) = ("x".repeat(step % 9), step % 3 == 0);
-                    let replaced = index.replace(entry(&name, &value, is_timed.then_some(step as u64)));
+                    let replaced =
+                        index.replace(entry(&name, &value, is_timed.then_some(step as u64)).view());
                     let before = map.insert(name, (value.clone(), is_timed));
                     assert_eq!(replaced.is_some(), before.is_some());
                 }
@@ -95,7 +103,7 @@ fn an_index_holds_what_a_map_holds() {
 fn runs_stay_full_where_keys_come_in_order_and_join_where_they_go() {
     let mut index = Index::default();
     let count = 10 * RUN_ENTRIES_MAX;
-    (0..count).for_each(|number| drop(index.replace(entry(&format!("{number:06}"), "1", None))));
+    (0..count).for_each(|number| drop(index.replace(entry(&format!("{number:06}"), "1", None).view())));
     assert_eq!(index.runs.len(), 10);
     for number in (0..count).filter(|number| number % 16 != 0) {
         index.take(format!("{number:06}").as_bytes());
@@ -109,10 +117,49 @@ fn runs_stay_full_where_keys_come_in_order_and_join_where_they_go() {
 fn pushed_entries_are_found_in_any_order() {
     let mut index = Index::default();
     for name in ["a", "c", "b", "c", "d"] {
-        index.push(entry(name, "1", None));
+        index.push(entry(name, "1", None).view());
     }
     assert!(index.range(Start::At(b"")).map(Entry::key).eq(["a", "b", "c", "d"]));
     assert_eq!(index.sums().keys, 4);
-    assert_eq!(index.pop_some().len(), 4);
-    assert_eq!((index.sums(), index.pop_some().len()), (Sums::default(), 0));
+    assert_eq!(index.pop_run().unwrap().len(), 4);
+    assert_eq!((index.sums(), index.pop_run().is_some()), (Sums::default(), false));
+}
+
+/// Values of all sizes, in place and not, alone in a page and not.
+#[test]
+fn pages_hold_little_that_is_dead_whatever_was_written_before() {
+    const LENGTHS: [usize; 8] = [1, 30, 100, 126, 2_000, 9_000, 20_000, 90_000];
+    for sizes in [1..4, 0..5, 4..8, 0..8] {
+        let (mut index, mut map, mut state) = (Index::default(), BTreeMap::new(), 1);
+        for step in 0..6_000 {
+            let name = format!("{:05}", random(&mut state) % if sizes.end > 5 { 150 } else { 2_500 });
+            if step % 5 == 4 {
+                assert_eq!(index.remove(name.as_bytes()), map.remove(&name).is_some());
+                continue;
+            }
+            let lengths = &LENGTHS[sizes.clone()];
+            let value = format!("{}", step % 10).repeat(lengths[random(&mut state) % lengths.len()]);
+            let replaced = index.replace(entry(&name, &value, None).view());
+            let before: Option<String> = map.insert(name.clone(), value);
+            let text = |entry: OwnedEntry| match entry.view().value() {
+                Value::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
+                Value::Stored(_) => unreachable!("values are text here"),
+            };
+            assert_eq!(replaced.map(text), before);
+        }
+        let values = index.range(Start::At(b"")).map(|entry| match entry.value() {
+            Value::Text(text) => (entry.key().to_owned(), String::from_utf8(text.to_vec()).unwrap()),
+            Value::Stored(_) => unreachable!("values are text here"),
+        });
+        assert!(values.eq(map.clone()), "{sizes:?}");
+        let (live, touched): (usize, usize) = index
+            .runs
+            .iter()
+            .map(|run| (run.live_bytes(), run.touched_bytes()))
+            .fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
+        assert!(touched <= live + live / 5, "{sizes:?}: {touched} bytes for {live}");
+        let long = map.values().filter(|value| value.len() > PAGE_BYTES / 4).count();
+        let runs_max = 2 + 2 * long + 3 * live / PAGE_BYTES + 3 * map.len() / RUN_ENTRIES_MAX;
+        assert!(index.runs.len() <= runs_max, "{sizes:?}: {} runs, not {runs_max}", index.runs.len());
+    }
 }

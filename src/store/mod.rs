@@ -8,4 +8,6 @@ pub mod entry;
 pub mod expiry;
 pub mod index;
 pub mod namespace;
+mod page;
+pub mod run;
 pub mod times;

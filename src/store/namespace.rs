@@ -12,8 +12,9 @@
 //! What needs a step for each of many keys does no harm to others: it is left for later, in slices.
 
 use super::change::{Change, Meta, Revision, Value};
-use super::entry::Entry;
+use super::entry::{self, Entry, OwnedEntry};
 use super::index::{Index, Start};
+use super::run::Run;
 use super::times::{Seen, Times, UndoClock};
 use crate::limits::{CLOCK_CHANGES_MAX, ENDED_COUNTED_MAX, ENDED_LOOKED_AT_MAX, ENTRIES_PER_HOLD_MAX};
 use crate::names::Key;
@@ -47,9 +48,9 @@ pub enum Undo {
     /// The change made this key.
     Created(Box<str>),
     /// The change replaced or removed this entry.
-    Gone(Entry),
+    Gone(OwnedEntry),
     /// The change removed all these entries one by one.
-    Removed(Vec<Entry>),
+    Removed(Vec<OwnedEntry>),
     /// The change removed all these entries together.
     Cleared(Box<Cleared>),
     /// The change of the clock came after another one.
@@ -78,7 +79,7 @@ enum Timers {
 #[derive(Debug)]
 pub enum Freed {
     /// Some entries.
-    Entries(Vec<Entry>),
+    Entries(Run),
     /// All that was cleared at once.
     Cleared(Cleared),
 }
@@ -111,12 +112,12 @@ impl Namespace {
     }
 
     /// The entry of `key`, where it is there at `now_ms`.
-    pub fn get(&self, key: Key<'_>, now_ms: u64) -> Option<&Entry> {
-        self.entries.get(key.as_str().as_bytes()).filter(|entry| self.is_live(entry, now_ms))
+    pub fn get(&self, key: Key<'_>, now_ms: u64) -> Option<Entry<'_>> {
+        self.entries.get(key.as_str().as_bytes()).filter(|entry| self.is_live(*entry, now_ms))
     }
 
     /// Whether `entry` of this namespace is there at `now_ms`; at 0 whatever was not seen to expire.
-    pub fn is_live(&self, entry: &Entry, now_ms: u64) -> bool {
+    pub fn is_live(&self, entry: Entry<'_>, now_ms: u64) -> bool {
         entry.expires_ms().is_none_or(|expires_ms| expires_ms > now_ms && !self.times.have_ended(entry))
     }
 
@@ -127,8 +128,8 @@ impl Namespace {
         prefix: &'a str,
         after: Option<&'a str>,
         now_ms: u64,
-    ) -> impl Iterator<Item = &'a Entry> {
-        self.stored_range(prefix, after).filter(move |entry| self.is_live(entry, now_ms))
+    ) -> impl Iterator<Item = Entry<'a>> {
+        self.stored_range(prefix, after).filter(move |entry| self.is_live(*entry, now_ms))
     }
 
     /// As [`Namespace::range`], with the entries that have expired and are not purged yet.
@@ -136,7 +137,7 @@ impl Namespace {
         &'a self,
         prefix: &'a str,
         after: Option<&'a str>,
-    ) -> impl Iterator<Item = &'a Entry> {
+    ) -> impl Iterator<Item = Entry<'a>> {
         let start = match after {
             Some(after) if after >= prefix => Start::After(after.as_bytes()),
             Some(_) | None => Start::At(prefix.as_bytes()),
@@ -254,10 +255,10 @@ impl Namespace {
             Undo::Nothing => {}
             Undo::Created(key) => drop(self.take(&key)),
             Undo::Gone(entry) => {
-                self.take(entry.key());
-                self.insert(entry);
+                self.take(entry.view().key());
+                self.insert(entry.view());
             }
-            Undo::Removed(entries) => entries.into_iter().for_each(|entry| self.insert(entry)),
+            Undo::Removed(entries) => entries.iter().for_each(|entry| self.insert(entry.view())),
             Undo::Cleared(cleared) => {
                 self.clears_open -= 1;
                 let Cleared { entries, timers } = *cleared;
@@ -295,18 +296,20 @@ impl Namespace {
         if !matches!(garbage.timers, Timers::Left) {
             return self.garbage.pop().map(Freed::Cleared);
         }
-        let entries = garbage.entries.pop_some();
-        entries.iter().for_each(|entry| self.times.remove_stale(entry));
+        let Some(entries) = garbage.entries.pop_run() else {
+            self.garbage.pop();
+            return self.free_some();
+        };
+        entries.entries().for_each(|entry| self.times.remove_stale(entry));
         if garbage.entries.sums().keys == 0 {
             self.garbage.pop();
         }
         Some(Freed::Entries(entries))
     }
 
-    /// Moves up to `entries_max` entries to `purged` that a change of the clock up to `until` has ended.
-    /// Nobody can tell the difference, they were absent already, if that change is not taken back any more.
+    /// Removes up to `entries_max` entries that a change of the clock up to `until` has ended. Nobody can tell the difference, they were absent already, if that change is not taken back any more.
     /// Returns how many timers of such entries it removed.
-    pub fn purge(&mut self, entries_max: usize, until: Revision, purged: &mut Vec<Entry>) -> usize {
+    pub fn purge(&mut self, entries_max: usize, until: Revision) -> usize {
         for count in 0..entries_max {
             let Some(timer) = self.times.first_ended(until) else { return count };
             let is_stale = !self.has(timer.key, timer.revision);
@@ -316,7 +319,7 @@ impl Namespace {
             let Some((key, bytes)) = self.times.pop_ended(until) else { return count };
             match is_stale {
                 true => self.times.discount_stale(1, bytes),
-                false => purged.extend(self.entries.take(key.as_bytes())),
+                false => drop(self.entries.remove(key.as_bytes())),
             }
         }
         entries_max
@@ -337,29 +340,32 @@ impl Namespace {
     pub fn relocate(&mut self, key: Key<'_>, revision: Revision, value: Value<'_>) {
         let Some(entry) = self.entries.get(key.as_str().as_bytes()) else { return };
         if entry.revision() == revision {
-            let moved = Entry::new(key, value, &entry.meta());
-            self.entries.replace(moved);
+            let meta = entry.meta();
+            self.write(key, value, &meta);
         }
     }
 
     fn put(&mut self, key: Key<'_>, value: Value<'_>, meta: &Meta) -> Undo {
-        let undo = match self.entries.replace(Entry::new(key, value, meta)) {
-            None => Undo::Created(key.as_str().into()),
-            Some(newer) if newer.revision() >= meta.revision => {
-                self.entries.replace(newer);
-                return Undo::Nothing;
-            }
-            Some(replaced) => {
-                self.times.remove(&replaced);
-                Undo::Gone(replaced)
-            }
-        };
+        let before = self.entries.get(key.as_str().as_bytes());
+        if before.is_some_and(|before| before.revision() >= meta.revision) {
+            return Undo::Nothing;
+        }
+        let replaced = self.write(key, value, meta);
+        if let Some(replaced) = &replaced {
+            self.times.remove(replaced.view());
+        }
         if meta.expires_ms.is_some()
             && let Some(entry) = self.entries.get(key.as_str().as_bytes())
         {
             self.times.add(entry);
         }
-        undo
+        replaced.map_or_else(|| Undo::Created(key.as_str().into()), Undo::Gone)
+    }
+
+    fn write(&mut self, key: Key<'_>, value: Value<'_>, meta: &Meta) -> Option<OwnedEntry> {
+        let mut packed = Vec::with_capacity(entry::packed_bytes_max(key, value));
+        entry::pack(key, value, meta, &mut packed);
+        self.entries.replace(Entry::of(&packed))
     }
 
     fn see(&mut self, seen: Seen) -> Undo {
@@ -396,13 +402,13 @@ impl Namespace {
     }
 
     fn insert(&mut self, entry: Entry) {
-        self.times.add(&entry);
+        self.times.add(entry);
         self.entries.replace(entry);
     }
 
-    fn take(&mut self, key: &str) -> Option<Entry> {
+    fn take(&mut self, key: &str) -> Option<OwnedEntry> {
         let entry = self.entries.take(key.as_bytes())?;
-        self.times.remove(&entry);
+        self.times.remove(entry.view());
         Some(entry)
     }
 }

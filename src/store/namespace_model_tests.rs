@@ -129,7 +129,7 @@ impl Run {
             11 => self.revert_all(),
             12 | 13 => {
                 let entries_max = self.index_below(200);
-                self.namespace.purge(entries_max, self.settled, &mut Vec::new());
+                self.namespace.purge(entries_max, self.settled);
             }
             _ => drop(self.namespace.free_some()),
         }
@@ -174,7 +174,7 @@ fn a_namespace_does_what_a_map_does_while_changes_are_reverted_and_memory_is_fre
         run.clock();
         run.settle_all();
         while run.namespace.free_some().is_some() {}
-        while run.namespace.purge(100, run.settled, &mut Vec::new()) > 0 {}
+        while run.namespace.purge(100, run.settled) > 0 {}
         let (namespace, keys) = (&run.namespace, run.keys.len());
         assert_eq!(namespace.entries.sums().keys, keys as u64, "seed {seed}: nothing that is gone is left");
         assert_eq!(

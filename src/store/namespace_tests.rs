@@ -22,9 +22,7 @@ fn clear(namespace: &mut Namespace, prefix: &str) -> Undo {
 }
 
 fn purge(namespace: &mut Namespace, entries_max: usize) -> usize {
-    let mut purged = Vec::new();
-    namespace.purge(entries_max, Revision::MAX, &mut purged);
-    purged.len()
+    namespace.purge(entries_max, Revision::MAX)
 }
 
 fn keys(namespace: &Namespace, now_ms: u64) -> Vec<String> {

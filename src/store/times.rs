@@ -58,7 +58,7 @@ enum Ended {
 
 impl Seen {
     /// Whether `entry` existed at the change and is absent since.
-    fn ends(self, entry: &Entry) -> bool {
+    fn ends(self, entry: Entry<'_>) -> bool {
         entry.expires_ms().is_some_and(|expires_ms| expires_ms <= self.at_ms)
             && entry.revision() <= self.revision
     }
@@ -76,7 +76,7 @@ impl Times {
     }
 
     /// Whether a change of the clock has ended `entry`.
-    pub fn have_ended(&self, entry: &Entry) -> bool {
+    pub fn have_ended(&self, entry: Entry<'_>) -> bool {
         self.seen.ends(entry) || self.earlier.iter().any(|earlier| earlier.seen.ends(entry))
     }
 
@@ -91,14 +91,14 @@ impl Times {
     }
 
     /// Notes the timer of `entry`, if it has one.
-    pub fn add(&mut self, entry: &Entry) {
+    pub fn add(&mut self, entry: Entry<'_>) {
         if let Some(timer) = entry.timer() {
             self.index_of(entry).add(timer, entry.counted_bytes());
         }
     }
 
     /// Forgets the timer of `entry`.
-    pub fn remove(&mut self, entry: &Entry) {
+    pub fn remove(&mut self, entry: Entry<'_>) {
         if let Some(timer) = entry.timer() {
             self.index_of(entry).remove(timer);
         }
@@ -189,7 +189,7 @@ impl Times {
     }
 
     /// Removes the stale timer of `entry`, if it is still there.
-    pub fn remove_stale(&mut self, entry: &Entry) {
+    pub fn remove_stale(&mut self, entry: Entry<'_>) {
         let Some(timer) = entry.timer() else { return };
         if self.index_of(entry).remove(timer) {
             self.discount_stale(1, entry.counted_bytes());
@@ -212,7 +212,7 @@ impl Times {
     }
 
     /// The index that the timer of `entry` is in or belongs into: that of the first change that ended it.
-    fn index_of(&mut self, entry: &Entry) -> &mut ExpiryIndex {
+    fn index_of(&mut self, entry: Entry<'_>) -> &mut ExpiryIndex {
         if let Some(earlier) = self.earlier.iter_mut().find(|earlier| earlier.seen.ends(entry)) {
             return &mut earlier.ended;
         }

@@ -56,6 +56,7 @@ mod listing;
 mod load;
 mod many_projects;
 mod markdown;
+mod memory;
 mod mixed_pairs;
 mod model;
 mod negotiation;

@@ -209,7 +209,7 @@ fn check_applied(changes: &[Change<'_>]) {
         namespace.apply(change);
         assert_eq!(record_script::state(&namespace), after, "done again: {change:?}");
         for now_ms in [0, namespace.clock_ms(), u64::MAX] {
-            let entries: Vec<&Entry> = namespace.range("", None, now_ms).collect();
+            let entries: Vec<Entry<'_>> = namespace.range("", None, now_ms).collect();
             let bytes: u64 = entries.iter().map(|entry| entry.counted_bytes()).sum();
             let totals = namespace.totals(now_ms);
             assert_eq!((totals.keys, totals.bytes), (entries.len() as u64, bytes), "at {now_ms}");

@@ -111,7 +111,7 @@ fn check_purged(mut namespace: Namespace, now_ms: u64) {
         (keys, namespace.totals(0), namespace.totals(now_ms))
     };
     let before = read(&namespace);
-    namespace.purge(usize::MAX, Revision::MAX, &mut Vec::new());
+    namespace.purge(usize::MAX, Revision::MAX);
     assert_eq!(read(&namespace), before);
 }
 
