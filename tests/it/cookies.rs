@@ -214,6 +214,9 @@ fn expired(journal: &str) -> (String, Vec<u64>) {
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
     let mut lives_s = Vec::new();
     let mut moved = String::new();
+    // The checksum of the header is a plain one; those of the other lines continue from the seed that it names.
+    let (_, behind) = journal.split_once("\"seed\":\"").unwrap();
+    let mut seed = 0;
     for line in journal.lines() {
         let (_, payload) = line.split_once(' ').unwrap();
         let mut payload = payload.to_owned();
@@ -222,7 +225,10 @@ fn expired(journal: &str) -> (String, Vec<u64>) {
             lives_s.push((behind[..end].parse::<u64>().unwrap() - now_ms) / 1_000);
             payload = format!("{before}\"expires\":{}{}", now_ms - 1_000, &behind[end..]);
         }
-        moved += &format!("{:08x} {payload}\n", crc32fast::hash(payload.as_bytes()));
+        let mut checksum = crc32fast::Hasher::new_with_initial(seed);
+        checksum.update(payload.as_bytes());
+        moved += &format!("{:08x} {payload}\n", checksum.finalize());
+        seed = u32::from_str_radix(&behind[..8], 16).unwrap();
     }
     (moved, lives_s)
 }
