@@ -339,6 +339,11 @@ pub const NEAREST_BYTES_MAX: usize = 64;
 pub const LINKS_MAX: usize = 40;
 /// What is read of `jwt.key`, bytes.
 pub const SIGNING_KEY_FILE_BYTES_MAX: u64 = 1024;
+/// What is read of `pikv.revision`, bytes.
+pub const WATERMARK_FILE_BYTES_MAX: u64 = 64;
+/// Revisions that a start reserves beyond those in use: of changes that are on no disk, one run makes fewer. A server
+/// that is killed on a machine without a clock uses them up each time, and may be killed a million times.
+pub const REVISIONS_RESERVED: u64 = 1 << 32;
 /// What is read of `pikv.address`, bytes.
 pub const ADDRESS_FILE_BYTES_MAX: u64 = 128;
 /// How long the last log lines may take to get out when the server stops, milliseconds.

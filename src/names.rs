@@ -82,6 +82,12 @@ impl ProjectId {
         Ok(ProjectId(text.to_owned()))
     }
 
+    /// Whether `text` is the id of a project, maybe one of the server's own.
+    pub fn is_id(text: &str) -> bool {
+        InternalProject::ALL.into_iter().any(|internal| internal.name() == text)
+            || ProjectId::parse(text).is_ok()
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -175,6 +175,7 @@ fn serve(options: &Options) -> Result<(), RunError> {
     engine_threads.stop();
     // One that stays is removed by the process that has the lock next. In another's directory it is not ours.
     if app.catalog.has_directory() {
+        app.catalog.release_revisions();
         let _ = RealDisk.remove(&address_path);
     }
     log::info!("stopped");

@@ -30,6 +30,7 @@ use crate::persist::generation::Paths;
 use crate::persist::project::{Health, Opened, Opening, Project, Unavailable};
 use crate::persist::recovery::Keep;
 use crate::persist::recovery_error::RecoveryError;
+use crate::persist::watermark;
 use directory::Directory;
 use sessions::Sessions;
 use signing_key::{Origin, SigningKeyError};
@@ -91,6 +92,9 @@ impl Accounts {
     ) -> Result<Accounts, OpenError> {
         let (signing_key, origin) =
             signing_key::load_or_make(disk.as_ref(), directory).map_err(OpenError::SigningKey)?;
+        engine
+            .load_watermark(disk.as_ref(), directory)
+            .map_err(|error| RecoveryError::Io { path: watermark::path_in(directory), error })?;
         let open = |project: InternalProject, keep: Keep| -> Result<Arc<Project>, RecoveryError> {
             let id = project.into();
             let paths = Paths::new(directory, &id);

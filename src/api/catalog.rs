@@ -28,6 +28,7 @@ use crate::{api::error::ApiError, clock};
 use deleting::not_deleted;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -39,10 +40,12 @@ pub struct Catalog {
     data_directory: PathBuf,
     config: Mutex<Config>,
     registry: RwLock<Arc<Registry>>,
+    /// Whether config.json lists projects that were deleted when it could not be saved.
+    unsaved_deletions: AtomicBool,
 }
 
 impl Catalog {
-    /// Finishes deletions that a crash interrupted, then opens all projects of `config`. One that cannot
+    /// Finishes deletions that a crash interrupted, then opens all projects of `config` and reserves revisions. One that cannot
     /// be opened is served as unreadable, beside the others. `config` is saved where that changed it.
     ///
     /// # Errors
@@ -55,14 +58,23 @@ impl Catalog {
     ) -> Result<Catalog, CatalogError> {
         let data_directory = config.data_directory(&config_path);
         let registry = RwLock::new(Arc::new(Registry::new(&config, BTreeMap::new())));
-        let catalog =
-            Catalog { disk, engine, config_path, data_directory, config: Mutex::new(config), registry };
+        let catalog = Catalog {
+            disk,
+            engine,
+            config_path,
+            data_directory,
+            config: Mutex::new(config),
+            registry,
+            unsaved_deletions: AtomicBool::new(false),
+        };
         catalog.check_files(&catalog.lock_config())?;
+        catalog.prepare_directory()?;
         catalog.finish_deletions()?;
         let config = catalog.lock_config();
         let projects = catalog.serve_all(&config, &catalog.registry());
         catalog.publish(&config, projects);
         drop(config);
+        catalog.reserve_revisions()?;
         Ok(catalog)
     }
 
@@ -91,14 +103,22 @@ impl Catalog {
         self.check_new_files(&config, &id)?;
         check_descriptors(&config, &next)?;
         let key = self.issue_where_asked(&mut next, &id)?;
-        self.end_deletion(&id).map_err(|error| not_deleted(&id, &error))?;
-        let found = self.check_saving_if_files_exist(&mut config, &id)?;
-        let project = next.project(&id).ok_or(ApiError::Internal)?;
-        let served = Arc::new(self.serve(&next, project, None));
-        let opened = served.project.as_ref().map_err(OpenError::answer);
-        // Without its line in config.json nobody may write its files any more.
-        let saved = opened.and_then(|opened| self.save(&mut config, next).inspect_err(|_| opened.abandon()));
-        saved.inspect_err(|_| self.undo_files(&id, found))?;
+        self.remove_deleted(&id).map_err(|error| not_deleted(&id, &error))?;
+        let change = self.begin_change(&mut config, next, &id)?;
+        // Not before: config.json may have listed the deleted project, whose key would be good again.
+        if let Err(error) = self.end_deletion(&id) {
+            let _ = self.undo(&mut config, change, &id);
+            return Err(not_deleted(&id, &error));
+        }
+        let project = config.project(&id).ok_or(ApiError::Internal)?;
+        let served = Arc::new(self.serve(&config, project, None));
+        if let Err(error) = &served.project {
+            let error = error.answer();
+            if self.undo(&mut config, change, &id).is_err() {
+                self.replace(&config, &id, Some(served)); // as config.json has it
+            }
+            return Err(error);
+        }
         self.replace(&config, &id, Some(Arc::clone(&served)));
         Ok((served, key))
     }
@@ -177,6 +197,15 @@ impl Catalog {
         let mut config = self.lock_config();
         let missing = || CatalogError::ConfigMissing { path: self.config_path.clone() };
         let mut next = file::load_synced(self.disk.as_ref(), &self.config_path)?.ok_or_else(missing)?;
+        let deleted = self.forget_deleted(&mut next);
+        let in_directory = |error| CatalogError::Directory { path: self.data_directory.clone(), error };
+        for id in deleted.map_err(in_directory)? {
+            log::warn!(
+                "project {id}: {} still lists it, but it was deleted and is not served; to have another of that name, \
+                 create it over the API",
+                self.config_path.display()
+            );
+        }
         if next.data_directory(&self.config_path) != self.data_directory {
             return Err(CatalogError::DirectoryChanged);
         }

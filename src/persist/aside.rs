@@ -3,6 +3,7 @@
 
 use super::generation::Paths;
 use crate::disk::{self, Disk};
+use crate::names::ProjectId;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,15 @@ pub fn keep(disk: &dyn Disk, paths: &Paths, why: Aside, number: u64) -> io::Resu
 pub fn path_of_copy(paths: &Paths, why: Aside, number: u64) -> PathBuf {
     let stem = paths.json.file_stem().unwrap_or_default().to_string_lossy();
     paths.json.with_file_name(format!("{stem}{}{number}", why.infix()))
+}
+
+/// Whether `name` is that of a copy while it is written.
+pub fn is_temporary_copy(name: &str) -> bool {
+    Aside::ALL.into_iter().filter_map(|why| name.split_once(why.infix())).any(|(stem, rest)| {
+        let number = rest.strip_suffix(".tmp").unwrap_or_default();
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        is_number && ProjectId::is_id(stem)
+    })
 }
 
 /// Removes all copies of a project's files. Durable only after [`Disk::sync_directory`].

@@ -6,10 +6,14 @@
 //! ```
 //! Who finds the first marker goes on; who finds the second one has nothing more to remove: files that are
 //! there were put back.
+//!
+//! Some file systems create no file on a full disk, not even an empty one, but rename one. So an empty file is
+//! kept that becomes the marker then, [`SPARE_FILE`].
 
 use super::aside;
 use super::generation::{self, Paths};
-use crate::disk::{Disk, Open, is_not_regular};
+use super::own_files::SPARE_FILE;
+use crate::disk::{Disk, DiskFile, Open, is_disk_full, is_not_regular};
 use crate::names::ProjectId;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -52,10 +56,41 @@ pub enum BeginError {
 /// # Errors
 /// [`BeginError`] tells whether a marker is left.
 pub fn begin(disk: &dyn Disk, paths: &Paths) -> Result<(), BeginError> {
-    let marker = disk.open(&Phase::Begun.marker(paths), Open::Create).map_err(BeginError::NotBegun)?;
-    marker.sync().and_then(|()| disk.sync_directory(paths.directory())).map_err(|error| {
-        if end(disk, paths).is_ok() { BeginError::NotBegun(error) } else { BeginError::Unknown(error) }
-    })
+    let marker = Phase::Begun.marker(paths);
+    let created = match disk.open(&marker, Open::Create) {
+        Err(error) if is_disk_full(&error) => rename_spare(disk, paths, &marker, error),
+        created => created.map_err(BeginError::NotBegun).map(Some),
+    }?;
+    let synced = created.map_or(Ok(()), |file| file.sync());
+    synced.and_then(|()| disk.sync_directory(paths.directory())).map_err(|error| undone(disk, paths, error))
+}
+
+/// Makes the spare file the marker that could not be created because of `full`.
+fn rename_spare(
+    disk: &dyn Disk,
+    paths: &Paths,
+    marker: &Path,
+    full: io::Error,
+) -> Result<Option<Box<dyn DiskFile>>, BeginError> {
+    let spare = paths.directory().join(SPARE_FILE);
+    match is_marker(disk, &spare) {
+        Ok(true) => disk.rename(&spare, marker).map_err(|error| undone(disk, paths, error)).map(|()| None),
+        Ok(false) | Err(_) => Err(BeginError::NotBegun(full)),
+    }
+}
+
+/// Removes a marker that may not be durable.
+fn undone(disk: &dyn Disk, paths: &Paths, error: io::Error) -> BeginError {
+    if end(disk, paths).is_ok() { BeginError::NotBegun(error) } else { BeginError::Unknown(error) }
+}
+
+/// Creates the spare file in `directory` unless it exists.
+///
+/// # Errors
+/// As the disk returns them.
+pub fn keep_spare(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+    let spare = directory.join(SPARE_FILE);
+    if disk.exists(&spare)? { Ok(()) } else { disk.open(&spare, Open::Create).map(drop) }
 }
 
 /// How far the deletion of a project is, `None` where none was begun, or it is over.
@@ -98,6 +133,14 @@ pub fn all_begun(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<ProjectId>
     Ok(begun)
 }
 
+/// Gives the space of a project's files back although they are open, before they are removed.
+pub fn free_space(disk: &dyn Disk, paths: &Paths) {
+    for path in [&paths.journal, &paths.json] {
+        // What cannot be cut is removed all the same.
+        let _ = disk.open(path, Open::Write).and_then(|file| file.set_length(0));
+    }
+}
+
 /// Removes the files of a project and their copies, durably. A marker stays until [`end`].
 ///
 /// # Errors
@@ -114,10 +157,16 @@ pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
 /// # Errors
 /// As the disk says; the next start removes it.
 pub fn end(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+    let spare = paths.directory().join(SPARE_FILE);
     for phase in Phase::ALL {
         let marker = phase.marker(paths);
-        if is_marker(disk, &marker)? {
+        if !is_marker(disk, &marker)? {
+            continue;
+        }
+        if disk.exists(&spare)? {
             disk.remove(&marker)?;
+        } else {
+            disk.rename(&marker, &spare)?;
         }
     }
     disk.sync_directory(paths.directory())

@@ -5,10 +5,10 @@
 use super::guard::DirectoryGuard;
 use super::long_lane::{Long, LongLane};
 use super::project::Project;
+use super::watermark::Watermark;
 use super::writers::Writers;
 use crate::clock::{self, JumpWatch};
 use crate::limits::{ENGINE_STACK_BYTES, FILES_LOOK_INTERVAL_MS};
-use crate::store::change::Revision;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -27,8 +27,8 @@ pub struct Engine {
     jump_watch: JumpWatch,
     /// How many jumps there were.
     jumps: AtomicU64,
-    /// The highest revision of the projects that were given up.
-    revision_max: AtomicU64,
+    /// How far revisions have gone.
+    pub(super) watermark: Watermark,
     /// The data directory, if this process has its lock.
     guard: Option<DirectoryGuard>,
     /// When the files of idle projects were looked at last, on the engine's clock.
@@ -76,7 +76,7 @@ impl Engine {
             scheduled: Mutex::new(Scheduled { projects: Vec::new(), sleeps_until_ms: 0, stopping: false }),
             schedule_signal: Condvar::new(),
             epoch,
-            revision_max: AtomicU64::new(0),
+            watermark: Watermark::default(),
             guard,
             looked_ms: AtomicU64::new(0),
             rescues: Mutex::default(),
@@ -132,18 +132,6 @@ impl Engine {
     /// A writer leaves a project to the thread that holds its journal.
     pub(super) fn leave(&self) {
         self.writers.leave();
-    }
-
-    /// Where the revisions of a project begin that is opened at `now_ms`, so that it uses none again that
-    /// one of its name had: at the clock, or after the projects that were given up.
-    pub(super) fn revisions_begin(&self, now_ms: u64) -> Revision {
-        let given_up = Revision::new(self.revision_max.load(Ordering::Acquire));
-        Revision::at_clock(now_ms).max(given_up.unwrap_or_default())
-    }
-
-    /// Notes how far the revisions of a project went that takes no more writes.
-    pub(super) fn given_up(&self, revision: Revision) {
-        self.revision_max.fetch_max(revision.get(), Ordering::AcqRel);
     }
 
     /// Has the maintenance thread look after a project at `due`, or before.

@@ -126,7 +126,7 @@ impl Project {
     /// maintenance thread would hold it until what was due for it, such as the expiry of a key in ten years.
     pub(super) fn give_up(self: &Arc<Self>) {
         if let Ok(state) = self.lock() {
-            self.engine.given_up(state.namespace.revision());
+            self.engine.watermark.given_up(state.namespace.revision());
         }
         self.engine.schedule(self, clock::monotonic());
     }

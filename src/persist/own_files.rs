@@ -20,8 +20,22 @@ pub const ADDRESS_FILE: &str = "pikv.address";
 /// The key that signs access tokens. Without it all tokens are void and a new one is generated.
 pub const SIGNING_KEY_FILE: &str = "jwt.key";
 
+/// How far revisions may have gone.
+pub const REVISION_FILE: &str = "pikv.revision";
+/// An empty file that becomes the mark of a deletion if a full disk creates none.
+pub const SPARE_FILE: &str = "pikv.spare";
+
 /// Files of the data directory that belong to no project.
-const SHARED: [&str; 5] = [LOCK_FILE, ADDRESS_FILE, "pikv.address.tmp", SIGNING_KEY_FILE, "jwt.key.tmp"];
+const SHARED: [&str; 8] = [
+    LOCK_FILE,
+    ADDRESS_FILE,
+    "pikv.address.tmp",
+    SIGNING_KEY_FILE,
+    "jwt.key.tmp",
+    REVISION_FILE,
+    "pikv.revision.tmp",
+    SPARE_FILE,
+];
 
 /// What follows the id in the name of a project's file. Copies have a number after it.
 const OF_PROJECT: [&str; 7] =

@@ -172,7 +172,8 @@ pub struct Opened {
 impl Project {
     /// A project that lives in memory only.
     pub fn in_memory(id: ProjectId, engine: Arc<Engine>, now_ms: u64) -> Project {
-        let namespace = Namespace::starting_at(engine.revisions_begin(now_ms), 0);
+        let namespace = Namespace::starting_at(engine.watermark.begin(now_ms), 0);
+        engine.watermark.opened(namespace.revision());
         let mut state = State::new(namespace);
         state.jumps_seen = engine.jumps();
         Project::with(id, None, engine, state)
@@ -189,10 +190,12 @@ impl Project {
         engine: Arc<Engine>,
         now_ms: u64,
     ) -> Result<Opened, RecoveryError> {
-        let mut recovered = recovery::recover(disk.as_ref(), &paths, opening.keep, now_ms)?;
+        let begin = engine.watermark.begin(now_ms);
+        let mut recovered = recovery::recover(disk.as_ref(), &paths, opening.keep, begin, now_ms)?;
         // Revisions that were given out and then lost, because the project does not sync always or was
         // deleted, are below this; none of them is used again.
-        recovered.namespace.skip_to(engine.revisions_begin(now_ms));
+        recovered.namespace.skip_to(begin);
+        engine.watermark.opened(recovered.namespace.revision());
         let mut state = State::new(recovered.namespace);
         state.jumps_seen = engine.jumps();
         state.pending_offset = recovered.journal_end;

@@ -69,11 +69,17 @@ pub struct Recovered {
 }
 
 /// Loads a project, after repairing what a crash left and taking over what its owner edited.
-/// Revisions begin at the clock, `now_ms`, in a project whose journal is not there.
+/// Revisions begin after `begin` in a project whose journal is not there.
 ///
 /// # Errors
 /// [`RecoveryError`]; the files are then as they were.
-pub fn recover(disk: &dyn Disk, paths: &Paths, keep: Keep, now_ms: u64) -> Result<Recovered, RecoveryError> {
+pub fn recover(
+    disk: &dyn Disk,
+    paths: &Paths,
+    keep: Keep,
+    begin: Revision,
+    now_ms: u64,
+) -> Result<Recovered, RecoveryError> {
     let exists = |path: &Path| disk.exists(path).map_err(io_error(path));
     // A process that was killed may have left renames that are seen but not durable; what follows
     // rests on what it sees.
@@ -82,13 +88,13 @@ pub fn recover(disk: &dyn Disk, paths: &Paths, keep: Keep, now_ms: u64) -> Resul
     let found = (exists(&paths.json)?, exists(&paths.journal)?);
     match found {
         (false, false) => {
-            let empty = Namespace::starting_at(Revision::at_clock(now_ms), 0);
+            let empty = Namespace::starting_at(begin, 0);
             generation::install(disk, paths, Lineage::first(), &empty).map_err(io_error(&paths.json))?;
         }
         (false, true) => return Err(RecoveryError::ValuesMissing { path: paths.json.clone() }),
         (true, false) if finish_exchange(disk, paths)? => {}
         (true, false) => {
-            takeover::without_journal(disk, paths, now_ms)?;
+            takeover::without_journal(disk, paths, begin, now_ms)?;
             notices.push(format!(
                 "{}: had no journal beside it, so it was imported as of its last checkpoint. Later changes and times \
                  to live were only in the journal: keys that had one stay until they are deleted",
@@ -101,7 +107,7 @@ pub fn recover(disk: &dyn Disk, paths: &Paths, keep: Keep, now_ms: u64) -> Resul
         Loaded::Fits(recovered) => *recovered,
         Loaded::Edited => {
             if !finish_exchange(disk, paths)? {
-                takeover::edited(disk, paths, takeover::JournalChanges::Refuse, now_ms)?;
+                takeover::edited(disk, paths, takeover::JournalChanges::Refuse, begin, now_ms)?;
                 notices.push(format!(
                     "{}: is not the file that its journal belongs to, so it was imported as an edit by hand",
                     paths.json.display()

@@ -29,19 +29,24 @@ pub enum JournalChanges {
     Discard,
 }
 
-/// Takes over the values of a project that has no journal.
+/// Takes over the values of a project that has no journal. Revisions begin after `begin`.
 ///
 /// # Errors
 /// [`RecoveryError`]; the file is then as it was.
-pub fn without_journal(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<(), RecoveryError> {
+pub fn without_journal(
+    disk: &dyn Disk,
+    paths: &Paths,
+    begin: Revision,
+    now_ms: u64,
+) -> Result<(), RecoveryError> {
     let (edited, keys) = Edited::open(disk, paths)?;
-    let begin = Revision::at_clock(now_ms);
     let namespace = base(keys, &BTreeMap::new(), Namespace::starting_at(begin, 0), now_ms);
     let lineage = Lineage::first().replacing(edited.crc32);
     edited.install(disk, paths, lineage, &renumbered(&namespace, begin))
 }
 
-/// Takes over edited values whose journal knows their times.
+/// Takes over edited values whose journal knows their times. Revisions begin after `begin` and after those in the
+/// journal.
 ///
 /// # Errors
 /// [`RecoveryError`]; the files are then as they were.
@@ -49,6 +54,7 @@ pub fn edited(
     disk: &dyn Disk,
     paths: &Paths,
     choice: JournalChanges,
+    begin: Revision,
     now_ms: u64,
 ) -> Result<(), RecoveryError> {
     if choice != JournalChanges::Refuse && pairing::is_in_order(disk, paths)? {
@@ -96,7 +102,7 @@ pub fn edited(
         JournalChanges::Refuse | JournalChanges::Replay => {}
     }
     // Revisions may have been given out that the journal has lost.
-    let namespace = renumbered(&namespace, tail.revision.max(Revision::at_clock(now_ms)));
+    let namespace = renumbered(&namespace, tail.revision.max(begin));
     // A copy of the directory may have the edited file as well as the one before it.
     let lineage = header.successor().replacing(edited.crc32);
     edited.install(disk, paths, lineage, &namespace)

@@ -8,8 +8,10 @@ use crate::clock;
 use crate::disk::RealDisk;
 use crate::names::{InternalProject, ProjectId};
 use crate::persist::generation::Paths;
+use crate::persist::recovery_error::RecoveryError;
 use crate::persist::salvage::{self, Damage, Problem, Salvage};
 use crate::persist::takeover::{self, JournalChanges};
+use crate::persist::watermark;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -24,7 +26,12 @@ pub(super) fn recover(options: &Options, project: &ProjectId, act: RecoverAct) -
     check_files(&config, &options.config_path.value)?;
     let _lock = lock(&directory).map_err(RunError::of_stopped_server)?;
     let paths = Paths::new(&directory, project);
-    let decide = |changes| takeover::edited(&RealDisk, &paths, changes, clock::wall_ms());
+    let decide = |changes| {
+        let now_ms = clock::wall_ms();
+        let begin = watermark::begin(&RealDisk, &directory, now_ms)
+            .map_err(|error| RecoveryError::Io { path: watermark::path_in(&directory), error })?;
+        takeover::edited(&RealDisk, &paths, changes, begin, now_ms)
+    };
     say(&match act {
         RecoverAct::Replay => {
             decide(JournalChanges::Replay)?;

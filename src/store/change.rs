@@ -11,11 +11,19 @@ use std::fmt;
 pub struct Revision(u64);
 
 impl Revision {
+    /// Before the first revision.
+    pub const ZERO: Revision = Revision(0);
+
     /// The largest revision: what every reader of JSON keeps exactly.
     pub const MAX: Revision = Revision((1 << 53) - 1);
 
     /// Where revisions begin at the latest, whatever the clock says: half of them are left then.
     const BEGIN_MAX: Revision = Revision(Self::MAX.0 / 2);
+
+    /// Three quarters of all revisions.
+    pub const fn three_quarters() -> Revision {
+        Revision(Revision::MAX.0 / 4 * 3)
+    }
 
     /// Where revisions begin at `now_ms`, milliseconds since 1970: at the clock in microseconds, which is
     /// ahead of all that was given out before, as long as a project makes fewer than a million changes a

@@ -11,6 +11,7 @@ use pikv::persist::recovery_error::RecoveryError;
 use pikv::persist::seed::Seed;
 use pikv::persist::takeover::{self, JournalChanges};
 use pikv::store::change::Meta;
+use pikv::store::change::Revision;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -267,7 +268,7 @@ fn edited_values_with_changes_wait_for_the_owners_decision() {
         let journal = disk.content(&paths().journal);
         let refused = open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS);
         assert!(matches!(refused, Err(RecoveryError::EditedWithChanges { changes: 2, .. })));
-        takeover::edited(&disk, &paths(), choice, START_MS).unwrap();
+        takeover::edited(&disk, &paths(), choice, Revision::at_clock(START_MS), START_MS).unwrap();
         let (project, _) = open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS).unwrap();
         let found = read_all(&project, START_MS);
         let value = |name: &str| found.get(name).map(|(value, _)| value.as_str());

@@ -16,6 +16,7 @@ mod accounts_api;
 mod batch;
 mod browser;
 mod caching;
+mod catalog_crashes;
 mod catalog_faults;
 mod clears;
 mod commands;

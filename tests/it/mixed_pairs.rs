@@ -6,6 +6,7 @@ use pikv::config::schema::SyncMode;
 use pikv::persist::recovery::Keep;
 use pikv::persist::recovery_error::RecoveryError;
 use pikv::persist::takeover::{self, JournalChanges};
+use pikv::store::change::Revision;
 use std::sync::Arc;
 
 /// The two files after each checkpoint, of which each follows a change.
@@ -63,7 +64,8 @@ fn operator_can_choose_the_older_values() {
     let error = opened(&disk, Keep::Values).unwrap_err().to_string();
     assert!(error.contains("older than the .journal beside it, by 2 checkpoints"), "{error}");
     assert!(error.contains("pikv recover p --journal discard"), "{error}");
-    takeover::edited(&disk, &paths(), JournalChanges::Discard, START_MS).unwrap();
+    takeover::edited(&disk, &paths(), JournalChanges::Discard, Revision::at_clock(START_MS), START_MS)
+        .unwrap();
     assert_eq!(opened(&disk, Keep::Values).unwrap(), "0");
 }
 

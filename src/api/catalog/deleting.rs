@@ -4,18 +4,21 @@
 //! mark ---> save config.json without it ---> remove its files ---> remove the mark
 //! ```
 //! If config.json cannot be saved, the mark is removed and nothing has changed. A full disk is the exception:
-//! the files go first, because that frees the space for saving.
+//! the files go first, because that frees the space for saving. If it is not enough, the mark stays and stands for
+//! the project's removal from config.json, until that can be saved.
 
 use super::served::{Deletion, Served};
 use super::{Catalog, CatalogError};
 use crate::api::error::ApiError;
 use crate::config::file;
+use crate::config::mistake::ConfigError;
 use crate::config::schema::{AuthenticationChoice, Config, ProjectConfig, StorageChoice};
 use crate::disk::is_disk_full;
 use crate::names::ProjectId;
 use crate::persist::deletion::{self, BeginError, Phase};
 use crate::persist::generation::Paths;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Why a project is not deleted.
 enum DeleteError {
@@ -48,17 +51,24 @@ impl Catalog {
             if let Ok(project) = &old.project {
                 project.abandon();
             }
-            let removed = deletion::remove_files(self.disk.as_ref(), &paths);
+            let disk = self.disk.as_ref();
+            let kept = self.engine.keep_watermark(disk, &self.data_directory);
+            if saved == ConfigSaved::AfterTheFiles {
+                deletion::free_space(disk, &paths);
+            }
+            let removed = deletion::remove_files(disk, &paths);
             removed.map_err(|error| DeleteError::Stopped(not_deleted(id, &error)))?;
+            if kept.is_err() {
+                // A full disk has space for it now.
+                self.keep_watermark();
+            }
             match saved {
-                ConfigSaved::Yes => Ok(()),
-                ConfigSaved::AfterTheFiles => {
-                    self.save_without(&mut config, id).map_err(DeleteError::Stopped)
-                }
+                ConfigSaved::Yes => Ok(ConfigSaved::Yes),
+                ConfigSaved::AfterTheFiles => self.save_or_forget(&mut config, id),
             }
         });
-        match removed {
-            Ok(()) => {}
+        let saved = match removed {
+            Ok(saved) => saved,
             Err(DeleteError::NothingChanged(error)) => return Err(error),
             Err(DeleteError::Stopped(error)) => {
                 if let Ok(project) = &old.project {
@@ -67,8 +77,15 @@ impl Catalog {
                 self.replace(&config, id, Some(Arc::new(old.being_deleted(Deletion::Stopped))));
                 return Err(error);
             }
-        }
+        };
         self.replace(&config, id, None);
+        if saved == ConfigSaved::AfterTheFiles {
+            log::warn!(
+                "project {id}: deleted; {} still lists it until there is disk space to save it",
+                self.config_path.display()
+            );
+            return Ok(());
+        }
         // It is gone for good; the marker says that, so it takes nothing from a later project of that name.
         if let Err(error) = self.end_deletion(id) {
             log::warn!("project {id}: deleted, but its deletion mark stays until the next start: {error}");
@@ -113,22 +130,71 @@ impl Catalog {
         }
     }
 
+    /// Saves config.json without a project whose files are gone. If the disk is still too full for that, the mark
+    /// says so instead.
+    fn save_or_forget(&self, config: &mut Config, id: &ProjectId) -> Result<ConfigSaved, DeleteError> {
+        match self.save_without(config, id) {
+            Ok(()) => Ok(ConfigSaved::Yes),
+            Err(ApiError::DiskFull) => {
+                config.remove_project(id);
+                self.unsaved_deletions.store(true, Ordering::Relaxed);
+                Ok(ConfigSaved::AfterTheFiles)
+            }
+            Err(error) => Err(DeleteError::Stopped(error)),
+        }
+    }
+
+    /// Takes the projects out of `config`, as config.json has it, that were deleted when it could not be saved.
+    /// Returns their ids.
+    pub(super) fn forget_deleted(&self, config: &mut Config) -> std::io::Result<Vec<ProjectId>> {
+        let disk = self.disk.as_ref();
+        let mut forgotten = Vec::new();
+        for id in deletion::all_begun(disk, &self.data_directory)? {
+            let paths = Paths::new(&self.data_directory, &id);
+            if deletion::phase(disk, &paths)? == Some(Phase::FilesRemoved) && !paths.exist(disk)? {
+                let is_listed = config.remove_project(&id).is_some();
+                forgotten.extend(is_listed.then_some(id));
+            }
+        }
+        Ok(forgotten)
+    }
+
+    /// Removes the marks of deletions that config.json knows of by now, after it was saved as `config`.
+    pub(super) fn end_saved_deletions(&self, config: &Config) {
+        if !self.unsaved_deletions.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let begun = deletion::all_begun(self.disk.as_ref(), &self.data_directory).unwrap_or_default();
+        for id in begun.iter().filter(|id| config.project(id).is_none()) {
+            if let Err(error) = self.end_deletion(id) {
+                log::warn!(
+                    "project {id}: deleted, but its deletion mark stays until the next start: {error}"
+                );
+            }
+        }
+    }
+
     fn save_without(&self, config: &mut Config, id: &ProjectId) -> Result<(), ApiError> {
         let mut next = config.clone();
         next.remove_project(id); // absent if a deletion stopped after this
         self.save(config, next)
     }
 
-    /// Ends the deletion of a project that config.json has not, so that nothing of it is found in a new
-    /// one. Files that were put back since stay.
-    pub(super) fn end_deletion(&self, id: &ProjectId) -> std::io::Result<()> {
+    /// Removes the files of a project whose deletion did not end, so that nothing of it is found in a new one.
+    /// Files that were put back since stay.
+    pub(super) fn remove_deleted(&self, id: &ProjectId) -> std::io::Result<()> {
         let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
         match deletion::phase(disk, &paths)? {
-            None => return Ok(()),
-            Some(Phase::Begun) => deletion::remove_files(disk, &paths)?,
-            Some(Phase::FilesRemoved) => {}
+            Some(Phase::Begun) => deletion::remove_files(disk, &paths),
+            Some(Phase::FilesRemoved) | None => Ok(()),
         }
-        deletion::end(disk, &paths)
+    }
+
+    /// Removes the mark of a project whose files are gone, once config.json has nothing of it or has another of
+    /// that name.
+    pub(super) fn end_deletion(&self, id: &ProjectId) -> std::io::Result<()> {
+        let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
+        if deletion::phase(disk, &paths)?.is_some() { deletion::end(disk, &paths) } else { Ok(()) }
     }
 
     /// Finishes deletions that were interrupted.
@@ -138,22 +204,32 @@ impl Catalog {
         let disk = self.disk.as_ref();
         let in_directory = |error| CatalogError::Directory { path: self.data_directory.clone(), error };
         let begun = deletion::all_begun(disk, &self.data_directory).map_err(in_directory)?;
+        let mut removed = Vec::new();
         for id in &begun {
             let paths = Paths::new(&self.data_directory, id);
-            if deletion::phase(disk, &paths).map_err(in_directory)? == Some(Phase::Begun) {
-                deletion::remove_files(disk, &paths).map_err(in_directory)?;
-            }
+            self.remove_deleted(id).map_err(in_directory)?;
             let is_back = paths.exist(disk).map_err(in_directory)?;
             if !is_back && next.remove_project(id).is_some() {
+                removed.push(id);
                 log::warn!("project {id}: its deletion was interrupted and is finished now");
             }
         }
         if *config != next {
-            file::save(disk, &self.config_path, &next)?;
+            match file::save(disk, &self.config_path, &next) {
+                Err(ConfigError::Write { path, error }) if is_disk_full(&error) => log::warn!(
+                    "{}: {error}; it still lists projects that were deleted, until there is disk space to save it",
+                    path.display()
+                ),
+                saved => {
+                    saved?;
+                    removed.clear();
+                }
+            }
+            self.unsaved_deletions.store(!removed.is_empty(), Ordering::Relaxed);
             *config = next;
         }
-        let end = |id: &ProjectId| deletion::end(disk, &Paths::new(&self.data_directory, id));
-        begun.iter().try_for_each(end).map_err(in_directory)
+        let is_ended = |id: &&ProjectId| !removed.contains(id);
+        begun.iter().filter(is_ended).try_for_each(|id| self.end_deletion(id)).map_err(in_directory)
     }
 }
 

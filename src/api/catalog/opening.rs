@@ -1,8 +1,8 @@
 //! From what config.json says of a project to the project: opened, opened anew with other settings, or
 //! written to disk for the first time.
 
-use super::Catalog;
 use super::served::{Cause, Deletion, OpenError, Served};
+use super::{Catalog, CatalogError};
 use crate::api::error::ApiError;
 use crate::clock;
 use crate::config::schema::{Config, ProjectConfig, StorageSettings};
@@ -11,11 +11,67 @@ use crate::names::ProjectId;
 use crate::persist::checkpoint::CheckpointError;
 use crate::persist::deletion::{self, Phase};
 use crate::persist::generation::Paths;
+use crate::persist::leftovers;
+use crate::persist::own_files::SPARE_FILE;
 use crate::persist::project::{Health, Opened, Opening, Project};
 use crate::persist::recovery::Keep;
+use crate::persist::watermark;
 use std::sync::Arc;
 
 impl Catalog {
+    /// Removes what a process left that ended halfway, has revisions begin after all that were given out, and
+    /// keeps a spare file for deletions.
+    pub(super) fn prepare_directory(&self) -> Result<(), CatalogError> {
+        let (disk, directory) = (self.disk.as_ref(), &self.data_directory);
+        let path = watermark::path_in(directory);
+        self.engine
+            .load_watermark(disk, directory)
+            .map_err(|error| CatalogError::Directory { path, error })?;
+        let removed = leftovers::remove(disk, directory, &disk.follow_links(&self.config_path))
+            .map_err(|error| CatalogError::Directory { path: directory.clone(), error })?;
+        removed.iter().for_each(|path| log::info!("{}: was not finished and is removed", path.display()));
+        if let Err(error) = deletion::keep_spare(disk, directory) {
+            let path = directory.join(SPARE_FILE).display().to_string();
+            log::warn!(
+                "{path}: {error}; on a full disk some file systems let no project be deleted without it"
+            );
+        }
+        Ok(())
+    }
+
+    /// Reserves the revisions that will be given out. A full disk is no reason not to serve what is on it.
+    pub(super) fn reserve_revisions(&self) -> Result<(), CatalogError> {
+        let reserved =
+            self.engine.reserve_revisions(self.disk.as_ref(), &self.data_directory, clock::wall_ms());
+        let path = watermark::path_in(&self.data_directory);
+        match reserved {
+            Err(error) if is_disk_full(&error) => {
+                log::warn!(
+                    "{}: {error}; if the clock is set back before the next start, revisions may be used twice",
+                    path.display()
+                );
+                Ok(())
+            }
+            reserved => reserved.map_err(|error| CatalogError::Directory { path, error }),
+        }
+    }
+
+    /// Has the revisions of a project that was deleted remembered. If that fails they may be used twice after the
+    /// clock was set back, which is no reason to keep the project.
+    pub(super) fn keep_watermark(&self) {
+        if let Err(error) = self.engine.keep_watermark(self.disk.as_ref(), &self.data_directory) {
+            log::warn!("{}: {error}", watermark::path_in(&self.data_directory).display());
+        }
+    }
+
+    /// Gives back the revisions that were reserved and not used, once everything is closed.
+    pub fn release_revisions(&self) {
+        if let Err(error) = self.engine.release_revisions(self.disk.as_ref(), &self.data_directory) {
+            let path = watermark::path_in(&self.data_directory);
+            log::warn!("{}: {error}; the file stays as it is, which only costs some numbers", path.display());
+        }
+    }
+
     /// A project ready to serve: `old`'s where it is stored in the same way, else opened anew.
     pub(super) fn serve(
         &self,

@@ -10,6 +10,7 @@ use crate::config::mistake::{ConfigError, save_advice};
 use crate::config::schema::Config;
 use crate::disk::{Disk, is_disk_full};
 use crate::names::ProjectId;
+use crate::persist::deletion;
 use crate::persist::generation::{self, Paths};
 use crate::persist::project::Unavailable;
 use std::io::ErrorKind;
@@ -18,11 +19,17 @@ use std::sync::MutexGuard;
 
 /// Whether a project had files before a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FilesBefore {
+enum FilesBefore {
     /// It had, and they stay.
     Found,
     /// It had none; what the change wrote goes with it.
     None,
+}
+
+/// A change that config.json has and the files have not yet.
+pub(super) struct BegunChange {
+    before: Config,
+    files: FilesBefore,
 }
 
 /// Saves what [`api_key::complete`] changed. If only texts of keys were to be replaced by their hashes and
@@ -79,6 +86,7 @@ impl Catalog {
             }
         })?;
         *config = next;
+        self.end_saved_deletions(config);
         Ok(())
     }
 
@@ -98,7 +106,12 @@ impl Catalog {
             })
         });
         match found {
-            Ok(Some(found)) if found != *config => Err(ApiError::ConfigEdited),
+            Ok(Some(found)) if found != *config => {
+                let mut found = found;
+                self.forget_deleted(&mut found)
+                    .map_err(|_| ApiError::Disk("looking for deleted projects"))?;
+                if found == *config { Ok(config) } else { Err(ApiError::ConfigEdited) }
+            }
             Ok(Some(_) | None) => Ok(config),
             Err(error) => {
                 log::error!("nothing is saved: {error}");
@@ -113,8 +126,8 @@ impl Catalog {
         }
     }
 
-    /// Writes the files of a project that leaves memory, then saves `next`. If one of them fails, nothing
-    /// has changed.
+    /// Saves `next`, then writes the files of a project that leaves memory. If one of them fails, nothing has
+    /// changed.
     pub(super) fn move_and_save(
         &self,
         config: &mut Config,
@@ -122,40 +135,52 @@ impl Catalog {
         old: &Served,
     ) -> Result<(), ApiError> {
         let Some(project) = leaves_memory(&next, old) else { return self.save(config, next) };
-        let found = self.check_saving_if_files_exist(config, &old.id)?;
-        let saved = self
-            .write_from_memory(project)
-            .and_then(|()| self.save(config, next).inspect_err(|_| project.resume()));
-        saved.inspect_err(|_| self.undo_files(&old.id, found))
+        let change = self.begin_change(config, next, &old.id)?;
+        self.write_from_memory(project).inspect_err(|_| {
+            let _ = self.undo(config, change, &old.id); // it stays in memory either way
+        })
     }
 
-    /// Whether files of `id` exist that a change would rewrite. If so, config.json is saved as it is, which
-    /// fails before anything is touched if it cannot be saved at all.
-    pub(super) fn check_saving_if_files_exist(
+    /// Saves `next` before files of `id` are written, so that wherever the change is cut off config.json lists
+    /// every project that has files.
+    pub(super) fn begin_change(
         &self,
         config: &mut Config,
+        next: Config,
         id: &ProjectId,
-    ) -> Result<FilesBefore, ApiError> {
+    ) -> Result<BegunChange, ApiError> {
         let exist = Paths::new(&self.data_directory, id).exist(self.disk.as_ref());
-        if !exist.map_err(|_| ApiError::Disk("looking for the project's files"))? {
-            return Ok(FilesBefore::None);
-        }
-        let unchanged = config.clone();
-        self.save(config, unchanged)?;
-        Ok(FilesBefore::Found)
+        let exist = exist.map_err(|_| ApiError::Disk("looking for the project's files"))?;
+        let files = if exist { FilesBefore::Found } else { FilesBefore::None };
+        let before = config.clone();
+        self.save(config, next)?;
+        Ok(BegunChange { before, files })
     }
 
-    /// Removes the files that a change wrote for `id`, unless it had some before.
-    pub(super) fn undo_files(&self, id: &ProjectId, before: FilesBefore) {
-        if before == FilesBefore::Found || !self.has_directory() {
-            return;
+    /// Removes the files that a change wrote for `id`, unless it had some before, and saves the configuration as
+    /// it was.
+    ///
+    /// # Errors
+    /// [`ApiError`], if config.json still has the change.
+    pub(super) fn undo(
+        &self,
+        config: &mut Config,
+        change: BegunChange,
+        id: &ProjectId,
+    ) -> Result<(), ApiError> {
+        if !self.has_directory() {
+            return Err(ApiError::Unavailable(Unavailable::Failed));
         }
-        let paths = Paths::new(&self.data_directory, id);
-        if let Err(error) = generation::remove_pair(self.disk.as_ref(), &paths) {
+        let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
+        if change.files == FilesBefore::None
+            && let Err(error) = generation::remove_pair(disk, &paths)
+        {
+            // The next start, or the next project of that name, removes what is marked, and the project with it.
+            let is_marked = change.before.project(id).is_none() && deletion::begin(disk, &paths).is_ok();
+            let advice = if is_marked { "The next start removes it" } else { "Remove it by hand" };
             let path = paths.json.display();
-            log::warn!(
-                "project {id}: {path}: not removed, though the change failed: {error}. Remove it by hand"
-            );
+            log::warn!("project {id}: {path}: not removed, though the change failed: {error}. {advice}");
         }
+        self.save(config, change.before)
     }
 }

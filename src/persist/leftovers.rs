@@ -1,0 +1,75 @@
+//! Temporary files that a process left when it ended while it wrote them, and that no start of a project
+//! finds: those of copies, and those of a project that has no files.
+//!
+//! `ID.json.tmp` and `ID.journal.tmp` beside one of `ID.json` and `ID.journal` stay: they may finish an exchange
+//! (`pairing.rs`). Without either there is nothing to finish.
+
+use super::aside;
+use super::generation::Paths;
+use super::header;
+use crate::disk::{Disk, Open, is_not_regular, read_exact_at, temporary_path};
+use crate::limits::FIRST_READ_BYTES;
+use crate::names::ProjectId;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// Removes such files from `directory`, but never `config`. Returns their paths.
+///
+/// # Errors
+/// As the disk returns them.
+pub fn remove(disk: &dyn Disk, directory: &Path, config: &Path) -> io::Result<Vec<PathBuf>> {
+    let found = match disk.list(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed?,
+    };
+    let mut leftovers = Vec::new();
+    for path in found.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "tmp"))
+    {
+        if path.file_name() == config.file_name() {
+            continue;
+        }
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_ours = aside::is_temporary_copy(name) || is_of_no_project(disk, directory, &path, name)?;
+        if is_ours && is_regular(disk, &path)? {
+            leftovers.push(path);
+        }
+    }
+    // Only now: the two of a pair vouch for each other.
+    leftovers.iter().try_for_each(|path| disk.remove(path))?;
+    if !leftovers.is_empty() {
+        disk.sync_directory(directory)?;
+    }
+    Ok(leftovers)
+}
+
+/// Whether `path` is a temporary file of a project that has no files, and certainly of this server: the two are
+/// created empty, one after the other, and the journal begins with its header or with the space for it.
+fn is_of_no_project(disk: &dyn Disk, directory: &Path, path: &Path, name: &str) -> io::Result<bool> {
+    let Some((stem, "json.tmp" | "journal.tmp")) = name.split_once('.') else { return Ok(false) };
+    let Ok(id) = ProjectId::parse(stem) else { return Ok(false) };
+    let paths = Paths::new(directory, &id);
+    if paths.exist(disk)? {
+        return Ok(false);
+    }
+    let journal = temporary_path(&paths.journal);
+    if disk.exists(&journal)? && is_regular(disk, &journal)? {
+        return is_begun_journal(disk, &journal);
+    }
+    Ok(is_regular(disk, path)? && disk.open(path, Open::Read)?.length()? == 0)
+}
+
+fn is_begun_journal(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+    let file = disk.open(path, Open::Read)?;
+    let length = usize::try_from(file.length()?).unwrap_or(usize::MAX).min(FIRST_READ_BYTES);
+    let mut begin = vec![0; length];
+    read_exact_at(file.as_ref(), &mut begin, 0)?;
+    let line = begin.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    Ok(begin.first().is_none_or(|&byte| byte == 0) || header::is_header(line))
+}
+
+fn is_regular(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+    match disk.open(path, Open::Read) {
+        Err(error) if is_not_regular(&error) => Ok(false),
+        opened => opened.map(|_| true),
+    }
+}
