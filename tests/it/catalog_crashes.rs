@@ -6,10 +6,11 @@ use pikv::api::catalog::Catalog;
 use pikv::api::error::ApiError;
 use pikv::clock;
 use pikv::config::file;
-use pikv::config::schema::{AuthenticationChoice, StorageChoice};
+use pikv::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
 use pikv::names::{Key, ProjectId};
 use pikv::persist::engine::{Engine, EngineThreads};
 use pikv::persist::own_files::SPARE_FILE;
+use pikv::persist::project::Project;
 use pikv::persist::ticket::Outcome;
 use pikv::persist::watermark;
 use std::collections::BTreeMap;
@@ -292,7 +293,17 @@ fn temporary_files_are_removed_if_they_are_certainly_of_this_server() {
 
 /// Far ahead of the clock: each start finds the clock before what was given out, as on a board without a clock
 /// that begins at the same instant each time.
-const AHEAD: &[u8] = b"5000000000000000\n";
+const AHEAD: u64 = 5_000_000_000_000_000;
+
+fn place_ahead(disk: &SimDisk) {
+    disk.place(&watermark_path(), format!("{AHEAD}\n").as_bytes());
+}
+
+/// The number that a start finds after a power cut.
+fn reserved(disk: &SimDisk) -> u64 {
+    let text = String::from_utf8(disk.after_crash(0).content(&watermark_path())).unwrap();
+    text.trim().parse().unwrap()
+}
 
 fn watermark_path() -> PathBuf {
     watermark::path_in(Path::new(DIRECTORY))
@@ -321,28 +332,29 @@ fn revisions_are_not_used_again_though_the_clock_begins_at_the_same_instant() {
     for (end, cut) in ENDS {
         let (disk, server) = begin();
         server.stop();
-        disk.place(&watermark_path(), AHEAD);
+        place_ahead(&disk);
         let server = Server::start(&disk);
         let mut last = BTreeMap::new();
-        let mut check = |project, revision: u64| {
-            let before = last.insert(project, revision).unwrap_or_default();
+        let mut check = |disk: &SimDisk, project, revision: u64| {
+            let before = last.insert(project, revision).unwrap_or(AHEAD);
             assert!(revision > before, "{end}, {project}: {revision} after {before}");
+            assert!(revision <= reserved(disk), "{end}, {project}: {revision} above {}", reserved(disk));
         };
-        check("light", server.put("light", "in memory"));
+        check(&disk, "light", server.put("light", "in memory"));
         for _ in 0..2 {
             server.create("again");
-            check("again", server.put("again", "a"));
+            check(&disk, "again", server.put("again", "a"));
             server.catalog.delete(&id("again")).unwrap();
         }
         server.catalog.update(&id("first_project"), IN_MEMORY, KEYS).unwrap();
-        check("first_project", server.put("first_project", "in memory"));
+        check(&disk, "first_project", server.put("first_project", "in memory"));
         let disk = cut(server, &disk);
         let server = Server::start(&disk);
         for project in ["light", "first_project"] {
-            check(project, server.put(project, "b"));
+            check(&disk, project, server.put(project, "b"));
         }
         server.create("again");
-        check("again", server.put("again", "b"));
+        check(&disk, "again", server.put("again", "b"));
         let disk = cut(server, &disk);
         // Files whose owner takes the journal away: every key has a new revision.
         disk.take_away(Path::new("/storage_data/again.journal"));
@@ -353,7 +365,7 @@ fn revisions_are_not_used_again_though_the_clock_begins_at_the_same_instant() {
             let entry = view.get(Key::parse("a").unwrap()).unwrap();
             (entry.revision().get(), entry.revision())
         });
-        check("again", revision.unwrap().answer);
+        check(&disk, "again", revision.unwrap().answer);
         server.stop();
     }
 }
@@ -362,10 +374,11 @@ fn revisions_are_not_used_again_though_the_clock_begins_at_the_same_instant() {
 fn revisions_are_not_used_again_wherever_a_start_is_cut_off() {
     let (disk, server) = begin();
     server.stop();
-    disk.place(&watermark_path(), AHEAD);
+    place_ahead(&disk);
     let server = Server::start(&disk);
     server.create("again");
     let last = server.put("again", "a");
+    assert!(last > AHEAD, "{last}");
     server.catalog.delete(&id("again")).unwrap();
     server.threads.stop();
     let operations = {
@@ -387,6 +400,66 @@ fn revisions_are_not_used_again_wherever_a_start_is_cut_off() {
         assert!(server.put("again", "b") > last, "operation {at}");
         server.threads.stop();
     }
+}
+
+/// `sync: never` acknowledges what a power cut loses. The project's own files reach farther than `pikv.revision`.
+#[test]
+fn revisions_of_changes_that_were_lost_are_not_used_again() {
+    let (disk, server) = begin();
+    server.stop();
+    place_ahead(&disk);
+    let server = Server::start(&disk);
+    let never = StorageChoice { sync: Some(SyncMode::Never), ..STORED };
+    server.catalog.update(&id("first_project"), never, KEYS).unwrap();
+    assert!(server.put("first_project", "kept") > AHEAD);
+    server.stop();
+    disk.place(&watermark_path(), b"1\n");
+    let server = Server::start(&disk);
+    let lost = server.put("first_project", "lost");
+    server.threads.stop();
+    let server = Server::start(&disk.after_crash(0));
+    assert_eq!(server.keys("first_project"), 2, "a change was lost");
+    assert!(server.put("first_project", "after") > lost);
+    server.stop();
+}
+
+#[test]
+fn revisions_of_a_project_that_was_brought_along_and_deleted_are_not_used_again() {
+    let files = ["again.json", "again.journal"].map(|name| Path::new(DIRECTORY).join(name));
+    let (elsewhere, server) = begin();
+    server.stop();
+    place_ahead(&elsewhere);
+    let server = Server::start(&elsewhere);
+    server.create("again");
+    server.put("again", "a");
+    server.stop();
+    let (disk, server) = begin();
+    files.iter().for_each(|path| disk.place(path, &elsewhere.content(path)));
+    server.create("again");
+    assert_eq!(server.keys("again"), 1);
+    let brought = server.put("again", "b");
+    assert!(brought > AHEAD, "{brought}");
+    server.catalog.delete(&id("again")).unwrap();
+    let disk = disk.after_crash(0);
+    server.create("again");
+    assert!(server.put("again", "b") > brought, "in the same run");
+    server.stop();
+    let server = Server::start(&disk);
+    server.create("again");
+    assert!(server.put("again", "b") > brought, "after a power cut");
+    server.stop();
+}
+
+/// The clock of a run that takes long leaves behind what is reserved, and may be set back at its end.
+#[test]
+fn project_that_is_created_late_in_a_run_gives_no_revision_above_the_reserved_ones() {
+    let disk = SimDisk::default();
+    let engine = Engine::new(Box::new(|| {}));
+    let start_ms = clock::wall_ms();
+    engine.reserve_revisions(&disk, Path::new(DIRECTORY), start_ms).unwrap();
+    let project = Project::in_memory(id("late"), engine, start_ms + 2 * 60 * 60 * 1000);
+    let revision = Arc::new(project).read(0, |view| (view.revision().get(), view.revision())).unwrap().answer;
+    assert!(revision < reserved(&disk), "{revision}");
 }
 
 #[test]
