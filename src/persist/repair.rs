@@ -31,7 +31,7 @@ impl Journal {
     /// Nothing is known of whether the changes are on the disk.
     pub(super) fn doubt_changes(&mut self) {
         self.synced_end = self.changes_start;
-        self.unsure_from = Some(self.changes_start);
+        self.unsure_from = Some(self.last_synced_page());
     }
 
     /// A write failed; nothing of it is acknowledged.

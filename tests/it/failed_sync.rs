@@ -219,6 +219,75 @@ fn interval_mode_takes_nothing_back_for_a_sync_without_disk_space() {
     assert_eq!(found(&run.disk.after_crash(0), &run), expected);
 }
 
+/// A refused batch and an acknowledged one are in one page, and a failed sync takes all of it from the disk.
+#[test]
+fn a_page_that_refused_and_acknowledged_changes_share_is_written_again_whole() {
+    // The write fails after a part of it, or the sync, which is the next operation.
+    let failures = [(0, Failure::Short, Lasting::ForGood), (1, Failure::Enospc, Lasting::Once)];
+    // What fails after that until there is disk space.
+    let also = [None, Some("cut "), Some("sync ")];
+    for (after, failure, lasting) in failures {
+        for (keep, also) in KEEPS.into_iter().flat_map(|keep| also.map(|also| (keep, also))) {
+            let context = format!("{keep:?} {failure:?} {also:?}");
+            let run = Run::begin(&SimDisk::default(), keep, SyncMode::Always).unwrap();
+            run.put("a", "\"acknowledged\"", None);
+            assert_eq!(run.flush(), Outcome::Synced);
+            run.disk.lose_pages();
+            run.disk.fail_at(run.disk.operations() + after, failure, lasting);
+            if let Some(also) = also {
+                run.disk.refuse(also, ENOSPC);
+            }
+            run.put("b", "\"refused\"", None);
+            assert_eq!(run.flush(), Outcome::DiskFull, "{context}");
+            run.disk.heal();
+            if also.is_some() {
+                run.put("c", "\"acknowledged\"", None);
+                assert_eq!(run.flush(), Outcome::Synced, "{context}");
+            }
+            check_durable(&run, &context);
+        }
+    }
+}
+
+#[test]
+fn a_page_that_interval_mode_failed_to_sync_is_written_again_whole() {
+    for failures in 1..=2 {
+        let run = Run::begin(&SimDisk::default(), Keep::Values, SyncMode::Interval).unwrap();
+        run.put("a", "1", None);
+        run.flush();
+        run.project.sync_written();
+        run.disk.lose_pages();
+        run.put("b", "2", None);
+        run.flush();
+        run.disk.refuse("sync ", ENOSPC);
+        (0..failures).for_each(|_| run.project.sync_written());
+        assert_eq!(run.project.health(), Health::DiskFull);
+        run.disk.heal();
+        run.project.sync_written();
+        let expected = read_all(&run.project, START_MS);
+        assert_eq!(expected.len(), 2);
+        assert_eq!(found(&run.disk.after_crash(0), &run), expected, "after {failures} failures");
+    }
+}
+
+/// The changes begin in a page that has the header and the times of the keys.
+#[test]
+fn a_page_that_a_start_on_a_full_disk_could_not_sync_is_written_again_whole() {
+    for keep in KEEPS {
+        let (disk, run) = killed_with_changes(keep);
+        disk.set_capacity(Some(disk.used()));
+        disk.lose_pages();
+        disk.refuse("sync /data/p.journal", ENOSPC);
+        let (project, _) = open(Arc::new(disk.clone()), keep, SyncMode::Always, START_MS).unwrap();
+        let next = Run::going_on(project, &disk, (keep, SyncMode::Always), START_MS, acknowledged(&run));
+        disk.heal();
+        disk.set_capacity(None);
+        next.put("c", "3", None);
+        assert_eq!(next.flush(), Outcome::Synced);
+        check_durable(&next, "a start on a full disk");
+    }
+}
+
 /// Then there is nothing that could be written again.
 #[test]
 fn what_the_system_forgot_before_there_was_disk_space_is_not_synced_as_a_change() {

@@ -60,6 +60,7 @@ struct Medium {
     fail_at: Option<(u64, Failure, Lasting)>,
     fail_sync: Option<u64>,
     loss: Option<Random>,
+    loses_pages: bool,
     refused: Option<(String, i32)>,
     syncs: u64,
     capacity: Option<usize>,
@@ -238,6 +239,11 @@ impl SimDisk {
         self.lock().loss = seed.map(Random);
     }
 
+    /// A sync that fails from now on loses whole pages, with what they had before.
+    pub fn lose_pages(&self) {
+        self.lock().loses_pages = true;
+    }
+
     /// Moves a file, durably, as `mv` does.
     pub fn move_to(&self, from: &Path, to: &Path) {
         self.link(from, to);
@@ -383,6 +389,14 @@ impl Medium {
         Status { identity, links, length: self.nodes[node].bytes.len() as u64 }
     }
 
+    fn fail_to_write_back(&mut self, node: usize) {
+        if self.loses_pages {
+            self.nodes[node].fail_with_pages();
+        } else {
+            self.nodes[node].fail_to_write_back(self.loss.as_mut());
+        }
+    }
+
     fn note(&mut self, change: NameChange) {
         change.apply(&mut self.names);
         self.unsynced_names.push(change);
@@ -518,23 +532,14 @@ impl DiskFile for SimFile {
         let begun = self.disk.begin(Kind::Sync, || format!("sync {}", self.path.display()));
         let is_off = self.disk.is_off();
         let mut medium = self.disk.lock();
-        let Medium { nodes, loss, .. } = &mut *medium;
-        match begun {
-            Ok(None) => {
-                nodes[self.node].write_back();
-                Ok(())
-            }
-            Ok(Some(failure)) => {
-                nodes[self.node].fail_to_write_back(loss.as_mut());
-                Err(error_of(failure))
-            }
-            Err(error) => {
-                if !is_off {
-                    nodes[self.node].fail_to_write_back(loss.as_mut());
-                }
-                Err(error)
-            }
+        if let Ok(None) = begun {
+            medium.nodes[self.node].write_back();
+            return Ok(());
         }
+        if !is_off {
+            medium.fail_to_write_back(self.node);
+        }
+        begun.and_then(|failure| failure.map_or(Ok(()), |failure| Err(error_of(failure))))
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {

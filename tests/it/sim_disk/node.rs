@@ -1,5 +1,7 @@
 //! A file of the simulated disk: what the process sees, what is on the medium, and what is between them.
 
+use pikv::limits::PAGE_BYTES_MAX;
+
 const SECTOR_BYTES: usize = 512;
 
 /// Numbers that look random, the same for the same seed (SplitMix64, Steele, Lea and Flood, 2014).
@@ -90,6 +92,19 @@ impl Node {
             }
         }
         self.unsynced.clear();
+    }
+
+    /// As [`Node::fail_to_write_back`], and the medium has zeros in all of each page that was to be written, also
+    /// in what earlier syncs wrote of it: as after an update in place that stopped halfway.
+    pub fn fail_with_pages(&mut self) {
+        let page = usize::try_from(PAGE_BYTES_MAX).unwrap();
+        for write in self.unsynced.drain(..) {
+            write.apply(&mut self.durable);
+            if let Write::Bytes { offset, bytes } = &write {
+                let end = (offset + bytes.len()).next_multiple_of(page).min(self.durable.len());
+                self.durable[offset - offset % page..end].fill(0);
+            }
+        }
     }
 
     pub fn evict(&mut self) {
