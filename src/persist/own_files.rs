@@ -278,6 +278,27 @@ mod tests {
         assert!(check(&again.join("../data/./p.journal"), &data).is_err());
     }
 
+    /// A further name in the other case stands for a directory that tells no cases apart.
+    #[test]
+    fn configuration_file_of_another_case_is_found_if_the_directory_tells_no_cases_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("P.Json");
+        std::fs::write(&config, "{}").unwrap();
+        let check = || OwnFiles::new(&RealDisk, &config, directory.path()).check(&[&id("p")]);
+        assert_eq!(check(), Ok(()));
+        std::fs::hard_link(&config, directory.path().join("p.jSON")).unwrap();
+        assert!(check().is_err());
+    }
+
+    #[test]
+    fn configuration_file_in_a_data_directory_that_does_not_exist_yet_has_no_name_of_a_project() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        let check = |name: &str| OwnFiles::new(&RealDisk, &data.join(name), &data).check(&[&id("p")]);
+        assert!(check("p.json").is_err());
+        assert_eq!(check("settings.json"), Ok(()));
+    }
+
     #[test]
     fn hard_links_between_files_of_two_projects_are_refused() {
         let directory = tempfile::tempdir().unwrap();
