@@ -225,9 +225,7 @@ pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const LISTING_PIECE_BYTES: usize = 32 * 1024;
 /// Entries looked at under one hold of a project's lock by listings and checkpoints, expired ones too.
 pub const ENTRIES_PER_HOLD_MAX: usize = 256;
-/// Keys that have a time to live lie in runs of this many at most, so that many can be counted at once.
-pub const RUN_KEYS_MAX: usize = 128;
-/// Entries lie in runs of this many at most, so that many can be counted and removed at once.
+/// Entries and timers lie in runs of this many at most, so that many can be counted and removed at once.
 pub const RUN_ENTRIES_MAX: usize = 512;
 /// A run lies in a page of this many bytes, unless its only entry has more.
 pub const PAGE_BYTES: usize = 64 * 1024;
@@ -311,8 +309,9 @@ pub const LOCK_LOOKS_MAX: u32 = 100;
 pub const LOCK_LOOK_INTERVAL_MS: u64 = 10;
 /// What is read of `pikv.lock`, bytes: a process id, the longest path of Linux, and a namespace.
 pub const LOCK_FILE_BYTES_MAX: usize = 4 * 1024 + 128;
-/// Buffer of sequential file reads and writes, bytes.
-pub const FILE_BUFFER_BYTES: usize = 256 * 1024;
+/// Buffer of sequential file reads and writes, bytes. The allocator of glibc returns memory of up to twice the
+/// largest such buffer late, once for each thread that has one, so it is small.
+pub const FILE_BUFFER_BYTES: usize = 32 * 1024;
 /// The first read of a file, bytes; the next ones grow to [`FILE_BUFFER_BYTES`]. Most files are small.
 pub const FIRST_READ_BYTES: usize = 4 * 1024;
 /// Earlier versions of a data file whose checksums the header of a journal keeps.

@@ -26,9 +26,10 @@ use super::value_reader::{JOURNAL_FILE, JSON_FILE, location_of};
 use crate::disk::{Disk, DiskFile, Open, Stamp};
 use crate::names::Key;
 use crate::store::change::{Change, Meta, Revision, Value};
-use crate::store::entry::{self, Entry};
+use crate::store::entry::{self, Entries, Entry};
 use crate::store::index::Index;
 use crate::store::namespace::Namespace;
+use crate::store::run::Packed;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -203,9 +204,9 @@ fn load_entries(
     header: &Header,
     keep: Keep,
     paths: &Paths,
-) -> Result<Option<Index>, RecoveryError> {
+) -> Result<Option<Index<Entries>>, RecoveryError> {
     let mut lines = LineReader::new(json, 0);
-    let (mut entries, mut packed) = (Index::default(), Vec::new());
+    let (mut entries, mut packed) = (Index::<Entries>::default(), Vec::new());
     loop {
         let line = match lines.next_line() {
             Ok(Some(line)) => line,

@@ -5,12 +5,13 @@
 //! ```
 //! All numbers are little-endian; `updated` is there only with [`HAS_UPDATE`], else it is `created`, and
 //! `expires` only with [`HAS_EXPIRY`]. The value is its JSON text, or with [`IS_STORED`] a location:
-//! file, offset and length, each in groups of seven bits, the lowest first, with the eighth bit set in
-//! all but the last, then the checksum in 4 bytes. A million small entries are the bulk of the server's
+//! file, offset and length as varints, then the checksum in 4 bytes. A million small entries are the bulk of the server's
 //! memory, hence the packing: one with a key of 16 bytes that lies in a file takes about 41 bytes.
 
 use super::change::{Location, Meta, Revision, Value};
 use super::expiry::Timer;
+use super::run::{Kind, Packed, Sums};
+use super::varint::{GROUPS_MAX, groups_of, push_groups};
 use crate::limits::STORED_KEY_BYTES_MAX;
 use crate::names::Key;
 use std::fmt;
@@ -22,12 +23,18 @@ const KEY_LENGTH_MASK: u16 = HAS_UPDATE - 1;
 /// The latest instant that an entry can have.
 const INSTANT_MS_MAX: u64 = (1 << 48) - 1;
 const FIXED_BYTES: usize = 2 + 7 + 6;
-/// Groups of seven bits that a number has at most.
-const GROUPS_MAX: usize = 10;
 /// Bytes of the checksum of a value that lies in a file.
 const CHECKSUM_BYTES: usize = 4;
 const _: () = assert!(Revision::MAX.get() < 1 << 56);
 const _: () = assert!(STORED_KEY_BYTES_MAX <= KEY_LENGTH_MASK as usize);
+
+/// Entries that are keys with their values.
+#[derive(Debug, Default)]
+pub struct Entries;
+
+impl Kind for Entries {
+    type Entry<'a> = Entry<'a>;
+}
 
 /// A key with its value and times, packed elsewhere.
 #[derive(Clone, Copy)]
@@ -71,7 +78,33 @@ pub fn pack(key: Key<'_>, value: Value<'_>, meta: &Meta, out: &mut Vec<u8>) {
     }
 }
 
+impl<'a> Packed<'a> for Entry<'a> {
+    fn of(bytes: &'a [u8]) -> Entry<'a> {
+        Entry(bytes)
+    }
+
+    fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    fn key_bytes(self) -> &'a [u8] {
+        let start = self.key_start();
+        self.0.get(start..start + self.key_length()).unwrap_or_default()
+    }
+
+    fn sums(self) -> Sums {
+        let bytes = self.counted_bytes();
+        let timed = self.expires_ms().is_some();
+        Sums { keys: 1, bytes, timed: u64::from(timed), timed_bytes: if timed { bytes } else { 0 } }
+    }
+}
+
 impl OwnedEntry {
+    /// The entry that was packed into `bytes`.
+    pub fn of(bytes: Box<[u8]>) -> OwnedEntry {
+        OwnedEntry(bytes)
+    }
+
     /// As it is read.
     pub fn view(&self) -> Entry<'_> {
         Entry(&self.0)
@@ -79,21 +112,6 @@ impl OwnedEntry {
 }
 
 impl<'a> Entry<'a> {
-    /// The entry that [`pack`] made of `bytes`.
-    pub fn of(bytes: &'a [u8]) -> Entry<'a> {
-        Entry(bytes)
-    }
-
-    /// All of it.
-    pub fn bytes(self) -> &'a [u8] {
-        self.0
-    }
-
-    /// A copy with memory of its own.
-    pub fn to_owned(self) -> OwnedEntry {
-        OwnedEntry(self.0.into())
-    }
-
     /// The key.
     pub fn key(self) -> &'a str {
         // Packed from a `Key` in `new`, and never changed since.
@@ -161,12 +179,6 @@ impl<'a> Entry<'a> {
         let times = usize::from(self.has(HAS_UPDATE)) + usize::from(self.has(HAS_EXPIRY));
         FIXED_BYTES + 6 * times
     }
-
-    /// The bytes of the key.
-    pub fn key_bytes(self) -> &'a [u8] {
-        let start = self.key_start();
-        self.0.get(start..start + self.key_length()).unwrap_or_default()
-    }
 }
 
 /// Appends the lowest `BYTES` bytes of `number`.
@@ -178,38 +190,6 @@ fn push_low<const BYTES: usize>(out: &mut Vec<u8>, number: u64) {
 
 fn numbers_of(location: Location) -> [u64; 3] {
     [u64::from(location.file), location.offset, u64::from(location.length)]
-}
-
-/// How many bytes [`push_groups`] appends.
-pub(super) fn groups_count(number: u64) -> usize {
-    usize::try_from(number.max(1).ilog2() / 7 + 1).unwrap_or_default()
-}
-
-pub(super) fn push_groups(out: &mut Vec<u8>, number: u64) {
-    let (groups, length) = groups(number);
-    out.extend_from_slice(groups.get(..length).unwrap_or_default());
-}
-
-/// What [`push_groups`] appends, and how many bytes of it.
-pub(super) fn groups(mut number: u64) -> ([u8; GROUPS_MAX], usize) {
-    let (mut groups, mut length) = ([0; GROUPS_MAX], 0);
-    for group in &mut groups {
-        length += 1;
-        *group = number.to_le_bytes()[0] & 0x7f;
-        number >>= 7;
-        if number == 0 {
-            break;
-        }
-        *group |= 0x80;
-    }
-    (groups, length)
-}
-
-/// A number that [`push_groups`] packed, and what follows it.
-pub(super) fn groups_of(bytes: &[u8]) -> (u64, &[u8]) {
-    let count = bytes.iter().take_while(|&&byte| byte >= 0x80).count() + 1;
-    let (groups, rest) = bytes.split_at_checked(count).unwrap_or((bytes, &[]));
-    (groups.iter().rev().fold(0, |number, &group| number << 7 | u64::from(group & 0x7f)), rest)
 }
 
 fn u48_at(bytes: &[u8], at: usize) -> u64 {

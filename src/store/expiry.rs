@@ -1,40 +1,25 @@
 //! Which keys expire when, in the order in which they do, and how much they hold.
 //!
-//! They lie in runs of up to [`RUN_KEYS_MAX`], each with the sum of its bytes. So counting what has
-//! expired, and taking it out, costs a step for each run: microseconds for a million keys.
+//! Timers are packed as the entries of an index:
+//! ```text
+//! | bytes of key and value, varint | expires u48 | revision u56 | key |
+//! ```
+//! Both numbers have their highest byte first, so the bytes from `expires` on are in the order of the timers.
+//! Counting what has expired, and taking it out, costs a step for each run: microseconds for a million keys.
 
 use super::change::Revision;
-use crate::limits::RUN_KEYS_MAX;
-use std::collections::VecDeque;
+use super::index::{Index, Start};
+use super::run::{Kind, Packed, Sums};
+use super::varint::{GROUPS_MAX, groups_of, push_groups};
 
 /// The keys of a project that have a time to live.
 #[derive(Debug, Default)]
-pub struct ExpiryIndex {
-    /// In order, none of them empty. The first ones are those that are taken out.
-    runs: VecDeque<Run>,
-    keys: u64,
-    bytes: u64,
-}
-
-#[derive(Debug, Default)]
-struct Run {
-    /// In the order of their timers.
-    keys: Vec<Expiring>,
-    bytes: u64,
-}
-
-#[derive(Debug)]
-struct Expiring {
-    expires_ms: u64,
-    revision: Revision,
-    bytes: u64,
-    key: Box<str>,
-}
+pub struct ExpiryIndex(Index<Timers>);
 
 /// When the value of a key expires that was written at a revision. Timers are ordered by that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timer<'k> {
-    /// From when on the key is absent.
+    /// From when on the key is absent, below 2^48.
     pub expires_ms: u64,
     /// The change that wrote the value.
     pub revision: Revision,
@@ -42,193 +27,155 @@ pub struct Timer<'k> {
     pub key: &'k str,
 }
 
+/// Entries that are timers.
+#[derive(Debug)]
+struct Timers;
+
+/// A timer with the bytes of its key and value, packed.
+#[derive(Clone, Copy)]
+struct PackedTimer<'a>(&'a [u8]);
+
+const EXPIRES_BYTES: usize = 6;
+const REVISION_BYTES: usize = 7;
+
+impl Kind for Timers {
+    type Entry<'a> = PackedTimer<'a>;
+}
+
+impl<'a> Packed<'a> for PackedTimer<'a> {
+    fn of(bytes: &'a [u8]) -> PackedTimer<'a> {
+        PackedTimer(bytes)
+    }
+
+    fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    fn key_bytes(self) -> &'a [u8] {
+        groups_of(self.0).1
+    }
+
+    fn sums(self) -> Sums {
+        Sums { keys: 1, bytes: self.counted_bytes(), ..Sums::default() }
+    }
+}
+
+impl<'a> PackedTimer<'a> {
+    fn counted_bytes(self) -> u64 {
+        groups_of(self.0).0
+    }
+
+    fn timer(self) -> Timer<'a> {
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        let (expires, rest) = self.key_bytes().split_at_checked(EXPIRES_BYTES).unwrap_or_default();
+        let (revision, key) = rest.split_at_checked(REVISION_BYTES).unwrap_or_default();
+        Timer {
+            expires_ms: number(expires),
+            // What was packed was a revision and a key.
+            revision: Revision::new(number(revision)).unwrap_or(Revision::MAX),
+            key: std::str::from_utf8(key).unwrap_or_default(),
+        }
+    }
+}
+
+impl Timer<'_> {
+    fn pack(self, counted_bytes: u64) -> Vec<u8> {
+        let numbers = EXPIRES_BYTES + REVISION_BYTES;
+        let mut packed = Vec::with_capacity(GROUPS_MAX + numbers + self.key.len());
+        push_groups(&mut packed, counted_bytes);
+        packed.extend(self.expires_ms.to_be_bytes().last_chunk::<EXPIRES_BYTES>().into_iter().flatten());
+        packed.extend(self.revision.get().to_be_bytes().last_chunk::<REVISION_BYTES>().into_iter().flatten());
+        packed.extend_from_slice(self.key.as_bytes());
+        packed
+    }
+
+    /// What it is found by.
+    fn sort_key(self) -> Vec<u8> {
+        let mut packed = self.pack(0);
+        packed.remove(0);
+        packed
+    }
+}
+
 impl ExpiryIndex {
     /// Notes a timer, whose key and value have `bytes`.
     pub fn add(&mut self, timer: Timer<'_>, bytes: u64) {
-        let index = self.run_of(timer);
-        let Timer { expires_ms, revision, key } = timer;
-        let expiring = Expiring { expires_ms, revision, bytes, key: key.into() };
-        let Some(run) = self.runs.get_mut(index) else {
-            let mut first = Run::default();
-            first.insert(0, expiring);
-            (self.keys, self.bytes) = (1, bytes);
-            return self.runs.push_back(first);
-        };
-        let Err(at) = run.position(timer) else { return };
-        self.keys += 1;
-        self.bytes += bytes;
-        if run.keys.len() < RUN_KEYS_MAX {
-            return run.insert(at, expiring);
-        }
-        // Most keys expire later than all before them: a run that is full stays so.
-        let middle = if at == RUN_KEYS_MAX { at } else { RUN_KEYS_MAX / 2 };
-        let mut behind = run.split_off(middle);
-        match at.checked_sub(middle) {
-            Some(at) => behind.insert(at, expiring),
-            None => run.insert(at, expiring),
-        }
-        self.runs.insert(index + 1, behind);
+        self.0.replace(PackedTimer(&timer.pack(bytes)));
     }
 
     /// Forgets a timer. Returns whether it was there.
     pub fn remove(&mut self, timer: Timer<'_>) -> bool {
-        let index = self.run_of(timer);
-        let Some(run) = self.runs.get_mut(index) else { return false };
-        let Ok(at) = run.position(timer) else { return false };
-        let bytes = run.keys.remove(at).bytes;
-        run.bytes -= bytes;
-        self.keys -= 1;
-        self.bytes -= bytes;
-        if run.keys.is_empty() {
-            self.runs.remove(index);
-        }
-        true
+        self.0.remove(&timer.sort_key())
     }
 
     /// Removes the timer that ends first: its key, and the bytes of key and value.
     pub fn pop(&mut self) -> Option<(Box<str>, u64)> {
-        let run = self.runs.front_mut()?;
-        let Expiring { key, bytes, .. } = run.keys.remove(0);
-        run.bytes -= bytes;
-        self.keys -= 1;
-        self.bytes -= bytes;
-        if run.keys.is_empty() {
-            self.runs.pop_front();
-        }
-        Some((key, bytes))
+        let first = self.0.range(Start::At(b"")).next()?;
+        let popped = (first.timer().key.into(), first.counted_bytes());
+        let key: Box<[u8]> = first.key_bytes().into();
+        self.0.remove(&key);
+        Some(popped)
     }
 
     /// The timer that ends first.
     pub fn first(&self) -> Option<Timer<'_>> {
-        self.runs.front()?.keys.first().map(Expiring::timer)
+        self.0.range(Start::At(b"")).next().map(PackedTimer::timer)
     }
 
     /// How many keys there are, and their bytes.
     pub fn sums(&self) -> (u64, u64) {
-        (self.keys, self.bytes)
+        let Sums { keys, bytes, .. } = self.0.sums();
+        (keys, bytes)
     }
 
     /// How many keys have expired at `now_ms`, and their bytes.
     pub fn expired(&self, now_ms: u64) -> (u64, u64) {
-        let count = self.whole_runs(now_ms);
-        let whole = || self.runs.iter().take(count);
-        let part = self.runs.get(count).map(|run| run.expired(now_ms)).unwrap_or_default();
-        let keys = whole().map(|run| run.keys.len()).sum::<usize>() + part.len();
-        let bytes = whole().map(|run| run.bytes).chain(part.iter().map(|key| key.bytes)).sum();
-        (keys as u64, bytes)
+        let Sums { keys, bytes, .. } = self.0.sums_before(&end_of(now_ms));
+        (keys, bytes)
     }
 
     /// The timers that have ended at `now_ms`, each with the bytes of key and value.
     pub fn expired_timers(&self, now_ms: u64) -> impl Iterator<Item = (Timer<'_>, u64)> {
-        let runs = self.runs.iter().take(self.whole_runs(now_ms) + 1);
-        runs.flat_map(move |run| run.expired(now_ms)).map(|key| (key.timer(), key.bytes))
+        let end = end_of(now_ms);
+        let expired = self.0.range(Start::At(b"")).take_while(move |timer| timer.key_bytes() < &end[..]);
+        expired.map(|timer| (timer.timer(), timer.counted_bytes()))
     }
 
     /// Takes out what has expired at `now_ms`.
     pub fn take_expired(&mut self, now_ms: u64) -> ExpiryIndex {
-        let mut runs: VecDeque<Run> = self.runs.drain(..self.whole_runs(now_ms)).collect();
-        if let Some(run) = self.runs.front_mut() {
-            let count = run.expired(now_ms).len();
-            if count > 0 {
-                let behind = run.split_off(count);
-                runs.push_back(std::mem::replace(run, behind));
-            }
-        }
-        self.without(runs)
+        ExpiryIndex(self.0.take_before(&end_of(now_ms)))
     }
 
     /// Takes out `from` and all timers after it.
     pub fn split_off(&mut self, from: Timer<'_>) -> ExpiryIndex {
-        let at = self.runs.partition_point(|run| run.keys.last().is_some_and(|last| last.timer() < from));
-        let mut runs = self.runs.split_off(at);
-        if let Some(run) = runs.front_mut() {
-            let count = run.keys.partition_point(|key| key.timer() < from);
-            if count > 0 {
-                let behind = run.split_off(count);
-                self.runs.push_back(std::mem::replace(run, behind));
-            }
-        }
-        self.without(runs)
+        ExpiryIndex(self.0.take_from(&from.sort_key()))
     }
 
-    /// `runs`, which were taken out of this one, as an index of their own.
-    fn without(&mut self, runs: VecDeque<Run>) -> ExpiryIndex {
-        let keys = runs.iter().map(|run| run.keys.len() as u64).sum();
-        let bytes = runs.iter().map(|run| run.bytes).sum();
-        self.keys -= keys;
-        self.bytes -= bytes;
-        ExpiryIndex { runs, keys, bytes }
-    }
-
-    /// Whether all of `later` comes behind all of this.
+    /// Whether all of `later` comes after all of this.
     pub fn precedes(&self, later: &ExpiryIndex) -> bool {
-        let last = self.runs.back().and_then(|run| run.keys.last()).map(Expiring::timer);
-        last.zip(later.first()).is_none_or(|(last, first)| last < first)
+        let first = later.0.range(Start::At(b"")).next().map(PackedTimer::key_bytes);
+        self.0.last().zip(first).is_none_or(|(last, first)| last < first)
     }
 
     /// Adds the timers of `later`, which this index [precedes](Self::precedes).
     pub fn append(&mut self, later: ExpiryIndex) {
         debug_assert!(self.precedes(&later));
-        self.keys += later.keys;
-        self.bytes += later.bytes;
-        for run in later.runs {
-            // Else many small additions would make as many runs.
-            match self.runs.back_mut().filter(|last| last.keys.len() + run.keys.len() <= RUN_KEYS_MAX) {
-                Some(last) => last.extend(run),
-                None => self.runs.push_back(run),
-            }
-        }
-    }
-
-    /// How many runs have expired as a whole at `now_ms`.
-    fn whole_runs(&self, now_ms: u64) -> usize {
-        self.runs.partition_point(|run| run.keys.last().is_some_and(|key| key.expires_ms <= now_ms))
-    }
-
-    /// The run that a timer is in, or belongs into.
-    fn run_of(&self, timer: Timer<'_>) -> usize {
-        let begins = |run: &Run| run.keys.first().is_some_and(|first| first.timer() <= timer);
-        self.runs.partition_point(begins).saturating_sub(1)
+        self.0.put_back(later.0);
     }
 }
 
-impl Run {
-    fn position(&self, timer: Timer<'_>) -> Result<usize, usize> {
-        self.keys.binary_search_by(|expiring| expiring.timer().cmp(&timer))
-    }
-
-    fn insert(&mut self, at: usize, expiring: Expiring) {
-        self.bytes += expiring.bytes;
-        self.keys.insert(at, expiring);
-    }
-
-    fn extend(&mut self, behind: Run) {
-        self.bytes += behind.bytes;
-        self.keys.extend(behind.keys);
-    }
-
-    fn split_off(&mut self, at: usize) -> Run {
-        let keys = self.keys.split_off(at);
-        let bytes = keys.iter().map(|key| key.bytes).sum();
-        self.bytes -= bytes;
-        Run { keys, bytes }
-    }
-
-    fn expired(&self, now_ms: u64) -> &[Expiring] {
-        let count = self.keys.partition_point(|key| key.expires_ms <= now_ms);
-        self.keys.get(..count).unwrap_or_default()
-    }
-}
-
-impl Expiring {
-    fn timer(&self) -> Timer<'_> {
-        Timer { expires_ms: self.expires_ms, revision: self.revision, key: &self.key }
-    }
+/// What is after the timers that have ended at `now_ms`, and before all others.
+fn end_of(now_ms: u64) -> [u8; EXPIRES_BYTES + 1] {
+    const LAST: [u8; EXPIRES_BYTES + 1] = [0xff; EXPIRES_BYTES + 1]; // no revision begins so
+    let next = now_ms.checked_add(1).and_then(|next_ms| next_ms.checked_mul(1 << 8));
+    let Some([0, next @ ..]) = next.map(u64::to_be_bytes) else { return LAST };
+    next
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::RUN_ENTRIES_MAX;
     use std::collections::BTreeMap;
 
     fn timer(expires_ms: u64, key: &str) -> Timer<'_> {
@@ -285,13 +232,11 @@ mod tests {
                 assert!(self::names(index, at_ms).eq(names), "at {at_ms}");
             }
         };
-        for step in 0..20 * RUN_KEYS_MAX as u64 {
+        for step in 0..3_000 {
             let expires_ms = if step % 3 == 0 { step / 6 } else { step * 7_919 % 997 };
             index.add(timer(expires_ms, &format!("k{step}")), step);
             map.insert((expires_ms, format!("k{step}")), step);
         }
-        assert!(index.runs.iter().all(|run| run.keys.len() <= RUN_KEYS_MAX));
-        assert!(index.runs.len() <= 40, "half full on the average at least");
         check(&index, &map);
         map.retain(|(expires_ms, key), bytes| {
             let stays = *bytes % 5 == 0 || (300..310).contains(expires_ms);
@@ -300,7 +245,6 @@ mod tests {
             }
             stays
         });
-        assert!(index.runs.iter().all(|run| !run.keys.is_empty()));
         check(&index, &map);
         let mut taken = index.take_expired(400);
         assert_eq!(
@@ -326,12 +270,28 @@ mod tests {
 
     #[test]
     fn many_small_additions_make_few_runs() {
-        let (mut index, keys) = (ExpiryIndex::default(), 10 * RUN_KEYS_MAX as u64);
+        let (mut index, keys) = (ExpiryIndex::default(), 10 * RUN_ENTRIES_MAX as u64);
         for instant_ms in 0..keys {
             let mut later = ExpiryIndex::default();
             later.add(timer(instant_ms, "k"), 1);
             index.append(later);
         }
-        assert_eq!((index.runs.len(), index.expired(u64::MAX)), (10, (keys, keys)));
+        assert_eq!(index.expired(u64::MAX), (keys, keys));
+        assert!(index.0.runs() <= 15, "{} runs", index.0.runs());
+    }
+
+    #[test]
+    fn timers_are_read_as_they_were_packed() {
+        let mut index = ExpiryIndex::default();
+        let timers = [(0, 0, "k"), (1, 1, ""), (1, 2, "key"), ((1 << 48) - 1, Revision::MAX.get(), "🔑")];
+        let timers = timers.map(|(expires_ms, revision, key)| {
+            let timer = Timer { expires_ms, revision: Revision::new(revision).unwrap(), key };
+            index.add(timer, expires_ms);
+            timer
+        });
+        let expected = timers.map(|timer| (timer, timer.expires_ms));
+        assert!(index.expired_timers(u64::MAX).eq(expected));
+        assert!(index.expired_timers((1 << 48) - 1).eq(expected));
+        assert!(index.expired_timers((1 << 48) - 2).eq(expected.into_iter().take(3)));
     }
 }

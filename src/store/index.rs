@@ -1,18 +1,18 @@
-//! The entries of a namespace in the order of their keys.
+//! Entries in the order of their keys.
 //!
 //! They lie in runs, each with its sums. So a range is counted, removed and inserted again with a step for each
 //! run: less than a millisecond for ten million entries.
 
-use super::entry::{Entry, OwnedEntry};
-use super::run::{Run, Sums, slot_bytes};
+use super::run::{Kind, Packed, Run, Sums, slot_bytes};
 use crate::limits::{PAGE_BYTES, RUN_ENTRIES_MAX};
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Entries in key order, each key once.
-#[derive(Debug, Default)]
-pub struct Index {
+#[derive(Debug)]
+pub struct Index<K> {
     /// In order, none of them empty.
-    runs: VecDeque<Run>,
+    runs: VecDeque<Run<K>>,
     sums: Sums,
 }
 
@@ -28,22 +28,34 @@ pub enum Start<'k> {
 /// A position in an index: a run, and an entry in it.
 type Position = (usize, usize);
 
-impl Index {
+impl<K> Default for Index<K> {
+    fn default() -> Index<K> {
+        Index { runs: VecDeque::new(), sums: Sums::default() }
+    }
+}
+
+impl<K: Kind> Index<K> {
     /// What all entries hold together.
     pub fn sums(&self) -> Sums {
         self.sums
     }
 
+    /// How many runs there are.
+    #[cfg(test)]
+    pub fn runs(&self) -> usize {
+        self.runs.len()
+    }
+
     /// The entry of `key`.
-    pub fn get(&self, key: &[u8]) -> Option<Entry<'_>> {
+    pub fn get(&self, key: &[u8]) -> Option<K::Entry<'_>> {
         let run = self.runs.get(self.run_of(key))?;
         run.entry(run.position(key).ok()?)
     }
 
     /// Inserts `entry` and returns a copy of the one of the same key that it replaces.
-    pub fn replace(&mut self, entry: Entry<'_>) -> Option<OwnedEntry> {
+    pub fn replace(&mut self, entry: K::Entry<'_>) -> Option<Box<[u8]>> {
         let at = self.run_of(entry.key_bytes());
-        self.sums.add(Sums::of(entry));
+        self.sums.add(entry.sums());
         let Some(run) = self.runs.get_mut(at) else {
             self.runs.reserve_exact(1); // most projects are small
             self.runs.push_back(Run::of(entry));
@@ -58,21 +70,21 @@ impl Index {
                 let before = match run.overwrite(index, entry) {
                     Some(before) => before,
                     None => {
-                        let before = run.entry(index)?.to_owned();
+                        let before = run.entry(index)?.bytes().into();
                         run.remove(index);
                         self.insert((at, index), entry);
                         before
                     }
                 };
-                self.sums.remove(Sums::of(before.view()));
+                self.sums.remove(K::Entry::of(&before).sums());
                 Some(before)
             }
         }
     }
 
     /// Removes the entry of `key` and returns a copy of it.
-    pub fn take(&mut self, key: &[u8]) -> Option<OwnedEntry> {
-        let taken = self.get(key)?.to_owned();
+    pub fn take(&mut self, key: &[u8]) -> Option<Box<[u8]>> {
+        let taken = self.get(key)?.bytes().into();
         self.remove(key);
         Some(taken)
     }
@@ -90,24 +102,32 @@ impl Index {
     }
 
     /// The entries from `start` on.
-    pub fn range(&self, start: Start<'_>) -> impl Iterator<Item = Entry<'_>> {
+    pub fn range(&self, start: Start<'_>) -> impl Iterator<Item = K::Entry<'_>> {
         let (at, index) = self.find(|key| start.is_before(key));
         let first = self.runs.get(at).into_iter().flat_map(move |run| run.entries().skip(index));
         first.chain(self.runs.iter().skip(at + 1).flat_map(Run::entries))
     }
 
     /// The entries that have a time to live. Passes runs without one as a whole.
-    pub fn timed(&self) -> impl Iterator<Item = Entry<'_>> {
+    pub fn timed(&self) -> impl Iterator<Item = K::Entry<'_>> {
         let runs = self.runs.iter().filter(|run| run.sums().timed > 0);
-        runs.flat_map(Run::entries).filter(|entry| entry.expires_ms().is_some())
+        runs.flat_map(Run::entries).filter(|entry| entry.sums().timed > 0)
     }
 
     /// What the entries that begin with `prefix` hold together.
     pub fn sums_of(&self, prefix: &[u8]) -> Sums {
-        let ((from, first), (to, last)) = (self.find(before(prefix)), self.find(up_to(prefix)));
+        self.sums_between(self.find(before(prefix)), self.find(up_to(prefix)))
+    }
+
+    /// What the entries before `key` hold together.
+    pub fn sums_before(&self, key: &[u8]) -> Sums {
+        self.sums_between((0, 0), self.find(before(key)))
+    }
+
+    fn sums_between(&self, (from, first): Position, (to, last): Position) -> Sums {
         let part = |at: usize, from: usize, to: usize| {
             let entries = self.runs.get(at).into_iter().flat_map(Run::entries);
-            entries.take(to).skip(from).map(Sums::of).fold(Sums::default(), Sums::with)
+            entries.take(to).skip(from).map(Packed::sums).fold(Sums::default(), Sums::with)
         };
         if from == to {
             return part(from, first, last);
@@ -117,34 +137,58 @@ impl Index {
     }
 
     /// Removes and returns the entries that begin with `prefix`.
-    pub fn take_range(&mut self, prefix: &[u8]) -> Index {
+    pub fn take_range(&mut self, prefix: &[u8]) -> Index<K> {
         let from = self.cut(before(prefix));
         let to = self.cut(up_to(prefix));
-        let runs: VecDeque<Run> = self.runs.drain(from..to).collect();
+        self.take_runs(from..to)
+    }
+
+    /// Removes and returns the entries before `key`.
+    pub fn take_before(&mut self, key: &[u8]) -> Index<K> {
+        let to = self.cut(before(key));
+        self.take_runs(0..to)
+    }
+
+    /// Removes and returns the entry of `key` and those after it.
+    pub fn take_from(&mut self, key: &[u8]) -> Index<K> {
+        let from = self.cut(before(key));
+        self.take_runs(from..self.runs.len())
+    }
+
+    fn take_runs(&mut self, range: Range<usize>) -> Index<K> {
+        let from = range.start;
+        let runs: VecDeque<Run<K>> = self.runs.drain(range).collect();
         let sums = runs.iter().map(Run::sums).fold(Sums::default(), Sums::with);
         self.sums.remove(sums);
         self.merge(from);
         Index { runs, sums }
     }
 
-    /// Inserts the entries of `range`, which [`Index::take_range`] removed. There are none between them.
-    pub fn put_back(&mut self, mut range: Index) {
+    /// Inserts the entries of `range`. There are none between them here.
+    pub fn put_back(&mut self, mut range: Index<K>) {
         let Some(first) = range.runs.front().and_then(Run::first) else { return };
         let at = self.cut(before(first));
         let mut behind = self.runs.split_off(at);
         self.sums.add(range.sums);
         self.runs.append(&mut range.runs);
+        let end = self.runs.len();
         self.runs.append(&mut behind);
+        self.merge(end);
+        self.merge(at);
+    }
+
+    /// The last key.
+    pub fn last(&self) -> Option<&[u8]> {
+        self.runs.back().and_then(Run::last)
     }
 
     /// Inserts an entry whose key is after all others, which costs less; any other as well.
-    pub fn push(&mut self, entry: Entry<'_>) {
-        let last = self.runs.back().and_then(Run::last);
-        if last.is_some_and(|last| last >= entry.key_bytes()) {
+    pub fn push(&mut self, entry: K::Entry<'_>) {
+        if self.last().is_some_and(|last| last >= entry.key_bytes()) {
             self.replace(entry);
             return;
         }
-        self.sums.add(Sums::of(entry));
+        self.sums.add(entry.sums());
         let pushed = self.runs.back_mut().is_some_and(|run| run.insert(run.len(), entry));
         if !pushed {
             self.runs.push_back(Run::of(entry));
@@ -152,13 +196,13 @@ impl Index {
     }
 
     /// Removes and returns the last run; `None` if there are no entries.
-    pub fn pop_run(&mut self) -> Option<Run> {
+    pub fn pop_run(&mut self) -> Option<Run<K>> {
         let run = self.runs.pop_back()?;
         self.sums.remove(run.sums());
         Some(run)
     }
 
-    fn insert(&mut self, (mut at, mut index): Position, entry: Entry<'_>) {
+    fn insert(&mut self, (mut at, mut index): Position, entry: K::Entry<'_>) {
         while let Some(run) = self.runs.get_mut(at) {
             if run.insert(index, entry) {
                 return;

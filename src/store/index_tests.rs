@@ -1,14 +1,14 @@
 use super::*;
 use crate::names::Key;
 use crate::store::change::{Meta, Revision, Value};
-use crate::store::entry::pack;
+use crate::store::entry::{Entries, Entry, OwnedEntry, pack};
 use std::collections::BTreeMap;
 
 fn entry(name: &str, value: &str, expires_ms: Option<u64>) -> OwnedEntry {
     let meta = Meta { revision: Revision::default(), created_ms: 1, updated_ms: 1, expires_ms };
     let mut packed = Vec::new();
     pack(Key::parse(name).unwrap(), Value::Text(value.as_bytes()), &meta, &mut packed);
-    Entry::of(&packed).to_owned()
+    OwnedEntry::of(packed.into())
 }
 
 /// Numbers that look random (SplitMix64).
@@ -32,10 +32,10 @@ fn sums<'m>(entries: impl Iterator<Item = (&'m String, &'m (String, bool))>) -> 
     })
 }
 
-fn check(index: &Index, map: &Map) {
+fn check(index: &Index<Entries>, map: &Map) {
     assert!(index.runs.iter().all(|run| (1..=RUN_ENTRIES_MAX).contains(&run.len())));
     for run in &index.runs {
-        assert_eq!(run.sums(), run.entries().map(Sums::of).fold(Sums::default(), Sums::with));
+        assert_eq!(run.sums(), run.entries().map(Packed::sums).fold(Sums::default(), Sums::with));
         assert_eq!(run.live_bytes(), run.entries().map(slot_bytes).sum::<usize>());
     }
     assert_eq!(index.sums(), sums(map.iter()));
@@ -60,8 +60,8 @@ fn name(state: &mut u64) -> String {
 #[test]
 fn an_index_holds_what_a_map_holds() {
     for seed in 0..8_u64 {
-        let (mut index, mut map, mut state) = (Index::default(), Map::new(), seed);
-        let mut taken: Option<(Index, Map, &str)> = None;
+        let (mut index, mut map, mut state) = (Index::<Entries>::default(), Map::new(), seed);
+        let mut taken: Option<(Index<Entries>, Map, &str)> = None;
         for step in 0..12_000 {
             let grows = (step / 3_000) % 2 == 0;
             let name = name(&mut state);
@@ -101,7 +101,7 @@ fn an_index_holds_what_a_map_holds() {
 
 #[test]
 fn runs_stay_full_where_keys_come_in_order_and_join_where_they_go() {
-    let mut index = Index::default();
+    let mut index = Index::<Entries>::default();
     let count = 10 * RUN_ENTRIES_MAX;
     (0..count).for_each(|number| drop(index.replace(entry(&format!("{number:06}"), "1", None).view())));
     assert_eq!(index.runs.len(), 10);
@@ -115,7 +115,7 @@ fn runs_stay_full_where_keys_come_in_order_and_join_where_they_go() {
 
 #[test]
 fn pushed_entries_are_found_in_any_order() {
-    let mut index = Index::default();
+    let mut index = Index::<Entries>::default();
     for name in ["a", "c", "b", "c", "d"] {
         index.push(entry(name, "1", None).view());
     }
@@ -130,7 +130,7 @@ fn pushed_entries_are_found_in_any_order() {
 fn pages_hold_little_that_is_dead_whatever_was_written_before() {
     const LENGTHS: [usize; 8] = [1, 30, 100, 126, 2_000, 9_000, 20_000, 90_000];
     for sizes in [1..4, 0..5, 4..8, 0..8] {
-        let (mut index, mut map, mut state) = (Index::default(), BTreeMap::new(), 1);
+        let (mut index, mut map, mut state) = (Index::<Entries>::default(), BTreeMap::new(), 1);
         for step in 0..6_000 {
             let name = format!("{:05}", random(&mut state) % if sizes.end > 5 { 150 } else { 2_500 });
             if step % 5 == 4 {
@@ -141,7 +141,7 @@ fn pages_hold_little_that_is_dead_whatever_was_written_before() {
             let value = format!("{}", step % 10).repeat(lengths[random(&mut state) % lengths.len()]);
             let replaced = index.replace(entry(&name, &value, None).view());
             let before: Option<String> = map.insert(name.clone(), value);
-            let text = |entry: OwnedEntry| match entry.view().value() {
+            let text = |entry: Box<[u8]>| match Entry::of(&entry).value() {
                 Value::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
                 Value::Stored(_) => unreachable!("values are text here"),
             };

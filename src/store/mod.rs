@@ -11,3 +11,4 @@ pub mod namespace;
 mod page;
 pub mod run;
 pub mod times;
+mod varint;

@@ -12,9 +12,9 @@
 //! What needs a step for each of many keys does no harm to others: it is left for later, in slices.
 
 use super::change::{Change, Meta, Revision, Value};
-use super::entry::{self, Entry, OwnedEntry};
+use super::entry::{self, Entries, Entry, OwnedEntry};
 use super::index::{Index, Start};
-use super::run::Run;
+use super::run::{Packed, Run};
 use super::times::{Seen, Times, UndoClock};
 use crate::limits::{CLOCK_CHANGES_MAX, ENDED_COUNTED_MAX, ENDED_LOOKED_AT_MAX, ENTRIES_PER_HOLD_MAX};
 use crate::names::Key;
@@ -22,7 +22,7 @@ use crate::names::Key;
 /// All keys of a project, in the order of their bytes.
 #[derive(Debug, Default)]
 pub struct Namespace {
-    entries: Index,
+    entries: Index<Entries>,
     times: Times,
     revision: Revision,
     /// Cleared keys whose undo was neither settled nor reverted.
@@ -60,7 +60,7 @@ pub enum Undo {
 /// Entries that were removed together.
 #[derive(Debug)]
 pub struct Cleared {
-    entries: Index,
+    entries: Index<Entries>,
     timers: Timers,
 }
 
@@ -79,7 +79,7 @@ enum Timers {
 #[derive(Debug)]
 pub enum Freed {
     /// Some entries.
-    Entries(Run),
+    Entries(Run<Entries>),
     /// All that was cleared at once.
     Cleared(Cleared),
 }
@@ -92,7 +92,7 @@ impl Namespace {
     }
 
     /// Takes over entries that a checkpoint wrote. Faster than applying them one by one.
-    pub fn with_entries(mut self, entries: Index) -> Namespace {
+    pub fn with_entries(mut self, entries: Index<Entries>) -> Namespace {
         for entry in entries.range(Start::At(b"")) {
             self.revision = self.revision.max(entry.revision());
             self.times.add(entry);
@@ -365,7 +365,7 @@ impl Namespace {
     fn write(&mut self, key: Key<'_>, value: Value<'_>, meta: &Meta) -> Option<OwnedEntry> {
         let mut packed = Vec::with_capacity(entry::packed_bytes_max(key, value));
         entry::pack(key, value, meta, &mut packed);
-        self.entries.replace(Entry::of(&packed))
+        self.entries.replace(Entry::of(&packed)).map(OwnedEntry::of)
     }
 
     fn see(&mut self, seen: Seen) -> Undo {
@@ -407,7 +407,7 @@ impl Namespace {
     }
 
     fn take(&mut self, key: &str) -> Option<OwnedEntry> {
-        let entry = self.entries.take(key.as_bytes())?;
+        let entry = OwnedEntry::of(self.entries.take(key.as_bytes())?);
         self.times.remove(entry.view());
         Some(entry)
     }

@@ -1,5 +1,8 @@
-//! Memory for the entries of a run, which only grows at its end.
+//! Memory for the entries of a run, and for where each of them begins.
 //!
+//! ```text
+//! | entries, which grow at their end ---> |   unused   | <--- slots, the first one last |
+//! ```
 //! A small page is an allocation of its length. A larger one is an anonymous mapping: the system gives memory
 //! to it as it is written to, and has it back when the page is dropped, whichever thread that does. An allocator
 //! would keep freed memory for the thread that allocated it first.
@@ -7,48 +10,37 @@
 use crate::limits::{HEAP_PAGE_BYTES_MAX, PAGE_BYTES};
 use memmap2::MmapMut;
 
-/// Bytes, as many as fit.
+/// Bytes that a slot takes.
+pub const SLOT_BYTES: usize = 8;
+
+/// Bytes, as many as fit, and slots.
 #[derive(Debug)]
 pub struct Page {
     memory: Memory,
     used: usize,
+    slots: usize,
 }
 
 #[derive(Debug)]
 enum Memory {
-    Heap(Vec<u8>),
+    Heap(Box<[u8]>),
     Mapped(MmapMut),
 }
 
 impl Page {
-    /// An empty page for `bytes` and, if those are few, more.
+    /// An empty page for `bytes`, those of slots included, and, if those are many, for more.
     pub fn for_bytes(bytes: usize) -> Page {
-        if bytes <= HEAP_PAGE_BYTES_MAX {
-            return Page { memory: Memory::Heap(Vec::with_capacity(bytes)), used: 0 };
-        }
-        let length = bytes.max(PAGE_BYTES);
-        let memory = match MmapMut::map_anon(length) {
-            Ok(mapping) => Memory::Mapped(mapping),
-            // The system allows a process only so many mappings.
-            Err(_) => Memory::Heap(Vec::with_capacity(length)),
-        };
-        Page { memory, used: 0 }
+        Page { memory: Memory::of(bytes), used: 0, slots: 0 }
     }
 
     /// What was pushed.
     pub fn bytes(&self) -> &[u8] {
-        match &self.memory {
-            Memory::Heap(bytes) => bytes,
-            Memory::Mapped(mapping) => mapping.get(..self.used).unwrap_or_default(),
-        }
+        self.memory.bytes().get(..self.used).unwrap_or_default()
     }
 
     /// As [`Page::bytes`], to be changed.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        match &mut self.memory {
-            Memory::Heap(bytes) => bytes,
-            Memory::Mapped(mapping) => mapping.get_mut(..self.used).unwrap_or_default(),
-        }
+        self.memory.bytes_mut().get_mut(..self.used).unwrap_or_default()
     }
 
     /// How many bytes were pushed.
@@ -56,48 +48,124 @@ impl Page {
         self.used
     }
 
-    /// Appends both parts if there is space for them. Returns whether there was.
+    /// How many slots there are.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Slot `index`.
+    pub fn slot(&self, index: usize) -> Option<u64> {
+        let slot = self.slot_arrays().get(self.slots.checked_sub(index + 1)?)?;
+        Some(u64::from_le_bytes(*slot))
+    }
+
+    /// Replaces slot `index`.
+    pub fn set_slot(&mut self, index: usize, slot: u64) {
+        let at = self.slots.checked_sub(index + 1);
+        if let Some(place) = at.and_then(|at| self.slot_arrays_mut().get_mut(at)) {
+            *place = slot.to_le_bytes();
+        }
+    }
+
+    /// Inserts a slot at `index`, for what was pushed just now.
+    pub fn insert_slot(&mut self, index: usize, slot: u64) {
+        self.slots += 1;
+        let to = self.slots.saturating_sub(index);
+        let later = self.slot_arrays_mut().get_mut(..to).unwrap_or_default();
+        if !later.is_empty() {
+            later.copy_within(1.., 0);
+        }
+        self.set_slot(index, slot);
+    }
+
+    /// Removes slot `index`.
+    pub fn remove_slot(&mut self, index: usize) {
+        let to = self.slots.saturating_sub(index);
+        let later = self.slot_arrays_mut().get_mut(..to).unwrap_or_default();
+        if let Some(kept) = later.len().checked_sub(1) {
+            later.copy_within(..kept, 1);
+            self.slots -= 1;
+        }
+    }
+
+    /// Appends both parts if there is space for them and one more slot. Returns whether there was.
     pub fn push(&mut self, head: &[u8], bytes: &[u8]) -> bool {
         let (middle, used) = (self.used + head.len(), self.used + head.len() + bytes.len());
-        if used > PAGE_BYTES && self.used > 0 {
+        let needed = used + (self.slots + 1) * SLOT_BYTES;
+        if needed > PAGE_BYTES && self.used > 0 {
             return false;
         }
-        if let Memory::Heap(heap) = &mut self.memory
-            && used > heap.capacity()
-        {
-            if used > HEAP_PAGE_BYTES_MAX {
-                let mut larger = Page::for_bytes(used);
-                larger.push(heap, b"");
-                *self = larger;
-            } else {
-                // An eighth more, so that most runs of a small project lie in few bytes that nobody uses.
-                heap.reserve_exact(used + used / 8 - heap.len());
-            }
+        if needed > self.memory.bytes().len() {
+            // An eighth more, so that most runs of a small project lie in few bytes that nobody uses.
+            self.move_to(needed + needed / 8);
         }
-        match &mut self.memory {
-            Memory::Heap(heap) => {
-                heap.extend_from_slice(head);
-                heap.extend_from_slice(bytes);
-            }
-            Memory::Mapped(mapping) => {
-                if used > mapping.len() {
-                    return false;
-                }
-                let parts = [(self.used..middle, head), (middle..used, bytes)];
-                for (range, part) in parts {
-                    mapping.get_mut(range).unwrap_or_default().copy_from_slice(part);
-                }
-            }
+        for (range, part) in [(self.used..middle, head), (middle..used, bytes)] {
+            let Some(place) = self.memory.bytes_mut().get_mut(range) else { return false };
+            place.copy_from_slice(part);
         }
         self.used = used;
         true
     }
 
-    /// Forgets what was pushed. Keeps the memory.
-    pub fn clear(&mut self) {
-        self.used = 0;
-        if let Memory::Heap(heap) = &mut self.memory {
-            heap.clear();
+    /// Replaces what was pushed by `bytes`, which are not more, and keeps the slots.
+    pub fn rewrite(&mut self, bytes: &[u8]) {
+        if let Some(place) = self.memory.bytes_mut().get_mut(..bytes.len()) {
+            place.copy_from_slice(bytes);
+            self.used = bytes.len();
+        }
+    }
+
+    /// Moves what was pushed and the slots into new memory, as small as possible.
+    pub fn shrink(&mut self) {
+        self.move_to(self.used + self.slots * SLOT_BYTES);
+    }
+
+    fn move_to(&mut self, bytes: usize) {
+        let mut page = Page::for_bytes(bytes);
+        (page.used, page.slots) = (self.used, self.slots);
+        page.bytes_mut().copy_from_slice(self.bytes());
+        page.slot_arrays_mut().copy_from_slice(self.slot_arrays());
+        *self = page;
+    }
+
+    /// The slots, the last one first.
+    fn slot_arrays(&self) -> &[[u8; SLOT_BYTES]] {
+        let bytes = self.memory.bytes();
+        let from = bytes.len().saturating_sub(self.slots * SLOT_BYTES);
+        bytes.get(from..).unwrap_or_default().as_chunks().0
+    }
+
+    fn slot_arrays_mut(&mut self) -> &mut [[u8; SLOT_BYTES]] {
+        let bytes = self.memory.bytes_mut();
+        let from = bytes.len().saturating_sub(self.slots * SLOT_BYTES);
+        bytes.get_mut(from..).unwrap_or_default().as_chunks_mut().0
+    }
+}
+
+impl Memory {
+    fn of(bytes: usize) -> Memory {
+        if bytes <= HEAP_PAGE_BYTES_MAX {
+            return Memory::Heap(vec![0; bytes].into());
+        }
+        let bytes = bytes.max(PAGE_BYTES);
+        match MmapMut::map_anon(bytes) {
+            Ok(mapping) => Memory::Mapped(mapping),
+            // The system allows a process only so many mappings.
+            Err(_) => Memory::Heap(vec![0; bytes].into()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Memory::Heap(bytes) => bytes,
+            Memory::Mapped(mapping) => mapping,
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Memory::Heap(bytes) => bytes,
+            Memory::Mapped(mapping) => mapping,
         }
     }
 }
@@ -109,22 +177,38 @@ mod tests {
     #[test]
     fn a_page_holds_what_was_pushed_while_it_grows() {
         for piece in [1, 100, 1_000, HEAP_PAGE_BYTES_MAX, PAGE_BYTES / 2, PAGE_BYTES, 3 * PAGE_BYTES] {
-            let (mut page, mut expected) = (Page::for_bytes(piece.min(50)), Vec::new());
+            let (mut page, mut bytes, mut slots) = (Page::for_bytes(piece.min(50)), Vec::new(), Vec::new());
             for number in 0_u8..100 {
-                let fits = expected.is_empty() || expected.len() + piece <= PAGE_BYTES;
-                assert_eq!(
-                    page.push(&[number], &vec![number; piece - 1]),
-                    fits,
-                    "{piece} after {}",
-                    expected.len()
-                );
+                let needed = bytes.len() + piece + (slots.len() + 1) * SLOT_BYTES;
+                let fits = bytes.is_empty() || needed <= PAGE_BYTES;
+                let pushed = page.push(&[number], &vec![number; piece - 1]);
+                assert_eq!(pushed, fits, "{piece} after {}", bytes.len());
                 if fits {
-                    expected.extend(vec![number; piece]);
+                    bytes.extend(vec![number; piece]);
+                    let index = usize::from(number) * 7 % (slots.len() + 1);
+                    slots.insert(index, u64::from(number) << 56 | 1);
+                    page.insert_slot(index, u64::from(number) << 56 | 1);
                 }
-                assert_eq!(page.bytes(), expected);
+                if number % 5 == 4 && slots.len() > 1 {
+                    let index = usize::from(number) * 3 % slots.len();
+                    slots.remove(index);
+                    page.remove_slot(index);
+                }
+                assert_eq!((page.bytes(), page.slots()), (&bytes[..], slots.len()));
+                assert!(
+                    (0..slots.len() + 2)
+                        .map(|index| page.slot(index))
+                        .eq((0..slots.len() + 2).map(|index| slots.get(index).copied()))
+                );
             }
-            page.clear();
-            assert!(page.push(b"", b"again") && page.bytes_mut() == b"again");
+            bytes.truncate(bytes.len() / 2);
+            page.rewrite(&bytes);
+            page.shrink();
+            page.set_slot(0, 17);
+            assert_eq!(
+                (page.bytes(), page.slots(), page.slot(0)),
+                (&bytes[..], slots.len(), slots.first().map(|_| 17))
+            );
         }
     }
 }

@@ -1,22 +1,44 @@
 //! Some entries that follow each other in key order, in one page.
 //!
-//! An entry is appended to the page, with its length before it. What is replaced or removed stays there, dead,
-//! until a sixteenth of the page is; then the page is written again. So memory grows with what lives, whatever
-//! was written before, and no entry has an allocation of its own.
+//! An entry is packed bytes with a key: a key with its value, or a timer. It is appended to the page, with its
+//! length before it. What is replaced or removed stays there, dead, until a sixteenth of the page is; then the
+//! page is written again. So memory grows with what lives, whatever was written before, and no entry has an
+//! allocation of its own.
 
-use super::entry::{Entry, OwnedEntry, groups, groups_count, groups_of, push_groups};
-use super::page::Page;
+use super::page::{Page, SLOT_BYTES};
+use super::varint::{groups, groups_count, groups_of, push_groups};
 use crate::limits::{DEAD_PART_MAX, PAGE_BYTES, RUN_ENTRIES_MAX};
+use std::marker::PhantomData;
 
 /// A full page is written again rather than split if more than one part in so many is dead.
 const WORTH_PART: usize = 32;
 
+/// A kind of entries.
+pub trait Kind {
+    /// One of them, as it is read.
+    type Entry<'a>: Packed<'a>;
+}
+
+/// Packed bytes with a key.
+pub trait Packed<'a>: Copy {
+    /// What was packed into `bytes`.
+    fn of(bytes: &'a [u8]) -> Self;
+
+    /// All of it.
+    fn bytes(self) -> &'a [u8];
+
+    /// What it is found by, a part of [`Packed::bytes`].
+    fn key_bytes(self) -> &'a [u8];
+
+    /// What it adds to the sums of a run.
+    fn sums(self) -> Sums;
+}
+
 /// Entries in key order.
 #[derive(Debug)]
-pub struct Run {
+pub struct Run<K> {
+    /// The entries, and a [`Slot`] for each.
     page: Page,
-    /// Where each entry begins in the page, and a part of its key.
-    slots: Vec<Slot>,
     /// The first key, or its beginning.
     first: ShortKey,
     /// All keys begin with so many bytes of the first one.
@@ -26,6 +48,7 @@ pub struct Run {
     /// How far the page was ever used.
     touched: usize,
     sums: Sums,
+    kind: PhantomData<K>,
 }
 
 /// The six bytes of a key after what all keys of its run begin with, and where its entry begins: a search looks at
@@ -56,34 +79,34 @@ pub struct Sums {
     pub timed_bytes: u64,
 }
 
-impl Run {
+impl<K: Kind> Run<K> {
     /// A run of one entry.
-    pub fn of(entry: Entry<'_>) -> Run {
-        let mut run = Run::for_bytes(slot_bytes(entry));
+    pub fn of(entry: K::Entry<'_>) -> Run<K> {
+        let mut run = Run::for_bytes(slot_bytes(entry) + SLOT_BYTES);
         run.insert(0, entry);
         run
     }
 
-    fn for_bytes(bytes: usize) -> Run {
+    fn for_bytes(bytes: usize) -> Run<K> {
         Run {
             page: Page::for_bytes(bytes),
-            slots: Vec::new(),
             first: ShortKey::default(),
             shared: 0,
             dead: 0,
             touched: 0,
             sums: Sums::default(),
+            kind: PhantomData,
         }
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.page.slots()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len() == 0
     }
 
     /// What they hold together.
@@ -103,23 +126,23 @@ impl Run {
     }
 
     /// The entries in order.
-    pub fn entries(&self) -> impl DoubleEndedIterator<Item = Entry<'_>> {
-        self.slots.iter().map(|slot| self.at(*slot))
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = K::Entry<'_>> {
+        (0..self.len()).filter_map(|index| self.entry(index))
     }
 
     /// Entry `index`.
-    pub fn entry(&self, index: usize) -> Option<Entry<'_>> {
-        self.slots.get(index).map(|slot| self.at(*slot))
+    pub fn entry(&self, index: usize) -> Option<K::Entry<'_>> {
+        self.slot(index).map(|slot| self.at(slot))
     }
 
     /// The first key.
     pub fn first(&self) -> Option<&[u8]> {
-        self.entry(0).map(Entry::key_bytes)
+        self.entry(0).map(Packed::key_bytes)
     }
 
     /// The last key.
     pub fn last(&self) -> Option<&[u8]> {
-        self.slots.last().map(|slot| self.at(*slot).key_bytes())
+        self.entry(self.len().checked_sub(1)?).map(Packed::key_bytes)
     }
 
     /// Whether the first key is `key` or before it.
@@ -141,35 +164,48 @@ impl Run {
             None => return Err(if key < first { 0 } else { self.len() }),
         }
         let part = part_of(key, self.shared);
-        let from = self.slots.partition_point(|slot| slot.part() < part);
-        let behind = self.slots.get(from..).unwrap_or_default();
-        let same = behind.iter().take_while(|slot| slot.part() == part).count();
-        let same = behind.get(..same).unwrap_or_default();
-        let found = same.binary_search_by(|slot| self.at(*slot).key_bytes().cmp(key));
-        found.map(|index| from + index).map_err(|index| from + index)
+        let is_same = |slot: Slot| slot.part() == part;
+        let index =
+            self.first_not(|slot| slot.part() < part || is_same(slot) && self.at(slot).key_bytes() < key);
+        let is_it = |slot: Slot| is_same(slot) && self.at(slot).key_bytes() == key;
+        if self.slot(index).is_some_and(is_it) { Ok(index) } else { Err(index) }
     }
 
     /// The index of the first entry whose key is not before.
     pub fn partition(&self, is_before: impl Fn(&[u8]) -> bool) -> usize {
-        self.slots.partition_point(|slot| is_before(self.at(*slot).key_bytes()))
+        self.first_not(|slot| is_before(self.at(slot).key_bytes()))
+    }
+
+    fn first_not(&self, is_before: impl Fn(Slot) -> bool) -> usize {
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = usize::midpoint(from, to);
+            if self.slot(middle).is_some_and(&is_before) {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        from
+    }
+
+    fn slot(&self, index: usize) -> Option<Slot> {
+        self.page.slot(index).map(Slot)
     }
 
     /// Inserts `entry` at `index`. Returns false, and does nothing, if there is no space for it.
-    pub fn insert(&mut self, index: usize, entry: Entry<'_>) -> bool {
+    pub fn insert(&mut self, index: usize, entry: K::Entry<'_>) -> bool {
         if self.len() >= RUN_ENTRIES_MAX {
             return false;
         }
         let bytes = slot_bytes(entry);
-        if self.page.used() + bytes > PAGE_BYTES && self.dead > bytes + self.page.used() / WORTH_PART {
+        let needed = self.page.used() + bytes + (self.len() + 1) * SLOT_BYTES;
+        if needed > PAGE_BYTES && self.dead > bytes + self.page.used() / WORTH_PART {
             self.compact();
         }
         let Some(start) = self.push(entry) else { return false };
-        if self.slots.len() == self.slots.capacity() {
-            // Few more: most runs of a large project are about as long for ever.
-            self.slots.reserve_exact(1 + self.slots.len() / 8);
-        }
-        self.slots.insert(index, Slot::new(start, part_of(entry.key_bytes(), self.shared)));
-        self.sums.add(Sums::of(entry));
+        self.page.insert_slot(index, Slot::new(start, part_of(entry.key_bytes(), self.shared)).0);
+        self.sums.add(entry.sums());
         if self.len() == 1 {
             self.shared = entry.key_bytes().len();
         }
@@ -185,7 +221,7 @@ impl Run {
 
     /// What all keys begin with.
     fn begin(&self) -> Option<&[u8]> {
-        if self.slots.is_empty() {
+        if self.is_empty() {
             return None;
         }
         match self.first.bytes.get(..self.shared) {
@@ -202,26 +238,25 @@ impl Run {
             return;
         }
         self.shared = same;
-        for index in 0..self.slots.len() {
-            let Some(slot) = self.slots.get(index).copied() else { return };
+        for index in 0..self.len() {
+            let Some(slot) = self.slot(index) else { return };
             let part = part_of(self.at(slot).key_bytes(), same);
-            if let Some(slot) = self.slots.get_mut(index) {
-                *slot = Slot::new(slot.start(), part);
-            }
+            self.page.set_slot(index, Slot::new(slot.start(), part).0);
         }
     }
 
     /// Puts `entry` in the place of entry `index`, which has the same key, if it takes as many bytes. Returns
     /// the one before.
-    pub fn overwrite(&mut self, index: usize, entry: Entry<'_>) -> Option<OwnedEntry> {
-        let start = usize::from(self.slots.get(index)?.start());
+    pub fn overwrite(&mut self, index: usize, entry: K::Entry<'_>) -> Option<Box<[u8]>> {
+        let start = usize::from(self.slot(index)?.start());
         let before = self.entry(index)?;
         if before.bytes().len() != entry.bytes().len() {
             return None;
         }
-        let before = before.to_owned();
-        self.sums.remove(Sums::of(before.view()));
-        self.sums.add(Sums::of(entry));
+        let removed = before.sums();
+        let before = before.bytes().into();
+        self.sums.remove(removed);
+        self.sums.add(entry.sums());
         let at = start + groups_count(entry.bytes().len() as u64);
         if let Some(slot) = self.page.bytes_mut().get_mut(at..at + entry.bytes().len()) {
             slot.copy_from_slice(entry.bytes());
@@ -232,15 +267,12 @@ impl Run {
     /// Removes entry `index`.
     pub fn remove(&mut self, index: usize) -> Option<Sums> {
         let entry = self.entry(index)?;
-        let (removed, bytes) = (Sums::of(entry), slot_bytes(entry));
-        self.slots.remove(index);
+        let (removed, bytes) = (entry.sums(), slot_bytes(entry));
+        self.page.remove_slot(index);
         self.sums.remove(removed);
         self.dead += bytes;
         if index == 0 {
             self.first = self.first().map(ShortKey::of).unwrap_or_default();
-        }
-        if self.slots.len() < self.slots.capacity() / 4 {
-            self.slots.shrink_to(2 * self.slots.len());
         }
         if self.dead > self.page.used() / DEAD_PART_MAX {
             self.compact();
@@ -249,18 +281,16 @@ impl Run {
     }
 
     /// Splits the run: entry `index` and those after it are a run of their own.
-    pub fn split_off(&mut self, index: usize) -> Run {
+    pub fn split_off(&mut self, index: usize) -> Run<K> {
         let part = |from: usize, to: usize| {
-            let slots = self.slots.get(from..to).unwrap_or_default();
-            let bytes = slots.iter().map(|slot| slot_bytes(self.at(*slot))).sum();
-            let mut run = Run::for_bytes(bytes);
-            run.slots.reserve_exact(slots.len());
+            let entries = || (from..to).filter_map(|index| self.entry(index));
+            let mut run = Run::for_bytes(entries().map(|entry| slot_bytes(entry) + SLOT_BYTES).sum());
             // The last one first, so that what all share is known at once.
-            if let Some(last) = slots.last() {
-                run.insert(0, self.at(*last));
+            if let Some(last) = to.checked_sub(1).and_then(|last| self.entry(last)) {
+                run.insert(0, last);
             }
-            for (index, slot) in slots.iter().take(slots.len().saturating_sub(1)).enumerate() {
-                run.insert(index, self.at(*slot));
+            for (index, entry) in entries().take(to.saturating_sub(from + 1)).enumerate() {
+                run.insert(index, entry);
             }
             run
         };
@@ -270,11 +300,11 @@ impl Run {
     }
 
     /// Appends the entries of `behind`, which come after these.
-    pub fn append(&mut self, behind: &Run) {
+    pub fn append(&mut self, behind: &Run<K>) {
         self.extend(behind.entries());
     }
 
-    fn extend<'e>(&mut self, entries: impl Iterator<Item = Entry<'e>>) {
+    fn extend<'e>(&mut self, entries: impl Iterator<Item = K::Entry<'e>>) {
         for entry in entries {
             self.insert(self.len(), entry);
         }
@@ -283,26 +313,24 @@ impl Run {
     /// Writes the page again without what is dead: into a new one if that leaves memory unused.
     fn compact(&mut self) {
         let mut live = Vec::with_capacity(self.live_bytes());
-        let mut slots = std::mem::take(&mut self.slots);
-        for slot in &mut slots {
-            let entry = self.at(*slot);
-            *slot = Slot::new(u16::try_from(live.len()).unwrap_or(u16::MAX), slot.part());
+        for index in 0..self.len() {
+            let Some(slot) = self.slot(index) else { return };
+            let (start, entry) = (u16::try_from(live.len()).unwrap_or(u16::MAX), self.at(slot));
             push_groups(&mut live, entry.bytes().len() as u64);
             live.extend_from_slice(entry.bytes());
+            self.page.set_slot(index, Slot::new(start, slot.part()).0);
         }
-        self.slots = slots;
+        self.page.rewrite(&live);
         if live.len() + live.len() / DEAD_PART_MAX < self.touched {
-            self.page = Page::for_bytes(live.len());
+            self.page.shrink();
             self.touched = 0;
         }
-        self.page.clear();
-        self.page.push(b"", &live);
         self.touched = self.touched.max(live.len());
         self.dead = 0;
     }
 
     /// Appends an entry to the page and returns where it begins.
-    fn push(&mut self, entry: Entry<'_>) -> Option<u16> {
+    fn push(&mut self, entry: K::Entry<'_>) -> Option<u16> {
         let start = u16::try_from(self.page.used()).ok()?;
         let (head, length) = groups(entry.bytes().len() as u64);
         if !self.page.push(head.get(..length).unwrap_or_default(), entry.bytes()) {
@@ -312,11 +340,11 @@ impl Run {
         Some(start)
     }
 
-    fn at(&self, slot: Slot) -> Entry<'_> {
+    fn at(&self, slot: Slot) -> K::Entry<'_> {
         let (length, rest) =
             groups_of(self.page.bytes().get(usize::from(slot.start())..).unwrap_or_default());
         let length = usize::try_from(length).unwrap_or_default();
-        Entry::of(rest.get(..length).unwrap_or_default())
+        K::Entry::of(rest.get(..length).unwrap_or_default())
     }
 }
 
@@ -357,18 +385,11 @@ fn part_of(key: &[u8], shared: usize) -> u64 {
 }
 
 /// Bytes that an entry takes in a page.
-pub fn slot_bytes(entry: Entry<'_>) -> usize {
+pub fn slot_bytes<'a>(entry: impl Packed<'a>) -> usize {
     groups_count(entry.bytes().len() as u64) + entry.bytes().len()
 }
 
 impl Sums {
-    /// What one entry holds.
-    pub fn of(entry: Entry<'_>) -> Sums {
-        let bytes = entry.counted_bytes();
-        let timed = entry.expires_ms().is_some();
-        Sums { keys: 1, bytes, timed: u64::from(timed), timed_bytes: if timed { bytes } else { 0 } }
-    }
-
     /// These and `other`.
     pub fn with(mut self, other: Sums) -> Sums {
         self.add(other);

@@ -17,7 +17,7 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// Of what a start has with the same keys, percent.
 const PERCENT_MAX: u64 = 125;
 /// What the allocator keeps of requests and batches that were under way.
-const KEPT_BYTES_MAX: u64 = 12 * 1024 * 1024;
+const KEPT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Memory that has not shrunk for so long does not shrink any more.
 const SETTLED: Duration = Duration::from_secs(3);
 
