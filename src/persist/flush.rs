@@ -235,6 +235,9 @@ impl Project {
     pub(super) fn take_back(self: &Arc<Self>, paths: &Paths, journal: &Journal, failure: &AppendError) {
         let (not_ours, reason) = (NotOurs::of(&failure.error), reason_of(paths, failure));
         let Ok(mut state) = self.lock() else { return };
+        if state.is_given_up {
+            return roll_back(&mut state, journal, failure.outcome);
+        }
         match failure.outcome {
             Outcome::DiskFull => self.note_disk_full(&mut state, &reason),
             Outcome::Failed | Outcome::Pending | Outcome::Synced => {

@@ -107,7 +107,6 @@ impl Project {
             }
             self.sync_written();
         }
-        self.rescue();
         self.give_up();
     }
 
@@ -120,14 +119,5 @@ impl Project {
             }
             Ok(_) | Err(_) => false,
         }
-    }
-
-    /// Has the engine forget a project that takes no more writes, but for how far its revisions went. The
-    /// maintenance thread would hold it until what was due for it, such as the expiry of a key in ten years.
-    pub(super) fn give_up(self: &Arc<Self>) {
-        if let Ok(state) = self.lock() {
-            self.engine.watermark.given_up(state.namespace.revision());
-        }
-        self.engine.schedule(self, clock::monotonic());
     }
 }

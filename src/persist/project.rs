@@ -75,6 +75,8 @@ pub(super) struct State {
     pub(super) rollbacks: u64,
     /// The journal was taken from the project: what was acknowledged is in no file that a start finds.
     pub(super) needs_rescue: bool,
+    /// The project was given up: what has the names of its files may belong to another one, and is left alone.
+    pub(super) is_given_up: bool,
 }
 
 /// Whether something is written that `sync: interval` has to sync.
@@ -385,6 +387,7 @@ impl State {
             jumps_seen: 0,
             rollbacks: 0,
             needs_rescue: false,
+            is_given_up: false,
         }
     }
 }

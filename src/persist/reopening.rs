@@ -31,13 +31,29 @@ impl Project {
     /// Ends writing at once and for good, without bringing the files up to date: they are about to
     /// be deleted. No checkpoint writes them again afterwards.
     pub fn abandon(self: &Arc<Self>) {
-        let turn = self.durable.as_ref().map(|durable| durable.checkpoint.lock());
         if let Ok(mut state) = self.lock() {
             state.health = Health::Failed { reason: "the project was deleted".to_owned() };
             state.needs_rescue = false;
         }
-        drop(turn);
         self.give_up();
+    }
+
+    /// Has the engine forget a project that takes no more writes, but for how far its revisions went. The
+    /// maintenance thread would hold it until what was due for it, such as the expiry of a key in ten years.
+    /// Nothing touches its files afterwards.
+    pub(super) fn give_up(self: &Arc<Self>) {
+        // A checkpoint or rescue that is under way ends first.
+        let turn = self.durable.as_ref().map(|durable| (durable, durable.checkpoint.lock()));
+        let needs_rescue = self.lock().is_ok_and(|mut state| {
+            state.is_given_up = true;
+            self.engine.watermark.given_up(state.namespace.revision());
+            std::mem::take(&mut state.needs_rescue)
+        });
+        if needs_rescue && let Some((durable, Ok(_))) = &turn {
+            self.rescue_in_turn(durable);
+        }
+        drop(turn);
+        self.engine.schedule(self, clock::monotonic());
     }
 
     /// Writes a closed project that lives in memory as files. Values that are there already, which this

@@ -57,9 +57,13 @@ impl Project {
     pub(super) fn rescue(self: &Arc<Self>) {
         let Some(durable) = &self.durable else { return };
         let Ok(_turn) = durable.checkpoint.lock() else { return };
-        if !self.lock().is_ok_and(|mut state| std::mem::take(&mut state.needs_rescue)) {
-            return;
+        if self.lock().is_ok_and(|mut state| std::mem::take(&mut state.needs_rescue)) {
+            self.rescue_in_turn(durable);
         }
+    }
+
+    /// Writes what was acknowledged as new files. The caller has the lock of checkpoints.
+    pub(super) fn rescue_in_turn(self: &Arc<Self>, durable: &Durable) {
         let (id, directory) = (&self.id, durable.paths.directory().display());
         match self.write_rescued(durable) {
             Ok(()) => log::warn!(

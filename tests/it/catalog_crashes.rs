@@ -1,7 +1,7 @@
 //! Projects created, moved to disk and deleted while the process is killed or the power fails at each operation
 //! of the disk: config.json lists whatever has files, and nothing of a cut change stays or comes back.
 
-use crate::sim_disk::{Failure, Lasting, SimDisk};
+use crate::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use pikv::api::catalog::Catalog;
 use pikv::api::error::ApiError;
 use pikv::clock;
@@ -23,7 +23,6 @@ const IN_MEMORY: StorageChoice = StorageChoice { on_disk: Some(false), ..STORED 
 const ON_DISK: StorageChoice = StorageChoice { on_disk: Some(true), ..STORED };
 const KEYS: AuthenticationChoice = AuthenticationChoice { enabled: None, save_api_key_to_file: None };
 const DIRECTORY: &str = "/storage_data";
-const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
 /// Seed 0 loses all that was not synced, seed 1 nothing; the others keep parts.
 const SEEDS: u64 = 4;

@@ -1,6 +1,6 @@
 //! Projects created, changed and deleted while the disk fails or the process ends halfway.
 
-use crate::sim_disk::{Failure, Lasting, SimDisk};
+use crate::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use pikv::api::catalog::Catalog;
 use pikv::api::error::ApiError;
 use pikv::clock;
@@ -26,7 +26,6 @@ const EACCES: i32 = 13;
 const EBUSY: i32 = 16;
 const EINVAL: i32 = 22;
 const EFBIG: i32 = 27;
-const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 
 pub fn id(text: &str) -> ProjectId {

@@ -2,7 +2,7 @@
 //! was acknowledged is on the disk after the next start, and a sync that found no disk space is no lasting
 //! damage.
 
-use crate::sim_disk::{Failure, Lasting, SimDisk};
+use crate::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::workload::{Keys, Run, START_MS, State, open, paths, read_all, work};
 use pikv::config::schema::SyncMode;
 use pikv::persist::project::Health;
@@ -12,7 +12,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
 const KEEPS: [Keep; 2] = [Keep::Values, Keep::Index];
 
 /// How the process ends.

@@ -2,12 +2,13 @@
 //! directory under a mount, a lock that somebody removed. What was acknowledged is found by the next start,
 //! what was refused is not, and nothing that belongs to somebody else is written.
 
-use crate::sim_disk::SimDisk;
+use crate::sim_disk::{ENOSPC, SimDisk};
 use crate::workload::{START_MS, key, open, paths, read_all};
 use pikv::config::schema::SyncMode;
 use pikv::disk::Disk;
 use pikv::limits::FILES_FRESH_MS;
 use pikv::names::ProjectId;
+use pikv::persist::deletion;
 use pikv::persist::engine::Engine;
 use pikv::persist::generation::Paths;
 use pikv::persist::guard::DirectoryGuard;
@@ -31,9 +32,13 @@ fn guarding(disk: &SimDisk) -> Arc<Engine> {
 }
 
 fn opened(disk: &SimDisk, engine: &Arc<Engine>, name: &str, keep: Keep) -> Arc<Project> {
+    opened_with(disk, engine, name, keep, SyncMode::Always)
+}
+
+fn opened_with(disk: &SimDisk, engine: &Arc<Engine>, name: &str, keep: Keep, sync: SyncMode) -> Arc<Project> {
     let id = ProjectId::parse(name).unwrap();
     let files = Paths::new(Path::new(DIRECTORY), &id);
-    let opening = Opening { id, keep, sync: SyncMode::Always };
+    let opening = Opening { id, keep, sync };
     let opened = Project::open(Arc::new(disk.clone()), files, opening, Arc::clone(engine), START_MS);
     Arc::new(opened.unwrap().project)
 }
@@ -263,6 +268,52 @@ fn files_that_are_taken_in_the_midst_of_a_checkpoint_lose_nothing() {
             if done.is_ok() && at > 20 {
                 break;
             }
+        }
+    }
+}
+
+type End = fn(&Arc<Project>, &SimDisk);
+
+/// What ends the use of its files by a project.
+const ENDS: [(&str, End); 2] = [
+    ("deleted", |project, disk| {
+        deletion::begin(disk, &paths()).unwrap();
+        project.abandon();
+        deletion::remove_files(disk, &paths()).unwrap();
+        deletion::end(disk, &paths()).unwrap();
+    }),
+    ("closed", |project, disk| {
+        // On a full disk, so that something is left to be synced.
+        disk.refuse("sync /data/p.j", ENOSPC);
+        project.close(START_MS, Instant::now());
+        disk.heal();
+    }),
+];
+
+#[test]
+fn project_that_ended_leaves_the_files_of_its_successor_alone() {
+    for sync in [SyncMode::Interval, SyncMode::Always] {
+        for (said, end) in ENDS {
+            let disk = SimDisk::default();
+            let engine = guarding(&disk);
+            let old = opened_with(&disk, &engine, "p", Keep::Values, sync);
+            old.write(START_MS, |t| Ok::<_, ()>(t.put(key("written"), b"1", None))).unwrap().answer.unwrap();
+            old.flush(Instant::now());
+            let in_flight = old.write(START_MS, |t| Ok::<_, ()>(t.put(key("pending"), b"1", None))).unwrap();
+            end(&old, &disk);
+            let ended = old.health();
+            let new = opened(&disk, &engine, "p", Keep::Values);
+            assert_eq!(put(&new, "new", "1"), Ok(Outcome::Synced));
+            let later = Instant::now() + Duration::from_millis(2 * FILES_FRESH_MS);
+            old.sync_written();
+            old.flush(later);
+            old.close(START_MS, later);
+            assert_ne!(in_flight.ticket.map(|ticket| ticket.outcome()), Some(Outcome::Pending), "{said}");
+            assert_eq!(old.health(), ended, "{sync:?} {said}");
+            assert_eq!(foreign(&disk), Vec::<PathBuf>::new(), "{sync:?} {said}");
+            assert_eq!(put(&new, "newer", "1"), Ok(Outcome::Synced), "{sync:?} {said}");
+            let names = found(&disk, Keep::Values);
+            assert!(["new", "newer"].iter().all(|name| names.iter().any(|found| found == name)), "{names:?}");
         }
     }
 }
