@@ -54,6 +54,7 @@ fn next_life(run: &Run, disk: &SimDisk, context: &str) -> Arc<Run> {
 fn check_refused(run: &Run, context: &str) {
     let expected = acknowledged(run).live(run.now());
     assert_eq!(found(&run.disk, run), expected, "{context}: refused stays refused");
+    assert_eq!(found(&run.disk.after_crash(0), run), expected, "{context}: after a power cut");
     let forgotten = run.disk.after_kill();
     forgotten.evict();
     assert_eq!(found(&forgotten, run), expected, "{context}: forgotten before the start");
@@ -266,6 +267,30 @@ fn a_page_that_interval_mode_failed_to_sync_is_written_again_whole() {
         let expected = read_all(&run.project, START_MS);
         assert_eq!(expected.len(), 2);
         assert_eq!(found(&run.disk.after_crash(0), &run), expected, "after {failures} failures");
+    }
+}
+
+/// A sync failed, so the changes are in the memory of the system alone, and the start could not write them again.
+#[test]
+fn changes_that_a_start_could_not_write_again_are_on_the_disk_with_the_next_one() {
+    for keep in KEEPS {
+        let run = Run::begin(&SimDisk::default(), keep, SyncMode::Interval).unwrap();
+        // More than one page.
+        for name in ["a", "b", "c"] {
+            run.put(name, &format!("\"{}\"", "x".repeat(100_000)), None);
+        }
+        run.flush();
+        run.disk.fail_sync(0);
+        run.project.sync_written();
+        let disk = run.disk.after_kill();
+        disk.refuse("write ", ENOSPC);
+        let (project, _) = open(Arc::new(disk.clone()), keep, SyncMode::Always, START_MS).unwrap();
+        disk.heal();
+        let state = run.history.lock().unwrap().last().clone();
+        let next = Run::going_on(project, &disk, (keep, SyncMode::Always), START_MS, state);
+        next.put("d", "1", None);
+        assert_eq!(next.flush(), Outcome::Synced);
+        check_durable(&next, "once there is space");
     }
 }
 

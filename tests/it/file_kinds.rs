@@ -152,6 +152,13 @@ fn files_keep_the_mode_and_the_group_that_were_set() {
         assert_ne!(std::fs::metadata(path).unwrap().ino(), before, "a checkpoint has replaced it");
         assert_eq!(permissions(path), set, "{}", path.display());
     }
+    // A journal with changes, which a start writes again.
+    let set = permissions(&paths[1]);
+    kv.project().put(&key_path("a"), "3").expect(200);
+    let before = std::fs::metadata(&paths[1]).unwrap().ino();
+    kv.crash_and_start();
+    assert_ne!(std::fs::metadata(&paths[1]).unwrap().ino(), before);
+    assert_eq!(permissions(&paths[1]), set);
     // An edit that a start imports.
     std::fs::write(&paths[0], "{\"b\": 1}").unwrap();
     kv.server.terminate();

@@ -204,6 +204,24 @@ fn a_file_dropped_in_without_a_journal_begins_revisions_at_the_clock() {
     assert!(revision > before && revision >= now_ms, "{revision} {before} {now_ms}");
 }
 
+/// A clock that was set back, as `pikv.revision` shows.
+#[test]
+fn a_decision_about_an_edited_file_begins_revisions_after_the_number_in_pikv_revision() {
+    for choice in ["replay", "discard"] {
+        let mut kv = written(&[("a", "1")]);
+        kv.restart();
+        kv.project().put(&key_path("b"), "2").expect(201);
+        kv.server.kill();
+        write(&kv, "{\"a\": 2}");
+        let ahead: u64 = 5_000_000_000_000_000;
+        std::fs::write(kv.data_path("pikv.revision"), format!("{ahead}\n")).unwrap();
+        assert_eq!(recover(&kv, choice).code, Some(0));
+        kv.server.start_again();
+        let revision = kv.project().get(&key_path("a")).revision();
+        assert!(revision > ahead, "{choice}: {revision}");
+    }
+}
+
 #[test]
 fn a_file_without_its_journal_has_no_times_to_live_and_the_log_says_so() {
     let mut kv = written(&[("a", "1")]);
