@@ -218,6 +218,7 @@ mod tests {
     fn a_lock_file_has_the_process_its_directory_and_its_namespace_until_the_lock_is_released() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
+        std::fs::write(&path, "of an earlier holder\n".repeat(100)).unwrap();
         let held = LockFile::acquire(&path).unwrap();
         let text = String::from_utf8(load(&RealDisk, &path, 1_000).unwrap()).unwrap();
         let lines: Vec<&str> = text.split('\n').collect();
@@ -231,6 +232,18 @@ mod tests {
         assert_eq!(lines, expected);
         drop(held);
         assert_eq!(load(&RealDisk, &path, 100).unwrap(), b"\n");
+    }
+
+    #[test]
+    fn a_directory_with_a_line_end_in_its_name_is_not_written_into_the_lock_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let named = directory.path().join("a\nb");
+        std::fs::create_dir(&named).unwrap();
+        let path = named.join("lock");
+        let _held = LockFile::acquire(&path).unwrap();
+        let text = String::from_utf8(load(&RealDisk, &path, 1_000).unwrap()).unwrap();
+        let namespace = own_namespace().unwrap_or_default();
+        assert_eq!(text, format!("{}\n\n{}\n", std::process::id(), namespace.display()));
     }
 
     /// How often this process has the file open that `path` leads to.
@@ -303,6 +316,26 @@ mod tests {
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&first, &link).unwrap();
         assert_eq!(holder_of(&link.join("lock")).original, None, "the same directory by another name");
+    }
+
+    #[test]
+    fn a_directory_is_named_as_the_original_only_if_it_exists_here_and_the_lock_has_both_names() {
+        let directory = tempfile::tempdir().unwrap();
+        let [other, gone, path] = ["other", "gone", "lock"].map(|name| directory.path().join(name));
+        std::fs::create_dir(&other).unwrap();
+        let namespace = own_namespace().unwrap_or_default();
+        let original = |named: &Path, namespace: &Path| {
+            let text = format!("{}\n{}\n{}\n", std::process::id(), named.display(), namespace.display());
+            let _held = locked_with(&path, text.as_bytes());
+            holder_of(&path).original
+        };
+        assert_eq!(original(&other, &namespace), None, "the file has one name");
+        std::fs::hard_link(&path, directory.path().join("link")).unwrap();
+        assert_eq!(original(&other, &namespace), Some(other.clone()));
+        assert_eq!(original(&gone, &namespace), None, "it does not exist");
+        if own_namespace().is_some() {
+            assert_eq!(original(&other, Path::new("pid:[1]")), None, "it is the path of another system");
+        }
     }
 
     #[test]

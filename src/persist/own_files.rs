@@ -276,6 +276,22 @@ mod tests {
         symlink(&data, &again).unwrap();
         assert!(check(&link, &data).is_err() && check(&data.join("p.journal"), &again).is_err());
         assert!(check(&again.join("../data/./p.journal"), &data).is_err());
+        // The same for a name that no file has yet.
+        assert!(check(&data.join("p.removed"), &again).is_err());
+        assert!(check(&again.join("p.removed"), &data).is_err());
+        assert_eq!(check(&directory.path().join("p.removed"), &again), Ok(()));
+    }
+
+    #[test]
+    fn project_is_not_created_if_any_of_its_files_would_be_the_configuration_file() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in OF_PROJECT.map(|end| format!("p{end}")) {
+            let config = directory.path().join(&name);
+            std::fs::write(&config, "{}").unwrap();
+            let files = OwnFiles::new(&RealDisk, &config, directory.path());
+            assert!(files.check_new(&id("p"), &[&id("q")]).is_err(), "{name}");
+            assert_eq!(files.check_new(&id("r"), &[&id("q")]), Ok(()), "{name}");
+        }
     }
 
     /// A further name in the other case stands for a directory that tells no cases apart.
@@ -313,6 +329,22 @@ mod tests {
         assert_eq!(files.check(&[&id("a"), &id("b")]), Err(same.clone()));
         assert_eq!(files.check_new(&id("b"), &[&id("a")]), Err(same));
         assert_eq!(files.check_new(&id("c"), &[&id("a"), &id("b")]), Ok(()), "it has no files");
+    }
+
+    #[test]
+    fn hard_links_of_the_lock_and_the_key_are_refused() {
+        for own in [LOCK_FILE, SIGNING_KEY_FILE] {
+            for other in ["settings.json", "p.json"] {
+                let directory = tempfile::tempdir().unwrap();
+                let path = |name: &str| directory.path().join(name);
+                std::fs::write(path(other), "{}").unwrap();
+                let config = path("settings.json");
+                let files = OwnFiles::new(&RealDisk, &config, directory.path());
+                assert_eq!(files.check(&[&id("p")]), Ok(()));
+                std::fs::hard_link(path(other), path(own)).unwrap();
+                assert!(files.check(&[&id("p")]).is_err(), "{own} and {other}");
+            }
+        }
     }
 
     #[test]
