@@ -2,7 +2,7 @@
 //! directory under a mount, a lock that somebody removed. What was acknowledged is found by the next start,
 //! what was refused is not, and nothing that belongs to somebody else is written.
 
-use crate::sim_disk::{ENOSPC, SimDisk};
+use crate::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::workload::{START_MS, key, open, paths, read_all};
 use pikv::config::schema::SyncMode;
 use pikv::disk::Disk;
@@ -14,6 +14,7 @@ use pikv::persist::generation::Paths;
 use pikv::persist::guard::DirectoryGuard;
 use pikv::persist::project::{Health, Opening, Project, Unavailable};
 use pikv::persist::recovery::Keep;
+use pikv::persist::recovery_error::RecoveryError;
 use pikv::persist::ticket::Outcome;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,12 +46,16 @@ fn opened_with(disk: &SimDisk, engine: &Arc<Engine>, name: &str, keep: Keep, syn
 
 /// Writes a value and says what became of it.
 fn put(project: &Arc<Project>, name: &str, value: &str) -> Result<Outcome, Unavailable> {
-    let put = project.write(START_MS, |t| Ok::<_, ()>(t.put(key(name), value.as_bytes(), None)));
-    let ticket = put?.ticket.expect("a write waits for the disk");
     // So much later each time that nothing counts as looked at just before.
     static PUTS: AtomicU64 = AtomicU64::new(1);
     let later_ms = FILES_FRESH_MS * PUTS.fetch_add(1, Ordering::Relaxed);
-    project.flush(Instant::now() + Duration::from_millis(later_ms));
+    put_at(project, name, value, Instant::now() + Duration::from_millis(later_ms))
+}
+
+fn put_at(project: &Arc<Project>, name: &str, value: &str, now: Instant) -> Result<Outcome, Unavailable> {
+    let put = project.write(START_MS, |t| Ok::<_, ()>(t.put(key(name), value.as_bytes(), None)));
+    let ticket = put?.ticket.expect("a write waits for the disk");
+    project.flush(now);
     Ok(ticket.outcome())
 }
 
@@ -131,6 +136,72 @@ fn rescue_does_not_wait_for_the_end_of_the_server() {
 }
 
 #[test]
+fn each_project_whose_journal_is_taken_is_rescued() {
+    let disk = SimDisk::default();
+    let engine = guarding(&disk);
+    for name in ["p", "q"] {
+        let project = opened(&disk, &engine, name, Keep::Values);
+        assert_eq!(put(&project, "a", "1"), Ok(Outcome::Synced));
+        let journal = Path::new(DIRECTORY).join(format!("{name}.journal"));
+        disk.take_away(&journal);
+        assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+        crate::harness::wait_until("the journal is there again", || disk.names().contains(&journal));
+        // The thread ends after that; the next project may be given to it or to a new one.
+        crate::harness::wait_until("the files are in place", || {
+            disk.operation(disk.operations() - 1) == "sync directory"
+        });
+    }
+}
+
+#[test]
+fn rescued_files_remember_revisions_and_the_values_before() {
+    let disk = SimDisk::default();
+    let project = written(&disk, &guarding(&disk), Keep::Values);
+    let revision = |project: &Arc<Project>| {
+        project.read(START_MS, |view| (view.revision().get(), view.revision())).unwrap().answer
+    };
+    let before = revision(&project);
+    let values = disk.content(&paths().json);
+    disk.take_away(&paths().journal);
+    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+    project.close(START_MS, Instant::now());
+    // The clock is set back, so only the files know.
+    let (next, _) = open(Arc::new(disk.after_kill()), Keep::Values, SyncMode::Always, 1).unwrap();
+    assert!(revision(&next) >= before, "{} after {before}", revision(&next));
+    disk.place(&paths().json, &values);
+    let older = open(Arc::new(disk), Keep::Values, SyncMode::Always, START_MS).map(drop);
+    assert!(matches!(older, Err(RecoveryError::MixedPair { .. })), "{older:?}");
+}
+
+/// The names are looked at from time to time, the length each time.
+#[test]
+fn journal_that_was_cut_a_moment_after_a_write_takes_none() {
+    let disk = SimDisk::default();
+    let project = written(&disk, &guarding(&disk), Keep::Values);
+    let now = Instant::now();
+    assert_eq!(put_at(&project, "last", "1", now), Ok(Outcome::Synced));
+    disk.cut(&paths().journal, 300);
+    assert_eq!(put_at(&project, "refused", "1", now), Ok(Outcome::Failed));
+    project.close(START_MS, now);
+    assert_eq!(found(&disk, Keep::Values), ["last", "new", "newer", "old"]);
+}
+
+#[test]
+fn interval_sync_looks_at_the_journal_too() {
+    for (said, take, _) in TAKEN {
+        let disk = SimDisk::default();
+        let project = opened_with(&disk, &guarding(&disk), "p", Keep::Values, SyncMode::Interval);
+        project.write(START_MS, |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap();
+        project.flush(Instant::now());
+        take(&disk);
+        project.sync_written();
+        assert!(reason(&project).contains(said), "{}", reason(&project));
+        project.close(START_MS, Instant::now());
+        assert_eq!(found(&disk, Keep::Values), ["a"], "{said}");
+    }
+}
+
+#[test]
 fn shutdown_and_checkpoint_look_at_the_journal_too() {
     for (said, take, _) in TAKEN {
         for shut_down in [false, true] {
@@ -168,11 +239,21 @@ fn journal_with_a_second_name_takes_writes() {
 }
 
 /// What separates the directory or its lock from the process that has them.
-const LOST: [(&str, Act); 3] = [
+const LOST: [(&str, Act); 4] = [
     ("is not the directory that was opened", |disk| disk.mount_over(Path::new(DIRECTORY))),
     ("was removed or replaced", |disk| disk.take_away(Path::new(LOCK))),
     ("was removed or replaced", |disk| disk.place(Path::new(LOCK), b"2\n")),
+    ("is not the directory that was opened", replace_by_hard_linked_copy),
 ];
+
+/// The lock and the journals are the same files in another directory.
+fn replace_by_hard_linked_copy(disk: &SimDisk) {
+    let files = disk.names();
+    let copy = |path: &PathBuf| Path::new("/copy").join(path.file_name().unwrap());
+    files.iter().for_each(|path| disk.link(path, &copy(path)));
+    disk.mount_over(Path::new(DIRECTORY));
+    files.iter().for_each(|path| disk.link(&copy(path), path));
+}
 
 #[test]
 fn no_project_writes_in_a_directory_that_is_not_the_one_that_was_locked() {
@@ -195,6 +276,46 @@ fn no_project_writes_in_a_directory_that_is_not_the_one_that_was_locked() {
         assert_eq!((disk.operations(), disk.names()), (operations, names), "nothing was written: {said}");
         assert_eq!(disk.content(&paths().json), b"{}\n");
     }
+}
+
+#[test]
+fn directory_that_cannot_be_looked_at_is_lost() {
+    let disk = SimDisk::default();
+    let engine = guarding(&disk);
+    disk.crash_at(disk.operations());
+    assert!(engine.check_directory().is_err());
+    disk.heal();
+    assert!(engine.check_directory().is_err(), "nobody knows what happened in between");
+}
+
+#[test]
+fn rescue_replaces_and_removes_nothing_if_the_lock_is_taken_while_it_copies() {
+    let disk = SimDisk::default();
+    let project = written(&disk, &guarding(&disk), Keep::Values);
+    disk.take_away(&paths().journal);
+    let (handle, begin) = (disk.clone(), disk.operations());
+    disk.set_between(Some(Box::new(move || handle.place(Path::new(LOCK), b"2\n"))));
+    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+    project.close(START_MS, Instant::now()); // waits for the rescue
+    let operations: Vec<_> = (begin..disk.operations()).map(|at| disk.operation(at)).collect();
+    assert!(operations.iter().any(|operation| operation.starts_with("create ")), "it began: {operations:?}");
+    let changes_names =
+        |operation: &&String| operation.starts_with("rename") || operation.starts_with("remove");
+    assert_eq!(operations.iter().find(changes_names), None);
+}
+
+#[test]
+fn rescue_keeps_an_edit_of_the_values() {
+    let disk = SimDisk::default();
+    let project = written(&disk, &guarding(&disk), Keep::Values);
+    disk.place(&paths().json, b"{\"edited\":1}");
+    disk.take_away(&paths().journal);
+    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+    project.close(START_MS, Instant::now());
+    assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"]);
+    let is_copy = |path: &&PathBuf| path.to_string_lossy().contains("p.json.edited-");
+    let copy = disk.names().iter().find(is_copy).cloned().expect("a copy of the edit");
+    assert_eq!(disk.content(&copy), b"{\"edited\":1}");
 }
 
 #[test]
@@ -237,6 +358,30 @@ fn second_server_that_starts_without_the_lock_has_all_that_was_acknowledged() {
         outcomes.push(outcome);
     }
     assert!(outcomes.len() > 1 && outcomes.contains(&Outcome::Failed), "{outcomes:?}");
+}
+
+/// What a write or a sync that fails leaves is not cut off: the second server may have written there.
+#[test]
+fn journal_is_not_cut_if_the_lock_is_taken_during_a_write_that_fails() {
+    for (step, what) in ["write ", "sync "].into_iter().enumerate() {
+        for failure in [Failure::Eio, Failure::Enospc] {
+            let disk = SimDisk::default();
+            let project = written(&disk, &guarding(&disk), Keep::Values);
+            let begin = disk.operations();
+            let at = begin + step as u64;
+            disk.fail_at(at, failure, Lasting::Once);
+            let handle = disk.clone();
+            disk.set_between(Some(Box::new(move || {
+                if handle.operations() == at {
+                    handle.place(Path::new(LOCK), b"2\n");
+                }
+            })));
+            assert_eq!(put(&project, "late", "1"), Ok(Outcome::Failed), "{what} {failure:?}");
+            disk.set_between(None);
+            assert!(disk.operation(at).starts_with(what), "{}", disk.operation(at));
+            assert_eq!(disk.operations(), at + 1, "{what} {failure:?}: nothing follows");
+        }
+    }
 }
 
 #[test]
