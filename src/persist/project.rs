@@ -164,7 +164,7 @@ pub struct Opening {
 /// A project that was opened.
 pub struct Opened {
     /// The project.
-    pub project: Project,
+    pub project: Arc<Project>,
     /// Whether there were no files, so that it begins empty.
     pub is_new: bool,
     /// What was done to the files, in sentences for the log.
@@ -192,6 +192,32 @@ impl Project {
         engine: Arc<Engine>,
         now_ms: u64,
     ) -> Result<Opened, RecoveryError> {
+        let (project, is_new, notices) = Project::recover(disk, paths, opening, engine, now_ms)?;
+        Ok(Opened { project: Arc::new(project), is_new, notices })
+    }
+
+    /// As [`Project::open`], to go on in memory only. The files stay as they are.
+    ///
+    /// # Errors
+    /// As [`Project::open`].
+    pub fn open_in_memory(
+        disk: Arc<dyn Disk>,
+        paths: Paths,
+        opening: Opening,
+        engine: Arc<Engine>,
+        now_ms: u64,
+    ) -> Result<Opened, RecoveryError> {
+        let (project, is_new, notices) = Project::recover(disk, paths, opening, engine, now_ms)?;
+        Ok(Opened { project: Arc::new(Project { durable: None, ..project }), is_new, notices })
+    }
+
+    fn recover(
+        disk: Arc<dyn Disk>,
+        paths: Paths,
+        opening: Opening,
+        engine: Arc<Engine>,
+        now_ms: u64,
+    ) -> Result<(Project, bool, Vec<String>), RecoveryError> {
         let begin = engine.watermark.begin(now_ms);
         let mut recovered = recovery::recover(disk.as_ref(), &paths, opening.keep, begin, now_ms)?;
         // Revisions that were given out and then lost, because the project does not sync always or was
@@ -235,7 +261,7 @@ impl Project {
             checkpoint: Mutex::new(()),
         };
         let project = Project::with(opening.id, Some(durable), engine, state);
-        Ok(Opened { project, is_new: recovered.is_new, notices: recovered.notices })
+        Ok((project, recovered.is_new, recovered.notices))
     }
 
     fn with(id: ProjectId, durable: Option<Durable>, engine: Arc<Engine>, state: State) -> Project {
@@ -344,27 +370,15 @@ impl Project {
 }
 
 impl Opened {
-    /// Begins to serve: the log says what was found and done, and the maintenance thread looks after the
-    /// project from now on.
+    /// Begins to serve: the log says what was found and done, and the maintenance thread keeps the project in
+    /// order from now on.
     pub fn start(self) -> Arc<Project> {
-        let project = Arc::new(self.logged());
-        project.begin_maintenance();
-        project
-    }
-
-    /// As [`Opened::start`], to go on in memory only. The files stay as they are.
-    pub fn start_in_memory(self) -> Arc<Project> {
-        let project = Arc::new(Project { durable: None, ..self.logged() });
-        project.begin_maintenance();
-        project
-    }
-
-    fn logged(self) -> Project {
         if let (true, Some(durable)) = (self.is_new, &self.project.durable) {
             let directory = durable.paths.directory().display();
             log::info!("project {}: no files in {directory} yet; it begins empty", self.project.id);
         }
         self.notices.iter().for_each(|notice| log::warn!("{notice}"));
+        self.project.begin_maintenance();
         self.project
     }
 }

@@ -23,7 +23,7 @@ fn project(directory: &tempfile::TempDir, sync: SyncMode, keep: Keep) -> Arc<Pro
     let paths = Paths::new(directory.path(), &id);
     let opening = Opening { id, keep, sync };
     let engine = Engine::new(Box::new(|| ()));
-    Arc::new(Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().project)
+    Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().project
 }
 
 fn put(project: &Arc<Project>, name: &str, value: &[u8]) -> Answered<Result<Written, ()>> {
@@ -64,9 +64,9 @@ fn what_a_project_brings_into_memory_expires_without_a_write() {
     let engine = Engine::new(Box::new(|| ()));
     let opening = Opening { id: on_disk.id().clone(), keep: Keep::Values, sync: SyncMode::Always };
     let paths = Paths::new(directory.path(), &opening.id);
-    let started = Project::open(Arc::new(RealDisk), paths, opening, Arc::clone(&engine), NOW)
+    let started = Project::open_in_memory(Arc::new(RealDisk), paths, opening, Arc::clone(&engine), NOW)
         .unwrap()
-        .start_in_memory();
+        .start();
     assert!(started.is_in_memory());
     let stored = || started.lock().unwrap().namespace.stored_range("", None).count();
     assert_eq!(stored(), 2);

@@ -57,8 +57,7 @@ impl<K: Kind> Index<K> {
         let at = self.run_of(entry.key_bytes());
         self.sums.add(entry.sums());
         let Some(run) = self.runs.get_mut(at) else {
-            self.runs.reserve_exact(1); // most projects are small
-            self.runs.push_back(Run::of(entry));
+            self.push_run(Run::of(entry));
             return None;
         };
         match run.position(entry.key_bytes()) {
@@ -191,7 +190,7 @@ impl<K: Kind> Index<K> {
         self.sums.add(entry.sums());
         let pushed = self.runs.back_mut().is_some_and(|run| run.insert(run.len(), entry));
         if !pushed {
-            self.runs.push_back(Run::of(entry));
+            self.push_run(Run::of(entry));
         }
     }
 
@@ -200,6 +199,13 @@ impl<K: Kind> Index<K> {
         let run = self.runs.pop_back()?;
         self.sums.remove(run.sums());
         Some(run)
+    }
+
+    fn push_run(&mut self, run: Run<K>) {
+        if self.runs.is_empty() {
+            self.runs.reserve_exact(1); // most projects are small
+        }
+        self.runs.push_back(run);
     }
 
     fn insert(&mut self, (mut at, mut index): Position, entry: K::Entry<'_>) {

@@ -251,7 +251,7 @@ fn stored(disk: &SimDisk, project: InternalProject) -> BTreeMap<String, String> 
     let opening = Opening { id, keep: Keep::Values, sync: SyncMode::Always };
     let (disk, engine) = (Arc::new(disk.after_kill()), Engine::new(Box::new(|| ())));
     let project = Project::open(disk, paths, opening, engine, START_MS).unwrap().project;
-    read_all(&Arc::new(project), START_MS).into_iter().map(|(key, (value, _))| (key, value)).collect()
+    read_all(&project, START_MS).into_iter().map(|(key, (value, _))| (key, value)).collect()
 }
 
 fn crash_everywhere(keep: Keep) {

@@ -41,7 +41,7 @@ fn opened_with(disk: &SimDisk, engine: &Arc<Engine>, name: &str, keep: Keep, syn
     let files = Paths::new(Path::new(DIRECTORY), &id);
     let opening = Opening { id, keep, sync };
     let opened = Project::open(Arc::new(disk.clone()), files, opening, Arc::clone(engine), START_MS);
-    Arc::new(opened.unwrap().project)
+    opened.unwrap().project
 }
 
 /// Writes a value and says what became of it.

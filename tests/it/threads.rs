@@ -52,7 +52,7 @@ fn open(directory: &Path, keep: Keep, sync: SyncMode, engine: &Arc<Engine>) -> A
     let paths = Paths::new(directory, &id);
     let opening = Opening { id, keep, sync };
     let opened = Project::open(Arc::new(RealDisk), paths, opening, Arc::clone(engine), clock::wall_ms());
-    Arc::new(opened.unwrap().project)
+    opened.unwrap().project
 }
 
 /// Writes ever larger numbers under keys of its own. Values are long, so that much is copied.

@@ -187,7 +187,7 @@ impl Catalog {
         let paths = Paths::new(&self.data_directory, &id);
         let opening = Opening { id, keep: Keep::Values, sync: storage.sync };
         let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
-        Ok(Project::open(disk, paths, opening, engine, now_ms)?.start_in_memory())
+        Ok(Project::open_in_memory(disk, paths, opening, engine, now_ms)?.start())
     }
 
     /// Writes the files of a project that lives in memory and closes it.
