@@ -73,3 +73,24 @@ fn is_regular(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
         opened => opened.map(|_| true),
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make files as an operator would")]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+
+    #[test]
+    fn configuration_file_links_and_directories_are_never_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |number: u32| directory.path().join(format!("p.json.edited-{number}.tmp"));
+        std::fs::write(path(1), "a copy").unwrap();
+        std::fs::write(path(2), "the configuration").unwrap();
+        std::os::unix::fs::symlink(path(2), path(3)).unwrap();
+        std::fs::create_dir(path(4)).unwrap();
+        let removed = remove(&RealDisk, directory.path(), &path(2)).unwrap();
+        assert_eq!(removed, [path(1)]);
+        assert!(!path(1).exists());
+        assert!((2..=4).all(|number| path(number).symlink_metadata().is_ok()));
+    }
+}

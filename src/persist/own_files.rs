@@ -284,8 +284,8 @@ mod tests {
 
     #[test]
     fn project_is_not_created_if_any_of_its_files_would_be_the_configuration_file() {
-        let directory = tempfile::tempdir().unwrap();
         for name in OF_PROJECT.map(|end| format!("p{end}")) {
+            let directory = tempfile::tempdir().unwrap();
             let config = directory.path().join(&name);
             std::fs::write(&config, "{}").unwrap();
             let files = OwnFiles::new(&RealDisk, &config, directory.path());

@@ -479,6 +479,27 @@ fn edit_that_was_not_synced_is_on_the_disk_before_it_takes_effect() {
 }
 
 #[test]
+fn edit_that_comes_while_the_file_is_synced_takes_effect_too() {
+    let disk = SimDisk::default();
+    let (catalog, threads) = start(&disk);
+    let mut edited = file::default_config();
+    edited.authentication.enabled = false; // so that no key has to be saved
+    file::save(&disk, Path::new("/config.json"), &edited).unwrap();
+    edited.remove_project(&id("first_project"));
+    let text = file::encode(&edited);
+    let (handle, first) = (disk.clone(), disk.operations());
+    disk.set_between(Some(Box::new(move || {
+        if handle.operations() == first {
+            handle.place(Path::new("/config.json"), &text);
+        }
+    })));
+    let (config, _) = catalog.reload().unwrap();
+    assert!(disk.operation(first).starts_with("sync /config.json"), "{}", disk.operation(first));
+    assert!(config.projects().is_empty());
+    threads.stop();
+}
+
+#[test]
 fn reload_of_a_file_that_the_disk_does_not_take_is_refused_and_one_that_it_cannot_sync_is_not() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);

@@ -3,6 +3,8 @@
 use crate::sim_disk::SimDisk;
 use crate::workload::{Run, START_MS, open, paths, read_all};
 use pikv::config::schema::SyncMode;
+use pikv::disk::temporary_path;
+use pikv::limits::FILE_BUFFER_BYTES;
 use pikv::persist::recovery::Keep;
 use pikv::persist::recovery_error::RecoveryError;
 use pikv::persist::takeover::{self, JournalChanges};
@@ -96,4 +98,38 @@ fn changes_beside_newer_values_are_refused_with_both_causes() {
     let error = opened(&placed(&disk.content(&paths().json), &journal), Keep::Values).unwrap_err();
     assert!(matches!(error, RecoveryError::EditedWithChanges { changes: 1, .. }), "{error}");
     assert!(error.to_string().contains("a copy of a running server's directory"), "{error}");
+}
+
+/// In place, as some editors write.
+#[test]
+fn edit_that_is_edited_while_it_is_imported_is_refused_and_left() {
+    let (json, journal) = generations(1).remove(0);
+    let disk = placed(&json, &journal);
+    let long = |byte: &str| format!("\"{}\"", byte.repeat(FILE_BUFFER_BYTES));
+    disk.place(&paths().json, format!("{{\"a\":{},\"b\":{}}}", long("x"), long("y")).as_bytes());
+    let handle = disk.clone();
+    disk.set_between(Some(Box::new(move || {
+        let last = handle.operation(handle.operations().saturating_sub(1));
+        if last.starts_with("write ") && last.ends_with("/data/p.json.tmp") {
+            handle.flip(&paths().json, 10); // in the value that has been copied
+        }
+    })));
+    let refused = opened(&disk, Keep::Values).unwrap_err().to_string();
+    disk.set_between(None);
+    assert!(refused.contains("it was changed while it was read"), "{refused}");
+    assert!(disk.content(&paths().json).starts_with(b"{\"a\":\"xxxx"));
+}
+
+/// As an import leaves it that a power cut ended before it synced its journal.
+#[test]
+fn temporary_journal_without_the_times_of_the_keys_finishes_no_exchange() {
+    let generations = generations(2);
+    let (json, journal) = (&generations[1].0, &generations[1].1);
+    let header_end = journal.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    for (length, is_finished) in [(journal.len(), true), (header_end, false)] {
+        let disk = placed(json, &generations[0].1);
+        disk.place(&temporary_path(&paths().journal), &journal[..length]);
+        assert_eq!(opened(&disk, Keep::Values).unwrap(), "1");
+        assert_eq!(disk.content(&paths().journal) == *journal, is_finished);
+    }
 }

@@ -134,10 +134,14 @@ fn journal_without_a_readable_header_is_read_all_the_same() {
 fn only_a_damaged_line_of_the_values_is_lost() {
     let (disk, values) = project();
     let json = disk.content(&paths().json);
-    for line in lines(&json) {
+    // The first byte of each line, and the last one of each value.
+    let last =
+        |line: (usize, usize)| json[line.0..line.1].iter().rposition(|byte| !b"\n,".contains(byte)).unwrap();
+    for (line, at) in lines(&json).into_iter().flat_map(|line| [(line, line.0), (line, line.0 + last(line))])
+    {
         let disk = disk.after_kill();
         let mut content = json.clone();
-        content[line.0] = b'x';
+        content[at] = b'x';
         disk.place(&paths().json, &content);
         let (salvage, found) = salvaged(&disk);
         assert_eq!(salvage.damages, [damage(&paths().json, line, Problem::Lines)]);
