@@ -160,6 +160,9 @@ fn rescued_files_remember_revisions_and_the_values_before() {
     let revision = |project: &Arc<Project>| {
         project.read(START_MS, |view| (view.revision().get(), view.revision())).unwrap().answer
     };
+    // No key has the revision of a deletion.
+    project.write(START_MS, |t| Ok::<_, ()>(t.delete(key("old")))).unwrap();
+    project.flush(Instant::now());
     let before = revision(&project);
     let values = disk.content(&paths().json);
     disk.take_away(&paths().journal);
@@ -297,6 +300,22 @@ fn rescue_replaces_and_removes_nothing_if_the_lock_is_taken_while_it_copies() {
     disk.set_between(Some(Box::new(move || handle.place(Path::new(LOCK), b"2\n"))));
     assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
     project.close(START_MS, Instant::now()); // waits for the rescue
+    let operations: Vec<_> = (begin..disk.operations()).map(|at| disk.operation(at)).collect();
+    assert!(operations.iter().any(|operation| operation.starts_with("create ")), "it began: {operations:?}");
+    let changes_names =
+        |operation: &&String| operation.starts_with("rename") || operation.starts_with("remove");
+    assert_eq!(operations.iter().find(changes_names), None);
+}
+
+#[test]
+fn checkpoint_replaces_and_removes_nothing_if_the_lock_is_taken_while_it_copies() {
+    let disk = SimDisk::default();
+    let project = written(&disk, &guarding(&disk), Keep::Values);
+    let (handle, begin) = (disk.clone(), disk.operations());
+    disk.set_between(Some(Box::new(move || handle.place(Path::new(LOCK), b"2\n"))));
+    project.checkpoint(START_MS, Instant::now()).unwrap_err();
+    project.close(START_MS, Instant::now());
+    disk.set_between(None);
     let operations: Vec<_> = (begin..disk.operations()).map(|at| disk.operation(at)).collect();
     assert!(operations.iter().any(|operation| operation.starts_with("create ")), "it began: {operations:?}");
     let changes_names =
