@@ -15,14 +15,39 @@ use crate::config::text::object_text;
 use crate::disk::{DiskFile, load_from};
 use crate::json::{self, JsonErrorKind};
 use crate::limits::{CONFIG_BYTES_MAX, KEY_TEXT_BYTES_MAX, VALUE_BYTES_MAX, VALUE_DEPTH_MAX};
-use crate::names::{KeyError, KeyRule};
-use crate::store::change::Location;
+use crate::names::{Key, KeyError, KeyRule};
+use crate::store::change::{Location, Meta, Revision, Value};
+use crate::store::entry::{self, Entries, Entry};
+use crate::store::index::{Index, Start};
+use crate::store::run::Packed;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::io;
 
-/// The keys of a file, and where each value begins in it, with the length and the checksum that it has minified.
-pub type EditedKeys = BTreeMap<String, Location>;
+/// The keys of a file in order, and where each value begins in it, with the length and the checksum that it has
+/// minified. An index, because it returns its memory to the system.
+#[derive(Debug, Default)]
+pub struct EditedKeys(Index<Entries>);
+
+impl EditedKeys {
+    /// Adds a key. Returns where its value begins if the key has one already, and adds nothing then.
+    fn add(&mut self, key: Key<'_>, location: Location) -> Option<u64> {
+        let first = self.0.get(key.as_str().as_bytes()).and_then(|entry| entry.value().location());
+        if let Some(first) = first {
+            return Some(first.offset);
+        }
+        let mut packed = Vec::new();
+        let meta = Meta { revision: Revision::ZERO, created_ms: 0, updated_ms: 0, expires_ms: None };
+        entry::pack(key, Value::Stored(location), &meta, &mut packed);
+        self.0.push(Entry::of(&packed));
+        None
+    }
+
+    /// The keys with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Location)> {
+        let entries = self.0.range(Start::At(b""));
+        entries.filter_map(|entry| Some((entry.key(), entry.value().location()?)))
+    }
+}
 
 /// Why a file is not imported.
 #[derive(Debug)]
@@ -129,16 +154,16 @@ impl<'f> EditedFile<'f> {
     /// [`EditedFileError`].
     pub fn read_members(&mut self) -> Result<BTreeMap<String, Vec<u8>>, EditedFileError> {
         let mut members = BTreeMap::new();
-        for (key, location) in self.read_keys()? {
+        for (key, location) in self.read_keys()?.iter() {
             let mut value = Vec::with_capacity(location.length as usize);
             self.read_value(location, &mut value)?;
-            members.insert(key, value);
+            members.insert(key.to_owned(), value);
         }
         Ok(members)
     }
 
     fn read_object(&mut self) -> Result<EditedKeys, Fault> {
-        let mut keys = EditedKeys::new();
+        let mut keys = EditedKeys::default();
         skip_byte_order_mark(&mut self.reader)?;
         self.reader.skip_whitespace()?;
         self.expect(b'{', "an object of keys and values")?;
@@ -167,12 +192,10 @@ impl<'f> EditedFile<'f> {
         self.reader.skip_whitespace()?;
         let offset = self.reader.position();
         let (length, crc32) = self.read_checked(offset, &key)?;
-        match keys.entry(key) {
-            Entry::Vacant(vacant) => drop(vacant.insert(Location { file: JSON_FILE, offset, length, crc32 })),
-            Entry::Occupied(first) => {
-                let refusal = Refusal::Twice(first.key().clone(), first.get().offset);
-                return Err(Fault::Refused { offset: key_offset, refusal });
-            }
+        let location = Location { file: JSON_FILE, offset, length, crc32 };
+        let first = Key::parse_stored(&key).ok().and_then(|key| keys.add(key, location));
+        if let Some(first) = first {
+            return Err(Fault::Refused { offset: key_offset, refusal: Refusal::Twice(key, first) });
         }
         self.reader.skip_whitespace()?;
         Ok(())

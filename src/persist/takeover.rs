@@ -15,8 +15,10 @@ use super::sequential::{LineReader, checksum_of};
 use crate::disk::{Disk, DiskFile, Open, Stamp};
 use crate::names::Key;
 use crate::store::change::{Change, Meta, Revision, Value};
+use crate::store::entry::{self, Entries, Entry};
+use crate::store::index::Index;
 use crate::store::namespace::Namespace;
-use std::collections::BTreeMap;
+use crate::store::run::Packed;
 
 /// What to do with changes that the journal of an edited file still holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub fn without_journal(
     now_ms: u64,
 ) -> Result<(), RecoveryError> {
     let (edited, keys) = Edited::open(disk, paths)?;
-    let namespace = base(keys, &BTreeMap::new(), Namespace::starting_at(begin, 0), now_ms);
+    let namespace = base(&keys, &Index::default(), Namespace::starting_at(begin, 0), now_ms);
     let lineage = Lineage::first().replacing(edited.crc32);
     edited.install(disk, paths, lineage, &renumbered(&namespace, begin))
 }
@@ -68,7 +70,7 @@ pub fn edited(
         return Err(RecoveryError::MixedPair { path: paths.json.clone(), checkpoints: newer + 1 });
     }
     let mut lines = LineReader::new(journal.as_ref(), header.bytes());
-    let mut metas = BTreeMap::new();
+    let (mut metas, mut packed) = (Index::default(), Vec::new());
     for _ in 0..header.keys {
         let offset = lines.offset();
         let corrupt = || RecoveryError::Corrupt { path: paths.journal.clone(), offset };
@@ -77,10 +79,13 @@ pub fn edited(
         let Some(Line::Meta { key, meta }) = record::decode_line(line.bytes, header.seed) else {
             return Err(bad_line(line.bytes, header.seed, &paths.journal, offset));
         };
-        metas.insert(key.into_owned(), meta);
+        let key = Key::parse_stored(&key).map_err(|_| corrupt())?;
+        packed.clear();
+        entry::pack(key, Value::Text(b""), &meta, &mut packed);
+        metas.push(Entry::of(&packed));
     }
     let empty = Namespace::starting_at(header.revision, header.clock_ms);
-    let mut namespace = base(keys, &metas, empty, now_ms);
+    let mut namespace = base(&keys, &metas, empty, now_ms);
     let mut changes = 0;
     let tail = replay(&mut lines, &paths.journal, header.seed, header.revision, |change, _| match change {
         Change::Clock { .. } => namespace.apply_for_good(&change),
@@ -175,17 +180,12 @@ fn of_file(paths: &Paths) -> impl FnOnce(EditedFileError) -> RecoveryError + '_ 
 }
 
 /// The edited keys with the times that are known of them, put into `namespace`.
-fn base(
-    keys: EditedKeys,
-    metas: &BTreeMap<String, Meta>,
-    mut namespace: Namespace,
-    now_ms: u64,
-) -> Namespace {
+fn base(keys: &EditedKeys, metas: &Index<Entries>, mut namespace: Namespace, now_ms: u64) -> Namespace {
     let revision = namespace.revision();
     let new = Meta { revision, created_ms: now_ms, updated_ms: now_ms, expires_ms: None };
-    for (name, location) in keys {
-        let Ok(key) = Key::parse_stored(&name) else { continue }; // checked when the file was read
-        let meta = metas.get(&name).copied().unwrap_or(new);
+    for (name, location) in keys.iter() {
+        let Ok(key) = Key::parse_stored(name) else { continue }; // checked when the file was read
+        let meta = metas.get(name.as_bytes()).map_or(new, Entry::meta);
         namespace.apply_for_good(&Change::Put { key, value: Value::Stored(location), meta });
     }
     namespace

@@ -97,6 +97,14 @@ impl Value<'_> {
             Value::Stored(location) => location.length as usize,
         }
     }
+
+    /// Where the text lies, if that is not here.
+    pub fn location(self) -> Option<Location> {
+        match self {
+            Value::Text(_) => None,
+            Value::Stored(location) => Some(location),
+        }
+    }
 }
 
 /// One mutation of a project.
