@@ -192,9 +192,9 @@ impl Project {
             Err(error) => error,
         };
         let failed = io::Error::other(format!("{damage}, and writing both files again failed: {error}"));
-        if let Ok(journal) = durable.journal.lock() {
+        if let Ok(mut journal) = durable.journal.lock() {
             let failure = AppendError { outcome: Outcome::Failed, error: failed };
-            self.take_back(&durable.paths, &journal, &failure);
+            self.take_back(&durable.paths, &mut journal, &failure);
             self.engine.resolved();
         }
         Err(CheckpointError::Stopped)
@@ -366,6 +366,7 @@ impl Project {
             }
             Err(ExchangeError::HalfDone(error)) => {
                 let failure = AppendError { outcome: Outcome::Failed, error };
+                journal.give_up(); // all of it is in the new one, which was synced
                 self.take_back(&durable.paths, journal, &failure);
                 self.engine.resolved();
                 return Err(CheckpointError::HalfDone(failure.error));

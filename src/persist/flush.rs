@@ -111,7 +111,7 @@ impl Project {
                     journal.written_at = Some(now);
                     self.settle(bytes, durable.sync);
                 }
-                Err(failure) => self.take_back(&durable.paths, &journal, &failure),
+                Err(failure) => self.take_back(&durable.paths, &mut journal, &failure),
             }
             self.engine.resolved();
         }
@@ -232,8 +232,11 @@ impl Project {
 
     /// Takes back everything that is not in the journal, in memory, and says so to who waits. If the journal
     /// is not ours any more, has what was acknowledged written to a new one.
-    pub(super) fn take_back(self: &Arc<Self>, paths: &Paths, journal: &Journal, failure: &AppendError) {
+    pub(super) fn take_back(self: &Arc<Self>, paths: &Paths, journal: &mut Journal, failure: &AppendError) {
         let (not_ours, reason) = (NotOurs::of(&failure.error), reason_of(paths, failure));
+        if not_ours.is_some() {
+            journal.give_up();
+        }
         let Ok(mut state) = self.lock() else { return };
         if state.is_given_up {
             return roll_back(&mut state, journal, failure.outcome);
@@ -318,7 +321,7 @@ impl State {
 }
 
 /// Reverts all changes that are not in `journal`, newest first.
-fn roll_back(state: &mut State, journal: &Journal, outcome: Outcome) {
+pub(super) fn roll_back(state: &mut State, journal: &Journal, outcome: Outcome) {
     let pending = std::mem::replace(&mut state.pending, Batch::empty());
     let batches = [Some(pending), state.in_flight.take()];
     for batch in batches.into_iter().flatten() {

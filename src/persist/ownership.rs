@@ -86,12 +86,12 @@ impl Project {
     /// here on. Returns whether all is well. Blocks for the disk.
     pub(super) fn look_at_files(self: &Arc<Self>) -> bool {
         let Some(durable) = &self.durable else { return true };
-        let Ok(journal) = durable.journal.lock() else { return false };
+        let Ok(mut journal) = durable.journal.lock() else { return false };
         if self.lock().map_or(true, |state| matches!(state.health, Health::Failed { .. })) {
             return false;
         }
         let Err(failure) = self.check_files(durable, &journal) else { return true };
-        self.take_back(&durable.paths, &journal, &failure);
+        self.take_back(&durable.paths, &mut journal, &failure);
         self.engine.resolved();
         false
     }

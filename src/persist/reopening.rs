@@ -2,10 +2,12 @@
 
 use super::aside::{self, Aside};
 use super::checkpoint::CheckpointError;
+use super::flush::roll_back;
 use super::generation::{self, GenerationWriter, Paths, WrittenGeneration};
 use super::header::Lineage;
 use super::project::{Health, Project};
 use super::recovery::Keep;
+use super::ticket::Outcome;
 use crate::clock;
 use crate::disk::Disk;
 use std::sync::Arc;
@@ -42,13 +44,20 @@ impl Project {
     /// maintenance thread would hold it until what was due for it, such as the expiry of a key in ten years.
     /// Nothing touches its files afterwards.
     pub(super) fn give_up(self: &Arc<Self>) {
-        // A checkpoint or rescue that is under way ends first.
+        // A checkpoint or rescue that is under way ends first, and then a write or a sync.
         let turn = self.durable.as_ref().map(|durable| (durable, durable.checkpoint.lock()));
+        let mut journal = self.durable.as_ref().and_then(|durable| durable.journal.lock().ok());
         let needs_rescue = self.lock().is_ok_and(|mut state| {
             state.is_given_up = true;
             self.engine.watermark.given_up(state.namespace.revision());
+            if let Some(journal) = &mut journal {
+                journal.give_up();
+                roll_back(&mut state, journal, Outcome::Failed);
+            }
             std::mem::take(&mut state.needs_rescue)
         });
+        drop(journal);
+        self.engine.resolved();
         if needs_rescue && let Some((durable, Ok(_))) = &turn {
             self.rescue_in_turn(durable);
         }

@@ -23,6 +23,11 @@ impl Journal {
         self.unsure_from.is_some()
     }
 
+    /// Nothing is synced or written again in the file from here on.
+    pub(super) fn give_up(&mut self) {
+        (self.unsure_from, self.unsynced) = (None, false);
+    }
+
     /// When to try again what found no disk space, even if nobody writes.
     pub(super) fn repair_due(&self, now: Instant) -> Option<Instant> {
         self.unsure_from.map(|_| now + Duration::from_millis(CHECKPOINT_RETRY_MS))
@@ -103,7 +108,7 @@ impl Journal {
 
     /// The file is given up. What it has of a refused batch is cut off, so that the next start does not find it.
     fn ended_by(&mut self, error: io::Error) -> AppendError {
-        (self.unsure_from, self.unsynced) = (None, false);
+        self.give_up();
         let cut = self.file.set_length(self.end).and_then(|()| self.file.sync());
         let error = match cut {
             Ok(()) => error,

@@ -143,7 +143,7 @@ fn a_key_is_purged_once_its_end_cannot_be_reverted() {
     let durable = project.durable.as_ref().unwrap();
     let error = std::io::ErrorKind::StorageFull.into();
     let failure = AppendError { outcome: Outcome::DiskFull, error };
-    project.take_back(&durable.paths, &durable.journal.lock().unwrap(), &failure);
+    project.take_back(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
     assert!(project.lock().unwrap().namespace.get(key("a"), NOW).is_some());
     drop(project.write(NOW + 2_000, |t| Ok::<_, ()>(t.put(key("b"), b"1", None))));
     project.flush(clock::monotonic());

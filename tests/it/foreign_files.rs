@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+const EIO: i32 = 5;
 const LOCK: &str = "/data/pikv.lock";
 const DIRECTORY: &str = "/data";
 
@@ -202,6 +203,48 @@ fn interval_sync_looks_at_the_journal_too() {
         project.close(START_MS, Instant::now());
         assert_eq!(found(&disk, Keep::Values), ["a"], "{said}");
     }
+}
+
+#[test]
+fn project_is_rescued_once_although_its_interval_ends_again_and_again() {
+    let disk = SimDisk::default();
+    let project = opened_with(&disk, &guarding(&disk), "p", Keep::Values, SyncMode::Interval);
+    project.write(START_MS, |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap();
+    project.flush(Instant::now());
+    disk.take_away(&paths().journal);
+    for _ in 0..2 {
+        project.sync_written();
+        crate::harness::wait_until("the journal is in place again", || {
+            disk.names().contains(&paths().journal)
+                && disk.operation(disk.operations() - 1) == "sync directory"
+        });
+    }
+    project.close(START_MS, Instant::now());
+    let rescues =
+        (0..disk.operations()).filter(|&at| disk.operation(at) == "create /data/p.json.tmp").count();
+    assert_eq!((rescues, foreign(&disk)), (2, Vec::new()), "one for the new project and one for the rescue");
+}
+
+#[test]
+fn exchange_that_failed_halfway_is_not_taken_for_a_foreign_hand() {
+    let disk = SimDisk::default();
+    let project = opened_with(&disk, &guarding(&disk), "p", Keep::Values, SyncMode::Interval);
+    project.write(START_MS, |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap();
+    project.flush(Instant::now());
+    let handle = disk.clone();
+    disk.set_between(Some(Box::new(move || {
+        if handle.operation(handle.operations() - 1) == "rename to /data/p.journal" {
+            handle.refuse("sync directory", EIO);
+        }
+    })));
+    project.checkpoint(START_MS, Instant::now()).unwrap_err();
+    disk.set_between(None);
+    disk.heal();
+    let before = reason(&project);
+    project.sync_written();
+    project.close(START_MS, Instant::now());
+    assert_eq!((reason(&project), foreign(&disk)), (before, Vec::new()));
+    assert_eq!(found(&disk, Keep::Values), ["a"]);
 }
 
 #[test]
@@ -480,4 +523,22 @@ fn project_that_ended_leaves_the_files_of_its_successor_alone() {
             assert!(["new", "newer"].iter().all(|name| names.iter().any(|found| found == name)), "{names:?}");
         }
     }
+}
+
+/// On a full disk the successor uses the same journal, because it cannot be written again into a new file.
+#[test]
+fn project_that_ended_on_a_full_disk_cuts_nothing_off_the_journal_of_its_successor() {
+    let disk = SimDisk::default();
+    let engine = guarding(&disk);
+    let old = opened_with(&disk, &engine, "p", Keep::Values, SyncMode::Interval);
+    old.write(START_MS, |t| Ok::<_, ()>(t.put(key("old"), b"1", None))).unwrap().answer.unwrap();
+    old.flush(Instant::now());
+    disk.refuse("sync /data/p.j", ENOSPC);
+    old.close(START_MS, Instant::now());
+    let new = opened(&disk, &engine, "p", Keep::Values);
+    disk.heal();
+    assert_eq!(put(&new, "new", "1"), Ok(Outcome::Synced));
+    old.sync_written();
+    assert_eq!(found(&disk, Keep::Values), ["new", "old"]);
+    assert_eq!(put(&new, "newer", "1"), Ok(Outcome::Synced));
 }
