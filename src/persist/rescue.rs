@@ -11,7 +11,6 @@ use super::engine::{Engine, unpoisoned};
 use super::generation::{self, ExchangeError, GenerationWriter};
 use super::header::Lineage;
 use super::project::{Durable, Project};
-use super::recovery::Keep;
 use crate::clock;
 use crate::disk::{Open, is_not_regular};
 use std::io::ErrorKind;
@@ -83,10 +82,7 @@ impl Project {
         self.keep_foreign_journal(durable)?;
         let lineage = {
             let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
-            // A values' file that was edited is found out by those who read it.
-            if durable.keep == Keep::Values {
-                self.notice_edit(durable, &journal)?;
-            }
+            self.keep_edit(durable, &journal)?;
             journal.header.successor()
         };
         let written = self.write_entries(durable, lineage);

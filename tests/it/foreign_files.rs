@@ -380,6 +380,20 @@ fn rescue_keeps_an_edit_of_the_values() {
     assert_eq!(disk.content(&copy), b"{\"edited\":1}");
 }
 
+/// The values that the project reads are in the file that had the name before.
+#[test]
+fn rescue_keeps_a_values_file_that_replaced_the_one_that_values_are_read_from() {
+    let disk = SimDisk::default();
+    let project = written(&disk, &guarding(&disk), Keep::Index);
+    disk.place(&paths().json, b"{\"restored\":1}");
+    disk.take_away(&paths().journal);
+    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+    project.close(START_MS, Instant::now());
+    assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"]);
+    let is_kept = |path: &PathBuf| disk.content(path) == b"{\"restored\":1}";
+    assert!(disk.names().iter().any(is_kept), "{:?}", disk.names());
+}
+
 #[test]
 fn loss_of_the_directory_is_for_good() {
     let disk = SimDisk::default();
