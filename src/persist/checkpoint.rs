@@ -213,6 +213,14 @@ impl Project {
         })
     }
 
+    /// Returns an error if changes were rolled back since `seal`: entries may have been copied with them, and the
+    /// batch that was in flight at the seal is not in the journal, so `seal.offset` may lie inside a later line.
+    /// The caller holds the journal, without which nothing is rolled back.
+    fn check_seal(&self, seal: &Seal) -> Result<(), CheckpointError> {
+        let rollbacks = self.lock().map_err(|_| CheckpointError::Stopped)?.rollbacks;
+        if rollbacks == seal.rollbacks { Ok(()) } else { Err(CheckpointError::TakenBack) }
+    }
+
     /// Copies all entries, a few under each hold of the lock.
     pub(super) fn copy_entries(
         self: &Arc<Self>,
@@ -312,6 +320,7 @@ impl Project {
     ) -> Result<u64, CheckpointError> {
         let (old, seed, end) = {
             let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+            self.check_seal(seal)?;
             (Arc::clone(&journal.file), journal.header.seed, journal.end)
         };
         carry((old.as_ref(), seed), (seal.offset, end), written)?;
@@ -330,12 +339,13 @@ impl Project {
     ) -> Result<NewPair, CheckpointError> {
         let mut guard = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
         let journal = &mut *guard;
+        self.check_seal(seal)?;
         let changes_start = written.journal_end - (carried - seal.offset);
         let identity = written.journal.status()?.identity;
         carry((journal.file.as_ref(), journal.header.seed), (carried, journal.end), &mut written)?;
         self.notice_edit(durable, journal)?;
         let number = journal.number_max + 2;
-        let mut bytes = self.redirect(durable, seal, &written, number)?;
+        let mut bytes = self.redirect(durable, &written, number)?;
         journal.number_max = number;
         if !bytes.is_empty() {
             // As in any flush: whatever becomes of this checkpoint, these changes are safe.
@@ -385,7 +395,6 @@ impl Project {
     fn redirect(
         &self,
         durable: &Durable,
-        seal: &Seal,
         written: &WrittenGeneration,
         number: u32,
     ) -> Result<Vec<u8>, CheckpointError> {
@@ -393,9 +402,6 @@ impl Project {
         let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
         if matches!(state.health, Health::Failed { .. }) {
             return Err(CheckpointError::Stopped);
-        }
-        if state.rollbacks != seal.rollbacks {
-            return Err(CheckpointError::TakenBack);
         }
         let bytes = state.take_pending(Taker::Other).unwrap_or_default();
         state.journal_number = number;
@@ -444,3 +450,7 @@ fn carry(
     written.journal_end = copy_lines(&source, &Target { file, seed, start })?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "checkpoint_tests.rs"]
+mod tests;
