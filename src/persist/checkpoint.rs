@@ -1,15 +1,15 @@
-//! Writes what a project holds as a new pair of files, beside traffic.
+//! Writes a project to a new pair of files while it is in use.
 //!
 //! ```text
 //! seal      note where the journal stands                              lock: state, for an instant
 //! copy      entries, some at a time, into the new values and metas     lock: state, for microseconds
-//! flush     so that everything copied is in the old journal too, and stays so if this fails
+//! flush     everything that was copied is in the old journal, too, even if the checkpoint fails
 //! carry     copy the old journal from the seal on into the new one     lock: journal, for the last part
 //! exchange  sync, rename values, rename journal                        lock: journal
 //! ```
-//! Entries are copied while they change, so the copy is of no single moment. Replaying the carried
-//! changes over it gives the right state all the same (see `store::change`), and all of them are in
-//! the new journal before it takes the old one's place.
+//! Entries are copied while they change, so the copy shows no single moment. Replaying the carried
+//! changes over it still gives the right state (see `store::change`), and all of them are in the new
+//! journal before it replaces the old one.
 
 use super::flush::Taker;
 use super::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
@@ -29,7 +29,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Why there is no new pair of files. The old one goes on, unless the project says it has failed.
+/// Why there is no new pair of files. The old one stays in use, unless the project has failed.
 #[derive(Debug)]
 pub enum CheckpointError {
     /// A file could not be written or read.
@@ -37,14 +37,14 @@ pub enum CheckpointError {
     /// The new values may be in place and their journal not: the project has failed, and the next
     /// start finishes the exchange.
     HalfDone(io::Error),
-    /// The journal is damaged where it has changes that were made since the checkpoint began.
+    /// The journal is damaged in a change since the checkpoint began.
     Damaged {
         /// File offset of the bad line.
         offset: u64,
     },
-    /// Changes were taken back while they were copied.
+    /// Changes were rolled back while they were copied.
     TakenBack,
-    /// The project takes no writes any more. Nothing is taken back for that.
+    /// The project takes no writes any more. Nothing is rolled back because of that.
     Stopped,
 }
 
@@ -68,13 +68,13 @@ impl std::fmt::Display for CheckpointError {
         match self {
             CheckpointError::Io(error) | CheckpointError::HalfDone(error) => error.fmt(f),
             CheckpointError::Damaged { offset } => CopyError::Damaged { offset: *offset }.fmt(f),
-            CheckpointError::TakenBack => f.write_str("changes were taken back while they were copied"),
+            CheckpointError::TakenBack => f.write_str("changes were rolled back while they were copied"),
             CheckpointError::Stopped => f.write_str("the project stopped taking writes"),
         }
     }
 }
 
-/// The files that a checkpoint put in place.
+/// The files that a checkpoint installed.
 pub(super) struct NewPair {
     pub(super) json: Arc<dyn DiskFile>,
     pub(super) journal: Arc<dyn DiskFile>,
@@ -82,7 +82,7 @@ pub(super) struct NewPair {
     pub(super) header: Header,
     /// The journal's number; the values' is one less.
     pub(super) number: u32,
-    /// Where the changes lie in the journal that were carried into it.
+    /// The changes that were carried into the journal lie from here to `end`.
     pub(super) changes_start: u64,
     pub(super) end: u64,
 }
@@ -96,10 +96,10 @@ struct Seal {
 }
 
 impl Project {
-    /// Writes a new pair of files where the values' file lacks something. Blocks for the disk.
+    /// Writes a new pair of files if the journal has changes. Blocks for the disk.
     ///
     /// # Errors
-    /// [`CheckpointError`]; nothing is lost, and the next one begins afresh.
+    /// [`CheckpointError`]; nothing is lost, and the next checkpoint begins from the start.
     pub fn checkpoint(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), CheckpointError> {
         self.checkpoint_where(|health| *health != Health::Closed, now_ms, now)
     }
@@ -117,7 +117,7 @@ impl Project {
     ) -> Result<(), CheckpointError> {
         let Some(durable) = &self.durable else { return Ok(()) };
         let Ok(_turn) = durable.checkpoint.lock() else { return Err(CheckpointError::Stopped) };
-        // Asked under the lock: once a closed project is folded its files may be gone, or another's.
+        // Read under the lock: once a closed project is folded its files may be gone, or belong to a successor.
         let health = self.health();
         if matches!(health, Health::Failed { .. }) {
             return Err(CheckpointError::Stopped); // it may have failed halfway through an exchange
@@ -138,10 +138,10 @@ impl Project {
             result = self.replace_damaged(durable, offset, now);
         }
         if let Err(error) = &result {
-            // If that was the reason, it is noted now.
+            // If foreign files were the cause, the project stops now.
             self.look_at_files();
-            // Half done, the temporary journal is the one that belongs to the values in place. And in a
-            // directory that is not ours nothing is.
+            // After half an exchange the temporary journal belongs to the values in place. And in a directory
+            // that is not ours, no file is.
             if !matches!(error, CheckpointError::HalfDone(_)) && self.lost_directory().is_none() {
                 let _ = generation::remove_temporaries(durable.disk.as_ref(), &durable.paths);
             }
@@ -154,7 +154,7 @@ impl Project {
 
     fn write_new_pair(self: &Arc<Self>, durable: &Durable, now: Instant) -> Result<(), CheckpointError> {
         if durable.keep == Keep::Index {
-            // Before anything is read from there.
+            // Before a value is read from that file.
             let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
             self.notice_edit(durable, &journal)?;
         }
@@ -172,9 +172,9 @@ impl Project {
         Ok(())
     }
 
-    /// Writes a new pair beside a journal that has a bad line at `offset`. All that the line says is in
-    /// memory, so that a checkpoint that begins now needs nothing of it. If that fails too the project
-    /// stops: the next start would refuse what is written after the line.
+    /// Writes a new pair of files after a bad line was found at `offset` of the journal. Its change is in memory,
+    /// so a checkpoint that begins now does not read it. If this one fails too, the project stops: the next start
+    /// would refuse everything after that line.
     fn replace_damaged(
         self: &Arc<Self>,
         durable: &Durable,
@@ -184,7 +184,7 @@ impl Project {
         let (id, path) = (&self.id, durable.paths.journal.display());
         let damage = CopyError::Damaged { offset };
         log::error!(
-            "project {id}: {path}: {damage}. Both files are written again from memory; check the disk"
+            "project {id}: {path}: {damage}. Both files are written again from memory. Check the disk"
         );
         let error = match self.write_new_pair(durable, now) {
             Ok(()) => return Ok(()),
@@ -243,7 +243,7 @@ impl Project {
         }
     }
 
-    /// Encodes the next entries under the lock. Returns the last key, `None` where there are no more.
+    /// Encodes the next entries under the lock. Returns the last key, `None` if there are no more.
     fn copy_some_values(
         &self,
         after: Option<&str>,
@@ -268,7 +268,7 @@ impl Project {
         Ok(last.map(str::to_owned))
     }
 
-    /// Looks up where the next values lie, then reads them without the lock.
+    /// Looks up the locations of the next values, then reads them without the lock.
     fn copy_some_stored(
         self: &Arc<Self>,
         after: Option<&str>,
@@ -298,7 +298,7 @@ impl Project {
             last.map(|entry| entry.key().to_owned())
         };
         if unwritten {
-            self.flush(now); // a value whose change is still pending is not in its file yet
+            self.flush(now); // a value whose change is pending is not in its file yet
         }
         let mut value = Vec::new();
         for (key, meta, stored) in &found {
@@ -310,8 +310,8 @@ impl Project {
         Ok(last)
     }
 
-    /// Carries over what the old journal got since the seal, while it goes on growing, and syncs it, so
-    /// that little is left for the moment when writers wait. Returns how far the old journal is copied.
+    /// Copies what was appended to the old journal since the seal, while it keeps growing, and syncs the copy. That
+    /// leaves little for the moment when writers wait. Returns the offset up to which the old journal is copied.
     fn carry_most(
         &self,
         durable: &Durable,
@@ -328,7 +328,7 @@ impl Project {
         Ok(end.max(seal.offset))
     }
 
-    /// The moment when writers wait: the last changes go into both journals, then the new pair takes over.
+    /// The moment when writers wait: the last changes go into both journals, then the new pair is installed.
     fn exchange(
         self: &Arc<Self>,
         durable: &Durable,
@@ -348,7 +348,7 @@ impl Project {
         let mut bytes = self.redirect(durable, &written, number)?;
         journal.number_max = number;
         if !bytes.is_empty() {
-            // As in any flush: whatever becomes of this checkpoint, these changes are safe.
+            // As in any flush: even if this checkpoint fails, these changes are safe.
             if let Err(failure) = self.append(durable, journal, &mut bytes, now) {
                 self.take_back(&durable.paths, journal, &failure);
                 self.forget_files(&[number - 1, number]);
@@ -364,14 +364,14 @@ impl Project {
         let end = written.journal_end + bytes.len() as u64;
         let done = last
             .and_then(|()| written.journal.sync())
-            // Nothing of another's is replaced.
+            // No file of another process may be replaced.
             .and_then(|()| self.check_files(durable, journal).map_err(|failure| failure.error))
             .map_err(ExchangeError::NotBegun)
             .and_then(|()| generation::exchange(durable.disk.as_ref(), &durable.paths));
         match done {
             Ok(()) => {}
             Err(ExchangeError::NotBegun(error)) => {
-                self.go_on_in_the_old(journal, number, end);
+                self.keep_old_journal(journal, number, end);
                 return Err(error.into());
             }
             Err(ExchangeError::HalfDone(error)) => {
@@ -391,7 +391,7 @@ impl Project {
         Ok(pair)
     }
 
-    /// Takes what is pending, for the old journal, and points everything after it at the new one.
+    /// Takes the pending batch, for the old journal, and directs all later changes to the new one.
     fn redirect(
         &self,
         durable: &Durable,
@@ -406,15 +406,15 @@ impl Project {
         let bytes = state.take_pending(Taker::Other).unwrap_or_default();
         state.journal_number = number;
         state.pending_offset = written.journal_end + bytes.len() as u64;
-        // Who reads a change made from now on asks for these before the exchange is done.
+        // Readers of later changes need these files before the exchange is done.
         state.files.add_values(number - 1, Arc::clone(&written.json), written.json_stamp, json_name);
         state.files.add_journal(number, Arc::clone(&written.journal), journal_name);
         Ok(bytes)
     }
 
-    /// Undoes [`Project::redirect`]: what is pending goes to the old journal after all. `new_end` is
-    /// where it would have begun in the new one.
-    fn go_on_in_the_old(&self, journal: &Journal, number: u32, new_end: u64) {
+    /// Undoes [`Project::redirect`]: the pending batch goes to the old journal after all. `new_end` is its
+    /// offset in the new one.
+    fn keep_old_journal(&self, journal: &Journal, number: u32, new_end: u64) {
         let Ok(mut state) = self.lock() else { return };
         state.journal_number = journal.number;
         state.pending_offset = journal.end;
@@ -427,8 +427,8 @@ impl Project {
         numbers.iter().for_each(|&number| state.files.forget(number));
     }
 
-    /// The new pair is in place. Where values lie in files the old ones stay until nothing lies in
-    /// them; else none is needed for reading. All that was answered is synced now.
+    /// The new pair is in place, and everything that was acknowledged is synced. With the values in memory no file
+    /// is needed for reading. Otherwise the old ones stay open until all locations have been moved.
     fn use_new_files(&self, keep: Keep) {
         let Ok(mut state) = self.lock() else { return };
         state.durable = state.synced;

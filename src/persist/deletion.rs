@@ -1,14 +1,14 @@
-//! Deleting the files of a project so that a crash in between never brings half of it back, and never
-//! takes what its owner puts back afterwards.
+//! Deletes the files of a project. A crash in between never leaves half of a project, and never removes files that
+//! its owner restores afterwards.
 //!
 //! ```text
 //! begin ---> ID.deleted: files are removed --- remove_files ---> ID.removed: they are gone --- end ---> no marker
 //! ```
-//! Who finds the first marker goes on; who finds the second one has nothing more to remove: files that are
-//! there were put back.
+//! A start that finds the first marker continues the deletion. One that finds the second marker removes nothing:
+//! files that exist were restored.
 //!
-//! Some file systems create no file on a full disk, not even an empty one, but rename one. So an empty file is
-//! kept that becomes the marker then, [`SPARE_FILE`].
+//! Some file systems cannot create even an empty file on a full disk, but can rename one. [`SPARE_FILE`] is an
+//! empty file that becomes the marker then.
 
 use super::aside;
 use super::generation::{self, Paths};
@@ -18,12 +18,12 @@ use crate::names::ProjectId;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// How far a deletion is that did not end.
+/// The state of a deletion that has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Some of the files may be left.
+    /// Some of the files may still exist.
     Begun,
-    /// They are gone.
+    /// They are removed.
     FilesRemoved,
 }
 
@@ -47,7 +47,7 @@ impl Phase {
 pub enum BeginError {
     /// There is no marker; the project is as it was.
     NotBegun(io::Error),
-    /// The marker may be found by the next start, which then deletes the project.
+    /// The next start may find the marker and then deletes the project.
     Unknown(io::Error),
 }
 
@@ -65,7 +65,7 @@ pub fn begin(disk: &dyn Disk, paths: &Paths) -> Result<(), BeginError> {
     synced.and_then(|()| disk.sync_directory(paths.directory())).map_err(|error| undone(disk, paths, error))
 }
 
-/// Makes the spare file the marker that could not be created because of `full`.
+/// Renames the spare file to the marker that could not be created because of the error `full`.
 fn rename_spare(
     disk: &dyn Disk,
     paths: &Paths,
@@ -93,7 +93,7 @@ pub fn keep_spare(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
     if disk.exists(&spare)? { Ok(()) } else { disk.open(&spare, Open::Create).map(drop) }
 }
 
-/// How far the deletion of a project is, `None` where none was begun, or it is over.
+/// The state of a project's deletion, `None` if none was begun or it has ended.
 ///
 /// # Errors
 /// As the disk says.
@@ -116,7 +116,7 @@ pub fn all_begun(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<ProjectId>
         Phase::ALL.iter().any(|phase| extension == phase.extension())
     };
     let paths = match disk.list(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(), // nothing was ever stored there
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(), // no directory, so no project yet
         listed => listed?,
     };
     let mut begun = Vec::new();
@@ -133,10 +133,10 @@ pub fn all_begun(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<ProjectId>
     Ok(begun)
 }
 
-/// Gives the space of a project's files back although they are open, before they are removed.
+/// Frees the space of a project's files, which are still open, before they are removed.
 pub fn free_space(disk: &dyn Disk, paths: &Paths) {
     for path in [&paths.journal, &paths.json] {
-        // What cannot be cut is removed all the same.
+        // A file that cannot be cut is removed anyway.
         let _ = disk.open(path, Open::Write).and_then(|file| file.set_length(0));
     }
 }
@@ -144,7 +144,7 @@ pub fn free_space(disk: &dyn Disk, paths: &Paths) {
 /// Removes the files of a project and their copies, durably. A marker stays until [`end`].
 ///
 /// # Errors
-/// As the disk says; calling it again goes on.
+/// As the disk returns them; a second call continues.
 pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     aside::remove_all(disk, paths)?;
     generation::remove_pair(disk, paths)?;
@@ -152,7 +152,7 @@ pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     disk.sync_directory(paths.directory())
 }
 
-/// Removes the marker, once nothing speaks of the project any more, or its files were put back.
+/// Removes the marker, once config.json no longer lists the project or its files were restored.
 ///
 /// # Errors
 /// As the disk says; the next start removes it.
@@ -177,7 +177,7 @@ pub(super) fn markers(paths: &Paths) -> [PathBuf; 2] {
     Phase::ALL.map(|phase| phase.marker(paths))
 }
 
-/// Markers are empty, regular files. Anything else of that name was named so by somebody else.
+/// Markers are empty regular files. Any other file of that name belongs to somebody else.
 fn is_marker(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
     if !disk.exists(path)? {
         return Ok(false);

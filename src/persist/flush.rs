@@ -20,16 +20,16 @@ use std::time::{Duration, Instant};
 /// What "file too large" means for a journal.
 const FILE_SIZE_LIMIT: &str = ", which is the file-size limit of this process (`ulimit -f`, LimitFSIZE=)";
 
-/// Where a project is between its changes and a writer. See `writers.rs`.
+/// Whether a project waits for a writer or is with one. See `writers.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// Nothing waits for a writer.
     Idle,
-    /// The project is in the queue of the writers, or the thread that holds its journal puts it there.
+    /// The project is in the queue of the writers, or the thread that holds its journal will put it there.
     Queued,
     /// A writer has it.
     Writing,
-    /// A writer has it, and more has come since.
+    /// A writer has it, and more changes have arrived since.
     WritingMore,
 }
 
@@ -42,18 +42,18 @@ pub(super) struct AfterTurn {
     pub(super) sync_later: bool,
 }
 
-/// Who takes what is pending.
+/// Which thread takes the pending changes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taker {
     /// The writer whose turn it is.
     Writer,
-    /// A thread that needs it written now, such as a checkpoint. The turn stays as it is.
+    /// A thread that needs them written now, such as a checkpoint. The turn does not change.
     Other,
 }
 
 impl Project {
-    /// Lets whoever makes changes go first while there come more of them: the one that woke the writer is
-    /// often the first of many, and one sync is for all.
+    /// Yields to other threads while more changes arrive: the change that woke the writer is often the first of
+    /// many, and all of them share one sync.
     pub(super) fn gather(&self) {
         let mut gathered_bytes = 0;
         for _ in 0..GATHER_ROUNDS_MAX {
@@ -73,8 +73,8 @@ impl Project {
         self.flush_into(durable, journal, Taker::Other, now);
     }
 
-    /// The turn of the project, on a writer that took it from the queue. Blocks for the disk, but not for a
-    /// thread that holds the journal: that one queues the project again.
+    /// The turn of the project, on a writer that took it from the queue. Blocks for the disk, but not for another
+    /// thread that holds the journal: that thread queues the project again.
     pub(super) fn write_in_turn(self: &Arc<Self>) -> AfterTurn {
         let Some(durable) = &self.durable else { return AfterTurn::default() };
         self.gather();
@@ -85,7 +85,7 @@ impl Project {
         self.lock().map_or_else(|_| AfterTurn::default(), |mut state| state.end_turn(is_unsynced))
     }
 
-    /// Returns whether something is left for `sync: interval` to sync.
+    /// Returns whether `sync: interval` still has something to sync.
     fn flush_into(
         self: &Arc<Self>,
         durable: &Durable,
@@ -118,7 +118,7 @@ impl Project {
         if is_sync_due {
             self.sync_journal(durable, &mut journal);
         }
-        // A checkpoint may have written what this call was meant for, without syncing it.
+        // Also if this call wrote nothing: a checkpoint may have written the changes without a sync.
         let is_unsynced = durable.sync == SyncMode::Interval && journal.unsynced;
         let due = [self.journal_due(&journal, now), look].into_iter().flatten().min();
         drop(journal);
@@ -128,7 +128,7 @@ impl Project {
         is_unsynced
     }
 
-    /// Has a writer take the project, for its pending changes or a sync that is due.
+    /// Queues the project for a writer, because of pending changes or a sync that is due.
     pub(super) fn want_turn(self: &Arc<Self>, state: &mut State) {
         match state.turn {
             Turn::Idle => {
@@ -140,7 +140,7 @@ impl Project {
         }
     }
 
-    /// The interval of `sync: interval` is over: has a writer sync what was written.
+    /// The interval of `sync: interval` is over: queues the project for a sync.
     pub(super) fn want_sync(self: &Arc<Self>) {
         if let Ok(mut state) = self.lock() {
             state.later = SyncLater::Due;
@@ -148,8 +148,8 @@ impl Project {
         }
     }
 
-    /// Waits until what `ticket` stands for is written, doing it itself. Says whether that went well.
-    /// Blocks for the disk.
+    /// Writes the batch of `ticket` unless that is done already. Returns whether it was written. Blocks for the
+    /// disk.
     pub fn wait_written(self: &Arc<Self>, ticket: Option<&Ticket>) -> bool {
         let Some(ticket) = ticket else { return true };
         if ticket.outcome() == Outcome::Pending {
@@ -158,7 +158,7 @@ impl Project {
         ticket.outcome() == Outcome::Synced
     }
 
-    /// A thread panicked while it changed the state: tells who waits that nothing will come of it.
+    /// A thread panicked while it changed the state: fails all tickets.
     fn fail_waiting(&self) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for batch in state.in_flight.iter().chain([&state.pending]) {
@@ -189,7 +189,7 @@ impl Project {
                     state.durable = state.synced;
                 }
             }
-            // It is tried again; see `Journal::repair_due`. Nothing that was acknowledged is taken back.
+            // Tried again, see `Journal::repair_due`. Nothing that was acknowledged is rolled back.
             Err(failure) if failure.outcome == Outcome::DiskFull => {
                 if let Ok(mut state) = self.lock() {
                     self.note_disk_full(&mut state, &reason_of(&durable.paths, &failure));
@@ -202,7 +202,7 @@ impl Project {
         }
     }
 
-    /// The batch in flight is in the journal: its replies may leave. Its buffer is used again.
+    /// The batch in flight is in the journal: its replies may leave. Keeps its buffer for the next batch.
     pub(super) fn settle(self: &Arc<Self>, mut bytes: Vec<u8>, sync: SyncMode) {
         let Ok(mut state) = self.lock() else { return self.fail_waiting() };
         let Some(mut batch) = state.in_flight.take() else { return };
@@ -212,7 +212,7 @@ impl Project {
             state.durable = state.synced;
         }
         if state.health == Health::DiskFull {
-            log::info!("project {}: there is room again, writes go on", self.id);
+            log::info!("project {}: there is disk space again; writes resume", self.id);
             state.health = Health::Healthy;
         }
         if state.pending.bytes.capacity() == 0 && bytes.capacity() <= PENDING_BYTES_KEPT_MAX {
@@ -224,14 +224,14 @@ impl Project {
             self.engine.schedule(self, clock::monotonic());
         }
         batch.ticket.resolve(Outcome::Synced);
-        // What the batch replaced is freed outside the lock, and elsewhere if that takes long.
+        // What the batch replaced is freed outside the lock, and by another thread if that takes long.
         if batch.undo.len() > FREED_AT_ONCE_MAX {
             self.engine.long_lane.free(Box::new(batch.undo));
         }
     }
 
-    /// Takes back everything that is not in the journal, in memory, and says so to who waits. If the journal
-    /// is not ours any more, has what was acknowledged written to a new one.
+    /// Reverts everything in memory that is not in the journal and fails the tickets that wait for it. If the
+    /// journal no longer belongs to the project, has what was acknowledged written to new files.
     pub(super) fn take_back(self: &Arc<Self>, paths: &Paths, journal: &mut Journal, failure: &AppendError) {
         let (not_ours, reason) = (NotOurs::of(&failure.error), reason_of(paths, failure));
         if not_ours.is_some() {
@@ -269,7 +269,7 @@ impl Project {
     }
 }
 
-/// The file that a failure is about, and what the system said.
+/// The file that a failure concerns, and the error of the system.
 fn reason_of(paths: &Paths, failure: &AppendError) -> String {
     if let Some(not_ours) = NotOurs::of(&failure.error) {
         return not_ours.to_string();
@@ -279,13 +279,13 @@ fn reason_of(paths: &Paths, failure: &AppendError) -> String {
 }
 
 impl State {
-    /// Removes some keys that have expired, unless their end may yet be reverted. Returns whether there are more.
+    /// Removes some keys that have expired, unless their expiry may still be reverted. Returns whether there are more.
     pub(super) fn purge(&mut self, is_durable: bool) -> bool {
         let until = if is_durable { self.synced } else { Revision::MAX };
         self.namespace.purge(PURGE_PER_HOLD_MAX, until) == PURGE_PER_HOLD_MAX
     }
 
-    /// What is to revert the changes of `undo` is not needed any more. Returns whether there is garbage.
+    /// The changes of `undo` are final. Returns whether they left garbage.
     pub(super) fn settle(&mut self, undo: &mut Vec<Undo>) -> bool {
         let cleared = undo.extract_if(.., |undo| matches!(undo, Undo::Cleared(_)));
         let settled = cleared.map(|undo| self.namespace.settle(undo)).count();
@@ -296,7 +296,7 @@ impl State {
     fn end_turn(&mut self, is_unsynced: bool) -> AfterTurn {
         let again = self.turn == Turn::WritingMore;
         self.turn = if again { Turn::Queued } else { Turn::Idle };
-        // A sync that became due meanwhile is for the next turn.
+        // A sync that has become due since is part of the next turn.
         let sync_later = is_unsynced && self.later == SyncLater::No;
         if sync_later {
             self.later = SyncLater::Scheduled;
@@ -304,7 +304,7 @@ impl State {
         AfterTurn { again, sync_later }
     }
 
-    /// Moves what is pending into flight and gives its bytes.
+    /// Moves the pending batch into flight and returns its bytes.
     pub(super) fn take_pending(&mut self, taker: Taker) -> Option<Vec<u8>> {
         if taker == Taker::Writer {
             self.turn = Turn::Writing;

@@ -1,9 +1,9 @@
 //! Whether the data directory is still the one that was opened, under the lock that this process holds.
 //!
-//! The lock is on a file and the data is reached by paths. Something mounted over the directory, a backup
-//! moved to its place, or `rm pikv.lock` separates the two: this process would write over files of
-//! somebody else, or into a directory that nobody finds again. Once that was seen nothing in the
-//! directory is written any more, for the life of the process: nobody knows what happened in between.
+//! The lock is on an inode, and the data is reached by paths. A file system mounted over the directory, a backup
+//! moved to its path, or `rm pikv.lock` separates the two: this process would overwrite files of another
+//! server, or write to a directory that no start finds. Once that is detected, this process writes nothing more
+//! in the directory, even if the paths are correct again: other writes may have happened in between.
 
 use crate::disk::{Disk, Identity, parent_directory};
 use std::io::{self, ErrorKind};
@@ -15,11 +15,11 @@ pub struct DirectoryGuard {
     disk: Arc<dyn Disk>,
     directory: Guarded,
     lock: Guarded,
-    /// Why the directory is not this process's any more.
+    /// Why the directory no longer belongs to this process.
     lost: OnceLock<String>,
 }
 
-/// A path and what it has to lead to.
+/// A path and the file that it has to lead to.
 struct Guarded {
     path: PathBuf,
     identity: Identity,
@@ -31,23 +31,23 @@ impl DirectoryGuard {
     /// # Errors
     /// As the disk says.
     pub fn new(disk: Arc<dyn Disk>, lock: &Path, locked: Identity) -> io::Result<DirectoryGuard> {
-        // With a dot at its end: the directory itself may be a link, which is followed then.
+        // The dot at its end has a link followed: the directory itself may be one.
         let path = parent_directory(lock).join(".");
         let identity = disk.status(&path)?.identity;
         let lock = Guarded { path: lock.to_owned(), identity: locked };
         Ok(DirectoryGuard { disk, directory: Guarded { path, identity }, lock, lost: OnceLock::new() })
     }
 
-    /// Looks whether both paths lead to what they led to. Logs the first time that they do not.
+    /// Checks that both paths lead to the files of the start. Logs the first time that they do not.
     ///
     /// # Errors
-    /// What happened, from the first time on.
+    /// The reason, from the first failure on.
     pub fn check(&self) -> Result<(), &str> {
         self.check_both(self.directory.is_there(self.disk.as_ref()))
     }
 
-    /// As [`DirectoryGuard::check`], of the lock alone. The path of a lock that is there leads through the
-    /// directory that is there, so that only a hard-linked copy of the directory in its place is not noticed.
+    /// As [`DirectoryGuard::check`], for the lock alone. The path of the lock leads through the directory, so this
+    /// misses nothing but a hard-linked copy in place of the directory.
     ///
     /// # Errors
     /// As [`DirectoryGuard::check`].
@@ -63,7 +63,7 @@ impl DirectoryGuard {
         self.lost().map_or(Ok(()), Err)
     }
 
-    /// What [`DirectoryGuard::check`] found the last time.
+    /// The reason, once a check has failed.
     pub fn lost(&self) -> Option<&str> {
         self.lost.get().map(String::as_str)
     }

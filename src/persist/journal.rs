@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What a reserve is filled with. One for all writers: memory that each allocated would stay in its arena.
+/// The content of a reserve. Shared by all writers: a buffer that each allocated would stay in its arena.
 static SPACES: [u8; 64 * 1024] = [b' '; 64 * 1024];
 
 /// The journal that a project appends to.
@@ -28,25 +28,25 @@ pub(super) struct Journal {
     pub(super) number_max: u32,
     /// Where the next bytes go.
     pub(super) end: u64,
-    /// Where the reserve ends: spaces behind `end`, which the next changes overwrite. At `end` or before
-    /// where there is none.
+    /// Where the reserve ends: spaces after `end`, which the next changes overwrite. At most `end` if there is
+    /// none.
     pub(super) reserve_end: u64,
-    /// Up to where all is known to be on the disk.
+    /// Everything up to here is known to be on the disk.
     pub(super) synced_end: u64,
-    /// A failure left it in doubt whether what follows is on the disk, up to `end`, and whether anything is
-    /// after that; see `repair.rs`.
+    /// After a failure: the bytes from here to `end` may not be on the disk, and others may follow them; see
+    /// `repair.rs`.
     pub(super) unsure_from: Option<u64>,
     /// Where the changes since the last checkpoint begin.
     pub(super) changes_start: u64,
     pub(super) header: Header,
-    /// What the values' file was when it was written.
+    /// The stamp of the values' file when it was written.
     pub(super) json_stamp: Stamp,
-    /// A write found no room since the last checkpoint.
-    pub(super) short_of_room: bool,
+    /// A write or sync found no disk space since the last checkpoint.
+    pub(super) short_of_space: bool,
     /// Whether something was written that `sync: interval` still has to sync.
     pub(super) unsynced: bool,
     pub(super) written_at: Option<Instant>,
-    /// When its name and its directory were looked at last before something was written.
+    /// When its name and its directory were last checked before a write.
     pub(super) checked_at: Option<Instant>,
     pub(super) checkpointed_at: Option<Instant>,
     /// No checkpoint before this, because one failed.
@@ -79,7 +79,7 @@ impl Journal {
             changes_start,
             header,
             json_stamp,
-            short_of_room: false,
+            short_of_space: false,
             unsynced: false,
             written_at: None,
             checked_at: None,
@@ -88,15 +88,14 @@ impl Journal {
         }
     }
 
-    /// Whether the file was left with `length` bytes. While a full disk leaves that in doubt, any will do.
+    /// Whether `length` is the length that the server left. Any is, while a full disk leaves that in doubt.
     pub(super) fn has_length(&self, length: u64) -> bool {
         self.is_unsure() || length == self.end.max(self.reserve_end)
     }
 
-    /// Seals the lines in `bytes`, writes them at the end, and syncs them if `sync` asks for that. `is_ours`
-    /// is asked between the two, and before anything is cut off; if it refuses, nothing more is done to the
-    /// file. A disk that is full leaves the journal as it was and may be tried again; any other failure ends
-    /// its use.
+    /// Seals the lines in `bytes`, writes them at the end, and syncs them if `sync` is `Always`. `is_ours` is
+    /// called between the two, and before anything is cut off; if it fails, the file is not touched again. A full
+    /// disk leaves the journal as it was, and the caller may try again; any other failure ends its use.
     pub(super) fn append(
         &mut self,
         bytes: &mut [u8],
@@ -127,21 +126,21 @@ impl Journal {
         Ok(())
     }
 
-    /// Fills the file with spaces behind `end`, where the reserve is used up and the journal has grown
-    /// enough to get one. A sync of bytes that lie in a reserve has no new length and no new blocks to
+    /// Fills the file with spaces after `end`, if the reserve is used up and the journal is large enough for
+    /// one. A sync of bytes that lie in a reserve has no new length and no new blocks to
     /// record in the file system, which halves its time, and on an SD card what it writes.
     fn reserve(&mut self, end: u64) -> io::Result<()> {
         let changes = end - self.changes_start;
-        if end <= self.reserve_end || changes < RESERVE_CHANGES_BYTES_MIN || self.short_of_room {
+        if end <= self.reserve_end || changes < RESERVE_CHANGES_BYTES_MIN || self.short_of_space {
             return Ok(());
         }
         let spaces = usize::try_from(changes).map_or(RESERVE_BYTES_MAX, |bytes| bytes.min(RESERVE_BYTES_MAX));
         let reserve_end = end + spaces as u64;
         match self.write_spaces(end, reserve_end) {
             Ok(()) => self.reserve_end = reserve_end,
-            // The last room of a disk is for what has to be kept.
+            // The last space of a disk is for data.
             Err(error) if is_disk_full(&error) => {
-                self.short_of_room = true;
+                self.short_of_space = true;
                 self.file.set_length(end)?;
             }
             Err(error) => return Err(error),
@@ -160,7 +159,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Goes on in the journal of a new pair of files, whose changes lie in `changes`.
+    /// Continues in the journal of a new pair of files, whose changes lie in `changes`.
     pub(super) fn begin_generation(
         &mut self,
         new: (Arc<dyn DiskFile>, Identity, Header),
@@ -183,7 +182,7 @@ impl Journal {
             changes_start,
             header,
             json_stamp,
-            short_of_room: false,
+            short_of_space: false,
             unsynced: false,
             written_at: self.written_at,
             checked_at: None,
@@ -207,7 +206,7 @@ impl Journal {
         let due = if changes >= rewritten.max(CHECKPOINT_CHANGES_BYTES_MIN) {
             now
         } else if rewritten <= CHECKPOINT_SMALL_BYTES {
-            // Changes that were there already when the project was opened have waited long enough.
+            // Changes from before the project was opened have waited long enough.
             let quiet = self.written_at.map_or(now, |at| at + Duration::from_millis(CHECKPOINT_QUIET_MS));
             let apart = Duration::from_millis(CHECKPOINT_INTERVAL_MS);
             self.checkpointed_at.map_or(quiet, |last| quiet.max(last + apart))

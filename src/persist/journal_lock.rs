@@ -1,7 +1,7 @@
 //! The lock of a project's journal, which is held across writes and syncs.
 //!
 //! A writer does not wait for it: it leaves the project here, and the thread that holds the lock queues the
-//! project again when it lets go. So one project never keeps two writers busy.
+//! project again when it releases the lock. So one project never occupies two writers.
 
 use super::engine::unpoisoned;
 use super::journal::Journal;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 /// A journal under its lock.
 pub(super) struct JournalLock {
     journal: Mutex<Journal>,
-    /// The project, if it waits to be queued again. Locked only for an instant.
+    /// The project, if it waits to be queued again. Locked only to set or take it.
     left: Mutex<Option<Arc<Project>>>,
 }
 
@@ -27,11 +27,11 @@ struct Release<'a> {
     lock: &'a JournalLock,
 }
 
-/// What came of trying to lock a journal.
+/// The result of an attempt to lock a journal.
 pub(super) enum Attempt<'a> {
     /// It is locked.
     Locked(JournalGuard<'a>),
-    /// Another thread holds it, and queues the project again.
+    /// Another thread holds it and will queue the project again.
     Left,
     /// A thread panicked while it held it.
     Broken,
@@ -51,10 +51,10 @@ impl JournalLock {
         Ok(JournalGuard { guard, _release: Release { lock: self } })
     }
 
-    /// Locks the journal if nobody holds it, or leaves `project`, whose journal this is, to the thread that
-    /// does.
+    /// Locks the journal if no other thread holds it. Otherwise leaves `project`, whose journal this is, to that
+    /// thread.
     pub(super) fn lock_or_leave(&self, project: &Arc<Project>) -> Attempt<'_> {
-        // Locked first: a holder that lets go from here on finds the project.
+        // Locked first: a holder that releases the journal from here on finds the project.
         let mut left = unpoisoned(self.left.lock());
         match self.journal.try_lock() {
             Ok(guard) => Attempt::Locked(JournalGuard { guard, _release: Release { lock: self } }),

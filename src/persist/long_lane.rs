@@ -1,5 +1,5 @@
-//! The thread for what takes long: checkpoints and expiry of large projects, and freeing many entries.
-//! Small projects never wait for it.
+//! The thread for long tasks: checkpoints and expiry of large projects, and freeing many entries. Small projects
+//! never wait for it.
 
 use super::engine::{Engine, unpoisoned};
 use super::project::Project;
@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
 
-/// What the thread has to do, first come, first served.
+/// The tasks of the thread, first come, first served.
 #[derive(Default)]
 pub(super) struct LongLane {
     queue: Mutex<Queue>,
@@ -23,12 +23,12 @@ struct Queue {
     stopping: bool,
 }
 
-/// Something that takes long.
+/// A long task.
 pub(super) enum Long {
-    /// What is due for a project. While it waits here the engine schedules nothing for it (`IN_HAND`), so it
-    /// is here once.
+    /// Maintenance of a project. While it waits here the engine schedules nothing for it (`IN_HAND`), so a project
+    /// is queued once.
     Maintain(Arc<Project>),
-    /// Memory that is not needed any more.
+    /// Memory to free.
     Free(Box<dyn Send>),
 }
 
@@ -41,7 +41,7 @@ impl LongLane {
         self.signal.notify_one();
     }
 
-    /// Frees `memory` later, or at once if too much waits for that already.
+    /// Frees `memory` later, or at once if too much is queued already.
     pub(super) fn free(&self, memory: Box<dyn Send>) {
         let is_full = unpoisoned(self.queue.lock()).to_free >= FREED_LATER_MAX;
         if !is_full {
@@ -49,13 +49,13 @@ impl LongLane {
         }
     }
 
-    /// Lets the thread end after what it does now.
+    /// Has the thread end after its current task.
     pub(super) fn stop(&self) {
         unpoisoned(self.queue.lock()).stopping = true;
         self.signal.notify_one();
     }
 
-    /// Waits for something to do. `None` when the engine stops.
+    /// Waits for a task. `None` if the engine stops.
     fn next(&self) -> Option<Long> {
         let mut queue = unpoisoned(self.queue.lock());
         while !queue.stopping {
@@ -75,7 +75,7 @@ impl Engine {
         while let Some(work) = self.long_lane.next() {
             match work {
                 Long::Maintain(project) => {
-                    // More may become due meanwhile, which waits for this.
+                    // What becomes due meanwhile waits for this.
                     project.is_in_long_lane.store(true, Ordering::Release);
                     self.maintain_one(&project);
                     project.is_in_long_lane.store(false, Ordering::Release);
@@ -87,8 +87,8 @@ impl Engine {
 }
 
 impl Project {
-    /// Whether to maintain the project takes long, or the long lane has it already. In that case the lane has
-    /// it from now on. Asked by the maintenance thread alone.
+    /// Whether maintenance of the project takes long, or the long lane has the project already. If so, the lane has
+    /// it from now on. Called by the maintenance thread only.
     pub(super) fn needs_long_lane(&self) -> bool {
         if self.is_in_long_lane.load(Ordering::Acquire) {
             return true;

@@ -71,19 +71,19 @@ impl Project {
             Health::Failed { .. } | Health::Closed => return None,
         }
         let journal = self.durable.as_ref()?.journal.lock().ok()?;
-        [journal.checkpoint_due(now), self.room_due(&journal, now)].into_iter().flatten().min()
+        [journal.checkpoint_due(now), self.space_due(&journal, now)].into_iter().flatten().min()
     }
 
     /// When the maintenance thread has something to do for the journal.
     pub(super) fn journal_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
-        let due = [journal.checkpoint_due(now), self.room_due(journal, now), journal.repair_due(now)];
+        let due = [journal.checkpoint_due(now), self.space_due(journal, now), journal.repair_due(now)];
         due.into_iter().flatten().min()
     }
 
     /// When to checkpoint for the room that it frees: after the disk was full, once what is left of the
     /// values takes at most half of what the files take.
-    pub(super) fn room_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
-        if !journal.short_of_room || !journal.has_changes() {
+    pub(super) fn space_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
+        if !journal.short_of_space || !journal.has_changes() {
             return None;
         }
         let left = self.lock().ok()?.namespace.totals(0).bytes;

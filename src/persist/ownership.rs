@@ -1,6 +1,6 @@
-//! Whether a project's journal is still its own: in the directory that was opened, under its name, and as
-//! long as it was left. Looked at before something is written, before each checkpoint, and once more a moment
-//! after the last write, so that nothing stays for long in a file that no start finds.
+//! Whether a project's journal still belongs to it: it is in the directory that was opened, has its name, and has
+//! the length that the server left. Checked before each write and each checkpoint, and a moment after the last
+//! write, because a file without its name is found by no start.
 
 use super::journal::{AppendError, Journal};
 use super::project::{Durable, Health, Project};
@@ -13,25 +13,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Why a file is not the project's any more. Nothing more is written to it then, nor is it cut: it may belong
-/// to somebody else. Travels in an [`io::Error`].
+/// Why a file no longer belongs to the project. It is neither written nor cut after that, because it may belong
+/// to another process. Carried in an [`io::Error`].
 #[derive(Debug)]
 pub(super) enum NotOurs {
-    /// The directory, or its lock. The log has it already.
+    /// The directory or its lock is another one. It is logged already.
     Directory(String),
-    /// The journal.
+    /// The journal was removed, replaced or cut.
     Journal(String),
 }
 
 impl NotOurs {
-    /// What `error` is, if it is one of these.
+    /// The cause in `error`, if it is one of these.
     pub(super) fn of(error: &io::Error) -> Option<&NotOurs> {
         error.get_ref()?.downcast_ref()
     }
 }
 
 impl Project {
-    /// Appends to the journal if it is the project's, before and after.
+    /// Appends to the journal if it belongs to the project, both before and after the write.
     pub(super) fn append(
         &self,
         durable: &Durable,
@@ -40,23 +40,22 @@ impl Project {
         now: Instant,
     ) -> Result<(), AppendError> {
         self.check_before_write(durable, journal, now)?;
-        // Between the write and the sync: a second server that is not seen here creates its lock file later, and
-        // then reads what was written.
+        // Checked between the write and the sync: a second server that creates its lock file after this check
+        // reads the journal later still, and finds what was written.
         journal.append(bytes, durable.sync, || {
             self.engine.check_lock().map_err(|reason| NotOurs::Directory(reason.to_owned()).into())
         })
     }
 
-    /// Whether the directory, its lock and the journal are what they were. None of the calls reaches the medium.
+    /// Checks that the directory, its lock and the journal are the ones that were opened. No call accesses the device.
     pub(super) fn check_files(&self, durable: &Durable, journal: &Journal) -> Result<(), AppendError> {
         self.engine.check_directory().map_err(|reason| NotOurs::Directory(reason.to_owned()))?;
         check_journal(durable, journal)
     }
 
-    /// Nothing is written to a file that is not ours, nor past the end of one that was cut. The names are looked
-    /// at from time to time only: to ask for the state of a journal makes the next write to it slower, because
-    /// the file system then records a new time for it. Measured on Linux 6.18; multigrain timestamps are the likely
-    /// reason.
+    /// Refuses to write to a file that is not ours, or past the end of one that was cut. The names are checked
+    /// only from time to time: `stat` on a journal makes the next write to it slower, because the file system
+    /// then records a new timestamp. Measured on Linux 6.18; multigrain timestamps are the likely reason.
     fn check_before_write(
         &self,
         durable: &Durable,
@@ -75,15 +74,15 @@ impl Project {
         Ok(())
     }
 
-    /// Has the maintenance thread look at the project's files, although nothing is written.
+    /// Has the maintenance thread check the project's files although nothing is written.
     pub fn look_soon(self: &Arc<Self>, now: Instant) {
         if self.durable.is_some() {
             self.engine.schedule(self, now);
         }
     }
 
-    /// Looks at the files of a project that takes writes. One whose journal is not its own takes none from
-    /// here on. Returns whether all is well. Blocks for the disk.
+    /// Checks the files of a project that takes writes. If the journal no longer belongs to it, the project stops
+    /// taking writes. Returns whether the project is sound. Blocks for the disk.
     pub(super) fn look_at_files(self: &Arc<Self>) -> bool {
         let Some(durable) = &self.durable else { return true };
         let Ok(mut journal) = durable.journal.lock() else { return false };
@@ -97,7 +96,7 @@ impl Project {
     }
 }
 
-/// Whether the journal has its name and the length that it was left with.
+/// Checks that the journal has its name and the length that the server left.
 fn check_journal(durable: &Durable, journal: &Journal) -> Result<(), AppendError> {
     let path = &durable.paths.journal;
     let found = match durable.disk.status(path) {
@@ -114,7 +113,7 @@ fn failed(error: io::Error) -> AppendError {
     AppendError { outcome: Outcome::Failed, error }
 }
 
-/// What the log and the operator are told.
+/// The reason for the log and the operator.
 fn what_happened(path: &Path, found: Option<Status>, journal: &Journal) -> String {
     let path = path.display();
     match found {
@@ -123,8 +122,9 @@ fn what_happened(path: &Path, found: Option<Status>, journal: &Journal) -> Strin
             format!("{path}: was replaced by another file while the server runs")
         }
         Some(status) => format!(
-            "{path}: has {} bytes and not those that the server left; something else wrote to it or cut it while the server runs",
-            status.length
+            "{path}: has {} bytes, but the server left {}; another program wrote to it or cut it while the server runs",
+            status.length,
+            journal.end.max(journal.reserve_end)
         ),
     }
 }

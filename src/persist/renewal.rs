@@ -1,10 +1,10 @@
-//! Writes a journal again at a start, so that all of it is known to be on the disk.
+//! Writes a journal again at a start. After that, all of it is known to be on the disk.
 //!
-//! After a sync that failed the system may still have in memory what never reached the disk, and a start reads
-//! that. No later sync writes it. So a journal that has changes is copied, line by line, into a new file, which
-//! is synced and takes its name. A crash in between leaves the old file or the new one, which say the same.
+//! After a failed sync the page cache may hold data that never reached the disk: a start reads it, and no later
+//! sync writes it. Therefore a journal with changes is copied, line by line, to a new file, which is synced and
+//! renamed. A crash in between leaves the old file or the new one; both have the same content.
 //!
-//! A journal without changes was synced before it got its name, and is left alone.
+//! A journal without changes was synced before it got its name, and is used as it is.
 
 use super::generation::{Paths, was_refused};
 use super::header::{self, Header};
@@ -20,11 +20,11 @@ use std::sync::Arc;
 pub(super) struct ReadJournal {
     pub(super) file: Arc<dyn DiskFile>,
     pub(super) header: Header,
-    /// Where the changes begin.
+    /// Offset of the changes.
     pub(super) changes_start: u64,
-    /// Where they end. A torn end and a reserve may follow.
+    /// Offset after them. A torn tail and a reserve may follow.
     pub(super) end: u64,
-    /// Where the file ends.
+    /// Length of the file.
     pub(super) length: u64,
 }
 
@@ -34,11 +34,11 @@ pub(super) struct RenewedJournal {
     pub(super) header: Header,
     /// Whether its changes may not be on the disk yet, because the disk is full.
     pub(super) is_unsure: bool,
-    /// A sentence for the log, if it was not copied.
+    /// A sentence for the log, if the journal could not be copied.
     pub(super) notice: Option<String>,
 }
 
-/// Where a new journal is written: never taken for the journal of an interrupted checkpoint.
+/// The path of the copy: another one than that of checkpoints, whose interrupted exchange a start would finish.
 pub(super) fn renewed_path(paths: &Paths) -> PathBuf {
     let mut name = paths.journal.as_os_str().to_owned();
     name.push(".new");
@@ -54,7 +54,7 @@ pub(super) fn renew(
     paths: &Paths,
     old: ReadJournal,
 ) -> Result<RenewedJournal, RecoveryError> {
-    // With a further name it is part of a copy of the directory, which must not change.
+    // With a second name it is part of a hard-linked copy of the directory, which must not change.
     let is_shared = old.file.status().map_err(io_error(&paths.journal))?.links > 1;
     let is_whole = old.length == old.changes_start && old.header.seed != Seed::NONE;
     if is_whole && !is_shared {
@@ -79,13 +79,13 @@ pub(super) fn renew(
         Err(CopyError::Io(error)) if is_disk_full(&error) => true,
         Err(error) => return Err(recovery_error(paths, error)),
     };
-    let what_follows = if is_unsure {
-        "nor in place; writes get 507 until it can"
+    let outcome = if is_unsure {
+        "nor in place; writes get 507 until there is disk space"
     } else {
-        "so that it is written in place"
+        "so it was written again in place"
     };
     let path = paths.journal.display();
-    let notice = format!("{path}: cannot be written again into a new file ({refused}), {what_follows}");
+    let notice = format!("{path}: could not be written again to a new file ({refused}), {outcome}");
     Ok(RenewedJournal {
         file: Arc::clone(&old.file),
         header: old.header.clone(),
@@ -101,7 +101,7 @@ impl ReadJournal {
     }
 }
 
-/// Copies the journal and renames the copy, which is not durable yet.
+/// Copies the journal and renames the copy. The rename is not durable yet.
 fn copy_to_new(
     disk: &dyn Disk,
     paths: &Paths,

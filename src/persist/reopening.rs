@@ -1,4 +1,4 @@
-//! Giving a project up, or taking it to another kind of storage.
+//! Giving a project up, or moving it to another kind of storage.
 
 use super::aside::{self, Aside};
 use super::checkpoint::CheckpointError;
@@ -25,13 +25,13 @@ impl Project {
         matches!(self.health(), Health::Failed { .. })
     }
 
-    /// Has the maintenance thread look after a project that was just opened.
+    /// Schedules maintenance of a project that was just opened.
     pub(super) fn begin_maintenance(self: &Arc<Self>) {
         self.engine.schedule(self, clock::monotonic());
     }
 
-    /// Ends writing at once and for good, without bringing the files up to date: they are about to
-    /// be deleted. No checkpoint writes them again afterwards.
+    /// Ends writing at once and for good, without a last checkpoint: the files are about to be deleted. Changes
+    /// that are not in the journal yet are refused.
     pub fn abandon(self: &Arc<Self>) {
         if let Ok(mut state) = self.lock() {
             state.health = Health::Failed { reason: "the project was deleted".to_owned() };
@@ -40,9 +40,9 @@ impl Project {
         self.give_up();
     }
 
-    /// Has the engine forget a project that takes no more writes, but for how far its revisions went. The
-    /// maintenance thread would hold it until what was due for it, such as the expiry of a key in ten years.
-    /// Nothing touches its files afterwards.
+    /// Ends the use of the project's files: nothing writes, syncs or cuts them afterwards, because they may belong
+    /// to a successor of the same name. The engine remembers only how far the revisions went, and drops the
+    /// project, which the maintenance thread would otherwise keep until the expiry of a key in ten years.
     pub(super) fn give_up(self: &Arc<Self>) {
         // A checkpoint or rescue that is under way ends first, and then a write or a sync.
         let turn = self.durable.as_ref().map(|durable| (durable, durable.checkpoint.lock()));
@@ -65,8 +65,8 @@ impl Project {
         self.engine.schedule(self, clock::monotonic());
     }
 
-    /// Writes a closed project that lives in memory as files. Values that are there already, which this
-    /// project never read, are kept aside. Reads go on; blocks for the disk.
+    /// Writes a closed project that lives in memory as files. Files of that name, which this project never read,
+    /// are kept as copies. Reads continue. Blocks for the disk.
     ///
     /// # Errors
     /// As the disk says; [`CheckpointError::Stopped`] where a change was stopped halfway.
@@ -80,7 +80,7 @@ impl Project {
             let copy = aside::keep(disk, paths, Aside::Replaced, clock::wall_ms())?;
             let (id, old) = (&self.id, paths.json.display());
             log::warn!(
-                "project {id}: {old} was there already and is replaced; it is kept as {}",
+                "project {id}: {old} existed already and is replaced; it is kept as {}",
                 copy.display()
             );
         }

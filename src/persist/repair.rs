@@ -1,13 +1,13 @@
-//! What is done to the end of a journal after a write or a sync of it failed.
+//! Repairs the end of a journal after a failed write or sync.
 //!
 //! ```text
 //! no disk space ---> cut to the acknowledged end, write its last bytes again, sync ---> as before (507)
 //!                    no disk space for that either ---> the same before the next append (507)
-//! any other error -> cut to the acknowledged end; nothing else is written to the file ever again (503)
+//! any other error -> cut to the acknowledged end; nothing more is written to the file (503)
 //! ```
-//! After a sync that failed the system takes what it could not write for written: the next sync writes nothing,
-//! and a reader finds it until the system forgets it. So a refused batch is cut off before its answer leaves,
-//! and what the sync should have written is written again before anything rests on it.
+//! After a failed sync the kernel treats the pages that it could not write as clean: the next sync writes nothing,
+//! and readers see them until they are evicted. Therefore a refused batch is cut off before its answer leaves,
+//! and what the sync should have written is written again before anything depends on it.
 
 use super::journal::{AppendError, Journal};
 use super::line_copy::{CopyError, Lines, write_again};
@@ -18,7 +18,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 impl Journal {
-    /// Whether part of what was acknowledged may not be on the disk.
+    /// Whether acknowledged changes may not be on the disk.
     pub(super) fn is_unsure(&self) -> bool {
         self.unsure_from.is_some()
     }
@@ -28,12 +28,12 @@ impl Journal {
         (self.unsure_from, self.unsynced) = (None, false);
     }
 
-    /// When to try again what found no disk space, even if nobody writes.
+    /// When to repeat a repair that found no disk space, even if nobody writes.
     pub(super) fn repair_due(&self, now: Instant) -> Option<Instant> {
         self.unsure_from.map(|_| now + Duration::from_millis(CHECKPOINT_RETRY_MS))
     }
 
-    /// Nothing is known of whether the changes are on the disk.
+    /// It is not known whether the changes are on the disk.
     pub(super) fn doubt_changes(&mut self) {
         self.synced_end = self.changes_start;
         self.unsure_from = Some(self.last_synced_page());
@@ -54,7 +54,7 @@ impl Journal {
         if !is_disk_full(&error) {
             return self.ended_by(error);
         }
-        self.short_of_room = true;
+        self.short_of_space = true;
         self.unsure_from = Some(unsure_from);
         match self.repair() {
             Err(failed) if failed.outcome == Outcome::Failed => failed,
@@ -71,7 +71,7 @@ impl Journal {
                     return Ok(());
                 }
                 Err(error) if is_disk_full(&error) => {
-                    self.short_of_room = true;
+                    self.short_of_space = true;
                     self.unsure_from = Some(self.last_synced_page());
                 }
                 Err(error) => return Err(self.ended_by(error)),
@@ -80,7 +80,7 @@ impl Journal {
         self.repair()
     }
 
-    /// Brings what an earlier failure left in doubt to the disk.
+    /// Writes again what an earlier failure left in doubt.
     pub(super) fn repair(&mut self) -> Result<(), AppendError> {
         let Some(from) = self.unsure_from else { return Ok(()) };
         let lines =
@@ -101,12 +101,12 @@ impl Journal {
         Err(self.ended_by(error))
     }
 
-    /// Where the memory page begins that has the last byte of the last sync: a later sync writes it whole.
+    /// Offset of the memory page with the last synced byte: the next sync writes that page as a whole.
     fn last_synced_page(&self) -> u64 {
         self.synced_end - self.synced_end % PAGE_BYTES_MAX
     }
 
-    /// The file is given up. What it has of a refused batch is cut off, so that the next start does not find it.
+    /// Gives the file up and cuts off what it has of a refused batch, which the next start would apply.
     fn ended_by(&mut self, error: io::Error) -> AppendError {
         self.give_up();
         let cut = self.file.set_length(self.end).and_then(|()| self.file.sync());
@@ -114,7 +114,7 @@ impl Journal {
             Ok(()) => error,
             Err(uncut) => io::Error::new(
                 error.kind(),
-                format!("{error}; the writes that were refused may be found by the next start ({uncut})"),
+                format!("{error}; the next start may find the writes that were refused ({uncut})"),
             ),
         };
         AppendError { outcome: Outcome::Failed, error }

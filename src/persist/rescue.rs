@@ -1,9 +1,8 @@
-//! A project whose journal was taken from it: what was acknowledged goes into a new pair of files.
+//! Writes what was acknowledged to a new pair of files after another program took the journal.
 //!
-//! The journal was removed, replaced or cut by somebody else, so a restart would find an older state, and
-//! nobody would notice. The project takes no more writes; what it holds, and what it can read from the files
-//! that it still has open, is written as a checkpoint would write it. The directory has to be ours: under
-//! another one, or beside a second server, nothing is written.
+//! If the journal was removed, replaced or cut, a restart would silently find an older state. The project takes
+//! no more writes; its values, in memory or in the files that are still open, are written as a checkpoint writes
+//! them. Nothing is written if the directory is another one by now, or if a second server may use it.
 
 use super::aside::{self, Aside};
 use super::checkpoint::CheckpointError;
@@ -17,8 +16,8 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 impl Engine {
-    /// Has a project rescued by a thread that is there for nothing else: the time in which a crash would lose
-    /// what is acknowledged is short, while the writers and maintenance may be busy for seconds.
+    /// Has a project rescued on a thread of its own. Until that is done a crash loses acknowledged writes, and the
+    /// writers and the maintenance thread may be busy for seconds.
     pub(super) fn rescue_soon(self: &Arc<Self>, project: &Arc<Project>) {
         let mut rescues = unpoisoned(self.rescues.lock());
         if let Some(waiting) = rescues.as_mut() {
@@ -34,7 +33,7 @@ impl Engine {
         }
     }
 
-    /// Rescues the projects that wait for it, then ends.
+    /// Rescues the projects that wait for it, then returns.
     fn rescue_all(&self) {
         let next = || {
             let mut rescues = unpoisoned(self.rescues.lock());
@@ -51,8 +50,8 @@ impl Engine {
 }
 
 impl Project {
-    /// Writes what was acknowledged as new files, if the journal was taken from the project and nobody has
-    /// done it yet. Blocks for the disk.
+    /// Writes what was acknowledged to new files, if the journal was taken and no other thread has done so yet.
+    /// Blocks for the disk.
     pub(super) fn rescue(self: &Arc<Self>) {
         let Some(durable) = &self.durable else { return };
         let Ok(_turn) = durable.checkpoint.lock() else { return };
@@ -61,7 +60,7 @@ impl Project {
         }
     }
 
-    /// Writes what was acknowledged as new files. The caller has the lock of checkpoints.
+    /// Writes what was acknowledged to new files. The caller holds the lock of checkpoints.
     pub(super) fn rescue_in_turn(self: &Arc<Self>, durable: &Durable) {
         let (id, directory) = (&self.id, durable.paths.directory().display());
         match self.write_rescued(durable) {
@@ -70,8 +69,8 @@ impl Project {
                  write to the project again"
             ),
             Err(error) => log::error!(
-                "project {id}: what was acknowledged could not be written to new files in {directory}: {error}. A \
-                 restart does not find all of it. Save it over HTTP while this server still runs"
+                "project {id}: the acknowledged writes could not be written to new files in {directory}: {error}. A \
+                 restart will not find all of them. Read the values over HTTP and save them while this server runs"
             ),
         }
     }
@@ -86,7 +85,7 @@ impl Project {
             journal.header.successor()
         };
         let written = self.write_entries(durable, lineage);
-        // Asked again: copying takes a while.
+        // Checked again, because copying takes a while.
         self.check_directory()?;
         let exchanged = written.and_then(|()| {
             generation::exchange(disk, paths).map_err(|error| match error {
@@ -100,7 +99,7 @@ impl Project {
         exchanged
     }
 
-    /// Writes a pair of temporary files from memory, or from the files that are still open, and syncs it.
+    /// Writes and syncs a pair of temporary files, from memory or from the files that are still open.
     fn write_entries(self: &Arc<Self>, durable: &Durable, lineage: Lineage) -> Result<(), CheckpointError> {
         let mut writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths, lineage)?;
         self.copy_entries(durable.keep, &mut writer, clock::monotonic())?;
@@ -112,7 +111,7 @@ impl Project {
         Ok(())
     }
 
-    /// Copies what has the journal's name now, so that the new one replaces nothing that is nowhere else.
+    /// Copies the file that has the journal's name now, because the new journal will replace it.
     fn keep_foreign_journal(&self, durable: &Durable) -> Result<(), CheckpointError> {
         let (disk, paths) = (durable.disk.as_ref(), &durable.paths);
         match disk.open(&paths.journal, Open::Read).and_then(|file| file.length()) {
@@ -122,7 +121,7 @@ impl Project {
         };
         let copy = aside::keep(disk, paths, Aside::Foreign, clock::wall_ms())?;
         log::warn!(
-            "project {}: what {} was found to be is kept as {}",
+            "project {}: the file found as {} is kept as {}",
             self.id,
             paths.journal.display(),
             copy.display()
@@ -130,7 +129,7 @@ impl Project {
         Ok(())
     }
 
-    /// Whether something may be written in the directory.
+    /// Refuses to write in a directory that no longer belongs to this process.
     pub(super) fn check_directory(&self) -> Result<(), CheckpointError> {
         self.engine.check_directory().map_err(|_| CheckpointError::Stopped)
     }

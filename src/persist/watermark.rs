@@ -1,12 +1,12 @@
-//! `pikv.revision`: how far revisions may have gone, so that none is used twice although the clock was set back.
+//! `pikv.revision`: an upper bound of all revisions in use. None is used twice, even if the clock is set back.
 //!
 //! ```text
 //! start  revisions begin after the number, or at the clock; the file gets a higher number, for what follows
 //! end    the file gets the number that was reached
 //! ```
-//! A project remembers its own revisions in its files. What has none to remember them (a project that was
-//! deleted, one in memory, changes that were never synced, a `.json` without its journal) is covered by this
-//! file: everything given out between two starts is at most the number in it. See [decision 42].
+//! The files of a project remember its revisions. Where they do not (a deleted project, one in memory, changes that
+//! were never synced, a `.json` without its journal) this file does: every revision that is assigned between two
+//! starts is at most the number in it. See [decision 42].
 //!
 //! [decision 42]: ../../docs/decisions/0042-a-watermark-of-revisions.md
 
@@ -19,7 +19,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The highest number in the file: a quarter of all revisions is left after it.
+/// The highest number in the file; a quarter of all revisions is above it.
 const RESERVED_MAX: Revision = Revision::three_quarters();
 
 /// The file in `directory`.
@@ -48,7 +48,7 @@ pub fn load(disk: &dyn Disk, directory: &Path) -> io::Result<Option<Revision>> {
     revision.map(Some).ok_or_else(advice)
 }
 
-/// Where revisions begin at `now_ms` that nothing else is known of.
+/// The revision after which a project begins at `now_ms` that has no revisions of its own.
 ///
 /// # Errors
 /// As [`load`].
@@ -59,32 +59,32 @@ pub fn begin(disk: &dyn Disk, directory: &Path, now_ms: u64) -> io::Result<Revis
 /// How far the revisions of all projects of a process have gone.
 #[derive(Debug, Default)]
 pub struct Watermark {
-    /// The highest one of the projects that were given up, or the number in the file.
+    /// The highest revision of the projects that were given up, at least the number that the start read.
     given_up: AtomicU64,
-    /// The highest one that a project had when it was opened.
+    /// The highest revision that a project had when it was opened.
     opened: AtomicU64,
-    /// Where they begin from the reservation on. Until then they begin at the clock.
+    /// The revision after which projects begin, once a reservation is made. Until then they begin at the clock.
     begin: AtomicU64,
-    /// The number in the file: none is given out above it and lost.
+    /// The number in the file: an upper bound of the revisions that no other file remembers.
     reserved: AtomicU64,
 }
 
 impl Watermark {
-    /// Where the revisions of a project begin that is opened at `now_ms` and knows nothing of its own.
+    /// The revision after which a project begins that is opened at `now_ms` and has no revisions of its own.
     pub(super) fn begin(&self, now_ms: u64) -> Revision {
         let clock = match revision(&self.begin) {
             Revision::ZERO => Revision::at_clock(now_ms),
-            begin => begin, // the clock may have left behind by now what is reserved
+            begin => begin, // the clock may have passed the reservation by now
         };
         clock.max(revision(&self.given_up))
     }
 
-    /// Notes how far the revisions of a project are that was opened.
+    /// Notes the latest revision of a project that was opened.
     pub(super) fn opened(&self, revision: Revision) {
         self.opened.fetch_max(revision.get(), Ordering::AcqRel);
     }
 
-    /// Notes how far the revisions of a project went that takes no more writes.
+    /// Notes the last revision of a project that takes no more writes.
     pub(super) fn given_up(&self, revision: Revision) {
         self.given_up.fetch_max(revision.get(), Ordering::AcqRel);
     }
@@ -106,7 +106,7 @@ fn reserve_after(revision: Revision) -> Revision {
 }
 
 impl Engine {
-    /// Has the revisions of all projects begin after the number in the file.
+    /// Has all projects begin after the number in the file.
     ///
     /// # Errors
     /// As [`load`].
@@ -117,7 +117,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Reserves the revisions that follow those of all projects that are open, before the first is given out.
+    /// Reserves the revisions after those of all open projects, before the first is assigned.
     ///
     /// # Errors
     /// As the disk returns them.
@@ -129,8 +129,8 @@ impl Engine {
         watermark.save(disk, directory, reserve_after(reached))
     }
 
-    /// Has the file remember the revisions of a project that was given up and is about to be deleted. A run that
-    /// makes fewer changes than are reserved never writes the file for it.
+    /// Records the revisions of a project that was given up and is about to be deleted. Writes the file only if a
+    /// run has made more changes than were reserved.
     ///
     /// # Errors
     /// As the disk returns them.
@@ -143,10 +143,10 @@ impl Engine {
         watermark.save(disk, directory, reserve_after(given_up))
     }
 
-    /// Gives back what was reserved and not used, once all projects are closed.
+    /// Returns the unused part of the reservation, after all projects are closed.
     ///
     /// # Errors
-    /// As the disk returns them; the file is then as it was, and as good.
+    /// As the disk returns them; the old number then stays, which is valid.
     pub fn release_revisions(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
         let watermark = &self.watermark;
         watermark.save(disk, directory, watermark.begin(0).max(revision(&watermark.opened)))

@@ -1,8 +1,8 @@
 //! The threads that write and sync what projects have changed.
 //!
-//! Projects wait in one queue. A writer takes the first one and writes and syncs it; so the syncs of
-//! different projects overlap. A project is with one writer at most, and what changes meanwhile puts it at
-//! the end of the queue, after the others that wait:
+//! Projects wait in one queue. A writer takes the first one, writes it and syncs it, so the syncs of different
+//! projects overlap. A project is with one writer at most. A change during its turn puts it at the end of the
+//! queue, after the others that wait:
 //!
 //! ```text
 //!        change             a writer takes it                 written
@@ -12,12 +12,12 @@
 //!                   +----------------------- WritingMore
 //!                            written
 //! ```
-//! (`flush::Turn`.) A writer never waits for a journal that another thread holds: it leaves the project to
-//! that thread, which queues it again when it is done (`journal_lock.rs`).
+//! The states are those of `flush::Turn`. A writer never waits for a journal that another thread holds: it leaves
+//! the project to that thread, which queues it again when it is done (`journal_lock.rs`).
 //!
-//! The first writer always runs. While all writers are busy one more is started, so that a sync that takes
-//! long holds nobody up; each but the first ends after a quiet time. The idle writer with the lowest number
-//! is woken, so one busy project keeps one writer busy, and always the same.
+//! The first writer always runs. When all writers are busy, one more is started: a slow sync delays no other
+//! project. Each writer but the first ends after a quiet time. The idle writer with the lowest number is woken
+//! first, so one busy project always keeps the same writer busy.
 
 use super::engine::{Engine, unpoisoned};
 use super::project::Project;
@@ -27,10 +27,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// The queue and who works on it.
+/// The queue and the writers that serve it.
 pub(super) struct Writers {
     queue: Mutex<Queue>,
-    /// One for each writer, so that a certain one can be woken.
+    /// One for each writer, to wake a particular one.
     signals: [Condvar; WRITERS_MAX],
     /// All writers have ended.
     ended: Condvar,
@@ -38,42 +38,42 @@ pub(super) struct Writers {
 
 struct Queue {
     projects: VecDeque<Arc<Project>>,
-    /// Projects that `sync: interval` has written and not synced, in the order in which that is due.
+    /// Projects with `sync: interval` that are written and not synced, in the order in which the sync is due.
     syncs: VecDeque<(Instant, Arc<Project>)>,
     /// How many projects wait for the thread that holds their journal to queue them again.
     left: usize,
     slots: [Slot; WRITERS_MAX],
-    /// The operating system denied a thread; none is started before this.
+    /// The operating system refused a thread; no other is started before this instant.
     start_after: Option<Instant>,
     stopping: bool,
 }
 
-/// What the writer of one number does.
+/// The state of the writer with one number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Slot {
-    /// There is none.
+    /// It does not run.
     Absent,
-    /// It works, or it was woken or started and is about to look for work.
+    /// It works, or was woken or started and is about to look for work.
     Busy,
-    /// It waits; with `keeps_time` also for the next sync that is due.
+    /// It waits for work; with `keeps_time` also for the next sync that is due.
     Idle { keeps_time: bool },
 }
 
-/// What a writer has to do.
+/// The next task of a writer.
 enum Work {
     Write(Arc<Project>),
-    /// The interval of a project that syncs later is over.
+    /// The interval of a project with `sync: interval` is over.
     SyncDue(Arc<Project>),
 }
 
-/// Who is needed beside the writer that has just found work.
+/// Which other writer is needed when one has found work.
 enum Call {
     Nobody,
     Wake(usize),
     Start(usize),
 }
 
-/// A project that a writer is done with.
+/// A project whose turn has ended.
 pub(super) struct Written {
     pub(super) project: Arc<Project>,
     /// There is more to write.
@@ -99,12 +99,12 @@ impl Writers {
         }
     }
 
-    /// Puts a project at the end of the queue. The caller has set its turn to `Queued`.
+    /// Appends a project to the queue. The caller has set its turn to `Queued`.
     pub(super) fn queue(&self, project: Arc<Project>) {
         self.enqueue(project, 0);
     }
 
-    /// As [`Writers::queue`], for one that was left to the thread that held its journal.
+    /// As [`Writers::queue`], for a project that was left to the thread that held its journal.
     pub(super) fn queue_left(&self, project: Arc<Project>) {
         self.enqueue(project, 1);
     }
@@ -123,7 +123,7 @@ impl Writers {
         unpoisoned(self.queue.lock()).left += 1;
     }
 
-    /// Ends all writers once everything that is queued is written and synced.
+    /// Ends all writers after everything that is queued is written and synced.
     pub(super) fn stop(&self) {
         let mut queue = unpoisoned(self.queue.lock());
         queue.stopping = true;
@@ -139,7 +139,7 @@ impl Writers {
         }
     }
 
-    /// Waits for something to do. `None` when the writer has to end.
+    /// Waits for a task. `None` if the writer has to end.
     fn next(&self, number: usize, written: Option<Written>) -> Option<(Work, Call)> {
         let signal = self.signals.get(number)?;
         let mut queue = unpoisoned(self.queue.lock());
@@ -159,7 +159,7 @@ impl Writers {
             if is_over {
                 queue.set(number, Slot::Absent);
                 if queue.stopping {
-                    // Others may wait for what this one was the last to do.
+                    // The others may have waited for the last project, which this one has written.
                     self.signals.iter().for_each(Condvar::notify_one);
                     self.ended.notify_all();
                 }
@@ -177,7 +177,7 @@ impl Writers {
         }
     }
 
-    /// A thread could not be started. The others do its work; another try is made later.
+    /// A thread could not be started. The others do its work, and the next attempt is made later.
     fn not_started(&self, number: usize) {
         let mut queue = unpoisoned(self.queue.lock());
         queue.set(number, Slot::Absent);
@@ -219,8 +219,8 @@ impl Queue {
         Some(number)
     }
 
-    /// Who is needed beside a writer that has just become busy: one for what is left in the queue, and
-    /// one that waits for what comes.
+    /// Which writer is needed when one has become busy: one for the rest of the queue, or an idle one for later
+    /// changes.
     fn call(&mut self) -> Call {
         if self.slots.iter().any(|slot| matches!(slot, Slot::Idle { .. })) {
             let is_timed = self.syncs.is_empty() || self.slots.contains(&Slot::Idle { keeps_time: true });
@@ -259,7 +259,7 @@ impl Engine {
                 Call::Start(other) => {
                     if let Err(error) = self.start_writer(other) {
                         log::warn!(
-                            "No thread could be started for writing: {error}. Other threads do its work."
+                            "No further writer thread could be started: {error}. The running ones do its work."
                         );
                     }
                 }

@@ -352,7 +352,7 @@ fn a_start_on_a_full_disk_writes_the_changes_again_in_place() {
         assert_eq!(read_all(&opened.0, START_MS), acknowledged(&run).live(START_MS));
         let without_reserve = before.iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
         assert_eq!(disk.content(&paths().journal), before[..without_reserve]);
-        assert!(opened.1[0].contains("so that it is written in place"), "{:?}", opened.1);
+        assert!(opened.1[0].contains("so it was written again in place"), "{:?}", opened.1);
         assert_eq!(disk.names(), [paths().journal, paths().json]);
     }
 }
