@@ -255,8 +255,8 @@ pub const OPENING_THREADS_MAX: usize = 8;
 /// As many projects for each of these threads, at least.
 pub const PROJECTS_PER_OPENING_THREAD_MIN: usize = 64;
 /// Threads that write and sync. They wait for the disk nearly all the time, and a device takes many requests
-/// at once, so there are more than cores; with 100 busy projects each waits for seven syncs.
-pub const WRITERS_MAX: usize = 16;
+/// at once, so there are more than cores; with 100 busy projects each waits for four syncs.
+pub const WRITERS_MAX: usize = 32;
 /// A writer that had nothing to do for this long ends, milliseconds; the first one stays.
 pub const WRITER_QUIET_MS: u64 = 10_000;
 /// Stack of a thread that writes or checkpoints, bytes.
