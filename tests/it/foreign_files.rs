@@ -334,36 +334,37 @@ fn directory_that_cannot_be_looked_at_is_lost() {
     assert!(engine.check_directory().is_err(), "nobody knows what happened in between");
 }
 
+/// Has the lock taken from the project in the midst of `act`, which creates files. Nothing is renamed or removed.
+fn check_nothing_is_replaced(disk: &SimDisk, act: impl FnOnce()) {
+    let (handle, begin) = (disk.clone(), disk.operations());
+    disk.set_between(Some(Box::new(move || handle.place(Path::new(LOCK), b"2\n"))));
+    act();
+    disk.set_between(None);
+    let operations: Vec<_> = (begin..disk.operations()).map(|at| disk.operation(at)).collect();
+    let is = |operation: &&String, kinds: &[&str]| kinds.iter().any(|kind| operation.starts_with(kind));
+    assert!(operations.iter().any(|operation| is(&operation, &["create "])), "it began: {operations:?}");
+    assert_eq!(operations.iter().find(|operation| is(operation, &["rename", "remove"])), None);
+}
+
 #[test]
 fn rescue_replaces_and_removes_nothing_if_the_lock_is_taken_while_it_copies() {
     let disk = SimDisk::default();
     let project = written(&disk, &guarding(&disk), Keep::Values);
     disk.take_away(&paths().journal);
-    let (handle, begin) = (disk.clone(), disk.operations());
-    disk.set_between(Some(Box::new(move || handle.place(Path::new(LOCK), b"2\n"))));
-    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
-    project.close(START_MS, Instant::now()); // waits for the rescue
-    let operations: Vec<_> = (begin..disk.operations()).map(|at| disk.operation(at)).collect();
-    assert!(operations.iter().any(|operation| operation.starts_with("create ")), "it began: {operations:?}");
-    let changes_names =
-        |operation: &&String| operation.starts_with("rename") || operation.starts_with("remove");
-    assert_eq!(operations.iter().find(changes_names), None);
+    check_nothing_is_replaced(&disk, || {
+        assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+        project.close(START_MS, Instant::now()); // waits for the rescue
+    });
 }
 
 #[test]
 fn checkpoint_replaces_and_removes_nothing_if_the_lock_is_taken_while_it_copies() {
     let disk = SimDisk::default();
     let project = written(&disk, &guarding(&disk), Keep::Values);
-    let (handle, begin) = (disk.clone(), disk.operations());
-    disk.set_between(Some(Box::new(move || handle.place(Path::new(LOCK), b"2\n"))));
-    project.checkpoint(START_MS, Instant::now()).unwrap_err();
-    project.close(START_MS, Instant::now());
-    disk.set_between(None);
-    let operations: Vec<_> = (begin..disk.operations()).map(|at| disk.operation(at)).collect();
-    assert!(operations.iter().any(|operation| operation.starts_with("create ")), "it began: {operations:?}");
-    let changes_names =
-        |operation: &&String| operation.starts_with("rename") || operation.starts_with("remove");
-    assert_eq!(operations.iter().find(changes_names), None);
+    check_nothing_is_replaced(&disk, || {
+        project.checkpoint(START_MS, Instant::now()).unwrap_err();
+        project.close(START_MS, Instant::now());
+    });
 }
 
 #[test]
