@@ -1,5 +1,5 @@
 //! Copies of files that were replaced, under names that nothing reads, so that a mistake loses nothing.
-//! They go with their project, or when their owner removes them.
+//! They are removed with their project, or by their owner.
 
 use super::generation::Paths;
 use crate::disk::{self, Disk};
@@ -7,24 +7,32 @@ use crate::names::ProjectId;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a copy was made. Its name says so.
+/// Why a copy exists. Its name has the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aside {
     /// A values' file that was edited while the server ran.
     Edited,
     /// A journal that an owner decided against.
     Discarded,
-    /// What was found in the place of a journal while the server ran.
+    /// A file that had replaced a journal while the server ran.
     Foreign,
-    /// A values' file that was there when a project in memory was written to disk.
+    /// A values' file that existed when a project in memory was written to disk.
     Replaced,
+    /// A journal that existed then.
+    ReplacedJournal,
     /// What could be read of damaged files.
     Salvaged,
 }
 
 impl Aside {
-    const ALL: [Aside; 5] =
-        [Aside::Edited, Aside::Discarded, Aside::Foreign, Aside::Replaced, Aside::Salvaged];
+    const ALL: [Aside; 6] = [
+        Aside::Edited,
+        Aside::Discarded,
+        Aside::Foreign,
+        Aside::Replaced,
+        Aside::ReplacedJournal,
+        Aside::Salvaged,
+    ];
 
     fn infix(self) -> &'static str {
         match self {
@@ -32,6 +40,7 @@ impl Aside {
             Aside::Discarded => ".journal.discarded-",
             Aside::Foreign => ".journal.foreign-",
             Aside::Replaced => ".json.replaced-",
+            Aside::ReplacedJournal => ".journal.replaced-",
             Aside::Salvaged => ".json.salvaged-",
         }
     }
@@ -39,7 +48,7 @@ impl Aside {
     fn path_of(self, paths: &Paths) -> &Path {
         match self {
             Aside::Edited | Aside::Replaced | Aside::Salvaged => &paths.json,
-            Aside::Discarded | Aside::Foreign => &paths.journal,
+            Aside::Discarded | Aside::Foreign | Aside::ReplacedJournal => &paths.journal,
         }
     }
 }

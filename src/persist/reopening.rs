@@ -76,13 +76,12 @@ impl Project {
         paths: &Paths,
         now: Instant,
     ) -> Result<(), CheckpointError> {
-        if disk.exists(&paths.json)? {
-            let copy = aside::keep(disk, paths, Aside::Replaced, clock::wall_ms())?;
-            let (id, old) = (&self.id, paths.json.display());
-            log::warn!(
-                "project {id}: {old} existed already and is replaced; it is kept as {}",
-                copy.display()
-            );
+        for (path, why) in [(&paths.json, Aside::Replaced), (&paths.journal, Aside::ReplacedJournal)] {
+            if disk.exists(path)? {
+                let copy = aside::keep(disk, paths, why, clock::wall_ms())?;
+                let (id, old, copy) = (&self.id, path.display(), copy.display());
+                log::warn!("project {id}: {old} existed already and is replaced; it is kept as {copy}");
+            }
         }
         let written = self.write_from_memory(disk, paths, now).inspect_err(|_| {
             let _ = generation::remove_temporaries(disk, paths); // the first error is the one to tell

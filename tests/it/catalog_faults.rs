@@ -233,21 +233,22 @@ fn a_file_named_like_a_mark_that_holds_something_is_none() {
 }
 
 fn copies(disk: &SimDisk) -> Vec<Vec<u8>> {
-    let is_copy = |path: &PathBuf| path.to_string_lossy().contains("again.json.replaced-");
+    let is_copy = |path: &PathBuf| path.to_string_lossy().contains(".replaced-");
     disk.names().into_iter().filter(is_copy).map(|path| disk.content(&path)).collect()
 }
 
 #[test]
-fn values_that_a_project_in_memory_replaces_are_kept_until_it_is_deleted() {
+fn files_that_a_project_in_memory_replaces_are_kept_until_it_is_deleted() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
     let in_memory = StorageChoice { on_disk: Some(false), ..NO_STORAGE };
     catalog.create(id("again"), in_memory, NO_AUTHENTICATION).unwrap();
     disk.place(Path::new("/storage_data/again.json"), br#"{"kept":1}"#);
+    disk.place(Path::new("/storage_data/again.journal"), b"changes that the .json does not have");
     disk.place(Path::new("/storage_data/again.json.of-its-owner"), b"");
     let on_disk = StorageChoice { on_disk: Some(true), ..NO_STORAGE };
     catalog.update(&id("again"), on_disk, NO_AUTHENTICATION).unwrap();
-    assert_eq!(copies(&disk), [br#"{"kept":1}"#]);
+    assert_eq!(copies(&disk), [b"changes that the .json does not have".as_slice(), br#"{"kept":1}"#]);
     assert_eq!(keys(&catalog, "again"), 0);
     catalog.delete(&id("again")).unwrap();
     assert!(copies(&disk).is_empty());
