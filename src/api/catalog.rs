@@ -45,11 +45,11 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Finishes deletions that a crash interrupted, then opens all projects of `config` and reserves revisions. One that cannot
-    /// be opened is served as unreadable, beside the others. `config` is saved where that changed it.
+    /// Finishes deletions that a crash interrupted, opens all projects of `config` and reserves revisions. A project
+    /// that cannot be opened answers with an error; the others are served. Saves `config` if deletions changed it.
     ///
     /// # Errors
-    /// [`CatalogError`], where config.json or the data directory cannot be written.
+    /// [`CatalogError`], if config.json or the data directory cannot be written.
     pub fn open(
         disk: Arc<dyn Disk>,
         engine: Arc<Engine>,
@@ -158,12 +158,12 @@ impl Catalog {
             && changed
             && failed.has_failed()
         {
-            // Its files may not hold what they seem to; only a start reads them anew.
+            // Its files may not hold what the cache has of them; only a start reads them again.
             return Err(ApiError::Unavailable(Unavailable::Failed));
         }
         self.move_and_save(&mut config, next, &old)?;
         let project = config.project(id).ok_or(ApiError::Internal)?;
-        // Served even where it could not be opened in the new way: its requests then say why.
+        // Served even if it could not be opened with the new settings: its requests then return the reason.
         let served = Arc::new(self.serve(&config, project, Some(&old)));
         self.replace(&config, id, Some(Arc::clone(&served)));
         Ok((served, key))
@@ -187,8 +187,8 @@ impl Catalog {
         Ok(key)
     }
 
-    /// Reads config.json again and takes it over: keys, switches, new and removed projects, storage.
-    /// Returns what it says and the keys that had to be made.
+    /// Reads config.json again and puts it into force: keys, switches, new and removed projects, storage.
+    /// Returns its content and the keys that were generated.
     ///
     /// # Errors
     /// [`CatalogError`]; the old configuration is then still in force.
@@ -201,8 +201,8 @@ impl Catalog {
         let in_directory = |error| CatalogError::Directory { path: self.data_directory.clone(), error };
         for id in deleted.map_err(in_directory)? {
             log::warn!(
-                "project {id}: {} still lists it, but it was deleted and is not served; to have another of that name, \
-                 create it over the API",
+                "project {id}: {} still lists it, but it was deleted and is not served; to have a project of that name \
+                 again, create it over the API",
                 self.config_path.display()
             );
         }
@@ -216,7 +216,7 @@ impl Catalog {
         if completed.changed
             && let Err(reason) = self.engine.check_directory()
         {
-            // Another server may have the file by now, which has its keys from this one.
+            // Another server may use this config.json by now, and has its keys from it.
             return Err(CatalogError::DirectoryLost { reason: reason.to_owned() });
         }
         let unsaved = save_completed(self.disk.as_ref(), &self.config_path, &next, &mut completed)
@@ -236,8 +236,8 @@ impl Catalog {
         Ok((next, completed))
     }
 
-    /// Has the files of all projects looked at, unless that was done just now. Whether it is time for the
-    /// caller's own projects too.
+    /// Has the files of all projects checked, unless that was done just now. Returns whether the caller's own
+    /// projects are due, too.
     pub fn look_at_files(&self, now: Instant) -> bool {
         let is_due = self.engine.is_look_due(now);
         if is_due {
@@ -248,7 +248,7 @@ impl Catalog {
         is_due
     }
 
-    /// Whether the data directory is still this process's, so that its files may be written.
+    /// Whether the data directory still belongs to this process, which may then write its files.
     pub fn has_directory(&self) -> bool {
         self.engine.check_directory().is_ok()
     }
@@ -258,7 +258,7 @@ impl Catalog {
         self.engine.look_at_clock(wall_ms, now);
     }
 
-    /// Brings all files up to date and ends writing.
+    /// Ends writing and writes a last checkpoint of each project.
     pub fn close(&self) {
         for served in self.registry().projects.values() {
             if let Ok(project) = &served.project {
@@ -282,12 +282,12 @@ impl Catalog {
         OwnFiles::new(self.disk.as_ref(), &self.config_path, &self.data_directory)
     }
 
-    /// Refuses projects of which a file would be another file of ours too.
+    /// Refuses projects if one of their files is another file of the server, too.
     fn check_files(&self, config: &Config) -> Result<(), CatalogError> {
         self.own_files().check(&ids_of(config)).map_err(CatalogError::Collision)
     }
 
-    /// The same for one project that is created or stored in another way.
+    /// The same for one project that is created or gets other storage settings.
     fn check_new_files(&self, config: &Config, id: &ProjectId) -> Result<(), ApiError> {
         self.own_files().check_new(id, &ids_of(config)).map_err(|collision| {
             log::error!("project {id}: {collision}");
@@ -309,7 +309,7 @@ impl Catalog {
 
     fn issue(&self, next: &mut Config, id: &ProjectId) -> Result<Secret, ApiError> {
         api_key::issue(next, &KeyOwner::Project(id.clone()), &mut random_bytes).map_err(|error| {
-            log::error!("project {id}: no key made: {error}");
+            log::error!("project {id}: no key generated: {error}");
             ApiError::Internal
         })
     }

@@ -1,6 +1,6 @@
 //! The threads that serve all projects: the writers, which write and sync (`writers.rs`); maintenance, which
-//! lets keys expire and checkpoints small projects; and the long lane (`long_lane.rs`), which does the same
-//! for large ones. None of them wakes up while there is nothing to do.
+//! expires keys and checkpoints small projects; and the long lane (`long_lane.rs`), which does the same for large
+//! ones. None of them wakes up without work.
 
 use super::guard::DirectoryGuard;
 use super::long_lane::{Long, LongLane};
@@ -15,7 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// What projects have for these threads to do.
+/// The work that projects have for these threads.
 pub struct Engine {
     pub(super) writers: Writers,
     pub(super) long_lane: LongLane,
@@ -31,18 +31,18 @@ pub struct Engine {
     pub(super) watermark: Watermark,
     /// The data directory, if this process has its lock.
     guard: Option<DirectoryGuard>,
-    /// When the files of idle projects were looked at last, on the engine's clock.
+    /// When the files of idle projects were last checked, on the engine's clock.
     looked_ms: AtomicU64,
-    /// Projects that wait to be rescued while a thread does that, see `rescue.rs`.
+    /// Projects that wait to be rescued; `None` if no thread does that, see `rescue.rs`.
     pub(super) rescues: Mutex<Option<Vec<Arc<Project>>>>,
     on_resolved: Box<dyn Fn() + Send + Sync>,
 }
 
-/// What [`Project::maintenance_due_ms`] says of a project that nothing is due for.
+/// The value of [`Project::maintenance_due_ms`] if nothing is due.
 pub(super) const NOT_SCHEDULED: u64 = u64::MAX;
 
-/// What it says of a project that a thread has been given, and has not begun with. Whatever becomes due for
-/// it is done then, so nothing has to be scheduled.
+/// Its value once a thread has been given the project and has not begun. That thread does whatever becomes due
+/// until then, so nothing has to be scheduled.
 const IN_HAND: u64 = 0;
 
 struct Scheduled {
@@ -134,7 +134,7 @@ impl Engine {
         self.writers.leave();
     }
 
-    /// Has the maintenance thread look after a project at `due`, or before.
+    /// Has the maintenance thread serve a project at `due` or earlier.
     pub(super) fn schedule(&self, project: &Arc<Project>, due: Instant) {
         let due_ms = self.ms_of(due);
         let before_ms = project.maintenance_due_ms.fetch_min(due_ms, Ordering::AcqRel);
@@ -145,7 +145,7 @@ impl Engine {
         if before_ms == NOT_SCHEDULED {
             scheduled.projects.push(Arc::clone(project));
         }
-        // Another thread may have found something for it that is due before.
+        // Another thread may have scheduled it for an earlier time.
         if project.maintenance_due_ms.load(Ordering::Acquire) < scheduled.sleeps_until_ms {
             self.schedule_signal.notify_one();
         }
@@ -157,8 +157,8 @@ impl Engine {
         u64::try_from(elapsed).unwrap_or(NOT_SCHEDULED - 1).saturating_add(1).min(NOT_SCHEDULED - 1)
     }
 
-    /// Compares the clocks, on any activity. A jump is logged, and every project with times to live is
-    /// looked at now, so that the log has what ended by it.
+    /// Compares the clocks, on any activity. A jump is logged, and every project with times to live is checked
+    /// now: the log then has the keys that the jump ended.
     pub fn look_at_clock(&self, wall_ms: u64, now: Instant) {
         let Some(jump) = self.jump_watch.look(wall_ms, now) else { return };
         let effect = if jump.by_ms < 0 {
@@ -178,29 +178,29 @@ impl Engine {
         self.schedule_signal.notify_one();
     }
 
-    /// Looks whether the data directory is still this process's. See [`DirectoryGuard::check`].
+    /// Checks that the data directory still belongs to this process. See [`DirectoryGuard::check`].
     ///
     /// # Errors
-    /// What happened to it.
+    /// The reason why it does not.
     pub fn check_directory(&self) -> Result<(), &str> {
         self.guard.as_ref().map_or(Ok(()), DirectoryGuard::check)
     }
 
-    /// As [`Engine::check_directory`], in half the time: whether its lock still is. See [`DirectoryGuard::check_lock`].
+    /// As [`Engine::check_directory`], for its lock alone, in half the time. See [`DirectoryGuard::check_lock`].
     ///
     /// # Errors
-    /// What happened to it.
+    /// The reason why it does not.
     pub(super) fn check_lock(&self) -> Result<(), &str> {
         self.guard.as_ref().map_or(Ok(()), DirectoryGuard::check_lock)
     }
 
-    /// What happened to the data directory, as far as somebody has looked.
+    /// Why the data directory no longer belongs to this process, once a check has found that.
     pub(super) fn lost_directory(&self) -> Option<&str> {
         self.guard.as_ref().and_then(DirectoryGuard::lost)
     }
 
-    /// Whether it is time to look at the files of projects that nobody writes to: at most every
-    /// [`FILES_LOOK_INTERVAL_MS`]. True once for each time.
+    /// Whether the files of projects without writes are due to be checked: at most every
+    /// [`FILES_LOOK_INTERVAL_MS`]. Returns true once for each time.
     pub fn is_look_due(&self, now: Instant) -> bool {
         let (now_ms, looked_ms) = (self.ms_of(now), self.looked_ms.load(Ordering::Relaxed));
         now_ms >= looked_ms.saturating_add(FILES_LOOK_INTERVAL_MS)
@@ -233,16 +233,16 @@ impl Engine {
         }
     }
 
-    /// Does what is due for a project.
+    /// Does the maintenance that is due for a project.
     pub(super) fn maintain_one(&self, project: &Arc<Project>) {
-        // Before it begins: what comes from here on is scheduled again.
+        // Before it begins: what becomes due from here on is scheduled again.
         project.maintenance_due_ms.store(NOT_SCHEDULED, Ordering::Release);
         if let Some(due) = project.maintain() {
             self.schedule(project, due);
         }
     }
 
-    /// Lets go of a project. To free the last one takes as long as it has keys, so the long lane does it.
+    /// Drops a reference to a project. The long lane drops the last one, because freeing many keys takes long.
     pub(super) fn let_go(&self, project: Arc<Project>) {
         if let Some(project) = Arc::into_inner(project) {
             self.long_lane.free(Box::new(project));

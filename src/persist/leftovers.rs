@@ -1,5 +1,5 @@
-//! Temporary files that a process left when it ended while it wrote them, and that no start of a project
-//! finds: those of copies, and those of a project that has no files.
+//! Temporary files that a process left when it ended while writing them, and that opening a project does not
+//! remove: those of copies, and those of a project that has no files.
 //!
 //! `ID.json.tmp` and `ID.journal.tmp` beside one of `ID.json` and `ID.journal` stay: they may finish an exchange
 //! (`pairing.rs`). Without either there is nothing to finish.
@@ -34,7 +34,7 @@ pub fn remove(disk: &dyn Disk, directory: &Path, config: &Path) -> io::Result<Ve
             leftovers.push(path);
         }
     }
-    // Only now: the two of a pair vouch for each other.
+    // Only now: the files of a pair identify each other.
     leftovers.iter().try_for_each(|path| disk.remove(path))?;
     if !leftovers.is_empty() {
         disk.sync_directory(directory)?;

@@ -1,4 +1,4 @@
-//! What a project needs from time to time: expiry, checkpoints, and its end.
+//! Periodic work of a project: expiry, checkpoints, repairs; and its end.
 
 use super::journal::Journal;
 use super::project::{Health, Project};
@@ -7,14 +7,14 @@ use crate::limits::SWEEP_INTERVAL_MS;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// When to sweep keys of which the first expires at `next_ms`. Not at once even where it has
-/// passed: then the project cannot record it at the moment.
+/// When to sweep keys of which the first expires at `next_ms`. Not at once even if that has passed: the project
+/// could not record it.
 pub(super) fn sweep_due(next_ms: u64, now_ms: u64, now: Instant) -> Instant {
     now + Duration::from_millis(next_ms.saturating_sub(now_ms).max(SWEEP_INTERVAL_MS))
 }
 
 impl Project {
-    /// Does what is due and says when the next thing is. Blocks for the disk.
+    /// Does what is due and returns when the next work is. Blocks for the disk.
     pub(super) fn maintain(self: &Arc<Self>) -> Option<Instant> {
         match self.health() {
             Health::Healthy | Health::DiskFull => {}
@@ -33,16 +33,16 @@ impl Project {
         let purge = self.purge_due(now);
         self.free_garbage();
         if self.checkpoint_due(now).is_some_and(|due| due <= now)
-            // Asked anew: to free many keys takes a while, and the clock may have been set back.
+            // The clock is read again: freeing many keys takes a while, and it may have been set back.
             && let Err(error) = self.checkpoint(clock::wall_ms(), now)
         {
-            log::warn!("project {}: checkpoint not written ({error}); the journal has it all", self.id);
+            log::warn!("project {}: checkpoint not written ({error}); the journal has all changes", self.id);
         }
         let dues = [expiry, purge, self.checkpoint_due(now), self.repair(now)];
         dues.into_iter().flatten().min()
     }
 
-    /// Tries again what found no disk space, and returns when to do so the next time.
+    /// Repeats a repair that found no disk space. Returns when to do so again.
     fn repair(self: &Arc<Self>, now: Instant) -> Option<Instant> {
         let durable = self.durable.as_ref()?;
         if durable.journal.lock().ok()?.is_unsure() {
@@ -51,13 +51,13 @@ impl Project {
         durable.journal.lock().ok()?.repair_due(now)
     }
 
-    /// When to purge keys that could not be purged now, since the record of their end is not on disk yet.
+    /// When to purge keys that cannot be purged now, because the record of their expiry is not on disk yet.
     fn purge_due(&self, now: Instant) -> Option<Instant> {
         let has_ended = self.lock().is_ok_and(|state| state.namespace.has_ended());
         has_ended.then(|| now + Duration::from_millis(SWEEP_INTERVAL_MS))
     }
 
-    /// Frees what was deleted together, some entries under each hold of the lock.
+    /// Frees keys that were deleted together, some under each hold of the lock.
     pub fn free_garbage(&self) {
         while let Some(freed) = self.lock().ok().and_then(|mut state| state.namespace.free_some()) {
             drop(freed);
@@ -74,14 +74,14 @@ impl Project {
         [journal.checkpoint_due(now), self.space_due(&journal, now)].into_iter().flatten().min()
     }
 
-    /// When the maintenance thread has something to do for the journal.
+    /// When the journal next needs the maintenance thread.
     pub(super) fn journal_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
         let due = [journal.checkpoint_due(now), self.space_due(journal, now), journal.repair_due(now)];
         due.into_iter().flatten().min()
     }
 
-    /// When to checkpoint for the room that it frees: after the disk was full, once what is left of the
-    /// values takes at most half of what the files take.
+    /// When to checkpoint to free disk space: after the disk was full, once the remaining values take at most half
+    /// of what the files take.
     pub(super) fn space_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
         if !journal.short_of_space || !journal.has_changes() {
             return None;
@@ -91,8 +91,8 @@ impl Project {
         (left <= taken / 2).then(|| journal.retry_at.map_or(now, |retry| retry.max(now)))
     }
 
-    /// Ends writing for good and brings the files up to date, for a shutdown, a deletion or other
-    /// settings. Reads go on. Blocks for the disk.
+    /// Ends writing for good and writes a last checkpoint, for a shutdown, other settings, or a project that
+    /// config.json no longer lists. Reads continue. Blocks for the disk.
     pub fn close(self: &Arc<Self>, now_ms: u64, now: Instant) {
         self.look_at_files();
         self.expire(now_ms); // recorded while it still can be
@@ -101,7 +101,7 @@ impl Project {
             self.flush(now);
             if let Err(error) = self.fold(now_ms, now) {
                 log::warn!(
-                    "project {}: last checkpoint not written ({error}); the journal has it all",
+                    "project {}: last checkpoint not written ({error}); the journal has all changes",
                     self.id
                 );
             }
@@ -110,7 +110,7 @@ impl Project {
         self.give_up();
     }
 
-    /// Lets nobody write any more. False where nobody could already.
+    /// Refuses writes from here on. Returns false if they were refused already.
     fn end_writing(&self) -> bool {
         match self.lock() {
             Ok(mut state) if matches!(state.health, Health::Healthy | Health::DiskFull) => {

@@ -26,9 +26,9 @@ pub struct Project {
     pub(super) id: ProjectId,
     pub(super) durable: Option<Durable>,
     pub(super) engine: Arc<Engine>,
-    /// When the maintenance thread looks after the project, on the engine's clock; see `engine.rs`.
+    /// When the maintenance thread next serves the project, on the engine's clock; see `engine.rs`.
     pub(super) maintenance_due_ms: AtomicU64,
-    /// Whether the long lane has the project, so that no other thread maintains it.
+    /// Whether the long lane has the project; no other thread maintains it then.
     pub(super) is_in_long_lane: AtomicBool,
     pub(super) state: Mutex<State>,
     /// How many threads wait for `state`.
@@ -65,17 +65,17 @@ pub(super) struct State {
     pub(super) journal_number: u32,
     pub(super) files: FileTable,
     pub(super) health: Health,
-    /// Where the project is between its changes and a writer.
+    /// Whether the project waits for a writer or is with one.
     pub(super) turn: Turn,
     /// What `sync: interval` still has to sync.
     pub(super) later: SyncLater,
-    /// How many jumps of the clock the project has been looked at after.
+    /// How many jumps of the clock the project has seen.
     pub(super) jumps_seen: u64,
-    /// How often unsynced changes were taken back; a checkpoint that saw some of them is void.
+    /// How often changes were rolled back; a checkpoint that may have copied some of them is void.
     pub(super) rollbacks: u64,
-    /// The journal was taken from the project: what was acknowledged is in no file that a start finds.
+    /// The journal was taken from the project: acknowledged changes are in no file that a start finds.
     pub(super) needs_rescue: bool,
-    /// The project was given up: what has the names of its files may belong to another one, and is left alone.
+    /// The project was given up: files of its name may belong to a successor and are not touched.
     pub(super) is_given_up: bool,
 }
 
@@ -115,12 +115,12 @@ impl Batch {
 pub enum Health {
     /// It does.
     Healthy,
-    /// The last write found no room; each write tries again and waits for the disk's answer.
+    /// The last write found no disk space; each write tries again and waits for the disk's answer.
     DiskFull,
-    /// A write or sync failed, or its files are not its own any more: edited, replaced, removed, or under a
-    /// directory that is another one. It takes none until the server is restarted.
+    /// A write or sync failed, or its files no longer belong to it: edited, replaced, removed, or in a directory
+    /// that is another one by now. It takes no writes until the server is restarted.
     Failed {
-        /// What failed, for the log and the operator.
+        /// The reason for the log and the operator.
         reason: String,
     },
     /// It is being deleted or reopened with other settings.
@@ -167,7 +167,7 @@ pub struct Opened {
     pub project: Arc<Project>,
     /// Whether there were no files, so that it begins empty.
     pub is_new: bool,
-    /// What was done to the files, in sentences for the log.
+    /// Sentences for the log: what was repaired or imported.
     pub notices: Vec<String>,
 }
 
@@ -181,7 +181,7 @@ impl Project {
         Project::with(id, None, engine, state)
     }
 
-    /// Recovers a project from its files, or makes them.
+    /// Recovers a project from its files, or creates them.
     ///
     /// # Errors
     /// [`RecoveryError`]; the files are then as they were.
@@ -196,7 +196,7 @@ impl Project {
         Ok(Opened { project: Arc::new(project), is_new, notices })
     }
 
-    /// As [`Project::open`], to go on in memory only. The files stay as they are.
+    /// As [`Project::open`], but the project then lives in memory only. The files stay as they are.
     ///
     /// # Errors
     /// As [`Project::open`].
@@ -220,8 +220,8 @@ impl Project {
     ) -> Result<(Project, bool, Vec<String>), RecoveryError> {
         let begin = engine.watermark.begin(now_ms);
         let mut recovered = recovery::recover(disk.as_ref(), &paths, opening.keep, begin, now_ms)?;
-        // Revisions that were given out and then lost, because the project does not sync always or was
-        // deleted, are below this; none of them is used again.
+        // Above all revisions that were assigned and then lost, because the project does not always sync or was
+        // deleted; none of them is used again.
         recovered.namespace.skip_to(begin);
         engine.watermark.opened(recovered.namespace.revision());
         let mut state = State::new(recovered.namespace);
@@ -296,7 +296,7 @@ impl Project {
         })
     }
 
-    /// What happened to the directory of a project on disk, if somebody has seen that it is not ours any more.
+    /// Why the directory of a project on disk no longer belongs to this process, once a check has found that.
     pub(super) fn lost_directory(&self) -> Option<&str> {
         self.durable.as_ref().and_then(|_| self.engine.lost_directory())
     }
@@ -370,8 +370,7 @@ impl Project {
 }
 
 impl Opened {
-    /// Begins to serve: the log says what was found and done, and the maintenance thread keeps the project in
-    /// order from now on.
+    /// Begins to serve: logs what was found and repaired, and schedules maintenance.
     pub fn start(self) -> Arc<Project> {
         if let (true, Some(durable)) = (self.is_new, &self.project.durable) {
             let directory = durable.paths.directory().display();

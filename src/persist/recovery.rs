@@ -3,13 +3,13 @@
 //! ```text
 //! .json fits the journal's header ............ load both, replay the changes, cut a torn tail
 //! .json fits the temporary journal's header .. a checkpoint was interrupted: rename, load
-//! .json fits neither, journal has no changes . it was edited by hand: take it over
+//! .json fits neither, journal has no changes . it was edited by hand: import it
 //! .json fits neither, journal has changes .... refuse; `pikv recover` decides
-//! .json without a journal .................... dropped in or restored: take it over
+//! .json without a journal .................... dropped in or restored: import it
 //! journal without .json ...................... refuse
 //! neither .................................... a new project: install an empty pair
 //! ```
-//! Nothing unreadable is ever replaced: an error names the file, the place and the way out.
+//! Nothing unreadable is ever replaced: an error names the file, the offset and the fix.
 
 use super::data_file::{self, DataLine};
 use super::generation::{self, Paths};
@@ -52,10 +52,9 @@ pub struct Recovered {
     pub json_stamp: Stamp,
     /// The journal, for appending at `journal_end`.
     pub journal: Arc<dyn DiskFile>,
-    /// Whether the changes in it may not be on the disk, because it is full.
+    /// Whether the changes in it may not be on the disk, because the disk is full.
     pub is_unsure: bool,
-    /// Where in the journal that the locations speak of its changes began, if they are somewhere else in
-    /// this one.
+    /// Offset of the changes in the journal that locations refer to, if it is another one in this journal.
     pub moved_from: Option<u64>,
     /// The journal's header.
     pub header: Header,
@@ -65,12 +64,12 @@ pub struct Recovered {
     pub journal_end: u64,
     /// Whether there were no files of it, so that it begins empty.
     pub is_new: bool,
-    /// Sentences for the log: what was repaired or taken over.
+    /// Sentences for the log: what was repaired or imported.
     pub notices: Vec<String>,
 }
 
-/// Loads a project, after repairing what a crash left and taking over what its owner edited.
-/// Revisions begin after `begin` in a project whose journal is not there.
+/// Loads a project, after repairing what a crash left and importing what its owner edited. Revisions begin after
+/// `begin` in a project without a journal.
 ///
 /// # Errors
 /// [`RecoveryError`]; the files are then as they were.
@@ -82,8 +81,8 @@ pub fn recover(
     now_ms: u64,
 ) -> Result<Recovered, RecoveryError> {
     let exists = |path: &Path| disk.exists(path).map_err(io_error(path));
-    // A process that was killed may have left renames that are seen but not durable; what follows
-    // rests on what it sees.
+    // A killed process may have left renames that are visible but not durable, and what follows depends on
+    // the names.
     disk.sync_directory(paths.directory()).map_err(io_error(paths.directory()))?;
     let mut notices = Vec::new();
     let found = (exists(&paths.json)?, exists(&paths.journal)?);

@@ -1,7 +1,7 @@
-//! Takes over a data file that its owner edited or brought along.
+//! Imports a values' file that its owner edited or provided.
 //!
-//! Every key gets a revision that was never used, so that no ETag from before fits a value that
-//! may have changed; keys that were there keep their creation time and their expiry.
+//! Every key gets a revision that was never used, because its value may have changed: no earlier ETag may match.
+//! Keys that existed keep their creation time and their expiry.
 
 use super::aside::{self, Aside};
 use super::edited_file::{EditedFile, EditedFileError, EditedKeys};
@@ -20,7 +20,7 @@ use crate::store::index::Index;
 use crate::store::namespace::Namespace;
 use crate::store::run::Packed;
 
-/// What to do with changes that the journal of an edited file still holds.
+/// What to do with the changes in the journal of an edited file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalChanges {
     /// Stop with [`RecoveryError::EditedWithChanges`].
@@ -31,7 +31,7 @@ pub enum JournalChanges {
     Discard,
 }
 
-/// Takes over the values of a project that has no journal. Revisions begin after `begin`.
+/// Imports the values of a project that has no journal. Revisions begin after `begin`.
 ///
 /// # Errors
 /// [`RecoveryError`]; the file is then as it was.
@@ -47,7 +47,7 @@ pub fn without_journal(
     edited.install(disk, paths, lineage, &renumbered(&namespace, begin))
 }
 
-/// Takes over edited values whose journal knows their times. Revisions begin after `begin` and after those in the
+/// Imports edited values with the times in their journal. Revisions begin after `begin` and after those in the
 /// journal.
 ///
 /// # Errors
@@ -106,7 +106,7 @@ pub fn edited(
         }
         JournalChanges::Refuse | JournalChanges::Replay => {}
     }
-    // Revisions may have been given out that the journal has lost.
+    // Revisions may have been assigned that the journal has lost.
     let namespace = renumbered(&namespace, tail.revision.max(begin));
     // A copy of the directory may have the edited file as well as the one before it.
     let lineage = header.successor().replacing(edited.crc32);

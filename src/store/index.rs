@@ -1,7 +1,7 @@
 //! Entries in the order of their keys.
 //!
-//! They lie in runs, each with its sums. So a range is counted, removed and inserted again with a step for each
-//! run: less than a millisecond for ten million entries.
+//! They lie in runs, each with its sums. A range is counted, removed and inserted again with one step for each run,
+//! in less than a millisecond for ten million entries.
 
 use super::run::{Kind, Packed, Run, Sums, slot_bytes};
 use crate::limits::{PAGE_BYTES, RUN_ENTRIES_MAX};
@@ -167,11 +167,11 @@ impl<K: Kind> Index<K> {
     pub fn put_back(&mut self, mut range: Index<K>) {
         let Some(first) = range.runs.front().and_then(Run::first) else { return };
         let at = self.cut(before(first));
-        let mut behind = self.runs.split_off(at);
+        let mut later = self.runs.split_off(at);
         self.sums.add(range.sums);
         self.runs.append(&mut range.runs);
         let end = self.runs.len();
-        self.runs.append(&mut behind);
+        self.runs.append(&mut later);
         self.merge(end);
         self.merge(at);
     }
@@ -181,7 +181,7 @@ impl<K: Kind> Index<K> {
         self.runs.back().and_then(Run::last)
     }
 
-    /// Inserts an entry whose key is after all others, which costs less; any other as well.
+    /// Inserts an entry. Faster than [`Index::replace`] if its key is after all others.
     pub fn push(&mut self, entry: K::Entry<'_>) {
         if self.last().is_some_and(|last| last >= entry.key_bytes()) {
             self.replace(entry);
@@ -217,18 +217,18 @@ impl<K: Kind> Index<K> {
                 *run = Run::of(entry);
                 return;
             }
-            // Keys are often written in order: a run that is full stays so.
+            // Keys are often written in order: a full run is not split then.
             if index == run.len() {
                 return self.runs.insert(at + 1, Run::of(entry));
             }
             if index == 0 {
                 return self.runs.insert(at, Run::of(entry));
             }
-            // A long entry is a run of its own. Else there is space in a half.
+            // A long entry gets a run of its own. Any other fits into one half.
             let is_long = slot_bytes(entry) > PAGE_BYTES / 4;
             let middle = if is_long { index } else { run.len() / 2 };
-            let behind = run.split_off(middle);
-            self.runs.insert(at + 1, behind);
+            let later = run.split_off(middle);
+            self.runs.insert(at + 1, later);
             if index > middle {
                 at += 1;
                 index -= middle;
@@ -236,7 +236,7 @@ impl<K: Kind> Index<K> {
         }
     }
 
-    /// The run that `key` is in, or belongs into.
+    /// The run that has `key`, or in which it belongs.
     fn run_of(&self, key: &[u8]) -> usize {
         self.runs.partition_point(|run| run.begins_by(key)).saturating_sub(1)
     }
@@ -247,7 +247,7 @@ impl<K: Kind> Index<K> {
         (at, self.runs.get(at).map_or(0, |run| run.partition(is_before)))
     }
 
-    /// Has a run begin at the first entry that is not before, and returns that run.
+    /// Splits the run of the first entry that is not before. Returns the run that begins with it.
     fn cut(&mut self, is_before: impl Fn(&[u8]) -> bool) -> usize {
         let (at, index) = self.find(is_before);
         let Some(run) = self.runs.get_mut(at) else { return at };
@@ -255,8 +255,8 @@ impl<K: Kind> Index<K> {
             return at;
         }
         if index < run.len() {
-            let behind = run.split_off(index);
-            self.runs.insert(at + 1, behind);
+            let later = run.split_off(index);
+            self.runs.insert(at + 1, later);
         }
         at + 1
     }
@@ -268,17 +268,17 @@ impl<K: Kind> Index<K> {
             self.runs.remove(at);
         }
         for before in [Some(at), at.checked_sub(1)].into_iter().flatten() {
-            let (Some(run), Some(behind)) = (self.runs.get(before), self.runs.get(before + 1)) else {
+            let (Some(run), Some(next)) = (self.runs.get(before), self.runs.get(before + 1)) else {
                 continue;
             };
-            if run.live_bytes() + behind.live_bytes() > PAGE_BYTES / 4 * 3
-                || run.len() + behind.len() > RUN_ENTRIES_MAX / 4 * 3
+            if run.live_bytes() + next.live_bytes() > PAGE_BYTES / 4 * 3
+                || run.len() + next.len() > RUN_ENTRIES_MAX / 4 * 3
             {
                 continue;
             }
-            let Some(behind) = self.runs.remove(before + 1) else { return };
+            let Some(next) = self.runs.remove(before + 1) else { return };
             if let Some(run) = self.runs.get_mut(before) {
-                run.append(&behind);
+                run.append(&next);
             }
         }
     }

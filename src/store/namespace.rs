@@ -9,7 +9,7 @@
 //!
 //! clear ---> out of the index at once, in an Undo --- settle ---> garbage --- free_some ---> freed
 //! ```
-//! What needs a step for each of many keys does no harm to others: it is left for later, in slices.
+//! Work that needs a step for each of many keys is done later, in slices.
 
 use super::change::{Change, Meta, Revision, Value};
 use super::entry::{self, Entries, Entry, OwnedEntry};
@@ -40,12 +40,12 @@ pub struct Totals {
     pub bytes: u64,
 }
 
-/// What takes a change back. Undone in reverse order of the changes.
+/// Reverts a change. Applied in reverse order of the changes.
 #[derive(Debug)]
 pub enum Undo {
     /// The change did nothing, because a later one was there already.
     Nothing,
-    /// The change made this key.
+    /// The change created this key.
     Created(Box<str>),
     /// The change replaced or removed this entry.
     Gone(OwnedEntry),
@@ -64,7 +64,7 @@ pub struct Cleared {
     timers: Timers,
 }
 
-/// What became of the timers of entries that were removed together.
+/// Where the timers are of entries that were removed together.
 #[derive(Debug)]
 enum Timers {
     /// They were few and are removed.
@@ -75,7 +75,7 @@ enum Timers {
     Left,
 }
 
-/// Memory to be freed, away from any lock.
+/// Memory to be freed outside of any lock.
 #[derive(Debug)]
 pub enum Freed {
     /// Some entries.
@@ -91,7 +91,7 @@ impl Namespace {
         Namespace { revision, times: Times::starting_at(clock_ms), ..Namespace::default() }
     }
 
-    /// Takes over entries that a checkpoint wrote. Faster than applying them one by one.
+    /// Begins with the entries of a checkpoint. Faster than applying them one by one.
     pub fn with_entries(mut self, entries: Index<Entries>) -> Namespace {
         for entry in entries.range(Start::At(b"")) {
             self.revision = self.revision.max(entry.revision());
@@ -111,12 +111,12 @@ impl Namespace {
         self.times.clock_ms()
     }
 
-    /// The entry of `key`, where it is there at `now_ms`.
+    /// The entry of `key`, if it exists at `now_ms`.
     pub fn get(&self, key: Key<'_>, now_ms: u64) -> Option<Entry<'_>> {
         self.entries.get(key.as_str().as_bytes()).filter(|entry| self.is_live(*entry, now_ms))
     }
 
-    /// Whether `entry` of this namespace is there at `now_ms`; at 0 whatever was not seen to expire.
+    /// Whether `entry` of this namespace exists at `now_ms`; at 0, unless a change of the clock has ended it.
     pub fn is_live(&self, entry: Entry<'_>, now_ms: u64) -> bool {
         entry.expires_ms().is_none_or(|expires_ms| expires_ms > now_ms && !self.times.have_ended(entry))
     }
@@ -145,7 +145,7 @@ impl Namespace {
         self.entries.range(start).take_while(move |entry| entry.key_bytes().starts_with(prefix.as_bytes()))
     }
 
-    /// How much there is at `now_ms`. While many keys that had times to live and were cleared wait to be
+    /// How many keys exist at `now_ms`, and their bytes. While many keys that had times to live and were cleared wait to be
     /// freed, this may include keys that have expired, if those are more than [`ENDED_COUNTED_MAX`].
     pub fn totals(&self, now_ms: u64) -> Totals {
         let (sums, (stale_keys, stale_bytes)) = (self.entries.sums(), self.times.stale());
@@ -225,7 +225,7 @@ impl Namespace {
         self.times.next().map(|timer| timer.expires_ms)
     }
 
-    /// Carries out `change`; the only mutation of what a namespace holds.
+    /// Applies `change`; the only mutation of a namespace.
     pub fn apply(&mut self, change: &Change<'_>) -> Undo {
         self.revision = self.revision.max(change.revision());
         match *change {
@@ -242,14 +242,14 @@ impl Namespace {
         }
     }
 
-    /// Carries out a change of which it is known that nothing reverts it, and frees what it removed.
+    /// Applies a change that nothing will revert, and frees what it removed.
     pub fn apply_for_good(&mut self, change: &Change<'_>) {
         let undo = self.apply(change);
         self.settle(undo);
         while self.free_some().is_some() {}
     }
 
-    /// Takes back the change that `undo` came from. The revision stays used.
+    /// Reverts the change that `undo` came from. The revision stays used.
     pub fn revert(&mut self, undo: Undo) {
         match undo {
             Undo::Nothing => {}
@@ -275,8 +275,8 @@ impl Namespace {
         }
     }
 
-    /// The change that `undo` came from is never taken back. What needs a step for each of many keys to be
-    /// freed becomes garbage; the rest is returned, to be freed by the caller.
+    /// The change that `undo` came from is final. Keys that were cleared become garbage, which is freed in slices;
+    /// any other undo is returned, to be freed by the caller.
     pub fn settle(&mut self, undo: Undo) -> Option<Undo> {
         match undo {
             Undo::Cleared(cleared) => {
@@ -290,7 +290,7 @@ impl Namespace {
         }
     }
 
-    /// Takes some garbage out, to be freed away from any lock. `None` if there is none.
+    /// Removes some garbage, to be freed outside of any lock. `None` if there is none.
     pub fn free_some(&mut self) -> Option<Freed> {
         let garbage = self.garbage.last_mut()?;
         if !matches!(garbage.timers, Timers::Left) {
@@ -307,8 +307,8 @@ impl Namespace {
         Some(Freed::Entries(entries))
     }
 
-    /// Removes up to `entries_max` entries that a change of the clock up to `until` has ended. Nobody can tell the difference, they were absent already, if that change is not taken back any more.
-    /// Returns how many timers of such entries it removed.
+    /// Removes up to `entries_max` entries that a change of the clock up to `until` has ended. If that change is
+    /// final, no reader can tell: they were absent already. Returns how many timers of such entries it removed.
     pub fn purge(&mut self, entries_max: usize, until: Revision) -> usize {
         for count in 0..entries_max {
             let Some(timer) = self.times.first_ended(until) else { return count };

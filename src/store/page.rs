@@ -1,11 +1,11 @@
-//! Memory for the entries of a run, and for where each of them begins.
+//! Memory for the entries of a run and for their slots.
 //!
 //! ```text
 //! | entries, which grow at their end ---> |   unused   | <--- slots, the first one last |
 //! ```
-//! A small page is an allocation of its length. A larger one is an anonymous mapping: the system gives memory
-//! to it as it is written to, and has it back when the page is dropped, whichever thread that does. An allocator
-//! would keep freed memory for the thread that allocated it first.
+//! A small page is an allocation of its length. A larger one is an anonymous mapping: the system backs it as it is
+//! written to and reclaims it when the page is dropped, by any thread. An allocator would keep freed memory for the
+//! thread that allocated it.
 
 use crate::limits::{HEAP_PAGE_BYTES_MAX, PAGE_BYTES};
 use memmap2::MmapMut;
@@ -13,7 +13,7 @@ use memmap2::MmapMut;
 /// Bytes that a slot takes.
 pub const SLOT_BYTES: usize = 8;
 
-/// Bytes, as many as fit, and slots.
+/// Bytes that grow from the beginning, and slots that grow from the end.
 #[derive(Debug)]
 pub struct Page {
     memory: Memory,
@@ -28,17 +28,17 @@ enum Memory {
 }
 
 impl Page {
-    /// An empty page for `bytes`, those of slots included, and, if those are many, for more.
+    /// An empty page for at least `bytes`, slots included.
     pub fn for_bytes(bytes: usize) -> Page {
         Page { memory: Memory::of(bytes), used: 0, slots: 0 }
     }
 
-    /// What was pushed.
+    /// The bytes that were pushed.
     pub fn bytes(&self) -> &[u8] {
         self.memory.bytes().get(..self.used).unwrap_or_default()
     }
 
-    /// As [`Page::bytes`], to be changed.
+    /// As [`Page::bytes`], mutable.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         self.memory.bytes_mut().get_mut(..self.used).unwrap_or_default()
     }
@@ -67,7 +67,7 @@ impl Page {
         }
     }
 
-    /// Inserts a slot at `index`, for what was pushed just now.
+    /// Inserts a slot at `index`, for the bytes that were pushed last.
     pub fn insert_slot(&mut self, index: usize, slot: u64) {
         self.slots += 1;
         let to = self.slots.saturating_sub(index);
@@ -96,7 +96,7 @@ impl Page {
             return false;
         }
         if needed > self.memory.bytes().len() {
-            // An eighth more, so that most runs of a small project lie in few bytes that nobody uses.
+            // An eighth more: a small project wastes little, and a growing one is rarely moved.
             self.move_to(needed + needed / 8);
         }
         for (range, part) in [(self.used..middle, head), (middle..used, bytes)] {

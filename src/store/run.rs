@@ -1,16 +1,16 @@
 //! Some entries that follow each other in key order, in one page.
 //!
-//! An entry is packed bytes with a key: a key with its value, or a timer. It is appended to the page, with its
-//! length before it. What is replaced or removed stays there, dead, until a sixteenth of the page is; then the
-//! page is written again. So memory grows with what lives, whatever was written before, and no entry has an
-//! allocation of its own.
+//! An entry is packed bytes with a key: a key with its value, or a timer. It is appended to the page, preceded by
+//! its length. A replaced or removed entry stays in the page as dead bytes until a sixteenth of the page is dead;
+//! then the page is compacted. Memory is thus proportional to the live entries, whatever was written before, and
+//! no entry has an allocation of its own.
 
 use super::page::{Page, SLOT_BYTES};
 use super::varint::{groups, groups_count, groups_of, push_groups};
 use crate::limits::{DEAD_PART_MAX, PAGE_BYTES, RUN_ENTRIES_MAX};
 use std::marker::PhantomData;
 
-/// A full page is written again rather than split if more than one part in so many is dead.
+/// A full page is compacted and not split if more than one part in this many is dead.
 const WORTH_PART: usize = 32;
 
 /// A kind of entries.
@@ -45,18 +45,18 @@ pub struct Run<K> {
     shared: usize,
     /// Bytes of the page that belong to no entry.
     dead: usize,
-    /// How far the page was ever used.
+    /// The largest number of bytes that the page has ever held.
     touched: usize,
     sums: Sums,
     kind: PhantomData<K>,
 }
 
-/// The six bytes of a key after what all keys of its run begin with, and where its entry begins: a search looks at
-/// entries only if these bytes are the same.
+/// The six bytes of a key after the prefix that all keys of its run share, and the offset of its entry: a search
+/// reads entries only if these bytes are equal.
 #[derive(Clone, Copy, Debug)]
 struct Slot(u64);
 
-/// Up to 23 bytes of a key, here to be compared without a look at the page.
+/// The beginning of a key, which is compared without reading the page.
 #[derive(Clone, Copy, Debug, Default)]
 struct ShortKey {
     bytes: [u8; SHORT_KEY_BYTES],
@@ -145,7 +145,7 @@ impl<K: Kind> Run<K> {
         self.entry(self.len().checked_sub(1)?).map(Packed::key_bytes)
     }
 
-    /// Whether the first key is `key` or before it.
+    /// Whether the first key is at most `key`.
     pub fn begins_by(&self, key: &[u8]) -> bool {
         let first = self.first.bytes.get(..usize::from(self.first.length)).unwrap_or_default();
         if self.first.is_whole || key.get(..first.len()) != Some(first) {
@@ -154,7 +154,7 @@ impl<K: Kind> Run<K> {
         self.first().is_some_and(|first| first <= key)
     }
 
-    /// The index of `key`, or the one that it would have.
+    /// The index of `key`, or as an error the index at which it belongs.
     pub fn position(&self, key: &[u8]) -> Result<usize, usize> {
         let Some(first) = self.begin() else { return Err(0) };
         match key.get(..self.shared) {
@@ -212,14 +212,14 @@ impl<K: Kind> Run<K> {
         if index == 0 {
             self.first = ShortKey::of(entry.key_bytes());
         }
-        // What is between two keys shares what they share.
+        // The first and the last key share a prefix with all keys between them.
         if index == 0 || index + 1 == self.len() {
             self.share(self.shared);
         }
         true
     }
 
-    /// What all keys begin with.
+    /// The prefix that all keys share.
     fn begin(&self) -> Option<&[u8]> {
         if self.is_empty() {
             return None;
@@ -230,7 +230,7 @@ impl<K: Kind> Run<K> {
         }
     }
 
-    /// Finds how much of the first key all keys begin with, up to `shared_max`.
+    /// Finds the length of the prefix that all keys share, up to `shared_max`.
     fn share(&mut self, shared_max: usize) {
         let (first, last) = (self.first().unwrap_or_default(), self.last().unwrap_or_default());
         let same = first.iter().zip(last).take(shared_max).take_while(|(first, last)| first == last).count();
@@ -285,7 +285,7 @@ impl<K: Kind> Run<K> {
         let part = |from: usize, to: usize| {
             let entries = || (from..to).filter_map(|index| self.entry(index));
             let mut run = Run::for_bytes(entries().map(|entry| slot_bytes(entry) + SLOT_BYTES).sum());
-            // The last one first, so that what all share is known at once.
+            // The last one first: with the next one, the shared prefix is known.
             if let Some(last) = to.checked_sub(1).and_then(|last| self.entry(last)) {
                 run.insert(0, last);
             }
@@ -294,14 +294,14 @@ impl<K: Kind> Run<K> {
             }
             run
         };
-        let (before, behind) = (part(0, index), part(index, self.len()));
+        let (before, after) = (part(0, index), part(index, self.len()));
         *self = before;
-        behind
+        after
     }
 
-    /// Appends the entries of `behind`, which come after these.
-    pub fn append(&mut self, behind: &Run<K>) {
-        self.extend(behind.entries());
+    /// Appends the entries of `later`, whose keys come after these.
+    pub fn append(&mut self, later: &Run<K>) {
+        self.extend(later.entries());
     }
 
     fn extend<'e>(&mut self, entries: impl Iterator<Item = K::Entry<'e>>) {
@@ -310,7 +310,7 @@ impl<K: Kind> Run<K> {
         }
     }
 
-    /// Writes the page again without what is dead: into a new one if that leaves memory unused.
+    /// Writes the page again without its dead bytes: to a new one if the old one would waste memory.
     fn compact(&mut self) {
         let mut live = Vec::with_capacity(self.live_bytes());
         for index in 0..self.len() {

@@ -4,8 +4,8 @@
 //! mark ---> save config.json without it ---> remove its files ---> remove the mark
 //! ```
 //! If config.json cannot be saved, the mark is removed and nothing has changed. A full disk is the exception:
-//! the files go first, because that frees the space for saving. If it is not enough, the mark stays and stands for
-//! the project's removal from config.json, until that can be saved.
+//! the files are removed first, to free space for saving. If that is not enough, the mark stays and records the
+//! project's removal until config.json can be saved.
 
 use super::served::{Deletion, Served};
 use super::{Catalog, CatalogError};
@@ -24,11 +24,11 @@ use std::sync::atomic::Ordering;
 enum DeleteError {
     /// It is served as before.
     NothingChanged(ApiError),
-    /// The deletion is begun and does not proceed by itself.
+    /// The deletion has begun and has stopped halfway.
     Stopped(ApiError),
 }
 
-/// Whether config.json lists the project no more.
+/// Whether config.json was saved without the project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ConfigSaved {
     Yes,
@@ -86,7 +86,7 @@ impl Catalog {
             );
             return Ok(());
         }
-        // It is gone for good; the marker says that, so it takes nothing from a later project of that name.
+        // The marker of the second phase removes no files of a later project of that name.
         if let Err(error) = self.end_deletion(id) {
             log::warn!("project {id}: deleted, but its deletion mark stays until the next start: {error}");
         }
@@ -130,8 +130,8 @@ impl Catalog {
         }
     }
 
-    /// Saves config.json without a project whose files are gone. If the disk is still too full for that, the mark
-    /// says so instead.
+    /// Saves config.json without a project whose files are removed. If the disk is still too full for that, the mark
+    /// records it instead.
     fn save_or_forget(&self, config: &mut Config, id: &ProjectId) -> Result<ConfigSaved, DeleteError> {
         match self.save_without(config, id) {
             Ok(()) => Ok(ConfigSaved::Yes),
@@ -144,7 +144,7 @@ impl Catalog {
         }
     }
 
-    /// Takes the projects out of `config`, as config.json has it, that were deleted when it could not be saved.
+    /// Removes the projects from `config`, as read from config.json, that were deleted when it could not be saved.
     /// Returns their ids.
     pub(super) fn forget_deleted(&self, config: &mut Config) -> std::io::Result<Vec<ProjectId>> {
         let disk = self.disk.as_ref();
@@ -159,7 +159,7 @@ impl Catalog {
         Ok(forgotten)
     }
 
-    /// Removes the marks of deletions that config.json knows of by now, after it was saved as `config`.
+    /// Removes the marks of deletions that config.json includes by now, after it was saved as `config`.
     pub(super) fn end_saved_deletions(&self, config: &Config) {
         if !self.unsaved_deletions.swap(false, Ordering::Relaxed) {
             return;
@@ -180,8 +180,8 @@ impl Catalog {
         self.save(config, next)
     }
 
-    /// Removes the files of a project whose deletion did not end, so that nothing of it is found in a new one.
-    /// Files that were put back since stay.
+    /// Removes the files of a project whose deletion did not end, before a new project of that name is created.
+    /// Files that were restored since stay.
     pub(super) fn remove_deleted(&self, id: &ProjectId) -> std::io::Result<()> {
         let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
         match deletion::phase(disk, &paths)? {
@@ -190,8 +190,8 @@ impl Catalog {
         }
     }
 
-    /// Removes the mark of a project whose files are gone, once config.json has nothing of it or has another of
-    /// that name.
+    /// Removes the mark of a project whose files are removed, once config.json does not list it or lists a new
+    /// one of that name.
     pub(super) fn end_deletion(&self, id: &ProjectId) -> std::io::Result<()> {
         let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
         if deletion::phase(disk, &paths)?.is_some() { deletion::end(disk, &paths) } else { Ok(()) }

@@ -19,8 +19,8 @@ use crate::persist::watermark;
 use std::sync::Arc;
 
 impl Catalog {
-    /// Removes what a process left that ended halfway, has revisions begin after all that were given out, and
-    /// keeps a spare file for deletions.
+    /// Removes what an interrupted process left, reads the watermark of revisions, and creates the spare file for
+    /// deletions.
     pub(super) fn prepare_directory(&self) -> Result<(), CatalogError> {
         let (disk, directory) = (self.disk.as_ref(), &self.data_directory);
         let path = watermark::path_in(directory);
@@ -29,17 +29,17 @@ impl Catalog {
             .map_err(|error| CatalogError::Directory { path, error })?;
         let removed = leftovers::remove(disk, directory, &disk.follow_links(&self.config_path))
             .map_err(|error| CatalogError::Directory { path: directory.clone(), error })?;
-        removed.iter().for_each(|path| log::info!("{}: was not finished and is removed", path.display()));
+        removed.iter().for_each(|path| log::info!("{}: was left unfinished and is removed", path.display()));
         if let Err(error) = deletion::keep_spare(disk, directory) {
             let path = directory.join(SPARE_FILE).display().to_string();
             log::warn!(
-                "{path}: {error}; on a full disk some file systems let no project be deleted without it"
+                "{path}: {error}; without it, some file systems let no project be deleted on a full disk"
             );
         }
         Ok(())
     }
 
-    /// Reserves the revisions that will be given out. A full disk is no reason not to serve what is on it.
+    /// Reserves the revisions that will be assigned. On a full disk the projects are served without that.
     pub(super) fn reserve_revisions(&self) -> Result<(), CatalogError> {
         let reserved =
             self.engine.reserve_revisions(self.disk.as_ref(), &self.data_directory, clock::wall_ms());
@@ -56,23 +56,23 @@ impl Catalog {
         }
     }
 
-    /// Has the revisions of a project that was deleted remembered. If that fails they may be used twice after the
-    /// clock was set back, which is no reason to keep the project.
+    /// Records the revisions of a project that was deleted. If that fails they may be used twice after the clock was
+    /// set back, which is no reason to keep the project.
     pub(super) fn keep_watermark(&self) {
         if let Err(error) = self.engine.keep_watermark(self.disk.as_ref(), &self.data_directory) {
             log::warn!("{}: {error}", watermark::path_in(&self.data_directory).display());
         }
     }
 
-    /// Gives back the revisions that were reserved and not used, once everything is closed.
+    /// Returns the unused part of the reserved revisions, after everything is closed.
     pub fn release_revisions(&self) {
         if let Err(error) = self.engine.release_revisions(self.disk.as_ref(), &self.data_directory) {
             let path = watermark::path_in(&self.data_directory);
-            log::warn!("{}: {error}; the file stays as it is, which only costs some numbers", path.display());
+            log::warn!("{}: {error}; the old number stays, which only skips some revisions", path.display());
         }
     }
 
-    /// A project ready to serve: `old`'s where it is stored in the same way, else opened anew.
+    /// A project ready to serve: that of `old` if it is stored in the same way, else one that is opened now.
     pub(super) fn serve(
         &self,
         config: &Config,
@@ -82,7 +82,7 @@ impl Catalog {
         self.serve_opened(config, project, old, None)
     }
 
-    /// The same with what came of opening its files, if that was done already.
+    /// The same, with the result of opening its files if that was done already.
     pub(super) fn serve_opened(
         &self,
         config: &Config,
@@ -149,14 +149,14 @@ impl Catalog {
         Ok(Project::open(disk, paths, opening, engine, clock::wall_ms())?)
     }
 
-    /// Nothing is opened or created in a directory that is not this process's any more.
+    /// Refuses to open or create files in a directory that no longer belongs to this process.
     fn check_directory(&self) -> Result<(), OpenError> {
         let lost = |reason: &str| OpenError { reason: reason.to_owned(), cause: Cause::Other };
         self.engine.check_directory().map_err(lost)
     }
 
-    /// Refuses a project of which a deletion has left something to do: the next start would do it,
-    /// whatever was written since. Where its files were put back after they were removed they count.
+    /// Refuses a project whose deletion has not ended: the next start would continue it and remove what was written
+    /// since. Files that were restored after the deletion had removed them are opened.
     fn let_go_of_deletion(&self, paths: &Paths) -> Result<(), OpenError> {
         let disk = self.disk.as_ref();
         let stopped = |_| OpenError::of_deletion(Deletion::Stopped);
@@ -201,7 +201,7 @@ impl Catalog {
         })
     }
 
-    /// Closes a project in memory and writes it as files. Where that fails it goes on as it was.
+    /// Closes a project in memory and writes it as files. If that fails it stays in use as it was.
     fn save_from_memory(&self, project: &Arc<Project>) -> Result<(), OpenError> {
         self.check_directory()?;
         let paths = Paths::new(&self.data_directory, project.id());

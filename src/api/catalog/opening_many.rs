@@ -1,6 +1,6 @@
 //! Opening the files of many projects at once: each takes some syncs, and these overlap.
 //!
-//! Nothing is logged here, so that the log names projects in the order of config.json.
+//! Nothing is logged here; the log then names projects in the order of config.json.
 
 use super::Catalog;
 use super::served::{OpenError, Registry};
@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// What came of opening projects.
+/// The results of opening projects.
 pub(super) type OpenedProjects = BTreeMap<ProjectId, Result<Opened, OpenError>>;
 
 impl Catalog {
@@ -27,7 +27,7 @@ impl Catalog {
             .filter(|(id, storage)| storage.on_disk && !is_open(*id))
             .collect();
         let opening = Opening { to_open, next: AtomicUsize::new(0), opened: Mutex::default() };
-        // A few projects are opened by this thread alone: what they keep in memory is better off in one arena.
+        // A few projects are opened by this thread alone: each further thread costs an arena of memory.
         let threads = (opening.to_open.len() / PROJECTS_PER_OPENING_THREAD_MIN).min(OPENING_THREADS_MAX);
         std::thread::scope(|scope| {
             for number in 1..threads {
@@ -50,7 +50,7 @@ impl Catalog {
     }
 }
 
-/// The projects to open, and how far that is.
+/// The projects to open, the next one, and the results.
 struct Opening<'a> {
     to_open: Vec<(&'a ProjectId, StorageSettings)>,
     next: AtomicUsize,

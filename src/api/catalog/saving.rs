@@ -20,9 +20,9 @@ use std::sync::MutexGuard;
 /// Whether a project had files before a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FilesBefore {
-    /// It had, and they stay.
+    /// It had some, and they stay.
     Found,
-    /// It had none; what the change wrote goes with it.
+    /// It had none; if the change fails, what it wrote is removed.
     None,
 }
 
@@ -141,8 +141,8 @@ impl Catalog {
         })
     }
 
-    /// Saves `next` before files of `id` are written, so that wherever the change is cut off config.json lists
-    /// every project that has files.
+    /// Saves `next` before files of `id` are written: wherever the change is interrupted, config.json lists every
+    /// project that has files.
     pub(super) fn begin_change(
         &self,
         config: &mut Config,
