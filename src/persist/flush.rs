@@ -69,7 +69,7 @@ impl Project {
     /// Writes and syncs what is pending and resolves its ticket. Blocks for the disk.
     pub fn flush(self: &Arc<Self>, now: Instant) {
         let Some(durable) = &self.durable else { return };
-        let Ok(journal) = durable.journal.lock() else { return };
+        let Ok(journal) = durable.journal.lock() else { return self.fail_waiting() };
         self.flush_into(durable, journal, Taker::Other, now);
     }
 
@@ -78,8 +78,13 @@ impl Project {
     pub(super) fn write_in_turn(self: &Arc<Self>) -> AfterTurn {
         let Some(durable) = &self.durable else { return AfterTurn::default() };
         self.gather();
-        let Attempt::Locked(journal) = durable.journal.lock_or_leave(self) else {
-            return AfterTurn::default();
+        let journal = match durable.journal.lock_or_leave(self) {
+            Attempt::Locked(journal) => journal,
+            Attempt::Left => return AfterTurn::default(),
+            Attempt::Broken => {
+                self.fail_waiting();
+                return AfterTurn::default();
+            }
         };
         let is_unsynced = self.flush_into(durable, journal, Taker::Writer, clock::monotonic());
         self.lock().map_or_else(|_| AfterTurn::default(), |mut state| state.end_turn(is_unsynced))
@@ -158,7 +163,7 @@ impl Project {
         ticket.outcome() == Outcome::Synced
     }
 
-    /// A thread panicked while it changed the state: fails all tickets.
+    /// A thread panicked while it changed the state or the journal: fails all tickets.
     fn fail_waiting(&self) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for batch in state.in_flight.iter().chain([&state.pending]) {

@@ -132,6 +132,26 @@ fn a_panic_in_a_transaction_fails_who_waits_and_nothing_else() {
 }
 
 #[test]
+fn a_panic_of_a_thread_that_holds_the_journal_fails_who_waits() {
+    for is_writer in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let project = project(&directory, SyncMode::Always, Keep::Values);
+        let ticket = put(&project, "a", b"1").ticket.unwrap();
+        let panicking = || {
+            let _journal = project.durable.as_ref().unwrap().journal.lock();
+            panic!("a bug")
+        };
+        assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
+        if is_writer {
+            project.write_in_turn();
+        } else {
+            project.flush(clock::monotonic());
+        }
+        assert_eq!(ticket.outcome(), Outcome::Failed);
+    }
+}
+
+#[test]
 fn a_key_is_purged_once_its_end_cannot_be_reverted() {
     let directory = tempfile::tempdir().unwrap();
     let project = project(&directory, SyncMode::Always, Keep::Values);
