@@ -45,37 +45,37 @@ pub trait Disk: Send + Sync {
     /// Opens `path` if it is a regular file.
     ///
     /// # Errors
-    /// As the operating system says; `NotFound` unless the file exists or `how` is [`Open::Create`].
+    /// As the operating system returns them; `NotFound` unless the file exists or `how` is [`Open::Create`].
     fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn DiskFile>>;
     /// Renames `from` to `to`, replacing `to`. Durable only after [`Disk::sync_directory`].
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes the file `path`. Durable only after [`Disk::sync_directory`].
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes renames, creations and removals in `directory` durable.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
     /// Whether there is a file at `path`.
     ///
     /// # Errors
-    /// As the operating system says, but for "not found", which is `false`.
+    /// As the operating system returns them, but for "not found", which is `false`.
     fn exists(&self, path: &Path) -> io::Result<bool>;
     /// What `path` leads to. A symbolic link at its end is not followed.
     ///
     /// # Errors
-    /// As the operating system says; `NotFound` if nothing has that name.
+    /// As the operating system returns them; `NotFound` if nothing has that name.
     fn status(&self, path: &Path) -> io::Result<Status>;
     /// The paths of what lies in `directory`, in no order.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
     /// Where a symbolic link at `path` leads to; `path` itself where there is none. A file system
     /// without links has nothing to follow.
@@ -92,37 +92,37 @@ pub trait DiskFile: Send + Sync {
     /// Reads up to `buffer.len()` bytes at `offset`; 0 at the end of the file.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes a first part of `bytes` at `offset` and says how many bytes that was.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     /// Makes content and length durable.
     ///
     /// # Errors
-    /// As the operating system says. After a failure nothing is known about the content on disk.
+    /// As the operating system returns them. After a failure nothing is known about the content on disk.
     fn sync(&self) -> io::Result<()>;
     /// Cuts or extends the file to `length`.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     fn set_length(&self, length: u64) -> io::Result<()>;
     /// The length of the file.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     fn length(&self) -> io::Result<u64>;
     /// What tells this version of the file from one that somebody wrote later.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     fn stamp(&self) -> io::Result<Stamp>;
     /// Which file this is, whatever names it has by now.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     fn status(&self) -> io::Result<Status>;
 }
 
@@ -199,7 +199,7 @@ pub fn read_exact_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io:
 /// Reads a whole file of at most `bytes_max`.
 ///
 /// # Errors
-/// As the operating system says; `FileTooLarge` above `bytes_max`.
+/// As the operating system returns them; `FileTooLarge` above `bytes_max`.
 pub fn load(disk: &dyn Disk, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     load_from(disk.open(path, Open::Read)?.as_ref(), bytes_max)
 }
@@ -225,7 +225,7 @@ pub fn load_from(file: &dyn DiskFile, bytes_max: u64) -> io::Result<Vec<u8>> {
 /// temporary file, sync, rename, sync of the directory. A symbolic link at `path` is replaced itself.
 ///
 /// # Errors
-/// As the operating system says; the old file is then still there.
+/// As the operating system returns them; the old file is then still there.
 pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(disk, path, |file| write_all_at(file, bytes, 0))
 }
@@ -298,7 +298,7 @@ pub fn is_out_of_descriptors(error: &io::Error) -> bool {
 /// program started.
 ///
 /// # Errors
-/// As the operating system says.
+/// As the operating system returns them.
 pub fn is_null_device(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
     let metadata = File::from(descriptor.try_clone_to_owned()?).metadata()?;
     let is_same = || Ok(metadata.rdev() == std::fs::metadata("/dev/null")?.rdev());
@@ -317,7 +317,7 @@ pub enum Directory {
 /// Makes `directory` with mode 0700, and the directories above it; one that exists is left as it is.
 ///
 /// # Errors
-/// As the operating system says.
+/// As the operating system returns them.
 pub fn create_directory(directory: &Path) -> io::Result<Directory> {
     if directory.is_dir() {
         return Ok(Directory::Found);

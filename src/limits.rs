@@ -264,7 +264,7 @@ pub const ENGINE_STACK_BYTES: usize = 512 * 1024;
 /// Entries that a batch replaced or removed and that its writer frees itself. More take a millisecond: the
 /// long lane frees them.
 pub const FREED_AT_ONCE_MAX: usize = 4_096;
-/// Batches and projects that wait for the long lane to free them. Beyond: whoever has one frees it.
+/// Batches and projects that wait for the long lane to free them. Beyond that, the thread that drops one frees it.
 pub const FREED_LATER_MAX: usize = 64;
 /// Keys in memory above which a project is maintained in the long lane: to let that many expire takes some
 /// milliseconds.

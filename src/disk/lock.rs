@@ -1,6 +1,6 @@
 //! The lock of a data directory.
 //!
-//! The lock is on the file (`flock`); its text is for people and for whoever finds it held. Three lines: the
+//! The lock is on the file (`flock`); its text is for people and for the error of another process. Three lines: the
 //! process id, the data directory as the holder opened it, and the pid namespace that the id belongs to.
 
 use super::real::{Follow, open_regular, status_of};
@@ -24,7 +24,7 @@ pub struct LockFile {
     unwritten: Option<io::Error>,
 }
 
-/// Who has a lock, as its file names him.
+/// The holder of a lock, as its file names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holder {
     /// The process id; empty if the other process has not written it yet.
@@ -35,7 +35,7 @@ pub struct Holder {
     pub is_elsewhere: bool,
 }
 
-/// Why a lock was not had.
+/// Why a lock was not acquired.
 #[derive(Debug)]
 pub enum LockError {
     /// Another process has it.
@@ -89,14 +89,14 @@ impl LockFile {
     /// The locked file.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     pub fn status(&self) -> io::Result<Status> {
         self.file.metadata().map(|metadata| status_of(&metadata))
     }
 }
 
-/// Opens and locks the file at `path`, and looks that it is still there: one that was removed or replaced
-/// between the two is no lock that anybody else finds.
+/// Opens and locks the file at `path`, and checks that the path still leads to it: a file that was removed or
+/// replaced between the two is a lock that no other process finds.
 fn lock(path: &Path) -> Result<File, LockError> {
     for _ in 0..LOCK_LOOKS_MAX {
         let mut options = OpenOptions::new();

@@ -62,7 +62,7 @@ pub fn is_copy(rest: &str) -> bool {
 /// copy's path.
 ///
 /// # Errors
-/// As the disk says.
+/// As the disk returns them.
 pub fn keep(disk: &dyn Disk, paths: &Paths, why: Aside, number: u64) -> io::Result<PathBuf> {
     let copy = path_of_copy(paths, why, number);
     disk::replace_by_copy(disk, &copy, why.path_of(paths))?;
@@ -87,7 +87,7 @@ pub fn is_temporary_copy(name: &str) -> bool {
 /// Removes all copies of a project's files. Durable only after [`Disk::sync_directory`].
 ///
 /// # Errors
-/// As the disk says.
+/// As the disk returns them.
 pub fn remove_all(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     let stem = paths.json.file_stem().unwrap_or_default().to_string_lossy();
     let begins = Aside::ALL.map(|why| format!("{stem}{}", why.infix()));

@@ -96,7 +96,7 @@ pub fn keep_spare(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
 /// The state of a project's deletion, `None` if none was begun or it has ended.
 ///
 /// # Errors
-/// As the disk says.
+/// As the disk returns them.
 pub fn phase(disk: &dyn Disk, paths: &Paths) -> io::Result<Option<Phase>> {
     for phase in Phase::ALL {
         if is_marker(disk, &phase.marker(paths))? {
@@ -109,7 +109,7 @@ pub fn phase(disk: &dyn Disk, paths: &Paths) -> io::Result<Option<Phase>> {
 /// The projects whose deletion did not end, by their markers in `directory`, in the order of their names.
 ///
 /// # Errors
-/// As the disk says.
+/// As the disk returns them.
 pub fn all_begun(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<ProjectId>> {
     let is_named_so = |path: &&PathBuf| {
         let extension = path.extension().unwrap_or_default();
@@ -155,7 +155,7 @@ pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
 /// Removes the marker, once config.json no longer lists the project or its files were restored.
 ///
 /// # Errors
-/// As the disk says; the next start removes it.
+/// As the disk returns them; the next start removes it.
 pub fn end(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     let spare = paths.directory().join(SPARE_FILE);
     for phase in Phase::ALL {

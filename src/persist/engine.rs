@@ -87,7 +87,7 @@ impl Engine {
     /// Starts the first writer, the maintenance thread and that of the long lane.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     pub fn start(self: &Arc<Self>) -> io::Result<EngineThreads> {
         let threads = vec![
             self.spawn("maintenance", |engine| engine.maintain())?,
@@ -100,7 +100,7 @@ impl Engine {
     /// Starts a thread of the engine.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     pub(super) fn spawn(
         self: &Arc<Self>,
         name: &str,

@@ -1,7 +1,7 @@
-//! The two files of a project and how a new pair of them takes the place of the old one.
+//! The two files of a project and how a new pair of them replaces the old one.
 //!
 //! Both are written as temporary files and synced; then the `.json` is renamed, then the
-//! `.journal`, each with a sync of the directory behind it. A crash in between leaves a new `.json`
+//! `.journal`, each followed by a sync of the directory. A crash in between leaves a new `.json`
 //! whose journal still has its temporary name; recovery finishes the exchange.
 
 use super::data_file;
@@ -43,10 +43,10 @@ impl Paths {
         [&self.json, &self.journal].map(|path| format!("project {id}: {}", path.display()).into())
     }
 
-    /// Whether one of them is there.
+    /// Whether one of them exists.
     ///
     /// # Errors
-    /// As the disk says.
+    /// As the disk returns them.
     pub fn exist(&self, disk: &dyn Disk) -> io::Result<bool> {
         Ok(disk.exists(&self.json)? || disk.exists(&self.journal)?)
     }
@@ -76,7 +76,7 @@ pub struct WrittenGeneration {
     pub journal_end: u64,
     /// The values, synced.
     pub json: Arc<dyn DiskFile>,
-    /// What that file is now.
+    /// The stamp of that file.
     pub json_stamp: Stamp,
 }
 
@@ -84,11 +84,11 @@ impl GenerationWriter {
     /// Begins a pair of temporary files.
     ///
     /// # Errors
-    /// As the disk says.
+    /// As the disk returns them.
     pub fn create(disk: &dyn Disk, paths: &Paths, lineage: Lineage) -> io::Result<GenerationWriter> {
         let json = disk.open(&temporary_path(&paths.json), Open::Create)?;
         let journal = disk.open(&temporary_path(&paths.journal), Open::Create)?;
-        // The exchange goes on after a crash only where the temporary journal is found under its name.
+        // After a crash, a start finishes an exchange only if it finds the temporary journal by its name.
         disk.sync_directory(paths.directory())?;
         let mut json = SequentialWriter::new(json, 0);
         json.buffer().extend_from_slice(data_file::OPENING);
@@ -97,7 +97,7 @@ impl GenerationWriter {
         Ok(GenerationWriter { json, journal, seed, lineage, keys: 0 })
     }
 
-    /// Adds a key behind all that were added before, in the buffers only.
+    /// Appends a key, in the buffers only.
     pub fn encode(&mut self, key: &str, value: &[u8], meta: &Meta) {
         if self.keys > 0 {
             self.json.buffer().extend_from_slice(b",\n");
@@ -117,7 +117,7 @@ impl GenerationWriter {
     /// Writes out the buffers that are full.
     ///
     /// # Errors
-    /// As the disk says.
+    /// As the disk returns them.
     pub fn flush_if_full(&mut self) -> io::Result<()> {
         self.json.flush_if_full()?;
         self.journal.flush_if_full()
@@ -126,7 +126,7 @@ impl GenerationWriter {
     /// Ends both files and syncs the values. `revision` and `clock_ms` go into the header.
     ///
     /// # Errors
-    /// As the disk says.
+    /// As the disk returns them.
     pub fn finish(mut self, revision: Revision, clock_ms: u64) -> io::Result<WrittenGeneration> {
         if self.keys > 0 {
             self.json.buffer().push(b'\n');
@@ -158,7 +158,7 @@ impl GenerationWriter {
     }
 }
 
-/// How far an exchange of files came before it failed.
+/// The state that a failed exchange of files left.
 #[derive(Debug)]
 pub enum ExchangeError {
     /// The old pair is still in place.
@@ -167,7 +167,7 @@ pub enum ExchangeError {
     HalfDone(io::Error),
 }
 
-/// Puts the temporary pair in the place of the old one. Both temporary files are synced before.
+/// Replaces the old pair by the temporary one. Both temporary files are synced before.
 ///
 /// # Errors
 /// [`ExchangeError`] tells whether the old pair is still in use.
@@ -176,7 +176,7 @@ pub fn exchange(disk: &dyn Disk, paths: &Paths) -> Result<(), ExchangeError> {
         disk.keep_permissions(&temporary_path(path), path, Others::Kept);
     }
     disk.rename(&temporary_path(&paths.json), &paths.json).map_err(|error| {
-        // If the disk itself failed, nobody knows whether the rename will be found done.
+        // If the device failed, the next start may find the rename done or not.
         if was_refused(&error) { ExchangeError::NotBegun(error) } else { ExchangeError::HalfDone(error) }
     })?;
     disk.sync_directory(paths.directory())
@@ -193,10 +193,10 @@ pub(super) fn was_refused(error: &io::Error) -> bool {
         || matches!(error.kind(), ResourceBusy | CrossesDevices | PermissionDenied | ReadOnlyFilesystem)
 }
 
-/// Removes both files of a project, and what replacing them left.
+/// Removes both files of a project and their temporary files.
 ///
 /// # Errors
-/// As the disk says.
+/// As the disk returns them.
 pub fn remove_pair(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     remove_temporaries(disk, paths)?;
     for path in [&paths.journal, &paths.json] {
@@ -210,7 +210,7 @@ pub fn remove_pair(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
 /// Writes `namespace`, whose values are all in memory, as the files of a project.
 ///
 /// # Errors
-/// As the disk says.
+/// As the disk returns them.
 pub fn install(disk: &dyn Disk, paths: &Paths, lineage: Lineage, namespace: &Namespace) -> io::Result<()> {
     let written = write(disk, paths, lineage, namespace).inspect_err(|_| {
         let _ = remove_temporaries(disk, paths); // the first error is the one to tell
@@ -236,10 +236,10 @@ fn write(
 }
 
 impl WrittenGeneration {
-    /// Puts a pair whose journal has no changes in its place.
+    /// Installs a pair whose journal has no changes.
     ///
     /// # Errors
-    /// As the disk says.
+    /// As the disk returns them.
     pub fn install(self, disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
         let synced = self.journal.sync().map_err(ExchangeError::NotBegun);
         synced.and_then(|()| exchange(disk, paths)).map_err(|error| match error {
@@ -255,7 +255,7 @@ impl WrittenGeneration {
 /// Removes what an interrupted checkpoint or start left.
 ///
 /// # Errors
-/// As the disk says.
+/// As the disk returns them.
 pub fn remove_temporaries(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     let temporaries = [temporary_path(&paths.json), temporary_path(&paths.journal), renewed_path(paths)];
     for temporary in temporaries {

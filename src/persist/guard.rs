@@ -29,7 +29,7 @@ impl DirectoryGuard {
     /// Guards the directory of the lock file `lock`, which this process has locked as the file `locked`.
     ///
     /// # Errors
-    /// As the disk says.
+    /// As the disk returns them.
     pub fn new(disk: Arc<dyn Disk>, lock: &Path, locked: Identity) -> io::Result<DirectoryGuard> {
         // The dot at its end has a link followed: the directory itself may be one.
         let path = parent_directory(lock).join(".");

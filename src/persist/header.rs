@@ -3,7 +3,7 @@
 //! ```text
 //! 5d4c1a20 {"pikv_journal":2,"seed":"9e3779b9","generation":3,"json_bytes":41,"json_crc32":"90ab12cd","keys":2,…}
 //! ```
-//! Its own checksum has no seed, so that a version that does not know the format still knows a header.
+//! Its own checksum has no seed: a version that does not know the format still recognises a header.
 
 use super::record;
 use super::seed::{Seed, from_hex};
@@ -38,7 +38,7 @@ pub struct Header {
     /// The latest revision whose change is not in this journal.
     pub revision: Revision,
     /// The instant of the project's latest change of the clock at the checkpoint, milliseconds since 1970.
-    /// For readers of the file: nothing rests on it, and it may be earlier than in the journal before.
+    /// For readers of the file: nothing depends on it, and it may be earlier than in the journal before.
     pub clock_ms: u64,
     /// CRC-32 (IEEE) of the data files that this one and those before it replaced, the newest first: at most
     /// [`PREDECESSORS_MAX`]. Empty in format 1.
@@ -121,7 +121,7 @@ pub fn other_format(line: &[u8]) -> Option<String> {
     (!["1", "2"].contains(&format.as_str())).then_some(format)
 }
 
-/// Understands the first line of a journal, given without its line feed. `None` if its checksum, its length or
+/// Decodes the first line of a journal, given without its line feed. `None` if its checksum, its length or
 /// its content is wrong.
 pub fn decode(line: &[u8]) -> Option<Header> {
     let payload = record::payload_of(line, Seed::NONE)?;

@@ -63,7 +63,7 @@ impl<'f> JsonReader<'f> {
     /// The next byte, `None` at the end of the file.
     ///
     /// # Errors
-    /// As the file says.
+    /// As the file returns them.
     pub fn peek(&mut self) -> io::Result<Option<u8>> {
         if self.at == self.buffer.len() {
             self.fill()?;
@@ -89,7 +89,7 @@ impl<'f> JsonReader<'f> {
     /// Passes the next byte if it is `byte`, and says whether it was.
     ///
     /// # Errors
-    /// As the file says.
+    /// As the file returns them.
     pub fn take_if(&mut self, byte: u8) -> io::Result<bool> {
         let is_it = self.peek()? == Some(byte);
         self.at += usize::from(is_it);
@@ -99,7 +99,7 @@ impl<'f> JsonReader<'f> {
     /// Passes white space.
     ///
     /// # Errors
-    /// As the file says.
+    /// As the file returns them.
     pub fn skip_whitespace(&mut self) -> io::Result<()> {
         while self.peek()?.is_some_and(is_whitespace) {
             self.at += 1;
@@ -110,7 +110,7 @@ impl<'f> JsonReader<'f> {
     /// Appends the string that begins here to `out`, with its quotes, up to about `bytes_max`.
     ///
     /// # Errors
-    /// As the file says.
+    /// As the file returns them.
     pub fn collect_string(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> io::Result<Collected> {
         let mut progress = Progress::default();
         while let Some(byte) = self.next_of_value(&mut progress)? {
@@ -129,7 +129,7 @@ impl<'f> JsonReader<'f> {
     /// place of each run of white space. `bytes_max` bounds it without those spaces.
     ///
     /// # Errors
-    /// As the file says.
+    /// As the file returns them.
     pub fn collect_value(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> io::Result<Collected> {
         let mut progress = Progress::default();
         let mut spaces = 0;
@@ -158,7 +158,7 @@ impl<'f> JsonReader<'f> {
     /// Passes the first `count` bytes that [`JsonReader::collect_value`] collects of the value here.
     ///
     /// # Errors
-    /// As the file says.
+    /// As the file returns them.
     pub fn skip_collected(&mut self, count: usize) -> io::Result<()> {
         let mut progress = Progress::default();
         for _ in 0..count {
@@ -208,7 +208,7 @@ fn is_whitespace(byte: u8) -> bool {
 /// order mark at the start of the file is none.
 ///
 /// # Errors
-/// As the file says.
+/// As the file returns them.
 pub fn place_of(file: &dyn DiskFile, offset: u64) -> io::Result<(u64, u64)> {
     let mut reader = JsonReader::new(file);
     skip_byte_order_mark(&mut reader)?;
@@ -228,7 +228,7 @@ pub fn place_of(file: &dyn DiskFile, offset: u64) -> io::Result<(u64, u64)> {
 /// Passes the byte order mark that some editors begin a file with.
 ///
 /// # Errors
-/// As the file says.
+/// As the file returns them.
 pub fn skip_byte_order_mark(reader: &mut JsonReader<'_>) -> io::Result<()> {
     for byte in *b"\xEF\xBB\xBF" {
         if !reader.take_if(byte)? {

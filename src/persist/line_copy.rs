@@ -86,12 +86,12 @@ pub(super) fn copy_lines(source: &Lines<'_>, target: &Target<'_>) -> Result<u64,
     Ok(at)
 }
 
-/// Cuts the file to the end of `lines` and writes them again, with what is between `from` and their start, which
-/// is less than [`crate::limits::PAGE_BYTES_MAX`]. Then it syncs the file: also where an earlier sync failed the
-/// bytes are on the disk now. Blocks for the disk.
+/// Cuts the file to the end of `lines`, writes them and the bytes between `from` and their start again, which are
+/// fewer than [`crate::limits::PAGE_BYTES_MAX`], and syncs the file. The bytes are then on the disk even if an
+/// earlier sync failed. Blocks for the disk.
 ///
 /// # Errors
-/// [`CopyError`]; what was in doubt still is.
+/// [`CopyError`]; it is then still unknown whether the bytes are on the disk.
 pub(super) fn write_again(lines: &Lines<'_>, from: u64) -> Result<(), CopyError> {
     lines.file.set_length(lines.end)?;
     let before = lines.start.saturating_sub(from);

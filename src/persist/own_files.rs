@@ -1,8 +1,8 @@
 //! Which names the server's own files have, and that no two of them are one file.
 //!
 //! config.json may have any name and may lie in the data directory. A project `config` would be written over
-//! it, and two projects whose journals are hard links of each other would write into each other. What makes
-//! two of our files one is refused before anything is changed, as far as names and file numbers tell it.
+//! it, and two projects whose journals are hard links of each other would write to one file. A name or a link
+//! that gives two of our files one inode is refused before anything is changed.
 
 use super::aside;
 use super::deletion;
@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 
 /// The lock file of a data directory.
 pub const LOCK_FILE: &str = "pikv.lock";
-/// Where the server listens that has the data directory.
+/// The address of the server that uses the data directory.
 pub const ADDRESS_FILE: &str = "pikv.address";
 /// The key that signs access tokens. Without it all tokens are void and a new one is generated.
 pub const SIGNING_KEY_FILE: &str = "jwt.key";
 
-/// How far revisions may have gone.
+/// The upper bound of the revisions in use.
 pub const REVISION_FILE: &str = "pikv.revision";
 /// An empty file that becomes the mark of a deletion if a full disk creates none.
 pub const SPARE_FILE: &str = "pikv.spare";
@@ -41,12 +41,12 @@ const SHARED: [&str; 8] = [
 const OF_PROJECT: [&str; 7] =
     [".json", ".json.tmp", ".journal", ".journal.tmp", ".journal.new", ".deleted", ".removed"];
 
-/// Two of our files that are one.
+/// Two of our files that are the same one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Collision {
     /// A project's file, or a file of the server's own, and config.json.
     WithConfig {
-        /// The project, if it is one's.
+        /// The project, if the file belongs to one.
         project: Option<ProjectId>,
         /// The file in the data directory.
         file: PathBuf,
@@ -75,7 +75,7 @@ impl<'a> OwnFiles<'a> {
         OwnFiles { disk, config: disk.follow_links(config), directory }
     }
 
-    /// Whether all files of `projects`, of unfinished deletions and of the server itself are different ones.
+    /// Checks that all files of `projects`, of unfinished deletions and of the server itself are different ones.
     ///
     /// # Errors
     /// The first [`Collision`].
@@ -115,7 +115,7 @@ impl<'a> OwnFiles<'a> {
         self.check(&all)
     }
 
-    /// Whether the configuration has a name in the data directory that one of ours has, or will have.
+    /// Checks that the configuration does not have a name in the data directory that one of our files has or will have.
     fn check_name(&self, is_ours: impl Fn(&ProjectId) -> bool) -> Result<(), Collision> {
         let Some(name) = self.config.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
         let itself = |directory: &Path| self.identity_of(&directory.join("."));
@@ -154,7 +154,7 @@ impl<'a> OwnFiles<'a> {
         [json, journal]
     }
 
-    /// What a path leads to; a link in the data directory is none of ours.
+    /// The file that a path leads to; a link in the data directory is none of ours.
     fn identity_of(&self, path: &Path) -> Option<Identity> {
         self.disk.status(path).ok().map(|Status { identity, .. }| identity)
     }

@@ -1,7 +1,7 @@
 //! Whether the two files of a project belong together.
 //!
-//! The header of a journal says which values it goes with: their length and their checksum. The one
-//! thing that is repaired here is an exchange of files that was cut short; nobody's edit is taken over.
+//! The header of a journal identifies its values by length and checksum. The only repair here is to finish an
+//! interrupted exchange of files; edits are not imported.
 
 use super::generation::Paths;
 use super::header::{self, Header};
@@ -14,10 +14,10 @@ use crate::json;
 use crate::limits::FIRST_READ_BYTES;
 use std::path::Path;
 
-/// Whether the files of a project fit each other, so that a start needs nobody's decision.
+/// Whether the files of a project fit each other: a start then needs no decision of the operator.
 ///
 /// # Errors
-/// As the disk says; [`RecoveryError::ValuesMissing`], [`RecoveryError::Corrupt`].
+/// As the disk returns them; [`RecoveryError::ValuesMissing`], [`RecoveryError::Corrupt`].
 pub fn is_in_order(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
     if !disk.exists(&paths.json).map_err(io_error(&paths.json))? {
         return Err(RecoveryError::ValuesMissing { path: paths.json.clone() });
@@ -27,10 +27,10 @@ pub fn is_in_order(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError
     Ok(fits(disk, &paths.json, &header)? || finish_exchange(disk, paths)?)
 }
 
-/// Where a checkpoint was interrupted between its two renames, does the second one. Says whether it did.
+/// If a checkpoint was interrupted between its two renames, does the second one. Returns whether it did.
 ///
 /// # Errors
-/// As the disk says.
+/// As the disk returns them.
 pub fn finish_exchange(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
     let temporary = temporary_path(&paths.journal);
     if !disk.exists(&temporary).map_err(io_error(&temporary))? {
@@ -51,7 +51,7 @@ pub fn finish_exchange(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryE
     Ok(true)
 }
 
-/// Whether the values' file is the one that `header` speaks of.
+/// Whether the values' file is the one that `header` describes.
 fn fits(disk: &dyn Disk, json: &Path, header: &Header) -> Result<bool, RecoveryError> {
     let file = disk.open(json, Open::Read).map_err(io_error(json))?;
     if file.length().map_err(io_error(json))? != header.json_bytes {
@@ -60,8 +60,8 @@ fn fits(disk: &dyn Disk, json: &Path, header: &Header) -> Result<bool, RecoveryE
     Ok(checksum_of(file.as_ref()).map_err(io_error(json))? == header.json_crc32)
 }
 
-/// Whether all meta lines are there. A takeover that was interrupted before it synced its journal
-/// may have left a header without them, and values that look like the edited ones.
+/// Whether all meta lines exist. An import that was interrupted before it synced its journal may have left a header
+/// without them, and values that equal the edited ones.
 fn has_metas(journal: &dyn DiskFile, header: &Header, path: &Path) -> Result<bool, RecoveryError> {
     let mut lines = LineReader::new(journal, header.bytes());
     for _ in 0..header.keys {

@@ -48,7 +48,7 @@ pub(super) fn renewed_path(paths: &Paths) -> PathBuf {
 /// Writes a journal again if that is needed.
 ///
 /// # Errors
-/// As the disk says; [`RecoveryError::Corrupt`] if it is damaged by now.
+/// As the disk returns them; [`RecoveryError::Corrupt`] if it is damaged by now.
 pub(super) fn renew(
     disk: &dyn Disk,
     paths: &Paths,

@@ -69,7 +69,7 @@ impl Project {
     /// are kept as copies. Reads continue. Blocks for the disk.
     ///
     /// # Errors
-    /// As the disk says; [`CheckpointError::Stopped`] where a change was stopped halfway.
+    /// As the disk returns them; [`CheckpointError::Stopped`] where a change was stopped halfway.
     pub fn save_as(
         self: &Arc<Self>,
         disk: &dyn Disk,

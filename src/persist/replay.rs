@@ -1,7 +1,7 @@
 //! The changes of a journal in order, and where they end.
 //!
-//! Behind the last synced change a power cut may leave anything: a torn tail. A bad line with a later
-//! one behind it that says it was synced is corruption instead.
+//! After the last synced change a power cut may leave anything: a torn tail. A bad line before a later line that
+//! states that it was synced is corruption instead.
 
 use super::header;
 use super::record::{self, Line};
@@ -18,7 +18,7 @@ pub struct Tail {
     pub end: u64,
     /// The latest revision before it.
     pub revision: Revision,
-    /// Bytes behind it that no synced write left, where there are any; without the reserve.
+    /// Bytes after it that no synced write left, if there are any; without the reserve.
     pub torn_bytes: Option<u64>,
 }
 
@@ -74,9 +74,8 @@ pub fn replay(
     }
 }
 
-/// Reads on behind a bad line, which says itself that `synced` was synced where it is two that ran
-/// together. Returns how many bytes are torn; where it is said that changes after `revision` had been
-/// synced it is corruption.
+/// Reads the rest after a bad line, which itself states that `synced` was synced if two lines were joined. Returns
+/// how many bytes are torn; if a line states that changes after `revision` were synced, it is corruption.
 fn torn_tail(
     lines: &mut LineReader<'_>,
     path: &Path,

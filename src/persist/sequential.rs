@@ -41,7 +41,7 @@ impl<'f> LineReader<'f> {
     /// The next line, `None` at the end of the file.
     ///
     /// # Errors
-    /// As the file says; `InvalidData` for a line over [`JOURNAL_LINE_BYTES_MAX`].
+    /// As the file returns them; `InvalidData` for a line over [`JOURNAL_LINE_BYTES_MAX`].
     pub fn next_line(&mut self) -> io::Result<Option<RawLine<'_>>> {
         let mut searched = self.start;
         let end = loop {
@@ -116,7 +116,7 @@ pub fn is_too_long(error: &io::Error) -> bool {
 /// CRC-32 of a whole file.
 ///
 /// # Errors
-/// As the file says.
+/// As the file returns them.
 pub fn checksum_of(file: &dyn DiskFile) -> io::Result<u32> {
     let (mut buffer, mut offset) = (vec![0; FILE_BUFFER_BYTES], 0);
     let mut checksum = crc32fast::Hasher::new();
@@ -161,7 +161,7 @@ impl SequentialWriter {
     /// Writes the buffer out where it is full.
     ///
     /// # Errors
-    /// As the file says.
+    /// As the file returns them.
     pub fn flush_if_full(&mut self) -> io::Result<()> {
         if self.buffer.len() >= FILE_BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
@@ -169,7 +169,7 @@ impl SequentialWriter {
     /// Writes the buffer out.
     ///
     /// # Errors
-    /// As the file says.
+    /// As the file returns them.
     pub fn flush(&mut self) -> io::Result<()> {
         write_all_at(self.file.as_ref(), &self.buffer, self.offset)?;
         self.checksum.update(&self.buffer);

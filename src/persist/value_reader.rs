@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 pub const JSON_FILE: u32 = 1;
 /// The number of the journal that a start finds.
 pub const JOURNAL_FILE: u32 = 2;
-/// The number of the journal that a start appends to, if that has the changes somewhere else than the one that
-/// it found.
+/// The number of the journal that a start appends to, if the changes have other offsets there than in the one
+/// that it found.
 pub const MOVED_JOURNAL_FILE: u32 = 3;
 
 /// Where `text`, a value, lies in a file.
@@ -20,7 +20,7 @@ pub fn location_of(file: u32, offset: u64, text: &[u8]) -> Location {
     Location { file, offset, length, crc32: crc32fast::hash(text) }
 }
 
-/// The open files that locations of a project speak of.
+/// The open files that locations of a project refer to.
 #[derive(Default)]
 pub struct FileTable {
     files: Vec<Numbered>,
@@ -31,9 +31,9 @@ struct Numbered {
     file: Arc<dyn DiskFile>,
     /// What the log calls it: its project and its path.
     name: Arc<str>,
-    /// What the file was when its locations were made, where nobody writes it from then on.
+    /// The stamp of a values' file when it was written; `None` for a journal, which grows.
     stamp: Option<Stamp>,
-    /// Shared with the values that were located, since who waits for a sync located his before.
+    /// Shared with the values that were located before, because readers that wait for a sync have located theirs.
     diverted: Arc<OnceLock<Diversion>>,
 }
 
@@ -66,12 +66,12 @@ impl FileTable {
         }
     }
 
-    /// Closes one file. Reads that have begun go on.
+    /// Closes one file. Reads that have begun continue.
     pub fn forget(&mut self, number: u32) {
         self.files.retain(|known| known.number != number);
     }
 
-    /// Closes all files below `number`, once nothing speaks of them. Reads that have begun go on.
+    /// Closes all files below `number`, once no location refers to them. Reads that have begun continue.
     pub fn forget_below(&mut self, number: u32) {
         self.files.retain(|known| known.number >= number);
     }
@@ -109,7 +109,7 @@ impl StoredValue {
     /// Appends the value's text to `out`; blocks for the disk.
     ///
     /// # Errors
-    /// As the disk says; `InvalidData` if other bytes lie there now: the file was edited, or is damaged. `out`
+    /// As the disk returns them; `InvalidData` if other bytes lie there now: the file was edited, or is damaged. `out`
     /// is then as it was.
     pub fn read_into(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let start = out.len();
@@ -132,15 +132,15 @@ impl StoredValue {
         read
     }
 
-    /// Says in the log that it could not be read because of `error`: of which file, and what to do.
+    /// Logs that the value could not be read because of `error`, with the file and the fix.
     pub fn log_unread(&self, error: &io::Error) {
         if error.kind() == io::ErrorKind::InvalidData {
             log::error!("{}: {error}", self.name); // it says what to do
             return;
         }
         log::error!(
-            "{}: a value could not be read: {error}; look after the disk, and restore both files of the project \
-             from a backup where this goes on",
+            "{}: a value could not be read: {error}; check the disk, and if this continues, restore both files of the \
+             project from a backup",
             self.name
         );
     }
@@ -157,7 +157,7 @@ impl StoredValue {
     }
 }
 
-/// What lies at `offset` is not the value that was written there.
+/// The error for bytes at `offset` that are not the value that was written there.
 fn damaged(offset: u64) -> io::Error {
     let problem = format!(
         "the value at byte {offset} is damaged, its checksum is wrong; check the disk, and restore both files of the \

@@ -242,7 +242,7 @@ impl Engine {
     /// Starts the writer `number`.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     pub(super) fn start_writer(self: &Arc<Self>, number: usize) -> std::io::Result<()> {
         unpoisoned(self.writers.queue.lock()).set(number, Slot::Busy);
         let name = if number == 0 { "writer".to_owned() } else { format!("writer-{number}") };

@@ -92,7 +92,7 @@ impl Prepared {
     /// Makes the pollers of `loops` event loops, at least 1 and at most [`LOOPS_MAX`].
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     pub fn new(loops: usize) -> io::Result<Prepared> {
         let make = |_| {
             let poll = mio::Poll::new()?;
@@ -110,7 +110,7 @@ impl Prepared {
     /// Serves `app` on `listener`, a listening socket.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system returns them.
     pub fn start(self, listener: TcpListener, app: &Arc<App>, settings: Settings) -> io::Result<Running> {
         let slow_lane = SlowLane::start("slow", SLOW_THREADS, SLOW_QUEUE_MAX)?;
         let administration_lane = SlowLane::start("admin", ADMINISTRATION_THREADS, SLOW_QUEUE_MAX)?;
@@ -191,7 +191,7 @@ impl Running {
 /// Listens on `address`.
 ///
 /// # Errors
-/// As the operating system says.
+/// As the operating system returns them.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address)
 }
