@@ -311,7 +311,7 @@ pub const LOCK_LOOK_INTERVAL_MS: u64 = 10;
 pub const LOCK_FILE_BYTES_MAX: usize = 4 * 1024 + 128;
 /// Buffer of sequential file reads and writes, bytes. The allocator of glibc returns memory of up to twice the
 /// largest such buffer late, once for each thread that has one, so it is small.
-pub const FILE_BUFFER_BYTES: usize = 32 * 1024;
+pub const FILE_BUFFER_BYTES: usize = 96 * 1024;
 /// The first read of a file, bytes; the next ones grow to [`FILE_BUFFER_BYTES`]. Most files are small.
 pub const FIRST_READ_BYTES: usize = 4 * 1024;
 /// Earlier versions of a data file whose checksums the header of a journal keeps.

@@ -150,7 +150,9 @@ impl SequentialWriter {
     /// Writes `file` from `offset` on.
     pub fn new(file: Box<dyn DiskFile>, offset: u64) -> SequentialWriter {
         let checksum = crc32fast::Hasher::new();
-        SequentialWriter { file, buffer: Vec::with_capacity(FILE_BUFFER_BYTES), offset, checksum }
+        // With space for what comes before the buffer is found to be full.
+        let buffer = Vec::with_capacity(FILE_BUFFER_BYTES + FILE_BUFFER_BYTES / 4);
+        SequentialWriter { file, buffer, offset, checksum }
     }
 
     /// The buffer, for appending; [`SequentialWriter::flush_if_full`] after each piece bounds it.
