@@ -51,18 +51,32 @@ pub enum BeginError {
     Unknown(io::Error),
 }
 
+/// Whose marker a deletion has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marker {
+    /// Its own. It may be canceled.
+    Created,
+    /// That of an earlier deletion that stopped, after which some of the files may be missing.
+    Found,
+}
+
 /// Marks a project as being deleted, durably.
 ///
 /// # Errors
 /// [`BeginError`] tells whether a marker is left.
-pub fn begin(disk: &dyn Disk, paths: &Paths) -> Result<(), BeginError> {
+pub fn begin(disk: &dyn Disk, paths: &Paths) -> Result<Marker, BeginError> {
     let marker = Phase::Begun.marker(paths);
+    if is_marker(disk, &marker).map_err(BeginError::NotBegun)? {
+        let synced = disk.sync_directory(paths.directory());
+        return synced.map(|()| Marker::Found).map_err(BeginError::Unknown);
+    }
     let created = match disk.open(&marker, Open::Create) {
         Err(error) if is_disk_full(&error) => rename_spare(disk, paths, &marker, error),
         created => created.map_err(BeginError::NotBegun).map(Some),
     }?;
     let synced = created.map_or(Ok(()), |file| file.sync());
-    synced.and_then(|()| disk.sync_directory(paths.directory())).map_err(|error| undone(disk, paths, error))
+    let synced = synced.and_then(|()| disk.sync_directory(paths.directory()));
+    synced.map(|()| Marker::Created).map_err(|error| undone(disk, paths, error))
 }
 
 /// Renames the spare file to the marker that could not be created because of the error `full`.
@@ -81,7 +95,7 @@ fn rename_spare(
 
 /// Removes a marker that may not be durable.
 fn undone(disk: &dyn Disk, paths: &Paths, error: io::Error) -> BeginError {
-    if end(disk, paths).is_ok() { BeginError::NotBegun(error) } else { BeginError::Unknown(error) }
+    if cancel(disk, paths).is_ok() { BeginError::NotBegun(error) } else { BeginError::Unknown(error) }
 }
 
 /// Creates the spare file in `directory` unless it exists.
@@ -152,17 +166,27 @@ pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     disk.sync_directory(paths.directory())
 }
 
-/// Removes the marker, once config.json no longer lists the project or its files were restored.
+/// Removes the marker of a deletion that is not to happen. Its files have to be complete.
+///
+/// # Errors
+/// As the disk returns them; the next start may find the marker and then deletes the project.
+pub fn cancel(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+    remove_marker(disk, paths, Phase::Begun)
+}
+
+/// Removes the marker of the second phase, once config.json no longer lists the project or its files were restored.
+/// The marker of the first phase stays: the files that it stands for may still exist.
 ///
 /// # Errors
 /// As the disk returns them; the next start removes it.
 pub fn end(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
-    let spare = paths.directory().join(SPARE_FILE);
-    for phase in Phase::ALL {
-        let marker = phase.marker(paths);
-        if !is_marker(disk, &marker)? {
-            continue;
-        }
+    remove_marker(disk, paths, Phase::FilesRemoved)
+}
+
+fn remove_marker(disk: &dyn Disk, paths: &Paths, phase: Phase) -> io::Result<()> {
+    let marker = phase.marker(paths);
+    if is_marker(disk, &marker)? {
+        let spare = paths.directory().join(SPARE_FILE);
         if disk.exists(&spare)? {
             disk.remove(&marker)?;
         } else {

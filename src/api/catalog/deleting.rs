@@ -15,7 +15,7 @@ use crate::config::mistake::ConfigError;
 use crate::config::schema::{AuthenticationChoice, Config, ProjectConfig, StorageChoice};
 use crate::disk::is_disk_full;
 use crate::names::ProjectId;
-use crate::persist::deletion::{self, BeginError, Phase};
+use crate::persist::deletion::{self, BeginError, Marker, Phase};
 use crate::persist::generation::Paths;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -112,7 +112,7 @@ impl Catalog {
         old: &Served,
     ) -> Result<ConfigSaved, DeleteError> {
         let disk = self.disk.as_ref();
-        deletion::begin(disk, paths).map_err(|error| match error {
+        let marker = deletion::begin(disk, paths).map_err(|error| match error {
             BeginError::NotBegun(error) if is_disk_full(&error) => {
                 DeleteError::NothingChanged(ApiError::DiskFull)
             }
@@ -123,10 +123,10 @@ impl Catalog {
             Ok(()) => Ok(ConfigSaved::Yes),
             // Removing the files frees the space that saving takes.
             Err(ApiError::DiskFull) => Ok(ConfigSaved::AfterTheFiles),
-            Err(error) => Err(match deletion::end(disk, paths) {
-                Ok(()) => DeleteError::NothingChanged(error),
-                Err(_) => DeleteError::Stopped(error),
-            }),
+            Err(error) if marker == Marker::Created && deletion::cancel(disk, paths).is_ok() => {
+                Err(DeleteError::NothingChanged(error))
+            }
+            Err(error) => Err(DeleteError::Stopped(error)),
         }
     }
 
