@@ -236,7 +236,8 @@ impl Project {
     }
 
     /// Reverts everything in memory that is not in the journal and fails the tickets that wait for it. If the
-    /// journal no longer belongs to the project, has what was acknowledged written to new files.
+    /// journal no longer belongs to the project, has what was acknowledged written to new files. Changes that were
+    /// acknowledged before they were written then stay in memory, because the rescue writes them, too.
     pub(super) fn take_back(self: &Arc<Self>, paths: &Paths, journal: &mut Journal, failure: &AppendError) {
         let (not_ours, reason) = (NotOurs::of(&failure.error), reason_of(paths, failure));
         if not_ours.is_some() {
@@ -258,11 +259,27 @@ impl Project {
                 state.health = Health::Failed { reason };
             }
         }
-        roll_back(&mut state, journal, failure.outcome);
-        if let Some(NotOurs::Journal(_)) = not_ours {
+        let is_taken = matches!(not_ours, Some(NotOurs::Journal(_)));
+        if is_taken && state.unwritten_acknowledged() > 0 {
+            keep_unwritten(&mut state, journal);
+        } else {
+            self.log_rolled_back(state.unwritten_acknowledged());
+            roll_back(&mut state, journal, failure.outcome);
+        }
+        if is_taken {
             state.needs_rescue = true;
             drop(state);
             self.engine.rescue_soon(self);
+        }
+    }
+
+    fn log_rolled_back(&self, acknowledged: u64) {
+        if acknowledged > 0 {
+            log::error!(
+                "project {}: acknowledged changes that were not written yet and are rolled back: {acknowledged}. Send \
+                 them again",
+                self.id
+            );
         }
     }
 
@@ -295,6 +312,11 @@ impl State {
         let cleared = undo.extract_if(.., |undo| matches!(undo, Undo::Cleared(_)));
         let settled = cleared.map(|undo| self.namespace.settle(undo)).count();
         settled > 0
+    }
+
+    /// How many changes were acknowledged and are not in the journal.
+    pub(super) fn unwritten_acknowledged(&self) -> u64 {
+        self.in_flight.iter().chain([&self.pending]).map(|batch| batch.acknowledged).sum()
     }
 
     /// Ends the turn of a writer.
@@ -333,7 +355,25 @@ pub(super) fn roll_back(state: &mut State, journal: &Journal, outcome: Outcome) 
         batch.undo.into_iter().rev().for_each(|undo| state.namespace.revert(undo));
         batch.ticket.resolve(outcome);
     }
+    state.rollbacks += 1;
+    begin_at_end(state, journal);
+}
+
+/// Keeps all changes that are not in `journal`, which takes no more. Newer ones may rest on those that were
+/// acknowledged, so also those stay whose tickets wait: these fail, because nothing is written yet.
+fn keep_unwritten(state: &mut State, journal: &Journal) {
+    let pending = std::mem::replace(&mut state.pending, Batch::empty());
+    let batches = [state.in_flight.take(), Some(pending)];
+    for mut batch in batches.into_iter().flatten() {
+        state.synced = state.synced.max(batch.revision);
+        state.settle(&mut batch.undo);
+        batch.ticket.resolve(Outcome::Failed);
+    }
+    begin_at_end(state, journal);
+}
+
+/// Nothing is pending: the next change lies at the end of `journal`.
+fn begin_at_end(state: &mut State, journal: &Journal) {
     state.pending_offset = journal.end;
     state.journal_number = journal.number;
-    state.rollbacks += 1;
 }

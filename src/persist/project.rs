@@ -97,6 +97,8 @@ pub(super) struct Batch {
     pub(super) ticket: Ticket,
     /// The latest revision in it.
     pub(super) revision: Revision,
+    /// How many of its changes were acknowledged before they are written.
+    pub(super) acknowledged: u64,
 }
 
 impl Batch {
@@ -106,6 +108,7 @@ impl Batch {
             undo: Vec::new(),
             ticket: Ticket::pending(),
             revision: Revision::default(),
+            acknowledged: 0,
         }
     }
 }

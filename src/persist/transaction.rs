@@ -53,6 +53,7 @@ impl Project {
         let state = &mut *guard;
         self.record_clock(state, now_ms);
         state.purge(self.durable.is_some());
+        let undo_start = state.pending.undo.len();
         let mut transaction = self.begin(state, now_ms);
         let answer = match change(&mut transaction) {
             Ok(answer) => {
@@ -67,7 +68,12 @@ impl Project {
             }
         };
         let revision = state.namespace.revision();
-        let ticket = self.waits(state).then(|| self.ticket_for(state, revision)).flatten();
+        let ticket = if self.waits(state) {
+            self.ticket_for(state, revision)
+        } else {
+            state.pending.acknowledged += (state.pending.undo.len() - undo_start) as u64;
+            None
+        };
         self.queue_pending(state);
         if let Some(next_ms) = state.namespace.next_expiry_ms() {
             self.engine.schedule(self, maintenance::sweep_due(next_ms, now_ms, clock::monotonic()));

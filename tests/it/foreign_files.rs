@@ -26,7 +26,7 @@ const LOCK: &str = "/data/pikv.lock";
 const DIRECTORY: &str = "/data";
 
 /// An engine that guards `/data` of `disk`, as a server has that took the lock.
-fn guarding(disk: &SimDisk) -> Arc<Engine> {
+pub fn guarding(disk: &SimDisk) -> Arc<Engine> {
     disk.place(Path::new(LOCK), b"1\n");
     let locked = disk.status(Path::new(LOCK)).unwrap().identity;
     let guard = DirectoryGuard::new(Arc::new(disk.clone()), Path::new(LOCK), locked).unwrap();
@@ -37,7 +37,13 @@ fn opened(disk: &SimDisk, engine: &Arc<Engine>, name: &str, keep: Keep) -> Arc<P
     opened_with(disk, engine, name, keep, SyncMode::Always)
 }
 
-fn opened_with(disk: &SimDisk, engine: &Arc<Engine>, name: &str, keep: Keep, sync: SyncMode) -> Arc<Project> {
+pub fn opened_with(
+    disk: &SimDisk,
+    engine: &Arc<Engine>,
+    name: &str,
+    keep: Keep,
+    sync: SyncMode,
+) -> Arc<Project> {
     let id = ProjectId::parse(name).unwrap();
     let files = Paths::new(Path::new(DIRECTORY), &id);
     let opening = Opening { id, keep, sync };
@@ -72,12 +78,12 @@ fn written(disk: &SimDisk, engine: &Arc<Engine>, keep: Keep) -> Arc<Project> {
 }
 
 /// The names that the next start finds after a power cut that keeps nothing unsynced.
-fn found(disk: &SimDisk, keep: Keep) -> Vec<String> {
+pub fn found(disk: &SimDisk, keep: Keep) -> Vec<String> {
     let (project, _) = open(Arc::new(disk.after_crash(0)), keep, SyncMode::Always, START_MS).unwrap();
     read_all(&project, START_MS).into_keys().collect()
 }
 
-fn reason(project: &Project) -> String {
+pub fn reason(project: &Project) -> String {
     match project.health() {
         Health::Failed { reason } => reason,
         health @ (Health::Healthy | Health::DiskFull | Health::Closed) => panic!("{health:?}"),
@@ -89,10 +95,10 @@ fn foreign(disk: &SimDisk) -> Vec<PathBuf> {
     disk.names().into_iter().filter(is_foreign).collect()
 }
 
-type Act = fn(&SimDisk);
+pub type Act = fn(&SimDisk);
 
 /// What somebody does to a journal, what is said of it, and whether something of theirs is to be kept.
-const TAKEN: [(&str, Act, bool); 6] = [
+pub const TAKEN: [(&str, Act, bool); 6] = [
     ("was removed or moved", |disk| disk.take_away(&paths().journal), false),
     ("was removed or moved", |disk| disk.move_to(&paths().journal, Path::new("/data/elsewhere")), false),
     ("was replaced", |disk| disk.place(&paths().journal, b"of somebody else"), true),
@@ -285,7 +291,7 @@ fn journal_with_a_second_name_takes_writes() {
 }
 
 /// What separates the directory or its lock from the process that has them.
-const LOST: [(&str, Act); 4] = [
+pub const LOST: [(&str, Act); 4] = [
     ("is not the directory that was opened", |disk| disk.mount_over(Path::new(DIRECTORY))),
     ("was removed or replaced", |disk| disk.take_away(Path::new(LOCK))),
     ("was removed or replaced", |disk| disk.place(Path::new(LOCK), b"2\n")),

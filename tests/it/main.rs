@@ -86,6 +86,7 @@ mod threads;
 mod tidy;
 mod ttl;
 mod turns;
+mod unwritten_changes;
 mod visitors;
 mod workload;
 mod writers;
