@@ -25,7 +25,7 @@ use crate::persist::own_files::{Collision, OwnFiles};
 use crate::persist::project::Unavailable;
 use crate::secret::Secret;
 use crate::{api::error::ApiError, clock};
-use deleting::not_deleted;
+use deleting::stopped;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -42,6 +42,9 @@ pub struct Catalog {
     registry: RwLock<Arc<Registry>>,
     /// Whether config.json lists projects that were deleted when it could not be saved.
     unsaved_deletions: AtomicBool,
+    /// What config.json may hold in place of `config`: a change that failed, while the old content could not be
+    /// written back either. Only used under the lock of `config`.
+    failed_change: Mutex<Option<Config>>,
 }
 
 impl Catalog {
@@ -66,6 +69,7 @@ impl Catalog {
             config: Mutex::new(config),
             registry,
             unsaved_deletions: AtomicBool::new(false),
+            failed_change: Mutex::new(None),
         };
         catalog.check_files(&catalog.lock_config())?;
         catalog.prepare_directory()?;
@@ -103,20 +107,18 @@ impl Catalog {
         self.check_new_files(&config, &id)?;
         check_descriptors(&config, &next)?;
         let key = self.issue_where_asked(&mut next, &id)?;
-        self.remove_deleted(&id).map_err(|error| not_deleted(&id, &error))?;
+        self.remove_deleted(&id).map_err(|error| stopped(&id, &error))?;
         let change = self.begin_change(&mut config, next, &id)?;
         // Not before: config.json may have listed the deleted project, whose key would be good again.
         if let Err(error) = self.end_deletion(&id) {
             let _ = self.undo(&mut config, change, &id);
-            return Err(not_deleted(&id, &error));
+            return Err(stopped(&id, &error));
         }
         let project = config.project(&id).ok_or(ApiError::Internal)?;
         let served = Arc::new(self.serve(&config, project, None));
         if let Err(error) = &served.project {
             let error = error.answer();
-            if self.undo(&mut config, change, &id).is_err() {
-                self.replace(&config, &id, Some(served)); // as config.json has it
-            }
+            let _ = self.undo(&mut config, change, &id);
             return Err(error);
         }
         self.replace(&config, &id, Some(Arc::clone(&served)));
@@ -136,6 +138,7 @@ impl Catalog {
     ) -> Result<(Arc<Served>, Option<Secret>), ApiError> {
         let mut config = self.lock_for_change()?;
         let mut next = config.clone();
+        let old = self.served_for_change(id)?;
         let before = next.project(id).ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
         let storage = StorageChoice {
             on_disk: storage.on_disk.or(before.storage.on_disk),
@@ -152,7 +155,6 @@ impl Catalog {
         self.check_new_files(&config, id)?;
         check_descriptors(&config, &next)?;
         let key = self.issue_where_asked(&mut next, id)?;
-        let old = self.registry().projects.get(id).cloned().ok_or(ApiError::Internal)?;
         let changed = next.project(id).map(|project| next.storage_of(project)) != Some(old.storage);
         if let Ok(failed) = &old.project
             && changed
@@ -176,8 +178,7 @@ impl Catalog {
     pub fn regenerate(&self, id: &ProjectId) -> Result<Secret, ApiError> {
         let mut config = self.lock_for_change()?;
         let mut next = config.clone();
-        let old = self.registry().projects.get(id).cloned();
-        let old = old.ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
+        let old = self.served_for_change(id)?;
         switch_authentication_on(&mut next, id);
         let key = self.issue(&mut next, id)?;
         let project = next.project(id).ok_or(ApiError::Internal)?;
@@ -195,8 +196,12 @@ impl Catalog {
     pub fn reload(&self) -> Result<(Config, Completed), CatalogError> {
         // Read under the lock: what was read before would undo a change that was saved in between.
         let mut config = self.lock_config();
+        self.save_after_failed_change(&mut config);
         let missing = || CatalogError::ConfigMissing { path: self.config_path.clone() };
         let mut next = file::load_synced(self.disk.as_ref(), &self.config_path)?.ok_or_else(missing)?;
+        if self.is_failed_change(&next) {
+            next = config.clone(); // and no edit
+        }
         let deleted = self.forget_deleted(&mut next);
         let in_directory = |error| CatalogError::Directory { path: self.data_directory.clone(), error };
         for id in deleted.map_err(in_directory)? {
@@ -227,6 +232,7 @@ impl Catalog {
         let projects = self.serve_all(&next, &before);
         self.publish(&next, projects.clone());
         *config = next.clone();
+        self.set_failed_change(None);
         for (id, gone) in before.projects.iter().filter(|(id, _)| !projects.contains_key(*id)) {
             if let Ok(project) = &gone.project {
                 project.close(clock::wall_ms(), clock::monotonic());
@@ -260,6 +266,7 @@ impl Catalog {
 
     /// Ends writing and writes a last checkpoint of each project.
     pub fn close(&self) {
+        self.save_after_failed_change(&mut self.lock_config());
         for served in self.registry().projects.values() {
             if let Ok(project) = &served.project {
                 project.close(clock::wall_ms(), clock::monotonic());
@@ -275,7 +282,21 @@ impl Catalog {
             let files = opened.remove(&project.id);
             (project.id.clone(), Arc::new(self.serve_opened(config, project, old, files)))
         };
-        config.projects().iter().map(serve).collect()
+        let mut projects: BTreeMap<_, _> = config.projects().iter().map(serve).collect();
+        let stopped = self.stopped_deletions(config).into_iter();
+        projects.extend(stopped.map(|served| (served.id.clone(), Arc::new(served))));
+        projects
+    }
+
+    /// A project whose settings or key are to be changed: refused once its deletion has begun, after which config.json
+    /// may no longer list it.
+    fn served_for_change(&self, id: &ProjectId) -> Result<Arc<Served>, ApiError> {
+        let served = self.registry().projects.get(id).cloned();
+        let served = served.ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
+        if served.is_being_deleted() {
+            served.project().map(drop)?;
+        }
+        Ok(served)
     }
 
     fn own_files(&self) -> OwnFiles<'_> {

@@ -94,7 +94,7 @@ pub fn remove_all(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     for path in disk.list(paths.directory())? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if begins.iter().any(|begin| name.starts_with(begin)) {
-            disk.remove(&path)?;
+            disk.remove(&path).map_err(|error| disk::with_path(&path, &error))?;
         }
     }
     Ok(())

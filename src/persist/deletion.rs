@@ -13,7 +13,7 @@
 use super::aside;
 use super::generation::{self, Paths};
 use super::own_files::SPARE_FILE;
-use crate::disk::{Disk, DiskFile, Open, is_disk_full, is_not_regular};
+use crate::disk::{Disk, DiskFile, Open, is_disk_full, is_not_regular, with_path};
 use crate::names::ProjectId;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -70,6 +70,7 @@ pub fn begin(disk: &dyn Disk, paths: &Paths) -> Result<Marker, BeginError> {
         let synced = disk.sync_directory(paths.directory());
         return synced.map(|()| Marker::Found).map_err(BeginError::Unknown);
     }
+    check_names(disk, paths).map_err(BeginError::NotBegun)?;
     let created = match disk.open(&marker, Open::Create) {
         Err(error) if is_disk_full(&error) => rename_spare(disk, paths, &marker, error),
         created => created.map_err(BeginError::NotBegun).map(Some),
@@ -137,7 +138,8 @@ pub fn all_begun(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<ProjectId>
     for path in paths.iter().filter(is_named_so) {
         let id = path.file_stem().and_then(|stem| ProjectId::parse(stem.to_str()?).ok());
         if let Some(id) = id
-            && is_marker(disk, path)?
+            // Of a marker that cannot be read, `phase` returns the error.
+            && is_marker(disk, path).unwrap_or(true)
         {
             begun.push(id);
         }
@@ -162,7 +164,9 @@ pub fn free_space(disk: &dyn Disk, paths: &Paths) {
 pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     aside::remove_all(disk, paths)?;
     generation::remove_pair(disk, paths)?;
-    disk.rename(&Phase::Begun.marker(paths), &Phase::FilesRemoved.marker(paths))?;
+    check_names(disk, paths)?;
+    let removed = Phase::FilesRemoved.marker(paths);
+    disk.rename(&Phase::Begun.marker(paths), &removed).map_err(|error| with_path(&removed, &error))?;
     disk.sync_directory(paths.directory())
 }
 
@@ -201,6 +205,17 @@ pub(super) fn markers(paths: &Paths) -> [PathBuf; 2] {
     Phase::ALL.map(|phase| phase.marker(paths))
 }
 
+/// Refuses to replace files that have the name of a marker and are none.
+fn check_names(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+    for path in Phase::ALL.map(|phase| phase.marker(paths)) {
+        if disk.exists(&path)? && !is_marker(disk, &path)? {
+            let text = "is not of this server, which needs the name. Move it away";
+            return Err(io::Error::new(ErrorKind::AlreadyExists, format!("{} {text}", path.display())));
+        }
+    }
+    Ok(())
+}
+
 /// Markers are empty regular files. Any other file of that name belongs to somebody else.
 fn is_marker(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
     if !disk.exists(path)? {
@@ -208,6 +223,6 @@ fn is_marker(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
     }
     match disk.open(path, Open::Read) {
         Err(error) if is_not_regular(&error) => Ok(false),
-        opened => Ok(opened?.length()? == 0),
+        opened => Ok(opened.map_err(|error| with_path(path, &error))?.length()? == 0),
     }
 }

@@ -11,7 +11,8 @@ use super::renewal::renewed_path;
 use super::seed::Seed;
 use super::sequential::SequentialWriter;
 use crate::disk::{
-    Disk, DiskFile, Open, Others, Stamp, is_disk_full, parent_directory, temporary_path, write_all_at,
+    Disk, DiskFile, Open, Others, Stamp, is_disk_full, parent_directory, temporary_path, with_path,
+    write_all_at,
 };
 use crate::names::{KeyRule, ProjectId};
 use crate::store::change::{Meta, Revision, Value};
@@ -199,11 +200,7 @@ pub(super) fn was_refused(error: &io::Error) -> bool {
 /// As the disk returns them.
 pub fn remove_pair(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     remove_temporaries(disk, paths)?;
-    for path in [&paths.journal, &paths.json] {
-        if disk.exists(path)? {
-            disk.remove(path)?;
-        }
-    }
+    [&paths.journal, &paths.json].into_iter().try_for_each(|path| remove_existing(disk, path))?;
     disk.sync_directory(paths.directory())
 }
 
@@ -258,10 +255,9 @@ impl WrittenGeneration {
 /// As the disk returns them.
 pub fn remove_temporaries(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     let temporaries = [temporary_path(&paths.json), temporary_path(&paths.journal), renewed_path(paths)];
-    for temporary in temporaries {
-        if disk.exists(&temporary)? {
-            disk.remove(&temporary)?;
-        }
-    }
-    Ok(())
+    temporaries.iter().try_for_each(|path| remove_existing(disk, path))
+}
+
+fn remove_existing(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    if disk.exists(path)? { disk.remove(path).map_err(|error| with_path(path, &error)) } else { Ok(()) }
 }

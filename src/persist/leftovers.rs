@@ -13,11 +13,15 @@ use crate::names::ProjectId;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// Removes such files from `directory`, but never `config`. Returns their paths.
+/// Removes such files from `directory`, but never `config`. Returns their paths, each with the error if it stays.
 ///
 /// # Errors
-/// As the disk returns them.
-pub fn remove(disk: &dyn Disk, directory: &Path, config: &Path) -> io::Result<Vec<PathBuf>> {
+/// As the disk returns them for the directory.
+pub fn remove(
+    disk: &dyn Disk,
+    directory: &Path,
+    config: &Path,
+) -> io::Result<Vec<(PathBuf, io::Result<()>)>> {
     let found = match disk.list(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         listed => listed?,
@@ -29,17 +33,24 @@ pub fn remove(disk: &dyn Disk, directory: &Path, config: &Path) -> io::Result<Ve
             continue;
         }
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let is_ours = aside::is_temporary_copy(name) || is_of_no_project(disk, directory, &path, name)?;
-        if is_ours && is_regular(disk, &path)? {
-            leftovers.push(path);
+        match is_leftover(disk, directory, &path, name) {
+            Ok(false) => {}
+            is_leftover => leftovers.push((path, is_leftover.map(drop))),
         }
     }
     // Only now: the files of a pair identify each other.
-    leftovers.iter().try_for_each(|path| disk.remove(path))?;
+    for (path, result) in leftovers.iter_mut().filter(|(_, result)| result.is_ok()) {
+        *result = disk.remove(path);
+    }
     if !leftovers.is_empty() {
         disk.sync_directory(directory)?;
     }
     Ok(leftovers)
+}
+
+fn is_leftover(disk: &dyn Disk, directory: &Path, path: &Path, name: &str) -> io::Result<bool> {
+    let is_ours = aside::is_temporary_copy(name) || is_of_no_project(disk, directory, path, name)?;
+    Ok(is_ours && is_regular(disk, path)?)
 }
 
 /// Whether `path` is a temporary file of a project that has no files, and certainly of this server: the two are
@@ -89,7 +100,7 @@ mod tests {
         std::os::unix::fs::symlink(path(2), path(3)).unwrap();
         std::fs::create_dir(path(4)).unwrap();
         let removed = remove(&RealDisk, directory.path(), &path(2)).unwrap();
-        assert_eq!(removed, [path(1)]);
+        assert!(matches!(&removed[..], [(removed, Ok(()))] if *removed == path(1)), "{removed:?}");
         assert!(!path(1).exists());
         assert!((2..=4).all(|number| path(number).symlink_metadata().is_ok()));
     }

@@ -6,13 +6,16 @@ use crate::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use pikv::api::catalog::Catalog;
 use pikv::config::file;
 use pikv::config::schema::{AuthenticationChoice, StorageChoice};
-use pikv::persist::engine::EngineThreads;
+use pikv::disk::RealDisk;
+use pikv::persist::engine::{Engine, EngineThreads};
 use pikv::persist::ticket::Outcome;
 use std::path::Path;
+use std::sync::Arc;
 
 const STORED: StorageChoice = StorageChoice { on_disk: None, cache_in_memory: None, sync: None };
 const KEYS: AuthenticationChoice = AuthenticationChoice { enabled: None, save_api_key_to_file: None };
 const EIO: i32 = 5;
+const EPERM: i32 = 1;
 /// Seed 0 loses all that was not synced, seed 1 nothing; the others keep parts.
 const SEEDS: u64 = 4;
 /// More operations than any change of these tests takes.
@@ -106,10 +109,11 @@ fn deletion_after_one_on_a_full_disk_that_is_cut_off_leaves_the_whole_project_or
 #[test]
 fn deletion_after_one_on_a_full_disk_that_fails_may_be_tried_again() {
     let failures = [Failure::Eio, Failure::Enospc].into_iter();
-    for (failure, at) in failures.flat_map(|failure| (0..OPERATIONS_MAX).map(move |at| (failure, at))) {
-        let what = format!("{failure:?}, operation {at}");
+    let failures = failures.flat_map(|failure| [(failure, Lasting::Once), (failure, Lasting::ForGood)]);
+    for ((failure, lasting), at) in failures.flat_map(|how| (0..OPERATIONS_MAX).map(move |at| (how, at))) {
+        let what = format!("{failure:?}, {lasting:?}, operation {at}");
         let (disk, catalog, threads) = after_deletion_on_full_disk();
-        disk.fail_at(disk.operations() + at, failure, Lasting::Once);
+        disk.fail_at(disk.operations() + at, failure, lasting);
         let is_done = catalog.delete(&id("second")).is_ok();
         disk.heal();
         // Any next change saves config.json and ends what can be ended.
@@ -152,4 +156,168 @@ fn deletion_that_stopped_keeps_its_mark_if_the_second_attempt_fails() {
         }
     }
     panic!("no deletion ended");
+}
+
+/// What a server that was killed finds, with a project `again` whose deletion stopped at a file that stays.
+fn after_deletion_that_stopped() -> SimDisk {
+    let disk = SimDisk::default();
+    let (catalog, threads) = start(&disk);
+    for project in ["again", "other"] {
+        create(&catalog, project);
+        assert_eq!(put(&catalog, project, "a"), Outcome::Synced);
+    }
+    disk.refuse("remove /storage_data/again.j", EPERM);
+    catalog.delete(&id("again")).unwrap_err();
+    threads.stop();
+    disk.after_kill()
+}
+
+#[test]
+fn file_that_cannot_be_removed_keeps_only_its_own_project_from_being_served() {
+    let disk = after_deletion_that_stopped();
+    disk.refuse("remove /storage_data/again.j", EPERM);
+    let (catalog, threads) = start(&disk);
+    assert_eq!(put(&catalog, "other", "b"), Outcome::Synced);
+    for _ in 0..2 {
+        let served = Arc::clone(&catalog.registry().projects[&id("again")]);
+        assert!(served.project().is_err() && !served.is_ready());
+        let refused = [
+            catalog.delete(&id("again")).unwrap_err().status(),
+            catalog.create(id("again"), STORED, KEYS).err().unwrap().status(),
+            catalog.update(&id("again"), STORED, KEYS).err().unwrap().status(),
+            catalog.regenerate(&id("again")).err().unwrap().status(),
+        ];
+        assert_eq!(refused, [500, 500, 503, 503]);
+        catalog.reload().unwrap();
+    }
+    disk.heal();
+    catalog.delete(&id("again")).unwrap();
+    assert!(
+        !has(&catalog, "again") && !has_file(&disk, "again.deleted") && !has_file(&disk, "again.removed")
+    );
+    create(&catalog, "again");
+    assert_eq!(keys(&catalog, "again"), 0);
+    threads.stop();
+}
+
+#[test]
+fn deletion_that_stopped_is_continued_by_the_start_after_its_obstacle_is_gone() {
+    let disk = after_deletion_that_stopped();
+    let (catalog, threads) = start(&disk);
+    assert!(!has(&catalog, "again") && !has_file(&disk, "again.json") && !has_file(&disk, "again.deleted"));
+    assert_eq!(keys(&catalog, "other"), 1);
+    threads.stop();
+}
+
+/// A start that meets the failure at any operation serves the other project, or the disk is too broken to start.
+#[test]
+fn start_that_cannot_finish_a_deletion_serves_the_others() {
+    for what in ["remove /storage_data/again", "rename to /storage_data/again", "rename to /config.json"] {
+        let disk = after_deletion_that_stopped();
+        disk.refuse(what, EPERM);
+        let (catalog, threads) = start(&disk);
+        assert_eq!(keys(&catalog, "other"), 1, "{what}");
+        threads.stop();
+        let (catalog, threads) = start(&disk.after_kill());
+        assert!(!has(&catalog, "again"), "{what}");
+        threads.stop();
+    }
+}
+
+#[test]
+fn file_that_has_the_name_of_a_mark_is_never_replaced() {
+    for name in ["again.deleted", "again.removed"] {
+        let disk = SimDisk::default();
+        let (catalog, threads) = start(&disk);
+        create(&catalog, "again");
+        assert_eq!(put(&catalog, "again", "a"), Outcome::Synced);
+        let path = Path::new("/storage_data").join(name);
+        disk.place(&path, b"of its owner");
+        catalog.delete(&id("again")).unwrap_err();
+        assert_eq!(put(&catalog, "again", "b"), Outcome::Synced, "{name}: it is as it was");
+        assert_eq!(disk.content(&path), b"of its owner");
+        disk.take_away(&path);
+        catalog.delete(&id("again")).unwrap();
+        threads.stop();
+        // The same if it appears while the deletion is stopped.
+        let disk = after_deletion_that_stopped();
+        if name == "again.removed" {
+            disk.place(&path, b"of its owner");
+            let (catalog, threads) = start(&disk);
+            assert!(catalog.registry().projects[&id("again")].project().is_err());
+            assert_eq!(disk.content(&path), b"of its owner");
+            threads.stop();
+        }
+    }
+}
+
+/// Directories with the names of a project's files, on a real file system.
+#[test]
+fn directory_with_the_name_of_a_file_keeps_only_its_own_project_from_being_served() {
+    let names = ["p.json", "p.journal", "p.json.tmp", "p.journal.tmp", "p.removed", "p.deleted"];
+    for (name, is_empty) in names.iter().flat_map(|name| [(name, true), (name, false)]) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join("storage_data").join(name);
+        let config_path = directory.path().join("config.json");
+        std::fs::create_dir_all(path(name)).unwrap();
+        if !is_empty {
+            std::fs::write(path(name).join("kept"), "").unwrap();
+        }
+        if *name != "p.deleted" {
+            std::fs::write(path("p.deleted"), "").unwrap();
+        }
+        let engine = Engine::new(Box::new(|| {}));
+        let threads = engine.start().unwrap();
+        let opened = Catalog::open(Arc::new(RealDisk), engine, config_path, file::default_config());
+        let catalog = opened.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(path(name).is_dir(), "{name}");
+        assert!(keys(&catalog, "first_project") == 0, "{name}");
+        threads.stop();
+    }
+}
+
+/// A creation that was refused is not served, and can be repeated once the disk works.
+#[test]
+fn creation_that_is_refused_and_cannot_be_undone_is_not_served() {
+    for (failure, at) in [Failure::Eio, Failure::Enospc]
+        .into_iter()
+        .flat_map(|failure| (0..OPERATIONS_MAX).map(move |at| (failure, at)))
+    {
+        let what = format!("{failure:?}, operation {at}");
+        let disk = SimDisk::default();
+        let (catalog, threads) = start(&disk);
+        create(&catalog, "before");
+        assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);
+        disk.fail_at(disk.operations() + at, failure, Lasting::ForGood);
+        if catalog.create(id("new"), STORED, KEYS).is_ok() {
+            threads.stop();
+            continue;
+        }
+        assert!(!has(&catalog, "new"), "{what}");
+        assert_eq!(keys(&catalog, "first_project"), 1, "{what}");
+        if let Err(error) = catalog.create(id("new"), STORED, KEYS) {
+            assert_ne!(error.status(), 409, "{what}: {}", error.detail());
+        } else {
+            // The failed operation was the last of its kind that a creation takes.
+            catalog.delete(&id("new")).unwrap();
+        }
+        disk.heal();
+        // Each way that ends the state: another change, a signal, a clean shutdown, or the same request again.
+        match at % 4 {
+            0 => create(&catalog, "later"),
+            1 => drop(catalog.reload().unwrap()),
+            2 => catalog.close(),
+            _ => create(&catalog, "new"),
+        }
+        assert_eq!(is_listed(&disk, "new"), at % 4 == 3, "{what}");
+        assert_eq!(has(&catalog, "new"), at % 4 == 3, "{what}");
+        threads.stop();
+        let (catalog, threads) = start(&disk.after_kill());
+        assert_eq!(has(&catalog, "new"), at % 4 == 3, "{what}");
+        if !has(&catalog, "new") {
+            create(&catalog, "new");
+        }
+        assert_eq!(keys(&catalog, "new"), 0, "{what}");
+        threads.stop();
+    }
 }

@@ -7,7 +7,7 @@
 //! the files are removed first, to free space for saving. If that is not enough, the mark stays and records the
 //! project's removal until config.json can be saved.
 
-use super::served::{Deletion, Served};
+use super::served::{Deletion, OpenError, Served};
 use super::{Catalog, CatalogError};
 use crate::api::error::ApiError;
 use crate::config::file;
@@ -57,7 +57,7 @@ impl Catalog {
                 deletion::free_space(disk, &paths);
             }
             let removed = deletion::remove_files(disk, &paths);
-            removed.map_err(|error| DeleteError::Stopped(not_deleted(id, &error)))?;
+            removed.map_err(|error| DeleteError::Stopped(stopped(id, &error)))?;
             if kept.is_err() {
                 // A full disk has space for it now.
                 self.keep_watermark();
@@ -87,9 +87,7 @@ impl Catalog {
             return Ok(());
         }
         // The marker of the second phase removes no files of a later project of that name.
-        if let Err(error) = self.end_deletion(id) {
-            log::warn!("project {id}: deleted, but its deletion mark stays until the next start: {error}");
-        }
+        self.end_deletion_or_warn(id);
         Ok(())
     }
 
@@ -117,7 +115,7 @@ impl Catalog {
                 DeleteError::NothingChanged(ApiError::DiskFull)
             }
             BeginError::NotBegun(error) => DeleteError::NothingChanged(not_deleted(&old.id, &error)),
-            BeginError::Unknown(error) => DeleteError::Stopped(not_deleted(&old.id, &error)),
+            BeginError::Unknown(error) => DeleteError::Stopped(stopped(&old.id, &error)),
         })?;
         match self.save_without(config, &old.id) {
             Ok(()) => Ok(ConfigSaved::Yes),
@@ -165,13 +163,8 @@ impl Catalog {
             return;
         }
         let begun = deletion::all_begun(self.disk.as_ref(), &self.data_directory).unwrap_or_default();
-        for id in begun.iter().filter(|id| config.project(id).is_none()) {
-            if let Err(error) = self.end_deletion(id) {
-                log::warn!(
-                    "project {id}: deleted, but its deletion mark stays until the next start: {error}"
-                );
-            }
-        }
+        let is_deleted = |id: &&ProjectId| config.project(id).is_none();
+        begun.iter().filter(is_deleted).for_each(|id| self.end_deletion_or_warn(id));
     }
 
     fn save_without(&self, config: &mut Config, id: &ProjectId) -> Result<(), ApiError> {
@@ -206,12 +199,10 @@ impl Catalog {
         let begun = deletion::all_begun(disk, &self.data_directory).map_err(in_directory)?;
         let mut removed = Vec::new();
         for id in &begun {
-            let paths = Paths::new(&self.data_directory, id);
-            self.remove_deleted(id).map_err(in_directory)?;
-            let is_back = paths.exist(disk).map_err(in_directory)?;
-            if !is_back && next.remove_project(id).is_some() {
-                removed.push(id);
-                log::warn!("project {id}: its deletion was interrupted and is finished now");
+            match self.finish_deletion(id) {
+                Ok(true) if next.remove_project(id).is_some() => removed.push(id),
+                Ok(_) => {}
+                Err(error) => drop(stopped(id, &error)),
             }
         }
         if *config != next {
@@ -229,11 +220,61 @@ impl Catalog {
             *config = next;
         }
         let is_ended = |id: &&ProjectId| !removed.contains(id);
-        begun.iter().filter(is_ended).try_for_each(|id| self.end_deletion(id)).map_err(in_directory)
+        begun.iter().filter(is_ended).for_each(|id| self.end_deletion_or_warn(id));
+        Ok(())
+    }
+
+    /// Continues a deletion at the start. Returns whether the project has no files.
+    fn finish_deletion(&self, id: &ProjectId) -> std::io::Result<bool> {
+        let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
+        let phase = deletion::phase(disk, &paths)?;
+        self.remove_deleted(id)?;
+        if phase == Some(Phase::Begun) {
+            log::warn!("project {id}: its deletion was interrupted and is finished now");
+        }
+        Ok(!paths.exist(disk)?)
+    }
+
+    fn end_deletion_or_warn(&self, id: &ProjectId) {
+        if let Err(error) = self.end_deletion(id) {
+            log::warn!("project {id}: deleted, but its deletion mark stays until the next start: {error}");
+        }
+    }
+
+    /// The projects whose deletion stopped and that `config` does not list. They are served as such until what is
+    /// left of their files is removed.
+    pub(super) fn stopped_deletions(&self, config: &Config) -> Vec<Served> {
+        let disk = self.disk.as_ref();
+        let begun = deletion::all_begun(disk, &self.data_directory).unwrap_or_default();
+        let is_stopped = |id: &ProjectId| {
+            let phase = deletion::phase(disk, &Paths::new(&self.data_directory, id));
+            config.project(id).is_none() && !matches!(phase, Ok(None | Some(Phase::FilesRemoved)))
+        };
+        let serve = |id: ProjectId| {
+            let project =
+                ProjectConfig::new(id.clone(), StorageChoice::default(), AuthenticationChoice::default());
+            Served {
+                id,
+                storage: config.storage_of(&project),
+                authentication: config.authentication_of(&project),
+                asks_for_key: config.authentication_enabled(&project),
+                key: None,
+                project: Err(OpenError::of_deletion(Deletion::Stopped)),
+            }
+        };
+        begun.into_iter().filter(is_stopped).map(serve).collect()
     }
 }
 
-pub(super) fn not_deleted(id: &ProjectId, error: &std::io::Error) -> ApiError {
+/// Of a deletion that has begun.
+pub(super) fn stopped(id: &ProjectId, error: &std::io::Error) -> ApiError {
+    log::error!(
+        "project {id}: its deletion stopped: {error}. Once that is fixed, delete it again or restart the server"
+    );
+    ApiError::Disk("deleting the project's files")
+}
+
+fn not_deleted(id: &ProjectId, error: &std::io::Error) -> ApiError {
     log::error!("project {id}: not deleted: {error}");
     ApiError::Disk("deleting the project's files")
 }

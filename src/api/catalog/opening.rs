@@ -29,7 +29,13 @@ impl Catalog {
             .map_err(|error| CatalogError::Directory { path, error })?;
         let removed = leftovers::remove(disk, directory, &disk.follow_links(&self.config_path))
             .map_err(|error| CatalogError::Directory { path: directory.clone(), error })?;
-        removed.iter().for_each(|path| log::info!("{}: was left unfinished and is removed", path.display()));
+        for (path, result) in removed {
+            let path = path.display();
+            match result {
+                Ok(()) => log::info!("{path}: was left unfinished and is removed"),
+                Err(error) => log::warn!("{path}: was left unfinished and cannot be removed: {error}"),
+            }
+        }
         if let Err(error) = deletion::keep_spare(disk, directory) {
             let path = directory.join(SPARE_FILE).display().to_string();
             log::warn!(
@@ -130,6 +136,7 @@ impl Catalog {
     fn open_project(&self, id: &ProjectId, storage: StorageSettings) -> Result<Arc<Project>, OpenError> {
         if !storage.on_disk {
             let paths = Paths::new(&self.data_directory, id);
+            self.let_go_of_deletion(&paths)?;
             if self.disk.exists(&paths.json).unwrap_or(false) {
                 log::warn!("project {id}: {} is not read, because on_disk is false", paths.json.display());
             }

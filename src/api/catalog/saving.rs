@@ -15,7 +15,7 @@ use crate::persist::generation::{self, Paths};
 use crate::persist::project::Unavailable;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::MutexGuard;
+use std::sync::{MutexGuard, PoisonError};
 
 /// Whether a project had files before a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,7 @@ impl Catalog {
             let load = || file::load(self.disk.as_ref(), &self.config_path);
             if load().is_ok_and(|found| found.as_ref() == Some(&next)) {
                 let _ = file::save(self.disk.as_ref(), &self.config_path, config);
+                self.note_failed_change(next.clone());
             }
             match error {
                 // The file-size limit of the process concerns this file alone; removing others does not help.
@@ -86,6 +87,7 @@ impl Catalog {
             }
         })?;
         *config = next;
+        self.set_failed_change(None);
         self.end_saved_deletions(config);
         Ok(())
     }
@@ -110,7 +112,8 @@ impl Catalog {
                 let mut found = found;
                 self.forget_deleted(&mut found)
                     .map_err(|_| ApiError::Disk("looking for deleted projects"))?;
-                if found == *config { Ok(config) } else { Err(ApiError::ConfigEdited) }
+                let is_known = found == *config || self.is_failed_change(&found);
+                if is_known { Ok(config) } else { Err(ApiError::ConfigEdited) }
             }
             Ok(Some(_) | None) => Ok(config),
             Err(error) => {
@@ -157,11 +160,11 @@ impl Catalog {
         Ok(BegunChange { before, files })
     }
 
-    /// Removes the files that a change wrote for `id`, unless it had some before, and saves the configuration as
-    /// it was.
+    /// Removes the files that a change wrote for `id`, unless it had some before, and puts the configuration in force
+    /// as it was.
     ///
     /// # Errors
-    /// [`ApiError`], if config.json still has the change.
+    /// [`ApiError`], if config.json still has the change. The next save ends that.
     pub(super) fn undo(
         &self,
         config: &mut Config,
@@ -178,9 +181,43 @@ impl Catalog {
             // The next start, or the next project of that name, removes what is marked, and the project with it.
             let is_marked = change.before.project(id).is_none() && deletion::begin(disk, &paths).is_ok();
             let advice = if is_marked { "The next start removes it" } else { "Remove it by hand" };
-            let path = paths.json.display();
-            log::warn!("project {id}: {path}: not removed, though the change failed: {error}. {advice}");
+            log::warn!("project {id}: not removed, though the change failed: {error}. {advice}");
         }
-        self.save(config, change.before)
+        let failed = std::mem::replace(config, change.before.clone());
+        self.save(config, change.before).inspect_err(|_| {
+            log::warn!(
+                "project {id}: the change failed, and {} still has it. The next change over the API, a SIGHUP or a \
+                 clean shutdown saves the file without it; a start before that puts the change in force",
+                self.config_path.display()
+            );
+            self.note_failed_change(failed);
+        })
+    }
+
+    /// Remembers `failed` if config.json holds it.
+    fn note_failed_change(&self, failed: Config) {
+        let found = file::load(self.disk.as_ref(), &self.config_path);
+        if found.is_ok_and(|found| found.as_ref() == Some(&failed)) {
+            self.set_failed_change(Some(failed));
+        }
+    }
+
+    pub(super) fn set_failed_change(&self, failed: Option<Config>) {
+        *self.failed_change.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+    }
+
+    /// Whether `found` is a change that failed, and no edit of the owner.
+    pub(super) fn is_failed_change(&self, found: &Config) -> bool {
+        self.failed_change.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(found)
+    }
+
+    /// Saves `config`, which is in force, if config.json still has a change that failed. If that fails, too, a later
+    /// call tries it again.
+    pub(super) fn save_after_failed_change(&self, config: &mut Config) {
+        let found = file::load(self.disk.as_ref(), &self.config_path).ok().flatten();
+        if self.has_directory() && found.is_some_and(|found| self.is_failed_change(&found)) {
+            let in_force = config.clone();
+            let _ = self.save(config, in_force); // which logs the error
+        }
     }
 }

@@ -91,6 +91,11 @@ impl Served {
         Served { id: self.id.clone(), project: Err(OpenError::of_deletion(deletion)), ..*self }
     }
 
+    /// Whether its deletion has begun.
+    pub(super) fn is_being_deleted(&self) -> bool {
+        self.project.as_ref().is_err_and(|error| matches!(error.cause, Cause::Deletion(_)))
+    }
+
     /// Whether nothing is wrong with it: it takes writes, or it is just being reopened or deleted.
     pub fn is_ready(&self) -> bool {
         match &self.project {

@@ -199,11 +199,11 @@ fn a_refused_start_keeps_no_log_line_to_itself() {
     // Which of the two threads is first is chance, so it is tried more than once.
     for _ in 0..8 {
         let directory = directory_with(&config);
-        // A deletion that cannot be finished, because a directory lies where a file should.
+        // A data directory that cannot be used, which is noticed after the keys were generated.
         let data = directory.path().join("storage_data");
-        std::fs::create_dir_all(data.join("demo.json")).unwrap();
-        std::fs::write(data.join("demo.deleted"), "").unwrap();
+        std::fs::create_dir_all(&data).unwrap();
+        std::fs::write(data.join("pikv.revision"), "not a number").unwrap();
         let finished = refused_start(directory.path());
-        expect_refusal(&finished, &["storage_data", "hash of the global key", "hash of the demo key"]);
+        expect_refusal(&finished, &["pikv.revision", "hash of the global key", "hash of the demo key"]);
     }
 }
