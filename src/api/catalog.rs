@@ -22,7 +22,6 @@ use crate::entropy::random_bytes;
 use crate::names::ProjectId;
 use crate::persist::engine::Engine;
 use crate::persist::own_files::{Collision, OwnFiles};
-use crate::persist::project::Unavailable;
 use crate::secret::Secret;
 use crate::{api::error::ApiError, clock};
 use deleting::stopped;
@@ -156,18 +155,23 @@ impl Catalog {
         check_descriptors(&config, &next)?;
         let key = self.issue_where_asked(&mut next, id)?;
         let changed = next.project(id).map(|project| next.storage_of(project)) != Some(old.storage);
-        if let Ok(failed) = &old.project
+        if let Ok(open) = &old.project
             && changed
-            && failed.has_failed()
         {
-            // Its files may not hold what the cache has of them; only a start reads them again.
-            return Err(ApiError::Unavailable(Unavailable::Failed));
+            self.check_reopening(open)?;
         }
+        let before = config.clone();
         self.move_and_save(&mut config, next, &old)?;
         let project = config.project(id).ok_or(ApiError::Internal)?;
         // Served even if it could not be opened with the new settings: its requests then return the reason.
         let served = Arc::new(self.serve(&config, project, Some(&old)));
+        let is_kept = served.storage != config.storage_of(project);
         self.replace(&config, id, Some(Arc::clone(&served)));
+        if is_kept {
+            // Its files were taken while config.json was saved.
+            self.save(&mut config, before)?;
+            return Err(ApiError::ValuesUnsaved);
+        }
         Ok((served, key))
     }
 

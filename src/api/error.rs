@@ -27,8 +27,8 @@ use crate::persist::value_reader::StoredValue;
 use std::io;
 use texts::{
     CONFIG_EDITED, CONTENT_RANGE, CURSOR, DISK_FULL, HOST_ADVICE, INTERNAL, ITEM_PROJECT_MISSING,
-    LENGTH_REQUIRED, METHOD_UNKNOWN, ROUTE_MISSING, UNREADABLE, cursor_prefix_detail, late, limit_detail,
-    memory_full, too_many_connections, ttl_detail,
+    LENGTH_REQUIRED, METHOD_UNKNOWN, ROUTE_MISSING, UNREADABLE, VALUES_UNSAVED, cursor_prefix_detail, late,
+    limit_detail, memory_full, not_ready, too_many_connections, ttl_detail,
 };
 
 /// How clients are asked for a credential.
@@ -148,6 +148,8 @@ pub enum ApiError {
     Unavailable(Unavailable),
     /// The project's files could not be opened. The log has why: that is its operator's, and names paths.
     Unreadable,
+    /// The project's files do not have all of its values, so they are not opened again. The log has why.
+    ValuesUnsaved,
     /// Too much is waiting for the slow lane, or for bodies.
     Overloaded,
     /// Requests and answers under way hold as much memory as they may.
@@ -255,7 +257,9 @@ impl ApiError {
             | ApiError::Overloaded
             | ApiError::MemoryFull { .. }
             | ApiError::TooManyConnections { .. } => (503, "busy"),
-            ApiError::Unavailable(_) | ApiError::Unreadable => (503, "project_unavailable"),
+            ApiError::Unavailable(_) | ApiError::Unreadable | ApiError::ValuesUnsaved => {
+                (503, "project_unavailable")
+            }
             ApiError::ShuttingDown => (503, "shutting_down"),
             ApiError::NotReady { .. } => (503, "not_ready"),
             ApiError::DiskFull => (507, "disk_full"),
@@ -318,15 +322,12 @@ impl ApiError {
             ApiError::ItemProjectMissing => ITEM_PROJECT_MISSING.to_owned(),
             ApiError::Unavailable(unavailable) => unavailable.to_string(),
             ApiError::Unreadable => UNREADABLE.to_owned(),
+            ApiError::ValuesUnsaved => VALUES_UNSAVED.to_owned(),
             ApiError::Overloaded => "the server has more to do than may wait; try again shortly".to_owned(),
             ApiError::MemoryFull { bytes_max } => memory_full(*bytes_max),
             ApiError::TooManyConnections { max } => too_many_connections(*max),
             ApiError::ShuttingDown => "the server is stopping".to_owned(),
-            ApiError::NotReady { projects } => {
-                format!(
-                    "{projects} of the projects cannot be written to; the server's log says which and why"
-                )
-            }
+            ApiError::NotReady { projects } => not_ready(*projects),
             ApiError::DiskFull => DISK_FULL.to_owned(),
             ApiError::Disk(act) => format!("the server's disk failed while {act}; its log says more"),
             ApiError::ConfigNotSaved(why) => {

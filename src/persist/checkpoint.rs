@@ -11,10 +11,12 @@
 //! changes over it still gives the right state (see `store::change`), and all of them are in the new
 //! journal before it replaces the old one.
 
+use super::edit::has_values_in_place;
 use super::flush::Taker;
 use super::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
 use super::header::Header;
 use super::journal::{AppendError, Journal};
+use super::journal_lock::JournalGuard;
 use super::line_copy::{CopyError, Lines, Target, copy_lines};
 use super::project::{Durable, Health, Project};
 use super::record;
@@ -87,6 +89,15 @@ pub(super) struct NewPair {
     pub(super) end: u64,
 }
 
+/// What a checkpoint is written for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// Changes in the journal.
+    Changes,
+    /// Those, or a values' file that is not the one that was written.
+    ChangesOrEdit,
+}
+
 /// Where the old journal stood when the copying began.
 struct Seal {
     offset: u64,
@@ -101,17 +112,27 @@ impl Project {
     /// # Errors
     /// [`CheckpointError`]; nothing is lost, and the next checkpoint begins from the start.
     pub fn checkpoint(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), CheckpointError> {
-        self.checkpoint_where(|health| *health != Health::Closed, now_ms, now)
+        self.checkpoint_where(|health| *health != Health::Closed, Need::Changes, now_ms, now)
+    }
+
+    /// As [`Project::checkpoint`], also if the journal has no changes and the values' file is not in place.
+    pub(super) fn put_values_in_place(
+        self: &Arc<Self>,
+        now_ms: u64,
+        now: Instant,
+    ) -> Result<(), CheckpointError> {
+        self.checkpoint_where(|health| *health != Health::Closed, Need::ChangesOrEdit, now_ms, now)
     }
 
     /// The last checkpoint, of a project that was closed.
     pub(super) fn fold(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), CheckpointError> {
-        self.checkpoint_where(|health| *health == Health::Closed, now_ms, now)
+        self.checkpoint_where(|health| *health == Health::Closed, Need::Changes, now_ms, now)
     }
 
     fn checkpoint_where(
         self: &Arc<Self>,
         is_wanted: fn(&Health) -> bool,
+        need: Need,
         now_ms: u64,
         now: Instant,
     ) -> Result<(), CheckpointError> {
@@ -130,7 +151,11 @@ impl Project {
         }
         self.expire(now_ms);
         self.flush(now);
-        if !durable.journal.lock().is_ok_and(|journal| journal.has_changes()) {
+        let is_needed = |journal: JournalGuard<'_>| {
+            let is_edited = || need == Need::ChangesOrEdit && !has_values_in_place(durable, &journal);
+            journal.has_changes() || is_edited()
+        };
+        if !durable.journal.lock().is_ok_and(is_needed) {
             return Ok(());
         }
         let mut result = self.write_new_pair(durable, now);

@@ -56,6 +56,11 @@ impl Project {
     }
 }
 
+/// Whether the values' file is still the one that was written with `journal`.
+pub(super) fn has_values_in_place(durable: &Durable, journal: &Journal) -> bool {
+    matches!(find_edit(durable, journal), Ok(None))
+}
+
 /// Compares the values' file with the one that was written with `journal`.
 fn find_edit(durable: &Durable, journal: &Journal) -> io::Result<Option<Edit>> {
     match durable.disk.open(&durable.paths.json, Open::Read).and_then(|file| file.stamp()) {

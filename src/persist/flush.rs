@@ -267,7 +267,7 @@ impl Project {
             roll_back(&mut state, journal, failure.outcome);
         }
         if is_taken {
-            state.needs_rescue = true;
+            (state.needs_rescue, state.is_unsaved) = (true, true);
             drop(state);
             self.engine.rescue_soon(self);
         }

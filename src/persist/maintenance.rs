@@ -1,5 +1,7 @@
 //! Periodic work of a project: expiry, checkpoints, repairs; and its end.
 
+use super::checkpoint::CheckpointError;
+use super::edit;
 use super::journal::Journal;
 use super::project::{Health, Project};
 use crate::clock;
@@ -36,7 +38,8 @@ impl Project {
             // The clock is read again: freeing many keys takes a while, and it may have been set back.
             && let Err(error) = self.checkpoint(clock::wall_ms(), now)
         {
-            log::warn!("project {}: checkpoint not written ({error}); the journal has all changes", self.id);
+            let advice = "Move away what has that name while the server runs; a later checkpoint writes the file again";
+            self.log_unwritten("checkpoint", &error, advice);
         }
         let dues = [expiry, purge, self.checkpoint_due(now), self.repair(now)];
         dues.into_iter().flatten().min()
@@ -49,6 +52,12 @@ impl Project {
             self.sync_written();
         }
         durable.journal.lock().ok()?.repair_due(now)
+    }
+
+    /// Whether the values' file is still the one that was written with the journal.
+    pub(super) fn has_values_in_place(&self) -> bool {
+        let Some(durable) = &self.durable else { return true };
+        durable.journal.lock().is_ok_and(|journal| edit::has_values_in_place(durable, &journal))
     }
 
     /// When to purge keys that cannot be purged now, because the record of their expiry is not on disk yet.
@@ -100,14 +109,41 @@ impl Project {
         if self.end_writing() {
             self.flush(now);
             if let Err(error) = self.fold(now_ms, now) {
-                log::warn!(
-                    "project {}: last checkpoint not written ({error}); the journal has all changes",
-                    self.id
-                );
+                let advice = "Values that only memory had are lost when the server ends";
+                self.log_unwritten("last checkpoint", &error, advice);
+                if self.has_lost_values(&error)
+                    && let Ok(mut state) = self.lock()
+                {
+                    state.is_unsaved = true;
+                    if state.health == Health::Closed {
+                        state.health =
+                            Health::Failed { reason: format!("last checkpoint not written: {error}") };
+                    }
+                }
             }
             self.sync_written();
         }
         self.give_up();
+    }
+
+    /// Whether values are in no file that a start finds, after a checkpoint failed with `error`.
+    fn has_lost_values(&self, error: &CheckpointError) -> bool {
+        // The next start finishes an exchange that is half done; the values' file may be the new one.
+        !matches!(error, CheckpointError::HalfDone(_)) && !self.has_values_in_place()
+    }
+
+    /// Logs that `what` was not written, and whether a start finds everything all the same.
+    fn log_unwritten(&self, what: &str, error: &CheckpointError, advice: &str) {
+        let id = &self.id;
+        if !self.has_lost_values(error) {
+            return log::warn!("project {id}: {what} not written ({error}); the journal has all changes");
+        }
+        let path = self.durable.as_ref().map(|durable| durable.paths.json.display());
+        let path = path.map(|path| path.to_string()).unwrap_or_default();
+        log::error!(
+            "project {id}: {what} not written ({error}). {path} is not the file that this server wrote, so a restart \
+             does not find the values in it. {advice}"
+        );
     }
 
     /// Refuses writes from here on. Returns false if they were refused already.

@@ -75,6 +75,8 @@ pub(super) struct State {
     pub(super) rollbacks: u64,
     /// The journal was taken from the project: acknowledged changes are in no file that a start finds.
     pub(super) needs_rescue: bool,
+    /// That was so, and no rescue has succeeded since.
+    pub(super) is_unsaved: bool,
     /// The project was given up: files of its name may belong to a successor and are not touched.
     pub(super) is_given_up: bool,
 }
@@ -403,6 +405,7 @@ impl State {
             jumps_seen: 0,
             rollbacks: 0,
             needs_rescue: false,
+            is_unsaved: false,
             is_given_up: false,
         }
     }

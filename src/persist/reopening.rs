@@ -13,7 +13,38 @@ use crate::disk::Disk;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Why a project is not read from its files again while the server runs.
+#[derive(Debug)]
+pub enum NotReopened {
+    /// It takes no writes until the server is restarted. [`Project::health`] has the reason.
+    Failed,
+    /// Its files do not have all of its values: the reason.
+    Unsaved(String),
+}
+
 impl Project {
+    /// Checks that opening the files again would find everything, and writes a values' file that is not in place
+    /// again. Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`NotReopened`]; the project continues as it is.
+    pub fn prepare_reopening(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), NotReopened> {
+        let Some(durable) = &self.durable else { return Ok(()) };
+        let mut written = Ok(());
+        if self.look_at_files() && !self.has_values_in_place() {
+            written = self.put_values_in_place(now_ms, now);
+        }
+        if let Health::Failed { reason } = self.health() {
+            return Err(if self.is_unsaved() { NotReopened::Unsaved(reason) } else { NotReopened::Failed });
+        }
+        if self.has_values_in_place() {
+            return Ok(());
+        }
+        let path = durable.paths.json.display();
+        let cause = written.err().map(|error| format!(" ({error})")).unwrap_or_default();
+        Err(NotReopened::Unsaved(format!("{path}: is not the file that this server wrote{cause}")))
+    }
+
     /// Whether the project has no files.
     pub fn is_in_memory(&self) -> bool {
         self.durable.is_none()
@@ -23,6 +54,11 @@ impl Project {
     /// may read the files again. [`Project::health`] has the reason.
     pub fn has_failed(&self) -> bool {
         matches!(self.health(), Health::Failed { .. })
+    }
+
+    /// Whether the project takes no more writes and its files do not have all of its values.
+    pub fn is_unsaved(&self) -> bool {
+        self.lock().map_or(true, |state| state.is_unsaved)
     }
 
     /// Schedules maintenance of a project that was just opened.

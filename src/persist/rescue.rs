@@ -64,10 +64,15 @@ impl Project {
     pub(super) fn rescue_in_turn(self: &Arc<Self>, durable: &Durable) {
         let (id, directory) = (&self.id, durable.paths.directory().display());
         match self.write_rescued(durable) {
-            Ok(()) => log::warn!(
-                "project {id}: everything that was acknowledged is in new files in {directory}. Restart the server to \
-                 write to the project again"
-            ),
+            Ok(()) => {
+                if let Ok(mut state) = self.lock() {
+                    state.is_unsaved = false;
+                }
+                log::warn!(
+                    "project {id}: everything that was acknowledged is in new files in {directory}. Restart the server \
+                     to write to the project again"
+                );
+            }
             Err(error) => log::error!(
                 "project {id}: the acknowledged writes could not be written to new files in {directory}: {error}. A \
                  restart will not find all of them. Read the values over HTTP and save them while this server runs"

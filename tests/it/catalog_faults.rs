@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-const NO_STORAGE: StorageChoice = StorageChoice { on_disk: None, cache_in_memory: None, sync: None };
-const NO_AUTHENTICATION: AuthenticationChoice =
+pub const NO_STORAGE: StorageChoice = StorageChoice { on_disk: None, cache_in_memory: None, sync: None };
+pub const NO_AUTHENTICATION: AuthenticationChoice =
     AuthenticationChoice { enabled: None, save_api_key_to_file: None };
 
 /// Error numbers of Linux.

@@ -73,6 +73,7 @@ mod projects;
 mod proxies;
 mod readme;
 mod register;
+mod reopening;
 mod salvage;
 mod security_document;
 mod sign_in;

@@ -13,8 +13,9 @@ use crate::persist::deletion::{self, Phase};
 use crate::persist::generation::Paths;
 use crate::persist::leftovers;
 use crate::persist::own_files::SPARE_FILE;
-use crate::persist::project::{Health, Opened, Opening, Project};
+use crate::persist::project::{Health, Opened, Opening, Project, Unavailable};
 use crate::persist::recovery::Keep;
+use crate::persist::reopening::NotReopened;
 use crate::persist::watermark;
 use std::sync::Arc;
 
@@ -99,22 +100,7 @@ impl Catalog {
         let mut storage = config.storage_of(project);
         let opened = match old.map(|old| (old.storage, &old.project)) {
             Some((before, Ok(open))) if before == storage => Ok(Arc::clone(open)),
-            Some((before, Ok(open))) if open.has_failed() => {
-                if let Health::Failed { reason } = open.health() {
-                    log::error!("project {}: {reason}; other storage settings take a restart", project.id);
-                }
-                storage = before;
-                Ok(Arc::clone(open))
-            }
-            Some((before, Ok(open))) => self.reopen(open, storage).or_else(|error| {
-                // What was only in memory is nowhere else: it stays there until it can be saved.
-                if !open.is_in_memory() || open.health() == Health::Closed {
-                    return Err(error);
-                }
-                log::error!("project {}: stays in memory: {}", project.id, error.reason);
-                storage = before;
-                Ok(Arc::clone(open))
-            }),
+            Some((before, Ok(open))) => self.reopen_or_keep(open, before, &mut storage),
             Some((_, Err(_))) | None => match files {
                 Some(files) => files.map(Opened::start),
                 None => self.open_project(&project.id, storage),
@@ -176,6 +162,46 @@ impl Catalog {
         }
     }
 
+    /// Refuses other storage settings to a project that would lose values by them.
+    pub(super) fn check_reopening(&self, open: &Arc<Project>) -> Result<(), ApiError> {
+        open.prepare_reopening(clock::wall_ms(), clock::monotonic()).map_err(|error| match error {
+            // Its files may not hold what the cache has of them; only a start reads them again.
+            NotReopened::Failed => ApiError::Unavailable(Unavailable::Failed),
+            NotReopened::Unsaved(reason) => {
+                log_not_reopened(open.id(), &reason);
+                ApiError::ValuesUnsaved
+            }
+        })
+    }
+
+    /// The same data with other storage settings. If that would lose values that only memory has, the project is
+    /// served as before, and `storage` becomes `before`.
+    fn reopen_or_keep(
+        &self,
+        open: &Arc<Project>,
+        before: StorageSettings,
+        storage: &mut StorageSettings,
+    ) -> Result<Arc<Project>, OpenError> {
+        let id = open.id();
+        match open.prepare_reopening(clock::wall_ms(), clock::monotonic()) {
+            Err(NotReopened::Failed) => {
+                if let Health::Failed { reason } = open.health() {
+                    log::error!("project {id}: {reason}; other storage settings take a restart");
+                }
+            }
+            Err(NotReopened::Unsaved(reason)) => log_not_reopened(id, &reason),
+            Ok(()) => match self.reopen(open, *storage) {
+                Err(error) if open.is_in_memory() && open.health() != Health::Closed => {
+                    log::error!("project {id}: stays in memory: {}", error.reason);
+                }
+                Err(error) if open.is_unsaved() => log_not_reopened(id, &error.reason),
+                reopened => return reopened,
+            },
+        }
+        *storage = before;
+        Ok(Arc::clone(open))
+    }
+
     /// The same data with other storage settings.
     fn reopen(&self, old: &Arc<Project>, storage: StorageSettings) -> Result<Arc<Project>, OpenError> {
         let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
@@ -185,6 +211,9 @@ impl Catalog {
         }
         if !old.is_in_memory() {
             old.close(now_ms, now);
+            if let (true, Health::Failed { reason }) = (old.is_unsaved(), old.health()) {
+                return Err(OpenError { reason, cause: Cause::Other });
+            }
         } else if old.health() != Health::Closed {
             self.save_from_memory(old)?;
         }
@@ -227,6 +256,14 @@ impl Catalog {
             OpenError { reason: format!("not written to disk: {error}"), cause }
         })
     }
+}
+
+/// A project keeps its storage settings, because its files do not have all of its values.
+fn log_not_reopened(id: &ProjectId, reason: &str) {
+    log::error!(
+        "project {id}: not reopened with other storage settings: {reason}. Its values are not all in its files; read \
+         them over HTTP and save them, or put the files in order, then change the settings"
+    );
 }
 
 /// The project, if it lives in memory and `next` puts it on disk.

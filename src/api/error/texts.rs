@@ -6,6 +6,8 @@ use crate::limits::{LIST_LIMIT_MAX, TTL_SECONDS_MAX};
 pub(super) const INTERNAL: &str = "the server made a mistake; its log says more under this request id";
 pub(super) const UNREADABLE: &str =
     "the project's files could not be opened; the server's log says which, why, and what to do";
+pub(super) const VALUES_UNSAVED: &str = "Some values of the project are only in the memory of the server, because its files were replaced or removed. Its \
+     storage settings were not changed. Read the values and save them; the server's log names the file.";
 pub(super) const DISK_FULL: &str = "The server's disk is full, or a quota or the file-size limit of its process is reached. \
                          Nothing was changed. Reads work, and writes work again once there is space.";
 pub(super) const METHOD_UNKNOWN: &str = "this method does not exist; GET, HEAD, POST, PUT, DELETE do";
@@ -47,6 +49,12 @@ pub(super) fn memory_full(bytes_max: usize) -> String {
     format!(
         "Requests and answers under way hold all the memory that they may; the maximum is {bytes_max} bytes \
          (limits.memory_bytes_max). Try again shortly."
+    )
+}
+
+pub(super) fn not_ready(projects: usize) -> String {
+    format!(
+        "{projects} of the projects cannot be written to; the server's log has their names and the reasons"
     )
 }
 
