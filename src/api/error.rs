@@ -185,6 +185,7 @@ impl ApiError {
         match outcome {
             Outcome::Synced => None,
             Outcome::DiskFull => Some(ApiError::DiskFull),
+            Outcome::Deleted => Some(ApiError::Unavailable(Unavailable::Deleted)),
             Outcome::Failed | Outcome::Pending => Some(ApiError::Unavailable(Unavailable::Failed)),
         }
     }
@@ -237,7 +238,9 @@ impl ApiError {
             ApiError::RateLimited(_) => (429, "rate_limited"),
             ApiError::Forgery(_) => (403, "cross_site_request"),
             ApiError::HostUnknown { .. } => (403, "host_not_allowed"),
-            ApiError::ItemProjectMissing => (404, "project_not_found"),
+            ApiError::ItemProjectMissing | ApiError::Unavailable(Unavailable::Deleted) => {
+                (404, "project_not_found")
+            }
             ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => (400, "value_too_deep"),
             ApiError::Json(_) => (400, "invalid_json"),
             ApiError::Body(_) => (400, "invalid_body"),

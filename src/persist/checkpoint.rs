@@ -140,7 +140,7 @@ impl Project {
         let Ok(_turn) = durable.checkpoint.lock() else { return Err(CheckpointError::Stopped) };
         // Read under the lock: once a closed project is folded its files may be gone, or belong to a successor.
         let health = self.health();
-        if matches!(health, Health::Failed { .. }) {
+        if health.has_ended() {
             return Err(CheckpointError::Stopped); // it may have failed halfway through an exchange
         }
         if !is_wanted(&health) {
@@ -227,7 +227,7 @@ impl Project {
 
     fn seal(&self) -> Result<Seal, CheckpointError> {
         let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
-        if let Health::Failed { .. } = state.health {
+        if state.health.has_ended() {
             return Err(CheckpointError::Stopped);
         }
         Ok(Seal {
@@ -425,7 +425,7 @@ impl Project {
     ) -> Result<Vec<u8>, CheckpointError> {
         let [json_name, journal_name] = durable.paths.names(&self.id);
         let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
-        if matches!(state.health, Health::Failed { .. }) {
+        if state.health.has_ended() {
             return Err(CheckpointError::Stopped);
         }
         let bytes = state.take_pending(Taker::Other).unwrap_or_default();

@@ -3,7 +3,7 @@
 use super::aside::{self, Aside};
 use super::checkpoint::CheckpointError;
 use super::journal::Journal;
-use super::project::{Durable, Health, Project};
+use super::project::{Durable, Project};
 use super::recovery::Keep;
 use crate::disk::Open;
 use std::io::{self, ErrorKind};
@@ -29,7 +29,7 @@ impl Project {
         let reason = format!("{path}: was edited or removed while the server runs");
         log::error!("project {}: {reason}; it takes no more writes until the server is restarted", self.id);
         if let Ok(mut state) = self.lock() {
-            state.health = Health::Failed { reason };
+            state.fail(reason);
         }
         Err(CheckpointError::Stopped)
     }

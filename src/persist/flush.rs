@@ -244,19 +244,22 @@ impl Project {
             journal.give_up();
         }
         let Ok(mut state) = self.lock() else { return };
+        if state.health == Health::Deleted {
+            return roll_back(&mut state, journal, Outcome::Deleted);
+        }
         if state.is_given_up {
             return roll_back(&mut state, journal, failure.outcome);
         }
         match failure.outcome {
             Outcome::DiskFull => self.note_disk_full(&mut state, &reason),
-            Outcome::Failed | Outcome::Pending | Outcome::Synced => {
+            Outcome::Failed | Outcome::Deleted | Outcome::Pending | Outcome::Synced => {
                 if !matches!(not_ours, Some(NotOurs::Directory(_))) {
                     log::error!(
                         "project {}: {reason}; it takes no more writes until the server is restarted",
                         self.id
                     );
                 }
-                state.health = Health::Failed { reason };
+                state.fail(reason);
             }
         }
         let is_taken = matches!(not_ours, Some(NotOurs::Journal(_)));

@@ -24,7 +24,7 @@ impl Project {
                 self.rescue(); // if no thread could be started for that
                 return None;
             }
-            Health::Closed => return None,
+            Health::Closed | Health::Deleted => return None,
         }
         if !self.look_at_files() {
             return None;
@@ -77,7 +77,7 @@ impl Project {
     fn checkpoint_due(&self, now: Instant) -> Option<Instant> {
         match self.health() {
             Health::Healthy | Health::DiskFull => {}
-            Health::Failed { .. } | Health::Closed => return None,
+            Health::Failed { .. } | Health::Closed | Health::Deleted => return None,
         }
         let journal = self.durable.as_ref()?.journal.lock().ok()?;
         [journal.checkpoint_due(now), self.space_due(&journal, now)].into_iter().flatten().min()

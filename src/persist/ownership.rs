@@ -3,7 +3,7 @@
 //! write, because a file without its name is found by no start.
 
 use super::journal::{AppendError, Journal};
-use super::project::{Durable, Health, Project};
+use super::project::{Durable, Project};
 use super::ticket::Outcome;
 use crate::disk::Status;
 use crate::limits::FILES_FRESH_MS;
@@ -86,7 +86,7 @@ impl Project {
     pub(super) fn look_at_files(self: &Arc<Self>) -> bool {
         let Some(durable) = &self.durable else { return true };
         let Ok(mut journal) = durable.journal.lock() else { return false };
-        if self.lock().map_or(true, |state| matches!(state.health, Health::Failed { .. })) {
+        if self.lock().map_or(true, |state| state.health.has_ended()) {
             return false;
         }
         let Err(failure) = self.check_files(durable, &journal) else { return true };

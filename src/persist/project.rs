@@ -128,8 +128,10 @@ pub enum Health {
         /// The reason for the log and the operator.
         reason: String,
     },
-    /// It is being deleted or reopened with other settings.
+    /// It is being reopened with other settings, or the server ends.
     Closed,
+    /// It was deleted.
+    Deleted,
 }
 
 /// Why a project could not be asked at all. Nothing has changed.
@@ -139,8 +141,10 @@ pub enum Unavailable {
     Busy,
     /// See [`Health::Failed`].
     Failed,
-    /// The project is being deleted or reopened.
+    /// See [`Health::Closed`].
     Closed,
+    /// The project was deleted.
+    Deleted,
     /// A bug stopped a change halfway; a restart recovers from the files.
     Broken,
     /// [`Revision::MAX`] changes have been made.
@@ -387,7 +391,24 @@ impl Opened {
     }
 }
 
+impl Health {
+    /// Whether nothing of the project is written any more.
+    pub(super) fn has_ended(&self) -> bool {
+        match self {
+            Health::Healthy | Health::DiskFull | Health::Closed => false,
+            Health::Failed { .. } | Health::Deleted => true,
+        }
+    }
+}
+
 impl State {
+    /// Takes no more writes, because of `reason`. A deletion is no failure, whatever its files meet.
+    pub(super) fn fail(&mut self, reason: String) {
+        if self.health != Health::Deleted {
+            self.health = Health::Failed { reason };
+        }
+    }
+
     fn new(namespace: Namespace) -> State {
         State {
             synced: namespace.revision(),
@@ -476,7 +497,10 @@ impl fmt::Display for Unavailable {
                 "the project stopped taking writes, because its disk failed or its files were edited, replaced or \
                  removed; the server's log says which, and the server has to be restarted",
             ),
-            Unavailable::Closed => f.write_str("the project is being deleted or reopened"),
+            Unavailable::Closed => f.write_str("the project is being closed or reopened; try again shortly"),
+            Unavailable::Deleted => {
+                f.write_str("The project was deleted. POST /api/v1/projects creates a new one.")
+            }
             Unavailable::Broken => {
                 f.write_str("the project stopped after an internal error; its server has to be restarted")
             }

@@ -70,7 +70,7 @@ impl Project {
     /// that are not in the journal yet are refused.
     pub fn abandon(self: &Arc<Self>) {
         if let Ok(mut state) = self.lock() {
-            state.health = Health::Failed { reason: "the project was deleted".to_owned() };
+            state.health = Health::Deleted;
             state.needs_rescue = false;
         }
         self.give_up();
@@ -88,7 +88,9 @@ impl Project {
             self.engine.watermark.given_up(state.namespace.revision());
             if let Some(journal) = &mut journal {
                 journal.give_up();
-                roll_back(&mut state, journal, Outcome::Failed);
+                let is_deleted = state.health == Health::Deleted;
+                let outcome = if is_deleted { Outcome::Deleted } else { Outcome::Failed };
+                roll_back(&mut state, journal, outcome);
             }
             std::mem::take(&mut state.needs_rescue)
         });

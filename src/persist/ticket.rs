@@ -14,6 +14,8 @@ pub enum Outcome {
     DiskFull,
     /// The write or the sync failed; the change was taken back and the project stopped writing.
     Failed,
+    /// The project was deleted before the change was written.
+    Deleted,
 }
 
 /// Resolved once, for all changes of one batch. Clones share the outcome.
@@ -32,6 +34,7 @@ impl Ticket {
             done if done == Outcome::Synced as u8 => Outcome::Synced,
             full if full == Outcome::DiskFull as u8 => Outcome::DiskFull,
             failed if failed == Outcome::Failed as u8 => Outcome::Failed,
+            deleted if deleted == Outcome::Deleted as u8 => Outcome::Deleted,
             _ => Outcome::Pending,
         }
     }

@@ -86,7 +86,9 @@ pub fn found(disk: &SimDisk, keep: Keep) -> Vec<String> {
 pub fn reason(project: &Project) -> String {
     match project.health() {
         Health::Failed { reason } => reason,
-        health @ (Health::Healthy | Health::DiskFull | Health::Closed) => panic!("{health:?}"),
+        health @ (Health::Healthy | Health::DiskFull | Health::Closed | Health::Deleted) => {
+            panic!("{health:?}")
+        }
     }
 }
 

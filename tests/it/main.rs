@@ -30,6 +30,7 @@ mod crowd;
 mod damage_while_running;
 mod data_api;
 mod data_pages;
+mod deletion_races;
 mod deletions;
 mod durability;
 mod edits_while_running;

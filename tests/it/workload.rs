@@ -90,7 +90,7 @@ impl History {
                     self.acknowledged = self.acknowledged.max(at);
                 }
                 Outcome::Pending => self.waiting.push((ticket, at)),
-                failed @ (Outcome::DiskFull | Outcome::Failed) => worst = failed,
+                failed @ (Outcome::DiskFull | Outcome::Failed | Outcome::Deleted) => worst = failed,
             }
         }
         if worst == Outcome::DiskFull {
@@ -350,7 +350,7 @@ impl Run {
         let expected = match self.project.health() {
             // What was acknowledged at once may be in memory only.
             Health::Failed { .. } if self.sync != SyncMode::Always => return,
-            Health::Failed { .. } => &history.states[history.acknowledged],
+            Health::Failed { .. } | Health::Deleted => &history.states[history.acknowledged],
             Health::Healthy | Health::DiskFull | Health::Closed => history.last(),
         };
         assert_eq!(read_all(&self.project, self.now()), expected.live(self.now()));

@@ -99,7 +99,7 @@ impl Served {
     /// Whether nothing is wrong with it: it takes writes, or it is just being reopened or deleted.
     pub fn is_ready(&self) -> bool {
         match &self.project {
-            Ok(project) => matches!(project.health(), Health::Healthy | Health::Closed),
+            Ok(project) => matches!(project.health(), Health::Healthy | Health::Closed | Health::Deleted),
             Err(error) => error.cause == Cause::Deletion(Deletion::UnderWay),
         }
     }
@@ -107,11 +107,10 @@ impl Served {
     /// The project.
     ///
     /// # Errors
-    /// [`ApiError::Unreadable`] where its files could not be read, [`ApiError::Unavailable`] while it is
-    /// being deleted.
+    /// [`ApiError::Unreadable`] if its files could not be read, [`Unavailable::Deleted`] while they are removed.
     pub fn project(&self) -> Result<&Arc<Project>, ApiError> {
         self.project.as_ref().map_err(|error| match error.cause {
-            Cause::Deletion(Deletion::UnderWay) => ApiError::Unavailable(Unavailable::Closed),
+            Cause::Deletion(Deletion::UnderWay) => ApiError::Unavailable(Unavailable::Deleted),
             Cause::DiskFull | Cause::Deletion(Deletion::Stopped) | Cause::Other => ApiError::Unreadable,
         })
     }
