@@ -78,7 +78,7 @@ fn link_at_the_name_of_a_temporary_file_is_not_followed() {
     kv.project().put(&key_path("a"), "1").expect(201);
     let victim = kv.server.directory().join("victim");
     std::fs::write(&victim, "mine").unwrap();
-    let data = ["first_project.json.tmp", "first_project.journal.tmp", "more.json.tmp", "more.deleted"];
+    let data = ["first_project.json.tmp", "first_project.journal.tmp", "more.json.tmp"];
     let names = data.map(|name| kv.data_path(name));
     for name in names.iter().chain([&kv.server.directory().join("config.json.tmp")]) {
         symlink(&victim, name).unwrap();
@@ -88,6 +88,20 @@ fn link_at_the_name_of_a_temporary_file_is_not_followed() {
     kv.create_project(&serde_json::json!({"id": "more"}));
     kv.global().delete(&format!("{PROJECTS}/more")).expect(204);
     assert_eq!(std::fs::read(&victim).unwrap(), b"mine");
+}
+
+#[test]
+fn link_at_the_name_of_a_deletion_mark_is_neither_followed_nor_replaced() {
+    let kv = Kv::new();
+    kv.create_project(&serde_json::json!({"id": "more"}));
+    let (victim, link) = (kv.server.directory().join("victim"), kv.data_path("more.deleted"));
+    std::fs::write(&victim, "mine").unwrap();
+    symlink(&victim, &link).unwrap();
+    kv.global().delete(&format!("{PROJECTS}/more")).expect(500);
+    assert!(link.is_symlink());
+    assert_eq!(std::fs::read(&victim).unwrap(), b"mine");
+    std::fs::remove_file(&link).unwrap();
+    kv.global().delete(&format!("{PROJECTS}/more")).expect(204);
 }
 
 #[test]
