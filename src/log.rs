@@ -32,7 +32,7 @@ static QUEUE: OnceLock<Queue> = OnceLock::new();
 /// only sets the level.
 ///
 /// # Errors
-/// As the operating system returns them, where it starts no thread.
+/// As the operating system returns them, if it starts no thread.
 pub fn start(level: LevelFilter, format: Format) -> io::Result<()> {
     ::log::set_max_level(level);
     if QUEUE.set(Queue::new(LOG_BYTES_MAX)).is_err() {

@@ -80,20 +80,27 @@ impl<'a> PackedTimer<'a> {
 
 impl Timer<'_> {
     fn pack(self, counted_bytes: u64) -> Vec<u8> {
-        let numbers = EXPIRES_BYTES + REVISION_BYTES;
-        let mut packed = Vec::with_capacity(GROUPS_MAX + numbers + self.key.len());
+        let mut packed = Vec::with_capacity(GROUPS_MAX + self.sort_key_bytes());
         push_groups(&mut packed, counted_bytes);
-        packed.extend(self.expires_ms.to_be_bytes().last_chunk::<EXPIRES_BYTES>().into_iter().flatten());
-        packed.extend(self.revision.get().to_be_bytes().last_chunk::<REVISION_BYTES>().into_iter().flatten());
-        packed.extend_from_slice(self.key.as_bytes());
+        self.push_sort_key(&mut packed);
         packed
     }
 
-    /// What it is found by.
+    /// The part of the packed timer that it is found by.
     fn sort_key(self) -> Vec<u8> {
-        let mut packed = self.pack(0);
-        packed.remove(0);
-        packed
+        let mut key = Vec::with_capacity(self.sort_key_bytes());
+        self.push_sort_key(&mut key);
+        key
+    }
+
+    fn sort_key_bytes(self) -> usize {
+        EXPIRES_BYTES + REVISION_BYTES + self.key.len()
+    }
+
+    fn push_sort_key(self, out: &mut Vec<u8>) {
+        out.extend(self.expires_ms.to_be_bytes().last_chunk::<EXPIRES_BYTES>().into_iter().flatten());
+        out.extend(self.revision.get().to_be_bytes().last_chunk::<REVISION_BYTES>().into_iter().flatten());
+        out.extend_from_slice(self.key.as_bytes());
     }
 }
 
