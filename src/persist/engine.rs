@@ -50,7 +50,9 @@ struct Scheduled {
     projects: Vec<Arc<Project>>,
     /// Until when the maintenance thread sleeps; 0 while it works and looks again by itself.
     sleeps_until_ms: u64,
-    stopping: bool,
+    /// Whether the maintenance thread runs. Without it nothing is added: an engine and the projects in it keep each
+    /// other alive, and nobody would take them out again.
+    runs: bool,
 }
 
 /// The threads of an engine.
@@ -73,7 +75,7 @@ impl Engine {
             jumps: AtomicU64::new(0),
             writers: Writers::new(),
             long_lane: LongLane::default(),
-            scheduled: Mutex::new(Scheduled { projects: Vec::new(), sleeps_until_ms: 0, stopping: false }),
+            scheduled: Mutex::new(Scheduled { projects: Vec::new(), sleeps_until_ms: 0, runs: false }),
             schedule_signal: Condvar::new(),
             epoch,
             watermark: Watermark::default(),
@@ -89,6 +91,7 @@ impl Engine {
     /// # Errors
     /// As the operating system returns them.
     pub fn start(self: &Arc<Self>) -> io::Result<EngineThreads> {
+        unpoisoned(self.scheduled.lock()).runs = true;
         let threads = vec![
             self.spawn("maintenance", |engine| engine.maintain())?,
             self.spawn("long-lane", |engine| engine.work_on_long())?,
@@ -142,7 +145,7 @@ impl Engine {
             return;
         }
         let mut scheduled = unpoisoned(self.scheduled.lock());
-        if before_ms == NOT_SCHEDULED {
+        if before_ms == NOT_SCHEDULED && scheduled.runs {
             scheduled.projects.push(Arc::clone(project));
         }
         // Another thread may have scheduled it for an earlier time.
@@ -253,7 +256,7 @@ impl Engine {
     fn next_scheduled(&self) -> Option<Vec<Arc<Project>>> {
         let due_of = |project: &Arc<Project>| project.maintenance_due_ms.load(Ordering::Acquire);
         let mut scheduled = unpoisoned(self.scheduled.lock());
-        while !scheduled.stopping {
+        while scheduled.runs {
             let now = clock::monotonic();
             let now_ms = u64::try_from(now.saturating_duration_since(self.epoch).as_millis()).unwrap_or(0);
             let next_ms = scheduled.projects.iter().map(due_of).min().unwrap_or(NOT_SCHEDULED);
@@ -280,7 +283,7 @@ impl EngineThreads {
     /// Ends the threads once everything queued is written.
     pub fn stop(self) {
         self.engine.writers.stop();
-        unpoisoned(self.engine.scheduled.lock()).stopping = true;
+        unpoisoned(self.engine.scheduled.lock()).runs = false;
         self.engine.schedule_signal.notify_one();
         self.engine.long_lane.stop();
         for thread in self.threads {

@@ -112,6 +112,9 @@ impl Writers {
     fn enqueue(&self, project: Arc<Project>, no_longer_left: usize) {
         let mut queue = unpoisoned(self.queue.lock());
         queue.left -= no_longer_left;
+        if !queue.is_served() {
+            return;
+        }
         queue.projects.push_back(project);
         let call = queue.wake_one();
         drop(queue);
@@ -128,7 +131,7 @@ impl Writers {
         let mut queue = unpoisoned(self.queue.lock());
         queue.stopping = true;
         self.signals.iter().for_each(Condvar::notify_one);
-        while queue.slots.iter().any(|slot| *slot != Slot::Absent) {
+        while queue.is_served() {
             queue = unpoisoned(self.ended.wait(queue));
         }
     }
@@ -191,6 +194,11 @@ impl Queue {
         if let Some(slot) = self.slots.get_mut(number) {
             *slot = state;
         }
+    }
+
+    /// Whether a writer runs. Without it nothing is added, as in `engine::Scheduled`.
+    fn is_served(&self) -> bool {
+        self.slots.iter().any(|slot| *slot != Slot::Absent)
     }
 
     fn add(&mut self, written: Written) {

@@ -1,6 +1,7 @@
 //! The real engine on a real disk: writers and a reader while checkpoints run all the time.
 
-use crate::workload::{key, read_all};
+use crate::sim_disk::SimDisk;
+use crate::workload::{Run, key, read_all};
 use pikv::clock;
 use pikv::config::schema::SyncMode;
 use pikv::disk::RealDisk;
@@ -240,4 +241,14 @@ fn a_project_begun_at_the_end_of_time_still_takes_writes() {
     let id = ProjectId::parse("p").unwrap();
     let project = Arc::new(Project::in_memory(id, Engine::new(Box::new(|| {})), u64::MAX));
     project.write(0, |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap().answer.unwrap();
+}
+
+/// Otherwise thousands of simulated starts would fill the memory of the machine.
+#[test]
+fn an_engine_without_threads_keeps_no_project() {
+    let run = Run::begin(&SimDisk::default(), Keep::Values, SyncMode::Always).unwrap();
+    assert!(run.put("a", "1", Some(60_000)));
+    let project = Arc::downgrade(&run.project);
+    drop(run);
+    assert_eq!(project.strong_count(), 0);
 }
