@@ -17,22 +17,22 @@ use pikv::limits::{BODY_BYTES_MAX_DEFAULT, HEAD_BYTES_MAX, MEMORY_BYTES_MAX_DEFA
 use pikv::memory::Memory;
 use pikv::persist::engine::Engine;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 const CONFIG: &str = r#"{"version":1,"server_port":0,
-    "default":{"storage":{"persistent_file_path":"unused","on_disk":false,"cache_in_memory":true},
+    "default":{"storage":{"persistent_file_path":"./","on_disk":false,"cache_in_memory":true},
         "authentication":{"enabled":true,"save_api_key_to_file":true,"api_key":"global-key-0123456789abcdef"}},
     "projects":[{"id":"demo","storage":{},
         "authentication":{"enabled":true,"api_key":"demo-key-0123456789abcdef"}}]}"#;
 const BOUNDS: Bounds = Bounds { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: BODY_BYTES_MAX_DEFAULT };
 
-/// A server without sockets, whose only project is in memory.
-fn app() -> Arc<App> {
+/// A server without sockets, whose only project is in memory. `directory` has the watermark of its revisions.
+fn app(directory: &Path) -> Arc<App> {
     let mut config = file::parse(CONFIG.as_bytes()).unwrap();
     api_key::complete(&mut config, &mut entropy::random_bytes).unwrap();
     let engine = Engine::new(Box::new(|| ()));
-    let catalog = Catalog::open(Arc::new(RealDisk), engine, PathBuf::from("unused/config.json"), config);
+    let catalog = Catalog::open(Arc::new(RealDisk), engine, directory.join("config.json"), config);
     Arc::new(App::new(catalog.unwrap(), None, Memory::new(MEMORY_BYTES_MAX_DEFAULT)))
 }
 
@@ -72,7 +72,8 @@ fn answer(app: &Arc<App>, wire: &[u8], date: &str, out: &mut Vec<u8>) -> u16 {
 /// A value of 100 bytes.
 #[divan::bench(args = ["GET", "PUT"], sample_size = 1_000)]
 fn whole(bencher: Bencher<'_, '_>, method: &str) {
-    let app = app();
+    let directory = tempfile::tempdir().unwrap();
+    let app = app(directory.path());
     let date = clock::render_http_date(clock::wall_ms() / 1_000);
     let put = request("PUT", &format!("\"{}\"", "x".repeat(98)));
     let mut out = Vec::new();
