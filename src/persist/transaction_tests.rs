@@ -64,13 +64,12 @@ fn what_a_project_brings_into_memory_expires_without_a_write() {
     let engine = Engine::new(Box::new(|| ()));
     let opening = Opening { id: on_disk.id().clone(), keep: Keep::Values, sync: SyncMode::Always };
     let paths = Paths::new(directory.path(), &opening.id);
-    let started = Project::open_in_memory(Arc::new(RealDisk), paths, opening, Arc::clone(&engine), NOW)
-        .unwrap()
-        .start();
-    assert!(started.is_in_memory());
-    let stored = || started.lock().unwrap().namespace.stored_range("", None).count();
-    assert_eq!(stored(), 2);
     let threads = engine.start().unwrap();
+    let opened = Project::open_in_memory(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap();
+    let project = Arc::clone(&opened.project);
+    let stored = || project.lock().unwrap().namespace.stored_range("", None).count();
+    assert_eq!(stored(), 2, "nothing is due before it starts");
+    assert!(opened.start().is_in_memory());
     let begun = clock::monotonic();
     while stored() > 1 && begun.elapsed() < Duration::from_secs(20) {
         std::thread::yield_now();
