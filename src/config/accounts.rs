@@ -1,7 +1,5 @@
 //! `accounts`: whether people have accounts here, who may open one, and what a password costs.
 
-use super::schema::Config;
-use crate::limits::{BCRYPT_COST_DEFAULT, TOKEN_TTL_SECONDS_DEFAULT};
 use serde::Serialize;
 
 /// `accounts` as written.
@@ -59,19 +57,6 @@ impl Registration {
         match self {
             Registration::Open => "open",
             Registration::Closed => "closed",
-        }
-    }
-}
-
-impl Config {
-    /// What holds for accounts.
-    pub fn accounts(&self) -> Accounts {
-        let written = self.accounts.unwrap_or_default();
-        Accounts {
-            enabled: written.enabled.unwrap_or(true),
-            registration: written.registration.unwrap_or_default(),
-            token_ttl_s: written.token_ttl_seconds.unwrap_or(TOKEN_TTL_SECONDS_DEFAULT),
-            bcrypt_cost: written.bcrypt_cost.unwrap_or(BCRYPT_COST_DEFAULT),
         }
     }
 }

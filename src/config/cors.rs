@@ -3,7 +3,6 @@
 //! An origin is compared with the `Origin` of a request byte by byte, so it is taken only in the one
 //! form in which browsers send it (RFC 6454, section 6.2).
 
-use super::schema::Config;
 use crate::limits::{HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX};
 use serde::Serialize;
 use std::fmt;
@@ -119,13 +118,6 @@ fn is_name_or_ipv4(host: &str) -> bool {
 
 fn is_port(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0') && text.parse::<u16>().is_ok()
-}
-
-impl Config {
-    /// The origins whose pages may call this server; none where nothing is said.
-    pub fn cors_origins(&self) -> &[Origin] {
-        self.cors.as_ref().and_then(|cors| cors.origins.as_deref()).unwrap_or_default()
-    }
 }
 
 impl fmt::Display for Origin {

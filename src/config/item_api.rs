@@ -1,7 +1,5 @@
 //! `item_api`: the project behind `/item`, and how many requests one client may send there.
 
-use super::schema::Config;
-use crate::limits::{RATE_LIMIT_REQUESTS_DEFAULT, RATE_LIMIT_WINDOW_SECONDS_DEFAULT};
 use crate::names::ProjectId;
 use serde::Serialize;
 
@@ -38,28 +36,4 @@ pub struct RateLimit {
     pub requests: u32,
     /// The window, milliseconds.
     pub window_ms: u64,
-}
-
-impl Config {
-    /// The project that `/item` works on with the global key: the one that is named, which need not
-    /// exist, else the first of `projects`.
-    pub fn item_project(&self) -> Option<&ProjectId> {
-        let named = self.item_api.as_ref().and_then(|item_api| item_api.project.as_ref());
-        named.or_else(|| self.projects().first().map(|project| &project.id))
-    }
-
-    /// How many requests one client may send to `/item` with one method; `None` where it is
-    /// switched off.
-    pub fn item_rate_limit(&self) -> Option<RateLimit> {
-        let (requests, window_seconds) = match self.item_api.as_ref().and_then(|item_api| item_api.rate_limit)
-        {
-            None => (None, None),
-            Some(RateLimitChoice::Off) => return None,
-            Some(RateLimitChoice::On { requests, window_seconds }) => (requests, window_seconds),
-        };
-        Some(RateLimit {
-            requests: requests.unwrap_or(RATE_LIMIT_REQUESTS_DEFAULT),
-            window_ms: window_seconds.unwrap_or(RATE_LIMIT_WINDOW_SECONDS_DEFAULT).saturating_mul(1_000),
-        })
-    }
 }

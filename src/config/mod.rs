@@ -5,6 +5,7 @@
 mod accounts;
 mod bounds;
 mod cors;
+mod effective;
 pub mod file;
 mod item_api;
 mod members;

@@ -1,7 +1,6 @@
 //! `public_origins` and `public_hosts`: under which names browsers reach this server.
 
 use super::cors::check_host_and_port;
-use super::schema::{Config, Origin};
 use serde::Serialize;
 
 /// A host that requests may name, `kv.example.com`, `192.168.1.5:23849` or `[::1]`. Created only by
@@ -44,18 +43,6 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         Some(_) | None => (authority, None),
-    }
-}
-
-impl Config {
-    /// The origins that this server has for browsers, beside the one that `Host` gives.
-    pub fn public_origins(&self) -> &[Origin] {
-        self.public_origins.as_deref().unwrap_or_default()
-    }
-
-    /// The only hosts that requests may name; empty for any.
-    pub fn public_hosts(&self) -> &[PublicHost] {
-        self.public_hosts.as_deref().unwrap_or_default()
     }
 }
 

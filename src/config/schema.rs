@@ -17,7 +17,6 @@ use ::log::LevelFilter;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
 
 /// The `version` that this program reads and writes.
 pub const VERSION: u64 = 1;
@@ -273,67 +272,6 @@ impl LogFormat {
     }
 }
 
-/// What is in force.
-impl Config {
-    /// The projects, in the order of the file.
-    pub fn projects(&self) -> &[ProjectConfig] {
-        &self.projects
-    }
-
-    /// The project `id`, where there is one.
-    pub fn project(&self, id: &ProjectId) -> Option<&ProjectConfig> {
-        self.projects.iter().find(|project| project.id == *id)
-    }
-
-    /// The address to listen on.
-    pub fn host(&self) -> IpAddr {
-        self.server_host.unwrap_or(SERVER_HOST_DEFAULT)
-    }
-
-    /// How many event loops to run; `None` for one per core.
-    pub fn threads(&self) -> Option<usize> {
-        match self.server_threads {
-            Some(Threads::Count(count)) => Some(count),
-            Some(Threads::PerCore) | None => None,
-        }
-    }
-
-    /// How `project` is stored: as it says, else as `default.storage` says, else on disk, cached
-    /// in memory and synced always.
-    pub fn storage_of(&self, project: &ProjectConfig) -> StorageSettings {
-        let (own, default) = (&project.storage, &self.storage);
-        StorageSettings {
-            on_disk: own.on_disk.or(default.on_disk).unwrap_or(true),
-            cache_in_memory: own.cache_in_memory.or(default.cache_in_memory).unwrap_or(true),
-            sync: own.sync.or(default.sync).unwrap_or_default(),
-        }
-    }
-
-    /// The switches of `project`: as it says, else as `default.authentication` says. Whether a
-    /// key is asked for is [`Config::authentication_enabled`].
-    pub fn authentication_of(&self, project: &ProjectConfig) -> AuthenticationSettings {
-        let (own, default) = (&project.authentication, &self.authentication);
-        AuthenticationSettings {
-            enabled: own.enabled.unwrap_or(default.enabled),
-            save_api_key_to_file: own.save_api_key_to_file.unwrap_or(default.save_api_key_to_file),
-        }
-    }
-
-    /// Whether `project` asks for a key: the global switch and its own are both on.
-    pub fn authentication_enabled(&self, project: &ProjectConfig) -> bool {
-        self.authentication.enabled && self.authentication_of(project).enabled
-    }
-
-    /// The addresses whose `X-Forwarded-For` is believed.
-    pub fn trusted_proxies(&self) -> &[Network] {
-        self.trusted_proxies.as_deref().unwrap_or_default()
-    }
-
-    /// Where the data files are; a relative path counts from the directory of `config_path`.
-    pub fn data_directory(&self, config_path: &Path) -> PathBuf {
-        crate::disk::parent_directory(config_path).join(&self.persistent_file_path)
-    }
-}
 
 /// Changes. Each leaves the rest of the configuration as it was.
 impl Config {
