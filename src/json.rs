@@ -7,12 +7,14 @@
 mod content;
 mod error;
 mod hint;
+mod kind;
 mod member;
 mod minify;
 mod text;
 
 pub use content::{foreign_content, without_byte_order_mark};
-pub use error::{JsonError, JsonErrorKind, Place, Token};
+pub use error::JsonError;
+pub use kind::{JsonErrorKind, Place, Token};
 pub use member::present;
 pub use minify::minify;
 pub use text::{decode_string, encode_string, type_name};

@@ -272,7 +272,6 @@ impl LogFormat {
     }
 }
 
-
 /// Changes. Each leaves the rest of the configuration as it was.
 impl Config {
     /// Adds `project` behind the others.

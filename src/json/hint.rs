@@ -3,7 +3,7 @@
 //!
 //! A hint names fixed words only, never a part of the text, which may hold a secret.
 
-use super::error::{JsonErrorKind, Place, Token};
+use super::kind::{JsonErrorKind, Place, Token};
 
 const UNQUOTED: &str = "text takes double quotes, as in \"hello\"";
 

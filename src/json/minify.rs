@@ -13,7 +13,8 @@
 //! ```
 //! Open arrays and objects are one bit each of an integer, so depth costs neither memory nor stack.
 
-use super::error::{JsonError, JsonErrorKind, Place, Token};
+use super::error::JsonError;
+use super::kind::{JsonErrorKind, Place, Token};
 use super::text::plain_length;
 use crate::limits::BODY_DEPTH_MAX;
 

@@ -7,7 +7,7 @@
 
 use super::line::{Line, WaitingClient};
 use super::log_pace::LogPace;
-use super::mailbox::{Mailbox, Message, WAKER};
+use super::mailbox::{Mailbox, Message, Shed, ShedStage, WAKER};
 use super::slots::{AddressFull, AddressUsage, Peer, Slots};
 use crate::api::app::App;
 use crate::api::error::ApiError;
@@ -71,25 +71,6 @@ pub(super) struct Acceptor {
     app: Arc<App>,
     bounds: Bounds,
     refusals_logged: LogPace,
-}
-
-/// Which connections give way to a client that waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shed {
-    pub(super) stage: ShedStage,
-    /// Connections of the client's address, the waiting one among them. Those of addresses that have fewer stay.
-    pub(super) connections: usize,
-}
-
-/// What connections do that give way. Each stage includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ShedStage {
-    /// Nothing has arrived on them for a while.
-    Silent,
-    /// They are kept alive and do nothing.
-    Idle,
-    /// Anything, if their address has more connections than the client's will have.
-    Surplus,
 }
 
 /// What bounds the number of connections beside the projects.

@@ -3,18 +3,14 @@
 //! A turn: wait for sockets, mail or a deadline; let every connection that has something to do go
 //! on as far as it can, up to a cap; look at tickets; hand the request log over.
 
-use super::Settings;
-use super::acceptor;
 use super::connection::{Connection, Held, Phase, Remote};
 use super::deadlines::Deadlines;
 use super::input::RequestIds;
 use super::log_pace::LogPace;
-use super::mailbox::{ConnectionId, Mailbox, Message, WAKER};
-use super::password_lane;
-use super::shedding::SilentConnections;
-use super::slots::{AddressUsage, Slots};
-use super::slow_lane::Work;
-use crate::api::app::App;
+use super::mailbox::{ConnectionId, Message, WAKER};
+use super::shared::Shared;
+use super::silent::SilentConnections;
+use super::slots::AddressUsage;
 use crate::clock;
 use crate::http::exchange::Bounds;
 use crate::limits::{HEAD_BYTES_MAX, READ_BYTES};
@@ -26,22 +22,7 @@ use mio::{Events, Interest, Poll, Token};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
-
-/// What a loop shares with the rest of the server.
-pub(super) struct Shared {
-    pub(super) app: Arc<App>,
-    pub(super) mailbox: Arc<Mailbox>,
-    pub(super) slots: Arc<Slots>,
-    pub(super) acceptor: acceptor::Handle,
-    pub(super) slow_lane: SyncSender<Work>,
-    pub(super) administration_lane: SyncSender<Work>,
-    pub(super) password_lane: password_lane::Sender,
-    pub(super) settings: Settings,
-    /// Which of the loops this is.
-    pub(super) number: usize,
-}
 
 pub(super) struct EventLoop {
     poll: Poll,

@@ -1,7 +1,7 @@
 //! From bytes to replies: runs the exchange of a connection and the handlers of its requests.
 
 use super::connection::{Answering, Connection, Reread};
-use super::event_loop::Shared;
+use super::shared::Shared;
 use crate::api::app::Arrival;
 use crate::api::error::ApiError;
 use crate::api::reply::Reply;

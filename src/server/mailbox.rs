@@ -1,6 +1,5 @@
 //! What other threads have for an event loop, and how they wake it.
 
-use super::acceptor::Shed;
 use super::slots::AddressUsage;
 use crate::api::reply::{Piece, Reply, Source};
 use mio::net::TcpStream;
@@ -32,6 +31,25 @@ pub(super) enum Message {
     Shed(Shed),
     /// Finish what runs, then end.
     Stop,
+}
+
+/// Which connections give way to a client that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shed {
+    pub(super) stage: ShedStage,
+    /// Connections of the client's address, the waiting one among them. Those of addresses that have fewer stay.
+    pub(super) connections: usize,
+}
+
+/// What connections do that give way. Each stage includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ShedStage {
+    /// Nothing has arrived on them for a while.
+    Silent,
+    /// They are kept alive and do nothing.
+    Idle,
+    /// Anything, if their address has more connections than the client's will have.
+    Surplus,
 }
 
 pub(super) struct Mailbox {

@@ -22,7 +22,9 @@ mod log_pace;
 mod mailbox;
 mod output;
 mod password_lane;
+mod shared;
 mod shedding;
+mod silent;
 mod slots;
 mod slow_lane;
 mod streaming;
@@ -136,7 +138,7 @@ impl Prepared {
         let mailboxes = self.wakers().mailboxes;
         let mut loop_threads = Vec::new();
         for (number, (poll, mailbox)) in self.loops.into_iter().enumerate() {
-            let shared = event_loop::Shared {
+            let shared = shared::Shared {
                 app: Arc::clone(app),
                 mailbox,
                 slots: Arc::clone(&slots),

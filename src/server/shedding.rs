@@ -7,42 +7,16 @@
 //! Memory: a connection that takes more of it while it is short loses the request that it is sending, or the
 //! answer that it does not read.
 
-use super::acceptor::{Shed, ShedStage};
 use super::connection::{Answering, Connection, Phase};
 use super::event_loop::{EventLoop, Fate};
-use super::mailbox::ConnectionId;
+use super::mailbox::{ConnectionId, Shed, ShedStage};
 use crate::api::error::ApiError;
 use crate::clock;
 use crate::http::exchange::Waiting;
 use crate::http::request::Method;
 use crate::http::response::Response;
-use crate::limits::{
-    LARGE_ANSWER_BYTES, OUTPUT_BYTES_HIGH, SHED_CANDIDATES_MAX, SILENT_GRACE_MS, STALE_DEADLINES_MAX,
-};
-use std::collections::VecDeque;
+use crate::limits::{LARGE_ANSWER_BYTES, OUTPUT_BYTES_HIGH, SHED_CANDIDATES_MAX, SILENT_GRACE_MS};
 use std::time::Duration;
-
-/// Connections on which nothing had arrived when they were last looked at, the oldest first.
-#[derive(Default)]
-pub(super) struct SilentConnections {
-    ids: VecDeque<ConnectionId>,
-}
-
-impl SilentConnections {
-    /// Adds a new connection of a loop that has `connections`. Those that `is_silent` denies are forgotten once
-    /// they are many, so that this costs little for each connection.
-    pub(super) fn add(
-        &mut self,
-        id: ConnectionId,
-        connections: usize,
-        is_silent: impl Fn(ConnectionId) -> bool,
-    ) {
-        if self.ids.len() > 2 * connections + STALE_DEADLINES_MAX {
-            self.ids.retain(|id| is_silent(*id));
-        }
-        self.ids.push_back(id);
-    }
-}
 
 impl EventLoop {
     /// Closes a connection so that another client can be served, if there is one that gives way.
