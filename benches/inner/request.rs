@@ -3,9 +3,9 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use pikv::api::app::{App, Arrival};
 use pikv::api::catalog::Catalog;
 use pikv::api::reply::Reply;
+use pikv::api::state::{App, Arrival};
 use pikv::auth::api_key;
 use pikv::clock;
 use pikv::config::file;

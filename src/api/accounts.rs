@@ -1,6 +1,7 @@
 //! `/api/v1/accounts`: who runs the server looks after accounts, with the global key.
 
-use super::context::{Context, parse_object};
+use super::body::parse_object;
+use super::context::Context;
 use super::cursor::{self, Cursor};
 use super::error::{AccountError, ApiError};
 use super::fields::Fields;

@@ -3,14 +3,11 @@
 //! A request to the administration lane is checked twice, on arrival and before it changes something.
 //! A key that was replaced while the request waited changes nothing any more.
 
-use super::app::App;
 use super::catalog::{Registry, Served};
-use super::context::Context;
 use super::error::ApiError;
-use super::routes::Access;
 use crate::auth::access::{self, Denied, Grant};
 use crate::auth::api_key::Presented;
-use crate::auth::credential::SentAs;
+use crate::auth::credential::{Credential, SentAs};
 use crate::http::request::Head;
 use crate::http::target;
 use crate::names::ProjectId;
@@ -19,6 +16,22 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// Whose credential a route asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nobody's.
+    Open,
+    /// The global key's.
+    Global,
+    /// The key of the project in the path, or the global one.
+    Project,
+    /// As [`Access::Project`]; only the global key if the project asks for none. Settings decide who has
+    /// the project from then on.
+    Settings,
+    /// An account's, or what else the handler takes (`credentials.rs`).
+    Account,
+}
 
 /// What a request was let through with.
 pub struct Authority {
@@ -56,9 +69,9 @@ pub struct Claim {
 }
 
 impl SentKey {
-    /// The credential of the request `head` from `peer`.
-    pub fn of(app: &App, head: &Head<'_>, peer: IpAddr) -> SentKey {
-        SentKey(match app.credential(head, peer) {
+    /// The `credential` of a request with this head.
+    pub fn of(credential: Result<Option<Credential<'_>>, Denied>, head: &Head<'_>) -> SentKey {
+        SentKey(match credential {
             Ok(None) if head.fields("authorization").next().is_some() => Err(Denied::BasicIgnored),
             Ok(credential) => Ok(credential.map(|credential| (credential.present(), credential.sent_as))),
             Err(denied) => Err(denied),
@@ -77,14 +90,10 @@ impl SentKey {
 }
 
 impl Claim {
-    /// What `context` was let through with.
-    pub fn of(context: &Context<'_>) -> Claim {
-        Claim {
-            access: context.access,
-            sent: SentKey::of(context.app, &context.request.head, context.arrival.peer),
-            segment: context.segment.to_owned(),
-            address: context.client().address,
-        }
+    /// What a request from `address` was let through with: `sent`, for what its route needs in the project
+    /// `segment`.
+    pub fn new(access: Access, sent: SentKey, segment: &str, address: IpAddr) -> Claim {
+        Claim { access, sent, segment: segment.to_owned(), address }
     }
 
     /// Checks it against the keys of now. Where the request came from was checked on arrival.

@@ -1,9 +1,11 @@
 //! `POST /projects/{id}/batch`: many operations as one, all or nothing.
 
-use super::context::{Context, minified, parse_key, parse_object, parse_ttl};
+use super::body::{minified, parse_object};
+use super::context::Context;
 use super::error::ApiError;
 use super::keyspace::{Found, Keyspace};
 use super::long_answer::{self, Layout};
+use super::parameters::{parse_key, parse_ttl};
 use super::reply::Reply;
 use super::representation::{self as text, json_response};
 use crate::http::response::Response;

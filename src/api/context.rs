@@ -1,25 +1,20 @@
 //! What a handler gets, and how it reads parameters and bodies.
 
-use super::app::{App, Arrival};
+use super::authority::{Access, Claim, SentKey};
+use super::body::minified_to;
 use super::catalog::Served;
 use super::cross_site::{self, Trusted};
-use super::cursor::Cursor;
 use super::error::ApiError;
+use super::error::shown;
+use super::parameters::{Parameters, unknown_parameter};
 use super::reply::{Share, Standing};
-use super::routes::Access;
+use super::state::{App, Arrival};
 use crate::auth::access::Denied;
 use crate::auth::client::{self, Client};
 use crate::auth::credential::{Credential, SentAs};
-use crate::config::nearest::nearest;
-use crate::digits;
 use crate::http::request::{Framing, Request};
 use crate::http::target;
-use crate::json;
-use crate::limits::{
-    BODY_DEPTH_MAX, LIST_LIMIT_MAX, SHOWN_NAME_CHARACTERS_MAX, TTL_SECONDS_MAX, VALUE_DEPTH_MAX,
-};
-use crate::names::Key;
-use serde::Deserialize;
+use crate::limits::BODY_DEPTH_MAX;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -85,6 +80,12 @@ impl<'r> Context<'r> {
     /// [`Denied`].
     pub fn credential(&self) -> Result<Option<Credential<'r>>, Denied> {
         self.app.credential(&self.request.head, self.arrival.peer)
+    }
+
+    /// What the request was let through with, to be checked again.
+    pub fn claim(&self) -> Claim {
+        let sent = SentKey::of(self.credential(), &self.request.head);
+        Claim::new(self.access, sent, self.segment, self.client().address)
     }
 
     /// Refuses a request that a page of another site sent, unless that is `trusted`.
@@ -203,167 +204,5 @@ impl<'r> Context<'r> {
                 Err(ApiError::MediaType("a JSON object is needed here; send application/json".to_owned()))
             }
         }
-    }
-}
-
-/// Parses a minified JSON object. serde would take an array for the members in their order.
-///
-/// # Errors
-/// What is wrong, without the place: the text was minified, so the place would be another.
-pub fn parse_object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
-    if text.first() != Some(&b'{') {
-        return Err("a JSON object is needed".to_owned());
-    }
-    serde_json::from_slice(text).map_err(|error| problem_of(&error.to_string()))
-}
-
-/// What serde says without the place, and without the text that it found: that may be a password.
-fn problem_of(message: &str) -> String {
-    let (message, _) = message.rsplit_once(" at line ").unwrap_or((message, ""));
-    match (message.split_once(" \""), message.rsplit_once("\", expected ")) {
-        (Some((found, _)), Some((_, expected))) => format!("{found}, expected {expected}"),
-        (_, _) => message.to_owned(),
-    }
-}
-
-/// A value without insignificant white space.
-///
-/// # Errors
-/// [`ApiError::Json`].
-pub fn minified(value: &[u8]) -> Result<Vec<u8>, ApiError> {
-    minified_to(VALUE_DEPTH_MAX, value)
-}
-
-fn minified_to(depth_max: usize, text: &[u8]) -> Result<Vec<u8>, ApiError> {
-    let mut out = Vec::with_capacity(text.len());
-    json::minify(text, depth_max, &mut out)?;
-    Ok(out)
-}
-
-/// A name from outside, for a message.
-pub fn shown(name: &str) -> String {
-    name.chars().take(SHOWN_NAME_CHARACTERS_MAX).collect()
-}
-
-fn unknown_parameter(name: &str, allowed: &[&'static str]) -> String {
-    let shown = shown(name);
-    match (nearest(name, allowed), allowed.is_empty()) {
-        (_, true) => format!("there is no parameter `{shown}` here; this takes none"),
-        (Some(near), _) => format!("there is no parameter `{shown}` here; did you mean `{near}`?"),
-        (None, _) => format!("there is no parameter `{shown}` here; there are {}", allowed.join(", ")),
-    }
-}
-
-/// The decoded query parameters of a request.
-pub struct Parameters<'r> {
-    found: Vec<(&'static str, Cow<'r, str>)>,
-}
-
-impl Parameters<'_> {
-    /// The value of `name`; empty where it was given without one.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.found.iter().find(|(known, _)| *known == name).map(|(_, value)| &**value)
-    }
-
-    /// A switch: given without a value, or as `true` or `false`.
-    ///
-    /// # Errors
-    /// [`ApiError::Query`] for any other value.
-    pub fn switch(&self, name: &'static str) -> Result<bool, ApiError> {
-        match self.get(name) {
-            None | Some("false") => Ok(false),
-            Some("" | "true") => Ok(true),
-            Some(_) => Err(ApiError::Query(format!("`{name}` is `true` or `false`"))),
-        }
-    }
-
-    /// The size of a page; `None` where nothing is said of it.
-    ///
-    /// # Errors
-    /// [`ApiError::Limit`] outside 1..=[`LIST_LIMIT_MAX`].
-    pub fn limit(&self) -> Result<Option<usize>, ApiError> {
-        let Some(text) = self.get("limit") else { return Ok(None) };
-        let limit = digits::decode_u64(text.as_bytes()).and_then(|limit| usize::try_from(limit).ok());
-        limit.filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit)).map(Some).ok_or(ApiError::Limit)
-    }
-
-    /// The last key of the page before, in a listing that has no prefixes; `None` for the first page.
-    ///
-    /// # Errors
-    /// [`ApiError::Cursor`].
-    pub fn cursor(&self) -> Result<Option<String>, ApiError> {
-        let Some(text) = self.get("cursor") else { return Ok(None) };
-        let cursor = Cursor::decode(text)?;
-        if cursor.prefix().is_empty() { Ok(Some(cursor.after)) } else { Err(ApiError::Cursor) }
-    }
-
-    /// The prefix of a listing, and the last key of the page before; `None` for the first page. A
-    /// cursor has its prefix with it; `prefix` beside it must be the same.
-    ///
-    /// # Errors
-    /// [`ApiError::Cursor`], [`ApiError::CursorPrefix`].
-    pub fn prefix_and_cursor(&self) -> Result<(String, Option<String>), ApiError> {
-        let prefix = self.get("prefix");
-        let Some(text) = self.get("cursor") else { return Ok((prefix.unwrap_or_default().to_owned(), None)) };
-        let cursor = Cursor::decode(text)?;
-        if prefix.is_some_and(|prefix| prefix != cursor.prefix()) {
-            return Err(ApiError::CursorPrefix { prefix: shown(cursor.prefix()) });
-        }
-        Ok((cursor.prefix().to_owned(), Some(cursor.after)))
-    }
-
-    /// The time to live, in milliseconds.
-    ///
-    /// # Errors
-    /// [`ApiError::Ttl`].
-    pub fn ttl_ms(&self) -> Result<Option<u64>, ApiError> {
-        let Some(text) = self.get("ttl") else { return Ok(None) };
-        parse_ttl(text).map(Some)
-    }
-}
-
-/// A time to live in milliseconds.
-///
-/// # Errors
-/// [`ApiError::Ttl`] outside 1..=[`TTL_SECONDS_MAX`].
-fn ttl_ms(seconds: u64) -> Result<u64, ApiError> {
-    if (1..=TTL_SECONDS_MAX).contains(&seconds) { Ok(seconds * 1_000) } else { Err(ApiError::Ttl) }
-}
-
-/// A time to live as text, in milliseconds.
-///
-/// # Errors
-/// [`ApiError::Ttl`].
-pub fn parse_ttl(text: &str) -> Result<u64, ApiError> {
-    digits::decode_u64(text.as_bytes()).ok_or(ApiError::Ttl).and_then(ttl_ms)
-}
-
-/// A key from outside.
-///
-/// # Errors
-/// [`ApiError::Key`].
-pub fn parse_key(text: &str) -> Result<Key<'_>, ApiError> {
-    Ok(Key::parse(text)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_wrong_with_a_member_is_said_without_its_text() {
-        #[derive(Debug, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Body {
-            #[serde(rename = "disabled")]
-            _disabled: bool,
-        }
-        for text in ["s3cret", r#"s3cret\", expected x"#, "s3cret at line 1", r#"\"s3cret\""#] {
-            let body = format!("{{\"disabled\":\"{text}\"}}");
-            let problem = parse_object::<Body>(body.as_bytes()).unwrap_err();
-            assert_eq!(problem, "invalid type: string, expected a boolean", "{body}");
-        }
-        let problem = parse_object::<Body>(b"{\"disabeld\":true}").unwrap_err();
-        assert_eq!(problem, "unknown field `disabeld`, expected `disabled`");
     }
 }

@@ -8,8 +8,8 @@
 //! DNS rebinding makes a page of this server's origin out of a stranger's; only `public_hosts` helps.
 
 use super::catalog::Registry;
-use super::context::shown;
 use super::error::ApiError;
+use super::error::shown;
 use crate::auth::client;
 use crate::auth::csrf::{self, Own};
 use crate::http::request::Head;

@@ -3,15 +3,18 @@
 //! `GET /api/data/retrieve` with a `key` is seed 000's; without one it is the page for a browser, and
 //! for a script the key that is called `retrieve`.
 
-use super::context::{Context, minified, parse_key};
+use super::body::minified;
+use super::context::Context;
 use super::credentials;
 use super::cursor::{self, Cursor};
 use super::error::style::Style;
 use super::error::{AccountError, ApiError};
-use super::fields::{Fields, Sent, Wanted};
+use super::fields::Fields;
 use super::forms::FormPage;
 use super::keyspace::{Found, Keyspace, Page};
+use super::negotiation::{Sent, Wanted};
 use super::pages::{self, Filled};
+use super::parameters::parse_key;
 use super::reply::Reply;
 use super::representation::push_strings;
 use super::sign_in::signed_out;

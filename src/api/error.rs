@@ -9,6 +9,7 @@ pub mod style;
 mod texts;
 
 pub use account::AccountError;
+pub use texts::shown;
 
 use crate::auth::access::Denied;
 use crate::auth::csrf::Forgery;

@@ -1,10 +1,11 @@
 //! The fields of a body that may be JSON or a form: `/api/register` to `/api/data`, and `/login`.
 
-use super::accept::Accept;
-use super::context::{Context, parse_object, shown};
+use super::body::parse_object;
+use super::context::Context;
 use super::error::ApiError;
-use crate::auth::credential;
-use crate::http::request::{Framing, Head};
+use super::error::shown;
+use super::negotiation::{Sent, sent_as};
+use crate::http::request::Framing;
 use crate::http::target;
 use crate::json;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
@@ -12,24 +13,6 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// How a body was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// As JSON, or there was none.
-    Json,
-    /// As a form.
-    Form,
-}
-
-/// What a request wants to see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// JSON.
-    Json,
-    /// A page.
-    Page,
-}
 
 /// The fields of a body, each once.
 pub struct Fields {
@@ -185,30 +168,4 @@ impl<'de> Deserialize<'de> for Members {
         }
         deserializer.deserialize_map(EachOnce)
     }
-}
-
-/// Whether the answer is a page: for a form, or a client that prefers HTML. A program that sends a key or
-/// a token gets JSON. Basic may be what a proxy in front asks of a browser, so it decides only if
-/// `Accept` leaves it open. Without its `body`, which is not there yet, nothing is taken for a form.
-pub fn wanted(head: &Head<'_>, body: Option<&[u8]>) -> Wanted {
-    if credential::is_of_a_program(head) {
-        return Wanted::Json;
-    }
-    let accept = Accept::of(head);
-    let has_basic = head.fields("authorization").next().is_some();
-    let is_form = body.is_some_and(|body| sent_as(head, body) == Sent::Form);
-    if accept.prefers_html() || (is_form && !has_basic && !accept.names_json()) {
-        Wanted::Page
-    } else {
-        Wanted::Json
-    }
-}
-
-/// curl says "form" of whatever `-d` sends; a body that begins like a JSON object is none.
-fn sent_as(head: &Head<'_>, body: &[u8]) -> Sent {
-    let is_form = head.fields("content-type").any(|value| {
-        let value = value.split(|&byte| byte == b';').next().unwrap_or_default();
-        value.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
-    });
-    if is_form && !body.trim_ascii_start().starts_with(b"{") { Sent::Form } else { Sent::Json }
 }

@@ -1,12 +1,14 @@
 //! `/item/{key}` and `/login`, as the clients of seed 002 know them.
 
-use super::context::{Context, minified, parse_key};
+use super::body::minified;
+use super::context::Context;
 use super::credentials;
 use super::cross_site::Trusted;
 use super::error::style::Style;
 use super::error::{AccountError, ApiError};
 use super::fields::Fields;
 use super::keyspace::Keyspace;
+use super::parameters::parse_key;
 use super::passwords;
 use super::reply::Reply;
 use super::representation::json_response;

@@ -1,8 +1,10 @@
 //! One key: read, written, deleted; and all keys of a project deleted together.
 
+use super::body::{minified, parse_object};
 use super::conditions::Conditions;
-use super::context::{Context, MediaType, minified, parse_key, parse_object, parse_ttl};
+use super::context::{Context, MediaType};
 use super::error::ApiError;
+use super::parameters::{parse_key, parse_ttl};
 use super::reply::Reply;
 use super::representation::{self as text, Shown};
 use crate::digits::encode_u64;

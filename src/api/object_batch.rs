@@ -1,11 +1,13 @@
 //! `/api/batch/object`: many keys of an account in one request, all or nothing.
 
-use super::context::{Context, parse_key, parse_object};
+use super::body::parse_object;
+use super::context::Context;
 use super::error::ApiError;
 use super::error::style::Style;
 use super::keyspace::Found;
 use super::long_answer::{self, Layout};
 use super::objects::{Object, own_keys, parse, push_object};
+use super::parameters::parse_key;
 use super::reply::Reply;
 use super::representation::{self as text, json_response};
 use crate::http::response::Response;

@@ -1,11 +1,13 @@
 //! `/api/object` and `/api/batch/object`, as the clients of seed 001 know them: the keys of the
 //! token's account.
 
-use super::context::{Context, minified, parse_key, parse_object, parse_ttl};
+use super::body::{minified, parse_object};
+use super::context::Context;
 use super::credentials;
 use super::error::ApiError;
 use super::error::style::Style;
 use super::keyspace::Keyspace;
+use super::parameters::{parse_key, parse_ttl};
 use super::reply::Reply;
 use super::representation::json_response;
 use crate::http::response::Response;

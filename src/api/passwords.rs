@@ -1,9 +1,9 @@
 //! From a user name and a password to the account, in the lane where hashing stalls nobody.
 
-use super::app::App;
 use super::context::Context;
 use super::error::{AccountError, ApiError};
 use super::reply::{Reply, Standing};
+use super::state::App;
 use crate::accounts::Accounts;
 use crate::accounts::account::Account;
 use crate::auth::password::{self, Password, PasswordHash};

@@ -1,13 +1,14 @@
 //! Projects themselves: list, create, show, change, delete, new key. What saves config.json or opens
 //! files runs in the administration lane.
 
-use super::app::App;
-use super::authority::{Author, Authority, Claim};
+use super::authority::{Author, Authority};
+use super::body::parse_object;
 use super::catalog::Served;
-use super::context::{Context, parse_object};
+use super::context::Context;
 use super::error::ApiError;
 use super::reply::Reply;
 use super::representation::{self as text, json_response};
+use super::state::App;
 use crate::clock;
 use crate::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
 use crate::http::response::Response;
@@ -203,7 +204,7 @@ fn administer(
     context: &Context<'_>,
     job: impl FnOnce(&App, &Authority, &Author) -> Result<Response, ApiError> + Send + 'static,
 ) -> Reply {
-    let (app, claim) = (Arc::clone(context.app), Claim::of(context));
+    let (app, claim) = (Arc::clone(context.app), context.claim());
     let answer = move || {
         let (authority, author) = claim.check(&app.catalog.registry())?;
         job(&app, &authority, &author)

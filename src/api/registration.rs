@@ -2,8 +2,9 @@
 
 use super::context::Context;
 use super::error::{AccountError, ApiError};
-use super::fields::{Fields, Wanted};
+use super::fields::Fields;
 use super::forms::FormPage;
+use super::negotiation::Wanted;
 use super::pages::{self, Filled};
 use super::passwords;
 use super::reply::{Reply, Standing};

@@ -1,5 +1,6 @@
 //! The whole route table.
 
+use super::authority::Access;
 use super::context::Context;
 use super::error::ApiError;
 use super::reply::Reply;
@@ -12,22 +13,6 @@ use crate::router::{self, Captures};
 
 /// What answers a request.
 pub type Handler = fn(&Context<'_>) -> Result<Reply, ApiError>;
-
-/// Whose credential a route asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Nobody's.
-    Open,
-    /// The global key's.
-    Global,
-    /// The key of the project in the path, or the global one.
-    Project,
-    /// As [`Access::Project`]; only the global key if the project asks for none. Settings decide who has
-    /// the project from then on.
-    Settings,
-    /// An account's, or what else the handler takes (`credentials.rs`).
-    Account,
-}
 
 /// A route that fits a request. A HEAD is answered like a GET.
 pub struct Found<'p> {

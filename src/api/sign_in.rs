@@ -5,8 +5,9 @@ use super::cookies;
 use super::credentials;
 use super::cross_site::Trusted;
 use super::error::{AccountError, ApiError};
-use super::fields::{self, Fields, Wanted};
+use super::fields::Fields;
 use super::forms::FormPage;
+use super::negotiation::{self, Wanted};
 use super::pages::{self, Filled};
 use super::passwords;
 use super::reply::Reply;
@@ -36,7 +37,7 @@ pub fn login_page(context: &Context<'_>) -> Result<Reply, ApiError> {
 
 /// `GET /`: whoever opens the server in a browser is shown the way in.
 pub fn root(context: &Context<'_>) -> Result<Reply, ApiError> {
-    match (fields::wanted(&context.request.head, Some(context.request.body)), context.app.accounts()) {
+    match (negotiation::wanted(&context.request.head, Some(context.request.body)), context.app.accounts()) {
         (Wanted::Page, Ok(_)) => Ok(Reply::Now(redirect(DASHBOARD_PATH))),
         (_, _) => Err(ApiError::RouteMissing),
     }

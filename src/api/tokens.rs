@@ -1,7 +1,7 @@
 //! Access tokens, as all APIs give them out.
 
-use super::app::App;
 use super::error::ApiError;
+use super::state::App;
 use crate::accounts::account::Account;
 use crate::auth::jwt::{self, Claims};
 use crate::json;

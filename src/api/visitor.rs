@@ -6,8 +6,9 @@ use super::credentials;
 use super::cross_site::Trusted;
 use super::error::style::Style;
 use super::error::{AccountError, ApiError};
-use super::fields::{self, Fields, Wanted};
+use super::fields::Fields;
 use super::forms::FormPage;
+use super::negotiation::{self, Wanted};
 use super::pages::{self, Filled, Frame, WaysIn};
 use crate::accounts::Accounts;
 use crate::accounts::account::Account;
@@ -47,7 +48,7 @@ impl Visitor {
             Some(account) => Some(account?),
         };
         let session = session.filter(|_| browser_of.is_some()).map(str::to_owned);
-        let wanted = fields::wanted(head, Some(context.request.body));
+        let wanted = negotiation::wanted(head, Some(context.request.body));
         let ways_in = context.app.ways_in();
         Ok(Visitor { accounts, wanted, client, browser_of, session, ways_in })
     }

@@ -14,8 +14,8 @@
 use super::mailbox::ConnectionId;
 use super::output::Output;
 use super::slots::AddressUsage;
-use crate::api::app::Caller;
 use crate::api::cors::Permission;
+use crate::api::dispatch::Caller;
 use crate::api::error::style::Style;
 use crate::api::reply::{Job, Source};
 use crate::config::schema::Timeouts;

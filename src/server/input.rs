@@ -2,9 +2,9 @@
 
 use super::connection::{Answering, Connection, Reread};
 use super::shared::Shared;
-use crate::api::app::Arrival;
 use crate::api::error::ApiError;
 use crate::api::reply::Reply;
+use crate::api::state::Arrival;
 use crate::clock;
 use crate::digits::encode_u64;
 use crate::http::exchange::{Bounds, Exchange, Step, Waiting};

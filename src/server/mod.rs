@@ -29,7 +29,7 @@ mod slots;
 mod slow_lane;
 mod streaming;
 
-use crate::api::app::App;
+use crate::api::state::App;
 use crate::config::schema::Timeouts;
 use crate::disk::descriptors_max;
 use crate::limits::{

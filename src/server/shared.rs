@@ -6,7 +6,7 @@ use super::mailbox::Mailbox;
 use super::password_lane;
 use super::slots::Slots;
 use super::slow_lane::Work;
-use crate::api::app::App;
+use crate::api::state::App;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 

@@ -1,7 +1,7 @@
 //! How the seed APIs say that something failed: the same errors, in the forms that their clients know.
 
 use super::{AccountError, ApiError};
-use crate::api::fields::{self, Wanted};
+use crate::api::negotiation::{self, Wanted};
 use crate::api::pages::{self, Frame, Viewer};
 use crate::api::representation::json_response;
 use crate::http::request::Head;
@@ -35,7 +35,7 @@ impl Style {
             Err(_) => Style::of_path(head.target_text),
         };
         match style {
-            Style::Data if fields::wanted(head, body) == Wanted::Page => Style::Page(viewer()),
+            Style::Data if negotiation::wanted(head, body) == Wanted::Page => Style::Page(viewer()),
             Style::Data | Style::Problem | Style::Item | Style::Object | Style::Page(_) => style,
         }
     }

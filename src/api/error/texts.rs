@@ -1,7 +1,7 @@
 //! The texts of errors that are long or the same each time.
 
 use crate::http::exchange::Waiting;
-use crate::limits::{LIST_LIMIT_MAX, TTL_SECONDS_MAX};
+use crate::limits::{LIST_LIMIT_MAX, SHOWN_NAME_CHARACTERS_MAX, TTL_SECONDS_MAX};
 
 pub(super) const INTERNAL: &str = "the server made a mistake; its log says more under this request id";
 pub(super) const UNREADABLE: &str =
@@ -25,6 +25,11 @@ pub(super) const CURSOR: &str = "This cursor is not from this version of the ser
 /// What to do about a host that is not in `public_hosts`.
 pub(super) const HOST_ADVICE: &str =
     "public_hosts in config.json has only others. Use one of them, or add this one.";
+
+/// A name from outside, for a message.
+pub fn shown(name: &str) -> String {
+    name.chars().take(SHOWN_NAME_CHARACTERS_MAX).collect()
+}
 
 pub(super) fn ttl_detail() -> String {
     format!(

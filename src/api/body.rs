@@ -1,0 +1,66 @@
+//! JSON bodies: minified, and read into types.
+
+use super::error::ApiError;
+use crate::json;
+use crate::limits::VALUE_DEPTH_MAX;
+use serde::Deserialize;
+
+/// Parses a minified JSON object. serde would take an array for the members in their order.
+///
+/// # Errors
+/// What is wrong, without the place: the text was minified, so the place would be another.
+pub fn parse_object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
+    if text.first() != Some(&b'{') {
+        return Err("a JSON object is needed".to_owned());
+    }
+    serde_json::from_slice(text).map_err(|error| problem_of(&error.to_string()))
+}
+
+/// What serde says without the place, and without the text that it found: that may be a password.
+fn problem_of(message: &str) -> String {
+    let (message, _) = message.rsplit_once(" at line ").unwrap_or((message, ""));
+    match (message.split_once(" \""), message.rsplit_once("\", expected ")) {
+        (Some((found, _)), Some((_, expected))) => format!("{found}, expected {expected}"),
+        (_, _) => message.to_owned(),
+    }
+}
+
+/// A value without insignificant white space.
+///
+/// # Errors
+/// [`ApiError::Json`].
+pub fn minified(value: &[u8]) -> Result<Vec<u8>, ApiError> {
+    minified_to(VALUE_DEPTH_MAX, value)
+}
+
+/// A JSON text of at most `depth_max` levels without insignificant white space.
+///
+/// # Errors
+/// [`ApiError::Json`].
+pub fn minified_to(depth_max: usize, text: &[u8]) -> Result<Vec<u8>, ApiError> {
+    let mut out = Vec::with_capacity(text.len());
+    json::minify(text, depth_max, &mut out)?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_member_is_said_without_its_text() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Body {
+            #[serde(rename = "disabled")]
+            _disabled: bool,
+        }
+        for text in ["s3cret", r#"s3cret\", expected x"#, "s3cret at line 1", r#"\"s3cret\""#] {
+            let body = format!("{{\"disabled\":\"{text}\"}}");
+            let problem = parse_object::<Body>(body.as_bytes()).unwrap_err();
+            assert_eq!(problem, "invalid type: string, expected a boolean", "{body}");
+        }
+        let problem = parse_object::<Body>(b"{\"disabeld\":true}").unwrap_err();
+        assert_eq!(problem, "unknown field `disabeld`, expected `disabled`");
+    }
+}
