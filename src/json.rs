@@ -12,7 +12,7 @@ mod member;
 mod minify;
 mod text;
 
-pub use content::{foreign_content, without_byte_order_mark};
+pub use content::{BYTE_ORDER_MARK, foreign_content, without_byte_order_mark};
 pub use error::JsonError;
 pub use kind::{JsonErrorKind, Place, Token};
 pub use member::present;

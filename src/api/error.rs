@@ -23,7 +23,7 @@ use crate::json::{self, JsonError, JsonErrorKind};
 use crate::limits::{BATCH_OPERATIONS_MAX, PROJECTS_MAX, VALUE_DEPTH_MAX};
 use crate::names::{KeyError, ProjectId, ProjectIdError};
 use crate::persist::project::Unavailable;
-use crate::persist::ticket::Outcome;
+use crate::persist::ticket::{Outcome, Ticket};
 use crate::persist::value_reader::StoredValue;
 use std::io;
 use texts::{
@@ -181,12 +181,12 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    /// The error of a reply whose sync ended like this; `None` where it went well.
-    pub fn of_outcome(outcome: Outcome) -> Option<ApiError> {
-        match outcome {
+    /// The error of a reply that waited for `ticket`; `None` if the change is on disk.
+    pub fn of_ticket(ticket: &Ticket) -> Option<ApiError> {
+        match ticket.outcome() {
             Outcome::Synced => None,
             Outcome::DiskFull => Some(ApiError::DiskFull),
-            Outcome::Deleted => Some(ApiError::Unavailable(Unavailable::Deleted)),
+            Outcome::Deleted => ticket.deleted().cloned().map(Unavailable::Deleted).map(ApiError::from),
             Outcome::Failed | Outcome::Pending => Some(ApiError::Unavailable(Unavailable::Failed)),
         }
     }
@@ -239,7 +239,7 @@ impl ApiError {
             ApiError::RateLimited(_) => (429, "rate_limited"),
             ApiError::Forgery(_) => (403, "cross_site_request"),
             ApiError::HostUnknown { .. } => (403, "host_not_allowed"),
-            ApiError::ItemProjectMissing | ApiError::Unavailable(Unavailable::Deleted) => {
+            ApiError::ItemProjectMissing | ApiError::Unavailable(Unavailable::Deleted(_)) => {
                 (404, "project_not_found")
             }
             ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => (400, "value_too_deep"),

@@ -4,6 +4,8 @@ use super::members::{Node, mistake_at};
 use super::mistake::{Mistake, Problem};
 use crate::json;
 
+const TWO_BYTE_ORDER_MARKS: &str = "it begins with two byte order marks; remove the second one, at byte 3";
+
 /// The text of a file whose content is one JSON object, without a byte order mark.
 ///
 /// # Errors
@@ -12,6 +14,9 @@ pub fn object_text(bytes: &[u8]) -> Result<&str, Mistake> {
     let bytes = json::without_byte_order_mark(bytes);
     if bytes.trim_ascii().is_empty() {
         return Err(mistake_at("", 0, Problem::Empty));
+    }
+    if bytes.starts_with(json::BYTE_ORDER_MARK) {
+        return Err(mistake_at("", 0, Problem::Foreign { found: TWO_BYTE_ORDER_MARKS }));
     }
     if let Some(found) = json::foreign_content(bytes) {
         return Err(mistake_at("", 0, Problem::Foreign { found }));
@@ -22,4 +27,16 @@ pub fn object_text(bytes: &[u8]) -> Result<&str, Mistake> {
     })?;
     Node::parse(source)?.check_object()?;
     Ok(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn second_byte_order_mark_is_named_with_its_byte() {
+        assert_eq!(object_text("\u{feff}{}".as_bytes()), Ok("{}"));
+        let mistake = object_text("\u{feff}\u{feff}{}".as_bytes()).unwrap_err().to_string();
+        assert!(mistake.contains("two byte order marks; remove the second one, at byte 3"), "{mistake}");
+    }
 }

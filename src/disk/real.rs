@@ -95,8 +95,8 @@ pub(super) fn open_regular(options: &mut OpenOptions, path: &Path, follow: Follo
     let link = if follow == Follow::Yes { 0 } else { libc::O_NOFOLLOW };
     let opened = options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | link).open(path);
     let file = opened.map_err(|error| named(error, path, follow))?;
-    match NotRegular::of(file.metadata()?.file_type()) {
-        Some(found) => Err(found.into()),
+    match Kind::of(file.metadata()?.file_type()) {
+        Some(kind) => Err(NotRegular { kind, new_file: None }.into()),
         None => Ok(file),
     }
 }
@@ -105,10 +105,19 @@ pub(super) fn open_regular(options: &mut OpenOptions, path: &Path, follow: Follo
 fn create(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     match open_regular(options, path, Follow::No) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            std::fs::remove_file(path).map_err(|error| named(error, path, Follow::Yes))?;
+            std::fs::remove_file(path).map_err(|error| not_removed(error, path))?;
             open_regular(options, path, Follow::No)
         }
         opened => opened,
+    }
+}
+
+/// `error`, or that `path` is a directory, which is not removed for a new file.
+fn not_removed(error: io::Error, path: &Path) -> io::Error {
+    if path.is_dir() {
+        NotRegular { kind: Kind::Directory, new_file: Some(path.to_owned()) }.into()
+    } else {
+        error
     }
 }
 
@@ -118,8 +127,11 @@ fn named(error: io::Error, path: &Path, follow: Follow) -> io::Error {
         Follow::Yes => std::fs::metadata(path),
         Follow::No => std::fs::symlink_metadata(path),
     };
-    let found = looked_up.ok().and_then(|metadata| NotRegular::of(metadata.file_type()));
-    found.filter(|_| error.kind() != ErrorKind::AlreadyExists).map_or(error, io::Error::from)
+    let kind = looked_up.ok().and_then(|metadata| Kind::of(metadata.file_type()));
+    match kind.filter(|_| error.kind() != ErrorKind::AlreadyExists) {
+        Some(kind) => NotRegular { kind, new_file: None }.into(),
+        None => error,
+    }
 }
 
 /// Gives `file`, which has mode 0600, the owner, group and mode of the file that it will replace, as far
@@ -191,9 +203,17 @@ pub(super) fn status_of(metadata: &Metadata) -> Status {
     Status { identity, links: metadata.nlink(), length: metadata.len() }
 }
 
-/// What stands where a regular file must be.
+/// Something that is not a regular file has the name of one.
+#[derive(Debug)]
+struct NotRegular {
+    kind: Kind,
+    /// The path, if a file has to be created there. The caller knows and logs only the file that it will replace.
+    new_file: Option<PathBuf>,
+}
+
+/// The kinds of files that are not regular ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NotRegular {
+enum Kind {
     Directory,
     Link,
     Fifo,
@@ -201,20 +221,20 @@ enum NotRegular {
     Device,
 }
 
-impl NotRegular {
-    fn of(found: FileType) -> Option<NotRegular> {
+impl Kind {
+    fn of(found: FileType) -> Option<Kind> {
         if found.is_file() {
             None
         } else if found.is_dir() {
-            Some(NotRegular::Directory)
+            Some(Kind::Directory)
         } else if found.is_symlink() {
-            Some(NotRegular::Link)
+            Some(Kind::Link)
         } else if found.is_fifo() {
-            Some(NotRegular::Fifo)
+            Some(Kind::Fifo)
         } else if found.is_socket() {
-            Some(NotRegular::Socket)
+            Some(Kind::Socket)
         } else {
-            Some(NotRegular::Device)
+            Some(Kind::Device)
         }
     }
 }
@@ -227,14 +247,21 @@ impl From<NotRegular> for io::Error {
 
 impl fmt::Display for NotRegular {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            NotRegular::Directory => "it is a directory and must be a regular file",
-            NotRegular::Link => {
+        if let Some(path) = &self.new_file {
+            let path = path.display();
+            return write!(
+                f,
+                "{path} is a directory, and a file has to be created with that name; move it away"
+            );
+        }
+        f.write_str(match self.kind {
+            Kind::Directory => "it is a directory and must be a regular file",
+            Kind::Link => {
                 "it is a symbolic link, and links in the data directory are not followed; put the file itself there"
             }
-            NotRegular::Fifo => "it is a FIFO (named pipe) and must be a regular file",
-            NotRegular::Socket => "it is a socket and must be a regular file",
-            NotRegular::Device => "it is a device and must be a regular file",
+            Kind::Fifo => "it is a FIFO (named pipe) and must be a regular file",
+            Kind::Socket => "it is a socket and must be a regular file",
+            Kind::Device => "it is a device and must be a regular file",
         })
     }
 }

@@ -19,9 +19,12 @@ const BEGINNINGS: &[(&[u8], &str)] = &[
 
 const UTF_16: &str = "it is UTF-16; save it as UTF-8";
 
-/// Without the byte order mark that some editors begin a UTF-8 file with.
+/// U+FEFF in UTF-8, which some editors write at the start of a file.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// `text` without a byte order mark at its start.
 pub fn without_byte_order_mark(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
 /// Names what begins with `bytes`, if it cannot be JSON or lines of it, and what helps.

@@ -8,7 +8,7 @@
 //! deleted and loaded again. At most one value is in memory at a time: a value that is too large is refused
 //! before it fills the memory, and a file may be larger than that.
 
-use super::json_reader::{Collected, JsonReader, place_of, skip_byte_order_mark};
+use super::json_reader::{Collected, JsonReader, is_byte_order_mark, place_of, skip_byte_order_mark};
 use super::value_reader::JSON_FILE;
 use crate::config::mistake::{Mistake, Problem, shown};
 use crate::config::text::object_text;
@@ -257,6 +257,9 @@ impl<'f> EditedFile<'f> {
         let (line, column) = place_of(self.file, offset)?;
         let place = format!("at line {line}, column {column}");
         Ok(match refusal {
+            Refusal::Syntax(_) if is_byte_order_mark(self.file, offset)? => format!(
+                "not JSON: a byte order mark {place} (byte {offset}); a file has at most one, at its start; remove this one"
+            ),
             Refusal::Syntax(expected) => match self.recognized()? {
                 None => format!("not JSON: expected {expected} {place}"),
                 Some(Mistake { problem: Problem::Empty, .. }) => EMPTY_ADVICE.to_owned(),

@@ -84,6 +84,21 @@ fn mistake_in_the_json_is_recognized_and_has_its_place() {
     ] {
         check_refused(text, part);
     }
+    for (text, place) in [
+        ("\u{feff}\u{feff}{}", "line 1, column 1 (byte 3)"),
+        ("\n \u{feff}{}", "line 2, column 2 (byte 2)"),
+        ("\u{feff}{\u{feff}\"a\":1}", "line 1, column 2 (byte 4)"),
+        ("{\"a\":\u{feff}1}", "line 1, column 6 (byte 5)"),
+        ("{\"a\":[1,\u{feff}2]}", "line 1, column 9 (byte 8)"),
+        ("{\"a\":1\u{feff},\"b\":2}", "line 1, column 7 (byte 6)"),
+        ("{\"a\":1}\u{feff}{\"b\":2}", "line 1, column 8 (byte 7)"),
+    ] {
+        let problem = format!(
+            "not JSON: a byte order mark at {place}; a file has at most one, at its start; remove this one"
+        );
+        assert_eq!(members(text), Err(problem), "{text:?}");
+    }
+    check("{\"a\u{feff}\":\"\u{feff}\"}", &[("a\u{feff}", "\"\u{feff}\"")]);
     for bytes in [&b"\xff\xfe{\0}\0"[..], b"{\"a\": \"M\xfcller\"}", b"{\"M\xfc\": 1}", b"{\"a\":1}\xff"] {
         assert!(members_up_to(bytes, VALUE_BYTES_MAX).unwrap_err().contains("as UTF-8"));
     }

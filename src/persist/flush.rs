@@ -245,10 +245,10 @@ impl Project {
         }
         let Ok(mut state) = self.lock() else { return };
         if state.health == Health::Deleted {
-            return roll_back(&mut state, journal, Outcome::Deleted);
+            return roll_back(&mut state, journal, |ticket| ticket.resolve_deleted(&self.id));
         }
         if state.is_given_up {
-            return roll_back(&mut state, journal, failure.outcome);
+            return roll_back(&mut state, journal, |ticket| ticket.resolve(failure.outcome));
         }
         match failure.outcome {
             Outcome::DiskFull => self.note_disk_full(&mut state, &reason),
@@ -267,7 +267,7 @@ impl Project {
             keep_unwritten(&mut state, journal);
         } else {
             self.log_rolled_back(state.unwritten_acknowledged());
-            roll_back(&mut state, journal, failure.outcome);
+            roll_back(&mut state, journal, |ticket| ticket.resolve(failure.outcome));
         }
         if is_taken {
             (state.needs_rescue, state.is_unsaved) = (true, true);
@@ -350,13 +350,13 @@ impl State {
     }
 }
 
-/// Reverts all changes that are not in `journal`, newest first.
-pub(super) fn roll_back(state: &mut State, journal: &Journal, outcome: Outcome) {
+/// Reverts all changes that are not in `journal`, newest first, and resolves their tickets with `resolve`.
+pub(super) fn roll_back(state: &mut State, journal: &Journal, resolve: impl Fn(&Ticket)) {
     let pending = std::mem::replace(&mut state.pending, Batch::empty());
     let batches = [Some(pending), state.in_flight.take()];
     for batch in batches.into_iter().flatten() {
         batch.undo.into_iter().rev().for_each(|undo| state.namespace.revert(undo));
-        batch.ticket.resolve(outcome);
+        resolve(&batch.ticket);
     }
     state.rollbacks += 1;
     begin_at_end(state, journal);

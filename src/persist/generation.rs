@@ -254,10 +254,22 @@ impl WrittenGeneration {
 /// # Errors
 /// As the disk returns them.
 pub fn remove_temporaries(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
-    let temporaries = [temporary_path(&paths.json), temporary_path(&paths.journal), renewed_path(paths)];
-    temporaries.iter().try_for_each(|path| remove_existing(disk, path))
+    temporaries(paths).iter().try_for_each(|path| remove_existing(disk, path))
+}
+
+/// The names that a checkpoint or a start writes to before it renames.
+pub fn temporaries(paths: &Paths) -> [PathBuf; 3] {
+    [temporary_path(&paths.json), temporary_path(&paths.journal), renewed_path(paths)]
 }
 
 fn remove_existing(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    if disk.exists(path)? { disk.remove(path).map_err(|error| with_path(path, &error)) } else { Ok(()) }
+    remove_if_exists(disk, path).map_err(|error| with_path(path, &error))
+}
+
+/// Removes the file at `path`, unless there is none.
+///
+/// # Errors
+/// As the disk returns them, without the path.
+pub fn remove_if_exists(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    if disk.exists(path)? { disk.remove(path) } else { Ok(()) }
 }

@@ -3,6 +3,7 @@
 //! It finds where strings and values end and does not check what is between: [`crate::json::minify`] does.
 
 use crate::disk::DiskFile;
+use crate::json;
 use crate::limits::{FILE_BUFFER_BYTES, FIRST_READ_BYTES};
 use std::io;
 
@@ -225,16 +226,32 @@ pub fn place_of(file: &dyn DiskFile, offset: u64) -> io::Result<(u64, u64)> {
     Ok((line, column))
 }
 
-/// Passes the byte order mark that some editors begin a file with.
+/// Skips the byte order mark that some editors write at the start of a file.
 ///
 /// # Errors
 /// As the file returns them.
 pub fn skip_byte_order_mark(reader: &mut JsonReader<'_>) -> io::Result<()> {
-    for byte in *b"\xEF\xBB\xBF" {
-        if !reader.take_if(byte)? {
-            reader.seek(0);
-            break;
-        }
+    if !take_byte_order_mark(reader)? {
+        reader.seek(0);
     }
     Ok(())
+}
+
+/// Whether a byte order mark is at `offset`.
+///
+/// # Errors
+/// As the file returns them.
+pub fn is_byte_order_mark(file: &dyn DiskFile, offset: u64) -> io::Result<bool> {
+    let mut reader = JsonReader::new(file);
+    reader.seek(offset);
+    take_byte_order_mark(&mut reader)
+}
+
+fn take_byte_order_mark(reader: &mut JsonReader<'_>) -> io::Result<bool> {
+    for byte in json::BYTE_ORDER_MARK {
+        if !reader.take_if(*byte)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -143,8 +143,8 @@ pub enum Unavailable {
     Failed,
     /// See [`Health::Closed`].
     Closed,
-    /// The project was deleted.
-    Deleted,
+    /// This project was deleted.
+    Deleted(ProjectId),
     /// A bug stopped a change halfway; a restart recovers from the files.
     Broken,
     /// [`Revision::MAX`] changes have been made.
@@ -498,8 +498,8 @@ impl fmt::Display for Unavailable {
                  removed; the server's log says which, and the server has to be restarted",
             ),
             Unavailable::Closed => f.write_str("the project is being closed or reopened; try again shortly"),
-            Unavailable::Deleted => {
-                f.write_str("The project was deleted. POST /api/v1/projects creates a new one.")
+            Unavailable::Deleted(id) => {
+                write!(f, "Project `{id}` was deleted. POST /api/v1/projects creates a new one.")
             }
             Unavailable::Broken => {
                 f.write_str("the project stopped after an internal error; its server has to be restarted")

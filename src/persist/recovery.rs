@@ -121,7 +121,9 @@ pub fn recover(
             }
         }
     };
-    generation::remove_temporaries(disk, paths).map_err(io_error(&paths.journal))?;
+    for path in generation::temporaries(paths) {
+        generation::remove_if_exists(disk, &path).map_err(io_error(&path))?;
+    }
     recovered.notices.splice(0..0, notices);
     recovered.is_new = found == (false, false);
     Ok(recovered)

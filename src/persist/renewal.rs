@@ -6,7 +6,7 @@
 //!
 //! A journal without changes was synced before it got its name, and is used as it is.
 
-use super::generation::{Paths, was_refused};
+use super::generation::{Paths, remove_if_exists, was_refused};
 use super::header::{self, Header};
 use super::line_copy::{CopyError, Lines, Target, copy_lines, write_again};
 use super::recovery_error::{RecoveryError, io_error};
@@ -69,9 +69,7 @@ pub(super) fn renew(
         Err(error) => return Err(recovery_error(paths, error)),
     };
     let path = renewed_path(paths);
-    if disk.exists(&path).map_err(io_error(&path))? {
-        disk.remove(&path).map_err(io_error(&path))?;
-    }
+    remove_if_exists(disk, &path).map_err(io_error(&path))?;
     let lines = old.changes();
     let is_unsure = match write_again(&lines, lines.start) {
         Ok(()) => false,

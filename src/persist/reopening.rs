@@ -89,8 +89,13 @@ impl Project {
             if let Some(journal) = &mut journal {
                 journal.give_up();
                 let is_deleted = state.health == Health::Deleted;
-                let outcome = if is_deleted { Outcome::Deleted } else { Outcome::Failed };
-                roll_back(&mut state, journal, outcome);
+                roll_back(&mut state, journal, |ticket| {
+                    if is_deleted {
+                        ticket.resolve_deleted(&self.id);
+                    } else {
+                        ticket.resolve(Outcome::Failed);
+                    }
+                });
             }
             std::mem::take(&mut state.needs_rescue)
         });

@@ -156,7 +156,7 @@ impl Project {
             Health::Healthy | Health::DiskFull => {}
             Health::Failed { .. } => return Err(Unavailable::Failed),
             Health::Closed => return Err(Unavailable::Closed),
-            Health::Deleted => return Err(Unavailable::Deleted),
+            Health::Deleted => return Err(Unavailable::Deleted(self.id.clone())),
         }
         if state.pending.bytes.len() >= PENDING_BYTES_MAX {
             return Err(Unavailable::Busy);

@@ -270,7 +270,7 @@ impl EventLoop {
         let Phase::AwaitSync(ticket, held) = phase else {
             unreachable!("pump() comes here only in this phase");
         };
-        let failure = ApiError::of_outcome(ticket.outcome());
+        let failure = ApiError::of_ticket(&ticket);
         match (held, failure) {
             (Held::Response(answering, response), None) => self.respond(connection, answering, response),
             (Held::Job(answering, job), None) => {

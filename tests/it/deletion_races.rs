@@ -17,6 +17,14 @@ fn write(project: &Arc<Project>) -> Result<Option<Ticket>, Unavailable> {
     put.map(|answered| answered.ticket)
 }
 
+/// Checks that a client is told that the project `again` was deleted.
+#[track_caller]
+fn check_missing(result: Result<(), ApiError>) {
+    let error = result.unwrap_err();
+    let text = "Project `again` was deleted. POST /api/v1/projects creates a new one.";
+    assert_eq!((error.status(), error.detail().as_str()), (404, text));
+}
+
 #[test]
 fn write_to_a_project_that_was_deleted_finds_none() {
     let disk = SimDisk::default();
@@ -26,8 +34,8 @@ fn write_to_a_project_that_was_deleted_finds_none() {
     let project = Arc::clone(served.project().unwrap());
     catalog.delete(&id("again")).unwrap();
     let refused = write(&project).unwrap_err();
-    assert_eq!(refused, Unavailable::Deleted);
-    assert_eq!(ApiError::from(refused).status(), 404);
+    assert_eq!(refused, Unavailable::Deleted(id("again")));
+    check_missing(Err(ApiError::from(refused)));
     assert_eq!(project.health(), Health::Deleted);
     assert!(served.is_ready(), "a deletion is no failure");
     threads.stop();
@@ -43,7 +51,7 @@ fn write_that_waits_while_its_project_is_deleted_finds_none() {
     let ticket = write(served.project().unwrap()).unwrap().expect("it waits");
     catalog.delete(&id("again")).unwrap();
     assert_eq!(ticket.outcome(), Outcome::Deleted);
-    assert_eq!(ApiError::of_outcome(ticket.outcome()).map(|error| error.status()), Some(404));
+    check_missing(ApiError::of_ticket(&ticket).map_or(Ok(()), Err));
 }
 
 #[test]
@@ -58,7 +66,7 @@ fn project_is_missing_while_its_files_are_removed() {
         if handle.operation(handle.operations() - 1).starts_with("remove /storage_data/again.") {
             let registry = looked.registry();
             if let Some(served) = registry.projects.get(&id("again")) {
-                assert_eq!(served.project().map(|_| ()).unwrap_err().status(), 404);
+                check_missing(served.project().map(|_| ()));
                 assert!(served.is_ready());
                 counted.fetch_add(1, Ordering::Relaxed);
             }

@@ -128,6 +128,53 @@ fn data_file_that_is_no_regular_file_stops_its_project_only() {
     assert_eq!(kv.project().get(&key_path("a")).expect(200).json()["value"], 1);
 }
 
+/// Creates a directory at `path`, runs `act`, and waits for a line of the log that names the directory.
+fn with_directory(kv: &mut Kv, path: &Path, act: impl FnOnce(&mut Kv)) {
+    std::fs::create_dir(path).unwrap();
+    act(kv);
+    let name = path.file_name().unwrap().to_str().unwrap();
+    kv.server.await_stderr(&format!("{name} is a directory, and a file has to be created with that name"));
+    std::fs::remove_dir(path).unwrap();
+}
+
+#[test]
+fn directory_at_the_name_of_a_temporary_file_is_named_itself() {
+    let mut kv = Kv::new();
+    let config = kv.server.directory().join("config.json.tmp");
+    with_directory(&mut kv, &config, |kv| {
+        kv.global().post(PROJECTS, "{\"id\": \"more\"}").problem(500, "disk_error");
+    });
+    for name in ["pikv.revision.tmp", "first_project.json.tmp", "first_project.journal.tmp"] {
+        let path = kv.data_path(name);
+        with_directory(&mut kv, &path, |kv| {
+            kv.project().put(&key_path("a"), "1");
+            kv.server.terminate();
+        });
+        kv.server.start_again();
+    }
+    for name in ["first_project.json.tmp", "first_project.journal.tmp"] {
+        kv.server.terminate();
+        std::fs::create_dir(kv.data_path(name)).unwrap();
+        kv.server.start_again();
+        kv.server.await_stderr(&format!("storage_data/{name}: Is a directory"));
+        std::fs::remove_dir(kv.data_path(name)).unwrap();
+    }
+    kv.restart();
+    kv.project().put(&key_path("a"), "2").expect(200);
+    kv.server.kill();
+    let path = kv.data_path("first_project.journal.new");
+    with_directory(&mut kv, &path, |kv| kv.server.start_again());
+    kv.server.terminate();
+    std::fs::remove_file(kv.data_path("jwt.key")).unwrap();
+    let path = kv.data_path("jwt.key.tmp");
+    with_directory(&mut kv, &path, |kv| kv.server.start_again());
+    kv.server.terminate();
+    let path = kv.data_path("pikv.address.tmp");
+    std::fs::create_dir(&path).unwrap();
+    let refused = refused_start(kv.server.directory());
+    assert!(refused.stderr.contains("pikv.address.tmp is a directory"), "{refused:?}");
+}
+
 #[test]
 fn lock_file_that_is_a_link_is_refused_and_its_target_left_alone() {
     let directory = tempfile::tempdir().unwrap();

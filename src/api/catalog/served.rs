@@ -110,7 +110,9 @@ impl Served {
     /// [`ApiError::Unreadable`] if its files could not be read, [`Unavailable::Deleted`] while they are removed.
     pub fn project(&self) -> Result<&Arc<Project>, ApiError> {
         self.project.as_ref().map_err(|error| match error.cause {
-            Cause::Deletion(Deletion::UnderWay) => ApiError::Unavailable(Unavailable::Deleted),
+            Cause::Deletion(Deletion::UnderWay) => {
+                ApiError::Unavailable(Unavailable::Deleted(self.id.clone()))
+            }
             Cause::DiskFull | Cause::Deletion(Deletion::Stopped) | Cause::Other => ApiError::Unreadable,
         })
     }
