@@ -26,9 +26,10 @@ pub mod store;
 // L3: bytes on disk.
 pub mod persist;
 
-// L4: decisions about who may do what; who has an account.
+// L4: decisions about who may do what; who has an account; which projects there are.
 pub mod accounts;
 pub mod auth;
+pub mod catalog;
 
 // L5: from a request to a reply.
 pub mod api;

@@ -9,9 +9,9 @@ mod refusal;
 pub use refusal::RunError;
 
 use crate::accounts::{Accounts, OpenError};
-use crate::api::catalog::{Catalog, CatalogError, save_completed, unsaved_texts};
 use crate::api::state::App;
 use crate::auth::api_key::{self, Completed, KeyError};
+use crate::catalog::{Catalog, CatalogError, save_completed, unsaved_texts};
 use crate::cli::effective::{self, Options};
 use crate::cli::{Command, help, show};
 use crate::clock;

@@ -3,10 +3,10 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use pikv::api::catalog::Catalog;
 use pikv::api::reply::Reply;
 use pikv::api::state::{App, Arrival};
 use pikv::auth::api_key;
+use pikv::catalog::Catalog;
 use pikv::clock;
 use pikv::config::file;
 use pikv::disk::RealDisk;

@@ -3,11 +3,11 @@
 //! A request to the administration lane is checked twice, on arrival and before it changes something.
 //! A key that was replaced while the request waited changes nothing any more.
 
-use super::catalog::{Registry, Served};
 use super::error::ApiError;
 use crate::auth::access::{self, Denied, Grant};
 use crate::auth::api_key::Presented;
 use crate::auth::credential::{Credential, SentAs};
+use crate::catalog::{Registry, Served};
 use crate::http::request::Head;
 use crate::http::target;
 use crate::names::ProjectId;

@@ -2,7 +2,6 @@
 
 use super::authority::{Access, Claim, SentKey};
 use super::body::minified_to;
-use super::catalog::Served;
 use super::cross_site::{self, Trusted};
 use super::error::ApiError;
 use super::error::shown;
@@ -12,6 +11,7 @@ use super::state::{App, Arrival};
 use crate::auth::access::Denied;
 use crate::auth::client::{self, Client};
 use crate::auth::credential::{Credential, SentAs};
+use crate::catalog::Served;
 use crate::http::request::{Framing, Request};
 use crate::http::target;
 use crate::limits::BODY_DEPTH_MAX;

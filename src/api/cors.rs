@@ -3,7 +3,7 @@
 //!
 //! Never with cookies: a page of another origin has to send an API key or a token itself.
 
-use super::catalog::Registry;
+use crate::catalog::Registry;
 use crate::http::request::{Head, Method};
 use crate::http::response::Response;
 

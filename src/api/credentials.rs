@@ -3,7 +3,6 @@
 //! A grant rests on an account that is on disk: its token was made after that. A denial may rest
 //! on a change that is not on disk yet, which is the safe side.
 
-use super::catalog::{Registry, Served};
 use super::context::Context;
 use super::cross_site::Trusted;
 use super::error::{AccountError, ApiError};
@@ -13,6 +12,7 @@ use crate::accounts::account::Account;
 use crate::auth::access::Denied;
 use crate::auth::api_key::Presented;
 use crate::auth::jwt;
+use crate::catalog::{Registry, Served};
 use crate::secret::KeyHash;
 use std::sync::Arc;
 

@@ -7,11 +7,11 @@
 //!
 //! DNS rebinding makes a page of this server's origin out of a stranger's; only `public_hosts` helps.
 
-use super::catalog::Registry;
 use super::error::ApiError;
 use super::error::shown;
 use crate::auth::client;
 use crate::auth::csrf::{self, Own};
+use crate::catalog::Registry;
 use crate::http::request::Head;
 use std::net::IpAddr;
 

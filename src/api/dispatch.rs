@@ -1,7 +1,6 @@
 //! The way of every request: route, credential, handler, and the form of a failure.
 
 use super::authority::{self, SentKey};
-use super::catalog::Served;
 use super::context::Context;
 use super::cors::{self, Permission};
 use super::credentials;
@@ -13,6 +12,7 @@ use super::reply::Reply;
 use super::routes::{self, Found};
 use super::state::{App, Arrival};
 use crate::auth::client;
+use crate::catalog::Served;
 use crate::clock;
 use crate::http::request::{Head, Method, Request};
 use crate::http::response::Response;

@@ -14,6 +14,7 @@ pub use texts::shown;
 use crate::auth::access::Denied;
 use crate::auth::csrf::Forgery;
 use crate::auth::rate_limit::RetryAfter;
+use crate::catalog::ChangeError;
 use crate::descriptors::TooFewDescriptors;
 use crate::http::exchange::Waiting;
 use crate::http::refusal::Refusal;
@@ -402,6 +403,28 @@ fn of_refusal(refusal: &Refusal) -> (u16, &'static str) {
         Refusal::MethodTooLong | Refusal::CodingUnknown => (501, "not_implemented"),
         Refusal::VersionUnsupported => (505, "http_version_not_supported"),
         Refusal::ExpectationUnknown => (417, "expectation_failed"),
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> ApiError {
+        match error {
+            ChangeError::Missing(id) => ApiError::ProjectMissing(id),
+            ChangeError::Exists(id) => ApiError::ProjectExists(id),
+            ChangeError::TooMany => ApiError::ProjectsFull,
+            ChangeError::TooFewDescriptors(error) => ApiError::TooFewDescriptors(error),
+            ChangeError::ConfigEdited => ApiError::ConfigEdited,
+            ChangeError::FilesTaken { id, by } => {
+                ApiError::Settings(format!("Project `{id}` would be stored in {by}. Choose another id."))
+            }
+            ChangeError::ValuesUnsaved => ApiError::ValuesUnsaved,
+            ChangeError::Unavailable(unavailable) => ApiError::Unavailable(unavailable),
+            ChangeError::Unreadable => ApiError::Unreadable,
+            ChangeError::DiskFull => ApiError::DiskFull,
+            ChangeError::Disk(act) => ApiError::Disk(act),
+            ChangeError::ConfigNotSaved(why) => ApiError::ConfigNotSaved(why),
+            ChangeError::Internal => ApiError::Internal,
+        }
     }
 }
 

@@ -9,7 +9,6 @@ mod accounts;
 pub mod authority;
 mod batch;
 mod body;
-pub mod catalog;
 mod conditions;
 mod context;
 mod cookies;

@@ -3,12 +3,12 @@
 
 use super::authority::{Author, Authority};
 use super::body::parse_object;
-use super::catalog::Served;
 use super::context::Context;
 use super::error::ApiError;
 use super::reply::Reply;
 use super::representation::{self as text, json_response};
 use super::state::App;
+use crate::catalog::Served;
 use crate::clock;
 use crate::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
 use crate::http::response::Response;

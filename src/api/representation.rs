@@ -1,6 +1,6 @@
 //! How things look as JSON: P and E of the contract, lists of names, answers of JSON.
 
-use super::catalog::Served;
+use crate::catalog::Served;
 use crate::clock;
 use crate::http::response::Response;
 use crate::json;

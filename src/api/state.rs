@@ -1,6 +1,5 @@
 //! The server as handlers see it.
 
-use super::catalog::Catalog;
 use super::cookies;
 use super::error::{AccountError, ApiError};
 use super::pages::WaysIn;
@@ -10,6 +9,7 @@ use crate::auth::client;
 use crate::auth::credential::{self, Credential};
 use crate::auth::rate_limit::RateLimiter;
 use crate::auth::throttle::Throttle;
+use crate::catalog::Catalog;
 use crate::config::schema::Registration;
 use crate::http::request::Head;
 use crate::memory::Memory;

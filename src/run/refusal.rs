@@ -1,8 +1,8 @@
 //! Why a command failed. Nothing was changed, except by one that only could not print its result.
 
 use super::accounts::AccountCommandError;
-use crate::api::catalog::CatalogError;
 use crate::auth::api_key::KeyError;
+use crate::catalog::CatalogError;
 use crate::config::mistake::ConfigError;
 use crate::descriptors::TooFewDescriptors;
 use crate::disk::{self, Holder};

@@ -3,8 +3,7 @@
 
 use crate::harness::wait_until;
 use crate::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
-use pikv::api::catalog::Catalog;
-use pikv::api::error::ApiError;
+use pikv::catalog::{Catalog, ChangeError};
 use pikv::clock;
 use pikv::config::file;
 use pikv::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
@@ -115,7 +114,7 @@ fn strays(disk: &SimDisk) -> Vec<PathBuf> {
     disk.names().into_iter().filter(|path| !is_own(path) && !is_listed(path)).collect()
 }
 
-type Change = fn(&Catalog) -> Result<(), ApiError>;
+type Change = fn(&Catalog) -> Result<(), ChangeError>;
 
 const CREATE: Change = |catalog| catalog.create(id("new"), STORED, KEYS).map(drop);
 const MOVE: Change = |catalog| catalog.update(&id("light"), ON_DISK, KEYS).map(drop);
@@ -211,7 +210,7 @@ fn disk_that_creates_no_file_has_a_spare_one_for_each_deletion() {
     disk.take_away(&spare);
     disk.refuse("create /storage_data/", ENOSPC);
     let error = server.catalog.delete(&id("first_project")).unwrap_err();
-    assert!(matches!(error, ApiError::DiskFull), "{}", error.detail());
+    assert!(matches!(error, ChangeError::DiskFull), "{error:?}");
     assert_eq!(server.keys("first_project"), 1, "it is as it was");
     disk.heal();
     disk.place(&spare, b"not empty");

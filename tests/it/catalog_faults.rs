@@ -1,8 +1,8 @@
 //! Projects created, changed and deleted while the disk fails or the process ends halfway.
 
 use crate::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
-use pikv::api::catalog::Catalog;
 use pikv::api::error::ApiError;
+use pikv::catalog::{Catalog, ChangeError};
 use pikv::clock;
 use pikv::config::file;
 use pikv::config::schema::{AuthenticationChoice, ProjectConfig, StorageChoice, SyncMode};
@@ -343,7 +343,7 @@ fn a_change_whose_saving_failed_does_not_stand_in_the_way_of_the_next() {
 const IN_MEMORY: StorageChoice = StorageChoice { on_disk: Some(false), ..NO_STORAGE };
 const ON_DISK: StorageChoice = StorageChoice { on_disk: Some(true), ..NO_STORAGE };
 
-type Change = fn(&Catalog) -> Result<(), ApiError>;
+type Change = fn(&Catalog) -> Result<(), ChangeError>;
 
 /// Every change over the API that saves config.json: its name and what does it.
 const CHANGES: [(&str, Change); 5] = [
@@ -393,8 +393,7 @@ fn change_that_cannot_be_saved_leaves_nothing_and_names_the_reason() {
             let (catalog, threads) = start_with_both(&disk);
             let before = picture(&disk, &catalog);
             disk.refuse(what, code);
-            let error = change(&catalog).unwrap_err();
-            let detail = error.detail();
+            let detail = ApiError::from(change(&catalog).unwrap_err()).detail();
             assert!(detail.contains(words), "{name} {what}: {detail}");
             disk.heal();
             if what != "sync directory" {
@@ -531,7 +530,7 @@ fn project_that_would_be_stored_in_the_configuration_file_is_refused_everywhere_
     let text = disk.content(Path::new("/config.json"));
     let refused = catalog.create(id("config"), NO_STORAGE, NO_AUTHENTICATION).err().unwrap();
     assert!(
-        matches!(&refused, ApiError::Settings(said) if said.contains("`config` would be stored in the configuration file")),
+        matches!(&refused, ChangeError::FilesTaken { id, by: "the configuration file" } if id.as_str() == "config"),
         "{refused:?}"
     );
     assert_eq!((disk.names(), disk.content(Path::new("/config.json"))), (before.clone(), text));
@@ -568,8 +567,9 @@ fn nothing_is_created_changed_or_deleted_in_a_directory_that_is_not_ours() {
     let catalog = Catalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config.clone()).unwrap();
     assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);
     disk.mount_over(Path::new("/storage_data"));
-    let unavailable =
-        |result: Result<(), ApiError>| assert!(matches!(result, Err(ApiError::Unavailable(_))), "{result:?}");
+    let unavailable = |result: Result<(), ChangeError>| {
+        assert!(matches!(result, Err(ChangeError::Unavailable(_))), "{result:?}")
+    };
     let first = id("first_project");
     let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
     unavailable(catalog.create(id("new"), NO_STORAGE, NO_AUTHENTICATION).map(drop));

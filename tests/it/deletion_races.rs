@@ -66,7 +66,7 @@ fn project_is_missing_while_its_files_are_removed() {
         if handle.operation(handle.operations() - 1).starts_with("remove /storage_data/again.") {
             let registry = looked.registry();
             if let Some(served) = registry.projects.get(&id("again")) {
-                check_missing(served.project().map(|_| ()));
+                check_missing(served.project().map(drop).map_err(ApiError::from));
                 assert!(served.is_ready());
                 counted.fetch_add(1, Ordering::Relaxed);
             }

@@ -4,7 +4,7 @@ use crate::catalog_faults::{NO_AUTHENTICATION, NO_STORAGE, id, keys, put, start}
 use crate::harness::wait_until;
 use crate::kv::{Kv, PROJECT, key_path};
 use crate::sim_disk::{ENOSPC, SimDisk};
-use pikv::api::error::ApiError;
+use pikv::catalog::ChangeError;
 use pikv::config::file;
 use pikv::config::schema::{StorageChoice, SyncMode};
 use pikv::persist::ticket::Outcome;
@@ -159,7 +159,7 @@ fn files_that_are_taken_while_the_settings_are_saved_cost_no_value() {
         let updated = catalog.update(&id("first_project"), NEVER, NO_AUTHENTICATION).map(drop);
         disk.set_between(None);
         if name == JOURNAL {
-            assert!(matches!(updated, Err(ApiError::ValuesUnsaved)), "{updated:?}");
+            assert!(matches!(updated, Err(ChangeError::ValuesUnsaved)), "{updated:?}");
             assert_eq!(file::load(&disk, path).unwrap(), Some(file::default_config()));
         }
         assert_eq!(keys(&catalog, "first_project"), 1, "{name}");

@@ -1,9 +1,9 @@
 //! Saving config.json for a change, and undoing the change if that fails.
 
 use super::Catalog;
+use super::error::ChangeError;
 use super::opening::leaves_memory;
 use super::served::Served;
-use crate::api::error::ApiError;
 use crate::auth::api_key::{self, Completed, HASH_ADVICE};
 use crate::config::file;
 use crate::config::mistake::{ConfigError, save_advice};
@@ -63,7 +63,7 @@ pub fn unsaved_texts(error: &ConfigError) -> String {
 
 impl Catalog {
     /// Replaces config.json by `next` and puts `next` in force.
-    pub(super) fn save(&self, config: &mut Config, next: Config) -> Result<(), ApiError> {
+    pub(super) fn save(&self, config: &mut Config, next: Config) -> Result<(), ChangeError> {
         file::save(self.disk.as_ref(), &self.config_path, &next).map_err(|error| {
             log::error!("{error}");
             // If only the sync of the directory failed, the new file has its name. The client is told of a
@@ -78,11 +78,11 @@ impl Catalog {
                 ConfigError::Write { error, .. }
                     if is_disk_full(&error) && error.kind() != ErrorKind::FileTooLarge =>
                 {
-                    ApiError::DiskFull
+                    ChangeError::DiskFull
                 }
-                ConfigError::Write { error, .. } => ApiError::ConfigNotSaved(save_advice(&error)),
+                ConfigError::Write { error, .. } => ChangeError::ConfigNotSaved(save_advice(&error)),
                 ConfigError::Invalid { .. } | ConfigError::TooLarge { .. } | ConfigError::Read { .. } => {
-                    ApiError::Disk("saving config.json")
+                    ChangeError::Disk("saving config.json")
                 }
             }
         })?;
@@ -94,11 +94,11 @@ impl Catalog {
 
     /// The configuration, for a change that will be saved: refused if saving would lose an edit of its owner
     /// that was not read yet.
-    pub(super) fn lock_for_change(&self) -> Result<MutexGuard<'_, Config>, ApiError> {
+    pub(super) fn lock_for_change(&self) -> Result<MutexGuard<'_, Config>, ChangeError> {
         let config = self.lock_config();
         if !self.has_directory() {
             // Its lock is what keeps other servers from config.json too.
-            return Err(ApiError::Unavailable(Unavailable::Failed));
+            return Err(ChangeError::Unavailable(Unavailable::Failed));
         }
         let found = file::load(self.disk.as_ref(), &self.config_path).map(|found| {
             found.map(|mut found| {
@@ -111,18 +111,18 @@ impl Catalog {
             Ok(Some(found)) if found != *config => {
                 let mut found = found;
                 self.forget_deleted(&mut found)
-                    .map_err(|_| ApiError::Disk("looking for deleted projects"))?;
+                    .map_err(|_| ChangeError::Disk("looking for deleted projects"))?;
                 let is_known = found == *config || self.is_failed_change(&found);
-                if is_known { Ok(config) } else { Err(ApiError::ConfigEdited) }
+                if is_known { Ok(config) } else { Err(ChangeError::ConfigEdited) }
             }
             Ok(Some(_) | None) => Ok(config),
             Err(error) => {
                 log::error!("nothing is saved: {error}");
                 Err(match error {
-                    ConfigError::Invalid { .. } | ConfigError::TooLarge { .. } => ApiError::ConfigEdited,
+                    ConfigError::Invalid { .. } | ConfigError::TooLarge { .. } => ChangeError::ConfigEdited,
                     // Nobody knows whether it was edited.
                     ConfigError::Read { .. } | ConfigError::Write { .. } => {
-                        ApiError::Disk("reading config.json")
+                        ChangeError::Disk("reading config.json")
                     }
                 })
             }
@@ -136,7 +136,7 @@ impl Catalog {
         config: &mut Config,
         next: Config,
         old: &Served,
-    ) -> Result<(), ApiError> {
+    ) -> Result<(), ChangeError> {
         let Some(project) = leaves_memory(&next, old) else { return self.save(config, next) };
         let change = self.begin_change(config, next, &old.id)?;
         self.write_from_memory(project).inspect_err(|_| {
@@ -151,9 +151,9 @@ impl Catalog {
         config: &mut Config,
         next: Config,
         id: &ProjectId,
-    ) -> Result<BegunChange, ApiError> {
+    ) -> Result<BegunChange, ChangeError> {
         let exist = Paths::new(&self.data_directory, id).exist(self.disk.as_ref());
-        let exist = exist.map_err(|_| ApiError::Disk("looking for the project's files"))?;
+        let exist = exist.map_err(|_| ChangeError::Disk("looking for the project's files"))?;
         let files = if exist { FilesBefore::Found } else { FilesBefore::None };
         let before = config.clone();
         self.save(config, next)?;
@@ -164,15 +164,15 @@ impl Catalog {
     /// as it was.
     ///
     /// # Errors
-    /// [`ApiError`], if config.json still has the change. The next save ends that.
+    /// [`ChangeError`], if config.json still has the change. The next save ends that.
     pub(super) fn undo(
         &self,
         config: &mut Config,
         change: BegunChange,
         id: &ProjectId,
-    ) -> Result<(), ApiError> {
+    ) -> Result<(), ChangeError> {
         if !self.has_directory() {
-            return Err(ApiError::Unavailable(Unavailable::Failed));
+            return Err(ChangeError::Unavailable(Unavailable::Failed));
         }
         let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
         if change.files == FilesBefore::None

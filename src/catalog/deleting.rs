@@ -7,9 +7,9 @@
 //! the files are removed first, to free space for saving. If that is not enough, the mark stays and records the
 //! project's removal until config.json can be saved.
 
+use super::error::ChangeError;
 use super::served::{Deletion, OpenError, Served};
 use super::{Catalog, CatalogError};
-use crate::api::error::ApiError;
 use crate::config::file;
 use crate::config::mistake::ConfigError;
 use crate::config::schema::{AuthenticationChoice, Config, ProjectConfig, StorageChoice};
@@ -23,9 +23,9 @@ use std::sync::atomic::Ordering;
 /// Why a project is not deleted.
 enum DeleteError {
     /// It is served as before.
-    NothingChanged(ApiError),
+    NothingChanged(ChangeError),
     /// The deletion has begun and has stopped halfway.
-    Stopped(ApiError),
+    Stopped(ChangeError),
 }
 
 /// Whether config.json was saved without the project.
@@ -39,12 +39,12 @@ impl Catalog {
     /// Deletes a project and its files.
     ///
     /// # Errors
-    /// [`ApiError`]. If config.json cannot be saved, nothing has changed. If the disk fails later, the
+    /// [`ChangeError`]. If config.json cannot be saved, nothing has changed. If the disk fails later, the
     /// project is not served any more, and deleting it again or the next start finishes the deletion.
-    pub fn delete(&self, id: &ProjectId) -> Result<(), ApiError> {
+    pub fn delete(&self, id: &ProjectId) -> Result<(), ChangeError> {
         let mut config = self.lock_for_change()?;
         let old = self.registry().projects.get(id).cloned();
-        let old = old.ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
+        let old = old.ok_or_else(|| ChangeError::Missing(id.clone()))?;
         let paths = Paths::new(&self.data_directory, id);
         let removed = self.begin_deletion(&mut config, &paths, &old).and_then(|saved| {
             self.replace(&config, id, Some(Arc::new(old.being_deleted(Deletion::UnderWay))));
@@ -112,7 +112,7 @@ impl Catalog {
         let disk = self.disk.as_ref();
         let marker = deletion::begin(disk, paths).map_err(|error| match error {
             BeginError::NotBegun(error) if is_disk_full(&error) => {
-                DeleteError::NothingChanged(ApiError::DiskFull)
+                DeleteError::NothingChanged(ChangeError::DiskFull)
             }
             BeginError::NotBegun(error) => DeleteError::NothingChanged(not_deleted(&old.id, &error)),
             BeginError::Unknown(error) => DeleteError::Stopped(stopped(&old.id, &error)),
@@ -120,7 +120,7 @@ impl Catalog {
         match self.save_without(config, &old.id) {
             Ok(()) => Ok(ConfigSaved::Yes),
             // Removing the files frees the space that saving takes.
-            Err(ApiError::DiskFull) => Ok(ConfigSaved::AfterTheFiles),
+            Err(ChangeError::DiskFull) => Ok(ConfigSaved::AfterTheFiles),
             Err(error) if marker == Marker::Created && deletion::cancel(disk, paths).is_ok() => {
                 Err(DeleteError::NothingChanged(error))
             }
@@ -133,7 +133,7 @@ impl Catalog {
     fn save_or_forget(&self, config: &mut Config, id: &ProjectId) -> Result<ConfigSaved, DeleteError> {
         match self.save_without(config, id) {
             Ok(()) => Ok(ConfigSaved::Yes),
-            Err(ApiError::DiskFull) => {
+            Err(ChangeError::DiskFull) => {
                 config.remove_project(id);
                 self.unsaved_deletions.store(true, Ordering::Relaxed);
                 Ok(ConfigSaved::AfterTheFiles)
@@ -167,7 +167,7 @@ impl Catalog {
         begun.iter().filter(is_deleted).for_each(|id| self.end_deletion_or_warn(id));
     }
 
-    fn save_without(&self, config: &mut Config, id: &ProjectId) -> Result<(), ApiError> {
+    fn save_without(&self, config: &mut Config, id: &ProjectId) -> Result<(), ChangeError> {
         let mut next = config.clone();
         next.remove_project(id); // absent if a deletion stopped after this
         self.save(config, next)
@@ -267,14 +267,14 @@ impl Catalog {
 }
 
 /// Of a deletion that has begun.
-pub(super) fn stopped(id: &ProjectId, error: &std::io::Error) -> ApiError {
+pub(super) fn stopped(id: &ProjectId, error: &std::io::Error) -> ChangeError {
     log::error!(
         "project {id}: its deletion stopped: {error}. Once that is fixed, delete it again or restart the server"
     );
-    ApiError::Disk("deleting the project's files")
+    ChangeError::Disk("deleting the project's files")
 }
 
-fn not_deleted(id: &ProjectId, error: &std::io::Error) -> ApiError {
+fn not_deleted(id: &ProjectId, error: &std::io::Error) -> ChangeError {
     log::error!("project {id}: not deleted: {error}");
-    ApiError::Disk("deleting the project's files")
+    ChangeError::Disk("deleting the project's files")
 }

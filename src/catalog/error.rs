@@ -1,9 +1,11 @@
-//! Why the projects could not be taken stock of.
+//! Why the projects could not be read, or not changed.
 
 use crate::auth::api_key::{HASH_ADVICE, KeyError};
 use crate::config::mistake::ConfigError;
 use crate::descriptors::TooFewDescriptors;
+use crate::names::ProjectId;
 use crate::persist::own_files::Collision;
+use crate::persist::project::Unavailable;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -76,4 +78,40 @@ impl From<ConfigError> for CatalogError {
     fn from(error: ConfigError) -> CatalogError {
         CatalogError::Config(error)
     }
+}
+
+/// Why a project was not created, changed or deleted, or is not there to be used.
+#[derive(Debug)]
+pub enum ChangeError {
+    /// There is no such project.
+    Missing(ProjectId),
+    /// There is such a project already.
+    Exists(ProjectId),
+    /// There are [`crate::limits::PROJECTS_MAX`] projects.
+    TooMany,
+    /// One more project on disk needs more descriptors than the process may have.
+    TooFewDescriptors(TooFewDescriptors),
+    /// config.json has an edit that the server has not read.
+    ConfigEdited,
+    /// Its files would be files of something else. The log names them.
+    FilesTaken {
+        /// The project.
+        id: ProjectId,
+        /// What has them.
+        by: &'static str,
+    },
+    /// Its files do not have all of its values, so they are not opened again. The log has why.
+    ValuesUnsaved,
+    /// It takes no changes.
+    Unavailable(Unavailable),
+    /// Its files could not be opened. The log has why.
+    Unreadable,
+    /// There is no space on the disk; nothing has changed.
+    DiskFull,
+    /// The disk failed; what for, without a path. The log has why.
+    Disk(&'static str),
+    /// config.json could not be saved, so nothing has changed; why, and what helps.
+    ConfigNotSaved(&'static str),
+    /// A bug. The log has more.
+    Internal,
 }

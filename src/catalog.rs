@@ -10,20 +10,22 @@ mod opening_many;
 mod saving;
 mod served;
 
-pub use error::CatalogError;
+pub use error::{CatalogError, ChangeError};
 pub use saving::{save_completed, unsaved_texts};
 pub use served::{OpenError, Registry, Served};
 
 use crate::auth::api_key::{self, Completed};
+use crate::clock;
 use crate::config::file;
-use crate::config::schema::{AuthenticationChoice, Config, KeyOwner, ProjectConfig, StorageChoice};
+use crate::config::schema::{
+    AddProjectError, AuthenticationChoice, Config, KeyOwner, ProjectConfig, StorageChoice,
+};
 use crate::disk::{Disk, descriptors_max};
 use crate::entropy::random_bytes;
 use crate::names::ProjectId;
 use crate::persist::engine::Engine;
 use crate::persist::own_files::{Collision, OwnFiles};
 use crate::secret::Secret;
-use crate::{api::error::ApiError, clock};
 use deleting::stopped;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -89,19 +91,19 @@ impl Catalog {
     /// Adds a project. Returns it and its key, where it has one.
     ///
     /// # Errors
-    /// [`ApiError`]; nothing has changed then.
+    /// [`ChangeError`]; nothing has changed then.
     pub fn create(
         &self,
         id: ProjectId,
         storage: StorageChoice,
         authentication: AuthenticationChoice,
-    ) -> Result<(Arc<Served>, Option<Secret>), ApiError> {
+    ) -> Result<(Arc<Served>, Option<Secret>), ChangeError> {
         let mut config = self.lock_for_change()?;
         let mut next = config.clone();
         let added = ProjectConfig::new(id.clone(), storage, authentication);
         next.add_project(added).map_err(|error| match error {
-            crate::config::schema::AddProjectError::Exists { id } => ApiError::ProjectExists(id),
-            crate::config::schema::AddProjectError::TooMany => ApiError::ProjectsFull,
+            AddProjectError::Exists { id } => ChangeError::Exists(id),
+            AddProjectError::TooMany => ChangeError::TooMany,
         })?;
         self.check_new_files(&config, &id)?;
         check_descriptors(&config, &next)?;
@@ -113,7 +115,7 @@ impl Catalog {
             let _ = self.undo(&mut config, change, &id);
             return Err(stopped(&id, &error));
         }
-        let project = config.project(&id).ok_or(ApiError::Internal)?;
+        let project = config.project(&id).ok_or(ChangeError::Internal)?;
         let served = Arc::new(self.serve(&config, project, None));
         if let Err(error) = &served.project {
             let error = error.answer();
@@ -128,17 +130,17 @@ impl Catalog {
     /// it asks for one now and had none.
     ///
     /// # Errors
-    /// [`ApiError`]; nothing has changed then.
+    /// [`ChangeError`]; nothing has changed then.
     pub fn update(
         &self,
         id: &ProjectId,
         storage: StorageChoice,
         authentication: AuthenticationChoice,
-    ) -> Result<(Arc<Served>, Option<Secret>), ApiError> {
+    ) -> Result<(Arc<Served>, Option<Secret>), ChangeError> {
         let mut config = self.lock_for_change()?;
         let mut next = config.clone();
         let old = self.served_for_change(id)?;
-        let before = next.project(id).ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
+        let before = next.project(id).ok_or_else(|| ChangeError::Missing(id.clone()))?;
         let storage = StorageChoice {
             on_disk: storage.on_disk.or(before.storage.on_disk),
             cache_in_memory: storage.cache_in_memory.or(before.storage.cache_in_memory),
@@ -162,7 +164,7 @@ impl Catalog {
         }
         let before = config.clone();
         self.move_and_save(&mut config, next, &old)?;
-        let project = config.project(id).ok_or(ApiError::Internal)?;
+        let project = config.project(id).ok_or(ChangeError::Internal)?;
         // Served even if it could not be opened with the new settings: its requests then return the reason.
         let served = Arc::new(self.serve(&config, project, Some(&old)));
         let is_kept = served.storage != config.storage_of(project);
@@ -170,7 +172,7 @@ impl Catalog {
         if is_kept {
             // Its files were taken while config.json was saved.
             self.save(&mut config, before)?;
-            return Err(ApiError::ValuesUnsaved);
+            return Err(ChangeError::ValuesUnsaved);
         }
         Ok((served, key))
     }
@@ -178,14 +180,14 @@ impl Catalog {
     /// Gives a project a new key, and switches its authentication on; the old key is refused from here on.
     ///
     /// # Errors
-    /// [`ApiError`]; the old key is then still in force.
-    pub fn regenerate(&self, id: &ProjectId) -> Result<Secret, ApiError> {
+    /// [`ChangeError`]; the old key is then still in force.
+    pub fn regenerate(&self, id: &ProjectId) -> Result<Secret, ChangeError> {
         let mut config = self.lock_for_change()?;
         let mut next = config.clone();
         let old = self.served_for_change(id)?;
         switch_authentication_on(&mut next, id);
         let key = self.issue(&mut next, id)?;
-        let project = next.project(id).ok_or(ApiError::Internal)?;
+        let project = next.project(id).ok_or(ChangeError::Internal)?;
         let served = Arc::new(self.serve(&next, project, Some(&old)));
         self.save(&mut config, next)?;
         self.replace(&config, id, Some(served));
@@ -294,9 +296,9 @@ impl Catalog {
 
     /// A project whose settings or key are to be changed: refused once its deletion has begun, after which config.json
     /// may no longer list it.
-    fn served_for_change(&self, id: &ProjectId) -> Result<Arc<Served>, ApiError> {
+    fn served_for_change(&self, id: &ProjectId) -> Result<Arc<Served>, ChangeError> {
         let served = self.registry().projects.get(id).cloned();
-        let served = served.ok_or_else(|| ApiError::ProjectMissing(id.clone()))?;
+        let served = served.ok_or_else(|| ChangeError::Missing(id.clone()))?;
         if served.is_being_deleted() {
             served.project().map(drop)?;
         }
@@ -313,7 +315,7 @@ impl Catalog {
     }
 
     /// The same for one project that is created or gets other storage settings.
-    fn check_new_files(&self, config: &Config, id: &ProjectId) -> Result<(), ApiError> {
+    fn check_new_files(&self, config: &Config, id: &ProjectId) -> Result<(), ChangeError> {
         self.own_files().check_new(id, &ids_of(config)).map_err(|collision| {
             log::error!("project {id}: {collision}");
             let what = match collision {
@@ -322,20 +324,20 @@ impl Catalog {
                     "a file that is another project's too (the server's log names both)"
                 }
             };
-            ApiError::Settings(format!("Project `{id}` would be stored in {what}. Choose another id."))
+            ChangeError::FilesTaken { id: id.clone(), by: what }
         })
     }
 
-    fn issue_where_asked(&self, next: &mut Config, id: &ProjectId) -> Result<Option<Secret>, ApiError> {
-        let project = next.project(id).ok_or(ApiError::Internal)?;
+    fn issue_where_asked(&self, next: &mut Config, id: &ProjectId) -> Result<Option<Secret>, ChangeError> {
+        let project = next.project(id).ok_or(ChangeError::Internal)?;
         let asked = next.authentication_enabled(project) && project.key.hash.is_none();
         asked.then(|| self.issue(next, id)).transpose()
     }
 
-    fn issue(&self, next: &mut Config, id: &ProjectId) -> Result<Secret, ApiError> {
+    fn issue(&self, next: &mut Config, id: &ProjectId) -> Result<Secret, ChangeError> {
         api_key::issue(next, &KeyOwner::Project(id.clone()), &mut random_bytes).map_err(|error| {
             log::error!("project {id}: no key generated: {error}");
-            ApiError::Internal
+            ChangeError::Internal
         })
     }
 
@@ -378,12 +380,12 @@ fn warn_of_edit(before: &Served, next: &Config) {
 }
 
 /// Refuses `next` if the next start could not open its projects. What needs no more than now is never refused.
-fn check_descriptors(config: &Config, next: &Config) -> Result<(), ApiError> {
+fn check_descriptors(config: &Config, next: &Config) -> Result<(), ChangeError> {
     let (before, after) = (config.held_descriptors(), next.held_descriptors());
     if after.descriptors <= before.descriptors {
         return Ok(());
     }
-    after.check(descriptors_max()).map_err(ApiError::TooFewDescriptors)
+    after.check(descriptors_max()).map_err(ChangeError::TooFewDescriptors)
 }
 
 /// Also if `default.authentication` decides for the project: what `regenerate` protects stays protected.

@@ -1,9 +1,9 @@
 //! From what config.json says of a project to the project: opened, opened anew with other settings, or
 //! written to disk for the first time.
 
+use super::error::ChangeError;
 use super::served::{Cause, Deletion, OpenError, Served};
 use super::{Catalog, CatalogError};
-use crate::api::error::ApiError;
 use crate::clock;
 use crate::config::schema::{Config, ProjectConfig, StorageSettings};
 use crate::disk::is_disk_full;
@@ -163,13 +163,13 @@ impl Catalog {
     }
 
     /// Refuses other storage settings to a project that would lose values by them.
-    pub(super) fn check_reopening(&self, open: &Arc<Project>) -> Result<(), ApiError> {
+    pub(super) fn check_reopening(&self, open: &Arc<Project>) -> Result<(), ChangeError> {
         open.prepare_reopening(clock::wall_ms(), clock::monotonic()).map_err(|error| match error {
             // Its files may not hold what the cache has of them; only a start reads them again.
-            NotReopened::Failed => ApiError::Unavailable(Unavailable::Failed),
+            NotReopened::Failed => ChangeError::Unavailable(Unavailable::Failed),
             NotReopened::Unsaved(reason) => {
                 log_not_reopened(open.id(), &reason);
-                ApiError::ValuesUnsaved
+                ChangeError::ValuesUnsaved
             }
         })
     }
@@ -227,12 +227,12 @@ impl Catalog {
     }
 
     /// Writes the files of a project that lives in memory and closes it.
-    pub(super) fn write_from_memory(&self, project: &Arc<Project>) -> Result<(), ApiError> {
+    pub(super) fn write_from_memory(&self, project: &Arc<Project>) -> Result<(), ChangeError> {
         self.save_from_memory(project).map_err(|error| {
             log::error!("project {}: stays in memory: {}", project.id(), error.reason);
             match error.cause {
-                Cause::DiskFull => ApiError::DiskFull,
-                Cause::Deletion(_) | Cause::Other => ApiError::Disk("writing the project's files"),
+                Cause::DiskFull => ChangeError::DiskFull,
+                Cause::Deletion(_) | Cause::Other => ChangeError::Disk("writing the project's files"),
             }
         })
     }

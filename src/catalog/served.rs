@@ -1,6 +1,6 @@
 //! What requests look up: the projects as they are served, and what decides about access to them.
 
-use crate::api::error::ApiError;
+use super::error::ChangeError;
 use crate::config::schema::{
     Accounts, AuthenticationSettings, Config, Origin, PublicHost, RateLimit, StorageSettings,
 };
@@ -67,10 +67,10 @@ pub(super) enum Deletion {
 
 impl OpenError {
     /// What who asked for the project to be opened is told.
-    pub(super) fn answer(&self) -> ApiError {
+    pub(super) fn answer(&self) -> ChangeError {
         match self.cause {
-            Cause::DiskFull => ApiError::DiskFull,
-            Cause::Deletion(_) | Cause::Other => ApiError::Unreadable,
+            Cause::DiskFull => ChangeError::DiskFull,
+            Cause::Deletion(_) | Cause::Other => ChangeError::Unreadable,
         }
     }
 
@@ -107,13 +107,13 @@ impl Served {
     /// The project.
     ///
     /// # Errors
-    /// [`ApiError::Unreadable`] if its files could not be read, [`Unavailable::Deleted`] while they are removed.
-    pub fn project(&self) -> Result<&Arc<Project>, ApiError> {
+    /// [`ChangeError::Unreadable`] if its files could not be read, [`Unavailable::Deleted`] while they are removed.
+    pub fn project(&self) -> Result<&Arc<Project>, ChangeError> {
         self.project.as_ref().map_err(|error| match error.cause {
             Cause::Deletion(Deletion::UnderWay) => {
-                ApiError::Unavailable(Unavailable::Deleted(self.id.clone()))
+                ChangeError::Unavailable(Unavailable::Deleted(self.id.clone()))
             }
-            Cause::DiskFull | Cause::Deletion(Deletion::Stopped) | Cause::Other => ApiError::Unreadable,
+            Cause::DiskFull | Cause::Deletion(Deletion::Stopped) | Cause::Other => ChangeError::Unreadable,
         })
     }
 }
