@@ -2,9 +2,10 @@
 
 use super::body::parse_object;
 use super::context::Context;
-use super::error::ApiError;
-use super::error::shown;
+use super::error::{AccountError, ApiError, shown};
 use super::negotiation::{Sent, sent_as};
+use crate::accounts::registration::{self, NewAccount, Required, Typed};
+use crate::auth::password::Rule;
 use crate::http::request::Framing;
 use crate::http::target;
 use crate::json;
@@ -138,6 +139,26 @@ impl Fields {
                 Some(value)
             }
         }
+    }
+
+    /// What they say of a new account.
+    ///
+    /// # Errors
+    /// [`AccountError::Registration`].
+    pub fn new_account(&self, required: Required, rule: Rule) -> Result<NewAccount, ApiError> {
+        let (username, email) = (self.text("username")?, self.text("email")?);
+        let (password, full_name) = (self.text("password")?, self.text("full_name")?);
+        let (age, gender) = (self.text_of_any("age"), self.text("gender")?);
+        let typed = Typed {
+            username: username.as_deref(),
+            email: email.as_deref(),
+            password: password.as_deref(),
+            full_name: full_name.as_deref(),
+            age: age.as_deref(),
+            gender: gender.as_deref(),
+        };
+        let checked = registration::check(&typed, required, rule);
+        checked.map_err(|problems| AccountError::Registration(problems).into())
     }
 }
 

@@ -1,45 +1,33 @@
 //! From a request to a reply: routes, credentials, handlers, and what every error looks like.
 //!
-//! A handler runs on an event loop and takes microseconds; what may block it returns as
-//! [`reply::Reply::Slow`]. `routes.rs` is the whole route table, `error.rs` the only place that
-//! knows which error has which status.
+//! A handler runs on an event loop and takes microseconds. What may block it returns as a job for one
+//! of the lanes ([`reply::Reply`]). `dispatch.rs` calls the handlers of `routes.rs`, the whole route
+//! table; handlers use `context.rs` and `state.rs`, and never what calls them.
 
 mod accept;
-mod accounts;
 pub mod authority;
-mod batch;
 mod body;
-mod conditions;
 mod context;
 mod cookies;
+mod core;
 pub mod cors;
 mod credentials;
 mod cross_site;
 mod cursor;
-mod data;
 pub mod dispatch;
 pub mod error;
 mod fields;
-mod forms;
-mod items;
-mod keys;
+mod item;
 mod keyspace;
-mod listing;
 mod long_answer;
 mod negotiation;
-mod object_batch;
-mod objects;
+mod object;
 mod ops;
-mod pages;
 mod parameters;
 mod passwords;
-mod projects;
-mod registration;
 pub mod reply;
 mod representation;
 pub mod routes;
-mod sign_in;
+mod site;
 pub mod state;
-mod success;
 mod tokens;
-mod visitor;

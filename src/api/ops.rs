@@ -2,9 +2,9 @@
 
 use super::context::Context;
 use super::error::ApiError;
-use super::pages;
 use super::reply::Reply;
 use super::representation::json_response;
+use super::site::pages;
 use crate::http::response::Response;
 
 /// `GET /healthz`: the process answers.

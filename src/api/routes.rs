@@ -2,12 +2,12 @@
 
 use super::authority::Access;
 use super::context::Context;
+use super::core::{accounts, batch, keys, listing, projects};
 use super::error::ApiError;
+use super::object::batch as object_batch;
 use super::reply::Reply;
-use super::{
-    accounts, batch, data, items, keys, listing, object_batch, objects, ops, pages, projects, registration,
-    sign_in,
-};
+use super::site::{data, pages, registration, sign_in};
+use super::{item, object, ops};
 use crate::http::request::Method;
 use crate::router::{self, Captures};
 
@@ -43,15 +43,15 @@ const ROUTES: &[(Method, &str, Access, Handler)] = &[
     (Method::Post, "/api/v1/accounts", Access::Global, accounts::create),
     (Method::Put, "/api/v1/accounts/{...}", Access::Global, accounts::update),
     (Method::Delete, "/api/v1/accounts/{...}", Access::Global, accounts::delete),
-    (Method::Get, "/item/{...}", Access::Account, items::get),
-    (Method::Post, "/item/{...}", Access::Account, items::post),
-    (Method::Put, "/item/{...}", Access::Account, items::put),
-    (Method::Delete, "/item/{...}", Access::Account, items::delete),
-    (Method::Post, "/login", Access::Open, items::login),
-    (Method::Post, "/api/object", Access::Account, objects::post),
-    (Method::Get, "/api/object/{...}", Access::Account, objects::get),
-    (Method::Put, "/api/object/{...}", Access::Account, objects::put),
-    (Method::Delete, "/api/object/{...}", Access::Account, objects::delete),
+    (Method::Get, "/item/{...}", Access::Account, item::get),
+    (Method::Post, "/item/{...}", Access::Account, item::post),
+    (Method::Put, "/item/{...}", Access::Account, item::put),
+    (Method::Delete, "/item/{...}", Access::Account, item::delete),
+    (Method::Post, "/login", Access::Open, item::login),
+    (Method::Post, "/api/object", Access::Account, object::post),
+    (Method::Get, "/api/object/{...}", Access::Account, object::get),
+    (Method::Put, "/api/object/{...}", Access::Account, object::put),
+    (Method::Delete, "/api/object/{...}", Access::Account, object::delete),
     (Method::Post, "/api/batch/object", Access::Account, object_batch::create),
     (Method::Post, "/api/batch/object/get", Access::Account, object_batch::get),
     (Method::Post, "/api/batch/object/delete", Access::Account, object_batch::delete),

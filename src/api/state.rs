@@ -2,7 +2,7 @@
 
 use super::cookies;
 use super::error::{AccountError, ApiError};
-use super::pages::WaysIn;
+use super::site::pages::WaysIn;
 use crate::accounts::{Accounts, OpenError};
 use crate::auth::access::Denied;
 use crate::auth::client;

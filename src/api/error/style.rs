@@ -2,8 +2,8 @@
 
 use super::{AccountError, ApiError};
 use crate::api::negotiation::{self, Wanted};
-use crate::api::pages::{self, Frame, Viewer};
 use crate::api::representation::json_response;
+use crate::api::site::pages::{self, Frame, Viewer};
 use crate::http::request::Head;
 use crate::http::response::Response;
 use crate::http::target::Target;

@@ -1,18 +1,18 @@
 //! `/api/register`: somebody gets an account.
 
-use super::context::Context;
-use super::error::{AccountError, ApiError};
-use super::fields::Fields;
-use super::forms::FormPage;
-use super::negotiation::Wanted;
-use super::pages::{self, Filled};
-use super::passwords;
-use super::reply::{Reply, Standing};
-use super::success;
-use super::visitor::Visitor;
 use crate::accounts::account::Account;
 use crate::accounts::directory::CreateError;
-use crate::accounts::registration::{self, NewAccount, Required, Typed};
+use crate::accounts::registration::{NewAccount, Required};
+use crate::api::context::Context;
+use crate::api::error::{AccountError, ApiError};
+use crate::api::fields::Fields;
+use crate::api::negotiation::Wanted;
+use crate::api::passwords;
+use crate::api::reply::{Reply, Standing};
+use crate::api::site::forms::FormPage;
+use crate::api::site::pages::{self, Filled};
+use crate::api::site::success;
+use crate::api::site::visitor::Visitor;
 use crate::auth::password::Rule;
 use crate::auth::rate_limit::Rate;
 use crate::clock;
@@ -60,27 +60,7 @@ fn check_open(context: &Context<'_>) -> Result<(), ApiError> {
 fn checked(context: &Context<'_>, visitor: &Visitor, fields: &Fields) -> Result<NewAccount, ApiError> {
     visitor.check_site(context)?;
     check_open(context)?;
-    new_account(fields, Required::Everything, Rule::Strong)
-}
-
-/// What the fields of a request say of a new account.
-///
-/// # Errors
-/// [`AccountError::Registration`].
-pub(super) fn new_account(fields: &Fields, required: Required, rule: Rule) -> Result<NewAccount, ApiError> {
-    let (username, email) = (fields.text("username")?, fields.text("email")?);
-    let (password, full_name) = (fields.text("password")?, fields.text("full_name")?);
-    let (age, gender) = (fields.text_of_any("age"), fields.text("gender")?);
-    let typed = Typed {
-        username: username.as_deref(),
-        email: email.as_deref(),
-        password: password.as_deref(),
-        full_name: full_name.as_deref(),
-        age: age.as_deref(),
-        gender: gender.as_deref(),
-    };
-    let checked = registration::check(&typed, required, rule);
-    checked.map_err(|problems| AccountError::Registration(problems).into())
+    fields.new_account(Required::Everything, Rule::Strong)
 }
 
 fn start(

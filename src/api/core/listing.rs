@@ -4,11 +4,11 @@
 //! microseconds and goes on after the last key of the one before, so a key that is there all the
 //! time comes exactly once.
 
-use super::context::Context;
-use super::cursor::{self, Cursor};
-use super::error::ApiError;
-use super::reply::{self, Lane, Piece, Pull, Reply};
-use super::representation as text;
+use crate::api::context::Context;
+use crate::api::cursor::{self, Cursor};
+use crate::api::error::ApiError;
+use crate::api::reply::{self, Lane, Piece, Pull, Reply};
+use crate::api::representation as text;
 use crate::clock;
 use crate::json;
 use crate::limits::{ENTRIES_PER_HOLD_MAX, LISTING_PIECE_BYTES};

@@ -1,15 +1,17 @@
 //! `/api/object` and `/api/batch/object`, as the clients of seed 001 know them: the keys of the
 //! token's account.
 
-use super::body::{minified, parse_object};
-use super::context::Context;
-use super::credentials;
-use super::error::ApiError;
-use super::error::style::Style;
-use super::keyspace::Keyspace;
-use super::parameters::{parse_key, parse_ttl};
-use super::reply::Reply;
-use super::representation::json_response;
+pub mod batch;
+
+use crate::api::body::{minified, parse_object};
+use crate::api::context::Context;
+use crate::api::credentials;
+use crate::api::error::ApiError;
+use crate::api::error::style::Style;
+use crate::api::keyspace::Keyspace;
+use crate::api::parameters::{parse_key, parse_ttl};
+use crate::api::reply::Reply;
+use crate::api::representation::json_response;
 use crate::http::response::Response;
 use crate::json;
 use serde::Deserialize;
@@ -103,7 +105,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let key_text = context.key_text()?;
     let key = parse_key(&key_text)?;
-    let delete = |keys: &mut super::keyspace::Changing<'_, '_>| Ok(keys.delete(key));
+    let delete = |keys: &mut crate::api::keyspace::Changing<'_, '_>| Ok(keys.delete(key));
     keyspace.answer_change(context.arrival.wall_ms, delete, |deleted| match deleted {
         // Nothing is said of expiry here: it makes no difference to whoever deletes.
         Ok(false) => json_response(404, b"{\"error\":\"Key not found\"}\n".to_vec()),

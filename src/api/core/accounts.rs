@@ -1,16 +1,16 @@
 //! `/api/v1/accounts`: who runs the server looks after accounts, with the global key.
 
-use super::body::parse_object;
-use super::context::Context;
-use super::cursor::{self, Cursor};
-use super::error::{AccountError, ApiError};
-use super::fields::Fields;
-use super::reply::Reply;
-use super::representation::json_response;
-use super::{passwords, registration};
 use crate::accounts::account::Account;
 use crate::accounts::directory::{Page, Update};
 use crate::accounts::registration::{Problem, Required};
+use crate::api::body::parse_object;
+use crate::api::context::Context;
+use crate::api::cursor::{self, Cursor};
+use crate::api::error::{AccountError, ApiError};
+use crate::api::fields::Fields;
+use crate::api::passwords;
+use crate::api::reply::Reply;
+use crate::api::representation::json_response;
 use crate::auth::password::{Password, Rule};
 use crate::clock;
 use crate::http::response::Response;
@@ -58,7 +58,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     let fields = Fields::of_json_object(context)?;
     fields.refuse_others(MEMBERS)?;
     let rule = rule(fields.switch("weak_password")?);
-    let new = registration::new_account(&fields, Required::NameAndPassword, rule)?;
+    let new = fields.new_account(Required::NameAndPassword, rule)?;
     let cost = context.app.catalog.registry().accounts.bcrypt_cost;
     let job = move || {
         let hashed = passwords::hash(&new.password, cost);

@@ -1,19 +1,20 @@
 //! `/api/token`, `/api/login`, `/api/logout` and `/dashboard`: from a password to a token or a session.
 
-use super::context::Context;
-use super::cookies;
-use super::credentials;
-use super::cross_site::Trusted;
-use super::error::{AccountError, ApiError};
-use super::fields::Fields;
-use super::forms::FormPage;
-use super::negotiation::{self, Wanted};
-use super::pages::{self, Filled};
-use super::passwords;
-use super::reply::Reply;
-use super::visitor::{Visitor, redirect};
-use super::{success, tokens};
 use crate::accounts::account::Account;
+use crate::api::context::Context;
+use crate::api::cookies;
+use crate::api::credentials;
+use crate::api::cross_site::Trusted;
+use crate::api::error::{AccountError, ApiError};
+use crate::api::fields::Fields;
+use crate::api::negotiation::{self, Wanted};
+use crate::api::passwords;
+use crate::api::reply::Reply;
+use crate::api::site::forms::FormPage;
+use crate::api::site::pages::{self, Filled};
+use crate::api::site::success;
+use crate::api::site::visitor::{Visitor, redirect};
+use crate::api::tokens;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::SESSION_SECONDS;

@@ -1,8 +1,8 @@
 //! The forms of the pages: which there are, and which field an error is about.
 
-use super::error::{AccountError, ApiError};
-use super::pages::{self, Filled, Frame, Problem};
 use crate::accounts::directory::CreateError;
+use crate::api::error::{AccountError, ApiError};
+use crate::api::site::pages::{self, Filled, Frame, Problem};
 use crate::http::response::Response;
 
 /// A page with a form.

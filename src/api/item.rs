@@ -1,18 +1,18 @@
 //! `/item/{key}` and `/login`, as the clients of seed 002 know them.
 
-use super::body::minified;
-use super::context::Context;
-use super::credentials;
-use super::cross_site::Trusted;
-use super::error::style::Style;
-use super::error::{AccountError, ApiError};
-use super::fields::Fields;
-use super::keyspace::Keyspace;
-use super::parameters::parse_key;
-use super::passwords;
-use super::reply::Reply;
-use super::representation::json_response;
-use super::tokens;
+use crate::api::body::minified;
+use crate::api::context::Context;
+use crate::api::credentials;
+use crate::api::cross_site::Trusted;
+use crate::api::error::style::Style;
+use crate::api::error::{AccountError, ApiError};
+use crate::api::fields::Fields;
+use crate::api::keyspace::Keyspace;
+use crate::api::parameters::parse_key;
+use crate::api::passwords;
+use crate::api::reply::Reply;
+use crate::api::representation::json_response;
+use crate::api::tokens;
 use crate::auth::rate_limit::Rate;
 use crate::http::response::Response;
 use crate::json;

@@ -1,13 +1,13 @@
 //! `POST /projects/{id}/batch`: many operations as one, all or nothing.
 
-use super::body::{minified, parse_object};
-use super::context::Context;
-use super::error::ApiError;
-use super::keyspace::{Found, Keyspace};
-use super::long_answer::{self, Layout};
-use super::parameters::{parse_key, parse_ttl};
-use super::reply::Reply;
-use super::representation::{self as text, json_response};
+use crate::api::body::{minified, parse_object};
+use crate::api::context::Context;
+use crate::api::error::ApiError;
+use crate::api::keyspace::{Found, Keyspace};
+use crate::api::long_answer::{self, Layout};
+use crate::api::parameters::{parse_key, parse_ttl};
+use crate::api::reply::Reply;
+use crate::api::representation::{self as text, json_response};
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::{

@@ -4,7 +4,7 @@
 //! compresses an answer, and a revision names one value whatever its encoding. RFC 9110, section
 //! 13.1.1 asks for the strong comparison in `If-Match`; see docs/decisions/0024.
 
-use super::error::ApiError;
+use crate::api::error::ApiError;
 use crate::digits;
 use crate::http::request::Head;
 use crate::limits::SHOWN_CHARACTERS_MAX;

@@ -1,6 +1,6 @@
 //! How `/api/register` to `/api/data` say in JSON that something was done.
 
-use super::representation::json_response;
+use crate::api::representation::json_response;
 use crate::http::response::Response;
 use crate::json;
 

@@ -1,13 +1,13 @@
 //! Projects themselves: list, create, show, change, delete, new key. What saves config.json or opens
 //! files runs in the administration lane.
 
-use super::authority::{Author, Authority};
-use super::body::parse_object;
-use super::context::Context;
-use super::error::ApiError;
-use super::reply::Reply;
-use super::representation::{self as text, json_response};
-use super::state::App;
+use crate::api::authority::{Author, Authority};
+use crate::api::body::parse_object;
+use crate::api::context::Context;
+use crate::api::error::ApiError;
+use crate::api::reply::Reply;
+use crate::api::representation::{self as text, json_response};
+use crate::api::state::App;
 use crate::catalog::Served;
 use crate::clock;
 use crate::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};

@@ -3,23 +3,23 @@
 //! `GET /api/data/retrieve` with a `key` is seed 000's; without one it is the page for a browser, and
 //! for a script the key that is called `retrieve`.
 
-use super::body::minified;
-use super::context::Context;
-use super::credentials;
-use super::cursor::{self, Cursor};
-use super::error::style::Style;
-use super::error::{AccountError, ApiError};
-use super::fields::Fields;
-use super::forms::FormPage;
-use super::keyspace::{Found, Keyspace, Page};
-use super::negotiation::{Sent, Wanted};
-use super::pages::{self, Filled};
-use super::parameters::parse_key;
-use super::reply::Reply;
-use super::representation::push_strings;
-use super::sign_in::signed_out;
-use super::success;
-use super::visitor::Visitor;
+use crate::api::body::minified;
+use crate::api::context::Context;
+use crate::api::credentials;
+use crate::api::cursor::{self, Cursor};
+use crate::api::error::style::Style;
+use crate::api::error::{AccountError, ApiError};
+use crate::api::fields::Fields;
+use crate::api::keyspace::{Found, Keyspace, Page};
+use crate::api::negotiation::{Sent, Wanted};
+use crate::api::parameters::parse_key;
+use crate::api::reply::Reply;
+use crate::api::representation::push_strings;
+use crate::api::site::forms::FormPage;
+use crate::api::site::pages::{self, Filled};
+use crate::api::site::sign_in::signed_out;
+use crate::api::site::success;
+use crate::api::site::visitor::Visitor;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::KEYS_PER_PAGE;

@@ -1,15 +1,15 @@
 //! `/api/batch/object`: many keys of an account in one request, all or nothing.
 
-use super::body::parse_object;
-use super::context::Context;
-use super::error::ApiError;
-use super::error::style::Style;
-use super::keyspace::Found;
-use super::long_answer::{self, Layout};
-use super::objects::{Object, own_keys, parse, push_object};
-use super::parameters::parse_key;
-use super::reply::Reply;
-use super::representation::{self as text, json_response};
+use crate::api::body::parse_object;
+use crate::api::context::Context;
+use crate::api::error::ApiError;
+use crate::api::error::style::Style;
+use crate::api::keyspace::Found;
+use crate::api::long_answer::{self, Layout};
+use crate::api::object::{Object, own_keys, parse, push_object};
+use crate::api::parameters::parse_key;
+use crate::api::reply::Reply;
+use crate::api::representation::{self as text, json_response};
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::BATCH_OPERATIONS_MAX;
@@ -42,7 +42,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
     let objects = parse_objects(&context.json_body()?)?;
-    let make = |keys: &mut super::keyspace::Changing<'_, '_>| {
+    let make = |keys: &mut crate::api::keyspace::Changing<'_, '_>| {
         let mut skipped = Vec::new();
         for object in &objects {
             let key = parse_key(&object.key)?;
@@ -87,7 +87,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
     let names = parse_names(&context.json_body()?)?;
-    let remove = |keys: &mut super::keyspace::Changing<'_, '_>| {
+    let remove = |keys: &mut crate::api::keyspace::Changing<'_, '_>| {
         let mut missing = Vec::new();
         for name in &names {
             if !keys.delete(parse_key(name)?) {

@@ -1,17 +1,17 @@
 //! Who sends a request to `/api/register` to `/api/data`: a script or a browser, signed in or not,
 //! and whether another site may have made the browser send it.
 
-use super::context::Context;
-use super::credentials;
-use super::cross_site::Trusted;
-use super::error::style::Style;
-use super::error::{AccountError, ApiError};
-use super::fields::Fields;
-use super::forms::FormPage;
-use super::negotiation::{self, Wanted};
-use super::pages::{self, Filled, Frame, WaysIn};
 use crate::accounts::Accounts;
 use crate::accounts::account::Account;
+use crate::api::context::Context;
+use crate::api::credentials;
+use crate::api::cross_site::Trusted;
+use crate::api::error::style::Style;
+use crate::api::error::{AccountError, ApiError};
+use crate::api::fields::Fields;
+use crate::api::negotiation::{self, Wanted};
+use crate::api::site::forms::FormPage;
+use crate::api::site::pages::{self, Filled, Frame, WaysIn};
 use crate::auth::client::Client;
 use crate::http::response::Response;
 use std::sync::Arc;

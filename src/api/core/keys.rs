@@ -1,12 +1,12 @@
 //! One key: read, written, deleted; and all keys of a project deleted together.
 
-use super::body::{minified, parse_object};
-use super::conditions::Conditions;
-use super::context::{Context, MediaType};
-use super::error::ApiError;
-use super::parameters::{parse_key, parse_ttl};
-use super::reply::Reply;
-use super::representation::{self as text, Shown};
+use crate::api::body::{minified, parse_object};
+use crate::api::context::{Context, MediaType};
+use crate::api::core::conditions::Conditions;
+use crate::api::error::ApiError;
+use crate::api::parameters::{parse_key, parse_ttl};
+use crate::api::reply::Reply;
+use crate::api::representation::{self as text, Shown};
 use crate::digits::encode_u64;
 use crate::http::response::Response;
 use crate::json;
