@@ -231,8 +231,14 @@ pub const RUN_ENTRIES_MAX: usize = 512;
 pub const PAGE_BYTES: usize = 64 * 1024;
 /// A page up to this size is an allocation. A larger one is a mapping of its own.
 pub const HEAP_PAGE_BYTES_MAX: usize = 4 * 1024;
-/// One part in so many of a page may be dead. Then it is written again.
+/// One part in so many of a page may be dead. If more is dead, the page is compacted.
 pub const DEAD_PART_MAX: usize = 16;
+/// What a slot takes in a page, bytes.
+pub const SLOT_BYTES: usize = 8;
+/// Two neighbouring runs are merged if their live entries have at most this many bytes together.
+pub const MERGED_BYTES_MAX: usize = PAGE_BYTES / 4 * 3;
+/// The same for the number of their entries.
+pub const MERGED_ENTRIES_MAX: usize = RUN_ENTRIES_MAX / 4 * 3;
 /// Timers of expired keys that are looked at under one hold of a project's lock to count the keys of a prefix.
 /// If there are more, the keys are purged first.
 pub const ENDED_LOOKED_AT_MAX: u64 = 4_096;
@@ -439,3 +445,10 @@ const _: () = assert!(RATE_LIMIT_REQUESTS_DEFAULT <= RATE_LIMIT_REQUESTS_MAX);
 const _: () = assert!(RATE_LIMIT_WINDOW_SECONDS_DEFAULT <= RATE_LIMIT_WINDOW_SECONDS_MAX);
 const _: () = assert!(PAGE_BYTES <= 1 + u16::MAX as usize, "u16 says where an entry begins");
 const _: () = assert!(HEAP_PAGE_BYTES_MAX < PAGE_BYTES);
+const _: () =
+    assert!(MERGED_ENTRIES_MAX <= RUN_ENTRIES_MAX, "merged runs have few enough entries for one run");
+// Dead bytes are at most one part in DEAD_PART_MAX of a page, so one in DEAD_PART_MAX - 1 of what is live in it.
+const _: () = assert!(
+    MERGED_BYTES_MAX + MERGED_BYTES_MAX / (DEAD_PART_MAX - 1) + MERGED_ENTRIES_MAX * SLOT_BYTES <= PAGE_BYTES,
+    "the live entries of merged runs fit one page, with their slots and what is dead in the first run"
+);

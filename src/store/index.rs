@@ -4,7 +4,7 @@
 //! in less than a millisecond for ten million entries.
 
 use super::run::{Kind, Packed, Run, Sums, slot_bytes};
-use crate::limits::{PAGE_BYTES, RUN_ENTRIES_MAX};
+use crate::limits::{MERGED_BYTES_MAX, MERGED_ENTRIES_MAX, PAGE_BYTES};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -261,8 +261,8 @@ impl<K: Kind> Index<K> {
         at + 1
     }
 
-    /// Joins a run with the one before or after it if both fit into three quarters of one, and removes an
-    /// empty one.
+    /// Merges a run with the one before or after it if both fit into three quarters of one, and removes an empty
+    /// one. A quarter stays free, so that the next insertion does not split the run again.
     fn merge(&mut self, at: usize) {
         if self.runs.get(at).is_some_and(Run::is_empty) {
             self.runs.remove(at);
@@ -271,8 +271,8 @@ impl<K: Kind> Index<K> {
             let (Some(run), Some(next)) = (self.runs.get(before), self.runs.get(before + 1)) else {
                 continue;
             };
-            if run.live_bytes() + next.live_bytes() > PAGE_BYTES / 4 * 3
-                || run.len() + next.len() > RUN_ENTRIES_MAX / 4 * 3
+            if run.live_bytes() + next.live_bytes() > MERGED_BYTES_MAX
+                || run.len() + next.len() > MERGED_ENTRIES_MAX
             {
                 continue;
             }

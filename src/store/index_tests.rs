@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits::{DEAD_PART_MAX, RUN_ENTRIES_MAX};
 use crate::names::Key;
 use crate::store::change::{Meta, Revision, Value};
 use crate::store::entry::{Entries, Entry, OwnedEntry, pack};
@@ -111,6 +112,43 @@ fn runs_stay_full_where_keys_come_in_order_and_join_where_they_go() {
     assert!(index.runs.len() <= 3, "{} runs for {} entries", index.runs.len(), index.sums().keys);
     (0..count).for_each(|number| drop(index.take(format!("{number:06}").as_bytes())));
     assert!(index.runs.is_empty());
+}
+
+/// A run of `count` entries of `bytes` in its page each, whose keys begin with `folder`.
+fn run(folder: &str, count: usize, bytes: usize) -> Run<Entries> {
+    let part = bytes * 3 / 4;
+    let overhead = slot_bytes(entry(&format!("{folder}000"), &"x".repeat(part), None).view()) - part;
+    let value = "x".repeat(bytes - overhead);
+    let mut index = Index::<Entries>::default();
+    (0..count).for_each(|number| index.push(entry(&format!("{folder}{number:03}"), &value, None).view()));
+    let run = index.pop_run().unwrap();
+    assert_eq!((run.len(), run.live_bytes()), (count, count * bytes));
+    run
+}
+
+/// With as many dead bytes in the first run as it may have, and with as many entries and bytes as are merged.
+#[test]
+fn runs_of_the_largest_size_that_is_merged_fit_one_run() {
+    for first_part in 1..16 {
+        let count = MERGED_ENTRIES_MAX * first_part / 16;
+        let bytes = MERGED_BYTES_MAX / MERGED_ENTRIES_MAX;
+        let removed = count / (DEAD_PART_MAX - 1);
+        let mut first = run("a", count + removed, bytes);
+        for _ in 0..removed {
+            first.remove(0);
+        }
+        let second = run("b", MERGED_ENTRIES_MAX - count, bytes);
+        let index = &mut Index { sums: first.sums().with(second.sums()), runs: [first, second].into() };
+        index.merge(0);
+        assert_eq!((index.runs.len(), index.runs[0].len()), (1, MERGED_ENTRIES_MAX), "{first_part}");
+        assert_eq!(index.runs[0].sums(), index.sums);
+    }
+}
+
+#[test]
+#[should_panic(expected = "two merged runs fit a run")]
+fn appending_more_than_fits_loses_no_entry_in_silence() {
+    run("a", 30, 2_000).append(&run("b", 3, 2_000));
 }
 
 #[test]

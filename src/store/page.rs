@@ -7,11 +7,8 @@
 //! written to and reclaims it when the page is dropped, by any thread. An allocator would keep freed memory for the
 //! thread that allocated it.
 
-use crate::limits::{HEAP_PAGE_BYTES_MAX, PAGE_BYTES};
+use crate::limits::{HEAP_PAGE_BYTES_MAX, PAGE_BYTES, SLOT_BYTES};
 use memmap2::MmapMut;
-
-/// Bytes that a slot takes.
-pub const SLOT_BYTES: usize = 8;
 
 /// Bytes that grow from the beginning, and slots that grow from the end.
 #[derive(Debug)]

@@ -5,9 +5,9 @@
 //! then the page is compacted. Memory is thus proportional to the live entries, whatever was written before, and
 //! no entry has an allocation of its own.
 
-use super::page::{Page, SLOT_BYTES};
+use super::page::Page;
 use super::varint::{groups, groups_count, groups_of, push_groups};
-use crate::limits::{DEAD_PART_MAX, PAGE_BYTES, RUN_ENTRIES_MAX};
+use crate::limits::{DEAD_PART_MAX, PAGE_BYTES, RUN_ENTRIES_MAX, SLOT_BYTES};
 use std::marker::PhantomData;
 
 /// A full page is compacted and not split if more than one part in this many is dead.
@@ -83,7 +83,7 @@ impl<K: Kind> Run<K> {
     /// A run of one entry.
     pub fn of(entry: K::Entry<'_>) -> Run<K> {
         let mut run = Run::for_bytes(slot_bytes(entry) + SLOT_BYTES);
-        run.insert(0, entry);
+        run.insert_fitting(0, entry);
         run
     }
 
@@ -219,6 +219,17 @@ impl<K: Kind> Run<K> {
         true
     }
 
+    /// Inserts `entry`, for which there is space.
+    ///
+    /// # Panics
+    /// If there is none: the entry would be lost without a word.
+    fn insert_fitting(&mut self, index: usize, entry: K::Entry<'_>) {
+        assert!(
+            self.insert(index, entry),
+            "one entry, a part of a run and two merged runs fit a run (limits.rs)"
+        );
+    }
+
     /// The prefix that all keys share.
     fn begin(&self) -> Option<&[u8]> {
         if self.is_empty() {
@@ -287,10 +298,10 @@ impl<K: Kind> Run<K> {
             let mut run = Run::for_bytes(entries().map(|entry| slot_bytes(entry) + SLOT_BYTES).sum());
             // The last one first: with the next one, the shared prefix is known.
             if let Some(last) = to.checked_sub(1).and_then(|last| self.entry(last)) {
-                run.insert(0, last);
+                run.insert_fitting(0, last);
             }
             for (index, entry) in entries().take(to.saturating_sub(from + 1)).enumerate() {
-                run.insert(index, entry);
+                run.insert_fitting(index, entry);
             }
             run
         };
@@ -299,14 +310,15 @@ impl<K: Kind> Run<K> {
         after
     }
 
-    /// Appends the entries of `later`, whose keys come after these.
+    /// Appends the entries of `later`, whose keys come after these. Together they have at most
+    /// [`MERGED_BYTES_MAX`](crate::limits::MERGED_BYTES_MAX) bytes, and
+    /// [`MERGED_ENTRIES_MAX`](crate::limits::MERGED_ENTRIES_MAX) is their greatest number.
+    ///
+    /// # Panics
+    /// If they do not fit, which is possible only above those bounds.
     pub fn append(&mut self, later: &Run<K>) {
-        self.extend(later.entries());
-    }
-
-    fn extend<'e>(&mut self, entries: impl Iterator<Item = K::Entry<'e>>) {
-        for entry in entries {
-            self.insert(self.len(), entry);
+        for entry in later.entries() {
+            self.insert_fitting(self.len(), entry);
         }
     }
 
