@@ -1,12 +1,12 @@
-//! A data file that its owner edited or brought along, read one member at a time.
+//! Reads a data file that the operator edited or supplied, one member at a time.
 //!
 //! ```text
 //! start -> `{` -> key -> `:` -> value -> `,` -> key
 //!          `{` -> `}`           value -> `}` -> end
 //! ```
-//! Keys and values are checked as the API checks them, so whatever is imported can be read, overwritten,
-//! deleted and loaded again. At most one value is in memory at a time: a value that is too large is refused
-//! before it fills the memory, and a file may be larger than that.
+//! Keys and values are checked as the API checks them, so everything that is imported can be read, overwritten,
+//! deleted and loaded again. At most one value is in memory at a time, and one above the maximum is refused before
+//! it is read to its end. A file may thus be larger than the memory.
 
 use super::json_reader::{Collected, JsonReader, is_byte_order_mark, place_of, skip_byte_order_mark};
 use super::value_reader::JSON_FILE;
@@ -23,13 +23,13 @@ use crate::store::run::Packed;
 use std::collections::BTreeMap;
 use std::io;
 
-/// The keys of a file in order, and where each value begins in it, with the length and the checksum that it has
-/// minified. An index, because it returns its memory to the system.
+/// The keys of a file in order, with the offset of each value and the length and checksum of its minified text.
+/// An [`Index`], because it returns its memory to the system.
 #[derive(Debug, Default)]
 pub struct EditedKeys(Index<Entries>);
 
 impl EditedKeys {
-    /// Adds a key. Returns where its value begins if the key has one already, and adds nothing then.
+    /// Adds a key. If the key exists, adds nothing and returns the offset of its first value.
     fn add(&mut self, key: Key<'_>, location: Location) -> Option<u64> {
         let first = self.0.get(key.as_str().as_bytes()).and_then(|entry| entry.value().location());
         if let Some(first) = first {
@@ -59,15 +59,15 @@ pub enum EditedFileError {
 }
 
 impl EditedFileError {
-    /// Of a file that is not what it was when its keys were read.
+    /// The error for a file that was changed after its keys were read.
     pub fn changed() -> EditedFileError {
         EditedFileError::Invalid("it was changed while it was read".to_owned())
     }
 }
 
-/// What is wrong with a file without any content. An empty project is an empty object.
+/// The problem of a file without content: an empty project is an empty object.
 const EMPTY_ADVICE: &str = "it is empty, as an interrupted edit or a shell redirection leaves it; restore it from a backup, or write `{}` \
-     into it to begin without keys";
+     into it to start without keys";
 
 /// Reads the members of a file.
 pub struct EditedFile<'f> {
@@ -79,7 +79,7 @@ pub struct EditedFile<'f> {
     text: Vec<u8>,
 }
 
-/// What stopped the reading.
+/// Why reading stopped.
 enum Fault {
     Io(io::Error),
     Refused { offset: u64, refusal: Refusal },
@@ -87,19 +87,19 @@ enum Fault {
 
 /// What is wrong at an offset.
 enum Refusal {
-    /// No JSON: what should be there.
+    /// It is not JSON; what was expected.
     Syntax(&'static str),
     /// A key that the API refuses.
     Key(String, KeyError),
-    /// A key whose text is too long for any key; its beginning.
+    /// The text of a key is longer than that of any valid key; its beginning.
     LongKeyText(String),
-    /// A key with half of a surrogate pair; its text.
+    /// A key has half of a surrogate pair; its text.
     LoneSurrogate(String),
-    /// A key that the file has already, with its first value at that offset.
+    /// A duplicate key, and the offset of its first value.
     Twice(String, u64),
     /// The value of this key is too long.
     LongValue(String),
-    /// The value of this key is nested too deep.
+    /// The value of this key is nested too deeply.
     DeepValue(String),
 }
 
@@ -110,13 +110,13 @@ impl From<io::Error> for Fault {
 }
 
 impl<'f> EditedFile<'f> {
-    /// Reads `file`, whose keys keep `rule`.
+    /// A reader of `file`, whose keys must satisfy `rule`.
     pub fn new(file: &'f dyn DiskFile, rule: KeyRule) -> EditedFile<'f> {
         let reader = JsonReader::new(file);
         EditedFile { file, reader, rule, value_bytes_max: VALUE_BYTES_MAX, text: Vec::new() }
     }
 
-    /// Checks the whole file.
+    /// Checks the whole file and returns its keys.
     ///
     /// # Errors
     /// [`EditedFileError`].
@@ -130,7 +130,7 @@ impl<'f> EditedFile<'f> {
         })
     }
 
-    /// Puts the minified value at `location` into `out`.
+    /// Replaces the content of `out` by the minified value at `location`.
     ///
     /// # Errors
     /// [`EditedFileError`], also if the file was changed since [`EditedFile::read_keys`].
@@ -183,7 +183,7 @@ impl<'f> EditedFile<'f> {
         }
     }
 
-    /// Reads a key, its value and the white space after that.
+    /// Reads a key, its value and the white space after it.
     fn read_member(&mut self, keys: &mut EditedKeys) -> Result<(), Fault> {
         let key_offset = self.reader.position();
         let key = self.read_key()?;
@@ -225,7 +225,7 @@ impl<'f> EditedFile<'f> {
         }
     }
 
-    /// Reads the value of `key` at `offset`, and returns length and checksum that it has minified.
+    /// Reads the value of `key` at `offset`. Returns the length and the checksum of its minified text.
     fn read_checked(&mut self, offset: u64, key: &str) -> Result<(u32, u32), Fault> {
         self.text.clear();
         if self.reader.collect_value(&mut self.text, self.value_bytes_max)? == Collected::TooLong {
@@ -258,12 +258,13 @@ impl<'f> EditedFile<'f> {
         let place = format!("at line {line}, column {column}");
         Ok(match refusal {
             Refusal::Syntax(_) if is_byte_order_mark(self.file, offset)? => format!(
-                "not JSON: a byte order mark {place} (byte {offset}); a file has at most one, at its start; remove this one"
+                "not JSON: a byte order mark {place} (byte {offset}); a file has at most one, at its \
+                 start; remove this one"
             ),
             Refusal::Syntax(expected) => match self.recognized()? {
                 None => format!("not JSON: expected {expected} {place}"),
                 Some(Mistake { problem: Problem::Empty, .. }) => EMPTY_ADVICE.to_owned(),
-                // serde_json's place may be that of the byte before.
+                // The position that serde_json reports may be that of the byte before.
                 Some(Mistake { problem: problem @ Problem::Syntax { .. }, .. }) => {
                     format!("{problem} {place}")
                 }
@@ -271,33 +272,36 @@ impl<'f> EditedFile<'f> {
             },
             Refusal::Key(key, error) => format!("the key \"{}\" {place} is refused: {error}", shown(key)),
             Refusal::LongKeyText(text) => format!(
-                "the key {} {place} is longer than {} bytes, the maximum, or its closing quote is missing",
+                "the key {} {place} is too long; the maximum is {} bytes; shorten it, or add its closing quote if that \
+                 is missing",
                 shown(text),
                 self.rule.bytes_max()
             ),
             Refusal::LoneSurrogate(text) => format!(
-                "the key {} {place} has an escape of half a surrogate pair, which is no character",
+                "the key {} {place} has an escape of half a surrogate pair, which is not a character; write both \
+                 halves, or remove it",
                 shown(text)
             ),
             Refusal::Twice(key, first) => {
                 let (line, column) = place_of(self.file, *first)?;
                 let first = format!("its first value is at line {line}, column {column}");
-                format!("the key \"{}\" {place} is there twice; {first}; keep one of them", shown(key))
+                format!("the key \"{}\" {place} is a duplicate; {first}; keep one of them", shown(key))
             }
             Refusal::LongValue(key) => format!(
-                "the value of \"{}\" {place} is longer than {} bytes, the maximum, or its end is missing",
+                "the value of \"{}\" {place} is too long; the maximum is {} bytes minified; shorten it, or complete it \
+                 if its end is missing",
                 shown(key),
                 self.value_bytes_max
             ),
             Refusal::DeepValue(key) => format!(
-                "the value of \"{}\" has more than {VALUE_DEPTH_MAX} levels of arrays and objects, the maximum, {place}",
+                "the value of \"{}\" is nested too deeply {place}; the maximum is {VALUE_DEPTH_MAX} levels of arrays \
+                 and objects; flatten it",
                 shown(key)
             ),
         })
     }
 
-    /// What is wrong with the JSON of a file of a usual size, which is read as a whole for it: the mistakes that
-    /// people make have texts of their own.
+    /// The mistake in a file that is small enough to be read as a whole: common mistakes have texts of their own.
     fn recognized(&self) -> io::Result<Option<Mistake>> {
         match load_from(self.file, CONFIG_BYTES_MAX) {
             Ok(text) => Ok(object_text(&text).err()),

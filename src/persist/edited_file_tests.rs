@@ -149,7 +149,7 @@ fn key_that_is_refused_is_named_with_its_place() {
     );
     check_refused(
         &format!("{{\"{}\": 2}}", "\\u0078".repeat(2000)),
-        "at line 1, column 2 is longer than 1024 bytes",
+        "at line 1, column 2 is too long; the maximum is 1024 bytes",
     );
     check_refused("{\"é\": 1, \"..\": 1}", "the key \"..\" at line 1, column 10 is refused");
     check_refused("{\"\": 1}", "the key \"\" at line 1, column 2 is refused: the key is empty");
@@ -157,7 +157,7 @@ fn key_that_is_refused_is_named_with_its_place() {
     check_refused("{\n\"a\\udc00\": 1}", "at line 2, column 1 has an escape of half a surrogate pair");
     check_refused(
         "{\"a\": 1,\n\"b\": 2, \"\\u0061\": 3}",
-        "the key \"a\" at line 2, column 9 is there twice; its first value is at line 1, column 7",
+        "the key \"a\" at line 2, column 9 is a duplicate; its first value is at line 1, column 7",
     );
 }
 
@@ -165,7 +165,7 @@ fn key_that_is_refused_is_named_with_its_place() {
 fn value_that_is_refused_is_named_with_its_place() {
     let deep = format!("{{\"a\": 1,\n \"b\": [\n{}", "[".repeat(VALUE_DEPTH_MAX));
     let place = format!(
-        "the value of \"b\" has more than 100 levels of arrays and objects, the maximum, at line 3, column {VALUE_DEPTH_MAX}"
+        "the value of \"b\" is nested too deeply at line 3, column {VALUE_DEPTH_MAX}; the maximum is 100 levels"
     );
     check_refused(&(deep + &"]".repeat(VALUE_DEPTH_MAX + 1) + "}"), &place);
     for (value, is_taken) in [
@@ -180,7 +180,7 @@ fn value_that_is_refused_is_named_with_its_place() {
     ] {
         let found = members_up_to(format!("{{\"a\":1,\n\"b\": {value} }}").as_bytes(), 10);
         assert_eq!(found.is_ok(), is_taken, "{value}: {found:?}");
-        let place = "the value of \"b\" at line 2, column 6 is longer than 10 bytes, the maximum";
+        let place = "the value of \"b\" at line 2, column 6 is too long; the maximum is 10 bytes";
         assert!(is_taken || found.as_ref().unwrap_err().contains(place), "{found:?}");
     }
 }

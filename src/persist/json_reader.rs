@@ -7,31 +7,31 @@ use crate::json;
 use crate::limits::{FILE_BUFFER_BYTES, FIRST_READ_BYTES};
 use std::io;
 
-/// Reads the bytes of a file from front to back, or from where it is sent to.
+/// Reads a file forward, from its start or from the offset of the latest [`JsonReader::seek`].
 pub struct JsonReader<'f> {
     file: &'f dyn DiskFile,
     buffer: Vec<u8>,
     /// File offset of the first byte of the buffer.
     begin: u64,
-    /// The next byte of the buffer.
+    /// Index of the next byte in the buffer.
     at: usize,
-    /// How much the next read asks for. Little after a jump: most values are small.
+    /// Bytes of the next read. Few after a seek, because most values are small.
     piece_bytes: usize,
 }
 
-/// Whether a string or a value was as long as it may be.
+/// Whether a string or a value was within its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Collected {
     /// It was collected to its end.
     Whole,
-    /// It is longer than that.
+    /// It is longer than the limit.
     TooLong,
 }
 
 /// How far a value has been read.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
-    /// Arrays and objects open here.
+    /// Arrays and objects that are open.
     depth: usize,
     in_string: bool,
     /// Whether the byte before was a `\` that escapes the next one.
@@ -39,7 +39,7 @@ struct Progress {
 }
 
 impl<'f> JsonReader<'f> {
-    /// Reads `file` from its first byte on.
+    /// A reader of `file` at its first byte.
     pub fn new(file: &'f dyn DiskFile) -> JsonReader<'f> {
         JsonReader { file, buffer: Vec::new(), begin: 0, at: 0, piece_bytes: FIRST_READ_BYTES }
     }
@@ -87,7 +87,7 @@ impl<'f> JsonReader<'f> {
         read.map(drop)
     }
 
-    /// Passes the next byte if it is `byte`, and says whether it was.
+    /// Skips the next byte if it is `byte`. Returns whether it was.
     ///
     /// # Errors
     /// As the file returns them.
@@ -97,7 +97,7 @@ impl<'f> JsonReader<'f> {
         Ok(is_it)
     }
 
-    /// Passes white space.
+    /// Skips white space.
     ///
     /// # Errors
     /// As the file returns them.
@@ -127,7 +127,8 @@ impl<'f> JsonReader<'f> {
     }
 
     /// Appends the value that begins here to `out`, up to the `,`, `}` or `]` that ends it, with one space in
-    /// place of each run of white space. `bytes_max` bounds it without those spaces.
+    /// place of each run of white space. `bytes_max` bounds its length without those
+    /// spaces.
     ///
     /// # Errors
     /// As the file returns them.
@@ -147,7 +148,7 @@ impl<'f> JsonReader<'f> {
         }
     }
 
-    /// Appends what is in the buffer of a string before its next `"`, `\` or control character.
+    /// Appends the part of a string that is in the buffer, up to the next `"`, `\` or control character.
     fn collect_plain(&mut self, out: &mut Vec<u8>) {
         let rest = self.buffer.get(self.at..).unwrap_or_default();
         let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
@@ -156,7 +157,7 @@ impl<'f> JsonReader<'f> {
         self.at += length;
     }
 
-    /// Passes the first `count` bytes that [`JsonReader::collect_value`] collects of the value here.
+    /// Skips what [`JsonReader::collect_value`] turns into the first `count` bytes of the value here.
     ///
     /// # Errors
     /// As the file returns them.
@@ -168,8 +169,8 @@ impl<'f> JsonReader<'f> {
         Ok(())
     }
 
-    /// The next byte of a value, `None` at its end and at a control character, which no value has: a string
-    /// without its closing quote ends with its line.
+    /// The next byte of a value; `None` at its end and at a control character, which no value contains. A string
+    /// without its closing quote thus ends with its line.
     fn next_of_value(&mut self, progress: &mut Progress) -> io::Result<Option<u8>> {
         let Some(byte) = self.peek()? else { return Ok(None) };
         if byte < 0x20 && (progress.in_string || !is_whitespace(byte)) {
@@ -206,7 +207,7 @@ fn is_whitespace(byte: u8) -> bool {
 }
 
 /// Line and column, both from 1, of the byte at `offset` of a text in UTF-8. Columns count characters; a byte
-/// order mark at the start of the file is none.
+/// order mark at the start of the file is not counted.
 ///
 /// # Errors
 /// As the file returns them.

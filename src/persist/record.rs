@@ -1,7 +1,7 @@
-//! The lines of a journal after its header: bytes to meaning and back. No files here.
+//! Encodes and decodes the lines of a journal after its header. It reads and writes no files.
 //!
-//! A line is `crc32-hex SP compact-JSON LF`, the checksum being that of the JSON, continued from the
-//! [`Seed`] of the file. Three kinds:
+//! A line is `crc32-hex SP compact-JSON LF`. The checksum is that of the JSON and starts from the [`Seed`] of
+//! the file. There are three kinds:
 //!
 //! ```text
 //! 0c3f7f35 {"key":"a","revision":5,"created":1764000000000,"updated":1764000000000}
@@ -10,8 +10,7 @@
 //! ```
 //! A line of changes is atomic. docs/STORAGE-FORMAT.md has an example byte by byte.
 //!
-//! A line is encoded without its checksum, which [`seal`] fills in once it is known in which file the line
-//! goes.
+//! A line is encoded without its checksum. [`seal`] fills it in once it is known which file the line goes to.
 
 use super::seed::{self, Seed, from_hex, hex_of};
 use super::sequential::find_line_feed;
@@ -22,12 +21,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// What stands in front of the JSON of a line that is not sealed.
+/// What precedes the JSON of a line that is not sealed.
 const UNSEALED_PREFIX: &[u8; PREFIX_BYTES] = b"00000000 ";
-/// Checksum and space in front of the JSON.
+/// The checksum and the space before the JSON.
 const PREFIX_BYTES: usize = 9;
 
-/// A journal line that was understood.
+/// A decoded line.
 #[derive(Debug)]
 pub enum Line<'a> {
     /// What is known of a key of the data file.
@@ -39,11 +38,11 @@ pub enum Line<'a> {
     },
     /// Every change up to this one was synced when the line was written.
     Synced(Revision),
-    /// Changes that happen together.
+    /// Changes that are applied together or not at all.
     Changes(Vec<RecordedChange<'a>>),
 }
 
-/// A change as a line has it; the owner of what a [`Change`] borrows.
+/// A change that was read from a line. A [`Change`] borrows from it.
 #[derive(Debug)]
 pub struct RecordedChange<'a> {
     text: Cow<'a, str>,
@@ -62,7 +61,7 @@ enum Kind {
 }
 
 impl RecordedChange<'_> {
-    /// The change; `None` where the key is none, which a line with a right checksum never has.
+    /// The change. `None` if its key is not valid, which a line with the right checksum never has.
     pub fn change(&self) -> Option<Change<'_>> {
         let revision = self.revision;
         Some(match self.kind {
@@ -77,14 +76,13 @@ impl RecordedChange<'_> {
         })
     }
 
-    /// The value's text, empty for anything but a put. Borrowed from the line it was read from.
+    /// The value's text, empty for anything but a put. A slice of the line, so that its offset can be told.
     pub fn value(&self) -> &[u8] {
         self.value
     }
 }
 
-/// Begins a line at the end of `out`. A line that is not ended leaves a torn one, so the owner of the buffer
-/// truncates it.
+/// Begins a line at the end of `out`. If the line is not ended, the owner of the buffer has to truncate it.
 pub fn begin_line(out: &mut Vec<u8>) {
     out.extend_from_slice(UNSEALED_PREFIX);
 }
@@ -94,8 +92,8 @@ pub fn end_line(out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Fills in the checksums of whole lines, whatever stands in their place. A line feed is never part of JSON
-/// that was encoded or minified here, so each one ends a line.
+/// Writes the checksums of complete lines over what is in their place. JSON that was encoded or minified here
+/// contains no line feed, so each line feed ends a line.
 pub fn seal(lines: &mut [u8], seed: Seed) {
     let mut rest = lines;
     while let Some(end) = find_line_feed(rest) {
@@ -108,8 +106,7 @@ pub fn seal(lines: &mut [u8], seed: Seed) {
     }
 }
 
-/// Appends `change` as the JSON object that stands in a line of changes. Returns where in `out`
-/// the value begins, for a put.
+/// Appends the JSON object of `change`. Returns the offset of the value in `out`, for a put.
 pub fn encode_change(change: &Change<'_>, out: &mut Vec<u8>) -> Option<usize> {
     match change {
         Change::Put { key, value, meta } => {
@@ -167,7 +164,7 @@ pub fn encode_meta(key: &str, meta: &Meta, out: &mut Vec<u8>) {
     end_line(out);
 }
 
-/// Appends the line that says up to where the journal is synced, not sealed.
+/// Appends the line that states up to which revision the journal is synced, not sealed.
 pub fn encode_synced(revision: Revision, out: &mut Vec<u8>) {
     begin_line(out);
     out.extend_from_slice(b"{\"synced\":");
@@ -176,7 +173,7 @@ pub fn encode_synced(revision: Revision, out: &mut Vec<u8>) {
     end_line(out);
 }
 
-/// Whether a line, given without its line feed, is as it was written: its checksum is right.
+/// Whether a line, given without its line feed, has the right checksum.
 pub fn is_intact(line: &[u8], seed: Seed) -> bool {
     payload_of(line, seed).is_some()
 }
@@ -188,14 +185,14 @@ pub(super) fn payload_of(line: &[u8], seed: Seed) -> Option<&[u8]> {
     (hex_of(seed.checksum(payload)) == hex).then_some(payload)
 }
 
-/// The seed with which a line, given without its line feed, has the right checksum: any line has one. `None` if
+/// The seed for which a line, given without its line feed, has the right checksum. Every line has one. `None` if
 /// it does not begin with a checksum.
 pub(super) fn seed_of(line: &[u8]) -> Option<u32> {
     let (hex, rest) = line.split_at_checked(8)?;
     Some(seed::which_gives(from_hex(hex)?, rest.strip_prefix(b" ")?))
 }
 
-/// Understands a line, given without its line feed. `None` if the checksum or the content is wrong.
+/// Decodes a line, given without its line feed. `None` if the checksum or the content is wrong.
 pub fn decode_line(line: &[u8], seed: Seed) -> Option<Line<'_>> {
     let payload = payload_of(line, seed)?;
     if payload.first() == Some(&b'[') {
@@ -217,7 +214,7 @@ pub fn decode_line(line: &[u8], seed: Seed) -> Option<Line<'_>> {
     Some(Line::Synced(Revision::new(parts.synced)?))
 }
 
-/// What a "synced" line says that is this line or, if its line feed was damaged, the end of it.
+/// The revision of the `synced` line that `line` is, or ends with if the line feed before that was damaged.
 pub fn synced_at_end(line: &[u8], seed: Seed) -> Option<Revision> {
     let begins = |window: &[u8]| window == b"{\"synced\":";
     let payload_start = line.windows(b"{\"synced\":".len()).rposition(begins)?;
@@ -228,7 +225,7 @@ pub fn synced_at_end(line: &[u8], seed: Seed) -> Option<Revision> {
     }
 }
 
-/// Where `part`, a piece of `whole`, begins in it: tells the place of a value in its line.
+/// The offset of `part`, a slice of `whole`, in `whole`.
 pub fn offset_within(whole: &[u8], part: &[u8]) -> u64 {
     (part.as_ptr().addr() as u64).saturating_sub(whole.as_ptr().addr() as u64)
 }

@@ -1,9 +1,9 @@
-//! What can still be read of a damaged project, as one JSON file.
+//! Writes what is still readable of a damaged project to one JSON file.
 //!
-//! The values come first, then each change of the journal whose line is whole, before and after the damage.
-//! The files of the project stay as they are. A later version's journal is not read.
+//! That is the values, and after them each change of the journal whose line is intact, before and after the
+//! damage. The files of the project are not changed. A journal of a later version is refused.
 //!
-//! If the header is damaged, the seed of the journal is the one with which most lines have the right checksum.
+//! If the header is damaged, the seed is the one for which most lines have the right checksum.
 
 use super::aside::{self, Aside};
 use super::data_file::{self, DataLine};
@@ -31,11 +31,11 @@ pub struct Salvage {
     pub path: PathBuf,
     /// Keys in it.
     pub keys: u64,
-    /// Keys in it that had a time to live, which the file does not have.
+    /// Keys in it that had a time to live. A data file has no times, so they no longer expire.
     pub keys_with_expiry: u64,
-    /// What could not be read, at most [`DAMAGES_LISTED_MAX`] of them.
+    /// What could not be read: the first [`DAMAGES_LISTED_MAX`] parts.
     pub damages: Vec<Damage>,
-    /// How many there are.
+    /// The number of all such parts.
     pub damages_count: usize,
 }
 
@@ -44,29 +44,29 @@ pub struct Salvage {
 pub struct Damage {
     /// The file.
     pub path: PathBuf,
-    /// Its first byte.
+    /// Offset of its first byte.
     pub start: u64,
-    /// The byte after it.
+    /// Offset after its last byte.
     pub end: u64,
-    /// What is wrong with it.
+    /// What is wrong with the part.
     pub problem: Problem,
 }
 
 /// What is wrong with a part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// There is no such file.
+    /// The file does not exist.
     Missing,
-    /// A line, or several, with a wrong checksum or without its end.
+    /// One line or more, with a wrong checksum or without an end.
     Lines,
     /// The header of a journal.
     Header,
-    /// The file can be read, but is not the one that the journal belongs to.
+    /// The file is readable, but it is not the one that the journal belongs to.
     OtherContent,
 }
 
-/// Writes what is readable of a project as `ID.json.salvaged-N`, N being `now_ms`, beside its files. Keys that
-/// expired before `now_ms` are not in it.
+/// Writes what is readable of a project to `ID.json.salvaged-N` beside its files; N is `now_ms`. Keys that have
+/// expired at `now_ms` are left out.
 ///
 /// # Errors
 /// [`RecoveryError::LaterVersion`]; [`RecoveryError::ValuesMissing`] if neither file exists; as the disk
@@ -82,7 +82,7 @@ pub fn salvage(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<Salvage, R
         return Err(RecoveryError::ValuesMissing { path: paths.json.clone() });
     }
     for (name, value) in found.iter().flatten() {
-        let Ok(key) = Key::parse_stored(name) else { continue }; // `values` has returned keys only
+        let Ok(key) = Key::parse_stored(name) else { continue }; // `values` returns only valid keys
         let unknown =
             Meta { revision: Revision::default(), created_ms: now_ms, updated_ms: now_ms, expires_ms: None };
         let meta = metas.get(name).copied().unwrap_or(unknown);
@@ -103,7 +103,7 @@ pub fn salvage(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<Salvage, R
     })
 }
 
-/// The damages so far.
+/// The damages that were found so far.
 #[derive(Default)]
 struct Damages {
     listed: Vec<Damage>,
@@ -111,7 +111,7 @@ struct Damages {
 }
 
 impl Damages {
-    /// Adds a damage, or makes the one before it longer that it follows.
+    /// Adds a damage, or extends the last one if this one follows it directly.
     fn add(&mut self, path: &Path, (start, end): (u64, u64), problem: Problem) {
         if let Some(last) = self.listed.last_mut()
             && (last.path == path && last.problem == problem && last.end == start)
@@ -126,7 +126,7 @@ impl Damages {
     }
 }
 
-/// The keys and values of the values' file. `None` if there is no file.
+/// The keys and values of the data file. `None` if the file does not exist.
 fn values(
     disk: &dyn Disk,
     path: &Path,
@@ -157,8 +157,8 @@ fn values(
     Ok(Some(keys))
 }
 
-/// The key and the value of a line as the server writes it, nothing for the first and the last line. `None` if
-/// the line is damaged.
+/// The key and the value of a line that the server wrote; `Some(None)` for the first and the last line. `None`
+/// if the line is damaged.
 fn readable_entry(line: &[u8]) -> Option<Option<(String, Vec<u8>)>> {
     match data_file::decode_line(line)? {
         DataLine::Opening | DataLine::Closing => Some(None),
@@ -175,7 +175,7 @@ fn place_of(line: &RawLine<'_>) -> (u64, u64) {
     (line.offset, line.offset + line.bytes.len() as u64 + u64::from(line.terminated))
 }
 
-/// A journal that is read as far as it can be.
+/// A journal that is read as far as possible.
 struct Journal {
     file: Box<dyn DiskFile>,
     path: PathBuf,
@@ -184,7 +184,7 @@ struct Journal {
 }
 
 impl Journal {
-    /// `None` if there is none.
+    /// `None` if the file does not exist.
     fn open(disk: &dyn Disk, path: &Path, damages: &mut Damages) -> Result<Option<Journal>, RecoveryError> {
         if !disk.exists(path).map_err(io_error(path))? {
             damages.add(path, (0, 0), Problem::Missing);
@@ -212,7 +212,7 @@ impl Journal {
         Ok(Some(Journal { path: path.to_owned(), header, seed, file }))
     }
 
-    /// Gives each line after the header, understood if it is whole.
+    /// Calls `give` with each line after the header, decoded if it is intact.
     fn for_each(&self, mut give: impl FnMut(Option<Line<'_>>, &RawLine<'_>)) -> Result<(), RecoveryError> {
         let mut lines = LineReader::new(self.file.as_ref(), 0);
         let failed = io_error(&self.path);
@@ -244,14 +244,14 @@ impl Journal {
                 }
             }
             Some(Line::Meta { .. } | Line::Synced(_)) => {}
-            // The spaces that a journal is filled with ahead of its end.
+            // The reserve: spaces after the last change.
             None if !raw.terminated && raw.bytes.iter().all(|&byte| byte == b' ') => {}
             None => damages.add(&self.path, place_of(raw), Problem::Lines),
         })
     }
 }
 
-/// The seed with which most lines of a journal have the right checksum.
+/// The seed for which most lines of a journal have the right checksum.
 fn likely_seed(file: &dyn DiskFile) -> io::Result<Seed> {
     let mut lines = LineReader::new(file, 0);
     let mut votes: BTreeMap<u32, usize> = BTreeMap::new();
@@ -264,7 +264,7 @@ fn likely_seed(file: &dyn DiskFile) -> io::Result<Seed> {
     Ok(most.and_then(|(seed, _)| Seed::new(seed)).unwrap_or(Seed::NONE))
 }
 
-/// Writes the keys as a values' file. If that fails there is none.
+/// Writes the keys to a new data file, and removes that if it cannot be completed.
 fn write(disk: &dyn Disk, path: &Path, namespace: &Namespace, now_ms: u64) -> io::Result<()> {
     let mut writer = SequentialWriter::new(disk.open(path, Open::Create)?, 0);
     let written = write_lines(&mut writer, namespace, now_ms)

@@ -3,10 +3,10 @@
 //! ```text
 //! | flags and key length u16 | revision u56 | created u48 | updated u48 ? | expires u48 ? | key | value |
 //! ```
-//! All numbers are little-endian; `updated` is there only with [`HAS_UPDATE`], else it is `created`, and
-//! `expires` only with [`HAS_EXPIRY`]. The value is its JSON text, or with [`IS_STORED`] a location:
-//! file, offset and length as varints, then the checksum in 4 bytes. A million small entries are the bulk of the server's
-//! memory, hence the packing: one with a key of 16 bytes that lies in a file takes about 41 bytes.
+//! All numbers are little-endian. `updated` exists only with [`HAS_UPDATE`], else it is the same as `created`;
+//! `expires` exists only with [`HAS_EXPIRY`]. The value is its JSON text, or with [`IS_STORED`] a location: file,
+//! offset and length as varints, then the checksum in 4 bytes. Entries are packed because millions of small ones
+//! are most of the server's memory: one with a key of 16 bytes and a value in a file takes about 41 bytes.
 
 use super::change::{Location, Meta, Revision, Value};
 use super::expiry::Timer;
@@ -28,7 +28,7 @@ const CHECKSUM_BYTES: usize = 4;
 const _: () = assert!(Revision::MAX.get() < 1 << 56);
 const _: () = assert!(STORED_KEY_BYTES_MAX <= KEY_LENGTH_MASK as usize);
 
-/// Entries that are keys with their values.
+/// The kind of entries that are keys with their values.
 #[derive(Debug, Default)]
 pub struct Entries;
 
@@ -36,11 +36,11 @@ impl Kind for Entries {
     type Entry<'a> = Entry<'a>;
 }
 
-/// A key with its value and times, packed elsewhere.
+/// A view of a packed entry.
 #[derive(Clone, Copy)]
 pub struct Entry<'a>(&'a [u8]);
 
-/// An entry with memory of its own.
+/// A packed entry that owns its memory.
 #[derive(Clone)]
 pub struct OwnedEntry(Box<[u8]>);
 
@@ -53,7 +53,8 @@ pub fn packed_bytes_max(key: Key<'_>, value: Value<'_>) -> usize {
     FIXED_BYTES + 2 * 6 + key.as_str().len() + value_bytes
 }
 
-/// Appends a packed key, its value and its times. Instants above 2^48 ms (the year 10889) are cut to that.
+/// Appends a packed key, its value and its times. Instants from 2^48 ms on (the year 10889) are clamped to the
+/// largest below that.
 pub fn pack(key: Key<'_>, value: Value<'_>, meta: &Meta, out: &mut Vec<u8>) {
     let key = key.as_str().as_bytes();
     let updated_ms = Some(meta.updated_ms).filter(|updated_ms| *updated_ms != meta.created_ms);
@@ -105,7 +106,7 @@ impl OwnedEntry {
         OwnedEntry(bytes)
     }
 
-    /// As it is read.
+    /// A view of it.
     pub fn view(&self) -> Entry<'_> {
         Entry(&self.0)
     }
@@ -114,11 +115,11 @@ impl OwnedEntry {
 impl<'a> Entry<'a> {
     /// The key.
     pub fn key(self) -> &'a str {
-        // Packed from a `Key` in `new`, and never changed since.
+        // `pack` wrote a `Key`, which is UTF-8.
         std::str::from_utf8(self.key_bytes()).unwrap_or_default()
     }
 
-    /// The value, or where it lies.
+    /// The value, or its location in a file.
     pub fn value(self) -> Value<'a> {
         let rest = self.0.get(self.key_start() + self.key_length()..).unwrap_or_default();
         if !self.has(IS_STORED) {
@@ -142,7 +143,7 @@ impl<'a> Entry<'a> {
     /// The change that wrote the value.
     pub fn revision(self) -> Revision {
         let [a, b, c, d, e, f, g] = array_at(self.0, 2);
-        // What was packed was a revision.
+        // `pack` wrote a revision.
         Revision::new(u64::from_le_bytes([a, b, c, d, e, f, g, 0])).unwrap_or(Revision::MAX)
     }
 
@@ -197,7 +198,7 @@ fn u48_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
 }
 
-/// `N` bytes from `at` on. An entry always has them: `new` is the only place that packs one.
+/// `N` bytes from `at` on. An entry always has them, because `pack` writes all of its fields.
 fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
 }

@@ -1,11 +1,11 @@
-//! Which keys expire when, in the order in which they do, and how much they hold.
+//! The keys that have a time to live, in order of expiry, with the bytes that they hold.
 //!
 //! Timers are packed as the entries of an index:
 //! ```text
 //! | bytes of key and value, varint | expires u48 | revision u56 | key |
 //! ```
-//! Both numbers have their highest byte first, so the bytes from `expires` on are in the order of the timers.
-//! Counting what has expired, and taking it out, costs a step for each run: microseconds for a million keys.
+//! Both numbers are big-endian, so the bytes from `expires` on sort as the timers do. To count or to remove the
+//! timers that have ended takes one step for each run: microseconds for a million keys.
 
 use super::change::Revision;
 use super::index::{Index, Start};
@@ -16,7 +16,7 @@ use super::varint::{GROUPS_MAX, groups_of, push_groups};
 #[derive(Debug, Default)]
 pub struct ExpiryIndex(Index<Timers>);
 
-/// When the value of a key expires that was written at a revision. Timers are ordered by that.
+/// The expiry of the value that a change wrote to a key. The fields are in the order in which timers are sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timer<'k> {
     /// From when on the key is absent, below 2^48.
@@ -27,11 +27,11 @@ pub struct Timer<'k> {
     pub key: &'k str,
 }
 
-/// Entries that are timers.
+/// The kind of entries that are timers.
 #[derive(Debug)]
 struct Timers;
 
-/// A timer with the bytes of its key and value, packed.
+/// A packed timer, with the number of bytes of its key and value.
 #[derive(Clone, Copy)]
 struct PackedTimer<'a>(&'a [u8]);
 
@@ -71,7 +71,7 @@ impl<'a> PackedTimer<'a> {
         let (revision, key) = rest.split_at_checked(REVISION_BYTES).unwrap_or_default();
         Timer {
             expires_ms: number(expires),
-            // What was packed was a revision and a key.
+            // `pack` wrote a revision and a key.
             revision: Revision::new(number(revision)).unwrap_or(Revision::MAX),
             key: std::str::from_utf8(key).unwrap_or_default(),
         }
@@ -86,7 +86,7 @@ impl Timer<'_> {
         packed
     }
 
-    /// The part of the packed timer that it is found by.
+    /// The bytes of the packed timer that it is sorted by.
     fn sort_key(self) -> Vec<u8> {
         let mut key = Vec::with_capacity(self.sort_key_bytes());
         self.push_sort_key(&mut key);
@@ -105,17 +105,17 @@ impl Timer<'_> {
 }
 
 impl ExpiryIndex {
-    /// Notes a timer, whose key and value have `bytes`.
+    /// Adds a timer, whose key and value have `bytes` together.
     pub fn add(&mut self, timer: Timer<'_>, bytes: u64) {
         self.0.replace(PackedTimer(&timer.pack(bytes)));
     }
 
-    /// Forgets a timer. Returns whether it was there.
+    /// Removes a timer. Returns whether it existed.
     pub fn remove(&mut self, timer: Timer<'_>) -> bool {
         self.0.remove(&timer.sort_key())
     }
 
-    /// Removes the timer that ends first: its key, and the bytes of key and value.
+    /// Removes the timer that ends first. Returns its key, and the bytes of key and value.
     pub fn pop(&mut self) -> Option<(Box<str>, u64)> {
         let first = self.0.range(Start::At(b"")).next()?;
         let popped = (first.timer().key.into(), first.counted_bytes());
@@ -148,17 +148,17 @@ impl ExpiryIndex {
         expired.map(|timer| (timer.timer(), timer.counted_bytes()))
     }
 
-    /// Takes out what has expired at `now_ms`.
+    /// Removes and returns the timers that have ended at `now_ms`.
     pub fn take_expired(&mut self, now_ms: u64) -> ExpiryIndex {
         ExpiryIndex(self.0.take_before(&end_of(now_ms)))
     }
 
-    /// Takes out `from` and all timers after it.
+    /// Removes and returns `from` and all timers after it.
     pub fn split_off(&mut self, from: Timer<'_>) -> ExpiryIndex {
         ExpiryIndex(self.0.take_from(&from.sort_key()))
     }
 
-    /// Whether all of `later` comes after all of this.
+    /// Whether all timers of `later` come after all timers of this index.
     pub fn precedes(&self, later: &ExpiryIndex) -> bool {
         let first = later.0.range(Start::At(b"")).next().map(PackedTimer::key_bytes);
         self.0.last().zip(first).is_none_or(|(last, first)| last < first)
@@ -171,9 +171,9 @@ impl ExpiryIndex {
     }
 }
 
-/// What is after the timers that have ended at `now_ms`, and before all others.
+/// A sort key after the timers that have ended at `now_ms` and before all others.
 fn end_of(now_ms: u64) -> [u8; EXPIRES_BYTES + 1] {
-    const LAST: [u8; EXPIRES_BYTES + 1] = [0xff; EXPIRES_BYTES + 1]; // no revision begins so
+    const LAST: [u8; EXPIRES_BYTES + 1] = [0xff; EXPIRES_BYTES + 1]; // above the first byte of every revision
     let next = now_ms.checked_add(1).and_then(|next_ms| next_ms.checked_mul(1 << 8));
     let Some([0, next @ ..]) = next.map(u64::to_be_bytes) else { return LAST };
     next

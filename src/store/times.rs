@@ -1,11 +1,11 @@
-//! The times to live of a namespace, and which of them the clock has ended.
+//! The timers of a namespace, and which of them a change of the clock has ended.
 //!
-//! A change of the clock ends every key written before it that expires until then. Its timer moves from
-//! `running` to `ended`, until the key is purged. If the clock is set back before that, what an earlier
-//! change has ended stays with that change, because the later one does not state it.
+//! A change of the clock ends every key that was written before it and expires at its instant or earlier. The
+//! timer moves from `running` to `ended`, and is removed when the key is purged. If the clock is set back before
+//! that, the keys that an earlier change has ended stay with that change, because the later one does not end them.
 //!
-//! Many keys that are deleted together leave their timers for a while. Such timers are *stale*: their
-//! entries are gone. They end and are counted as the others, and the totals allow for them.
+//! If many keys are deleted together, their timers stay for a while. Such timers are *stale*: their entries are
+//! gone. They end and are counted like the others, and the totals subtract them.
 
 use super::change::Revision;
 use super::entry::Entry;
@@ -16,12 +16,13 @@ use super::expiry::{ExpiryIndex, Timer};
 pub struct Times {
     /// Those that no change of the clock has ended.
     running: ExpiryIndex,
+    /// The latest change of the clock.
     seen: Seen,
     /// Those that `seen` has ended.
     ended: ExpiryIndex,
-    /// Those that earlier changes have ended, which `seen` may not include. The oldest come first.
+    /// Those that earlier changes have ended and that `seen` may not end. The oldest come first.
     earlier: Vec<Earlier>,
-    /// How many of all are stale, and the bytes of their keys and values.
+    /// The number of stale timers, and the bytes of the keys and values that they had.
     stale: (u64, u64),
 }
 
@@ -30,7 +31,7 @@ pub struct Times {
 pub struct Seen {
     /// Its instant, milliseconds since 1970.
     pub at_ms: u64,
-    /// Its number.
+    /// Its revision.
     pub revision: Revision,
 }
 
@@ -52,12 +53,12 @@ enum Ended {
     Nothing,
     /// This timer and those after it.
     From(u64, Revision, Box<str>),
-    /// All of `ended`; those before are among the earlier ones.
+    /// All of `ended`. Those that were in it before are in `earlier`.
     All,
 }
 
 impl Seen {
-    /// Whether `entry` existed at the change and is absent since.
+    /// Whether the change ended `entry`.
     fn ends(self, entry: Entry<'_>) -> bool {
         entry.expires_ms().is_some_and(|expires_ms| expires_ms <= self.at_ms)
             && entry.revision() <= self.revision
@@ -85,26 +86,26 @@ impl Times {
         self.running.first()
     }
 
-    /// Whether so many changes of the clock wait for their keys to be purged that another one should.
+    /// Whether the keys of `changes_max` changes of the clock are not purged yet, so that the next change has to wait.
     pub fn are_crowded(&self, changes_max: usize) -> bool {
         self.earlier.len() >= changes_max
     }
 
-    /// Notes the timer of `entry`, if it has one.
+    /// Adds the timer of `entry`, if it has one.
     pub fn add(&mut self, entry: Entry<'_>) {
         if let Some(timer) = entry.timer() {
             self.index_of(entry).add(timer, entry.counted_bytes());
         }
     }
 
-    /// Forgets the timer of `entry`.
+    /// Removes the timer of `entry`.
     pub fn remove(&mut self, entry: Entry<'_>) {
         if let Some(timer) = entry.timer() {
             self.index_of(entry).remove(timer);
         }
     }
 
-    /// Sees that the clock is at `seen.at_ms`; the newest change.
+    /// Applies the change of the clock `seen`, which is newer than all others.
     pub fn see(&mut self, seen: Seen) -> UndoClock {
         let newly = self.running.take_expired(seen.at_ms);
         let ends_all = seen.at_ms >= self.seen.at_ms && self.ended.precedes(&newly);
@@ -122,7 +123,7 @@ impl Times {
         UndoClock { before: std::mem::replace(&mut self.seen, seen), ended }
     }
 
-    /// Undoes a change of the clock; the changes after it are undone.
+    /// Undoes a change of the clock. The changes after it have been undone before.
     pub fn forget(&mut self, undo: UndoClock) {
         let newly = match undo.ended {
             Ended::Nothing => ExpiryIndex::default(),
@@ -130,7 +131,7 @@ impl Times {
                 self.ended.split_off(Timer { expires_ms, revision, key: &key })
             }
             Ended::All => {
-                // It is not there any more if its last key was purged since.
+                // It no longer exists if its last key was purged in the meantime.
                 let before = self.earlier.pop_if(|earlier| earlier.seen == undo.before);
                 std::mem::replace(&mut self.ended, before.map(|before| before.ended).unwrap_or_default())
             }
@@ -178,17 +179,17 @@ impl Times {
         self.stale
     }
 
-    /// So many timers are stale from now on.
+    /// Counts this many more timers as stale.
     pub fn add_stale(&mut self, keys: u64, bytes: u64) {
         self.stale = (self.stale.0 + keys, self.stale.1 + bytes);
     }
 
-    /// So many timers are not stale any more: their entries are back, or they are removed.
+    /// Counts this many fewer timers as stale: their entries are back, or they were removed.
     pub fn discount_stale(&mut self, keys: u64, bytes: u64) {
         self.stale = (self.stale.0.saturating_sub(keys), self.stale.1.saturating_sub(bytes));
     }
 
-    /// Removes the stale timer of `entry`, if it is still there.
+    /// Removes the stale timer of `entry`, if it still exists.
     pub fn remove_stale(&mut self, entry: Entry<'_>) {
         let Some(timer) = entry.timer() else { return };
         if self.index_of(entry).remove(timer) {
@@ -196,7 +197,7 @@ impl Times {
         }
     }
 
-    /// Whether there are `timed` timers, none of them stale.
+    /// Whether there are exactly `timed` timers, none of them stale.
     pub fn are_all(&self, timed: u64) -> bool {
         self.stale.0 == 0 && self.ended(u64::MAX).0 == timed
     }
@@ -211,7 +212,7 @@ impl Times {
         std::mem::replace(self, Times { seen: self.seen, ..Times::default() })
     }
 
-    /// The index that the timer of `entry` is in or belongs into: that of the first change that ended it.
+    /// The index that has the timer of `entry`, or that it belongs in: that of the first change that ended it.
     fn index_of(&mut self, entry: Entry<'_>) -> &mut ExpiryIndex {
         if let Some(earlier) = self.earlier.iter_mut().find(|earlier| earlier.seen.ends(entry)) {
             return &mut earlier.ended;

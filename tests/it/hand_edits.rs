@@ -124,7 +124,7 @@ fn a_file_edited_into_nonsense_is_left_alone_until_it_is_put_right() {
         ("{\"a\": 1\n\"b\": 2}", "line 2"),
         ("[1]", "object"),
         ("", FILE),
-        ("{\"a\": 1, \"a\": 2}", "twice"),
+        ("{\"a\": 1, \"a\": 2}", "a duplicate"),
         ("{\"..\": 1}", ".."),
     ] {
         let mut kv = written(&[("a", "1")]);
