@@ -1,9 +1,9 @@
 //! The help texts.
 
-/// What help is about.
+/// The subject of a help text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
-    /// All of it.
+    /// The whole program.
     Program,
     /// `pikv serve`.
     Serve,
@@ -40,12 +40,12 @@ pikv: a key-value server over HTTP
 Usage: pikv [COMMAND] [FLAGS]
 
 Commands:
-  serve           serve until SIGTERM or Ctrl-C (without a command, too)
-  init            write config.json with new API keys, print them, do not serve
-  config check    say whether config.json is right
-  config show     show every setting in force and where it comes from
-  recover         decide about a data file edited by hand, or save what is
-                  readable of damaged files
+  serve           run the server until SIGTERM or Ctrl-C (default)
+  init            create config.json with new API keys and print them
+  config check    validate config.json
+  config show     print the effective settings and where each one comes from
+  recover         resolve a conflict between an edited data file and its journal,
+                  or save what is readable of damaged files
   account         add, list, disable, enable and delete accounts; set their passwords
 
 Flags:
@@ -54,17 +54,17 @@ Flags:
   --port N            port, 0 for any free one     PIKV_PORT        23849
   --log-level LEVEL   error, warn, info or debug   PIKV_LOG_LEVEL   info
   --log-format FORM   text or json                 PIKV_LOG_FORMAT  text
-  -h, --help          this help, or a command's
-  -V, --version       the version
+  -h, --help          print this help, or that of a command
+  -V, --version       print the version
 
-A flag wins over its environment variable, that over config.json, that over the default.
+Precedence: flag, environment variable, config.json, default.
 ";
 
 const SERVE: &str = "\
 Usage: pikv [serve] [--config PATH] [--host IP] [--port N] [--log-level LEVEL] [--log-format FORM]
 
-Serves until SIGTERM or Ctrl-C. Where there is no configuration file, one is written with a
-project `first_project`; the API keys that are made are printed once and kept as hashes.
+Serves until SIGTERM or Ctrl-C. If the configuration file does not exist, creates one with a
+project `first_project`. New API keys are printed once and stored as hashes.
 
   --config PATH       configuration file           PIKV_CONFIG      ./config.json
   --host IP           address to listen on         PIKV_HOST        127.0.0.1
@@ -76,8 +76,8 @@ project `first_project`; the API keys that are made are printed once and kept as
 const INIT: &str = "\
 Usage: pikv init [--config PATH]
 
-Writes the configuration file with new API keys and prints the keys once. Does not serve, and
-refuses to touch a file that is there.
+Creates the configuration file with new API keys, prints the keys once, and ends. Fails if the
+file exists; an existing file is never changed.
 
   --config PATH       configuration file           PIKV_CONFIG      ./config.json
 ";
@@ -86,20 +86,20 @@ const CONFIG: &str = "\
 Usage: pikv config check [FLAGS]
        pikv config show [FLAGS]
 
-check   says whether the configuration file is right; if not, where and what would be (exit 1)
-show    prints every setting in force and whether a flag, the environment, the file or the default
-        decided on it; keys and hashes are shown as ***
+check   validates the configuration file; reports the location of an error and the fix (exit 1)
+show    prints the effective settings and the source of each one: flag, environment, file or
+        default; keys and hashes are printed as ***
 
-Takes the flags of `pikv serve`. Neither changes anything.
+Both take the flags of `pikv serve` and change nothing.
 ";
 
 const RECOVER: &str = "\
 Usage: pikv recover PROJECT --journal replay|discard [--config PATH]
        pikv recover PROJECT --salvage [--config PATH]
 
-For a project whose files a start refuses. The server must not run.
+For a project whose files a start refuses. Stop the server first.
 
---journal decides what counts if PROJECT.json was edited by hand while its
+--journal resolves the conflict if PROJECT.json was edited by hand while its
 journal held changes that are not in it:
 
   --journal replay    apply the changes of the journal to the edited file
@@ -118,18 +118,18 @@ Usage: pikv account add NAME [--email ADDRESS] [--weak-password] [--config PATH]
        pikv account list [--config PATH]
 
 add and passwd ask for the password, or read it as one line from standard input
-where that is not a terminal. It is never a word of the command line.
+if that is not a terminal. It cannot be given as an argument.
 
-Another password, disable and delete end all tokens and sessions of the account
-at once; enable does not bring them back. delete takes its keys too.
+A new password, disable and delete end all tokens and sessions of the account at
+once; enable does not restore them. delete also deletes the keys of the account.
 
-While a server runs on the same config.json it is asked to do it, with the
+If a server runs with the same config.json, the command is sent to it with the
 global key: from the environment variable PIKV_GLOBAL_KEY, or from config.json
-where save_api_key_to_file is true. While none runs the files are changed.
+if save_api_key_to_file is true. If none runs, the files are changed directly.
 
   PIKV_GLOBAL_KEY     the global key of a running server
   --config PATH       configuration file           PIKV_CONFIG      ./config.json
   --email ADDRESS     email address of the account
   --weak-password     accept a password that breaks the rule for new passwords;
-                      it still has 1 to 72 bytes
+                      it must still have 1 to 72 bytes
 ";

@@ -1,4 +1,4 @@
-//! `pikv account`: over HTTP where a server has the data directory, in its files where none has.
+//! `pikv account`: over HTTP if a server has the data directory, else in its files.
 
 mod client;
 mod prompt;
@@ -28,10 +28,10 @@ use serde::Deserialize;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why an account was not looked after. Nothing has changed.
+/// Why a command about accounts failed. Nothing was changed.
 #[derive(Debug)]
 pub enum AccountCommandError {
-    /// config.json has no accounts.
+    /// config.json disables accounts.
     Disabled,
     /// The password could not be read.
     Prompt(PromptError),
@@ -43,9 +43,9 @@ pub enum AccountCommandError {
     Missing(Username),
     /// The files of the accounts cannot be used.
     Open(OpenError),
-    /// The accounts could not be asked or changed.
+    /// The accounts could not be read or changed.
     Accounts(AccountsError),
-    /// The server that has the accounts did not do it.
+    /// The server that has the accounts did not run the command.
     Client(ClientError),
 }
 
@@ -58,7 +58,7 @@ struct Line {
     created_at: String,
 }
 
-/// Carries out `act`.
+/// Runs the command `act`.
 ///
 /// # Errors
 /// [`RunError`].
@@ -78,7 +78,7 @@ pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<
         .map_err(|error| RunError::DataDirectory { path: directory.clone(), error })?;
     let said = match lock(&directory) {
         Ok(lock) => in_files(&config, &lock, act, password.as_ref())?,
-        // The server of another directory, whose accounts are not these.
+        // The lock is that of a server on another directory, whose accounts are not these.
         Err(error @ RunError::Locked { holder: Holder { original: Some(_), .. }, .. }) => {
             return Err(error.of_stopped_server());
         }
@@ -100,7 +100,7 @@ pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<
     say(&said)
 }
 
-/// Asks for a new password, which has to keep `rule`.
+/// Asks for a new password, which must satisfy `rule`.
 fn new_password(rule: Rule) -> Result<Secret, AccountCommandError> {
     let typed = prompt::new_password().map_err(AccountCommandError::Prompt)?;
     Password::parse_new(typed.reveal(), rule).map_err(invalid_password)?;
@@ -113,7 +113,7 @@ fn invalid_password(error: PasswordError) -> AccountCommandError {
     AccountCommandError::Invalid(vec![problem])
 }
 
-/// Opens the accounts, carries out `act` and closes them again, under `lock`.
+/// Opens the accounts, runs `act` and closes them, under `lock`.
 fn in_files(
     config: &Config,
     lock: &LockFile,
@@ -220,7 +220,7 @@ fn line(account: &Account) -> Line {
     }
 }
 
-/// One line for each account, under a line with what its columns are.
+/// One line for each account, under a line with the names of the columns.
 fn table(lines: &[Line]) -> String {
     let email = |line: &Line| line.email.clone().unwrap_or_else(|| "-".to_owned());
     let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
@@ -235,20 +235,20 @@ fn table(lines: &[Line]) -> String {
     text
 }
 
-/// What is said once `act` is done.
+/// What is printed after `act`.
 fn done(act: &Act) -> String {
     match act {
-        Act::Add { username, .. } => format!("account {username} added\n"),
+        Act::Add { username, .. } => format!("Account {username} was added.\n"),
         Act::SetPassword { username, .. } => {
-            format!("account {username} has a new password; its tokens and sessions have ended\n")
+            format!("Account {username} has a new password. Its tokens and sessions have ended.\n")
         }
         Act::SetDisabled { username, is_disabled: true } => {
-            format!("account {username} disabled; its tokens and sessions have ended\n")
+            format!("Account {username} was disabled. Its tokens and sessions have ended.\n")
         }
         Act::SetDisabled { username, is_disabled: false } => {
-            format!("account {username} enabled; tokens and sessions that ended before stay ended\n")
+            format!("Account {username} was enabled. Tokens and sessions that ended before stay ended.\n")
         }
-        Act::Delete { username } => format!("account {username} and its keys deleted\n"),
+        Act::Delete { username } => format!("Account {username} and its keys were deleted.\n"),
         Act::List => String::new(),
     }
 }
@@ -262,9 +262,9 @@ impl From<AccountsError> for AccountCommandError {
 impl fmt::Display for AccountCommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AccountCommandError::Disabled => {
-                f.write_str("accounts.enabled is false in config.json; there are no accounts to look after")
-            }
+            AccountCommandError::Disabled => f.write_str(
+                "accounts are disabled: accounts.enabled is false in config.json; set it to true first",
+            ),
             AccountCommandError::Prompt(error) => error.fmt(f),
             AccountCommandError::Invalid(problems) => {
                 let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-/// Prints the result of a command. A reader that has closed its pipe, such as `head`, has all it wants.
+/// Prints the result of a command. A reader that has closed its pipe, such as `head`, is not an error.
 pub(super) fn say(text: &str) -> Result<(), RunError> {
     match print(text) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -19,21 +19,21 @@ pub(super) fn say(text: &str) -> Result<(), RunError> {
     }
 }
 
-/// Prints `text`, all of it.
+/// Prints all of `text`.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
 }
 
-/// Whether nobody sees what is printed: standard output is closed or the null device.
+/// Whether nobody can see what is printed: standard output is closed or the null device.
 pub(super) fn is_discarded() -> bool {
     disk::is_null_device(io::stdout().as_fd()).unwrap_or(false)
 }
 
-/// Prints a text of the server that has the generated keys in it. They are nowhere else, so if that fails,
-/// the log has how to get others. The server continues: it serves everybody who has a key already, and a
-/// start that is refused would leave the next one without any keys to print.
+/// Prints a text of the server that contains the generated keys. They exist nowhere else, so if that fails, the
+/// log states how to get new ones. The server continues: it serves clients that have a key, and the next start
+/// would have no keys to print, because config.json has their hashes already.
 pub(super) fn say_keys(text: &str, completed: &Completed) {
     let reason = match print(text) {
         Err(error) => error.to_string(),
@@ -43,9 +43,9 @@ pub(super) fn say_keys(text: &str, completed: &Completed) {
     let owners: Vec<String> = completed.issued.iter().map(|(owner, _)| owner_text(owner)).collect();
     if !owners.is_empty() {
         log::error!(
-            "the new keys ({}) could not be printed: {reason}; for others see that standard output takes them, set \
-             `api_key_hash` (and `api_key`) of their owners to null in config.json, and send SIGHUP or start the \
-             server again",
+            "the new keys ({}) could not be printed: {reason}; to get new ones, connect standard output to a terminal, \
+             a pipe or a file, set `api_key_hash` (and `api_key`) of their owners to null in config.json, and restart \
+             the server",
             owners.join(", ")
         );
     }
@@ -65,8 +65,8 @@ pub(super) fn keys_text(completed: &Completed) -> String {
     completed.issued.iter().map(line).collect()
 }
 
-/// What the start prints: where everything is, the keys that were just generated, and a first write and
-/// read to paste.
+/// What a start prints: the paths and the address, the keys that were just generated, and the commands of a first
+/// write and read.
 pub(super) fn banner(
     config_path: &Path,
     directory: &Path,

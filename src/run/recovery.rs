@@ -35,9 +35,7 @@ pub(super) fn recover(options: &Options, project: &ProjectId, act: RecoverAct) -
     say(&match act {
         RecoverAct::Replay => {
             decide(JournalChanges::Replay)?;
-            format!(
-                "Project {project} will start with the edited file and the journal's changes on top of it.\n"
-            )
+            format!("Project {project} will start with the edited file and the changes of the journal.\n")
         }
         RecoverAct::Discard => {
             decide(JournalChanges::Discard)?;
@@ -50,8 +48,7 @@ pub(super) fn recover(options: &Options, project: &ProjectId, act: RecoverAct) -
 /// What was saved and what was not, and how to continue.
 fn report(salvage: &Salvage, paths: &Paths) -> String {
     let (saved, json, journal) = (salvage.path.display(), paths.json.display(), paths.journal.display());
-    let mut text =
-        format!("Wrote {} keys to {saved}. The other files were left as they are.\n", salvage.keys);
+    let mut text = format!("Wrote {} keys to {saved}. The other files were not changed.\n", salvage.keys);
     let is_whole = salvage.damages_count == 0;
     if is_whole {
         text.push_str("No damage was found: every line is readable.\n");
@@ -68,14 +65,14 @@ fn report(salvage: &Salvage, paths: &Paths) -> String {
     }
     if !is_whole {
         text.push_str(
-            "\nWhat these parts changed is not in the saved file: a key may be missing, have an older value, or be \
-             back after it was deleted.\n",
+            "\nWhat these parts changed is not in the saved file: a key may be missing, have an older value, or \
+             exist although it was deleted.\n",
         );
     }
     if salvage.keys_with_expiry > 0 {
         let _ = writeln!(
             text,
-            "{} of the keys had a time to live, which a .json does not have: they would stay until they are deleted.",
+            "{} of the keys had a time to live, which a .json file cannot store: they would stay until they are deleted.",
             salvage.keys_with_expiry
         );
     }

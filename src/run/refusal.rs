@@ -1,4 +1,4 @@
-//! Why a command failed. Nothing was changed, except by one that only could not print its result.
+//! Why a command failed. Nothing was changed, unless only the result could not be printed.
 
 use super::accounts::AccountCommandError;
 use crate::auth::api_key::KeyError;
@@ -14,40 +14,40 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// Why a command was not carried out.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum RunError {
     /// config.json cannot be used.
     Config(ConfigError),
-    /// A key in config.json cannot be used, or none could be made.
+    /// A key in config.json cannot be used, or none could be generated.
     Key {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         error: KeyError,
     },
-    /// There is no config.json.
+    /// config.json does not exist.
     ConfigMissing {
-        /// Where it was looked for.
+        /// Its path.
         path: PathBuf,
     },
-    /// There is a config.json already.
+    /// config.json exists already.
     ConfigExists {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
     },
     /// The address cannot be listened on.
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the operating system says.
+        /// The error of the operating system.
         error: io::Error,
     },
     /// The data directory cannot be used.
     DataDirectory {
         /// The directory, or the file in it that failed.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         error: io::Error,
     },
     /// Two of the server's files would be one.
@@ -68,37 +68,37 @@ pub enum RunError {
     },
     /// The projects on disk need more descriptors than the process may have.
     TooFewDescriptors(TooFewDescriptors),
-    /// The projects could not be taken stock of.
+    /// The projects of config.json could not be set up.
     Catalog(CatalogError),
-    /// The operating system denied something that a start needs.
+    /// The operating system refused a thread or a descriptor that a start needs.
     Start(io::Error),
     /// config.json has no such project.
     ProjectMissing {
         /// Its id.
         id: ProjectId,
     },
-    /// An account was not looked after.
+    /// A command about accounts failed.
     Account(AccountCommandError),
     /// The result of a command could not be printed.
     NotPrinted(io::Error),
-    /// The keys of a new config.json would be printed where nobody sees them.
+    /// Nobody would see the keys of a new config.json that are printed.
     OutputDiscarded,
-    /// The keys of a new config.json, which are nowhere else, could not be printed.
+    /// The keys of a new config.json, which exist nowhere else, could not be printed.
     KeysNotPrinted {
-        /// Where it was created.
+        /// Its path.
         path: PathBuf,
         /// Whether it was removed again.
         is_removed: bool,
-        /// What the operating system says.
+        /// The error of the operating system.
         error: io::Error,
     },
-    /// The files of a project could not be taken over.
+    /// The files of a project could not be imported or salvaged.
     Recovery(RecoveryError),
 }
 
 impl RunError {
-    /// This error as that of a command that needs this data directory and no server on it: another
-    /// directory is no way out then.
+    /// This error for a command that needs this data directory without a server on it: another directory does
+    /// not help.
     pub(super) fn of_stopped_server(self) -> RunError {
         if let RunError::Locked { directory, holder } = self {
             RunError::Served { directory, holder }
@@ -114,12 +114,12 @@ impl fmt::Display for RunError {
             RunError::Config(error) => error.fmt(f),
             RunError::Key { path, error } => write!(f, "{}: {error}", path.display()),
             RunError::ConfigMissing { path } => {
-                write!(f, "{}: is not there; `pikv init` or the first `pikv serve` makes it", path.display())
+                write!(f, "{}: does not exist; create it with `pikv init` or `pikv serve`", path.display())
             }
             RunError::ConfigExists { path } => {
                 write!(
                     f,
-                    "{}: is there already and was left as it is; remove it first, or name another with --config",
+                    "{}: exists already and was not changed; remove it first, or name another file with --config",
                     path.display()
                 )
             }
@@ -138,7 +138,7 @@ impl fmt::Display for RunError {
             }
             RunError::TooFewDescriptors(error) => error.fmt(f),
             RunError::Catalog(error) => error.fmt(f),
-            RunError::Start(error) => write!(f, "the operating system denied what a start needs: {error}"),
+            RunError::Start(error) => write!(f, "cannot start: the operating system refused a thread or a descriptor: {error}"),
             RunError::ProjectMissing { id } => write!(f, "config.json has no project `{id}`"),
             RunError::Account(error) => error.fmt(f),
             RunError::NotPrinted(error) => {
@@ -166,7 +166,7 @@ impl fmt::Display for RunError {
 
 impl std::error::Error for RunError {}
 
-/// What a data directory is wanted for that another process has.
+/// What a data directory that another process has is needed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
     /// A server, which can use another directory.
@@ -175,22 +175,22 @@ enum Wanted {
     Command,
 }
 
-/// Who has the data directory, and how to get it.
+/// Which process has the data directory, and how to free it.
 fn held(directory: &Path, holder: &Holder, wanted: Wanted) -> String {
     let Holder { pid, original, is_elsewhere } = holder;
     let then = match wanted {
         Wanted::Server => "or choose another persistent_file_path",
-        Wanted::Command => "run this command, start it again",
+        Wanted::Command => "run this command, and start it again",
     };
     if let Some(original) = original {
         let (original, lock) = (original.display(), directory.join("pikv.lock"));
         return format!(
             "is a hard-linked copy (`cp -al`) of {original}, which the server with process id {pid} uses: both have \
-             one lock file; remove the name that it has in the copy (`rm {}`) and try again",
+             one lock file; remove it from the copy (`rm {}`) and try again",
             lock.display()
         );
     }
-    // The first process of a container has the number 1, and the init process of a host is no server.
+    // Process id 1 is the first process of a container: the init process of a host is never a server.
     if *is_elsewhere || pid == "1" {
         return format!(
             "is in use by a server in a container (process id {pid} there); stop that container or service first, {then}"
@@ -198,15 +198,15 @@ fn held(directory: &Path, holder: &Holder, wanted: Wanted) -> String {
     }
     match wanted {
         Wanted::Server => {
-            format!("is in use by the server with process id {pid}; stop that one first, {then}")
+            format!("is in use by the server with process id {pid}; stop it first, {then}")
         }
         Wanted::Command => {
-            format!("is in use by the server with process id {pid}; stop that one (`kill {pid}`), {then}")
+            format!("is in use by the server with process id {pid}; stop it (`kill {pid}`), {then}")
         }
     }
 }
 
-/// What is wrong with the data directory, and what would be right.
+/// What is wrong with the data directory, and the fix.
 fn directory_problem(error: &io::Error) -> String {
     if disk::is_not_regular(error) {
         error.to_string()
@@ -214,11 +214,13 @@ fn directory_problem(error: &io::Error) -> String {
         format!("{error}; the disk is full or a quota is used up: free disk space or raise the quota")
     } else if disk::is_out_of_descriptors(error) {
         let limit = disk::descriptors_max();
-        format!("{error}; this process may have {limit} open files: raise that (`ulimit -n`, LimitNOFILE=)")
+        format!(
+            "{error}; this process may have {limit} open files; raise that limit (`ulimit -n`, LimitNOFILE=)"
+        )
     } else if error.kind() == io::ErrorKind::AlreadyExists {
-        "is not a directory; move it away, or name another (see persistent_file_path)".to_owned()
+        "is not a directory; move it away, or choose another path (see persistent_file_path)".to_owned()
     } else if error.kind() == io::ErrorKind::NotADirectory {
-        format!("{error}: something above it is a file; name another (see persistent_file_path)")
+        format!("{error}: a part of the path is a file; choose another path (see persistent_file_path)")
     } else if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
         format!(
             "{error}; the data directory has to belong to this user and be writable (see persistent_file_path)"
@@ -232,9 +234,9 @@ fn listen_advice(kind: io::ErrorKind) -> &'static str {
     if kind == io::ErrorKind::AddrNotAvailable {
         "this machine does not have that address; choose another with --host"
     } else if kind == io::ErrorKind::PermissionDenied {
-        "ports below 1024 need the right to them; choose another with --port"
+        "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); choose another with --port"
     } else {
-        "choose another with --port or --host, or end what uses it"
+        "choose another with --port or --host, or stop the program that uses it"
     }
 }
 
@@ -269,7 +271,7 @@ mod tests {
 
     #[test]
     fn refused_address_is_told_with_what_fits_the_reason() {
-        check(io::ErrorKind::AddrInUse, "end what uses it");
+        check(io::ErrorKind::AddrInUse, "stop the program that uses it");
         check(io::ErrorKind::AddrNotAvailable, "does not have that address");
         check(io::ErrorKind::PermissionDenied, "below 1024");
     }
@@ -290,7 +292,7 @@ mod tests {
 
     #[test]
     fn holder_of_a_directory_is_told_with_how_to_stop_it_from_here() {
-        check_held(holder("4711", None, false), "process id 4711; stop that one first", "`kill 4711`");
+        check_held(holder("4711", None, false), "process id 4711; stop it first", "`kill 4711`");
         let container = "in a container (process id 1 there); stop that container or service first";
         check_held(holder("1", None, true), container, container);
         check_held(holder("1", None, false), container, container);

@@ -44,11 +44,11 @@ fn can_sign_in(server: &Server, username: &str, password: &str) -> bool {
 fn accounts_are_looked_after_while_no_server_runs() {
     let directory = directory_with(&people_config());
     let run = |words: &str, input: &str| account(directory.path(), words, input, &[]);
-    done(&run("add mavi --email mavi@example.com", "Right@123\n"), "account mavi added\n");
-    done(&run("add bob", PASSWORD), "account bob added\n");
+    done(&run("add mavi --email mavi@example.com", "Right@123\n"), "Account mavi was added.\n");
+    done(&run("add bob", PASSWORD), "Account bob was added.\n");
     refused(&run("add MAVI", "Right@123\n"), "this user name is taken");
     refused(&run("add eve --email MAVI@example.com", "Right@123\n"), "belongs to another account");
-    done(&run("disable bob", ""), "account bob disabled; its tokens and sessions have ended\n");
+    done(&run("disable bob", ""), "Account bob was disabled. Its tokens and sessions have ended.\n");
     let listed = run("list", "");
     let lines: Vec<&str> = listed.stdout.lines().collect();
     assert_eq!(lines.len(), 3, "{listed:?}");
@@ -59,10 +59,13 @@ fn accounts_are_looked_after_while_no_server_runs() {
     assert!(!can_sign_in(&server, "bob", PASSWORD));
     server.terminate();
     let run = |words: &str, input: &str| account(server.directory(), words, input, &[]);
-    done(&run("enable bob", ""), "account bob enabled; tokens and sessions that ended before stay ended\n");
-    let said = "account mavi has a new password; its tokens and sessions have ended\n";
+    done(
+        &run("enable bob", ""),
+        "Account bob was enabled. Tokens and sessions that ended before stay ended.\n",
+    );
+    let said = "Account mavi has a new password. Its tokens and sessions have ended.\n";
     done(&run("passwd mavi", "Other@123\r\n"), said);
-    done(&run("delete bob", ""), "account bob and its keys deleted\n");
+    done(&run("delete bob", ""), "Account bob and its keys were deleted.\n");
     refused(&run("delete bob", ""), "there is no account `bob`");
     server.start_again();
     assert!(can_sign_in(&server, "mavi", "Other@123"));
@@ -73,9 +76,9 @@ fn accounts_are_looked_after_while_no_server_runs() {
 fn check_weak_passwords(directory: &Path, name: &str) {
     let run = |words: &str, input: &str| account(directory, &format!("{words} {name}"), input, &[]);
     refused(&run("add", "password\n"), "or pass --weak-password");
-    done(&run("add --weak-password", "password\n"), &format!("account {name} added\n"));
+    done(&run("add --weak-password", "password\n"), &format!("Account {name} was added.\n"));
     refused(&run("passwd", "x\n"), "or pass --weak-password");
-    let said = format!("account {name} has a new password; its tokens and sessions have ended\n");
+    let said = format!("Account {name} has a new password. Its tokens and sessions have ended.\n");
     done(&run("passwd --weak-password", "x\n"), &said);
     refused(&run("passwd --weak-password", "\n"), "password is missing");
     refused(&run("passwd --weak-password", &"x".repeat(73)), "72 bytes");
@@ -93,7 +96,7 @@ fn a_weak_password_is_accepted_only_on_request_in_the_files_and_by_a_running_ser
 #[test]
 fn what_is_mended_in_the_files_is_said() {
     let directory = directory_with(&people_config());
-    done(&account(directory.path(), "add mavi", PASSWORD, &[]), "account mavi added\n");
+    done(&account(directory.path(), "add mavi", PASSWORD, &[]), "Account mavi was added.\n");
     let mut made =
         std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path().join("jwt.key"));
     std::fs::remove_file(made.find(|path| path.exists()).unwrap()).unwrap();
@@ -109,7 +112,7 @@ fn a_running_server_is_asked_and_ends_tokens_at_once() {
     let server = Server::start_with(people_config());
     let run = |words: &str, input: &str| account(server.directory(), words, input, &[]);
     // config.json has the key, because save_api_key_to_file is true.
-    done(&run("add mavi --email mavi@example.com", "Right@123\n"), "account mavi added\n");
+    done(&run("add mavi --email mavi@example.com", "Right@123\n"), "Account mavi was added.\n");
     refused(&run("add mavi", "Right@123\n"), "this user name is taken");
     refused(&run("add bob", "short\n"), "at least 8 characters");
     for (words, input) in [("passwd mavi", PASSWORD), ("disable mavi", ""), ("delete mavi", "")] {
@@ -122,13 +125,13 @@ fn a_running_server_is_asked_and_ends_tokens_at_once() {
             refused(&run("disable nobody", ""), "there is no such account");
             done(
                 &run("enable mavi", ""),
-                "account mavi enabled; tokens and sessions that ended before stay ended\n",
+                "Account mavi was enabled. Tokens and sessions that ended before stay ended.\n",
             );
         }
     }
     assert_eq!(run("list", "").stdout.lines().count(), 1);
     let again = run("add mavi", PASSWORD);
-    done(&again, "account mavi added\n");
+    done(&again, "Account mavi was added.\n");
     Person::sign_in(&server, "mavi").get(&server, "/api/data/k").expect(404);
 }
 
@@ -230,7 +233,7 @@ fn without_accounts_or_a_configuration_nothing_is_made() {
     refused(&account(directory.path(), "list", "", &[]), "accounts.enabled is false");
     assert!(!directory.path().join("storage_data").exists());
     let empty = tempfile::tempdir().unwrap();
-    refused(&account(empty.path(), "list", "", &[]), "is not there");
+    refused(&account(empty.path(), "list", "", &[]), "does not exist");
 }
 
 #[test]
@@ -238,5 +241,5 @@ fn a_server_with_public_hosts_answers_the_command() {
     let mut config = people_config();
     config["public_hosts"] = json!(["kv.example:8443", "other.example"]);
     let server = Server::start_with(config);
-    done(&account(server.directory(), "add mavi", PASSWORD, &[]), "account mavi added\n");
+    done(&account(server.directory(), "add mavi", PASSWORD, &[]), "Account mavi was added.\n");
 }

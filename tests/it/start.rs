@@ -310,7 +310,7 @@ fn a_file_where_the_data_directory_is_to_be_is_told_as_one() {
     config["default"]["storage"]["persistent_file_path"] = "storage_data/deeper".into();
     std::fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
     let refused = refused_start(directory.path());
-    assert!(refused.stderr.contains("something above it is a file"), "{refused:?}");
+    assert!(refused.stderr.contains("a part of the path is a file"), "{refused:?}");
 }
 
 #[test]
