@@ -27,9 +27,10 @@ use crate::entropy::EntropyUnavailable;
 use crate::names::InternalProject;
 use crate::persist::engine::Engine;
 use crate::persist::generation::Paths;
-use crate::persist::project::{Health, Opened, Opening, Project, Unavailable};
+use crate::persist::project::{Health, Opened, Opening, Project};
 use crate::persist::recovery::Keep;
 use crate::persist::recovery_error::RecoveryError;
+use crate::persist::unavailable::Unavailable;
 use crate::persist::watermark;
 use directory::Directory;
 use sessions::Sessions;
@@ -93,7 +94,8 @@ impl Accounts {
         let (signing_key, origin) =
             signing_key::load_or_make(disk.as_ref(), directory).map_err(OpenError::SigningKey)?;
         engine
-            .load_watermark(disk.as_ref(), directory)
+            .watermark
+            .read(disk.as_ref(), directory)
             .map_err(|error| RecoveryError::Io { path: watermark::path_in(directory), error })?;
         let open = |project: InternalProject, keep: Keep| -> Result<Arc<Project>, RecoveryError> {
             let id = project.into();

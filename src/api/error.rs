@@ -23,8 +23,8 @@ use crate::http::target::TargetError;
 use crate::json::{self, JsonError, JsonErrorKind};
 use crate::limits::{BATCH_OPERATIONS_MAX, PROJECTS_MAX, VALUE_DEPTH_MAX};
 use crate::names::{KeyError, ProjectId, ProjectIdError};
-use crate::persist::project::Unavailable;
 use crate::persist::ticket::{Outcome, Ticket};
+use crate::persist::unavailable::Unavailable;
 use crate::persist::value_reader::StoredValue;
 use std::io;
 use texts::{

@@ -52,7 +52,7 @@ impl Catalog {
                 project.abandon();
             }
             let disk = self.disk.as_ref();
-            let kept = self.engine.keep_watermark(disk, &self.data_directory);
+            let kept = self.engine.watermark.keep(disk, &self.data_directory);
             if saved == ConfigSaved::AfterTheFiles {
                 deletion::free_space(disk, &paths);
             }

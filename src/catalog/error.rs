@@ -5,7 +5,7 @@ use crate::config::mistake::ConfigError;
 use crate::descriptors::TooFewDescriptors;
 use crate::names::ProjectId;
 use crate::persist::own_files::Collision;
-use crate::persist::project::Unavailable;
+use crate::persist::unavailable::Unavailable;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;

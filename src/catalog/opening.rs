@@ -8,14 +8,15 @@ use crate::clock;
 use crate::config::schema::{Config, ProjectConfig, StorageSettings};
 use crate::disk::is_disk_full;
 use crate::names::ProjectId;
-use crate::persist::checkpoint::CheckpointError;
+use crate::persist::checkpoint_error::CheckpointError;
+use crate::persist::deletion::SPARE_FILE;
 use crate::persist::deletion::{self, Phase};
 use crate::persist::generation::Paths;
 use crate::persist::leftovers;
-use crate::persist::own_files::SPARE_FILE;
-use crate::persist::project::{Health, Opened, Opening, Project, Unavailable};
+use crate::persist::project::{Health, Opened, Opening, Project};
 use crate::persist::recovery::Keep;
 use crate::persist::reopening::NotReopened;
+use crate::persist::unavailable::Unavailable;
 use crate::persist::watermark;
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ impl Catalog {
         let (disk, directory) = (self.disk.as_ref(), &self.data_directory);
         let path = watermark::path_in(directory);
         self.engine
-            .load_watermark(disk, directory)
+            .watermark
+            .read(disk, directory)
             .map_err(|error| CatalogError::Directory { path, error })?;
         let removed = leftovers::remove(disk, directory, &disk.follow_links(&self.config_path))
             .map_err(|error| CatalogError::Directory { path: directory.clone(), error })?;
@@ -49,7 +51,7 @@ impl Catalog {
     /// Reserves the revisions that will be assigned. On a full disk the projects are served without that.
     pub(super) fn reserve_revisions(&self) -> Result<(), CatalogError> {
         let reserved =
-            self.engine.reserve_revisions(self.disk.as_ref(), &self.data_directory, clock::wall_ms());
+            self.engine.watermark.reserve(self.disk.as_ref(), &self.data_directory, clock::wall_ms());
         let path = watermark::path_in(&self.data_directory);
         match reserved {
             Err(error) if is_disk_full(&error) => {
@@ -66,14 +68,14 @@ impl Catalog {
     /// Records the revisions of a project that was deleted. If that fails they may be used twice after the clock was
     /// set back, which is no reason to keep the project.
     pub(super) fn keep_watermark(&self) {
-        if let Err(error) = self.engine.keep_watermark(self.disk.as_ref(), &self.data_directory) {
+        if let Err(error) = self.engine.watermark.keep(self.disk.as_ref(), &self.data_directory) {
             log::warn!("{}: {error}", watermark::path_in(&self.data_directory).display());
         }
     }
 
     /// Returns the unused part of the reserved revisions, after everything is closed.
     pub fn release_revisions(&self) {
-        if let Err(error) = self.engine.release_revisions(self.disk.as_ref(), &self.data_directory) {
+        if let Err(error) = self.engine.watermark.release(self.disk.as_ref(), &self.data_directory) {
             let path = watermark::path_in(&self.data_directory);
             log::warn!("{}: {error}; the old number stays, which only skips some revisions", path.display());
         }

@@ -12,7 +12,7 @@ use crate::disk::{Disk, is_disk_full};
 use crate::names::ProjectId;
 use crate::persist::deletion;
 use crate::persist::generation::{self, Paths};
-use crate::persist::project::Unavailable;
+use crate::persist::unavailable::Unavailable;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};

@@ -11,6 +11,7 @@
 //! changes over it still gives the right state (see `store::change`), and all of them are in the new
 //! journal before it replaces the old one.
 
+use super::checkpoint_error::CheckpointError;
 use super::edit::has_values_in_place;
 use super::flush::Taker;
 use super::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
@@ -30,51 +31,6 @@ use crate::store::change::{Meta, Revision, Value};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Why there is no new pair of files. The old one stays in use, unless the project has failed.
-#[derive(Debug)]
-pub enum CheckpointError {
-    /// A file could not be written or read.
-    Io(io::Error),
-    /// The new values may be in place and their journal not: the project has failed, and the next
-    /// start finishes the exchange.
-    HalfDone(io::Error),
-    /// The journal is damaged in a change since the checkpoint began.
-    Damaged {
-        /// File offset of the bad line.
-        offset: u64,
-    },
-    /// Changes were rolled back while they were copied.
-    TakenBack,
-    /// The project takes no writes any more. Nothing is rolled back because of that.
-    Stopped,
-}
-
-impl From<io::Error> for CheckpointError {
-    fn from(error: io::Error) -> CheckpointError {
-        CheckpointError::Io(error)
-    }
-}
-
-impl From<CopyError> for CheckpointError {
-    fn from(error: CopyError) -> CheckpointError {
-        match error {
-            CopyError::Io(error) => CheckpointError::Io(error),
-            CopyError::Damaged { offset } => CheckpointError::Damaged { offset },
-        }
-    }
-}
-
-impl std::fmt::Display for CheckpointError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            CheckpointError::Io(error) | CheckpointError::HalfDone(error) => error.fmt(f),
-            CheckpointError::Damaged { offset } => CopyError::Damaged { offset: *offset }.fmt(f),
-            CheckpointError::TakenBack => f.write_str("changes were rolled back while they were copied"),
-            CheckpointError::Stopped => f.write_str("the project stopped taking writes"),
-        }
-    }
-}
 
 /// The files that a checkpoint installed.
 pub(super) struct NewPair {
@@ -220,7 +176,7 @@ impl Project {
         if let Ok(mut journal) = durable.journal.lock() {
             let failure = AppendError { outcome: Outcome::Failed, error: failed };
             self.take_back(&durable.paths, &mut journal, &failure);
-            self.engine.resolved();
+            self.queues.resolved();
         }
         Err(CheckpointError::Stopped)
     }
@@ -377,12 +333,12 @@ impl Project {
             if let Err(failure) = self.append(durable, journal, &mut bytes, now) {
                 self.take_back(&durable.paths, journal, &failure);
                 self.forget_files(&[number - 1, number]);
-                self.engine.resolved();
+                self.queues.resolved();
                 return Err(failure.error.into());
             }
             journal.written_at = Some(now);
             self.settle(Vec::new(), durable.sync);
-            self.engine.resolved();
+            self.queues.resolved();
         }
         record::seal(&mut bytes, written.header.seed);
         let last = write_all_at(written.journal.as_ref(), &bytes, written.journal_end);
@@ -403,7 +359,7 @@ impl Project {
                 let failure = AppendError { outcome: Outcome::Failed, error };
                 journal.give_up(); // all of it is in the new one, which was synced
                 self.take_back(&durable.paths, journal, &failure);
-                self.engine.resolved();
+                self.queues.resolved();
                 return Err(CheckpointError::HalfDone(failure.error));
             }
         }

@@ -12,11 +12,13 @@
 
 use super::aside;
 use super::generation::{self, Paths};
-use super::own_files::SPARE_FILE;
 use crate::disk::{Disk, DiskFile, Open, is_disk_full, is_not_regular, with_path};
 use crate::names::ProjectId;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+
+/// An empty file that becomes the mark of a deletion if a full disk creates none.
+pub const SPARE_FILE: &str = "pikv.spare";
 
 /// The state of a deletion that has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! An edit of the values' file while the server runs, which is unsupported and must not be lost.
 
 use super::aside::{self, Aside};
-use super::checkpoint::CheckpointError;
+use super::checkpoint_error::CheckpointError;
 use super::journal::Journal;
 use super::project::{Durable, Project};
 use super::recovery::Keep;

@@ -2,9 +2,9 @@
 
 use super::generation::Paths;
 use super::journal::{AppendError, Journal};
-use super::journal_lock::{Attempt, JournalGuard};
+use super::journal_lock::{Attempt, JournalGuard, QueueAgain};
 use super::ownership::NotOurs;
-use super::project::{Batch, Durable, Health, Project, State, SyncLater};
+use super::project::{Batch, Durable, Health, Project, State, SyncLater, Turn};
 use super::ticket::{Outcome, Ticket};
 use crate::clock;
 use crate::config::schema::SyncMode;
@@ -19,19 +19,6 @@ use std::time::{Duration, Instant};
 
 /// What "file too large" means for a journal.
 const FILE_SIZE_LIMIT: &str = ", which is the file-size limit of this process (`ulimit -f`, LimitFSIZE=)";
-
-/// Whether a project waits for a writer or is with one. See `writers.rs`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// Nothing waits for a writer.
-    Idle,
-    /// The project is in the queue of the writers, or the thread that holds its journal will put it there.
-    Queued,
-    /// A writer has it.
-    Writing,
-    /// A writer has it, and more changes have arrived since.
-    WritingMore,
-}
 
 /// What is left to do for a project after its turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +65,7 @@ impl Project {
     pub(super) fn write_in_turn(self: &Arc<Self>) -> AfterTurn {
         let Some(durable) = &self.durable else { return AfterTurn::default() };
         self.gather();
-        let journal = match durable.journal.lock_or_leave(self) {
+        let journal = match durable.journal.lock_or_leave(|| self.leave()) {
             Attempt::Locked(journal) => journal,
             Attempt::Left => return AfterTurn::default(),
             Attempt::Broken => {
@@ -88,6 +75,13 @@ impl Project {
         };
         let is_unsynced = self.flush_into(durable, journal, Taker::Writer, clock::monotonic());
         self.lock().map_or_else(|_| AfterTurn::default(), |mut state| state.end_turn(is_unsynced))
+    }
+
+    /// Leaves the project to the thread that holds its journal.
+    fn leave(self: &Arc<Self>) -> QueueAgain {
+        self.queues.leave();
+        let project = Arc::clone(self);
+        Box::new(move || Arc::clone(&project.queues).queue_left(project))
     }
 
     /// Returns whether `sync: interval` still has something to sync.
@@ -118,7 +112,7 @@ impl Project {
                 }
                 Err(failure) => self.take_back(&durable.paths, &mut journal, &failure),
             }
-            self.engine.resolved();
+            self.queues.resolved();
         }
         if is_sync_due {
             self.sync_journal(durable, &mut journal);
@@ -128,7 +122,7 @@ impl Project {
         let due = [self.journal_due(&journal, now), look].into_iter().flatten().min();
         drop(journal);
         if let Some(due) = due {
-            self.engine.schedule(self, due);
+            self.queues.schedule(self, due);
         }
         is_unsynced
     }
@@ -138,7 +132,7 @@ impl Project {
         match state.turn {
             Turn::Idle => {
                 state.turn = Turn::Queued;
-                self.engine.queue(Arc::clone(self));
+                self.queues.queue(Arc::clone(self));
             }
             Turn::Writing => state.turn = Turn::WritingMore,
             Turn::Queued | Turn::WritingMore => {}
@@ -170,7 +164,7 @@ impl Project {
             batch.ticket.resolve(Outcome::Failed);
         }
         drop(state);
-        self.engine.resolved();
+        self.queues.resolved();
     }
 
     /// Syncs what was acknowledged before it was synced: by `sync: interval`, or on a full disk. Blocks for
@@ -202,7 +196,7 @@ impl Project {
             }
             Err(failure) => {
                 self.take_back(&durable.paths, journal, &failure);
-                self.engine.resolved();
+                self.queues.resolved();
             }
         }
     }
@@ -226,12 +220,12 @@ impl Project {
         }
         drop(state);
         if has_garbage {
-            self.engine.schedule(self, clock::monotonic());
+            self.queues.schedule(self, clock::monotonic());
         }
         batch.ticket.resolve(Outcome::Synced);
         // What the batch replaced is freed outside the lock, and by another thread if that takes long.
         if batch.undo.len() > FREED_AT_ONCE_MAX {
-            self.engine.long_lane.free(Box::new(batch.undo));
+            self.queues.long_lane.free(Box::new(batch.undo));
         }
     }
 
@@ -272,7 +266,7 @@ impl Project {
         if is_taken {
             (state.needs_rescue, state.is_unsaved) = (true, true);
             drop(state);
-            self.engine.rescue_soon(self);
+            self.queues.rescue_soon(self);
         }
     }
 

@@ -7,7 +7,6 @@
 use super::data_file;
 use super::header::{self, HEADER_BYTES, Header, Lineage};
 use super::record;
-use super::renewal::renewed_path;
 use super::seed::Seed;
 use super::sequential::SequentialWriter;
 use crate::disk::{
@@ -272,4 +271,11 @@ fn remove_existing(disk: &dyn Disk, path: &Path) -> io::Result<()> {
 /// As the disk returns them, without the path.
 pub fn remove_if_exists(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     if disk.exists(path)? { disk.remove(path) } else { Ok(()) }
+}
+
+/// The path of the copy: another one than that of checkpoints, whose interrupted exchange a start would finish.
+pub(super) fn renewed_path(paths: &Paths) -> PathBuf {
+    let mut name = paths.journal.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
 }

@@ -3,17 +3,20 @@
 //! A writer does not wait for it: it leaves the project here, and the thread that holds the lock queues the
 //! project again when it releases the lock. So one project never occupies two writers.
 
-use super::engine::unpoisoned;
 use super::journal::Journal;
-use super::project::{Project, Unavailable};
+use super::unavailable::Unavailable;
+use super::unpoisoned::unpoisoned;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+/// Queues the project whose journal was released.
+pub(super) type QueueAgain = Box<dyn FnOnce() + Send>;
 
 /// A journal under its lock.
 pub(super) struct JournalLock {
     journal: Mutex<Journal>,
-    /// The project, if it waits to be queued again. Locked only to set or take it.
-    left: Mutex<Option<Arc<Project>>>,
+    /// Queues the project again, if a writer left it. Locked only to set or take it.
+    left: Mutex<Option<QueueAgain>>,
 }
 
 /// The journal, locked.
@@ -51,16 +54,15 @@ impl JournalLock {
         Ok(JournalGuard { guard, _release: Release { lock: self } })
     }
 
-    /// Locks the journal if no other thread holds it. Otherwise leaves `project`, whose journal this is, to that
-    /// thread.
-    pub(super) fn lock_or_leave(&self, project: &Arc<Project>) -> Attempt<'_> {
-        // Locked first: a holder that releases the journal from here on finds the project.
+    /// Locks the journal if no other thread holds it. Otherwise that thread calls what `leave` returns when it
+    /// releases the journal.
+    pub(super) fn lock_or_leave(&self, leave: impl FnOnce() -> QueueAgain) -> Attempt<'_> {
+        // Locked first: a holder that releases the journal from here on finds it.
         let mut left = unpoisoned(self.left.lock());
         match self.journal.try_lock() {
             Ok(guard) => Attempt::Locked(JournalGuard { guard, _release: Release { lock: self } }),
             Err(TryLockError::WouldBlock) => {
-                project.engine.leave();
-                *left = Some(Arc::clone(project));
+                *left = Some(leave());
                 Attempt::Left
             }
             Err(TryLockError::Poisoned(_)) => Attempt::Broken,
@@ -85,8 +87,8 @@ impl DerefMut for JournalGuard<'_> {
 impl Drop for Release<'_> {
     fn drop(&mut self) {
         let left = unpoisoned(self.lock.left.lock()).take();
-        if let Some(project) = left {
-            Arc::clone(&project.engine).queue_left(project);
+        if let Some(queue_again) = left {
+            queue_again();
         }
     }
 }

@@ -1,39 +1,40 @@
 //! The thread for long tasks: checkpoints and expiry of large projects, and freeing many entries. Small projects
 //! never wait for it.
 
-use super::engine::{Engine, unpoisoned};
-use super::project::Project;
-use crate::limits::{FREED_LATER_MAX, LONG_BYTES_MIN, LONG_KEYS_MIN};
+use super::unpoisoned::unpoisoned;
+use crate::limits::FREED_LATER_MAX;
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
 
 /// The tasks of the thread, first come, first served.
-#[derive(Default)]
-pub(super) struct LongLane {
-    queue: Mutex<Queue>,
+pub(super) struct LongLane<P> {
+    queue: Mutex<Queue<P>>,
     signal: Condvar,
 }
 
-#[derive(Default)]
-struct Queue {
-    work: VecDeque<Long>,
+struct Queue<P> {
+    work: VecDeque<Long<P>>,
     /// How many of them are [`Long::Free`].
     to_free: usize,
     stopping: bool,
 }
 
 /// A long task.
-pub(super) enum Long {
+pub(super) enum Long<P> {
     /// Maintenance of a project. While it waits here the engine schedules nothing for it (`IN_HAND`), so a project
     /// is queued once.
-    Maintain(Arc<Project>),
+    Maintain(Arc<P>),
     /// Memory to free.
     Free(Box<dyn Send>),
 }
 
-impl LongLane {
-    pub(super) fn push(&self, work: Long) {
+impl<P> LongLane<P> {
+    pub(super) fn new() -> LongLane<P> {
+        let queue = Queue { work: VecDeque::new(), to_free: 0, stopping: false };
+        LongLane { queue: Mutex::new(queue), signal: Condvar::new() }
+    }
+
+    pub(super) fn push(&self, work: Long<P>) {
         let mut queue = unpoisoned(self.queue.lock());
         queue.to_free += usize::from(matches!(work, Long::Free(_)));
         queue.work.push_back(work);
@@ -56,7 +57,7 @@ impl LongLane {
     }
 
     /// Waits for a task. `None` if the engine stops.
-    fn next(&self) -> Option<Long> {
+    pub(super) fn next(&self) -> Option<Long<P>> {
         let mut queue = unpoisoned(self.queue.lock());
         while !queue.stopping {
             if let Some(work) = queue.work.pop_front() {
@@ -66,38 +67,5 @@ impl LongLane {
             queue = unpoisoned(self.signal.wait(queue));
         }
         None
-    }
-}
-
-impl Engine {
-    /// The thread of the long lane.
-    pub(super) fn work_on_long(&self) {
-        while let Some(work) = self.long_lane.next() {
-            match work {
-                Long::Maintain(project) => {
-                    // What becomes due meanwhile waits for this.
-                    project.is_in_long_lane.store(true, Ordering::Release);
-                    self.maintain_one(&project);
-                    project.is_in_long_lane.store(false, Ordering::Release);
-                }
-                Long::Free(memory) => drop(memory),
-            }
-        }
-    }
-}
-
-impl Project {
-    /// Whether maintenance of the project takes long, or the long lane has the project already. If so, the lane has
-    /// it from now on. Called by the maintenance thread only.
-    pub(super) fn needs_long_lane(&self) -> bool {
-        if self.is_in_long_lane.load(Ordering::Acquire) {
-            return true;
-        }
-        let is_large = self.lock().is_ok_and(|state| {
-            let stored = state.namespace.totals_in_memory();
-            stored.keys >= LONG_KEYS_MIN || stored.bytes >= LONG_BYTES_MIN
-        });
-        self.is_in_long_lane.store(is_large, Ordering::Release);
-        is_large
     }
 }

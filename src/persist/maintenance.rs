@@ -1,6 +1,6 @@
 //! Periodic work of a project: expiry, checkpoints, repairs; and its end.
 
-use super::checkpoint::CheckpointError;
+use super::checkpoint_error::CheckpointError;
 use super::edit;
 use super::journal::Journal;
 use super::project::{Health, Project};
@@ -30,7 +30,7 @@ impl Project {
             return None;
         }
         let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
-        self.engine.look_at_clock(now_ms, now);
+        self.queues.look_at_clock(now_ms, now);
         let expiry = self.expire(now_ms).map(|next_ms| sweep_due(next_ms, now_ms, now));
         let purge = self.purge_due(now);
         self.free_garbage();

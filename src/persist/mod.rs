@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! write:      decide -> encode into `pending` -> apply            (project.rs, transaction.rs; under the lock)
-//! writer:     take `pending` -> write -> sync -> resolve tickets  (writers.rs, flush.rs, journal.rs)
+//! writer:     take `pending` -> write -> sync -> resolve tickets  (writer_queue.rs, flush.rs, journal.rs)
 //! checkpoint: namespace -> new pair of files -> exchange          (checkpoint.rs, generation.rs)
 //! start:      pair of files -> namespace                          (recovery.rs: pairing.rs, replay.rs, takeover.rs)
 //! ```
-//! Two locks: `state` is held for microseconds and never across I/O; `journal` is held across I/O
-//! and never taken by an event loop. Who needs both takes `journal` first.
+//! Three locks, taken in this order: `checkpoint`, held for the length of one; `journal`, held across I/O and never
+//! taken by an event loop; `state`, held for microseconds and never across I/O.
 
 pub mod aside;
 pub mod checkpoint;
+pub mod checkpoint_error;
 pub mod data_file;
 pub mod deletion;
 mod edit;
@@ -31,6 +32,7 @@ pub mod own_files;
 mod ownership;
 mod pairing;
 pub mod project;
+pub mod queues;
 pub mod record;
 pub mod recovery;
 pub mod recovery_error;
@@ -46,6 +48,8 @@ pub mod sequential;
 pub mod takeover;
 pub mod ticket;
 pub mod transaction;
+pub mod unavailable;
+mod unpoisoned;
 pub mod value_reader;
 pub mod watermark;
-mod writers;
+mod writer_queue;

@@ -5,7 +5,7 @@
 //! that gives two of our files one inode is refused before anything is changed.
 
 use super::aside;
-use super::deletion;
+use super::deletion::{self, SPARE_FILE};
 use super::generation::Paths;
 use crate::disk::{Disk, Identity, Status, parent_directory};
 use crate::names::{InternalProject, ProjectId};
@@ -22,8 +22,6 @@ pub const SIGNING_KEY_FILE: &str = "jwt.key";
 
 /// The upper bound of the revisions in use.
 pub const REVISION_FILE: &str = "pikv.revision";
-/// An empty file that becomes the mark of a deletion if a full disk creates none.
-pub const SPARE_FILE: &str = "pikv.spare";
 
 /// Files of the data directory that belong to no project.
 const SHARED: [&str; 8] = [
@@ -249,7 +247,7 @@ mod tests {
             paths.journal.clone(),
             temporary_path(&paths.json),
             temporary_path(&paths.journal),
-            crate::persist::renewal::renewed_path(&paths),
+            crate::persist::generation::renewed_path(&paths),
         ];
         for path in written.iter().chain(&deletion::markers(&paths)) {
             let name = path.file_name().unwrap().to_str().unwrap();

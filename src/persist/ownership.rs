@@ -43,13 +43,13 @@ impl Project {
         // Checked between the write and the sync: a second server that creates its lock file after this check
         // reads the journal later still, and finds what was written.
         journal.append(bytes, durable.sync, || {
-            self.engine.check_lock().map_err(|reason| NotOurs::Directory(reason.to_owned()).into())
+            self.queues.check_lock().map_err(|reason| NotOurs::Directory(reason.to_owned()).into())
         })
     }
 
     /// Checks that the directory, its lock and the journal are the ones that were opened. No call accesses the device.
     pub(super) fn check_files(&self, durable: &Durable, journal: &Journal) -> Result<(), AppendError> {
-        self.engine.check_directory().map_err(|reason| NotOurs::Directory(reason.to_owned()))?;
+        self.queues.check_directory().map_err(|reason| NotOurs::Directory(reason.to_owned()))?;
         check_journal(durable, journal)
     }
 
@@ -77,7 +77,7 @@ impl Project {
     /// Has the maintenance thread check the project's files although nothing is written.
     pub fn look_soon(self: &Arc<Self>, now: Instant) {
         if self.durable.is_some() {
-            self.engine.schedule(self, now);
+            self.queues.schedule(self, now);
         }
     }
 
@@ -91,7 +91,7 @@ impl Project {
         }
         let Err(failure) = self.check_files(durable, &journal) else { return true };
         self.take_back(&durable.paths, &mut journal, &failure);
-        self.engine.resolved();
+        self.queues.resolved();
         false
     }
 }

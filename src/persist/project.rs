@@ -1,13 +1,13 @@
 //! A project while the server runs: reading it, and what the other files of this layer share.
 
-use super::engine::{Engine, NOT_SCHEDULED};
-use super::flush::Turn;
 use super::generation::Paths;
 use super::journal::Journal;
 use super::journal_lock::JournalLock;
+use super::queues::{NOT_SCHEDULED, Queues};
 use super::recovery::{self, Keep};
 use super::recovery_error::{self, RecoveryError};
 use super::ticket::Ticket;
+use super::unavailable::Unavailable;
 use super::value_reader::{FileTable, JOURNAL_FILE, JSON_FILE, MOVED_JOURNAL_FILE, StoredValue};
 use crate::config::schema::SyncMode;
 use crate::disk::Disk;
@@ -25,8 +25,8 @@ use std::time::Duration;
 pub struct Project {
     pub(super) id: ProjectId,
     pub(super) durable: Option<Durable>,
-    pub(super) engine: Arc<Engine>,
-    /// When the maintenance thread next serves the project, on the engine's clock; see `engine.rs`.
+    pub(super) queues: Arc<Queues<Project>>,
+    /// When the maintenance thread next serves the project, on the clock of `queues`.
     pub(super) maintenance_due_ms: AtomicU64,
     /// Whether the long lane has the project; no other thread maintains it then.
     pub(super) is_in_long_lane: AtomicBool,
@@ -134,21 +134,17 @@ pub enum Health {
     Deleted,
 }
 
-/// Why a project could not be asked at all. Nothing has changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unavailable {
-    /// More changes wait for the disk than [`crate::limits::PENDING_BYTES_MAX`].
-    Busy,
-    /// See [`Health::Failed`].
-    Failed,
-    /// See [`Health::Closed`].
-    Closed,
-    /// This project was deleted.
-    Deleted(ProjectId),
-    /// A bug stopped a change halfway; a restart recovers from the files.
-    Broken,
-    /// [`Revision::MAX`] changes have been made.
-    RevisionsUsedUp,
+/// Whether a project waits for a writer or is with one. See `writer_queue.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing waits for a writer.
+    Idle,
+    /// The project is in the queue of the writers, or the thread that holds its journal will put it there.
+    Queued,
+    /// A writer has it.
+    Writing,
+    /// A writer has it, and more changes have arrived since.
+    WritingMore,
 }
 
 /// A result, and the ticket that its reply has to wait for.
@@ -182,12 +178,12 @@ pub struct Opened {
 
 impl Project {
     /// A project that lives in memory only.
-    pub fn in_memory(id: ProjectId, engine: Arc<Engine>, now_ms: u64) -> Project {
-        let namespace = Namespace::starting_at(engine.watermark.begin(now_ms), 0);
-        engine.watermark.opened(namespace.revision());
+    pub fn in_memory(id: ProjectId, queues: Arc<Queues<Project>>, now_ms: u64) -> Project {
+        let namespace = Namespace::starting_at(queues.watermark.begin(now_ms), 0);
+        queues.watermark.opened(namespace.revision());
         let mut state = State::new(namespace);
-        state.jumps_seen = engine.jumps();
-        Project::with(id, None, engine, state)
+        state.jumps_seen = queues.jumps();
+        Project::with(id, None, queues, state)
     }
 
     /// Recovers a project from its files, or creates them.
@@ -198,10 +194,10 @@ impl Project {
         disk: Arc<dyn Disk>,
         paths: Paths,
         opening: Opening,
-        engine: Arc<Engine>,
+        queues: Arc<Queues<Project>>,
         now_ms: u64,
     ) -> Result<Opened, RecoveryError> {
-        let (project, is_new, notices) = Project::recover(disk, paths, opening, engine, now_ms)?;
+        let (project, is_new, notices) = Project::recover(disk, paths, opening, queues, now_ms)?;
         Ok(Opened { project: Arc::new(project), is_new, notices })
     }
 
@@ -213,10 +209,10 @@ impl Project {
         disk: Arc<dyn Disk>,
         paths: Paths,
         opening: Opening,
-        engine: Arc<Engine>,
+        queues: Arc<Queues<Project>>,
         now_ms: u64,
     ) -> Result<Opened, RecoveryError> {
-        let (project, is_new, notices) = Project::recover(disk, paths, opening, engine, now_ms)?;
+        let (project, is_new, notices) = Project::recover(disk, paths, opening, queues, now_ms)?;
         Ok(Opened { project: Arc::new(Project { durable: None, ..project }), is_new, notices })
     }
 
@@ -224,17 +220,17 @@ impl Project {
         disk: Arc<dyn Disk>,
         paths: Paths,
         opening: Opening,
-        engine: Arc<Engine>,
+        queues: Arc<Queues<Project>>,
         now_ms: u64,
     ) -> Result<(Project, bool, Vec<String>), RecoveryError> {
-        let begin = engine.watermark.begin(now_ms);
+        let begin = queues.watermark.begin(now_ms);
         let mut recovered = recovery::recover(disk.as_ref(), &paths, opening.keep, begin, now_ms)?;
         // Above all revisions that were assigned and then lost, because the project does not always sync or was
         // deleted; none of them is used again.
         recovered.namespace.skip_to(begin);
-        engine.watermark.opened(recovered.namespace.revision());
+        queues.watermark.opened(recovered.namespace.revision());
         let mut state = State::new(recovered.namespace);
-        state.jumps_seen = engine.jumps();
+        state.jumps_seen = queues.jumps();
         state.pending_offset = recovered.journal_end;
         let number = if recovered.moved_from.is_some() { MOVED_JOURNAL_FILE } else { JOURNAL_FILE };
         state.journal_number = number;
@@ -269,15 +265,15 @@ impl Project {
             journal: JournalLock::new(journal),
             checkpoint: Mutex::new(()),
         };
-        let project = Project::with(opening.id, Some(durable), engine, state);
+        let project = Project::with(opening.id, Some(durable), queues, state);
         Ok((project, recovered.is_new, recovered.notices))
     }
 
-    fn with(id: ProjectId, durable: Option<Durable>, engine: Arc<Engine>, state: State) -> Project {
+    fn with(id: ProjectId, durable: Option<Durable>, queues: Arc<Queues<Project>>, state: State) -> Project {
         Project {
             id,
             durable,
-            engine,
+            queues,
             maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED),
             is_in_long_lane: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -307,7 +303,7 @@ impl Project {
 
     /// Why the directory of a project on disk no longer belongs to this process, once a check has found that.
     pub(super) fn lost_directory(&self) -> Option<&str> {
-        self.durable.as_ref().and_then(|_| self.engine.lost_directory())
+        self.durable.as_ref().and_then(|_| self.queues.lost_directory())
     }
 
     /// Reads at `now_ms`. `read` returns its result and the revision that this rests on.
@@ -486,27 +482,3 @@ impl fmt::Debug for Project {
         f.debug_struct("Project").field("id", &self.id.as_str()).finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unavailable::Busy => {
-                f.write_str("more changes wait for the disk than may wait; try again shortly")
-            }
-            Unavailable::Failed => f.write_str(
-                "the project stopped taking writes, because its disk failed or its files were edited, replaced or \
-                 removed; the server's log says which, and the server has to be restarted",
-            ),
-            Unavailable::Closed => f.write_str("the project is being closed or reopened; try again shortly"),
-            Unavailable::Deleted(id) => {
-                write!(f, "Project `{id}` was deleted. POST /api/v1/projects creates a new one.")
-            }
-            Unavailable::Broken => {
-                f.write_str("the project stopped after an internal error; its server has to be restarted")
-            }
-            Unavailable::RevisionsUsedUp => f.write_str("the project's revisions are used up"),
-        }
-    }
-}
-
-impl std::error::Error for Unavailable {}

@@ -2,7 +2,8 @@
 //!
 //! Until an entry is done its value is read from the old files, which are unlinked but open.
 
-use super::checkpoint::{CheckpointError, NewPair};
+use super::checkpoint::NewPair;
+use super::checkpoint_error::CheckpointError;
 use super::data_file::{self, DataLine};
 use super::header::HEADER_BYTES;
 use super::project::Project;

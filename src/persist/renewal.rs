@@ -6,14 +6,13 @@
 //!
 //! A journal without changes was synced before it got its name, and is used as it is.
 
-use super::generation::{Paths, remove_if_exists, was_refused};
+use super::generation::{Paths, remove_if_exists, renewed_path, was_refused};
 use super::header::{self, Header};
 use super::line_copy::{CopyError, Lines, Target, copy_lines, write_again};
 use super::recovery_error::{RecoveryError, io_error};
 use super::seed::Seed;
 use crate::disk::{Disk, DiskFile, Open, Others, is_disk_full, write_all_at};
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A journal that was read to its end.
@@ -36,13 +35,6 @@ pub(super) struct RenewedJournal {
     pub(super) is_unsure: bool,
     /// A sentence for the log, if the journal could not be copied.
     pub(super) notice: Option<String>,
-}
-
-/// The path of the copy: another one than that of checkpoints, whose interrupted exchange a start would finish.
-pub(super) fn renewed_path(paths: &Paths) -> PathBuf {
-    let mut name = paths.journal.as_os_str().to_owned();
-    name.push(".new");
-    PathBuf::from(name)
 }
 
 /// Writes a journal again if that is needed.

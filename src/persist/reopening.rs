@@ -1,7 +1,7 @@
 //! Giving a project up, or moving it to another kind of storage.
 
 use super::aside::{self, Aside};
-use super::checkpoint::CheckpointError;
+use super::checkpoint_error::CheckpointError;
 use super::flush::roll_back;
 use super::generation::{self, GenerationWriter, Paths, WrittenGeneration};
 use super::header::Lineage;
@@ -63,7 +63,7 @@ impl Project {
 
     /// Schedules maintenance of a project that was just opened.
     pub(super) fn begin_maintenance(self: &Arc<Self>) {
-        self.engine.schedule(self, clock::monotonic());
+        self.queues.schedule(self, clock::monotonic());
     }
 
     /// Ends writing at once and for good, without a last checkpoint: the files are about to be deleted. Changes
@@ -85,7 +85,7 @@ impl Project {
         let mut journal = self.durable.as_ref().and_then(|durable| durable.journal.lock().ok());
         let needs_rescue = self.lock().is_ok_and(|mut state| {
             state.is_given_up = true;
-            self.engine.watermark.given_up(state.namespace.revision());
+            self.queues.watermark.given_up(state.namespace.revision());
             if let Some(journal) = &mut journal {
                 journal.give_up();
                 let is_deleted = state.health == Health::Deleted;
@@ -100,12 +100,12 @@ impl Project {
             std::mem::take(&mut state.needs_rescue)
         });
         drop(journal);
-        self.engine.resolved();
+        self.queues.resolved();
         if needs_rescue && let Some((durable, Ok(_))) = &turn {
             self.rescue_in_turn(durable);
         }
         drop(turn);
-        self.engine.schedule(self, clock::monotonic());
+        self.queues.schedule(self, clock::monotonic());
     }
 
     /// Writes a closed project that lives in memory as files. Files of that name, which this project never read,

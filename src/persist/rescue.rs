@@ -5,11 +5,12 @@
 //! them. Nothing is written if the directory is another one by now, or if a second server may use it.
 
 use super::aside::{self, Aside};
-use super::checkpoint::CheckpointError;
-use super::engine::{Engine, unpoisoned};
+use super::checkpoint_error::CheckpointError;
+use super::engine::Engine;
 use super::generation::{self, ExchangeError, GenerationWriter};
 use super::header::Lineage;
 use super::project::{Durable, Project};
+use super::unpoisoned::unpoisoned;
 use crate::clock;
 use crate::disk::{Open, is_not_regular};
 use std::io::ErrorKind;
@@ -136,6 +137,6 @@ impl Project {
 
     /// Refuses to write in a directory that no longer belongs to this process.
     pub(super) fn check_directory(&self) -> Result<(), CheckpointError> {
-        self.engine.check_directory().map_err(|_| CheckpointError::Stopped)
+        self.queues.check_directory().map_err(|_| CheckpointError::Stopped)
     }
 }

@@ -1,9 +1,10 @@
 //! Changing a project: all of a transaction or nothing, encoded for the journal as it happens.
 
 use super::maintenance;
-use super::project::{Answered, Health, Project, State, Unavailable};
+use super::project::{Answered, Health, Project, State};
 use super::record;
 use super::recovery::Keep;
+use super::unavailable::Unavailable;
 use crate::clock;
 use crate::limits::{BATCH_OPERATIONS_MAX, PENDING_BYTES_MAX, SWEEP_INTERVAL_MS, SWEEPS_BEFORE_CLEAR_MAX};
 use crate::names::Key;
@@ -58,7 +59,7 @@ impl Project {
         let answer = match change(&mut transaction) {
             Ok(answer) => {
                 if transaction.commit() {
-                    self.engine.schedule(self, clock::monotonic()); // there is garbage
+                    self.queues.schedule(self, clock::monotonic()); // there is garbage
                 }
                 Ok(answer)
             }
@@ -76,7 +77,7 @@ impl Project {
         };
         self.queue_pending(state);
         if let Some(next_ms) = state.namespace.next_expiry_ms() {
-            self.engine.schedule(self, maintenance::sweep_due(next_ms, now_ms, clock::monotonic()));
+            self.queues.schedule(self, maintenance::sweep_due(next_ms, now_ms, clock::monotonic()));
         }
         Ok(Answered { answer, ticket })
     }
@@ -131,7 +132,7 @@ impl Project {
         if !matches!(state.health, Health::Healthy | Health::DiskFull) || !room {
             return;
         }
-        let jumps = self.engine.jumps();
+        let jumps = self.queues.jumps();
         let has_jumped = std::mem::replace(&mut state.jumps_seen, jumps) != jumps;
         let Some(change) = state.namespace.decide_clock(now_ms) else { return };
         let keys_before = has_jumped.then(|| state.namespace.totals(0).keys);
@@ -144,7 +145,7 @@ impl Project {
         }
         self.queue_pending(state);
         // What has expired is freed soon, also where the clock went ahead of what is scheduled.
-        self.engine.schedule(self, clock::monotonic() + Duration::from_millis(SWEEP_INTERVAL_MS));
+        self.queues.schedule(self, clock::monotonic() + Duration::from_millis(SWEEP_INTERVAL_MS));
     }
 
     fn lock_for_write(&self) -> Result<MutexGuard<'_, State>, Unavailable> {

@@ -10,7 +10,6 @@
 //!
 //! [decision 42]: ../../docs/decisions/0042-a-watermark-of-revisions.md
 
-use super::engine::Engine;
 use super::own_files::REVISION_FILE;
 use crate::disk::{self, Disk};
 use crate::limits::{REVISIONS_RESERVED, WATERMARK_FILE_BYTES_MAX};
@@ -89,6 +88,49 @@ impl Watermark {
         self.given_up.fetch_max(revision.get(), Ordering::AcqRel);
     }
 
+    /// Has all projects begin after the number in the file.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn read(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+        if let Some(revision) = load(disk, directory)? {
+            self.given_up(revision);
+        }
+        Ok(())
+    }
+
+    /// Reserves the revisions after those of all open projects, before the first is assigned.
+    ///
+    /// # Errors
+    /// As the disk returns them.
+    pub fn reserve(&self, disk: &dyn Disk, directory: &Path, now_ms: u64) -> io::Result<()> {
+        let begin = self.begin(now_ms);
+        self.begin.store(begin.get(), Ordering::Release);
+        let reached = begin.max(revision(&self.opened));
+        self.save(disk, directory, reserve_after(reached))
+    }
+
+    /// Records the revisions of a project that was given up and is about to be deleted. Writes the file only if a
+    /// run has made more changes than were reserved.
+    ///
+    /// # Errors
+    /// As the disk returns them.
+    pub fn keep(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+        let given_up = revision(&self.given_up);
+        if given_up <= revision(&self.reserved) {
+            return Ok(());
+        }
+        self.save(disk, directory, reserve_after(given_up))
+    }
+
+    /// Returns the unused part of the reservation, after all projects are closed.
+    ///
+    /// # Errors
+    /// As the disk returns them; the old number then stays, which is valid.
+    pub fn release(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+        self.save(disk, directory, self.begin(0).max(revision(&self.opened)))
+    }
+
     fn save(&self, disk: &dyn Disk, directory: &Path, number: Revision) -> io::Result<()> {
         let number = number.min(RESERVED_MAX);
         disk::replace(disk, &path_in(directory), format!("{number}\n").as_bytes())?;
@@ -103,52 +145,4 @@ fn revision(number: &AtomicU64) -> Revision {
 
 fn reserve_after(revision: Revision) -> Revision {
     revision.advanced(REVISIONS_RESERVED).unwrap_or(RESERVED_MAX)
-}
-
-impl Engine {
-    /// Has all projects begin after the number in the file.
-    ///
-    /// # Errors
-    /// As [`load`].
-    pub fn load_watermark(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
-        if let Some(revision) = load(disk, directory)? {
-            self.watermark.given_up(revision);
-        }
-        Ok(())
-    }
-
-    /// Reserves the revisions after those of all open projects, before the first is assigned.
-    ///
-    /// # Errors
-    /// As the disk returns them.
-    pub fn reserve_revisions(&self, disk: &dyn Disk, directory: &Path, now_ms: u64) -> io::Result<()> {
-        let watermark = &self.watermark;
-        let begin = watermark.begin(now_ms);
-        watermark.begin.store(begin.get(), Ordering::Release);
-        let reached = begin.max(revision(&watermark.opened));
-        watermark.save(disk, directory, reserve_after(reached))
-    }
-
-    /// Records the revisions of a project that was given up and is about to be deleted. Writes the file only if a
-    /// run has made more changes than were reserved.
-    ///
-    /// # Errors
-    /// As the disk returns them.
-    pub fn keep_watermark(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
-        let watermark = &self.watermark;
-        let given_up = revision(&watermark.given_up);
-        if given_up <= revision(&watermark.reserved) {
-            return Ok(());
-        }
-        watermark.save(disk, directory, reserve_after(given_up))
-    }
-
-    /// Returns the unused part of the reservation, after all projects are closed.
-    ///
-    /// # Errors
-    /// As the disk returns them; the old number then stays, which is valid.
-    pub fn release_revisions(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
-        let watermark = &self.watermark;
-        watermark.save(disk, directory, watermark.begin(0).max(revision(&watermark.opened)))
-    }
 }

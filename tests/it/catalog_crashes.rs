@@ -8,8 +8,8 @@ use pikv::clock;
 use pikv::config::file;
 use pikv::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
 use pikv::names::{Key, ProjectId};
+use pikv::persist::deletion::SPARE_FILE;
 use pikv::persist::engine::{Engine, EngineThreads};
-use pikv::persist::own_files::SPARE_FILE;
 use pikv::persist::project::Project;
 use pikv::persist::ticket::Outcome;
 use pikv::persist::watermark;
@@ -457,7 +457,7 @@ fn project_that_is_created_late_in_a_run_gives_no_revision_above_the_reserved_on
     let disk = SimDisk::default();
     let engine = Engine::new(Box::new(|| {}));
     let start_ms = clock::wall_ms();
-    engine.reserve_revisions(&disk, Path::new(DIRECTORY), start_ms).unwrap();
+    engine.watermark.reserve(&disk, Path::new(DIRECTORY), start_ms).unwrap();
     let project = Project::in_memory(id("late"), engine, start_ms + 2 * 60 * 60 * 1000);
     let revision = Arc::new(project).read(0, |view| (view.revision().get(), view.revision())).unwrap().answer;
     assert!(revision < reserved(&disk), "{revision}");

@@ -4,9 +4,10 @@
 use crate::sim_disk::{Failure, Lasting, SimDisk};
 use crate::workload::{self, Run, START_MS, key, paths, read_all, recover_and_check, work};
 use pikv::config::schema::SyncMode;
-use pikv::persist::project::{Health, Unavailable};
+use pikv::persist::project::Health;
 use pikv::persist::recovery::Keep;
 use pikv::persist::ticket::Outcome;
+use pikv::persist::unavailable::Unavailable;
 use std::sync::Arc;
 
 /// A workload whose operation `at` fails. `None` where the project could not be opened.

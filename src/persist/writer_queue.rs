@@ -19,8 +19,7 @@
 //! project. Each writer but the first ends after a quiet time. The idle writer with the lowest number is woken
 //! first, so one busy project always keeps the same writer busy.
 
-use super::engine::{Engine, unpoisoned};
-use super::project::Project;
+use super::unpoisoned::unpoisoned;
 use crate::clock;
 use crate::limits::{SYNC_INTERVAL_MS, WRITER_QUIET_MS, WRITERS_MAX};
 use std::collections::VecDeque;
@@ -28,18 +27,18 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// The queue and the writers that serve it.
-pub(super) struct Writers {
-    queue: Mutex<Queue>,
+pub(super) struct WriterQueue<P> {
+    queue: Mutex<Queue<P>>,
     /// One for each writer, to wake a particular one.
     signals: [Condvar; WRITERS_MAX],
     /// All writers have ended.
     ended: Condvar,
 }
 
-struct Queue {
-    projects: VecDeque<Arc<Project>>,
+struct Queue<P> {
+    projects: VecDeque<Arc<P>>,
     /// Projects with `sync: interval` that are written and not synced, in the order in which the sync is due.
-    syncs: VecDeque<(Instant, Arc<Project>)>,
+    syncs: VecDeque<(Instant, Arc<P>)>,
     /// How many projects wait for the thread that holds their journal to queue them again.
     left: usize,
     slots: [Slot; WRITERS_MAX],
@@ -60,30 +59,30 @@ enum Slot {
 }
 
 /// The next task of a writer.
-enum Work {
-    Write(Arc<Project>),
+pub(super) enum Work<P> {
+    Write(Arc<P>),
     /// The interval of a project with `sync: interval` is over.
-    SyncDue(Arc<Project>),
+    SyncDue(Arc<P>),
 }
 
 /// Which other writer is needed when one has found work.
-enum Call {
+pub(super) enum Call {
     Nobody,
     Wake(usize),
     Start(usize),
 }
 
 /// A project whose turn has ended.
-pub(super) struct Written {
-    pub(super) project: Arc<Project>,
+pub(super) struct Written<P> {
+    pub(super) project: Arc<P>,
     /// There is more to write.
     pub(super) again: bool,
     /// It has to be synced within [`SYNC_INTERVAL_MS`].
     pub(super) sync_later: bool,
 }
 
-impl Writers {
-    pub(super) fn new() -> Writers {
+impl<P> WriterQueue<P> {
+    pub(super) fn new() -> WriterQueue<P> {
         let queue = Queue {
             projects: VecDeque::new(),
             syncs: VecDeque::new(),
@@ -92,7 +91,7 @@ impl Writers {
             start_after: None,
             stopping: false,
         };
-        Writers {
+        WriterQueue {
             queue: Mutex::new(queue),
             signals: std::array::from_fn(|_| Condvar::new()),
             ended: Condvar::new(),
@@ -100,16 +99,16 @@ impl Writers {
     }
 
     /// Appends a project to the queue. The caller has set its turn to `Queued`.
-    pub(super) fn queue(&self, project: Arc<Project>) {
+    pub(super) fn queue(&self, project: Arc<P>) {
         self.enqueue(project, 0);
     }
 
-    /// As [`Writers::queue`], for a project that was left to the thread that held its journal.
-    pub(super) fn queue_left(&self, project: Arc<Project>) {
+    /// As [`WriterQueue::queue`], for a project that was left to the thread that held its journal.
+    pub(super) fn queue_left(&self, project: Arc<P>) {
         self.enqueue(project, 1);
     }
 
-    fn enqueue(&self, project: Arc<Project>, no_longer_left: usize) {
+    fn enqueue(&self, project: Arc<P>, no_longer_left: usize) {
         let mut queue = unpoisoned(self.queue.lock());
         queue.left -= no_longer_left;
         if !queue.is_served() {
@@ -121,7 +120,7 @@ impl Writers {
         self.wake(call);
     }
 
-    /// A project is left to the thread that holds its journal; [`Writers::queue_left`] follows.
+    /// A project is left to the thread that holds its journal; [`WriterQueue::queue_left`] follows.
     pub(super) fn leave(&self) {
         unpoisoned(self.queue.lock()).left += 1;
     }
@@ -136,14 +135,14 @@ impl Writers {
         }
     }
 
-    fn wake(&self, number: Option<usize>) {
+    pub(super) fn wake(&self, number: Option<usize>) {
         if let Some(signal) = number.and_then(|number| self.signals.get(number)) {
             signal.notify_one();
         }
     }
 
     /// Waits for a task. `None` if the writer has to end.
-    fn next(&self, number: usize, written: Option<Written>) -> Option<(Work, Call)> {
+    pub(super) fn next(&self, number: usize, written: Option<Written<P>>) -> Option<(Work<P>, Call)> {
         let signal = self.signals.get(number)?;
         let mut queue = unpoisoned(self.queue.lock());
         if let Some(written) = written {
@@ -180,8 +179,13 @@ impl Writers {
         }
     }
 
+    /// The writer `number` is about to be started.
+    pub(super) fn starting(&self, number: usize) {
+        unpoisoned(self.queue.lock()).set(number, Slot::Busy);
+    }
+
     /// A thread could not be started. The others do its work, and the next attempt is made later.
-    fn not_started(&self, number: usize) {
+    pub(super) fn not_started(&self, number: usize) {
         let mut queue = unpoisoned(self.queue.lock());
         queue.set(number, Slot::Absent);
         queue.start_after = Some(clock::monotonic() + Duration::from_millis(WRITER_QUIET_MS));
@@ -189,19 +193,19 @@ impl Writers {
     }
 }
 
-impl Queue {
+impl<P> Queue<P> {
     fn set(&mut self, number: usize, state: Slot) {
         if let Some(slot) = self.slots.get_mut(number) {
             *slot = state;
         }
     }
 
-    /// Whether a writer runs. Without it nothing is added, as in `engine::Scheduled`.
+    /// Whether a writer runs. Without it nothing is added, as in `queues::Schedule`.
     fn is_served(&self) -> bool {
         self.slots.iter().any(|slot| *slot != Slot::Absent)
     }
 
-    fn add(&mut self, written: Written) {
+    fn add(&mut self, written: Written<P>) {
         if written.sync_later {
             let due = clock::monotonic() + Duration::from_millis(SYNC_INTERVAL_MS);
             self.syncs.push_back((due, Arc::clone(&written.project)));
@@ -211,7 +215,7 @@ impl Queue {
         }
     }
 
-    fn take(&mut self) -> Option<Work> {
+    fn take(&mut self) -> Option<Work<P>> {
         if let Some((due, _)) = self.syncs.front()
             && (self.stopping || *due <= clock::monotonic())
         {
@@ -242,47 +246,6 @@ impl Queue {
                 Call::Start(number)
             }
             Some(_) | None => Call::Nobody,
-        }
-    }
-}
-
-impl Engine {
-    /// Starts the writer `number`.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
-    pub(super) fn start_writer(self: &Arc<Self>, number: usize) -> std::io::Result<()> {
-        unpoisoned(self.writers.queue.lock()).set(number, Slot::Busy);
-        let name = if number == 0 { "writer".to_owned() } else { format!("writer-{number}") };
-        let started = self.spawn(&name, move |engine| engine.write(number));
-        started.map(drop).inspect_err(|_| self.writers.not_started(number))
-    }
-
-    fn write(self: &Arc<Self>, number: usize) {
-        let mut written = None;
-        while let Some((work, call)) = self.writers.next(number, written.take()) {
-            match call {
-                Call::Nobody => {}
-                Call::Wake(other) => self.writers.wake(Some(other)),
-                Call::Start(other) => {
-                    if let Err(error) = self.start_writer(other) {
-                        log::warn!(
-                            "No further writer thread could be started: {error}. The running ones do its work."
-                        );
-                    }
-                }
-            }
-            match work {
-                Work::Write(project) => {
-                    let after = project.write_in_turn();
-                    if after.again || after.sync_later {
-                        written = Some(Written { project, again: after.again, sync_later: after.sync_later });
-                    } else {
-                        self.let_go(project);
-                    }
-                }
-                Work::SyncDue(project) => project.want_sync(),
-            }
         }
     }
 }
