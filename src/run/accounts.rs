@@ -126,7 +126,7 @@ fn in_files(
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let opened = Accounts::open(&disk, &engine, directory, Keep::Index);
     let done = match &opened {
-        Ok(accounts) => carry_out(accounts, config.accounts().bcrypt_cost, act, password),
+        Ok(accounts) => apply(accounts, config.accounts().bcrypt_cost, act, password),
         Err(_) => Ok(String::new()),
     };
     let closed = opened.map(|accounts| accounts.close());
@@ -135,7 +135,7 @@ fn in_files(
     Ok(done?)
 }
 
-fn carry_out(
+fn apply(
     accounts: &Accounts,
     cost: u32,
     act: &Act,

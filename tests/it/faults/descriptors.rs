@@ -26,7 +26,7 @@ fn journal_bytes(server: &Server) -> u64 {
 
 #[test]
 fn without_descriptors_writes_go_on_and_checkpoints_and_clients_come_back_with_them() {
-    let mut tally = Tally::of("no descriptor left under 8 writers, then some again");
+    let mut tally = Tally::of("out of file descriptors under 8 writers, then not any more");
     let mut server = Server::start_as(options());
     let mut crowd = Crowd::new(8, 2, 31);
     let mut is_possible = true;

@@ -100,7 +100,7 @@ fn disk_errors_lose_nothing_acknowledged_and_stop_no_reader() {
     assert!(full + failed > 0, "some writes met the errors");
     tally.cycles = cases.len();
     tally.notes = format!(
-        "{full} writes answered 507, {failed} answered 503; {stopped} times a project took no more until the \
+        "{full} writes answered 507, {failed} answered 503; {stopped} times a project took no more writes until the \
          restart; {} reads, none failed",
         crowd.reads
     );
@@ -113,8 +113,8 @@ fn a_start_that_meets_an_error_at_any_operation_loses_nothing() {
         return;
     }
     for (error, name) in [
-        ("EIO", "EIO at every operation of a start after a crash, and of an orderly end"),
-        ("ENOSPC", "ENOSPC at every operation of a start after a crash, and of an orderly end"),
+        ("EIO", "EIO at every operation of a start after a crash, and of a clean shutdown"),
+        ("ENOSPC", "ENOSPC at every operation of a start after a crash, and of a clean shutdown"),
     ] {
         let (mut server, crowd) = killed_while_writing(12);
         strike_everywhere(

@@ -1,5 +1,5 @@
 //! The server killed in front of every operation on the disk, one after the other: in checkpoints, in
-//! starts and orderly ends, in the creation and deletion of projects.
+//! starts and clean shutdowns, in the creation and deletion of projects.
 //!
 //! strace tells which operations there are, then a run for each of them is killed there.
 
@@ -101,7 +101,7 @@ fn live(server: &mut Server, crowd: &mut Crowd, recording: &Recording, fault: Op
     server.await_exit().code() == Some(0)
 }
 
-/// Kills starts that find the files of `server`, and the orderly ends behind them, at every operation.
+/// Kills starts that find the files of `server`, and the clean shutdowns after them, at every operation.
 fn kill_everywhere(name: &'static str, server: &mut Server, crowd: &Crowd, sample: usize) {
     strike_everywhere(&kill_at, name, server, crowd, sample);
 }
@@ -137,7 +137,7 @@ pub fn strike_everywhere(
         server.kill();
     }
     tally.cycles = points.len();
-    tally.notes = format!("{count} operations, {} of them tried; {whole} ended in order", points.len());
+    tally.notes = format!("{count} operations, {} of them tried; {whole} shut down cleanly", points.len());
     tally.finish();
 }
 
@@ -148,7 +148,7 @@ fn a_start_after_a_crash_and_an_orderly_end_may_be_killed_at_every_operation() {
     }
     let (mut server, crowd) = killed_while_writing(2);
     kill_everywhere(
-        "kill -9 at every operation of a start after a crash, and of an orderly end",
+        "kill -9 at every operation of a start after a crash, and of a clean shutdown",
         &mut server,
         &crowd,
         8,
@@ -199,7 +199,7 @@ fn a_start_that_takes_over_edited_values_may_be_killed_at_every_operation() {
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replacen("{\n", "{\n\n", 1)).unwrap();
     }
-    kill_everywhere("kill -9 at every operation of a start that takes over edits", &mut server, &crowd, 4);
+    kill_everywhere("kill -9 at every operation of a start that imports edits", &mut server, &crowd, 4);
 }
 
 #[test]
@@ -268,7 +268,8 @@ fn creating_and_deleting_a_project_may_be_killed_at_every_operation() {
         crowd.check(&server, &mut tally);
     }
     tally.cycles = points.len();
-    tally.notes = "a project is there with what was written to it, or gone and can be made again".to_owned();
+    tally.notes =
+        "a project exists with what was written to it, or is gone and can be created again".to_owned();
     tally.finish();
 }
 

@@ -101,6 +101,7 @@ fn a_process_that_was_stopped_for_seconds_goes_on_and_expires_by_the_wall_clock(
     server.start_again();
     crowd.check(&server, &mut tally);
     tally.cycles = 1;
-    tally.notes = format!("writes went on {} ms after SIGCONT on the same connections", answered.as_millis());
+    tally.notes =
+        format!("writes continued {} ms after SIGCONT on the same connections", answered.as_millis());
     tally.finish();
 }
