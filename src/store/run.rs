@@ -310,9 +310,9 @@ impl<K: Kind> Run<K> {
         after
     }
 
-    /// Appends the entries of `later`, whose keys come after these. Together they have at most
-    /// [`MERGED_BYTES_MAX`](crate::limits::MERGED_BYTES_MAX) bytes, and
-    /// [`MERGED_ENTRIES_MAX`](crate::limits::MERGED_ENTRIES_MAX) is their greatest number.
+    /// Appends the entries of `later`, whose keys come after these. Both runs together have at most
+    /// [`MERGED_ENTRIES_MAX`](crate::limits::MERGED_ENTRIES_MAX) entries, of at most
+    /// [`MERGED_BYTES_MAX`](crate::limits::MERGED_BYTES_MAX) bytes.
     ///
     /// # Panics
     /// If they do not fit, which is possible only above those bounds.

@@ -172,7 +172,7 @@ fn a_lock_without_an_address_is_told_apart() {
     std::fs::remove_file(server.data_path("pikv.address")).unwrap();
     refused(&account(server.directory(), "list", "", &[]), "has not written down where it listens");
     std::fs::write(server.data_path("pikv.address"), "127.0.0.1:1\n").unwrap();
-    refused(&account(server.directory(), "list", "", &[]), "does not answer");
+    refused(&account(server.directory(), "list", "", &[]), "cannot reach the running server");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn passwords_have_their_limits_on_standard_input_too() {
     assert_eq!(run("a", &of(71)).code, Some(0));
     assert_eq!(run("b", &(of(72) + "\n")).code, Some(0));
     refused(&run("c", &of(73)), "72 bytes");
-    refused(&run("c", &of(1024 * 1024)), "longer line than any password");
+    refused(&run("c", &of(1024 * 1024)), "the password is too long; the maximum is 72 bytes");
     refused(&run("c", ""), "password is missing");
     refused(&run("c", "\n"), "password is missing");
 }

@@ -183,7 +183,7 @@ impl<'a> Server<'a> {
             return Err(ClientError::KeyRefused { address: self.address, source });
         }
         let problem: Option<Problem> = serde_json::from_slice(body).ok();
-        let detail = problem.map_or_else(|| "it did not say why".to_owned(), |problem| problem.detail);
+        let detail = problem.map_or_else(|| "no reason given".to_owned(), |problem| problem.detail);
         Err(ClientError::Refused { status, detail })
     }
 
@@ -248,10 +248,13 @@ impl fmt::Display for ClientError {
                  try again, or ask it yourself: curl -H \"X-API-Key: $GLOBAL\" http://{address}/api/v1/accounts"
             ),
             ClientError::Io { address, error } => {
-                write!(f, "the server at {address} has the accounts and does not answer: {error}")
+                write!(f, "cannot reach the running server at {address}, which has the accounts: {error}")
             }
             ClientError::Answer { address } => {
-                write!(f, "what answers at {address} is not the server that has the accounts")
+                write!(
+                    f,
+                    "the program that listens on {address} is not the PiKV server that has the accounts"
+                )
             }
             ClientError::KeyRefused { address, source } => {
                 write!(f, "{source} is not the global key of the server at {address}, which has the accounts")

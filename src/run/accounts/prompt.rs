@@ -1,6 +1,6 @@
 //! A new password: from standard input, or asked for at a terminal that does not show it.
 
-use crate::limits::PASSWORD_INPUT_BYTES_MAX;
+use crate::limits::{PASSWORD_BYTES_MAX, PASSWORD_INPUT_BYTES_MAX};
 use crate::secret::Secret;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -35,7 +35,7 @@ pub fn new_password() -> Result<Secret, PromptError> {
     }
     let _hidden = Hidden::begin()?;
     let first = ask("password: ")?;
-    let second = ask("the same again: ")?;
+    let second = ask("repeat password: ")?;
     if first == second { Ok(first) } else { Err(PromptError::Different) }
 }
 
@@ -90,7 +90,7 @@ impl fmt::Display for PromptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PromptError::Io(error) => write!(f, "the password could not be read: {error}"),
-            PromptError::TooLong => f.write_str("standard input has a longer line than any password is"),
+            PromptError::TooLong => write!(f, "the password is too long; the maximum is {PASSWORD_BYTES_MAX} bytes"),
             PromptError::Different => f.write_str("the two passwords are not the same; nothing was changed"),
             PromptError::Echo => f.write_str(
                 "the terminal cannot be kept from showing the password (stty -echo); pass it on standard input",
