@@ -26,7 +26,7 @@ use crate::names::ProjectId;
 use crate::persist::engine::Engine;
 use crate::persist::own_files::{Collision, OwnFiles};
 use crate::secret::Secret;
-use deleting::stopped;
+use error::stopped;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;

@@ -1,7 +1,7 @@
 //! Who has an account: found, made, changed and listed in the project `_accounts`.
 
-use super::AccountsError;
 use super::account::{Account, AccountId, OwnKey, Username, new_credential};
+use super::error::AccountsError;
 use crate::auth::password::PasswordHash;
 use crate::limits::{ACCOUNTS_MAX, ENTRIES_PER_HOLD_MAX};
 use crate::names::Key;

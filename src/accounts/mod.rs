@@ -16,21 +16,22 @@
 pub mod account;
 pub mod data;
 pub mod directory;
+mod error;
 pub mod registration;
 pub mod sessions;
 pub mod signing_key;
 
+pub use error::AccountsError;
+
 use crate::auth::jwt::SigningKey;
 use crate::clock;
 use crate::disk::Disk;
-use crate::entropy::EntropyUnavailable;
 use crate::names::InternalProject;
 use crate::persist::engine::Engine;
 use crate::persist::generation::Paths;
 use crate::persist::project::{Health, Opened, Opening, Project};
 use crate::persist::recovery::Keep;
 use crate::persist::recovery_error::RecoveryError;
-use crate::persist::unavailable::Unavailable;
 use crate::persist::watermark;
 use directory::Directory;
 use sessions::Sessions;
@@ -64,19 +65,6 @@ pub enum OpenError {
     Project(RecoveryError),
     /// The key that signs tokens could not be read or made.
     SigningKey(SigningKeyError),
-}
-
-/// Why the accounts could not be asked or changed.
-#[derive(Debug)]
-pub enum AccountsError {
-    /// One of the projects cannot be asked.
-    Unavailable(Unavailable),
-    /// The operating system gave no random bytes.
-    Entropy(EntropyUnavailable),
-    /// The disk did not take the change.
-    NotWritten,
-    /// An entry is not as it was written; the log says which.
-    Damaged,
 }
 
 impl Accounts {
@@ -184,28 +172,3 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
-
-impl fmt::Display for AccountsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AccountsError::Unavailable(unavailable) => unavailable.fmt(f),
-            AccountsError::Entropy(error) => error.fmt(f),
-            AccountsError::NotWritten => f.write_str("the disk did not take the change"),
-            AccountsError::Damaged => f.write_str("an entry is not as it was written"),
-        }
-    }
-}
-
-impl std::error::Error for AccountsError {}
-
-impl From<Unavailable> for AccountsError {
-    fn from(unavailable: Unavailable) -> AccountsError {
-        AccountsError::Unavailable(unavailable)
-    }
-}
-
-impl From<EntropyUnavailable> for AccountsError {
-    fn from(error: EntropyUnavailable) -> AccountsError {
-        AccountsError::Entropy(error)
-    }
-}

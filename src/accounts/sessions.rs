@@ -3,8 +3,8 @@
 //! Every session has an end. Ends are in the journal: of a `_sessions.json` that was restored or edited
 //! without it nobody knows when they end, or whether they have, so they are no sessions.
 
-use super::AccountsError;
 use super::account::Account;
+use super::error::AccountsError;
 use crate::entropy::random_token;
 use crate::limits::{ENTRIES_PER_HOLD_MAX, SESSION_SECONDS, SESSIONS_MAX};
 use crate::names::Key;

@@ -7,7 +7,7 @@
 //! the files are removed first, to free space for saving. If that is not enough, the mark stays and records the
 //! project's removal until config.json can be saved.
 
-use super::error::ChangeError;
+use super::error::{ChangeError, stopped};
 use super::served::{Deletion, OpenError, Served};
 use super::{Catalog, CatalogError};
 use crate::config::file;
@@ -264,14 +264,6 @@ impl Catalog {
         };
         begun.into_iter().filter(is_stopped).map(serve).collect()
     }
-}
-
-/// Of a deletion that has begun.
-pub(super) fn stopped(id: &ProjectId, error: &std::io::Error) -> ChangeError {
-    log::error!(
-        "project {id}: its deletion stopped: {error}. Once that is fixed, delete it again or restart the server"
-    );
-    ChangeError::Disk("deleting the project's files")
 }
 
 fn not_deleted(id: &ProjectId, error: &std::io::Error) -> ChangeError {

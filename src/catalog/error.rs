@@ -115,3 +115,11 @@ pub enum ChangeError {
     /// A bug. The log has more.
     Internal,
 }
+
+/// Of a deletion that has begun.
+pub(super) fn stopped(id: &ProjectId, error: &std::io::Error) -> ChangeError {
+    log::error!(
+        "project {id}: its deletion stopped: {error}. Once that is fixed, delete it again or restart the server"
+    );
+    ChangeError::Disk("deleting the project's files")
+}

@@ -1,6 +1,8 @@
 //! `pikv account`: what to do with which account.
 
-use super::{Command, Environment, Flag, Typed, UsageError, Wanted, config_path, option, refuse_flags};
+use super::arguments::{Environment, Typed, config_path, option, refuse_flags};
+use super::flag::Flag;
+use super::usage_error::{UsageError, Wanted};
 use crate::accounts::account::Username;
 use crate::auth::password::Rule;
 use crate::cli::effective::Options;
@@ -47,12 +49,12 @@ pub enum Act {
     List,
 }
 
-/// Takes the words behind `account` as a command.
+/// Takes the words after `account` as a command: its options, the global key and what to do.
 pub(super) fn parse(
     typed: &Typed,
     words: &[&str],
     environment: &Environment<'_>,
-) -> Result<Command, UsageError> {
+) -> Result<(Options, Option<Secret>, Act), UsageError> {
     let is_weak_allowed = typed.values.iter().any(|(flag, _)| *flag == Flag::WeakPassword);
     let rule = if is_weak_allowed { Rule::Weak } else { Rule::Strong };
     let act = match words {
@@ -90,7 +92,7 @@ pub(super) fn parse(
     // The line end of a file that the key was read from is not part of it.
     let key = key.map(|key| key.trim_end_matches(['\r', '\n']).to_owned());
     let global_key = key.filter(|key| !key.is_empty()).map(Secret::new);
-    Ok(Command::Account { options, global_key, act })
+    Ok((options, global_key, act))
 }
 
 fn username(text: &str) -> Result<Username, UsageError> {
@@ -100,6 +102,7 @@ fn username(text: &str) -> Result<Username, UsageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Command;
     use std::ffi::OsString;
 
     fn parsed(line: &str) -> Result<Command, UsageError> {

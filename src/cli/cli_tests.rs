@@ -1,4 +1,5 @@
-use super::effective::resolve;
+use super::effective::{Source, Sourced, resolve};
+use super::flag::FLAG_NAMES;
 use super::*;
 use crate::config::file::{default_config, parse as parse_config};
 use crate::config::schema::{
@@ -7,6 +8,7 @@ use crate::config::schema::{
 use crate::network::Network;
 use crate::secret::{KeyHash, Secret};
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 fn parsed_with(line: &str, environment: &[(&str, &str)]) -> Result<Command, UsageError> {
     let value =

@@ -1,9 +1,11 @@
 //! What is in force: a flag wins over the environment, that over the file, that over the default.
 
-use super::CONFIG_PATH_DEFAULT;
 use crate::config::schema::{Config, LogFormat, LogLevel};
 use std::net::IpAddr;
 use std::path::PathBuf;
+
+/// The configuration where neither flag nor environment names one.
+pub const CONFIG_PATH_DEFAULT: &str = "config.json";
 
 /// Who decided on a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

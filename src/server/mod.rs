@@ -22,6 +22,7 @@ mod log_pace;
 mod mailbox;
 mod output;
 mod password_lane;
+mod settings;
 mod shared;
 mod shedding;
 mod silent;
@@ -29,14 +30,14 @@ mod slots;
 mod slow_lane;
 mod streaming;
 
+pub use settings::Settings;
+
 use crate::api::state::App;
-use crate::config::schema::Timeouts;
 use crate::disk::descriptors_max;
 use crate::limits::{
     ADMINISTRATION_THREADS, DESCRIPTORS_RESERVED, LOOPS_MAX, PASSWORD_THREADS_MAX, SLOW_QUEUE_MAX,
     SLOW_THREADS,
 };
-use crate::log::Format;
 use acceptor::Acceptor;
 use event_loop::EventLoop;
 use mailbox::Mailbox;
@@ -47,25 +48,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-
-/// What the operator may set of this layer.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// How long the phases of a connection may take.
-    pub timeouts: Timeouts,
-    /// Body of one request, bytes.
-    pub body_bytes_max: usize,
-    /// Connections open at once.
-    pub connections_max: usize,
-    /// Connections of one client address, if they are bounded.
-    pub connections_per_address_max: Option<usize>,
-    /// How a line of the request log looks.
-    pub log_format: Format,
-    /// Cores of the machine.
-    pub cores: usize,
-    /// Tells the requests of this run from those of others.
-    pub run_id: u32,
-}
 
 /// The pollers of a server that is not running yet. Made first, because whoever resolves tickets
 /// has to be able to wake them.

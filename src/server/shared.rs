@@ -1,9 +1,9 @@
 //! What an event loop shares with the rest of the server.
 
-use super::Settings;
 use super::acceptor;
 use super::mailbox::Mailbox;
 use super::password_lane;
+use super::settings::Settings;
 use super::slots::Slots;
 use super::slow_lane::Work;
 use crate::api::state::App;

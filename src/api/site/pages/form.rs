@@ -1,8 +1,25 @@
 //! The forms of the pages: their fields, and what a template needs to show them.
 
 use super::render::{Value, Values, text};
-use super::{Filled, Problem};
 use crate::limits::{EMAIL_BYTES_MAX, FULL_NAME_CHARACTERS_MAX, KEY_BYTES_MAX, USERNAME_BYTES_MAX};
+
+/// One thing that was wrong with a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The name of an input; empty for the form as a whole.
+    pub field: &'static str,
+    /// What was wrong, and what would be right.
+    pub message: String,
+}
+
+/// What was typed, and what was wrong with it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filled<'a> {
+    /// (name, value); shown again, except passwords and tokens.
+    pub typed: &'a [(&'a str, &'a str)],
+    /// Shown above the form and at the fields.
+    pub problems: &'a [Problem],
+}
 
 /// What a `gender` may be on the form, and how it is shown.
 pub const GENDERS: [(&str, &str); 5] = [

@@ -7,6 +7,8 @@ mod form;
 mod render;
 mod templates;
 
+pub use form::{Filled, Problem};
+
 use crate::http::response::{Response, reason_phrase};
 use crate::http::target::encode_query;
 use form::Form;
@@ -80,24 +82,6 @@ pub struct Frame<'a> {
     pub signed_in_as: Option<&'a str>,
     /// What is offered to who is not signed in.
     pub ways_in: WaysIn,
-}
-
-/// One thing that was wrong with a form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The name of an input; empty for the form as a whole.
-    pub field: &'static str,
-    /// What was wrong, and what would be right.
-    pub message: String,
-}
-
-/// What was typed, and what was wrong with it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Filled<'a> {
-    /// (name, value); shown again, except passwords and tokens.
-    pub typed: &'a [(&'a str, &'a str)],
-    /// Shown above the form and at the fields.
-    pub problems: &'a [Problem],
 }
 
 /// `GET /api/register`, and what became of a form that was not taken.

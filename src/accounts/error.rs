@@ -1,0 +1,43 @@
+//! Why the accounts could not be asked or changed.
+
+use crate::entropy::EntropyUnavailable;
+use crate::persist::unavailable::Unavailable;
+use std::fmt;
+
+/// Why the accounts could not be asked or changed.
+#[derive(Debug)]
+pub enum AccountsError {
+    /// One of the projects cannot be asked.
+    Unavailable(Unavailable),
+    /// The operating system gave no random bytes.
+    Entropy(EntropyUnavailable),
+    /// The disk did not take the change.
+    NotWritten,
+    /// An entry is not as it was written; the log says which.
+    Damaged,
+}
+
+impl fmt::Display for AccountsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccountsError::Unavailable(unavailable) => unavailable.fmt(f),
+            AccountsError::Entropy(error) => error.fmt(f),
+            AccountsError::NotWritten => f.write_str("the disk did not take the change"),
+            AccountsError::Damaged => f.write_str("an entry is not as it was written"),
+        }
+    }
+}
+
+impl std::error::Error for AccountsError {}
+
+impl From<Unavailable> for AccountsError {
+    fn from(unavailable: Unavailable) -> AccountsError {
+        AccountsError::Unavailable(unavailable)
+    }
+}
+
+impl From<EntropyUnavailable> for AccountsError {
+    fn from(error: EntropyUnavailable) -> AccountsError {
+        AccountsError::Entropy(error)
+    }
+}
