@@ -5,6 +5,7 @@
 
 mod deleting;
 mod error;
+mod in_force;
 mod opening;
 mod opening_many;
 mod saving;
@@ -27,6 +28,7 @@ use crate::persist::engine::Engine;
 use crate::persist::own_files::{Collision, OwnFiles};
 use crate::secret::Secret;
 use error::stopped;
+use in_force::InForce;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -39,13 +41,10 @@ pub struct Catalog {
     engine: Arc<Engine>,
     config_path: PathBuf,
     data_directory: PathBuf,
-    config: Mutex<Config>,
+    config: Mutex<InForce>,
     registry: RwLock<Arc<Registry>>,
     /// Whether config.json lists projects that were deleted when it could not be saved.
     unsaved_deletions: AtomicBool,
-    /// What config.json may hold in place of `config`: a change that failed, while the old content could not be
-    /// written back either. Only used under the lock of `config`.
-    failed_change: Mutex<Option<Config>>,
 }
 
 impl Catalog {
@@ -67,10 +66,9 @@ impl Catalog {
             engine,
             config_path,
             data_directory,
-            config: Mutex::new(config),
+            config: Mutex::new(InForce::new(config)),
             registry,
             unsaved_deletions: AtomicBool::new(false),
-            failed_change: Mutex::new(None),
         };
         catalog.check_files(&catalog.lock_config())?;
         catalog.prepare_directory()?;
@@ -171,7 +169,7 @@ impl Catalog {
         self.replace(&config, id, Some(Arc::clone(&served)));
         if is_kept {
             // Its files were taken while config.json was saved.
-            self.save(&mut config, before)?;
+            self.put_back(&mut config, before)?;
             return Err(ChangeError::ValuesUnsaved);
         }
         Ok((served, key))
@@ -202,12 +200,11 @@ impl Catalog {
     pub fn reload(&self) -> Result<(Config, Completed), CatalogError> {
         // Read under the lock: what was read before would undo a change that was saved in between.
         let mut config = self.lock_config();
-        self.save_after_failed_change(&mut config);
+        let _ = self.save_after_refused_change(&mut config); // which logs the error
         let missing = || CatalogError::ConfigMissing { path: self.config_path.clone() };
-        let mut next = file::load_synced(self.disk.as_ref(), &self.config_path)?.ok_or_else(missing)?;
-        if self.is_failed_change(&next) {
-            next = config.clone(); // and no edit
-        }
+        let found = file::load_synced(self.disk.as_ref(), &self.config_path)?.ok_or_else(missing)?;
+        // A change that was refused is no edit.
+        let mut next = if config.is_refused(&found) { config.clone() } else { found.clone() };
         let deleted = self.forget_deleted(&mut next);
         let in_directory = |error| CatalogError::Directory { path: self.data_directory.clone(), error };
         for id in deleted.map_err(in_directory)? {
@@ -237,8 +234,7 @@ impl Catalog {
         before.projects.values().for_each(|served| warn_of_edit(served, &next));
         let projects = self.serve_all(&next, &before);
         self.publish(&next, projects.clone());
-        *config = next.clone();
-        self.set_failed_change(None);
+        config.reloaded(&found, next.clone());
         for (id, gone) in before.projects.iter().filter(|(id, _)| !projects.contains_key(*id)) {
             if let Ok(project) = &gone.project {
                 project.close(clock::wall_ms(), clock::monotonic());
@@ -272,11 +268,19 @@ impl Catalog {
 
     /// Ends writing and writes a last checkpoint of each project.
     pub fn close(&self) {
-        self.save_after_failed_change(&mut self.lock_config());
+        let mut config = self.lock_config();
+        let saved = self.save_after_refused_change(&mut config);
         for served in self.registry().projects.values() {
             if let Ok(project) = &served.project {
                 project.close(clock::wall_ms(), clock::monotonic());
             }
+        }
+        // What was missing for that, a file descriptor or disk space, may be free now.
+        if saved.is_err() && self.save_after_refused_change(&mut config).is_err() {
+            log::error!(
+                "{}: the next start puts a change in force that was refused, unless you remove it from the file",
+                self.config_path.display()
+            );
         }
     }
 
@@ -355,7 +359,7 @@ impl Catalog {
         *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
     }
 
-    fn lock_config(&self) -> MutexGuard<'_, Config> {
+    fn lock_config(&self) -> MutexGuard<'_, InForce> {
         // Replaced as a whole, so a panic leaves the old one.
         self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,6 +8,7 @@
 //! project's removal until config.json can be saved.
 
 use super::error::{ChangeError, stopped};
+use super::in_force::InForce;
 use super::served::{Deletion, OpenError, Served};
 use super::{Catalog, CatalogError};
 use crate::config::file;
@@ -105,7 +106,7 @@ impl Catalog {
     /// Marks the project as being deleted and saves config.json without it.
     fn begin_deletion(
         &self,
-        config: &mut Config,
+        config: &mut InForce,
         paths: &Paths,
         old: &Served,
     ) -> Result<ConfigSaved, DeleteError> {
@@ -130,11 +131,11 @@ impl Catalog {
 
     /// Saves config.json without a project whose files are removed. If the disk is still too full for that, the mark
     /// records it instead.
-    fn save_or_forget(&self, config: &mut Config, id: &ProjectId) -> Result<ConfigSaved, DeleteError> {
+    fn save_or_forget(&self, config: &mut InForce, id: &ProjectId) -> Result<ConfigSaved, DeleteError> {
         match self.save_without(config, id) {
             Ok(()) => Ok(ConfigSaved::Yes),
             Err(ChangeError::DiskFull) => {
-                config.remove_project(id);
+                config.forget(id);
                 self.unsaved_deletions.store(true, Ordering::Relaxed);
                 Ok(ConfigSaved::AfterTheFiles)
             }
@@ -167,7 +168,7 @@ impl Catalog {
         begun.iter().filter(is_deleted).for_each(|id| self.end_deletion_or_warn(id));
     }
 
-    fn save_without(&self, config: &mut Config, id: &ProjectId) -> Result<(), ChangeError> {
+    fn save_without(&self, config: &mut InForce, id: &ProjectId) -> Result<(), ChangeError> {
         let mut next = config.clone();
         next.remove_project(id); // absent if a deletion stopped after this
         self.save(config, next)
@@ -205,7 +206,7 @@ impl Catalog {
                 Err(error) => drop(stopped(id, &error)),
             }
         }
-        if *config != next {
+        if **config != next {
             match file::save(disk, &self.config_path, &next) {
                 Err(ConfigError::Write { path, error }) if is_disk_full(&error) => log::warn!(
                     "{}: {error}; it still lists projects that were deleted, until there is disk space to save it",
@@ -217,7 +218,7 @@ impl Catalog {
                 }
             }
             self.unsaved_deletions.store(!removed.is_empty(), Ordering::Relaxed);
-            *config = next;
+            *config = InForce::new(next);
         }
         let is_ended = |id: &&ProjectId| !removed.contains(id);
         begun.iter().filter(is_ended).for_each(|id| self.end_deletion_or_warn(id));

@@ -2,6 +2,7 @@
 
 use super::Catalog;
 use super::error::ChangeError;
+use super::in_force::InForce;
 use super::opening::leaves_memory;
 use super::served::Served;
 use crate::auth::api_key::{self, Completed, HASH_ADVICE};
@@ -15,7 +16,7 @@ use crate::persist::generation::{self, Paths};
 use crate::persist::unavailable::Unavailable;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 /// Whether a project had files before a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,59 +64,57 @@ pub fn unsaved_texts(error: &ConfigError) -> String {
 
 impl Catalog {
     /// Replaces config.json by `next` and puts `next` in force.
-    pub(super) fn save(&self, config: &mut Config, next: Config) -> Result<(), ChangeError> {
-        file::save(self.disk.as_ref(), &self.config_path, &next).map_err(|error| {
+    pub(super) fn save(&self, config: &mut InForce, next: Config) -> Result<(), ChangeError> {
+        if let Err(error) = file::save(self.disk.as_ref(), &self.config_path, &next) {
             log::error!("{error}");
-            // If only the sync of the directory failed, the new file has its name. The client is told of a
-            // failure, so the old content is written back.
-            let load = || file::load(self.disk.as_ref(), &self.config_path);
-            if load().is_ok_and(|found| found.as_ref() == Some(&next)) {
-                let _ = file::save(self.disk.as_ref(), &self.config_path, config);
-                self.note_failed_change(next.clone());
+            self.write_back(config, next);
+            if config.is_unsaved() {
+                self.warn_of_refused_change();
             }
-            match error {
-                // The file-size limit of the process concerns this file alone; removing others does not help.
-                ConfigError::Write { error, .. }
-                    if is_disk_full(&error) && error.kind() != ErrorKind::FileTooLarge =>
-                {
-                    ChangeError::DiskFull
-                }
-                ConfigError::Write { error, .. } => ChangeError::ConfigNotSaved(save_advice(&error)),
-                ConfigError::Invalid { .. } | ConfigError::TooLarge { .. } | ConfigError::Read { .. } => {
-                    ChangeError::Disk("saving config.json")
-                }
-            }
-        })?;
-        *config = next;
-        self.set_failed_change(None);
+            return Err(answer(&error));
+        }
+        config.saved(next);
         self.end_saved_deletions(config);
         Ok(())
     }
 
+    fn warn_of_refused_change(&self) {
+        log::warn!(
+            "{} has, or may have, a change that was refused. The next change over the API, SIGHUP or clean shutdown \
+             that can save the file removes the change from it; a start before that puts the change in force",
+            self.config_path.display()
+        );
+    }
+
+    /// Saves the configuration in force after `next` could not be saved. If only the sync of the directory failed,
+    /// the file of `next` has its name already.
+    fn write_back(&self, config: &mut InForce, next: Config) {
+        let found = file::load(self.disk.as_ref(), &self.config_path);
+        if matches!(&found, Ok(found) if found.as_ref() != Some(&next)) {
+            return;
+        }
+        config.not_saved(next);
+        // Without knowing what the file holds, this could write over an edit.
+        if found.is_ok() && file::save(self.disk.as_ref(), &self.config_path, config).is_ok() {
+            config.saved(config.clone());
+        }
+    }
+
     /// The configuration, for a change that will be saved: refused if saving would lose an edit of its owner
     /// that was not read yet.
-    pub(super) fn lock_for_change(&self) -> Result<MutexGuard<'_, Config>, ChangeError> {
-        let config = self.lock_config();
+    pub(super) fn lock_for_change(&self) -> Result<MutexGuard<'_, InForce>, ChangeError> {
+        let mut config = self.lock_config();
         if !self.has_directory() {
             // Its lock is what keeps other servers from config.json too.
             return Err(ChangeError::Unavailable(Unavailable::Failed));
         }
-        let found = file::load(self.disk.as_ref(), &self.config_path).map(|found| {
-            found.map(|mut found| {
-                // Texts of keys that could not be replaced by their hashes are no edit.
-                api_key::follow_texts(&mut found);
-                found
-            })
-        });
-        match found {
-            Ok(Some(found)) if found != *config => {
-                let mut found = found;
-                self.forget_deleted(&mut found)
-                    .map_err(|_| ChangeError::Disk("looking for deleted projects"))?;
-                let is_known = found == *config || self.is_failed_change(&found);
+        match file::load(self.disk.as_ref(), &self.config_path) {
+            Ok(Some(found)) => {
+                config.found(&found);
+                let is_known = config.is_refused(&found) || self.is_in_force(&config, found)?;
                 if is_known { Ok(config) } else { Err(ChangeError::ConfigEdited) }
             }
-            Ok(Some(_) | None) => Ok(config),
+            Ok(None) => Ok(config),
             Err(error) => {
                 log::error!("nothing is saved: {error}");
                 Err(match error {
@@ -129,11 +128,21 @@ impl Catalog {
         }
     }
 
+    /// Whether `found`, as read from config.json, is what is in force.
+    fn is_in_force(&self, config: &InForce, mut found: Config) -> Result<bool, ChangeError> {
+        // Texts of keys that could not be replaced by their hashes are no edit.
+        api_key::follow_texts(&mut found);
+        if found != **config {
+            self.forget_deleted(&mut found).map_err(|_| ChangeError::Disk("looking for deleted projects"))?;
+        }
+        Ok(found == **config)
+    }
+
     /// Saves `next`, then writes the files of a project that leaves memory. If one of them fails, nothing has
     /// changed.
     pub(super) fn move_and_save(
         &self,
-        config: &mut Config,
+        config: &mut InForce,
         next: Config,
         old: &Served,
     ) -> Result<(), ChangeError> {
@@ -148,7 +157,7 @@ impl Catalog {
     /// project that has files.
     pub(super) fn begin_change(
         &self,
-        config: &mut Config,
+        config: &mut InForce,
         next: Config,
         id: &ProjectId,
     ) -> Result<BegunChange, ChangeError> {
@@ -167,7 +176,7 @@ impl Catalog {
     /// [`ChangeError`], if config.json still has the change. The next save ends that.
     pub(super) fn undo(
         &self,
-        config: &mut Config,
+        config: &mut InForce,
         change: BegunChange,
         id: &ProjectId,
     ) -> Result<(), ChangeError> {
@@ -183,41 +192,59 @@ impl Catalog {
             let advice = if is_marked { "The next start removes it" } else { "Remove it by hand" };
             log::warn!("project {id}: not removed, though the change failed: {error}. {advice}");
         }
-        let failed = std::mem::replace(config, change.before.clone());
-        self.save(config, change.before).inspect_err(|_| {
-            log::warn!(
-                "project {id}: the change failed, and {} still has it. The next change over the API, a SIGHUP or a \
-                 clean shutdown saves the file without it; a start before that puts the change in force",
-                self.config_path.display()
-            );
-            self.note_failed_change(failed);
-        })
+        self.put_back(config, change.before)
     }
 
-    /// Remembers `failed` if config.json holds it.
-    fn note_failed_change(&self, failed: Config) {
-        let found = file::load(self.disk.as_ref(), &self.config_path);
-        if found.is_ok_and(|found| found.as_ref() == Some(&failed)) {
-            self.set_failed_change(Some(failed));
+    /// Puts the configuration in force as it was `before`, and saves it.
+    ///
+    /// # Errors
+    /// [`ChangeError`], if config.json still has the change. The next save ends that.
+    pub(super) fn put_back(&self, config: &mut InForce, before: Config) -> Result<(), ChangeError> {
+        config.undo(before.clone());
+        if !self.has_directory() {
+            // Another server may use config.json by now.
+            self.warn_of_refused_change();
+            return Err(ChangeError::Unavailable(Unavailable::Failed));
+        }
+        self.save(config, before)
+    }
+
+    /// Saves the configuration in force, if config.json has or may have a change that was refused. Leaves an edit
+    /// alone.
+    ///
+    /// # Errors
+    /// [`ChangeError`], after it was logged. A later call tries it again.
+    pub(super) fn save_after_refused_change(&self, config: &mut InForce) -> Result<(), ChangeError> {
+        if !config.is_unsaved() || !self.has_directory() {
+            return Ok(());
+        }
+        match file::load(self.disk.as_ref(), &self.config_path) {
+            Ok(Some(found)) if found == **config || config.is_refused(&found) => {
+                let in_force = config.clone();
+                self.save(config, in_force)
+            }
+            Ok(_) | Err(ConfigError::Invalid { .. } | ConfigError::TooLarge { .. }) => Ok(()),
+            Err(error) => {
+                log::error!("nothing is saved: {error}");
+                self.warn_of_refused_change();
+                Err(answer(&error))
+            }
         }
     }
+}
 
-    pub(super) fn set_failed_change(&self, failed: Option<Config>) {
-        *self.failed_change.lock().unwrap_or_else(PoisonError::into_inner) = failed;
-    }
-
-    /// Whether `found` is a change that failed, and no edit of the owner.
-    pub(super) fn is_failed_change(&self, found: &Config) -> bool {
-        self.failed_change.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(found)
-    }
-
-    /// Saves `config`, which is in force, if config.json still has a change that failed. If that fails, too, a later
-    /// call tries it again.
-    pub(super) fn save_after_failed_change(&self, config: &mut Config) {
-        let found = file::load(self.disk.as_ref(), &self.config_path).ok().flatten();
-        if self.has_directory() && found.is_some_and(|found| self.is_failed_change(&found)) {
-            let in_force = config.clone();
-            let _ = self.save(config, in_force); // which logs the error
+/// What the client is told of `error`, which prevents saving config.json.
+fn answer(error: &ConfigError) -> ChangeError {
+    match error {
+        // The file-size limit of the process concerns this file alone; removing others does not help.
+        ConfigError::Write { error, .. }
+            if is_disk_full(error) && error.kind() != ErrorKind::FileTooLarge =>
+        {
+            ChangeError::DiskFull
+        }
+        ConfigError::Write { error, .. } => ChangeError::ConfigNotSaved(save_advice(error)),
+        ConfigError::Invalid { .. } | ConfigError::TooLarge { .. } | ConfigError::Read { .. } => {
+            ChangeError::Disk("saving config.json")
         }
     }
 }

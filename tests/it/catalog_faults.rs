@@ -340,13 +340,13 @@ fn a_change_whose_saving_failed_does_not_stand_in_the_way_of_the_next() {
     }
 }
 
-const IN_MEMORY: StorageChoice = StorageChoice { on_disk: Some(false), ..NO_STORAGE };
+pub const IN_MEMORY: StorageChoice = StorageChoice { on_disk: Some(false), ..NO_STORAGE };
 const ON_DISK: StorageChoice = StorageChoice { on_disk: Some(true), ..NO_STORAGE };
 
-type Change = fn(&Catalog) -> Result<(), ChangeError>;
+pub type Change = fn(&Catalog) -> Result<(), ChangeError>;
 
 /// Every change over the API that saves config.json: its name and what does it.
-const CHANGES: [(&str, Change); 5] = [
+pub const CHANGES: [(&str, Change); 5] = [
     ("create", |catalog| catalog.create(id("new"), NO_STORAGE, NO_AUTHENTICATION).map(drop)),
     ("update", |catalog| {
         let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
@@ -358,7 +358,7 @@ const CHANGES: [(&str, Change); 5] = [
 ];
 
 /// A catalog with a project on disk, one in memory and a key in each.
-fn start_with_both(disk: &SimDisk) -> (Catalog, EngineThreads) {
+pub fn start_with_both(disk: &SimDisk) -> (Catalog, EngineThreads) {
     let (catalog, threads) = start(disk);
     catalog.create(id("light"), IN_MEMORY, NO_AUTHENTICATION).unwrap();
     assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);

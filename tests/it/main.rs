@@ -73,6 +73,7 @@ mod project_settings;
 mod projects;
 mod proxies;
 mod readme;
+mod refused_changes;
 mod register;
 mod reopening;
 mod salvage;

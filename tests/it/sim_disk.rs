@@ -21,6 +21,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// The error number for a full disk.
 pub const ENOSPC: i32 = 28;
+/// The error number for a process without a free file descriptor.
+const EMFILE: i32 = 24;
 
 /// How an operation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,8 @@ struct Medium {
     loss: Option<Random>,
     loses_pages: bool,
     refused: Option<(String, i32)>,
+    opens: u64,
+    fail_open: Option<(u64, Lasting)>,
     syncs: u64,
     capacity: Option<usize>,
 }
@@ -138,11 +142,21 @@ impl SimDisk {
         self.lock().refused = Some((what.to_owned(), code));
     }
 
+    /// Files that were opened or created so far, or that could not be.
+    pub fn opens(&self) -> u64 {
+        self.lock().opens
+    }
+
+    /// Opening finds no file descriptor, from the open with this number on.
+    pub fn fail_open(&self, number: u64, lasting: Lasting) {
+        self.lock().fail_open = Some((number, lasting));
+    }
+
     /// Ends every failure; the disk is as good as new.
     pub fn heal(&self) {
         let mut medium = self.lock();
         (medium.crash_at, medium.fail_at, medium.fail_sync) = (None, None, None);
-        medium.refused = None;
+        (medium.refused, medium.fail_open) = (None, None);
     }
 
     /// Lets all files together have so many bytes.
@@ -160,8 +174,7 @@ impl SimDisk {
     pub fn after_kill(&self) -> SimDisk {
         let mut medium = self.lock().clone();
         (medium.crash_at, medium.fail_at, medium.fail_sync) = (None, None, None);
-        medium.refused = None;
-        medium.capacity = None;
+        (medium.refused, medium.fail_open, medium.capacity) = (None, None, None);
         SimDisk { medium: Arc::new(Mutex::new(medium)), ..SimDisk::default() }
     }
 
@@ -316,6 +329,14 @@ impl SimDisk {
         }
     }
 
+    fn take_descriptor(&self) -> io::Result<()> {
+        let mut medium = self.lock();
+        medium.opens += 1;
+        let number = medium.opens - 1;
+        let fails = |(at, lasting)| number == at || (number > at && lasting == Lasting::ForGood);
+        if medium.fail_open.is_some_and(fails) { Err(io::Error::from_raw_os_error(EMFILE)) } else { Ok(()) }
+    }
+
     /// Counts an operation and says whether it fails.
     fn begin(&self, kind: Kind, what: impl FnOnce() -> String) -> io::Result<Option<Failure>> {
         if kind == Kind::Read {
@@ -408,6 +429,7 @@ impl Medium {
 
 impl Disk for SimDisk {
     fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn DiskFile>> {
+        self.take_descriptor()?;
         let kind = if how == Open::Create { Kind::Write } else { Kind::Read };
         if let Some(failure) = self.begin(kind, || format!("create {}", path.display()))? {
             return Err(error_of(failure));
