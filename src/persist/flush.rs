@@ -260,7 +260,7 @@ impl Project {
         if is_taken && state.unwritten_acknowledged() > 0 {
             keep_unwritten(&mut state, journal);
         } else {
-            self.log_rolled_back(state.unwritten_acknowledged());
+            self.log_rolled_back(state.unwritten_acknowledged(), failure.outcome);
             roll_back(&mut state, journal, |ticket| ticket.resolve(failure.outcome));
         }
         if is_taken {
@@ -270,12 +270,19 @@ impl Project {
         }
     }
 
-    fn log_rolled_back(&self, acknowledged: u64) {
-        if acknowledged > 0 {
+    fn log_rolled_back(&self, acknowledged: u64, outcome: Outcome) {
+        let id = &self.id;
+        if acknowledged == 0 {
+        } else if outcome == Outcome::DiskFull {
             log::error!(
-                "project {}: acknowledged changes that were not written yet and are rolled back: {acknowledged}. Send \
-                 them again",
-                self.id
+                "project {id}: acknowledged changes that are rolled back because they could not be written: \
+                 {acknowledged}. Send them again"
+            );
+        } else {
+            // They may be in a file that this process may not cut, or on a disk that failed to cut it.
+            log::error!(
+                "project {id}: acknowledged changes that are rolled back because they may not be on the disk: \
+                 {acknowledged}. A restart may find some of them. Restart the server, then send again what is missing"
             );
         }
     }

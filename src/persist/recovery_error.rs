@@ -136,8 +136,11 @@ impl fmt::Display for RecoveryError {
             ),
             RecoveryError::ValuesMissing { path } => write!(
                 f,
-                "{}: is missing while its .journal is there; restore it, or move the .journal away to begin empty",
-                path.display()
+                "{}: is missing, but its .journal exists. Nothing was changed. If the file was moved, move it back, or \
+                 restore both files of the project from one backup. If you have neither, run `pikv recover {} \
+                 --salvage`, which writes every key that the .journal has to another file and states how to continue",
+                path.display(),
+                project_of(path)
             ),
         }
     }

@@ -317,7 +317,10 @@ fn a_journal_without_values_is_refused() {
     let damaged = Damaged::new();
     damaged.disk.take_away(&paths().json);
     let refused = open(Arc::new(damaged.disk.clone()), Keep::Values, SyncMode::Always, START_MS);
-    assert!(matches!(refused, Err(RecoveryError::ValuesMissing { .. })));
+    let refused = refused.map(drop).unwrap_err();
+    assert!(matches!(refused, RecoveryError::ValuesMissing { .. }));
+    let text = refused.to_string();
+    assert!(text.contains("move it back") && text.contains("`pikv recover p --salvage`"), "{text}");
     assert_eq!(damaged.disk.names(), [paths().journal], "nothing was made in its place");
 }
 
