@@ -1,6 +1,6 @@
 //! The `pikv` program: parses the arguments, runs, prints one error, and sets the exit code.
 
-use pikv::{cli, log, run};
+use pikv::{cli, commands, log};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
             return ExitCode::from(cli::USAGE_EXIT_CODE);
         }
     };
-    match run::run(command) {
+    match commands::run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print_error(&error);

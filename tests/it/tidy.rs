@@ -3,9 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+mod circles;
 mod scan;
 
-use scan::{Token, code_only, function_lengths, path_heads, tokens};
+use circles::Imports;
+use scan::{Token, code_only, function_lengths, paths, tokens};
+use std::collections::BTreeMap;
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -35,7 +38,7 @@ const LAYERS: [(&str, u8); 26] = [
     ("api", 5),
     ("server", 6),
     ("cli", 7),
-    ("run", 8),
+    ("commands", 8),
     ("main", 9),
     ("lib", 9),
 ];
@@ -78,6 +81,7 @@ fn broken_rules(path: &str, source: &str) -> Vec<String> {
         broken.extend(imports(in_source, &tokens));
     }
     broken.sort();
+    broken.dedup();
     broken.iter().map(|(line, what)| format!("{path}:{line}: {what}")).collect()
 }
 
@@ -112,23 +116,28 @@ fn layer(module: &str) -> Option<u8> {
     LAYERS.iter().find(|(name, _)| *name == module).map(|(_, layer)| *layer)
 }
 
-/// The top module that `in_source` (relative to `src`) belongs to, and how many `super` lead from it
-/// to the root of the crate. `x_tests.rs` is the module `tests` in `x.rs`.
-fn place(in_source: &str) -> (&str, usize) {
+/// The module of `in_source` (relative to `src`). `x_tests.rs` is the module `tests` in `x.rs`.
+fn module_of(in_source: &str) -> Vec<&str> {
     let stem = in_source.strip_suffix(".rs").unwrap_or(in_source);
-    let stem = stem.strip_suffix("/mod").unwrap_or(stem);
-    let depth = stem.split('/').count() + usize::from(stem.ends_with("_tests"));
-    let top = stem.split('/').next().unwrap_or(stem);
-    (top.strip_suffix("_tests").unwrap_or(top), depth)
+    let mut names: Vec<&str> = stem.strip_suffix("/mod").unwrap_or(stem).split('/').collect();
+    if let Some(name) = names.last().and_then(|last| last.strip_suffix("_tests")) {
+        names.pop();
+        names.extend([name, "tests"]);
+    }
+    names
 }
 
 fn imports(in_source: &str, tokens: &[Token<'_>]) -> Vec<(usize, String)> {
-    let (top, depth) = place(in_source);
+    let module = module_of(in_source);
+    let top = module[0];
     let Some(own_layer) = layer(top) else {
         return vec![(1, format!("`{top}` has no layer in tests/it/tidy.rs"))];
     };
     let mut broken = Vec::new();
-    for (line, first, second) in path_heads(tokens, depth) {
+    let module = if own_layer == 9 { &[] } else { module.as_slice() };
+    for path in paths(tokens, module) {
+        let (line, first, second) =
+            (path.line, path.names[0], path.names.get(1).copied().unwrap_or_default());
         if FORBIDDEN.iter().any(|rule| rule.0 == top && rule.1 == first && ["", second].contains(&rule.2)) {
             broken.push((line, format!("{top} must not name {first}::{second}")));
         }
@@ -179,6 +188,21 @@ fn the_source_tree_keeps_the_rules() {
     assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
 }
 
+#[test]
+fn no_two_files_import_each_other_in_a_circle() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = BTreeMap::new();
+    visit_sources(package, "src", &mut |path, source| {
+        let in_source = path.strip_prefix("src/").unwrap();
+        // They publish and call what the program consists of.
+        if !["lib.rs", "main.rs"].contains(&in_source) {
+            sources.insert(in_source.to_owned(), source.to_owned());
+        }
+    });
+    let circles = Imports::of(&sources).circles();
+    assert!(circles.is_empty(), "\n{}\n", circles.join("\n"));
+}
+
 fn check(path: &str, source: &str, expected: &[&str]) {
     let broken = broken_rules(path, source);
     assert_eq!(broken.len(), expected.len(), "{path} {source:?}: {broken:?}");
@@ -204,7 +228,7 @@ fn an_import_that_points_up_is_found() {
     check("src/auth/jwt.rs", "use super::super::api::App;", &["imports up from api (5)"]);
     check("src/auth/jwt.rs", "mod tests { use super::super::super::{api::App}; }", &["imports up from api"]);
     check("src/auth_tests.rs", "use super::super::api::App;", &["auth (layer 4) imports up from api"]);
-    check("src/cli.rs", "use crate::run::run;", &["cli (layer 7) imports up from run (8)"]);
+    check("src/cli.rs", "use crate::commands::run;", &["cli (layer 7) imports up from commands (8)"]);
     check("src/auth.rs", "use crate::*;", &["crate::* has no layer"]);
     check("src/auth.rs", "use crate::convenience::x;", &["crate::convenience has no layer"]);
     check("src/convenience.rs", "", &["`convenience` has no layer"]);
@@ -216,7 +240,7 @@ fn imports_that_point_down_or_stay_pass() {
     check("src/log/render.rs", "use crate::json::encode_u64; use crate::clock;", &[]);
     check("src/auth/jwt.rs", "mod tests { use super::super::api::App; }", &[]);
     check("src/auth.rs", "use super::limits::A; pub(crate) fn f() {} pub(in crate::auth) fn g() {}", &[]);
-    check("src/main.rs", "use pikv::run::run; use crate::anything;", &[]);
+    check("src/main.rs", "use pikv::commands::run; use crate::anything;", &[]);
     check("src/lib.rs", "pub use crate::server::Server;", &[]);
     check(
         "src/auth.rs",

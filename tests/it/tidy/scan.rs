@@ -106,63 +106,84 @@ pub fn tokens(code: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// The first two names of every path, as (line, first, second); a group `first::{a::b, c}` gives one
-/// for each of its members. A chain of `super` that leads to the root of the crate is `crate`; `depth`
-/// is the number of `super` that does so at the top of the file.
-pub fn path_heads<'a>(tokens: &[Token<'a>], depth: usize) -> Vec<(usize, &'a str, &'a str)> {
-    let mut heads = Vec::new();
-    let mut is_module_of_braces = Vec::new();
+/// A path that code names, such as `crate::disk::Disk`.
+#[derive(Debug)]
+pub struct Path<'a> {
+    pub line: usize,
+    /// Of `crate`, `super` and `self` as seen from the root of the crate: the first is `crate`.
+    pub names: Vec<&'a str>,
+    /// In a module of tests.
+    pub is_test: bool,
+    /// In a `pub use`.
+    pub is_published: bool,
+}
+
+/// The paths in the module `own`; a group `first::{a::b, c}` gives one for each of its members.
+pub fn paths<'a>(tokens: &[Token<'a>], own: &[&'a str]) -> Vec<Path<'a>> {
+    let (mut paths, mut braces, mut past) = (Vec::new(), Vec::new(), 0);
     for (at, token) in tokens.iter().enumerate() {
         let text = |place: usize| tokens.get(place).map_or("", |token| token.text);
         match token.text {
-            "{" => is_module_of_braces.push(at >= 2 && text(at - 2) == "mod"),
-            "}" => drop(is_module_of_braces.pop()),
+            "{" => braces.push((at >= 2 && text(at - 2) == "mod").then(|| text(at - 1))),
+            "}" => drop(braces.pop()),
             _ => {}
         }
-        let is_inside_path = at > 0 && text(at - 1) == "::" && is_name(text(at.wrapping_sub(2)));
-        let is_path_start = is_name(token.text) && text(at + 1) == "::" && !is_inside_path;
-        if !is_path_start {
+        if at < past || !is_name(token.text) || text(at + 1) != "::" {
             continue;
         }
-        let supers =
-            (0..).take_while(|n| text(at + 2 * n) == "super" && text(at + 2 * n + 1) == "::").count();
-        let modules_here = is_module_of_braces.iter().filter(|is_module| **is_module).count();
-        let (first, members) = match supers {
-            0 => (token.text, at + 2),
-            _ if supers == depth + modules_here => ("crate", at + 2 * supers),
-            _ => continue,
-        };
-        heads.extend(
-            members_at(&tokens[members..]).into_iter().map(|member| (member.line, first, member.text)),
-        );
+        let module: Vec<&str> = own.iter().chain(braces.iter().flatten()).copied().collect();
+        let is_test = module.contains(&"tests");
+        let is_published = at >= 2 && text(at - 1) == "use" && matches!(text(at - 2), "pub" | ")");
+        let mut members = Vec::new();
+        past = expand(tokens, at, Vec::new(), &mut members);
+        paths.extend(members.into_iter().filter_map(|(line, names)| {
+            Some(Path { line, names: absolute(names, &module)?, is_test, is_published })
+        }));
     }
-    heads
+    paths
+}
+
+/// Adds the path that begins at `at`, after the names of `before`, or each member of a group. Returns where it ends.
+fn expand<'a>(
+    tokens: &[Token<'a>],
+    mut at: usize,
+    before: Vec<&'a str>,
+    found: &mut Vec<(usize, Vec<&'a str>)>,
+) -> usize {
+    let text = |place: usize| tokens.get(place).map_or("", |token| token.text);
+    let mut names = before;
+    while is_name(text(at)) || text(at) == "*" {
+        names.push(text(at));
+        if text(at + 1) != "::" {
+            found.push((tokens[at].line, names));
+            return at + 1;
+        }
+        at += 2;
+    }
+    if text(at) != "{" {
+        return at; // `::<u8>`
+    }
+    at += 1;
+    while !matches!(text(at), "}" | "") {
+        let is_member = is_name(text(at)) && matches!(text(at - 1), "{" | ",");
+        at = if is_member { expand(tokens, at, names.clone(), found) } else { at + 1 };
+    }
+    at + 1
+}
+
+/// `names` from the root of the crate, if they are of this crate. `None` if `super` leads out of it.
+fn absolute<'a>(names: Vec<&'a str>, module: &[&'a str]) -> Option<Vec<&'a str>> {
+    let supers = names.iter().take_while(|name| **name == "super").count();
+    let (kept, rest) = match names.first() {
+        Some(&"self") => (module, &names[1..]),
+        Some(&"super") => (module.get(..module.len().checked_sub(supers)?)?, &names[supers..]),
+        Some(_) | None => return Some(names),
+    };
+    Some(["crate"].iter().chain(kept).chain(rest).copied().collect())
 }
 
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_alphabetic() || c == '_')
-}
-
-/// The name at the start of `tokens`, or the first name of each member of the group there.
-fn members_at<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
-    if tokens.first().is_none_or(|token| token.text != "{") {
-        return tokens.first().copied().into_iter().collect();
-    }
-    let (mut members, mut depth) = (Vec::new(), 0);
-    for pair in tokens.windows(2) {
-        match pair[0].text {
-            "{" => depth += 1,
-            "}" => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            break;
-        }
-        if depth == 1 && matches!(pair[0].text, "{" | ",") && pair[1].text != "}" {
-            members.push(pair[1]);
-        }
-    }
-    members
 }
 
 /// Every function with a body: its name, its first line and its lines from `fn` to the last brace.
@@ -232,14 +253,34 @@ fn functions_are_measured_from_fn_to_their_last_brace() {
 }
 
 #[test]
-fn heads_of_paths_are_found_in_groups_too() {
-    let heads = |source: &str| {
+fn paths_are_found_in_groups_and_seen_from_the_root() {
+    let found = |source: &str| {
         let code = code_only(source);
-        let found = path_heads(&tokens(&code), 1);
-        found.iter().map(|(line, first, second)| format!("{line} {first} {second}")).collect::<Vec<_>>()
+        let found = paths(&tokens(&code), &["x", "y"]);
+        found.iter().map(|path| format!("{} {}", path.line, path.names.join("::"))).collect::<Vec<_>>()
     };
-    assert_eq!(heads("use a::b::c;\nd::e()"), ["1 a b", "2 d e"]);
-    assert_eq!(heads("::a::b; f(::c::d)"), ["1 a b", "1 c d"]);
-    assert_eq!(heads("use a::{b::{x, y}, c, d::z};"), ["1 a b", "1 a c", "1 a d", "1 b x", "1 b y", "1 d z"]);
-    assert_eq!(heads("super::b; mod m { super::c; super::super::d }"), ["1 crate b", "1 crate d"]);
+    assert_eq!(found("use a::b::c;\nd::e()"), ["1 a::b::c", "2 d::e"]);
+    assert_eq!(found("::a::b; f(::c::d); a::<b::C>()"), ["1 a::b", "1 c::d", "1 b::C"]);
+    assert_eq!(
+        found("use a::{b::{x, y as z}, c,\n d::z};"),
+        ["1 a::b::x", "1 a::b::y", "1 a::c", "2 a::d::z"]
+    );
+    assert_eq!(found("use {a::b, c::*};"), ["1 a::b", "1 c::*"]);
+    assert_eq!(
+        found("super::b; self::c; super::super::d"),
+        ["1 crate::x::b", "1 crate::x::y::c", "1 crate::d"]
+    );
+    assert_eq!(
+        found("mod m { super::c; fn f() { super::super::d } } super::e"),
+        ["1 crate::x::y::c", "1 crate::x::d", "1 crate::x::e"]
+    );
+    assert_eq!(found("super::super::super::a"), [""; 0]);
+}
+
+#[test]
+fn paths_of_tests_and_published_ones_are_told_apart() {
+    let code = code_only("pub use a::b; pub(crate) use a::c; use a::d; mod tests { a::e }");
+    let tokens = tokens(&code);
+    let kinds: Vec<_> = paths(&tokens, &[]).iter().map(|path| (path.is_published, path.is_test)).collect();
+    assert_eq!(kinds, [(true, false), (true, false), (false, false), (false, true)]);
 }

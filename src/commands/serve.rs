@@ -1,119 +1,36 @@
-//! The composition root: puts the layers together, starts them in an order in which a refusal
-//! has touched nothing yet, and stops them in one in which nothing is lost.
+//! `pikv serve`: puts the layers together, starts them in an order in which a refusal has changed nothing yet,
+//! and stops them in one in which nothing is lost.
 
-mod accounts;
-mod printing;
-mod recovery;
-mod refusal;
-
-pub use refusal::RunError;
-
+use super::error::RunError;
+use super::printing::{banner, keys_text, owner_text, say_keys};
+use super::setup::{ConfigFile, absolute, check_files, guard, key_error, lock};
 use crate::accounts::{Accounts, OpenError};
 use crate::api::state::App;
-use crate::auth::api_key::{self, Completed, KeyError};
+use crate::auth::api_key::{self, Completed};
 use crate::catalog::{Catalog, CatalogError, save_completed, unsaved_texts};
 use crate::cli::effective::{self, Options};
-use crate::cli::{Command, help, show};
 use crate::clock;
 use crate::config::file;
 use crate::config::mistake::ConfigError;
 use crate::config::schema::{Config, LogFormat};
-use crate::disk::{self, Directory, Disk, LockError, LockFile, RealDisk};
+use crate::disk::{self, Directory, Disk, RealDisk};
 use crate::entropy::random_bytes;
-use crate::limits::LOG_FLUSH_MS;
 use crate::log as sink;
 use crate::memory::Memory;
-use crate::names::ProjectId;
 use crate::persist::engine::Engine;
-use crate::persist::guard::DirectoryGuard;
-use crate::persist::own_files::{ADDRESS_FILE, LOCK_FILE, OwnFiles};
+use crate::persist::own_files::ADDRESS_FILE;
 use crate::persist::recovery::Keep;
 use crate::server::{self, Prepared, Settings};
-use ::log::LevelFilter;
-use printing::{banner, keys_text, owner_text, print, say, say_keys};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU};
 use signal_hook::iterator::Signals;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
-/// Carries out a command.
-///
-/// # Errors
-/// [`RunError`] names the cause and what to do. Nothing was changed, except by a command that only could
-/// not print its result ([`RunError::NotPrinted`]).
-pub fn run(command: Command) -> Result<(), RunError> {
-    survive_file_size_limit()?;
-    match command {
-        Command::Serve(options) => {
-            let ended = serve(&options);
-            // A start that is refused may have logged what led to it.
-            sink::flush(Duration::from_millis(LOG_FLUSH_MS));
-            ended
-        }
-        Command::Init(options) => init(&options),
-        Command::ConfigCheck(options) => {
-            let config = load_existing(&options.config_path.value)?;
-            api_key::check(&config).map_err(key_error(&options.config_path.value))?;
-            say(&format!("{} is right\n", options.config_path.value.display()))
-        }
-        Command::ConfigShow(options) => {
-            let config = load_existing(&options.config_path.value)?;
-            say(&show::render(&options, &config, &effective::resolve(&options, &config)))
-        }
-        Command::Recover { options, project, act } => recovery::recover(&options, &project, act),
-        Command::Account { options, global_key, act } => {
-            // It may open the files, and what it finds and mends there is not found again by the next start.
-            sink::start(LevelFilter::Warn, sink::Format::Text).map_err(RunError::Start)?;
-            let ended = accounts::run(&options, global_key.as_ref(), &act);
-            sink::flush(Duration::from_millis(LOG_FLUSH_MS));
-            ended
-        }
-        Command::Help(topic) => say(help::text(topic)),
-        Command::Version => say(&format!("{}\n", help::version())),
-    }
-}
-
-/// Has a write beyond the file-size limit of the process (`ulimit -f`) fail, instead of ending the process.
-fn survive_file_size_limit() -> Result<(), RunError> {
-    let unused = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(SIGXFSZ, unused).map(drop).map_err(RunError::Start)
-}
-
-fn load_existing(path: &Path) -> Result<Config, RunError> {
-    file::load(&RealDisk, path)?.ok_or_else(|| RunError::ConfigMissing { path: path.to_owned() })
-}
-
-/// Ties what is wrong with a key to the file that has it.
-fn key_error(path: &Path) -> impl FnOnce(KeyError) -> RunError + '_ {
-    move |error| RunError::Key { path: path.to_owned(), error }
-}
-
-fn init(options: &Options) -> Result<(), RunError> {
-    let path = &options.config_path.value;
-    if file::load(&RealDisk, path)?.is_some() {
-        return Err(RunError::ConfigExists { path: path.clone() });
-    }
-    if printing::is_discarded() {
-        return Err(RunError::OutputDiscarded);
-    }
-    let mut config = file::default_config();
-    let completed = api_key::complete(&mut config, &mut random_bytes).map_err(key_error(path))?;
-    file::save(&RealDisk, path, &config)?;
-    let text = format!("created {}\n{}", absolute(path).display(), keys_text(&completed));
-    print(&text).map_err(|error| {
-        // Nobody has its keys, and nothing uses it yet.
-        let is_removed = RealDisk.remove(&RealDisk.follow_links(path)).is_ok();
-        RunError::KeysNotPrinted { path: absolute(path), is_removed, error }
-    })
-}
 
 /// Whatever may be refused is asked for first: configuration, port, data directory. The lock comes
 /// before anything is written, and what was read before it is read again.
-fn serve(options: &Options) -> Result<(), RunError> {
+pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let path = &options.config_path.value;
     let found = file::load(&RealDisk, path)?.unwrap_or_else(file::default_config);
     let wanted = effective::resolve(options, &found);
@@ -182,13 +99,6 @@ fn serve(options: &Options) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Refuses a configuration under which two of our files would be one.
-fn check_files(config: &Config, path: &Path) -> Result<(), RunError> {
-    let directory = config.data_directory(path);
-    let ids: Vec<&ProjectId> = config.projects().iter().map(|project| &project.id).collect();
-    OwnFiles::new(&RealDisk, path, &directory).check(&ids).map_err(RunError::Collision)
-}
-
 /// Saves a new config.json, or the keys of an existing one. Returns why the texts of keys stay in it.
 fn save_at_start(
     path: &Path,
@@ -228,31 +138,6 @@ fn open_accounts(
         let opened = Accounts::open(disk, engine, directory, keep);
         opened.map(Arc::new).inspect_err(|error| log::error!("the accounts cannot be used: {error}"))
     })
-}
-
-/// Takes the lock of a data directory, and the address away that a killed server left there: whoever
-/// listens at it now is a stranger, and would be sent the global key.
-fn lock(directory: &Path) -> Result<LockFile, RunError> {
-    let path = directory.join(LOCK_FILE);
-    let lock = LockFile::acquire(&path).map_err(|error| match error {
-        LockError::Held(holder) => RunError::Locked { directory: absolute(directory), holder },
-        LockError::Io(error) => RunError::DataDirectory { path, error },
-    })?;
-    let address_path = directory.join(ADDRESS_FILE);
-    match RealDisk.remove(&address_path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(RunError::DataDirectory { path: address_path, error })
-        }
-        Ok(()) | Err(_) => Ok(lock),
-    }
-}
-
-/// Notices when the data directory is not the one that was locked any more.
-fn guard(lock: &LockFile) -> Result<DirectoryGuard, RunError> {
-    let guarded = lock
-        .status()
-        .and_then(|status| DirectoryGuard::new(Arc::new(RealDisk), lock.path(), status.identity));
-    guarded.map_err(|error| RunError::DataDirectory { path: lock.path().to_owned(), error })
 }
 
 /// Returns when the server is to stop; reloads the configuration as often as it is asked to.
@@ -342,18 +227,4 @@ fn removed_texts(completed: &Completed) {
              save_api_key_to_file is false"
         );
     }
-}
-
-/// Where config.json comes from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ConfigFile {
-    /// It was there before the start.
-    Found,
-    /// There was none, so the start made one.
-    Created,
-}
-
-/// `path` as somebody in another directory would write it.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

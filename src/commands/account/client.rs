@@ -1,6 +1,6 @@
 //! Asks a running server to look after an account: a client for `/api/v1/accounts`, one request a connection.
 
-use super::{Line, done, table};
+use super::listing::{Line, done, table};
 use crate::auth::password::Rule;
 use crate::cli::account::{Act, GLOBAL_KEY_VARIABLE};
 use crate::config::schema::PublicHost;

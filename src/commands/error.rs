@@ -1,6 +1,6 @@
 //! Why a command failed. Nothing was changed, unless only the result could not be printed.
 
-use super::accounts::AccountCommandError;
+use super::account::error::AccountCommandError;
 use crate::auth::api_key::KeyError;
 use crate::catalog::CatalogError;
 use crate::config::mistake::ConfigError;

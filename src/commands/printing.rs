@@ -1,6 +1,7 @@
 //! What commands print on standard output. The log goes to standard error.
 
-use super::{ConfigFile, RunError, absolute};
+use super::error::RunError;
+use super::setup::{ConfigFile, absolute};
 use crate::auth::api_key::Completed;
 use crate::cli::help;
 use crate::config::schema::KeyOwner;

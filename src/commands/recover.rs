@@ -1,7 +1,8 @@
 //! `pikv recover`: decides what a start refuses to decide, and saves what is readable of damaged files.
 
+use super::error::RunError;
 use super::printing::say;
-use super::{RunError, check_files, load_existing, lock};
+use super::setup::{check_files, load_existing, lock};
 use crate::cli::RecoverAct;
 use crate::cli::effective::Options;
 use crate::clock;

@@ -1,14 +1,18 @@
 //! `pikv account`: over HTTP if a server has the data directory, else in its files.
 
 mod client;
+pub(super) mod error;
+mod listing;
 mod prompt;
 
-use super::{RunError, check_files, guard, load_existing, lock, say};
+use super::error::RunError;
+use super::printing::say;
+use super::setup::{check_files, guard, load_existing, lock};
 use crate::accounts::Accounts;
-use crate::accounts::account::{Account, Username};
-use crate::accounts::directory::{CreateError, Update};
+use crate::accounts::AccountsError;
+use crate::accounts::account::Username;
+use crate::accounts::directory::Update;
 use crate::accounts::registration::{self, Field, Problem, Required, Typed};
-use crate::accounts::{AccountsError, OpenError};
 use crate::auth::password::{self, Password, PasswordError, PasswordHash, Rule};
 use crate::cli::account::Act;
 use crate::cli::effective::Options;
@@ -21,42 +25,10 @@ use crate::persist::engine::Engine;
 use crate::persist::recovery::Keep;
 use crate::persist::ticket::Ticket;
 use crate::secret::Secret;
-pub use client::ClientError;
 use client::{GlobalKey, KeySource};
-pub use prompt::PromptError;
-use serde::Deserialize;
-use std::fmt;
+use error::AccountCommandError;
+use listing::{done, line, table};
 use std::sync::Arc;
-
-/// Why a command about accounts failed. Nothing was changed.
-#[derive(Debug)]
-pub enum AccountCommandError {
-    /// config.json disables accounts.
-    Disabled,
-    /// The password could not be read.
-    Prompt(PromptError),
-    /// What was given for the account is not valid.
-    Invalid(Vec<Problem>),
-    /// The name or the address is taken.
-    NotCreated(CreateError),
-    /// There is no such account.
-    Missing(Username),
-    /// The files of the accounts cannot be used.
-    Open(OpenError),
-    /// The accounts could not be read or changed.
-    Accounts(AccountsError),
-    /// The server that has the accounts did not run the command.
-    Client(ClientError),
-}
-
-/// An account in a list.
-#[derive(Deserialize)]
-struct Line {
-    username: String,
-    email: Option<String>,
-    disabled: bool,
-    created_at: String,
-}
 
 /// Runs the command `act`.
 ///
@@ -208,83 +180,3 @@ fn list(accounts: &Accounts, now_ms: u64) -> Result<String, AccountCommandError>
         }
     }
 }
-
-fn line(account: &Account) -> Line {
-    let mut created_at = Vec::new();
-    clock::render_rfc3339(account.created_ms, &mut created_at);
-    Line {
-        username: account.username.as_str().to_owned(),
-        email: account.profile.email.clone(),
-        disabled: account.is_disabled,
-        created_at: String::from_utf8(created_at).unwrap_or_default(),
-    }
-}
-
-/// One line for each account, under a line with the names of the columns.
-fn table(lines: &[Line]) -> String {
-    let email = |line: &Line| line.email.clone().unwrap_or_else(|| "-".to_owned());
-    let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
-    let names = widest(&mut lines.iter().map(|line| line.username.len())).max("NAME".len());
-    let emails = widest(&mut lines.iter().map(|line| email(line).chars().count())).max("EMAIL".len());
-    let mut text = format!("{:<names$}  {:<emails$}  {:<8}  CREATED\n", "NAME", "EMAIL", "STATE");
-    for line in lines {
-        let state = if line.disabled { "disabled" } else { "enabled" };
-        let (name, email, created) = (&line.username, email(line), &line.created_at);
-        text.push_str(&format!("{name:<names$}  {email:<emails$}  {state:<8}  {created}\n"));
-    }
-    text
-}
-
-/// What is printed after `act`.
-fn done(act: &Act) -> String {
-    match act {
-        Act::Add { username, .. } => format!("Account {username} was added.\n"),
-        Act::SetPassword { username, .. } => {
-            format!("Account {username} has a new password. Its tokens and sessions have ended.\n")
-        }
-        Act::SetDisabled { username, is_disabled: true } => {
-            format!("Account {username} was disabled. Its tokens and sessions have ended.\n")
-        }
-        Act::SetDisabled { username, is_disabled: false } => {
-            format!("Account {username} was enabled. Tokens and sessions that ended before stay ended.\n")
-        }
-        Act::Delete { username } => format!("Account {username} and its keys were deleted.\n"),
-        Act::List => String::new(),
-    }
-}
-
-impl From<AccountsError> for AccountCommandError {
-    fn from(error: AccountsError) -> AccountCommandError {
-        AccountCommandError::Accounts(error)
-    }
-}
-
-impl fmt::Display for AccountCommandError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AccountCommandError::Disabled => f.write_str(
-                "accounts are disabled: accounts.enabled is false in config.json; set it to true first",
-            ),
-            AccountCommandError::Prompt(error) => error.fmt(f),
-            AccountCommandError::Invalid(problems) => {
-                let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                f.write_str(&texts.join("; "))?;
-                let is_weak =
-                    |problem: &Problem| matches!(problem, Problem::Password(PasswordError::Weak { .. }));
-                if problems.iter().any(is_weak) {
-                    f.write_str(", or pass --weak-password to accept it as it is")?;
-                }
-                Ok(())
-            }
-            AccountCommandError::NotCreated(error) => error.fmt(f),
-            AccountCommandError::Missing(username) => {
-                write!(f, "there is no account `{username}`; `pikv account list` lists them")
-            }
-            AccountCommandError::Open(error) => error.fmt(f),
-            AccountCommandError::Accounts(error) => error.fmt(f),
-            AccountCommandError::Client(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for AccountCommandError {}

@@ -1,0 +1,67 @@
+//! Why a command about accounts failed.
+
+use super::client::ClientError;
+use super::prompt::PromptError;
+use crate::accounts::account::Username;
+use crate::accounts::directory::CreateError;
+use crate::accounts::registration::Problem;
+use crate::accounts::{AccountsError, OpenError};
+use crate::auth::password::PasswordError;
+use std::fmt;
+
+/// Why a command about accounts failed. Nothing was changed.
+#[derive(Debug)]
+pub enum AccountCommandError {
+    /// config.json disables accounts.
+    Disabled,
+    /// The password could not be read.
+    Prompt(PromptError),
+    /// What was given for the account is not valid.
+    Invalid(Vec<Problem>),
+    /// The name or the address is taken.
+    NotCreated(CreateError),
+    /// There is no such account.
+    Missing(Username),
+    /// The files of the accounts cannot be used.
+    Open(OpenError),
+    /// The accounts could not be read or changed.
+    Accounts(AccountsError),
+    /// The server that has the accounts did not run the command.
+    Client(ClientError),
+}
+
+impl From<AccountsError> for AccountCommandError {
+    fn from(error: AccountsError) -> AccountCommandError {
+        AccountCommandError::Accounts(error)
+    }
+}
+
+impl fmt::Display for AccountCommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccountCommandError::Disabled => f.write_str(
+                "accounts are disabled: accounts.enabled is false in config.json; set it to true first",
+            ),
+            AccountCommandError::Prompt(error) => error.fmt(f),
+            AccountCommandError::Invalid(problems) => {
+                let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join("; "))?;
+                let is_weak =
+                    |problem: &Problem| matches!(problem, Problem::Password(PasswordError::Weak { .. }));
+                if problems.iter().any(is_weak) {
+                    f.write_str(", or pass --weak-password to accept it as it is")?;
+                }
+                Ok(())
+            }
+            AccountCommandError::NotCreated(error) => error.fmt(f),
+            AccountCommandError::Missing(username) => {
+                write!(f, "there is no account `{username}`; `pikv account list` lists them")
+            }
+            AccountCommandError::Open(error) => error.fmt(f),
+            AccountCommandError::Accounts(error) => error.fmt(f),
+            AccountCommandError::Client(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AccountCommandError {}

@@ -1,0 +1,29 @@
+//! `pikv init`: writes a config.json with keys and prints them.
+
+use super::error::RunError;
+use super::printing::{self, keys_text, print};
+use super::setup::{absolute, key_error};
+use crate::auth::api_key;
+use crate::cli::effective::Options;
+use crate::config::file;
+use crate::disk::{Disk, RealDisk};
+use crate::entropy::random_bytes;
+
+pub(super) fn init(options: &Options) -> Result<(), RunError> {
+    let path = &options.config_path.value;
+    if file::load(&RealDisk, path)?.is_some() {
+        return Err(RunError::ConfigExists { path: path.clone() });
+    }
+    if printing::is_discarded() {
+        return Err(RunError::OutputDiscarded);
+    }
+    let mut config = file::default_config();
+    let completed = api_key::complete(&mut config, &mut random_bytes).map_err(key_error(path))?;
+    file::save(&RealDisk, path, &config)?;
+    let text = format!("created {}\n{}", absolute(path).display(), keys_text(&completed));
+    print(&text).map_err(|error| {
+        // Nobody has its keys, and nothing uses it yet.
+        let is_removed = RealDisk.remove(&RealDisk.follow_links(path)).is_ok();
+        RunError::KeysNotPrinted { path: absolute(path), is_removed, error }
+    })
+}

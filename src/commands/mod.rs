@@ -1,0 +1,67 @@
+//! What the program does, one file for each command.
+
+mod account;
+mod error;
+mod init;
+mod printing;
+mod recover;
+mod serve;
+mod setup;
+
+pub use error::RunError;
+
+use crate::auth::api_key;
+use crate::cli::effective;
+use crate::cli::{Command, help, show};
+use crate::limits::LOG_FLUSH_MS;
+use crate::log as sink;
+use ::log::LevelFilter;
+use printing::say;
+use setup::{key_error, load_existing};
+use signal_hook::consts::SIGXFSZ;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Carries out a command.
+///
+/// # Errors
+/// [`RunError`] names the cause and what to do. Nothing was changed, except by a command that only could
+/// not print its result ([`RunError::NotPrinted`]).
+pub fn run(command: Command) -> Result<(), RunError> {
+    survive_file_size_limit()?;
+    match command {
+        Command::Serve(options) => {
+            let ended = serve::serve(&options);
+            // A start that is refused may have logged what led to it.
+            sink::flush(Duration::from_millis(LOG_FLUSH_MS));
+            ended
+        }
+        Command::Init(options) => init::init(&options),
+        Command::ConfigCheck(options) => {
+            let config = load_existing(&options.config_path.value)?;
+            api_key::check(&config).map_err(key_error(&options.config_path.value))?;
+            say(&format!("{} is right\n", options.config_path.value.display()))
+        }
+        Command::ConfigShow(options) => {
+            let config = load_existing(&options.config_path.value)?;
+            say(&show::render(&options, &config, &effective::resolve(&options, &config)))
+        }
+        Command::Recover { options, project, act } => recover::recover(&options, &project, act),
+        Command::Account { options, global_key, act } => {
+            // It may open the files, and what it finds and mends there is not found again by the next start.
+            sink::start(LevelFilter::Warn, sink::Format::Text).map_err(RunError::Start)?;
+            let ended = account::run(&options, global_key.as_ref(), &act);
+            sink::flush(Duration::from_millis(LOG_FLUSH_MS));
+            ended
+        }
+        Command::Help(topic) => say(help::text(topic)),
+        Command::Version => say(&format!("{}\n", help::version())),
+    }
+}
+
+/// Has a write beyond the file-size limit of the process (`ulimit -f`) fail, instead of ending the process.
+fn survive_file_size_limit() -> Result<(), RunError> {
+    let unused = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGXFSZ, unused).map(drop).map_err(RunError::Start)
+}

@@ -1,0 +1,68 @@
+//! What several commands do before they work on files: load, check, lock.
+
+use super::error::RunError;
+use crate::auth::api_key::KeyError;
+use crate::config::file;
+use crate::config::schema::Config;
+use crate::disk::{Disk, LockError, LockFile, RealDisk};
+use crate::names::ProjectId;
+use crate::persist::guard::DirectoryGuard;
+use crate::persist::own_files::{ADDRESS_FILE, LOCK_FILE, OwnFiles};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(super) fn load_existing(path: &Path) -> Result<Config, RunError> {
+    file::load(&RealDisk, path)?.ok_or_else(|| RunError::ConfigMissing { path: path.to_owned() })
+}
+
+/// Ties what is wrong with a key to the file that has it.
+pub(super) fn key_error(path: &Path) -> impl FnOnce(KeyError) -> RunError + '_ {
+    move |error| RunError::Key { path: path.to_owned(), error }
+}
+
+/// Refuses a configuration under which two of our files would be one.
+pub(super) fn check_files(config: &Config, path: &Path) -> Result<(), RunError> {
+    let directory = config.data_directory(path);
+    let ids: Vec<&ProjectId> = config.projects().iter().map(|project| &project.id).collect();
+    OwnFiles::new(&RealDisk, path, &directory).check(&ids).map_err(RunError::Collision)
+}
+
+/// Takes the lock of a data directory, and the address away that a killed server left there: whoever
+/// listens at it now is a stranger, and would be sent the global key.
+pub(super) fn lock(directory: &Path) -> Result<LockFile, RunError> {
+    let path = directory.join(LOCK_FILE);
+    let lock = LockFile::acquire(&path).map_err(|error| match error {
+        LockError::Held(holder) => RunError::Locked { directory: absolute(directory), holder },
+        LockError::Io(error) => RunError::DataDirectory { path, error },
+    })?;
+    let address_path = directory.join(ADDRESS_FILE);
+    match RealDisk.remove(&address_path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(RunError::DataDirectory { path: address_path, error })
+        }
+        Ok(()) | Err(_) => Ok(lock),
+    }
+}
+
+/// Notices when the data directory is not the one that was locked any more.
+pub(super) fn guard(lock: &LockFile) -> Result<DirectoryGuard, RunError> {
+    let guarded = lock
+        .status()
+        .and_then(|status| DirectoryGuard::new(Arc::new(RealDisk), lock.path(), status.identity));
+    guarded.map_err(|error| RunError::DataDirectory { path: lock.path().to_owned(), error })
+}
+
+/// Where config.json comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConfigFile {
+    /// It was there before the start.
+    Found,
+    /// There was none, so the start made one.
+    Created,
+}
+
+/// `path` as somebody in another directory would write it.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
