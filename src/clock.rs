@@ -1,7 +1,7 @@
 //! The two clocks: wall time for expiry and dates, monotonic time for deadlines.
 //!
-//! Nothing else asks the operating system for the time; everything below `server` takes it as
-//! an argument, so that tests decide what time it is.
+//! Nothing else asks the operating system for the time. `store`, `http` and `auth` take it as an argument, so that
+//! tests decide what time it is; a handler uses the time at which its request arrived.
 
 #![expect(clippy::disallowed_methods, reason = "this file is where the clocks are read")]
 

@@ -1,7 +1,7 @@
 //! Every bound of the server, in one place, with the relations between them.
 //!
-//! A bound that the operator may change is the *default* here and a field of
-//! [`crate::config::schema::Limits`]; the others are fixed.
+//! A bound that the operator may change is the *default* here; the settings are in [`crate::config::schema`]. The
+//! others are fixed.
 
 /// Request target (the path and query as sent), bytes. Longer: 414.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;

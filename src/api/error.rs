@@ -164,8 +164,6 @@ pub enum ApiError {
         /// The bound.
         max: usize,
     },
-    /// The server is stopping.
-    ShuttingDown,
     /// Some projects do not take writes.
     NotReady {
         /// How many.
@@ -265,7 +263,6 @@ impl ApiError {
             ApiError::Unavailable(_) | ApiError::Unreadable | ApiError::ValuesUnsaved => {
                 (503, "project_unavailable")
             }
-            ApiError::ShuttingDown => (503, "shutting_down"),
             ApiError::NotReady { .. } => (503, "not_ready"),
             ApiError::DiskFull => (507, "disk_full"),
             ApiError::Disk(_) | ApiError::ConfigNotSaved(_) => (500, "disk_error"),
@@ -331,7 +328,6 @@ impl ApiError {
             ApiError::Overloaded => "the server has more to do than may wait; try again shortly".to_owned(),
             ApiError::MemoryFull { bytes_max } => memory_full(*bytes_max),
             ApiError::TooManyConnections { max } => too_many_connections(*max),
-            ApiError::ShuttingDown => "the server is stopping".to_owned(),
             ApiError::NotReady { projects } => not_ready(*projects),
             ApiError::DiskFull => DISK_FULL.to_owned(),
             ApiError::Disk(act) => format!("the server's disk failed while {act}; its log says more"),

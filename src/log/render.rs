@@ -45,7 +45,7 @@ pub struct RequestLine<'a> {
 /// Appends `line` with its line feed. Texts longer than [`LOG_FIELD_BYTES_MAX`] are cut.
 ///
 /// ```text
-/// 2026-01-31T23:59:59.000Z 127.0.0.1 PUT /api/v1/projects/a/keys/b 201 123 85us 4f2a91c0-17
+/// 2026-01-31T23:59:59.000Z 127.0.0.1 PUT /api/v1/projects/a/keys/b 201 123 85us 4f2a91c0-0-17
 /// ```
 pub fn render_request(line: &RequestLine<'_>, format: Format, out: &mut Vec<u8>) {
     match format {

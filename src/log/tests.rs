@@ -217,9 +217,22 @@ fn a_stuck_standard_error_costs_lines_and_no_waiting() {
 
 #[test]
 fn a_broken_standard_error_gives_the_batch_up() {
-    let (_, permits) = mpsc::channel();
-    let (pieces, _kept) = mpsc::channel();
-    write_batch(b"one\n", &mut Gate { permits, pieces });
+    struct Broken {
+        attempts: usize,
+    }
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            self.attempts += 1;
+            Err(ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut broken = Broken { attempts: 0 };
+    write_batch(b"one\ntwo\n", &mut broken);
+    assert_eq!(broken.attempts, 1);
 }
 
 #[test]

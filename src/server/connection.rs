@@ -9,7 +9,8 @@
 //!      |               +----> AwaitPiece                                      |
 //!      +-- refused, denied, timed out ----------------------------------------+
 //! ```
-//! Every phase has a deadline ([`Connection::deadline`]). A connection that owes an answer is not read from.
+//! Every phase has a deadline ([`Connection::deadline`]). A connection whose next answer is not
+//! known yet, or that has [`OUTPUT_BYTES_HIGH`](crate::limits::OUTPUT_BYTES_HIGH) unsent, is not read from.
 
 use super::mailbox::ConnectionId;
 use super::output::Output;

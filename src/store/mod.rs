@@ -1,7 +1,7 @@
 //! The state of a project in memory: what its keys hold and every way that may change.
 //!
 //! Pure: no disk, no HTTP, no clock. Time is an argument, a decision is a [`change::Change`],
-//! and [`namespace::Namespace::apply`] is the only mutation, live and in recovery.
+//! and [`namespace::Namespace::apply`] is the only way for one to get in, live and in recovery.
 
 pub mod change;
 pub mod entry;

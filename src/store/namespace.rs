@@ -225,7 +225,7 @@ impl Namespace {
         self.times.next().map(|timer| timer.expires_ms)
     }
 
-    /// Applies `change`; the only mutation of a namespace.
+    /// Applies `change`: the only way for a change to get in, live and in recovery.
     pub fn apply(&mut self, change: &Change<'_>) -> Undo {
         self.revision = self.revision.max(change.revision());
         match *change {
