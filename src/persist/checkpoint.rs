@@ -28,7 +28,7 @@ use super::value_reader::{FileTable, StoredValue};
 use crate::disk::{DiskFile, write_all_at};
 use crate::limits::{CHECKPOINT_RETRY_MS, ENTRIES_PER_HOLD_MAX, FILE_BUFFER_BYTES};
 use crate::store::change::{Meta, Revision, Value};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -140,17 +140,27 @@ impl Project {
             self.notice_edit(durable, &journal)?;
         }
         let seal = self.seal()?;
+        let pair = self.write_sealed(durable, &seal, now);
+        let pair = pair.map_err(|error| self.cause_of(error, durable, &seal))?;
+        if durable.keep == Keep::Index {
+            self.relocate(&pair, now)?;
+        }
+        Ok(())
+    }
+
+    fn write_sealed(
+        self: &Arc<Self>,
+        durable: &Durable,
+        seal: &Seal,
+        now: Instant,
+    ) -> Result<NewPair, CheckpointError> {
         let old = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?.header.clone();
         let mut writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths, old.successor())?;
         self.copy_entries(durable.keep, &mut writer, now)?;
         let mut written = writer.finish(seal.revision, seal.clock_ms)?;
         self.flush(now);
-        let carried = self.carry_most(durable, &seal, &mut written)?;
-        let pair = self.exchange(durable, &seal, written, carried, now)?;
-        if durable.keep == Keep::Index {
-            self.relocate(&pair, now)?;
-        }
-        Ok(())
+        let carried = self.carry_most(durable, seal, &mut written)?;
+        self.exchange(durable, seal, written, carried, now)
     }
 
     /// Writes a new pair of files after a bad line was found at `offset` of the journal. Its change is in memory,
@@ -200,6 +210,24 @@ impl Project {
     fn check_seal(&self, seal: &Seal) -> Result<(), CheckpointError> {
         let rollbacks = self.lock().map_err(|_| CheckpointError::Stopped)?.rollbacks;
         if rollbacks == seal.rollbacks { Ok(()) } else { Err(CheckpointError::TakenBack) }
+    }
+
+    /// The cause of `error`. If changes were rolled back since `seal`, later ones took their place in the journal, and
+    /// what was to be copied looks damaged without being so. If it is damaged, the next checkpoint finds that.
+    fn cause_of(&self, error: CheckpointError, durable: &Durable, seal: &Seal) -> CheckpointError {
+        let looks_damaged = match &error {
+            CheckpointError::Damaged { .. } => true,
+            CheckpointError::Io(error) => {
+                matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
+            }
+            CheckpointError::HalfDone(_) | CheckpointError::TakenBack | CheckpointError::Stopped => false,
+        };
+        if !looks_damaged {
+            return error;
+        }
+        // With the journal, a rollback that has begun is complete.
+        let Ok(_journal) = durable.journal.lock() else { return CheckpointError::Stopped };
+        self.check_seal(seal).err().unwrap_or(error)
     }
 
     /// Copies all entries, a few under each hold of the lock.

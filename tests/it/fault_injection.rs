@@ -1,14 +1,16 @@
 //! Disk errors at every operation: nothing acknowledged is lost, what failed is taken back, and a full
 //! disk is no lasting damage.
 
-use crate::sim_disk::{Failure, Lasting, SimDisk};
+use crate::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::workload::{self, Run, START_MS, key, paths, read_all, recover_and_check, work};
 use pikv::config::schema::SyncMode;
-use pikv::persist::project::Health;
+use pikv::persist::checkpoint_error::CheckpointError;
+use pikv::persist::project::{Health, Project};
 use pikv::persist::recovery::Keep;
 use pikv::persist::ticket::Outcome;
 use pikv::persist::unavailable::Unavailable;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A workload whose operation `at` fails. `None` where the project could not be opened.
 fn failing(keep: Keep, at: u64, failure: Failure, lasting: Lasting) -> (SimDisk, Option<Arc<Run>>) {
@@ -156,4 +158,33 @@ fn reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room() {
         run.close();
         recover_and_check(&run, &disk.after_crash(0), run.now(), "in the end");
     }
+}
+
+/// The change comes once the copying has begun, and the disk is full when it is written. Without a cache the copy reads
+/// it from the journal.
+#[test]
+fn checkpoint_that_copies_a_change_which_is_rolled_back_does_not_report_damage() {
+    let disk = SimDisk::default();
+    let (project, _) =
+        workload::open(Arc::new(disk.clone()), Keep::Index, SyncMode::Always, START_MS).unwrap();
+    let put = |project: &Arc<Project>, name: &str| {
+        project.write(START_MS, |t| Ok::<_, ()>(t.put(key(name), b"1", None))).unwrap().ticket.unwrap()
+    };
+    let kept = put(&project, "kept");
+    project.flush(Instant::now());
+    assert_eq!(kept.outcome(), Outcome::Synced);
+    let (writer, handle, mut refused) = (Arc::clone(&project), disk.clone(), None);
+    disk.set_between(Some(Box::new(move || {
+        let last = handle.operation(handle.operations().saturating_sub(1));
+        if refused.is_none() && last == format!("create {}.tmp", paths().journal.display()) {
+            refused = Some(put(&writer, "refused"));
+            handle.refuse("write", ENOSPC);
+        }
+    })));
+    let written = project.checkpoint(START_MS, Instant::now());
+    assert!(matches!(written, Err(CheckpointError::TakenBack)), "{written:?}");
+    disk.set_between(None);
+    disk.heal();
+    project.checkpoint(START_MS, Instant::now()).unwrap();
+    assert_eq!(read_all(&project, START_MS).into_keys().collect::<Vec<_>>(), ["kept"]);
 }
