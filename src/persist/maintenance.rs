@@ -132,18 +132,35 @@ impl Project {
         !matches!(error, CheckpointError::HalfDone(_)) && !self.has_values_in_place()
     }
 
-    /// Logs that `what` was not written, and whether a start finds everything all the same.
     fn log_unwritten(&self, what: &str, error: &CheckpointError, advice: &str) {
+        if let Some((level, text)) = self.unwritten_text(what, error, advice) {
+            log::log!(level, "{text}");
+        }
+    }
+
+    /// The log text for `what`, which was not written. It states whether a start finds everything all the same. `None`
+    /// if a deletion ended it: no file is needed any more.
+    pub(super) fn unwritten_text(
+        &self,
+        what: &str,
+        error: &CheckpointError,
+        advice: &str,
+    ) -> Option<(log::Level, String)> {
+        if self.health() == Health::Deleted {
+            return None;
+        }
         let id = &self.id;
         if !self.has_lost_values(error) {
-            return log::warn!("project {id}: {what} not written ({error}); the journal has all changes");
+            let text = format!("project {id}: {what} not written ({error}); the journal has all changes");
+            return Some((log::Level::Warn, text));
         }
         let path = self.durable.as_ref().map(|durable| durable.paths.json.display());
         let path = path.map(|path| path.to_string()).unwrap_or_default();
-        log::error!(
+        let text = format!(
             "project {id}: {what} not written ({error}). {path} is not the file that this server wrote, so a restart \
              does not find the values in it. {advice}"
         );
+        Some((log::Level::Error, text))
     }
 
     /// Refuses writes from here on. Returns false if they were refused already.
