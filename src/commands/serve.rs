@@ -82,7 +82,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let address = listener.local_addr().map_err(RunError::Start)?;
     let running = prepared.start(listener, &app, settings).map_err(RunError::Start)?;
     let address_path = directory.join(ADDRESS_FILE);
-    write_address(&address_path, address)?;
+    write_address(&address_path, address);
     say_keys(&banner(path, &directory, address, &completed, config_file), &completed);
     log::info!("listening on {address}");
 
@@ -114,15 +114,13 @@ fn save_at_start(
         .map_err(|error| RunError::Catalog(CatalogError::KeysNotSaved { error: Box::new(error) }))
 }
 
-/// Says where this server listens, for `pikv account`. A disk without room is no reason not to serve
-/// what is on it.
-fn write_address(path: &Path, address: SocketAddr) -> Result<(), RunError> {
-    match disk::replace(&RealDisk, path, format!("{address}\n").as_bytes()) {
-        Err(error) if disk::is_disk_full(&error) => {
-            log::error!("{}: {error}; `pikv account` will not find this server", path.display());
-            Ok(())
-        }
-        other => other.map_err(|error| RunError::DataDirectory { path: path.to_owned(), error }),
+/// Writes where this server listens, for `pikv account`. If that fails, everything else works.
+fn write_address(path: &Path, address: SocketAddr) {
+    if let Err(error) = disk::replace(&RealDisk, path, format!("{address}\n").as_bytes()) {
+        log::warn!(
+            "{}: {error}; `pikv account` does not find this server. Fix that, then restart the server",
+            path.display()
+        );
     }
 }
 

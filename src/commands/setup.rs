@@ -38,7 +38,8 @@ pub(super) fn lock(directory: &Path) -> Result<LockFile, RunError> {
     })?;
     let address_path = directory.join(ADDRESS_FILE);
     match RealDisk.remove(&address_path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
+        // A directory holds no address.
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => {
             Err(RunError::DataDirectory { path: address_path, error })
         }
         Ok(()) | Err(_) => Ok(lock),

@@ -6,7 +6,7 @@
 //!
 //! [decision 26]: ../../docs/decisions/0026-only-regular-files.md
 
-use super::{Disk, DiskFile, Identity, Open, Others, Stamp, Status, parent_directory};
+use super::{Disk, DiskFile, Identity, Open, Others, Stamp, Status, parent_directory, with_path};
 use crate::limits::LINKS_MAX;
 use std::fmt;
 use std::fs::{File, FileType, Metadata, OpenOptions, Permissions};
@@ -112,12 +112,13 @@ fn create(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     }
 }
 
-/// `error`, or that `path` is a directory, which is not removed for a new file.
+/// `error` with the path, which the caller may not know, or that `path` is a directory, which is not removed for a new
+/// file.
 fn not_removed(error: io::Error, path: &Path) -> io::Error {
     if path.is_dir() {
         NotRegular { kind: Kind::Directory, new_file: Some(path.to_owned()) }.into()
     } else {
-        error
+        with_path(path, &error)
     }
 }
 

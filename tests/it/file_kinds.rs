@@ -130,7 +130,8 @@ fn data_file_that_is_no_regular_file_stops_its_project_only() {
 
 /// Creates a directory at `path`, runs `act`, and waits for a line of the log that names the directory.
 fn with_directory(kv: &mut Kv, path: &Path, act: impl FnOnce(&mut Kv)) {
-    std::fs::create_dir(path).unwrap();
+    // A checkpoint may have a file there for a moment.
+    wait_until("the name is free", || std::fs::create_dir(path).is_ok());
     act(kv);
     let name = path.file_name().unwrap().to_str().unwrap();
     kv.server.await_stderr(&format!("{name} is a directory, and a file has to be created with that name"));
@@ -169,10 +170,32 @@ fn directory_at_the_name_of_a_temporary_file_is_named_itself() {
     let path = kv.data_path("jwt.key.tmp");
     with_directory(&mut kv, &path, |kv| kv.server.start_again());
     kv.server.terminate();
-    let path = kv.data_path("pikv.address.tmp");
-    std::fs::create_dir(&path).unwrap();
+    std::fs::create_dir(kv.data_path("pikv.revision.tmp")).unwrap();
     let refused = refused_start(kv.server.directory());
-    assert!(refused.stderr.contains("pikv.address.tmp is a directory"), "{refused:?}");
+    assert!(refused.stderr.contains("pikv.revision.tmp is a directory, and a file has to"), "{refused:?}");
+}
+
+/// `pikv account` alone needs it.
+#[test]
+fn start_continues_without_an_address_file() {
+    let mut kv = Kv::new();
+    kv.server.terminate();
+    for (name, obstacle) in [
+        ("pikv.address.tmp", "pikv.address.tmp is a directory"),
+        ("pikv.address", "pikv.address: Is a directory"),
+    ] {
+        std::fs::create_dir(kv.data_path(name)).unwrap();
+        kv.server.start_again();
+        kv.server.await_stderr(obstacle);
+        let log = kv.server.stderr_text();
+        let is_warning = |line: &&str| line.contains("WARN") && line.contains("`pikv account` does not find");
+        assert_eq!(log.lines().filter(is_warning).count(), 1, "{log}");
+        kv.project().get(KEYS).expect(200);
+        kv.server.terminate();
+        std::fs::remove_dir(kv.data_path(name)).unwrap();
+    }
+    kv.server.start_again();
+    assert!(kv.data_path("pikv.address").is_file());
 }
 
 #[test]

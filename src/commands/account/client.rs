@@ -240,7 +240,8 @@ impl fmt::Display for ClientError {
             ClientError::AddressMissing { pid } => write!(
                 f,
                 "the process with id {pid} has the data directory, and has not written down where it listens \
-                 ({ADDRESS_FILE}); wait until it has started or ended, then try again"
+                 ({ADDRESS_FILE}); wait until it has started or ended, then try again. If the file never appears, \
+                 the log of the server has the reason"
             ),
             ClientError::KeyMissing { pid, address } => write!(
                 f,
