@@ -12,7 +12,7 @@ mod saving;
 mod served;
 
 pub use error::{CatalogError, ChangeError};
-pub use saving::{save_completed, unsaved_texts};
+pub use saving::{save_completed, save_generated, unsaved_texts};
 pub use served::{OpenError, Registry, Served};
 
 use crate::auth::api_key::{self, Completed};

@@ -8,7 +8,7 @@ use super::served::Served;
 use crate::auth::api_key::{self, Completed, HASH_ADVICE};
 use crate::config::file;
 use crate::config::mistake::{ConfigError, save_advice};
-use crate::config::schema::Config;
+use crate::config::schema::{Config, StoredKey};
 use crate::disk::{Disk, is_disk_full};
 use crate::names::ProjectId;
 use crate::persist::deletion;
@@ -48,13 +48,37 @@ pub fn save_completed(
     if !completed.changed {
         return Ok(None);
     }
-    match file::save(disk, path, config) {
+    match save_generated(disk, path, config, completed) {
         Err(error) if completed.issued.is_empty() => {
             completed.removed_text.clear();
             Ok(Some(error))
         }
         saved => saved.map(|()| None),
     }
+}
+
+/// Saves `config` with keys that were generated and that nobody has yet. If that fails, the file keeps none of them: a
+/// later start could not print them.
+///
+/// # Errors
+/// [`ConfigError::Write`].
+pub fn save_generated(
+    disk: &dyn Disk,
+    path: &Path,
+    config: &Config,
+    completed: &Completed,
+) -> Result<(), ConfigError> {
+    let saved = file::save(disk, path, config);
+    // If only the sync of the directory failed, the new file has its name.
+    let is_in_file = || file::load(disk, path).is_ok_and(|found| found.as_ref() == Some(config));
+    if saved.is_err() && !completed.issued.is_empty() && is_in_file() {
+        let mut without = config.clone();
+        for (owner, _) in &completed.issued {
+            without.set_key(owner, StoredKey::default());
+        }
+        let _ = file::save(disk, path, &without); // the first error is the one to report
+    }
+    saved
 }
 
 /// The log text for texts of keys that stay in config.json, because `error` prevents saving it.

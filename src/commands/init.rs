@@ -4,6 +4,7 @@ use super::error::RunError;
 use super::printing::{self, keys_text, print};
 use super::setup::{absolute, key_error};
 use crate::auth::api_key;
+use crate::catalog::save_generated;
 use crate::cli::effective::Options;
 use crate::config::file;
 use crate::disk::{Disk, RealDisk};
@@ -19,7 +20,7 @@ pub(super) fn init(options: &Options) -> Result<(), RunError> {
     }
     let mut config = file::default_config();
     let completed = api_key::complete(&mut config, &mut random_bytes).map_err(key_error(path))?;
-    file::save(&RealDisk, path, &config)?;
+    save_generated(&RealDisk, path, &config, &completed)?;
     let text = format!("created {}\n{}", absolute(path).display(), keys_text(&completed));
     print(&text).map_err(|error| {
         // Nobody has its keys, and nothing uses it yet.

@@ -7,7 +7,7 @@ use super::setup::{ConfigFile, absolute, check_files, guard, key_error, lock};
 use crate::accounts::{Accounts, OpenError};
 use crate::api::state::App;
 use crate::auth::api_key::{self, Completed};
-use crate::catalog::{Catalog, CatalogError, save_completed, unsaved_texts};
+use crate::catalog::{Catalog, CatalogError, save_completed, save_generated, unsaved_texts};
 use crate::cli::effective::{self, Options};
 use crate::clock;
 use crate::config::file;
@@ -107,7 +107,7 @@ fn save_at_start(
     config_file: ConfigFile,
 ) -> Result<Option<ConfigError>, RunError> {
     if config_file == ConfigFile::Created {
-        file::save(&RealDisk, path, config)?;
+        save_generated(&RealDisk, path, config, completed)?;
         return Ok(None);
     }
     save_completed(&RealDisk, path, config, completed)

@@ -5,7 +5,7 @@ use crate::catalog_faults::{CHANGES, Change, NO_AUTHENTICATION, NO_STORAGE, id, 
 use crate::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use pikv::catalog::{Catalog, ChangeError};
 use pikv::config::file;
-use pikv::config::schema::{Config, Threads};
+use pikv::config::schema::{Config, ProjectConfig, Threads};
 use pikv::persist::engine::EngineThreads;
 use std::path::{Path, PathBuf};
 
@@ -195,5 +195,29 @@ fn edit_on_top_of_a_refused_change_is_an_edit_and_takes_effect_as_it_is() {
         catalog.close();
         assert_eq!(on_file(&disk).project(&id("new")).is_some(), keeps_project);
         threads.stop();
+    }
+}
+
+#[test]
+fn keys_of_a_reload_that_could_not_save_them_are_generated_and_shown_by_the_next() {
+    for at in 0..OPERATIONS_MAX {
+        let disk = SimDisk::default();
+        let (catalog, threads) = start_complete(&disk);
+        let mut edited = on_file(&disk);
+        edited.add_project(ProjectConfig::new(id("added"), NO_STORAGE, NO_AUTHENTICATION)).unwrap();
+        file::save(&disk, Path::new(CONFIG), &edited).unwrap();
+        let begin = disk.operations();
+        disk.fail_at(begin + at, Failure::Eio, Lasting::Once);
+        let failed = catalog.reload().is_err();
+        let met = disk.operations() > begin + at;
+        disk.heal();
+        if failed {
+            let (_, completed) = catalog.reload().unwrap();
+            assert_eq!(completed.issued.len(), 1, "operation {at}: {}", disk.operation(begin + at));
+        }
+        threads.stop();
+        if !met {
+            return;
+        }
     }
 }
