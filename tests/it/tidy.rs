@@ -43,6 +43,9 @@ const LAYERS: [(&str, u8); 26] = [
     ("lib", 9),
 ];
 
+/// Wings of a module, lowest first: a file imports only from its own wing and from lower ones.
+const WINGS: [(&str, &[&str]); 1] = [("persist", &["files", "start", "live"])];
+
 /// The modules of this layer know nothing of one another.
 const LAYER_OF_STRANGERS: u8 = 2;
 
@@ -141,7 +144,11 @@ fn imports(in_source: &str, tokens: &[Token<'_>]) -> Vec<(usize, String)> {
         if FORBIDDEN.iter().any(|rule| rule.0 == top && rule.1 == first && ["", second].contains(&rule.2)) {
             broken.push((line, format!("{top} must not name {first}::{second}")));
         }
-        if first != "crate" || second == top || own_layer == 9 {
+        if first != "crate" || own_layer == 9 {
+            continue;
+        }
+        if second == top {
+            broken.extend(imports_up_from_wing(module, &path.names[1..]).map(|what| (line, what)));
             continue;
         }
         match layer(second) {
@@ -156,6 +163,14 @@ fn imports(in_source: &str, tokens: &[Token<'_>]) -> Vec<(usize, String)> {
         }
     }
     broken
+}
+
+/// What is wrong if the file of `module` names `target`, a path in the same top module.
+fn imports_up_from_wing(module: &[&str], target: &[&str]) -> Option<String> {
+    let (_, wings) = WINGS.iter().find(|(top, _)| *top == module[0])?;
+    let place = |path: &[&str]| wings.iter().position(|wing| Some(wing) == path.get(1));
+    let (own, other) = (place(module)?, place(target)?);
+    (other > own).then(|| format!("{}/{} imports up from {}", module[0], wings[own], wings[other]))
 }
 
 /// Calls `visit` with the path and the text of every Rust file under `directory` of the package.
@@ -232,6 +247,17 @@ fn an_import_that_points_up_is_found() {
     check("src/auth.rs", "use crate::*;", &["crate::* has no layer"]);
     check("src/auth.rs", "use crate::convenience::x;", &["crate::convenience has no layer"]);
     check("src/convenience.rs", "", &["`convenience` has no layer"]);
+}
+
+#[test]
+fn an_import_from_a_higher_wing_is_found() {
+    check(
+        "src/persist/files/a.rs",
+        "use crate::persist::live::b::B;",
+        &["persist/files imports up from live"],
+    );
+    check("src/persist/start/a.rs", "use super::super::live::b;", &["persist/start imports up from live"]);
+    check("src/persist/live/a.rs", "use crate::persist::{files::b, start::c}; use super::d;", &[]);
 }
 
 #[test]
