@@ -69,7 +69,7 @@ pub const LOOPS_MAX: usize = 64;
 
 /// How often a read is done over whose ground was taken back, because the disk had no room for it.
 pub const REREADS_MAX: u32 = 1_000;
-/// Threads of the slow lane.
+/// Threads of the disk lane.
 pub const SLOW_THREADS: usize = 2;
 /// Threads of the administration lane: its jobs wait for one another anyway.
 pub const ADMINISTRATION_THREADS: usize = 1;
@@ -368,7 +368,7 @@ pub const BODY_BYTES_PER_SECOND_MIN_DEFAULT: u64 = 500;
 pub const IDLE_TIMEOUT_MS_DEFAULT: u64 = 60_000;
 /// An answer of which nothing was taken for this long ends the connection, milliseconds.
 pub const WRITE_TIMEOUT_MS_DEFAULT: u64 = 30_000;
-/// A request that the disk or the slow lane does not answer in this time is given up, milliseconds.
+/// A request that the disk or a lane does not answer in this time is given up, milliseconds.
 pub const REPLY_TIMEOUT_MS: u64 = 60_000;
 /// A connection that is being closed is drained this long, milliseconds, and longer while bytes arrive.
 pub const DRAIN_TIMEOUT_MS: u64 = 5_000;

@@ -56,7 +56,7 @@ fn answer(app: &Arc<App>, wire: &[u8], date: &str, out: &mut Vec<u8>) -> u16 {
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         is_repeated: false,
     };
-    let Reply::Now(response) = app.handle(&request, arrival) else { panic!("it has to wait") };
+    let Reply::Ready(response, None) = app.handle(&request, arrival) else { panic!("it has to wait") };
     let reply = response::Reply {
         method: request.head.method,
         version: request.head.version,

@@ -49,8 +49,8 @@ impl App {
         let failure_style = || self.failure_style(&request.head, Some(request.body), arrival.peer);
         let admitted = match self.decide(&request.head, arrival.peer) {
             Ok(Decision::Run(admitted)) => admitted,
-            Ok(Decision::Answer(response)) => return Reply::Now(response),
-            Err(error) => return Reply::Now(error.response_in(&failure_style())),
+            Ok(Decision::Answer(response)) => return Reply::now(response),
+            Err(error) => return Reply::now(error.response_in(&failure_style())),
         };
         let Admitted { found, query, served } = admitted;
         let context = Context {
@@ -63,7 +63,7 @@ impl App {
             served,
             arrival,
         };
-        (found.handler)(&context).unwrap_or_else(|error| Reply::Now(error.response_in(&failure_style())))
+        (found.handler)(&context).unwrap_or_else(|error| Reply::now(error.response_in(&failure_style())))
     }
 
     /// Whether the body of a request is worth waiting for: the route is good, and so is the credential

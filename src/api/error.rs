@@ -152,7 +152,7 @@ pub enum ApiError {
     Unreadable,
     /// The project's files do not have all of its values, so they are not opened again. The log has why.
     ValuesUnsaved,
-    /// Too much is waiting for the slow lane, or for bodies.
+    /// Too much is waiting for a lane, or for bodies.
     Overloaded,
     /// Requests and answers under way hold as much memory as they may.
     MemoryFull {

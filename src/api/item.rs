@@ -70,7 +70,7 @@ pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
     let app = context.app.clone();
     Ok(passwords::sign_in(context, &username, &password, move |checked, now_ms| {
         let made = checked.and_then(|account| tokens::make(&app, &account, now_ms));
-        Reply::Now(match made {
+        Reply::now(match made {
             Ok(made) => {
                 let mut body = b"{\"token\":".to_vec();
                 json::encode_string(made.token.reveal(), &mut body);

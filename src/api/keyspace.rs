@@ -2,7 +2,7 @@
 
 use super::error::style::Style;
 use super::error::{AccountError, ApiError};
-use super::reply::Reply;
+use super::reply::{Lane, Reply};
 use crate::accounts::Accounts;
 use crate::accounts::account::Account;
 use crate::accounts::data::{DataKey, Owner};
@@ -102,14 +102,14 @@ impl Keyspace {
     ) -> Result<Reply, ApiError> {
         let answered = self.read(now_ms, key)?;
         Ok(match answered.answer {
-            None => Reply::after(respond(None), answered.ticket),
-            Some(Found::Text(value)) => Reply::after(respond(Some(&value)), answered.ticket),
+            None => Reply::Ready(respond(None), answered.ticket),
+            Some(Found::Text(value)) => Reply::Ready(respond(Some(&value)), answered.ticket),
             Some(found @ Found::Stored(_)) => {
                 let job = move || match found.into_text() {
-                    Ok(value) => Reply::Now(respond(Some(&value))),
-                    Err(error) => Reply::Now(error.response_in(&style)),
+                    Ok(value) => Reply::now(respond(Some(&value))),
+                    Err(error) => Reply::now(error.response_in(&style)),
                 };
-                Reply::Slow(answered.ticket, Box::new(job))
+                Reply::Job(Lane::Disk, answered.ticket, Box::new(job))
             }
         })
     }
@@ -240,7 +240,7 @@ impl Keyspace {
             }
             change(&mut Changing { transaction, owner: self.owner() })
         })?;
-        Ok(Reply::after(respond(answered.answer), answered.ticket))
+        Ok(Reply::Ready(respond(answered.answer), answered.ticket))
     }
 
     fn owner(&self) -> Option<&Owner> {

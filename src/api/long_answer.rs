@@ -45,7 +45,7 @@ struct Position {
 
 /// Answers with the values of `keys`, which are valid.
 pub fn stream(keyspace: Keyspace, keys: Vec<String>, layout: &'static Layout) -> Reply {
-    let lane = if keyspace.reads_disk() { Lane::Slow } else { Lane::Loop };
+    let lane = if keyspace.reads_disk() { Lane::Disk } else { Lane::Loop };
     let bytes_held = keys.iter().map(|key| size_of::<String>() + key.capacity()).sum();
     let (position, before) = (Position::default(), Position::default());
     let mut answer = LongAnswer { keyspace, keys, layout, position, before };

@@ -9,7 +9,7 @@ use crate::http::response::Response;
 
 /// `GET /healthz`: the process answers.
 pub fn healthz(_: &Context<'_>) -> Result<Reply, ApiError> {
-    Ok(Reply::Now(ok()))
+    Ok(Reply::now(ok()))
 }
 
 /// `GET /readyz`: all projects take writes. Says how many do not, not which: it asks for no key. Whether
@@ -29,12 +29,12 @@ pub fn readyz(context: &Context<'_>) -> Result<Reply, ApiError> {
         None => 0,
     };
     let unready = unready + accounts;
-    if unready == 0 { Ok(Reply::Now(ok())) } else { Err(ApiError::NotReady { projects: unready }) }
+    if unready == 0 { Ok(Reply::now(ok())) } else { Err(ApiError::NotReady { projects: unready }) }
 }
 
 /// `GET /static/pikv.css`: the one stylesheet of the pages.
 pub fn stylesheet(_: &Context<'_>) -> Result<Reply, ApiError> {
-    Ok(Reply::Now(pages::stylesheet()))
+    Ok(Reply::now(pages::stylesheet()))
 }
 
 fn ok() -> Response {

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::error::{AccountError, ApiError};
-use super::reply::{Reply, Standing};
+use super::reply::{Lane, Reply, Standing};
 use super::state::App;
 use crate::accounts::Accounts;
 use crate::accounts::account::Account;
@@ -61,7 +61,7 @@ pub fn sign_in(
         }
         then(checked, now_ms)
     };
-    Reply::Hash(share, Box::new(job))
+    Reply::Job(Lane::Password(share), None, Box::new(job))
 }
 
 /// Counts an attempt to sign in, unless there were too many.

@@ -6,25 +6,31 @@ use crate::limits::REREADS_MAX;
 use crate::persist::ticket::Ticket;
 use std::net::IpAddr;
 
-/// Work for the slow lane.
+/// Makes a reply.
 pub type Job = Box<dyn FnOnce() -> Reply + Send>;
 
 /// The answer to a request.
 pub enum Reply {
-    /// It may leave at once.
-    Now(Response),
-    /// It may leave once the ticket says so.
-    AfterSync(Response, Ticket),
+    /// A response. It may leave once the ticket, if there is one, says so.
+    Ready(Response, Option<Ticket>),
+    /// It is made in a lane, once the ticket, if there is one, says so.
+    Job(Lane, Option<Ticket>, Job),
     /// A head, and a body that is produced while it is sent.
     Stream(Response, Source),
-    /// It is made in the slow lane, once the ticket, if there is one, says so.
-    Slow(Option<Ticket>, Job),
-    /// It changes the projects themselves, or takes stock of them all: made in a lane of its own, one
-    /// after the other, so that no read waits behind it.
-    Administer(Job),
-    /// It hashes a password, which takes a good part of a second. That runs in a lane of its own, which
-    /// clients share.
-    Hash(Share, Job),
+}
+
+/// Where a reply, or a piece of one, is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// On the event loop: memory only.
+    Loop,
+    /// Where values are read from the disk.
+    Disk,
+    /// Where projects are created, changed and deleted, and all of them counted: one job after the other, so that no
+    /// read waits for it.
+    Admin,
+    /// Where passwords are hashed, which takes a good part of a second. Clients share it.
+    Password(Share),
 }
 
 /// Whose share of the password lane a job takes.
@@ -48,23 +54,16 @@ pub enum Standing {
 }
 
 impl Reply {
+    /// A response that may leave at once.
+    pub fn now(response: Response) -> Reply {
+        Reply::Ready(response, None)
+    }
+
     /// Whether something has to be on disk before it may leave.
     pub fn waits(&self) -> bool {
         match self {
-            Reply::AfterSync(..) | Reply::Slow(Some(_), _) => true,
-            Reply::Now(_)
-            | Reply::Stream(..)
-            | Reply::Slow(None, _)
-            | Reply::Administer(_)
-            | Reply::Hash(..) => false,
-        }
-    }
-
-    /// `response`, after `ticket` where there is one.
-    pub fn after(response: Response, ticket: Option<Ticket>) -> Reply {
-        match ticket {
-            Some(ticket) => Reply::AfterSync(response, ticket),
-            None => Reply::Now(response),
+            Reply::Ready(_, ticket) | Reply::Job(_, ticket, _) => ticket.is_some(),
+            Reply::Stream(..) => false,
         }
     }
 
@@ -73,15 +72,6 @@ impl Reply {
         let response = Response::new(200).field("content-type", "application/json");
         Reply::Stream(response, Source { lane, next, pull: Pull::Next, bytes_held })
     }
-}
-
-/// Where the pieces of a stream are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// On the event loop: memory only.
-    Loop,
-    /// In the slow lane: they are read from the disk.
-    Slow,
 }
 
 /// Which piece of a stream is wanted.

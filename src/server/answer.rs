@@ -5,10 +5,9 @@ use super::event_loop::{EventLoop, Fate};
 use super::input::{self, Stepped};
 use super::mailbox::{ConnectionId, Message};
 use super::output::Sent;
-use super::password_lane;
-use super::slow_lane::Work;
+use super::pool::Turn;
 use crate::api::error::ApiError;
-use crate::api::reply::{Job, Pull, Reply, Share};
+use crate::api::reply::{Job, Lane, Pull, Reply};
 use crate::clock;
 use crate::http::exchange::Waiting;
 use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, Response};
@@ -20,7 +19,6 @@ use crate::log::{RequestLine, render_request};
 use std::io::{ErrorKind, Read};
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 
 /// Whether a phase got anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +56,7 @@ impl EventLoop {
                 Phase::AwaitSync(ticket, _) if ticket.is_pending() => Progress::None,
                 Phase::AwaitSync(..) => self.ticket_resolved(id, connection),
                 Phase::Streaming(..) => self.stream(id, connection),
-                Phase::AwaitSlow(_) | Phase::AwaitPiece(_) => Progress::None,
+                Phase::AwaitJob(_) | Phase::AwaitPiece(_) => Progress::None,
                 Phase::Closing => half_close(connection),
                 Phase::Draining { .. } => self.drain(connection),
                 Phase::Lingering => Progress::None,
@@ -189,22 +187,14 @@ impl EventLoop {
 
     fn reply(&mut self, id: ConnectionId, connection: &mut Connection, answering: Answering, reply: Reply) {
         match reply {
-            Reply::Now(response) => self.respond(connection, answering, response),
-            Reply::AfterSync(response, ticket) => {
+            Reply::Ready(response, None) => self.respond(connection, answering, response),
+            Reply::Ready(response, Some(ticket)) => {
                 self.await_ticket(id, connection, ticket, Held::Response(answering, response));
             }
-            Reply::Slow(Some(ticket), job) => {
-                self.await_ticket(id, connection, ticket, Held::Job(answering, job));
+            Reply::Job(lane, None, job) => self.start_job(id, connection, answering, lane, job),
+            Reply::Job(lane, Some(ticket), job) => {
+                self.await_ticket(id, connection, ticket, Held::Job(answering, lane, job));
             }
-            Reply::Slow(None, job) => {
-                let lane = self.shared.slow_lane.clone();
-                self.run_in(&lane, id, connection, answering, job);
-            }
-            Reply::Administer(job) => {
-                let lane = self.shared.administration_lane.clone();
-                self.run_in(&lane, id, connection, answering, job);
-            }
-            Reply::Hash(share, job) => self.hash(id, connection, answering, share, job),
             Reply::Stream(response, source) => {
                 let streaming = Streaming {
                     answering,
@@ -218,47 +208,33 @@ impl EventLoop {
         }
     }
 
-    fn run_in(
-        &mut self,
-        lane: &SyncSender<Work>,
-        id: ConnectionId,
-        connection: &mut Connection,
-        answering: Answering,
-        job: Job,
-    ) {
-        let mailbox = Arc::clone(&self.shared.mailbox);
-        let work = Box::new(move || mailbox.post(Message::JobDone(id, input::guarded(job))));
-        match lane.try_send(work) {
-            Ok(()) => connection.enter(Phase::AwaitSlow(answering), clock::monotonic()),
-            Err(_) => {
-                let response = ApiError::Overloaded.response_in(&answering.failure_style);
-                self.respond(connection, answering, response);
-            }
-        }
-    }
-
-    fn hash(
+    fn start_job(
         &mut self,
         id: ConnectionId,
         connection: &mut Connection,
         answering: Answering,
-        share: Share,
+        lane: Lane,
         job: Job,
     ) {
-        let (done, refused) = (Arc::clone(&self.shared.mailbox), Arc::clone(&self.shared.mailbox));
-        let failure_style = answering.failure_style.clone();
-        let refusal = move || Reply::Now(ApiError::Overloaded.response_in(&failure_style));
-        let work = password_lane::Work {
-            run: Box::new(move || done.post(Message::JobDone(id, input::guarded(job)))),
-            refuse: Box::new(move || refused.post(Message::JobDone(id, refusal()))),
+        let (mailbox, failure_style) = (Arc::clone(&self.shared.mailbox), answering.failure_style.clone());
+        let work = move |turn| {
+            let reply = match turn {
+                Turn::Run => input::guarded(job),
+                Turn::Refused => {
+                    // Before the answer leaves: an attempt to sign in then no longer counts.
+                    drop(job);
+                    Reply::now(ApiError::Overloaded.response_in(&failure_style))
+                }
+            };
+            mailbox.post(Message::JobDone(id, reply));
         };
-        connection.enter(Phase::AwaitSlow(answering), clock::monotonic());
-        self.shared.password_lane.push(share, work);
+        connection.enter(Phase::AwaitJob(answering), clock::monotonic());
+        self.shared.pools.push(lane, Box::new(work));
     }
 
     pub(super) fn job_done(&mut self, id: ConnectionId, connection: &mut Connection, reply: Reply) -> Fate {
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
-        let Phase::AwaitSlow(answering) = phase else {
+        let Phase::AwaitJob(answering) = phase else {
             unreachable!("a connection has one job at a time and waits for it");
         };
         self.reply(id, connection, answering, reply);
@@ -273,13 +249,11 @@ impl EventLoop {
         let failure = ApiError::of_ticket(&ticket);
         match (held, failure) {
             (Held::Response(answering, response), None) => self.respond(connection, answering, response),
-            (Held::Job(answering, job), None) => {
-                self.reply(id, connection, answering, Reply::Slow(None, job))
-            }
+            (Held::Job(answering, lane, job), None) => self.start_job(id, connection, answering, lane, job),
             (Held::Piece(streaming, source, bytes, last), None) => {
                 self.send_piece(connection, streaming, source, bytes, last);
             }
-            (Held::Response(answering, _) | Held::Job(answering, _), Some(error)) => {
+            (Held::Response(answering, _) | Held::Job(answering, ..), Some(error)) => {
                 self.read_again(id, connection, answering, &error);
             }
             (Held::Piece(mut streaming, mut source, ..), Some(error)) => {
@@ -391,7 +365,7 @@ impl EventLoop {
                 self.refuse(connection, &error);
                 self.pump(id, connection)
             }
-            Phase::AwaitSync(..) | Phase::AwaitSlow(_) | Phase::AwaitPiece(_) => {
+            Phase::AwaitSync(..) | Phase::AwaitJob(_) | Phase::AwaitPiece(_) => {
                 log::error!("a request got no answer in time from the disk; its connection is closed");
                 Fate::Close
             }

@@ -3,9 +3,9 @@
 //! ```text
 //!                    request                     answer that may leave
 //!  Receiving ------------------> AwaitSync ------------------------------> Receiving
-//!      |  \------> AwaitSlow ------^ ^                                        or
+//!      |  \------> AwaitJob -------^ ^                                        or
 //!      |   \-----> Streaming <-------/                                     Closing -> Draining -> closed
-//!      |               ^  piece from the slow lane                            ^
+//!      |               ^  piece from a lane                                   ^
 //!      |               +----> AwaitPiece                                      |
 //!      +-- refused, denied, timed out ----------------------------------------+
 //! ```
@@ -18,7 +18,7 @@ use super::slots::AddressUsage;
 use crate::api::cors::Permission;
 use crate::api::dispatch::Caller;
 use crate::api::error::style::Style;
-use crate::api::reply::{Job, Source};
+use crate::api::reply::{Job, Lane, Source};
 use crate::config::schema::Timeouts;
 use crate::http::exchange::{Bounds, Exchange, Waiting};
 use crate::http::request::{Head, Method, Version};
@@ -81,9 +81,9 @@ pub(super) enum Phase {
     Receiving(Waiting),
     /// Something may not go on before this ticket is resolved.
     AwaitSync(Ticket, Held),
-    /// The slow lane has it.
-    AwaitSlow(Answering),
-    /// The slow lane reads the next piece of a stream.
+    /// A lane has its job.
+    AwaitJob(Answering),
+    /// A lane makes the next piece of a stream.
     AwaitPiece(Streaming),
     /// A stream goes on when there is room for it.
     Streaming(Streaming, Source),
@@ -103,7 +103,7 @@ pub(super) enum Phase {
 /// What waits for a ticket.
 pub(super) enum Held {
     Response(Answering, Response),
-    Job(Answering, Job),
+    Job(Answering, Lane, Job),
     Piece(Streaming, Source, Vec<u8>, Last),
 }
 
@@ -272,7 +272,7 @@ impl Connection {
             Phase::Receiving(_) => self.last_status.is_some() && self.is_idle(),
             Phase::Draining { bytes: 0 } => now.saturating_duration_since(self.since) >= grace,
             Phase::AwaitSync(..)
-            | Phase::AwaitSlow(_)
+            | Phase::AwaitJob(_)
             | Phase::AwaitPiece(_)
             | Phase::Streaming(..)
             | Phase::Closing
@@ -289,7 +289,7 @@ impl Connection {
     /// Whether a handler or the disk is busy for it, which takes a short time whatever its client does.
     pub(super) fn awaits_server(&self) -> bool {
         match &self.phase {
-            Phase::AwaitSync(..) | Phase::AwaitSlow(_) | Phase::AwaitPiece(_) => true,
+            Phase::AwaitSync(..) | Phase::AwaitJob(_) | Phase::AwaitPiece(_) => true,
             Phase::Receiving(_)
             | Phase::Streaming(..)
             | Phase::Closing
@@ -304,7 +304,7 @@ impl Connection {
             Phase::AwaitSync(_, Held::Response(answering, response)) => {
                 answering.bytes_held() + response.body_bytes().len()
             }
-            Phase::AwaitSync(_, Held::Job(answering, _)) | Phase::AwaitSlow(answering) => {
+            Phase::AwaitSync(_, Held::Job(answering, ..)) | Phase::AwaitJob(answering) => {
                 answering.bytes_held()
             }
             Phase::AwaitSync(_, Held::Piece(streaming, _, bytes, _)) => streaming.source_bytes + bytes.len(),
@@ -326,7 +326,7 @@ impl Connection {
             Phase::Receiving(Waiting::Idle) => after(self.since, timeouts.idle_ms),
             Phase::Receiving(Waiting::Head) => after(self.since, timeouts.head_ms),
             Phase::Receiving(Waiting::Body { received }) => after(self.since, body_ms(*received, timeouts)),
-            Phase::AwaitSync(..) | Phase::AwaitSlow(_) | Phase::AwaitPiece(_) | Phase::Streaming(..) => {
+            Phase::AwaitSync(..) | Phase::AwaitJob(_) | Phase::AwaitPiece(_) | Phase::Streaming(..) => {
                 after(self.since, REPLY_TIMEOUT_MS)
             }
             Phase::Closing => after(self.since, timeouts.write_ms),

@@ -286,7 +286,7 @@ impl EventLoop {
                 }
                 Phase::AwaitSync(..) => self.advance(id),
                 Phase::Receiving(_)
-                | Phase::AwaitSlow(_)
+                | Phase::AwaitJob(_)
                 | Phase::AwaitPiece(_)
                 | Phase::Streaming(..)
                 | Phase::Closing

@@ -128,5 +128,5 @@ fn arrival(peer: IpAddr, repeated: Repeated) -> Arrival {
 /// Runs a handler or a job; a panic becomes a 500 and ends nothing else. What it may leave half
 /// changed is behind locks that notice.
 pub(super) fn guarded(run: impl FnOnce() -> Reply) -> Reply {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Reply::Now(ApiError::Internal.response()))
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Reply::now(ApiError::Internal.response()))
 }

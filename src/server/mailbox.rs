@@ -23,9 +23,9 @@ pub(super) struct ConnectionId {
 pub(super) enum Message {
     /// A new connection.
     Accepted(TcpStream, SocketAddr, Arc<AddressUsage>),
-    /// A job of the slow lane is done.
+    /// A job is done.
     JobDone(ConnectionId, Reply),
-    /// The slow lane has read a piece of a stream.
+    /// A lane has made a piece of a stream.
     PieceDone(ConnectionId, Vec<u8>, Piece, Source),
     /// Others wait to be accepted: close a connection of these.
     Shed(Shed),

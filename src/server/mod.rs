@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!              accept                      request                    job
-//!  acceptor ------------> event loop <----------------> api   ------------> slow lane
+//!  acceptor ------------> event loop <----------------> api   ------------> lanes
 //!     ^     round robin       |  ^                                              |
 //!     +---- a slot is free ---+  +------ mailbox: result of the job ------------+
 //!                                +------ waker: tickets were resolved ---- writer thread (persist)
@@ -22,28 +22,25 @@ mod log_pace;
 mod mailbox;
 mod output;
 mod password_lane;
+mod pool;
+mod pools;
 mod settings;
 mod shared;
 mod shedding;
 mod silent;
 mod slots;
-mod slow_lane;
 mod streaming;
 
 pub use settings::Settings;
 
 use crate::api::state::App;
 use crate::disk::descriptors_max;
-use crate::limits::{
-    ADMINISTRATION_THREADS, DESCRIPTORS_RESERVED, LOOPS_MAX, PASSWORD_THREADS_MAX, SLOW_QUEUE_MAX,
-    SLOW_THREADS,
-};
+use crate::limits::{DESCRIPTORS_RESERVED, LOOPS_MAX};
 use acceptor::Acceptor;
 use event_loop::EventLoop;
 use mailbox::Mailbox;
-use password_lane::PasswordLane;
+use pools::Pools;
 use slots::Slots;
-use slow_lane::SlowLane;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -67,9 +64,7 @@ pub struct Running {
     acceptor_thread: JoinHandle<()>,
     mailboxes: Vec<Arc<Mailbox>>,
     loop_threads: Vec<JoinHandle<()>>,
-    slow_lane: SlowLane,
-    administration_lane: SlowLane,
-    password_lane: PasswordLane,
+    pools: Pools,
 }
 
 impl Prepared {
@@ -96,10 +91,7 @@ impl Prepared {
     /// # Errors
     /// As the operating system returns them.
     pub fn start(self, listener: TcpListener, app: &Arc<App>, settings: Settings) -> io::Result<Running> {
-        let slow_lane = SlowLane::start("slow", SLOW_THREADS, SLOW_QUEUE_MAX)?;
-        let administration_lane = SlowLane::start("admin", ADMINISTRATION_THREADS, SLOW_QUEUE_MAX)?;
-        let password_threads = (settings.cores / 2).clamp(1, PASSWORD_THREADS_MAX);
-        let password_lane = PasswordLane::start(password_threads)?;
+        let pools = Pools::start(settings.cores)?;
         let (descriptors, held) = (descriptors_max(), app.catalog.registry().held_descriptors);
         let connections_max = held.connections(settings.connections_max, descriptors);
         if connections_max < settings.connections_max {
@@ -125,9 +117,7 @@ impl Prepared {
                 mailbox,
                 slots: Arc::clone(&slots),
                 acceptor: handle.clone(),
-                slow_lane: slow_lane.sender(),
-                administration_lane: administration_lane.sender(),
-                password_lane: password_lane.sender(),
+                pools: pools.senders(),
                 settings,
                 number,
             };
@@ -137,15 +127,7 @@ impl Prepared {
         }
         let acceptor_thread =
             std::thread::Builder::new().name("acceptor".to_owned()).spawn(move || acceptor.run())?;
-        Ok(Running {
-            acceptor: handle,
-            acceptor_thread,
-            mailboxes,
-            loop_threads,
-            slow_lane,
-            administration_lane,
-            password_lane,
-        })
+        Ok(Running { acceptor: handle, acceptor_thread, mailboxes, loop_threads, pools })
     }
 }
 
@@ -166,9 +148,7 @@ impl Running {
         for thread in self.loop_threads {
             let _ = thread.join();
         }
-        self.slow_lane.stop();
-        self.administration_lane.stop();
-        self.password_lane.stop();
+        self.pools.stop();
     }
 }
 

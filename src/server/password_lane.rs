@@ -9,19 +9,12 @@
 //! all the time keeps the others waiting.
 
 use super::fair_queue::FairQueue;
+use super::pool::{Turn, Work};
 use crate::api::reply::{Share, Standing};
 use crate::limits::PASSWORD_QUEUE_MAX;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-
-/// The hashing of a password.
-pub(super) struct Work {
-    /// Does it and hands over the result.
-    pub(super) run: Box<dyn FnOnce() + Send>,
-    /// Hands over that it was refused.
-    pub(super) refuse: Box<dyn FnOnce() + Send>,
-}
 
 pub(super) struct PasswordLane {
     shared: Arc<Shared>,
@@ -53,7 +46,7 @@ impl PasswordLane {
             let thread = std::thread::Builder::new().name(format!("password-{number}"));
             thread.spawn(move || {
                 while let Some(work) = shared.next() {
-                    (work.run)();
+                    work(Turn::Run);
                 }
             })
         };
@@ -81,10 +74,8 @@ impl Sender {
     pub(super) fn push(&self, share: Share, work: Work) {
         let refused = self.0.lock().queue(share.standing).push(share.address, work);
         self.0.changed.notify_one();
-        if let Some(Work { run, refuse }) = refused {
-            // Dropped before the answer leaves: an attempt to sign in then no longer counts.
-            drop(run);
-            refuse();
+        if let Some(work) = refused {
+            work(Turn::Refused);
         }
     }
 }
@@ -145,12 +136,11 @@ mod tests {
     }
 
     fn work(name: &str, log: &Log<String>) -> Work {
-        let (ran, refused) = (log.clone(), log.clone());
-        let (run, refuse) = (name.to_owned(), format!("{name} refused"));
-        Work {
-            run: Box::new(move || ran.send(run).unwrap()),
-            refuse: Box::new(move || refused.send(refuse).unwrap()),
-        }
+        let (name, log) = (name.to_owned(), log.clone());
+        Box::new(move |turn| {
+            let said = if turn == Turn::Run { name } else { format!("{name} refused") };
+            log.send(said).unwrap();
+        })
     }
 
     #[test]
@@ -170,7 +160,7 @@ mod tests {
             assert!(state.queue(standing).push(share.address, work(name, &log)).is_none());
         }
         while let Some(work) = state.pop() {
-            (work.run)();
+            work(Turn::Run);
         }
         let order: Vec<String> = logged.try_iter().collect();
         assert_eq!(order, ["o", "k1", "s1", "k2", "s3", "k3", "s2"]);

@@ -4,6 +4,7 @@ use super::answer::Progress;
 use super::connection::{Connection, Held, Last, Phase, Stage, Streaming};
 use super::event_loop::{EventLoop, Fate};
 use super::mailbox::{ConnectionId, Message};
+use super::pool::Turn;
 use crate::api::error::ApiError;
 use crate::api::reply::{Lane, Piece, Pull, Source};
 use crate::clock;
@@ -33,17 +34,18 @@ impl EventLoop {
                 let piece = next_piece(&mut source, &mut bytes);
                 self.piece(id, connection, streaming, source, bytes, piece)
             }
-            Lane::Slow => {
+            lane @ (Lane::Disk | Lane::Admin | Lane::Password(_)) => {
                 let mailbox = Arc::clone(&self.shared.mailbox);
-                let work = Box::new(move || {
+                let work = move |turn| {
                     let mut bytes = Vec::new();
-                    let piece = next_piece(&mut source, &mut bytes);
+                    let piece = match turn {
+                        Turn::Run => next_piece(&mut source, &mut bytes),
+                        Turn::Refused => Piece::Broken(ApiError::Overloaded),
+                    };
                     mailbox.post(Message::PieceDone(id, bytes, piece, source));
-                });
-                if self.shared.slow_lane.try_send(work).is_err() {
-                    return self.break_off(connection, streaming, &ApiError::Overloaded);
-                }
+                };
                 connection.enter(Phase::AwaitPiece(streaming), clock::monotonic());
+                self.shared.pools.push(lane, Box::new(work));
                 Progress::None
             }
         }

@@ -9,7 +9,7 @@ use crate::api::cursor::{self, Cursor};
 use crate::api::error::{AccountError, ApiError};
 use crate::api::fields::Fields;
 use crate::api::passwords;
-use crate::api::reply::Reply;
+use crate::api::reply::{Lane, Reply};
 use crate::api::representation::json_response;
 use crate::auth::password::{Password, Rule};
 use crate::clock;
@@ -45,10 +45,10 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let accounts = Arc::clone(context.app.accounts()?);
     // A page may have thousands of accounts to decode, so it is made beside the event loops.
     let job = move || match accounts.directory.list(after.as_deref(), limit, clock::wall_ms()) {
-        Ok(listed) => Reply::after(render_page(&listed.answer), listed.ticket),
-        Err(error) => Reply::Now(ApiError::from(error).response()),
+        Ok(listed) => Reply::Ready(render_page(&listed.answer), listed.ticket),
+        Err(error) => Reply::now(ApiError::from(error).response()),
     };
-    Ok(Reply::Slow(None, Box::new(job)))
+    Ok(Reply::Job(Lane::Disk, None, Box::new(job)))
 }
 
 /// `POST /api/v1/accounts`
@@ -66,15 +66,15 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
         match made {
             Ok(Answered { answer: Ok(account), ticket }) => {
                 let location = format!("/api/v1/accounts/{}", account.username.folded());
-                Reply::after(render(201, &account).field("location", &location), ticket)
+                Reply::Ready(render(201, &account).field("location", &location), ticket)
             }
             Ok(Answered { answer: Err(error), ticket }) => {
-                Reply::after(ApiError::from(error).response(), ticket)
+                Reply::Ready(ApiError::from(error).response(), ticket)
             }
-            Err(error) => Reply::Now(error.response()),
+            Err(error) => Reply::now(error.response()),
         }
     };
-    Ok(Reply::Hash(context.operator_share(), Box::new(job)))
+    Ok(Reply::Job(Lane::Password(context.operator_share()), None, Box::new(job)))
 }
 
 /// `PUT /api/v1/accounts/{username}`
@@ -103,10 +103,10 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
         });
         match changed {
             Ok(changed) => render_changed(changed.answer.as_ref(), changed.ticket),
-            Err(error) => Reply::Now(error.response()),
+            Err(error) => Reply::now(error.response()),
         }
     };
-    Ok(Reply::Hash(context.operator_share(), Box::new(job)))
+    Ok(Reply::Job(Lane::Password(context.operator_share()), None, Box::new(job)))
 }
 
 /// `DELETE /api/v1/accounts/{username}`: its data goes too.
@@ -116,13 +116,13 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let username = context.key_text()?.into_owned();
     let job = move || {
         let deleted = accounts.delete(&username, clock::wall_ms());
-        Reply::Now(match deleted {
+        Reply::now(match deleted {
             Ok(true) => Response::new(204),
             Ok(false) => ApiError::from(AccountError::Missing).response(),
             Err(error) => ApiError::from(error).response(),
         })
     };
-    Ok(Reply::Administer(Box::new(job)))
+    Ok(Reply::Job(Lane::Admin, None, Box::new(job)))
 }
 
 /// The rule for a password that the operator sets.
@@ -135,7 +135,7 @@ fn render_changed(changed: Option<&Account>, ticket: Option<Ticket>) -> Reply {
         Some(account) => render(200, account),
         None => ApiError::from(AccountError::Missing).response(),
     };
-    Reply::after(response, ticket)
+    Reply::Ready(response, ticket)
 }
 
 fn render(status: u16, account: &Account) -> Response {

@@ -6,7 +6,7 @@ use crate::api::error::ApiError;
 use crate::api::keyspace::{Found, Keyspace};
 use crate::api::long_answer::{self, Layout};
 use crate::api::parameters::{parse_key, parse_ttl};
-use crate::api::reply::Reply;
+use crate::api::reply::{Lane, Reply};
 use crate::api::representation::{self as text, json_response};
 use crate::http::response::Response;
 use crate::json;
@@ -83,17 +83,17 @@ pub fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
     })?;
     let results = match answered.answer {
         Ok(results) => results,
-        Err(error) => return Ok(Reply::after(error.response(), answered.ticket)),
+        Err(error) => return Ok(Reply::Ready(error.response(), answered.ticket)),
     };
     if results.iter().any(|done| matches!(done, Done::Later)) {
         let keys = operations.into_iter().map(|operation| operation.key).collect();
         return Ok(long_answer::stream(Keyspace::of_project(project), keys, &LONG));
     }
     if results.iter().any(|done| matches!(done, Done::Found(_, Found::Stored(_)))) {
-        let job = move || Reply::Now(render(&operations, &results));
-        return Ok(Reply::Slow(answered.ticket, Box::new(job)));
+        let job = move || Reply::now(render(&operations, &results));
+        return Ok(Reply::Job(Lane::Disk, answered.ticket, Box::new(job)));
     }
-    Ok(Reply::after(render(&operations, &results), answered.ticket))
+    Ok(Reply::Ready(render(&operations, &results), answered.ticket))
 }
 
 fn parse(body: &[u8]) -> Result<Vec<Operation>, ApiError> {

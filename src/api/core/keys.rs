@@ -5,7 +5,7 @@ use crate::api::context::{Context, MediaType};
 use crate::api::core::conditions::Conditions;
 use crate::api::error::ApiError;
 use crate::api::parameters::{parse_key, parse_ttl};
-use crate::api::reply::Reply;
+use crate::api::reply::{Lane, Reply};
 use crate::api::representation::{self as text, Shown};
 use crate::digits::encode_u64;
 use crate::http::response::Response;
@@ -74,12 +74,12 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
         }
         Found::Stored(meta, stored) => {
             let key_text = key_text.into_owned();
-            let job = move || Reply::Now(read_stored(&key_text, &stored, &meta, form));
-            return Ok(Reply::Slow(answered.ticket, Box::new(job)));
+            let job = move || Reply::now(read_stored(&key_text, &stored, &meta, form));
+            return Ok(Reply::Job(Lane::Disk, answered.ticket, Box::new(job)));
         }
         Found::Lost => return Err(ApiError::Internal),
     };
-    Ok(Reply::after(response, answered.ticket))
+    Ok(Reply::Ready(response, answered.ticket))
 }
 
 fn read_stored(key: &str, stored: &StoredValue, meta: &Meta, form: Form) -> Response {
@@ -183,7 +183,7 @@ fn answer_change<T>(
 ) -> Result<Reply, ApiError> {
     let answered = context.served()?.project()?.write(context.arrival.wall_ms, change)?;
     let response = answered.answer.map_or_else(|error| error.response(), respond);
-    Ok(Reply::after(response, answered.ticket))
+    Ok(Reply::Ready(response, answered.ticket))
 }
 
 fn check(conditions: &Conditions, transaction: &Transaction<'_>, key: Key<'_>) -> Result<(), ApiError> {
@@ -225,15 +225,15 @@ pub fn clear(context: &Context<'_>) -> Result<Reply, ApiError> {
     let clear = |transaction: &mut Transaction<'_>| transaction.clear(prefix).ok_or(());
     let answered = project.write(context.arrival.wall_ms, clear)?;
     if let Ok(deleted) = answered.answer {
-        return Ok(Reply::after(cleared(deleted), answered.ticket));
+        return Ok(Reply::Ready(cleared(deleted), answered.ticket));
     }
     // So many keys have just expired that to count the others takes a while.
     let (project, prefix) = (Arc::clone(project), prefix.to_owned());
     let job = move || match project.clear(&prefix) {
-        Ok(answered) => Reply::after(cleared(answered.answer), answered.ticket),
-        Err(error) => Reply::Now(ApiError::from(error).response()),
+        Ok(answered) => Reply::Ready(cleared(answered.answer), answered.ticket),
+        Err(error) => Reply::now(ApiError::from(error).response()),
     };
-    Ok(Reply::Slow(answered.ticket, Box::new(job)))
+    Ok(Reply::Job(Lane::Disk, answered.ticket, Box::new(job)))
 }
 
 fn cleared(deleted: u64) -> Response {

@@ -88,7 +88,7 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let mut listing =
         Listing { project: Arc::clone(served.project()?), prefix, show, before: position.clone(), position };
     let shows_values = matches!(show, Show::Values | Show::ValuesAndMeta);
-    let lane = if listing.project.reads_disk() && shows_values { Lane::Slow } else { Lane::Loop };
+    let lane = if listing.project.reads_disk() && shows_values { Lane::Disk } else { Lane::Loop };
     let next = Box::new(move |pull, out: &mut Vec<u8>| listing.piece(pull, out));
     Ok(Reply::json_stream(lane, 0, next))
 }
@@ -176,7 +176,7 @@ impl Listing {
         Some(slice)
     }
 
-    /// Reads the values that lie in files, in the slow lane.
+    /// Reads the values that lie in files, in the disk lane.
     fn push_stored(&mut self, slice: &Slice, out: &mut Vec<u8>) -> Result<(), ApiError> {
         let mut value = Vec::new();
         for (key, meta, stored) in &slice.stored {

@@ -5,7 +5,7 @@ use crate::api::authority::{Author, Authority};
 use crate::api::body::parse_object;
 use crate::api::context::Context;
 use crate::api::error::ApiError;
-use crate::api::reply::Reply;
+use crate::api::reply::{Lane, Reply};
 use crate::api::representation::{self as text, json_response};
 use crate::api::state::App;
 use crate::catalog::Served;
@@ -112,7 +112,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let mut body = Vec::new();
     text::push_project(served, Some(answered.answer), &mut body);
     body.push(b'\n');
-    Ok(Reply::after(json_response(200, body), answered.ticket))
+    Ok(Reply::Ready(json_response(200, body), answered.ticket))
 }
 
 /// `POST /projects`
@@ -209,7 +209,11 @@ fn administer(
         let (authority, author) = claim.check(&app.catalog.registry())?;
         job(&app, &authority, &author)
     };
-    Reply::Administer(Box::new(move || Reply::Now(answer().unwrap_or_else(|error| error.response()))))
+    Reply::Job(
+        Lane::Admin,
+        None,
+        Box::new(move || Reply::now(answer().unwrap_or_else(|error| error.response()))),
+    )
 }
 
 /// Logs what an owner may miss later, with who did it.

@@ -8,7 +8,7 @@ use crate::api::keyspace::Found;
 use crate::api::long_answer::{self, Layout};
 use crate::api::object::{Object, own_keys, parse, push_object};
 use crate::api::parameters::parse_key;
-use crate::api::reply::Reply;
+use crate::api::reply::{Lane, Reply};
 use crate::api::representation::{self as text, json_response};
 use crate::http::response::Response;
 use crate::json;
@@ -76,10 +76,10 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let answered = keyspace.read_all(context.arrival.wall_ms, &keys)?;
     let Some(found) = answered.answer else { return Ok(long_answer::stream(keyspace, names, &LONG)) };
     if found.iter().flatten().any(|found| matches!(found, Found::Stored(_))) {
-        let job = move || Reply::Now(render(&names, found));
-        return Ok(Reply::Slow(answered.ticket, Box::new(job)));
+        let job = move || Reply::now(render(&names, found));
+        return Ok(Reply::Job(Lane::Disk, answered.ticket, Box::new(job)));
     }
-    Ok(Reply::after(render(&names, found), answered.ticket))
+    Ok(Reply::Ready(render(&names, found), answered.ticket))
 }
 
 /// `POST /api/batch/object/delete`

@@ -13,7 +13,7 @@ use crate::api::fields::Fields;
 use crate::api::keyspace::{Found, Keyspace, Page};
 use crate::api::negotiation::{Sent, Wanted};
 use crate::api::parameters::parse_key;
-use crate::api::reply::Reply;
+use crate::api::reply::{Lane, Reply};
 use crate::api::representation::push_strings;
 use crate::api::site::forms::FormPage;
 use crate::api::site::pages::{self, Filled};
@@ -34,7 +34,7 @@ pub fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
             let parameters = context.page_parameters(&["cursor"])?;
             let page =
                 keyspace.list(context.arrival.wall_ms, parameters.cursor()?.as_deref(), KEYS_PER_PAGE)?;
-            Ok(Reply::after(names(&page.answer), page.ticket))
+            Ok(Reply::Ready(names(&page.answer), page.ticket))
         }),
     }
 }
@@ -138,9 +138,9 @@ fn page_or_key(context: &Context<'_>, form: FormPage, key: &str) -> Result<Reply
 
 fn form_page(visitor: &Visitor, form: FormPage) -> Result<Reply, ApiError> {
     if visitor.browser_of.is_none() {
-        return Ok(Reply::Now(signed_out(visitor, form)));
+        return Ok(Reply::now(signed_out(visitor, form)));
     }
-    Ok(Reply::Now(visitor.page(|frame| form.render(frame, 200, &Filled::default()))))
+    Ok(Reply::now(visitor.page(|frame| form.render(frame, 200, &Filled::default()))))
 }
 
 /// Answers with what `run` makes of the keys of whoever is signed in.
@@ -156,9 +156,9 @@ fn answer(
         Ok(reply) => reply,
         // A browser is shown the way in, unless a form was sent: that it was not taken has to be seen.
         Err(ApiError::Account(AccountError::Token)) if fields.is_none() => {
-            Reply::Now(signed_out(&visitor, form))
+            Reply::now(signed_out(&visitor, form))
         }
-        Err(error) => Reply::Now(visitor.failed(form, fields, &error)),
+        Err(error) => Reply::now(visitor.failed(form, fields, &error)),
     })
 }
 
@@ -174,7 +174,7 @@ fn change(context: &Context<'_>, act: Act, key_in: KeyIn) -> Result<Reply, ApiEr
     let visitor = Visitor::of(context)?;
     let fields = match Fields::of(context) {
         Ok(fields) => fields,
-        Err(error) => return Ok(Reply::Now(visitor.failed(form, None, &error))),
+        Err(error) => return Ok(Reply::now(visitor.failed(form, None, &error))),
     };
     answer(context, visitor, form, Some(&fields), |visitor, keyspace| {
         if visitor.session.is_some() {
@@ -271,9 +271,9 @@ fn get_page(
     let visitor = visitor.clone();
     let render = move || render_retrieve(&visitor, &key_text, found, &listed.answer);
     if reads_file {
-        return Ok(Reply::Slow(ticket, Box::new(move || Reply::Now(render()))));
+        return Ok(Reply::Job(Lane::Disk, ticket, Box::new(move || Reply::now(render()))));
     }
-    Ok(Reply::after(render(), ticket))
+    Ok(Reply::Ready(render(), ticket))
 }
 
 /// `found` is `None` where no key was asked for.

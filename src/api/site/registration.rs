@@ -8,7 +8,7 @@ use crate::api::error::{AccountError, ApiError};
 use crate::api::fields::Fields;
 use crate::api::negotiation::Wanted;
 use crate::api::passwords;
-use crate::api::reply::{Reply, Standing};
+use crate::api::reply::{Lane, Reply, Standing};
 use crate::api::site::forms::FormPage;
 use crate::api::site::pages::{self, Filled};
 use crate::api::site::success;
@@ -31,7 +31,7 @@ const RATE: Rate =
 /// `GET /api/register`
 pub fn page(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
-    Ok(Reply::Now(match check_open(context) {
+    Ok(Reply::now(match check_open(context) {
         Ok(()) => visitor.page(|frame| pages::register(frame, 200, &Filled::default())),
         Err(error) => visitor.page(|frame| pages::problem(frame, error.status(), &error.detail())),
     }))
@@ -42,11 +42,11 @@ pub fn register(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     let fields = match Fields::of(context) {
         Ok(fields) => fields,
-        Err(error) => return Ok(Reply::Now(visitor.failed(FormPage::Register, None, &error))),
+        Err(error) => return Ok(Reply::now(visitor.failed(FormPage::Register, None, &error))),
     };
     match checked(context, &visitor, &fields) {
         Ok(new) => start(context, visitor, fields, new),
-        Err(error) => Ok(Reply::Now(visitor.failed(FormPage::Register, Some(&fields), &error))),
+        Err(error) => Ok(Reply::now(visitor.failed(FormPage::Register, Some(&fields), &error))),
     }
 }
 
@@ -72,14 +72,14 @@ fn start(
     let client = context.client().address;
     if let Err(after) = context.app.registrations.check(RATE, client, Method::Post, context.arrival.at) {
         let error = AccountError::TooManyRegistrations(after).into();
-        return Ok(Reply::Now(visitor.failed(FormPage::Register, Some(&fields), &error)));
+        return Ok(Reply::now(visitor.failed(FormPage::Register, Some(&fields), &error)));
     }
     // Asked again once the password is hashed; here it saves the time.
     let before = visitor.accounts.directory.find(new.username.as_str(), context.arrival.wall_ms)?;
     if before.answer.is_some() {
         let error = CreateError::UsernameExists.into();
         let response = visitor.failed(FormPage::Register, Some(&fields), &error);
-        return Ok(Reply::after(response, before.ticket));
+        return Ok(Reply::Ready(response, before.ticket));
     }
     let cost = context.app.catalog.registry().accounts.bcrypt_cost;
     let app = Arc::clone(context.app);
@@ -92,13 +92,13 @@ fn start(
         let failed = |error: &ApiError| visitor.failed(FormPage::Register, Some(&fields), error);
         match made {
             Ok(Answered { answer: Ok(account), ticket }) => {
-                Reply::after(registered(&visitor, &account), ticket)
+                Reply::Ready(registered(&visitor, &account), ticket)
             }
-            Ok(Answered { answer: Err(error), ticket }) => Reply::after(failed(&error.into()), ticket),
-            Err(error) => Reply::Now(failed(&error)),
+            Ok(Answered { answer: Err(error), ticket }) => Reply::Ready(failed(&error.into()), ticket),
+            Err(error) => Reply::now(failed(&error)),
         }
     };
-    Ok(Reply::Hash(context.share(Standing::Stranger), Box::new(job)))
+    Ok(Reply::Job(Lane::Password(context.share(Standing::Stranger)), None, Box::new(job)))
 }
 
 fn registered(visitor: &Visitor, account: &Account) -> Response {

@@ -27,19 +27,19 @@ const DASHBOARD_PATH: &str = "/dashboard";
 /// `GET /api/token`
 pub fn token_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
-    Ok(Reply::Now(visitor.page(|frame| pages::token(frame, 200, &Filled::default()))))
+    Ok(Reply::now(visitor.page(|frame| pages::token(frame, 200, &Filled::default()))))
 }
 
 /// `GET /api/login`
 pub fn login_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
-    Ok(Reply::Now(visitor.page(|frame| pages::login(frame, 200, &Filled::default()))))
+    Ok(Reply::now(visitor.page(|frame| pages::login(frame, 200, &Filled::default()))))
 }
 
 /// `GET /`: whoever opens the server in a browser is shown the way in.
 pub fn root(context: &Context<'_>) -> Result<Reply, ApiError> {
     match (negotiation::wanted(&context.request.head, Some(context.request.body)), context.app.accounts()) {
-        (Wanted::Page, Ok(_)) => Ok(Reply::Now(redirect(DASHBOARD_PATH))),
+        (Wanted::Page, Ok(_)) => Ok(Reply::now(redirect(DASHBOARD_PATH))),
         (_, _) => Err(ApiError::RouteMissing),
     }
 }
@@ -47,7 +47,7 @@ pub fn root(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `GET /dashboard`
 pub fn dashboard(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
-    Ok(Reply::Now(match visitor.browser_of {
+    Ok(Reply::now(match visitor.browser_of {
         Some(_) => visitor.page(pages::dashboard),
         None => redirect(LOGIN_PATH),
     }))
@@ -58,7 +58,7 @@ pub fn token(context: &Context<'_>) -> Result<Reply, ApiError> {
     let app = Arc::clone(context.app);
     with_password(context, FormPage::Token, move |visitor, _, account, now_ms| {
         let made = tokens::make(&app, account, now_ms)?;
-        Ok(Reply::Now(match visitor.wanted {
+        Ok(Reply::now(match visitor.wanted {
             Wanted::Page => {
                 visitor.page(|frame| pages::token_made(frame, made.token.reveal(), made.expires_in_s))
             }
@@ -101,7 +101,7 @@ fn begin_session(visitor: &Visitor, account: &Account, now_ms: u64) -> Result<Re
         }),
     };
     let cookie = cookies::set(&visitor.accounts, visitor.client, begun.token.reveal());
-    Ok(Reply::after(response.field("set-cookie", &cookie), begun.ticket))
+    Ok(Reply::Ready(response.field("set-cookie", &cookie), begun.ticket))
 }
 
 /// `GET` and `POST /api/logout`
@@ -111,9 +111,9 @@ pub fn logout(context: &Context<'_>) -> Result<Reply, ApiError> {
     let response = redirect(LOGIN_PATH).field("set-cookie", &cookies::clear(accounts, client));
     // Whatever credential the request has beside it: the session whose cookie goes has to end.
     let session = context.app.session_cookie(&context.request.head, context.arrival.peer);
-    let Some(session) = session else { return Ok(Reply::Now(response)) };
+    let Some(session) = session else { return Ok(Reply::now(response)) };
     let ended = accounts.sessions.end(session, context.arrival.wall_ms)?;
-    Ok(Reply::after(response, ended.ticket))
+    Ok(Reply::Ready(response, ended.ticket))
 }
 
 /// Checks the form, then name and password, and replies with what `then` makes of the account.
@@ -125,15 +125,15 @@ fn with_password(
     let visitor = Visitor::of(context)?;
     let fields = match Fields::of(context) {
         Ok(fields) => fields,
-        Err(error) => return Ok(Reply::Now(visitor.failed(form, None, &error))),
+        Err(error) => return Ok(Reply::now(visitor.failed(form, None, &error))),
     };
     let (username, password) = match checked(context, &visitor, &fields) {
         Ok(checked) => checked,
-        Err(error) => return Ok(Reply::Now(visitor.failed(form, Some(&fields), &error))),
+        Err(error) => return Ok(Reply::now(visitor.failed(form, Some(&fields), &error))),
     };
     Ok(passwords::sign_in(context, &username, &password, move |signed_in, now_ms| {
         let replied = signed_in.and_then(|account| then(&visitor, &fields, &account, now_ms));
-        replied.unwrap_or_else(|error| Reply::Now(visitor.failed(form, Some(&fields), &error)))
+        replied.unwrap_or_else(|error| Reply::now(visitor.failed(form, Some(&fields), &error)))
     }))
 }
 

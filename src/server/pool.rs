@@ -1,22 +1,44 @@
-//! A few threads for what would stall an event loop, behind a bounded queue.
+//! A pool of threads for jobs that would stall an event loop, with a bounded queue.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// Work, which tells its result to whoever it likes.
-pub(super) type Work = Box<dyn FnOnce() + Send>;
+/// Does something, or hears that it was refused, and tells its result to whoever waits for it.
+pub(super) type Work = Box<dyn FnOnce(Turn) + Send>;
 
-pub(super) struct SlowLane {
+/// What a pool says to work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It is its turn.
+    Run,
+    /// Too much is waiting.
+    Refused,
+}
+
+/// Where the event loops put work.
+#[derive(Clone)]
+pub(super) struct Sender(SyncSender<Work>);
+
+impl Sender {
+    /// Queues `work`, or refuses it if too much is waiting.
+    pub(super) fn push(&self, work: Work) {
+        if let Err(TrySendError::Full(work) | TrySendError::Disconnected(work)) = self.0.try_send(work) {
+            work(Turn::Refused);
+        }
+    }
+}
+
+pub(super) struct Pool {
     sender: SyncSender<Work>,
     is_stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl SlowLane {
-    pub(super) fn start(name: &str, threads: usize, queue_max: usize) -> io::Result<SlowLane> {
+impl Pool {
+    pub(super) fn start(name: &str, threads: usize, queue_max: usize) -> io::Result<Pool> {
         let (sender, receiver) = sync_channel(queue_max);
         let receiver = Arc::new(Mutex::new(receiver));
         let is_stopping = Arc::new(AtomicBool::new(false));
@@ -26,18 +48,17 @@ impl SlowLane {
             thread.spawn(move || {
                 while let Some(work) = next(&receiver) {
                     if !is_stopping.load(Ordering::Relaxed) {
-                        work();
+                        work(Turn::Run);
                     }
                 }
             })
         };
         let threads = (0..threads).map(spawn).collect::<io::Result<_>>()?;
-        Ok(SlowLane { sender, is_stopping, threads })
+        Ok(Pool { sender, is_stopping, threads })
     }
 
-    /// Takes work; `try_send` fails where too much is waiting.
-    pub(super) fn sender(&self) -> SyncSender<Work> {
-        self.sender.clone()
+    pub(super) fn sender(&self) -> Sender {
+        Sender(self.sender.clone())
     }
 
     /// Waits for what is being done. What is only queued is dropped: nobody is left who waits for it.
