@@ -5,6 +5,7 @@
 use super::nearest::nearest;
 use super::public::PUBLIC_HOST_ADVICE;
 use super::schema::{OriginError, VERSION};
+use crate::disk;
 use crate::limits::{
     API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, CONFIG_BYTES_MAX, PROJECTS_MAX, SHOWN_CHARACTERS_MAX,
 };
@@ -388,6 +389,10 @@ pub fn save_advice(error: &io::Error) -> &'static str {
         "It is larger than the file-size limit of the process. Raise the limit (`ulimit -f`, LimitFSIZE=)"
     } else if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
         "Free disk space"
+    } else if disk::is_out_of_descriptors(error) {
+        "The process has no free file descriptor. Raise the limit (`ulimit -n`, LimitNOFILE=)"
+    } else if disk::is_not_regular(error) {
+        "Move away what has its name with `.tmp`"
     } else {
         "Check the disk, and that this user may write in its directory"
     }

@@ -143,7 +143,9 @@ fn directory_at_the_name_of_a_temporary_file_is_named_itself() {
     let mut kv = Kv::new();
     let config = kv.server.directory().join("config.json.tmp");
     with_directory(&mut kv, &config, |kv| {
-        kv.global().post(PROJECTS, "{\"id\": \"more\"}").problem(500, "disk_error");
+        let problem = kv.global().post(PROJECTS, "{\"id\": \"more\"}").problem(500, "disk_error");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("Move away what has its name with `.tmp`"), "{detail}");
     });
     for name in ["pikv.revision.tmp", "first_project.json.tmp", "first_project.journal.tmp"] {
         let path = kv.data_path(name);

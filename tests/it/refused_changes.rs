@@ -3,6 +3,7 @@
 
 use crate::catalog_faults::{CHANGES, Change, NO_AUTHENTICATION, NO_STORAGE, id, start, start_with_both};
 use crate::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
+use pikv::api::error::ApiError;
 use pikv::catalog::{Catalog, ChangeError};
 use pikv::config::file;
 use pikv::config::schema::{Config, ProjectConfig, Threads};
@@ -220,4 +221,14 @@ fn keys_of_a_reload_that_could_not_save_them_are_generated_and_shown_by_the_next
             return;
         }
     }
+}
+
+#[test]
+fn change_that_finds_no_file_descriptor_for_saving_names_the_limit() {
+    let disk = SimDisk::default();
+    let (catalog, threads) = start_complete(&disk);
+    disk.fail_open(disk.opens() + 1, Lasting::Once); // the first one reads config.json
+    let detail = ApiError::from(create(&catalog, "new").unwrap_err()).detail();
+    assert!(detail.contains("`ulimit -n`"), "{detail}");
+    threads.stop();
 }
