@@ -26,6 +26,7 @@ use crate::entropy::random_bytes;
 use crate::names::ProjectId;
 use crate::persist::engine::Engine;
 use crate::persist::own_files::{Collision, OwnFiles};
+use crate::persist::project::Project;
 use crate::secret::Secret;
 use error::stopped;
 use in_force::InForce;
@@ -219,6 +220,7 @@ impl Catalog {
         }
         self.check_files(&next)?;
         next.held_descriptors().check(descriptors_max()).map_err(CatalogError::TooFewDescriptors)?;
+        self.check_removed(&next)?;
         let mut completed = api_key::complete(&mut next, &mut random_bytes)
             .map_err(|error| CatalogError::Key { path: self.config_path.clone(), error })?;
         if completed.changed
@@ -238,7 +240,7 @@ impl Catalog {
         for (id, gone) in before.projects.iter().filter(|(id, _)| !projects.contains_key(*id)) {
             if let Ok(project) = &gone.project {
                 project.close(clock::wall_ms(), clock::monotonic());
-                log::info!("project {id} is not in config.json any more; it is not served, its files stay");
+                log_removed(id, project);
             }
         }
         Ok((next, completed))
@@ -380,6 +382,19 @@ fn warn_of_edit(before: &Served, next: &Config) {
         log::warn!(
             "project {id}: on_disk switched off in config.json; its values are gone at the next start"
         );
+    }
+}
+
+/// A project that config.json no longer lists was closed.
+fn log_removed(id: &ProjectId, project: &Project) {
+    if project.is_in_memory() {
+        log::info!("project {id} is not in config.json any more; it is not served, and its values are gone");
+    } else if project.is_unsaved() {
+        log::error!(
+            "project {id} is not in config.json any more; it is not served, and values that were only in memory are gone"
+        );
+    } else {
+        log::info!("project {id} is not in config.json any more; it is not served, its files stay");
     }
 }
 

@@ -43,6 +43,13 @@ pub enum CatalogError {
     },
     /// It lists more projects on disk than the process has descriptors for.
     TooFewDescriptors(TooFewDescriptors),
+    /// It no longer lists a project whose values are not all in its files.
+    ValuesUnsaved {
+        /// The project.
+        id: ProjectId,
+        /// What is wrong with its files.
+        reason: String,
+    },
     /// A deletion that was interrupted could not be finished.
     Directory {
         /// The data directory.
@@ -67,6 +74,11 @@ impl fmt::Display for CatalogError {
             CatalogError::Collision(collision) => collision.fmt(f),
             CatalogError::DirectoryLost { reason } => write!(f, "{reason}. Restart the server"),
             CatalogError::TooFewDescriptors(error) => error.fmt(f),
+            CatalogError::ValuesUnsaved { id, reason } => write!(
+                f,
+                "config.json no longer lists the project {id}, and its values are not all in its files: {reason}. The \
+                 project is served as before. Put its files in order, or list it again, then send SIGHUP"
+            ),
             CatalogError::Directory { path, error } => write!(f, "{}: {error}", path.display()),
         }
     }

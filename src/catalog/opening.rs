@@ -176,6 +176,22 @@ impl Catalog {
         })
     }
 
+    /// Refuses a configuration without a project that would lose values by that. One that lives in memory has no
+    /// files to lose.
+    pub(super) fn check_removed(&self, next: &Config) -> Result<(), CatalogError> {
+        for (id, served) in &self.registry().projects {
+            if next.project(id).is_none()
+                && let Ok(open) = &served.project
+                && open.health() != Health::Deleted
+                && let Err(NotReopened::Unsaved(reason)) =
+                    open.prepare_removal(clock::wall_ms(), clock::monotonic())
+            {
+                return Err(CatalogError::ValuesUnsaved { id: id.clone(), reason });
+            }
+        }
+        Ok(())
+    }
+
     /// The same data with other storage settings. If that would lose values that only memory has, the project is
     /// served as before, and `storage` becomes `before`.
     fn reopen_or_keep(

@@ -12,7 +12,7 @@
 //! journal before it replaces the old one.
 
 use super::checkpoint_error::CheckpointError;
-use super::edit::has_values_in_place;
+use super::edit::{has_lost_values, has_values_in_place};
 use super::flush::Taker;
 use super::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
 use super::header::Header;
@@ -50,7 +50,9 @@ pub(super) struct NewPair {
 enum Need {
     /// Changes in the journal.
     Changes,
-    /// Those, or a values' file that is not the one that was written.
+    /// Those, or values that a start would not find: their file is neither the one that was written nor an edit of it.
+    ChangesOrLoss,
+    /// Changes, or a values' file that is not the one that was written.
     ChangesOrEdit,
 }
 
@@ -80,9 +82,10 @@ impl Project {
         self.checkpoint_where(|health| *health != Health::Closed, Need::ChangesOrEdit, now_ms, now)
     }
 
-    /// The last checkpoint, of a project that was closed.
+    /// The last checkpoint, of a project that was closed. An edit of values that did not change since is left for the
+    /// next start.
     pub(super) fn fold(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), CheckpointError> {
-        self.checkpoint_where(|health| *health == Health::Closed, Need::Changes, now_ms, now)
+        self.checkpoint_where(|health| *health == Health::Closed, Need::ChangesOrLoss, now_ms, now)
     }
 
     fn checkpoint_where(
@@ -108,8 +111,12 @@ impl Project {
         self.expire(now_ms);
         self.flush(now);
         let is_needed = |journal: JournalGuard<'_>| {
-            let is_edited = || need == Need::ChangesOrEdit && !has_values_in_place(durable, &journal);
-            journal.has_changes() || is_edited()
+            let is_wanted_again = match need {
+                Need::Changes => false,
+                Need::ChangesOrLoss => has_lost_values(durable, &journal),
+                Need::ChangesOrEdit => !has_values_in_place(durable, &journal),
+            };
+            journal.has_changes() || is_wanted_again
         };
         if !durable.journal.lock().is_ok_and(is_needed) {
             return Ok(());
@@ -137,7 +144,7 @@ impl Project {
         if durable.keep == Keep::Index {
             // Before a value is read from that file.
             let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
-            self.notice_edit(durable, &journal)?;
+            self.check_values(durable, &journal)?;
         }
         let seal = self.seal()?;
         let pair = self.write_sealed(durable, &seal, now);

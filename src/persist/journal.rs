@@ -41,6 +41,8 @@ pub(super) struct Journal {
     pub(super) header: Header,
     /// The stamp of the values' file when it was written.
     pub(super) json_stamp: Stamp,
+    /// A changed values' file that has its name.
+    pub(super) seen_edit: Option<SeenEdit>,
     /// A write or sync found no disk space since the last checkpoint.
     pub(super) short_of_space: bool,
     /// Whether something was written that `sync: interval` still has to sync.
@@ -51,6 +53,14 @@ pub(super) struct Journal {
     pub(super) checkpointed_at: Option<Instant>,
     /// No checkpoint before this, because one failed.
     pub(super) retry_at: Option<Instant>,
+}
+
+/// A changed values' file, as it was at the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SeenEdit {
+    pub(super) stamp: Stamp,
+    /// Whether it was read and is an edit.
+    pub(super) is_edit: bool,
 }
 
 /// Why a batch is not in the journal.
@@ -79,6 +89,7 @@ impl Journal {
             changes_start,
             header,
             json_stamp,
+            seen_edit: None,
             short_of_space: false,
             unsynced: false,
             written_at: None,
@@ -182,6 +193,7 @@ impl Journal {
             changes_start,
             header,
             json_stamp,
+            seen_edit: None,
             short_of_space: false,
             unsynced: false,
             written_at: self.written_at,

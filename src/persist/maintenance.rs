@@ -9,6 +9,13 @@ use crate::limits::SWEEP_INTERVAL_MS;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What to do about a values' file that cannot be written again while the server runs.
+const RETRY_ADVICE: &str =
+    "Move away what has that name while the server runs; a later checkpoint writes the file again";
+/// What becomes of values that the last checkpoint did not write.
+const CLOSED_ADVICE: &str =
+    "Values that are only in memory are lost when the server ends or no longer lists the project";
+
 /// When to sweep keys of which the first expires at `next_ms`. Not at once even if that has passed: the project
 /// could not record it.
 pub(super) fn sweep_due(next_ms: u64, now_ms: u64, now: Instant) -> Instant {
@@ -34,14 +41,14 @@ impl Project {
         let expiry = self.expire(now_ms).map(|next_ms| sweep_due(next_ms, now_ms, now));
         let purge = self.purge_due(now);
         self.free_garbage();
+        let look = self.look_at_values(now_ms, now);
         if self.checkpoint_due(now).is_some_and(|due| due <= now)
             // The clock is read again: freeing many keys takes a while, and it may have been set back.
             && let Err(error) = self.checkpoint(clock::wall_ms(), now)
         {
-            let advice = "Move away what has that name while the server runs; a later checkpoint writes the file again";
-            self.log_unwritten("checkpoint", &error, advice);
+            self.log_unwritten("checkpoint", &error);
         }
-        let dues = [expiry, purge, self.checkpoint_due(now), self.repair(now)];
+        let dues = [expiry, purge, self.checkpoint_due(now), self.repair(now), look];
         dues.into_iter().flatten().min()
     }
 
@@ -109,8 +116,7 @@ impl Project {
         if self.end_writing() {
             self.flush(now);
             if let Err(error) = self.fold(now_ms, now) {
-                let advice = "Values that only memory had are lost when the server ends";
-                self.log_unwritten("last checkpoint", &error, advice);
+                self.log_not_written("last checkpoint", &error, CLOSED_ADVICE);
                 if self.has_lost_values(&error)
                     && let Ok(mut state) = self.lock()
                 {
@@ -132,7 +138,12 @@ impl Project {
         !matches!(error, CheckpointError::HalfDone(_)) && !self.has_values_in_place()
     }
 
-    fn log_unwritten(&self, what: &str, error: &CheckpointError, advice: &str) {
+    /// Logs that `what` was not written and is tried again.
+    pub(super) fn log_unwritten(&self, what: &str, error: &CheckpointError) {
+        self.log_not_written(what, error, RETRY_ADVICE);
+    }
+
+    fn log_not_written(&self, what: &str, error: &CheckpointError, advice: &str) {
         if let Some((level, text)) = self.unwritten_text(what, error, advice) {
             log::log!(level, "{text}");
         }

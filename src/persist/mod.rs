@@ -27,6 +27,7 @@ mod json_reader;
 pub mod leftovers;
 mod line_copy;
 mod long_lane;
+mod loss;
 pub mod maintenance;
 pub mod own_files;
 mod ownership;

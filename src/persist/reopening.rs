@@ -2,10 +2,12 @@
 
 use super::aside::{self, Aside};
 use super::checkpoint_error::CheckpointError;
+use super::edit;
 use super::flush::roll_back;
 use super::generation::{self, GenerationWriter, Paths, WrittenGeneration};
 use super::header::Lineage;
-use super::project::{Health, Project};
+use super::journal::Journal;
+use super::project::{Durable, Health, Project};
 use super::recovery::Keep;
 use super::ticket::Outcome;
 use crate::clock;
@@ -29,15 +31,34 @@ impl Project {
     /// # Errors
     /// [`NotReopened`]; the project continues as it is.
     pub fn prepare_reopening(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), NotReopened> {
+        self.prepare(edit::has_values_in_place, now_ms, now)
+    }
+
+    /// As [`Project::prepare_reopening`], but leaves an edit of the values' file, which a later start imports.
+    ///
+    /// # Errors
+    /// [`NotReopened`]; the project continues as it is.
+    pub fn prepare_removal(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), NotReopened> {
+        self.prepare(|durable, journal| !edit::has_lost_values(durable, journal), now_ms, now)
+    }
+
+    /// `is_good` returns whether the values' file may be left as it is.
+    fn prepare(
+        self: &Arc<Self>,
+        is_good: impl Fn(&Durable, &Journal) -> bool,
+        now_ms: u64,
+        now: Instant,
+    ) -> Result<(), NotReopened> {
         let Some(durable) = &self.durable else { return Ok(()) };
+        let is_good = || durable.journal.lock().is_ok_and(|journal| is_good(durable, &journal));
         let mut written = Ok(());
-        if self.look_at_files() && !self.has_values_in_place() {
+        if self.look_at_files() && !is_good() {
             written = self.put_values_in_place(now_ms, now);
         }
         if let Health::Failed { reason } = self.health() {
             return Err(if self.is_unsaved() { NotReopened::Unsaved(reason) } else { NotReopened::Failed });
         }
-        if self.has_values_in_place() {
+        if is_good() {
             return Ok(());
         }
         let path = durable.paths.json.display();
@@ -63,6 +84,9 @@ impl Project {
 
     /// Schedules maintenance of a project that was just opened.
     pub(super) fn begin_maintenance(self: &Arc<Self>) {
+        if self.durable.is_some() {
+            self.queues.watch(self);
+        }
         self.queues.schedule(self, clock::monotonic());
     }
 

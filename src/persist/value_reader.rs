@@ -66,6 +66,12 @@ impl FileTable {
         }
     }
 
+    /// The values' files that are open, with the stamps that they had when they were written.
+    pub fn values(&self) -> Vec<(Arc<dyn DiskFile>, Stamp)> {
+        let files = self.files.iter();
+        files.filter_map(|known| Some((Arc::clone(&known.file), known.stamp?))).collect()
+    }
+
     /// Closes one file. Reads that have begun continue.
     pub fn forget(&mut self, number: u32) {
         self.files.retain(|known| known.number != number);

@@ -73,7 +73,7 @@ fn the_settings_of_a_project_that_an_edit_stopped_take_a_restart_and_the_log_say
     kv.server.await_stderr("it takes no more writes until the server is restarted");
     kv.edit_config(|config| config["projects"][0]["storage"]["cache_in_memory"] = json!(true));
     kv.server.signal("HUP");
-    let said = "was edited or removed while the server runs; other storage settings take a restart";
+    let said = "was edited or cut while the server runs; other storage settings take a restart";
     kv.server.await_stderr(said);
 }
 
@@ -108,6 +108,63 @@ fn a_file_cut_short_beneath_values_on_disk_fails_all_reads_alike_and_the_log_say
     kv.server.terminate();
     let log = kv.server.stderr_text();
     assert!(!log.contains("taken back"), "{log}");
+}
+
+#[test]
+fn edit_is_logged_and_left_until_the_next_checkpoint() {
+    let mut kv = Kv::new();
+    kv.project().put(&key_path("one"), "11").expect(201);
+    kv.restart();
+    std::fs::write(kv.data_path(FILE), r#"{"one": "edited while running"}"#).unwrap();
+    let look = || kv.anonymous().get("/readyz").status == 200;
+    wait_until("the edit is logged", || {
+        look() && kv.server.stderr_text().contains("edited while the server runs; the next")
+    });
+    assert_eq!(kv.project().get(&key_path("one")).json()["value"], 11);
+    kv.server.terminate();
+    assert!(kept_aside(&kv).is_empty());
+    kv.server.start_again();
+    assert_eq!(kv.project().get(&key_path("one")).json()["value"], "edited while running");
+}
+
+/// Values of 150 KB, so that no checkpoint is due for a while.
+#[test]
+fn values_file_that_is_removed_is_written_again_before_the_server_is_killed() {
+    for in_memory in [true, false] {
+        let mut kv = Kv::new();
+        let settings = json!({"storage": {"cache_in_memory": in_memory}}).to_string();
+        kv.project().put(PROJECT, &settings).expect(200);
+        let value = format!("\"{}\"", "v".repeat(15_000));
+        for number in 0..10 {
+            kv.project().put(&key_path(&format!("big{number}")), &value).expect(201);
+        }
+        kv.restart();
+        std::fs::remove_file(kv.data_path(FILE)).unwrap();
+        kv.project().put(&key_path("after"), "1").expect(201);
+        kv.server.await_stderr("first_project.json was removed while the server runs; it is written again");
+        wait_until("the file is written again", || {
+            on_disk_now(&kv).is_some_and(|text| text.contains("big9"))
+        });
+        kv.project().put(&key_path("last"), "1").expect(201);
+        kv.crash_and_start();
+        let keys = kv.project().get(KEYS).expect(200).json()["keys"].as_object().unwrap().len();
+        assert_eq!(keys, 12, "{in_memory}");
+    }
+}
+
+fn on_disk_now(kv: &Kv) -> Option<String> {
+    std::fs::read_to_string(kv.data_path(FILE)).ok()
+}
+
+#[test]
+fn accounts_file_that_is_removed_is_written_again() {
+    let kv = Kv::new();
+    let path = kv.data_path("_accounts.json");
+    std::fs::remove_file(&path).unwrap();
+    wait_until("the file is written again", || {
+        kv.anonymous().get("/readyz").expect(200);
+        path.exists()
+    });
 }
 
 #[test]

@@ -90,6 +90,7 @@ mod tidy;
 mod ttl;
 mod turns;
 mod unwritten_changes;
+mod values_file;
 mod visitors;
 mod workload;
 mod writers;

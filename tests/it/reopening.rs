@@ -8,6 +8,7 @@ use pikv::catalog::ChangeError;
 use pikv::config::file;
 use pikv::config::schema::{StorageChoice, SyncMode};
 use pikv::persist::ticket::Outcome;
+use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -61,7 +62,7 @@ fn check_kept(kv: &Kv, logged: &str) {
     assert_readable(kv);
     let refusals = kv.server.stderr_text().matches("not reopened with other storage settings").count();
     assert_eq!(refusals, 2, "{}", kv.server.stderr_text());
-    assert!(kv.server.stderr_text().contains(logged), "{}", kv.server.stderr_text());
+    kv.server.await_stderr(logged); // by the thread that rescues
 }
 
 #[test]
@@ -126,8 +127,62 @@ fn values_that_are_read_from_a_removed_file_stay_readable() {
     let kv = written(false);
     kv.project().put(PROJECT, r#"{"storage":{"cache_in_memory":false}}"#).expect(200);
     fs::remove_file(kv.data_path("first_project.json")).unwrap();
-    kv.project().put(PROJECT, SYNC_NEVER).problem(503, "project_unavailable");
+    kv.project().put(PROJECT, SYNC_NEVER).expect(200);
     assert_readable(&kv);
+}
+
+fn list_project(kv: &Kv, is_listed: bool) {
+    kv.edit_config(|config| {
+        let projects = config["projects"].as_array_mut().unwrap();
+        projects.retain(|project| project["id"] != "first_project");
+        if is_listed {
+            projects.push(json!({"id": "first_project", "authentication": {"enabled": false}}));
+        }
+    });
+    kv.server.signal("HUP");
+}
+
+#[test]
+fn project_whose_values_are_only_in_memory_is_not_removed_by_sighup() {
+    for has_changes in [true, false] {
+        let kv = written(has_changes);
+        let path = kv.data_path("first_project.json");
+        replace_by_directory(&path);
+        list_project(&kv, false);
+        kv.server.await_stderr(
+            "ERROR not reloaded: config.json no longer lists the project first_project, and its",
+        );
+        assert_readable(&kv);
+        kv.project().put(&key_path("more"), "1").expect(201);
+        fs::remove_dir(&path).unwrap();
+        list_project(&kv, false);
+        kv.server
+            .await_stderr("first_project is not in config.json any more; it is not served, its files stay");
+        list_project(&kv, true);
+        wait_until("the project is served", || kv.anonymous().get(&key_path("more")).status == 200);
+        for name in ["old", "new"] {
+            kv.anonymous().get(&key_path(name)).expect(200);
+        }
+    }
+}
+
+#[test]
+fn edit_of_a_project_that_sighup_removes_is_left() {
+    let kv = written(false);
+    fs::write(kv.data_path("first_project.json"), "{\"edited\":1}").unwrap();
+    list_project(&kv, false);
+    kv.server.await_stderr("first_project is not in config.json any more; it is not served, its files stay");
+    list_project(&kv, true);
+    wait_until("the edit is imported", || kv.anonymous().get(&key_path("edited")).status == 200);
+}
+
+#[test]
+fn project_in_memory_that_sighup_removes_is_said_to_lose_its_values() {
+    let kv = Kv::edited(|config| config["projects"][0]["storage"] = json!({"on_disk": false}));
+    list_project(&kv, false);
+    kv.server.await_stderr(
+        "first_project is not in config.json any more; it is not served, and its values are gone",
+    );
 }
 
 #[test]
