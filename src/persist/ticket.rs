@@ -37,6 +37,11 @@ impl Ticket {
         Ticket(Arc::new(Shared { outcome, deleted: OnceLock::new() }))
     }
 
+    /// Tells this ticket and its clones from all others that exist.
+    pub fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// How it stands.
     pub fn outcome(&self) -> Outcome {
         match self.0.outcome.load(Ordering::Acquire) {

@@ -60,8 +60,6 @@ pub(super) struct Connection {
     pub(super) last_status: Option<u16>,
     /// The deadline that is in the loop's heap.
     pub(super) armed: Option<Instant>,
-    /// It is in the loop's list of those that wait for a ticket.
-    pub(super) listed: bool,
     /// Nothing has arrived.
     pub(super) is_silent: bool,
     /// Bytes of memory that were last counted for it.
@@ -233,7 +231,6 @@ impl Connection {
             ended: false,
             last_status: None,
             armed: None,
-            listed: false,
             is_silent: true,
             counted_bytes: 0,
         }

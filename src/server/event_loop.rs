@@ -11,6 +11,7 @@ use super::mailbox::{ConnectionId, Message, WAKER};
 use super::shared::Shared;
 use super::silent::SilentConnections;
 use super::slots::AddressUsage;
+use super::waiters::Waiters;
 use crate::clock;
 use crate::http::exchange::Bounds;
 use crate::limits::{HEAD_BYTES_MAX, READ_BYTES};
@@ -32,8 +33,7 @@ pub(super) struct EventLoop {
     generations: u64,
     /// Connections that can go on without an event.
     ready: Vec<ConnectionId>,
-    /// Connections that wait for a ticket, each once.
-    waiting: Vec<ConnectionId>,
+    waiting: Waiters,
     pub(super) silent: SilentConnections,
     deadlines: Deadlines,
     /// For connections that held too much memory.
@@ -64,7 +64,7 @@ impl EventLoop {
             free: Vec::new(),
             generations: 0,
             ready: Vec::new(),
-            waiting: Vec::new(),
+            waiting: Waiters::default(),
             silent: SilentConnections::default(),
             deadlines: Deadlines::default(),
             shortages_logged: LogPace::default(),
@@ -257,43 +257,23 @@ impl EventLoop {
         ticket: Ticket,
         held: Held,
     ) {
+        let places = &self.connections;
+        self.waiting.add(&ticket, id, places.len(), |id| {
+            let connection = places.get(id.token).and_then(Option::as_deref);
+            connection.is_some_and(|known| known.generation == id.generation)
+        });
         connection.enter(Phase::AwaitSync(ticket, held), clock::monotonic());
-        // It is still in the list where an event let it go on before the list was looked at.
-        if !std::mem::replace(&mut connection.listed, true) {
-            self.waiting.push(id);
-        }
     }
 
     fn look_at_tickets(&mut self) {
         self.advance_resolved();
-        self.shared.mailbox.wait_for_tickets(self.waiting.len());
+        self.shared.mailbox.wait_for_tickets(!self.waiting.is_empty());
         // One that was resolved before the line above woke nobody.
         self.advance_resolved();
-        debug_assert!(self.waiting.len() <= self.connections.len(), "each connection waits once");
     }
 
     fn advance_resolved(&mut self) {
-        for id in std::mem::take(&mut self.waiting) {
-            let place = self.connections.get_mut(id.token).and_then(Option::as_deref_mut);
-            let Some(connection) = place.filter(|connection| connection.generation == id.generation) else {
-                continue;
-            };
-            connection.listed = false;
-            match &connection.phase {
-                Phase::AwaitSync(ticket, _) if ticket.is_pending() => {
-                    connection.listed = true;
-                    self.waiting.push(id);
-                }
-                Phase::AwaitSync(..) => self.advance(id),
-                Phase::Receiving(_)
-                | Phase::AwaitJob(_)
-                | Phase::AwaitPiece(_)
-                | Phase::Streaming(..)
-                | Phase::Closing
-                | Phase::Draining { .. }
-                | Phase::Lingering => {}
-            }
-        }
+        self.waiting.take_resolved().into_iter().for_each(|id| self.advance(id));
     }
 
     fn expire(&mut self) {

@@ -76,10 +76,11 @@ impl Mailbox {
         std::mem::take(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Says how many connections wait for tickets. Where some do the loop looks once more before it
-    /// sleeps: with the two fences either it sees a ticket resolved or [`Mailbox::wake_if_waiting`] sees that.
-    pub(super) fn wait_for_tickets(&self, connections: usize) {
-        self.waits_for_tickets.store(connections > 0, Ordering::Relaxed);
+    /// Says whether connections wait for tickets. If some do, the loop looks once more before it sleeps. Both sides
+    /// store, fence and load, so that one of them sees what the other has stored: the loop a ticket that was
+    /// resolved, or [`Mailbox::wake_if_waiting`] that the loop waits. No wake-up is lost.
+    pub(super) fn wait_for_tickets(&self, some_wait: bool) {
+        self.waits_for_tickets.store(some_wait, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 

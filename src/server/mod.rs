@@ -30,6 +30,7 @@ mod shedding;
 mod silent;
 mod slots;
 mod streaming;
+mod waiters;
 
 pub use settings::Settings;
 

@@ -1,0 +1,90 @@
+//! The connections of a loop that wait for tickets, grouped by ticket: a wake-up looks at each batch of changes once,
+//! however many connections wait for it.
+
+use super::mailbox::ConnectionId;
+use crate::limits::STALE_DEADLINES_MAX;
+use crate::persist::ticket::Ticket;
+use std::collections::BTreeMap;
+
+#[derive(Default)]
+pub(super) struct Waiters {
+    /// By [`Ticket::address`], which belongs to no other ticket while this one is here.
+    groups: BTreeMap<usize, Group>,
+}
+
+struct Group {
+    ticket: Ticket,
+    ids: Vec<ConnectionId>,
+}
+
+impl Waiters {
+    /// Adds a connection of a loop that has `connections`. Those that `waits` denies are forgotten once they are many:
+    /// while a disk hangs, connections come, wait and go.
+    pub(super) fn add(
+        &mut self,
+        ticket: &Ticket,
+        id: ConnectionId,
+        connections: usize,
+        waits: impl Fn(ConnectionId) -> bool,
+    ) {
+        let group = || Group { ticket: ticket.clone(), ids: Vec::new() };
+        let ids = &mut self.groups.entry(ticket.address()).or_insert_with(group).ids;
+        if ids.len() > 2 * connections + STALE_DEADLINES_MAX {
+            ids.retain(|id| waits(*id));
+        }
+        ids.push(id);
+    }
+
+    /// Whether no connection waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Takes the connections out whose tickets are resolved. Some may have ended since.
+    pub(super) fn take_resolved(&mut self) -> Vec<ConnectionId> {
+        let resolved = self.groups.iter().filter(|(_, group)| !group.ticket.is_pending());
+        let resolved: Vec<usize> = resolved.map(|(address, _)| *address).collect();
+        resolved
+            .iter()
+            .filter_map(|address| self.groups.remove(address))
+            .flat_map(|group| group.ids)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persist::ticket::Outcome;
+
+    fn id(token: usize) -> ConnectionId {
+        ConnectionId { token, generation: 1 }
+    }
+
+    #[test]
+    fn those_whose_ticket_is_resolved_are_taken_and_others_stay() {
+        let (mut waiters, tickets) = (Waiters::default(), [Ticket::pending(), Ticket::pending()]);
+        for token in 0..6 {
+            waiters.add(&tickets[token % 2], id(token), 6, |_| true);
+        }
+        assert!(waiters.take_resolved().is_empty());
+        tickets[1].resolve(Outcome::Synced);
+        assert_eq!(waiters.take_resolved(), [id(1), id(3), id(5)]);
+        assert!(!waiters.is_empty());
+        tickets[0].resolve(Outcome::Failed);
+        assert_eq!(waiters.take_resolved(), [id(0), id(2), id(4)]);
+        assert!(waiters.is_empty());
+    }
+
+    #[test]
+    fn connections_that_come_and_go_do_not_pile_up() {
+        let (mut waiters, ticket) = (Waiters::default(), Ticket::pending());
+        for token in 0..10 * STALE_DEADLINES_MAX {
+            waiters.add(&ticket, id(token), 1, |id| id.token == 0);
+            let waiting = waiters.groups.values().map(|group| group.ids.len()).sum::<usize>();
+            assert!(waiting <= STALE_DEADLINES_MAX + 3, "{waiting}");
+        }
+        ticket.resolve(Outcome::Synced);
+        assert!(waiters.take_resolved().contains(&id(0)));
+    }
+}
