@@ -307,9 +307,6 @@ pub const SYNC_INTERVAL_MS: u64 = 1_000;
 pub const FILES_LOOK_AFTER_MS: u64 = 1_000;
 /// The files of projects that nobody writes to are looked at this often, milliseconds, while `/readyz` is asked.
 pub const FILES_LOOK_INTERVAL_MS: u64 = 2_000;
-/// The files of each project are looked at this often in any case, milliseconds.
-pub const FILES_LOOK_ALWAYS_MS: u64 = 10_000;
-const _: () = assert!(FILES_LOOK_AFTER_MS < FILES_LOOK_ALWAYS_MS);
 /// Before something is written the names of journal and directory are looked at this often at most, milliseconds.
 pub const FILES_FRESH_MS: u64 = 50;
 /// Looks at who has the lock of a data directory, while that one has not said so yet.

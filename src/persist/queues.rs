@@ -6,9 +6,9 @@ use super::unpoisoned::unpoisoned;
 use super::watermark::Watermark;
 use super::writer_queue::WriterQueue;
 use crate::clock::{self, JumpWatch};
-use crate::limits::{FILES_LOOK_ALWAYS_MS, FILES_LOOK_INTERVAL_MS};
+use crate::limits::FILES_LOOK_INTERVAL_MS;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// Queues of projects that have work, of type `P`; and what all projects share.
@@ -50,10 +50,6 @@ pub trait Scheduled {
 struct Schedule<P> {
     /// Every project whose `maintenance_due_ms` is not [`NOT_SCHEDULED`], once.
     projects: Vec<Arc<P>>,
-    /// The projects that have files, which are looked at from time to time.
-    watched: Vec<Weak<P>>,
-    /// When that is next due.
-    look_ms: u64,
     /// Until when the maintenance thread sleeps; 0 while it works and looks again by itself.
     sleeps_until_ms: u64,
     /// Whether the maintenance thread runs. Without it nothing is added: an engine and the projects in it keep each
@@ -78,13 +74,7 @@ impl<P: Scheduled> Queues<P> {
             jumps: AtomicU64::new(0),
             writers: WriterQueue::new(),
             long_lane: LongLane::new(),
-            scheduled: Mutex::new(Schedule {
-                projects: Vec::new(),
-                watched: Vec::new(),
-                look_ms: FILES_LOOK_ALWAYS_MS,
-                sleeps_until_ms: 0,
-                runs: false,
-            }),
+            scheduled: Mutex::new(Schedule { projects: Vec::new(), sleeps_until_ms: 0, runs: false }),
             schedule_signal: Condvar::new(),
             epoch,
             watermark: Watermark::default(),
@@ -125,11 +115,6 @@ impl<P: Scheduled> Queues<P> {
         if project.due_ms().load(Ordering::Acquire) < scheduled.sleeps_until_ms {
             self.schedule_signal.notify_one();
         }
-    }
-
-    /// Has the maintenance thread serve a project at least every [`FILES_LOOK_ALWAYS_MS`], until it is dropped.
-    pub(super) fn watch(&self, project: &Arc<P>) {
-        unpoisoned(self.scheduled.lock()).watched.push(Arc::downgrade(project));
     }
 
     /// Rounded up, so that what was waited for is due.
@@ -219,9 +204,7 @@ impl<P: Scheduled> Queues<P> {
         while scheduled.runs {
             let now = clock::monotonic();
             let now_ms = u64::try_from(now.saturating_duration_since(self.epoch).as_millis()).unwrap_or(0);
-            scheduled.look_if_due(now_ms);
             let next_ms = scheduled.projects.iter().map(due_of).min().unwrap_or(NOT_SCHEDULED);
-            let next_ms = next_ms.min(scheduled.next_look_ms());
             if next_ms <= now_ms {
                 scheduled.sleeps_until_ms = 0;
                 let due = scheduled.projects.extract_if(.., |project| due_of(project) <= now_ms);
@@ -238,28 +221,5 @@ impl<P: Scheduled> Queues<P> {
             };
         }
         None
-    }
-}
-
-impl<P: Scheduled> Schedule<P> {
-    /// When the watched projects are due; [`NOT_SCHEDULED`] if there are none.
-    fn next_look_ms(&self) -> u64 {
-        if self.watched.is_empty() { NOT_SCHEDULED } else { self.look_ms }
-    }
-
-    /// Schedules all watched projects, if they are due.
-    fn look_if_due(&mut self, now_ms: u64) {
-        if now_ms < self.look_ms {
-            return;
-        }
-        self.look_ms = now_ms.saturating_add(FILES_LOOK_ALWAYS_MS);
-        let Schedule { projects, watched, .. } = self;
-        watched.retain(|project| {
-            let Some(project) = project.upgrade() else { return false };
-            if project.due_ms().fetch_min(now_ms, Ordering::AcqRel) == NOT_SCHEDULED {
-                projects.push(project);
-            }
-            true
-        });
     }
 }

@@ -84,9 +84,6 @@ impl Project {
 
     /// Schedules maintenance of a project that was just opened.
     pub(super) fn begin_maintenance(self: &Arc<Self>) {
-        if self.durable.is_some() {
-            self.queues.watch(self);
-        }
         self.queues.schedule(self, clock::monotonic());
     }
 
