@@ -24,9 +24,9 @@ use crate::config::schema::{
 use crate::disk::{Disk, descriptors_max};
 use crate::entropy::random_bytes;
 use crate::names::ProjectId;
-use crate::persist::engine::Engine;
-use crate::persist::own_files::{Collision, OwnFiles};
-use crate::persist::project::Project;
+use crate::persist::files::own_files::{Collision, OwnFiles};
+use crate::persist::live::engine::Engine;
+use crate::persist::live::project::Project;
 use crate::secret::Secret;
 use error::stopped;
 use in_force::InForce;

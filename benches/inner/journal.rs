@@ -3,8 +3,8 @@
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use pikv::names::Key;
-use pikv::persist::record::{self, Line};
-use pikv::persist::seed::Seed;
+use pikv::persist::files::record::{self, Line};
+use pikv::persist::files::seed::Seed;
 use pikv::store::change::{Change, Meta, Revision, Value};
 use pikv::store::namespace::Namespace;
 

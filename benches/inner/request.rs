@@ -15,7 +15,7 @@ use pikv::http::exchange::{Bounds, Exchange, Step};
 use pikv::http::response::{self, BodySize};
 use pikv::limits::{BODY_BYTES_MAX_DEFAULT, HEAD_BYTES_MAX, MEMORY_BYTES_MAX_DEFAULT};
 use pikv::memory::Memory;
-use pikv::persist::engine::Engine;
+use pikv::persist::live::engine::Engine;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 use super::account::{Account, AccountId, OwnKey};
 use super::{Accounts, AccountsError};
 use crate::names::Key;
-use crate::persist::project::Project;
-use crate::persist::unavailable::Unavailable;
+use crate::persist::live::project::Project;
+use crate::persist::live::unavailable::Unavailable;
 use std::sync::Arc;
 
 /// Whose keys are meant: an account as it was when the request was let through.

@@ -1,7 +1,7 @@
 //! Why the accounts could not be asked or changed.
 
 use crate::entropy::EntropyUnavailable;
-use crate::persist::unavailable::Unavailable;
+use crate::persist::live::unavailable::Unavailable;
 use std::fmt;
 
 /// Why the accounts could not be asked or changed.

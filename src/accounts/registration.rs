@@ -7,7 +7,7 @@ use crate::auth::password::{Password, PasswordError, PasswordHash, Rule};
 use crate::limits::{
     AGE_MAX, EMAIL_BYTES_MAX, FULL_NAME_CHARACTERS_MAX, GENDER_CHARACTERS_MAX, USERNAME_BYTES_MAX,
 };
-use crate::persist::project::Answered;
+use crate::persist::live::project::Answered;
 use std::fmt;
 
 /// The fields as typed; `None` for one that is not there.

@@ -8,8 +8,8 @@ use super::error::AccountsError;
 use crate::entropy::random_token;
 use crate::limits::{ENTRIES_PER_HOLD_MAX, SESSION_SECONDS, SESSIONS_MAX};
 use crate::names::Key;
-use crate::persist::project::{Answered, Project};
-use crate::persist::ticket::Ticket;
+use crate::persist::live::project::{Answered, Project};
+use crate::persist::live::ticket::Ticket;
 use crate::secret::{KeyHash, Secret};
 use crate::store::change::Value;
 use serde::{Deserialize, Serialize};
@@ -176,7 +176,7 @@ fn stored_name(token: &str) -> String {
 mod tests {
     use super::*;
     use crate::names::InternalProject;
-    use crate::persist::engine::Engine;
+    use crate::persist::live::engine::Engine;
 
     #[test]
     fn what_has_no_end_is_taken_out_wherever_it_lies() {
@@ -201,7 +201,7 @@ mod tests {
         let sessions = Sessions::new(Arc::clone(&project));
         assert_eq!(sessions.remove_endless(1).unwrap(), endless);
         assert_eq!(sessions.remove_endless(1).unwrap(), 0);
-        let left = |view: &crate::persist::project::View<'_>| (view.totals().keys, view.revision());
+        let left = |view: &crate::persist::live::project::View<'_>| (view.totals().keys, view.revision());
         assert_eq!(project.read(1, left).unwrap().answer, (names.len() - endless) as u64);
     }
 }

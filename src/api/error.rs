@@ -23,9 +23,9 @@ use crate::http::target::TargetError;
 use crate::json::{self, JsonError, JsonErrorKind};
 use crate::limits::{BATCH_OPERATIONS_MAX, PROJECTS_MAX, VALUE_DEPTH_MAX};
 use crate::names::{KeyError, ProjectId, ProjectIdError};
-use crate::persist::ticket::{Outcome, Ticket};
-use crate::persist::unavailable::Unavailable;
-use crate::persist::value_reader::StoredValue;
+use crate::persist::files::value_reader::StoredValue;
+use crate::persist::live::ticket::{Outcome, Ticket};
+use crate::persist::live::unavailable::Unavailable;
 use std::io;
 use texts::{
     CONFIG_EDITED, CONTENT_RANGE, CURSOR, DISK_FULL, HOST_ADVICE, INTERNAL, ITEM_PROJECT_MISSING,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::names::ProjectId;
-use crate::persist::engine::Engine;
+use crate::persist::live::engine::Engine;
 
 #[test]
 fn a_page_passes_no_more_expired_keys_than_a_hold_of_the_lock_may() {

@@ -10,7 +10,7 @@ use crate::auth::password::{self, Password, PasswordHash};
 use crate::auth::throttle::Attempt;
 use crate::clock;
 use crate::entropy::random_bytes;
-use crate::persist::project::Answered;
+use crate::persist::live::project::Answered;
 use std::sync::Arc;
 
 /// An attempt to sign in. Dropped without a password having been checked, it does not count.

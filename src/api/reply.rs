@@ -3,7 +3,7 @@
 use super::error::ApiError;
 use crate::http::response::Response;
 use crate::limits::REREADS_MAX;
-use crate::persist::ticket::Ticket;
+use crate::persist::live::ticket::Ticket;
 use std::net::IpAddr;
 
 /// Makes a reply.

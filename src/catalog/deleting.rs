@@ -16,8 +16,8 @@ use crate::config::mistake::ConfigError;
 use crate::config::schema::{AuthenticationChoice, Config, ProjectConfig, StorageChoice};
 use crate::disk::is_disk_full;
 use crate::names::ProjectId;
-use crate::persist::deletion::{self, BeginError, Marker, Phase};
-use crate::persist::generation::Paths;
+use crate::persist::files::deletion::{self, BeginError, Marker, Phase};
+use crate::persist::files::generation::Paths;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

@@ -8,16 +8,16 @@ use crate::clock;
 use crate::config::schema::{Config, ProjectConfig, StorageSettings};
 use crate::disk::is_disk_full;
 use crate::names::ProjectId;
-use crate::persist::checkpoint_error::CheckpointError;
-use crate::persist::deletion::SPARE_FILE;
-use crate::persist::deletion::{self, Phase};
-use crate::persist::generation::Paths;
-use crate::persist::leftovers;
-use crate::persist::project::{Health, Opened, Opening, Project};
-use crate::persist::recovery::Keep;
-use crate::persist::reopening::NotReopened;
-use crate::persist::unavailable::Unavailable;
-use crate::persist::watermark;
+use crate::persist::files::deletion::SPARE_FILE;
+use crate::persist::files::deletion::{self, Phase};
+use crate::persist::files::generation::Paths;
+use crate::persist::files::leftovers;
+use crate::persist::files::watermark;
+use crate::persist::live::checkpoint_error::CheckpointError;
+use crate::persist::live::project::{Health, Opened, Opening, Project};
+use crate::persist::live::reopening::NotReopened;
+use crate::persist::live::unavailable::Unavailable;
+use crate::persist::start::recovery::Keep;
 use std::sync::Arc;
 
 impl Catalog {

@@ -7,7 +7,7 @@ use super::served::{OpenError, Registry};
 use crate::config::schema::{Config, StorageSettings};
 use crate::limits::{OPENING_THREADS_MAX, PROJECTS_PER_OPENING_THREAD_MIN};
 use crate::names::ProjectId;
-use crate::persist::project::Opened;
+use crate::persist::live::project::Opened;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};

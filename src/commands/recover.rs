@@ -8,11 +8,11 @@ use crate::cli::effective::Options;
 use crate::clock;
 use crate::disk::RealDisk;
 use crate::names::{InternalProject, ProjectId};
-use crate::persist::generation::Paths;
-use crate::persist::recovery_error::RecoveryError;
-use crate::persist::salvage::{self, Damage, Problem, Salvage};
-use crate::persist::takeover::{self, JournalChanges};
-use crate::persist::watermark;
+use crate::persist::files::generation::Paths;
+use crate::persist::files::watermark;
+use crate::persist::start::recovery_error::RecoveryError;
+use crate::persist::start::salvage::{self, Damage, Problem, Salvage};
+use crate::persist::start::takeover::{self, JournalChanges};
 use std::fmt::Write;
 use std::path::Path;
 

@@ -28,7 +28,7 @@ use crate::limits::{
     LOG_FIELD_BYTES_MAX, REPLY_TIMEOUT_MS, SILENT_GRACE_MS,
 };
 use crate::log::loggable_target;
-use crate::persist::ticket::Ticket;
+use crate::persist::live::ticket::Ticket;
 use mio::net::TcpStream;
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::http::exchange::Bounds;
 use crate::limits::{HEAD_BYTES_MAX, READ_BYTES};
 use crate::log as sink;
-use crate::persist::ticket::Ticket;
+use crate::persist::live::ticket::Ticket;
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};

@@ -3,7 +3,7 @@
 
 use super::mailbox::ConnectionId;
 use crate::limits::STALE_DEADLINES_MAX;
-use crate::persist::ticket::Ticket;
+use crate::persist::live::ticket::Ticket;
 use std::collections::BTreeMap;
 
 #[derive(Default)]
@@ -55,7 +55,7 @@ impl Waiters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persist::ticket::Outcome;
+    use crate::persist::live::ticket::Outcome;
 
     fn id(token: usize) -> ConnectionId {
         ConnectionId { token, generation: 1 }

@@ -8,11 +8,11 @@ use pikv::clock;
 use pikv::config::file;
 use pikv::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
 use pikv::names::{Key, ProjectId};
-use pikv::persist::deletion::SPARE_FILE;
-use pikv::persist::engine::{Engine, EngineThreads};
-use pikv::persist::project::Project;
-use pikv::persist::ticket::Outcome;
-use pikv::persist::watermark;
+use pikv::persist::files::deletion::SPARE_FILE;
+use pikv::persist::files::watermark;
+use pikv::persist::live::engine::{Engine, EngineThreads};
+use pikv::persist::live::project::Project;
+use pikv::persist::live::ticket::Outcome;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl Server {
     fn put(&self, project: &str, key: &str) -> u64 {
         let served = Arc::clone(&self.catalog.registry().projects[&id(project)]);
         let key = Key::parse(key).unwrap();
-        let put = |transaction: &mut pikv::persist::transaction::Transaction<'_>| {
+        let put = |transaction: &mut pikv::persist::live::transaction::Transaction<'_>| {
             transaction.put(key, b"1", None);
             Ok::<(), ()>(())
         };

@@ -7,10 +7,10 @@ use pikv::clock;
 use pikv::config::schema::SyncMode;
 use pikv::limits::{BATCH_OPERATIONS_MAX, ENDED_LOOKED_AT_MAX};
 use pikv::names::ProjectId;
-use pikv::persist::engine::Engine;
-use pikv::persist::project::{Health, Project};
-use pikv::persist::recovery::Keep;
-use pikv::persist::ticket::Outcome;
+use pikv::persist::live::engine::Engine;
+use pikv::persist::live::project::{Health, Project};
+use pikv::persist::live::ticket::Outcome;
+use pikv::persist::start::recovery::Keep;
 use std::sync::Arc;
 
 const MANY: u32 = 1_500;

@@ -3,7 +3,7 @@
 use crate::sim_disk::SimDisk;
 use crate::workload::{self, Run, START_MS, State, paths, recover_and_check, work};
 use pikv::config::schema::SyncMode;
-use pikv::persist::recovery::Keep;
+use pikv::persist::start::recovery::Keep;
 use std::sync::Arc;
 
 const SEEDS: u64 = 6;

@@ -4,9 +4,9 @@
 use crate::sim_disk::SimDisk;
 use crate::workload::{Keys, Run, START_MS, key, open, paths, read_all};
 use pikv::config::schema::SyncMode;
-use pikv::persist::project::Health;
-use pikv::persist::recovery::Keep;
-use pikv::persist::ticket::Outcome;
+use pikv::persist::live::project::Health;
+use pikv::persist::live::ticket::Outcome;
+use pikv::persist::start::recovery::Keep;
 use pikv::store::change::Value;
 use std::io;
 use std::sync::Arc;

@@ -8,8 +8,8 @@ use pikv::catalog::{Catalog, ChangeError};
 use pikv::config::file;
 use pikv::config::schema::{AuthenticationChoice, StorageChoice};
 use pikv::disk::RealDisk;
-use pikv::persist::engine::{Engine, EngineThreads};
-use pikv::persist::ticket::Outcome;
+use pikv::persist::live::engine::{Engine, EngineThreads};
+use pikv::persist::live::ticket::Outcome;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -5,9 +5,9 @@
 use crate::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::workload::{Keys, Run, START_MS, State, open, paths, read_all, work};
 use pikv::config::schema::SyncMode;
-use pikv::persist::project::Health;
-use pikv::persist::recovery::Keep;
-use pikv::persist::ticket::Outcome;
+use pikv::persist::live::project::Health;
+use pikv::persist::live::ticket::Outcome;
+use pikv::persist::start::recovery::Keep;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -4,11 +4,11 @@
 use crate::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::workload::{self, Run, START_MS, key, paths, read_all, recover_and_check, work};
 use pikv::config::schema::SyncMode;
-use pikv::persist::checkpoint_error::CheckpointError;
-use pikv::persist::project::{Health, Project};
-use pikv::persist::recovery::Keep;
-use pikv::persist::ticket::Outcome;
-use pikv::persist::unavailable::Unavailable;
+use pikv::persist::live::checkpoint_error::CheckpointError;
+use pikv::persist::live::project::{Health, Project};
+use pikv::persist::live::ticket::Outcome;
+use pikv::persist::live::unavailable::Unavailable;
+use pikv::persist::start::recovery::Keep;
 use std::sync::Arc;
 use std::time::Instant;
 

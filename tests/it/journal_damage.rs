@@ -4,12 +4,12 @@
 use crate::sim_disk::SimDisk;
 use crate::workload::{Keys, Run, START_MS, open, paths, read_all};
 use pikv::config::schema::SyncMode;
-use pikv::persist::header::{self, HEADER_BYTES};
-use pikv::persist::record;
-use pikv::persist::recovery::Keep;
-use pikv::persist::recovery_error::RecoveryError;
-use pikv::persist::seed::Seed;
-use pikv::persist::takeover::{self, JournalChanges};
+use pikv::persist::files::header::{self, HEADER_BYTES};
+use pikv::persist::files::record;
+use pikv::persist::files::seed::Seed;
+use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery_error::RecoveryError;
+use pikv::persist::start::takeover::{self, JournalChanges};
 use pikv::store::change::Meta;
 use pikv::store::change::Revision;
 use std::collections::BTreeSet;

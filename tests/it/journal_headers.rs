@@ -4,8 +4,8 @@ use crate::sim_disk::SimDisk;
 use crate::stale_blocks::as_format_1;
 use crate::workload::{Run, START_MS, open, paths, recover_and_check};
 use pikv::config::schema::SyncMode;
-use pikv::persist::header::{self, HEADER_BYTES, Header};
-use pikv::persist::recovery::Keep;
+use pikv::persist::files::header::{self, HEADER_BYTES, Header};
+use pikv::persist::start::recovery::Keep;
 use std::sync::Arc;
 
 fn header_of(disk: &SimDisk) -> Header {

@@ -6,7 +6,7 @@ use crate::sim_disk::SimDisk;
 use pikv::config::file;
 use pikv::config::schema::{AuthenticationChoice, ProjectConfig, StorageChoice};
 use pikv::limits::PROJECTS_PER_OPENING_THREAD_MIN;
-use pikv::persist::ticket::Outcome;
+use pikv::persist::live::ticket::Outcome;
 use serde_json::json;
 use std::path::Path;
 use std::thread;

@@ -5,9 +5,9 @@ use crate::workload::{Run, START_MS, open, paths, read_all};
 use pikv::config::schema::SyncMode;
 use pikv::disk::temporary_path;
 use pikv::limits::FILE_BUFFER_BYTES;
-use pikv::persist::recovery::Keep;
-use pikv::persist::recovery_error::RecoveryError;
-use pikv::persist::takeover::{self, JournalChanges};
+use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery_error::RecoveryError;
+use pikv::persist::start::takeover::{self, JournalChanges};
 use pikv::store::change::Revision;
 use std::sync::Arc;
 

@@ -6,9 +6,9 @@ use crate::sim_disk::{Random, SimDisk};
 use crate::workload::{Run, START_MS, State, open, read_all};
 use pikv::config::schema::SyncMode;
 use pikv::names::ProjectId;
-use pikv::persist::engine::Engine;
-use pikv::persist::project::Project;
-use pikv::persist::recovery::Keep;
+use pikv::persist::live::engine::Engine;
+use pikv::persist::live::project::Project;
+use pikv::persist::start::recovery::Keep;
 use std::sync::Arc;
 
 const SEEDS: u64 = 60;

@@ -7,7 +7,7 @@ use pikv::api::error::ApiError;
 use pikv::catalog::{Catalog, ChangeError};
 use pikv::config::file;
 use pikv::config::schema::{Config, ProjectConfig, Threads};
-use pikv::persist::engine::EngineThreads;
+use pikv::persist::live::engine::EngineThreads;
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "/config.json";

@@ -7,7 +7,7 @@ use crate::sim_disk::{ENOSPC, SimDisk};
 use pikv::catalog::ChangeError;
 use pikv::config::file;
 use pikv::config::schema::{StorageChoice, SyncMode};
-use pikv::persist::ticket::Outcome;
+use pikv::persist::live::ticket::Outcome;
 use serde_json::json;
 use std::fs;
 use std::path::Path;

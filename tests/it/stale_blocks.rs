@@ -4,10 +4,10 @@
 use crate::sim_disk::SimDisk;
 use crate::workload::{Keys, Run, START_MS, open, paths, read_all};
 use pikv::config::schema::SyncMode;
-use pikv::persist::header::{self, HEADER_BYTES};
-use pikv::persist::record;
-use pikv::persist::recovery::Keep;
-use pikv::persist::seed::Seed;
+use pikv::persist::files::header::{self, HEADER_BYTES};
+use pikv::persist::files::record;
+use pikv::persist::files::seed::Seed;
+use pikv::persist::start::recovery::Keep;
 use std::sync::Arc;
 
 /// A project whose journal ends with changes, and journals whose blocks may follow them.

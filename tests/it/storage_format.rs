@@ -2,9 +2,9 @@
 //! the server becomes, it reads them.
 
 use super::harness::{Options, Server, known_config};
-use pikv::persist::header::{self, Header};
-use pikv::persist::record::{self, Line};
-use pikv::persist::seed::Seed;
+use pikv::persist::files::header::{self, Header};
+use pikv::persist::files::record::{self, Line};
+use pikv::persist::files::seed::Seed;
 use pikv::store::change::{Change, Revision, Value};
 use std::fs;
 use std::path::{Path, PathBuf};

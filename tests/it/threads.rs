@@ -6,11 +6,11 @@ use pikv::clock;
 use pikv::config::schema::SyncMode;
 use pikv::disk::RealDisk;
 use pikv::names::ProjectId;
-use pikv::persist::engine::Engine;
-use pikv::persist::generation::Paths;
-use pikv::persist::project::{Opening, Project};
-use pikv::persist::recovery::Keep;
-use pikv::persist::ticket::{Outcome, Ticket};
+use pikv::persist::files::generation::Paths;
+use pikv::persist::live::engine::Engine;
+use pikv::persist::live::project::{Opening, Project};
+use pikv::persist::live::ticket::{Outcome, Ticket};
+use pikv::persist::start::recovery::Keep;
 use pikv::store::change::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -173,8 +173,9 @@ fn a_small_file_is_brought_up_to_date_shortly_after_the_last_write() {
     let threads = engine.start().unwrap();
     let project = open(directory.path(), Keep::Values, SyncMode::Always, &engine);
     for (name, ttl_ms) in [("ttl", Some(3_600_000)), ("a", None)] {
-        let put =
-            |t: &mut pikv::persist::transaction::Transaction<'_>| Ok::<_, ()>(t.put(key(name), b"1", ttl_ms));
+        let put = |t: &mut pikv::persist::live::transaction::Transaction<'_>| {
+            Ok::<_, ()>(t.put(key(name), b"1", ttl_ms))
+        };
         bell.wait_for(project.write(clock::wall_ms(), put).unwrap().ticket.as_ref());
     }
     let json = directory.path().join("p.json");

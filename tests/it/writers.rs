@@ -8,11 +8,11 @@ use pikv::clock;
 use pikv::config::schema::SyncMode;
 use pikv::limits::{LONG_KEYS_MIN, WRITERS_MAX};
 use pikv::names::ProjectId;
-use pikv::persist::engine::{Engine, EngineThreads};
-use pikv::persist::generation::Paths;
-use pikv::persist::project::{Opening, Project};
-use pikv::persist::recovery::Keep;
-use pikv::persist::ticket::{Outcome, Ticket};
+use pikv::persist::files::generation::Paths;
+use pikv::persist::live::engine::{Engine, EngineThreads};
+use pikv::persist::live::project::{Opening, Project};
+use pikv::persist::live::ticket::{Outcome, Ticket};
+use pikv::persist::start::recovery::Keep;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,14 +53,14 @@ fn open(disk: &SimDisk, engine: &Arc<Engine>, number: usize, sync: SyncMode) -> 
 }
 
 fn put(project: &Arc<Project>, name: &str, value: &str) -> Option<Ticket> {
-    let put = |t: &mut pikv::persist::transaction::Transaction<'_>| {
+    let put = |t: &mut pikv::persist::live::transaction::Transaction<'_>| {
         Ok::<_, ()>(t.put(key(name), value.as_bytes(), None))
     };
     project.write(clock::wall_ms(), put).unwrap().ticket
 }
 
 fn text(project: &Arc<Project>, name: &str) -> Option<Vec<u8>> {
-    let read = |view: &pikv::persist::project::View<'_>| {
+    let read = |view: &pikv::persist::live::project::View<'_>| {
         let text = view.get(key(name)).map(|entry| match entry.value() {
             pikv::store::change::Value::Text(text) => text.to_vec(),
             pikv::store::change::Value::Stored(_) => unreachable!("values are in memory"),
@@ -148,7 +148,7 @@ fn no_project_is_forgotten_among_many_writers_checkpoints_and_waiting_threads() 
     let engine = Engine::new(Box::new(|| {}));
     for (number, written) in written.iter().enumerate() {
         let project = open(&disk, &engine, number, SyncMode::Always);
-        let read = |view: &pikv::persist::project::View<'_>| (view.totals().keys, view.revision());
+        let read = |view: &pikv::persist::live::project::View<'_>| (view.totals().keys, view.revision());
         let keys = project.read(clock::wall_ms(), read).unwrap().answer;
         assert_eq!(keys, written.load(Ordering::Relaxed), "p{number}");
     }

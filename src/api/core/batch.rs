@@ -14,7 +14,7 @@ use crate::limits::{
     ANSWER_BESIDE_WRITES_BYTES_MAX, ANSWER_BYTES_MAX, BATCH_OPERATIONS_MAX, WHOLE_ANSWER_BYTES_MAX,
 };
 use crate::memory::Memory;
-use crate::persist::transaction::{Transaction, Written};
+use crate::persist::live::transaction::{Transaction, Written};
 use crate::store::change::{Meta, Value};
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::names::{Key, ProjectId};
-use crate::persist::engine::Engine;
+use crate::persist::live::engine::Engine;
 
 /// A project of which all keys but a few have expired long ago and were not swept.
 fn project(keys: usize, live: &[&str]) -> Arc<Project> {

@@ -14,7 +14,7 @@ use crate::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
 use crate::http::response::Response;
 use crate::json;
 use crate::names::ProjectId;
-use crate::persist::project::Project;
+use crate::persist::live::project::Project;
 use crate::secret::Secret;
 use crate::store::namespace::Totals;
 use serde::Deserialize;

@@ -23,7 +23,7 @@ use crate::api::site::visitor::Visitor;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::KEYS_PER_PAGE;
-use crate::persist::project::Answered;
+use crate::persist::live::project::Answered;
 
 /// `GET /api/data`: the form, or the names of the keys.
 pub fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {

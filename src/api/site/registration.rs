@@ -20,7 +20,7 @@ use crate::config::schema::Registration;
 use crate::http::request::Method;
 use crate::http::response::Response;
 use crate::limits::{REGISTRATION_WINDOW_SECONDS, REGISTRATIONS_OF_ADDRESS_MAX};
-use crate::persist::project::Answered;
+use crate::persist::live::project::Answered;
 use std::sync::Arc;
 use std::time::Duration;
 

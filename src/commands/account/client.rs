@@ -6,7 +6,7 @@ use crate::cli::account::{Act, GLOBAL_KEY_VARIABLE};
 use crate::config::schema::PublicHost;
 use crate::disk::{self, RealDisk};
 use crate::limits::{ADDRESS_FILE_BYTES_MAX, CLIENT_ANSWER_BYTES_MAX, CLIENT_TIMEOUT_SECONDS};
-use crate::persist::own_files::ADDRESS_FILE;
+use crate::persist::files::own_files::ADDRESS_FILE;
 use crate::secret::Secret;
 use serde::Deserialize;
 use serde_json::json;

@@ -6,9 +6,9 @@
 
 use super::record_script;
 use pikv::json;
-use pikv::persist::header::{self, HEADER_BYTES, Header};
-use pikv::persist::record::{self, Line, RecordedChange};
-use pikv::persist::seed::Seed;
+use pikv::persist::files::header::{self, HEADER_BYTES, Header};
+use pikv::persist::files::record::{self, Line, RecordedChange};
+use pikv::persist::files::seed::Seed;
 use pikv::store::change::{Change, Revision};
 use pikv::store::entry::Entry;
 use pikv::store::namespace::Namespace;

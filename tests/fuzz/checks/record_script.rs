@@ -4,8 +4,8 @@
 //! Four bytes are one step: what, which key, how long it lives, and what it holds.
 
 use pikv::names::Key;
-use pikv::persist::record::{self, Line, RecordedChange};
-use pikv::persist::seed::Seed;
+use pikv::persist::files::record::{self, Line, RecordedChange};
+use pikv::persist::files::seed::Seed;
 use pikv::store::change::{Change, Meta, Revision, Value};
 use pikv::store::namespace::Namespace;
 use std::collections::BTreeMap;

@@ -1,0 +1,281 @@
+//! The two files of a project and how a new pair of them replaces the old one.
+//!
+//! Both are written as temporary files and synced; then the `.json` is renamed, then the
+//! `.journal`, each followed by a sync of the directory. A crash in between leaves a new `.json`
+//! whose journal still has its temporary name; recovery finishes the exchange.
+
+use super::data_file;
+use super::header::{self, HEADER_BYTES, Header, Lineage};
+use super::record;
+use super::seed::Seed;
+use super::sequential::SequentialWriter;
+use crate::disk::{
+    Disk, DiskFile, Open, Others, Stamp, is_disk_full, parent_directory, temporary_path, with_path,
+    write_all_at,
+};
+use crate::names::{KeyRule, ProjectId};
+use crate::store::change::{Meta, Revision, Value};
+use crate::store::namespace::Namespace;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where the files of a project are.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// The values.
+    pub json: PathBuf,
+    /// What is not in the values yet.
+    pub journal: PathBuf,
+    /// What the keys in them have to be.
+    pub key_rule: KeyRule,
+}
+
+impl Paths {
+    /// The files of project `id` in `directory`.
+    pub fn new(directory: &Path, id: &ProjectId) -> Paths {
+        let named = |ending| directory.join(format!("{id}.{ending}"));
+        Paths { json: named("json"), journal: named("journal"), key_rule: id.key_rule() }
+    }
+
+    /// What the log calls the files of project `id`, the values' before the journal.
+    pub fn names(&self, id: &ProjectId) -> [Arc<str>; 2] {
+        [&self.json, &self.journal].map(|path| format!("project {id}: {}", path.display()).into())
+    }
+
+    /// Whether one of them exists.
+    ///
+    /// # Errors
+    /// As the disk returns them.
+    pub fn exist(&self, disk: &dyn Disk) -> io::Result<bool> {
+        Ok(disk.exists(&self.json)? || disk.exists(&self.journal)?)
+    }
+
+    /// The directory that holds both.
+    pub fn directory(&self) -> &Path {
+        parent_directory(&self.json)
+    }
+}
+
+/// Writes a new pair of files, key by key in key order.
+pub struct GenerationWriter {
+    json: SequentialWriter,
+    journal: SequentialWriter,
+    seed: Seed,
+    lineage: Lineage,
+    keys: u64,
+}
+
+/// A pair of files that is complete but for the end of its journal, under temporary names.
+pub struct WrittenGeneration {
+    /// The journal, header and meta lines written, nothing synced.
+    pub journal: Arc<dyn DiskFile>,
+    /// Its header.
+    pub header: Header,
+    /// Where the next changes are written in it.
+    pub journal_end: u64,
+    /// The values, synced.
+    pub json: Arc<dyn DiskFile>,
+    /// The stamp of that file.
+    pub json_stamp: Stamp,
+}
+
+impl GenerationWriter {
+    /// Begins a pair of temporary files.
+    ///
+    /// # Errors
+    /// As the disk returns them.
+    pub fn create(disk: &dyn Disk, paths: &Paths, lineage: Lineage) -> io::Result<GenerationWriter> {
+        let json = disk.open(&temporary_path(&paths.json), Open::Create)?;
+        let journal = disk.open(&temporary_path(&paths.journal), Open::Create)?;
+        // After a crash, a start finishes an exchange only if it finds the temporary journal by its name.
+        disk.sync_directory(paths.directory())?;
+        let mut json = SequentialWriter::new(json, 0);
+        json.buffer().extend_from_slice(data_file::OPENING);
+        let journal = SequentialWriter::new(journal, HEADER_BYTES as u64);
+        let seed = Seed::draw(lineage.generation);
+        Ok(GenerationWriter { json, journal, seed, lineage, keys: 0 })
+    }
+
+    /// Appends a key, in the buffers only.
+    pub fn encode(&mut self, key: &str, value: &[u8], meta: &Meta) {
+        if self.keys > 0 {
+            self.json.buffer().extend_from_slice(b",\n");
+        }
+        self.keys += 1;
+        data_file::encode_line(key, value, self.json.buffer());
+        let line_start = self.journal.buffer().len();
+        record::encode_meta(key, meta, self.journal.buffer());
+        record::seal(self.journal.buffer().get_mut(line_start..).unwrap_or_default(), self.seed);
+    }
+
+    /// Bytes that wait in the buffers.
+    pub fn buffered_bytes(&mut self) -> usize {
+        self.json.buffer().len() + self.journal.buffer().len()
+    }
+
+    /// Writes out the buffers that are full.
+    ///
+    /// # Errors
+    /// As the disk returns them.
+    pub fn flush_if_full(&mut self) -> io::Result<()> {
+        self.json.flush_if_full()?;
+        self.journal.flush_if_full()
+    }
+
+    /// Ends both files and syncs the values. `revision` and `clock_ms` go into the header.
+    ///
+    /// # Errors
+    /// As the disk returns them.
+    pub fn finish(mut self, revision: Revision, clock_ms: u64) -> io::Result<WrittenGeneration> {
+        if self.keys > 0 {
+            self.json.buffer().push(b'\n');
+        }
+        self.json.buffer().extend_from_slice(data_file::CLOSING);
+        self.json.flush()?;
+        self.json.file().sync()?;
+        self.journal.flush()?;
+        let header = Header {
+            seed: self.seed,
+            generation: self.lineage.generation,
+            json_bytes: self.json.position(),
+            json_crc32: self.json.checksum(),
+            keys: self.keys,
+            revision,
+            clock_ms,
+            before: self.lineage.before,
+        };
+        write_all_at(self.journal.file(), &header::encode(&header), 0)?;
+        let journal_end = self.journal.position();
+        let json_stamp = self.json.file().stamp()?;
+        Ok(WrittenGeneration {
+            journal: self.journal.into_file().into(),
+            header,
+            journal_end,
+            json: self.json.into_file().into(),
+            json_stamp,
+        })
+    }
+}
+
+/// The state that a failed exchange of files left.
+#[derive(Debug)]
+pub enum ExchangeError {
+    /// The old pair is still in place.
+    NotBegun(io::Error),
+    /// The new values may be in place and their journal not; a restart finishes the exchange.
+    HalfDone(io::Error),
+}
+
+/// Replaces the old pair by the temporary one. Both temporary files are synced before.
+///
+/// # Errors
+/// [`ExchangeError`] tells whether the old pair is still in use.
+pub fn exchange(disk: &dyn Disk, paths: &Paths) -> Result<(), ExchangeError> {
+    for path in [&paths.json, &paths.journal] {
+        disk.keep_permissions(&temporary_path(path), path, Others::Kept);
+    }
+    disk.rename(&temporary_path(&paths.json), &paths.json).map_err(|error| {
+        // If the device failed, the next start may find the rename done or not.
+        if was_refused(&error) { ExchangeError::NotBegun(error) } else { ExchangeError::HalfDone(error) }
+    })?;
+    disk.sync_directory(paths.directory())
+        .and_then(|()| disk.rename(&temporary_path(&paths.journal), &paths.journal))
+        .and_then(|()| disk.sync_directory(paths.directory()))
+        .map_err(ExchangeError::HalfDone)
+}
+
+/// Whether `error` says that the system refused to create or rename a file: no disk space, no permission, or
+/// a file that is a mount of its own.
+pub(in crate::persist) fn was_refused(error: &io::Error) -> bool {
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
+    is_disk_full(error)
+        || matches!(error.kind(), ResourceBusy | CrossesDevices | PermissionDenied | ReadOnlyFilesystem)
+}
+
+/// Removes both files of a project and their temporary files.
+///
+/// # Errors
+/// As the disk returns them.
+pub fn remove_pair(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+    remove_temporaries(disk, paths)?;
+    [&paths.journal, &paths.json].into_iter().try_for_each(|path| remove_existing(disk, path))?;
+    disk.sync_directory(paths.directory())
+}
+
+/// Writes `namespace`, whose values are all in memory, as the files of a project.
+///
+/// # Errors
+/// As the disk returns them.
+pub fn install(disk: &dyn Disk, paths: &Paths, lineage: Lineage, namespace: &Namespace) -> io::Result<()> {
+    let written = write(disk, paths, lineage, namespace).inspect_err(|_| {
+        let _ = remove_temporaries(disk, paths); // the first error is the one to tell
+    })?;
+    written.install(disk, paths)
+}
+
+fn write(
+    disk: &dyn Disk,
+    paths: &Paths,
+    lineage: Lineage,
+    namespace: &Namespace,
+) -> io::Result<WrittenGeneration> {
+    let mut writer = GenerationWriter::create(disk, paths, lineage)?;
+    for entry in namespace.range("", None, 0) {
+        match entry.value() {
+            Value::Text(text) => writer.encode(entry.key(), text, &entry.meta()),
+            Value::Stored(_) => unreachable!("only a namespace with its values in memory is installed"),
+        }
+        writer.flush_if_full()?;
+    }
+    writer.finish(namespace.revision(), namespace.clock_ms())
+}
+
+impl WrittenGeneration {
+    /// Installs a pair whose journal has no changes.
+    ///
+    /// # Errors
+    /// As the disk returns them.
+    pub fn install(self, disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+        let synced = self.journal.sync().map_err(ExchangeError::NotBegun);
+        synced.and_then(|()| exchange(disk, paths)).map_err(|error| match error {
+            ExchangeError::NotBegun(error) => {
+                let _ = remove_temporaries(disk, paths); // the first error is the one to tell
+                error
+            }
+            ExchangeError::HalfDone(error) => error,
+        })
+    }
+}
+
+/// Removes what an interrupted checkpoint or start left.
+///
+/// # Errors
+/// As the disk returns them.
+pub fn remove_temporaries(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+    temporaries(paths).iter().try_for_each(|path| remove_existing(disk, path))
+}
+
+/// The names that a checkpoint or a start writes to before it renames.
+pub fn temporaries(paths: &Paths) -> [PathBuf; 3] {
+    [temporary_path(&paths.json), temporary_path(&paths.journal), renewed_path(paths)]
+}
+
+fn remove_existing(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    remove_if_exists(disk, path).map_err(|error| with_path(path, &error))
+}
+
+/// Removes the file at `path`, unless there is none.
+///
+/// # Errors
+/// As the disk returns them, without the path.
+pub fn remove_if_exists(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    if disk.exists(path)? { disk.remove(path) } else { Ok(()) }
+}
+
+/// The path of the copy: another one than that of checkpoints, whose interrupted exchange a start would finish.
+pub(in crate::persist) fn renewed_path(paths: &Paths) -> PathBuf {
+    let mut name = paths.journal.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
+}

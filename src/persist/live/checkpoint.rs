@@ -1,0 +1,476 @@
+//! Writes a project to a new pair of files while it is in use.
+//!
+//! ```text
+//! seal      note where the journal stands                              lock: state, for an instant
+//! copy      entries, some at a time, into the new values and metas     lock: state, for microseconds
+//! flush     everything that was copied is in the old journal, too, even if the checkpoint fails
+//! carry     copy the old journal from the seal on into the new one     lock: journal, for the last part
+//! exchange  sync, rename values, rename journal                        lock: journal
+//! ```
+//! Entries are copied while they change, so the copy shows no single moment. Replaying the carried
+//! changes over it still gives the right state (see `store::change`), and all of them are in the new
+//! journal before it replaces the old one.
+
+use super::checkpoint_error::CheckpointError;
+use super::edit::{has_lost_values, has_values_in_place};
+use super::flush::Taker;
+use super::journal::{AppendError, Journal};
+use super::journal_lock::JournalGuard;
+use super::project::{Durable, Health, Project};
+use super::ticket::Outcome;
+use crate::disk::{DiskFile, write_all_at};
+use crate::limits::{CHECKPOINT_RETRY_MS, ENTRIES_PER_HOLD_MAX, FILE_BUFFER_BYTES};
+use crate::persist::files::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
+use crate::persist::files::header::Header;
+use crate::persist::files::line_copy::{CopyError, Lines, Target, copy_lines};
+use crate::persist::files::record;
+use crate::persist::files::seed::Seed;
+use crate::persist::files::value_reader::{FileTable, StoredValue};
+use crate::persist::start::recovery::Keep;
+use crate::store::change::{Meta, Revision, Value};
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The files that a checkpoint installed.
+pub(in crate::persist) struct NewPair {
+    pub(in crate::persist) json: Arc<dyn DiskFile>,
+    pub(in crate::persist) journal: Arc<dyn DiskFile>,
+    /// The journal's header.
+    pub(in crate::persist) header: Header,
+    /// The journal's number; the values' is one less.
+    pub(in crate::persist) number: u32,
+    /// The changes that were carried into the journal lie from here to `end`.
+    pub(in crate::persist) changes_start: u64,
+    pub(in crate::persist) end: u64,
+}
+
+/// What a checkpoint is written for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// Changes in the journal.
+    Changes,
+    /// Those, or values that a start would not find: their file is neither the one that was written nor an edit of it.
+    ChangesOrLoss,
+    /// Changes, or a values' file that is not the one that was written.
+    ChangesOrEdit,
+}
+
+/// Where the old journal stood when the copying began.
+struct Seal {
+    offset: u64,
+    revision: Revision,
+    clock_ms: u64,
+    rollbacks: u64,
+}
+
+impl Project {
+    /// Writes a new pair of files if the journal has changes. Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`CheckpointError`]; nothing is lost, and the next checkpoint begins from the start.
+    pub fn checkpoint(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), CheckpointError> {
+        self.checkpoint_where(|health| *health != Health::Closed, Need::Changes, now_ms, now)
+    }
+
+    /// As [`Project::checkpoint`], also if the journal has no changes and the values' file is not in place.
+    pub(in crate::persist) fn put_values_in_place(
+        self: &Arc<Self>,
+        now_ms: u64,
+        now: Instant,
+    ) -> Result<(), CheckpointError> {
+        self.checkpoint_where(|health| *health != Health::Closed, Need::ChangesOrEdit, now_ms, now)
+    }
+
+    /// The last checkpoint, of a project that was closed. An edit of values that did not change since is left for the
+    /// next start.
+    pub(in crate::persist) fn fold(
+        self: &Arc<Self>,
+        now_ms: u64,
+        now: Instant,
+    ) -> Result<(), CheckpointError> {
+        self.checkpoint_where(|health| *health == Health::Closed, Need::ChangesOrLoss, now_ms, now)
+    }
+
+    fn checkpoint_where(
+        self: &Arc<Self>,
+        is_wanted: fn(&Health) -> bool,
+        need: Need,
+        now_ms: u64,
+        now: Instant,
+    ) -> Result<(), CheckpointError> {
+        let Some(durable) = &self.durable else { return Ok(()) };
+        let Ok(_turn) = durable.checkpoint.lock() else { return Err(CheckpointError::Stopped) };
+        // Read under the lock: once a closed project is folded its files may be gone, or belong to a successor.
+        let health = self.health();
+        if health.has_ended() {
+            return Err(CheckpointError::Stopped); // it may have failed halfway through an exchange
+        }
+        if !is_wanted(&health) {
+            return Ok(());
+        }
+        if !self.look_at_files() {
+            return Err(CheckpointError::Stopped);
+        }
+        self.expire(now_ms);
+        self.flush(now);
+        let is_needed = |journal: JournalGuard<'_>| {
+            let is_wanted_again = match need {
+                Need::Changes => false,
+                Need::ChangesOrLoss => has_lost_values(durable, &journal),
+                Need::ChangesOrEdit => !has_values_in_place(durable, &journal),
+            };
+            journal.has_changes() || is_wanted_again
+        };
+        if !durable.journal.lock().is_ok_and(is_needed) {
+            return Ok(());
+        }
+        let mut result = self.write_new_pair(durable, now);
+        if let Err(CheckpointError::Damaged { offset }) = result {
+            result = self.replace_damaged(durable, offset, now);
+        }
+        if let Err(error) = &result {
+            // If foreign files were the cause, the project stops now.
+            self.look_at_files();
+            // After half an exchange the temporary journal belongs to the values in place. And in a directory
+            // that is not ours, no file is.
+            if !matches!(error, CheckpointError::HalfDone(_)) && self.lost_directory().is_none() {
+                let _ = generation::remove_temporaries(durable.disk.as_ref(), &durable.paths);
+            }
+            if let Ok(mut journal) = durable.journal.lock() {
+                journal.retry_at = Some(now + Duration::from_millis(CHECKPOINT_RETRY_MS));
+            }
+        }
+        result
+    }
+
+    fn write_new_pair(self: &Arc<Self>, durable: &Durable, now: Instant) -> Result<(), CheckpointError> {
+        if durable.keep == Keep::Index {
+            // Before a value is read from that file.
+            let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+            self.check_values(durable, &journal)?;
+        }
+        let seal = self.seal()?;
+        let pair = self.write_sealed(durable, &seal, now);
+        let pair = pair.map_err(|error| self.cause_of(error, durable, &seal))?;
+        if durable.keep == Keep::Index {
+            self.relocate(&pair, now)?;
+        }
+        Ok(())
+    }
+
+    fn write_sealed(
+        self: &Arc<Self>,
+        durable: &Durable,
+        seal: &Seal,
+        now: Instant,
+    ) -> Result<NewPair, CheckpointError> {
+        let old = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?.header.clone();
+        let mut writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths, old.successor())?;
+        self.copy_entries(durable.keep, &mut writer, now)?;
+        let mut written = writer.finish(seal.revision, seal.clock_ms)?;
+        self.flush(now);
+        let carried = self.carry_most(durable, seal, &mut written)?;
+        self.exchange(durable, seal, written, carried, now)
+    }
+
+    /// Writes a new pair of files after a bad line was found at `offset` of the journal. Its change is in memory,
+    /// so a checkpoint that begins now does not read it. If this one fails too, the project stops: the next start
+    /// would refuse everything after that line.
+    fn replace_damaged(
+        self: &Arc<Self>,
+        durable: &Durable,
+        offset: u64,
+        now: Instant,
+    ) -> Result<(), CheckpointError> {
+        let (id, path) = (&self.id, durable.paths.journal.display());
+        let damage = CopyError::Damaged { offset };
+        log::error!(
+            "project {id}: {path}: {damage}. Both files are written again from memory. Check the disk"
+        );
+        let error = match self.write_new_pair(durable, now) {
+            Ok(()) => return Ok(()),
+            Err(error @ CheckpointError::HalfDone(_)) => return Err(error),
+            Err(error) => error,
+        };
+        let failed = io::Error::other(format!("{damage}, and writing both files again failed: {error}"));
+        if let Ok(mut journal) = durable.journal.lock() {
+            let failure = AppendError { outcome: Outcome::Failed, error: failed };
+            self.take_back(&durable.paths, &mut journal, &failure);
+            self.queues.resolved();
+        }
+        Err(CheckpointError::Stopped)
+    }
+
+    fn seal(&self) -> Result<Seal, CheckpointError> {
+        let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+        if state.health.has_ended() {
+            return Err(CheckpointError::Stopped);
+        }
+        Ok(Seal {
+            offset: state.pending_offset,
+            revision: state.namespace.revision(),
+            clock_ms: state.namespace.clock_ms(),
+            rollbacks: state.rollbacks,
+        })
+    }
+
+    /// Returns an error if changes were rolled back since `seal`: entries may have been copied with them, and the
+    /// batch that was in flight at the seal is not in the journal, so `seal.offset` may lie inside a later line.
+    /// The caller holds the journal, without which nothing is rolled back.
+    fn check_seal(&self, seal: &Seal) -> Result<(), CheckpointError> {
+        let rollbacks = self.lock().map_err(|_| CheckpointError::Stopped)?.rollbacks;
+        if rollbacks == seal.rollbacks { Ok(()) } else { Err(CheckpointError::TakenBack) }
+    }
+
+    /// The cause of `error`. If changes were rolled back since `seal`, later ones took their place in the journal, and
+    /// what was to be copied looks damaged without being so. If it is damaged, the next checkpoint finds that.
+    fn cause_of(&self, error: CheckpointError, durable: &Durable, seal: &Seal) -> CheckpointError {
+        let looks_damaged = match &error {
+            CheckpointError::Damaged { .. } => true,
+            CheckpointError::Io(error) => {
+                matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
+            }
+            CheckpointError::HalfDone(_) | CheckpointError::TakenBack | CheckpointError::Stopped => false,
+        };
+        if !looks_damaged {
+            return error;
+        }
+        // With the journal, a rollback that has begun is complete.
+        let Ok(_journal) = durable.journal.lock() else { return CheckpointError::Stopped };
+        self.check_seal(seal).err().unwrap_or(error)
+    }
+
+    /// Copies all entries, a few under each hold of the lock.
+    pub(in crate::persist) fn copy_entries(
+        self: &Arc<Self>,
+        keep: Keep,
+        writer: &mut GenerationWriter,
+        now: Instant,
+    ) -> Result<(), CheckpointError> {
+        let mut after: Option<String> = None;
+        loop {
+            let next = match keep {
+                Keep::Values => self.copy_some_values(after.as_deref(), writer)?,
+                Keep::Index => self.copy_some_stored(after.as_deref(), writer, now)?,
+            };
+            writer.flush_if_full()?;
+            match next {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+            self.give_way();
+        }
+    }
+
+    /// Encodes the next entries under the lock. Returns the last key, `None` if there are no more.
+    fn copy_some_values(
+        &self,
+        after: Option<&str>,
+        writer: &mut GenerationWriter,
+    ) -> Result<Option<String>, CheckpointError> {
+        let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+        let bytes_before = writer.buffered_bytes();
+        let mut last = None;
+        for entry in state.namespace.stored_range("", after).take(ENTRIES_PER_HOLD_MAX) {
+            last = Some(entry.key());
+            if !state.namespace.is_live(entry, 0) {
+                continue;
+            }
+            match entry.value() {
+                Value::Text(text) => writer.encode(entry.key(), text, &entry.meta()),
+                Value::Stored(_) => unreachable!("this project keeps its values in memory"),
+            }
+            if writer.buffered_bytes() - bytes_before >= FILE_BUFFER_BYTES {
+                break;
+            }
+        }
+        Ok(last.map(str::to_owned))
+    }
+
+    /// Looks up the locations of the next values, then reads them without the lock.
+    fn copy_some_stored(
+        self: &Arc<Self>,
+        after: Option<&str>,
+        writer: &mut GenerationWriter,
+        now: Instant,
+    ) -> Result<Option<String>, CheckpointError> {
+        let mut found: Vec<(String, Meta, StoredValue)> = Vec::new();
+        let mut unwritten = false;
+        let last = {
+            let mut last = None;
+            let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+            for entry in state.namespace.stored_range("", after).take(ENTRIES_PER_HOLD_MAX) {
+                last = Some(entry);
+                if !state.namespace.is_live(entry, 0) {
+                    continue;
+                }
+                let Value::Stored(location) = entry.value() else {
+                    unreachable!("this project keeps its values on disk");
+                };
+                let stored = state
+                    .files
+                    .locate(location)
+                    .ok_or_else(|| io::Error::other("a value's file is not open"))?;
+                unwritten |= entry.revision() > state.synced;
+                found.push((entry.key().to_owned(), entry.meta(), stored));
+            }
+            last.map(|entry| entry.key().to_owned())
+        };
+        if unwritten {
+            self.flush(now); // a value whose change is pending is not in its file yet
+        }
+        let mut value = Vec::new();
+        for (key, meta, stored) in &found {
+            value.clear();
+            stored.read_into(&mut value)?;
+            writer.encode(key, &value, meta);
+            writer.flush_if_full()?;
+        }
+        Ok(last)
+    }
+
+    /// Copies what was appended to the old journal since the seal, while it keeps growing, and syncs the copy. That
+    /// leaves little for the moment when writers wait. Returns the offset up to which the old journal is copied.
+    fn carry_most(
+        &self,
+        durable: &Durable,
+        seal: &Seal,
+        written: &mut WrittenGeneration,
+    ) -> Result<u64, CheckpointError> {
+        let (old, seed, end) = {
+            let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+            self.check_seal(seal)?;
+            (Arc::clone(&journal.file), journal.header.seed, journal.end)
+        };
+        carry((old.as_ref(), seed), (seal.offset, end), written)?;
+        written.journal.sync()?;
+        Ok(end.max(seal.offset))
+    }
+
+    /// The moment when writers wait: the last changes go into both journals, then the new pair is installed.
+    fn exchange(
+        self: &Arc<Self>,
+        durable: &Durable,
+        seal: &Seal,
+        mut written: WrittenGeneration,
+        carried: u64,
+        now: Instant,
+    ) -> Result<NewPair, CheckpointError> {
+        let mut guard = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+        let journal = &mut *guard;
+        self.check_seal(seal)?;
+        let changes_start = written.journal_end - (carried - seal.offset);
+        let identity = written.journal.status()?.identity;
+        carry((journal.file.as_ref(), journal.header.seed), (carried, journal.end), &mut written)?;
+        self.notice_edit(durable, journal)?;
+        let number = journal.number_max + 2;
+        let mut bytes = self.redirect(durable, &written, number)?;
+        journal.number_max = number;
+        if !bytes.is_empty() {
+            // As in any flush: even if this checkpoint fails, these changes are safe.
+            if let Err(failure) = self.append(durable, journal, &mut bytes, now) {
+                self.take_back(&durable.paths, journal, &failure);
+                self.forget_files(&[number - 1, number]);
+                self.queues.resolved();
+                return Err(failure.error.into());
+            }
+            journal.written_at = Some(now);
+            self.settle(Vec::new(), durable.sync);
+            self.queues.resolved();
+        }
+        record::seal(&mut bytes, written.header.seed);
+        let last = write_all_at(written.journal.as_ref(), &bytes, written.journal_end);
+        let end = written.journal_end + bytes.len() as u64;
+        let done = last
+            .and_then(|()| written.journal.sync())
+            // No file of another process may be replaced.
+            .and_then(|()| self.check_files(durable, journal).map_err(|failure| failure.error))
+            .map_err(ExchangeError::NotBegun)
+            .and_then(|()| generation::exchange(durable.disk.as_ref(), &durable.paths));
+        match done {
+            Ok(()) => {}
+            Err(ExchangeError::NotBegun(error)) => {
+                self.keep_old_journal(journal, number, end);
+                return Err(error.into());
+            }
+            Err(ExchangeError::HalfDone(error)) => {
+                let failure = AppendError { outcome: Outcome::Failed, error };
+                journal.give_up(); // all of it is in the new one, which was synced
+                self.take_back(&durable.paths, journal, &failure);
+                self.queues.resolved();
+                return Err(CheckpointError::HalfDone(failure.error));
+            }
+        }
+        let WrittenGeneration { json, journal: file, header, .. } = written;
+        let (new, kept) = (Arc::clone(&file), header.clone());
+        let pair = NewPair { json, journal: new, header: kept, number, changes_start, end };
+        let new = (file, identity, header);
+        journal.begin_generation(new, number, (changes_start, end), written.json_stamp, now);
+        self.use_new_files(durable.keep);
+        Ok(pair)
+    }
+
+    /// Takes the pending batch, for the old journal, and directs all later changes to the new one.
+    fn redirect(
+        &self,
+        durable: &Durable,
+        written: &WrittenGeneration,
+        number: u32,
+    ) -> Result<Vec<u8>, CheckpointError> {
+        let [json_name, journal_name] = durable.paths.names(&self.id);
+        let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+        if state.health.has_ended() {
+            return Err(CheckpointError::Stopped);
+        }
+        let bytes = state.take_pending(Taker::Other).unwrap_or_default();
+        state.journal_number = number;
+        state.pending_offset = written.journal_end + bytes.len() as u64;
+        // Readers of later changes need these files before the exchange is done.
+        state.files.add_values(number - 1, Arc::clone(&written.json), written.json_stamp, json_name);
+        state.files.add_journal(number, Arc::clone(&written.journal), journal_name);
+        Ok(bytes)
+    }
+
+    /// Undoes [`Project::redirect`]: the pending batch goes to the old journal after all. `new_end` is its
+    /// offset in the new one.
+    fn keep_old_journal(&self, journal: &Journal, number: u32, new_end: u64) {
+        let Ok(mut state) = self.lock() else { return };
+        state.journal_number = journal.number;
+        state.pending_offset = journal.end;
+        state.files.forget(number - 1);
+        state.files.divert(number, Arc::clone(&journal.file), new_end, journal.end);
+    }
+
+    fn forget_files(&self, numbers: &[u32]) {
+        let Ok(mut state) = self.lock() else { return };
+        numbers.iter().for_each(|&number| state.files.forget(number));
+    }
+
+    /// The new pair is in place, and everything that was acknowledged is synced. With the values in memory no file
+    /// is needed for reading. Otherwise the old ones stay open until all locations have been moved.
+    fn use_new_files(&self, keep: Keep) {
+        let Ok(mut state) = self.lock() else { return };
+        state.durable = state.synced;
+        if keep == Keep::Values {
+            state.files = FileTable::default();
+        }
+    }
+}
+
+/// Copies the lines from offset `from` to the end of the old journal to the end of the new one.
+fn carry(
+    old: (&dyn DiskFile, Seed),
+    (from, to): (u64, u64),
+    written: &mut WrittenGeneration,
+) -> Result<(), CheckpointError> {
+    let (file, seed) = old;
+    let source = Lines { file, seed, start: from, end: to };
+    let (file, seed, start) = (written.journal.as_ref(), written.header.seed, written.journal_end);
+    written.journal_end = copy_lines(&source, &Target { file, seed, start })?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "checkpoint_tests.rs"]
+mod tests;

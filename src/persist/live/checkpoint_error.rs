@@ -1,0 +1,49 @@
+//! Why a checkpoint was not written.
+
+use crate::persist::files::line_copy::CopyError;
+use std::io;
+
+/// Why there is no new pair of files. The old one stays in use, unless the project has failed.
+#[derive(Debug)]
+pub enum CheckpointError {
+    /// A file could not be written or read.
+    Io(io::Error),
+    /// The new values may be in place and their journal not: the project has failed, and the next
+    /// start finishes the exchange.
+    HalfDone(io::Error),
+    /// The journal is damaged in a change since the checkpoint began.
+    Damaged {
+        /// File offset of the bad line.
+        offset: u64,
+    },
+    /// Changes were rolled back while they were copied.
+    TakenBack,
+    /// The project takes no writes any more. Nothing is rolled back because of that.
+    Stopped,
+}
+
+impl From<io::Error> for CheckpointError {
+    fn from(error: io::Error) -> CheckpointError {
+        CheckpointError::Io(error)
+    }
+}
+
+impl From<CopyError> for CheckpointError {
+    fn from(error: CopyError) -> CheckpointError {
+        match error {
+            CopyError::Io(error) => CheckpointError::Io(error),
+            CopyError::Damaged { offset } => CheckpointError::Damaged { offset },
+        }
+    }
+}
+
+impl std::fmt::Display for CheckpointError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            CheckpointError::Io(error) | CheckpointError::HalfDone(error) => error.fmt(f),
+            CheckpointError::Damaged { offset } => CopyError::Damaged { offset: *offset }.fmt(f),
+            CheckpointError::TakenBack => f.write_str("changes were rolled back while they were copied"),
+            CheckpointError::Stopped => f.write_str("the project stopped taking writes"),
+        }
+    }
+}

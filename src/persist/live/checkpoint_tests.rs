@@ -1,0 +1,63 @@
+use super::*;
+use crate::clock;
+use crate::config::schema::SyncMode;
+use crate::disk::{Disk, RealDisk};
+use crate::names::{Key, ProjectId};
+use crate::persist::files::generation::Paths;
+use crate::persist::live::engine::Engine;
+use crate::persist::live::project::Opening;
+use std::path::Path;
+
+const NOW: u64 = 1_764_000_000_000;
+
+fn put(project: &Arc<Project>, name: &str) {
+    let put = project.write(NOW, |t| Ok::<_, ()>(t.put(Key::parse(name).unwrap(), b"1", None)));
+    put.unwrap().answer.unwrap();
+}
+
+fn open(directory: &Path) -> Arc<Project> {
+    let id = ProjectId::parse("p").unwrap();
+    let paths = Paths::new(directory, &id);
+    let opening = Opening { id, keep: Keep::Values, sync: SyncMode::Always };
+    Project::open(Arc::new(RealDisk), paths, opening, Engine::new(Box::new(|| ())), NOW).unwrap().project
+}
+
+#[test]
+fn checkpoint_that_a_deletion_ended_has_no_log_text() {
+    for is_deleted in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let project = open(directory.path());
+        put(&project, "a");
+        if is_deleted {
+            project.abandon();
+            RealDisk.remove(&directory.path().join("p.json")).unwrap();
+        } else {
+            project.lock().unwrap().fail("its disk failed".to_owned());
+        }
+        let error = project.checkpoint(NOW, clock::monotonic()).unwrap_err();
+        assert_eq!(project.unwritten_text("checkpoint", &error, "").is_none(), is_deleted);
+    }
+}
+
+/// A writer has a batch in flight when the checkpoint begins. It is refused, and a longer one takes its offset.
+#[test]
+fn batch_that_is_refused_after_the_seal_is_not_taken_for_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = open(directory.path());
+    let durable = project.durable.as_ref().unwrap();
+    put(&project, "refused");
+    let in_flight = project.lock().unwrap().take_pending(Taker::Other);
+    assert!(in_flight.is_some());
+    let seal = project.seal().unwrap();
+    let failure = AppendError { outcome: Outcome::DiskFull, error: io::ErrorKind::StorageFull.into() };
+    project.take_back(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
+    put(&project, "longer than the key that was refused");
+    project.flush(clock::monotonic());
+    let lineage = durable.journal.lock().unwrap().header.successor();
+    let writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths, lineage).unwrap();
+    let mut written = writer.finish(seal.revision, seal.clock_ms).unwrap();
+    let carried = project.carry_most(durable, &seal, &mut written);
+    assert!(matches!(carried, Err(CheckpointError::TakenBack)), "{carried:?}");
+    let exchanged = project.exchange(durable, &seal, written, seal.offset, clock::monotonic());
+    assert!(matches!(exchanged, Err(CheckpointError::TakenBack)));
+}

@@ -1,0 +1,172 @@
+//! A values' file that was edited, removed, replaced or cut while the server runs, which is unsupported and must not
+//! lose anything.
+
+use super::checkpoint_error::CheckpointError;
+use super::journal::Journal;
+use super::project::{Durable, Project};
+use crate::disk::{Open, Stamp};
+use crate::persist::files::aside::{self, Aside};
+use crate::persist::files::header::Header;
+use crate::persist::files::sequential::checksum_of;
+use crate::persist::start::edited_file::{EditedFile, EditedFileError};
+use crate::persist::start::recovery::Keep;
+use std::io::{self, ErrorKind};
+
+/// What somebody did to the values' file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::persist) enum Edit {
+    /// Nothing has its name.
+    Removed,
+    /// What has its name was written later, and has this stamp.
+    Changed(Stamp),
+}
+
+/// What a changed values' file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::persist) enum Content {
+    /// What the server wrote: it is a copy. Nobody knows whether it is on the disk.
+    Same,
+    /// An edit, which a start imports.
+    Edited,
+    /// Something that a start refuses: it was cut, or it is no data file, or an earlier one of this project.
+    Unusable,
+}
+
+impl Project {
+    /// Checks that a checkpoint loses nothing by replacing the values' file, and keeps an edit as a copy. If an edit
+    /// is found and the values are read from that file, the project stops, and the next start imports the edit or
+    /// asks for a decision.
+    pub(in crate::persist) fn notice_edit(
+        &self,
+        durable: &Durable,
+        journal: &Journal,
+    ) -> Result<(), CheckpointError> {
+        self.check_values(durable, journal)?;
+        self.keep_edit(durable, journal)
+    }
+
+    /// If the values are read from their file, checks that all of them can still be read. If not, or if the file was
+    /// edited, the project stops. A file that was removed or replaced is still open, and has them.
+    pub(in crate::persist) fn check_values(
+        &self,
+        durable: &Durable,
+        journal: &Journal,
+    ) -> Result<(), CheckpointError> {
+        if durable.keep == Keep::Values {
+            return Ok(());
+        }
+        let is_edited = match find_edit(durable, journal)? {
+            None => return Ok(()),
+            Some(Edit::Removed) => false,
+            Some(Edit::Changed(_)) => content_of(durable, &journal.header)? == Content::Edited,
+        };
+        if !is_edited && self.has_open_values()? {
+            return Ok(());
+        }
+        let path = durable.paths.json.display();
+        let reason = format!("{path}: was edited or cut while the server runs");
+        log::error!("project {}: {reason}; it takes no more writes until the server is restarted", self.id);
+        if let Ok(mut state) = self.lock() {
+            state.fail(reason);
+        }
+        Err(CheckpointError::Stopped)
+    }
+
+    /// Whether the open files that values are read from are as they were written.
+    fn has_open_values(&self) -> io::Result<bool> {
+        let files = self.lock().map(|state| state.files.values()).unwrap_or_default();
+        for (file, stamp) in files {
+            if file.stamp()? != stamp {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Copies a changed values' file, which is about to be replaced.
+    pub(in crate::persist) fn keep_edit(
+        &self,
+        durable: &Durable,
+        journal: &Journal,
+    ) -> Result<(), CheckpointError> {
+        let (id, path) = (&self.id, durable.paths.json.display());
+        match find_edit(durable, journal)? {
+            None => {}
+            Some(Edit::Removed) => {
+                log::warn!("project {id}: {path} was removed while the server runs; it is written again");
+            }
+            Some(Edit::Changed(stamp)) if stamp.length == 0 => {
+                log::warn!(
+                    "project {id}: {path} was cut to 0 bytes while the server runs; it is written again"
+                );
+            }
+            Some(Edit::Changed(_)) => {
+                let content = content_of(durable, &journal.header)?;
+                if content == Content::Same {
+                    log::warn!(
+                        "project {id}: {path} was replaced by a copy while the server runs; it is written again"
+                    );
+                    return Ok(());
+                }
+                let number = journal.header.generation;
+                let copy = aside::keep(durable.disk.as_ref(), &durable.paths, Aside::Edited, number)?;
+                let copy = copy.display();
+                if content == Content::Edited {
+                    log::warn!(
+                        "project {id}: {path} was edited while the server runs; the edit is kept as {copy}, and the \
+                         server keeps using what it has"
+                    );
+                } else {
+                    log::warn!(
+                        "project {id}: {path} was cut or replaced while the server runs; what was found is kept as \
+                         {copy}, and the file is written again"
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the values' file is still the one that was written with `journal`.
+pub(in crate::persist) fn has_values_in_place(durable: &Durable, journal: &Journal) -> bool {
+    matches!(find_edit(durable, journal), Ok(None))
+}
+
+/// Whether a start would find neither the values that were written with `journal` nor an edit of them.
+pub(in crate::persist) fn has_lost_values(durable: &Durable, journal: &Journal) -> bool {
+    match find_edit(durable, journal) {
+        Ok(None) => false,
+        Ok(Some(Edit::Changed(_))) => {
+            !content_of(durable, &journal.header).is_ok_and(|content| content == Content::Edited)
+        }
+        Ok(Some(Edit::Removed)) | Err(_) => true,
+    }
+}
+
+/// Compares the values' file with the one that was written with `journal`, by its stamp.
+pub(in crate::persist) fn find_edit(durable: &Durable, journal: &Journal) -> io::Result<Option<Edit>> {
+    match durable.disk.open(&durable.paths.json, Open::Read).and_then(|file| file.stamp()) {
+        Ok(stamp) if stamp == journal.json_stamp => Ok(None),
+        Ok(stamp) => Ok(Some(Edit::Changed(stamp))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(Edit::Removed)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a values' file that was changed. `header` is that of the journal.
+pub(in crate::persist) fn content_of(durable: &Durable, header: &Header) -> io::Result<Content> {
+    let file = durable.disk.open(&durable.paths.json, Open::Read)?;
+    let crc32 = checksum_of(file.as_ref())?;
+    if crc32 == header.json_crc32 && file.length()? == header.json_bytes {
+        return Ok(Content::Same);
+    }
+    if header.before.contains(&crc32) {
+        return Ok(Content::Unusable);
+    }
+    match EditedFile::new(file.as_ref(), durable.paths.key_rule).read_keys() {
+        Ok(_) => Ok(Content::Edited),
+        Err(EditedFileError::Invalid(_)) => Ok(Content::Unusable),
+        Err(EditedFileError::Io(error)) => Err(error),
+    }
+}

@@ -1,0 +1,178 @@
+//! The threads that serve all projects: the writers, which write and sync (`writer_queue.rs`); maintenance, which
+//! expires keys and checkpoints small projects; and the long lane (`long_lane.rs`), which does the same for large
+//! ones. None of them wakes up without work.
+
+use super::long_lane::Long;
+use super::project::Project;
+use super::queues::{NOT_SCHEDULED, Queues, Scheduled};
+use super::writer_queue::{Call, Work, Written};
+use crate::limits::{ENGINE_STACK_BYTES, LONG_BYTES_MIN, LONG_KEYS_MIN};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+/// The queues of all projects, and the threads that serve them.
+pub type Engine = Queues<Project>;
+
+/// The threads of an engine.
+pub struct EngineThreads {
+    engine: Arc<Engine>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Scheduled for Project {
+    fn due_ms(&self) -> &AtomicU64 {
+        &self.maintenance_due_ms
+    }
+}
+
+impl Engine {
+    /// Starts the first writer, the maintenance thread and that of the long lane.
+    ///
+    /// # Errors
+    /// As the operating system returns them.
+    pub fn start(self: &Arc<Self>) -> io::Result<EngineThreads> {
+        self.begin_schedule();
+        let threads = vec![
+            self.spawn("maintenance", |engine| engine.maintain())?,
+            self.spawn("long-lane", |engine| engine.work_on_long())?,
+        ];
+        self.start_writer(0)?;
+        Ok(EngineThreads { engine: Arc::clone(self), threads })
+    }
+
+    /// Starts a thread of the engine.
+    ///
+    /// # Errors
+    /// As the operating system returns them.
+    pub(in crate::persist) fn spawn(
+        self: &Arc<Self>,
+        name: &str,
+        run: impl FnOnce(&Arc<Engine>) + Send + 'static,
+    ) -> io::Result<JoinHandle<()>> {
+        let engine = Arc::clone(self);
+        let guarded = move || {
+            // Without this thread some changes would never be acknowledged; what was acknowledged is on disk,
+            // so the process ends as if killed.
+            let run = std::panic::AssertUnwindSafe(|| run(&engine));
+            if std::panic::catch_unwind(run).is_err() {
+                log::logger().flush(); // the lines about the panic are still being collected
+                std::process::abort();
+            }
+        };
+        std::thread::Builder::new().name(name.to_owned()).stack_size(ENGINE_STACK_BYTES).spawn(guarded)
+    }
+
+    /// Starts the writer `number`.
+    ///
+    /// # Errors
+    /// As the operating system returns them.
+    pub(in crate::persist) fn start_writer(self: &Arc<Self>, number: usize) -> std::io::Result<()> {
+        self.writers.starting(number);
+        let name = if number == 0 { "writer".to_owned() } else { format!("writer-{number}") };
+        let started = self.spawn(&name, move |engine| engine.write(number));
+        started.map(drop).inspect_err(|_| self.writers.not_started(number))
+    }
+
+    fn write(self: &Arc<Self>, number: usize) {
+        let mut written = None;
+        while let Some((work, call)) = self.writers.next(number, written.take()) {
+            match call {
+                Call::Nobody => {}
+                Call::Wake(other) => self.writers.wake(Some(other)),
+                Call::Start(other) => {
+                    if let Err(error) = self.start_writer(other) {
+                        log::warn!(
+                            "No further writer thread could be started: {error}. The running ones do its work."
+                        );
+                    }
+                }
+            }
+            match work {
+                Work::Write(project) => {
+                    let after = project.write_in_turn();
+                    if after.again || after.sync_later {
+                        written = Some(Written { project, again: after.again, sync_later: after.sync_later });
+                    } else {
+                        self.let_go(project);
+                    }
+                }
+                Work::SyncDue(project) => project.want_sync(),
+            }
+        }
+    }
+
+    fn maintain(&self) {
+        while let Some(projects) = self.next_scheduled() {
+            for project in projects {
+                if project.needs_long_lane() {
+                    self.long_lane.push(Long::Maintain(project));
+                } else {
+                    self.maintain_one(&project);
+                    self.let_go(project);
+                }
+            }
+        }
+    }
+
+    /// Does the maintenance that is due for a project.
+    pub(in crate::persist) fn maintain_one(&self, project: &Arc<Project>) {
+        // Before it begins: what becomes due from here on is scheduled again.
+        project.maintenance_due_ms.store(NOT_SCHEDULED, Ordering::Release);
+        if let Some(due) = project.maintain() {
+            self.schedule(project, due);
+        }
+    }
+
+    /// Drops a reference to a project. The long lane drops the last one, because freeing many keys takes long.
+    pub(in crate::persist) fn let_go(&self, project: Arc<Project>) {
+        if let Some(project) = Arc::into_inner(project) {
+            self.long_lane.free(Box::new(project));
+        }
+    }
+
+    /// The thread of the long lane.
+    pub(in crate::persist) fn work_on_long(&self) {
+        while let Some(work) = self.long_lane.next() {
+            match work {
+                Long::Maintain(project) => {
+                    // What becomes due meanwhile waits for this.
+                    project.is_in_long_lane.store(true, Ordering::Release);
+                    self.maintain_one(&project);
+                    project.is_in_long_lane.store(false, Ordering::Release);
+                }
+                Long::Free(memory) => drop(memory),
+            }
+        }
+    }
+}
+
+impl Project {
+    /// Whether maintenance of the project takes long, or the long lane has the project already. If so, the lane has
+    /// it from now on. Called by the maintenance thread only.
+    pub(in crate::persist) fn needs_long_lane(&self) -> bool {
+        if self.is_in_long_lane.load(Ordering::Acquire) {
+            return true;
+        }
+        let is_large = self.lock().is_ok_and(|state| {
+            let stored = state.namespace.totals_in_memory();
+            stored.keys >= LONG_KEYS_MIN || stored.bytes >= LONG_BYTES_MIN
+        });
+        self.is_in_long_lane.store(is_large, Ordering::Release);
+        is_large
+    }
+}
+
+impl EngineThreads {
+    /// Ends the threads once everything queued is written.
+    pub fn stop(self) {
+        self.engine.writers.stop();
+        self.engine.end_schedule();
+        self.engine.long_lane.stop();
+        for thread in self.threads {
+            // A thread that panicked has ended the process already.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! From pending to acknowledged: one write and one sync for everything that waited.
+
+use super::journal::{AppendError, Journal};
+use super::journal_lock::{Attempt, JournalGuard, QueueAgain};
+use super::ownership::NotOurs;
+use super::project::{Batch, Durable, Health, Project, State, SyncLater, Turn};
+use super::ticket::{Outcome, Ticket};
+use crate::clock;
+use crate::config::schema::SyncMode;
+use crate::limits::{
+    FILES_LOOK_AFTER_MS, FREED_AT_ONCE_MAX, GATHER_ROUNDS_MAX, PENDING_BYTES_KEPT_MAX, PURGE_PER_HOLD_MAX,
+};
+use crate::persist::files::generation::Paths;
+use crate::store::change::Revision;
+use crate::store::namespace::Undo;
+use std::io::ErrorKind;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What "file too large" means for a journal.
+const FILE_SIZE_LIMIT: &str = ", which is the file-size limit of this process (`ulimit -f`, LimitFSIZE=)";
+
+/// What is left to do for a project after its turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::persist) struct AfterTurn {
+    /// There is more to write.
+    pub(in crate::persist) again: bool,
+    /// It has to be synced within [`crate::limits::SYNC_INTERVAL_MS`].
+    pub(in crate::persist) sync_later: bool,
+}
+
+/// Which thread takes the pending changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::persist) enum Taker {
+    /// The writer whose turn it is.
+    Writer,
+    /// A thread that needs them written now, such as a checkpoint. The turn does not change.
+    Other,
+}
+
+impl Project {
+    /// Yields to other threads while more changes arrive: the change that woke the writer is often the first of
+    /// many, and all of them share one sync.
+    pub(in crate::persist) fn gather(&self) {
+        let mut gathered_bytes = 0;
+        for _ in 0..GATHER_ROUNDS_MAX {
+            let Ok(bytes) = self.lock().map(|state| state.pending.bytes.len()) else { return };
+            if bytes == gathered_bytes {
+                return;
+            }
+            gathered_bytes = bytes;
+            std::thread::yield_now();
+        }
+    }
+
+    /// Writes and syncs what is pending and resolves its ticket. Blocks for the disk.
+    pub fn flush(self: &Arc<Self>, now: Instant) {
+        let Some(durable) = &self.durable else { return };
+        let Ok(journal) = durable.journal.lock() else { return self.fail_waiting() };
+        self.flush_into(durable, journal, Taker::Other, now);
+    }
+
+    /// The turn of the project, on a writer that took it from the queue. Blocks for the disk, but not for another
+    /// thread that holds the journal: that thread queues the project again.
+    pub(in crate::persist) fn write_in_turn(self: &Arc<Self>) -> AfterTurn {
+        let Some(durable) = &self.durable else { return AfterTurn::default() };
+        self.gather();
+        let journal = match durable.journal.lock_or_leave(|| self.leave()) {
+            Attempt::Locked(journal) => journal,
+            Attempt::Left => return AfterTurn::default(),
+            Attempt::Broken => {
+                self.fail_waiting();
+                return AfterTurn::default();
+            }
+        };
+        let is_unsynced = self.flush_into(durable, journal, Taker::Writer, clock::monotonic());
+        self.lock().map_or_else(|_| AfterTurn::default(), |mut state| state.end_turn(is_unsynced))
+    }
+
+    /// Leaves the project to the thread that holds its journal.
+    fn leave(self: &Arc<Self>) -> QueueAgain {
+        self.queues.leave();
+        let project = Arc::clone(self);
+        Box::new(move || Arc::clone(&project.queues).queue_left(project))
+    }
+
+    /// Returns whether `sync: interval` still has something to sync.
+    fn flush_into(
+        self: &Arc<Self>,
+        durable: &Durable,
+        mut journal: JournalGuard<'_>,
+        taker: Taker,
+        now: Instant,
+    ) -> bool {
+        let taken = self.lock().map(|mut state| {
+            let is_sync_due = taker == Taker::Writer && state.later == SyncLater::Due;
+            if is_sync_due {
+                state.later = SyncLater::No;
+            }
+            (state.take_pending(taker), is_sync_due)
+        });
+        let Ok((pending, is_sync_due)) = taken else {
+            self.fail_waiting();
+            return false;
+        };
+        let look = pending.as_ref().map(|_| now + Duration::from_millis(FILES_LOOK_AFTER_MS));
+        if let Some(mut bytes) = pending {
+            match self.append(durable, &mut journal, &mut bytes, now) {
+                Ok(()) => {
+                    journal.written_at = Some(now);
+                    self.settle(bytes, durable.sync);
+                }
+                Err(failure) => self.take_back(&durable.paths, &mut journal, &failure),
+            }
+            self.queues.resolved();
+        }
+        if is_sync_due {
+            self.sync_journal(durable, &mut journal);
+        }
+        // Also if this call wrote nothing: a checkpoint may have written the changes without a sync.
+        let is_unsynced = durable.sync == SyncMode::Interval && journal.unsynced;
+        let due = [self.journal_due(&journal, now), look].into_iter().flatten().min();
+        drop(journal);
+        if let Some(due) = due {
+            self.queues.schedule(self, due);
+        }
+        is_unsynced
+    }
+
+    /// Queues the project for a writer, because of pending changes or a sync that is due.
+    pub(in crate::persist) fn want_turn(self: &Arc<Self>, state: &mut State) {
+        match state.turn {
+            Turn::Idle => {
+                state.turn = Turn::Queued;
+                self.queues.queue(Arc::clone(self));
+            }
+            Turn::Writing => state.turn = Turn::WritingMore,
+            Turn::Queued | Turn::WritingMore => {}
+        }
+    }
+
+    /// The interval of `sync: interval` is over: queues the project for a sync.
+    pub(in crate::persist) fn want_sync(self: &Arc<Self>) {
+        if let Ok(mut state) = self.lock() {
+            state.later = SyncLater::Due;
+            self.want_turn(&mut state);
+        }
+    }
+
+    /// Writes the batch of `ticket` unless that is done already. Returns whether it was written. Blocks for the
+    /// disk.
+    pub fn wait_written(self: &Arc<Self>, ticket: Option<&Ticket>) -> bool {
+        let Some(ticket) = ticket else { return true };
+        if ticket.outcome() == Outcome::Pending {
+            self.flush(clock::monotonic());
+        }
+        ticket.outcome() == Outcome::Synced
+    }
+
+    /// A thread panicked while it changed the state or the journal: fails all tickets.
+    fn fail_waiting(&self) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for batch in state.in_flight.iter().chain([&state.pending]) {
+            batch.ticket.resolve(Outcome::Failed);
+        }
+        drop(state);
+        self.queues.resolved();
+    }
+
+    /// Syncs what was acknowledged before it was synced: by `sync: interval`, or on a full disk. Blocks for
+    /// the disk.
+    pub fn sync_written(self: &Arc<Self>) {
+        let Some(durable) = &self.durable else { return };
+        if let Ok(mut journal) = durable.journal.lock() {
+            self.sync_journal(durable, &mut journal);
+        }
+    }
+
+    fn sync_journal(self: &Arc<Self>, durable: &Durable, journal: &mut Journal) {
+        if !journal.unsynced && !journal.is_unsure() {
+            return;
+        }
+        let synced = self.check_files(durable, journal).and_then(|()| journal.sync_acknowledged());
+        match synced {
+            Ok(()) => {
+                journal.unsynced = false;
+                if let Ok(mut state) = self.lock() {
+                    state.durable = state.synced;
+                }
+            }
+            // Tried again, see `Journal::repair_due`. Nothing that was acknowledged is rolled back.
+            Err(failure) if failure.outcome == Outcome::DiskFull => {
+                if let Ok(mut state) = self.lock() {
+                    self.note_disk_full(&mut state, &reason_of(&durable.paths, &failure));
+                }
+            }
+            Err(failure) => {
+                self.take_back(&durable.paths, journal, &failure);
+                self.queues.resolved();
+            }
+        }
+    }
+
+    /// The batch in flight is in the journal: its replies may leave. Keeps its buffer for the next batch.
+    pub(in crate::persist) fn settle(self: &Arc<Self>, mut bytes: Vec<u8>, sync: SyncMode) {
+        let Ok(mut state) = self.lock() else { return self.fail_waiting() };
+        let Some(mut batch) = state.in_flight.take() else { return };
+        state.synced = state.synced.max(batch.revision);
+        let has_garbage = state.settle(&mut batch.undo);
+        if sync == SyncMode::Always {
+            state.durable = state.synced;
+        }
+        if state.health == Health::DiskFull {
+            log::info!("project {}: there is disk space again; writes resume", self.id);
+            state.health = Health::Healthy;
+        }
+        if state.pending.bytes.capacity() == 0 && bytes.capacity() <= PENDING_BYTES_KEPT_MAX {
+            bytes.clear();
+            state.pending.bytes = bytes;
+        }
+        drop(state);
+        if has_garbage {
+            self.queues.schedule(self, clock::monotonic());
+        }
+        batch.ticket.resolve(Outcome::Synced);
+        // What the batch replaced is freed outside the lock, and by another thread if that takes long.
+        if batch.undo.len() > FREED_AT_ONCE_MAX {
+            self.queues.long_lane.free(Box::new(batch.undo));
+        }
+    }
+
+    /// Reverts everything in memory that is not in the journal and fails the tickets that wait for it. If the
+    /// journal no longer belongs to the project, has what was acknowledged written to new files. Changes that were
+    /// acknowledged before they were written then stay in memory, because the rescue writes them, too.
+    pub(in crate::persist) fn take_back(
+        self: &Arc<Self>,
+        paths: &Paths,
+        journal: &mut Journal,
+        failure: &AppendError,
+    ) {
+        let (not_ours, reason) = (NotOurs::of(&failure.error), reason_of(paths, failure));
+        if not_ours.is_some() {
+            journal.give_up();
+        }
+        let Ok(mut state) = self.lock() else { return };
+        if state.health == Health::Deleted {
+            return roll_back(&mut state, journal, |ticket| ticket.resolve_deleted(&self.id));
+        }
+        if state.is_given_up {
+            return roll_back(&mut state, journal, |ticket| ticket.resolve(failure.outcome));
+        }
+        match failure.outcome {
+            Outcome::DiskFull => self.note_disk_full(&mut state, &reason),
+            Outcome::Failed | Outcome::Deleted | Outcome::Pending | Outcome::Synced => {
+                if !matches!(not_ours, Some(NotOurs::Directory(_))) {
+                    log::error!(
+                        "project {}: {reason}; it takes no more writes until the server is restarted",
+                        self.id
+                    );
+                }
+                state.fail(reason);
+            }
+        }
+        let is_taken = matches!(not_ours, Some(NotOurs::Journal(_)));
+        if is_taken && state.unwritten_acknowledged() > 0 {
+            keep_unwritten(&mut state, journal);
+        } else {
+            self.log_rolled_back(state.unwritten_acknowledged(), failure.outcome);
+            roll_back(&mut state, journal, |ticket| ticket.resolve(failure.outcome));
+        }
+        if is_taken {
+            (state.needs_rescue, state.is_unsaved) = (true, true);
+            drop(state);
+            self.queues.rescue_soon(self);
+        }
+    }
+
+    fn log_rolled_back(&self, acknowledged: u64, outcome: Outcome) {
+        let id = &self.id;
+        if acknowledged == 0 {
+        } else if outcome == Outcome::DiskFull {
+            log::error!(
+                "project {id}: acknowledged changes that are rolled back because they could not be written: \
+                 {acknowledged}. Send them again"
+            );
+        } else {
+            // They may be in a file that this process may not cut, or on a disk that failed to cut it.
+            log::error!(
+                "project {id}: acknowledged changes that are rolled back because they may not be on the disk: \
+                 {acknowledged}. A restart may find some of them. Restart the server, then send again what is missing"
+            );
+        }
+    }
+
+    fn note_disk_full(&self, state: &mut State, reason: &str) {
+        if state.health == Health::Healthy {
+            log::error!("project {}: no disk space ({reason}); writes get 507 until there is some", self.id);
+            state.health = Health::DiskFull;
+        }
+    }
+}
+
+/// The file that a failure concerns, and the error of the system.
+fn reason_of(paths: &Paths, failure: &AppendError) -> String {
+    if let Some(not_ours) = NotOurs::of(&failure.error) {
+        return not_ours.to_string();
+    }
+    let limit = if failure.error.kind() == ErrorKind::FileTooLarge { FILE_SIZE_LIMIT } else { "" };
+    format!("{}: {}{limit}", paths.journal.display(), failure.error)
+}
+
+impl State {
+    /// Removes some keys that have expired, unless their expiry may still be reverted. Returns whether there are more.
+    pub(in crate::persist) fn purge(&mut self, is_durable: bool) -> bool {
+        let until = if is_durable { self.synced } else { Revision::MAX };
+        self.namespace.purge(PURGE_PER_HOLD_MAX, until) == PURGE_PER_HOLD_MAX
+    }
+
+    /// The changes of `undo` are final. Returns whether they left garbage.
+    pub(in crate::persist) fn settle(&mut self, undo: &mut Vec<Undo>) -> bool {
+        let cleared = undo.extract_if(.., |undo| matches!(undo, Undo::Cleared(_)));
+        let settled = cleared.map(|undo| self.namespace.settle(undo)).count();
+        settled > 0
+    }
+
+    /// How many changes were acknowledged and are not in the journal.
+    pub(in crate::persist) fn unwritten_acknowledged(&self) -> u64 {
+        self.in_flight.iter().chain([&self.pending]).map(|batch| batch.acknowledged).sum()
+    }
+
+    /// Ends the turn of a writer.
+    fn end_turn(&mut self, is_unsynced: bool) -> AfterTurn {
+        let again = self.turn == Turn::WritingMore;
+        self.turn = if again { Turn::Queued } else { Turn::Idle };
+        // A sync that has become due since is part of the next turn.
+        let sync_later = is_unsynced && self.later == SyncLater::No;
+        if sync_later {
+            self.later = SyncLater::Scheduled;
+        }
+        AfterTurn { again, sync_later }
+    }
+
+    /// Moves the pending batch into flight and returns its bytes.
+    pub(in crate::persist) fn take_pending(&mut self, taker: Taker) -> Option<Vec<u8>> {
+        if taker == Taker::Writer {
+            self.turn = Turn::Writing;
+        }
+        if self.pending.bytes.is_empty() {
+            return None;
+        }
+        let mut batch = std::mem::replace(&mut self.pending, Batch::empty());
+        let bytes = std::mem::take(&mut batch.bytes);
+        self.pending_offset += bytes.len() as u64;
+        self.in_flight = Some(batch);
+        Some(bytes)
+    }
+}
+
+/// Reverts all changes that are not in `journal`, newest first, and resolves their tickets with `resolve`.
+pub(in crate::persist) fn roll_back(state: &mut State, journal: &Journal, resolve: impl Fn(&Ticket)) {
+    let pending = std::mem::replace(&mut state.pending, Batch::empty());
+    let batches = [Some(pending), state.in_flight.take()];
+    for batch in batches.into_iter().flatten() {
+        batch.undo.into_iter().rev().for_each(|undo| state.namespace.revert(undo));
+        resolve(&batch.ticket);
+    }
+    state.rollbacks += 1;
+    begin_at_end(state, journal);
+}
+
+/// Keeps all changes that are not in `journal`, which takes no more. Newer ones may rest on those that were
+/// acknowledged, so also those stay whose tickets wait: these fail, because nothing is written yet.
+fn keep_unwritten(state: &mut State, journal: &Journal) {
+    let pending = std::mem::replace(&mut state.pending, Batch::empty());
+    let batches = [state.in_flight.take(), Some(pending)];
+    for mut batch in batches.into_iter().flatten() {
+        state.synced = state.synced.max(batch.revision);
+        state.settle(&mut batch.undo);
+        batch.ticket.resolve(Outcome::Failed);
+    }
+    begin_at_end(state, journal);
+}
+
+/// Nothing is pending: the next change lies at the end of `journal`.
+fn begin_at_end(state: &mut State, journal: &Journal) {
+    state.pending_offset = journal.end;
+    state.journal_number = journal.number;
+}

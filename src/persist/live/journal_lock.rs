@@ -1,0 +1,94 @@
+//! The lock of a project's journal, which is held across writes and syncs.
+//!
+//! A writer does not wait for it: it leaves the project here, and the thread that holds the lock queues the
+//! project again when it releases the lock. So one project never occupies two writers.
+
+use super::journal::Journal;
+use super::unavailable::Unavailable;
+use super::unpoisoned::unpoisoned;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+/// Queues the project whose journal was released.
+pub(in crate::persist) type QueueAgain = Box<dyn FnOnce() + Send>;
+
+/// A journal under its lock.
+pub(in crate::persist) struct JournalLock {
+    journal: Mutex<Journal>,
+    /// Queues the project again, if a writer left it. Locked only to set or take it.
+    left: Mutex<Option<QueueAgain>>,
+}
+
+/// The journal, locked.
+pub(in crate::persist) struct JournalGuard<'a> {
+    // Dropped in this order: a project is queued again once its journal is free.
+    guard: MutexGuard<'a, Journal>,
+    _release: Release<'a>,
+}
+
+struct Release<'a> {
+    lock: &'a JournalLock,
+}
+
+/// The result of an attempt to lock a journal.
+pub(in crate::persist) enum Attempt<'a> {
+    /// It is locked.
+    Locked(JournalGuard<'a>),
+    /// Another thread holds it and will queue the project again.
+    Left,
+    /// A thread panicked while it held it.
+    Broken,
+}
+
+impl JournalLock {
+    pub(in crate::persist) fn new(journal: Journal) -> JournalLock {
+        JournalLock { journal: Mutex::new(journal), left: Mutex::new(None) }
+    }
+
+    /// Waits for the journal.
+    ///
+    /// # Errors
+    /// [`Unavailable::Broken`] if a thread panicked while it held it.
+    pub(in crate::persist) fn lock(&self) -> Result<JournalGuard<'_>, Unavailable> {
+        let guard = self.journal.lock().map_err(|_| Unavailable::Broken)?;
+        Ok(JournalGuard { guard, _release: Release { lock: self } })
+    }
+
+    /// Locks the journal if no other thread holds it. Otherwise that thread calls what `leave` returns when it
+    /// releases the journal.
+    pub(in crate::persist) fn lock_or_leave(&self, leave: impl FnOnce() -> QueueAgain) -> Attempt<'_> {
+        // Locked first: a holder that releases the journal from here on finds it.
+        let mut left = unpoisoned(self.left.lock());
+        match self.journal.try_lock() {
+            Ok(guard) => Attempt::Locked(JournalGuard { guard, _release: Release { lock: self } }),
+            Err(TryLockError::WouldBlock) => {
+                *left = Some(leave());
+                Attempt::Left
+            }
+            Err(TryLockError::Poisoned(_)) => Attempt::Broken,
+        }
+    }
+}
+
+impl Deref for JournalGuard<'_> {
+    type Target = Journal;
+
+    fn deref(&self) -> &Journal {
+        &self.guard
+    }
+}
+
+impl DerefMut for JournalGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Journal {
+        &mut self.guard
+    }
+}
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        let left = unpoisoned(self.lock.left.lock()).take();
+        if let Some(queue_again) = left {
+            queue_again();
+        }
+    }
+}

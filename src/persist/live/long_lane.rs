@@ -1,0 +1,71 @@
+//! The thread for long tasks: checkpoints and expiry of large projects, and freeing many entries. Small projects
+//! never wait for it.
+
+use super::unpoisoned::unpoisoned;
+use crate::limits::FREED_LATER_MAX;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex};
+
+/// The tasks of the thread, first come, first served.
+pub(in crate::persist) struct LongLane<P> {
+    queue: Mutex<Queue<P>>,
+    signal: Condvar,
+}
+
+struct Queue<P> {
+    work: VecDeque<Long<P>>,
+    /// How many of them are [`Long::Free`].
+    to_free: usize,
+    stopping: bool,
+}
+
+/// A long task.
+pub(in crate::persist) enum Long<P> {
+    /// Maintenance of a project. While it waits here the engine schedules nothing for it (`IN_HAND`), so a project
+    /// is queued once.
+    Maintain(Arc<P>),
+    /// Memory to free.
+    Free(Box<dyn Send>),
+}
+
+impl<P> LongLane<P> {
+    pub(in crate::persist) fn new() -> LongLane<P> {
+        let queue = Queue { work: VecDeque::new(), to_free: 0, stopping: false };
+        LongLane { queue: Mutex::new(queue), signal: Condvar::new() }
+    }
+
+    pub(in crate::persist) fn push(&self, work: Long<P>) {
+        let mut queue = unpoisoned(self.queue.lock());
+        queue.to_free += usize::from(matches!(work, Long::Free(_)));
+        queue.work.push_back(work);
+        drop(queue);
+        self.signal.notify_one();
+    }
+
+    /// Frees `memory` later, or at once if too much is queued already.
+    pub(in crate::persist) fn free(&self, memory: Box<dyn Send>) {
+        let is_full = unpoisoned(self.queue.lock()).to_free >= FREED_LATER_MAX;
+        if !is_full {
+            self.push(Long::Free(memory));
+        }
+    }
+
+    /// Has the thread end after its current task.
+    pub(in crate::persist) fn stop(&self) {
+        unpoisoned(self.queue.lock()).stopping = true;
+        self.signal.notify_one();
+    }
+
+    /// Waits for a task. `None` if the engine stops.
+    pub(in crate::persist) fn next(&self) -> Option<Long<P>> {
+        let mut queue = unpoisoned(self.queue.lock());
+        while !queue.stopping {
+            if let Some(work) = queue.work.pop_front() {
+                queue.to_free -= usize::from(matches!(work, Long::Free(_)));
+                return Some(work);
+            }
+            queue = unpoisoned(self.signal.wait(queue));
+        }
+        None
+    }
+}

@@ -1,0 +1,90 @@
+//! Has the values written again if their file was removed, replaced or cut, although nobody writes.
+//!
+//! ```text
+//! in place ................. nothing to do
+//! removed, or not a file ... written again at once
+//! changed .................. looked at again a second later, because somebody may still write to it
+//! changed, an edit ......... left to the next checkpoint, which keeps it as a copy
+//! changed, not an edit ..... written again
+//! ```
+//! Until then a crash loses the values: a start refuses the journal without them.
+
+use super::checkpoint_error::CheckpointError;
+use super::edit::{self, Content, Edit};
+use super::journal::SeenEdit;
+use super::project::{Durable, Project};
+use crate::limits::FILES_LOOK_AFTER_MS;
+use crate::persist::start::recovery::Keep;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What a look found.
+enum Look {
+    /// Nothing has to be done.
+    Fine,
+    /// It is too early to act.
+    Early(Instant),
+    /// A start would not find the values.
+    Lost,
+}
+
+impl Project {
+    /// Checks the values' file and has it written again if a start would not find the values in it. Returns when to
+    /// look again. Blocks for the disk.
+    pub(in crate::persist) fn look_at_values(self: &Arc<Self>, now_ms: u64, now: Instant) -> Option<Instant> {
+        let durable = self.durable.as_ref()?;
+        match self.look(durable, now)? {
+            Look::Fine => None,
+            Look::Early(due) => Some(due),
+            Look::Lost => {
+                match self.put_values_in_place(now_ms, now) {
+                    // Why it stopped is logged.
+                    Ok(()) | Err(CheckpointError::Stopped) => {}
+                    Err(error) => self.log_unwritten("values", &error),
+                }
+                durable.journal.lock().ok()?.retry_at
+            }
+        }
+    }
+
+    /// `None` if a thread panicked while it held the journal.
+    fn look(&self, durable: &Durable, now: Instant) -> Option<Look> {
+        let (stamp, header) = {
+            let mut journal = durable.journal.lock().ok()?;
+            let found = edit::find_edit(durable, &journal);
+            if matches!(found, Ok(None)) {
+                journal.seen_edit = None;
+                return Some(Look::Fine);
+            }
+            if let Some(retry) = journal.retry_at.filter(|&retry| retry > now) {
+                return Some(Look::Early(retry));
+            }
+            let Ok(Some(Edit::Changed(stamp))) = found else { return Some(Look::Lost) };
+            match journal.seen_edit {
+                Some(seen) if seen == (SeenEdit { stamp, is_edit: true }) => return Some(Look::Fine),
+                Some(seen) if seen.stamp == stamp => {}
+                Some(_) | None => {
+                    journal.seen_edit = Some(SeenEdit { stamp, is_edit: false });
+                    return Some(Look::Early(now + Duration::from_millis(FILES_LOOK_AFTER_MS)));
+                }
+            }
+            (stamp, journal.header.clone())
+        };
+        // Read without the lock, because it may be large.
+        if !edit::content_of(durable, &header).is_ok_and(|content| content == Content::Edited) {
+            return Some(Look::Lost);
+        }
+        durable.journal.lock().ok()?.seen_edit = Some(SeenEdit { stamp, is_edit: true });
+        self.log_edit(durable);
+        Some(Look::Fine)
+    }
+
+    fn log_edit(&self, durable: &Durable) {
+        let (id, path) = (&self.id, durable.paths.json.display());
+        let effect = match durable.keep {
+            Keep::Values => "the next checkpoint keeps the edit as a copy, and writes what the server has",
+            Keep::Index => "the next checkpoint ends all writes to the project until the server is restarted",
+        };
+        log::warn!("project {id}: {path} was edited while the server runs; {effect}");
+    }
+}

@@ -1,0 +1,187 @@
+//! Periodic work of a project: expiry, checkpoints, repairs; and its end.
+
+use super::checkpoint_error::CheckpointError;
+use super::edit;
+use super::journal::Journal;
+use super::project::{Health, Project};
+use crate::clock;
+use crate::limits::SWEEP_INTERVAL_MS;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What to do about a values' file that cannot be written again while the server runs.
+const RETRY_ADVICE: &str =
+    "Move away what has that name while the server runs; a later checkpoint writes the file again";
+/// What becomes of values that the last checkpoint did not write.
+const CLOSED_ADVICE: &str =
+    "Values that are only in memory are lost when the server ends or no longer lists the project";
+
+/// When to sweep keys of which the first expires at `next_ms`. Not at once even if that has passed: the project
+/// could not record it.
+pub(in crate::persist) fn sweep_due(next_ms: u64, now_ms: u64, now: Instant) -> Instant {
+    now + Duration::from_millis(next_ms.saturating_sub(now_ms).max(SWEEP_INTERVAL_MS))
+}
+
+impl Project {
+    /// Does what is due and returns when the next work is. Blocks for the disk.
+    pub(in crate::persist) fn maintain(self: &Arc<Self>) -> Option<Instant> {
+        match self.health() {
+            Health::Healthy | Health::DiskFull => {}
+            Health::Failed { .. } => {
+                self.rescue(); // if no thread could be started for that
+                return None;
+            }
+            Health::Closed | Health::Deleted => return None,
+        }
+        if !self.look_at_files() {
+            return None;
+        }
+        let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
+        self.queues.look_at_clock(now_ms, now);
+        let expiry = self.expire(now_ms).map(|next_ms| sweep_due(next_ms, now_ms, now));
+        let purge = self.purge_due(now);
+        self.free_garbage();
+        let look = self.look_at_values(now_ms, now);
+        if self.checkpoint_due(now).is_some_and(|due| due <= now)
+            // The clock is read again: freeing many keys takes a while, and it may have been set back.
+            && let Err(error) = self.checkpoint(clock::wall_ms(), now)
+        {
+            self.log_unwritten("checkpoint", &error);
+        }
+        let dues = [expiry, purge, self.checkpoint_due(now), self.repair(now), look];
+        dues.into_iter().flatten().min()
+    }
+
+    /// Repeats a repair that found no disk space. Returns when to do so again.
+    fn repair(self: &Arc<Self>, now: Instant) -> Option<Instant> {
+        let durable = self.durable.as_ref()?;
+        if durable.journal.lock().ok()?.is_unsure() {
+            self.sync_written();
+        }
+        durable.journal.lock().ok()?.repair_due(now)
+    }
+
+    /// Whether the values' file is still the one that was written with the journal.
+    pub(in crate::persist) fn has_values_in_place(&self) -> bool {
+        let Some(durable) = &self.durable else { return true };
+        durable.journal.lock().is_ok_and(|journal| edit::has_values_in_place(durable, &journal))
+    }
+
+    /// When to purge keys that cannot be purged now, because the record of their expiry is not on disk yet.
+    fn purge_due(&self, now: Instant) -> Option<Instant> {
+        let has_ended = self.lock().is_ok_and(|state| state.namespace.has_ended());
+        has_ended.then(|| now + Duration::from_millis(SWEEP_INTERVAL_MS))
+    }
+
+    /// Frees keys that were deleted together, some under each hold of the lock.
+    pub fn free_garbage(&self) {
+        while let Some(freed) = self.lock().ok().and_then(|mut state| state.namespace.free_some()) {
+            drop(freed);
+            self.give_way();
+        }
+    }
+
+    fn checkpoint_due(&self, now: Instant) -> Option<Instant> {
+        match self.health() {
+            Health::Healthy | Health::DiskFull => {}
+            Health::Failed { .. } | Health::Closed | Health::Deleted => return None,
+        }
+        let journal = self.durable.as_ref()?.journal.lock().ok()?;
+        [journal.checkpoint_due(now), self.space_due(&journal, now)].into_iter().flatten().min()
+    }
+
+    /// When the journal next needs the maintenance thread.
+    pub(in crate::persist) fn journal_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
+        let due = [journal.checkpoint_due(now), self.space_due(journal, now), journal.repair_due(now)];
+        due.into_iter().flatten().min()
+    }
+
+    /// When to checkpoint to free disk space: after the disk was full, once the remaining values take at most half
+    /// of what the files take.
+    pub(in crate::persist) fn space_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
+        if !journal.short_of_space || !journal.has_changes() {
+            return None;
+        }
+        let left = self.lock().ok()?.namespace.totals(0).bytes;
+        let taken = journal.json_stamp.length + journal.end;
+        (left <= taken / 2).then(|| journal.retry_at.map_or(now, |retry| retry.max(now)))
+    }
+
+    /// Ends writing for good and writes a last checkpoint, for a shutdown, other settings, or a project that
+    /// config.json no longer lists. Reads continue. Blocks for the disk.
+    pub fn close(self: &Arc<Self>, now_ms: u64, now: Instant) {
+        self.look_at_files();
+        self.expire(now_ms); // recorded while it still can be
+        self.flush(now);
+        if self.end_writing() {
+            self.flush(now);
+            if let Err(error) = self.fold(now_ms, now) {
+                self.log_not_written("last checkpoint", &error, CLOSED_ADVICE);
+                if self.has_lost_values(&error)
+                    && let Ok(mut state) = self.lock()
+                {
+                    state.is_unsaved = true;
+                    if state.health == Health::Closed {
+                        state.health =
+                            Health::Failed { reason: format!("last checkpoint not written: {error}") };
+                    }
+                }
+            }
+            self.sync_written();
+        }
+        self.give_up();
+    }
+
+    /// Whether values are in no file that a start finds, after a checkpoint failed with `error`.
+    fn has_lost_values(&self, error: &CheckpointError) -> bool {
+        // The next start finishes an exchange that is half done; the values' file may be the new one.
+        !matches!(error, CheckpointError::HalfDone(_)) && !self.has_values_in_place()
+    }
+
+    /// Logs that `what` was not written and is tried again.
+    pub(in crate::persist) fn log_unwritten(&self, what: &str, error: &CheckpointError) {
+        self.log_not_written(what, error, RETRY_ADVICE);
+    }
+
+    fn log_not_written(&self, what: &str, error: &CheckpointError, advice: &str) {
+        if let Some((level, text)) = self.unwritten_text(what, error, advice) {
+            log::log!(level, "{text}");
+        }
+    }
+
+    /// The log text for `what`, which was not written. It states whether a start finds everything all the same. `None`
+    /// if a deletion ended it: no file is needed any more.
+    pub(in crate::persist) fn unwritten_text(
+        &self,
+        what: &str,
+        error: &CheckpointError,
+        advice: &str,
+    ) -> Option<(log::Level, String)> {
+        if self.health() == Health::Deleted {
+            return None;
+        }
+        let id = &self.id;
+        if !self.has_lost_values(error) {
+            let text = format!("project {id}: {what} not written ({error}); the journal has all changes");
+            return Some((log::Level::Warn, text));
+        }
+        let path = self.durable.as_ref().map(|durable| durable.paths.json.display());
+        let path = path.map(|path| path.to_string()).unwrap_or_default();
+        let text = format!(
+            "project {id}: {what} not written ({error}). {path} is not the file that this server wrote, so a restart \
+             does not find the values in it. {advice}"
+        );
+        Some((log::Level::Error, text))
+    }
+
+    /// Refuses writes from here on. Returns false if they were refused already.
+    fn end_writing(&self) -> bool {
+        match self.lock() {
+            Ok(mut state) if matches!(state.health, Health::Healthy | Health::DiskFull) => {
+                state.health = Health::Closed;
+                true
+            }
+            Ok(_) | Err(_) => false,
+        }
+    }
+}

@@ -1,0 +1,486 @@
+//! A project while the server runs: reading it, and what the other files of this layer share.
+
+use super::journal::Journal;
+use super::journal_lock::JournalLock;
+use super::queues::{NOT_SCHEDULED, Queues};
+use super::ticket::Ticket;
+use super::unavailable::Unavailable;
+use crate::config::schema::SyncMode;
+use crate::disk::Disk;
+use crate::limits::GIVE_WAY_MICROS;
+use crate::names::{Key, ProjectId};
+use crate::persist::files::generation::Paths;
+use crate::persist::files::value_reader::{
+    FileTable, JOURNAL_FILE, JSON_FILE, MOVED_JOURNAL_FILE, StoredValue,
+};
+use crate::persist::start::recovery::{self, Keep};
+use crate::persist::start::recovery_error::{self, RecoveryError};
+use crate::store::change::{Location, Revision};
+use crate::store::entry::Entry;
+use crate::store::namespace::{Namespace, Totals, Undo};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::Duration;
+
+/// A project that is being served. Shared by the event loops, the writer and the maintenance thread.
+pub struct Project {
+    pub(in crate::persist) id: ProjectId,
+    pub(in crate::persist) durable: Option<Durable>,
+    pub(in crate::persist) queues: Arc<Queues<Project>>,
+    /// When the maintenance thread next serves the project, on the clock of `queues`.
+    pub(in crate::persist) maintenance_due_ms: AtomicU64,
+    /// Whether the long lane has the project; no other thread maintains it then.
+    pub(in crate::persist) is_in_long_lane: AtomicBool,
+    pub(in crate::persist) state: Mutex<State>,
+    /// How many threads wait for `state`.
+    pub(in crate::persist) waiting: AtomicU32,
+}
+
+/// What a project on disk has beside its state.
+pub(in crate::persist) struct Durable {
+    pub(in crate::persist) disk: Arc<dyn Disk>,
+    pub(in crate::persist) paths: Paths,
+    pub(in crate::persist) keep: Keep,
+    pub(in crate::persist) sync: SyncMode,
+    pub(in crate::persist) journal: JournalLock,
+    /// Held for the length of a checkpoint; taken before `journal`.
+    pub(in crate::persist) checkpoint: Mutex<()>,
+}
+
+/// What the `state` lock protects.
+pub(in crate::persist) struct State {
+    pub(in crate::persist) namespace: Namespace,
+    /// Applied and encoded, not yet with the writer.
+    pub(in crate::persist) pending: Batch,
+    /// With the writer.
+    pub(in crate::persist) in_flight: Option<Batch>,
+    /// Every change up to here may be answered: it is in the journal, and synced where the project
+    /// syncs always.
+    pub(in crate::persist) synced: Revision,
+    /// Every change up to here was synced in fact.
+    pub(in crate::persist) durable: Revision,
+    /// The revision that the last "synced" line named.
+    pub(in crate::persist) durable_recorded: Revision,
+    /// Where `pending` will lie in the journal, and that journal's number.
+    pub(in crate::persist) pending_offset: u64,
+    pub(in crate::persist) journal_number: u32,
+    pub(in crate::persist) files: FileTable,
+    pub(in crate::persist) health: Health,
+    /// Whether the project waits for a writer or is with one.
+    pub(in crate::persist) turn: Turn,
+    /// What `sync: interval` still has to sync.
+    pub(in crate::persist) later: SyncLater,
+    /// How many jumps of the clock the project has seen.
+    pub(in crate::persist) jumps_seen: u64,
+    /// How often changes were rolled back; a checkpoint that may have copied some of them is void.
+    pub(in crate::persist) rollbacks: u64,
+    /// The journal was taken from the project: acknowledged changes are in no file that a start finds.
+    pub(in crate::persist) needs_rescue: bool,
+    /// That was so, and no rescue has succeeded since.
+    pub(in crate::persist) is_unsaved: bool,
+    /// The project was given up: files of its name may belong to a successor and are not touched.
+    pub(in crate::persist) is_given_up: bool,
+}
+
+/// Whether something is written that `sync: interval` has to sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::persist) enum SyncLater {
+    /// Nothing is.
+    No,
+    /// The writers know when that is due.
+    Scheduled,
+    /// It is due.
+    Due,
+}
+
+/// Changes that are written and acknowledged together.
+pub(in crate::persist) struct Batch {
+    pub(in crate::persist) bytes: Vec<u8>,
+    pub(in crate::persist) undo: Vec<Undo>,
+    pub(in crate::persist) ticket: Ticket,
+    /// The latest revision in it.
+    pub(in crate::persist) revision: Revision,
+    /// How many of its changes were acknowledged before they are written.
+    pub(in crate::persist) acknowledged: u64,
+}
+
+impl Batch {
+    pub(in crate::persist) fn empty() -> Batch {
+        Batch {
+            bytes: Vec::new(),
+            undo: Vec::new(),
+            ticket: Ticket::pending(),
+            revision: Revision::default(),
+            acknowledged: 0,
+        }
+    }
+}
+
+/// Whether a project takes writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It does.
+    Healthy,
+    /// The last write found no disk space; each write tries again and waits for the disk's answer.
+    DiskFull,
+    /// A write or sync failed, or its files no longer belong to it: edited, replaced, removed, or in a directory
+    /// that is another one by now. It takes no writes until the server is restarted.
+    Failed {
+        /// The reason for the log and the operator.
+        reason: String,
+    },
+    /// It is being reopened with other settings, or the server ends.
+    Closed,
+    /// It was deleted.
+    Deleted,
+}
+
+/// Whether a project waits for a writer or is with one. See `writer_queue.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::persist) enum Turn {
+    /// Nothing waits for a writer.
+    Idle,
+    /// The project is in the queue of the writers, or the thread that holds its journal will put it there.
+    Queued,
+    /// A writer has it.
+    Writing,
+    /// A writer has it, and more changes have arrived since.
+    WritingMore,
+}
+
+/// A result, and the ticket that its reply has to wait for.
+#[derive(Debug)]
+pub struct Answered<T> {
+    /// The result.
+    pub answer: T,
+    /// `None` where everything the result rests on is on disk, or need not be.
+    pub ticket: Option<Ticket>,
+}
+
+/// How a project is opened.
+pub struct Opening {
+    /// Its name.
+    pub id: ProjectId,
+    /// Whether values stay in memory.
+    pub keep: Keep,
+    /// When writes are acknowledged.
+    pub sync: SyncMode,
+}
+
+/// A project that was opened.
+pub struct Opened {
+    /// The project.
+    pub project: Arc<Project>,
+    /// Whether there were no files, so that it begins empty.
+    pub is_new: bool,
+    /// Sentences for the log: what was repaired or imported.
+    pub notices: Vec<String>,
+}
+
+impl Project {
+    /// A project that lives in memory only.
+    pub fn in_memory(id: ProjectId, queues: Arc<Queues<Project>>, now_ms: u64) -> Project {
+        let namespace = Namespace::starting_at(queues.watermark.begin(now_ms), 0);
+        queues.watermark.opened(namespace.revision());
+        let mut state = State::new(namespace);
+        state.jumps_seen = queues.jumps();
+        Project::with(id, None, queues, state)
+    }
+
+    /// Recovers a project from its files, or creates them.
+    ///
+    /// # Errors
+    /// [`RecoveryError`]; the files are then as they were.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        paths: Paths,
+        opening: Opening,
+        queues: Arc<Queues<Project>>,
+        now_ms: u64,
+    ) -> Result<Opened, RecoveryError> {
+        let (project, is_new, notices) = Project::recover(disk, paths, opening, queues, now_ms)?;
+        Ok(Opened { project: Arc::new(project), is_new, notices })
+    }
+
+    /// As [`Project::open`], but the project then lives in memory only. The files stay as they are.
+    ///
+    /// # Errors
+    /// As [`Project::open`].
+    pub fn open_in_memory(
+        disk: Arc<dyn Disk>,
+        paths: Paths,
+        opening: Opening,
+        queues: Arc<Queues<Project>>,
+        now_ms: u64,
+    ) -> Result<Opened, RecoveryError> {
+        let (project, is_new, notices) = Project::recover(disk, paths, opening, queues, now_ms)?;
+        Ok(Opened { project: Arc::new(Project { durable: None, ..project }), is_new, notices })
+    }
+
+    fn recover(
+        disk: Arc<dyn Disk>,
+        paths: Paths,
+        opening: Opening,
+        queues: Arc<Queues<Project>>,
+        now_ms: u64,
+    ) -> Result<(Project, bool, Vec<String>), RecoveryError> {
+        let begin = queues.watermark.begin(now_ms);
+        let mut recovered = recovery::recover(disk.as_ref(), &paths, opening.keep, begin, now_ms)?;
+        // Above all revisions that were assigned and then lost, because the project does not always sync or was
+        // deleted; none of them is used again.
+        recovered.namespace.skip_to(begin);
+        queues.watermark.opened(recovered.namespace.revision());
+        let mut state = State::new(recovered.namespace);
+        state.jumps_seen = queues.jumps();
+        state.pending_offset = recovered.journal_end;
+        let number = if recovered.moved_from.is_some() { MOVED_JOURNAL_FILE } else { JOURNAL_FILE };
+        state.journal_number = number;
+        if opening.keep == Keep::Index {
+            let [json, journal] = paths.names(&opening.id);
+            state.files.add_values(JSON_FILE, recovered.json, recovered.json_stamp, json);
+            state.files.add_journal(number, Arc::clone(&recovered.journal), Arc::clone(&journal));
+            if let Some(from) = recovered.moved_from {
+                let file = Arc::clone(&recovered.journal);
+                state.files.add_journal(JOURNAL_FILE, Arc::clone(&file), journal);
+                state.files.divert(JOURNAL_FILE, file, from, recovered.changes_start);
+            }
+        }
+        let status = recovered.journal.status();
+        let identity = status.map_err(recovery_error::io_error(&paths.journal))?.identity;
+        let mut journal = Journal::opened(
+            (recovered.journal, identity),
+            recovered.header,
+            recovered.json_stamp,
+            recovered.changes_start,
+            recovered.journal_end,
+        );
+        (journal.number, journal.number_max) = (number, number);
+        if recovered.is_unsure {
+            journal.doubt_changes();
+        }
+        let durable = Durable {
+            disk,
+            paths,
+            keep: opening.keep,
+            sync: opening.sync,
+            journal: JournalLock::new(journal),
+            checkpoint: Mutex::new(()),
+        };
+        let project = Project::with(opening.id, Some(durable), queues, state);
+        Ok((project, recovered.is_new, recovered.notices))
+    }
+
+    fn with(id: ProjectId, durable: Option<Durable>, queues: Arc<Queues<Project>>, state: State) -> Project {
+        Project {
+            id,
+            durable,
+            queues,
+            maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED),
+            is_in_long_lane: AtomicBool::new(false),
+            state: Mutex::new(state),
+            waiting: AtomicU32::new(0),
+        }
+    }
+
+    /// Whether values lie in files, so that reading them blocks.
+    pub fn reads_disk(&self) -> bool {
+        self.durable.as_ref().is_some_and(|durable| durable.keep == Keep::Index)
+    }
+
+    /// The project's name.
+    pub fn id(&self) -> &ProjectId {
+        &self.id
+    }
+
+    /// Whether the project takes writes.
+    pub fn health(&self) -> Health {
+        if let Some(reason) = self.lost_directory() {
+            return Health::Failed { reason: reason.to_owned() };
+        }
+        self.lock().map_or(Health::Failed { reason: "a change stopped halfway".to_owned() }, |state| {
+            state.health.clone()
+        })
+    }
+
+    /// Why the directory of a project on disk no longer belongs to this process, once a check has found that.
+    pub(in crate::persist) fn lost_directory(&self) -> Option<&str> {
+        self.durable.as_ref().and_then(|_| self.queues.lost_directory())
+    }
+
+    /// Reads at `now_ms`. `read` returns its result and the revision that this rests on.
+    ///
+    /// Where a key has expired since the last look, that is recorded first, so that it stays so.
+    ///
+    /// # Errors
+    /// [`Unavailable::Broken`] only.
+    pub fn read<T>(
+        self: &Arc<Self>,
+        now_ms: u64,
+        read: impl FnOnce(&View<'_>) -> (T, Revision),
+    ) -> Result<Answered<T>, Unavailable> {
+        let mut guard = self.lock()?;
+        let state = &mut *guard;
+        self.record_clock(state, now_ms);
+        let view = View { namespace: &state.namespace, files: &state.files, now_ms };
+        let (answer, revision) = read(&view);
+        let ticket = self.waits(state).then(|| self.ticket_for(state, revision)).flatten();
+        Ok(Answered { answer, ticket })
+    }
+
+    /// The state; an error where a thread panicked while it changed it.
+    pub(in crate::persist) fn lock(&self) -> Result<MutexGuard<'_, State>, Unavailable> {
+        match self.state.try_lock() {
+            Ok(state) => return Ok(state),
+            Err(TryLockError::Poisoned(_)) => return Err(Unavailable::Broken),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let locked = self.state.lock();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        locked.map_err(|_| Unavailable::Broken)
+    }
+
+    /// Lets those go first who wait for the state. For who takes the lock again and again: it is not fair, so
+    /// without this a waiting event loop is passed over for as long as that lasts.
+    pub(in crate::persist) fn give_way(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            std::thread::sleep(Duration::from_micros(GIVE_WAY_MICROS));
+        }
+    }
+
+    /// Whether replies wait for the disk. After it was full they do in every mode, so that nobody
+    /// is told of a success that there is no room for. A value that lies in a file cannot be read
+    /// before its change is written there.
+    pub(in crate::persist) fn waits(&self, state: &State) -> bool {
+        self.durable.as_ref().is_some_and(|durable| {
+            durable.sync == SyncMode::Always
+                || durable.keep == Keep::Index
+                || state.health == Health::DiskFull
+        })
+    }
+
+    /// The ticket of the batch that `revision` is written in; `None` where it has been.
+    pub(in crate::persist) fn ticket_for(&self, state: &State, revision: Revision) -> Option<Ticket> {
+        if self.durable.is_none() || revision <= state.synced {
+            return None;
+        }
+        match &state.in_flight {
+            Some(batch) if revision <= batch.revision || state.pending.bytes.is_empty() => {
+                Some(batch.ticket.clone())
+            }
+            Some(_) | None if !state.pending.bytes.is_empty() => Some(state.pending.ticket.clone()),
+            // Revisions of changes that were taken back: nobody rests on those.
+            Some(_) | None => None,
+        }
+    }
+}
+
+impl Opened {
+    /// Begins to serve: logs what was found and repaired, and schedules maintenance.
+    pub fn start(self) -> Arc<Project> {
+        if let (true, Some(durable)) = (self.is_new, &self.project.durable) {
+            let directory = durable.paths.directory().display();
+            log::info!("project {}: no files in {directory} yet; it begins empty", self.project.id);
+        }
+        self.notices.iter().for_each(|notice| log::warn!("{notice}"));
+        self.project.begin_maintenance();
+        self.project
+    }
+}
+
+impl Health {
+    /// Whether nothing of the project is written any more.
+    pub(in crate::persist) fn has_ended(&self) -> bool {
+        match self {
+            Health::Healthy | Health::DiskFull | Health::Closed => false,
+            Health::Failed { .. } | Health::Deleted => true,
+        }
+    }
+}
+
+impl State {
+    /// Takes no more writes, because of `reason`. A deletion is no failure, whatever its files meet.
+    pub(in crate::persist) fn fail(&mut self, reason: String) {
+        if self.health != Health::Deleted {
+            self.health = Health::Failed { reason };
+        }
+    }
+
+    fn new(namespace: Namespace) -> State {
+        State {
+            synced: namespace.revision(),
+            durable: namespace.revision(),
+            durable_recorded: namespace.revision(),
+            namespace,
+            pending: Batch::empty(),
+            in_flight: None,
+            pending_offset: 0,
+            journal_number: 0,
+            files: FileTable::default(),
+            health: Health::Healthy,
+            turn: Turn::Idle,
+            later: SyncLater::No,
+            jumps_seen: 0,
+            rollbacks: 0,
+            needs_rescue: false,
+            is_unsaved: false,
+            is_given_up: false,
+        }
+    }
+}
+
+/// A project under its lock, for reading.
+pub struct View<'a> {
+    namespace: &'a Namespace,
+    files: &'a FileTable,
+    now_ms: u64,
+}
+
+impl<'a> View<'a> {
+    /// The entry of `key`.
+    pub fn get(&self, key: Key<'_>) -> Option<Entry<'a>> {
+        self.namespace.get(key, self.now_ms)
+    }
+
+    /// The entries that begin with `prefix` and come after `after`, in key order. Passes any number that
+    /// have expired: where keys have a time to live, look at some of [`View::stored_range`] instead.
+    pub fn range<'b>(&'b self, prefix: &'b str, after: Option<&'b str>) -> impl Iterator<Item = Entry<'b>> {
+        self.namespace.range(prefix, after, self.now_ms)
+    }
+
+    /// As [`View::range`], with the entries that have expired and are still in memory.
+    pub fn stored_range<'b>(
+        &'b self,
+        prefix: &'b str,
+        after: Option<&'b str>,
+    ) -> impl Iterator<Item = Entry<'b>> {
+        self.namespace.stored_range(prefix, after)
+    }
+
+    /// Whether `entry` is there.
+    pub fn is_live(&self, entry: Entry<'_>) -> bool {
+        self.namespace.is_live(entry, self.now_ms)
+    }
+
+    /// How much there is.
+    pub fn totals(&self) -> Totals {
+        self.namespace.totals(self.now_ms)
+    }
+
+    /// The revision of the latest change: what a result that says "absent", or speaks of many keys, rests on.
+    pub fn revision(&self) -> Revision {
+        self.namespace.revision()
+    }
+
+    /// A value that lies in a file, to be read after the lock is gone.
+    pub fn locate(&self, location: Location) -> Option<StoredValue> {
+        self.files.locate(location)
+    }
+}
+
+impl fmt::Debug for Project {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Project").field("id", &self.id.as_str()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,185 @@
+//! Giving a project up, or moving it to another kind of storage.
+
+use super::checkpoint_error::CheckpointError;
+use super::edit;
+use super::flush::roll_back;
+use super::journal::Journal;
+use super::project::{Durable, Health, Project};
+use super::ticket::Outcome;
+use crate::clock;
+use crate::disk::Disk;
+use crate::persist::files::aside::{self, Aside};
+use crate::persist::files::generation::{self, GenerationWriter, Paths, WrittenGeneration};
+use crate::persist::files::header::Lineage;
+use crate::persist::start::recovery::Keep;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Why a project is not read from its files again while the server runs.
+#[derive(Debug)]
+pub enum NotReopened {
+    /// It takes no writes until the server is restarted. [`Project::health`] has the reason.
+    Failed,
+    /// Its files do not have all of its values: the reason.
+    Unsaved(String),
+}
+
+impl Project {
+    /// Checks that opening the files again would find everything, and writes a values' file that is not in place
+    /// again. Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`NotReopened`]; the project continues as it is.
+    pub fn prepare_reopening(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), NotReopened> {
+        self.prepare(edit::has_values_in_place, now_ms, now)
+    }
+
+    /// As [`Project::prepare_reopening`], but leaves an edit of the values' file, which a later start imports.
+    ///
+    /// # Errors
+    /// [`NotReopened`]; the project continues as it is.
+    pub fn prepare_removal(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), NotReopened> {
+        self.prepare(|durable, journal| !edit::has_lost_values(durable, journal), now_ms, now)
+    }
+
+    /// `is_good` returns whether the values' file may be left as it is.
+    fn prepare(
+        self: &Arc<Self>,
+        is_good: impl Fn(&Durable, &Journal) -> bool,
+        now_ms: u64,
+        now: Instant,
+    ) -> Result<(), NotReopened> {
+        let Some(durable) = &self.durable else { return Ok(()) };
+        let is_good = || durable.journal.lock().is_ok_and(|journal| is_good(durable, &journal));
+        let mut written = Ok(());
+        if self.look_at_files() && !is_good() {
+            written = self.put_values_in_place(now_ms, now);
+        }
+        if let Health::Failed { reason } = self.health() {
+            return Err(if self.is_unsaved() { NotReopened::Unsaved(reason) } else { NotReopened::Failed });
+        }
+        if is_good() {
+            return Ok(());
+        }
+        let path = durable.paths.json.display();
+        let cause = written.err().map(|error| format!(" ({error})")).unwrap_or_default();
+        Err(NotReopened::Unsaved(format!("{path}: is not the file that this server wrote{cause}")))
+    }
+
+    /// Whether the project has no files.
+    pub fn is_in_memory(&self) -> bool {
+        self.durable.is_none()
+    }
+
+    /// Whether a write or sync failed, or the file that has its values was edited, so that only a restart
+    /// may read the files again. [`Project::health`] has the reason.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.health(), Health::Failed { .. })
+    }
+
+    /// Whether the project takes no more writes and its files do not have all of its values.
+    pub fn is_unsaved(&self) -> bool {
+        self.lock().map_or(true, |state| state.is_unsaved)
+    }
+
+    /// Schedules maintenance of a project that was just opened.
+    pub(in crate::persist) fn begin_maintenance(self: &Arc<Self>) {
+        self.queues.schedule(self, clock::monotonic());
+    }
+
+    /// Ends writing at once and for good, without a last checkpoint: the files are about to be deleted. Changes
+    /// that are not in the journal yet are refused.
+    pub fn abandon(self: &Arc<Self>) {
+        if let Ok(mut state) = self.lock() {
+            state.health = Health::Deleted;
+            state.needs_rescue = false;
+        }
+        self.give_up();
+    }
+
+    /// Ends the use of the project's files: nothing writes, syncs or cuts them afterwards, because they may belong
+    /// to a successor of the same name. The engine remembers only how far the revisions went, and drops the
+    /// project, which the maintenance thread would otherwise keep until the expiry of a key in ten years.
+    pub(in crate::persist) fn give_up(self: &Arc<Self>) {
+        // A checkpoint or rescue that is under way ends first, and then a write or a sync.
+        let turn = self.durable.as_ref().map(|durable| (durable, durable.checkpoint.lock()));
+        let mut journal = self.durable.as_ref().and_then(|durable| durable.journal.lock().ok());
+        let needs_rescue = self.lock().is_ok_and(|mut state| {
+            state.is_given_up = true;
+            self.queues.watermark.given_up(state.namespace.revision());
+            if let Some(journal) = &mut journal {
+                journal.give_up();
+                let is_deleted = state.health == Health::Deleted;
+                roll_back(&mut state, journal, |ticket| {
+                    if is_deleted {
+                        ticket.resolve_deleted(&self.id);
+                    } else {
+                        ticket.resolve(Outcome::Failed);
+                    }
+                });
+            }
+            std::mem::take(&mut state.needs_rescue)
+        });
+        drop(journal);
+        self.queues.resolved();
+        if needs_rescue && let Some((durable, Ok(_))) = &turn {
+            self.rescue_in_turn(durable);
+        }
+        drop(turn);
+        self.queues.schedule(self, clock::monotonic());
+    }
+
+    /// Writes a closed project that lives in memory as files. Files of that name, which this project never read,
+    /// are kept as copies. Reads continue. Blocks for the disk.
+    ///
+    /// # Errors
+    /// As the disk returns them; [`CheckpointError::Stopped`] where a change was stopped halfway.
+    pub fn save_as(
+        self: &Arc<Self>,
+        disk: &dyn Disk,
+        paths: &Paths,
+        now: Instant,
+    ) -> Result<(), CheckpointError> {
+        for (path, why) in [(&paths.json, Aside::Replaced), (&paths.journal, Aside::ReplacedJournal)] {
+            if disk.exists(path)? {
+                let copy = aside::keep(disk, paths, why, clock::wall_ms())?;
+                let (id, old, copy) = (&self.id, path.display(), copy.display());
+                log::warn!("project {id}: {old} existed already and is replaced; it is kept as {copy}");
+            }
+        }
+        let written = self.write_from_memory(disk, paths, now).inspect_err(|_| {
+            let _ = generation::remove_temporaries(disk, paths); // the first error is the one to tell
+        })?;
+        written.install(disk, paths)?;
+        Ok(())
+    }
+
+    fn write_from_memory(
+        self: &Arc<Self>,
+        disk: &dyn Disk,
+        paths: &Paths,
+        now: Instant,
+    ) -> Result<WrittenGeneration, CheckpointError> {
+        let mut writer = GenerationWriter::create(disk, paths, Lineage::first())?;
+        self.copy_entries(Keep::Values, &mut writer, now)?;
+        let (revision, clock_ms) = {
+            let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+            (state.namespace.revision(), state.namespace.clock_ms())
+        };
+        Ok(writer.finish(revision, clock_ms)?)
+    }
+
+    /// Takes writes again after [`Project::close`]. Only for a project that lives in memory: files
+    /// may belong to somebody else by now.
+    pub fn resume(self: &Arc<Self>) {
+        if !self.is_in_memory() {
+            return;
+        }
+        if let Ok(mut state) = self.lock()
+            && state.health == Health::Closed
+        {
+            state.health = Health::Healthy;
+        }
+        self.begin_maintenance();
+    }
+}

@@ -1,0 +1,122 @@
+//! Repairs the end of a journal after a failed write or sync.
+//!
+//! ```text
+//! no disk space ---> cut to the acknowledged end, write its last bytes again, sync ---> as before (507)
+//!                    no disk space for that either ---> the same before the next append (507)
+//! any other error -> cut to the acknowledged end; nothing more is written to the file (503)
+//! ```
+//! After a failed sync the kernel treats the pages that it could not write as clean: the next sync writes nothing,
+//! and readers see them until they are evicted. Therefore a refused batch is cut off before its answer leaves,
+//! and what the sync should have written is written again before anything depends on it.
+
+use super::journal::{AppendError, Journal};
+use super::ticket::Outcome;
+use crate::disk::is_disk_full;
+use crate::limits::{CHECKPOINT_RETRY_MS, PAGE_BYTES_MAX};
+use crate::persist::files::line_copy::{CopyError, Lines, write_again};
+use std::io;
+use std::time::{Duration, Instant};
+
+impl Journal {
+    /// Whether acknowledged changes may not be on the disk.
+    pub(in crate::persist) fn is_unsure(&self) -> bool {
+        self.unsure_from.is_some()
+    }
+
+    /// Nothing is synced or written again in the file from here on.
+    pub(in crate::persist) fn give_up(&mut self) {
+        (self.unsure_from, self.unsynced) = (None, false);
+    }
+
+    /// When to repeat a repair that found no disk space, even if nobody writes.
+    pub(in crate::persist) fn repair_due(&self, now: Instant) -> Option<Instant> {
+        self.unsure_from.map(|_| now + Duration::from_millis(CHECKPOINT_RETRY_MS))
+    }
+
+    /// It is not known whether the changes are on the disk.
+    pub(in crate::persist) fn doubt_changes(&mut self) {
+        self.synced_end = self.changes_start;
+        self.unsure_from = Some(self.last_synced_page());
+    }
+
+    /// A write failed; nothing of it is acknowledged.
+    pub(in crate::persist) fn write_failed(&mut self, error: io::Error) -> AppendError {
+        self.append_failed(error, self.synced_end)
+    }
+
+    /// A sync of an append failed; nothing of it is acknowledged.
+    pub(in crate::persist) fn sync_failed(&mut self, error: io::Error) -> AppendError {
+        self.append_failed(error, self.last_synced_page())
+    }
+
+    fn append_failed(&mut self, error: io::Error, unsure_from: u64) -> AppendError {
+        self.reserve_end = self.end;
+        if !is_disk_full(&error) {
+            return self.ended_by(error);
+        }
+        self.short_of_space = true;
+        self.unsure_from = Some(unsure_from);
+        match self.repair() {
+            Err(failed) if failed.outcome == Outcome::Failed => failed,
+            Ok(()) | Err(_) => AppendError { outcome: Outcome::DiskFull, error },
+        }
+    }
+
+    /// Syncs what was acknowledged before it was synced.
+    pub(in crate::persist) fn sync_acknowledged(&mut self) -> Result<(), AppendError> {
+        if !self.is_unsure() {
+            match self.file.sync() {
+                Ok(()) => {
+                    self.synced_end = self.end;
+                    return Ok(());
+                }
+                Err(error) if is_disk_full(&error) => {
+                    self.short_of_space = true;
+                    self.unsure_from = Some(self.last_synced_page());
+                }
+                Err(error) => return Err(self.ended_by(error)),
+            }
+        }
+        self.repair()
+    }
+
+    /// Writes again what an earlier failure left in doubt.
+    pub(in crate::persist) fn repair(&mut self) -> Result<(), AppendError> {
+        let Some(from) = self.unsure_from else { return Ok(()) };
+        let lines =
+            Lines { file: self.file.as_ref(), seed: self.header.seed, start: self.synced_end, end: self.end };
+        let error = match write_again(&lines, from) {
+            Ok(()) => {
+                (self.synced_end, self.reserve_end, self.unsure_from) = (self.end, self.end, None);
+                return Ok(());
+            }
+            Err(CopyError::Io(error)) => error,
+            Err(damaged @ CopyError::Damaged { .. }) => io::Error::other(damaged.to_string()),
+        };
+        if is_disk_full(&error) {
+            // It may have been the sync that failed.
+            self.unsure_from = Some(self.last_synced_page());
+            return Err(AppendError { outcome: Outcome::DiskFull, error });
+        }
+        Err(self.ended_by(error))
+    }
+
+    /// Offset of the memory page with the last synced byte: the next sync writes that page as a whole.
+    fn last_synced_page(&self) -> u64 {
+        self.synced_end - self.synced_end % PAGE_BYTES_MAX
+    }
+
+    /// Gives the file up and cuts off what it has of a refused batch, which the next start would apply.
+    fn ended_by(&mut self, error: io::Error) -> AppendError {
+        self.give_up();
+        let cut = self.file.set_length(self.end).and_then(|()| self.file.sync());
+        let error = match cut {
+            Ok(()) => error,
+            Err(uncut) => io::Error::new(
+                error.kind(),
+                format!("{error}; the next start may find the writes that were refused ({uncut})"),
+            ),
+        };
+        AppendError { outcome: Outcome::Failed, error }
+    }
+}

@@ -1,0 +1,297 @@
+//! Changing a project: all of a transaction or nothing, encoded for the journal as it happens.
+
+use super::maintenance;
+use super::project::{Answered, Health, Project, State};
+use super::unavailable::Unavailable;
+use crate::clock;
+use crate::limits::{BATCH_OPERATIONS_MAX, PENDING_BYTES_MAX, SWEEP_INTERVAL_MS, SWEEPS_BEFORE_CLEAR_MAX};
+use crate::names::Key;
+use crate::persist::files::record;
+use crate::persist::start::recovery::Keep;
+use crate::store::change::{Change, Location, Meta, Value};
+use crate::store::entry::Entry;
+use crate::store::namespace::Namespace;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+/// What a write to a key did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Revision and times after the write.
+    pub meta: Meta,
+    /// Whether the key was absent before.
+    pub created: bool,
+}
+
+/// Changes in progress under a project's lock. Each sees what those before it did.
+pub struct Transaction<'a> {
+    state: &'a mut State,
+    now_ms: u64,
+    recording: Option<Recording>,
+    undo_start: usize,
+}
+
+/// The journal line that grows beside the changes of a project on disk.
+struct Recording {
+    keep: Keep,
+    /// Length of `pending.bytes` before the transaction.
+    bytes_start: usize,
+    changes: usize,
+}
+
+impl Project {
+    /// Changes the project at `now_ms`. Where `change` returns an error nothing has changed; that
+    /// answer waits too, because it may rest on what is not on disk yet.
+    ///
+    /// # Errors
+    /// [`Unavailable`] before `change` was asked.
+    pub fn write<T, E>(
+        self: &Arc<Self>,
+        now_ms: u64,
+        change: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<Answered<Result<T, E>>, Unavailable> {
+        let mut guard = self.lock_for_write()?;
+        let state = &mut *guard;
+        self.record_clock(state, now_ms);
+        state.purge(self.durable.is_some());
+        let undo_start = state.pending.undo.len();
+        let mut transaction = self.begin(state, now_ms);
+        let answer = match change(&mut transaction) {
+            Ok(answer) => {
+                if transaction.commit() {
+                    self.queues.schedule(self, clock::monotonic()); // there is garbage
+                }
+                Ok(answer)
+            }
+            Err(error) => {
+                transaction.abort();
+                Err(error)
+            }
+        };
+        let revision = state.namespace.revision();
+        let ticket = if self.waits(state) {
+            self.ticket_for(state, revision)
+        } else {
+            state.pending.acknowledged += (state.pending.undo.len() - undo_start) as u64;
+            None
+        };
+        self.queue_pending(state);
+        if let Some(next_ms) = state.namespace.next_expiry_ms() {
+            self.queues.schedule(self, maintenance::sweep_due(next_ms, now_ms, clock::monotonic()));
+        }
+        Ok(Answered { answer, ticket })
+    }
+
+    /// Records that keys have expired by `now_ms` and frees them, unless that record may yet be reverted.
+    /// Returns when the next key expires, which has passed already where the project could not record it.
+    pub fn expire(self: &Arc<Self>, now_ms: u64) -> Option<u64> {
+        // Once: it takes a while to free many, and the clock may be set back meanwhile.
+        self.record_clock(&mut *self.lock().ok()?, now_ms);
+        while self.lock().ok()?.purge(self.durable.is_some()) {
+            self.give_way();
+        }
+        self.lock().ok()?.namespace.next_expiry_ms()
+    }
+
+    /// Removes all keys that begin with `prefix` and returns how many there were. Keys that have expired and
+    /// are still in memory are purged first, if they are many. Blocks for the disk. The answer means nothing
+    /// if the ticket fails.
+    ///
+    /// # Errors
+    /// [`Unavailable`]; [`Unavailable::Busy`] also if keys go on to expire faster than they are purged, or their
+    /// end cannot be recorded.
+    pub fn clear(self: &Arc<Self>, prefix: &str) -> Result<Answered<u64>, Unavailable> {
+        for _ in 0..SWEEPS_BEFORE_CLEAR_MAX {
+            let now_ms = clock::wall_ms();
+            self.try_clock(&mut *self.lock()?, now_ms);
+            let answered = self.write(now_ms, |transaction| transaction.clear(prefix).ok_or(()))?;
+            if let Ok(answer) = answered.answer {
+                return Ok(Answered { answer, ticket: answered.ticket });
+            }
+            // The record of their end has to be on disk before they are purged.
+            if !self.wait_written(answered.ticket.as_ref()) {
+                return Ok(Answered { answer: 0, ticket: answered.ticket });
+            }
+            self.flush(clock::monotonic());
+            self.expire(now_ms);
+        }
+        Err(Unavailable::Busy)
+    }
+
+    /// Sets the project's clock to `now_ms` where a key has expired, also back. A project that cannot
+    /// write leaves it: reads go on, and the key is absent by the time itself.
+    pub(in crate::persist) fn record_clock(self: &Arc<Self>, state: &mut State, now_ms: u64) {
+        if state.health == Health::Healthy {
+            self.try_clock(state, now_ms);
+        }
+    }
+
+    /// As [`Project::record_clock`], also where the disk was full: that is tried again.
+    fn try_clock(self: &Arc<Self>, state: &mut State, now_ms: u64) {
+        let room = state.pending.bytes.len() < PENDING_BYTES_MAX;
+        if !matches!(state.health, Health::Healthy | Health::DiskFull) || !room {
+            return;
+        }
+        let jumps = self.queues.jumps();
+        let has_jumped = std::mem::replace(&mut state.jumps_seen, jumps) != jumps;
+        let Some(change) = state.namespace.decide_clock(now_ms) else { return };
+        let keys_before = has_jumped.then(|| state.namespace.totals(0).keys);
+        let mut transaction = self.begin(state, now_ms);
+        transaction.carry_out(&change);
+        transaction.commit();
+        if let Some(keys_before) = keys_before {
+            let ended = keys_before.saturating_sub(state.namespace.totals(0).keys);
+            log::warn!("project {}: keys that ended because the clock jumped: {ended}", self.id);
+        }
+        self.queue_pending(state);
+        // What has expired is freed soon, also where the clock went ahead of what is scheduled.
+        self.queues.schedule(self, clock::monotonic() + Duration::from_millis(SWEEP_INTERVAL_MS));
+    }
+
+    fn lock_for_write(&self) -> Result<MutexGuard<'_, State>, Unavailable> {
+        if self.lost_directory().is_some() {
+            return Err(Unavailable::Failed);
+        }
+        let state = self.lock()?;
+        match &state.health {
+            Health::Healthy | Health::DiskFull => {}
+            Health::Failed { .. } => return Err(Unavailable::Failed),
+            Health::Closed => return Err(Unavailable::Closed),
+            Health::Deleted => return Err(Unavailable::Deleted(self.id.clone())),
+        }
+        if state.pending.bytes.len() >= PENDING_BYTES_MAX {
+            return Err(Unavailable::Busy);
+        }
+        let revisions = BATCH_OPERATIONS_MAX as u64 + 1;
+        state.namespace.revision().advanced(revisions).ok_or(Unavailable::RevisionsUsedUp)?;
+        Ok(state)
+    }
+
+    fn begin<'a>(&self, state: &'a mut State, now_ms: u64) -> Transaction<'a> {
+        let recording = self.durable.as_ref().map(|durable| {
+            let bytes_start = state.pending.bytes.len();
+            if state.durable > state.durable_recorded {
+                record::encode_synced(state.durable, &mut state.pending.bytes);
+            }
+            record::begin_line(&mut state.pending.bytes);
+            state.pending.bytes.push(b'[');
+            Recording { keep: durable.keep, bytes_start, changes: 0 }
+        });
+        let undo_start = state.pending.undo.len();
+        Transaction { state, now_ms, recording, undo_start }
+    }
+
+    /// Has a writer write what is pending.
+    fn queue_pending(self: &Arc<Self>, state: &mut State) {
+        if !state.pending.bytes.is_empty() {
+            self.want_turn(state);
+        }
+    }
+}
+
+impl Transaction<'_> {
+    /// The entry of `key`.
+    pub fn get(&self, key: Key<'_>) -> Option<Entry<'_>> {
+        self.state.namespace.get(key, self.now_ms)
+    }
+
+    /// The project's keys.
+    pub fn namespace(&self) -> &Namespace {
+        &self.state.namespace
+    }
+
+    /// A value that lies in a file, to be read after the lock is gone.
+    pub fn locate(&self, location: Location) -> Option<crate::persist::files::value_reader::StoredValue> {
+        self.state.files.locate(location)
+    }
+
+    /// Gives `key` the minified JSON text `value`, for ever or for `ttl_ms`.
+    pub fn put(&mut self, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Written {
+        let created = self.get(key).is_none();
+        let change = self.state.namespace.decide_put(key, Value::Text(value), ttl_ms, self.now_ms);
+        let Some(change @ Change::Put { meta, .. }) = change else {
+            unreachable!("lock_for_write made sure that there are revisions left");
+        };
+        self.carry_out(&change);
+        Written { meta, created }
+    }
+
+    /// Removes `key`; its times before, `None` where it was absent.
+    pub fn delete(&mut self, key: Key<'_>) -> Option<Meta> {
+        let meta = self.get(key)?.meta();
+        let revision = self.state.namespace.revision().advanced(1)?;
+        self.carry_out(&Change::Delete { key, revision });
+        Some(meta)
+    }
+
+    /// Removes all keys that begin with `prefix` and returns how many there were. `None` if so many keys have
+    /// expired and are still in memory that to count the others takes long; [`Project::clear`] waits for that.
+    pub fn clear(&mut self, prefix: &str) -> Option<u64> {
+        let namespace = &self.state.namespace;
+        let keys = namespace.count(prefix, self.now_ms)?;
+        if let (1.., Some(revision)) = (keys, namespace.revision().advanced(1)) {
+            self.carry_out(&Change::Clear { prefix, revision });
+        }
+        Some(keys)
+    }
+
+    fn carry_out(&mut self, change: &Change<'_>) {
+        let state = &mut *self.state;
+        let applied = match &mut self.recording {
+            None => *change,
+            Some(recording) => {
+                let out = &mut state.pending.bytes;
+                if recording.changes > 0 {
+                    out.push(b',');
+                }
+                recording.changes += 1;
+                let value_start = record::encode_change(change, out);
+                match (recording.keep, value_start) {
+                    (Keep::Index, Some(start)) => {
+                        let offset = state.pending_offset + start as u64;
+                        crate::persist::start::recovery::stored_at(*change, state.journal_number, offset)
+                    }
+                    (Keep::Index | Keep::Values, _) => *change,
+                }
+            }
+        };
+        let undo = state.namespace.apply(&applied);
+        state.pending.undo.push(undo);
+    }
+
+    /// Keeps the changes. Returns whether they left garbage.
+    fn commit(self) -> bool {
+        let pending = &mut self.state.pending;
+        match self.recording {
+            // Nothing is written that could fail, so nothing is ever taken back.
+            None => {
+                let mut undo = std::mem::take(&mut pending.undo);
+                let has_garbage = self.state.settle(&mut undo);
+                undo.clear();
+                self.state.pending.undo = undo;
+                return has_garbage;
+            }
+            Some(recording) if recording.changes == 0 => pending.bytes.truncate(recording.bytes_start),
+            Some(_) => {
+                pending.bytes.push(b']');
+                record::end_line(&mut pending.bytes);
+                pending.revision = self.state.namespace.revision();
+                self.state.durable_recorded = self.state.durable;
+            }
+        }
+        false
+    }
+
+    fn abort(self) {
+        for undo in self.state.pending.undo.drain(self.undo_start..).rev() {
+            self.state.namespace.revert(undo);
+        }
+        if let Some(recording) = self.recording {
+            self.state.pending.bytes.truncate(recording.bytes_start);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "transaction_tests.rs"]
+mod tests;

@@ -1,0 +1,238 @@
+use super::*;
+use crate::config::schema::SyncMode;
+use crate::disk::RealDisk;
+use crate::limits::KEY_BYTES_MAX;
+use crate::names::ProjectId;
+use crate::persist::files::generation::Paths;
+use crate::persist::live::engine::Engine;
+use crate::persist::live::journal::AppendError;
+use crate::persist::live::project::{Opening, View};
+use crate::persist::live::ticket::Outcome;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+const NOW: u64 = 1_764_000_000_000;
+
+fn key(text: &str) -> Key<'_> {
+    Key::parse(text).unwrap()
+}
+
+/// A project whose changes stay pending, because no writer runs.
+fn project(directory: &tempfile::TempDir, sync: SyncMode, keep: Keep) -> Arc<Project> {
+    let id = ProjectId::parse("p").unwrap();
+    let paths = Paths::new(directory.path(), &id);
+    let opening = Opening { id, keep, sync };
+    let engine = Engine::new(Box::new(|| ()));
+    Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().project
+}
+
+fn put(project: &Arc<Project>, name: &str, value: &[u8]) -> Answered<Result<Written, ()>> {
+    project.write(NOW, |transaction| Ok(transaction.put(key(name), value, None))).unwrap()
+}
+
+fn pending_bytes(project: &Arc<Project>) -> usize {
+    project.lock().unwrap().pending.bytes.len()
+}
+
+#[test]
+fn a_transaction_that_fails_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project(&directory, SyncMode::Always, Keep::Values);
+    put(&project, "a", b"1");
+    let before = pending_bytes(&project);
+    let failed = project.write(NOW, |transaction| {
+        transaction.put(key("b"), b"2", None);
+        transaction.clear("");
+        assert!(transaction.get(key("a")).is_none(), "a change sees those before it");
+        Err::<(), _>("no")
+    });
+    let failed = failed.unwrap();
+    assert_eq!(failed.answer, Err("no"));
+    assert!(failed.ticket.is_some(), "the refusal may rest on what is not on disk yet");
+    assert_eq!(pending_bytes(&project), before);
+    let names = project.read(NOW, |view| (view.totals().keys, view.revision())).unwrap().answer;
+    assert_eq!(names, 1);
+}
+
+#[test]
+fn what_a_project_brings_into_memory_expires_without_a_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let on_disk = project(&directory, SyncMode::Always, Keep::Values);
+    on_disk.write(NOW, |t| Ok::<_, ()>(t.put(key("a"), b"1", Some(1_000)))).unwrap();
+    put(&on_disk, "b", b"1");
+    on_disk.close(NOW, clock::monotonic());
+    let engine = Engine::new(Box::new(|| ()));
+    let opening = Opening { id: on_disk.id().clone(), keep: Keep::Values, sync: SyncMode::Always };
+    let paths = Paths::new(directory.path(), &opening.id);
+    let threads = engine.start().unwrap();
+    let opened = Project::open_in_memory(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap();
+    let project = Arc::clone(&opened.project);
+    let stored = || project.lock().unwrap().namespace.stored_range("", None).count();
+    assert_eq!(stored(), 2, "nothing is due before it starts");
+    assert!(opened.start().is_in_memory());
+    let begun = clock::monotonic();
+    while stored() > 1 && begun.elapsed() < Duration::from_secs(20) {
+        std::thread::yield_now();
+    }
+    threads.stop();
+    assert_eq!(stored(), 1, "nobody wrote, and what expired is gone");
+}
+
+#[test]
+fn a_transaction_that_changes_nothing_writes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project(&directory, SyncMode::Always, Keep::Values);
+    let deleted = project.write(NOW, |t| Ok::<_, ()>((t.delete(key("a")), t.clear("x")))).unwrap();
+    assert_eq!((deleted.answer, deleted.ticket.is_none()), (Ok((None, Some(0))), true));
+    assert_eq!(pending_bytes(&project), 0);
+}
+
+#[test]
+fn changes_beyond_what_may_wait_are_refused_before_anything_changed() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project(&directory, SyncMode::Always, Keep::Values);
+    let value = format!("\"{}\"", "x".repeat(PENDING_BYTES_MAX / 4));
+    (0..4).for_each(|number| drop(put(&project, &format!("{number}"), value.as_bytes())));
+    let refused = project.write(NOW, |_| -> Result<(), ()> { panic!("must not be asked") });
+    assert_eq!(refused.unwrap_err(), Unavailable::Busy);
+    project.flush(clock::monotonic());
+    put(&project, &"k".repeat(KEY_BYTES_MAX), b"1");
+}
+
+#[test]
+fn who_waits_is_told_by_the_sync_mode() {
+    let check = |sync, keep, waits| {
+        let directory = tempfile::tempdir().unwrap();
+        let project = project(&directory, sync, keep);
+        let ticket = put(&project, "a", b"1").ticket;
+        assert_eq!(ticket.is_some(), waits, "{sync:?} {keep:?}");
+        project.flush(clock::monotonic());
+        assert!(ticket.is_none_or(|ticket| ticket.outcome() == Outcome::Synced));
+        let read = project.read(NOW, |view| ((), view.revision())).unwrap();
+        assert!(read.ticket.is_none(), "all is written");
+    };
+    check(SyncMode::Always, Keep::Values, true);
+    check(SyncMode::Interval, Keep::Values, false);
+    check(SyncMode::Never, Keep::Values, false);
+    // The value cannot be read before it lies in the file.
+    check(SyncMode::Never, Keep::Index, true);
+}
+
+#[test]
+fn a_panic_in_a_transaction_fails_who_waits_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project(&directory, SyncMode::Always, Keep::Values);
+    let ticket = put(&project, "a", b"1").ticket.unwrap();
+    let panicking = || drop(project.write(NOW, |_| -> Result<(), ()> { panic!("a bug") }));
+    assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
+    assert_eq!(project.write(NOW, |_| Ok::<_, ()>(())).unwrap_err(), Unavailable::Broken);
+    project.flush(clock::monotonic());
+    assert_eq!(ticket.outcome(), Outcome::Failed);
+}
+
+#[test]
+fn a_panic_of_a_thread_that_holds_the_journal_fails_who_waits() {
+    for is_writer in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let project = project(&directory, SyncMode::Always, Keep::Values);
+        let ticket = put(&project, "a", b"1").ticket.unwrap();
+        let panicking = || {
+            let _journal = project.durable.as_ref().unwrap().journal.lock();
+            panic!("a bug")
+        };
+        assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
+        if is_writer {
+            project.write_in_turn();
+        } else {
+            project.flush(clock::monotonic());
+        }
+        assert_eq!(ticket.outcome(), Outcome::Failed);
+    }
+}
+
+#[test]
+fn a_key_is_purged_once_its_end_cannot_be_reverted() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project(&directory, SyncMode::Always, Keep::Values);
+    drop(project.write(NOW, |t| Ok::<_, ()>(t.put(key("a"), b"1", Some(1_000)))));
+    project.flush(clock::monotonic());
+    let stored = || project.lock().unwrap().namespace.stored_range("", None).count();
+    assert_eq!(project.expire(NOW + 2_000), None);
+    assert_eq!(stored(), 1, "its end is not on disk yet");
+    let durable = project.durable.as_ref().unwrap();
+    let error = std::io::ErrorKind::StorageFull.into();
+    let failure = AppendError { outcome: Outcome::DiskFull, error };
+    project.take_back(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
+    assert!(project.lock().unwrap().namespace.get(key("a"), NOW).is_some());
+    drop(project.write(NOW + 2_000, |t| Ok::<_, ()>(t.put(key("b"), b"1", None))));
+    project.flush(clock::monotonic());
+    assert_eq!((project.expire(NOW + 2_000), stored()), (None, 2));
+    project.flush(clock::monotonic());
+    project.expire(NOW + 2_000);
+    assert_eq!(stored(), 1, "purged once its end is on disk");
+}
+
+#[test]
+fn a_clock_that_was_ahead_spoils_no_time_to_live_in_memory_nor_after_restarts() {
+    const AHEAD: u64 = NOW + 10 * 365 * 86_400_000;
+    for keep in [Keep::Values, Keep::Index] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut open = project(&directory, SyncMode::Always, keep);
+        let put = |project: &Arc<Project>, name, now_ms| {
+            let put = |t: &mut Transaction<'_>| Ok::<_, ()>(t.put(key(name), b"1", Some(1_000)));
+            project.write(now_ms, put).unwrap().answer.unwrap().meta
+        };
+        let names = |project: &Arc<Project>, now_ms| -> Vec<String> {
+            let names = |view: &View<'_>| view.range("", None).map(|entry| entry.key().to_owned()).collect();
+            project.read(now_ms, |view| (names(view), view.revision())).unwrap().answer
+        };
+        put(&open, "old", NOW);
+        assert!(names(&open, AHEAD).is_empty());
+        let meta = put(&open, "new", NOW + 10);
+        assert_eq!((meta.created_ms, meta.expires_ms), (NOW + 10, Some(NOW + 1_010)));
+        for step in ["the journal", "a checkpoint"] {
+            assert_eq!(names(&open, NOW + 20), ["new"], "before {step}");
+            open.flush(clock::monotonic());
+            if step == "a checkpoint" {
+                open.checkpoint(NOW + 20, clock::monotonic()).unwrap();
+            }
+            open = project(&directory, SyncMode::Always, keep);
+            assert_eq!(names(&open, NOW + 1_009), ["new"], "after {step}");
+        }
+        assert!(names(&open, NOW + 1_010).is_empty());
+        assert!(names(&open, NOW + 20).is_empty(), "nor does it come back");
+        open.flush(clock::monotonic());
+        assert!(
+            names(&project(&directory, SyncMode::Always, keep), NOW + 20).is_empty(),
+            "not after a restart"
+        );
+    }
+}
+
+#[test]
+fn what_is_written_while_a_sweep_goes_on_stays_where_the_clock_was_set_back() {
+    const AHEAD: u64 = NOW + 7_200_000;
+    let project =
+        Arc::new(Project::in_memory(ProjectId::parse("p").unwrap(), Engine::new(Box::new(|| ())), NOW));
+    let put = |name: &str, now_ms, ttl_ms| {
+        let put = |t: &mut Transaction<'_>| Ok::<_, ()>(t.put(key(name), b"1", Some(ttl_ms)));
+        project.write(now_ms, put).unwrap().answer.unwrap();
+    };
+    (0..40_000).for_each(|number| put(&format!("old{number}"), NOW, 5_000));
+    let sweep = std::thread::spawn({
+        let project = Arc::clone(&project);
+        move || project.expire(AHEAD)
+    });
+    let mut names = Vec::new();
+    while project.lock().unwrap().namespace.clock_ms() != AHEAD {
+        std::thread::yield_now();
+    }
+    while !sweep.is_finished() {
+        let name = format!("new{}", names.len());
+        put(&name, NOW + 10, 600_000);
+        names.push(name);
+    }
+    let state = project.lock().unwrap();
+    let gone = names.iter().filter(|name| state.namespace.get(key(name), NOW + 20).is_none()).count();
+    assert_eq!(gone, 0, "of {}", names.len());
+}

@@ -1,0 +1,255 @@
+//! The threads that write and sync what projects have changed.
+//!
+//! Projects wait in one queue. A writer takes the first one, writes it and syncs it, so the syncs of different
+//! projects overlap. A project is with one writer at most. A change during its turn puts it at the end of the
+//! queue, after the others that wait:
+//!
+//! ```text
+//!        change             a writer takes it                 written
+//!  Idle --------> Queued ---------------------> Writing ------------------> Idle
+//!                   ^                              | change
+//!                   |                              v
+//!                   +----------------------- WritingMore
+//!                            written
+//! ```
+//! The states are those of `flush::Turn`. A writer never waits for a journal that another thread holds: it leaves
+//! the project to that thread, which queues it again when it is done (`journal_lock.rs`).
+//!
+//! The first writer always runs. When all writers are busy, one more is started: a slow sync delays no other
+//! project. Each writer but the first ends after a quiet time. The idle writer with the lowest number is woken
+//! first, so one busy project always keeps the same writer busy.
+
+use super::unpoisoned::unpoisoned;
+use crate::clock;
+use crate::limits::{SYNC_INTERVAL_MS, WRITER_QUIET_MS, WRITERS_MAX};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// The queue and the writers that serve it.
+pub(in crate::persist) struct WriterQueue<P> {
+    queue: Mutex<Queue<P>>,
+    /// One for each writer, to wake a particular one.
+    signals: [Condvar; WRITERS_MAX],
+    /// All writers have ended.
+    ended: Condvar,
+}
+
+struct Queue<P> {
+    projects: VecDeque<Arc<P>>,
+    /// Projects with `sync: interval` that are written and not synced, in the order in which the sync is due.
+    syncs: VecDeque<(Instant, Arc<P>)>,
+    /// How many projects wait for the thread that holds their journal to queue them again.
+    left: usize,
+    slots: [Slot; WRITERS_MAX],
+    /// The operating system refused a thread; no other is started before this instant.
+    start_after: Option<Instant>,
+    stopping: bool,
+}
+
+/// The state of the writer with one number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    /// It does not run.
+    Absent,
+    /// It works, or was woken or started and is about to look for work.
+    Busy,
+    /// It waits for work; with `keeps_time` also for the next sync that is due.
+    Idle { keeps_time: bool },
+}
+
+/// The next task of a writer.
+pub(in crate::persist) enum Work<P> {
+    Write(Arc<P>),
+    /// The interval of a project with `sync: interval` is over.
+    SyncDue(Arc<P>),
+}
+
+/// Which other writer is needed when one has found work.
+pub(in crate::persist) enum Call {
+    Nobody,
+    Wake(usize),
+    Start(usize),
+}
+
+/// A project whose turn has ended.
+pub(in crate::persist) struct Written<P> {
+    pub(in crate::persist) project: Arc<P>,
+    /// There is more to write.
+    pub(in crate::persist) again: bool,
+    /// It has to be synced within [`SYNC_INTERVAL_MS`].
+    pub(in crate::persist) sync_later: bool,
+}
+
+impl<P> WriterQueue<P> {
+    pub(in crate::persist) fn new() -> WriterQueue<P> {
+        let queue = Queue {
+            projects: VecDeque::new(),
+            syncs: VecDeque::new(),
+            left: 0,
+            slots: [Slot::Absent; WRITERS_MAX],
+            start_after: None,
+            stopping: false,
+        };
+        WriterQueue {
+            queue: Mutex::new(queue),
+            signals: std::array::from_fn(|_| Condvar::new()),
+            ended: Condvar::new(),
+        }
+    }
+
+    /// Appends a project to the queue. The caller has set its turn to `Queued`.
+    pub(in crate::persist) fn queue(&self, project: Arc<P>) {
+        self.enqueue(project, 0);
+    }
+
+    /// As [`WriterQueue::queue`], for a project that was left to the thread that held its journal.
+    pub(in crate::persist) fn queue_left(&self, project: Arc<P>) {
+        self.enqueue(project, 1);
+    }
+
+    fn enqueue(&self, project: Arc<P>, no_longer_left: usize) {
+        let mut queue = unpoisoned(self.queue.lock());
+        queue.left -= no_longer_left;
+        if !queue.is_served() {
+            return;
+        }
+        queue.projects.push_back(project);
+        let call = queue.wake_one();
+        drop(queue);
+        self.wake(call);
+    }
+
+    /// A project is left to the thread that holds its journal; [`WriterQueue::queue_left`] follows.
+    pub(in crate::persist) fn leave(&self) {
+        unpoisoned(self.queue.lock()).left += 1;
+    }
+
+    /// Ends all writers after everything that is queued is written and synced.
+    pub(in crate::persist) fn stop(&self) {
+        let mut queue = unpoisoned(self.queue.lock());
+        queue.stopping = true;
+        self.signals.iter().for_each(Condvar::notify_one);
+        while queue.is_served() {
+            queue = unpoisoned(self.ended.wait(queue));
+        }
+    }
+
+    pub(in crate::persist) fn wake(&self, number: Option<usize>) {
+        if let Some(signal) = number.and_then(|number| self.signals.get(number)) {
+            signal.notify_one();
+        }
+    }
+
+    /// Waits for a task. `None` if the writer has to end.
+    pub(in crate::persist) fn next(
+        &self,
+        number: usize,
+        written: Option<Written<P>>,
+    ) -> Option<(Work<P>, Call)> {
+        let signal = self.signals.get(number)?;
+        let mut queue = unpoisoned(self.queue.lock());
+        if let Some(written) = written {
+            queue.add(written);
+        }
+        let mut quiet_end = None;
+        loop {
+            if let Some(work) = queue.take() {
+                queue.set(number, Slot::Busy);
+                return Some((work, queue.call()));
+            }
+            let sync_due = queue.syncs.front().map(|(due, _)| *due);
+            let now = clock::monotonic();
+            let quiet_end = *quiet_end.get_or_insert_with(|| now + Duration::from_millis(WRITER_QUIET_MS));
+            let is_over = if queue.stopping { queue.left == 0 } else { number > 0 && quiet_end <= now };
+            if is_over {
+                queue.set(number, Slot::Absent);
+                if queue.stopping {
+                    // The others may have waited for the last project, which this one has written.
+                    self.signals.iter().for_each(Condvar::notify_one);
+                    self.ended.notify_all();
+                }
+                return None;
+            }
+            queue.set(number, Slot::Idle { keeps_time: sync_due.is_some() });
+            let quiet_end = (number > 0 && !queue.stopping).then_some(quiet_end);
+            queue = match [sync_due, quiet_end].into_iter().flatten().min() {
+                Some(until) => {
+                    let left = until.saturating_duration_since(now);
+                    unpoisoned(signal.wait_timeout(queue, left)).0
+                }
+                None => unpoisoned(signal.wait(queue)),
+            };
+        }
+    }
+
+    /// The writer `number` is about to be started.
+    pub(in crate::persist) fn starting(&self, number: usize) {
+        unpoisoned(self.queue.lock()).set(number, Slot::Busy);
+    }
+
+    /// A thread could not be started. The others do its work, and the next attempt is made later.
+    pub(in crate::persist) fn not_started(&self, number: usize) {
+        let mut queue = unpoisoned(self.queue.lock());
+        queue.set(number, Slot::Absent);
+        queue.start_after = Some(clock::monotonic() + Duration::from_millis(WRITER_QUIET_MS));
+        self.ended.notify_all();
+    }
+}
+
+impl<P> Queue<P> {
+    fn set(&mut self, number: usize, state: Slot) {
+        if let Some(slot) = self.slots.get_mut(number) {
+            *slot = state;
+        }
+    }
+
+    /// Whether a writer runs. Without it nothing is added, as in `queues::Schedule`.
+    fn is_served(&self) -> bool {
+        self.slots.iter().any(|slot| *slot != Slot::Absent)
+    }
+
+    fn add(&mut self, written: Written<P>) {
+        if written.sync_later {
+            let due = clock::monotonic() + Duration::from_millis(SYNC_INTERVAL_MS);
+            self.syncs.push_back((due, Arc::clone(&written.project)));
+        }
+        if written.again {
+            self.projects.push_back(written.project);
+        }
+    }
+
+    fn take(&mut self) -> Option<Work<P>> {
+        if let Some((due, _)) = self.syncs.front()
+            && (self.stopping || *due <= clock::monotonic())
+        {
+            return self.syncs.pop_front().map(|(_, project)| Work::SyncDue(project));
+        }
+        self.projects.pop_front().map(Work::Write)
+    }
+
+    /// Picks the idle writer with the lowest number, for the caller to wake.
+    fn wake_one(&mut self) -> Option<usize> {
+        let number = self.slots.iter().position(|slot| matches!(slot, Slot::Idle { .. }))?;
+        self.set(number, Slot::Busy);
+        Some(number)
+    }
+
+    /// Which writer is needed when one has become busy: one for the rest of the queue, or an idle one for later
+    /// changes.
+    fn call(&mut self) -> Call {
+        if self.slots.iter().any(|slot| matches!(slot, Slot::Idle { .. })) {
+            let is_timed = self.syncs.is_empty() || self.slots.contains(&Slot::Idle { keeps_time: true });
+            let is_needed = !self.projects.is_empty() || !is_timed;
+            return is_needed.then(|| self.wake_one()).flatten().map_or(Call::Nobody, Call::Wake);
+        }
+        let may_start = self.start_after.is_none_or(|start_after| start_after <= clock::monotonic());
+        match self.slots.iter().position(|slot| *slot == Slot::Absent) {
+            Some(number) if may_start && !self.stopping => {
+                self.set(number, Slot::Busy);
+                Call::Start(number)
+            }
+            Some(_) | None => Call::Nobody,
+        }
+    }
+}

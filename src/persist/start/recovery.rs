@@ -1,0 +1,259 @@
+//! From the two files of a project back to its state.
+//!
+//! ```text
+//! .json fits the journal's header ............ load both, replay the changes, cut a torn tail
+//! .json fits the temporary journal's header .. a checkpoint was interrupted: rename, load
+//! .json fits neither, journal has no changes . it was edited by hand: import it
+//! .json fits neither, journal has changes .... refuse; `pikv recover` decides
+//! .json without a journal .................... dropped in or restored: import it
+//! journal without .json ...................... refuse
+//! neither .................................... a new project: install an empty pair
+//! ```
+//! Nothing unreadable is ever replaced: an error names the file, the offset and the fix.
+
+use super::pairing::{finish_exchange, read_header};
+use super::recovery_error::{RecoveryError, bad_line, io_error};
+use super::renewal::{self, ReadJournal};
+use super::replay::replay;
+use super::takeover;
+use crate::disk::{Disk, DiskFile, Open, Stamp};
+use crate::names::Key;
+use crate::persist::files::data_file::{self, DataLine};
+use crate::persist::files::generation::{self, Paths};
+use crate::persist::files::header::{Header, Lineage};
+use crate::persist::files::record::{self, Line};
+use crate::persist::files::seed::Seed;
+use crate::persist::files::sequential::{LineReader, is_too_long};
+use crate::persist::files::value_reader::{JOURNAL_FILE, JSON_FILE, location_of};
+use crate::store::change::{Change, Meta, Revision, Value};
+use crate::store::entry::{self, Entries, Entry};
+use crate::store::index::Index;
+use crate::store::namespace::Namespace;
+use crate::store::run::Packed;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Whether values are kept in memory, or only where they lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Values and index.
+    Values,
+    /// Only the index (`cache_in_memory: false`).
+    Index,
+}
+
+/// A project as its files had it.
+pub struct Recovered {
+    /// Its keys.
+    pub namespace: Namespace,
+    /// The values' file.
+    pub json: Arc<dyn DiskFile>,
+    /// What that file was when it was read.
+    pub json_stamp: Stamp,
+    /// The journal, for appending at `journal_end`.
+    pub journal: Arc<dyn DiskFile>,
+    /// Whether the changes in it may not be on the disk, because the disk is full.
+    pub is_unsure: bool,
+    /// Offset of the changes in the journal that locations refer to, if it is another one in this journal.
+    pub moved_from: Option<u64>,
+    /// The journal's header.
+    pub header: Header,
+    /// Where the changes begin in the journal.
+    pub changes_start: u64,
+    /// Where the next change goes.
+    pub journal_end: u64,
+    /// Whether there were no files of it, so that it begins empty.
+    pub is_new: bool,
+    /// Sentences for the log: what was repaired or imported.
+    pub notices: Vec<String>,
+}
+
+/// Loads a project, after repairing what a crash left and importing what its owner edited. Revisions begin after
+/// `begin` in a project without a journal.
+///
+/// # Errors
+/// [`RecoveryError`]; the files are then as they were.
+pub fn recover(
+    disk: &dyn Disk,
+    paths: &Paths,
+    keep: Keep,
+    begin: Revision,
+    now_ms: u64,
+) -> Result<Recovered, RecoveryError> {
+    let exists = |path: &Path| disk.exists(path).map_err(io_error(path));
+    // A killed process may have left renames that are visible but not durable, and what follows depends on
+    // the names.
+    disk.sync_directory(paths.directory()).map_err(io_error(paths.directory()))?;
+    let mut notices = Vec::new();
+    let found = (exists(&paths.json)?, exists(&paths.journal)?);
+    match found {
+        (false, false) => {
+            let empty = Namespace::starting_at(begin, 0);
+            generation::install(disk, paths, Lineage::first(), &empty).map_err(io_error(&paths.json))?;
+        }
+        (false, true) => return Err(RecoveryError::ValuesMissing { path: paths.json.clone() }),
+        (true, false) if finish_exchange(disk, paths)? => {}
+        (true, false) => {
+            takeover::without_journal(disk, paths, begin, now_ms)?;
+            notices.push(format!(
+                "{}: had no journal beside it, so it was imported as of its last checkpoint. Later changes and times \
+                 to live were only in the journal: keys that had one stay until they are deleted",
+                paths.json.display()
+            ));
+        }
+        (true, true) => {}
+    }
+    let mut recovered = match load(disk, paths, keep)? {
+        Loaded::Fits(recovered) => *recovered,
+        Loaded::Edited => {
+            if !finish_exchange(disk, paths)? {
+                takeover::edited(disk, paths, takeover::JournalChanges::Refuse, begin, now_ms)?;
+                notices.push(format!(
+                    "{}: is not the file that its journal belongs to, so it was imported as an edit by hand",
+                    paths.json.display()
+                ));
+            }
+            match load(disk, paths, keep)? {
+                Loaded::Fits(recovered) => *recovered,
+                Loaded::Edited => {
+                    return Err(RecoveryError::Corrupt { path: paths.journal.clone(), offset: 0 });
+                }
+            }
+        }
+    };
+    for path in generation::temporaries(paths) {
+        generation::remove_if_exists(disk, &path).map_err(io_error(&path))?;
+    }
+    recovered.notices.splice(0..0, notices);
+    recovered.is_new = found == (false, false);
+    Ok(recovered)
+}
+
+enum Loaded {
+    Fits(Box<Recovered>),
+    /// The values are not what the journal's header says.
+    Edited,
+}
+
+fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryError> {
+    let json: Arc<dyn DiskFile> = disk.open(&paths.json, Open::Read).map_err(io_error(&paths.json))?.into();
+    let journal: Arc<dyn DiskFile> =
+        disk.open(&paths.journal, Open::Write).map_err(io_error(&paths.journal))?.into();
+    let header = read_header(journal.as_ref(), &paths.journal)?;
+    let json_stamp = json.stamp().map_err(io_error(&paths.json))?;
+    if json_stamp.length != header.json_bytes {
+        return Ok(Loaded::Edited);
+    }
+    let mut metas = LineReader::new(journal.as_ref(), header.bytes());
+    let entries = match load_entries(json.as_ref(), &mut metas, &header, keep, paths)? {
+        Some(entries) => entries,
+        None => return Ok(Loaded::Edited),
+    };
+    let mut namespace = Namespace::starting_at(header.revision, header.clock_ms).with_entries(entries);
+    let changes_start = metas.offset();
+    let tail = replay(&mut metas, &paths.journal, header.seed, header.revision, |change, offset| {
+        let change = match keep {
+            Keep::Values => change,
+            Keep::Index => stored_at(change, JOURNAL_FILE, offset),
+        };
+        namespace.apply_for_good(&change);
+    })?;
+    let mut notices = Vec::new();
+    if let Some(torn) = tail.torn_bytes {
+        notices.push(format!(
+            "{}: a torn end of {torn} bytes, never acknowledged, was cut off at byte {}",
+            paths.journal.display(),
+            tail.end
+        ));
+    }
+    let length = metas.offset();
+    let read = ReadJournal { file: Arc::clone(&journal), header, changes_start, end: tail.end, length };
+    let header_bytes = read.header.bytes();
+    let renewed = renewal::renew(disk, paths, read)?;
+    notices.extend(renewed.notice);
+    let at_new_place = |offset: u64| offset - header_bytes + renewed.header.bytes();
+    Ok(Loaded::Fits(Box::new(Recovered {
+        namespace,
+        is_new: false,
+        json,
+        json_stamp,
+        journal: renewed.file,
+        is_unsure: renewed.is_unsure,
+        moved_from: (header_bytes != renewed.header.bytes()).then_some(changes_start),
+        changes_start: at_new_place(changes_start),
+        journal_end: at_new_place(tail.end),
+        header: renewed.header,
+        notices,
+    })))
+}
+
+/// Turns a put into one whose value lies in a file. The value's text was read from `offset`.
+pub fn stored_at<'a>(change: Change<'a>, file: u32, offset: u64) -> Change<'a> {
+    match change {
+        Change::Put { key, value: Value::Text(text), meta } => {
+            Change::Put { key, value: Value::Stored(location_of(file, offset, text)), meta }
+        }
+        Change::Put { .. } | Change::Delete { .. } | Change::Clear { .. } | Change::Clock { .. } => change,
+    }
+}
+
+/// Reads the values and, beside them, their meta lines. `None` where the values are not the ones
+/// that were written with this journal.
+fn load_entries(
+    json: &dyn DiskFile,
+    metas: &mut LineReader<'_>,
+    header: &Header,
+    keep: Keep,
+    paths: &Paths,
+) -> Result<Option<Index<Entries>>, RecoveryError> {
+    let mut lines = LineReader::new(json, 0);
+    let (mut entries, mut packed) = (Index::<Entries>::default(), Vec::new());
+    loop {
+        let line = match lines.next_line() {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(error) if is_too_long(&error) => return Ok(None), // an editor may join all lines
+            Err(error) => return Err(io_error(&paths.json)(error)),
+        };
+        match data_file::decode_line(line.bytes) {
+            Some(DataLine::Opening | DataLine::Closing) => {}
+            Some(DataLine::Entry { key, value_start, value }) => {
+                let Ok(key) = Key::parse_stored(&key) else { return Ok(None) };
+                if entries.sums().keys == header.keys {
+                    return Ok(None);
+                }
+                let Some(meta) = next_meta(metas, header.seed, key, &paths.journal)? else { return Ok(None) };
+                let offset = line.offset + value_start as u64;
+                let value = match keep {
+                    Keep::Values => Value::Text(value),
+                    Keep::Index => Value::Stored(location_of(JSON_FILE, offset, value)),
+                };
+                packed.clear();
+                entry::pack(key, value, &meta, &mut packed);
+                entries.push(Entry::of(&packed));
+            }
+            None => return Ok(None),
+        }
+    }
+    let complete = entries.sums().keys == header.keys && lines.checksum() == header.json_crc32;
+    Ok(complete.then_some(entries))
+}
+
+/// The next meta line, which must be that of `key`: the file pair was written so. A line of
+/// another key means that the values were edited; a damaged one is corruption.
+fn next_meta(
+    metas: &mut LineReader<'_>,
+    seed: Seed,
+    key: Key<'_>,
+    path: &Path,
+) -> Result<Option<Meta>, RecoveryError> {
+    let offset = metas.offset();
+    let corrupt = || RecoveryError::Corrupt { path: path.to_owned(), offset };
+    let line = metas.next_line().map_err(io_error(path))?;
+    let line = line.filter(|line| line.terminated).ok_or_else(corrupt)?;
+    match record::decode_line(line.bytes, seed) {
+        Some(Line::Meta { key: found, meta }) => Ok((*found == *key.as_str()).then_some(meta)),
+        Some(Line::Synced(_) | Line::Changes(_)) => Ok(None),
+        None => Err(bad_line(line.bytes, seed, path, offset)),
+    }
+}

@@ -1,0 +1,121 @@
+//! Writes a journal again at a start. After that, all of it is known to be on the disk.
+//!
+//! After a failed sync the page cache may hold data that never reached the disk: a start reads it, and no later
+//! sync writes it. Therefore a journal with changes is copied, line by line, to a new file, which is synced and
+//! renamed. A crash in between leaves the old file or the new one; both have the same content.
+//!
+//! A journal without changes was synced before it got its name, and is used as it is.
+
+use super::recovery_error::{RecoveryError, io_error};
+use crate::disk::{Disk, DiskFile, Open, Others, is_disk_full, write_all_at};
+use crate::persist::files::generation::{Paths, remove_if_exists, renewed_path, was_refused};
+use crate::persist::files::header::{self, Header};
+use crate::persist::files::line_copy::{CopyError, Lines, Target, copy_lines, write_again};
+use crate::persist::files::seed::Seed;
+use std::io;
+use std::sync::Arc;
+
+/// A journal that was read to its end.
+pub(in crate::persist) struct ReadJournal {
+    pub(in crate::persist) file: Arc<dyn DiskFile>,
+    pub(in crate::persist) header: Header,
+    /// Offset of the changes.
+    pub(in crate::persist) changes_start: u64,
+    /// Offset after them. A torn tail and a reserve may follow.
+    pub(in crate::persist) end: u64,
+    /// Length of the file.
+    pub(in crate::persist) length: u64,
+}
+
+/// The journal that a project begins with.
+pub(in crate::persist) struct RenewedJournal {
+    pub(in crate::persist) file: Arc<dyn DiskFile>,
+    pub(in crate::persist) header: Header,
+    /// Whether its changes may not be on the disk yet, because the disk is full.
+    pub(in crate::persist) is_unsure: bool,
+    /// A sentence for the log, if the journal could not be copied.
+    pub(in crate::persist) notice: Option<String>,
+}
+
+/// Writes a journal again if that is needed.
+///
+/// # Errors
+/// As the disk returns them; [`RecoveryError::Corrupt`] if it is damaged by now.
+pub(in crate::persist) fn renew(
+    disk: &dyn Disk,
+    paths: &Paths,
+    old: ReadJournal,
+) -> Result<RenewedJournal, RecoveryError> {
+    // With a second name it is part of a hard-linked copy of the directory, which must not change.
+    let is_shared = old.file.status().map_err(io_error(&paths.journal))?.links > 1;
+    let is_whole = old.length == old.changes_start && old.header.seed != Seed::NONE;
+    if is_whole && !is_shared {
+        return Ok(RenewedJournal { file: old.file, header: old.header, is_unsure: false, notice: None });
+    }
+    let refused = match copy_to_new(disk, paths, &old) {
+        Ok((file, header)) => {
+            disk.sync_directory(paths.directory()).map_err(io_error(paths.directory()))?;
+            return Ok(RenewedJournal { file, header, is_unsure: false, notice: None });
+        }
+        Err(CopyError::Io(error)) if was_refused(&error) && !is_shared => error,
+        Err(error) => return Err(recovery_error(paths, error)),
+    };
+    let path = renewed_path(paths);
+    remove_if_exists(disk, &path).map_err(io_error(&path))?;
+    let lines = old.changes();
+    let is_unsure = match write_again(&lines, lines.start) {
+        Ok(()) => false,
+        // Reads are served. The first write tries again, and is refused until there is disk space.
+        Err(CopyError::Io(error)) if is_disk_full(&error) => true,
+        Err(error) => return Err(recovery_error(paths, error)),
+    };
+    let outcome = if is_unsure {
+        "nor in place; writes get 507 until there is disk space"
+    } else {
+        "so it was written again in place"
+    };
+    let path = paths.journal.display();
+    let notice = format!("{path}: could not be written again to a new file ({refused}), {outcome}");
+    Ok(RenewedJournal {
+        file: Arc::clone(&old.file),
+        header: old.header.clone(),
+        is_unsure,
+        notice: Some(notice),
+    })
+}
+
+impl ReadJournal {
+    fn changes(&self) -> Lines<'_> {
+        let (file, seed) = (self.file.as_ref(), self.header.seed);
+        Lines { file, seed, start: self.changes_start, end: self.end }
+    }
+}
+
+/// Copies the journal and renames the copy. The rename is not durable yet.
+fn copy_to_new(
+    disk: &dyn Disk,
+    paths: &Paths,
+    old: &ReadJournal,
+) -> Result<(Arc<dyn DiskFile>, Header), CopyError> {
+    let path = renewed_path(paths);
+    let header = Header { seed: Seed::draw(old.header.generation), ..old.header.clone() };
+    let file: Arc<dyn DiskFile> = disk.open(&path, Open::Create)?.into();
+    write_all_at(file.as_ref(), &header::encode(&header), 0)?;
+    let source = Lines { start: old.header.bytes(), ..old.changes() };
+    let target = Target { file: file.as_ref(), seed: header.seed, start: header.bytes() };
+    copy_lines(&source, &target)?;
+    disk.keep_permissions(&path, &paths.journal, Others::Kept);
+    file.sync()?;
+    disk.rename(&path, &paths.journal)?;
+    Ok((file, header))
+}
+
+fn recovery_error(paths: &Paths, error: CopyError) -> RecoveryError {
+    match error {
+        CopyError::Io(error) => {
+            let text = format!("it could not be written again at the start: {error}");
+            RecoveryError::Io { path: paths.journal.clone(), error: io::Error::new(error.kind(), text) }
+        }
+        CopyError::Damaged { offset } => RecoveryError::Corrupt { path: paths.journal.clone(), offset },
+    }
+}
