@@ -42,7 +42,7 @@ pub struct Arrival {
     pub at: Instant,
     /// The other end of the connection: the client, or a proxy before it.
     pub peer: IpAddr,
-    /// Whether it is answered anew, because what its first answer rested on was taken back.
+    /// Whether it is read again, because the changes that its first answer depended on were rolled back.
     pub is_repeated: bool,
 }
 

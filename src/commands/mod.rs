@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// Carries out a command.
+/// Runs a command.
 ///
 /// # Errors
 /// [`RunError`] names the cause and what to do. Nothing was changed, except by a command that only could

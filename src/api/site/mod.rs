@@ -1,4 +1,4 @@
-//! What people with a browser use, and the form and data APIs behind the same paths.
+//! Pages for people with a browser, and the form and data APIs at the same paths.
 
 pub mod data;
 mod forms;

@@ -182,24 +182,11 @@ impl Journal {
         let (changes_start, end) = changes;
         let (file, identity, header) = new;
         *self = Journal {
-            file,
-            identity,
             number,
             number_max: number,
-            end,
-            reserve_end: end,
-            synced_end: end,
-            unsure_from: None,
-            changes_start,
-            header,
-            json_stamp,
-            seen_edit: None,
-            short_of_space: false,
-            unsynced: false,
             written_at: self.written_at,
-            checked_at: None,
             checkpointed_at: Some(now),
-            retry_at: None,
+            ..Journal::opened((file, identity), header, json_stamp, changes_start, end)
         };
     }
 
