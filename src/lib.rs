@@ -1,7 +1,7 @@
 //! PiKV: a key-value server over HTTP for small machines and curl scripts.
 //!
 //! The layers, lowest first; a file imports only from its own layer and from lower ones, and no two files import
-//! each other in a circle (`tests/it/tidy.rs` checks both). docs/ARCHITECTURE.md walks one request through them.
+//! each other in a circle (`tests/it/house/tidy.rs` checks both). docs/ARCHITECTURE.md walks one request through them.
 
 // L1: names, bounds, and the outside world in small pieces.
 pub mod clock;

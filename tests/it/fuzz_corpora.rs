@@ -6,7 +6,7 @@
 #[path = "../fuzz/checks/mod.rs"]
 mod checks;
 
-use crate::sim_disk::Random;
+use crate::harness::sim_disk::Random;
 use std::fs;
 use std::path::Path;
 

@@ -4,7 +4,13 @@
 //! run side by side. What has to happen is awaited with a deadline.
 
 mod connection;
+pub mod files;
+pub mod kv;
+pub mod people;
 mod proxy;
+pub mod sim_disk;
+pub mod visitors;
+pub mod workload;
 
 pub use connection::{Connection, Response, encode_request};
 pub use proxy::{Program, Proxy};

@@ -1,4 +1,4 @@
-//! The integration tests: one binary, one module per claim about the server.
+//! The integration tests: one binary, folders by topic. This file is the map of them.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,88 +9,121 @@
     reason = "helpers of tests may fail loudly, and read files as they like"
 )]
 
-mod account_commands;
-mod account_faults;
-mod account_security;
-mod accounts_api;
-mod batch;
-mod browser;
-mod caching;
-mod catalog_crashes;
-mod catalog_faults;
-mod clears;
-mod commands;
-mod conditions;
-mod config_mounts;
-mod cookies;
-mod cors;
-mod crash_simulation;
-mod credentials;
-mod crowd;
-mod damage_while_running;
-mod data_api;
-mod data_pages;
-mod deletion_races;
-mod deletions;
-mod durability;
-mod edits_while_running;
-mod errors;
-mod failed_sync;
-mod fairness;
-mod fault_injection;
-mod faults;
-mod file_kinds;
-mod file_size_limit;
-mod files;
-mod foreign_files;
-mod forgery;
-mod framing;
 mod fuzz_corpora;
-mod hand_edits;
 mod harness;
-mod http_api;
-mod item_rates;
-mod items;
-mod journal_damage;
-mod journal_headers;
-mod keys;
-mod kv;
-mod listing;
-mod load;
-mod many_projects;
-mod markdown;
-mod memory;
-mod mixed_pairs;
-mod model;
-mod negotiation;
-mod object_batch;
-mod objects;
-mod open_projects;
-mod password_lane;
-mod people;
-mod project_descriptors;
-mod project_settings;
-mod projects;
-mod proxies;
-mod readme;
-mod refused_changes;
-mod register;
-mod reopening;
-mod salvage;
-mod security_document;
-mod sign_in;
-mod signals;
-mod sim_disk;
-mod soak;
-mod stale_blocks;
-mod start;
-mod storage_format;
-mod threads;
-mod tidy;
-mod ttl;
-mod turns;
-mod unwritten_changes;
-mod values_file;
-mod visitors;
-mod workload;
-mod writers;
+
+mod api {
+    pub mod core {
+        pub mod batch;
+        pub mod clears;
+        pub mod conditions;
+        pub mod errors;
+        pub mod keys;
+        pub mod listing;
+        pub mod open_projects;
+        pub mod project_settings;
+        pub mod projects;
+        pub mod ttl;
+    }
+
+    pub mod accounts {
+        pub mod account_security;
+        pub mod accounts_api;
+        pub mod cookies;
+        pub mod password_lane;
+        pub mod register;
+        pub mod sign_in;
+    }
+
+    pub mod site {
+        pub mod browser;
+        pub mod data_api;
+        pub mod data_pages;
+        pub mod negotiation;
+    }
+
+    pub mod item {
+        pub mod item_rates;
+        pub mod items;
+    }
+
+    pub mod object {
+        pub mod object_batch;
+        pub mod objects;
+    }
+
+    pub mod access {
+        pub mod caching;
+        pub mod cors;
+        pub mod credentials;
+        pub mod forgery;
+        pub mod proxies;
+    }
+}
+
+mod faults;
+
+mod http {
+    pub mod framing;
+    pub mod turns;
+}
+
+mod storage {
+    pub mod damage_while_running;
+    pub mod deletion_races;
+    pub mod deletions;
+    pub mod durability;
+    pub mod edits_while_running;
+    pub mod file_kinds;
+    pub mod hand_edits;
+    pub mod journal_damage;
+    pub mod journal_headers;
+    pub mod many_projects;
+    pub mod mixed_pairs;
+    pub mod model;
+    pub mod reopening;
+    pub mod salvage;
+    pub mod storage_format;
+    pub mod threads;
+    pub mod writers;
+}
+
+mod simulation {
+    pub mod account_faults;
+    pub mod catalog_crashes;
+    pub mod catalog_faults;
+    pub mod crash_simulation;
+    pub mod failed_sync;
+    pub mod fault_injection;
+    pub mod foreign_files;
+    pub mod refused_changes;
+    pub mod stale_blocks;
+    pub mod unwritten_changes;
+    pub mod values_file;
+}
+
+mod operate {
+    pub mod account_commands;
+    pub mod commands;
+    pub mod config_mounts;
+    pub mod file_size_limit;
+    pub mod project_descriptors;
+    pub mod signals;
+    pub mod start;
+}
+
+mod load {
+    pub mod clients;
+    pub mod crowd;
+    pub mod fairness;
+    pub mod memory;
+    pub mod soak;
+}
+
+mod house {
+    pub mod http_api;
+    pub mod markdown;
+    pub mod readme;
+    pub mod security_document;
+    pub mod tidy;
+}

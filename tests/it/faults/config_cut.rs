@@ -1,7 +1,7 @@
 //! config.json cut off at every byte: refused with its place, and nothing is touched.
 
 use super::{Tally, sampled};
-use crate::files::Files;
+use crate::harness::files::Files;
 use crate::harness::{GLOBAL_KEY, Server, known_config, refused_start};
 
 #[test]

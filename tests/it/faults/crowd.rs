@@ -2,10 +2,10 @@
 
 use super::Tally;
 use super::ledger::{Ledger, Padding, Seen};
+use crate::harness::sim_disk::Random;
 use crate::harness::{
     Connection, GLOBAL_KEY, Options, Response, Server, encode_request, known_config, wait_until,
 };
-use crate::sim_disk::Random;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -6,7 +6,7 @@
 use super::crowd::{Crowd, PROJECTS, config, options, try_request};
 use super::strace::{self, Attached, Point, Recording};
 use super::{Tally, sampled};
-use crate::files::Files;
+use crate::harness::files::Files;
 use crate::harness::{Connection, GLOBAL_KEY, Server, wait_until};
 use serde_json::json;
 use std::os::unix::process::ExitStatusExt;

@@ -2,8 +2,8 @@
 
 use super::crowd::{Crowd, config};
 use super::{Tally, cycles_or};
+use crate::harness::kv::{KEYS, Kv, PROJECT, PROJECTS as ALL_PROJECTS, key_path};
 use crate::harness::{Options, Server, wait_until};
-use crate::kv::{KEYS, Kv, PROJECT, PROJECTS as ALL_PROJECTS, key_path};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};

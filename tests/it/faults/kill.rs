@@ -2,8 +2,8 @@
 
 use super::crowd::{Crowd, PROJECTS, options};
 use super::{Tally, cycles_or};
+use crate::harness::sim_disk::Random;
 use crate::harness::{Server, wait_until};
-use crate::sim_disk::Random;
 use std::thread;
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,101 @@
+//! What caches may keep: nothing that a credential guards. And browsers guess no type.
+
+use crate::api::accounts::account_security::ROUTES;
+use crate::harness::people::{people_config, register};
+use crate::harness::visitors::{Browser, HTML};
+use crate::harness::{DEMO_KEY, DEMO_KEYS, GLOBAL_KEY, Response, Server};
+
+#[track_caller]
+fn is_kept_by_nobody(what: &str, answer: &Response) {
+    let values = |wanted: &str| {
+        let fields = answer.fields.iter().filter(|(name, _)| name == wanted);
+        fields.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(values("cache-control"), ["no-store"], "{what}: {answer:?}");
+    assert_eq!(values("x-content-type-options"), ["nosniff"], "{what}: {answer:?}");
+}
+
+#[test]
+fn answers_of_every_route_are_kept_by_nobody() {
+    let server = Server::start_with(people_config());
+    for route in ROUTES.iter().filter(|route| route.pattern != "/static/pikv.css") {
+        let path = route.path().replace("{}", "demo");
+        for key in [None, Some("wrong-key-0123456789"), Some(DEMO_KEY), Some(GLOBAL_KEY)] {
+            for accept in [HTML, ("Accept", "*/*")] {
+                let answer = server.request(route.method, &path, key, &[accept], route.body.as_bytes());
+                is_kept_by_nobody(&format!("{} {path} {key:?} {}", route.method, answer.status), &answer);
+            }
+        }
+    }
+}
+
+#[test]
+fn answers_of_every_status_are_kept_by_nobody() {
+    let server = Server::start_with(people_config());
+    server.put_demo("a", "1");
+    let etag = server.get_demo("a").field("etag").unwrap().to_owned();
+    let key = format!("{DEMO_KEYS}/a");
+    let check = |method: &str, target: &str, fields: &[(&str, &str)], body: &str, status: u16| {
+        let answer = server.request(method, target, Some(DEMO_KEY), fields, body.as_bytes());
+        assert_eq!(answer.status, status, "{method} {target}");
+        is_kept_by_nobody(&format!("{method} {target} {status}"), &answer);
+    };
+    check("GET", &key, &[], "", 200);
+    check("HEAD", &key, &[], "", 200);
+    check("GET", &key, &[("If-None-Match", &etag)], "", 304);
+    check("GET", DEMO_KEYS, &[], "", 200);
+    check("PUT", &format!("{DEMO_KEYS}/b"), &[], "1", 201);
+    check("DELETE", &format!("{DEMO_KEYS}/b"), &[], "", 204);
+    check("OPTIONS", &key, &[], "", 204);
+    check("PUT", &key, &[("If-Match", "\"1\"")], "1", 412);
+    check("PUT", &key, &[("Content-Type", "text/xml")], "1", 415);
+    check("PATCH", &key, &[], "", 405);
+    check("GET", "/api/v1/projects", &[], "", 403);
+    check("BREW", &key, &[], "", 501);
+    check("GET", "/nowhere", &[], "", 404);
+}
+
+#[test]
+fn refusals_of_the_connection_are_kept_by_nobody() {
+    let server = Server::start_with(people_config());
+    for (wire, status) in [
+        ("GET /healthz HTTP/1.1\r\n\r\n", 400),
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 204),
+        ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+        ("GET /api/data/%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("PUT /item/a HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", 413),
+        ("PUT /item/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        ("PUT /item/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: x\r\n\r\n", 417),
+        ("GET /item/a HTTP/1.0\r\n\r\n", 403),
+    ] {
+        let mut connection = server.connect();
+        connection.send(wire.as_bytes());
+        let answer = connection.read_response();
+        assert_eq!(answer.status, status, "{wire}");
+        is_kept_by_nobody(wire, &answer);
+    }
+    let mut connection = server.connect();
+    connection.send(format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9_000)).as_bytes());
+    is_kept_by_nobody("414", &connection.read_response());
+}
+
+#[test]
+fn pages_of_a_session_are_kept_by_nobody() {
+    let server = Server::start_with(people_config());
+    register(&server, "ann");
+    let mut browser = Browser::signed_in(&server, "ann");
+    for target in
+        ["/dashboard", "/api/data", "/api/data/retrieve?key=none", "/api/data/update", "/api/logout"]
+    {
+        is_kept_by_nobody(target, &browser.get(&server, target));
+    }
+}
+
+#[test]
+fn the_stylesheet_alone_may_be_kept() {
+    let server = Server::start_known();
+    let style = server.request("GET", "/static/pikv.css", None, &[], b"");
+    assert_eq!(style.field("cache-control"), Some("public, max-age=3600"));
+    assert_eq!(style.field("x-content-type-options"), Some("nosniff"));
+    is_kept_by_nobody("405", &server.request("PUT", "/static/pikv.css", None, &[], b"x"));
+}

@@ -1,0 +1,126 @@
+//! README.md and the documents beside it against the real server, so that they cannot go stale.
+
+use crate::harness::Server;
+use crate::house::markdown::{blocks, check_shell_blocks, normalised, output_of, package_file, read};
+use pikv::cli::help::{self, Topic};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+
+#[test]
+fn shell_blocks_print_what_readme_says() {
+    check_shell_blocks("README.md");
+}
+
+/// What the start prints, without the directory of config.json.
+fn without_paths(banner: &str) -> String {
+    let cut = |line: &str| match (line.find(" /"), line.rfind("/config.json"), line.rfind("/storage_data")) {
+        (Some(start), Some(end), _) | (Some(start), None, Some(end)) => {
+            format!("{}{}\n", &line[..start], &line[end..])
+        }
+        (_, _, _) => format!("{line}\n"),
+    };
+    banner.lines().map(cut).collect()
+}
+
+#[test]
+fn first_start_prints_what_readme_says() {
+    let markdown = read("README.md");
+    let blocks = blocks(&markdown);
+    let is_start = |block: &&crate::house::markdown::Block| block.text == "cargo run --release\n";
+    let start = blocks.iter().find(is_start).expect("a block with the first start");
+    let expected = &output_of(start, &blocks, &markdown).expect("its output").text;
+    let server = Server::start();
+    let whole = |text: &str| normalised(&without_paths(text));
+    crate::harness::wait_until("the curl lines are printed", || {
+        server.stdout_text().trim_end().ends_with("/keys/hello")
+    });
+    assert_eq!(whole(&server.stdout_text()), whole(expected));
+}
+
+/// The first cells of the table rows in the section `title`, without their backticks, and the second cells.
+fn table(markdown: &str, title: &str) -> Vec<(String, String)> {
+    let section = markdown.split("\n## ").find(|section| section.starts_with(title)).expect(title);
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let mut cells = row.split('|').skip(1).map(|cell| cell.trim().to_owned());
+        let first = cells.next().unwrap();
+        (first.trim_matches('`').to_owned(), cells.next().unwrap())
+    })
+    .collect()
+}
+
+#[test]
+fn every_error_code_is_in_readme_and_no_other() {
+    let source = read("src/api/error.rs") + &read("src/api/error/account.rs");
+    let in_source: BTreeSet<(String, String)> = source
+        .split('(')
+        .filter_map(|piece| piece.split_once(", \""))
+        .filter(|(status, _)| status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit()))
+        .map(|(status, rest)| (rest.split('"').next().unwrap().to_owned(), status.to_owned()))
+        .collect();
+    assert!(in_source.len() > 40, "{in_source:?}");
+    let in_readme: BTreeSet<_> = table(&read("README.md"), "Troubleshooting").into_iter().collect();
+    assert_eq!(in_readme, in_source);
+}
+
+fn members(path: &str, value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                let dot = if path.is_empty() { "" } else { "." };
+                members(&format!("{path}{dot}{name}"), value, found);
+            }
+        }
+        // A list of texts, which the example leaves empty.
+        Value::Array(array) if array.is_empty() => {
+            found.insert(path.to_owned());
+        }
+        Value::Array(array) => array.iter().for_each(|value| members(&format!("{path}[]"), value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            found.insert(path.to_owned());
+        }
+    }
+}
+
+#[test]
+fn every_member_of_the_configuration_is_in_readme_and_no_other() {
+    let example: Value = serde_json::from_str(&read("config.json.example")).unwrap();
+    let mut in_example = BTreeSet::new();
+    members("", &example, &mut in_example);
+    let rows = table(&read("README.md"), "Configuration");
+    let in_readme: BTreeSet<String> =
+        rows.into_iter().map(|(name, _)| name).filter(|name| !name.starts_with("--")).collect();
+    assert_eq!(in_readme, in_example);
+}
+
+#[test]
+fn every_flag_and_variable_is_in_readme() {
+    let readme = read("README.md");
+    let named = help::text(Topic::Program).split_whitespace();
+    for word in named.filter(|word| word.starts_with("--") || word.starts_with("PIKV_")) {
+        assert!(readme.contains(&format!("`{word}")), "{word}");
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut files = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned()];
+    for directory in ["docs", "docs/decisions"] {
+        for entry in fs::read_dir(package_file(directory)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") {
+                files.push(format!("{directory}/{name}"));
+            }
+        }
+    }
+    for file in files {
+        let markdown = read(&file);
+        let targets = markdown.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
+            let target = target.split('#').next().unwrap();
+            let path = package_file(&file).parent().unwrap().join(target);
+            assert!(path.exists(), "{file}: {target}");
+        }
+    }
+}
