@@ -4,7 +4,7 @@ use super::account::{Account, AccountId, OwnKey};
 use super::{Accounts, AccountsError};
 use crate::names::Key;
 use crate::persist::live::project::Project;
-use crate::persist::live::unavailable::Unavailable;
+use crate::store::error::StorageError;
 use std::sync::Arc;
 
 /// Whose keys are meant: an account as it was when the request was let through.
@@ -59,7 +59,7 @@ impl Accounts {
     /// that was not acknowledged, the next start may find and carry out.
     pub fn has(&self, owner: &Owner, now_ms: u64) -> Result<bool, AccountsError> {
         if self.directory.project().has_failed() {
-            return Err(Unavailable::Failed.into());
+            return Err(StorageError::Failed.into());
         }
         self.directory.has(&owner.folded, &owner.id, now_ms)
     }
@@ -72,7 +72,7 @@ impl Accounts {
     /// [`AccountsError`].
     pub fn delete(&self, username: &str, now_ms: u64) -> Result<bool, AccountsError> {
         let removed = self.directory.remove(username, now_ms)?;
-        if !self.directory.project().wait_written(removed.ticket.as_ref()) {
+        if !self.directory.project().wait_written(removed.commit.as_ref()) {
             return Err(AccountsError::NotWritten);
         }
         self.finish_deletions(now_ms)?;
@@ -83,7 +83,7 @@ impl Accounts {
     pub(super) fn finish_deletions(&self, now_ms: u64) -> Result<usize, AccountsError> {
         let deletions = self.directory.deletions(now_ms)?;
         // A removal that may yet be taken back is no reason to clear anything.
-        if !self.directory.wait_written(deletions.ticket.as_ref()) {
+        if !self.directory.wait_written(deletions.commit.as_ref()) {
             return Err(AccountsError::NotWritten);
         }
         for id in &deletions.answer {
@@ -95,11 +95,11 @@ impl Accounts {
     fn finish_deletion(&self, id: &AccountId, now_ms: u64) -> Result<(), AccountsError> {
         let prefix = prefix(id);
         let cleared = self.data.clear(&prefix)?;
-        if !self.data.wait_written(cleared.ticket.as_ref()) {
+        if !self.data.wait_written(cleared.commit.as_ref()) {
             return Err(AccountsError::NotWritten);
         }
         let ended = self.directory.end_deletion(id, now_ms)?;
-        if !self.directory.project().wait_written(ended.ticket.as_ref()) {
+        if !self.directory.project().wait_written(ended.commit.as_ref()) {
             return Err(AccountsError::NotWritten);
         }
         Ok(())

@@ -5,10 +5,11 @@ use super::error::AccountsError;
 use crate::auth::password::PasswordHash;
 use crate::limits::{ACCOUNTS_MAX, ENTRIES_PER_HOLD_MAX};
 use crate::names::Key;
-use crate::persist::live::project::{Answered, Project, View};
-use crate::persist::live::ticket::Ticket;
+use crate::persist::live::project::{Project, View};
 use crate::persist::live::transaction::Transaction;
 use crate::store::change::Value;
+use crate::store::commit::Commit;
+use crate::store::commit::Pending;
 use crate::store::entry::Entry;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -106,9 +107,9 @@ impl Directory {
         &self.project
     }
 
-    /// Waits until the batch of `ticket` is on disk; false where it was taken back. Blocks.
-    pub fn wait_written(&self, ticket: Option<&Ticket>) -> bool {
-        self.project.wait_written(ticket)
+    /// Waits until the batch of `commit` is on disk; false where it was taken back. Blocks.
+    pub fn wait_written(&self, commit: Option<&Commit>) -> bool {
+        self.project.wait_written(commit)
     }
 
     /// Whether nobody has an account.
@@ -124,27 +125,27 @@ impl Directory {
     ///
     /// # Errors
     /// [`AccountsError`].
-    pub fn find(&self, username: &str, now_ms: u64) -> Result<Answered<Option<Account>>, AccountsError> {
+    pub fn find(&self, username: &str, now_ms: u64) -> Result<Pending<Option<Account>>, AccountsError> {
         let Some(username) = Username::parse(username) else {
-            return Ok(Answered { answer: None, ticket: None });
+            return Ok(Pending { answer: None, commit: None });
         };
         let key = OwnKey::account(&username.folded());
         let answered = self.project.read(now_ms, |view| {
             let Some(entry) = view.get(key.as_key()) else { return (Ok(None), view.revision()) };
             (decode(entry).map(Some), entry.meta().revision)
         })?;
-        Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
+        Ok(Pending { answer: answered.answer?, commit: answered.commit })
     }
 
     /// Makes `account`, unless its name or its address is somebody's.
     ///
     /// # Errors
-    /// [`CreateError`] inside, where that rests on changes that are on disk once the ticket says so.
+    /// [`CreateError`] inside, where that rests on changes that are on disk once the commit says so.
     pub fn create(
         &self,
         account: &Account,
         now_ms: u64,
-    ) -> Result<Answered<Result<(), CreateError>>, AccountsError> {
+    ) -> Result<Pending<Result<(), CreateError>>, AccountsError> {
         let folded = account.username.folded();
         let key = OwnKey::account(&folded);
         let email = account.profile.email.as_deref().map(OwnKey::email);
@@ -180,7 +181,7 @@ impl Directory {
         username: &str,
         update: Update,
         now_ms: u64,
-    ) -> Result<Answered<Option<Account>>, AccountsError> {
+    ) -> Result<Pending<Option<Account>>, AccountsError> {
         let credential = new_credential()?;
         self.change(username, now_ms, |account| {
             let is_disabled = update.is_disabled.unwrap_or(account.is_disabled);
@@ -204,14 +205,14 @@ impl Directory {
         before: &Account,
         password: PasswordHash,
         now_ms: u64,
-    ) -> Result<Answered<Option<Account>>, AccountsError> {
+    ) -> Result<Pending<Option<Account>>, AccountsError> {
         let changed = self.change(before.username.as_str(), now_ms, |account| {
             if account.credential == before.credential {
                 account.password = password;
             }
         })?;
         let is_same = |account: &Account| account.credential == before.credential;
-        Ok(Answered { answer: changed.answer.filter(is_same), ticket: changed.ticket })
+        Ok(Pending { answer: changed.answer.filter(is_same), commit: changed.commit })
     }
 
     /// Whether the account with this name and id is still there.
@@ -229,7 +230,7 @@ impl Directory {
         after: Option<&str>,
         limit: usize,
         now_ms: u64,
-    ) -> Result<Answered<Page>, AccountsError> {
+    ) -> Result<Pending<Page>, AccountsError> {
         let after = after.map(|folded| format!("{ACCOUNTS}{folded}"));
         let answered = self.project.read(now_ms, |view| {
             let mut entries = view.range(ACCOUNTS, after.as_deref());
@@ -237,7 +238,7 @@ impl Directory {
             let more = entries.next().is_some();
             (accounts.map(|accounts| Page { accounts, more }), view.revision())
         })?;
-        Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
+        Ok(Pending { answer: answered.answer?, commit: answered.commit })
     }
 
     /// Takes the account out and notes that its data is to be deleted. `None` where there is none.
@@ -245,9 +246,9 @@ impl Directory {
         &self,
         username: &str,
         now_ms: u64,
-    ) -> Result<Answered<Option<AccountId>>, AccountsError> {
+    ) -> Result<Pending<Option<AccountId>>, AccountsError> {
         let Some(username) = Username::parse(username) else {
-            return Ok(Answered { answer: None, ticket: None });
+            return Ok(Pending { answer: None, commit: None });
         };
         let key = OwnKey::account(&username.folded());
         let answered = self.project.write::<_, AccountsError>(now_ms, |transaction| {
@@ -259,11 +260,11 @@ impl Directory {
             transaction.put(OwnKey::deletion(&account.id).as_key(), b"true", None);
             Ok(Some(account.id))
         })?;
-        Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
+        Ok(Pending { answer: answered.answer?, commit: answered.commit })
     }
 
     /// The ids of accounts that were taken out and whose data may still be there.
-    pub(super) fn deletions(&self, now_ms: u64) -> Result<Answered<Vec<AccountId>>, AccountsError> {
+    pub(super) fn deletions(&self, now_ms: u64) -> Result<Pending<Vec<AccountId>>, AccountsError> {
         Ok(self.project.read(now_ms, |view| {
             let keys = view.range(DELETIONS, None);
             let ids = keys.filter_map(|entry| AccountId::parse(entry.key().strip_prefix(DELETIONS)?));
@@ -272,13 +273,13 @@ impl Directory {
     }
 
     /// Forgets that the data of an account is to be deleted.
-    pub(super) fn end_deletion(&self, id: &AccountId, now_ms: u64) -> Result<Answered<()>, AccountsError> {
+    pub(super) fn end_deletion(&self, id: &AccountId, now_ms: u64) -> Result<Pending<()>, AccountsError> {
         let key = OwnKey::deletion(id);
         let answered = self.project.write(now_ms, |transaction| {
             transaction.delete(key.as_key());
             Ok::<(), AccountsError>(())
         })?;
-        Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
+        Ok(Pending { answer: answered.answer?, commit: answered.commit })
     }
 
     fn change(
@@ -286,9 +287,9 @@ impl Directory {
         username: &str,
         now_ms: u64,
         change: impl FnOnce(&mut Account),
-    ) -> Result<Answered<Option<Account>>, AccountsError> {
+    ) -> Result<Pending<Option<Account>>, AccountsError> {
         let Some(username) = Username::parse(username) else {
-            return Ok(Answered { answer: None, ticket: None });
+            return Ok(Pending { answer: None, commit: None });
         };
         let key = OwnKey::account(&username.folded());
         let answered = self.project.write::<_, AccountsError>(now_ms, |transaction| {
@@ -298,7 +299,7 @@ impl Directory {
             transaction.put(key.as_key(), &account.encode(), None);
             Ok(Some(account))
         })?;
-        Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
+        Ok(Pending { answer: answered.answer?, commit: answered.commit })
     }
 }
 

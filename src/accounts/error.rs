@@ -1,14 +1,14 @@
 //! Why the accounts could not be asked or changed.
 
 use crate::entropy::EntropyUnavailable;
-use crate::persist::live::unavailable::Unavailable;
+use crate::store::error::StorageError;
 use std::fmt;
 
 /// Why the accounts could not be asked or changed.
 #[derive(Debug)]
 pub enum AccountsError {
     /// One of the projects cannot be asked.
-    Unavailable(Unavailable),
+    Storage(StorageError),
     /// The operating system gave no random bytes.
     Entropy(EntropyUnavailable),
     /// The disk did not take the change.
@@ -20,7 +20,7 @@ pub enum AccountsError {
 impl fmt::Display for AccountsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AccountsError::Unavailable(unavailable) => unavailable.fmt(f),
+            AccountsError::Storage(error) => error.fmt(f),
             AccountsError::Entropy(error) => error.fmt(f),
             AccountsError::NotWritten => f.write_str("the disk did not take the change"),
             AccountsError::Damaged => f.write_str("an entry is not as it was written"),
@@ -30,9 +30,9 @@ impl fmt::Display for AccountsError {
 
 impl std::error::Error for AccountsError {}
 
-impl From<Unavailable> for AccountsError {
-    fn from(unavailable: Unavailable) -> AccountsError {
-        AccountsError::Unavailable(unavailable)
+impl From<StorageError> for AccountsError {
+    fn from(error: StorageError) -> AccountsError {
+        AccountsError::Storage(error)
     }
 }
 

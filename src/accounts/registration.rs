@@ -7,7 +7,7 @@ use crate::auth::password::{Password, PasswordError, PasswordHash, Rule};
 use crate::limits::{
     AGE_MAX, EMAIL_BYTES_MAX, FULL_NAME_CHARACTERS_MAX, GENDER_CHARACTERS_MAX, USERNAME_BYTES_MAX,
 };
-use crate::persist::live::project::Answered;
+use crate::store::commit::Pending;
 use std::fmt;
 
 /// The fields as typed; `None` for one that is not there.
@@ -112,7 +112,7 @@ impl Problem {
 }
 
 impl Accounts {
-    /// Makes the account, with the hash of its password. Certain once the ticket says so.
+    /// Makes the account, with the hash of its password. Certain once the commit says so.
     ///
     /// # Errors
     /// [`CreateError`] inside; [`AccountsError`] where the accounts cannot be asked.
@@ -121,7 +121,7 @@ impl Accounts {
         new: &NewAccount,
         password: PasswordHash,
         now_ms: u64,
-    ) -> Result<Answered<Result<Account, CreateError>>, AccountsError> {
+    ) -> Result<Pending<Result<Account, CreateError>>, AccountsError> {
         let account = Account {
             id: AccountId::new()?,
             username: new.username.clone(),
@@ -132,7 +132,7 @@ impl Accounts {
             created_ms: now_ms,
         };
         let created = self.directory.create(&account, now_ms)?;
-        Ok(Answered { answer: created.answer.map(|()| account), ticket: created.ticket })
+        Ok(Pending { answer: created.answer.map(|()| account), commit: created.commit })
     }
 }
 

@@ -8,10 +8,11 @@ use super::error::AccountsError;
 use crate::entropy::random_token;
 use crate::limits::{ENTRIES_PER_HOLD_MAX, SESSION_SECONDS, SESSIONS_MAX};
 use crate::names::Key;
-use crate::persist::live::project::{Answered, Project};
-use crate::persist::live::ticket::Ticket;
+use crate::persist::live::project::Project;
 use crate::secret::{KeyHash, Secret};
 use crate::store::change::Value;
+use crate::store::commit::Commit;
+use crate::store::commit::Pending;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ pub struct Begun {
     /// What the browser keeps of it.
     pub token: Secret,
     /// It is on disk once this says so.
-    pub ticket: Option<Ticket>,
+    pub commit: Option<Commit>,
 }
 
 /// Some entries of `_sessions`.
@@ -82,7 +83,7 @@ impl Sessions {
             transaction.put(key, &text, Some(SESSION_SECONDS * 1_000));
             Ok(())
         })?;
-        Ok(answered.answer.is_ok().then_some(Begun { token, ticket: answered.ticket }))
+        Ok(answered.answer.is_ok().then_some(Begun { token, commit: answered.commit }))
     }
 
     /// Takes out what has no end, and says how many that were. They were no sessions before either.
@@ -114,7 +115,7 @@ impl Sessions {
             Ok::<(), AccountsError>(())
         })?;
         answered.answer?;
-        if self.project.wait_written(answered.ticket.as_ref()) {
+        if self.project.wait_written(answered.commit.as_ref()) {
             Ok(())
         } else {
             Err(AccountsError::NotWritten)
@@ -158,12 +159,12 @@ impl Sessions {
     ///
     /// # Errors
     /// [`AccountsError`].
-    pub fn end(&self, token: &str, now_ms: u64) -> Result<Answered<bool>, AccountsError> {
+    pub fn end(&self, token: &str, now_ms: u64) -> Result<Pending<bool>, AccountsError> {
         let name = stored_name(token);
-        let Ok(key) = Key::parse_stored(&name) else { return Ok(Answered { answer: false, ticket: None }) };
+        let Ok(key) = Key::parse_stored(&name) else { return Ok(Pending { answer: false, commit: None }) };
         let answered =
             self.project.write(now_ms, |transaction| Ok::<_, ()>(transaction.delete(key).is_some()))?;
-        Ok(Answered { answer: answered.answer.unwrap_or(false), ticket: answered.ticket })
+        Ok(Pending { answer: answered.answer.unwrap_or(false), commit: answered.commit })
     }
 }
 

@@ -24,8 +24,8 @@ use crate::json::{self, JsonError, JsonErrorKind};
 use crate::limits::{BATCH_OPERATIONS_MAX, PROJECTS_MAX, VALUE_DEPTH_MAX};
 use crate::names::{KeyError, ProjectId, ProjectIdError};
 use crate::persist::files::value_reader::StoredValue;
-use crate::persist::live::ticket::{Outcome, Ticket};
-use crate::persist::live::unavailable::Unavailable;
+use crate::store::commit::{Commit, CommitState};
+use crate::store::error::StorageError;
 use std::io;
 use texts::{
     CONFIG_EDITED, CONTENT_RANGE, CURSOR, DISK_FULL, HOST_ADVICE, INTERNAL, ITEM_PROJECT_MISSING,
@@ -147,7 +147,7 @@ pub enum ApiError {
     /// `item_api.project` names no project.
     ItemProjectMissing,
     /// The project cannot be asked.
-    Unavailable(Unavailable),
+    Storage(StorageError),
     /// The project's files could not be opened. The log has why: that is its operator's, and names paths.
     Unreadable,
     /// The project's files do not have all of its values, so they are not opened again. The log has why.
@@ -180,13 +180,13 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    /// The error of a reply that waited for `ticket`; `None` if the change is on disk.
-    pub fn of_ticket(ticket: &Ticket) -> Option<ApiError> {
-        match ticket.outcome() {
-            Outcome::Synced => None,
-            Outcome::DiskFull => Some(ApiError::DiskFull),
-            Outcome::Deleted => ticket.deleted().cloned().map(Unavailable::Deleted).map(ApiError::from),
-            Outcome::Failed | Outcome::Pending => Some(ApiError::Unavailable(Unavailable::Failed)),
+    /// The error of a reply that waited for `commit`; `None` if the change is on disk.
+    pub fn of_commit(commit: &Commit) -> Option<ApiError> {
+        match commit.outcome() {
+            CommitState::Committed => None,
+            CommitState::DiskFull => Some(ApiError::DiskFull),
+            CommitState::Deleted => commit.deleted().cloned().map(StorageError::Deleted).map(ApiError::from),
+            CommitState::Failed | CommitState::Pending => Some(ApiError::Storage(StorageError::Failed)),
         }
     }
 
@@ -238,7 +238,7 @@ impl ApiError {
             ApiError::RateLimited(_) => (429, "rate_limited"),
             ApiError::Forgery(_) => (403, "cross_site_request"),
             ApiError::HostUnknown { .. } => (403, "host_not_allowed"),
-            ApiError::ItemProjectMissing | ApiError::Unavailable(Unavailable::Deleted(_)) => {
+            ApiError::ItemProjectMissing | ApiError::Storage(StorageError::Deleted(_)) => {
                 (404, "project_not_found")
             }
             ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => (400, "value_too_deep"),
@@ -256,11 +256,11 @@ impl ApiError {
             ApiError::Precondition { .. } => (412, "precondition_failed"),
             ApiError::Operation { error, .. } => error.status_and_code(),
             ApiError::BatchTooLong { .. } | ApiError::AnswerTooLarge { .. } => (400, "invalid_batch"),
-            ApiError::Unavailable(Unavailable::Busy)
+            ApiError::Storage(StorageError::Busy)
             | ApiError::Overloaded
             | ApiError::MemoryFull { .. }
             | ApiError::TooManyConnections { .. } => (503, "busy"),
-            ApiError::Unavailable(_) | ApiError::Unreadable | ApiError::ValuesUnsaved => {
+            ApiError::Storage(_) | ApiError::Unreadable | ApiError::ValuesUnsaved => {
                 (503, "project_unavailable")
             }
             ApiError::NotReady { .. } => (503, "not_ready"),
@@ -322,7 +322,7 @@ impl ApiError {
             ApiError::Forgery(forgery) => forgery.to_string(),
             ApiError::HostUnknown { host } => format!("Host is `{host}`; {HOST_ADVICE}"),
             ApiError::ItemProjectMissing => ITEM_PROJECT_MISSING.to_owned(),
-            ApiError::Unavailable(unavailable) => unavailable.to_string(),
+            ApiError::Storage(error) => error.to_string(),
             ApiError::Unreadable => UNREADABLE.to_owned(),
             ApiError::ValuesUnsaved => VALUES_UNSAVED.to_owned(),
             ApiError::Overloaded => "the server has more to do than may wait; try again shortly".to_owned(),
@@ -414,7 +414,7 @@ impl From<ChangeError> for ApiError {
                 ApiError::Settings(format!("Project `{id}` would be stored in {by}. Choose another id."))
             }
             ChangeError::ValuesUnsaved => ApiError::ValuesUnsaved,
-            ChangeError::Unavailable(unavailable) => ApiError::Unavailable(unavailable),
+            ChangeError::Storage(error) => ApiError::Storage(error),
             ChangeError::Unreadable => ApiError::Unreadable,
             ChangeError::DiskFull => ApiError::DiskFull,
             ChangeError::Disk(act) => ApiError::Disk(act),
@@ -448,8 +448,8 @@ impl From<JsonError> for ApiError {
     }
 }
 
-impl From<Unavailable> for ApiError {
-    fn from(unavailable: Unavailable) -> ApiError {
-        ApiError::Unavailable(unavailable)
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> ApiError {
+        ApiError::Storage(error)
     }
 }

@@ -10,10 +10,11 @@ use crate::http::response::Response;
 use crate::limits::{ANSWER_BYTES_MAX, ENTRIES_PER_HOLD_MAX, WHOLE_ANSWER_BYTES_MAX};
 use crate::names::Key;
 use crate::persist::files::value_reader::StoredValue;
-use crate::persist::live::project::{Answered, Project, View};
-use crate::persist::live::ticket::Ticket;
+use crate::persist::live::project::{Project, View};
 use crate::persist::live::transaction::Transaction;
 use crate::store::change::{Meta, Value};
+use crate::store::commit::Commit;
+use crate::store::commit::Pending;
 use crate::store::entry::Entry;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -102,14 +103,14 @@ impl Keyspace {
     ) -> Result<Reply, ApiError> {
         let answered = self.read(now_ms, key)?;
         Ok(match answered.answer {
-            None => Reply::Ready(respond(None), answered.ticket),
-            Some(Found::Text(value)) => Reply::Ready(respond(Some(&value)), answered.ticket),
+            None => Reply::Ready(respond(None), answered.commit),
+            Some(Found::Text(value)) => Reply::Ready(respond(Some(&value)), answered.commit),
             Some(found @ Found::Stored(_)) => {
                 let job = move || match found.into_text() {
                     Ok(value) => Reply::now(respond(Some(&value))),
                     Err(error) => Reply::now(error.response_in(&style)),
                 };
-                Reply::Job(Lane::Disk, answered.ticket, Box::new(job))
+                Reply::Job(Lane::Disk, answered.commit, Box::new(job))
             }
         })
     }
@@ -118,11 +119,11 @@ impl Keyspace {
     ///
     /// # Errors
     /// [`ApiError`] where the project cannot be asked.
-    pub fn read(&self, now_ms: u64, key: Key<'_>) -> Result<Answered<Option<Found>>, ApiError> {
+    pub fn read(&self, now_ms: u64, key: Key<'_>) -> Result<Pending<Option<Found>>, ApiError> {
         let answered = self.read_entries(now_ms, &[key], |view, entries| {
             entries.iter().flatten().next().map(|entry| find(view, *entry)).transpose()
         })?;
-        Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
+        Ok(Pending { answer: answered.answer?, commit: answered.commit })
     }
 
     /// The values of `keys` at one moment, in their order; `None` if they have more than
@@ -134,9 +135,9 @@ impl Keyspace {
         &self,
         now_ms: u64,
         keys: &[Key<'_>],
-    ) -> Result<Answered<Option<Vec<Option<Found>>>>, ApiError> {
+    ) -> Result<Pending<Option<Vec<Option<Found>>>>, ApiError> {
         let answered = self.read_entries(now_ms, keys, find_all)?;
-        Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
+        Ok(Pending { answer: answered.answer?, commit: answered.commit })
     }
 
     /// The values of the first of `keys` at one moment, with their revisions and times: of at least one key,
@@ -149,7 +150,7 @@ impl Keyspace {
         now_ms: u64,
         keys: &[String],
         bytes_max: usize,
-    ) -> Result<Answered<Vec<Option<FoundEntry>>>, ApiError> {
+    ) -> Result<Pending<Vec<Option<FoundEntry>>>, ApiError> {
         let keys = keys.iter().take(ENTRIES_PER_HOLD_MAX).map(|key| Key::parse(key));
         let keys = keys.collect::<Result<Vec<Key<'_>>, _>>()?;
         let answered = self.read_entries(now_ms, &keys, |view, entries| {
@@ -167,7 +168,7 @@ impl Keyspace {
             }
             Ok::<_, ApiError>(found)
         })?;
-        Ok(Answered { answer: answered.answer?, ticket: answered.ticket })
+        Ok(Pending { answer: answered.answer?, commit: answered.commit })
     }
 
     /// Gives `read` the entries of `keys`, in their order.
@@ -176,7 +177,7 @@ impl Keyspace {
         now_ms: u64,
         keys: &[Key<'_>],
         read: impl FnOnce(&View<'_>, &[Option<Entry<'_>>]) -> T,
-    ) -> Result<Answered<T>, ApiError> {
+    ) -> Result<Pending<T>, ApiError> {
         Ok(self.project.read(now_ms, |view| {
             let entry = |key: &Key<'_>| view.get(Place::of(self.owner(), *key).as_key());
             let entries: Vec<Option<Entry<'_>>> = keys.iter().map(entry).collect();
@@ -192,16 +193,16 @@ impl Keyspace {
         self.project.reads_disk()
     }
 
-    /// Waits until what `ticket` is for is on disk; false if it was rolled back.
-    pub fn wait_written(&self, ticket: Option<&Ticket>) -> bool {
-        self.project.wait_written(ticket)
+    /// Waits until what `commit` is for is on disk; false if it was rolled back.
+    pub fn wait_written(&self, commit: Option<&Commit>) -> bool {
+        self.project.wait_written(commit)
     }
 
     /// The keys after `after`, `limit` at most; fewer where many between them have just expired.
     ///
     /// # Errors
     /// [`ApiError`] where the project cannot be asked.
-    pub fn list(&self, now_ms: u64, after: Option<&str>, limit: usize) -> Result<Answered<Page>, ApiError> {
+    pub fn list(&self, now_ms: u64, after: Option<&str>, limit: usize) -> Result<Pending<Page>, ApiError> {
         let prefix = self.owner().map(Owner::prefix).unwrap_or_default();
         let after = after.map(|key| format!("{prefix}{key}"));
         Ok(self.project.read(now_ms, |view| {
@@ -240,7 +241,7 @@ impl Keyspace {
             }
             change(&mut Changing { transaction, owner: self.owner() })
         })?;
-        Ok(Reply::Ready(respond(answered.answer), answered.ticket))
+        Ok(Reply::Ready(respond(answered.answer), answered.commit))
     }
 
     fn owner(&self) -> Option<&Owner> {

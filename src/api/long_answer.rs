@@ -71,9 +71,9 @@ impl LongAnswer {
             Ok(answered) => answered,
             Err(error) => return Some(Piece::Broken(error)),
         };
-        let (found, ticket) = (answered.answer, answered.ticket);
+        let (found, commit) = (answered.answer, answered.commit);
         let is_stored = |found: &FoundEntry| matches!(found.value, Found::Stored(_));
-        if found.iter().flatten().any(is_stored) && !self.keyspace.wait_written(ticket.as_ref()) {
+        if found.iter().flatten().any(is_stored) && !self.keyspace.wait_written(commit.as_ref()) {
             return None;
         }
         if self.position.keys == 0 {
@@ -83,12 +83,12 @@ impl LongAnswer {
             return Some(Piece::Broken(error));
         }
         if self.position.keys < self.keys.len() {
-            return Some(Piece::More(ticket));
+            return Some(Piece::More(commit));
         }
         let mut missing =
             self.position.missing.iter().filter_map(|at| self.keys.get(*at).map(String::as_str));
         (self.layout.close)(&mut missing, out);
-        Some(Piece::Last(ticket))
+        Some(Piece::Last(commit))
     }
 
     fn push(&mut self, found: Vec<Option<FoundEntry>>, out: &mut Vec<u8>) -> Result<(), ApiError> {

@@ -10,16 +10,16 @@ use crate::auth::password::{self, Password, PasswordHash};
 use crate::auth::throttle::Attempt;
 use crate::clock;
 use crate::entropy::random_bytes;
-use crate::persist::live::project::Answered;
+use crate::store::commit::Pending;
 use std::sync::Arc;
 
 /// An attempt to sign in. Dropped without a password having been checked, it does not count.
-struct Pending {
+struct Counted {
     app: Arc<App>,
     attempt: Option<Attempt>,
 }
 
-impl Drop for Pending {
+impl Drop for Counted {
     fn drop(&mut self) {
         if let Some(attempt) = self.attempt.take() {
             self.app.throttle.forget(attempt);
@@ -65,12 +65,12 @@ pub fn sign_in(
 }
 
 /// Counts an attempt to sign in, unless there were too many.
-fn begin(context: &Context<'_>, folded: &str) -> Result<(Arc<Accounts>, Pending), ApiError> {
+fn begin(context: &Context<'_>, folded: &str) -> Result<(Arc<Accounts>, Counted), ApiError> {
     let app = Arc::clone(context.app);
     let accounts = Arc::clone(app.accounts()?);
     let attempt = app.throttle.begin(folded, context.client().address, context.arrival.at);
     let attempt = Some(attempt.map_err(AccountError::TooManyAttempts)?);
-    Ok((accounts, Pending { app, attempt }))
+    Ok((accounts, Counted { app, attempt }))
 }
 
 fn check(
@@ -93,7 +93,7 @@ fn check(
         return Err(AccountError::Credentials.into());
     }
     // What was just registered or changed has to be on disk before anybody signs in with it.
-    if !accounts.directory.wait_written(found.ticket.as_ref()) {
+    if !accounts.directory.wait_written(found.commit.as_ref()) {
         return Err(ApiError::Disk("writing the accounts"));
     }
     if account.password.cost() != cost {
@@ -113,8 +113,8 @@ fn hash_anew(
     let Ok(hash) = hash(password, cost) else { return Ok(account) };
     match accounts.directory.set_hash(&account, hash, now_ms) {
         // The password that was checked has been replaced, or the name is somebody else's by now.
-        Ok(Answered { answer: None, .. }) => Err(AccountError::Credentials.into()),
-        Ok(Answered { answer: Some(_), .. }) => Ok(account),
+        Ok(Pending { answer: None, .. }) => Err(AccountError::Credentials.into()),
+        Ok(Pending { answer: Some(_), .. }) => Ok(account),
         Err(error) => {
             log::warn!("a password was not hashed anew: {error}");
             Ok(account)

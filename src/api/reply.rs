@@ -3,7 +3,7 @@
 use super::error::ApiError;
 use crate::http::response::Response;
 use crate::limits::REREADS_MAX;
-use crate::persist::live::ticket::Ticket;
+use crate::store::commit::Commit;
 use std::net::IpAddr;
 
 /// Makes a reply.
@@ -11,10 +11,10 @@ pub type Job = Box<dyn FnOnce() -> Reply + Send>;
 
 /// The answer to a request.
 pub enum Reply {
-    /// A response. It may leave once the ticket, if there is one, says so.
-    Ready(Response, Option<Ticket>),
-    /// It is made in a lane, once the ticket, if there is one, says so.
-    Job(Lane, Option<Ticket>, Job),
+    /// A response. It may leave once the commit, if there is one, says so.
+    Ready(Response, Option<Commit>),
+    /// It is made in a lane, once the commit, if there is one, says so.
+    Job(Lane, Option<Commit>, Job),
     /// A head, and a body that is produced while it is sent.
     Stream(Response, Source),
 }
@@ -62,7 +62,7 @@ impl Reply {
     /// Whether something has to be on disk before it may leave.
     pub fn waits(&self) -> bool {
         match self {
-            Reply::Ready(_, ticket) | Reply::Job(_, ticket, _) => ticket.is_some(),
+            Reply::Ready(_, commit) | Reply::Job(_, commit, _) => commit.is_some(),
             Reply::Stream(..) => false,
         }
     }
@@ -112,10 +112,10 @@ pub struct Source {
 /// What a call for a piece gave.
 #[derive(Debug)]
 pub enum Piece {
-    /// There is more. The piece may leave once the ticket says so.
-    More(Option<Ticket>),
+    /// There is more. The piece may leave once the commit says so.
+    More(Option<Commit>),
     /// That was the last one.
-    Last(Option<Ticket>),
+    Last(Option<Commit>),
     /// It cannot go on: the answer where nothing of it was sent yet, else the connection is cut, so that
     /// the client does not take it for the end.
     Broken(ApiError),

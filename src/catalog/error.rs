@@ -5,7 +5,7 @@ use crate::config::mistake::ConfigError;
 use crate::descriptors::TooFewDescriptors;
 use crate::names::ProjectId;
 use crate::persist::files::own_files::Collision;
-use crate::persist::live::unavailable::Unavailable;
+use crate::store::error::StorageError;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -115,7 +115,7 @@ pub enum ChangeError {
     /// Its files do not have all of its values, so they are not opened again. The log has why.
     ValuesUnsaved,
     /// It takes no changes.
-    Unavailable(Unavailable),
+    Storage(StorageError),
     /// Its files could not be opened. The log has why.
     Unreadable,
     /// There is no space on the disk; nothing has changed.

@@ -16,8 +16,8 @@ use crate::persist::files::watermark;
 use crate::persist::live::checkpoint_error::CheckpointError;
 use crate::persist::live::project::{Health, Opened, Opening, Project};
 use crate::persist::live::reopening::NotReopened;
-use crate::persist::live::unavailable::Unavailable;
 use crate::persist::start::recovery::Keep;
+use crate::store::error::StorageError;
 use std::sync::Arc;
 
 impl Catalog {
@@ -168,7 +168,7 @@ impl Catalog {
     pub(super) fn check_reopening(&self, open: &Arc<Project>) -> Result<(), ChangeError> {
         open.prepare_reopening(clock::wall_ms(), clock::monotonic()).map_err(|error| match error {
             // Its files may not hold what the cache has of them; only a start reads them again.
-            NotReopened::Failed => ChangeError::Unavailable(Unavailable::Failed),
+            NotReopened::Failed => ChangeError::Storage(StorageError::Failed),
             NotReopened::Unsaved(reason) => {
                 log_not_reopened(open.id(), &reason);
                 ChangeError::ValuesUnsaved

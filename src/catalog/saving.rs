@@ -13,7 +13,7 @@ use crate::disk::{Disk, is_disk_full};
 use crate::names::ProjectId;
 use crate::persist::files::deletion;
 use crate::persist::files::generation::{self, Paths};
-use crate::persist::live::unavailable::Unavailable;
+use crate::store::error::StorageError;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::MutexGuard;
@@ -130,7 +130,7 @@ impl Catalog {
         let mut config = self.lock_config();
         if !self.has_directory() {
             // Its lock is what keeps other servers from config.json too.
-            return Err(ChangeError::Unavailable(Unavailable::Failed));
+            return Err(ChangeError::Storage(StorageError::Failed));
         }
         match file::load(self.disk.as_ref(), &self.config_path) {
             Ok(Some(found)) => {
@@ -205,7 +205,7 @@ impl Catalog {
         id: &ProjectId,
     ) -> Result<(), ChangeError> {
         if !self.has_directory() {
-            return Err(ChangeError::Unavailable(Unavailable::Failed));
+            return Err(ChangeError::Storage(StorageError::Failed));
         }
         let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
         if change.files == FilesBefore::None
@@ -228,7 +228,7 @@ impl Catalog {
         if !self.has_directory() {
             // Another server may use config.json by now.
             self.warn_of_refused_change();
-            return Err(ChangeError::Unavailable(Unavailable::Failed));
+            return Err(ChangeError::Storage(StorageError::Failed));
         }
         self.save(config, before)
     }

@@ -9,9 +9,9 @@ use crate::disk::is_disk_full;
 use crate::names::ProjectId;
 use crate::network::Network;
 use crate::persist::live::project::{Health, Project};
-use crate::persist::live::unavailable::Unavailable;
 use crate::persist::start::recovery_error::RecoveryError;
 use crate::secret::KeyHash;
+use crate::store::error::StorageError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -108,11 +108,11 @@ impl Served {
     /// The project.
     ///
     /// # Errors
-    /// [`ChangeError::Unreadable`] if its files could not be read, [`Unavailable::Deleted`] while they are removed.
+    /// [`ChangeError::Unreadable`] if its files could not be read, [`StorageError::Deleted`] while they are removed.
     pub fn project(&self) -> Result<&Arc<Project>, ChangeError> {
         self.project.as_ref().map_err(|error| match error.cause {
             Cause::Deletion(Deletion::UnderWay) => {
-                ChangeError::Unavailable(Unavailable::Deleted(self.id.clone()))
+                ChangeError::Storage(StorageError::Deleted(self.id.clone()))
             }
             Cause::DiskFull | Cause::Deletion(Deletion::Stopped) | Cause::Other => ChangeError::Unreadable,
         })

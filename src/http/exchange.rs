@@ -34,7 +34,7 @@ enum Phase {
     /// The head was admitted, its body is due.
     Body(Kept, BodyDecoder),
     /// The request was handed out and borrows from here until the next step.
-    Answered(Kept),
+    Pending(Kept),
     /// No further request can be read. The head is that of the request whose body is why, or empty.
     Over(Refusal, Vec<u8>),
 }
@@ -94,7 +94,7 @@ impl Exchange {
             Phase::Over(refusal, _) => (input.len(), Step::Refused(*refusal)),
             Phase::Body(..) => self.step_body(input),
             Phase::Head(_) => self.step_head(input),
-            Phase::Answered(_) => {
+            Phase::Pending(_) => {
                 self.phase = Phase::Head(Progress::default());
                 self.step_head(input)
             }
@@ -104,7 +104,7 @@ impl Exchange {
     /// Bytes of heap memory that the request being received holds. 0 between requests.
     pub fn body_bytes_held(&self) -> usize {
         match &self.phase {
-            Phase::Body(kept, _) | Phase::Answered(kept) => kept.head.capacity() + kept.body.capacity(),
+            Phase::Body(kept, _) | Phase::Pending(kept) => kept.head.capacity() + kept.body.capacity(),
             Phase::Over(_, head) => head.capacity(),
             Phase::Head(_) => 0,
         }
@@ -172,13 +172,13 @@ impl Exchange {
             return self.refuse_body(input, head, refusal);
         }
         let kept = Kept { head: std::mem::take(&mut kept.head), body: std::mem::take(&mut kept.body) };
-        self.phase = Phase::Answered(kept);
+        self.phase = Phase::Pending(kept);
         (input.len() - unread, self.answered())
     }
 
     /// The request that is kept here. Its head was good when it was admitted, and is the same.
     fn answered(&self) -> Step<'_> {
-        let Phase::Answered(kept) = &self.phase else {
+        let Phase::Pending(kept) = &self.phase else {
             unreachable!("step_body() comes here only in this phase");
         };
         match head::parse_complete(&kept.head) {

@@ -13,7 +13,7 @@
 //!            body all here           (a chunked one never counts as here)
 //!  +------+ ------------> Request  +------+ ------------------> Admit   +------+
 //!  | Head | <--------------------- | Head |                             | Body |
-//!  +------+      next exchange     +------+ <---- Answered <- Request - +------+
+//!  +------+      next exchange     +------+ <---- Pending <- Request - +------+
 //!      |                                      next step frees buffers      |
 //!      |  head malformed, too long,                   body malformed,      |
 //!      |  framing not understood                      too large            |

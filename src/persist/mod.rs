@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! write:      decide -> encode into `pending` -> apply            (project.rs, transaction.rs; under the lock)
-//! writer:     take `pending` -> write -> sync -> resolve tickets  (writer_queue.rs, flush.rs, journal.rs)
+//! writer:     take `pending` -> write -> sync -> resolve commits  (writer_queue.rs, flush.rs, journal.rs)
 //! checkpoint: namespace -> new pair of files -> exchange          (checkpoint.rs, generation.rs)
 //! start:      pair of files -> namespace                          (recovery.rs: pairing.rs, replay.rs, takeover.rs)
 //! ```

@@ -53,8 +53,8 @@ impl EventLoop {
                 && matches!(connection.phase, Phase::Receiving(_) | Phase::Draining { .. });
             let progress = match &connection.phase {
                 Phase::Receiving(_) => self.receive(id, connection),
-                Phase::AwaitSync(ticket, _) if ticket.is_pending() => Progress::None,
-                Phase::AwaitSync(..) => self.ticket_resolved(id, connection),
+                Phase::AwaitSync(commit, _) if commit.is_pending() => Progress::None,
+                Phase::AwaitSync(..) => self.commit_resolved(id, connection),
                 Phase::Streaming(..) => self.stream(id, connection),
                 Phase::AwaitJob(_) | Phase::AwaitPiece(_) => Progress::None,
                 Phase::Closing => half_close(connection),
@@ -188,12 +188,12 @@ impl EventLoop {
     fn reply(&mut self, id: ConnectionId, connection: &mut Connection, answering: Answering, reply: Reply) {
         match reply {
             Reply::Ready(response, None) => self.respond(connection, answering, response),
-            Reply::Ready(response, Some(ticket)) => {
-                self.await_ticket(id, connection, ticket, Held::Response(answering, response));
+            Reply::Ready(response, Some(commit)) => {
+                self.await_commit(id, connection, commit, Held::Response(answering, response));
             }
             Reply::Job(lane, None, job) => self.start_job(id, connection, answering, lane, job),
-            Reply::Job(lane, Some(ticket), job) => {
-                self.await_ticket(id, connection, ticket, Held::Job(answering, lane, job));
+            Reply::Job(lane, Some(commit), job) => {
+                self.await_commit(id, connection, commit, Held::Job(answering, lane, job));
             }
             Reply::Stream(response, source) => {
                 let streaming = Streaming {
@@ -241,12 +241,12 @@ impl EventLoop {
         self.pump(id, connection)
     }
 
-    fn ticket_resolved(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
+    fn commit_resolved(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
-        let Phase::AwaitSync(ticket, held) = phase else {
+        let Phase::AwaitSync(commit, held) = phase else {
             unreachable!("pump() comes here only in this phase");
         };
-        let failure = ApiError::of_ticket(&ticket);
+        let failure = ApiError::of_commit(&commit);
         match (held, failure) {
             (Held::Response(answering, response), None) => self.respond(connection, answering, response),
             (Held::Job(answering, lane, job), None) => self.start_job(id, connection, answering, lane, job),

@@ -28,7 +28,7 @@ use crate::limits::{
     LOG_FIELD_BYTES_MAX, REPLY_TIMEOUT_MS, SILENT_GRACE_MS,
 };
 use crate::log::loggable_target;
-use crate::persist::live::ticket::Ticket;
+use crate::store::commit::Commit;
 use mio::net::TcpStream;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -77,8 +77,8 @@ pub(super) struct Remote {
 pub(super) enum Phase {
     /// Waiting for a request or the rest of one.
     Receiving(Waiting),
-    /// Something may not go on before this ticket is resolved.
-    AwaitSync(Ticket, Held),
+    /// Something may not go on before this commit is resolved.
+    AwaitSync(Commit, Held),
     /// A lane has its job.
     AwaitJob(Answering),
     /// A lane makes the next piece of a stream.
@@ -98,7 +98,7 @@ pub(super) enum Phase {
     Lingering,
 }
 
-/// What waits for a ticket.
+/// What waits for a commit.
 pub(super) enum Held {
     Response(Answering, Response),
     Job(Answering, Lane, Job),

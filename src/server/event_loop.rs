@@ -1,7 +1,7 @@
 //! One thread that serves many connections: poll, read, answer, write.
 //!
 //! A turn: wait for sockets, mail or a deadline; let every connection that has something to do go
-//! on as far as it can, up to a cap; look at tickets; hand the request log over.
+//! on as far as it can, up to a cap; look at commits; hand the request log over.
 
 use super::connection::{Connection, Held, Phase, Remote};
 use super::deadlines::Deadlines;
@@ -16,7 +16,7 @@ use crate::clock;
 use crate::http::exchange::Bounds;
 use crate::limits::{HEAD_BYTES_MAX, READ_BYTES};
 use crate::log as sink;
-use crate::persist::live::ticket::Ticket;
+use crate::store::commit::Commit;
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -103,7 +103,7 @@ impl EventLoop {
             for connection in std::mem::take(&mut self.ready) {
                 self.advance(connection);
             }
-            self.look_at_tickets();
+            self.deliver_commits();
             self.expire();
             self.hand_over_log();
             if self.is_done() {
@@ -249,25 +249,25 @@ impl EventLoop {
         self.ready.push(id);
     }
 
-    /// Lets a connection wait for a ticket with what it owes.
-    pub(super) fn await_ticket(
+    /// Lets a connection wait for a commit with what it owes.
+    pub(super) fn await_commit(
         &mut self,
         id: ConnectionId,
         connection: &mut Connection,
-        ticket: Ticket,
+        commit: Commit,
         held: Held,
     ) {
         let places = &self.connections;
-        self.waiting.add(&ticket, id, places.len(), |id| {
+        self.waiting.add(&commit, id, places.len(), |id| {
             let connection = places.get(id.token).and_then(Option::as_deref);
             connection.is_some_and(|known| known.generation == id.generation)
         });
-        connection.enter(Phase::AwaitSync(ticket, held), clock::monotonic());
+        connection.enter(Phase::AwaitSync(commit, held), clock::monotonic());
     }
 
-    fn look_at_tickets(&mut self) {
+    fn deliver_commits(&mut self) {
         self.advance_resolved();
-        self.shared.mailbox.wait_for_tickets(!self.waiting.is_empty());
+        self.shared.mailbox.wait_for_commits(!self.waiting.is_empty());
         // One that was resolved before the line above woke nobody.
         self.advance_resolved();
     }

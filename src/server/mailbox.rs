@@ -55,13 +55,13 @@ pub(super) enum ShedStage {
 pub(super) struct Mailbox {
     messages: Mutex<Vec<Message>>,
     waker: Waker,
-    waits_for_tickets: AtomicBool,
+    waits_for_commits: AtomicBool,
 }
 
 impl Mailbox {
     pub(super) fn new(poll: &Poll) -> io::Result<Mailbox> {
         let waker = Waker::new(poll.registry(), WAKER)?;
-        Ok(Mailbox { messages: Mutex::default(), waker, waits_for_tickets: AtomicBool::new(false) })
+        Ok(Mailbox { messages: Mutex::default(), waker, waits_for_commits: AtomicBool::new(false) })
     }
 
     pub(super) fn post(&self, message: Message) {
@@ -76,17 +76,17 @@ impl Mailbox {
         std::mem::take(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Says whether connections wait for tickets. If some do, the loop looks once more before it sleeps. Both sides
-    /// store, fence and load, so that one of them sees what the other has stored: the loop a ticket that was
+    /// Says whether connections wait for commits. If some do, the loop looks once more before it sleeps. Both sides
+    /// store, fence and load, so that one of them sees what the other has stored: the loop a commit that was
     /// resolved, or [`Mailbox::wake_if_waiting`] that the loop waits. No wake-up is lost.
-    pub(super) fn wait_for_tickets(&self, some_wait: bool) {
-        self.waits_for_tickets.store(some_wait, Ordering::Relaxed);
+    pub(super) fn wait_for_commits(&self, some_wait: bool) {
+        self.waits_for_commits.store(some_wait, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 
     pub(super) fn wake_if_waiting(&self) {
         fence(Ordering::SeqCst);
-        if self.waits_for_tickets.load(Ordering::Relaxed) {
+        if self.waits_for_commits.load(Ordering::Relaxed) {
             self.wake();
         }
     }

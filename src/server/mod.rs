@@ -6,7 +6,7 @@
 //!  acceptor ------------> event loop <----------------> api   ------------> lanes
 //!     ^     round robin       |  ^                                              |
 //!     +---- a slot is free ---+  +------ mailbox: result of the job ------------+
-//!                                +------ waker: tickets were resolved ---- writer thread (persist)
+//!                                +------ waker: commits were resolved ---- writer thread (persist)
 //! ```
 //! Nothing here knows JSON or a key; nothing below here knows a socket.
 
@@ -47,13 +47,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// The pollers of a server that is not running yet. Made first, because whoever resolves tickets
+/// The pollers of a server that is not running yet. Made first, because whoever resolves commits
 /// has to be able to wake them.
 pub struct Prepared {
     loops: Vec<(mio::Poll, Arc<Mailbox>)>,
 }
 
-/// Wakes the event loops that wait for tickets.
+/// Wakes the event loops that wait for commits.
 #[derive(Clone)]
 pub struct Wakers {
     mailboxes: Vec<Arc<Mailbox>>,
@@ -133,7 +133,7 @@ impl Prepared {
 }
 
 impl Wakers {
-    /// Tickets were resolved.
+    /// Commits were resolved.
     pub fn resolved(&self) {
         self.mailboxes.iter().for_each(|mailbox| mailbox.wake_if_waiting());
     }

@@ -78,15 +78,15 @@ impl EventLoop {
         bytes: Vec<u8>,
         piece: Piece,
     ) -> Progress {
-        let (ticket, last) = match piece {
-            Piece::More(ticket) => (ticket, Last::No),
-            Piece::Last(ticket) => (ticket, Last::Yes),
+        let (commit, last) = match piece {
+            Piece::More(commit) => (commit, Last::No),
+            Piece::Last(commit) => (commit, Last::Yes),
             Piece::Broken(error) => return self.break_off(connection, streaming, &error),
         };
-        match ticket {
-            Some(ticket) => {
+        match commit {
+            Some(commit) => {
                 let held = Held::Piece(streaming, source, bytes, last);
-                self.await_ticket(id, connection, ticket, held);
+                self.await_commit(id, connection, commit, held);
             }
             None => self.send_piece(connection, streaming, source, bytes, last),
         }

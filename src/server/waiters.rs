@@ -1,19 +1,19 @@
-//! The connections of a loop that wait for tickets, grouped by ticket: a wake-up looks at each batch of changes once,
+//! The connections of a loop that wait for commits, grouped by commit: a wake-up looks at each batch of changes once,
 //! however many connections wait for it.
 
 use super::mailbox::ConnectionId;
 use crate::limits::STALE_DEADLINES_MAX;
-use crate::persist::live::ticket::Ticket;
+use crate::store::commit::Commit;
 use std::collections::BTreeMap;
 
 #[derive(Default)]
 pub(super) struct Waiters {
-    /// By [`Ticket::address`], which belongs to no other ticket while this one is here.
+    /// By [`Commit::address`], which belongs to no other commit while this one is here.
     groups: BTreeMap<usize, Group>,
 }
 
 struct Group {
-    ticket: Ticket,
+    commit: Commit,
     ids: Vec<ConnectionId>,
 }
 
@@ -22,13 +22,13 @@ impl Waiters {
     /// while a disk hangs, connections come, wait and go.
     pub(super) fn add(
         &mut self,
-        ticket: &Ticket,
+        commit: &Commit,
         id: ConnectionId,
         connections: usize,
         waits: impl Fn(ConnectionId) -> bool,
     ) {
-        let group = || Group { ticket: ticket.clone(), ids: Vec::new() };
-        let ids = &mut self.groups.entry(ticket.address()).or_insert_with(group).ids;
+        let group = || Group { commit: commit.clone(), ids: Vec::new() };
+        let ids = &mut self.groups.entry(commit.address()).or_insert_with(group).ids;
         if ids.len() > 2 * connections + STALE_DEADLINES_MAX {
             ids.retain(|id| waits(*id));
         }
@@ -40,9 +40,9 @@ impl Waiters {
         self.groups.is_empty()
     }
 
-    /// Takes the connections out whose tickets are resolved. Some may have ended since.
+    /// Takes the connections out whose commits are resolved. Some may have ended since.
     pub(super) fn take_resolved(&mut self) -> Vec<ConnectionId> {
-        let resolved = self.groups.iter().filter(|(_, group)| !group.ticket.is_pending());
+        let resolved = self.groups.iter().filter(|(_, group)| !group.commit.is_pending());
         let resolved: Vec<usize> = resolved.map(|(address, _)| *address).collect();
         resolved
             .iter()
@@ -55,36 +55,36 @@ impl Waiters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persist::live::ticket::Outcome;
+    use crate::store::commit::CommitState;
 
     fn id(token: usize) -> ConnectionId {
         ConnectionId { token, generation: 1 }
     }
 
     #[test]
-    fn those_whose_ticket_is_resolved_are_taken_and_others_stay() {
-        let (mut waiters, tickets) = (Waiters::default(), [Ticket::pending(), Ticket::pending()]);
+    fn those_whose_commit_is_resolved_are_taken_and_others_stay() {
+        let (mut waiters, commits) = (Waiters::default(), [Commit::pending(), Commit::pending()]);
         for token in 0..6 {
-            waiters.add(&tickets[token % 2], id(token), 6, |_| true);
+            waiters.add(&commits[token % 2], id(token), 6, |_| true);
         }
         assert!(waiters.take_resolved().is_empty());
-        tickets[1].resolve(Outcome::Synced);
+        commits[1].resolve(CommitState::Committed);
         assert_eq!(waiters.take_resolved(), [id(1), id(3), id(5)]);
         assert!(!waiters.is_empty());
-        tickets[0].resolve(Outcome::Failed);
+        commits[0].resolve(CommitState::Failed);
         assert_eq!(waiters.take_resolved(), [id(0), id(2), id(4)]);
         assert!(waiters.is_empty());
     }
 
     #[test]
     fn connections_that_come_and_go_do_not_pile_up() {
-        let (mut waiters, ticket) = (Waiters::default(), Ticket::pending());
+        let (mut waiters, commit) = (Waiters::default(), Commit::pending());
         for token in 0..10 * STALE_DEADLINES_MAX {
-            waiters.add(&ticket, id(token), 1, |id| id.token == 0);
+            waiters.add(&commit, id(token), 1, |id| id.token == 0);
             let waiting = waiters.groups.values().map(|group| group.ids.len()).sum::<usize>();
             assert!(waiting <= STALE_DEADLINES_MAX + 3, "{waiting}");
         }
-        ticket.resolve(Outcome::Synced);
+        commit.resolve(CommitState::Committed);
         assert!(waiters.take_resolved().contains(&id(0)));
     }
 }

@@ -4,7 +4,9 @@
 //! and [`namespace::Namespace::apply`] is the only way for one to get in, live and in recovery.
 
 pub mod change;
+pub mod commit;
 pub mod entry;
+pub mod error;
 pub mod expiry;
 pub mod index;
 pub mod namespace;

@@ -16,8 +16,8 @@ use crate::clock;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::ACCOUNTS_PER_PAGE;
-use crate::persist::live::project::Answered;
-use crate::persist::live::ticket::Ticket;
+use crate::store::commit::Commit;
+use crate::store::commit::Pending;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let accounts = Arc::clone(context.app.accounts()?);
     // A page may have thousands of accounts to decode, so it is made beside the event loops.
     let job = move || match accounts.directory.list(after.as_deref(), limit, clock::wall_ms()) {
-        Ok(listed) => Reply::Ready(render_page(&listed.answer), listed.ticket),
+        Ok(listed) => Reply::Ready(render_page(&listed.answer), listed.commit),
         Err(error) => Reply::now(ApiError::from(error).response()),
     };
     Ok(Reply::Job(Lane::Disk, None, Box::new(job)))
@@ -64,12 +64,12 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
         let hashed = passwords::hash(&new.password, cost);
         let made = hashed.and_then(|hash| Ok(accounts.create(&new, hash, clock::wall_ms())?));
         match made {
-            Ok(Answered { answer: Ok(account), ticket }) => {
+            Ok(Pending { answer: Ok(account), commit }) => {
                 let location = format!("/api/v1/accounts/{}", account.username.folded());
-                Reply::Ready(render(201, &account).field("location", &location), ticket)
+                Reply::Ready(render(201, &account).field("location", &location), commit)
             }
-            Ok(Answered { answer: Err(error), ticket }) => {
-                Reply::Ready(ApiError::from(error).response(), ticket)
+            Ok(Pending { answer: Err(error), commit }) => {
+                Reply::Ready(ApiError::from(error).response(), commit)
             }
             Err(error) => Reply::now(error.response()),
         }
@@ -91,7 +91,7 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     let Some(password) = parts.password else {
         let update = Update { password: None, is_disabled };
         let changed = accounts.directory.update(&username, update, context.arrival.wall_ms)?;
-        return Ok(render_changed(changed.answer.as_ref(), changed.ticket));
+        return Ok(render_changed(changed.answer.as_ref(), changed.commit));
     };
     let password = Password::parse_new(&password, rule(parts.weak_password))
         .map_err(|error| AccountError::Registration(vec![Problem::Password(error)]))?;
@@ -102,7 +102,7 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
             Ok(accounts.directory.update(&username, update, clock::wall_ms())?)
         });
         match changed {
-            Ok(changed) => render_changed(changed.answer.as_ref(), changed.ticket),
+            Ok(changed) => render_changed(changed.answer.as_ref(), changed.commit),
             Err(error) => Reply::now(error.response()),
         }
     };
@@ -130,12 +130,12 @@ fn rule(is_weak_allowed: bool) -> Rule {
     if is_weak_allowed { Rule::Weak } else { Rule::Strong }
 }
 
-fn render_changed(changed: Option<&Account>, ticket: Option<Ticket>) -> Reply {
+fn render_changed(changed: Option<&Account>, commit: Option<Commit>) -> Reply {
     let response = match changed {
         Some(account) => render(200, account),
         None => ApiError::from(AccountError::Missing).response(),
     };
-    Reply::Ready(response, ticket)
+    Reply::Ready(response, commit)
 }
 
 fn render(status: u16, account: &Account) -> Response {

@@ -83,7 +83,7 @@ pub fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
     })?;
     let results = match answered.answer {
         Ok(results) => results,
-        Err(error) => return Ok(Reply::Ready(error.response(), answered.ticket)),
+        Err(error) => return Ok(Reply::Ready(error.response(), answered.commit)),
     };
     if results.iter().any(|done| matches!(done, Done::Later)) {
         let keys = operations.into_iter().map(|operation| operation.key).collect();
@@ -91,9 +91,9 @@ pub fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
     }
     if results.iter().any(|done| matches!(done, Done::Found(_, Found::Stored(_)))) {
         let job = move || Reply::now(render(&operations, &results));
-        return Ok(Reply::Job(Lane::Disk, answered.ticket, Box::new(job)));
+        return Ok(Reply::Job(Lane::Disk, answered.commit, Box::new(job)));
     }
-    Ok(Reply::Ready(render(&operations, &results), answered.ticket))
+    Ok(Reply::Ready(render(&operations, &results), answered.commit))
 }
 
 fn parse(body: &[u8]) -> Result<Vec<Operation>, ApiError> {

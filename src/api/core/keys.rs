@@ -75,11 +75,11 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
         Found::Stored(meta, stored) => {
             let key_text = key_text.into_owned();
             let job = move || Reply::now(read_stored(&key_text, &stored, &meta, form));
-            return Ok(Reply::Job(Lane::Disk, answered.ticket, Box::new(job)));
+            return Ok(Reply::Job(Lane::Disk, answered.commit, Box::new(job)));
         }
         Found::Lost => return Err(ApiError::Internal),
     };
-    Ok(Reply::Ready(response, answered.ticket))
+    Ok(Reply::Ready(response, answered.commit))
 }
 
 fn read_stored(key: &str, stored: &StoredValue, meta: &Meta, form: Form) -> Response {
@@ -183,7 +183,7 @@ fn answer_change<T>(
 ) -> Result<Reply, ApiError> {
     let answered = context.served()?.project()?.write(context.arrival.wall_ms, change)?;
     let response = answered.answer.map_or_else(|error| error.response(), respond);
-    Ok(Reply::Ready(response, answered.ticket))
+    Ok(Reply::Ready(response, answered.commit))
 }
 
 fn check(conditions: &Conditions, transaction: &Transaction<'_>, key: Key<'_>) -> Result<(), ApiError> {
@@ -225,15 +225,15 @@ pub fn clear(context: &Context<'_>) -> Result<Reply, ApiError> {
     let clear = |transaction: &mut Transaction<'_>| transaction.clear(prefix).ok_or(());
     let answered = project.write(context.arrival.wall_ms, clear)?;
     if let Ok(deleted) = answered.answer {
-        return Ok(Reply::Ready(cleared(deleted), answered.ticket));
+        return Ok(Reply::Ready(cleared(deleted), answered.commit));
     }
     // So many keys have just expired that to count the others takes a while.
     let (project, prefix) = (Arc::clone(project), prefix.to_owned());
     let job = move || match project.clear(&prefix) {
-        Ok(answered) => Reply::Ready(cleared(answered.answer), answered.ticket),
+        Ok(answered) => Reply::Ready(cleared(answered.answer), answered.commit),
         Err(error) => Reply::now(ApiError::from(error).response()),
     };
-    Ok(Reply::Job(Lane::Disk, answered.ticket, Box::new(job)))
+    Ok(Reply::Job(Lane::Disk, answered.commit, Box::new(job)))
 }
 
 fn cleared(deleted: u64) -> Response {

@@ -116,13 +116,13 @@ impl Listing {
         }
         let project = Arc::clone(&self.project);
         let answered = project.read(clock::wall_ms(), |view| (self.read_slice(view, out), view.revision()));
-        let (slice, ticket) = match answered {
-            Ok(answered) => (answered.answer, answered.ticket),
+        let (slice, commit) = match answered {
+            Ok(answered) => (answered.answer, answered.commit),
             Err(error) => return Some(Piece::Broken(error.into())),
         };
         let Some(slice) = slice else { return Some(Piece::Broken(ApiError::Internal)) };
         if !slice.stored.is_empty() {
-            if !self.project.wait_written(ticket.as_ref()) {
+            if !self.project.wait_written(commit.as_ref()) {
                 return None;
             }
             if let Err(error) = self.push_stored(&slice, out) {
@@ -134,12 +134,12 @@ impl Listing {
             self.position.after = slice.last;
         }
         let next = match slice.end {
-            SliceEnd::Hold => return Some(Piece::More(ticket)),
+            SliceEnd::Hold => return Some(Piece::More(commit)),
             SliceEnd::Limit => self.position.after.as_deref(),
             SliceEnd::Listed => None,
         };
         self.close(next, out);
-        Some(Piece::Last(ticket))
+        Some(Piece::Last(commit))
     }
 
     /// Reads the next keys under the lock. Those that have expired count as looked at: there may be any

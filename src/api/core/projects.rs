@@ -112,7 +112,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let mut body = Vec::new();
     text::push_project(served, Some(answered.answer), &mut body);
     body.push(b'\n');
-    Ok(Reply::Ready(json_response(200, body), answered.ticket))
+    Ok(Reply::Ready(json_response(200, body), answered.commit))
 }
 
 /// `POST /projects`
@@ -240,7 +240,7 @@ fn totals(served: &Served) -> Option<Totals> {
     let project: &Arc<Project> = served.project.as_ref().ok()?;
     let count = || project.read(clock::wall_ms(), |view| (view.totals(), view.revision())).ok();
     let counted = count()?;
-    if project.wait_written(counted.ticket.as_ref()) {
+    if project.wait_written(counted.commit.as_ref()) {
         return Some(counted.answer);
     }
     // The changes that were counted have been taken back; what is left is on disk.

@@ -77,9 +77,9 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let Some(found) = answered.answer else { return Ok(long_answer::stream(keyspace, names, &LONG)) };
     if found.iter().flatten().any(|found| matches!(found, Found::Stored(_))) {
         let job = move || Reply::now(render(&names, found));
-        return Ok(Reply::Job(Lane::Disk, answered.ticket, Box::new(job)));
+        return Ok(Reply::Job(Lane::Disk, answered.commit, Box::new(job)));
     }
-    Ok(Reply::Ready(render(&names, found), answered.ticket))
+    Ok(Reply::Ready(render(&names, found), answered.commit))
 }
 
 /// `POST /api/batch/object/delete`

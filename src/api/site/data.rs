@@ -23,7 +23,7 @@ use crate::api::site::visitor::Visitor;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::KEYS_PER_PAGE;
-use crate::persist::live::project::Answered;
+use crate::store::commit::Pending;
 
 /// `GET /api/data`: the form, or the names of the keys.
 pub fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
@@ -34,7 +34,7 @@ pub fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
             let parameters = context.page_parameters(&["cursor"])?;
             let page =
                 keyspace.list(context.arrival.wall_ms, parameters.cursor()?.as_deref(), KEYS_PER_PAGE)?;
-            Ok(Reply::Ready(names(&page.answer), page.ticket))
+            Ok(Reply::Ready(names(&page.answer), page.commit))
         }),
     }
 }
@@ -255,25 +255,25 @@ fn get_page(
     after: Option<&str>,
 ) -> Result<Reply, ApiError> {
     let key_text = key_text.filter(|text| !text.is_empty());
-    let (found, found_ticket) = match key_text.map(parse_key) {
+    let (found, found_commit) = match key_text.map(parse_key) {
         None => (None, None),
         Some(Err(error)) => (Some(Err(error)), None),
         Some(Ok(key)) => {
-            let Answered { answer, ticket } = keyspace.read(context.arrival.wall_ms, key)?;
-            (Some(answer.ok_or(ApiError::KeyMissing)), ticket)
+            let Pending { answer, commit } = keyspace.read(context.arrival.wall_ms, key)?;
+            (Some(answer.ok_or(ApiError::KeyMissing)), commit)
         }
     };
     let listed = keyspace.list(context.arrival.wall_ms, after, KEYS_PER_PAGE)?;
     // Both are of one project, which takes back its latest changes together.
-    let ticket = listed.ticket.or(found_ticket);
+    let commit = listed.commit.or(found_commit);
     let reads_file = matches!(found, Some(Ok(Found::Stored(_))));
     let key_text = key_text.unwrap_or_default().to_owned();
     let visitor = visitor.clone();
     let render = move || render_retrieve(&visitor, &key_text, found, &listed.answer);
     if reads_file {
-        return Ok(Reply::Job(Lane::Disk, ticket, Box::new(move || Reply::now(render()))));
+        return Ok(Reply::Job(Lane::Disk, commit, Box::new(move || Reply::now(render()))));
     }
-    Ok(Reply::Ready(render(), ticket))
+    Ok(Reply::Ready(render(), commit))
 }
 
 /// `found` is `None` where no key was asked for.

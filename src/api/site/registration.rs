@@ -20,7 +20,7 @@ use crate::config::schema::Registration;
 use crate::http::request::Method;
 use crate::http::response::Response;
 use crate::limits::{REGISTRATION_WINDOW_SECONDS, REGISTRATIONS_OF_ADDRESS_MAX};
-use crate::persist::live::project::Answered;
+use crate::store::commit::Pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ fn start(
     if before.answer.is_some() {
         let error = CreateError::UsernameExists.into();
         let response = visitor.failed(FormPage::Register, Some(&fields), &error);
-        return Ok(Reply::Ready(response, before.ticket));
+        return Ok(Reply::Ready(response, before.commit));
     }
     let cost = context.app.catalog.registry().accounts.bcrypt_cost;
     let app = Arc::clone(context.app);
@@ -91,10 +91,10 @@ fn start(
         let made = hashed.and_then(|hash| Ok(visitor.accounts.create(&new, hash, clock::wall_ms())?));
         let failed = |error: &ApiError| visitor.failed(FormPage::Register, Some(&fields), error);
         match made {
-            Ok(Answered { answer: Ok(account), ticket }) => {
-                Reply::Ready(registered(&visitor, &account), ticket)
+            Ok(Pending { answer: Ok(account), commit }) => {
+                Reply::Ready(registered(&visitor, &account), commit)
             }
-            Ok(Answered { answer: Err(error), ticket }) => Reply::Ready(failed(&error.into()), ticket),
+            Ok(Pending { answer: Err(error), commit }) => Reply::Ready(failed(&error.into()), commit),
             Err(error) => Reply::now(failed(&error)),
         }
     };

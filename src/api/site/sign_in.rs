@@ -101,7 +101,7 @@ fn begin_session(visitor: &Visitor, account: &Account, now_ms: u64) -> Result<Re
         }),
     };
     let cookie = cookies::set(&visitor.accounts, visitor.client, begun.token.reveal());
-    Ok(Reply::Ready(response.field("set-cookie", &cookie), begun.ticket))
+    Ok(Reply::Ready(response.field("set-cookie", &cookie), begun.commit))
 }
 
 /// `GET` and `POST /api/logout`
@@ -113,7 +113,7 @@ pub fn logout(context: &Context<'_>) -> Result<Reply, ApiError> {
     let session = context.app.session_cookie(&context.request.head, context.arrival.peer);
     let Some(session) = session else { return Ok(Reply::now(response)) };
     let ended = accounts.sessions.end(session, context.arrival.wall_ms)?;
-    Ok(Reply::Ready(response, ended.ticket))
+    Ok(Reply::Ready(response, ended.commit))
 }
 
 /// Checks the form, then name and password, and replies with what `then` makes of the account.

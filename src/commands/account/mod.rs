@@ -22,9 +22,9 @@ use crate::disk::{self, Disk, Holder, LockFile, RealDisk};
 use crate::entropy::random_bytes;
 use crate::limits::ACCOUNTS_PER_PAGE;
 use crate::persist::live::engine::Engine;
-use crate::persist::live::ticket::Ticket;
 use crate::persist::start::recovery::Keep;
 use crate::secret::Secret;
+use crate::store::commit::Commit;
 use client::{GlobalKey, KeySource};
 use error::AccountCommandError;
 use listing::{done, line, table};
@@ -127,7 +127,7 @@ fn apply(
                 .map_err(AccountCommandError::Invalid)?;
             let created = accounts.create(&new, hash(&new.password, cost)?, now_ms)?;
             created.answer.map_err(AccountCommandError::NotCreated)?;
-            written(accounts, created.ticket.as_ref())?;
+            written(accounts, created.commit.as_ref())?;
         }
         Act::SetPassword { username, rule } => {
             let password = Password::parse_new(typed.unwrap_or_default(), *rule).map_err(invalid_password)?;
@@ -161,11 +161,11 @@ fn change(
 ) -> Result<(), AccountCommandError> {
     let changed = accounts.directory.update(username.as_str(), update, now_ms)?;
     changed.answer.ok_or_else(|| AccountCommandError::Missing(username.clone()))?;
-    written(accounts, changed.ticket.as_ref())
+    written(accounts, changed.commit.as_ref())
 }
 
-fn written(accounts: &Accounts, ticket: Option<&Ticket>) -> Result<(), AccountCommandError> {
-    if accounts.directory.wait_written(ticket) { Ok(()) } else { Err(AccountsError::NotWritten.into()) }
+fn written(accounts: &Accounts, commit: Option<&Commit>) -> Result<(), AccountCommandError> {
+    if accounts.directory.wait_written(commit) { Ok(()) } else { Err(AccountsError::NotWritten.into()) }
 }
 
 fn list(accounts: &Accounts, now_ms: u64) -> Result<String, AccountCommandError> {

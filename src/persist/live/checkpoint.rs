@@ -17,7 +17,6 @@ use super::flush::Taker;
 use super::journal::{AppendError, Journal};
 use super::journal_lock::JournalGuard;
 use super::project::{Durable, Health, Project};
-use super::ticket::Outcome;
 use crate::disk::{DiskFile, write_all_at};
 use crate::limits::{CHECKPOINT_RETRY_MS, ENTRIES_PER_HOLD_MAX, FILE_BUFFER_BYTES};
 use crate::persist::files::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
@@ -28,6 +27,7 @@ use crate::persist::files::seed::Seed;
 use crate::persist::files::value_reader::{FileTable, StoredValue};
 use crate::persist::start::recovery::Keep;
 use crate::store::change::{Meta, Revision, Value};
+use crate::store::commit::CommitState;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -195,7 +195,7 @@ impl Project {
         };
         let failed = io::Error::other(format!("{damage}, and writing both files again failed: {error}"));
         if let Ok(mut journal) = durable.journal.lock() {
-            let failure = AppendError { outcome: Outcome::Failed, error: failed };
+            let failure = AppendError { outcome: CommitState::Failed, error: failed };
             self.take_back(&durable.paths, &mut journal, &failure);
             self.queues.resolved();
         }
@@ -395,7 +395,7 @@ impl Project {
                 return Err(error.into());
             }
             Err(ExchangeError::HalfDone(error)) => {
-                let failure = AppendError { outcome: Outcome::Failed, error };
+                let failure = AppendError { outcome: CommitState::Failed, error };
                 journal.give_up(); // all of it is in the new one, which was synced
                 self.take_back(&durable.paths, journal, &failure);
                 self.queues.resolved();

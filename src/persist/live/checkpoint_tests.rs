@@ -49,7 +49,7 @@ fn batch_that_is_refused_after_the_seal_is_not_taken_for_damage() {
     let in_flight = project.lock().unwrap().take_pending(Taker::Other);
     assert!(in_flight.is_some());
     let seal = project.seal().unwrap();
-    let failure = AppendError { outcome: Outcome::DiskFull, error: io::ErrorKind::StorageFull.into() };
+    let failure = AppendError { outcome: CommitState::DiskFull, error: io::ErrorKind::StorageFull.into() };
     project.take_back(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
     put(&project, "longer than the key that was refused");
     project.flush(clock::monotonic());

@@ -4,7 +4,6 @@ use super::journal::{AppendError, Journal};
 use super::journal_lock::{Attempt, JournalGuard, QueueAgain};
 use super::ownership::NotOurs;
 use super::project::{Batch, Durable, Health, Project, State, SyncLater, Turn};
-use super::ticket::{Outcome, Ticket};
 use crate::clock;
 use crate::config::schema::SyncMode;
 use crate::limits::{
@@ -12,6 +11,7 @@ use crate::limits::{
 };
 use crate::persist::files::generation::Paths;
 use crate::store::change::Revision;
+use crate::store::commit::{Commit, CommitState};
 use crate::store::namespace::Undo;
 use std::io::ErrorKind;
 use std::sync::{Arc, PoisonError};
@@ -53,7 +53,7 @@ impl Project {
         }
     }
 
-    /// Writes and syncs what is pending and resolves its ticket. Blocks for the disk.
+    /// Writes and syncs what is pending and resolves its commit. Blocks for the disk.
     pub fn flush(self: &Arc<Self>, now: Instant) {
         let Some(durable) = &self.durable else { return };
         let Ok(journal) = durable.journal.lock() else { return self.fail_waiting() };
@@ -147,21 +147,21 @@ impl Project {
         }
     }
 
-    /// Writes the batch of `ticket` unless that is done already. Returns whether it was written. Blocks for the
+    /// Writes the batch of `commit` unless that is done already. Returns whether it was written. Blocks for the
     /// disk.
-    pub fn wait_written(self: &Arc<Self>, ticket: Option<&Ticket>) -> bool {
-        let Some(ticket) = ticket else { return true };
-        if ticket.outcome() == Outcome::Pending {
+    pub fn wait_written(self: &Arc<Self>, commit: Option<&Commit>) -> bool {
+        let Some(commit) = commit else { return true };
+        if commit.outcome() == CommitState::Pending {
             self.flush(clock::monotonic());
         }
-        ticket.outcome() == Outcome::Synced
+        commit.outcome() == CommitState::Committed
     }
 
-    /// A thread panicked while it changed the state or the journal: fails all tickets.
+    /// A thread panicked while it changed the state or the journal: fails all commits.
     fn fail_waiting(&self) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for batch in state.in_flight.iter().chain([&state.pending]) {
-            batch.ticket.resolve(Outcome::Failed);
+            batch.commit.resolve(CommitState::Failed);
         }
         drop(state);
         self.queues.resolved();
@@ -189,7 +189,7 @@ impl Project {
                 }
             }
             // Tried again, see `Journal::repair_due`. Nothing that was acknowledged is rolled back.
-            Err(failure) if failure.outcome == Outcome::DiskFull => {
+            Err(failure) if failure.outcome == CommitState::DiskFull => {
                 if let Ok(mut state) = self.lock() {
                     self.note_disk_full(&mut state, &reason_of(&durable.paths, &failure));
                 }
@@ -222,14 +222,14 @@ impl Project {
         if has_garbage {
             self.queues.schedule(self, clock::monotonic());
         }
-        batch.ticket.resolve(Outcome::Synced);
+        batch.commit.resolve(CommitState::Committed);
         // What the batch replaced is freed outside the lock, and by another thread if that takes long.
         if batch.undo.len() > FREED_AT_ONCE_MAX {
             self.queues.long_lane.free(Box::new(batch.undo));
         }
     }
 
-    /// Reverts everything in memory that is not in the journal and fails the tickets that wait for it. If the
+    /// Reverts everything in memory that is not in the journal and fails the commits that wait for it. If the
     /// journal no longer belongs to the project, has what was acknowledged written to new files. Changes that were
     /// acknowledged before they were written then stay in memory, because the rescue writes them, too.
     pub(in crate::persist) fn take_back(
@@ -244,14 +244,14 @@ impl Project {
         }
         let Ok(mut state) = self.lock() else { return };
         if state.health == Health::Deleted {
-            return roll_back(&mut state, journal, |ticket| ticket.resolve_deleted(&self.id));
+            return roll_back(&mut state, journal, |commit| commit.resolve_deleted(&self.id));
         }
         if state.is_given_up {
-            return roll_back(&mut state, journal, |ticket| ticket.resolve(failure.outcome));
+            return roll_back(&mut state, journal, |commit| commit.resolve(failure.outcome));
         }
         match failure.outcome {
-            Outcome::DiskFull => self.note_disk_full(&mut state, &reason),
-            Outcome::Failed | Outcome::Deleted | Outcome::Pending | Outcome::Synced => {
+            CommitState::DiskFull => self.note_disk_full(&mut state, &reason),
+            CommitState::Failed | CommitState::Deleted | CommitState::Pending | CommitState::Committed => {
                 if !matches!(not_ours, Some(NotOurs::Directory(_))) {
                     log::error!(
                         "project {}: {reason}; it takes no more writes until the server is restarted",
@@ -266,7 +266,7 @@ impl Project {
             keep_unwritten(&mut state, journal);
         } else {
             self.log_rolled_back(state.unwritten_acknowledged(), failure.outcome);
-            roll_back(&mut state, journal, |ticket| ticket.resolve(failure.outcome));
+            roll_back(&mut state, journal, |commit| commit.resolve(failure.outcome));
         }
         if is_taken {
             (state.needs_rescue, state.is_unsaved) = (true, true);
@@ -275,10 +275,10 @@ impl Project {
         }
     }
 
-    fn log_rolled_back(&self, acknowledged: u64, outcome: Outcome) {
+    fn log_rolled_back(&self, acknowledged: u64, outcome: CommitState) {
         let id = &self.id;
         if acknowledged == 0 {
-        } else if outcome == Outcome::DiskFull {
+        } else if outcome == CommitState::DiskFull {
             log::error!(
                 "project {id}: acknowledged changes that are rolled back because they could not be written: \
                  {acknowledged}. Send them again"
@@ -356,27 +356,27 @@ impl State {
     }
 }
 
-/// Reverts all changes that are not in `journal`, newest first, and resolves their tickets with `resolve`.
-pub(in crate::persist) fn roll_back(state: &mut State, journal: &Journal, resolve: impl Fn(&Ticket)) {
+/// Reverts all changes that are not in `journal`, newest first, and resolves their commits with `resolve`.
+pub(in crate::persist) fn roll_back(state: &mut State, journal: &Journal, resolve: impl Fn(&Commit)) {
     let pending = std::mem::replace(&mut state.pending, Batch::empty());
     let batches = [Some(pending), state.in_flight.take()];
     for batch in batches.into_iter().flatten() {
         batch.undo.into_iter().rev().for_each(|undo| state.namespace.revert(undo));
-        resolve(&batch.ticket);
+        resolve(&batch.commit);
     }
     state.rollbacks += 1;
     begin_at_end(state, journal);
 }
 
 /// Keeps all changes that are not in `journal`, which takes no more. Newer ones may rest on those that were
-/// acknowledged, so also those stay whose tickets wait: these fail, because nothing is written yet.
+/// acknowledged, so also those stay whose commits wait: these fail, because nothing is written yet.
 fn keep_unwritten(state: &mut State, journal: &Journal) {
     let pending = std::mem::replace(&mut state.pending, Batch::empty());
     let batches = [state.in_flight.take(), Some(pending)];
     for mut batch in batches.into_iter().flatten() {
         state.synced = state.synced.max(batch.revision);
         state.settle(&mut batch.undo);
-        batch.ticket.resolve(Outcome::Failed);
+        batch.commit.resolve(CommitState::Failed);
     }
     begin_at_end(state, journal);
 }

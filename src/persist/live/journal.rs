@@ -1,6 +1,5 @@
 //! The journal that a project appends to, and when it has grown enough for a checkpoint.
 
-use super::ticket::Outcome;
 use crate::config::schema::SyncMode;
 use crate::disk::{DiskFile, Identity, Stamp, is_disk_full, write_all_at};
 use crate::limits::{
@@ -10,6 +9,7 @@ use crate::limits::{
 use crate::persist::files::header::Header;
 use crate::persist::files::record;
 use crate::persist::files::value_reader::JOURNAL_FILE;
+use crate::store::commit::CommitState;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -65,7 +65,7 @@ pub(in crate::persist) struct SeenEdit {
 
 /// Why a batch is not in the journal.
 pub(in crate::persist) struct AppendError {
-    pub(in crate::persist) outcome: Outcome,
+    pub(in crate::persist) outcome: CommitState,
     pub(in crate::persist) error: io::Error,
 }
 

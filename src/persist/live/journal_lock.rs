@@ -4,8 +4,8 @@
 //! project again when it releases the lock. So one project never occupies two writers.
 
 use super::journal::Journal;
-use super::unavailable::Unavailable;
 use super::unpoisoned::unpoisoned;
+use crate::store::error::StorageError;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
@@ -48,9 +48,9 @@ impl JournalLock {
     /// Waits for the journal.
     ///
     /// # Errors
-    /// [`Unavailable::Broken`] if a thread panicked while it held it.
-    pub(in crate::persist) fn lock(&self) -> Result<JournalGuard<'_>, Unavailable> {
-        let guard = self.journal.lock().map_err(|_| Unavailable::Broken)?;
+    /// [`StorageError::Poisoned`] if a thread panicked while it held it.
+    pub(in crate::persist) fn lock(&self) -> Result<JournalGuard<'_>, StorageError> {
+        let guard = self.journal.lock().map_err(|_| StorageError::Poisoned)?;
         Ok(JournalGuard { guard, _release: Release { lock: self } })
     }
 

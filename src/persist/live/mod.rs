@@ -17,8 +17,6 @@ pub mod relocation;
 pub mod reopening;
 pub(in crate::persist) mod repair;
 pub(in crate::persist) mod rescue;
-pub mod ticket;
 pub mod transaction;
-pub mod unavailable;
 pub(in crate::persist) mod unpoisoned;
 pub(in crate::persist) mod writer_queue;

@@ -4,9 +4,9 @@
 
 use super::journal::{AppendError, Journal};
 use super::project::{Durable, Project};
-use super::ticket::Outcome;
 use crate::disk::Status;
 use crate::limits::FILES_FRESH_MS;
+use crate::store::commit::CommitState;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -114,7 +114,7 @@ fn check_journal(durable: &Durable, journal: &Journal) -> Result<(), AppendError
 }
 
 fn failed(error: io::Error) -> AppendError {
-    AppendError { outcome: Outcome::Failed, error }
+    AppendError { outcome: CommitState::Failed, error }
 }
 
 /// The reason for the log and the operator.
@@ -135,7 +135,7 @@ fn what_happened(path: &Path, found: Option<Status>, journal: &Journal) -> Strin
 
 impl From<NotOurs> for AppendError {
     fn from(not_ours: NotOurs) -> AppendError {
-        AppendError { outcome: Outcome::Failed, error: io::Error::other(not_ours) }
+        AppendError { outcome: CommitState::Failed, error: io::Error::other(not_ours) }
     }
 }
 

@@ -3,8 +3,6 @@
 use super::journal::Journal;
 use super::journal_lock::JournalLock;
 use super::queues::{NOT_SCHEDULED, Queues};
-use super::ticket::Ticket;
-use super::unavailable::Unavailable;
 use crate::config::schema::SyncMode;
 use crate::disk::Disk;
 use crate::limits::GIVE_WAY_MICROS;
@@ -16,7 +14,10 @@ use crate::persist::files::value_reader::{
 use crate::persist::start::recovery::{self, Keep};
 use crate::persist::start::recovery_error::{self, RecoveryError};
 use crate::store::change::{Location, Revision};
+use crate::store::commit::Commit;
+use crate::store::commit::Pending;
 use crate::store::entry::Entry;
+use crate::store::error::StorageError;
 use crate::store::namespace::{Namespace, Totals, Undo};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -98,7 +99,7 @@ pub(in crate::persist) enum SyncLater {
 pub(in crate::persist) struct Batch {
     pub(in crate::persist) bytes: Vec<u8>,
     pub(in crate::persist) undo: Vec<Undo>,
-    pub(in crate::persist) ticket: Ticket,
+    pub(in crate::persist) commit: Commit,
     /// The latest revision in it.
     pub(in crate::persist) revision: Revision,
     /// How many of its changes were acknowledged before they are written.
@@ -110,7 +111,7 @@ impl Batch {
         Batch {
             bytes: Vec::new(),
             undo: Vec::new(),
-            ticket: Ticket::pending(),
+            commit: Commit::pending(),
             revision: Revision::default(),
             acknowledged: 0,
         }
@@ -147,15 +148,6 @@ pub(in crate::persist) enum Turn {
     Writing,
     /// A writer has it, and more changes have arrived since.
     WritingMore,
-}
-
-/// A result, and the ticket that its reply has to wait for.
-#[derive(Debug)]
-pub struct Answered<T> {
-    /// The result.
-    pub answer: T,
-    /// `None` where everything the result rests on is on disk, or need not be.
-    pub ticket: Option<Ticket>,
 }
 
 /// How a project is opened.
@@ -313,32 +305,32 @@ impl Project {
     /// Where a key has expired since the last look, that is recorded first, so that it stays so.
     ///
     /// # Errors
-    /// [`Unavailable::Broken`] only.
+    /// [`StorageError::Poisoned`] only.
     pub fn read<T>(
         self: &Arc<Self>,
         now_ms: u64,
         read: impl FnOnce(&View<'_>) -> (T, Revision),
-    ) -> Result<Answered<T>, Unavailable> {
+    ) -> Result<Pending<T>, StorageError> {
         let mut guard = self.lock()?;
         let state = &mut *guard;
         self.record_clock(state, now_ms);
         let view = View { namespace: &state.namespace, files: &state.files, now_ms };
         let (answer, revision) = read(&view);
-        let ticket = self.waits(state).then(|| self.ticket_for(state, revision)).flatten();
-        Ok(Answered { answer, ticket })
+        let commit = self.waits(state).then(|| self.commit_for(state, revision)).flatten();
+        Ok(Pending { answer, commit })
     }
 
     /// The state; an error where a thread panicked while it changed it.
-    pub(in crate::persist) fn lock(&self) -> Result<MutexGuard<'_, State>, Unavailable> {
+    pub(in crate::persist) fn lock(&self) -> Result<MutexGuard<'_, State>, StorageError> {
         match self.state.try_lock() {
             Ok(state) => return Ok(state),
-            Err(TryLockError::Poisoned(_)) => return Err(Unavailable::Broken),
+            Err(TryLockError::Poisoned(_)) => return Err(StorageError::Poisoned),
             Err(TryLockError::WouldBlock) => {}
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let locked = self.state.lock();
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        locked.map_err(|_| Unavailable::Broken)
+        locked.map_err(|_| StorageError::Poisoned)
     }
 
     /// Lets those go first who wait for the state. For who takes the lock again and again: it is not fair, so
@@ -360,16 +352,16 @@ impl Project {
         })
     }
 
-    /// The ticket of the batch that `revision` is written in; `None` where it has been.
-    pub(in crate::persist) fn ticket_for(&self, state: &State, revision: Revision) -> Option<Ticket> {
+    /// The commit of the batch that `revision` is written in; `None` where it has been.
+    pub(in crate::persist) fn commit_for(&self, state: &State, revision: Revision) -> Option<Commit> {
         if self.durable.is_none() || revision <= state.synced {
             return None;
         }
         match &state.in_flight {
             Some(batch) if revision <= batch.revision || state.pending.bytes.is_empty() => {
-                Some(batch.ticket.clone())
+                Some(batch.commit.clone())
             }
-            Some(_) | None if !state.pending.bytes.is_empty() => Some(state.pending.ticket.clone()),
+            Some(_) | None if !state.pending.bytes.is_empty() => Some(state.pending.commit.clone()),
             // Revisions of changes that were taken back: nobody rests on those.
             Some(_) | None => None,
         }

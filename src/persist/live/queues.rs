@@ -58,7 +58,7 @@ struct Schedule<P> {
 }
 
 impl<P: Scheduled> Queues<P> {
-    /// An engine without threads; `on_resolved` is called after tickets were resolved.
+    /// An engine without threads; `on_resolved` is called after commits were resolved.
     pub fn new(on_resolved: Box<dyn Fn() + Send + Sync>) -> Arc<Queues<P>> {
         Queues::guarding(None, on_resolved)
     }
@@ -181,7 +181,7 @@ impl<P: Scheduled> Queues<P> {
         self.jumps.load(Ordering::Acquire)
     }
 
-    /// Tells the event loops that tickets were resolved.
+    /// Tells the event loops that commits were resolved.
     pub(in crate::persist) fn resolved(&self) {
         (self.on_resolved)();
     }

@@ -5,13 +5,13 @@ use super::edit;
 use super::flush::roll_back;
 use super::journal::Journal;
 use super::project::{Durable, Health, Project};
-use super::ticket::Outcome;
 use crate::clock;
 use crate::disk::Disk;
 use crate::persist::files::aside::{self, Aside};
 use crate::persist::files::generation::{self, GenerationWriter, Paths, WrittenGeneration};
 use crate::persist::files::header::Lineage;
 use crate::persist::start::recovery::Keep;
+use crate::store::commit::CommitState;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -110,11 +110,11 @@ impl Project {
             if let Some(journal) = &mut journal {
                 journal.give_up();
                 let is_deleted = state.health == Health::Deleted;
-                roll_back(&mut state, journal, |ticket| {
+                roll_back(&mut state, journal, |commit| {
                     if is_deleted {
-                        ticket.resolve_deleted(&self.id);
+                        commit.resolve_deleted(&self.id);
                     } else {
-                        ticket.resolve(Outcome::Failed);
+                        commit.resolve(CommitState::Failed);
                     }
                 });
             }

@@ -10,10 +10,10 @@
 //! and what the sync should have written is written again before anything depends on it.
 
 use super::journal::{AppendError, Journal};
-use super::ticket::Outcome;
 use crate::disk::is_disk_full;
 use crate::limits::{CHECKPOINT_RETRY_MS, PAGE_BYTES_MAX};
 use crate::persist::files::line_copy::{CopyError, Lines, write_again};
+use crate::store::commit::CommitState;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -57,8 +57,8 @@ impl Journal {
         self.short_of_space = true;
         self.unsure_from = Some(unsure_from);
         match self.repair() {
-            Err(failed) if failed.outcome == Outcome::Failed => failed,
-            Ok(()) | Err(_) => AppendError { outcome: Outcome::DiskFull, error },
+            Err(failed) if failed.outcome == CommitState::Failed => failed,
+            Ok(()) | Err(_) => AppendError { outcome: CommitState::DiskFull, error },
         }
     }
 
@@ -96,7 +96,7 @@ impl Journal {
         if is_disk_full(&error) {
             // It may have been the sync that failed.
             self.unsure_from = Some(self.last_synced_page());
-            return Err(AppendError { outcome: Outcome::DiskFull, error });
+            return Err(AppendError { outcome: CommitState::DiskFull, error });
         }
         Err(self.ended_by(error))
     }
@@ -117,6 +117,6 @@ impl Journal {
                 format!("{error}; the next start may find the writes that were refused ({uncut})"),
             ),
         };
-        AppendError { outcome: Outcome::Failed, error }
+        AppendError { outcome: CommitState::Failed, error }
     }
 }

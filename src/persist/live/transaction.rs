@@ -1,15 +1,16 @@
 //! Changing a project: all of a transaction or nothing, encoded for the journal as it happens.
 
 use super::maintenance;
-use super::project::{Answered, Health, Project, State};
-use super::unavailable::Unavailable;
+use super::project::{Health, Project, State};
 use crate::clock;
 use crate::limits::{BATCH_OPERATIONS_MAX, PENDING_BYTES_MAX, SWEEP_INTERVAL_MS, SWEEPS_BEFORE_CLEAR_MAX};
 use crate::names::Key;
 use crate::persist::files::record;
 use crate::persist::start::recovery::Keep;
 use crate::store::change::{Change, Location, Meta, Value};
+use crate::store::commit::Pending;
 use crate::store::entry::Entry;
+use crate::store::error::StorageError;
 use crate::store::namespace::Namespace;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -44,12 +45,12 @@ impl Project {
     /// answer waits too, because it may rest on what is not on disk yet.
     ///
     /// # Errors
-    /// [`Unavailable`] before `change` was asked.
+    /// [`StorageError`] before `change` was asked.
     pub fn write<T, E>(
         self: &Arc<Self>,
         now_ms: u64,
         change: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
-    ) -> Result<Answered<Result<T, E>>, Unavailable> {
+    ) -> Result<Pending<Result<T, E>>, StorageError> {
         let mut guard = self.lock_for_write()?;
         let state = &mut *guard;
         self.record_clock(state, now_ms);
@@ -69,8 +70,8 @@ impl Project {
             }
         };
         let revision = state.namespace.revision();
-        let ticket = if self.waits(state) {
-            self.ticket_for(state, revision)
+        let commit = if self.waits(state) {
+            self.commit_for(state, revision)
         } else {
             state.pending.acknowledged += (state.pending.undo.len() - undo_start) as u64;
             None
@@ -79,7 +80,7 @@ impl Project {
         if let Some(next_ms) = state.namespace.next_expiry_ms() {
             self.queues.schedule(self, maintenance::sweep_due(next_ms, now_ms, clock::monotonic()));
         }
-        Ok(Answered { answer, ticket })
+        Ok(Pending { answer, commit })
     }
 
     /// Records that keys have expired by `now_ms` and frees them, unless that record may yet be reverted.
@@ -95,27 +96,27 @@ impl Project {
 
     /// Removes all keys that begin with `prefix` and returns how many there were. Keys that have expired and
     /// are still in memory are purged first, if they are many. Blocks for the disk. The answer means nothing
-    /// if the ticket fails.
+    /// if the commit fails.
     ///
     /// # Errors
-    /// [`Unavailable`]; [`Unavailable::Busy`] also if keys go on to expire faster than they are purged, or their
+    /// [`StorageError`]; [`StorageError::Busy`] also if keys go on to expire faster than they are purged, or their
     /// end cannot be recorded.
-    pub fn clear(self: &Arc<Self>, prefix: &str) -> Result<Answered<u64>, Unavailable> {
+    pub fn clear(self: &Arc<Self>, prefix: &str) -> Result<Pending<u64>, StorageError> {
         for _ in 0..SWEEPS_BEFORE_CLEAR_MAX {
             let now_ms = clock::wall_ms();
             self.try_clock(&mut *self.lock()?, now_ms);
             let answered = self.write(now_ms, |transaction| transaction.clear(prefix).ok_or(()))?;
             if let Ok(answer) = answered.answer {
-                return Ok(Answered { answer, ticket: answered.ticket });
+                return Ok(Pending { answer, commit: answered.commit });
             }
             // The record of their end has to be on disk before they are purged.
-            if !self.wait_written(answered.ticket.as_ref()) {
-                return Ok(Answered { answer: 0, ticket: answered.ticket });
+            if !self.wait_written(answered.commit.as_ref()) {
+                return Ok(Pending { answer: 0, commit: answered.commit });
             }
             self.flush(clock::monotonic());
             self.expire(now_ms);
         }
-        Err(Unavailable::Busy)
+        Err(StorageError::Busy)
     }
 
     /// Sets the project's clock to `now_ms` where a key has expired, also back. A project that cannot
@@ -148,22 +149,22 @@ impl Project {
         self.queues.schedule(self, clock::monotonic() + Duration::from_millis(SWEEP_INTERVAL_MS));
     }
 
-    fn lock_for_write(&self) -> Result<MutexGuard<'_, State>, Unavailable> {
+    fn lock_for_write(&self) -> Result<MutexGuard<'_, State>, StorageError> {
         if self.lost_directory().is_some() {
-            return Err(Unavailable::Failed);
+            return Err(StorageError::Failed);
         }
         let state = self.lock()?;
         match &state.health {
             Health::Healthy | Health::DiskFull => {}
-            Health::Failed { .. } => return Err(Unavailable::Failed),
-            Health::Closed => return Err(Unavailable::Closed),
-            Health::Deleted => return Err(Unavailable::Deleted(self.id.clone())),
+            Health::Failed { .. } => return Err(StorageError::Failed),
+            Health::Closed => return Err(StorageError::Closed),
+            Health::Deleted => return Err(StorageError::Deleted(self.id.clone())),
         }
         if state.pending.bytes.len() >= PENDING_BYTES_MAX {
-            return Err(Unavailable::Busy);
+            return Err(StorageError::Busy);
         }
         let revisions = BATCH_OPERATIONS_MAX as u64 + 1;
-        state.namespace.revision().advanced(revisions).ok_or(Unavailable::RevisionsUsedUp)?;
+        state.namespace.revision().advanced(revisions).ok_or(StorageError::RevisionsUsedUp)?;
         Ok(state)
     }
 

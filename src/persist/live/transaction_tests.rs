@@ -7,7 +7,7 @@ use crate::persist::files::generation::Paths;
 use crate::persist::live::engine::Engine;
 use crate::persist::live::journal::AppendError;
 use crate::persist::live::project::{Opening, View};
-use crate::persist::live::ticket::Outcome;
+use crate::store::commit::CommitState;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn project(directory: &tempfile::TempDir, sync: SyncMode, keep: Keep) -> Arc<Pro
     Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().project
 }
 
-fn put(project: &Arc<Project>, name: &str, value: &[u8]) -> Answered<Result<Written, ()>> {
+fn put(project: &Arc<Project>, name: &str, value: &[u8]) -> Pending<Result<Written, ()>> {
     project.write(NOW, |transaction| Ok(transaction.put(key(name), value, None))).unwrap()
 }
 
@@ -48,7 +48,7 @@ fn a_transaction_that_fails_leaves_nothing_behind() {
     });
     let failed = failed.unwrap();
     assert_eq!(failed.answer, Err("no"));
-    assert!(failed.ticket.is_some(), "the refusal may rest on what is not on disk yet");
+    assert!(failed.commit.is_some(), "the refusal may rest on what is not on disk yet");
     assert_eq!(pending_bytes(&project), before);
     let names = project.read(NOW, |view| (view.totals().keys, view.revision())).unwrap().answer;
     assert_eq!(names, 1);
@@ -83,7 +83,7 @@ fn a_transaction_that_changes_nothing_writes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let project = project(&directory, SyncMode::Always, Keep::Values);
     let deleted = project.write(NOW, |t| Ok::<_, ()>((t.delete(key("a")), t.clear("x")))).unwrap();
-    assert_eq!((deleted.answer, deleted.ticket.is_none()), (Ok((None, Some(0))), true));
+    assert_eq!((deleted.answer, deleted.commit.is_none()), (Ok((None, Some(0))), true));
     assert_eq!(pending_bytes(&project), 0);
 }
 
@@ -94,7 +94,7 @@ fn changes_beyond_what_may_wait_are_refused_before_anything_changed() {
     let value = format!("\"{}\"", "x".repeat(PENDING_BYTES_MAX / 4));
     (0..4).for_each(|number| drop(put(&project, &format!("{number}"), value.as_bytes())));
     let refused = project.write(NOW, |_| -> Result<(), ()> { panic!("must not be asked") });
-    assert_eq!(refused.unwrap_err(), Unavailable::Busy);
+    assert_eq!(refused.unwrap_err(), StorageError::Busy);
     project.flush(clock::monotonic());
     put(&project, &"k".repeat(KEY_BYTES_MAX), b"1");
 }
@@ -104,12 +104,12 @@ fn who_waits_is_told_by_the_sync_mode() {
     let check = |sync, keep, waits| {
         let directory = tempfile::tempdir().unwrap();
         let project = project(&directory, sync, keep);
-        let ticket = put(&project, "a", b"1").ticket;
-        assert_eq!(ticket.is_some(), waits, "{sync:?} {keep:?}");
+        let commit = put(&project, "a", b"1").commit;
+        assert_eq!(commit.is_some(), waits, "{sync:?} {keep:?}");
         project.flush(clock::monotonic());
-        assert!(ticket.is_none_or(|ticket| ticket.outcome() == Outcome::Synced));
+        assert!(commit.is_none_or(|commit| commit.outcome() == CommitState::Committed));
         let read = project.read(NOW, |view| ((), view.revision())).unwrap();
-        assert!(read.ticket.is_none(), "all is written");
+        assert!(read.commit.is_none(), "all is written");
     };
     check(SyncMode::Always, Keep::Values, true);
     check(SyncMode::Interval, Keep::Values, false);
@@ -122,12 +122,12 @@ fn who_waits_is_told_by_the_sync_mode() {
 fn a_panic_in_a_transaction_fails_who_waits_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
     let project = project(&directory, SyncMode::Always, Keep::Values);
-    let ticket = put(&project, "a", b"1").ticket.unwrap();
+    let commit = put(&project, "a", b"1").commit.unwrap();
     let panicking = || drop(project.write(NOW, |_| -> Result<(), ()> { panic!("a bug") }));
     assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
-    assert_eq!(project.write(NOW, |_| Ok::<_, ()>(())).unwrap_err(), Unavailable::Broken);
+    assert_eq!(project.write(NOW, |_| Ok::<_, ()>(())).unwrap_err(), StorageError::Poisoned);
     project.flush(clock::monotonic());
-    assert_eq!(ticket.outcome(), Outcome::Failed);
+    assert_eq!(commit.outcome(), CommitState::Failed);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_panic_of_a_thread_that_holds_the_journal_fails_who_waits() {
     for is_writer in [false, true] {
         let directory = tempfile::tempdir().unwrap();
         let project = project(&directory, SyncMode::Always, Keep::Values);
-        let ticket = put(&project, "a", b"1").ticket.unwrap();
+        let commit = put(&project, "a", b"1").commit.unwrap();
         let panicking = || {
             let _journal = project.durable.as_ref().unwrap().journal.lock();
             panic!("a bug")
@@ -146,7 +146,7 @@ fn a_panic_of_a_thread_that_holds_the_journal_fails_who_waits() {
         } else {
             project.flush(clock::monotonic());
         }
-        assert_eq!(ticket.outcome(), Outcome::Failed);
+        assert_eq!(commit.outcome(), CommitState::Failed);
     }
 }
 
@@ -161,7 +161,7 @@ fn a_key_is_purged_once_its_end_cannot_be_reverted() {
     assert_eq!(stored(), 1, "its end is not on disk yet");
     let durable = project.durable.as_ref().unwrap();
     let error = std::io::ErrorKind::StorageFull.into();
-    let failure = AppendError { outcome: Outcome::DiskFull, error };
+    let failure = AppendError { outcome: CommitState::DiskFull, error };
     project.take_back(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
     assert!(project.lock().unwrap().namespace.get(key("a"), NOW).is_some());
     drop(project.write(NOW + 2_000, |t| Ok::<_, ()>(t.put(key("b"), b"1", None))));

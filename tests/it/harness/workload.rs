@@ -10,11 +10,11 @@ use pikv::names::{Key, ProjectId};
 use pikv::persist::files::generation::Paths;
 use pikv::persist::live::engine::Engine;
 use pikv::persist::live::project::{Health, Opening, Project};
-use pikv::persist::live::ticket::{Outcome, Ticket};
 use pikv::persist::live::transaction::Transaction;
 use pikv::persist::start::recovery::Keep;
 use pikv::persist::start::recovery_error::RecoveryError;
 use pikv::store::change::{Meta, Revision, Value};
+use pikv::store::commit::{Commit, CommitState};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -50,7 +50,7 @@ impl State {
 pub struct History {
     pub states: Vec<State>,
     pub acknowledged: usize,
-    waiting: Vec<(Ticket, usize)>,
+    waiting: Vec<(Commit, usize)>,
     pub revision_max: Revision,
 }
 
@@ -72,28 +72,34 @@ impl History {
         self.states.push(state);
     }
 
-    fn wait(&mut self, ticket: Option<Ticket>) {
-        if let Some(ticket) = ticket {
+    fn wait(&mut self, commit: Option<Commit>) {
+        if let Some(commit) = commit {
             let at = self.states.len() - 1;
-            self.waiting.push((ticket, at));
+            self.waiting.push((commit, at));
         }
     }
 
     /// Looks at the outcomes. Forgets states whose changes were taken back for good.
-    pub fn collect(&mut self) -> Outcome {
-        let mut worst = Outcome::Synced;
+    pub fn collect(&mut self) -> CommitState {
+        let mut worst = CommitState::Committed;
         let waiting = std::mem::take(&mut self.waiting);
-        for (ticket, at) in waiting {
-            match ticket.outcome() {
-                Outcome::Synced => {
-                    assert_ne!(worst, Outcome::DiskFull, "a change was acknowledged after one that was not");
+        for (commit, at) in waiting {
+            match commit.outcome() {
+                CommitState::Committed => {
+                    assert_ne!(
+                        worst,
+                        CommitState::DiskFull,
+                        "a change was acknowledged after one that was not"
+                    );
                     self.acknowledged = self.acknowledged.max(at);
                 }
-                Outcome::Pending => self.waiting.push((ticket, at)),
-                failed @ (Outcome::DiskFull | Outcome::Failed | Outcome::Deleted) => worst = failed,
+                CommitState::Pending => self.waiting.push((commit, at)),
+                failed @ (CommitState::DiskFull | CommitState::Failed | CommitState::Deleted) => {
+                    worst = failed
+                }
             }
         }
-        if worst == Outcome::DiskFull {
+        if worst == CommitState::DiskFull {
             assert!(self.waiting.is_empty(), "all that was not on disk is taken back together");
             self.states.truncate(self.acknowledged + 1);
         }
@@ -224,7 +230,7 @@ impl Run {
             stored.extend(keys);
             history.push(State { keys: stored });
         }
-        history.wait(answered.ticket);
+        history.wait(answered.commit);
         true
     }
 
@@ -301,14 +307,17 @@ impl Run {
         let now_ms = self.now();
         let Ok(answered) = self.project.read(now_ms, |view| (view.totals(), view.revision())) else { return };
         assert_eq!(answered.answer.keys as usize, history.last().live(now_ms).len());
-        history.wait(answered.ticket);
+        history.wait(answered.commit);
     }
 
-    pub fn flush(&self) -> Outcome {
+    pub fn flush(&self) -> CommitState {
         self.project.flush(self.instant);
         let mut history = self.history.lock().unwrap();
         let outcome = history.collect();
-        assert!(outcome != Outcome::Synced || history.waiting.is_empty(), "a flush resolves all tickets");
+        assert!(
+            outcome != CommitState::Committed || history.waiting.is_empty(),
+            "a flush resolves all commits"
+        );
         outcome
     }
 
@@ -439,8 +448,8 @@ pub fn recover_and_check(run: &Run, disk: &SimDisk, now_ms: u64, context: &str) 
     let written = project.write(now_ms, |t| Ok::<_, ()>(t.put(key("next"), b"1", None))).unwrap();
     assert!(written.answer.unwrap().meta.revision > used, "{context}: a revision was used twice");
     project.flush(run.instant);
-    if let Some(ticket) = written.ticket {
-        assert_eq!(ticket.outcome(), Outcome::Synced, "{context}");
+    if let Some(commit) = written.commit {
+        assert_eq!(commit.outcome(), CommitState::Committed, "{context}");
     }
     let expected = read_all(&project, now_ms);
     if run.sync == SyncMode::Always {

@@ -140,25 +140,25 @@ impl Work {
 
     fn take(&self, step: Step) -> Result<Outcome, AccountsError> {
         let directory = &self.accounts.directory;
-        let written = |ticket| match directory.wait_written(ticket) {
+        let written = |commit| match directory.wait_written(commit) {
             true => Outcome::Acknowledged,
             false => Outcome::Unknown,
         };
         Ok(match step {
             Step::Create(name, email) => {
                 let made = directory.create(&account(name, email), START_MS)?;
-                if made.answer.is_ok() { written(made.ticket.as_ref()) } else { Outcome::Refused }
+                if made.answer.is_ok() { written(made.commit.as_ref()) } else { Outcome::Refused }
             }
             Step::Put(name, key, value) => return self.put(name, key, value),
             Step::Disable(name) => {
                 let update = Update { password: None, is_disabled: Some(true) };
                 let changed = directory.update(name, update, START_MS)?;
-                if changed.answer.is_some() { written(changed.ticket.as_ref()) } else { Outcome::Refused }
+                if changed.answer.is_some() { written(changed.commit.as_ref()) } else { Outcome::Refused }
             }
             Step::Password(name) => {
                 let update = Update { password: Some(HASHES[1].clone()), is_disabled: None };
                 let changed = directory.update(name, update, START_MS)?;
-                if changed.answer.is_some() { written(changed.ticket.as_ref()) } else { Outcome::Refused }
+                if changed.answer.is_some() { written(changed.commit.as_ref()) } else { Outcome::Refused }
             }
             Step::Delete(name) => match self.accounts.delete(name, START_MS)? {
                 true => Outcome::Acknowledged,
@@ -183,7 +183,7 @@ impl Work {
             Ok::<(), AccountsError>(())
         })?;
         written.answer?;
-        let is_written = self.accounts.data().wait_written(written.ticket.as_ref());
+        let is_written = self.accounts.data().wait_written(written.commit.as_ref());
         Ok(if is_written { Outcome::Acknowledged } else { Outcome::Unknown })
     }
 
@@ -203,7 +203,7 @@ impl Work {
         );
         let again = account("carol", "carol@example.com");
         let made = accounts.directory.create(&again, START_MS).unwrap();
-        assert!(made.answer.is_ok() && accounts.directory.wait_written(made.ticket.as_ref()), "{context}");
+        assert!(made.answer.is_ok() && accounts.directory.wait_written(made.commit.as_ref()), "{context}");
     }
 }
 
@@ -347,11 +347,11 @@ fn an_account_whose_write_failed_is_not_there_and_its_name_and_address_are_free(
     let accounts = open(&disk, Keep::Values).unwrap();
     disk.set_capacity(Some(disk.used()));
     let made = accounts.directory.create(&account("ada", "ada@example.com"), START_MS).unwrap();
-    assert!(made.answer.is_ok() && !accounts.directory.wait_written(made.ticket.as_ref()));
+    assert!(made.answer.is_ok() && !accounts.directory.wait_written(made.commit.as_ref()));
     assert!(accounts.directory.find("ada", START_MS).unwrap().answer.is_none());
     disk.set_capacity(None);
     let again = accounts.directory.create(&account("ADA", "Ada@example.com"), START_MS).unwrap();
-    assert!(again.answer.is_ok() && accounts.directory.wait_written(again.ticket.as_ref()));
+    assert!(again.answer.is_ok() && accounts.directory.wait_written(again.commit.as_ref()));
 }
 
 /// The disk is full when the data is to go: the account is gone, and so is its data once there is room

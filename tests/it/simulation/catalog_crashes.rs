@@ -12,7 +12,7 @@ use pikv::persist::files::deletion::SPARE_FILE;
 use pikv::persist::files::watermark;
 use pikv::persist::live::engine::{Engine, EngineThreads};
 use pikv::persist::live::project::Project;
-use pikv::persist::live::ticket::Outcome;
+use pikv::store::commit::CommitState;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,10 +61,10 @@ impl Server {
             Ok::<(), ()>(())
         };
         let written = served.project().unwrap().write(clock::wall_ms(), put).unwrap();
-        while written.ticket.as_ref().is_some_and(|ticket| ticket.is_pending()) {
+        while written.commit.as_ref().is_some_and(|commit| commit.is_pending()) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        assert!(written.ticket.is_none_or(|ticket| ticket.outcome() == Outcome::Synced));
+        assert!(written.commit.is_none_or(|commit| commit.outcome() == CommitState::Committed));
         self.revision(project)
     }
 

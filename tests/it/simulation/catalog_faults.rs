@@ -11,7 +11,7 @@ use pikv::names::{Key, ProjectId};
 use pikv::persist::files::guard::DirectoryGuard;
 use pikv::persist::live::engine::{Engine, EngineThreads};
 use pikv::persist::live::project::Project;
-use pikv::persist::live::ticket::Outcome;
+use pikv::store::commit::CommitState;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -40,21 +40,21 @@ pub fn start(disk: &SimDisk) -> (Catalog, EngineThreads) {
     (Catalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config).unwrap(), threads)
 }
 
-pub fn put(catalog: &Catalog, project: &str, key: &str) -> Outcome {
+pub fn put(catalog: &Catalog, project: &str, key: &str) -> CommitState {
     put_for(catalog, project, key, None)
 }
 
-fn put_for(catalog: &Catalog, project: &str, key: &str, ttl_ms: Option<u64>) -> Outcome {
+fn put_for(catalog: &Catalog, project: &str, key: &str, ttl_ms: Option<u64>) -> CommitState {
     let served = Arc::clone(&catalog.registry().projects[&id(project)]);
     let written = served.project().unwrap().write(clock::wall_ms(), |transaction| {
         transaction.put(Key::parse(key).unwrap(), b"1", ttl_ms);
         Ok::<(), ()>(())
     });
-    let Ok(Some(ticket)) = written.map(|answered| answered.ticket) else { return Outcome::Failed };
-    while ticket.is_pending() {
+    let Ok(Some(commit)) = written.map(|answered| answered.commit) else { return CommitState::Failed };
+    while commit.is_pending() {
         std::thread::sleep(Duration::from_millis(1));
     }
-    ticket.outcome()
+    commit.outcome()
 }
 
 pub fn keys(catalog: &Catalog, project: &str) -> u64 {
@@ -66,9 +66,9 @@ pub fn keys(catalog: &Catalog, project: &str) -> u64 {
 fn a_project_whose_sync_failed_takes_no_other_storage_until_a_restart() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
-    assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);
+    assert_eq!(put(&catalog, "first_project", "a"), CommitState::Committed);
     disk.fail_sync(0);
-    assert_eq!(put(&catalog, "first_project", "b"), Outcome::Failed);
+    assert_eq!(put(&catalog, "first_project", "b"), CommitState::Failed);
     disk.heal();
     let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
     assert!(catalog.update(&id("first_project"), interval, NO_AUTHENTICATION).is_err());
@@ -76,7 +76,7 @@ fn a_project_whose_sync_failed_takes_no_other_storage_until_a_restart() {
     config.replace_settings(&id("first_project"), interval, NO_AUTHENTICATION);
     file::save(&disk, Path::new("/config.json"), &config).unwrap();
     catalog.reload().unwrap();
-    assert_eq!(put(&catalog, "first_project", "c"), Outcome::Failed);
+    assert_eq!(put(&catalog, "first_project", "c"), CommitState::Failed);
     assert_eq!(keys(&catalog, "first_project"), 1, "reads go on");
     threads.stop();
 }
@@ -87,7 +87,7 @@ fn a_project_that_is_created_again_after_any_crash_of_its_deletion_stays() {
         let disk = SimDisk::default();
         let (catalog, threads) = start(&disk);
         catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
-        assert_eq!(put(&catalog, "again", "old"), Outcome::Synced);
+        assert_eq!(put(&catalog, "again", "old"), CommitState::Committed);
         let begin = disk.operations();
         disk.crash_at(begin + at);
         let deleted = catalog.delete(&id("again")).is_ok();
@@ -100,7 +100,7 @@ fn a_project_that_is_created_again_after_any_crash_of_its_deletion_stays() {
         }
         catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
         assert_eq!(keys(&catalog, "again"), 0, "operation {at}");
-        assert_eq!(put(&catalog, "again", "new"), Outcome::Synced);
+        assert_eq!(put(&catalog, "again", "new"), CommitState::Committed);
         threads.stop();
         let (catalog, threads) = start(&disk.after_kill());
         assert_eq!(keys(&catalog, "again"), 1, "operation {at}: what was acknowledged is there");
@@ -124,11 +124,11 @@ fn a_deletion_that_failed_halfway_may_be_tried_again() {
         if let Some(served) = catalog.registry().projects.get(&id("again")).cloned() {
             assert!(!deleted);
             let serves = served.project().is_ok();
-            assert!(!serves || put(&catalog, "again", "kept") == Outcome::Synced, "operation {at}");
+            assert!(!serves || put(&catalog, "again", "kept") == CommitState::Committed, "operation {at}");
             catalog.delete(&id("again")).unwrap();
         }
         catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
-        assert_eq!(put(&catalog, "again", "new"), Outcome::Synced, "operation {at}");
+        assert_eq!(put(&catalog, "again", "new"), CommitState::Committed, "operation {at}");
         threads.stop();
         let (catalog, threads) = start(&disk.after_kill());
         assert_eq!(keys(&catalog, "again"), 1, "operation {at}");
@@ -182,7 +182,7 @@ fn what_a_deletion_left_does_not_come_back_with_the_next_project_of_that_name() 
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
-    assert_eq!(put(&catalog, "again", "old"), Outcome::Synced);
+    assert_eq!(put(&catalog, "again", "old"), CommitState::Committed);
     let without = file::default_config();
     // The first file is gone, the second is not.
     let begun = || disk.names().iter().any(|name| name.ends_with("again.deleted"));
@@ -224,7 +224,7 @@ fn a_mark_that_cannot_be_removed_takes_nothing_from_the_next_project_of_that_nam
 fn a_file_named_like_a_mark_that_holds_something_is_none() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
-    assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);
+    assert_eq!(put(&catalog, "first_project", "a"), CommitState::Committed);
     threads.stop();
     disk.place(Path::new("/storage_data/first_project.deleted"), br#"{"kept":1}"#);
     let (catalog, threads) = start(&disk.after_kill());
@@ -277,7 +277,7 @@ fn a_project_that_is_given_up_is_freed_although_a_key_of_it_expires_in_a_year() 
     };
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
     let year_ms = 365 * 24 * 60 * 60 * 1_000;
-    assert_eq!(put_for(&catalog, "again", "a", Some(year_ms)), Outcome::Synced);
+    assert_eq!(put_for(&catalog, "again", "a", Some(year_ms)), CommitState::Committed);
     let first = held(&catalog);
     let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
     catalog.update(&id("again"), interval, NO_AUTHENTICATION).unwrap();
@@ -361,7 +361,7 @@ pub const CHANGES: [(&str, Change); 5] = [
 pub fn start_with_both(disk: &SimDisk) -> (Catalog, EngineThreads) {
     let (catalog, threads) = start(disk);
     catalog.create(id("light"), IN_MEMORY, NO_AUTHENTICATION).unwrap();
-    assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);
+    assert_eq!(put(&catalog, "first_project", "a"), CommitState::Committed);
     put(&catalog, "light", "a");
     (catalog, threads)
 }
@@ -509,7 +509,7 @@ fn reload_of_a_file_that_the_disk_does_not_take_is_refused_and_one_that_it_canno
     disk.refuse("sync /config.json", EIO);
     let reason = catalog.reload().unwrap_err().to_string();
     assert!(reason.contains("/config.json") && reason.contains("cannot be synced"), "{reason}");
-    assert_eq!(put(&catalog, "first_project", "still"), Outcome::Synced);
+    assert_eq!(put(&catalog, "first_project", "still"), CommitState::Committed);
     disk.refuse("sync directory", EIO);
     assert!(catalog.reload().is_err());
     for code in [EINVAL, EROFS] {
@@ -565,10 +565,10 @@ fn nothing_is_created_changed_or_deleted_in_a_directory_that_is_not_ours() {
     let mut config = file::default_config();
     file::save(&disk, path, &config).unwrap();
     let catalog = Catalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config.clone()).unwrap();
-    assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);
+    assert_eq!(put(&catalog, "first_project", "a"), CommitState::Committed);
     disk.mount_over(Path::new("/storage_data"));
     let unavailable = |result: Result<(), ChangeError>| {
-        assert!(matches!(result, Err(ChangeError::Unavailable(_))), "{result:?}")
+        assert!(matches!(result, Err(ChangeError::Storage(_))), "{result:?}")
     };
     let first = id("first_project");
     let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };

@@ -6,8 +6,8 @@ use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::harness::workload::{Keys, Run, START_MS, State, open, paths, read_all, work};
 use pikv::config::schema::SyncMode;
 use pikv::persist::live::project::Health;
-use pikv::persist::live::ticket::Outcome;
 use pikv::persist::start::recovery::Keep;
+use pikv::store::commit::CommitState;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ fn next_life(run: &Run, disk: &SimDisk, context: &str) -> Arc<Run> {
     let next = Run::going_on(project, disk, (run.keep, run.sync), run.now(), state);
     for number in 0..30 {
         assert!(next.put(&format!("later/{number}"), &format!("\"{}\"", "y".repeat(100)), None), "{context}");
-        assert_eq!(next.flush(), Outcome::Synced, "{context}");
+        assert_eq!(next.flush(), CommitState::Committed, "{context}");
     }
     next
 }
@@ -124,7 +124,7 @@ fn a_sync_that_fails_in_each_of_several_lives_loses_nothing() {
             run.disk.fail_sync(0);
             run.put("a", &format!("\"{}\"", "refused".repeat(2_000)), None);
             run.put("refused", "1", None);
-            assert_eq!(run.flush(), Outcome::Failed);
+            assert_eq!(run.flush(), CommitState::Failed);
             run.check_memory();
             if end == End::Stop {
                 run.close();
@@ -168,7 +168,7 @@ fn a_sync_that_finds_no_disk_space_refuses_the_write_and_the_next_one_is_taken()
             assert!(!matches!(run.project.health(), Health::Failed { .. }), "{context}");
             run.check_memory();
             run.put("again", "1", None);
-            assert_eq!(run.flush(), Outcome::Synced, "{context}");
+            assert_eq!(run.flush(), CommitState::Committed, "{context}");
             assert_eq!(run.project.health(), Health::Healthy, "{context}");
             check_durable(&run, &context);
         }
@@ -182,12 +182,12 @@ fn writes_are_507_until_what_a_sync_left_in_doubt_is_cut_off_and_written_again()
     {
         let run = Run::begin(&SimDisk::default(), keep, SyncMode::Always).unwrap();
         run.put("a", &format!("\"{}\"", "x".repeat(5_000)), None);
-        assert_eq!(run.flush(), Outcome::Synced);
+        assert_eq!(run.flush(), CommitState::Committed);
         run.disk.fail_at(run.disk.operations() + 1, Failure::Enospc, Lasting::Once);
         run.disk.refuse(refused, ENOSPC);
         for _ in 0..3 {
             run.put("b", "\"refused\"", None);
-            assert_eq!(run.flush(), Outcome::DiskFull, "{refused}");
+            assert_eq!(run.flush(), CommitState::DiskFull, "{refused}");
             run.check_memory();
         }
         let killed = run.disk.after_kill();
@@ -195,7 +195,7 @@ fn writes_are_507_until_what_a_sync_left_in_doubt_is_cut_off_and_written_again()
         assert_eq!(found(&killed, &run), acknowledged(&run).live(START_MS), "{refused}");
         run.disk.heal();
         run.put("c", "3", None);
-        assert_eq!(run.flush(), Outcome::Synced);
+        assert_eq!(run.flush(), CommitState::Committed);
         run.check_memory();
         check_durable(&run, refused);
     }
@@ -211,7 +211,7 @@ fn interval_mode_takes_nothing_back_for_a_sync_without_disk_space() {
     run.project.sync_written();
     assert_eq!(run.project.health(), Health::DiskFull);
     run.put("refused", "1", None);
-    assert_eq!(run.flush(), Outcome::DiskFull);
+    assert_eq!(run.flush(), CommitState::DiskFull);
     assert_eq!(read_all(&run.project, START_MS), expected);
     run.disk.heal();
     run.project.sync_written();
@@ -231,18 +231,18 @@ fn a_page_that_refused_and_acknowledged_changes_share_is_written_again_whole() {
             let context = format!("{keep:?} {failure:?} {also:?}");
             let run = Run::begin(&SimDisk::default(), keep, SyncMode::Always).unwrap();
             run.put("a", "\"acknowledged\"", None);
-            assert_eq!(run.flush(), Outcome::Synced);
+            assert_eq!(run.flush(), CommitState::Committed);
             run.disk.lose_pages();
             run.disk.fail_at(run.disk.operations() + after, failure, lasting);
             if let Some(also) = also {
                 run.disk.refuse(also, ENOSPC);
             }
             run.put("b", "\"refused\"", None);
-            assert_eq!(run.flush(), Outcome::DiskFull, "{context}");
+            assert_eq!(run.flush(), CommitState::DiskFull, "{context}");
             run.disk.heal();
             if also.is_some() {
                 run.put("c", "\"acknowledged\"", None);
-                assert_eq!(run.flush(), Outcome::Synced, "{context}");
+                assert_eq!(run.flush(), CommitState::Committed, "{context}");
             }
             check_durable(&run, &context);
         }
@@ -293,7 +293,7 @@ fn changes_that_a_start_could_not_write_again_are_on_the_disk_with_the_next_one(
         let state = run.history.lock().unwrap().last().clone();
         let next = Run::going_on(project, &disk, (keep, SyncMode::Always), START_MS, state);
         next.put("d", "1", None);
-        assert_eq!(next.flush(), Outcome::Synced);
+        assert_eq!(next.flush(), CommitState::Committed);
         check_durable(&next, "once there is space");
     }
 }
@@ -311,7 +311,7 @@ fn a_page_that_a_start_on_a_full_disk_could_not_sync_is_written_again_whole() {
         disk.heal();
         disk.set_capacity(None);
         next.put("c", "3", None);
-        assert_eq!(next.flush(), Outcome::Synced);
+        assert_eq!(next.flush(), CommitState::Committed);
         check_durable(&next, "a start on a full disk");
     }
 }
@@ -367,11 +367,11 @@ fn a_start_on_a_full_disk_that_takes_no_write_at_all_serves_reads_and_writes_onc
         let next = Run::going_on(project, &disk, (keep, SyncMode::Always), START_MS, acknowledged(&run));
         next.check_memory();
         next.put("c", "3", None);
-        assert_eq!(next.flush(), Outcome::DiskFull);
+        assert_eq!(next.flush(), CommitState::DiskFull);
         next.check_memory();
         disk.heal();
         next.put("c", "4", None);
-        assert_eq!(next.flush(), Outcome::Synced);
+        assert_eq!(next.flush(), CommitState::Committed);
         check_durable(&next, "once there is space");
     }
 }
@@ -404,7 +404,7 @@ fn a_journal_with_another_name_is_left_as_it_is_for_that_name() {
         let next =
             Run::going_on(project, &disk, (Keep::Values, SyncMode::Always), START_MS, acknowledged(&run));
         next.put("mine", "1", None);
-        assert_eq!(next.flush(), Outcome::Synced);
+        assert_eq!(next.flush(), CommitState::Committed);
         assert_eq!((disk.content(copy), full.content(copy)), (before.clone(), before));
     }
 }

@@ -6,9 +6,9 @@ use crate::harness::workload::{self, Run, START_MS, key, paths, read_all, recove
 use pikv::config::schema::SyncMode;
 use pikv::persist::live::checkpoint_error::CheckpointError;
 use pikv::persist::live::project::{Health, Project};
-use pikv::persist::live::ticket::Outcome;
-use pikv::persist::live::unavailable::Unavailable;
 use pikv::persist::start::recovery::Keep;
+use pikv::store::commit::CommitState;
+use pikv::store::error::StorageError;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -56,10 +56,10 @@ fn check_going_on(run: &Arc<Run>, failure: Failure, what: &str, context: &str) {
     if let Health::Failed { .. } = run.project.health() {
         assert!(!run.put("refused", "1", None), "{context}");
         let refused = run.project.write(START_MS, |t| Ok::<_, ()>(t.put(key("refused"), b"1", None)));
-        assert!(matches!(refused, Err(Unavailable::Failed)), "{context}");
+        assert!(matches!(refused, Err(StorageError::Failed)), "{context}");
     } else {
         assert!(run.put("again", "1", None), "{context}");
-        assert_eq!(run.flush(), Outcome::Synced, "{context}: writes go on by themselves");
+        assert_eq!(run.flush(), CommitState::Committed, "{context}: writes go on by themselves");
         assert_eq!(run.project.health(), Health::Healthy, "{context}");
         run.look();
         run.project.checkpoint(run.now(), run.instant).unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -91,11 +91,11 @@ fn a_sync_that_failed_is_not_tried_again() {
         let disk = SimDisk::default();
         let run = Run::begin(&disk, keep, SyncMode::Always).unwrap();
         run.put("a", "1", None);
-        assert_eq!(run.flush(), Outcome::Synced);
+        assert_eq!(run.flush(), CommitState::Committed);
         disk.fail_sync(0);
         run.put("a", "2", None);
         run.put("b", "2", None);
-        assert_eq!(run.flush(), Outcome::Failed);
+        assert_eq!(run.flush(), CommitState::Failed);
         run.check_memory();
         let operations = disk.operations();
         assert!(!run.put("a", "3", None));
@@ -119,13 +119,13 @@ fn a_write_refused_for_lack_of_room_stays_away() {
     for name in ["b", "c", "d", "e"] {
         run.put(name, "\"too much together\"", None);
     }
-    assert_eq!(run.flush(), Outcome::DiskFull);
+    assert_eq!(run.flush(), CommitState::DiskFull);
     run.check_memory();
     for seed in 0..8 {
         recover_and_check(&run, &disk.after_crash(seed), START_MS, &format!("seed {seed}"));
     }
     run.put("f", "1", None);
-    assert_eq!(run.flush(), Outcome::Synced, "a smaller write fits");
+    assert_eq!(run.flush(), CommitState::Committed, "a smaller write fits");
     run.check_memory();
     recover_and_check(&run, &disk.after_kill(), START_MS, "killed");
 }
@@ -142,7 +142,7 @@ fn reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room() {
         disk.set_capacity(Some(disk.used()));
         for _ in 0..3 {
             run.put("b", "2", None);
-            assert_eq!(run.flush(), Outcome::DiskFull);
+            assert_eq!(run.flush(), CommitState::DiskFull);
             assert_eq!(run.project.health(), Health::DiskFull);
             run.check_memory();
             assert!(run.project.checkpoint(run.now(), run.instant).is_err());
@@ -152,7 +152,7 @@ fn reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room() {
         assert!(!read_all(&run.project, run.now()).contains_key("ttl"), "expires all the same");
         disk.set_capacity(None);
         run.put("b", "3", None);
-        assert_eq!(run.flush(), Outcome::Synced);
+        assert_eq!(run.flush(), CommitState::Committed);
         assert_eq!(run.project.health(), Health::Healthy);
         run.check_memory();
         run.close();
@@ -168,11 +168,11 @@ fn checkpoint_that_copies_a_change_which_is_rolled_back_does_not_report_damage()
     let (project, _) =
         workload::open(Arc::new(disk.clone()), Keep::Index, SyncMode::Always, START_MS).unwrap();
     let put = |project: &Arc<Project>, name: &str| {
-        project.write(START_MS, |t| Ok::<_, ()>(t.put(key(name), b"1", None))).unwrap().ticket.unwrap()
+        project.write(START_MS, |t| Ok::<_, ()>(t.put(key(name), b"1", None))).unwrap().commit.unwrap()
     };
     let kept = put(&project, "kept");
     project.flush(Instant::now());
-    assert_eq!(kept.outcome(), Outcome::Synced);
+    assert_eq!(kept.outcome(), CommitState::Committed);
     let (writer, handle, mut refused) = (Arc::clone(&project), disk.clone(), None);
     disk.set_between(Some(Box::new(move || {
         let last = handle.operation(handle.operations().saturating_sub(1));

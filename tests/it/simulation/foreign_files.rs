@@ -13,10 +13,10 @@ use pikv::persist::files::generation::Paths;
 use pikv::persist::files::guard::DirectoryGuard;
 use pikv::persist::live::engine::Engine;
 use pikv::persist::live::project::{Health, Opening, Project};
-use pikv::persist::live::ticket::Outcome;
-use pikv::persist::live::unavailable::Unavailable;
 use pikv::persist::start::recovery::Keep;
 use pikv::persist::start::recovery_error::RecoveryError;
+use pikv::store::commit::CommitState;
+use pikv::store::error::StorageError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,27 +53,32 @@ pub fn opened_with(
 }
 
 /// Writes a value and says what became of it.
-fn put(project: &Arc<Project>, name: &str, value: &str) -> Result<Outcome, Unavailable> {
+fn put(project: &Arc<Project>, name: &str, value: &str) -> Result<CommitState, StorageError> {
     // So much later each time that nothing counts as looked at just before.
     static PUTS: AtomicU64 = AtomicU64::new(1);
     let later_ms = FILES_FRESH_MS * PUTS.fetch_add(1, Ordering::Relaxed);
     put_at(project, name, value, Instant::now() + Duration::from_millis(later_ms))
 }
 
-fn put_at(project: &Arc<Project>, name: &str, value: &str, now: Instant) -> Result<Outcome, Unavailable> {
+fn put_at(
+    project: &Arc<Project>,
+    name: &str,
+    value: &str,
+    now: Instant,
+) -> Result<CommitState, StorageError> {
     let put = project.write(START_MS, |t| Ok::<_, ()>(t.put(key(name), value.as_bytes(), None)));
-    let ticket = put?.ticket.expect("a write waits for the disk");
+    let commit = put?.commit.expect("a write waits for the disk");
     project.flush(now);
-    Ok(ticket.outcome())
+    Ok(commit.outcome())
 }
 
 /// A project with values in its `.json` and in its journal, all acknowledged.
 fn written(disk: &SimDisk, engine: &Arc<Engine>, keep: Keep) -> Arc<Project> {
     let project = opened(disk, engine, "p", keep);
-    assert_eq!(put(&project, "old", "\"in the json\""), Ok(Outcome::Synced));
+    assert_eq!(put(&project, "old", "\"in the json\""), Ok(CommitState::Committed));
     project.checkpoint(START_MS, Instant::now()).unwrap();
     for name in ["new", "newer"] {
-        assert_eq!(put(&project, name, "\"in the journal\""), Ok(Outcome::Synced));
+        assert_eq!(put(&project, name, "\"in the journal\""), Ok(CommitState::Committed));
     }
     project
 }
@@ -121,9 +126,9 @@ fn acknowledged_writes_survive_the_journal_that_they_were_written_to() {
             let project = written(&disk, &guarding(&disk), keep);
             take(&disk);
             let theirs = disk.content(&paths().journal);
-            assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed), "{said}");
+            assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed), "{said}");
             assert!(reason(&project).contains(said), "{}", reason(&project));
-            assert_eq!(put(&project, "refused", "1"), Err(Unavailable::Failed));
+            assert_eq!(put(&project, "refused", "1"), Err(StorageError::Failed));
             let held: Vec<_> = read_all(&project, START_MS).into_keys().collect();
             assert_eq!(held, ["new", "newer", "old"], "reads go on");
             project.close(START_MS, Instant::now()); // waits for the rescue
@@ -140,7 +145,7 @@ fn rescue_does_not_wait_for_the_end_of_the_server() {
     let disk = SimDisk::default();
     let project = written(&disk, &guarding(&disk), Keep::Values);
     disk.take_away(&paths().journal);
-    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+    assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
     crate::harness::wait_until("the journal is there again", || disk.names().contains(&paths().journal));
     assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"]);
 }
@@ -151,10 +156,10 @@ fn each_project_whose_journal_is_taken_is_rescued() {
     let engine = guarding(&disk);
     for name in ["p", "q"] {
         let project = opened(&disk, &engine, name, Keep::Values);
-        assert_eq!(put(&project, "a", "1"), Ok(Outcome::Synced));
+        assert_eq!(put(&project, "a", "1"), Ok(CommitState::Committed));
         let journal = Path::new(DIRECTORY).join(format!("{name}.journal"));
         disk.take_away(&journal);
-        assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+        assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
         crate::harness::wait_until("the journal is there again", || disk.names().contains(&journal));
         // The thread ends after that; the next project may be given to it or to a new one.
         crate::harness::wait_until("the files are in place", || {
@@ -176,7 +181,7 @@ fn rescued_files_remember_revisions_and_the_values_before() {
     let before = revision(&project);
     let values = disk.content(&paths().json);
     disk.take_away(&paths().journal);
-    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+    assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
     project.close(START_MS, Instant::now());
     // The clock is set back, so only the files know.
     let (next, _) = open(Arc::new(disk.after_kill()), Keep::Values, SyncMode::Always, 1).unwrap();
@@ -192,9 +197,9 @@ fn journal_that_was_cut_a_moment_after_a_write_takes_none() {
     let disk = SimDisk::default();
     let project = written(&disk, &guarding(&disk), Keep::Values);
     let now = Instant::now();
-    assert_eq!(put_at(&project, "last", "1", now), Ok(Outcome::Synced));
+    assert_eq!(put_at(&project, "last", "1", now), Ok(CommitState::Committed));
     disk.cut(&paths().journal, 300);
-    assert_eq!(put_at(&project, "refused", "1", now), Ok(Outcome::Failed));
+    assert_eq!(put_at(&project, "refused", "1", now), Ok(CommitState::Failed));
     project.close(START_MS, now);
     assert_eq!(found(&disk, Keep::Values), ["last", "new", "newer", "old"]);
 }
@@ -279,7 +284,7 @@ fn value_that_was_cut_off_is_not_read_as_something_else_and_nothing_is_written_o
     let project = written(&disk, &guarding(&disk), Keep::Index);
     let values = disk.content(&paths().json);
     disk.cut(&paths().journal, 300);
-    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+    assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
     project.close(START_MS, Instant::now());
     assert_eq!(disk.content(&paths().json), values);
     assert_eq!(disk.content(&paths().journal).len(), 300);
@@ -290,7 +295,7 @@ fn journal_with_a_second_name_takes_writes() {
     let disk = SimDisk::default();
     let project = written(&disk, &guarding(&disk), Keep::Values);
     disk.link(&paths().journal, Path::new("/backup/p.journal"));
-    assert_eq!(put(&project, "linked", "1"), Ok(Outcome::Synced));
+    assert_eq!(put(&project, "linked", "1"), Ok(CommitState::Committed));
 }
 
 /// What separates the directory or its lock from the process that has them.
@@ -317,12 +322,12 @@ fn no_project_writes_in_a_directory_that_is_not_the_one_that_was_locked() {
         let engine = guarding(&disk);
         let project = written(&disk, &engine, Keep::Values);
         let other = opened(&disk, &engine, "other", Keep::Values);
-        assert_eq!(put(&other, "a", "1"), Ok(Outcome::Synced));
+        assert_eq!(put(&other, "a", "1"), Ok(CommitState::Committed));
         lose(&disk);
         disk.place(&paths().json, b"{}\n");
         let (operations, names) = (disk.operations(), disk.names());
-        assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed), "{said}");
-        assert_eq!(put(&other, "refused", "1"), Err(Unavailable::Failed), "the other one knows it too");
+        assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed), "{said}");
+        assert_eq!(put(&other, "refused", "1"), Err(StorageError::Failed), "the other one knows it too");
         for project in [&project, &other] {
             assert!(reason(project).contains(said), "{}", reason(project));
             project.checkpoint(START_MS, Instant::now()).unwrap_err();
@@ -361,7 +366,7 @@ fn rescue_replaces_and_removes_nothing_if_the_lock_is_taken_while_it_copies() {
     let project = written(&disk, &guarding(&disk), Keep::Values);
     disk.take_away(&paths().journal);
     check_nothing_is_replaced(&disk, || {
-        assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+        assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
         project.close(START_MS, Instant::now()); // waits for the rescue
     });
 }
@@ -382,7 +387,7 @@ fn rescue_keeps_an_edit_of_the_values() {
     let project = written(&disk, &guarding(&disk), Keep::Values);
     disk.place(&paths().json, b"{\"edited\":1}");
     disk.take_away(&paths().journal);
-    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+    assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
     project.close(START_MS, Instant::now());
     assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"]);
     let is_copy = |path: &&PathBuf| path.to_string_lossy().contains("p.json.edited-");
@@ -397,7 +402,7 @@ fn rescue_keeps_a_values_file_that_replaced_the_one_that_values_are_read_from() 
     let project = written(&disk, &guarding(&disk), Keep::Index);
     disk.place(&paths().json, b"{\"restored\":1}");
     disk.take_away(&paths().journal);
-    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+    assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
     project.close(START_MS, Instant::now());
     assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"]);
     let is_kept = |path: &PathBuf| disk.content(path) == b"{\"restored\":1}";
@@ -410,10 +415,10 @@ fn loss_of_the_directory_is_for_good() {
     let engine = guarding(&disk);
     let project = written(&disk, &engine, Keep::Values);
     disk.mount_over(Path::new(DIRECTORY));
-    assert_eq!(put(&project, "refused", "1"), Ok(Outcome::Failed));
+    assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
     disk.unmount(Path::new(DIRECTORY));
     assert!(engine.check_directory().is_err());
-    assert_eq!(put(&project, "refused", "1"), Err(Unavailable::Failed));
+    assert_eq!(put(&project, "refused", "1"), Err(StorageError::Failed));
     project.close(START_MS, Instant::now());
     assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"]);
 }
@@ -440,10 +445,13 @@ fn second_server_that_starts_without_the_lock_has_all_that_was_acknowledged() {
         let Some(snapshot) = found_by_second.lock().unwrap().take() else { break };
         let (second, _) = open(Arc::new(snapshot), Keep::Values, SyncMode::Always, START_MS).unwrap();
         let has_it = read_all(&second, START_MS).contains_key("late");
-        assert!(outcome == Outcome::Failed || has_it, "before operation {at}: acknowledged and not found");
+        assert!(
+            outcome == CommitState::Failed || has_it,
+            "before operation {at}: acknowledged and not found"
+        );
         outcomes.push(outcome);
     }
-    assert!(outcomes.len() > 1 && outcomes.contains(&Outcome::Failed), "{outcomes:?}");
+    assert!(outcomes.len() > 1 && outcomes.contains(&CommitState::Failed), "{outcomes:?}");
 }
 
 /// What a write or a sync that fails leaves is not cut off: the second server may have written there.
@@ -462,7 +470,7 @@ fn journal_is_not_cut_if_the_lock_is_taken_during_a_write_that_fails() {
                     handle.place(Path::new(LOCK), b"2\n");
                 }
             })));
-            assert_eq!(put(&project, "late", "1"), Ok(Outcome::Failed), "{what} {failure:?}");
+            assert_eq!(put(&project, "late", "1"), Ok(CommitState::Failed), "{what} {failure:?}");
             disk.set_between(None);
             assert!(disk.operation(at).starts_with(what), "{}", disk.operation(at));
             assert_eq!(disk.operations(), at + 1, "{what} {failure:?}: nothing follows");
@@ -534,15 +542,15 @@ fn project_that_ended_leaves_the_files_of_its_successor_alone() {
             end(&old, &disk);
             let ended = old.health();
             let new = opened(&disk, &engine, "p", Keep::Values);
-            assert_eq!(put(&new, "new", "1"), Ok(Outcome::Synced));
+            assert_eq!(put(&new, "new", "1"), Ok(CommitState::Committed));
             let later = Instant::now() + Duration::from_millis(2 * FILES_FRESH_MS);
             old.sync_written();
             old.flush(later);
             old.close(START_MS, later);
-            assert_ne!(in_flight.ticket.map(|ticket| ticket.outcome()), Some(Outcome::Pending), "{said}");
+            assert_ne!(in_flight.commit.map(|commit| commit.outcome()), Some(CommitState::Pending), "{said}");
             assert_eq!(old.health(), ended, "{sync:?} {said}");
             assert_eq!(foreign(&disk), Vec::<PathBuf>::new(), "{sync:?} {said}");
-            assert_eq!(put(&new, "newer", "1"), Ok(Outcome::Synced), "{sync:?} {said}");
+            assert_eq!(put(&new, "newer", "1"), Ok(CommitState::Committed), "{sync:?} {said}");
             let names = found(&disk, Keep::Values);
             assert!(["new", "newer"].iter().all(|name| names.iter().any(|found| found == name)), "{names:?}");
         }
@@ -561,8 +569,8 @@ fn project_that_ended_on_a_full_disk_cuts_nothing_off_the_journal_of_its_success
     old.close(START_MS, Instant::now());
     let new = opened(&disk, &engine, "p", Keep::Values);
     disk.heal();
-    assert_eq!(put(&new, "new", "1"), Ok(Outcome::Synced));
+    assert_eq!(put(&new, "new", "1"), Ok(CommitState::Committed));
     old.sync_written();
     assert_eq!(found(&disk, Keep::Values), ["new", "old"]);
-    assert_eq!(put(&new, "newer", "1"), Ok(Outcome::Synced));
+    assert_eq!(put(&new, "newer", "1"), Ok(CommitState::Committed));
 }

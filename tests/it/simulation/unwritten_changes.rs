@@ -8,9 +8,9 @@ use crate::simulation::foreign_files::{LOST, TAKEN, found, guarding, opened_with
 use pikv::config::schema::SyncMode;
 use pikv::limits::FILES_FRESH_MS;
 use pikv::persist::live::project::{Health, Project};
-use pikv::persist::live::ticket::{Outcome, Ticket};
-use pikv::persist::live::unavailable::Unavailable;
 use pikv::persist::start::recovery::Keep;
+use pikv::store::commit::{Commit, CommitState};
+use pikv::store::error::StorageError;
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ fn written(disk: &SimDisk, sync: SyncMode) -> Arc<Project> {
 }
 
 /// Writes a value, in memory only.
-fn put(project: &Arc<Project>, name: &str) -> Option<Ticket> {
-    project.write(START_MS, |t| Ok::<_, ()>(t.put(key(name), b"1", None))).unwrap().ticket
+fn put(project: &Arc<Project>, name: &str) -> Option<Commit> {
+    project.write(START_MS, |t| Ok::<_, ()>(t.put(key(name), b"1", None))).unwrap().commit
 }
 
 /// Writes what is pending, so much later each time that all files are checked.
@@ -59,7 +59,7 @@ fn acknowledged_changes_stay_and_are_rescued_if_the_journal_is_taken_before_they
             assert!(reason(&project).contains(said), "{}", reason(&project));
             assert_eq!(names(&project), ["late", "old"], "{sync:?} {said}");
             let read = project.read(START_MS, |view| ((), view.revision())).unwrap();
-            assert!(read.ticket.is_none(), "a read waits for nothing");
+            assert!(read.commit.is_none(), "a read waits for nothing");
             project.close(START_MS, Instant::now()); // waits for the rescue
             assert_eq!(found(&disk, Keep::Values), ["late", "old"], "{sync:?} {said}");
         }
@@ -121,10 +121,10 @@ fn changes_that_wait_are_refused_for_good_if_the_journal_is_taken() {
     flush(&project);
     assert_eq!(project.health(), Health::DiskFull);
     disk.heal();
-    let ticket = put(&project, "refused").expect("it waits");
+    let commit = put(&project, "refused").expect("it waits");
     TAKEN[0].1(&disk);
     flush(&project);
-    assert_eq!(ticket.outcome(), Outcome::Failed);
+    assert_eq!(commit.outcome(), CommitState::Failed);
     project.close(START_MS, Instant::now());
     assert_eq!(found(&disk, Keep::Values), ["new", "old"]);
 }
@@ -137,11 +137,11 @@ fn acknowledged_change_stays_although_a_later_one_of_the_same_batch_waits() {
     disk.refuse("sync ", ENOSPC);
     project.sync_written();
     assert_eq!(project.health(), Health::DiskFull);
-    let ticket = put(&project, "waiting").expect("it waits");
+    let commit = put(&project, "waiting").expect("it waits");
     disk.heal();
     TAKEN[0].1(&disk);
     flush(&project);
-    assert_eq!(ticket.outcome(), Outcome::Failed);
+    assert_eq!(commit.outcome(), CommitState::Failed);
     project.close(START_MS, Instant::now());
     let names = found(&disk, Keep::Values);
     assert!(names.contains(&"late".to_owned()), "{names:?}");
@@ -180,8 +180,8 @@ fn no_acknowledged_change_is_lost_if_the_journal_is_taken_under_load() {
                     let name = format!("key{}", count.fetch_add(1, Ordering::Relaxed));
                     match project.write(START_MS, |t| Ok::<_, ()>(t.put(key(&name), b"1", None))) {
                         Ok(_) => acknowledged.insert(name),
-                        Err(Unavailable::Busy) => continue,
-                        Err(Unavailable::Failed) => return acknowledged,
+                        Err(StorageError::Busy) => continue,
+                        Err(StorageError::Failed) => return acknowledged,
                         Err(other) => panic!("{other}"),
                     };
                 }

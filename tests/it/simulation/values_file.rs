@@ -10,9 +10,9 @@ use pikv::disk::Disk;
 use pikv::names::ProjectId;
 use pikv::persist::live::engine::{Engine, EngineThreads};
 use pikv::persist::live::project::{Health, Opening, Project};
-use pikv::persist::live::ticket::Outcome;
 use pikv::persist::start::recovery::Keep;
 use pikv::persist::start::recovery_error::RecoveryError;
+use pikv::store::commit::CommitState;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,21 +41,24 @@ fn started(disk: &SimDisk, engine: &Arc<Engine>, keep: Keep) -> Arc<Project> {
     Project::open(disk, paths(), opening, Arc::clone(engine), START_MS).unwrap().start()
 }
 
-fn put(project: &Arc<Project>, name: &str) -> Outcome {
+fn put(project: &Arc<Project>, name: &str) -> CommitState {
     let put = project.write(START_MS, |t| Ok::<_, ()>(t.put(key(name), b"1", None)));
-    let ticket = put.unwrap().ticket.expect("a write waits for the disk");
+    let commit = put.unwrap().commit.expect("a write waits for the disk");
     project.flush(Instant::now());
-    ticket.outcome()
+    commit.outcome()
 }
 
 /// A project with a value in its `.json`, and two in its journal if `has_changes`; no thread serves it.
 fn idle(disk: &SimDisk, keep: Keep, has_changes: bool) -> Arc<Project> {
     let project = started(disk, &guarding(disk), keep);
-    assert_eq!(put(&project, "old"), Outcome::Synced);
+    assert_eq!(put(&project, "old"), CommitState::Committed);
     if has_changes {
         project.checkpoint(START_MS, Instant::now()).unwrap();
     }
-    assert_eq!((put(&project, "new"), put(&project, "newer")), (Outcome::Synced, Outcome::Synced));
+    assert_eq!(
+        (put(&project, "new"), put(&project, "newer")),
+        (CommitState::Committed, CommitState::Committed)
+    );
     if !has_changes {
         project.checkpoint(START_MS, Instant::now()).unwrap();
     }
@@ -68,7 +71,7 @@ fn served(disk: &SimDisk, keep: Keep) -> (Arc<Project>, EngineThreads) {
     let threads = engine.start().unwrap();
     let project = started(disk, &engine, keep);
     for name in ALL {
-        assert_eq!(put(&project, name), Outcome::Synced);
+        assert_eq!(put(&project, name), CommitState::Committed);
     }
     project.checkpoint(START_MS, Instant::now()).unwrap();
     (project, threads)
@@ -111,7 +114,7 @@ fn look_at_an_idle_project_has_lost_values_written_again() {
             wait_until("the pair is complete", || start_now(&disk, keep).is_some_and(|names| names == ALL));
             assert_eq!((project.health(), names(&project)), (Health::Healthy, ALL.map(String::from).into()));
             assert_eq!(copies(&disk).len(), usize::from(!theirs.is_empty()), "{keep:?} {what}");
-            assert_eq!(put(&project, "after"), Outcome::Synced, "{keep:?} {what}");
+            assert_eq!(put(&project, "after"), CommitState::Committed, "{keep:?} {what}");
             threads.stop();
             assert_eq!(found(&disk, keep), ["after", "new", "newer", "old"], "{keep:?} {what}");
         }
@@ -123,7 +126,7 @@ fn write_has_the_values_file_looked_at() {
     let disk = SimDisk::default();
     let (project, threads) = served(&disk, Keep::Values);
     disk.take_away(&paths().json);
-    assert_eq!(put(&project, "after"), Outcome::Synced);
+    assert_eq!(put(&project, "after"), CommitState::Committed);
     wait_until("the values are written again", || disk.names().contains(&paths().json));
     threads.stop();
 }
@@ -264,7 +267,7 @@ fn project_on_a_full_disk_takes_writes_until_its_values_can_be_written_again() {
     wait_until("it is tried", || {
         (begin..disk.operations()).any(|at| disk.operation(at) == "create /data/p.json.tmp")
     });
-    assert_eq!(put(&project, "after"), Outcome::Synced);
+    assert_eq!(put(&project, "after"), CommitState::Committed);
     assert_eq!(project.health(), Health::Healthy);
     disk.heal();
     project.close(START_MS, Instant::now());
@@ -276,10 +279,13 @@ fn project_on_a_full_disk_takes_writes_until_its_values_can_be_written_again() {
 fn earlier_values_of_the_project_are_no_edit() {
     let disk = SimDisk::default();
     let project = started(&disk, &guarding(&disk), Keep::Values);
-    assert_eq!(put(&project, "old"), Outcome::Synced);
+    assert_eq!(put(&project, "old"), CommitState::Committed);
     project.checkpoint(START_MS, Instant::now()).unwrap();
     let earlier = disk.content(&paths().json);
-    assert_eq!((put(&project, "new"), put(&project, "newer")), (Outcome::Synced, Outcome::Synced));
+    assert_eq!(
+        (put(&project, "new"), put(&project, "newer")),
+        (CommitState::Committed, CommitState::Committed)
+    );
     project.checkpoint(START_MS, Instant::now()).unwrap();
     disk.place(&paths().json, &earlier);
     project.close(START_MS, Instant::now());

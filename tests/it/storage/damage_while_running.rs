@@ -5,9 +5,9 @@ use crate::harness::sim_disk::SimDisk;
 use crate::harness::workload::{Keys, Run, START_MS, key, open, paths, read_all};
 use pikv::config::schema::SyncMode;
 use pikv::persist::live::project::Health;
-use pikv::persist::live::ticket::Outcome;
 use pikv::persist::start::recovery::Keep;
 use pikv::store::change::Value;
+use pikv::store::commit::CommitState;
 use std::io;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// then, if the checkpoint was written.
 fn checkpoint_beside_damage(disk: &SimDisk, run: &Arc<Run>, times: u32) -> Option<Keys> {
     run.put("before", "1", None);
-    assert_eq!(run.flush(), Outcome::Synced);
+    assert_eq!(run.flush(), CommitState::Committed);
     let (between, damaged_disk) = (Arc::clone(run), disk.clone());
     let mut count = 0;
     disk.set_between(Some(Box::new(move || {
@@ -84,7 +84,7 @@ fn a_value_whose_file_was_cut_or_changed_is_an_error_and_never_copied() {
             run.project.checkpoint(START_MS, run.instant).unwrap();
             let json = disk.content(&paths().json);
             run.put("a", "\"in the journal\"", None);
-            assert_eq!(run.flush(), Outcome::Synced);
+            assert_eq!(run.flush(), CommitState::Committed);
             assert_eq!(read_one(&run, "a").unwrap(), b"\"in the journal\"");
             let bad = match &flipped {
                 None => {

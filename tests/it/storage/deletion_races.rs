@@ -7,15 +7,15 @@ use crate::harness::workload::{START_MS, key};
 use crate::simulation::catalog_faults::{NO_AUTHENTICATION, NO_STORAGE, id, start};
 use pikv::api::error::ApiError;
 use pikv::persist::live::project::{Health, Project};
-use pikv::persist::live::ticket::{Outcome, Ticket};
-use pikv::persist::live::unavailable::Unavailable;
+use pikv::store::commit::{Commit, CommitState};
+use pikv::store::error::StorageError;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-fn write(project: &Arc<Project>) -> Result<Option<Ticket>, Unavailable> {
+fn write(project: &Arc<Project>) -> Result<Option<Commit>, StorageError> {
     let put = project.write(START_MS, |t| Ok::<_, ()>(t.put(key("a"), b"1", None)));
-    put.map(|answered| answered.ticket)
+    put.map(|answered| answered.commit)
 }
 
 /// Checks that a client is told that the project `again` was deleted.
@@ -35,7 +35,7 @@ fn write_to_a_project_that_was_deleted_finds_none() {
     let project = Arc::clone(served.project().unwrap());
     catalog.delete(&id("again")).unwrap();
     let refused = write(&project).unwrap_err();
-    assert_eq!(refused, Unavailable::Deleted(id("again")));
+    assert_eq!(refused, StorageError::Deleted(id("again")));
     check_missing(Err(ApiError::from(refused)));
     assert_eq!(project.health(), Health::Deleted);
     assert!(served.is_ready(), "a deletion is no failure");
@@ -49,10 +49,10 @@ fn write_that_waits_while_its_project_is_deleted_finds_none() {
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
     threads.stop(); // nobody writes what is pending
     let served = Arc::clone(&catalog.registry().projects[&id("again")]);
-    let ticket = write(served.project().unwrap()).unwrap().expect("it waits");
+    let commit = write(served.project().unwrap()).unwrap().expect("it waits");
     catalog.delete(&id("again")).unwrap();
-    assert_eq!(ticket.outcome(), Outcome::Deleted);
-    check_missing(ApiError::of_ticket(&ticket).map_or(Ok(()), Err));
+    assert_eq!(commit.outcome(), CommitState::Deleted);
+    check_missing(ApiError::of_commit(&commit).map_or(Ok(()), Err));
 }
 
 #[test]

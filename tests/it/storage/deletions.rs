@@ -9,7 +9,7 @@ use pikv::config::file;
 use pikv::config::schema::{AuthenticationChoice, StorageChoice};
 use pikv::disk::RealDisk;
 use pikv::persist::live::engine::{Engine, EngineThreads};
-use pikv::persist::live::ticket::Outcome;
+use pikv::store::commit::CommitState;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ fn after_deletion_on_full_disk() -> (SimDisk, Catalog, EngineThreads) {
     let (catalog, threads) = start(&disk);
     for project in ["first", "second", "other"] {
         create(&catalog, project);
-        assert_eq!(put(&catalog, project, "a"), Outcome::Synced);
+        assert_eq!(put(&catalog, project, "a"), CommitState::Committed);
     }
     disk.refuse("create /config.json.tmp", ENOSPC);
     catalog.delete(&id("first")).unwrap();
@@ -139,7 +139,7 @@ fn deletion_that_stopped_keeps_its_mark_if_the_second_attempt_fails() {
         let disk = SimDisk::default();
         let (catalog, threads) = start(&disk);
         create(&catalog, "again");
-        assert_eq!(put(&catalog, "again", "old"), Outcome::Synced);
+        assert_eq!(put(&catalog, "again", "old"), CommitState::Committed);
         disk.refuse("remove /storage_data/again.journal", EIO);
         catalog.delete(&id("again")).unwrap_err();
         disk.heal();
@@ -165,7 +165,7 @@ fn after_deletion_that_stopped() -> SimDisk {
     let (catalog, threads) = start(&disk);
     for project in ["again", "other"] {
         create(&catalog, project);
-        assert_eq!(put(&catalog, project, "a"), Outcome::Synced);
+        assert_eq!(put(&catalog, project, "a"), CommitState::Committed);
     }
     disk.refuse("remove /storage_data/again.j", EPERM);
     catalog.delete(&id("again")).unwrap_err();
@@ -183,7 +183,7 @@ fn file_that_cannot_be_removed_keeps_only_its_own_project_from_being_served() {
     let disk = after_deletion_that_stopped();
     disk.refuse("remove /storage_data/again.j", EPERM);
     let (catalog, threads) = start(&disk);
-    assert_eq!(put(&catalog, "other", "b"), Outcome::Synced);
+    assert_eq!(put(&catalog, "other", "b"), CommitState::Committed);
     for _ in 0..2 {
         let served = Arc::clone(&catalog.registry().projects[&id("again")]);
         assert!(served.project().is_err() && !served.is_ready());
@@ -236,11 +236,11 @@ fn file_that_has_the_name_of_a_mark_is_never_replaced() {
         let disk = SimDisk::default();
         let (catalog, threads) = start(&disk);
         create(&catalog, "again");
-        assert_eq!(put(&catalog, "again", "a"), Outcome::Synced);
+        assert_eq!(put(&catalog, "again", "a"), CommitState::Committed);
         let path = Path::new("/storage_data").join(name);
         disk.place(&path, b"of its owner");
         catalog.delete(&id("again")).unwrap_err();
-        assert_eq!(put(&catalog, "again", "b"), Outcome::Synced, "{name}: it is as it was");
+        assert_eq!(put(&catalog, "again", "b"), CommitState::Committed, "{name}: it is as it was");
         assert_eq!(disk.content(&path), b"of its owner");
         disk.take_away(&path);
         catalog.delete(&id("again")).unwrap();
@@ -293,7 +293,7 @@ fn creation_that_is_refused_and_cannot_be_undone_is_not_served() {
         let disk = SimDisk::default();
         let (catalog, threads) = start(&disk);
         create(&catalog, "before");
-        assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);
+        assert_eq!(put(&catalog, "first_project", "a"), CommitState::Committed);
         disk.fail_at(disk.operations() + at, failure, Lasting::ForGood);
         if catalog.create(id("new"), STORED, KEYS).is_ok() {
             threads.stop();

@@ -6,7 +6,7 @@ use crate::simulation::catalog_faults::{id, keys, put, start};
 use pikv::config::file;
 use pikv::config::schema::{AuthenticationChoice, ProjectConfig, StorageChoice};
 use pikv::limits::PROJECTS_PER_OPENING_THREAD_MIN;
-use pikv::persist::live::ticket::Outcome;
+use pikv::store::commit::CommitState;
 use serde_json::json;
 use std::path::Path;
 use std::thread;
@@ -57,7 +57,7 @@ fn each_of_many_projects_is_opened_with_its_own_files() {
     let disk = disk();
     let (catalog, threads) = start(&disk);
     for number in (0..PROJECTS).step_by(7) {
-        assert_eq!(put(&catalog, &format!("p{number}"), &format!("key{number}")), Outcome::Synced);
+        assert_eq!(put(&catalog, &format!("p{number}"), &format!("key{number}")), CommitState::Committed);
     }
     threads.stop();
     let (catalog, threads) = start(&disk.after_crash(0));

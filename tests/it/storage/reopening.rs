@@ -7,7 +7,7 @@ use crate::simulation::catalog_faults::{NO_AUTHENTICATION, NO_STORAGE, id, keys,
 use pikv::catalog::ChangeError;
 use pikv::config::file;
 use pikv::config::schema::{StorageChoice, SyncMode};
-use pikv::persist::live::ticket::Outcome;
+use pikv::store::commit::CommitState;
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -189,7 +189,7 @@ fn project_in_memory_that_sighup_removes_is_said_to_lose_its_values() {
 fn project_on_a_full_disk_is_reopened_because_its_journal_has_what_the_values_file_does_not() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
-    assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);
+    assert_eq!(put(&catalog, "first_project", "a"), CommitState::Committed);
     disk.refuse("create /storage_data/first_project.json.tmp", ENOSPC);
     catalog.update(&id("first_project"), NEVER, NO_AUTHENTICATION).unwrap();
     assert_eq!(keys(&catalog, "first_project"), 1);
@@ -204,7 +204,7 @@ fn files_that_are_taken_while_the_settings_are_saved_cost_no_value() {
         let path = Path::new("/config.json");
         file::save(&disk, path, &file::default_config()).unwrap();
         let (catalog, threads) = start(&disk);
-        assert_eq!(put(&catalog, "first_project", "a"), Outcome::Synced);
+        assert_eq!(put(&catalog, "first_project", "a"), CommitState::Committed);
         let handle = disk.clone();
         disk.set_between(Some(Box::new(move || {
             if handle.operation(handle.operations() - 1) == "rename to /config.json" {

@@ -9,9 +9,9 @@ use pikv::names::ProjectId;
 use pikv::persist::files::generation::Paths;
 use pikv::persist::live::engine::Engine;
 use pikv::persist::live::project::{Opening, Project};
-use pikv::persist::live::ticket::{Outcome, Ticket};
 use pikv::persist::start::recovery::Keep;
 use pikv::store::change::Value;
+use pikv::store::commit::{Commit, CommitState};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -23,7 +23,7 @@ const WRITERS: u32 = 8;
 const WRITES: u32 = 250;
 const KEYS: u32 = 10;
 
-/// Wakes who waits for a ticket.
+/// Wakes who waits for a commit.
 #[derive(Default)]
 pub struct Bell {
     lock: Mutex<()>,
@@ -36,15 +36,15 @@ impl Bell {
         self.signal.notify_all();
     }
 
-    pub fn wait_for(&self, ticket: Option<&Ticket>) {
-        let Some(ticket) = ticket else { return };
+    pub fn wait_for(&self, commit: Option<&Commit>) {
+        let Some(commit) = commit else { return };
         let mut guard = self.lock.lock().unwrap();
-        while ticket.outcome() == Outcome::Pending {
+        while commit.outcome() == CommitState::Pending {
             let (next, timeout) = self.signal.wait_timeout(guard, Duration::from_secs(30)).unwrap();
-            assert!(!timeout.timed_out(), "a ticket is never resolved");
+            assert!(!timeout.timed_out(), "a commit is never resolved");
             guard = next;
         }
-        assert_eq!(ticket.outcome(), Outcome::Synced);
+        assert_eq!(commit.outcome(), CommitState::Committed);
     }
 }
 
@@ -64,7 +64,7 @@ fn write(project: &Arc<Project>, bell: &Bell, writer: u32) {
         let written = project.write(clock::wall_ms(), |transaction| {
             Ok::<_, ()>(transaction.put(key(&name), value.as_bytes(), None))
         });
-        bell.wait_for(written.unwrap().ticket.as_ref());
+        bell.wait_for(written.unwrap().commit.as_ref());
     }
 }
 
@@ -78,7 +78,7 @@ fn read(project: &Arc<Project>, bell: &Bell, name: &str) -> Option<u32> {
         },
     });
     let answered = answered.unwrap();
-    bell.wait_for(answered.ticket.as_ref());
+    bell.wait_for(answered.commit.as_ref());
     let text = answered.answer?.unwrap_or_else(|stored| {
         let mut text = Vec::new();
         stored.read_into(&mut text).unwrap();
@@ -176,7 +176,7 @@ fn a_small_file_is_brought_up_to_date_shortly_after_the_last_write() {
         let put = |t: &mut pikv::persist::live::transaction::Transaction<'_>| {
             Ok::<_, ()>(t.put(key(name), b"1", ttl_ms))
         };
-        bell.wait_for(project.write(clock::wall_ms(), put).unwrap().ticket.as_ref());
+        bell.wait_for(project.write(clock::wall_ms(), put).unwrap().commit.as_ref());
     }
     let json = directory.path().join("p.json");
     let start = clock::monotonic();

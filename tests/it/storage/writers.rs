@@ -11,8 +11,8 @@ use pikv::names::ProjectId;
 use pikv::persist::files::generation::Paths;
 use pikv::persist::live::engine::{Engine, EngineThreads};
 use pikv::persist::live::project::{Opening, Project};
-use pikv::persist::live::ticket::{Outcome, Ticket};
 use pikv::persist::start::recovery::Keep;
+use pikv::store::commit::{Commit, CommitState};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,8 +39,8 @@ impl Rig {
         Rig { disk, engine, threads, bell, projects }
     }
 
-    fn wait_for(&self, ticket: Option<Ticket>) {
-        self.bell.wait_for(ticket.as_ref());
+    fn wait_for(&self, commit: Option<Commit>) {
+        self.bell.wait_for(commit.as_ref());
     }
 }
 
@@ -52,11 +52,11 @@ fn open(disk: &SimDisk, engine: &Arc<Engine>, number: usize, sync: SyncMode) -> 
     Project::open(disk, paths, opening, engine, clock::wall_ms()).unwrap().start()
 }
 
-fn put(project: &Arc<Project>, name: &str, value: &str) -> Option<Ticket> {
+fn put(project: &Arc<Project>, name: &str, value: &str) -> Option<Commit> {
     let put = |t: &mut pikv::persist::live::transaction::Transaction<'_>| {
         Ok::<_, ()>(t.put(key(name), value.as_bytes(), None))
     };
-    project.write(clock::wall_ms(), put).unwrap().ticket
+    project.write(clock::wall_ms(), put).unwrap().commit
 }
 
 fn text(project: &Arc<Project>, name: &str) -> Option<Vec<u8>> {
@@ -81,11 +81,11 @@ fn a_sync_that_hangs_holds_up_its_own_project_alone() {
     for number in 0..100 {
         rig.wait_for(put(&rig.projects[1 + number % 2], "a", "1"));
     }
-    assert!(first.as_ref().unwrap().is_pending() && more.iter().flatten().all(Ticket::is_pending));
+    assert!(first.as_ref().unwrap().is_pending() && more.iter().flatten().all(Commit::is_pending));
     assert_eq!(rig.disk.held(), 1, "one writer has the project");
     rig.disk.let_go();
     rig.wait_for(first);
-    more.into_iter().for_each(|ticket| rig.wait_for(ticket));
+    more.into_iter().for_each(|commit| rig.wait_for(commit));
     rig.threads.stop();
 }
 
@@ -103,9 +103,9 @@ fn writers_do_not_wait_for_journals_that_checkpoints_hold() {
         wait_until("all checkpoints wait", || rig.disk.held() >= held.len());
         let waiting: Vec<_> = held.iter().map(|project| put(project, "b", "2")).collect();
         (0..10).for_each(|_| rig.wait_for(put(free, "a", "1")));
-        assert!(waiting.iter().flatten().all(Ticket::is_pending));
+        assert!(waiting.iter().flatten().all(Commit::is_pending));
         rig.disk.let_go();
-        waiting.into_iter().for_each(|ticket| rig.wait_for(ticket));
+        waiting.into_iter().for_each(|commit| rig.wait_for(commit));
     });
     rig.threads.stop();
 }
@@ -127,11 +127,11 @@ fn no_project_is_forgotten_among_many_writers_checkpoints_and_waiting_threads() 
                 for _ in 0..WRITES {
                     let project = random.below(PROJECTS as u64) as usize;
                     let count = written[project].fetch_add(1, Ordering::Relaxed);
-                    let ticket = put(&rig.projects[project], &format!("{number}/{count}"), "1");
+                    let commit = put(&rig.projects[project], &format!("{number}/{count}"), "1");
                     match random.below(20) {
-                        0 => assert!(rig.projects[project].wait_written(ticket.as_ref())),
+                        0 => assert!(rig.projects[project].wait_written(commit.as_ref())),
                         1 => rig.projects[project].checkpoint(clock::wall_ms(), clock::monotonic()).unwrap(),
-                        2..=12 => rig.wait_for(ticket),
+                        2..=12 => rig.wait_for(commit),
                         _ => {}
                     }
                 }
@@ -141,7 +141,7 @@ fn no_project_is_forgotten_among_many_writers_checkpoints_and_waiting_threads() 
     // Nothing else changes from here on: what waits has to be written without another change.
     for project in &rig.projects {
         let last = project.write(clock::wall_ms(), |_| Ok::<_, ()>(())).unwrap();
-        rig.wait_for(last.ticket);
+        rig.wait_for(last.commit);
     }
     rig.threads.stop();
     let disk = rig.disk.after_crash(0);
@@ -158,9 +158,12 @@ fn no_project_is_forgotten_among_many_writers_checkpoints_and_waiting_threads() 
 fn an_orderly_stop_writes_and_syncs_what_is_queued_in_every_project() {
     for sync in [SyncMode::Always, SyncMode::Interval] {
         let rig = Rig::with(3 * WRITERS_MAX, sync);
-        let tickets: Vec<_> = rig.projects.iter().map(|project| put(project, "a", "1")).collect();
+        let commits: Vec<_> = rig.projects.iter().map(|project| put(project, "a", "1")).collect();
         rig.threads.stop();
-        assert!(tickets.iter().flatten().all(|ticket| ticket.outcome() == Outcome::Synced), "{sync:?}");
+        assert!(
+            commits.iter().flatten().all(|commit| commit.outcome() == CommitState::Committed),
+            "{sync:?}"
+        );
         let disk = rig.disk.after_crash(0);
         let engine = Engine::new(Box::new(|| {}));
         for number in 0..rig.projects.len() {
@@ -180,12 +183,12 @@ fn an_orderly_stop_waits_for_a_project_whose_journal_is_held() {
     thread::scope(|scope| {
         scope.spawn(|| project.checkpoint(clock::wall_ms(), clock::monotonic()).unwrap());
         wait_until("the checkpoint waits", || rig.disk.held() > 0);
-        let ticket = put(project, "b", "2").unwrap();
+        let commit = put(project, "b", "2").unwrap();
         let stop = scope.spawn(|| rig.threads.stop());
         assert!(!holds_within(Duration::from_millis(200), || stop.is_finished()), "it waits");
         rig.disk.let_go();
         stop.join().unwrap();
-        assert_eq!(ticket.outcome(), Outcome::Synced);
+        assert_eq!(commit.outcome(), CommitState::Committed);
     });
 }
 

@@ -9,8 +9,8 @@ use pikv::limits::{BATCH_OPERATIONS_MAX, ENDED_LOOKED_AT_MAX};
 use pikv::names::ProjectId;
 use pikv::persist::live::engine::Engine;
 use pikv::persist::live::project::{Health, Project};
-use pikv::persist::live::ticket::Outcome;
 use pikv::persist::start::recovery::Keep;
+use pikv::store::commit::CommitState;
 use std::sync::Arc;
 
 const MANY: u32 = 1_500;
@@ -56,7 +56,7 @@ fn keys_that_have_just_expired_are_not_counted_as_deleted() {
         assert_eq!(clear_at_once(&project, "other/"), Some(0), "these have no time to live");
         let cleared = project.clear("k/").unwrap();
         assert_eq!(cleared.answer, 7);
-        assert!(project.wait_written(cleared.ticket.as_ref()));
+        assert!(project.wait_written(cleared.commit.as_ref()));
         assert!(read_all(&project, clock::wall_ms()).is_empty());
         assert_eq!(clear_at_once(&project, ""), Some(0));
     }
@@ -73,14 +73,14 @@ fn a_deletion_that_waits_for_a_full_disk_fails_and_succeeds_once_there_is_space(
     disk.set_capacity(Some(disk.used()));
     for _ in 0..3 {
         let refused = project.clear("k/").unwrap();
-        assert_eq!(refused.ticket.unwrap().outcome(), Outcome::DiskFull);
+        assert_eq!(refused.commit.unwrap().outcome(), CommitState::DiskFull);
         assert_eq!(project.health(), Health::DiskFull);
         assert_eq!(read_all(&project, clock::wall_ms()).len(), 7);
     }
     disk.set_capacity(None);
     let cleared = project.clear("k/").unwrap();
     assert_eq!(cleared.answer, 7);
-    assert!(project.wait_written(cleared.ticket.as_ref()));
+    assert!(project.wait_written(cleared.commit.as_ref()));
     assert_eq!(project.health(), Health::Healthy);
 }
 
@@ -92,7 +92,7 @@ fn a_failed_sync_reverts_large_deletions_as_a_whole() {
             let run = Run::begin(&disk, keep, SyncMode::Always).unwrap();
             run.put("before", "1", Some(50_000));
             run.put_many(MANY, 60_000);
-            assert_eq!(run.flush(), Outcome::Synced);
+            assert_eq!(run.flush(), CommitState::Committed);
             disk.fail_sync(0);
             run.put("many/1/new", "1", Some(1_000));
             run.clear(prefix);
@@ -106,7 +106,7 @@ fn a_failed_sync_reverts_large_deletions_as_a_whole() {
             run.project.free_garbage();
             run.step_clock(2_000);
             run.look();
-            assert_eq!(run.flush(), Outcome::Failed);
+            assert_eq!(run.flush(), CommitState::Failed);
             run.check_memory();
             let context = format!("{keep:?} {prefix}");
             recover_and_check(&run, &disk.after_crash(0), run.now(), &context);
@@ -136,7 +136,7 @@ fn large_deletions_beside_a_checkpoint_and_a_restart_leave_what_they_should() {
         })));
         run.project.checkpoint(run.now(), run.instant).unwrap();
         disk.set_between(None);
-        assert_eq!(run.flush(), Outcome::Synced);
+        assert_eq!(run.flush(), CommitState::Committed);
         run.check_memory();
         recover_and_check(&run, &disk.after_crash(0), run.now(), &format!("{keep:?}"));
         let state: State = run.history.lock().unwrap().last().clone();

@@ -6,11 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 /// How the sync that a reply waits for ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CommitState {
     /// It has not ended.
     Pending,
     /// The change is on disk.
-    Synced,
+    Committed,
     /// There was no room; the change was taken back.
     DiskFull,
     /// The write or the sync failed; the change was taken back and the project stopped writing.
@@ -21,7 +21,7 @@ pub enum Outcome {
 
 /// Resolved once, for all changes of one batch. Clones share the outcome.
 #[derive(Clone, Debug)]
-pub struct Ticket(Arc<Shared>);
+pub struct Commit(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -30,47 +30,56 @@ struct Shared {
     deleted: OnceLock<ProjectId>,
 }
 
-impl Ticket {
-    /// A ticket whose batch is still to be written.
-    pub fn pending() -> Ticket {
-        let outcome = AtomicU8::new(Outcome::Pending as u8);
-        Ticket(Arc::new(Shared { outcome, deleted: OnceLock::new() }))
+impl Commit {
+    /// A commit whose batch is still to be written.
+    pub fn pending() -> Commit {
+        let outcome = AtomicU8::new(CommitState::Pending as u8);
+        Commit(Arc::new(Shared { outcome, deleted: OnceLock::new() }))
     }
 
-    /// Tells this ticket and its clones from all others that exist.
+    /// Tells this commit and its clones from all others that exist.
     pub fn address(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }
 
     /// How it stands.
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> CommitState {
         match self.0.outcome.load(Ordering::Acquire) {
-            done if done == Outcome::Synced as u8 => Outcome::Synced,
-            full if full == Outcome::DiskFull as u8 => Outcome::DiskFull,
-            failed if failed == Outcome::Failed as u8 => Outcome::Failed,
-            deleted if deleted == Outcome::Deleted as u8 => Outcome::Deleted,
-            _ => Outcome::Pending,
+            done if done == CommitState::Committed as u8 => CommitState::Committed,
+            full if full == CommitState::DiskFull as u8 => CommitState::DiskFull,
+            failed if failed == CommitState::Failed as u8 => CommitState::Failed,
+            deleted if deleted == CommitState::Deleted as u8 => CommitState::Deleted,
+            _ => CommitState::Pending,
         }
     }
 
-    /// The project, if the outcome is [`Outcome::Deleted`].
+    /// The project, if the outcome is [`CommitState::Deleted`].
     pub fn deleted(&self) -> Option<&ProjectId> {
         self.0.deleted.get()
     }
 
     /// Whether it has not ended.
     pub fn is_pending(&self) -> bool {
-        self.outcome() == Outcome::Pending
+        self.outcome() == CommitState::Pending
     }
 
     /// Tells all holders of a clone how the batch ended.
-    pub fn resolve(&self, outcome: Outcome) {
+    pub fn resolve(&self, outcome: CommitState) {
         self.0.outcome.store(outcome as u8, Ordering::Release);
     }
 
     /// Tells them that the project `id` was deleted before the batch was written.
     pub fn resolve_deleted(&self, id: &ProjectId) {
         self.0.deleted.get_or_init(|| id.clone());
-        self.resolve(Outcome::Deleted);
+        self.resolve(CommitState::Deleted);
     }
+}
+
+/// A result, and the commit that its reply has to wait for.
+#[derive(Debug)]
+pub struct Pending<T> {
+    /// The result.
+    pub answer: T,
+    /// `None` where everything the result rests on is on disk, or need not be.
+    pub commit: Option<Commit>,
 }
