@@ -140,11 +140,7 @@ impl Catalog {
         let mut next = config.clone();
         let old = self.served_for_change(id)?;
         let before = next.project(id).ok_or_else(|| ChangeError::Missing(id.clone()))?;
-        let storage = StorageChoice {
-            on_disk: storage.on_disk.or(before.storage.on_disk),
-            cache_in_memory: storage.cache_in_memory.or(before.storage.cache_in_memory),
-            sync: storage.sync.or(before.storage.sync),
-        };
+        let storage = storage.or(before.storage);
         let authentication = AuthenticationChoice {
             enabled: authentication.enabled.or(before.authentication.enabled),
             save_api_key_to_file: authentication
@@ -203,7 +199,9 @@ impl Catalog {
         let mut config = self.lock_config();
         let _ = self.save_after_refused_change(&mut config); // which logs the error
         let missing = || CatalogError::ConfigMissing { path: self.config_path.clone() };
-        let found = file::load_synced(self.disk.as_ref(), &self.config_path)?.ok_or_else(missing)?;
+        let loaded = file::load_synced(self.disk.as_ref(), &self.config_path)?.ok_or_else(missing)?;
+        loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        let found = loaded.config;
         // A change that was refused is no edit.
         let mut next = if config.is_refused(&found) { config.clone() } else { found.clone() };
         let deleted = self.forget_deleted(&mut next);

@@ -301,8 +301,12 @@ pub const CHECKPOINT_QUIET_MS: u64 = 1_000;
 pub const CHECKPOINT_INTERVAL_MS: u64 = 10_000;
 /// Wait after a checkpoint that failed, milliseconds.
 pub const CHECKPOINT_RETRY_MS: u64 = 10_000;
-/// `sync: interval` syncs this often, milliseconds.
-pub const SYNC_INTERVAL_MS: u64 = 1_000;
+/// A project with `sync: interval` is synced this often unless it has a setting of its own, seconds.
+pub const SYNC_INTERVAL_SECONDS_DEFAULT: u64 = 1;
+/// Shortest interval that a project may have, seconds.
+pub const SYNC_INTERVAL_SECONDS_MIN: u64 = 1;
+/// Longest interval that a project may have, seconds.
+pub const SYNC_INTERVAL_SECONDS_MAX: u64 = 3_600;
 /// After a write they are looked at once more within this time, milliseconds.
 pub const FILES_LOOK_AFTER_MS: u64 = 1_000;
 /// The files of projects that nobody writes to are looked at this often, milliseconds, while `/readyz` is asked.

@@ -39,6 +39,7 @@ use signing_key::{Origin, SigningKeyError};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use std::time::Instant;
 
 /// What the name of an installation is derived for.
@@ -88,7 +89,8 @@ impl Accounts {
         let open = |project: InternalProject, keep: Keep| -> Result<Arc<Project>, RecoveryError> {
             let id = project.into();
             let paths = Paths::new(directory, &id);
-            let opening = Opening { id, keep, sync: crate::config::schema::SyncMode::Always };
+            let sync = crate::config::schema::SyncMode::Always;
+            let opening = Opening { id, keep, sync, sync_interval: Duration::ZERO };
             let (disk, engine) = (Arc::clone(disk), Arc::clone(engine));
             Project::open(disk, paths, opening, engine, clock::wall_ms()).map(Opened::start)
         };

@@ -103,6 +103,8 @@ pub fn push_project(served: &Served, totals: Option<Totals>, out: &mut Vec<u8>) 
     out.extend_from_slice(bool_text(served.storage.cache_in_memory));
     out.extend_from_slice(b",\"sync\":");
     json::encode_string(served.storage.sync.name(), out);
+    out.extend_from_slice(b",\"sync_interval_seconds\":");
+    json::encode_u64(served.storage.sync_interval_seconds, out);
     out.extend_from_slice(b"},\"authentication\":{\"enabled\":");
     out.extend_from_slice(bool_text(served.authentication.enabled));
     out.extend_from_slice(b",\"save_api_key_to_file\":");

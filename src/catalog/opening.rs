@@ -19,6 +19,7 @@ use crate::persist::live::reopening::NotReopened;
 use crate::persist::start::recovery::Keep;
 use crate::store::error::StorageError;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Catalog {
     /// Removes what an interrupted process left, reads the watermark of revisions, and creates the spare file for
@@ -139,7 +140,7 @@ impl Catalog {
         let paths = Paths::new(&self.data_directory, id);
         self.check_directory()?;
         self.let_go_of_deletion(&paths)?;
-        let opening = Opening { id: id.clone(), keep: keep_of(storage), sync: storage.sync };
+        let opening = opening_of(id.clone(), storage);
         let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
         Ok(Project::open(disk, paths, opening, engine, clock::wall_ms())?)
     }
@@ -239,7 +240,7 @@ impl Catalog {
             return self.open_project(&id, storage);
         }
         let paths = Paths::new(&self.data_directory, &id);
-        let opening = Opening { id, keep: Keep::Values, sync: storage.sync };
+        let opening = Opening { keep: Keep::Values, ..opening_of(id, storage) };
         let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
         Ok(Project::open_in_memory(disk, paths, opening, engine, now_ms)?.start())
     }
@@ -290,6 +291,8 @@ pub(super) fn leaves_memory<'a>(next: &Config, old: &'a Served) -> Option<&'a Ar
     old.project.as_ref().ok().filter(|project| is_on_disk && project.is_in_memory())
 }
 
-fn keep_of(storage: StorageSettings) -> Keep {
-    if storage.cache_in_memory { Keep::Values } else { Keep::Index }
+fn opening_of(id: ProjectId, storage: StorageSettings) -> Opening {
+    let keep = if storage.cache_in_memory { Keep::Values } else { Keep::Index };
+    let sync_interval = Duration::from_secs(storage.sync_interval_seconds);
+    Opening { id, keep, sync: storage.sync, sync_interval }
 }

@@ -2,6 +2,7 @@
 
 use super::effective::{Effective, Options, Source, Sourced};
 use crate::config::schema::{Config, Origin, ProjectConfig, PublicHost, RateLimitChoice, StoredKey};
+use crate::limits::SYNC_INTERVAL_SECONDS_DEFAULT;
 use crate::names::ProjectId;
 use crate::secret::MASK;
 use std::fmt::{Display, Write};
@@ -44,6 +45,8 @@ fn render_default(lines: &mut Lines, config: &Config) {
     lines.put_sourced("default.storage.cache_in_memory", Sourced::of_file(storage.cache_in_memory, true));
     let sync = Sourced::of_file(storage.sync, Default::default());
     lines.put("default.storage.sync", sync.value.name(), sync.source);
+    let interval = Sourced::of_file(storage.sync_interval_seconds, SYNC_INTERVAL_SECONDS_DEFAULT);
+    lines.put_sourced("default.storage.sync_interval_seconds", interval);
     let authentication = config.authentication;
     lines.put("default.authentication.enabled", authentication.enabled, Source::File);
     let save = authentication.save_api_key_to_file;
@@ -62,6 +65,9 @@ fn render_project(lines: &mut Lines, config: &Config, project: &ProjectConfig) {
     lines.put_sourced(&name("storage.cache_in_memory"), cached);
     let sync = Sourced::of_file(own.sync.or(default.sync), in_force.sync);
     lines.put(&name("storage.sync"), sync.value.name(), sync.source);
+    let written = own.sync_interval_seconds.or(default.sync_interval_seconds);
+    let interval = Sourced::of_file(written, in_force.sync_interval_seconds);
+    lines.put_sourced(&name("storage.sync_interval_seconds"), interval);
     let authentication = config.authentication_of(project);
     // `default.authentication` has to be in the file, so it is the file that decides.
     lines.put(&name("authentication.enabled"), authentication.enabled, Source::File);

@@ -13,6 +13,7 @@ pub use error::RunError;
 use crate::auth::api_key;
 use crate::cli::effective;
 use crate::cli::{Command, help, show};
+use crate::config::file::Loaded;
 use crate::limits::LOG_FLUSH_MS;
 use crate::log as sink;
 use ::log::LevelFilter;
@@ -39,12 +40,14 @@ pub fn run(command: Command) -> Result<(), RunError> {
         }
         Command::Init(options) => init::init(&options),
         Command::ConfigCheck(options) => {
-            let config = load_existing(&options.config_path.value)?;
-            api_key::check(&config).map_err(key_error(&options.config_path.value))?;
-            say(&format!("{} is right\n", options.config_path.value.display()))
+            let path = &options.config_path.value;
+            let Loaded { config, warnings } = load_existing(path)?;
+            api_key::check(&config).map_err(key_error(path))?;
+            let warnings: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+            say(&format!("{warnings}{} is right\n", path.display()))
         }
         Command::ConfigShow(options) => {
-            let config = load_existing(&options.config_path.value)?;
+            let config = load_existing(&options.config_path.value)?.config;
             say(&show::render(&options, &config, &effective::resolve(&options, &config)))
         }
         Command::Recover { options, project, act } => recover::recover(&options, &project, act),

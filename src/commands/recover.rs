@@ -18,7 +18,7 @@ use std::path::Path;
 
 /// Runs the command on the files of a project that no server uses.
 pub(super) fn recover(options: &Options, project: &ProjectId, act: RecoverAct) -> Result<(), RunError> {
-    let config = load_existing(&options.config_path.value)?;
+    let config = load_existing(&options.config_path.value)?.config;
     let is_internal = InternalProject::ALL.into_iter().any(|internal| ProjectId::from(internal) == *project);
     if !is_internal && config.project(project).is_none() {
         return Err(RunError::ProjectMissing { id: project.clone() });

@@ -45,7 +45,8 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     // Nothing acts on an edit that a power cut would undo.
     let existing = file::load_synced(&RealDisk, path)?;
     let config_file = if existing.is_some() { ConfigFile::Found } else { ConfigFile::Created };
-    let mut config = existing.unwrap_or_else(file::default_config);
+    let (mut config, warnings) = existing
+        .map_or_else(|| (file::default_config(), Vec::new()), |loaded| (loaded.config, loaded.warnings));
     check_files(&config, path)?;
     let effective = effective::resolve(options, &config);
     let mut completed = api_key::complete(&mut config, &mut random_bytes).map_err(key_error(path))?;
@@ -57,6 +58,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
         let path = lock.path().display();
         log::warn!("{path}: {error}; it does not name this process, and the lock holds all the same");
     }
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
     unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
     removed_texts(&completed);
     if config_file == ConfigFile::Found && made == Directory::Made {

@@ -2,7 +2,7 @@
 
 use super::error::RunError;
 use crate::auth::api_key::KeyError;
-use crate::config::file;
+use crate::config::file::{self, Loaded};
 use crate::config::schema::Config;
 use crate::disk::{Disk, LockError, LockFile, RealDisk};
 use crate::names::ProjectId;
@@ -12,8 +12,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(super) fn load_existing(path: &Path) -> Result<Config, RunError> {
-    file::load(&RealDisk, path)?.ok_or_else(|| RunError::ConfigMissing { path: path.to_owned() })
+pub(super) fn load_existing(path: &Path) -> Result<Loaded, RunError> {
+    file::load_with_warnings(&RealDisk, path)?
+        .ok_or_else(|| RunError::ConfigMissing { path: path.to_owned() })
 }
 
 /// Ties what is wrong with a key to the file that has it.

@@ -9,7 +9,7 @@ use crate::limits::{
     BCRYPT_COST_DEFAULT, BODY_BYTES_MAX_DEFAULT, BODY_BYTES_PER_SECOND_MIN_DEFAULT, BODY_GRACE_MS_DEFAULT,
     CONNECTIONS_MAX_DEFAULT, HEAD_TIMEOUT_MS_DEFAULT, IDLE_TIMEOUT_MS_DEFAULT, MEMORY_BODIES_MIN,
     MEMORY_BYTES_MAX_DEFAULT, RATE_LIMIT_REQUESTS_DEFAULT, RATE_LIMIT_WINDOW_SECONDS_DEFAULT,
-    SHUTDOWN_TIMEOUT_MS, TOKEN_TTL_SECONDS_DEFAULT, WRITE_TIMEOUT_MS_DEFAULT,
+    SHUTDOWN_TIMEOUT_MS, SYNC_INTERVAL_SECONDS_DEFAULT, TOKEN_TTL_SECONDS_DEFAULT, WRITE_TIMEOUT_MS_DEFAULT,
 };
 use crate::names::ProjectId;
 use crate::network::Network;
@@ -43,11 +43,12 @@ impl Config {
     /// How `project` is stored: as it says, else as `default.storage` says, else on disk, cached
     /// in memory and synced always.
     pub fn storage_of(&self, project: &ProjectConfig) -> StorageSettings {
-        let (own, default) = (&project.storage, &self.storage);
+        let written = project.storage.or(self.storage);
         StorageSettings {
-            on_disk: own.on_disk.or(default.on_disk).unwrap_or(true),
-            cache_in_memory: own.cache_in_memory.or(default.cache_in_memory).unwrap_or(true),
-            sync: own.sync.or(default.sync).unwrap_or_default(),
+            on_disk: written.on_disk.unwrap_or(true),
+            cache_in_memory: written.cache_in_memory.unwrap_or(true),
+            sync: written.sync.unwrap_or_default(),
+            sync_interval_seconds: written.sync_interval_seconds.unwrap_or(SYNC_INTERVAL_SECONDS_DEFAULT),
         }
     }
 

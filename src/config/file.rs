@@ -3,6 +3,7 @@
 //! A file with a mistake is refused and left as it is; a save replaces the whole file at once.
 
 use super::mistake::{ConfigError, Mistake};
+use super::older;
 use super::schema::{
     AccountsChoice, AuthenticationChoice, AuthenticationSettings, Config, CorsChoice, DATA_PATH_DEFAULT,
     FIRST_PROJECT, ItemApiChoice, LimitsChoice, LogChoice, Origin, ProjectConfig, PublicHost,
@@ -28,7 +29,8 @@ pub fn parse(text: &[u8]) -> Result<Config, Mistake> {
 /// The configuration of a first start: one project on disk and in memory, authentication on, no
 /// keys yet.
 pub fn default_config() -> Config {
-    let storage = StorageChoice { on_disk: Some(true), cache_in_memory: Some(true), sync: None };
+    let storage =
+        StorageChoice { on_disk: Some(true), cache_in_memory: Some(true), ..StorageChoice::default() };
     let authentication = AuthenticationChoice { enabled: Some(true), save_api_key_to_file: Some(false) };
     let first = ProjectId::parse(FIRST_PROJECT).map(|id| ProjectConfig::new(id, storage, authentication));
     Config {
@@ -63,20 +65,36 @@ pub fn encode(config: &Config) -> Vec<u8> {
     text
 }
 
-/// Loads the configuration at `path`; `None` where there is no file.
+/// A configuration that was loaded.
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What the file has from an older version, with what to write instead.
+    pub warnings: Vec<String>,
+}
+
+/// Loads the configuration at `path`; `None` if the file does not exist.
 ///
 /// # Errors
 /// [`ConfigError`], all but `Write`.
 pub fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Config>, ConfigError> {
+    Ok(load_with_warnings(disk, path)?.map(|loaded| loaded.config))
+}
+
+/// As [`load`], with the warnings.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_warnings(disk: &dyn Disk, path: &Path) -> Result<Option<Loaded>, ConfigError> {
     read(disk, path)?.map(|text| parsed(path, &text)).transpose()
 }
 
-/// As [`load`], of a text that is on the disk: what takes effect is not undone by a power cut. A file system
-/// that cannot sync is no obstacle.
+/// As [`load_with_warnings`], of a text that is on the disk: what takes effect is not undone by a power cut. A file
+/// system that cannot sync is no obstacle.
 ///
 /// # Errors
 /// As [`load`]; [`ConfigError::Read`] also if the disk fails, or if the file changes with every look at it.
-pub fn load_synced(disk: &dyn Disk, path: &Path) -> Result<Option<Config>, ConfigError> {
+pub fn load_synced(disk: &dyn Disk, path: &Path) -> Result<Option<Loaded>, ConfigError> {
     let failed = |error| ConfigError::Read { path: path.to_owned(), error };
     let Some(mut text) = read(disk, path)? else { return Ok(None) };
     for _ in 0..CONFIG_SYNCS_MAX {
@@ -103,8 +121,9 @@ fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
     }
 }
 
-fn parsed(path: &Path, text: &[u8]) -> Result<Config, ConfigError> {
-    parse(text).map_err(|mistake| ConfigError::Invalid { path: path.to_owned(), mistake })
+fn parsed(path: &Path, text: &[u8]) -> Result<Loaded, ConfigError> {
+    let config = parse(text).map_err(|mistake| ConfigError::Invalid { path: path.to_owned(), mistake })?;
+    Ok(Loaded { config, warnings: older::warnings(path, text) })
 }
 
 /// Syncs the file at `path` and the directories of its name and of the file that a link there leads to.

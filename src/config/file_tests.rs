@@ -147,11 +147,7 @@ fn unknown_names_are_refused_with_the_nearest_right_one() {
             "\"sync\": \"allways\"",
             "`projects[0].storage.sync` is \"allways\" at line 19, col",
         ),
-        (
-            "\"on_disk\": true",
-            "\"sync\": \"allways\"",
-            "did you mean `always`? possible: always, interval, never",
-        ),
+        ("\"on_disk\": true", "\"sync\": \"allways\"", "did you mean `always`? possible: always, interval"),
         (
             "\"server_port\"",
             "\"log\": {\"level\": \"trace\"}, \"server_port\"",
@@ -313,12 +309,15 @@ fn a_key_hash_is_null_a_hash_or_the_placeholder() {
 #[test]
 fn a_project_that_says_nothing_inherits_and_stays_silent() {
     let text = SEED
-        .replacen("\"storage_data/\"", "\"d\", \"on_disk\": false, \"sync\": \"never\"", 1)
+        .replacen("\"storage_data/\"", "\"d\", \"on_disk\": false, \"sync\": \"interval\"", 1)
         .replacen("\"projects\": [", "\"projects\": [{\"id\": \"b\"},", 1);
     let config = parse(text.as_bytes()).unwrap();
     let [silent, first] = config.projects() else { panic!("{config:?}") };
     let settings = config.storage_of(silent);
-    assert_eq!((settings.on_disk, settings.cache_in_memory, settings.sync), (false, true, SyncMode::Never));
+    assert_eq!(
+        (settings.on_disk, settings.cache_in_memory, settings.sync),
+        (false, true, SyncMode::Interval)
+    );
     assert!(config.storage_of(first).on_disk);
     assert!(config.authentication_enabled(silent));
     assert!(!config.authentication_of(silent).save_api_key_to_file);
@@ -328,22 +327,14 @@ fn a_project_that_says_nothing_inherits_and_stays_silent() {
 }
 
 #[test]
-fn authentication_is_on_where_both_switches_are() {
-    for (global, own, expected) in
-        [(true, true, true), (true, false, false), (false, true, false), (false, false, false)]
-    {
-        let mut config = default_config();
-        config.authentication.enabled = global;
-        config.projects[0].authentication.enabled = Some(own);
-        assert_eq!(config.authentication_enabled(&config.projects()[0]), expected, "{global} {own}");
-    }
-}
-
-#[test]
 fn the_example_has_every_member_at_its_default() {
     let config = parse(EXAMPLE.as_bytes()).unwrap();
-    let storage =
-        StorageChoice { on_disk: Some(true), cache_in_memory: Some(true), sync: Some(SyncMode::Always) };
+    let storage = StorageChoice {
+        on_disk: Some(true),
+        cache_in_memory: Some(true),
+        sync: Some(SyncMode::Always),
+        sync_interval_seconds: Some(SYNC_INTERVAL_SECONDS_DEFAULT),
+    };
     assert_eq!((config.storage, config.projects[0].storage), (storage, storage));
     assert_eq!(config.server_host, Some(SERVER_HOST_DEFAULT));
     assert_eq!(config.server_threads, Some(Threads::PerCore));
@@ -385,7 +376,7 @@ fn the_example_has_every_member_at_its_default() {
     (bare.server_host, bare.server_threads, bare.limits, bare.timeouts, bare.log) = Default::default();
     (bare.accounts, bare.item_api, bare.trusted_proxies, bare.cors) = Default::default();
     (bare.public_origins, bare.public_hosts) = Default::default();
-    (bare.storage, bare.projects[0].storage.sync) = Default::default();
+    (bare.storage, bare.projects[0].storage) = (Default::default(), default_config().projects[0].storage);
     assert_eq!(bare, default_config());
     assert_eq!((bare.host(), bare.threads()), (config.host(), config.threads()));
     assert_eq!((bare.limits(), bare.timeouts()), (config.limits(), config.timeouts()));
@@ -422,7 +413,7 @@ fn a_change_leaves_the_rest_as_it_was() {
         ProjectConfig::new(project_id("new"), StorageChoice::default(), AuthenticationChoice::default());
     config.add_project(new.clone()).unwrap();
     assert!(config.add_project(new).is_err(), "ids are unique");
-    let settings = StorageChoice { sync: Some(SyncMode::Never), ..StorageChoice::default() };
+    let settings = StorageChoice { sync: Some(SyncMode::Interval), ..StorageChoice::default() };
     assert!(config.replace_settings(&project_id("new"), settings, AuthenticationChoice::default()));
     assert!(!config.replace_settings(&project_id("none"), settings, AuthenticationChoice::default()));
     assert_eq!(config.projects()[1].storage, settings);
@@ -492,9 +483,16 @@ fn stored_keys() -> impl Strategy<Value = StoredKey> {
 }
 
 fn storage_choices() -> impl Strategy<Value = StorageChoice> {
-    let sync = proptest::sample::select(vec![None, Some(SyncMode::Interval), Some(SyncMode::Never)]);
-    (any::<Option<bool>>(), any::<Option<bool>>(), sync)
-        .prop_map(|(on_disk, cache_in_memory, sync)| StorageChoice { on_disk, cache_in_memory, sync })
+    let sync = proptest::sample::select(vec![None, Some(SyncMode::Interval), Some(SyncMode::Always)]);
+    let seconds = proptest::option::of(1..=3_600_u64);
+    (any::<Option<bool>>(), any::<Option<bool>>(), sync, seconds).prop_map(
+        |(on_disk, cache_in_memory, sync, sync_interval_seconds)| StorageChoice {
+            on_disk,
+            cache_in_memory,
+            sync,
+            sync_interval_seconds,
+        },
+    )
 }
 
 fn projects() -> impl Strategy<Value = ProjectConfig> {

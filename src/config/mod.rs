@@ -11,6 +11,7 @@ mod item_api;
 mod members;
 pub mod mistake;
 pub mod nearest;
+mod older;
 mod parse;
 mod public;
 pub mod schema;

@@ -12,8 +12,9 @@ use crate::limits::{
     API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, BCRYPT_COST_MAX, BCRYPT_COST_MIN, BODY_BYTES_MAX_CEILING,
     BODY_BYTES_MAX_DEFAULT, BODY_BYTES_PER_SECOND_MIN_CEILING, CONNECTIONS_MAX_CEILING, LOOPS_MAX,
     MEMORY_BODIES_MIN, MEMORY_BYTES_MAX_CEILING, MEMORY_BYTES_MAX_FLOOR, ORIGINS_MAX, PROJECTS_MAX,
-    PUBLIC_HOSTS_MAX, RATE_LIMIT_REQUESTS_MAX, RATE_LIMIT_WINDOW_SECONDS_MAX, TIMEOUT_SECONDS_CEILING,
-    TOKEN_TTL_SECONDS_MAX, TOKEN_TTL_SECONDS_MIN, TRUSTED_PROXIES_MAX,
+    PUBLIC_HOSTS_MAX, RATE_LIMIT_REQUESTS_MAX, RATE_LIMIT_WINDOW_SECONDS_MAX, SYNC_INTERVAL_SECONDS_MAX,
+    SYNC_INTERVAL_SECONDS_MIN, TIMEOUT_SECONDS_CEILING, TOKEN_TTL_SECONDS_MAX, TOKEN_TTL_SECONDS_MIN,
+    TRUSTED_PROXIES_MAX,
 };
 use crate::names::ProjectId;
 use crate::network::Network;
@@ -42,9 +43,10 @@ const TOP: &[&str] = &[
     "cors",
 ];
 const DEFAULT: &[&str] = &["storage", "authentication"];
-const DEFAULT_STORAGE: &[&str] = &["persistent_file_path", "on_disk", "cache_in_memory", "sync"];
+const DEFAULT_STORAGE: &[&str] =
+    &["persistent_file_path", "on_disk", "cache_in_memory", "sync", "sync_interval_seconds"];
 const PROJECT: &[&str] = &["id", "storage", "authentication"];
-const STORAGE: &[&str] = &["on_disk", "cache_in_memory", "sync"];
+const STORAGE: &[&str] = &["on_disk", "cache_in_memory", "sync", "sync_interval_seconds"];
 const AUTHENTICATION: &[&str] = &["enabled", "save_api_key_to_file", "api_key", "api_key_hash"];
 const LIMITS: &[&str] =
     &["body_bytes_max", "connections_max", "connections_per_address_max", "memory_bytes_max"];
@@ -157,12 +159,23 @@ fn data_path(node: &Node<'_>) -> Result<String, Mistake> {
 }
 
 fn storage(members: &mut Members<'_>) -> Result<StorageChoice, Mistake> {
-    let sync = members.take("sync").map(|node| node.choice(SyncMode::NAMES, SyncMode::parse));
-    Ok(StorageChoice {
+    let interval = members.take("sync_interval_seconds");
+    let mut storage = StorageChoice {
         on_disk: boolean(members, "on_disk")?,
         cache_in_memory: boolean(members, "cache_in_memory")?,
-        sync: sync.transpose()?,
-    })
+        sync: None,
+        sync_interval_seconds: interval
+            .map(|node| node.number(SYNC_INTERVAL_SECONDS_MIN, SYNC_INTERVAL_SECONDS_MAX))
+            .transpose()?,
+    };
+    if let Some(node) = members.take("sync") {
+        let text = node.string()?;
+        if !storage.set_sync(&text) {
+            let (member, known) = (node.member.clone(), SyncMode::NAMES);
+            return Err(node.mistake(Problem::UnknownText { member, text, known }));
+        }
+    }
+    Ok(storage)
 }
 
 fn boolean(members: &mut Members<'_>, name: &str) -> Result<Option<bool>, Mistake> {

@@ -219,3 +219,15 @@ fn the_greatest_number_of_proxies_and_origins_is_a_limit() {
     assert_eq!(config_with(&hosts(64)).public_hosts().len(), 64);
     check_refused(&hosts(65), "`public_hosts` has more than 64 elements at line 30, column 21");
 }
+
+#[test]
+fn authentication_is_on_where_both_switches_are() {
+    for (global, own, expected) in
+        [(true, true, true), (true, false, false), (false, true, false), (false, false, false)]
+    {
+        let mut config = default_config();
+        config.authentication.enabled = global;
+        config.projects[0].authentication.enabled = Some(own);
+        assert_eq!(config.authentication_enabled(&config.projects()[0]), expected, "{global} {own}");
+    }
+}

@@ -9,12 +9,12 @@ pub use super::bounds::{Limits, LimitsChoice, PerAddress, Timeouts, TimeoutsChoi
 pub use super::cors::{CorsChoice, Origin, OriginError};
 pub use super::item_api::{ItemApiChoice, RateLimit, RateLimitChoice};
 pub use super::public::PublicHost;
-use crate::limits::PROJECTS_MAX;
+use crate::limits::{PROJECTS_MAX, SYNC_INTERVAL_SECONDS_MAX};
 use crate::names::ProjectId;
 use crate::network::Network;
 use crate::secret::{KeyHash, Secret};
 use ::log::LevelFilter;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -81,8 +81,7 @@ pub struct ProjectConfig {
 }
 
 /// `storage` as written. Also what a client sends about it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StorageChoice {
     /// Whether there is a data file.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,6 +92,9 @@ pub struct StorageChoice {
     /// When a write counts as done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync: Option<SyncMode>,
+    /// After which time `sync: interval` syncs, seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync_interval_seconds: Option<u64>,
 }
 
 /// `storage` in force.
@@ -104,24 +106,23 @@ pub struct StorageSettings {
     pub cache_in_memory: bool,
     /// When a write counts as done.
     pub sync: SyncMode,
+    /// After which time `sync: interval` syncs, seconds.
+    pub sync_interval_seconds: u64,
 }
 
 /// When a write to a project counts as done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SyncMode {
     /// When it is on disk.
     #[default]
     Always,
-    /// At once; it is on disk a second later.
+    /// At once; it is on disk after `sync_interval_seconds`.
     Interval,
-    /// At once; it is on disk when the operating system likes.
-    Never,
 }
 
 /// The switches of `authentication` as written. Also what a client sends about it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AuthenticationChoice {
     /// Whether a key is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,13 +205,38 @@ pub enum LogFormat {
     Json,
 }
 
+impl StorageChoice {
+    /// This choice, and what `other` has if this has nothing.
+    pub fn or(self, other: StorageChoice) -> StorageChoice {
+        StorageChoice {
+            on_disk: self.on_disk.or(other.on_disk),
+            cache_in_memory: self.cache_in_memory.or(other.cache_in_memory),
+            sync: self.sync.or(other.sync),
+            sync_interval_seconds: self.sync_interval_seconds.or(other.sync_interval_seconds),
+        }
+    }
+
+    /// Sets `sync` to the mode called `name`. Returns whether there is such a mode.
+    pub fn set_sync(&mut self, name: &str) -> bool {
+        self.sync = SyncMode::parse(name);
+        if name == SyncMode::NEVER {
+            self.sync = Some(SyncMode::Interval);
+            self.sync_interval_seconds.get_or_insert(SYNC_INTERVAL_SECONDS_MAX);
+        }
+        self.sync.is_some()
+    }
+}
+
 impl SyncMode {
     /// The texts that [`SyncMode::parse`] takes.
-    pub const NAMES: &'static [&'static str] = &["always", "interval", "never"];
+    pub const NAMES: &'static [&'static str] = &["always", "interval"];
+
+    /// A mode of older versions. It is read as `interval` with [`SYNC_INTERVAL_SECONDS_MAX`].
+    pub const NEVER: &'static str = "never";
 
     /// The mode called `name`.
     pub fn parse(name: &str) -> Option<SyncMode> {
-        [SyncMode::Always, SyncMode::Interval, SyncMode::Never].into_iter().find(|mode| mode.name() == name)
+        [SyncMode::Always, SyncMode::Interval].into_iter().find(|mode| mode.name() == name)
     }
 
     /// What config.json calls it.
@@ -218,7 +244,6 @@ impl SyncMode {
         match self {
             SyncMode::Always => "always",
             SyncMode::Interval => "interval",
-            SyncMode::Never => "never",
         }
     }
 }

@@ -10,9 +10,11 @@ use crate::api::representation::{self as text, json_response};
 use crate::api::state::App;
 use crate::catalog::Served;
 use crate::clock;
+use crate::config::mistake::shown;
 use crate::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
 use crate::http::response::Response;
 use crate::json;
+use crate::limits::{SYNC_INTERVAL_SECONDS_MAX, SYNC_INTERVAL_SECONDS_MIN};
 use crate::names::ProjectId;
 use crate::persist::live::project::Project;
 use crate::secret::Secret;
@@ -46,7 +48,8 @@ struct SettingsBody<'a> {
 struct StorageBody {
     on_disk: Option<bool>,
     cache_in_memory: Option<bool>,
-    sync: Option<SyncMode>,
+    sync: Option<String>,
+    sync_interval_seconds: Option<u64>,
     discard_files: Option<bool>,
 }
 
@@ -249,8 +252,8 @@ fn totals(served: &Served) -> Option<Totals> {
 
 fn parse_settings(body: &[u8], target: SettingsFor) -> Result<Settings, ApiError> {
     let invalid = |problem: String| {
-        let shape = "settings are {\"id\":…,\"storage\":{\"on_disk\",\"cache_in_memory\",\"sync\",\"discard_files\"},\
-                     \"authentication\":{\"enabled\",\"save_api_key_to_file\"}}; keys are made by the server";
+        let shape = "settings are {\"id\":…,\"storage\":{\"on_disk\",\"cache_in_memory\",\"sync\",\
+                     \"sync_interval_seconds\",\"discard_files\"},\"authentication\":{\"enabled\",\"save_api_key_to_file\"}}; keys are made by the server";
         ApiError::Settings(format!("{problem}; {shape}"))
     };
     let parts: SettingsBody<'_> = parse_object(body).map_err(invalid)?;
@@ -268,9 +271,27 @@ fn parse_settings(body: &[u8], target: SettingsFor) -> Result<Settings, ApiError
     let AuthenticationBody { enabled, save_api_key_to_file, .. } = authentication;
     let authentication = AuthenticationChoice { enabled, save_api_key_to_file };
     let discard = discard_of(&storage, parts.discard_files)?;
-    let StorageBody { on_disk, cache_in_memory, sync, .. } = storage;
-    let storage = StorageChoice { on_disk, cache_in_memory, sync };
+    let storage = storage_of(&storage).map_err(invalid)?;
     Ok(Settings { id: parts.id, storage, authentication, discard })
+}
+
+/// The settings among the members of `storage`.
+fn storage_of(body: &StorageBody) -> Result<StorageChoice, String> {
+    let StorageBody { on_disk, cache_in_memory, sync_interval_seconds, .. } = *body;
+    let mut storage = StorageChoice { on_disk, cache_in_memory, sync: None, sync_interval_seconds };
+    let (min, max) = (SYNC_INTERVAL_SECONDS_MIN, SYNC_INTERVAL_SECONDS_MAX);
+    if let Some(seconds) = sync_interval_seconds.filter(|seconds| !(min..=max).contains(seconds)) {
+        return Err(format!(
+            "`sync_interval_seconds` is {seconds}; it must be a whole number, {min} to {max}"
+        ));
+    }
+    match &body.sync {
+        Some(sync) if !storage.set_sync(sync) => {
+            let known = SyncMode::NAMES.join("` or `");
+            Err(format!("`sync` is \"{}\"; it must be `{known}`", shown(sync)))
+        }
+        Some(_) | None => Ok(storage),
+    }
 }
 
 /// `discard_files` stands beside `on_disk: false`, or at the top of the body.

@@ -36,7 +36,7 @@ use std::sync::Arc;
 /// [`RunError`].
 pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<(), RunError> {
     let path = &options.config_path.value;
-    let config = load_existing(path)?;
+    let config = load_existing(path)?.config;
     if !config.accounts().enabled {
         return Err(AccountCommandError::Disabled.into());
     }

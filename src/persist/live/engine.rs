@@ -92,8 +92,8 @@ impl Engine {
             match work {
                 Work::Write(project) => {
                     let after = project.write_in_turn();
-                    if after.again || after.sync_later {
-                        written = Some(Written { project, again: after.again, sync_later: after.sync_later });
+                    if after.again || after.sync_after.is_some() {
+                        written = Some(Written { project, again: after.again, sync_after: after.sync_after });
                     } else {
                         self.let_go(project);
                     }

@@ -25,8 +25,8 @@ const FILE_SIZE_LIMIT: &str = ", which is the file-size limit of this process (`
 pub(in crate::persist) struct AfterTurn {
     /// There is more to write.
     pub(in crate::persist) again: bool,
-    /// It has to be synced within [`crate::limits::SYNC_INTERVAL_MS`].
-    pub(in crate::persist) sync_later: bool,
+    /// After which time it has to be synced, if it has `sync: interval`.
+    pub(in crate::persist) sync_after: Option<Duration>,
 }
 
 /// Which thread takes the pending changes.
@@ -74,7 +74,8 @@ impl Project {
             }
         };
         let is_unsynced = self.flush_into(durable, journal, Taker::Writer, clock::monotonic());
-        self.lock().map_or_else(|_| AfterTurn::default(), |mut state| state.end_turn(is_unsynced))
+        let sync_after = is_unsynced.then_some(durable.sync_interval);
+        self.lock().map_or_else(|_| AfterTurn::default(), |mut state| state.end_turn(sync_after))
     }
 
     /// Leaves the project to the thread that holds its journal.
@@ -329,15 +330,15 @@ impl State {
     }
 
     /// Ends the turn of a writer.
-    fn end_turn(&mut self, is_unsynced: bool) -> AfterTurn {
+    fn end_turn(&mut self, sync_after: Option<Duration>) -> AfterTurn {
         let again = self.turn == Turn::WritingMore;
         self.turn = if again { Turn::Queued } else { Turn::Idle };
         // A sync that has become due since is part of the next turn.
-        let sync_later = is_unsynced && self.later == SyncLater::No;
-        if sync_later {
+        let sync_after = sync_after.filter(|_| self.later == SyncLater::No);
+        if sync_after.is_some() {
             self.later = SyncLater::Scheduled;
         }
-        AfterTurn { again, sync_later }
+        AfterTurn { again, sync_after }
     }
 
     /// Moves the pending batch into flight and returns its bytes.

@@ -118,7 +118,7 @@ impl Journal {
         let end = self.end + bytes.len() as u64;
         let written = write_all_at(self.file.as_ref(), bytes, self.end).and_then(|()| match sync {
             SyncMode::Always => self.reserve(end),
-            SyncMode::Interval | SyncMode::Never => Ok(()),
+            SyncMode::Interval => Ok(()),
         });
         is_ours()?;
         if let Err(error) = written {

@@ -44,6 +44,8 @@ pub(in crate::persist) struct Durable {
     pub(in crate::persist) paths: Paths,
     pub(in crate::persist) keep: Keep,
     pub(in crate::persist) sync: SyncMode,
+    /// After which time `sync: interval` syncs what was written.
+    pub(in crate::persist) sync_interval: Duration,
     pub(in crate::persist) journal: JournalLock,
     /// Held for the length of a checkpoint; taken before `journal`.
     pub(in crate::persist) checkpoint: Mutex<()>,
@@ -158,6 +160,8 @@ pub struct Opening {
     pub keep: Keep,
     /// When writes are acknowledged.
     pub sync: SyncMode,
+    /// After which time [`SyncMode::Interval`] syncs what was written.
+    pub sync_interval: Duration,
 }
 
 /// A project that was opened.
@@ -256,6 +260,7 @@ impl Project {
             paths,
             keep: opening.keep,
             sync: opening.sync,
+            sync_interval: opening.sync_interval,
             journal: JournalLock::new(journal),
             checkpoint: Mutex::new(()),
         };

@@ -21,9 +21,9 @@
 
 use super::unpoisoned::unpoisoned;
 use crate::clock;
-use crate::limits::{SYNC_INTERVAL_MS, WRITER_QUIET_MS, WRITERS_MAX};
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex};
+use crate::limits::{WRITER_QUIET_MS, WRITERS_MAX};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 /// The queue and the writers that serve it.
@@ -37,8 +37,12 @@ pub(in crate::persist) struct WriterQueue<P> {
 
 struct Queue<P> {
     projects: VecDeque<Arc<P>>,
-    /// Projects with `sync: interval` that are written and not synced, in the order in which the sync is due.
-    syncs: VecDeque<(Instant, Arc<P>)>,
+    /// Projects with `sync: interval` that are written and not synced, by the time at which the sync is due; the
+    /// number distinguishes those of one instant. `Weak`, because an interval may be an hour: a project that was
+    /// closed or deleted in the meantime is freed at once.
+    syncs: BTreeMap<(Instant, u64), Weak<P>>,
+    /// How many syncs have been added to `syncs`.
+    syncs_added: u64,
     /// How many projects wait for the thread that holds their journal to queue them again.
     left: usize,
     slots: [Slot; WRITERS_MAX],
@@ -54,8 +58,8 @@ enum Slot {
     Absent,
     /// It works, or was woken or started and is about to look for work.
     Busy,
-    /// It waits for work; with `keeps_time` also for the next sync that is due.
-    Idle { keeps_time: bool },
+    /// It waits for work, and for the sync that is due at `until`.
+    Idle { until: Option<Instant> },
 }
 
 /// The next task of a writer.
@@ -77,15 +81,16 @@ pub(in crate::persist) struct Written<P> {
     pub(in crate::persist) project: Arc<P>,
     /// There is more to write.
     pub(in crate::persist) again: bool,
-    /// It has to be synced within [`SYNC_INTERVAL_MS`].
-    pub(in crate::persist) sync_later: bool,
+    /// After which time it has to be synced.
+    pub(in crate::persist) sync_after: Option<Duration>,
 }
 
 impl<P> WriterQueue<P> {
     pub(in crate::persist) fn new() -> WriterQueue<P> {
         let queue = Queue {
             projects: VecDeque::new(),
-            syncs: VecDeque::new(),
+            syncs: BTreeMap::new(),
+            syncs_added: 0,
             left: 0,
             slots: [Slot::Absent; WRITERS_MAX],
             start_after: None,
@@ -158,7 +163,7 @@ impl<P> WriterQueue<P> {
                 queue.set(number, Slot::Busy);
                 return Some((work, queue.call()));
             }
-            let sync_due = queue.syncs.front().map(|(due, _)| *due);
+            let sync_due = queue.sync_due();
             let now = clock::monotonic();
             let quiet_end = *quiet_end.get_or_insert_with(|| now + Duration::from_millis(WRITER_QUIET_MS));
             let is_over = if queue.stopping { queue.left == 0 } else { number > 0 && quiet_end <= now };
@@ -171,7 +176,7 @@ impl<P> WriterQueue<P> {
                 }
                 return None;
             }
-            queue.set(number, Slot::Idle { keeps_time: sync_due.is_some() });
+            queue.set(number, Slot::Idle { until: sync_due });
             let quiet_end = (number > 0 && !queue.stopping).then_some(quiet_end);
             queue = match [sync_due, quiet_end].into_iter().flatten().min() {
                 Some(until) => {
@@ -210,20 +215,32 @@ impl<P> Queue<P> {
     }
 
     fn add(&mut self, written: Written<P>) {
-        if written.sync_later {
-            let due = clock::monotonic() + Duration::from_millis(SYNC_INTERVAL_MS);
-            self.syncs.push_back((due, Arc::clone(&written.project)));
+        if let Some(after) = written.sync_after {
+            self.sync_at(clock::monotonic() + after, &written.project);
         }
         if written.again {
             self.projects.push_back(written.project);
         }
     }
 
+    fn sync_at(&mut self, due: Instant, project: &Arc<P>) {
+        self.syncs_added += 1;
+        self.syncs.insert((due, self.syncs_added), Arc::downgrade(project));
+    }
+
+    /// When the next sync is due.
+    fn sync_due(&self) -> Option<Instant> {
+        self.syncs.first_key_value().map(|((due, _), _)| *due)
+    }
+
     fn take(&mut self) -> Option<Work<P>> {
-        if let Some((due, _)) = self.syncs.front()
-            && (self.stopping || *due <= clock::monotonic())
+        while let Some(due) = self.sync_due()
+            && (self.stopping || due <= clock::monotonic())
         {
-            return self.syncs.pop_front().map(|(_, project)| Work::SyncDue(project));
+            let first = self.syncs.pop_first();
+            if let Some(project) = first.and_then(|(_, project)| project.upgrade()) {
+                return Some(Work::SyncDue(project));
+            }
         }
         self.projects.pop_front().map(Work::Write)
     }
@@ -239,7 +256,11 @@ impl<P> Queue<P> {
     /// changes.
     fn call(&mut self) -> Call {
         if self.slots.iter().any(|slot| matches!(slot, Slot::Idle { .. })) {
-            let is_timed = self.syncs.is_empty() || self.slots.contains(&Slot::Idle { keeps_time: true });
+            // An idle writer that waits for a later sync would miss this one.
+            let is_timed = self.sync_due().is_none_or(|due| {
+                let waits = |slot: &Slot| matches!(slot, Slot::Idle { until: Some(until) } if *until <= due);
+                self.slots.iter().any(waits)
+            });
             let is_needed = !self.projects.is_empty() || !is_timed;
             return is_needed.then(|| self.wake_one()).flatten().map_or(Call::Nobody, Call::Wake);
         }
@@ -251,5 +272,72 @@ impl<P> Queue<P> {
             }
             Some(_) | None => Call::Nobody,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn written(project: &Arc<String>, after: Duration) -> Written<String> {
+        Written { project: Arc::clone(project), again: false, sync_after: Some(after) }
+    }
+
+    fn due(work: Option<Work<String>>) -> Option<String> {
+        match work {
+            Some(Work::SyncDue(project)) => Some(project.to_string()),
+            Some(Work::Write(project)) => panic!("{project} has no changes"),
+            None => None,
+        }
+    }
+
+    #[test]
+    fn a_short_interval_ends_before_a_longer_one_that_began_earlier() {
+        let writers = WriterQueue::new();
+        let mut queue = writers.queue.lock().unwrap();
+        let (hourly, quick) = (Arc::new("hourly".to_owned()), Arc::new("quick".to_owned()));
+        queue.add(written(&hourly, HOUR));
+        queue.add(written(&quick, Duration::ZERO));
+        assert_eq!(due(queue.take()), Some("quick".to_owned()));
+        assert_eq!(due(queue.take()), None);
+        queue.stopping = true;
+        assert_eq!(due(queue.take()), Some("hourly".to_owned()), "an orderly stop waits for no interval");
+    }
+
+    #[test]
+    fn syncs_of_one_instant_are_all_kept() {
+        let writers = WriterQueue::new();
+        let mut queue = writers.queue.lock().unwrap();
+        let projects = ["a", "b", "c"].map(|name| Arc::new(name.to_owned()));
+        let now = clock::monotonic();
+        projects.iter().for_each(|project| queue.sync_at(now, project));
+        let found: Vec<_> = std::iter::from_fn(|| due(queue.take())).collect();
+        assert_eq!(found, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_project_that_is_gone_is_not_kept_for_its_interval() {
+        let writers = WriterQueue::new();
+        let mut queue = writers.queue.lock().unwrap();
+        let project = Arc::new("closed".to_owned());
+        queue.add(written(&project, Duration::ZERO));
+        assert!(Arc::into_inner(project).is_some(), "the queue does not keep it alive");
+        assert_eq!(due(queue.take()), None);
+    }
+
+    #[test]
+    fn an_idle_writer_that_waits_for_a_later_sync_is_woken_for_an_earlier_one() {
+        let writers = WriterQueue::new();
+        let mut queue = writers.queue.lock().unwrap();
+        let project = Arc::new("p".to_owned());
+        queue.add(written(&project, HOUR));
+        let until = queue.sync_due();
+        queue.set(0, Slot::Idle { until });
+        queue.set(1, Slot::Busy);
+        assert!(matches!(queue.call(), Call::Nobody), "somebody waits for it already");
+        queue.add(written(&project, Duration::from_secs(1)));
+        assert!(matches!(queue.call(), Call::Wake(0)));
     }
 }

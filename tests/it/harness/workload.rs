@@ -18,7 +18,7 @@ use pikv::store::commit::{Commit, CommitState};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The clock when a workload begins.
 pub const START_MS: u64 = 1_764_000_000_000;
@@ -137,7 +137,8 @@ pub fn open(
     sync: SyncMode,
     now_ms: u64,
 ) -> Result<(Arc<Project>, Vec<String>), RecoveryError> {
-    let opening = Opening { id: ProjectId::parse("p").unwrap(), keep, sync };
+    let id = ProjectId::parse("p").unwrap();
+    let opening = Opening { id, keep, sync, sync_interval: Duration::from_secs(1) };
     let opened = Project::open(disk, paths(), opening, Engine::new(Box::new(|| ())), now_ms)?;
     Ok((opened.project, opened.notices))
 }
@@ -428,7 +429,7 @@ pub fn recover_and_check(run: &Run, disk: &SimDisk, now_ms: u64, context: &str) 
     let history = run.history.lock().unwrap();
     let possible = match run.sync {
         SyncMode::Always => history.possible(),
-        SyncMode::Interval | SyncMode::Never => &history.states,
+        SyncMode::Interval => &history.states,
     };
     let found = read_all(&project, now_ms);
     assert!(

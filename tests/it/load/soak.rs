@@ -79,7 +79,7 @@ const KINDS: [(&str, Promise, &str); 6] = [
     ("interval", Promise::AllButTheEnd, r#"{"sync": "interval"}"#),
     // Without values in memory an answer waits for the write, though not for the sync.
     ("indexed-interval", Promise::All, r#"{"cache_in_memory": false, "sync": "interval"}"#),
-    ("never", Promise::AllButTheEnd, r#"{"sync": "never"}"#),
+    ("hourly", Promise::AllButTheEnd, r#"{"sync": "interval", "sync_interval_seconds": 3600}"#),
     ("memory", Promise::Nothing, r#"{"on_disk": false}"#),
 ];
 

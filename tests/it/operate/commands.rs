@@ -112,6 +112,18 @@ fn config_check_says_yes_and_changes_nothing() {
 }
 
 #[test]
+fn config_check_warns_of_a_mode_of_older_versions() {
+    let mut config = documented_config();
+    config["projects"][0]["storage"]["sync"] = "never".into();
+    let directory = directory_with(&config.to_string());
+    let checked = run(&directory, &["config", "check"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let [warning, right] = checked.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{checked:?}") };
+    assert!(warning.starts_with("warning: ") && warning.contains("project first_project"), "{warning}");
+    assert!(right.ends_with("config.json is right"), "{right}");
+}
+
+#[test]
 fn config_check_says_where_the_mistake_is_and_what_would_be_right() {
     let seed_with_its_comma = "{\n  \"version\": 1,\n  \"server_port\": 1,\n}";
     let table = [

@@ -20,6 +20,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 const DIRECTORY: &str = "/data";
 const SEEDS: u64 = 6;
@@ -248,7 +249,7 @@ fn account(name: &str, email: &str) -> Account {
 fn stored(disk: &SimDisk, project: InternalProject) -> BTreeMap<String, String> {
     let id = ProjectId::from(project);
     let paths = Paths::new(Path::new(DIRECTORY), &id);
-    let opening = Opening { id, keep: Keep::Values, sync: SyncMode::Always };
+    let opening = Opening { id, keep: Keep::Values, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     let (disk, engine) = (Arc::new(disk.after_kill()), Engine::new(Box::new(|| ())));
     let project = Project::open(disk, paths, opening, engine, START_MS).unwrap().project;
     read_all(&project, START_MS).into_iter().map(|(key, (value, _))| (key, value)).collect()

@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-const STORED: StorageChoice = StorageChoice { on_disk: None, cache_in_memory: None, sync: None };
+const STORED: StorageChoice =
+    StorageChoice { on_disk: None, cache_in_memory: None, sync: None, sync_interval_seconds: None };
 const IN_MEMORY: StorageChoice = StorageChoice { on_disk: Some(false), ..STORED };
 const ON_DISK: StorageChoice = StorageChoice { on_disk: Some(true), ..STORED };
 const KEYS: AuthenticationChoice = AuthenticationChoice { enabled: None, save_api_key_to_file: None };
@@ -403,22 +404,24 @@ fn revisions_are_not_used_again_wherever_a_start_is_cut_off() {
     }
 }
 
-/// `sync: never` acknowledges what a power cut loses. The project's own files reach farther than `pikv.revision`.
+/// `sync: interval` acknowledges what a power cut loses. The project's own files reach farther than `pikv.revision`.
 #[test]
 fn revisions_of_changes_that_were_lost_are_not_used_again() {
     let (disk, server) = begin();
     server.stop();
     place_ahead(&disk);
     let server = Server::start(&disk);
-    let never = StorageChoice { sync: Some(SyncMode::Never), ..STORED };
-    server.catalog.update(&id("first_project"), never, KEYS).unwrap();
+    let hourly =
+        StorageChoice { sync: Some(SyncMode::Interval), sync_interval_seconds: Some(3_600), ..STORED };
+    server.catalog.update(&id("first_project"), hourly, KEYS).unwrap();
     assert!(server.put("first_project", "kept") > AHEAD);
     server.stop();
     disk.place(&watermark_path(), b"1\n");
     let server = Server::start(&disk);
     let lost = server.put("first_project", "lost");
+    let crashed = disk.after_crash(0); // an orderly stop syncs
     server.threads.stop();
-    let server = Server::start(&disk.after_crash(0));
+    let server = Server::start(&crashed);
     assert_eq!(server.keys("first_project"), 2, "a change was lost");
     assert!(server.put("first_project", "after") > lost);
     server.stop();

@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-pub const NO_STORAGE: StorageChoice = StorageChoice { on_disk: None, cache_in_memory: None, sync: None };
+pub const NO_STORAGE: StorageChoice =
+    StorageChoice { on_disk: None, cache_in_memory: None, sync: None, sync_interval_seconds: None };
+const INTERVAL: StorageChoice = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
 pub const NO_AUTHENTICATION: AuthenticationChoice =
     AuthenticationChoice { enabled: None, save_api_key_to_file: None };
 
@@ -70,10 +72,9 @@ fn a_project_whose_sync_failed_takes_no_other_storage_until_a_restart() {
     disk.fail_sync(0);
     assert_eq!(put(&catalog, "first_project", "b"), CommitState::Failed);
     disk.heal();
-    let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
-    assert!(catalog.update(&id("first_project"), interval, NO_AUTHENTICATION).is_err());
+    assert!(catalog.update(&id("first_project"), INTERVAL, NO_AUTHENTICATION).is_err());
     let mut config = file::default_config();
-    config.replace_settings(&id("first_project"), interval, NO_AUTHENTICATION);
+    config.replace_settings(&id("first_project"), INTERVAL, NO_AUTHENTICATION);
     file::save(&disk, Path::new("/config.json"), &config).unwrap();
     catalog.reload().unwrap();
     assert_eq!(put(&catalog, "first_project", "c"), CommitState::Failed);
@@ -279,8 +280,7 @@ fn a_project_that_is_given_up_is_freed_although_a_key_of_it_expires_in_a_year() 
     let year_ms = 365 * 24 * 60 * 60 * 1_000;
     assert_eq!(put_for(&catalog, "again", "a", Some(year_ms)), CommitState::Committed);
     let first = held(&catalog);
-    let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
-    catalog.update(&id("again"), interval, NO_AUTHENTICATION).unwrap();
+    catalog.update(&id("again"), INTERVAL, NO_AUTHENTICATION).unwrap();
     await_freed(&first);
     let second = held(&catalog);
     assert_eq!(keys(&catalog, "again"), 1);
@@ -302,8 +302,7 @@ fn a_project_being_reopened_or_deleted_does_not_make_the_server_unready_unless_t
     let looks = Arc::new(Mutex::new(Vec::new()));
     let (looked, looking) = (Arc::clone(&catalog), Arc::clone(&looks));
     disk.set_between(Some(Box::new(move || looking.lock().unwrap().push(all_are_ready(&looked)))));
-    let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
-    catalog.update(&id("again"), interval, NO_AUTHENTICATION).unwrap();
+    catalog.update(&id("again"), INTERVAL, NO_AUTHENTICATION).unwrap();
     catalog.delete(&id("again")).unwrap();
     disk.set_between(None);
     let looks = looks.lock().unwrap();
@@ -348,10 +347,7 @@ pub type Change = fn(&Catalog) -> Result<(), ChangeError>;
 /// Every change over the API that saves config.json: its name and what does it.
 pub const CHANGES: [(&str, Change); 5] = [
     ("create", |catalog| catalog.create(id("new"), NO_STORAGE, NO_AUTHENTICATION).map(drop)),
-    ("update", |catalog| {
-        let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
-        catalog.update(&id("first_project"), interval, NO_AUTHENTICATION).map(drop)
-    }),
+    ("update", |catalog| catalog.update(&id("first_project"), INTERVAL, NO_AUTHENTICATION).map(drop)),
     ("put on disk", |catalog| catalog.update(&id("light"), ON_DISK, NO_AUTHENTICATION).map(drop)),
     ("regenerate", |catalog| catalog.regenerate(&id("first_project")).map(drop)),
     ("delete", |catalog| catalog.delete(&id("first_project"))),
@@ -571,9 +567,8 @@ fn nothing_is_created_changed_or_deleted_in_a_directory_that_is_not_ours() {
         assert!(matches!(result, Err(ChangeError::Storage(_))), "{result:?}")
     };
     let first = id("first_project");
-    let interval = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
     unavailable(catalog.create(id("new"), NO_STORAGE, NO_AUTHENTICATION).map(drop));
-    unavailable(catalog.update(&first, interval, NO_AUTHENTICATION).map(drop));
+    unavailable(catalog.update(&first, INTERVAL, NO_AUTHENTICATION).map(drop));
     unavailable(catalog.regenerate(&first).map(drop));
     unavailable(catalog.delete(&first));
     // A reload takes effect as far as it needs no file there.

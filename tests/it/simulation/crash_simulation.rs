@@ -86,7 +86,7 @@ fn acknowledged_writes_survive_a_power_cut_where_values_lie_in_files() {
 #[test]
 fn a_project_that_syncs_later_starts_after_every_power_cut() {
     crash_everywhere(Keep::Values, SyncMode::Interval);
-    crash_everywhere(Keep::Index, SyncMode::Never);
+    crash_everywhere(Keep::Index, SyncMode::Interval);
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub fn opened_with(
 ) -> Arc<Project> {
     let id = ProjectId::parse(name).unwrap();
     let files = Paths::new(Path::new(DIRECTORY), &id);
-    let opening = Opening { id, keep, sync };
+    let opening = Opening { id, keep, sync, sync_interval: Duration::from_secs(1) };
     let opened = Project::open(Arc::new(disk.clone()), files, opening, Arc::clone(engine), START_MS);
     opened.unwrap().project
 }

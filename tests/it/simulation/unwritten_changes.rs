@@ -1,4 +1,4 @@
-//! Changes that are acknowledged before they are written, as `sync: interval` and `never` do, and then find that the
+//! Changes that are acknowledged before they are written, as `sync: interval` does, and then find that the
 //! files were taken or the disk failed.
 
 use crate::harness::sim_disk::{ENOSPC, SimDisk};
@@ -17,12 +17,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-const AT_ONCE: [SyncMode; 2] = [SyncMode::Interval, SyncMode::Never];
 const EIO: i32 = 5;
 
 /// A project that acknowledges at once, with values in its `.json` and in its journal.
-fn written(disk: &SimDisk, sync: SyncMode) -> Arc<Project> {
-    let project = opened_with(disk, &guarding(disk), "p", Keep::Values, sync);
+fn written(disk: &SimDisk) -> Arc<Project> {
+    let project = opened_with(disk, &guarding(disk), "p", Keep::Values, SyncMode::Interval);
     assert!(put(&project, "old").is_none());
     project.checkpoint(START_MS, Instant::now()).unwrap();
     assert!(put(&project, "new").is_none());
@@ -48,28 +47,26 @@ fn names(project: &Arc<Project>) -> Vec<String> {
 
 #[test]
 fn acknowledged_changes_stay_and_are_rescued_if_the_journal_is_taken_before_they_are_written() {
-    for sync in AT_ONCE {
-        for (said, take, _) in TAKEN {
-            let disk = SimDisk::default();
-            let project = written(&disk, sync);
-            take(&disk);
-            assert!(put(&project, "late").is_none(), "it is acknowledged");
-            project.write(START_MS, |t| Ok::<_, ()>(t.delete(key("new")))).unwrap().answer.unwrap();
-            flush(&project);
-            assert!(reason(&project).contains(said), "{}", reason(&project));
-            assert_eq!(names(&project), ["late", "old"], "{sync:?} {said}");
-            let read = project.read(START_MS, |view| ((), view.revision())).unwrap();
-            assert!(read.commit.is_none(), "a read waits for nothing");
-            project.close(START_MS, Instant::now()); // waits for the rescue
-            assert_eq!(found(&disk, Keep::Values), ["late", "old"], "{sync:?} {said}");
-        }
+    for (said, take, _) in TAKEN {
+        let disk = SimDisk::default();
+        let project = written(&disk);
+        take(&disk);
+        assert!(put(&project, "late").is_none(), "it is acknowledged");
+        project.write(START_MS, |t| Ok::<_, ()>(t.delete(key("new")))).unwrap().answer.unwrap();
+        flush(&project);
+        assert!(reason(&project).contains(said), "{}", reason(&project));
+        assert_eq!(names(&project), ["late", "old"], "{said}");
+        let read = project.read(START_MS, |view| ((), view.revision())).unwrap();
+        assert!(read.commit.is_none(), "a read waits for nothing");
+        project.close(START_MS, Instant::now()); // waits for the rescue
+        assert_eq!(found(&disk, Keep::Values), ["late", "old"], "{said}");
     }
 }
 
 #[test]
 fn interval_sync_that_finds_the_journal_taken_keeps_what_is_not_written_yet() {
     let disk = SimDisk::default();
-    let project = written(&disk, SyncMode::Interval);
+    let project = written(&disk);
     assert!(put(&project, "late").is_none());
     TAKEN[0].1(&disk);
     project.sync_written();
@@ -82,7 +79,7 @@ fn interval_sync_that_finds_the_journal_taken_keeps_what_is_not_written_yet() {
 fn checkpoint_and_shutdown_that_find_the_journal_taken_keep_what_is_not_written_yet() {
     for shut_down in [false, true] {
         let disk = SimDisk::default();
-        let project = written(&disk, SyncMode::Never);
+        let project = written(&disk);
         assert!(put(&project, "late").is_none());
         TAKEN[2].1(&disk);
         if !shut_down {
@@ -96,7 +93,7 @@ fn checkpoint_and_shutdown_that_find_the_journal_taken_keep_what_is_not_written_
 #[test]
 fn rescued_files_have_the_revision_and_the_removals_of_unwritten_changes() {
     let disk = SimDisk::default();
-    let project = written(&disk, SyncMode::Never);
+    let project = written(&disk);
     TAKEN[0].1(&disk);
     project.write(START_MS, |t| Ok::<_, ()>(t.clear("n"))).unwrap().answer.unwrap();
     let revision = |project: &Arc<Project>| {
@@ -115,7 +112,7 @@ fn rescued_files_have_the_revision_and_the_removals_of_unwritten_changes() {
 #[test]
 fn changes_that_wait_are_refused_for_good_if_the_journal_is_taken() {
     let disk = SimDisk::default();
-    let project = written(&disk, SyncMode::Never);
+    let project = written(&disk);
     disk.refuse("write ", ENOSPC);
     assert!(put(&project, "rolled back").is_none());
     flush(&project);
@@ -132,7 +129,7 @@ fn changes_that_wait_are_refused_for_good_if_the_journal_is_taken() {
 #[test]
 fn acknowledged_change_stays_although_a_later_one_of_the_same_batch_waits() {
     let disk = SimDisk::default();
-    let project = written(&disk, SyncMode::Interval);
+    let project = written(&disk);
     assert!(put(&project, "late").is_none());
     disk.refuse("sync ", ENOSPC);
     project.sync_written();
@@ -155,7 +152,7 @@ const LOSSES: [fn(&SimDisk); 4] =
 fn acknowledged_changes_are_rolled_back_if_nothing_can_be_written() {
     for lose in LOSSES {
         let disk = SimDisk::default();
-        let project = written(&disk, SyncMode::Never);
+        let project = written(&disk);
         assert!(put(&project, "late").is_none());
         lose(&disk);
         flush(&project);
@@ -167,35 +164,33 @@ fn acknowledged_changes_are_rolled_back_if_nothing_can_be_written() {
 /// Batches are in flight and pending when the journal is found to be taken.
 #[test]
 fn no_acknowledged_change_is_lost_if_the_journal_is_taken_under_load() {
-    for sync in AT_ONCE {
-        let disk = SimDisk::default();
-        let engine = guarding(&disk);
-        let threads = engine.start().unwrap();
-        let project = opened_with(&disk, &engine, "p", Keep::Values, sync);
-        let count = AtomicU64::new(0);
-        let acknowledged = std::thread::scope(|scope| {
-            let writer = scope.spawn(|| {
-                let mut acknowledged = BTreeSet::new();
-                loop {
-                    let name = format!("key{}", count.fetch_add(1, Ordering::Relaxed));
-                    match project.write(START_MS, |t| Ok::<_, ()>(t.put(key(&name), b"1", None))) {
-                        Ok(_) => acknowledged.insert(name),
-                        Err(StorageError::Busy) => continue,
-                        Err(StorageError::Failed) => return acknowledged,
-                        Err(other) => panic!("{other}"),
-                    };
-                }
-            });
-            wait_until("there is some load", || count.load(Ordering::Relaxed) > 1_000);
-            disk.place(&paths().journal, b"of somebody else");
-            writer.join().unwrap()
+    let disk = SimDisk::default();
+    let engine = guarding(&disk);
+    let threads = engine.start().unwrap();
+    let project = opened_with(&disk, &engine, "p", Keep::Values, SyncMode::Interval);
+    let count = AtomicU64::new(0);
+    let acknowledged = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut acknowledged = BTreeSet::new();
+            loop {
+                let name = format!("key{}", count.fetch_add(1, Ordering::Relaxed));
+                match project.write(START_MS, |t| Ok::<_, ()>(t.put(key(&name), b"1", None))) {
+                    Ok(_) => acknowledged.insert(name),
+                    Err(StorageError::Busy) => continue,
+                    Err(StorageError::Failed) => return acknowledged,
+                    Err(other) => panic!("{other}"),
+                };
+            }
         });
-        project.close(START_MS, Instant::now());
-        threads.stop();
-        let found: BTreeSet<String> = found(&disk, Keep::Values).into_iter().collect();
-        let lost = acknowledged.difference(&found).count();
-        assert_eq!(lost, 0, "{sync:?}: of {} acknowledged changes", acknowledged.len());
-    }
+        wait_until("there is some load", || count.load(Ordering::Relaxed) > 1_000);
+        disk.place(&paths().journal, b"of somebody else");
+        writer.join().unwrap()
+    });
+    project.close(START_MS, Instant::now());
+    threads.stop();
+    let found: BTreeSet<String> = found(&disk, Keep::Values).into_iter().collect();
+    let lost = acknowledged.difference(&found).count();
+    assert_eq!(lost, 0, "of {} acknowledged changes", acknowledged.len());
 }
 
 /// Set in the process that [`log_counts_acknowledged_changes_that_are_rolled_back`] starts.
@@ -224,7 +219,7 @@ fn roll_back_and_log() {
     pikv::log::start(log::LevelFilter::Info, pikv::log::Format::Text).unwrap();
     for lose in LOSSES {
         let disk = SimDisk::default();
-        let project = written(&disk, SyncMode::Never);
+        let project = written(&disk);
         assert!(put(&project, "late").is_none());
         assert!(put(&project, "later").is_none());
         lose(&disk);

@@ -15,7 +15,7 @@ use pikv::persist::start::recovery_error::RecoveryError;
 use pikv::store::commit::CommitState;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const KEEPS: [Keep; 2] = [Keep::Values, Keep::Index];
 const ALL: [&str; 3] = ["new", "newer", "old"];
@@ -36,7 +36,8 @@ const CUTS: [(&str, Act); 2] =
     [("cut to nothing", |disk| disk.cut(&paths().json, 0)), ("cut", |disk| disk.cut(&paths().json, 20))];
 
 fn started(disk: &SimDisk, engine: &Arc<Engine>, keep: Keep) -> Arc<Project> {
-    let opening = Opening { id: ProjectId::parse("p").unwrap(), keep, sync: SyncMode::Always };
+    let id = ProjectId::parse("p").unwrap();
+    let opening = Opening { id, keep, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     let disk = Arc::new(disk.clone());
     Project::open(disk, paths(), opening, Arc::clone(engine), START_MS).unwrap().start()
 }

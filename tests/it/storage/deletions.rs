@@ -13,7 +13,8 @@ use pikv::store::commit::CommitState;
 use std::path::Path;
 use std::sync::Arc;
 
-const STORED: StorageChoice = StorageChoice { on_disk: None, cache_in_memory: None, sync: None };
+const STORED: StorageChoice =
+    StorageChoice { on_disk: None, cache_in_memory: None, sync: None, sync_interval_seconds: None };
 const KEYS: AuthenticationChoice = AuthenticationChoice { enabled: None, save_api_key_to_file: None };
 const EIO: i32 = 5;
 const EPERM: i32 = 1;

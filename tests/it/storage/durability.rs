@@ -69,13 +69,15 @@ fn a_deleted_project_stays_deleted_after_a_crash() {
 
 #[test]
 fn writes_that_are_acknowledged_at_once_are_there_after_an_orderly_end() {
-    for sync in ["interval", "never"] {
-        let mut kv = Kv::edited(|config| config["projects"][0]["storage"]["sync"] = sync.into());
+    for seconds in [1, 3_600] {
+        let mut kv = Kv::edited(|config| {
+            config["projects"][0]["storage"] = json!({"sync": "interval", "sync_interval_seconds": seconds});
+        });
         for number in 0..100 {
             kv.project().put(&key_path(&format!("{number}")), &number.to_string()).expect(201);
         }
         kv.restart();
-        assert_eq!(kv.project().get(KEYS).json()["count"], 100, "{sync}");
+        assert_eq!(kv.project().get(KEYS).json()["count"], 100, "{seconds}");
     }
 }
 

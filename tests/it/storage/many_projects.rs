@@ -13,7 +13,8 @@ use std::thread;
 
 /// Enough for four threads.
 const PROJECTS: usize = 4 * PROJECTS_PER_OPENING_THREAD_MIN;
-const NO_STORAGE: StorageChoice = StorageChoice { on_disk: None, cache_in_memory: None, sync: None };
+const NO_STORAGE: StorageChoice =
+    StorageChoice { on_disk: None, cache_in_memory: None, sync: None, sync_interval_seconds: None };
 const NO_AUTHENTICATION: AuthenticationChoice =
     AuthenticationChoice { enabled: None, save_api_key_to_file: None };
 

@@ -89,7 +89,7 @@ fn restarted(run: &Run, random: &mut Random) -> Arc<Run> {
     };
     let now_ms = (run.now() + random.below(4_000)).saturating_sub(1_500);
     let keep = [Keep::Values, Keep::Index][random.below(2) as usize];
-    let sync = [SyncMode::Always, SyncMode::Interval, SyncMode::Never][random.below(3) as usize];
+    let sync = [SyncMode::Always, SyncMode::Interval][random.below(2) as usize];
     let state: State = run.history.lock().unwrap().last().clone();
     let (project, notices) = open(Arc::new(disk.clone()), keep, sync, now_ms).unwrap();
     assert!(notices.is_empty(), "{notices:?}");

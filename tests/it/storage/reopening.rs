@@ -2,7 +2,7 @@
 
 use crate::harness::kv::{Kv, PROJECT, key_path};
 use crate::harness::sim_disk::{ENOSPC, SimDisk};
-use crate::harness::wait_until;
+use crate::harness::{holds_within, wait_until};
 use crate::simulation::catalog_faults::{NO_AUTHENTICATION, NO_STORAGE, id, keys, put, start};
 use pikv::catalog::ChangeError;
 use pikv::config::file;
@@ -12,9 +12,10 @@ use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-const SYNC_NEVER: &str = r#"{"storage":{"sync":"never"}}"#;
-const NEVER: StorageChoice = StorageChoice { sync: Some(SyncMode::Never), ..NO_STORAGE };
+const SYNC_INTERVAL: &str = r#"{"storage":{"sync":"interval"}}"#;
+const INTERVAL: StorageChoice = StorageChoice { sync: Some(SyncMode::Interval), ..NO_STORAGE };
 const JSON: &str = "/storage_data/first_project.json";
 const JOURNAL: &str = "/storage_data/first_project.journal";
 
@@ -51,12 +52,12 @@ fn assert_readable(kv: &Kv) {
 /// Asks for other settings over the API and by SIGHUP; both are refused, and the values stay.
 #[track_caller]
 fn check_kept(kv: &Kv, logged: &str) {
-    let problem = kv.project().put(PROJECT, SYNC_NEVER).problem(503, "project_unavailable");
+    let problem = kv.project().put(PROJECT, SYNC_INTERVAL).problem(503, "project_unavailable");
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("Read the values and save them"), "{detail}");
     assert_readable(kv);
-    assert_ne!(kv.config()["projects"][0]["storage"]["sync"], "never");
-    kv.edit_config(|config| config["projects"][0]["storage"]["sync"] = "never".into());
+    assert_ne!(kv.config()["projects"][0]["storage"]["sync"], "interval");
+    kv.edit_config(|config| config["projects"][0]["storage"]["sync"] = "interval".into());
     kv.server.signal("HUP");
     kv.server.await_stderr("INFO reloaded");
     assert_readable(kv);
@@ -98,9 +99,9 @@ fn project_can_be_reopened_once_what_replaced_its_values_file_is_moved_away() {
     let mut kv = written(true);
     let path = kv.data_path("first_project.json");
     replace_by_directory(&path);
-    kv.project().put(PROJECT, SYNC_NEVER).problem(503, "project_unavailable");
+    kv.project().put(PROJECT, SYNC_INTERVAL).problem(503, "project_unavailable");
     fs::remove_dir(&path).unwrap();
-    kv.project().put(PROJECT, SYNC_NEVER).expect(200);
+    kv.project().put(PROJECT, SYNC_INTERVAL).expect(200);
     assert_readable(&kv);
     kv.restart();
     assert_readable(&kv);
@@ -116,7 +117,7 @@ fn values_file_that_was_removed_or_edited_is_written_again_before_a_project_is_r
                 None => fs::remove_file(&path).unwrap(),
                 Some(text) => fs::write(&path, text).unwrap(),
             }
-            kv.project().put(PROJECT, SYNC_NEVER).expect(200);
+            kv.project().put(PROJECT, SYNC_INTERVAL).expect(200);
             assert_readable(&kv);
         }
     }
@@ -127,7 +128,7 @@ fn values_that_are_read_from_a_removed_file_stay_readable() {
     let kv = written(false);
     kv.project().put(PROJECT, r#"{"storage":{"cache_in_memory":false}}"#).expect(200);
     fs::remove_file(kv.data_path("first_project.json")).unwrap();
-    kv.project().put(PROJECT, SYNC_NEVER).expect(200);
+    kv.project().put(PROJECT, SYNC_INTERVAL).expect(200);
     assert_readable(&kv);
 }
 
@@ -191,7 +192,7 @@ fn project_on_a_full_disk_is_reopened_because_its_journal_has_what_the_values_fi
     let (catalog, threads) = start(&disk);
     assert_eq!(put(&catalog, "first_project", "a"), CommitState::Committed);
     disk.refuse("create /storage_data/first_project.json.tmp", ENOSPC);
-    catalog.update(&id("first_project"), NEVER, NO_AUTHENTICATION).unwrap();
+    catalog.update(&id("first_project"), INTERVAL, NO_AUTHENTICATION).unwrap();
     assert_eq!(keys(&catalog, "first_project"), 1);
     threads.stop();
 }
@@ -211,13 +212,50 @@ fn files_that_are_taken_while_the_settings_are_saved_cost_no_value() {
                 handle.place(Path::new(name), b"of somebody else");
             }
         })));
-        let updated = catalog.update(&id("first_project"), NEVER, NO_AUTHENTICATION).map(drop);
+        let updated = catalog.update(&id("first_project"), INTERVAL, NO_AUTHENTICATION).map(drop);
         disk.set_between(None);
         if name == JOURNAL {
             assert!(matches!(updated, Err(ChangeError::ValuesUnsaved)), "{updated:?}");
             assert_eq!(file::load(&disk, path).unwrap(), Some(file::default_config()));
         }
         assert_eq!(keys(&catalog, "first_project"), 1, "{name}");
+        threads.stop();
+    }
+}
+
+/// Checkpoints are held up, because they sync, too.
+#[test]
+fn another_sync_interval_takes_effect_by_update_and_by_reload() {
+    for reload in [false, true] {
+        let disk = SimDisk::default();
+        let path = Path::new("/config.json");
+        file::save(&disk, path, &file::default_config()).unwrap();
+        let (catalog, threads) = start(&disk);
+        let set_interval = |seconds| {
+            let interval = StorageChoice { sync_interval_seconds: Some(seconds), ..INTERVAL };
+            if reload {
+                let mut config = file::load(&disk, path).unwrap().unwrap();
+                config.replace_settings(&id("first_project"), interval, NO_AUTHENTICATION);
+                file::save(&disk, path, &config).unwrap();
+                catalog.reload().unwrap();
+            } else {
+                catalog.update(&id("first_project"), interval, NO_AUTHENTICATION).unwrap();
+            }
+            disk.hold("create /storage_data/first_project.json.tmp");
+        };
+        let is_in_journal = |disk: &SimDisk, key: &str| {
+            String::from_utf8_lossy(&disk.content(Path::new(JOURNAL))).contains(&format!("\"{key}\""))
+        };
+        set_interval(3_600);
+        put(&catalog, "first_project", "slow");
+        wait_until("it is written", || is_in_journal(&disk, "slow"));
+        let is_synced = |key: &str| is_in_journal(&disk.after_crash(0), key);
+        assert!(!holds_within(Duration::from_millis(1_500), || is_synced("slow")), "{reload}");
+        disk.let_go();
+        set_interval(1);
+        put(&catalog, "first_project", "quick");
+        wait_until("it is synced", || is_synced("quick"));
+        disk.let_go();
         threads.stop();
     }
 }

@@ -51,7 +51,7 @@ impl Bell {
 fn open(directory: &Path, keep: Keep, sync: SyncMode, engine: &Arc<Engine>) -> Arc<Project> {
     let id = ProjectId::parse("p").unwrap();
     let paths = Paths::new(directory, &id);
-    let opening = Opening { id, keep, sync };
+    let opening = Opening { id, keep, sync, sync_interval: Duration::from_secs(1) };
     let opened = Project::open(Arc::new(RealDisk), paths, opening, Arc::clone(engine), clock::wall_ms());
     opened.unwrap().project
 }

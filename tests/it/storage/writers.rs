@@ -30,12 +30,16 @@ struct Rig {
 impl Rig {
     /// An engine that runs, with projects `p0` to `p{count - 1}`.
     fn with(count: usize, sync: SyncMode) -> Rig {
+        Rig::with_interval(count, sync, Duration::from_secs(1))
+    }
+
+    fn with_interval(count: usize, sync: SyncMode, interval: Duration) -> Rig {
         let bell = Arc::new(Bell::default());
         let ringer = Arc::clone(&bell);
         let engine = Engine::new(Box::new(move || ringer.ring()));
         let threads = engine.start().unwrap();
         let disk = SimDisk::default();
-        let projects = (0..count).map(|number| open(&disk, &engine, number, sync)).collect();
+        let projects = (0..count).map(|number| open(&disk, &engine, number, (sync, interval))).collect();
         Rig { disk, engine, threads, bell, projects }
     }
 
@@ -44,10 +48,15 @@ impl Rig {
     }
 }
 
-fn open(disk: &SimDisk, engine: &Arc<Engine>, number: usize, sync: SyncMode) -> Arc<Project> {
+fn open(
+    disk: &SimDisk,
+    engine: &Arc<Engine>,
+    number: usize,
+    (sync, sync_interval): (SyncMode, Duration),
+) -> Arc<Project> {
     let id = ProjectId::parse(&format!("p{number}")).unwrap();
     let paths = Paths::new(Path::new("data"), &id);
-    let opening = Opening { id, keep: Keep::Values, sync };
+    let opening = Opening { id, keep: Keep::Values, sync, sync_interval };
     let (disk, engine) = (Arc::new(disk.clone()), Arc::clone(engine));
     Project::open(disk, paths, opening, engine, clock::wall_ms()).unwrap().start()
 }
@@ -147,7 +156,7 @@ fn no_project_is_forgotten_among_many_writers_checkpoints_and_waiting_threads() 
     let disk = rig.disk.after_crash(0);
     let engine = Engine::new(Box::new(|| {}));
     for (number, written) in written.iter().enumerate() {
-        let project = open(&disk, &engine, number, SyncMode::Always);
+        let project = open(&disk, &engine, number, (SyncMode::Always, Duration::ZERO));
         let read = |view: &pikv::persist::live::project::View<'_>| (view.totals().keys, view.revision());
         let keys = project.read(clock::wall_ms(), read).unwrap().answer;
         assert_eq!(keys, written.load(Ordering::Relaxed), "p{number}");
@@ -156,8 +165,9 @@ fn no_project_is_forgotten_among_many_writers_checkpoints_and_waiting_threads() 
 
 #[test]
 fn an_orderly_stop_writes_and_syncs_what_is_queued_in_every_project() {
-    for sync in [SyncMode::Always, SyncMode::Interval] {
-        let rig = Rig::with(3 * WRITERS_MAX, sync);
+    let intervals = [1, 3_600].map(|seconds| (SyncMode::Interval, Duration::from_secs(seconds)));
+    for (sync, interval) in [(SyncMode::Always, Duration::ZERO)].into_iter().chain(intervals) {
+        let rig = Rig::with_interval(3 * WRITERS_MAX, sync, interval);
         let commits: Vec<_> = rig.projects.iter().map(|project| put(project, "a", "1")).collect();
         rig.threads.stop();
         assert!(
@@ -167,8 +177,8 @@ fn an_orderly_stop_writes_and_syncs_what_is_queued_in_every_project() {
         let disk = rig.disk.after_crash(0);
         let engine = Engine::new(Box::new(|| {}));
         for number in 0..rig.projects.len() {
-            let project = open(&disk, &engine, number, sync);
-            assert_eq!(text(&project, "a").as_deref(), Some(&b"1"[..]), "p{number}, {sync:?}");
+            let project = open(&disk, &engine, number, (sync, interval));
+            assert_eq!(text(&project, "a").as_deref(), Some(&b"1"[..]), "p{number}, {sync:?} {interval:?}");
         }
     }
 }

@@ -222,7 +222,7 @@ fn keys_that_stay_come_exactly_once_while_others_come_and_go() {
 
 #[test]
 fn a_hundred_thousand_keys_are_streamed_in_bounded_memory() {
-    let kv = Kv::edited(|config| config["projects"][0]["storage"]["sync"] = "never".into());
+    let kv = Kv::edited(|config| config["projects"][0]["storage"]["sync"] = "interval".into());
     let keys: Vec<String> = (0..100_000).map(|number| format!("key-{number:06}")).collect();
     fill(&kv, &keys);
     let before_kb = resident_kb(&kv);
@@ -252,7 +252,7 @@ fn resident_kb(kv: &Kv) -> u64 {
 
 #[test]
 fn a_listing_that_is_not_read_holds_up_nobody() {
-    let kv = Kv::edited(|config| config["projects"][0]["storage"]["sync"] = "never".into());
+    let kv = Kv::edited(|config| config["projects"][0]["storage"]["sync"] = "interval".into());
     fill(&kv, &(0..50_000).map(|number| format!("key-{number:06}-{}", "x".repeat(200))).collect::<Vec<_>>());
     let mut idle = kv.project().connect();
     let request = format!("GET {KEYS} HTTP/1.1\r\nHost: a\r\nX-API-Key: {}\r\n\r\n", kv.project_key);

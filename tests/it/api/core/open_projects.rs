@@ -89,7 +89,8 @@ fn a_stranger_does_not_take_an_open_project_over() {
     kv.create_project(&json!({"id": "open", "authentication": {"enabled": false}}));
     let refused = kv.anonymous().put(OPEN, ON).problem(401, "api_key_missing");
     assert!(refused.get("api_key").is_none(), "{refused}");
-    for body in [ON, OFF_DISK, r#"{"storage":{"sync":"never"}}"#, r#"{"storage":{"cache_in_memory":false}}"#]
+    for body in
+        [ON, OFF_DISK, r#"{"storage":{"sync":"interval"}}"#, r#"{"storage":{"cache_in_memory":false}}"#]
     {
         kv.anonymous().put(OPEN, body).problem(401, "api_key_missing");
     }
@@ -190,11 +191,11 @@ fn on_disk_is_switched_off_only_beside_discard_files() {
             r#"{"storage":{"on_disk":false}}"#,
             r#"{"storage":{"on_disk":false,"discard_files":false}}"#,
             r#"{"storage":{"on_disk":false},"discard_files":false}"#,
-            r#"{"storage":{"on_disk":false,"sync":"never"},"authentication":{"enabled":true}}"#,
+            r#"{"storage":{"on_disk":false,"sync":"interval"},"authentication":{"enabled":true}}"#,
             r#"{"storage":{"discard_files":true}}"#,
             r#"{"storage":{"on_disk":true,"discard_files":true}}"#,
             r#"{"discard_files":true}"#,
-            r#"{"storage":{"sync":"never"},"discard_files":true}"#,
+            r#"{"storage":{"sync":"interval"},"discard_files":true}"#,
         ] {
             check_discard_refused(&caller, "PUT", PROJECT, body);
         }
@@ -203,7 +204,10 @@ fn on_disk_is_switched_off_only_beside_discard_files() {
     assert_eq!(kv.project().get(&key_path("a")).expect(200).json()["value"], 1);
     for body in [OFF_DISK, r#"{"storage":{"on_disk":false},"discard_files":true}"#] {
         let settings: Value = kv.project().put(PROJECT, body).expect(200).json();
-        assert_eq!(settings["storage"], json!({"on_disk": false, "cache_in_memory": true, "sync": "always"}));
+        assert_eq!(
+            settings["storage"],
+            json!({"on_disk": false, "cache_in_memory": true, "sync": "always", "sync_interval_seconds": 1})
+        );
     }
     assert!(!kv.config_text().contains("discard_files"), "it is no setting");
 }

@@ -22,13 +22,32 @@ fn a_setting_that_is_sent_changes_and_the_others_stay() {
 #[test]
 fn settings_are_there_after_a_crash() {
     let mut kv = Kv::new();
-    let settings = json!({"storage": {"sync": "never"}, "authentication": {"save_api_key_to_file": true}});
+    let storage = json!({"sync": "interval", "sync_interval_seconds": 60});
+    let settings = json!({"storage": storage, "authentication": {"save_api_key_to_file": true}});
     let after = kv.project().put(PROJECT, &settings.to_string()).expect(200).json();
     kv.crash_and_start();
     let restarted = kv.project().get(PROJECT).expect(200).json();
     assert_eq!(restarted, after);
-    assert_eq!(restarted["storage"]["sync"], "never");
+    assert_eq!(restarted["storage"]["sync"], "interval");
+    assert_eq!(restarted["storage"]["sync_interval_seconds"], 60);
     assert_eq!(restarted["authentication"]["save_api_key_to_file"], true);
+}
+
+/// A mode of older versions.
+#[test]
+fn never_is_the_longest_interval_unless_the_body_has_one() {
+    let kv = Kv::new();
+    let set = |body: &str| {
+        let storage = kv.project().put(PROJECT, body).expect(200).json()["storage"].clone();
+        assert_eq!(storage["sync"], "interval", "{storage}");
+        storage["sync_interval_seconds"].as_u64().unwrap()
+    };
+    assert_eq!(set(r#"{"storage":{"sync":"never"}}"#), 3_600);
+    assert_eq!(kv.config()["projects"][0]["storage"]["sync"], "interval");
+    assert_eq!(set(r#"{"storage":{"sync_interval_seconds":2}}"#), 2);
+    assert_eq!(set(r#"{"storage":{"sync":"never","sync_interval_seconds":5}}"#), 5);
+    let created = kv.global().post(PROJECTS, r#"{"id":"old","storage":{"sync":"never"}}"#).expect(201).json();
+    assert_eq!(created["project"]["storage"]["sync_interval_seconds"], 3_600);
 }
 
 #[test]
@@ -44,7 +63,7 @@ fn identity_and_keys_are_no_settings() {
         json!({"authentication": {"api_key": "0123456789abcdef"}}),
         json!({"authentication": {"api_key": null}}),
         json!({"authentication": {"api_key_hash": null}}),
-        json!({"storage": {"sync": "never"}, "id": "x"}),
+        json!({"storage": {"sync": "interval"}, "id": "x"}),
     ];
     let before = kv.config_text();
     for body in bodies {
@@ -58,7 +77,15 @@ fn identity_and_keys_are_no_settings() {
 fn what_is_no_setting_is_refused_and_named() {
     let kv = Kv::new();
     let bodies = [
-        (r#"{"storage":{"sync":"sometimes"}}"#, "interval"),
+        (r#"{"storage":{"sync":"sometimes"}}"#, "`sync` is \"sometimes\"; it must be `always` or `interval`"),
+        (r#"{"storage":{"sync":1}}"#, "storage"),
+        (
+            r#"{"storage":{"sync_interval_seconds":0}}"#,
+            "`sync_interval_seconds` is 0; it must be a whole number, 1 to",
+        ),
+        (r#"{"storage":{"sync_interval_seconds":3601}}"#, "is 3601; it must be a whole number, 1 to 3600"),
+        (r#"{"storage":{"sync_interval_seconds":1.5}}"#, "storage"),
+        (r#"{"storage":{"sync_interval_seconds":null}}"#, "sync_interval_seconds"),
         (r#"{"storage":{"on_disk":"yes"}}"#, "on_disk"),
         (r#"{"storage":{"on_disk":null}}"#, "on_disk"),
         (r#"{"storage":null}"#, "storage"),

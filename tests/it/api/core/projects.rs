@@ -16,7 +16,10 @@ fn assert_describes_a_project(project: &Value, id: &str) {
         "{project}"
     );
     assert_eq!(project["id"], id);
-    assert_eq!(member_names(&project["storage"]), ["on_disk", "cache_in_memory", "sync"].into());
+    assert_eq!(
+        member_names(&project["storage"]),
+        ["on_disk", "cache_in_memory", "sync", "sync_interval_seconds"].into()
+    );
     assert_eq!(member_names(&project["authentication"]), ["enabled", "save_api_key_to_file"].into());
     assert!(project["keys"].is_u64() && project["bytes"].is_u64(), "{project}");
 }
@@ -52,7 +55,10 @@ fn a_project_is_described_without_key_and_hash() {
     }
     let project = kv.project().get(PROJECT).json();
     assert_describes_a_project(&project, "first_project");
-    assert_eq!(project["storage"], json!({"on_disk": true, "cache_in_memory": true, "sync": "always"}));
+    assert_eq!(
+        project["storage"],
+        json!({"on_disk": true, "cache_in_memory": true, "sync": "always", "sync_interval_seconds": 1})
+    );
     assert_eq!(project["authentication"], json!({"enabled": true, "save_api_key_to_file": true}));
 }
 
@@ -93,7 +99,8 @@ fn a_created_project_comes_with_location_and_a_key_that_works() {
 #[test]
 fn a_created_project_has_the_settings_that_were_sent() {
     let kv = Kv::new();
-    let storage = json!({"on_disk": false, "cache_in_memory": true, "sync": "never"});
+    let storage =
+        json!({"on_disk": false, "cache_in_memory": true, "sync": "interval", "sync_interval_seconds": 60});
     let settings = json!({"id": "notes", "storage": storage, "authentication": {"enabled": false}});
     let created = kv.global().post(PROJECTS, &settings.to_string()).expect(201).json();
     assert_eq!(created["api_key"], Value::Null);

@@ -46,7 +46,7 @@ impl Summary {
         row("reloads (SIGHUP)", self.hangups.to_string());
         let lost = self.failure.clone().unwrap_or_else(|| "0".to_owned());
         row("lost, invented or wrongly answered", lost);
-        row("taken by a kill where `sync` is `interval` or `never`", self.lost_as_allowed.to_string());
+        row("taken by a kill if `sync` is `interval`", self.lost_as_allowed.to_string());
         row("failed starts", self.failed_starts.to_string());
         row("reads, p50 / p99 / worst", quantiles(&mut tally.reads_micros));
         row("writes, p50 / p99 / worst", quantiles(&mut tally.writes_micros));

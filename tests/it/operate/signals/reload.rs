@@ -30,6 +30,29 @@ fn a_project_added_to_the_file_is_served_after_sighup() {
 }
 
 #[test]
+fn a_mode_of_older_versions_is_read_as_an_hour_at_a_start_and_a_reload_and_the_log_says_how_to_write_it() {
+    let mut config = known_config();
+    config["projects"][0]["storage"]["sync"] = json!("never");
+    let mut server = Server::start_with(config.clone());
+    let warnings = |server: &Server| {
+        let log = server.stderr_text();
+        let is_ours = |line: &&str| {
+            let parts = ["WARN ", "config.json: project demo has", "\"sync_interval_seconds\": 3600"];
+            parts.iter().all(|part| line.contains(part))
+        };
+        log.lines().filter(is_ours).count()
+    };
+    assert_eq!(warnings(&server), 1, "{}", server.stderr_text());
+    rewrite(&server, &config);
+    server.await_stderr("INFO reloaded");
+    assert_eq!(warnings(&server), 2, "{}", server.stderr_text());
+    let demo = server.request("GET", "/api/v1/projects/demo", Some(DEMO_KEY), &[], b"").json();
+    assert_eq!(demo["storage"]["sync"], "interval");
+    assert_eq!(demo["storage"]["sync_interval_seconds"], 3_600);
+    server.terminate();
+}
+
+#[test]
 fn a_key_changed_in_the_file_replaces_the_old_one_after_sighup() {
     let server = Server::start_known();
     let mut connection = server.connect();
