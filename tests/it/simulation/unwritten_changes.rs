@@ -201,7 +201,7 @@ fn log_counts_acknowledged_changes_that_are_rolled_back() {
     if std::env::var_os(LOGGING).is_some() {
         return roll_back_and_log();
     }
-    let name = "unwritten_changes::log_counts_acknowledged_changes_that_are_rolled_back";
+    let name = "simulation::unwritten_changes::log_counts_acknowledged_changes_that_are_rolled_back";
     let program = std::env::current_exe().unwrap();
     let output =
         Command::new(program).args([name, "--exact", "--nocapture"]).env(LOGGING, "1").output().unwrap();
