@@ -102,6 +102,8 @@ mod simulation {
     pub mod values_file;
 }
 
+mod scripts;
+
 mod operate {
     pub mod account_commands;
     pub mod commands;
