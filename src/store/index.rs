@@ -66,18 +66,31 @@ impl<K: Kind> Index<K> {
                 None
             }
             Ok(index) => {
-                let before = match run.overwrite(index, entry) {
-                    Some(before) => before,
-                    None => {
-                        let before = run.entry(index)?.bytes().into();
-                        run.remove(index);
-                        self.insert((at, index), entry);
-                        before
-                    }
-                };
+                let before: Box<[u8]> = run.entry(index)?.bytes().into();
+                self.overwrite((at, index), entry);
                 self.sums.remove(K::Entry::of(&before).sums());
                 Some(before)
             }
+        }
+    }
+
+    /// Replaces the entry of the same key by `entry`, without a copy of it. Does nothing if there is none.
+    pub fn update(&mut self, entry: K::Entry<'_>) {
+        let at = self.run_of(entry.key_bytes());
+        let Some(run) = self.runs.get(at) else { return };
+        let Ok(index) = run.position(entry.key_bytes()) else { return };
+        let Some(before) = run.entry(index).map(Packed::sums) else { return };
+        self.overwrite((at, index), entry);
+        self.sums.add(entry.sums());
+        self.sums.remove(before);
+        self.merge_small(at);
+    }
+
+    fn overwrite(&mut self, (at, index): Position, entry: K::Entry<'_>) {
+        let Some(run) = self.runs.get_mut(at) else { return };
+        if !run.overwrite(index, entry) {
+            run.remove(index);
+            self.insert((at, index), entry);
         }
     }
 
@@ -94,9 +107,7 @@ impl<K: Kind> Index<K> {
         let Some(run) = self.runs.get_mut(at) else { return false };
         let Ok(index) = run.position(key) else { return false };
         self.sums.remove(run.remove(index).unwrap_or_default());
-        if run.live_bytes() < PAGE_BYTES / 4 {
-            self.merge(at);
-        }
+        self.merge_small(at);
         true
     }
 
@@ -259,6 +270,12 @@ impl<K: Kind> Index<K> {
             self.runs.insert(at + 1, later);
         }
         at + 1
+    }
+
+    fn merge_small(&mut self, at: usize) {
+        if self.runs.get(at).is_some_and(|run| run.live_bytes() < PAGE_BYTES / 4) {
+            self.merge(at);
+        }
     }
 
     /// Merges a run with the one before or after it if both fit into three quarters of one, and removes an empty

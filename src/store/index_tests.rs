@@ -114,6 +114,33 @@ fn runs_stay_full_where_keys_come_in_order_and_join_where_they_go() {
     assert!(index.runs.is_empty());
 }
 
+/// As values become locations when they are written.
+#[test]
+fn updated_entries_are_found_and_their_runs_join_when_they_become_small() {
+    for (before, after) in [(3_000, 20), (40_000, 20), (1, 20), (100, 100), (20, 600)] {
+        let (mut index, mut map) = (Index::<Entries>::default(), Map::new());
+        let name = |number: usize| format!("{:05}", number * 7_919 % 2_003);
+        for number in 0..2_003 {
+            index.replace(entry(&name(number), &"x".repeat(before), None).view());
+        }
+        for number in 0..2_003 {
+            let (name, value) = (name(number), "y".repeat(after));
+            index.update(entry(&name, &value, None).view());
+            map.insert(name, (value, false));
+        }
+        check(&index, &map);
+        let values = index.range(Start::At(b"")).map(Entry::value);
+        assert!(values.eq(map.values().map(|(value, _)| Value::Text(value.as_bytes()))));
+        let live: usize = index.runs.iter().map(Run::live_bytes).sum();
+        let runs_max = 3 + 3 * map.len() / RUN_ENTRIES_MAX + 3 * live / PAGE_BYTES;
+        assert!(index.runs.len() <= runs_max, "{before} {after}: {} runs, not {runs_max}", index.runs.len());
+        let touched: usize = index.runs.iter().map(Run::touched_bytes).sum();
+        assert!(touched <= live + live / 5, "{before} {after}: {touched} bytes for {live}");
+        index.update(entry("absent", "1", None).view());
+        check(&index, &map);
+    }
+}
+
 /// A run of `count` entries of `bytes` in its page each, whose keys begin with `folder`.
 fn run(folder: &str, count: usize, bytes: usize) -> Run<Entries> {
     let part = bytes * 3 / 4;

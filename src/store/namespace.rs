@@ -335,14 +335,17 @@ impl Namespace {
         self.revision = self.revision.max(revision);
     }
 
-    /// Puts a stored entry in the place of the one with the same key and revision, which is how a
-    /// value's location moves to a new file. Does nothing where the key has changed since.
-    pub fn relocate(&mut self, key: Key<'_>, revision: Revision, value: Value<'_>) {
-        let Some(entry) = self.entries.get(key.as_str().as_bytes()) else { return };
-        if entry.revision() == revision {
-            let meta = entry.meta();
-            self.write(key, value, &meta);
+    /// Replaces a value by its location, or that by another location, unless the key has changed since `revision`.
+    /// Returns the revision of the key's entry.
+    pub fn relocate(&mut self, key: Key<'_>, revision: Revision, value: Value<'_>) -> Option<Revision> {
+        let entry = self.entries.get(key.as_str().as_bytes())?;
+        let (found, meta) = (entry.revision(), entry.meta());
+        if found == revision {
+            let mut packed = Vec::with_capacity(entry::packed_bytes_max(key, value));
+            entry::pack(key, value, &meta, &mut packed);
+            self.entries.update(Entry::of(&packed));
         }
+        Some(found)
     }
 
     fn put(&mut self, key: Key<'_>, value: Value<'_>, meta: &Meta) -> Undo {

@@ -104,6 +104,11 @@ impl Page {
         true
     }
 
+    /// Keeps the first `bytes` of what was pushed.
+    pub fn truncate(&mut self, bytes: usize) {
+        self.used = self.used.min(bytes);
+    }
+
     /// Replaces what was pushed by `bytes`, which are not more, and keeps the slots.
     pub fn rewrite(&mut self, bytes: &[u8]) {
         if let Some(place) = self.memory.bytes_mut().get_mut(..bytes.len()) {

@@ -1,9 +1,9 @@
 //! Some entries that follow each other in key order, in one page.
 //!
 //! An entry is packed bytes with a key: a key with its value, or a timer. It is appended to the page, preceded by
-//! its length. A replaced or removed entry stays in the page as dead bytes until a sixteenth of the page is dead;
-//! then the page is compacted. Memory is thus proportional to the live entries, whatever was written before, and
-//! no entry has an allocation of its own.
+//! its length. What a replaced or removed entry leaves are dead bytes, unless it was at the end. Once a sixteenth of
+//! the page is dead or has been used and is not any more, the page is compacted. Memory is thus proportional to the
+//! live entries, whatever was written before, and no entry has an allocation of its own.
 
 use super::page::Page;
 use super::varint::{groups, groups_count, groups_of, push_groups};
@@ -256,39 +256,51 @@ impl<K: Kind> Run<K> {
         }
     }
 
-    /// Puts `entry` in the place of entry `index`, which has the same key, if it takes as many bytes. Returns
-    /// the one before.
-    pub fn overwrite(&mut self, index: usize, entry: K::Entry<'_>) -> Option<Box<[u8]>> {
-        let start = usize::from(self.slot(index)?.start());
-        let before = self.entry(index)?;
-        if before.bytes().len() != entry.bytes().len() {
-            return None;
+    /// Writes `entry` over entry `index`, which has the same key, if it takes no more bytes. Returns whether it did.
+    pub fn overwrite(&mut self, index: usize, entry: K::Entry<'_>) -> bool {
+        let (Some(slot), Some(before)) = (self.slot(index), self.entry(index)) else { return false };
+        let (start, removed) = (usize::from(slot.start()), before.sums());
+        let (bytes_before, bytes) = (slot_bytes(before), slot_bytes(entry));
+        if bytes_before < bytes {
+            return false;
         }
-        let removed = before.sums();
-        let before = before.bytes().into();
         self.sums.remove(removed);
         self.sums.add(entry.sums());
-        let at = start + groups_count(entry.bytes().len() as u64);
-        if let Some(slot) = self.page.bytes_mut().get_mut(at..at + entry.bytes().len()) {
-            slot.copy_from_slice(entry.bytes());
+        let (head, head_bytes) = groups(entry.bytes().len() as u64);
+        let parts =
+            [(start, head.get(..head_bytes).unwrap_or_default()), (start + head_bytes, entry.bytes())];
+        for (at, part) in parts {
+            if let Some(place) = self.page.bytes_mut().get_mut(at..at + part.len()) {
+                place.copy_from_slice(part);
+            }
         }
-        Some(before)
+        self.free(start + bytes, start + bytes_before);
+        true
     }
 
     /// Removes entry `index`.
     pub fn remove(&mut self, index: usize) -> Option<Sums> {
-        let entry = self.entry(index)?;
-        let (removed, bytes) = (entry.sums(), slot_bytes(entry));
+        let (slot, entry) = (self.slot(index)?, self.entry(index)?);
+        let (start, removed, bytes) = (usize::from(slot.start()), entry.sums(), slot_bytes(entry));
         self.page.remove_slot(index);
         self.sums.remove(removed);
-        self.dead += bytes;
         if index == 0 {
             self.first = self.first().map(ShortKey::of).unwrap_or_default();
         }
-        if self.dead > self.page.used() / DEAD_PART_MAX {
+        self.free(start, start + bytes);
+        Some(removed)
+    }
+
+    /// The bytes of the page in `from..to` belong to no entry any more.
+    fn free(&mut self, from: usize, to: usize) {
+        if to == self.page.used() {
+            self.page.truncate(from); // the entry that was inserted last
+        } else {
+            self.dead += to - from;
+        }
+        if self.touched - self.live_bytes() > self.page.used() / DEAD_PART_MAX {
             self.compact();
         }
-        Some(removed)
     }
 
     /// Splits the run: entry `index` and those after it are a run of their own.
