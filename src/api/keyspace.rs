@@ -13,7 +13,6 @@ use crate::persist::files::value_reader::StoredValue;
 use crate::persist::live::project::{Project, View};
 use crate::persist::live::transaction::Transaction;
 use crate::store::change::{Meta, Value};
-use crate::store::commit::Commit;
 use crate::store::commit::Pending;
 use crate::store::entry::Entry;
 use std::borrow::Cow;
@@ -193,11 +192,6 @@ impl Keyspace {
         self.project.reads_disk()
     }
 
-    /// Waits until what `commit` is for is on disk; false if it was rolled back.
-    pub fn wait_written(&self, commit: Option<&Commit>) -> bool {
-        self.project.wait_written(commit)
-    }
-
     /// The keys after `after`, `limit` at most; fewer where many between them have just expired.
     ///
     /// # Errors
@@ -309,7 +303,11 @@ fn find_all(view: &View<'_>, entries: &[Option<Entry<'_>>]) -> Result<Option<Vec
         .map(Some)
 }
 
-fn find(view: &View<'_>, entry: Entry<'_>) -> Result<Found, ApiError> {
+/// The value of `entry`, or where it lies.
+///
+/// # Errors
+/// [`ApiError::Internal`] if its file is not open, which is a bug.
+pub fn find(view: &View<'_>, entry: Entry<'_>) -> Result<Found, ApiError> {
     match entry.value() {
         Value::Text(text) => Ok(Found::Text(text.to_vec())),
         Value::Stored(location) => view.locate(location).map(Found::Stored).ok_or(ApiError::Internal),

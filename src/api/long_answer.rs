@@ -4,8 +4,8 @@
 //! read its answer holds one piece of memory. The values are those of that moment; each key is read once.
 
 use super::error::ApiError;
-use super::keyspace::{Found, FoundEntry, Keyspace};
-use super::reply::{self, Lane, Piece, Pull, Reply};
+use super::keyspace::{FoundEntry, Keyspace};
+use super::reply::{Lane, Piece, Pull, Reply};
 use crate::clock;
 use crate::limits::LISTING_PIECE_BYTES;
 use crate::store::change::Meta;
@@ -55,40 +55,28 @@ pub fn stream(keyspace: Keyspace, keys: Vec<String>, layout: &'static Layout) ->
 
 impl LongAnswer {
     fn piece(&mut self, pull: Pull, out: &mut Vec<u8>) -> Piece {
-        if pull == Pull::Next {
-            self.before = self.position.clone();
+        match pull {
+            Pull::Next => self.before = self.position.clone(),
+            Pull::Again => self.position = self.before.clone(),
         }
-        reply::retried(out, |out| {
-            self.position = self.before.clone();
-            self.next_piece(out)
-        })
+        self.next_piece(out).unwrap_or_else(Piece::Broken)
     }
 
-    /// The next piece; `None` if what it rested on was rolled back.
-    fn next_piece(&mut self, out: &mut Vec<u8>) -> Option<Piece> {
+    fn next_piece(&mut self, out: &mut Vec<u8>) -> Result<Piece, ApiError> {
         let rest = self.keys.get(self.position.keys..).unwrap_or_default();
-        let answered = match self.keyspace.read_first(clock::wall_ms(), rest, LISTING_PIECE_BYTES) {
-            Ok(answered) => answered,
-            Err(error) => return Some(Piece::Broken(error)),
-        };
+        let answered = self.keyspace.read_first(clock::wall_ms(), rest, LISTING_PIECE_BYTES)?;
         let (found, commit) = (answered.answer, answered.commit);
-        let is_stored = |found: &FoundEntry| matches!(found.value, Found::Stored(_));
-        if found.iter().flatten().any(is_stored) && !self.keyspace.wait_written(commit.as_ref()) {
-            return None;
-        }
         if self.position.keys == 0 {
             out.extend_from_slice(self.layout.open);
         }
-        if let Err(error) = self.push(found, out) {
-            return Some(Piece::Broken(error));
-        }
+        self.push(found, out)?;
         if self.position.keys < self.keys.len() {
-            return Some(Piece::More(commit));
+            return Ok(Piece::More(commit));
         }
         let mut missing =
             self.position.missing.iter().filter_map(|at| self.keys.get(*at).map(String::as_str));
         (self.layout.close)(&mut missing, out);
-        Some(Piece::Last(commit))
+        Ok(Piece::Last(commit))
     }
 
     fn push(&mut self, found: Vec<Option<FoundEntry>>, out: &mut Vec<u8>) -> Result<(), ApiError> {

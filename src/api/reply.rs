@@ -2,7 +2,6 @@
 
 use super::error::ApiError;
 use crate::http::response::Response;
-use crate::limits::REREADS_MAX;
 use crate::store::commit::Commit;
 use std::net::IpAddr;
 
@@ -85,17 +84,6 @@ pub enum Pull {
 
 /// Appends the piece that is wanted to its argument.
 pub type NextPiece = Box<dyn FnMut(Pull, &mut Vec<u8>) -> Piece + Send>;
-
-/// The piece that `attempt` appends to `out`, which fails as long as what it rests on is rolled back.
-pub fn retried(out: &mut Vec<u8>, mut attempt: impl FnMut(&mut Vec<u8>) -> Option<Piece>) -> Piece {
-    for _ in 0..REREADS_MAX {
-        if let Some(piece) = attempt(out) {
-            return piece;
-        }
-        out.clear();
-    }
-    Piece::Broken(ApiError::Internal)
-}
 
 /// The body of a stream, piece by piece.
 pub struct Source {

@@ -260,9 +260,8 @@ impl Catalog {
     fn save_from_memory(&self, project: &Arc<Project>) -> Result<(), OpenError> {
         self.check_directory()?;
         let paths = Paths::new(&self.data_directory, project.id());
-        let now = clock::monotonic();
-        project.close(clock::wall_ms(), now);
-        project.save_as(self.disk.as_ref(), &paths, now).map_err(|error| {
+        project.close(clock::wall_ms(), clock::monotonic());
+        project.save_as(self.disk.as_ref(), &paths).map_err(|error| {
             project.resume();
             let cause = match &error {
                 CheckpointError::Io(error) if is_disk_full(error) => Cause::DiskFull,

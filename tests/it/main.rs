@@ -102,8 +102,6 @@ mod simulation {
     pub mod values_file;
 }
 
-mod scripts;
-
 mod operate {
     pub mod account_commands;
     pub mod commands;

@@ -7,12 +7,12 @@
 use crate::api::context::Context;
 use crate::api::cursor::{self, Cursor};
 use crate::api::error::ApiError;
-use crate::api::reply::{self, Lane, Piece, Pull, Reply};
+use crate::api::keyspace::{Found, find};
+use crate::api::reply::{Lane, Piece, Pull, Reply};
 use crate::api::representation as text;
 use crate::clock;
 use crate::json;
 use crate::limits::{ENTRIES_PER_HOLD_MAX, LISTING_PIECE_BYTES};
-use crate::persist::files::value_reader::StoredValue;
 use crate::persist::live::project::{Project, View};
 use crate::store::change::{Meta, Value};
 use crate::store::entry::Entry;
@@ -49,8 +49,8 @@ struct Position {
 
 /// What one hold of the lock found.
 struct Slice {
-    /// Keys and values that lie in files, to be read without the lock, where there are such.
-    stored: Vec<(String, Meta, StoredValue)>,
+    /// From the first value on that lies in a file: these are read without the lock.
+    rest: Vec<(String, Meta, Found)>,
     /// The last key that was looked at.
     last: Option<String>,
     keys: usize,
@@ -94,20 +94,16 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 impl Listing {
-    /// The piece that is wanted. One that rested on changes that were taken back before its values
-    /// could be read is begun anew.
+    /// Appends the piece that is wanted.
     fn piece(&mut self, pull: Pull, out: &mut Vec<u8>) -> Piece {
-        if pull == Pull::Next {
-            self.before = self.position.clone();
+        match pull {
+            Pull::Next => self.before = self.position.clone(),
+            Pull::Again => self.position = self.before.clone(),
         }
-        reply::retried(out, |out| {
-            self.position = self.before.clone();
-            self.next_piece(out)
-        })
+        self.next_piece(out).unwrap_or_else(Piece::Broken)
     }
 
-    /// The next piece; `None` where what it rested on was taken back.
-    fn next_piece(&mut self, out: &mut Vec<u8>) -> Option<Piece> {
+    fn next_piece(&mut self, out: &mut Vec<u8>) -> Result<Piece, ApiError> {
         if !self.position.opened {
             self.position.opened = true;
             out.extend_from_slice(b"{\"project\":");
@@ -115,41 +111,33 @@ impl Listing {
             out.extend_from_slice(if self.show == Show::Names { b",\"keys\":[" } else { b",\"keys\":{" });
         }
         let project = Arc::clone(&self.project);
-        let answered = project.read(clock::wall_ms(), |view| (self.read_slice(view, out), view.revision()));
-        let (slice, commit) = match answered {
-            Ok(answered) => (answered.answer, answered.commit),
-            Err(error) => return Some(Piece::Broken(error.into())),
-        };
-        let Some(slice) = slice else { return Some(Piece::Broken(ApiError::Internal)) };
-        if !slice.stored.is_empty() {
-            if !self.project.wait_written(commit.as_ref()) {
-                return None;
-            }
-            if let Err(error) = self.push_stored(&slice, out) {
-                return Some(Piece::Broken(error));
-            }
+        let answered =
+            project.read(clock::wall_ms(), |view| (self.read_slice(view, out), view.revision()))?;
+        let (slice, commit) = (answered.answer?, answered.commit);
+        for (key, meta, found) in &slice.rest {
+            push(self.show, &mut self.position.count, key, &found.text()?, meta, out);
         }
         self.position.left = self.position.left.map(|left| left.saturating_sub(slice.keys));
         if slice.last.is_some() {
             self.position.after = slice.last;
         }
         let next = match slice.end {
-            SliceEnd::Hold => return Some(Piece::More(commit)),
+            SliceEnd::Hold => return Ok(Piece::More(commit)),
             SliceEnd::Limit => self.position.after.as_deref(),
             SliceEnd::Listed => None,
         };
         self.close(next, out);
-        Some(Piece::Last(commit))
+        Ok(Piece::Last(commit))
     }
 
     /// Reads the next keys under the lock. Those that have expired count as looked at: there may be any
-    /// number of them. `None` where a value's file is not open, which is a bug.
-    fn read_slice(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> Option<Slice> {
-        let mut slice = Slice { stored: Vec::new(), last: None, keys: 0, end: SliceEnd::Listed };
+    /// number of them.
+    fn read_slice(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> Result<Slice, ApiError> {
+        let mut slice = Slice { rest: Vec::new(), last: None, keys: 0, end: SliceEnd::Listed };
         let mut last: Option<Entry<'_>> = None;
-        let mut stored_bytes = 0;
+        let mut rest_bytes = 0;
         for (looked, entry) in view.stored_range(&self.prefix, self.position.after.as_deref()).enumerate() {
-            if looked == ENTRIES_PER_HOLD_MAX || out.len() + stored_bytes >= LISTING_PIECE_BYTES {
+            if looked == ENTRIES_PER_HOLD_MAX || out.len() + rest_bytes >= LISTING_PIECE_BYTES {
                 slice.end = SliceEnd::Hold;
                 break;
             }
@@ -161,31 +149,27 @@ impl Listing {
                 slice.end = SliceEnd::Limit;
                 break;
             }
-            match (self.show, entry.value()) {
-                (Show::Values | Show::ValuesAndMeta, Value::Stored(location)) => {
-                    stored_bytes += entry.value().length();
-                    slice.stored.push((entry.key().to_owned(), entry.meta(), view.locate(location)?));
+            let shown = match (self.show, entry.value()) {
+                (Show::Names | Show::Meta, _) => Some(&b""[..]),
+                (Show::Values | Show::ValuesAndMeta, Value::Text(value)) => {
+                    slice.rest.is_empty().then_some(value)
                 }
-                (_, Value::Text(value)) => push_item(self.show, &mut self.position.count, entry, value, out),
-                (_, Value::Stored(_)) => push_item(self.show, &mut self.position.count, entry, b"", out),
+                (Show::Values | Show::ValuesAndMeta, Value::Stored(_)) => None,
+            };
+            match shown {
+                Some(value) => {
+                    push(self.show, &mut self.position.count, entry.key(), value, &entry.meta(), out);
+                }
+                None => {
+                    rest_bytes += entry.value().length();
+                    slice.rest.push((entry.key().to_owned(), entry.meta(), find(view, entry)?));
+                }
             }
             slice.keys += 1;
             last = Some(entry);
         }
         slice.last = last.map(|entry| entry.key().to_owned());
-        Some(slice)
-    }
-
-    /// Reads the values that lie in files, in the disk lane.
-    fn push_stored(&mut self, slice: &Slice, out: &mut Vec<u8>) -> Result<(), ApiError> {
-        let mut value = Vec::new();
-        for (key, meta, stored) in &slice.stored {
-            value.clear();
-            let read = stored.read_into(&mut value);
-            read.map_err(|error| ApiError::of_unread_value(stored, &error))?;
-            push(self.show, &mut self.position.count, key, &value, meta, out);
-        }
-        Ok(())
+        Ok(slice)
     }
 
     /// Ends the body. `last` is the last key of this page if another page follows.
@@ -197,10 +181,6 @@ impl Listing {
         cursor::push_member(last.map(|key| Cursor::new(&self.prefix, key)).as_ref(), out);
         out.extend_from_slice(b"}\n");
     }
-}
-
-fn push_item(show: Show, count: &mut u64, entry: Entry<'_>, value: &[u8], out: &mut Vec<u8>) {
-    push(show, count, entry.key(), value, &entry.meta(), out);
 }
 
 fn push(show: Show, count: &mut u64, key: &str, value: &[u8], meta: &Meta, out: &mut Vec<u8>) {

@@ -1,6 +1,12 @@
 use super::*;
+use crate::config::schema::SyncMode;
+use crate::disk::RealDisk;
 use crate::names::{Key, ProjectId};
+use crate::persist::files::generation::Paths;
 use crate::persist::live::engine::Engine;
+use crate::persist::live::project::Opening;
+use crate::persist::start::recovery::Keep;
+use std::time::Duration;
 
 /// A project of which all keys but a few have expired long ago and were not swept.
 fn project(keys: usize, live: &[&str]) -> Arc<Project> {
@@ -15,13 +21,22 @@ fn project(keys: usize, live: &[&str]) -> Arc<Project> {
     project
 }
 
-/// The body of a listing, and in how many pieces it came.
+/// The body of a listing of names, and in how many pieces it came.
 fn listed(project: &Arc<Project>, limit: Option<usize>, after: Option<&str>) -> (String, usize) {
+    listed_as(project, Show::Names, limit, after)
+}
+
+fn listed_as(
+    project: &Arc<Project>,
+    show: Show,
+    limit: Option<usize>,
+    after: Option<&str>,
+) -> (String, usize) {
     let position = Position { after: after.map(str::to_owned), left: limit, count: 0, opened: false };
     let mut listing = Listing {
         project: Arc::clone(project),
         prefix: String::new(),
-        show: Show::Names,
+        show,
         before: position.clone(),
         position,
     };
@@ -60,4 +75,24 @@ fn a_page_ends_where_there_is_a_key_behind_it_and_not_before() {
     assert_eq!(pieces, 1, "none of it is passed again");
     let (body, _) = listed(&project, Some(2), None);
     assert!(body.ends_with("\"count\":2,\"cursor\":null}\n"), "{body}");
+}
+
+/// A change that waits for its sync is in memory. Others lie in the journal.
+#[test]
+fn values_come_in_key_order_whether_they_are_written_or_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let id = ProjectId::parse("p").unwrap();
+    let paths = Paths::new(directory.path(), &id);
+    let opening = Opening { id, keep: Keep::Index, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+    let engine = Engine::new(Box::new(|| ()));
+    let project = Project::open(Arc::new(RealDisk), paths, opening, engine, 1).unwrap().project;
+    let put = |name: &str, value: &[u8]| {
+        let key = Key::parse(name).unwrap();
+        project.write(1, |transaction| Ok::<_, ()>(transaction.put(key, value, None))).unwrap();
+    };
+    ["b", "d", "e"].iter().for_each(|name| put(name, b"[1]"));
+    project.flush(clock::monotonic());
+    ["a", "c", "e", "f"].iter().for_each(|name| put(name, b"2"));
+    let expected = "{\"project\":\"p\",\"keys\":{\"a\":2,\"b\":[1],\"c\":2,\"d\":[1],\"e\":2,\"f\":2},\"count\":6,\"cursor\":null}\n";
+    assert_eq!(listed_as(&project, Show::Values, None, None), (expected.to_owned(), 1));
 }

@@ -8,6 +8,7 @@ pub mod guard;
 pub mod header;
 pub mod leftovers;
 pub(in crate::persist) mod line_copy;
+pub mod locations;
 pub mod own_files;
 pub mod record;
 pub mod seed;

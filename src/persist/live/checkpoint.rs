@@ -1,7 +1,7 @@
 //! Writes a project to a new pair of files while it is in use.
 //!
 //! ```text
-//! seal      note where the journal stands                              lock: state, for an instant
+//! seal      note where the journal ends                                locks: journal and state, for an instant
 //! copy      entries, some at a time, into the new values and metas     lock: state, for microseconds
 //! flush     everything that was copied is in the old journal, too, even if the checkpoint fails
 //! carry     copy the old journal from the seal on into the new one     lock: journal, for the last part
@@ -13,22 +13,20 @@
 
 use super::checkpoint_error::CheckpointError;
 use super::edit::{has_lost_values, has_values_in_place};
-use super::flush::Taker;
-use super::journal::{AppendError, Journal};
+use super::journal::AppendError;
 use super::journal_lock::JournalGuard;
 use super::project::{Durable, Health, Project};
-use crate::disk::{DiskFile, write_all_at};
+use crate::disk::{DiskFile, Stamp};
 use crate::limits::{CHECKPOINT_RETRY_MS, ENTRIES_PER_HOLD_MAX, FILE_BUFFER_BYTES};
 use crate::persist::files::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
 use crate::persist::files::header::Header;
 use crate::persist::files::line_copy::{CopyError, Lines, Target, copy_lines};
-use crate::persist::files::record;
 use crate::persist::files::seed::Seed;
-use crate::persist::files::value_reader::{FileTable, StoredValue};
+use crate::persist::files::value_reader::StoredValue;
 use crate::persist::start::recovery::Keep;
 use crate::store::change::{Meta, Revision, Value};
 use crate::store::commit::CommitState;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,6 +43,14 @@ pub(in crate::persist) struct NewPair {
     pub(in crate::persist) end: u64,
 }
 
+/// A value of a project that keeps only an index in memory.
+enum FoundValue {
+    /// It is not written yet.
+    Text(Box<[u8]>),
+    /// It lies in a file.
+    Stored(StoredValue),
+}
+
 /// What a checkpoint is written for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Need {
@@ -56,7 +62,7 @@ enum Need {
     ChangesOrEdit,
 }
 
-/// Where the old journal stood when the copying began.
+/// Where the old journal ended when the copying began.
 struct Seal {
     offset: u64,
     revision: Revision,
@@ -150,9 +156,8 @@ impl Project {
             let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
             self.check_values(durable, &journal)?;
         }
-        let seal = self.seal()?;
-        let pair = self.write_sealed(durable, &seal, now);
-        let pair = pair.map_err(|error| self.cause_of(error, durable, &seal))?;
+        let seal = self.seal(durable)?;
+        let pair = self.write_sealed(durable, &seal, now)?;
         if durable.keep == Keep::Index {
             self.relocate(&pair, now)?;
         }
@@ -167,7 +172,7 @@ impl Project {
     ) -> Result<NewPair, CheckpointError> {
         let old = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?.header.clone();
         let mut writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths, old.successor())?;
-        self.copy_entries(durable.keep, &mut writer, now)?;
+        self.copy_entries(durable.keep, &mut writer)?;
         let mut written = writer.finish(seal.revision, seal.clock_ms)?;
         self.flush(now);
         let carried = self.carry_most(durable, seal, &mut written)?;
@@ -197,48 +202,33 @@ impl Project {
         if let Ok(mut journal) = durable.journal.lock() {
             let failure = AppendError { outcome: CommitState::Failed, error: failed };
             self.take_back(&durable.paths, &mut journal, &failure);
-            self.queues.resolved();
         }
         Err(CheckpointError::Stopped)
     }
 
-    fn seal(&self) -> Result<Seal, CheckpointError> {
+    /// Every change before the offset of the seal is in memory, and none is being written.
+    fn seal(&self, durable: &Durable) -> Result<Seal, CheckpointError> {
+        let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
         let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
         if state.health.has_ended() {
             return Err(CheckpointError::Stopped);
         }
         Ok(Seal {
-            offset: state.pending_offset,
+            offset: journal.end,
             revision: state.namespace.revision(),
             clock_ms: state.namespace.clock_ms(),
             rollbacks: state.rollbacks,
         })
     }
 
-    /// Returns an error if changes were rolled back since `seal`: entries may have been copied with them, and the
-    /// batch that was in flight at the seal is not in the journal, so `seal.offset` may lie inside a later line.
+    /// Returns an error if changes were rolled back since `seal`, because entries may have been copied with them.
     /// The caller holds the journal, without which nothing is rolled back.
     fn check_seal(&self, seal: &Seal) -> Result<(), CheckpointError> {
-        let rollbacks = self.lock().map_err(|_| CheckpointError::Stopped)?.rollbacks;
-        if rollbacks == seal.rollbacks { Ok(()) } else { Err(CheckpointError::TakenBack) }
-    }
-
-    /// The cause of `error`. If changes were rolled back since `seal`, later ones took their place in the journal, and
-    /// what was to be copied looks damaged without being so. If it is damaged, the next checkpoint finds that.
-    fn cause_of(&self, error: CheckpointError, durable: &Durable, seal: &Seal) -> CheckpointError {
-        let looks_damaged = match &error {
-            CheckpointError::Damaged { .. } => true,
-            CheckpointError::Io(error) => {
-                matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
-            }
-            CheckpointError::HalfDone(_) | CheckpointError::TakenBack | CheckpointError::Stopped => false,
-        };
-        if !looks_damaged {
-            return error;
+        let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+        if state.health.has_ended() {
+            return Err(CheckpointError::Stopped);
         }
-        // With the journal, a rollback that has begun is complete.
-        let Ok(_journal) = durable.journal.lock() else { return CheckpointError::Stopped };
-        self.check_seal(seal).err().unwrap_or(error)
+        if state.rollbacks == seal.rollbacks { Ok(()) } else { Err(CheckpointError::TakenBack) }
     }
 
     /// Copies all entries, a few under each hold of the lock.
@@ -246,13 +236,12 @@ impl Project {
         self: &Arc<Self>,
         keep: Keep,
         writer: &mut GenerationWriter,
-        now: Instant,
     ) -> Result<(), CheckpointError> {
         let mut after: Option<String> = None;
         loop {
             let next = match keep {
                 Keep::Values => self.copy_some_values(after.as_deref(), writer)?,
-                Keep::Index => self.copy_some_stored(after.as_deref(), writer, now)?,
+                Keep::Index => self.copy_some_stored(after.as_deref(), writer)?,
             };
             writer.flush_if_full()?;
             match next {
@@ -288,43 +277,52 @@ impl Project {
         Ok(last.map(str::to_owned))
     }
 
-    /// Looks up the locations of the next values, then reads them without the lock.
+    /// Copies the next values that are not written yet, and looks up the locations of the others, which are read
+    /// without the lock.
     fn copy_some_stored(
-        self: &Arc<Self>,
+        &self,
         after: Option<&str>,
         writer: &mut GenerationWriter,
-        now: Instant,
     ) -> Result<Option<String>, CheckpointError> {
-        let mut found: Vec<(String, Meta, StoredValue)> = Vec::new();
-        let mut unwritten = false;
+        let mut found: Vec<(String, Meta, FoundValue)> = Vec::new();
         let last = {
-            let mut last = None;
+            let (mut last, mut text_bytes) = (None, 0);
             let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
             for entry in state.namespace.stored_range("", after).take(ENTRIES_PER_HOLD_MAX) {
                 last = Some(entry);
                 if !state.namespace.is_live(entry, 0) {
                     continue;
                 }
-                let Value::Stored(location) = entry.value() else {
-                    unreachable!("this project keeps its values on disk");
+                let value = match entry.value() {
+                    Value::Text(text) => {
+                        text_bytes += text.len();
+                        FoundValue::Text(text.into())
+                    }
+                    Value::Stored(location) => {
+                        let stored = state.files.locate(location);
+                        FoundValue::Stored(
+                            stored.ok_or_else(|| io::Error::other("a value's file is not open"))?,
+                        )
+                    }
                 };
-                let stored = state
-                    .files
-                    .locate(location)
-                    .ok_or_else(|| io::Error::other("a value's file is not open"))?;
-                unwritten |= entry.revision() > state.synced;
-                found.push((entry.key().to_owned(), entry.meta(), stored));
+                found.push((entry.key().to_owned(), entry.meta(), value));
+                if text_bytes >= FILE_BUFFER_BYTES {
+                    break;
+                }
             }
             last.map(|entry| entry.key().to_owned())
         };
-        if unwritten {
-            self.flush(now); // a value whose change is pending is not in its file yet
-        }
-        let mut value = Vec::new();
-        for (key, meta, stored) in &found {
-            value.clear();
-            stored.read_into(&mut value)?;
-            writer.encode(key, &value, meta);
+        let mut read = Vec::new();
+        for (key, meta, value) in &found {
+            let text = match value {
+                FoundValue::Text(text) => text,
+                FoundValue::Stored(stored) => {
+                    read.clear();
+                    stored.read_into(&mut read)?;
+                    read.as_slice()
+                }
+            };
+            writer.encode(key, text, meta);
             writer.flush_if_full()?;
         }
         Ok(last)
@@ -364,96 +362,43 @@ impl Project {
         let identity = written.journal.status()?.identity;
         carry((journal.file.as_ref(), journal.header.seed), (carried, journal.end), &mut written)?;
         self.notice_edit(durable, journal)?;
-        let number = journal.number_max + 2;
-        let mut bytes = self.redirect(durable, &written, number)?;
-        journal.number_max = number;
-        if !bytes.is_empty() {
-            // As in any flush: even if this checkpoint fails, these changes are safe.
-            if let Err(failure) = self.append(durable, journal, &mut bytes, now) {
-                self.take_back(&durable.paths, journal, &failure);
-                self.forget_files(&[number - 1, number]);
-                self.queues.resolved();
-                return Err(failure.error.into());
-            }
-            journal.written_at = Some(now);
-            self.settle(Vec::new(), durable.sync);
-            self.queues.resolved();
-        }
-        record::seal(&mut bytes, written.header.seed);
-        let last = write_all_at(written.journal.as_ref(), &bytes, written.journal_end);
-        let end = written.journal_end + bytes.len() as u64;
-        let done = last
-            .and_then(|()| written.journal.sync())
-            // No file of another process may be replaced.
-            .and_then(|()| self.check_files(durable, journal).map_err(|failure| failure.error))
-            .map_err(ExchangeError::NotBegun)
-            .and_then(|()| generation::exchange(durable.disk.as_ref(), &durable.paths));
-        match done {
-            Ok(()) => {}
-            Err(ExchangeError::NotBegun(error)) => {
-                self.keep_old_journal(journal, number, end);
-                return Err(error.into());
-            }
-            Err(ExchangeError::HalfDone(error)) => {
+        written.journal.sync()?;
+        // No file of another process may be replaced.
+        self.check_files(durable, journal).map_err(|failure| failure.error)?;
+        generation::exchange(durable.disk.as_ref(), &durable.paths).map_err(|error| match error {
+            ExchangeError::NotBegun(error) => CheckpointError::Io(error),
+            ExchangeError::HalfDone(error) => {
                 let failure = AppendError { outcome: CommitState::Failed, error };
                 journal.give_up(); // all of it is in the new one, which was synced
                 self.take_back(&durable.paths, journal, &failure);
-                self.queues.resolved();
-                return Err(CheckpointError::HalfDone(failure.error));
+                CheckpointError::HalfDone(failure.error)
             }
-        }
+        })?;
+        let number = journal.number + 2;
+        let (changes, json_stamp) = ((changes_start, written.journal_end), written.json_stamp);
         let WrittenGeneration { json, journal: file, header, .. } = written;
-        let (new, kept) = (Arc::clone(&file), header.clone());
-        let pair = NewPair { json, journal: new, header: kept, number, changes_start, end };
-        let new = (file, identity, header);
-        journal.begin_generation(new, number, (changes_start, end), written.json_stamp, now);
-        self.use_new_files(durable.keep);
+        let pair = NewPair {
+            json,
+            journal: Arc::clone(&file),
+            header: header.clone(),
+            number,
+            changes_start: changes.0,
+            end: changes.1,
+        };
+        journal.begin_generation((file, identity, header), number, changes, json_stamp, now);
+        self.use_new_files(durable, &pair, json_stamp);
         Ok(pair)
-    }
-
-    /// Takes the pending batch, for the old journal, and directs all later changes to the new one.
-    fn redirect(
-        &self,
-        durable: &Durable,
-        written: &WrittenGeneration,
-        number: u32,
-    ) -> Result<Vec<u8>, CheckpointError> {
-        let [json_name, journal_name] = durable.paths.names(&self.id);
-        let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
-        if state.health.has_ended() {
-            return Err(CheckpointError::Stopped);
-        }
-        let bytes = state.take_pending(Taker::Other).unwrap_or_default();
-        state.journal_number = number;
-        state.pending_offset = written.journal_end + bytes.len() as u64;
-        // Readers of later changes need these files before the exchange is done.
-        state.files.add_values(number - 1, Arc::clone(&written.json), written.json_stamp, json_name);
-        state.files.add_journal(number, Arc::clone(&written.journal), journal_name);
-        Ok(bytes)
-    }
-
-    /// Undoes [`Project::redirect`]: the pending batch goes to the old journal after all. `new_end` is its
-    /// offset in the new one.
-    fn keep_old_journal(&self, journal: &Journal, number: u32, new_end: u64) {
-        let Ok(mut state) = self.lock() else { return };
-        state.journal_number = journal.number;
-        state.pending_offset = journal.end;
-        state.files.forget(number - 1);
-        state.files.divert(number, Arc::clone(&journal.file), new_end, journal.end);
-    }
-
-    fn forget_files(&self, numbers: &[u32]) {
-        let Ok(mut state) = self.lock() else { return };
-        numbers.iter().for_each(|&number| state.files.forget(number));
     }
 
     /// The new pair is in place, and everything that was acknowledged is synced. With the values in memory no file
     /// is needed for reading. Otherwise the old ones stay open until all locations have been moved.
-    fn use_new_files(&self, keep: Keep) {
+    fn use_new_files(&self, durable: &Durable, pair: &NewPair, json_stamp: Stamp) {
         let Ok(mut state) = self.lock() else { return };
         state.durable = state.synced;
-        if keep == Keep::Values {
-            state.files = FileTable::default();
+        if durable.keep == Keep::Index {
+            let [json_name, journal_name] = durable.paths.names(&self.id);
+            state.files.add_values(pair.number - 1, Arc::clone(&pair.json), json_stamp, json_name);
+            state.files.add_journal(pair.number, Arc::clone(&pair.journal), journal_name);
         }
     }
 }

@@ -39,16 +39,13 @@ fn checkpoint_that_a_deletion_ended_has_no_log_text() {
     }
 }
 
-/// A writer has a batch in flight when the checkpoint begins. It is refused, and a longer one takes its offset.
 #[test]
-fn batch_that_is_refused_after_the_seal_is_not_taken_for_damage() {
+fn rollback_after_the_seal_ends_the_checkpoint() {
     let directory = tempfile::tempdir().unwrap();
     let project = open(directory.path());
     let durable = project.durable.as_ref().unwrap();
+    let seal = project.seal(durable).unwrap();
     put(&project, "refused");
-    let in_flight = project.lock().unwrap().take_pending(Taker::Other);
-    assert!(in_flight.is_some());
-    let seal = project.seal().unwrap();
     let failure = AppendError { outcome: CommitState::DiskFull, error: io::ErrorKind::StorageFull.into() };
     project.take_back(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
     put(&project, "longer than the key that was refused");

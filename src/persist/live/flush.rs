@@ -10,6 +10,7 @@ use crate::limits::{
     FILES_LOOK_AFTER_MS, FREED_AT_ONCE_MAX, GATHER_ROUNDS_MAX, PENDING_BYTES_KEPT_MAX, PURGE_PER_HOLD_MAX,
 };
 use crate::persist::files::generation::Paths;
+use crate::persist::start::recovery::Keep;
 use crate::store::change::Revision;
 use crate::store::commit::{Commit, CommitState};
 use crate::store::namespace::Undo;
@@ -109,11 +110,16 @@ impl Project {
             match self.append(durable, &mut journal, &mut bytes, now) {
                 Ok(()) => {
                     journal.written_at = Some(now);
-                    self.settle(bytes, durable.sync);
+                    match durable.keep {
+                        Keep::Values => self.settle(bytes, durable.sync),
+                        Keep::Index => {
+                            self.settle(Vec::new(), durable.sync);
+                            self.locate_written(&journal, &bytes);
+                        }
+                    }
                 }
                 Err(failure) => self.take_back(&durable.paths, &mut journal, &failure),
             }
-            self.queues.resolved();
         }
         if is_sync_due {
             self.sync_journal(durable, &mut journal);
@@ -195,10 +201,7 @@ impl Project {
                     self.note_disk_full(&mut state, &reason_of(&durable.paths, &failure));
                 }
             }
-            Err(failure) => {
-                self.take_back(&durable.paths, journal, &failure);
-                self.queues.resolved();
-            }
+            Err(failure) => self.take_back(&durable.paths, journal, &failure),
         }
     }
 
@@ -207,6 +210,7 @@ impl Project {
         let Ok(mut state) = self.lock() else { return self.fail_waiting() };
         let Some(mut batch) = state.in_flight.take() else { return };
         state.synced = state.synced.max(batch.revision);
+        state.replaced.clear();
         let has_garbage = state.settle(&mut batch.undo);
         if sync == SyncMode::Always {
             state.durable = state.synced;
@@ -224,6 +228,7 @@ impl Project {
             self.queues.schedule(self, clock::monotonic());
         }
         batch.commit.resolve(CommitState::Committed);
+        self.queues.resolved();
         // What the batch replaced is freed outside the lock, and by another thread if that takes long.
         if batch.undo.len() > FREED_AT_ONCE_MAX {
             self.queues.long_lane.free(Box::new(batch.undo));
@@ -245,10 +250,12 @@ impl Project {
         }
         let Ok(mut state) = self.lock() else { return };
         if state.health == Health::Deleted {
-            return roll_back(&mut state, journal, |commit| commit.resolve_deleted(&self.id));
+            roll_back(&mut state, |commit| commit.resolve_deleted(&self.id));
+            return self.queues.resolved();
         }
         if state.is_given_up {
-            return roll_back(&mut state, journal, |commit| commit.resolve(failure.outcome));
+            roll_back(&mut state, |commit| commit.resolve(failure.outcome));
+            return self.queues.resolved();
         }
         match failure.outcome {
             CommitState::DiskFull => self.note_disk_full(&mut state, &reason),
@@ -264,14 +271,17 @@ impl Project {
         }
         let is_taken = matches!(not_ours, Some(NotOurs::Journal(_)));
         if is_taken && state.unwritten_acknowledged() > 0 {
-            keep_unwritten(&mut state, journal);
+            keep_unwritten(&mut state);
         } else {
             self.log_rolled_back(state.unwritten_acknowledged(), failure.outcome);
-            roll_back(&mut state, journal, |commit| commit.resolve(failure.outcome));
+            roll_back(&mut state, |commit| commit.resolve(failure.outcome));
         }
         if is_taken {
             (state.needs_rescue, state.is_unsaved) = (true, true);
-            drop(state);
+        }
+        drop(state);
+        self.queues.resolved();
+        if is_taken {
             self.queues.rescue_soon(self);
         }
     }
@@ -351,14 +361,14 @@ impl State {
         }
         let mut batch = std::mem::replace(&mut self.pending, Batch::empty());
         let bytes = std::mem::take(&mut batch.bytes);
-        self.pending_offset += bytes.len() as u64;
         self.in_flight = Some(batch);
         Some(bytes)
     }
 }
 
-/// Reverts all changes that are not in `journal`, newest first, and resolves their commits with `resolve`.
-pub(in crate::persist) fn roll_back(state: &mut State, journal: &Journal, resolve: impl Fn(&Commit)) {
+/// Reverts all changes that are not in the journal, newest first, and resolves their commits with `resolve`. The
+/// caller holds the journal.
+pub(in crate::persist) fn roll_back(state: &mut State, resolve: impl Fn(&Commit)) {
     let pending = std::mem::replace(&mut state.pending, Batch::empty());
     let batches = [Some(pending), state.in_flight.take()];
     for batch in batches.into_iter().flatten() {
@@ -366,12 +376,12 @@ pub(in crate::persist) fn roll_back(state: &mut State, journal: &Journal, resolv
         resolve(&batch.commit);
     }
     state.rollbacks += 1;
-    begin_at_end(state, journal);
+    state.locate_restored();
 }
 
-/// Keeps all changes that are not in `journal`, which takes no more. Newer ones may rest on those that were
+/// Keeps all changes that are not in the journal, which takes no more. Newer ones may rest on those that were
 /// acknowledged, so also those stay whose commits wait: these fail, because nothing is written yet.
-fn keep_unwritten(state: &mut State, journal: &Journal) {
+fn keep_unwritten(state: &mut State) {
     let pending = std::mem::replace(&mut state.pending, Batch::empty());
     let batches = [state.in_flight.take(), Some(pending)];
     for mut batch in batches.into_iter().flatten() {
@@ -379,11 +389,4 @@ fn keep_unwritten(state: &mut State, journal: &Journal) {
         state.settle(&mut batch.undo);
         batch.commit.resolve(CommitState::Failed);
     }
-    begin_at_end(state, journal);
-}
-
-/// Nothing is pending: the next change lies at the end of `journal`.
-fn begin_at_end(state: &mut State, journal: &Journal) {
-    state.pending_offset = journal.end;
-    state.journal_number = journal.number;
 }

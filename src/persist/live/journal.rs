@@ -24,8 +24,6 @@ pub(in crate::persist) struct Journal {
     pub(in crate::persist) identity: Identity,
     /// The number that locations in it carry.
     pub(in crate::persist) number: u32,
-    /// The highest number that locations anywhere carry.
-    pub(in crate::persist) number_max: u32,
     /// Where the next bytes go.
     pub(in crate::persist) end: u64,
     /// Where the reserve ends: spaces after `end`, which the next changes overwrite. At most `end` if there is
@@ -81,7 +79,6 @@ impl Journal {
             file,
             identity,
             number: JOURNAL_FILE,
-            number_max: JOURNAL_FILE,
             end,
             reserve_end: end,
             synced_end: end,
@@ -183,7 +180,6 @@ impl Journal {
         let (file, identity, header) = new;
         *self = Journal {
             number,
-            number_max: number,
             written_at: self.written_at,
             checkpointed_at: Some(now),
             ..Journal::opened((file, identity), header, json_stamp, changes_start, end)

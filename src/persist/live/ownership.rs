@@ -95,7 +95,6 @@ impl Project {
         }
         let Err(failure) = self.check_files(durable, &journal) else { return true };
         self.take_back(&durable.paths, &mut journal, &failure);
-        self.queues.resolved();
         false
     }
 }

@@ -8,9 +8,8 @@ use crate::disk::Disk;
 use crate::limits::GIVE_WAY_MICROS;
 use crate::names::{Key, ProjectId};
 use crate::persist::files::generation::Paths;
-use crate::persist::files::value_reader::{
-    FileTable, JOURNAL_FILE, JSON_FILE, MOVED_JOURNAL_FILE, StoredValue,
-};
+use crate::persist::files::locations::LocatedValue;
+use crate::persist::files::value_reader::{FileTable, JOURNAL_FILE, JSON_FILE, StoredValue};
 use crate::persist::start::recovery::{self, Keep};
 use crate::persist::start::recovery_error::{self, RecoveryError};
 use crate::store::change::{Location, Revision};
@@ -19,6 +18,7 @@ use crate::store::commit::Pending;
 use crate::store::entry::Entry;
 use crate::store::error::StorageError;
 use crate::store::namespace::{Namespace, Totals, Undo};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
@@ -65,10 +65,10 @@ pub(in crate::persist) struct State {
     pub(in crate::persist) durable: Revision,
     /// The revision that the last "synced" line named.
     pub(in crate::persist) durable_recorded: Revision,
-    /// Where `pending` will lie in the journal, and that journal's number.
-    pub(in crate::persist) pending_offset: u64,
-    pub(in crate::persist) journal_number: u32,
     pub(in crate::persist) files: FileTable,
+    /// By key, the values of the batch written last that pending changes may have replaced since: a rollback restores
+    /// those. Empty if values are kept in memory.
+    pub(in crate::persist) replaced: BTreeMap<String, LocatedValue>,
     pub(in crate::persist) health: Health,
     /// Whether the project waits for a writer or is with one.
     pub(in crate::persist) turn: Turn,
@@ -229,18 +229,10 @@ impl Project {
         queues.watermark.opened(recovered.namespace.revision());
         let mut state = State::new(recovered.namespace);
         state.jumps_seen = queues.jumps();
-        state.pending_offset = recovered.journal_end;
-        let number = if recovered.moved_from.is_some() { MOVED_JOURNAL_FILE } else { JOURNAL_FILE };
-        state.journal_number = number;
         if opening.keep == Keep::Index {
             let [json, journal] = paths.names(&opening.id);
             state.files.add_values(JSON_FILE, recovered.json, recovered.json_stamp, json);
-            state.files.add_journal(number, Arc::clone(&recovered.journal), Arc::clone(&journal));
-            if let Some(from) = recovered.moved_from {
-                let file = Arc::clone(&recovered.journal);
-                state.files.add_journal(JOURNAL_FILE, Arc::clone(&file), journal);
-                state.files.divert(JOURNAL_FILE, file, from, recovered.changes_start);
-            }
+            state.files.add_journal(JOURNAL_FILE, Arc::clone(&recovered.journal), journal);
         }
         let status = recovered.journal.status();
         let identity = status.map_err(recovery_error::io_error(&paths.journal))?.identity;
@@ -251,7 +243,6 @@ impl Project {
             recovered.changes_start,
             recovered.journal_end,
         );
-        (journal.number, journal.number_max) = (number, number);
         if recovered.is_unsure {
             journal.doubt_changes();
         }
@@ -346,15 +337,11 @@ impl Project {
         }
     }
 
-    /// Whether replies wait for the disk. After it was full they do in every mode, so that nobody
-    /// is told of a success that there is no room for. A value that lies in a file cannot be read
-    /// before its change is written there.
+    /// Whether replies wait for the disk. After it was full they do in every mode, so that no client is told of a
+    /// success that the disk has no space for.
     pub(in crate::persist) fn waits(&self, state: &State) -> bool {
-        self.durable.as_ref().is_some_and(|durable| {
-            durable.sync == SyncMode::Always
-                || durable.keep == Keep::Index
-                || state.health == Health::DiskFull
-        })
+        let durable = self.durable.as_ref();
+        durable.is_some_and(|durable| durable.sync == SyncMode::Always || state.health == Health::DiskFull)
     }
 
     /// The commit of the batch that `revision` is written in; `None` where it has been.
@@ -412,9 +399,8 @@ impl State {
             namespace,
             pending: Batch::empty(),
             in_flight: None,
-            pending_offset: 0,
-            journal_number: 0,
             files: FileTable::default(),
+            replaced: BTreeMap::new(),
             health: Health::Healthy,
             turn: Turn::Idle,
             later: SyncLater::No,

@@ -1,30 +1,46 @@
-//! After a checkpoint of a project that keeps only an index: points its entries at the new files.
+//! Where values lie, in a project that keeps only an index in memory.
 //!
-//! Until an entry is done its value is read from the old files, which are unlinked but open.
+//! ```text
+//! put ---> text in memory --- the batch is written ---> location in the journal --- checkpoint ---> in the new files
+//! ```
+//! A value has a location only once it lies there. A checkpoint moves the locations from file to file; until an
+//! entry is moved its value is read from the old file, which is unlinked but open.
 
 use super::checkpoint::NewPair;
 use super::checkpoint_error::CheckpointError;
-use super::project::Project;
+use super::journal::Journal;
+use super::project::{Project, State};
 use crate::limits::ENTRIES_PER_HOLD_MAX;
 use crate::names::Key;
 use crate::persist::files::data_file::{self, DataLine};
 use crate::persist::files::header::HEADER_BYTES;
+use crate::persist::files::locations::{LocatedValue, push_locations};
 use crate::persist::files::record::{self, Line};
 use crate::persist::files::sequential::LineReader;
 use crate::persist::files::value_reader::location_of;
-use crate::store::change::{Change, Location, Revision, Value};
+use crate::store::change::{Revision, Value};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The new place of a key's value, as of a revision.
-struct Place {
-    key: String,
-    revision: Revision,
-    location: Location,
-}
-
 impl Project {
+    /// Gives the values of a batch their locations. Its `lines` are the last ones of `journal`.
+    pub(in crate::persist) fn locate_written(&self, journal: &Journal, lines: &[u8]) {
+        let mut offset = journal.end - lines.len() as u64;
+        let mut located = Vec::new();
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            let at = (journal.number, offset);
+            offset += line.len() as u64;
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let decoded = push_locations(line, journal.header.seed, at, &mut located);
+            debug_assert!(decoded.is_ok(), "a line that was encoded here can be decoded");
+            if located.len() >= ENTRIES_PER_HOLD_MAX && self.locate(&mut located, State::locate).is_err() {
+                return;
+            }
+        }
+        let _ = self.locate(&mut located, State::locate); // after a panic the project serves nothing
+    }
+
     /// Moves all locations to the files of `pair` and closes the files before them.
     pub(in crate::persist) fn relocate(
         self: &Arc<Self>,
@@ -34,10 +50,10 @@ impl Project {
         let rollbacks = self.lock().map_err(|_| CheckpointError::Stopped)?.rollbacks;
         self.relocate_values(pair)?;
         self.relocate_changes(pair)?;
-        // What could still be taken back holds entries with old locations; after this nothing does.
+        // What a rollback could restore has old locations; after this nothing does.
         self.flush(now);
         let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
-        // Unless such entries came back. Then the old files stay open until the next checkpoint.
+        // Unless one has restored such entries. Then the old files stay open until the next checkpoint.
         if state.rollbacks == rollbacks {
             state.files.forget_below(pair.number - 1);
         }
@@ -47,7 +63,7 @@ impl Project {
     fn relocate_values(&self, pair: &NewPair) -> Result<(), CheckpointError> {
         let mut lines = LineReader::new(pair.json.as_ref(), 0);
         let mut metas = LineReader::new(pair.journal.as_ref(), HEADER_BYTES as u64);
-        let mut places = Vec::new();
+        let mut located = Vec::new();
         while let Some(line) = lines.next_line()? {
             match data_file::decode_line(line.bytes) {
                 Some(DataLine::Opening | DataLine::Closing) => {}
@@ -61,52 +77,75 @@ impl Project {
                     };
                     let offset = line.offset + value_start as u64;
                     let location = location_of(pair.number - 1, offset, value);
-                    places.push(Place { key: key.into_owned(), revision: meta.revision, location });
+                    located.push(LocatedValue { key: key.into_owned(), revision: meta.revision, location });
                 }
                 None => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
             }
-            if places.len() == ENTRIES_PER_HOLD_MAX {
-                self.move_to(&mut places)?;
+            if located.len() == ENTRIES_PER_HOLD_MAX {
+                self.locate(&mut located, move_one)?;
             }
         }
-        self.move_to(&mut places)
+        self.locate(&mut located, move_one)
     }
 
     fn relocate_changes(&self, pair: &NewPair) -> Result<(), CheckpointError> {
         let mut lines = LineReader::new(pair.journal.as_ref(), pair.changes_start);
-        let mut places = Vec::new();
+        let mut located = Vec::new();
         while let Some(line) = lines.next_line()?.filter(|line| line.offset < pair.end) {
-            let changes = match record::decode_line(line.bytes, pair.header.seed) {
-                Some(Line::Changes(changes)) => changes,
-                Some(Line::Synced(_)) => continue,
-                Some(Line::Meta { .. }) | None => {
-                    return Err(io::Error::from(io::ErrorKind::InvalidData).into());
-                }
-            };
-            for recorded in &changes {
-                let offset = line.offset + record::offset_within(line.bytes, recorded.value());
-                let change = recorded.change().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-                if let Change::Put { key, meta, .. } = change {
-                    let location = location_of(pair.number, offset, recorded.value());
-                    places.push(Place { key: key.as_str().to_owned(), revision: meta.revision, location });
-                }
-            }
-            if places.len() >= ENTRIES_PER_HOLD_MAX {
-                self.move_to(&mut places)?;
+            push_locations(line.bytes, pair.header.seed, (pair.number, line.offset), &mut located)?;
+            if located.len() >= ENTRIES_PER_HOLD_MAX {
+                self.locate(&mut located, move_one)?;
             }
         }
-        self.move_to(&mut places)
+        self.locate(&mut located, move_one)
     }
 
-    /// Moves some entries under one hold of the lock.
-    fn move_to(&self, places: &mut Vec<Place>) -> Result<(), CheckpointError> {
-        let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
-        for place in places.drain(..) {
-            let Ok(key) = Key::parse_stored(&place.key) else { continue }; // keys of our own files are keys
-            state.namespace.relocate(key, place.revision, Value::Stored(place.location));
+    /// Calls `locate` for all of `located`, some under each hold of the lock.
+    fn locate(
+        &self,
+        located: &mut Vec<LocatedValue>,
+        locate: impl Fn(&mut State, LocatedValue),
+    ) -> Result<(), CheckpointError> {
+        while !located.is_empty() {
+            let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+            let some = located.len().min(ENTRIES_PER_HOLD_MAX);
+            located.drain(..some).for_each(|located| locate(&mut state, located));
+            drop(state);
+            self.give_way();
         }
-        drop(state);
-        self.give_way();
         Ok(())
     }
 }
+
+fn move_one(state: &mut State, located: LocatedValue) {
+    state.relocate(&located);
+}
+
+impl State {
+    /// Gives a value of the batch that was acknowledged last its location.
+    fn locate(&mut self, located: LocatedValue) {
+        let found = self.relocate(&located);
+        let may_return = !self.pending.undo.is_empty() && found.is_none_or(|found| found > self.synced);
+        if may_return {
+            // Over an earlier value of the same key, which no rollback restores.
+            self.replaced.insert(located.key.clone(), located);
+        }
+    }
+
+    /// Replaces a value by its location, unless the key has changed since. Returns the revision of the key's entry.
+    fn relocate(&mut self, located: &LocatedValue) -> Option<Revision> {
+        let key = Key::parse_stored(&located.key).ok()?; // keys of our own files are keys
+        self.namespace.relocate(key, located.revision, Value::Stored(located.location))
+    }
+
+    /// Gives the values that a rollback restored their locations.
+    pub(in crate::persist) fn locate_restored(&mut self) {
+        for located in std::mem::take(&mut self.replaced).into_values() {
+            self.relocate(&located);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "relocation_tests.rs"]
+mod tests;

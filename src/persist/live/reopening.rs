@@ -110,7 +110,7 @@ impl Project {
             if let Some(journal) = &mut journal {
                 journal.give_up();
                 let is_deleted = state.health == Health::Deleted;
-                roll_back(&mut state, journal, |commit| {
+                roll_back(&mut state, |commit| {
                     if is_deleted {
                         commit.resolve_deleted(&self.id);
                     } else {
@@ -134,12 +134,7 @@ impl Project {
     ///
     /// # Errors
     /// As the disk returns them; [`CheckpointError::Stopped`] where a change was stopped halfway.
-    pub fn save_as(
-        self: &Arc<Self>,
-        disk: &dyn Disk,
-        paths: &Paths,
-        now: Instant,
-    ) -> Result<(), CheckpointError> {
+    pub fn save_as(self: &Arc<Self>, disk: &dyn Disk, paths: &Paths) -> Result<(), CheckpointError> {
         for (path, why) in [(&paths.json, Aside::Replaced), (&paths.journal, Aside::ReplacedJournal)] {
             if disk.exists(path)? {
                 let copy = aside::keep(disk, paths, why, clock::wall_ms())?;
@@ -147,7 +142,7 @@ impl Project {
                 log::warn!("project {id}: {old} existed already and is replaced; it is kept as {copy}");
             }
         }
-        let written = self.write_from_memory(disk, paths, now).inspect_err(|_| {
+        let written = self.write_from_memory(disk, paths).inspect_err(|_| {
             let _ = generation::remove_temporaries(disk, paths); // the first error is the one to tell
         })?;
         written.install(disk, paths)?;
@@ -158,10 +153,9 @@ impl Project {
         self: &Arc<Self>,
         disk: &dyn Disk,
         paths: &Paths,
-        now: Instant,
     ) -> Result<WrittenGeneration, CheckpointError> {
         let mut writer = GenerationWriter::create(disk, paths, Lineage::first())?;
-        self.copy_entries(Keep::Values, &mut writer, now)?;
+        self.copy_entries(Keep::Values, &mut writer)?;
         let (revision, clock_ms) = {
             let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
             (state.namespace.revision(), state.namespace.clock_ms())

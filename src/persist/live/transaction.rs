@@ -6,7 +6,6 @@ use crate::clock;
 use crate::limits::{BATCH_OPERATIONS_MAX, PENDING_BYTES_MAX, SWEEP_INTERVAL_MS, SWEEPS_BEFORE_CLEAR_MAX};
 use crate::names::Key;
 use crate::persist::files::record;
-use crate::persist::start::recovery::Keep;
 use crate::store::change::{Change, Location, Meta, Value};
 use crate::store::commit::Pending;
 use crate::store::entry::Entry;
@@ -34,7 +33,6 @@ pub struct Transaction<'a> {
 
 /// The journal line that grows beside the changes of a project on disk.
 struct Recording {
-    keep: Keep,
     /// Length of `pending.bytes` before the transaction.
     bytes_start: usize,
     changes: usize,
@@ -169,14 +167,14 @@ impl Project {
     }
 
     fn begin<'a>(&self, state: &'a mut State, now_ms: u64) -> Transaction<'a> {
-        let recording = self.durable.as_ref().map(|durable| {
+        let recording = self.durable.as_ref().map(|_| {
             let bytes_start = state.pending.bytes.len();
             if state.durable > state.durable_recorded {
                 record::encode_synced(state.durable, &mut state.pending.bytes);
             }
             record::begin_line(&mut state.pending.bytes);
             state.pending.bytes.push(b'[');
-            Recording { keep: durable.keep, bytes_start, changes: 0 }
+            Recording { bytes_start, changes: 0 }
         });
         let undo_start = state.pending.undo.len();
         Transaction { state, now_ms, recording, undo_start }
@@ -238,25 +236,15 @@ impl Transaction<'_> {
 
     fn carry_out(&mut self, change: &Change<'_>) {
         let state = &mut *self.state;
-        let applied = match &mut self.recording {
-            None => *change,
-            Some(recording) => {
-                let out = &mut state.pending.bytes;
-                if recording.changes > 0 {
-                    out.push(b',');
-                }
-                recording.changes += 1;
-                let value_start = record::encode_change(change, out);
-                match (recording.keep, value_start) {
-                    (Keep::Index, Some(start)) => {
-                        let offset = state.pending_offset + start as u64;
-                        crate::persist::start::recovery::stored_at(*change, state.journal_number, offset)
-                    }
-                    (Keep::Index | Keep::Values, _) => *change,
-                }
+        if let Some(recording) = &mut self.recording {
+            let out = &mut state.pending.bytes;
+            if recording.changes > 0 {
+                out.push(b',');
             }
-        };
-        let undo = state.namespace.apply(&applied);
+            recording.changes += 1;
+            record::encode_change(change, out);
+        }
+        let undo = state.namespace.apply(change);
         state.pending.undo.push(undo);
     }
 

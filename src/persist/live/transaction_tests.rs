@@ -7,6 +7,7 @@ use crate::persist::files::generation::Paths;
 use crate::persist::live::engine::Engine;
 use crate::persist::live::journal::AppendError;
 use crate::persist::live::project::{Opening, View};
+use crate::persist::start::recovery::Keep;
 use crate::store::commit::CommitState;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -114,8 +115,8 @@ fn who_waits_is_told_by_the_sync_mode() {
     };
     check(SyncMode::Always, Keep::Values, true);
     check(SyncMode::Interval, Keep::Values, false);
-    // The value cannot be read before it lies in the file.
-    check(SyncMode::Interval, Keep::Index, true);
+    check(SyncMode::Always, Keep::Index, true);
+    check(SyncMode::Interval, Keep::Index, false);
 }
 
 #[test]

@@ -21,6 +21,8 @@ use crate::names::Key;
 use crate::persist::files::data_file::{self, DataLine};
 use crate::persist::files::generation::{self, Paths};
 use crate::persist::files::header::{Header, Lineage};
+use crate::persist::files::line_copy::Lines;
+use crate::persist::files::locations::{LocatedValue, push_locations};
 use crate::persist::files::record::{self, Line};
 use crate::persist::files::seed::Seed;
 use crate::persist::files::sequential::{LineReader, is_too_long};
@@ -30,6 +32,7 @@ use crate::store::entry::{self, Entries, Entry};
 use crate::store::index::Index;
 use crate::store::namespace::Namespace;
 use crate::store::run::Packed;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,8 +57,6 @@ pub struct Recovered {
     pub journal: Arc<dyn DiskFile>,
     /// Whether the changes in it may not be on the disk, because the disk is full.
     pub is_unsure: bool,
-    /// Offset of the changes in the journal that locations refer to, if it is another one in this journal.
-    pub moved_from: Option<u64>,
     /// The journal's header.
     pub header: Header,
     /// Where the changes begin in the journal.
@@ -171,7 +172,13 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
     let header_bytes = read.header.bytes();
     let renewed = renewal::renew(disk, paths, read)?;
     notices.extend(renewed.notice);
-    let at_new_place = |offset: u64| offset - header_bytes + renewed.header.bytes();
+    let at_new_offset = |offset: u64| offset - header_bytes + renewed.header.bytes();
+    let (changes_start, journal_end) = (at_new_offset(changes_start), at_new_offset(tail.end));
+    if keep == Keep::Index && header_bytes != renewed.header.bytes() {
+        let (file, seed) = (renewed.file.as_ref(), renewed.header.seed);
+        let changes = Lines { file, seed, start: changes_start, end: journal_end };
+        relocate(&mut namespace, &changes).map_err(io_error(&paths.journal))?;
+    }
     Ok(Loaded::Fits(Box::new(Recovered {
         namespace,
         is_new: false,
@@ -179,16 +186,29 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
         json_stamp,
         journal: renewed.file,
         is_unsure: renewed.is_unsure,
-        moved_from: (header_bytes != renewed.header.bytes()).then_some(changes_start),
-        changes_start: at_new_place(changes_start),
-        journal_end: at_new_place(tail.end),
+        changes_start,
+        journal_end,
         header: renewed.header,
         notices,
     })))
 }
 
+/// Moves the values of `changes` to their offsets in a journal that was written again with a longer header.
+fn relocate(namespace: &mut Namespace, changes: &Lines<'_>) -> io::Result<()> {
+    let (mut lines, mut located) = (LineReader::new(changes.file, changes.start), Vec::new());
+    while let Some(line) = lines.next_line()?.filter(|line| line.offset < changes.end) {
+        push_locations(line.bytes, changes.seed, (JOURNAL_FILE, line.offset), &mut located)?;
+        for LocatedValue { key, revision, location } in located.drain(..) {
+            if let Ok(key) = Key::parse_stored(&key) {
+                namespace.relocate(key, revision, Value::Stored(location));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Turns a put into one whose value lies in a file. The value's text was read from `offset`.
-pub fn stored_at<'a>(change: Change<'a>, file: u32, offset: u64) -> Change<'a> {
+fn stored_at<'a>(change: Change<'a>, file: u32, offset: u64) -> Change<'a> {
     match change {
         Change::Put { key, value: Value::Text(text), meta } => {
             Change::Put { key, value: Value::Stored(location_of(file, offset, text)), meta }

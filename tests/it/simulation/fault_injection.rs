@@ -160,8 +160,7 @@ fn reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room() {
     }
 }
 
-/// The change comes once the copying has begun, and the disk is full when it is written. Without a cache the copy reads
-/// it from the journal.
+/// The change comes once the copying has begun, and the disk is full when it is written. The copy has it from memory.
 #[test]
 fn checkpoint_that_copies_a_change_which_is_rolled_back_does_not_report_damage() {
     let disk = SimDisk::default();
@@ -178,7 +177,7 @@ fn checkpoint_that_copies_a_change_which_is_rolled_back_does_not_report_damage()
         let last = handle.operation(handle.operations().saturating_sub(1));
         if refused.is_none() && last == format!("create {}.tmp", paths().journal.display()) {
             refused = Some(put(&writer, "refused"));
-            handle.refuse("write", ENOSPC);
+            handle.refuse(&format!("sync {}", paths().journal.display()), ENOSPC);
         }
     })));
     let written = project.checkpoint(START_MS, Instant::now());

@@ -196,7 +196,7 @@ fn the_last_words_of_a_writer_are_logged() {
     if std::env::var_os(DYING).is_some() {
         die();
     }
-    let name = "threads::the_last_words_of_a_writer_are_logged";
+    let name = "storage::threads::the_last_words_of_a_writer_are_logged";
     let program = std::env::current_exe().unwrap();
     let output =
         Command::new(program).args([name, "--exact", "--nocapture"]).env(DYING, "1").output().unwrap();
