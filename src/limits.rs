@@ -359,6 +359,8 @@ pub const ADDRESS_FILE_BYTES_MAX: u64 = 128;
 pub const LOG_FLUSH_MS: u64 = 2_000;
 /// How often config.json is synced until it stays the same meanwhile.
 pub const CONFIG_SYNCS_MAX: u32 = 10;
+/// The `version` of config.json that this program reads and writes.
+pub const CONFIG_VERSION: u64 = 1;
 /// config.json, bytes.
 pub const CONFIG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 

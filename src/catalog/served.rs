@@ -152,13 +152,13 @@ impl Registry {
             global_key: config.key.hash,
             projects,
             held_descriptors: config.held_descriptors(),
-            accounts: config.accounts(),
+            accounts: config.accounts,
             item_project: config.item_project().cloned(),
-            item_rate: config.item_rate_limit(),
-            trusted_proxies: config.trusted_proxies().to_vec(),
-            cors_origins: config.cors_origins().to_vec(),
-            public_origins: config.public_origins().to_vec(),
-            public_hosts: config.public_hosts().to_vec(),
+            item_rate: config.item_api.rate_limit,
+            trusted_proxies: config.trusted_proxies.clone(),
+            cors_origins: config.cors_origins.clone(),
+            public_origins: config.public_origins.clone(),
+            public_hosts: config.public_hosts.clone(),
         }
     }
 }

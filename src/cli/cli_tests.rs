@@ -1,11 +1,8 @@
 use super::effective::{Source, Sourced, resolve};
 use super::flag::FLAG_NAMES;
 use super::*;
-use crate::config::file::{default_config, parse as parse_config};
-use crate::config::schema::{
-    Config, CorsChoice, ItemApiChoice, Origin, PublicHost, RateLimitChoice, StoredKey,
-};
-use crate::network::Network;
+use crate::config::file::{default_config, encode, parse as parse_config};
+use crate::config::schema::{Config, StoredKey};
 use crate::secret::{KeyHash, Secret};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -18,6 +15,12 @@ fn parsed_with(line: &str, environment: &[(&str, &str)]) -> Result<Command, Usag
 
 fn parsed(line: &str) -> Result<Command, UsageError> {
     parsed_with(line, &[])
+}
+
+/// The default configuration with `members`.
+fn config_with(members: &str) -> Config {
+    let text = String::from_utf8(encode(&default_config())).unwrap();
+    parse_config(text.replacen('{', &format!("{{{members},"), 1).as_bytes()).unwrap()
 }
 
 fn options_of(line: &str, environment: &[(&str, &str)]) -> Options {
@@ -100,8 +103,7 @@ fn a_flag_wins_over_the_environment_that_over_the_file_and_that_over_the_default
     let environment =
         [("PIKV_PORT", "2"), ("PIKV_HOST", "::1"), ("PIKV_LOG_LEVEL", "debug"), ("PIKV_CONFIG", "e")];
     let options = options_of("--port 1 --host=0.0.0.0", &environment);
-    let mut config = default_config();
-    config.server_host = Some("10.0.0.1".parse().unwrap());
+    let config = config_with("\"server_host\": \"10.0.0.1\"");
     let effective = resolve(&options, &config);
     assert_eq!(effective.port, Sourced { value: 1, source: Source::Flag });
     assert_eq!(effective.host.value.to_string(), "0.0.0.0");
@@ -199,8 +201,10 @@ fn the_environment_of_another_command_is_not_looked_at() {
 
 #[test]
 fn config_show_gives_every_value_with_its_source_and_no_secret() {
-    let mut config = parse_config(include_bytes!("../../config.json.example")).unwrap();
-    config.limits = None;
+    let text = include_str!("../../config.json.example");
+    let (before, rest) = text.split_once("    \"limits\": {").unwrap();
+    let text = format!("{before}{}", rest.split_once("},\n").unwrap().1);
+    let mut config = parse_config(text.as_bytes()).unwrap();
     config.key =
         StoredKey { text: Some(Secret::new("canary".to_owned())), hash: Some(KeyHash::of(b"canary")) };
     let options = options_of("config show --port 1", &[("PIKV_HOST", "::1")]);
@@ -237,6 +241,33 @@ fn config_show_gives_every_value_with_its_source_and_no_secret() {
 }
 
 #[test]
+fn config_show_gives_what_a_project_inherits_but_not_the_global_key() {
+    let mut config = config_with("\"limits\": {}");
+    config.key = StoredKey { text: None, hash: Some(KeyHash::of(b"canary")) };
+    config.authentication.enabled = false;
+    let text = String::from_utf8(encode(&config)).unwrap();
+    let silent = text.replacen("\"projects\": [", "\"projects\": [{\"id\": \"silent\"},", 1);
+    let storage = "\"storage\": {\"on_disk\": false, \"sync_interval_seconds\": 7, \"persistent";
+    let silent = silent.replacen("\"storage\": {\n            \"persistent", storage, 1);
+    let config = parse_config(silent.as_bytes()).unwrap();
+    let options = options_of("config show", &[]);
+    let shown = show::render(&options, &config, &resolve(&options, &config));
+    let of_project: Vec<&str> =
+        shown.lines().filter_map(|line| line.strip_prefix("projects.silent.")).collect();
+    let expected = [
+        "storage.on_disk = false  (file)",
+        "storage.cache_in_memory = true  (default)",
+        "storage.sync = always  (default)",
+        "storage.sync_interval_seconds = 7  (file)",
+        "authentication.enabled = false  (file)",
+        "authentication.save_api_key_to_file = false  (file)",
+        "authentication.api_key = null  (file)",
+        "authentication.api_key_hash = null  (file)",
+    ];
+    assert_eq!(of_project, expected);
+}
+
+#[test]
 fn config_show_gives_what_accounts_and_item_api_are_without_a_word_in_the_file() {
     let show = |config: &Config| {
         let options = options_of("config show", &[]);
@@ -255,12 +286,11 @@ fn config_show_gives_what_accounts_and_item_api_are_without_a_word_in_the_file()
                     public_hosts = []  (default)\n\
                     cors.origins = []  (default)\n";
     assert!(show(&config).ends_with(expected), "{}", show(&config));
-    config.item_api = Some(ItemApiChoice { project: None, rate_limit: Some(RateLimitChoice::Off) });
-    config.trusted_proxies = Some(vec![Network::parse("10.0.0.0/8").unwrap()]);
-    config.public_origins = Some(vec![Origin::parse("https://kv.example").unwrap()]);
-    config.public_hosts =
-        Some(["kv.example", "[::1]:80"].map(|host| PublicHost::parse(host).unwrap()).into());
-    config.cors = Some(CorsChoice { origins: Some(vec![Origin::parse("https://a.example").unwrap()]) });
+    config = config_with(
+        r#""item_api": {"rate_limit": null}, "trusted_proxies": ["10.0.0.0/8"],
+           "public_origins": ["https://kv.example"], "public_hosts": ["kv.example", "[::1]:80"],
+           "cors": {"origins": ["https://a.example"]}"#,
+    );
     let expected = "item_api.project = first_project  (default)\n\
                     item_api.rate_limit = null  (file)\n\
                     trusted_proxies = [\"10.0.0.0/8\"]  (file)\n\

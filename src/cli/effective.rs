@@ -1,6 +1,8 @@
 //! What is in force: a flag wins over the environment, that over the file, that over the default.
 
 use crate::config::schema::{Config, LogFormat, LogLevel};
+use crate::config::setting::{Presence, Setting};
+use crate::config::settings::SETTINGS;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -58,11 +60,6 @@ pub struct Effective {
 }
 
 impl Source {
-    /// Who decided on a member of the file: the file where it was `written`, else nobody.
-    pub fn of_member<T>(written: &Option<T>) -> Source {
-        if written.is_some() { Source::File } else { Source::Default }
-    }
-
     /// What `pikv config show` calls it.
     pub fn name(self) -> &'static str {
         match self {
@@ -70,16 +67,6 @@ impl Source {
             Source::Environment => "environment",
             Source::File => "file",
             Source::Default => "default",
-        }
-    }
-}
-
-impl<T> Sourced<T> {
-    /// What the file says, else the default.
-    pub fn of_file(written: Option<T>, default: T) -> Sourced<T> {
-        match written {
-            Some(value) => Sourced { value, source: Source::File },
-            None => Sourced { value: default, source: Source::Default },
         }
     }
 }
@@ -98,14 +85,21 @@ impl Default for Options {
 
 /// Puts `options` over `config`.
 pub fn resolve(options: &Options, config: &Config) -> Effective {
-    let log = config.log.unwrap_or_default();
-    let port = Sourced { value: config.server_port, source: Source::File };
-    Effective {
-        host: options.host.clone().unwrap_or_else(|| Sourced::of_file(config.server_host, config.host())),
-        port: options.port.clone().unwrap_or(port),
-        log_level: (options.log_level.clone())
-            .unwrap_or_else(|| Sourced::of_file(log.level, LogLevel::default())),
-        log_format: (options.log_format.clone())
-            .unwrap_or_else(|| Sourced::of_file(log.format, LogFormat::default())),
+    fn over<T: Clone>(option: &Option<Sourced<T>>, value: T, config: &Config, path: &str) -> Sourced<T> {
+        option.clone().unwrap_or_else(|| Sourced { value, source: source(config, path) })
     }
+    Effective {
+        host: over(&options.host, config.server_host, config, "server_host"),
+        port: over(&options.port, config.server_port, config, "server_port"),
+        log_level: over(&options.log_level, config.log.level, config, "log.level"),
+        log_format: over(&options.log_format, config.log.format, config, "log.format"),
+    }
+}
+
+/// The source of the setting at `path`, which neither flag nor environment sets.
+pub(super) fn source(config: &Config, path: &str) -> Source {
+    let is_optional =
+        |setting: &Setting<Config>| setting.path == path && setting.presence == Presence::Optional;
+    let is_left_out = SETTINGS.iter().any(is_optional) && !config.is_written(path);
+    if is_left_out { Source::Default } else { Source::File }
 }

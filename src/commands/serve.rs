@@ -71,13 +71,13 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
 
     // Before any thread is started, so that no signal finds nobody who waits for it.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXCPU]).map_err(RunError::Start)?;
-    let prepared = Prepared::new(config.threads().unwrap_or_else(cores)).map_err(RunError::Start)?;
+    let prepared = Prepared::new(config.server_threads.unwrap_or_else(cores)).map_err(RunError::Start)?;
     let wakers = prepared.wakers();
     let engine = Engine::guarding(Some(guard(&lock)?), Box::new(move || wakers.resolved()));
     let engine_threads = engine.start().map_err(RunError::Start)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let settings = settings_of(&config, format);
-    let memory = Memory::new(config.limits().memory_bytes_max);
+    let memory = Memory::new(config.limits.memory_bytes_max);
     let accounts = open_accounts(&config, &disk, &engine, &directory);
     let catalog = Catalog::open(disk, engine, path.clone(), config).map_err(RunError::Catalog)?;
     let app = Arc::new(App::new(catalog, accounts, memory));
@@ -133,8 +133,8 @@ fn open_accounts(
     engine: &Arc<Engine>,
     directory: &Path,
 ) -> Option<Result<Arc<Accounts>, OpenError>> {
-    let keep = if config.storage.cache_in_memory.unwrap_or(true) { Keep::Values } else { Keep::Index };
-    config.accounts().enabled.then(|| {
+    let keep = if config.storage.cache_in_memory { Keep::Values } else { Keep::Index };
+    config.accounts.enabled.then(|| {
         let opened = Accounts::open(disk, engine, directory, keep);
         opened.map(Arc::new).inspect_err(|error| log::error!("the accounts cannot be used: {error}"))
     })
@@ -174,7 +174,7 @@ fn reload(options: &Options, app: &Arc<App>) {
                 "reloaded {}; address, threads, limits, timeouts and log.format take a restart",
                 path.display()
             );
-            if config.accounts().enabled && app.accounts.is_none() {
+            if config.accounts.enabled && app.accounts.is_none() {
                 log::warn!("accounts.enabled is true now; the accounts are there after a restart");
             }
         }
@@ -183,12 +183,12 @@ fn reload(options: &Options, app: &Arc<App>) {
 }
 
 fn settings_of(config: &Config, log_format: sink::Format) -> Settings {
-    let limits = config.limits();
+    let limits = config.limits;
     // Request ids only have to differ between runs; without randomness the clock does that.
     let run_id = random_bytes::<8>().unwrap_or_else(|_| clock::wall_ms().to_le_bytes());
     let [a, b, c, d, ..] = run_id;
     Settings {
-        timeouts: config.timeouts(),
+        timeouts: config.timeouts,
         body_bytes_max: limits.body_bytes_max,
         connections_max: limits.connections_max,
         connections_per_address_max: limits.connections_per_address_max,

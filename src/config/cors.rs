@@ -4,21 +4,12 @@
 //! form in which browsers send it (RFC 6454, section 6.2).
 
 use crate::limits::{HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX};
-use serde::Serialize;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// `cors` as written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct CorsChoice {
-    /// The origins whose pages may call this server.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub origins: Option<Vec<Origin>>,
-}
-
 /// Scheme, host and port of a page, `https://app.example.com` or `http://localhost:3000`. Made only
 /// by [`Origin::parse`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(String);
 
 /// Why a text is not an origin.

@@ -4,18 +4,15 @@
 
 use super::mistake::{ConfigError, Mistake};
 use super::older;
-use super::schema::{
-    AccountsChoice, AuthenticationChoice, AuthenticationSettings, Config, CorsChoice, DATA_PATH_DEFAULT,
-    FIRST_PROJECT, ItemApiChoice, LimitsChoice, LogChoice, Origin, ProjectConfig, PublicHost,
-    RateLimitChoice, SERVER_PORT_DEFAULT, StorageChoice, StoredKey, Threads, TimeoutsChoice, VERSION,
-};
+use super::schema::{AuthenticationChoice, Config, FIRST_PROJECT, ProjectConfig, StorageChoice};
+use super::setting::object;
+use super::settings::SETTINGS;
 use crate::disk::{self, Disk, Open};
 use crate::limits::{CONFIG_BYTES_MAX, CONFIG_SYNCS_MAX};
 use crate::names::ProjectId;
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 use std::io::{self, ErrorKind};
-use std::net::IpAddr;
 use std::path::Path;
 
 /// Takes `text` as a configuration.
@@ -33,25 +30,7 @@ pub fn default_config() -> Config {
         StorageChoice { on_disk: Some(true), cache_in_memory: Some(true), ..StorageChoice::default() };
     let authentication = AuthenticationChoice { enabled: Some(true), save_api_key_to_file: Some(false) };
     let first = ProjectId::parse(FIRST_PROJECT).map(|id| ProjectConfig::new(id, storage, authentication));
-    Config {
-        server_port: SERVER_PORT_DEFAULT,
-        server_host: None,
-        server_threads: None,
-        persistent_file_path: DATA_PATH_DEFAULT.to_owned(),
-        storage: StorageChoice::default(),
-        authentication: AuthenticationSettings { enabled: true, save_api_key_to_file: false },
-        key: StoredKey::default(),
-        limits: None,
-        timeouts: None,
-        log: None,
-        accounts: None,
-        item_api: None,
-        trusted_proxies: None,
-        public_origins: None,
-        public_hosts: None,
-        cors: None,
-        projects: first.into_iter().collect(),
-    }
+    Config { projects: first.into_iter().collect(), ..Config::default() }
 }
 
 /// The text of config.json, keys included: members in the order of the documentation, indented
@@ -59,7 +38,7 @@ pub fn default_config() -> Config {
 pub fn encode(config: &Config) -> Vec<u8> {
     let mut text = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    "));
-    let written = FileText::of(config).serialize(&mut serializer);
+    let written = object(SETTINGS, config).serialize(&mut serializer);
     assert!(written.is_ok(), "text, numbers and switches are always JSON, and a Vec takes every byte");
     text.push(b'\n');
     text
@@ -157,155 +136,6 @@ fn cannot_sync(error: &io::Error) -> bool {
 pub fn save(disk: &dyn Disk, path: &Path, config: &Config) -> Result<(), ConfigError> {
     disk::replace(disk, &disk.follow_links(path), &encode(config))
         .map_err(|error| ConfigError::Write { path: path.to_owned(), error })
-}
-
-/// The layout of the file, in its order.
-#[derive(Serialize)]
-struct FileText<'a> {
-    version: u64,
-    server_port: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server_host: Option<IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server_threads: Option<ThreadsText>,
-    default: DefaultText<'a>,
-    projects: Vec<ProjectText<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limits: Option<LimitsChoice>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    timeouts: Option<TimeoutsChoice>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log: Option<LogChoice>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    accounts: Option<AccountsChoice>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item_api: Option<ItemApiText<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trusted_proxies: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    public_origins: Option<&'a [Origin]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    public_hosts: Option<&'a [PublicHost]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cors: Option<&'a CorsChoice>,
-}
-
-/// `null` or a number.
-#[derive(Serialize)]
-struct ThreadsText(Option<usize>);
-
-#[derive(Serialize)]
-struct DefaultText<'a> {
-    storage: DefaultStorageText<'a>,
-    authentication: AuthenticationText<'a>,
-}
-
-#[derive(Serialize)]
-struct DefaultStorageText<'a> {
-    persistent_file_path: &'a str,
-    #[serde(flatten)]
-    storage: StorageChoice,
-}
-
-#[derive(Serialize)]
-struct ProjectText<'a> {
-    id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    storage: Option<StorageChoice>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    authentication: Option<AuthenticationText<'a>>,
-}
-
-/// The two switches where they were written; the key always, because the server sets it.
-#[derive(Serialize)]
-struct AuthenticationText<'a> {
-    #[serde(flatten)]
-    switches: AuthenticationChoice,
-    api_key: Option<&'a str>,
-    api_key_hash: Option<String>,
-}
-
-#[derive(Serialize)]
-struct ItemApiText<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    project: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rate_limit: Option<RateLimitChoice>,
-}
-
-impl<'a> FileText<'a> {
-    fn of(config: &'a Config) -> FileText<'a> {
-        let switches = AuthenticationChoice {
-            enabled: Some(config.authentication.enabled),
-            save_api_key_to_file: Some(config.authentication.save_api_key_to_file),
-        };
-        FileText {
-            version: VERSION,
-            server_port: config.server_port,
-            server_host: config.server_host,
-            server_threads: config.server_threads.map(ThreadsText::of),
-            default: DefaultText {
-                storage: DefaultStorageText {
-                    persistent_file_path: &config.persistent_file_path,
-                    storage: config.storage,
-                },
-                authentication: AuthenticationText::of(switches, &config.key),
-            },
-            projects: config.projects.iter().map(ProjectText::of).collect(),
-            limits: config.limits,
-            timeouts: config.timeouts,
-            log: config.log,
-            accounts: config.accounts,
-            item_api: config.item_api.as_ref().map(ItemApiText::of),
-            trusted_proxies: config
-                .trusted_proxies
-                .as_ref()
-                .map(|networks| networks.iter().map(ToString::to_string).collect()),
-            public_origins: config.public_origins.as_deref(),
-            public_hosts: config.public_hosts.as_deref(),
-            cors: config.cors.as_ref(),
-        }
-    }
-}
-
-impl ThreadsText {
-    fn of(threads: Threads) -> ThreadsText {
-        match threads {
-            Threads::PerCore => ThreadsText(None),
-            Threads::Count(count) => ThreadsText(Some(count)),
-        }
-    }
-}
-
-impl<'a> ProjectText<'a> {
-    fn of(project: &'a ProjectConfig) -> ProjectText<'a> {
-        let (switches, key) = (project.authentication, &project.key);
-        let is_silent = switches == AuthenticationChoice::default() && *key == StoredKey::default();
-        ProjectText {
-            id: project.id.as_str(),
-            storage: Some(project.storage).filter(|storage| *storage != StorageChoice::default()),
-            authentication: (!is_silent).then(|| AuthenticationText::of(switches, key)),
-        }
-    }
-}
-
-impl<'a> AuthenticationText<'a> {
-    fn of(switches: AuthenticationChoice, key: &'a StoredKey) -> AuthenticationText<'a> {
-        AuthenticationText {
-            switches,
-            api_key: key.text.as_ref().map(|text| text.reveal()),
-            api_key_hash: key.hash.map(|hash| hash.encode()),
-        }
-    }
-}
-
-impl<'a> ItemApiText<'a> {
-    fn of(item_api: &'a ItemApiChoice) -> ItemApiText<'a> {
-        ItemApiText {
-            project: item_api.project.as_ref().map(ProjectId::as_str),
-            rate_limit: item_api.rate_limit,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 use super::super::mistake::Problem;
 use super::super::schema::{
-    LogFormat, LogLevel, Origin, PerAddress, Registration, SERVER_HOST_DEFAULT, SyncMode,
+    Accounts, ItemApi, LogFormat, LogLevel, Origin, PublicHost, RateLimit, Registration, StoredKey, SyncMode,
 };
+use super::super::setting::{Owner, Setting};
+use super::super::settings::PROJECT_SETTINGS;
 use super::*;
 use crate::disk::RealDisk;
 use crate::limits::*;
 use crate::network::Network;
 use crate::secret::{KeyHash, Secret};
 use proptest::prelude::*;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// The configuration of the design document, but for its trailing comma.
@@ -326,63 +329,48 @@ fn a_project_that_says_nothing_inherits_and_stays_silent() {
     assert!(!written.contains("server_host") && !written.contains("limits"), "{written}");
 }
 
+/// Every setting at its default, as `config.json.example` has it.
+fn example() -> Config {
+    let mut config = default_config();
+    SETTINGS.iter().for_each(|setting| config.mark(setting.path));
+    let storage = config.storage;
+    config.projects[0].storage = StorageChoice {
+        on_disk: Some(storage.on_disk),
+        cache_in_memory: Some(storage.cache_in_memory),
+        sync: Some(storage.sync),
+        sync_interval_seconds: Some(storage.sync_interval_seconds),
+    };
+    config
+}
+
+/// `UPDATE_GOLDEN=1` writes it.
 #[test]
-fn the_example_has_every_member_at_its_default() {
-    let config = parse(EXAMPLE.as_bytes()).unwrap();
-    let storage = StorageChoice {
-        on_disk: Some(true),
-        cache_in_memory: Some(true),
-        sync: Some(SyncMode::Always),
-        sync_interval_seconds: Some(SYNC_INTERVAL_SECONDS_DEFAULT),
-    };
-    assert_eq!((config.storage, config.projects[0].storage), (storage, storage));
-    assert_eq!(config.server_host, Some(SERVER_HOST_DEFAULT));
-    assert_eq!(config.server_threads, Some(Threads::PerCore));
-    let limits = LimitsChoice {
-        body_bytes_max: Some(BODY_BYTES_MAX_DEFAULT),
-        connections_max: Some(CONNECTIONS_MAX_DEFAULT),
-        connections_per_address_max: Some(PerAddress::Unbounded),
-        memory_bytes_max: Some(MEMORY_BYTES_MAX_DEFAULT),
-    };
-    assert_eq!(config.limits, Some(limits));
-    let timeouts = TimeoutsChoice {
-        head_seconds: Some(HEAD_TIMEOUT_MS_DEFAULT / 1_000),
-        body_grace_seconds: Some(BODY_GRACE_MS_DEFAULT / 1_000),
-        body_bytes_per_second_min: Some(BODY_BYTES_PER_SECOND_MIN_DEFAULT),
-        idle_seconds: Some(IDLE_TIMEOUT_MS_DEFAULT / 1_000),
-        write_seconds: Some(WRITE_TIMEOUT_MS_DEFAULT / 1_000),
-        shutdown_seconds: Some(SHUTDOWN_TIMEOUT_MS / 1_000),
-    };
-    assert_eq!(config.timeouts, Some(timeouts));
-    let log = LogChoice { level: Some(LogLevel::default()), format: Some(LogFormat::default()) };
-    assert_eq!(config.log, Some(log));
-    let accounts = AccountsChoice {
-        enabled: Some(true),
-        registration: Some(Registration::default()),
-        token_ttl_seconds: Some(TOKEN_TTL_SECONDS_DEFAULT),
-        bcrypt_cost: Some(BCRYPT_COST_DEFAULT),
-    };
-    assert_eq!(config.accounts, Some(accounts));
-    let rate_limit = RateLimitChoice::On {
-        requests: Some(RATE_LIMIT_REQUESTS_DEFAULT),
-        window_seconds: Some(RATE_LIMIT_WINDOW_SECONDS_DEFAULT),
-    };
-    let item_api = ItemApiChoice { project: Some(project_id(FIRST_PROJECT)), rate_limit: Some(rate_limit) };
-    assert_eq!(config.item_api, Some(item_api));
-    assert_eq!(config.trusted_proxies, Some(Vec::new()));
-    assert_eq!((config.public_origins.clone(), config.public_hosts.clone()), (Some(vec![]), Some(vec![])));
-    assert_eq!(config.cors, Some(CorsChoice { origins: Some(Vec::new()) }));
-    let mut bare = config.clone();
-    (bare.server_host, bare.server_threads, bare.limits, bare.timeouts, bare.log) = Default::default();
-    (bare.accounts, bare.item_api, bare.trusted_proxies, bare.cors) = Default::default();
-    (bare.public_origins, bare.public_hosts) = Default::default();
-    (bare.storage, bare.projects[0].storage) = (Default::default(), default_config().projects[0].storage);
+fn the_example_has_every_setting_at_its_default_in_the_order_in_which_the_file_is_written() {
+    let placeholder = "\"[Will be generated and stored here if api_key is null during first run]\"";
+    let written = String::from_utf8(encode(&example())).unwrap();
+    let written = written.replace("\"api_key_hash\": null", &format!("\"api_key_hash\": {placeholder}"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.json.example");
+        disk::replace(&RealDisk, &path, written.as_bytes()).unwrap();
+    }
+    assert_eq!(written, EXAMPLE);
+    let mut bare = parse(EXAMPLE.as_bytes()).unwrap();
+    (bare.written, bare.item_api.project) = Default::default();
+    bare.projects[0].storage = default_config().projects[0].storage;
     assert_eq!(bare, default_config());
-    assert_eq!((bare.host(), bare.threads()), (config.host(), config.threads()));
-    assert_eq!((bare.limits(), bare.timeouts()), (config.limits(), config.timeouts()));
-    assert_eq!((bare.accounts(), bare.item_rate_limit()), (config.accounts(), config.item_rate_limit()));
-    assert_eq!((bare.item_project(), bare.trusted_proxies()), (config.item_project(), &[][..]));
-    assert_eq!(bare.cors_origins(), []);
+}
+
+#[test]
+fn no_two_rows_have_one_path_and_each_has_a_line_of_documentation() {
+    fn check<T: Owner>(settings: &[Setting<T>]) {
+        let paths: std::collections::BTreeSet<&str> = settings.iter().map(|setting| setting.path).collect();
+        assert_eq!(paths.len(), settings.len());
+        for Setting { path, doc, .. } in settings {
+            assert!(!doc.is_empty() && !doc.ends_with('.') && !doc.contains(['|', '\n']), "{path}: {doc}");
+        }
+    }
+    check(SETTINGS);
+    check(PROJECT_SETTINGS);
 }
 
 #[test]
@@ -396,13 +384,6 @@ fn names_are_read_back_as_what_they_name() {
             .iter()
             .all(|name| { LogLevel::parse(name).unwrap().filter().as_str().eq_ignore_ascii_case(name) })
     );
-}
-
-#[test]
-fn the_example_is_in_the_order_in_which_the_file_is_written() {
-    let placeholder = "\"[Will be generated and stored here if api_key is null during first run]\"";
-    let written = String::from_utf8(encode(&parse(EXAMPLE.as_bytes()).unwrap())).unwrap();
-    assert_eq!(written, EXAMPLE.replace(placeholder, "null"));
 }
 
 #[test]
@@ -508,80 +489,67 @@ fn projects() -> impl Strategy<Value = ProjectConfig> {
     )
 }
 
-fn accounts() -> impl Strategy<Value = AccountsChoice> {
-    let registration =
-        proptest::sample::select(vec![None, Some(Registration::Open), Some(Registration::Closed)]);
-    let token_ttl = proptest::option::of(TOKEN_TTL_SECONDS_MIN..=TOKEN_TTL_SECONDS_MAX);
-    let cost = proptest::option::of(BCRYPT_COST_MIN..=BCRYPT_COST_MAX);
-    (any::<Option<bool>>(), registration, token_ttl, cost).prop_map(
-        |(enabled, registration, token_ttl_seconds, bcrypt_cost)| AccountsChoice {
+fn accounts() -> impl Strategy<Value = Accounts> {
+    let registration = proptest::sample::select(vec![Registration::Open, Registration::Closed]);
+    let token_ttl = TOKEN_TTL_SECONDS_MIN..=TOKEN_TTL_SECONDS_MAX;
+    let cost = BCRYPT_COST_MIN..=BCRYPT_COST_MAX;
+    (any::<bool>(), registration, token_ttl, cost).prop_map(
+        |(enabled, registration, token_ttl_s, bcrypt_cost)| Accounts {
             enabled,
             registration,
-            token_ttl_seconds,
+            token_ttl_s,
             bcrypt_cost,
         },
     )
 }
 
-fn item_apis() -> impl Strategy<Value = ItemApiChoice> {
-    let requests = proptest::option::of(1..=RATE_LIMIT_REQUESTS_MAX);
-    let window = proptest::option::of(1..=RATE_LIMIT_WINDOW_SECONDS_MAX);
-    let on = (requests, window)
-        .prop_map(|(requests, window_seconds)| RateLimitChoice::On { requests, window_seconds });
-    let rate_limit = proptest::option::of(prop_oneof![Just(RateLimitChoice::Off), on]);
-    (proptest::option::of("[a-z0-9][a-z0-9_-]{5,62}"), rate_limit).prop_map(|(project, rate_limit)| {
-        ItemApiChoice { project: project.map(|text| project_id(&text)), rate_limit }
-    })
-}
-
-/// `public_origins` and `public_hosts`.
-fn public_names() -> impl Strategy<Value = (Option<Vec<Origin>>, Option<Vec<PublicHost>>)> {
-    let origin = "https?://[a-z]{1,9}(:[1-7][0-9]{3})?".prop_map(|text| Origin::parse(&text).unwrap());
-    let host = "[a-z]{1,9}(:[1-7][0-9]{3})?".prop_map(|text| PublicHost::parse(&text).unwrap());
-    (
-        proptest::option::of(proptest::collection::vec(origin, 0..4)),
-        proptest::option::of(proptest::collection::vec(host, 0..4)),
+fn item_apis() -> impl Strategy<Value = ItemApi> {
+    let limit = (1..=RATE_LIMIT_REQUESTS_MAX, 1..=RATE_LIMIT_WINDOW_SECONDS_MAX)
+        .prop_map(|(requests, seconds)| RateLimit { requests, window_ms: seconds * 1_000 });
+    (proptest::option::of("[a-z0-9][a-z0-9_-]{5,62}"), proptest::option::of(limit)).prop_map(
+        |(project, rate_limit)| ItemApi { project: project.map(|text| project_id(&text)), rate_limit },
     )
 }
 
-/// `trusted_proxies` and `cors`.
-fn neighbours() -> impl Strategy<Value = (Option<Vec<Network>>, Option<CorsChoice>)> {
-    let network = any::<IpAddr>().prop_map(|address| Network::parse(&address.to_string()).unwrap());
+/// `public_origins`, `public_hosts`, `trusted_proxies`, `cors.origins`.
+type Names = (Vec<Origin>, Vec<PublicHost>, Vec<Network>, Vec<Origin>);
+
+fn names() -> impl Strategy<Value = Names> {
     let origin = "https?://[a-z]{1,9}(:[1-7][0-9]{3})?".prop_map(|text| Origin::parse(&text).unwrap());
-    let origins = proptest::option::of(proptest::collection::vec(origin, 0..4));
-    let cors = origins.prop_map(|origins| CorsChoice { origins });
-    (proptest::option::of(proptest::collection::vec(network, 0..4)), proptest::option::of(cors))
+    let host = "[a-z]{1,9}(:[1-7][0-9]{3})?".prop_map(|text| PublicHost::parse(&text).unwrap());
+    let network = any::<IpAddr>().prop_map(|address| Network::parse(&address.to_string()).unwrap());
+    let origins = proptest::collection::vec(origin, 0..4);
+    let hosts = proptest::collection::vec(host, 0..4);
+    (origins.clone(), hosts, proptest::collection::vec(network, 0..4), origins)
 }
 
+/// The file has each optional setting or not; what it does not have is at its default.
 fn configs() -> impl Strategy<Value = Config> {
-    let top = (any::<u16>(), any::<Option<IpAddr>>(), proptest::option::of(1..=LOOPS_MAX), "[^\0]{1,20}");
-    let limits = proptest::option::of(proptest::option::of(1..=BODY_BYTES_MAX_CEILING));
-    let timeouts =
-        proptest::option::of((proptest::option::of(1..=3600_u64), proptest::option::of(0..=3600_u64)));
+    let top = (any::<u16>(), any::<IpAddr>(), proptest::option::of(1..=LOOPS_MAX), "[^\0]{1,20}");
+    let numbers = (1..=BODY_BYTES_MAX_CEILING / 4, 1..=3600_u64, 0..=3600_u64);
     let list = proptest::collection::vec(projects(), 0..4);
-    let apis =
-        (proptest::option::of(accounts()), proptest::option::of(item_apis()), neighbours(), public_names());
-    (top, storage_choices(), stored_keys(), limits, timeouts, apis, list).prop_map(
-        |((port, host, threads, path), storage, key, limits, timeouts, apis, list)| {
-            let mut config = default_config();
-            config.remove_project(&project_id(FIRST_PROJECT));
+    let written = proptest::collection::vec(any::<bool>(), SETTINGS.len());
+    let apis = (accounts(), item_apis(), names());
+    (top, storage_choices(), stored_keys(), numbers, apis, list, written).prop_map(
+        |((port, host, threads, path), storage, key, numbers, apis, list, written)| {
+            let mut config = Config::default();
             (config.server_port, config.server_host, config.persistent_file_path) = (port, host, path);
-            config.server_threads = threads.map(Threads::Count);
-            (config.storage, config.key) = (storage, key);
-            config.limits =
-                limits.map(|body_bytes_max| LimitsChoice { body_bytes_max, ..LimitsChoice::default() });
-            config.timeouts = timeouts.map(|(head_seconds, shutdown_seconds)| TimeoutsChoice {
-                head_seconds,
-                shutdown_seconds,
-                ..TimeoutsChoice::default()
-            });
-            let (accounts, item_api, neighbours, public_names) = apis;
+            (config.server_threads, config.key) = (threads, key);
+            let project = ProjectConfig::new(project_id("any"), storage, AuthenticationChoice::default());
+            config.storage = config.storage_of(&project);
+            config.limits.body_bytes_max = numbers.0;
+            (config.timeouts.head_ms, config.timeouts.shutdown_ms) = (numbers.1 * 1_000, numbers.2 * 1_000);
+            let (accounts, item_api, names) = apis;
             (config.accounts, config.item_api) = (accounts, item_api);
-            (config.trusted_proxies, config.cors) = neighbours;
-            (config.public_origins, config.public_hosts) = public_names;
+            (config.public_origins, config.public_hosts, config.trusted_proxies, config.cors_origins) = names;
             for project in list {
                 // Two generated ids that are equal are as good as one.
                 let _ = config.add_project(project);
+            }
+            for (setting, is_written) in SETTINGS.iter().zip(written) {
+                if is_written {
+                    config.mark(setting.path);
+                }
             }
             config
         },
@@ -593,6 +561,14 @@ proptest! {
 
     #[test]
     fn what_was_written_is_read_back(config in configs()) {
-        prop_assert_eq!(parse(&encode(&config)).map_err(|mistake| mistake.to_string()), Ok(config));
+        let text = encode(&config);
+        let read = parse(&text).map_err(|mistake| mistake.to_string()).unwrap();
+        prop_assert_eq!(String::from_utf8(encode(&read)), String::from_utf8(text));
+        for setting in SETTINGS.iter().filter(|setting| config.is_written(setting.path)) {
+            if let Some(value) = (setting.get)(&config) {
+                prop_assert_eq!((setting.get)(&read), Some(value), "{}", setting.path);
+            }
+        }
+        prop_assert_eq!(read.projects(), config.projects());
     }
 }

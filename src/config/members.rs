@@ -123,14 +123,18 @@ impl<'a> Node<'a> {
     }
 
     /// The members of an object that may have the members `known`.
-    pub(super) fn members(self, known: &'static [&'static str]) -> Result<Members<'a>, Mistake> {
+    pub(super) fn members(self, known: &[&'static str]) -> Result<Members<'a>, Mistake> {
         let raw = self.raw_members()?;
         let mut members: Vec<(String, Node<'a>)> = Vec::new();
         for (key, value) in raw.0 {
             let key = Node { source: self.source, text: key.get(), member: self.member.clone() };
             let name = key.string()?;
             if !known.contains(&name.as_str()) {
-                return Err(key.mistake(Problem::UnknownMember { name, parent: key.member.clone(), known }));
+                return Err(key.mistake(Problem::UnknownMember {
+                    name,
+                    parent: key.member.clone(),
+                    known: known.to_vec(),
+                }));
             }
             let member = self.name_of(&name);
             if members.iter().any(|(other, _)| *other == name) {

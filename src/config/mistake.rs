@@ -3,14 +3,8 @@
 //! No text of a key or a hash is ever part of a message.
 
 use super::nearest::nearest;
-use super::public::PUBLIC_HOST_ADVICE;
-use super::schema::{OriginError, VERSION};
 use crate::disk;
-use crate::limits::{
-    API_KEY_BYTES_MAX, API_KEY_BYTES_MIN, CONFIG_BYTES_MAX, PROJECTS_MAX, SHOWN_CHARACTERS_MAX,
-};
-use crate::names::ProjectIdError;
-use crate::network::NetworkError;
+use crate::limits::{CONFIG_BYTES_MAX, CONFIG_VERSION, PROJECTS_MAX, SHOWN_CHARACTERS_MAX};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -23,21 +17,18 @@ pub struct Mistake {
     /// Column in characters, from 1.
     pub column: usize,
     /// What is wrong there.
-    pub problem: Problem,
+    pub(crate) problem: Problem,
 }
 
 /// The kinds of mistakes. A `member` is the way to it from the top: `default.storage.sync`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
+pub(crate) enum Problem {
     /// Nothing but white space.
     Empty,
     /// The text ends before its JSON does.
     CutOff,
     /// Something that plainly is no JSON.
-    Foreign {
-        /// What it is.
-        found: &'static str,
-    },
+    Foreign { found: &'static str },
     /// A byte that is not UTF-8.
     NotUtf8,
     /// A NUL byte, as a power cut leaves them.
@@ -53,135 +44,38 @@ pub enum Problem {
     /// A word without quotes that is none of `true`, `false` and `null`. It may be a key, so it is not told.
     Word,
     /// Another mistake in the JSON.
-    Syntax {
-        /// What the JSON parser says.
-        reason: String,
-    },
+    Syntax { reason: String },
     /// A value of another type.
-    WrongType {
-        /// The member.
-        member: String,
-        /// What it should be.
-        wanted: &'static str,
-        /// What it is.
-        found: &'static str,
-    },
+    WrongType { member: String, wanted: &'static str, found: &'static str },
     /// A member that nobody reads.
-    UnknownMember {
-        /// Its name.
-        name: String,
-        /// The object it is in; empty at the top.
-        parent: String,
-        /// The names that are known there.
-        known: &'static [&'static str],
-    },
+    UnknownMember { name: String, parent: String, known: Vec<&'static str> },
     /// A text that is none of the choices.
-    UnknownText {
-        /// The member.
-        member: String,
-        /// The text.
-        text: String,
-        /// The choices.
-        known: &'static [&'static str],
-    },
+    UnknownText { member: String, text: String, known: &'static [&'static str] },
     /// A member that has to be there.
-    Missing {
-        /// The member.
-        member: String,
-    },
+    Missing { member: String },
     /// A member that is there twice.
-    Twice {
-        /// The member.
-        member: String,
-    },
+    Twice { member: String },
     /// A number that is not whole or not within its range.
-    OutOfRange {
-        /// The member.
-        member: String,
-        /// The number as written.
-        text: String,
-        /// The smallest that would do.
-        min: u64,
-        /// The greatest that would do.
-        max: u64,
-    },
+    OutOfRange { member: String, text: String, min: u64, max: u64 },
     /// A `version` of another program, or of a newer one.
-    Version {
-        /// The number as written.
-        text: String,
-    },
-    /// A `server_host` that is no IP address.
-    Host {
-        /// The text.
-        text: String,
-    },
-    /// A `persistent_file_path` that cannot be a directory.
-    DataPath,
-    /// A project id that is none.
-    ProjectId {
-        /// The member.
-        member: String,
-        /// The text.
-        text: String,
-        /// The rule it breaks.
-        error: ProjectIdError,
-    },
+    Version { text: String },
+    /// A text that is not what it has to be.
+    Text { member: String, text: String, advice: String },
+    /// A text that is not what it has to be, and may be a key.
+    Hidden { member: String, problem: String, advice: String },
     /// Two projects with one id.
-    ProjectTwice {
-        /// The id.
-        id: String,
-    },
+    ProjectTwice { id: String },
     /// More than [`PROJECTS_MAX`] projects.
     TooManyProjects,
-    /// An `api_key` that is too short or too long.
-    KeyLength {
-        /// The member.
-        member: String,
-        /// Its bytes.
-        bytes: usize,
-    },
-    /// An `api_key` with a character that a header cannot carry.
-    KeyCharacter {
-        /// The member.
-        member: String,
-    },
-    /// An `api_key_hash` in no known form.
-    KeyHash {
-        /// The member.
-        member: String,
-    },
-    /// An element of `trusted_proxies` that is neither an address nor a network.
-    Network {
-        /// The member.
-        member: String,
-        /// The text.
-        text: String,
-        /// The rule it breaks.
-        error: NetworkError,
-    },
-    /// An element of `cors.origins` or `public_origins` that no browser sends.
-    Origin {
-        /// The member.
-        member: String,
-        /// The text.
-        text: String,
-        /// The rule it breaks.
-        error: OriginError,
-    },
-    /// An element of `public_hosts` that is no host.
-    PublicHost {
-        /// The member.
-        member: String,
-        /// The text.
-        text: String,
-    },
     /// A list that is longer than it may be.
-    TooManyElements {
-        /// The member.
-        member: String,
-        /// The most elements that it may have.
-        max: usize,
-    },
+    TooManyElements { member: String, max: usize },
+}
+
+impl Problem {
+    /// A [`Problem::Hidden`].
+    pub(super) fn hidden(member: &str, problem: &str, advice: &str) -> Problem {
+        Problem::Hidden { member: member.to_owned(), problem: problem.to_owned(), advice: advice.to_owned() }
+    }
 }
 
 impl fmt::Display for Mistake {
@@ -213,24 +107,16 @@ impl fmt::Display for Problem {
                 write!(f, "unknown member `{}`", shown(name))?;
                 if parent.is_empty() { Ok(()) } else { write!(f, " of `{parent}`") }
             }
-            Problem::UnknownText { member, text, .. }
-            | Problem::ProjectId { member, text, .. }
-            | Problem::Network { member, text, .. }
-            | Problem::PublicHost { member, text }
-            | Problem::Origin { member, text, .. } => write!(f, "`{member}` is \"{}\"", shown(text)),
+            Problem::UnknownText { member, text, .. } | Problem::Text { member, text, .. } => {
+                write!(f, "`{member}` is \"{}\"", shown(text))
+            }
+            Problem::Hidden { member, problem, .. } => write!(f, "`{member}` {problem}"),
             Problem::Missing { member } => write!(f, "`{member}` is missing in the object"),
             Problem::Twice { member } => write!(f, "`{member}` for the second time"),
             Problem::OutOfRange { member, text, .. } => write!(f, "`{member}` is {}", shown(text)),
             Problem::Version { text } => write!(f, "`version` is {}", shown(text)),
-            Problem::Host { text } => write!(f, "`server_host` is \"{}\"", shown(text)),
-            Problem::DataPath => f.write_str("`default.storage.persistent_file_path` is empty or has a NUL"),
             Problem::ProjectTwice { id } => write!(f, "a second project with the id `{id}`"),
             Problem::TooManyProjects => write!(f, "more than {PROJECTS_MAX} projects"),
-            Problem::KeyLength { member, bytes } => write!(f, "`{member}` has {bytes} bytes"),
-            Problem::KeyCharacter { member } => {
-                write!(f, "`{member}` has a space, a control character or one beyond ASCII")
-            }
-            Problem::KeyHash { member } => write!(f, "`{member}` is not a hash"),
             Problem::TooManyElements { member, max } => write!(f, "`{member}` has more than {max} elements"),
         }
     }
@@ -243,7 +129,9 @@ impl fmt::Display for Advice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Problem::Empty => f.write_str("; remove the file to have a new one written"),
-            Problem::CutOff => f.write_str("; a closing `}` or `]` may be missing; add it, or restore the file from a copy"),
+            Problem::CutOff => {
+                f.write_str("; a closing `}` or `]` may be missing; add it, or restore the file from a copy")
+            }
             Problem::NotUtf8 => f.write_str("; save the file as UTF-8"),
             Problem::Nul => f.write_str("; restore the file from a copy"),
             Problem::MergeConflict => f.write_str("; resolve the conflict and remove the markers"),
@@ -255,29 +143,17 @@ impl fmt::Display for Advice<'_> {
             Problem::UnknownText { text, known, .. } => write_nearest(f, text, known, "possible"),
             Problem::Twice { .. } => f.write_str("; keep one of the two"),
             Problem::OutOfRange { min, max, .. } => write!(f, "; it must be a whole number, {min} to {max}"),
-            Problem::Version { text } if text.parse().is_ok_and(|version: u64| version > VERSION) => write!(
-                f,
-                "; the file was written for a later version of PiKV; this is PiKV {}, which reads version {VERSION}. \
+            Problem::Version { text } if text.parse().is_ok_and(|version: u64| version > CONFIG_VERSION) => {
+                write!(
+                    f,
+                    "; the file was written for a later version of PiKV; this is PiKV {}, which reads version {CONFIG_VERSION}. \
                  Start the later version, or restore the file of this one",
-                env!("CARGO_PKG_VERSION")
-            ),
-            Problem::Version { .. } => write!(f, "; this program reads version {VERSION}"),
-            Problem::Host { .. } => write!(f, "; {HOST_ADVICE}"),
-            Problem::DataPath => f.write_str("; name a directory, as in \"storage_data/\""),
+                    env!("CARGO_PKG_VERSION")
+                )
+            }
+            Problem::Version { .. } => write!(f, "; this program reads version {CONFIG_VERSION}"),
             Problem::ProjectTwice { .. } => f.write_str("; every project needs an id of its own"),
-            Problem::KeyLength { .. } => {
-                write!(f, "; a key has {API_KEY_BYTES_MIN} to {API_KEY_BYTES_MAX}, and null has one generated")
-            }
-            Problem::KeyCharacter { .. } => {
-                f.write_str("; a key travels in a header and has only the characters `!` to `~` of ASCII")
-            }
-            Problem::KeyHash { .. } => f.write_str(
-                "; it must be null, or sha256: and 64 lower-case hexadecimal digits; null has a key generated",
-            ),
-            Problem::ProjectId { error, .. } => write!(f, "; {error}"),
-            Problem::Network { error, .. } => write!(f, "; {error}"),
-            Problem::Origin { error, .. } => write!(f, "; {error}"),
-            Problem::PublicHost { .. } => write!(f, "; {PUBLIC_HOST_ADVICE}"),
+            Problem::Text { advice, .. } | Problem::Hidden { advice, .. } => write!(f, "; {advice}"),
             Problem::Foreign { .. }
             | Problem::Syntax { .. }
             | Problem::WrongType { .. }

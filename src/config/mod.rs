@@ -2,12 +2,10 @@
 //!
 //! Pure but for [`file::load`] and [`file::save`]. Which API keys are good is decided in `auth`.
 
-mod accounts;
-mod bounds;
 mod cors;
 mod effective;
+pub mod field;
 pub mod file;
-mod item_api;
 mod members;
 pub mod mistake;
 pub mod nearest;
@@ -15,4 +13,7 @@ mod older;
 mod parse;
 mod public;
 pub mod schema;
+mod sections;
+pub mod setting;
+pub mod settings;
 pub mod text;

@@ -2,10 +2,12 @@
 
 use super::members::Node;
 use super::mistake::Mistake;
-use super::schema::SyncMode;
 use super::text::object_text;
 use crate::limits::SYNC_INTERVAL_SECONDS_MAX;
 use std::path::Path;
+
+/// A mode of `sync`. It is read as `interval` with [`SYNC_INTERVAL_SECONDS_MAX`].
+pub(super) const NEVER: &str = "never";
 
 /// A warning for each `sync` of `text`, a valid configuration, that no longer exists.
 pub(super) fn warnings(path: &Path, text: &[u8]) -> Vec<String> {
@@ -15,7 +17,7 @@ pub(super) fn warnings(path: &Path, text: &[u8]) -> Vec<String> {
              {SYNC_INTERVAL_SECONDS_MAX} seconds. Write `\"sync\": \"interval\", \"sync_interval_seconds\": \
              {SYNC_INTERVAL_SECONDS_MAX}` instead",
             path.display(),
-            SyncMode::NEVER
+            NEVER
         )
     };
     owners_of_never(text).unwrap_or_default().into_iter().map(warning).collect()
@@ -43,14 +45,14 @@ fn owners_of_never(text: &[u8]) -> Result<Vec<String>, Mistake> {
 /// Whether `storage` of `owner` has the mode.
 fn is_never(owner: &Node<'_>) -> Result<bool, Mistake> {
     let Some(storage) = owner.member("storage")? else { return Ok(false) };
-    storage.member("sync")?.map_or(Ok(false), |sync| Ok(sync.string()? == SyncMode::NEVER))
+    storage.member("sync")?.map_or(Ok(false), |sync| Ok(sync.string()? == NEVER))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::file::{default_config, encode, parse};
-    use crate::config::schema::Config;
+    use crate::config::schema::{Config, SyncMode};
 
     fn config_of(default: &str, project: &str) -> (Config, Vec<String>) {
         let text = String::from_utf8(encode(&default_config())).unwrap();

@@ -1,5 +1,5 @@
 use super::super::file::{default_config, encode};
-use super::super::schema::RateLimit;
+use super::super::schema::{Origin, RateLimit, Registration};
 use super::*;
 
 /// The text of a configuration that ends with `members`, in line 30 from column 5.
@@ -42,11 +42,11 @@ fn what_was_not_written_is_not_saved_either() {
 fn accounts_are_as_written_up_to_their_bounds() {
     for (ttl, cost) in [(60, 4), (86_400, 16)] {
         let members = format!(r#""accounts": {{"token_ttl_seconds": {ttl}, "bcrypt_cost": {cost}}}"#);
-        let accounts = config_with(&members).accounts();
+        let accounts = config_with(&members).accounts;
         assert_eq!((accounts.token_ttl_s, accounts.bcrypt_cost), (ttl, cost));
         assert!(accounts.enabled && accounts.registration == Registration::Open);
     }
-    let closed = config_with(r#""accounts": {"enabled": false, "registration": "closed"}"#).accounts();
+    let closed = config_with(r#""accounts": {"enabled": false, "registration": "closed"}"#).accounts;
     assert!(!closed.enabled && closed.registration == Registration::Closed);
 }
 
@@ -71,9 +71,13 @@ fn the_rate_limit_is_off_where_it_is_null_and_5_a_minute_where_nothing_is_said()
         (r#"{"rate_limit": {"requests": 1000}}"#, limit(1_000, 60_000)),
         (r#"{"rate_limit": {"requests": 1, "window_seconds": 86400}}"#, limit(1, 86_400_000)),
     ] {
-        assert_eq!(config_with(&format!("\"item_api\": {written}")).item_rate_limit(), expected, "{written}");
+        assert_eq!(
+            config_with(&format!("\"item_api\": {written}")).item_api.rate_limit,
+            expected,
+            "{written}"
+        );
     }
-    assert_eq!(default_config().item_rate_limit(), limit(5, 60_000));
+    assert_eq!(default_config().item_api.rate_limit, limit(5, 60_000));
 }
 
 #[test]
@@ -81,9 +85,9 @@ fn proxies_and_origins_are_in_the_order_of_the_file() {
     let config = config_with(
         r#""trusted_proxies": ["::1", "10.0.0.0/8"], "cors": {"origins": ["http://b", "http://a"]}"#,
     );
-    let proxies: Vec<String> = config.trusted_proxies().iter().map(ToString::to_string).collect();
+    let proxies: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["::1", "10.0.0.0/8"]);
-    let origins: Vec<&str> = config.cors_origins().iter().map(Origin::as_str).collect();
+    let origins: Vec<&str> = config.cors_origins.iter().map(Origin::as_str).collect();
     assert_eq!(origins, ["http://b", "http://a"]);
 }
 
@@ -211,12 +215,12 @@ fn the_greatest_number_of_proxies_and_origins_is_a_limit() {
     let list = |element: &str, count: usize| format!("[{}]", vec![element; count].join(", "));
     let proxies = |count| format!("\"trusted_proxies\": {}", list("\"::1\"", count));
     let origins = |count| format!("\"cors\": {{\"origins\": {}}}", list("\"http://a\"", count));
-    assert_eq!(config_with(&proxies(64)).trusted_proxies().len(), 64);
+    assert_eq!(config_with(&proxies(64)).trusted_proxies.len(), 64);
     check_refused(&proxies(65), "`trusted_proxies` has more than 64 elements at line 30, column 24");
-    assert_eq!(config_with(&origins(64)).cors_origins().len(), 64);
+    assert_eq!(config_with(&origins(64)).cors_origins.len(), 64);
     check_refused(&origins(65), "`cors.origins` has more than 64 elements at line 30, column 25");
     let hosts = |count| format!("\"public_hosts\": {}", list("\"a\"", count));
-    assert_eq!(config_with(&hosts(64)).public_hosts().len(), 64);
+    assert_eq!(config_with(&hosts(64)).public_hosts.len(), 64);
     check_refused(&hosts(65), "`public_hosts` has more than 64 elements at line 30, column 21");
 }
 

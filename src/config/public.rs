@@ -1,11 +1,11 @@
 //! `public_origins` and `public_hosts`: under which names browsers reach this server.
 
 use super::cors::check_host_and_port;
-use serde::Serialize;
+use std::fmt;
 
 /// A host that requests may name, `kv.example.com`, `192.168.1.5:23849` or `[::1]`. Created only by
 /// [`PublicHost::parse`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicHost(String);
 
 /// What a host has to be.
@@ -35,6 +35,12 @@ impl PublicHost {
     /// The host as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Display for PublicHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

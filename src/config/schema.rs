@@ -1,25 +1,23 @@
-//! The configuration as it is once it was found valid.
+//! The configuration after it was found valid.
 //!
-//! What a file may leave out is an `Option` and stays one, so that saving adds nothing that the
-//! user did not write; the accessors of [`Config`] give what is in force. Members that are a subject
-//! of their own have a file of their own and are named here too.
+//! Each field has the value in use: what the file has, or the default. Saving adds nothing that the user did not write,
+//! because [`Config`] notes which settings are in the file. Projects have what the file says, and inherit the rest.
 
-pub use super::accounts::{Accounts, AccountsChoice, Registration};
-pub use super::bounds::{Limits, LimitsChoice, PerAddress, Timeouts, TimeoutsChoice};
-pub use super::cors::{CorsChoice, Origin, OriginError};
-pub use super::item_api::{ItemApiChoice, RateLimit, RateLimitChoice};
+pub use super::cors::{Origin, OriginError};
 pub use super::public::PublicHost;
-use crate::limits::{PROJECTS_MAX, SYNC_INTERVAL_SECONDS_MAX};
+pub use super::sections::{
+    Accounts, AuthenticationChoice, AuthenticationSettings, ItemApi, Limits, Log, LogFormat, LogLevel,
+    RateLimit, Registration, StorageChoice, StorageSettings, SyncMode, Timeouts,
+};
+use super::setting::Owner;
+use crate::limits::PROJECTS_MAX;
 use crate::names::ProjectId;
 use crate::network::Network;
 use crate::secret::{KeyHash, Secret};
-use ::log::LevelFilter;
-use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The `version` that this program reads and writes.
-pub const VERSION: u64 = 1;
 /// The port of a configuration that nobody wrote.
 pub const SERVER_PORT_DEFAULT: u16 = 23849;
 /// Only this machine: a server on a network is somebody's decision.
@@ -29,42 +27,45 @@ pub const DATA_PATH_DEFAULT: &str = "storage_data/";
 /// The project of a configuration that nobody wrote.
 pub const FIRST_PROJECT: &str = "first_project";
 
-/// config.json. Every value is valid and no two projects have the same id.
+/// config.json. Every value is valid and no two projects have the same id. An optional setting that is changed in code
+/// is saved only if the file had it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `server_port`; 0 takes any free port.
     pub server_port: u16,
-    /// `server_host`, as written.
-    pub server_host: Option<IpAddr>,
-    /// `server_threads`, as written.
-    pub server_threads: Option<Threads>,
-    /// `default.storage.persistent_file_path`, as written.
+    /// `server_host`.
+    pub server_host: IpAddr,
+    /// `server_threads`; `None` for one per core.
+    pub server_threads: Option<usize>,
+    /// `default.storage.persistent_file_path`.
     pub persistent_file_path: String,
-    /// The rest of `default.storage`, as written: for projects that do not say.
-    pub storage: StorageChoice,
+    /// The rest of `default.storage`: what projects inherit.
+    pub storage: StorageSettings,
     /// `default.authentication`: the global switch, and what projects inherit.
     pub authentication: AuthenticationSettings,
     /// The global key.
     pub key: StoredKey,
-    /// `limits`, as written.
-    pub limits: Option<LimitsChoice>,
-    /// `timeouts`, as written.
-    pub timeouts: Option<TimeoutsChoice>,
-    /// `log`, as written.
-    pub log: Option<LogChoice>,
-    /// `accounts`, as written.
-    pub accounts: Option<AccountsChoice>,
-    /// `item_api`, as written.
-    pub item_api: Option<ItemApiChoice>,
-    /// `trusted_proxies`, as written.
-    pub trusted_proxies: Option<Vec<Network>>,
-    /// `public_origins`, as written.
-    pub public_origins: Option<Vec<Origin>>,
-    /// `public_hosts`, as written.
-    pub public_hosts: Option<Vec<PublicHost>>,
-    /// `cors`, as written.
-    pub cors: Option<CorsChoice>,
+    /// `limits`.
+    pub limits: Limits,
+    /// `timeouts`.
+    pub timeouts: Timeouts,
+    /// `log`.
+    pub log: Log,
+    /// `accounts`.
+    pub accounts: Accounts,
+    /// `item_api`.
+    pub item_api: ItemApi,
+    /// `trusted_proxies`: whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// `public_origins`: those of this server, beside the one that `Host` gives.
+    pub public_origins: Vec<Origin>,
+    /// `public_hosts`: the only hosts that requests may name; empty for any.
+    pub public_hosts: Vec<PublicHost>,
+    /// `cors.origins`: those whose pages may call this server.
+    pub cors_origins: Vec<Origin>,
     pub(super) projects: Vec<ProjectConfig>,
+    /// The paths of the optional settings and objects that the file has.
+    pub(super) written: BTreeSet<&'static str>,
 }
 
 /// One of `projects`.
@@ -78,67 +79,6 @@ pub struct ProjectConfig {
     pub authentication: AuthenticationChoice,
     /// The project's key.
     pub key: StoredKey,
-}
-
-/// `storage` as written. Also what a client sends about it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct StorageChoice {
-    /// Whether there is a data file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub on_disk: Option<bool>,
-    /// Whether the values are kept in memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_in_memory: Option<bool>,
-    /// When a write counts as done.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sync: Option<SyncMode>,
-    /// After which time `sync: interval` syncs, seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sync_interval_seconds: Option<u64>,
-}
-
-/// `storage` in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct StorageSettings {
-    /// Whether there is a data file.
-    pub on_disk: bool,
-    /// Whether the values are kept in memory.
-    pub cache_in_memory: bool,
-    /// When a write counts as done.
-    pub sync: SyncMode,
-    /// After which time `sync: interval` syncs, seconds.
-    pub sync_interval_seconds: u64,
-}
-
-/// When a write to a project counts as done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SyncMode {
-    /// When it is on disk.
-    #[default]
-    Always,
-    /// At once; it is on disk after `sync_interval_seconds`.
-    Interval,
-}
-
-/// The switches of `authentication` as written. Also what a client sends about it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct AuthenticationChoice {
-    /// Whether a key is asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enabled: Option<bool>,
-    /// Whether the text of the key stays in config.json.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub save_api_key_to_file: Option<bool>,
-}
-
-/// The switches of `authentication`, inherited where a project does not say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct AuthenticationSettings {
-    /// Whether a key is asked for.
-    pub enabled: bool,
-    /// Whether the text of the key stays in config.json.
-    pub save_api_key_to_file: bool,
 }
 
 /// What config.json keeps of a key.
@@ -159,146 +99,58 @@ pub enum KeyOwner {
     Project(ProjectId),
 }
 
-/// `server_threads` as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Threads {
-    /// `null`: one event loop per core.
-    PerCore,
-    /// So many event loops.
-    Count(usize),
-}
-
-/// `log` as written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LogChoice {
-    /// The least important lines that are written.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub level: Option<LogLevel>,
-    /// How a line looks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub format: Option<LogFormat>,
-}
-
-/// The least important log lines that are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// What needs somebody.
-    Error,
-    /// What may need somebody.
-    Warn,
-    /// Starts, stops, decisions and requests.
-    #[default]
-    Info,
-    /// Everything.
-    Debug,
-}
-
-/// How a log line looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For a person.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-impl StorageChoice {
-    /// This choice, and what `other` has if this has nothing.
-    pub fn or(self, other: StorageChoice) -> StorageChoice {
-        StorageChoice {
-            on_disk: self.on_disk.or(other.on_disk),
-            cache_in_memory: self.cache_in_memory.or(other.cache_in_memory),
-            sync: self.sync.or(other.sync),
-            sync_interval_seconds: self.sync_interval_seconds.or(other.sync_interval_seconds),
-        }
-    }
-
-    /// Sets `sync` to the mode called `name`. Returns whether there is such a mode.
-    pub fn set_sync(&mut self, name: &str) -> bool {
-        self.sync = SyncMode::parse(name);
-        if name == SyncMode::NEVER {
-            self.sync = Some(SyncMode::Interval);
-            self.sync_interval_seconds.get_or_insert(SYNC_INTERVAL_SECONDS_MAX);
-        }
-        self.sync.is_some()
-    }
-}
-
-impl SyncMode {
-    /// The texts that [`SyncMode::parse`] takes.
-    pub const NAMES: &'static [&'static str] = &["always", "interval"];
-
-    /// A mode of older versions. It is read as `interval` with [`SYNC_INTERVAL_SECONDS_MAX`].
-    pub const NEVER: &'static str = "never";
-
-    /// The mode called `name`.
-    pub fn parse(name: &str) -> Option<SyncMode> {
-        [SyncMode::Always, SyncMode::Interval].into_iter().find(|mode| mode.name() == name)
-    }
-
-    /// What config.json calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            SyncMode::Always => "always",
-            SyncMode::Interval => "interval",
+/// A file that has only what has to be in it, without projects.
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            server_port: SERVER_PORT_DEFAULT,
+            server_host: SERVER_HOST_DEFAULT,
+            server_threads: None,
+            persistent_file_path: DATA_PATH_DEFAULT.to_owned(),
+            storage: StorageSettings::default(),
+            authentication: AuthenticationSettings { enabled: true, save_api_key_to_file: false },
+            key: StoredKey::default(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            log: Log::default(),
+            accounts: Accounts::default(),
+            item_api: ItemApi::default(),
+            trusted_proxies: Vec::new(),
+            public_origins: Vec::new(),
+            public_hosts: Vec::new(),
+            cors_origins: Vec::new(),
+            projects: Vec::new(),
+            written: BTreeSet::new(),
         }
     }
 }
 
-impl LogLevel {
-    /// The texts that [`LogLevel::parse`] takes.
-    pub const NAMES: &'static [&'static str] = &["error", "warn", "info", "debug"];
-
-    /// The level called `name`.
-    pub fn parse(name: &str) -> Option<LogLevel> {
-        let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug];
-        levels.into_iter().find(|level| level.name() == name)
+impl Owner for Config {
+    fn mark(&mut self, path: &'static str) {
+        self.written.insert(path);
     }
 
-    /// The level as the `log` crate has it.
-    pub fn filter(self) -> LevelFilter {
-        match self {
-            LogLevel::Error => LevelFilter::Error,
-            LogLevel::Warn => LevelFilter::Warn,
-            LogLevel::Info => LevelFilter::Info,
-            LogLevel::Debug => LevelFilter::Debug,
-        }
-    }
-
-    /// What config.json calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            LogLevel::Error => "error",
-            LogLevel::Warn => "warn",
-            LogLevel::Info => "info",
-            LogLevel::Debug => "debug",
-        }
+    fn is_marked(&self, path: &str) -> bool {
+        self.is_written(path)
     }
 }
 
-impl LogFormat {
-    /// The texts that [`LogFormat::parse`] takes.
-    pub const NAMES: &'static [&'static str] = &["text", "json"];
+/// Nothing to note: a project has exactly what the file has.
+impl Owner for ProjectConfig {
+    fn mark(&mut self, _: &'static str) {}
 
-    /// The format called `name`.
-    pub fn parse(name: &str) -> Option<LogFormat> {
-        [LogFormat::Text, LogFormat::Json].into_iter().find(|format| format.name() == name)
-    }
-
-    /// What config.json calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            LogFormat::Text => "text",
-            LogFormat::Json => "json",
-        }
+    fn is_marked(&self, _: &str) -> bool {
+        false
     }
 }
 
 /// Changes. Each leaves the rest of the configuration as it was.
 impl Config {
+    /// Whether the file has the optional setting at `path`.
+    pub(crate) fn is_written(&self, path: &str) -> bool {
+        self.written.contains(path)
+    }
+
     /// Adds `project` behind the others.
     ///
     /// # Errors
@@ -365,6 +217,11 @@ impl ProjectConfig {
     /// A project without a key.
     pub fn new(id: ProjectId, storage: StorageChoice, authentication: AuthenticationChoice) -> ProjectConfig {
         ProjectConfig { id, storage, authentication, key: StoredKey::default() }
+    }
+
+    /// Whether it has no `authentication`.
+    pub(super) fn is_silent(&self) -> bool {
+        self.authentication == AuthenticationChoice::default() && self.key == StoredKey::default()
     }
 }
 

@@ -285,13 +285,14 @@ fn storage_of(body: &StorageBody) -> Result<StorageChoice, String> {
             "`sync_interval_seconds` is {seconds}; it must be a whole number, {min} to {max}"
         ));
     }
-    match &body.sync {
-        Some(sync) if !storage.set_sync(sync) => {
-            let known = SyncMode::NAMES.join("` or `");
-            Err(format!("`sync` is \"{}\"; it must be `{known}`", shown(sync)))
-        }
-        Some(_) | None => Ok(storage),
+    if let Some(name) = &body.sync {
+        let (sync, interval) = SyncMode::parse_written(name).ok_or_else(|| {
+            format!("`sync` is \"{}\"; it must be `{}`", shown(name), SyncMode::NAMES.join("` or `"))
+        })?;
+        storage.sync = Some(sync);
+        storage.sync_interval_seconds = sync_interval_seconds.or(interval);
     }
+    Ok(storage)
 }
 
 /// `discard_files` stands beside `on_disk: false`, or at the top of the body.

@@ -37,7 +37,7 @@ use std::sync::Arc;
 pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<(), RunError> {
     let path = &options.config_path.value;
     let config = load_existing(path)?.config;
-    if !config.accounts().enabled {
+    if !config.accounts.enabled {
         return Err(AccountCommandError::Disabled.into());
     }
     let password = match act {
@@ -63,7 +63,7 @@ pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<
             } else {
                 client::Asked::Nothing
             };
-            let server = client::Server::find(&directory, holder.pid, asked, config.public_hosts());
+            let server = client::Server::find(&directory, holder.pid, asked, &config.public_hosts);
             let said = server.and_then(|server| server.carry_out(act, password.as_ref()));
             said.map_err(AccountCommandError::Client)?
         }
@@ -98,7 +98,7 @@ fn in_files(
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let opened = Accounts::open(&disk, &engine, directory, Keep::Index);
     let done = match &opened {
-        Ok(accounts) => apply(accounts, config.accounts().bcrypt_cost, act, password),
+        Ok(accounts) => apply(accounts, config.accounts.bcrypt_cost, act, password),
         Err(_) => Ok(String::new()),
     };
     let closed = opened.map(|accounts| accounts.close());

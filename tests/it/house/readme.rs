@@ -3,7 +3,11 @@
 use crate::harness::Server;
 use crate::house::markdown::{blocks, check_shell_blocks, normalised, output_of, package_file, read};
 use pikv::cli::help::{self, Topic};
-use serde_json::Value;
+use pikv::config::field::Kind;
+use pikv::config::field::Value::{List, Text};
+use pikv::config::file;
+use pikv::config::setting::Presence;
+use pikv::config::settings::{PROJECT_SETTINGS, SETTINGS};
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -64,34 +68,63 @@ fn every_error_code_is_in_readme_and_no_other() {
     assert_eq!(in_readme, in_source);
 }
 
-fn members(path: &str, value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(object) => {
-            for (name, value) in object {
-                let dot = if path.is_empty() { "" } else { "." };
-                members(&format!("{path}{dot}{name}"), value, found);
-            }
+const SETTINGS_HEAD: &str = "| Member | Default | Range | What |\n|---|---|---|---|\n";
+
+/// The table of the settings: a row for each.
+fn settings_table() -> String {
+    let config = file::default_config();
+    let mut rows = Vec::new();
+    for setting in SETTINGS.iter().filter(|setting| !matches!(setting.kind, Kind::Nullable)) {
+        if let Kind::Projects = setting.kind {
+            rows.extend(PROJECT_SETTINGS.iter().map(|setting| {
+                let is_inherited =
+                    SETTINGS.iter().any(|other| other.path == format!("default.{}", setting.path));
+                let is_key = matches!(setting.kind, Kind::Secret(_));
+                let of_others = if is_inherited { "as `default`" } else { "none (required)" };
+                let default = if is_key { "null" } else { of_others };
+                let path = format!("projects[].{}", setting.path);
+                row(&path, default, &setting.kind, setting.doc)
+            }));
+            continue;
         }
-        // A list of texts, which the example leaves empty.
-        Value::Array(array) if array.is_empty() => {
-            found.insert(path.to_owned());
-        }
-        Value::Array(array) => array.iter().for_each(|value| members(&format!("{path}[]"), value, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            found.insert(path.to_owned());
-        }
+        let value = (setting.get)(&config).expect("a default");
+        let is_text = matches!(&value, Text(_) | List(_));
+        let default = if is_text { format!("`{value}`") } else { value.to_string() };
+        let required = if setting.presence == Presence::Required { " (required)" } else { "" };
+        let default = format!("{default}{required}");
+        rows.push(row(setting.path, &default, &setting.kind, setting.doc));
     }
+    rows.concat()
 }
 
+fn row(path: &str, default: &str, kind: &Kind, doc: &str) -> String {
+    let range = match *kind {
+        Kind::Switch => "true, false".to_owned(),
+        Kind::Number(min, max) if min == max => min.to_string(),
+        Kind::Number(min, max) => format!("{min} to {max}"),
+        Kind::NumberOrNull(min, max) => format!("{min} to {max}, null"),
+        Kind::OneOf(names) => format!("`{}`", names.join("`, `")),
+        Kind::Text(text) | Kind::Secret(text) => text.to_owned(),
+        Kind::Path => "a path".to_owned(),
+        Kind::List(max, elements) => format!("up to {max} {elements}"),
+        Kind::Nullable | Kind::Projects => unreachable!("no row"),
+    };
+    format!("| `{path}` | {default} | {range} | {doc} |\n")
+}
+
+/// `UPDATE_GOLDEN=1` writes it.
 #[test]
-fn every_member_of_the_configuration_is_in_readme_and_no_other() {
-    let example: Value = serde_json::from_str(&read("config.json.example")).unwrap();
-    let mut in_example = BTreeSet::new();
-    members("", &example, &mut in_example);
-    let rows = table(&read("README.md"), "Configuration");
-    let in_readme: BTreeSet<String> =
-        rows.into_iter().map(|(name, _)| name).filter(|name| !name.starts_with("--")).collect();
-    assert_eq!(in_readme, in_example);
+fn the_settings_in_readme_are_those_of_the_table() {
+    let readme = read("README.md");
+    let (before, rest) = readme.split_once(SETTINGS_HEAD).expect("a table of the settings");
+    let end = rest.find("\n\n").expect("an end of the table") + 1;
+    let (found, after) = rest.split_at(end);
+    let expected = settings_table();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(package_file("README.md"), format!("{before}{SETTINGS_HEAD}{expected}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(found, expected);
 }
 
 #[test]

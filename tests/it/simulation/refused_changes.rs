@@ -8,7 +8,7 @@ use crate::simulation::catalog_faults::{
 use pikv::api::error::ApiError;
 use pikv::catalog::{Catalog, ChangeError};
 use pikv::config::file;
-use pikv::config::schema::{Config, ProjectConfig, Threads};
+use pikv::config::schema::{Config, ProjectConfig};
 use pikv::persist::live::engine::EngineThreads;
 use std::path::{Path, PathBuf};
 
@@ -188,13 +188,13 @@ fn edit_on_top_of_a_refused_change_is_an_edit_and_takes_effect_as_it_is() {
         if !keeps_project {
             edited.remove_project(&id("new"));
         }
-        edited.server_threads = Some(Threads::Count(3));
+        edited.server_port = 3;
         file::save(&disk, Path::new(CONFIG), &edited).unwrap();
         assert!(matches!(create(&catalog, "later"), Err(ChangeError::ConfigEdited)));
         catalog.reload().unwrap();
         assert_eq!(catalog.registry().projects.contains_key(&id("new")), keeps_project);
         check_not_edited(create(&catalog, "later"), "after the reload");
-        assert_eq!(on_file(&disk).server_threads, edited.server_threads);
+        assert_eq!(on_file(&disk).server_port, edited.server_port);
         catalog.close();
         assert_eq!(on_file(&disk).project(&id("new")).is_some(), keeps_project);
         threads.stop();

@@ -146,7 +146,8 @@ const MEASURED: &str = "PIKV_TEST_MEASURED";
 #[test]
 fn memory_is_bounded_however_many_addresses_guess() {
     if std::env::var_os(MEASURED).is_none() {
-        let name = "account_security::throttling::memory_is_bounded_however_many_addresses_guess";
+        let name =
+            "api::accounts::account_security::throttling::memory_is_bounded_however_many_addresses_guess";
         let mut measured = Command::new(std::env::current_exe().unwrap());
         let output = measured.args([name, "--exact", "--nocapture"]).env(MEASURED, "1").output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);

@@ -1,0 +1,285 @@
+//! What a setting may be, and how values of it are read from config.json and written.
+
+use super::cors::Origin;
+use super::members::Node;
+use super::mistake::{HOST_ADVICE, Mistake, Problem};
+use super::public::{PUBLIC_HOST_ADVICE, PublicHost};
+use crate::limits::{API_KEY_BYTES_MAX, API_KEY_BYTES_MIN};
+use crate::names::ProjectId;
+use crate::network::Network;
+use crate::secret::{KeyHash, Secret};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::fmt;
+use std::net::IpAddr;
+
+/// The values that a setting takes.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// true or false.
+    Switch,
+    /// A whole number from the first to the second.
+    Number(u64, u64),
+    /// Such a number, or null.
+    NumberOrNull(u64, u64),
+    /// One of these texts.
+    OneOf(&'static [&'static str]),
+    /// A text, as the documentation describes it.
+    Text(&'static str),
+    /// A path.
+    Path,
+    /// A list: the largest number of elements, and what they are.
+    List(usize, &'static str),
+    /// A key or its hash, as the documentation describes it, or null. It is shown as `***`.
+    Secret(&'static str),
+    /// An object, or null.
+    Nullable,
+    /// The list of projects.
+    Projects,
+}
+
+/// A value of config.json as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// null.
+    Null,
+    /// true or false.
+    Switch(bool),
+    /// A number.
+    Number(u64),
+    /// A text.
+    Text(String),
+    /// An array.
+    List(Vec<Value>),
+    /// An object, its members in order.
+    Object(Vec<(&'static str, Value)>),
+}
+
+/// A type that a setting can have.
+pub(super) trait Field: Sized {
+    fn read(node: &Node<'_>, kind: &Kind) -> Result<Self, Mistake>;
+    fn value(&self) -> Value;
+}
+
+impl Field for bool {
+    fn read(node: &Node<'_>, _: &Kind) -> Result<bool, Mistake> {
+        node.boolean()
+    }
+
+    fn value(&self) -> Value {
+        Value::Switch(*self)
+    }
+}
+
+macro_rules! numbers {
+    ($($type:ty),+) => { $(
+        impl Field for $type {
+            fn read(node: &Node<'_>, kind: &Kind) -> Result<$type, Mistake> {
+                let (Kind::Number(min, max) | Kind::NumberOrNull(min, max)) = *kind else {
+                    unreachable!("the row of a number has its range");
+                };
+                Ok(node.number(min, max)?.try_into().unwrap_or(<$type>::MAX))
+            }
+
+            fn value(&self) -> Value {
+                Value::Number((*self).try_into().unwrap_or(u64::MAX))
+            }
+        }
+    )+ };
+}
+
+numbers!(u16, u32, u64, usize);
+
+/// `null` means no bound, or that the server chooses.
+impl Field for Option<usize> {
+    fn read(node: &Node<'_>, kind: &Kind) -> Result<Option<usize>, Mistake> {
+        if node.is_null() { Ok(None) } else { usize::read(node, kind).map(Some) }
+    }
+
+    fn value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, Field::value)
+    }
+}
+
+/// The path of the data directory.
+impl Field for String {
+    fn read(node: &Node<'_>, _: &Kind) -> Result<String, Mistake> {
+        let path = node.string()?;
+        if path.is_empty() || path.contains('\0') {
+            let advice = "name a directory, as in \"storage_data/\"";
+            return Err(node.mistake(Problem::hidden(&node.member, "is empty or has a NUL", advice)));
+        }
+        Ok(path)
+    }
+
+    fn value(&self) -> Value {
+        Value::Text(self.clone())
+    }
+}
+
+/// A type that is written as one text, with the function that parses it or returns what would be right.
+macro_rules! texts {
+    ($($type:ty: $parse:expr;)+) => { $(
+        impl Field for $type {
+            fn read(node: &Node<'_>, _: &Kind) -> Result<$type, Mistake> {
+                let text = node.string()?;
+                let parse: fn(&str) -> Result<$type, String> = $parse;
+                let member = node.member.clone();
+                parse(&text).map_err(|advice| node.mistake(Problem::Text { member, text, advice }))
+            }
+
+            fn value(&self) -> Value {
+                Value::Text(self.to_string())
+            }
+        }
+    )+ };
+}
+
+texts! {
+    IpAddr: |text| text.parse().map_err(|_| HOST_ADVICE.to_owned());
+    ProjectId: |text| ProjectId::parse(text).map_err(|error| error.to_string());
+    Network: |text| Network::parse(text).map_err(|error| error.to_string());
+    Origin: |text| Origin::parse(text).map_err(|error| error.to_string());
+    PublicHost: |text| PublicHost::parse(text).ok_or_else(|| PUBLIC_HOST_ADVICE.to_owned());
+}
+
+impl<T: Field> Field for Vec<T> {
+    fn read(node: &Node<'_>, kind: &Kind) -> Result<Vec<T>, Mistake> {
+        let elements = node.elements()?;
+        if let Kind::List(max, _) = *kind
+            && elements.len() > max
+        {
+            return Err(node.mistake(Problem::TooManyElements { member: node.member.clone(), max }));
+        }
+        elements.iter().map(|element| T::read(element, kind)).collect()
+    }
+
+    fn value(&self) -> Value {
+        Value::List(self.iter().map(Field::value).collect())
+    }
+}
+
+/// `api_key`.
+impl Field for Option<Secret> {
+    fn read(node: &Node<'_>, _: &Kind) -> Result<Option<Secret>, Mistake> {
+        if node.is_null() {
+            return Ok(None);
+        }
+        let text = node.string()?;
+        let refused =
+            |problem: &str, advice: &str| Err(node.mistake(Problem::hidden(&node.member, problem, advice)));
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let advice = "a key travels in a header and has only the characters `!` to `~` of ASCII";
+            return refused("has a space, a control character or one beyond ASCII", advice);
+        }
+        if !(API_KEY_BYTES_MIN..=API_KEY_BYTES_MAX).contains(&text.len()) {
+            let advice =
+                format!("a key has {API_KEY_BYTES_MIN} to {API_KEY_BYTES_MAX}, and null has one generated");
+            return refused(&format!("has {} bytes", text.len()), &advice);
+        }
+        Ok(Some(Secret::new(text)))
+    }
+
+    fn value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, |text| Value::Text(text.reveal().to_owned()))
+    }
+}
+
+/// What `api_key_hash` is in a configuration that was copied from the documentation.
+const HASH_PLACEHOLDER: &str = "[Will be generated";
+
+/// `api_key_hash`.
+impl Field for Option<KeyHash> {
+    fn read(node: &Node<'_>, _: &Kind) -> Result<Option<KeyHash>, Mistake> {
+        let text = if node.is_null() { HASH_PLACEHOLDER.to_owned() } else { node.string()? };
+        if text.starts_with(HASH_PLACEHOLDER) {
+            return Ok(None);
+        }
+        let advice =
+            "it must be null, or sha256: and 64 lower-case hexadecimal digits; null has a key generated";
+        let refused = || node.mistake(Problem::hidden(&node.member, "is not a hash", advice));
+        KeyHash::parse(&text).map(Some).ok_or_else(refused)
+    }
+
+    fn value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, |hash| Value::Text(hash.encode()))
+    }
+}
+
+/// Defines an enum whose variants have names in config.json.
+macro_rules! choices {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_meta])* $variant,)+
+        }
+
+        impl $name {
+            /// The names that [`Self::parse`] takes.
+            pub const NAMES: &'static [&'static str] = &[$($text),+];
+
+            /// The variant called `name`.
+            pub fn parse(name: &str) -> Option<Self> {
+                match name {
+                    $($text => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// Its name in config.json.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+
+        impl $crate::config::field::Field for $name {
+            fn read(
+                node: &$crate::config::members::Node<'_>,
+                _: &$crate::config::field::Kind,
+            ) -> Result<Self, $crate::config::mistake::Mistake> {
+                node.choice(Self::NAMES, Self::parse)
+            }
+
+            fn value(&self) -> $crate::config::field::Value {
+                $crate::config::field::Value::Text(self.name().to_owned())
+            }
+        }
+    };
+}
+pub(super) use choices;
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Null => serializer.serialize_unit(),
+            Value::Switch(switch) => serializer.serialize_bool(*switch),
+            Value::Number(number) => serializer.serialize_u64(*number),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::List(elements) => elements.serialize(serializer),
+            Value::Object(members) => {
+                let mut map = serializer.serialize_map(Some(members.len()))?;
+                members.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
+                map.end()
+            }
+        }
+    }
+}
+
+/// As `pikv config show` prints it: texts without quotes, except in a list.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("null"),
+            Value::Switch(switch) => write!(f, "{switch}"),
+            Value::Number(number) => write!(f, "{number}"),
+            Value::Text(text) => f.write_str(text),
+            Value::List(elements) => {
+                let elements = elements.iter().map(|element| format!("{:?}", element.to_string()));
+                write!(f, "[{}]", elements.collect::<Vec<_>>().join(", "))
+            }
+            Value::Object(_) => f.write_str("{ … }"),
+        }
+    }
+}
