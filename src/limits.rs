@@ -224,7 +224,7 @@ pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A listing is produced in pieces of about this many bytes, so that a lock is held for microseconds.
 pub const LISTING_PIECE_BYTES: usize = 32 * 1024;
 /// Entries looked at under one hold of a project's lock by listings and checkpoints, expired ones too.
-pub const ENTRIES_PER_HOLD_MAX: usize = 256;
+pub const ENTRIES_PER_LOCK_MAX: usize = 256;
 /// Entries and timers lie in runs of this many at most, so that many can be counted and removed at once.
 pub const RUN_ENTRIES_MAX: usize = 512;
 /// A run lies in a page of this many bytes, unless its only entry has more.
@@ -240,21 +240,21 @@ pub const MERGED_BYTES_MAX: usize = PAGE_BYTES / 4 * 3;
 /// The same for the number of their entries.
 pub const MERGED_ENTRIES_MAX: usize = RUN_ENTRIES_MAX / 4 * 3;
 /// Timers of expired keys that are looked at under one hold of a project's lock to count the keys of a prefix.
-/// If there are more, the keys are purged first.
+/// If there are more, the keys are reclaimed first.
 pub const ENDED_LOOKED_AT_MAX: u64 = 4_096;
 /// The same to count all keys, while the timers of cleared keys are among them. If there are more, the count
 /// may include keys that have expired.
 pub const ENDED_COUNTED_MAX: u64 = 1_024;
-/// Changes of the clock whose keys wait to be purged, each after the clock was set back. Beyond: the next
+/// Changes of the clock whose keys wait to be reclaimed, each after the clock was set back. Beyond: the next
 /// change is recorded once there are fewer; what it would end is absent by its own time.
 pub const CLOCK_CHANGES_MAX: usize = 16;
 /// Pause between two holds of a project's lock while another thread waits for it, microseconds: the lock is not
 /// fair, and a thread that waits takes a moment to wake up.
 pub const GIVE_WAY_MICROS: u64 = 50;
-/// How often a deletion by prefix has expired keys purged before it is refused with 503.
-pub const SWEEPS_BEFORE_CLEAR_MAX: u32 = 16;
+/// How often a deletion by prefix has expired keys reclaimed before it is refused with 503.
+pub const EXPIRY_ROUNDS_BEFORE_CLEAR_MAX: u32 = 16;
 /// How often the writer gives way before it writes, while changes keep coming.
-pub const GATHER_ROUNDS_MAX: u32 = 4;
+pub const GROUP_COMMIT_ROUNDS_MAX: u32 = 4;
 /// Threads that open the files of projects at a start or a reload. Each leaves about 1 MiB of free memory to
 /// the process.
 pub const OPENING_THREADS_MAX: usize = 8;
@@ -281,9 +281,9 @@ pub const LONG_BYTES_MIN: u64 = 4 * 1024 * 1024;
 /// Buffer that a project keeps between two writes, bytes. A larger one goes back to the allocator.
 pub const PENDING_BYTES_KEPT_MAX: usize = 256 * 1024;
 /// Keys that expire are swept at most this often, milliseconds; who asks for one sees it absent at once.
-pub const SWEEP_INTERVAL_MS: u64 = 1_000;
+pub const EXPIRY_INTERVAL_MS: u64 = 1_000;
 /// Expired entries removed under one hold of a project's lock.
-pub const PURGE_PER_HOLD_MAX: usize = 256;
+pub const RECLAIMED_PER_LOCK_MAX: usize = 256;
 /// A file up to this size is checkpointed shortly after its last write, bytes.
 pub const CHECKPOINT_SMALL_BYTES: u64 = 64 * 1024;
 /// Changes that a journal has before their number alone makes a checkpoint due, bytes: small files that

@@ -3,7 +3,7 @@
 use super::account::{Account, AccountId, OwnKey, Username, new_credential};
 use super::error::AccountsError;
 use crate::auth::password::PasswordHash;
-use crate::limits::{ACCOUNTS_MAX, ENTRIES_PER_HOLD_MAX};
+use crate::limits::{ACCOUNTS_MAX, ENTRIES_PER_LOCK_MAX};
 use crate::names::Key;
 use crate::persist::live::project::{Project, View};
 use crate::persist::live::transaction::Transaction;
@@ -80,7 +80,7 @@ impl Directory {
         let mut after: Option<String> = None;
         loop {
             let page = self.project.read(now_ms, |view| {
-                let entries = view.range(ACCOUNTS, after.as_deref()).take(ENTRIES_PER_HOLD_MAX);
+                let entries = view.range(ACCOUNTS, after.as_deref()).take(ENTRIES_PER_LOCK_MAX);
                 let (mut cost_max, mut last) = (None, None);
                 for entry in entries {
                     cost_max = cost_max.max(cost_of(entry));

@@ -6,7 +6,7 @@
 use super::account::Account;
 use super::error::AccountsError;
 use crate::entropy::random_token;
-use crate::limits::{ENTRIES_PER_HOLD_MAX, SESSION_SECONDS, SESSIONS_MAX};
+use crate::limits::{ENTRIES_PER_LOCK_MAX, SESSION_SECONDS, SESSIONS_MAX};
 use crate::names::Key;
 use crate::persist::live::project::Project;
 use crate::secret::{KeyHash, Secret};
@@ -126,7 +126,7 @@ impl Sessions {
     fn endless(&self, after: Option<&str>, now_ms: u64) -> Result<Looked, AccountsError> {
         let answered = self.project.read(now_ms, |view| {
             let (mut endless, mut last) = (Vec::new(), None);
-            for entry in view.stored_range("", after).take(ENTRIES_PER_HOLD_MAX) {
+            for entry in view.stored_range("", after).take(ENTRIES_PER_LOCK_MAX) {
                 last = Some(entry.key());
                 if entry.expires_ms().is_none() {
                     endless.push(entry.key().to_owned());
@@ -184,9 +184,9 @@ mod tests {
         let engine = Engine::new(Box::new(|| ()));
         let project = Arc::new(Project::in_memory(InternalProject::Sessions.into(), engine, 1));
         let names: Vec<String> =
-            (0..4 * ENTRIES_PER_HOLD_MAX).map(|number| format!("s{number:05}")).collect();
+            (0..4 * ENTRIES_PER_LOCK_MAX).map(|number| format!("s{number:05}")).collect();
         // None of the first hold, all of the second, every third one after that.
-        let is_endless = |at: usize| match at / ENTRIES_PER_HOLD_MAX {
+        let is_endless = |at: usize| match at / ENTRIES_PER_LOCK_MAX {
             0 => false,
             1 => true,
             _ => at.is_multiple_of(3),

@@ -7,7 +7,7 @@ use crate::accounts::Accounts;
 use crate::accounts::account::Account;
 use crate::accounts::data::{DataKey, Owner};
 use crate::http::response::Response;
-use crate::limits::{ANSWER_BYTES_MAX, ENTRIES_PER_HOLD_MAX, WHOLE_ANSWER_BYTES_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, ENTRIES_PER_LOCK_MAX, WHOLE_ANSWER_BYTES_MAX};
 use crate::names::Key;
 use crate::persist::files::value_reader::StoredValue;
 use crate::persist::live::project::{Project, View};
@@ -150,7 +150,7 @@ impl Keyspace {
         keys: &[String],
         bytes_max: usize,
     ) -> Result<Pending<Vec<Option<FoundEntry>>>, ApiError> {
-        let keys = keys.iter().take(ENTRIES_PER_HOLD_MAX).map(|key| Key::parse(key));
+        let keys = keys.iter().take(ENTRIES_PER_LOCK_MAX).map(|key| Key::parse(key));
         let keys = keys.collect::<Result<Vec<Key<'_>>, _>>()?;
         let answered = self.read_entries(now_ms, &keys, |view, entries| {
             let mut bytes = 0;
@@ -205,7 +205,7 @@ impl Keyspace {
             let mut last = None;
             for (looked, entry) in view.stored_range(&prefix, after.as_deref()).enumerate() {
                 let is_live = view.is_live(entry);
-                if looked == limit + ENTRIES_PER_HOLD_MAX || (is_live && page.keys.len() == limit) {
+                if looked == limit + ENTRIES_PER_LOCK_MAX || (is_live && page.keys.len() == limit) {
                     page.next = last.map(own);
                     break;
                 }

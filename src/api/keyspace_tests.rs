@@ -10,7 +10,7 @@ fn a_page_passes_no_more_expired_keys_than_a_hold_of_the_lock_may() {
         let key = Key::parse(name).unwrap();
         project.write(1, |transaction| Ok::<_, ()>(transaction.put(key, b"1", ttl_ms))).unwrap();
     };
-    (0..3 * ENTRIES_PER_HOLD_MAX).for_each(|number| put(&format!("k{number:05}"), Some(1_000)));
+    (0..3 * ENTRIES_PER_LOCK_MAX).for_each(|number| put(&format!("k{number:05}"), Some(1_000)));
     ["a", "b", "y", "z"].iter().for_each(|name| put(name, None));
     let keyspace = Keyspace::of_project(&project);
     let (mut pages, mut after) = (Vec::new(), None);

@@ -50,7 +50,7 @@ impl Catalog {
         let removed = self.begin_deletion(&mut config, &paths, &old).and_then(|saved| {
             self.replace(&config, id, Some(Arc::new(old.being_deleted(Deletion::UnderWay))));
             if let Ok(project) = &old.project {
-                project.abandon();
+                project.close_for_deletion();
             }
             let disk = self.disk.as_ref();
             let kept = self.engine.watermark.keep(disk, &self.data_directory);
@@ -73,7 +73,7 @@ impl Catalog {
             Err(DeleteError::NothingChanged(error)) => return Err(error),
             Err(DeleteError::Stopped(error)) => {
                 if let Ok(project) = &old.project {
-                    project.abandon();
+                    project.close_for_deletion();
                 }
                 self.replace(&config, id, Some(Arc::new(old.being_deleted(Deletion::Stopped))));
                 return Err(error);

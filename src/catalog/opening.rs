@@ -268,7 +268,7 @@ impl Catalog {
                 CheckpointError::Io(_)
                 | CheckpointError::HalfDone(_)
                 | CheckpointError::Damaged { .. }
-                | CheckpointError::TakenBack
+                | CheckpointError::RolledBack
                 | CheckpointError::Stopped => Cause::Other,
             };
             OpenError { reason: format!("not written to disk: {error}"), cause }

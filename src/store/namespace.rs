@@ -5,9 +5,9 @@
 //! the time that it is then, so a clock that was ahead once spoils nothing.
 //!
 //! ```text
-//! put ---> expiry: to expire --- clock ---> expired: gone, still in memory --- purge ---> freed
+//! put ---> expiry: to expire --- clock ---> expired: gone, still in memory --- reclaim ---> freed
 //!
-//! clear ---> out of the index at once, in an Undo --- settle ---> garbage --- free_some ---> freed
+//! clear ---> out of the index at once, in an Undo --- finalize ---> garbage --- free_some ---> freed
 //! ```
 //! Work that needs a step for each of many keys is done later, in slices.
 
@@ -16,7 +16,7 @@ use super::entry::{self, Entries, Entry, OwnedEntry};
 use super::index::{Index, Start};
 use super::run::{Packed, Run};
 use super::times::{Seen, Times, UndoClock};
-use crate::limits::{CLOCK_CHANGES_MAX, ENDED_COUNTED_MAX, ENDED_LOOKED_AT_MAX, ENTRIES_PER_HOLD_MAX};
+use crate::limits::{CLOCK_CHANGES_MAX, ENDED_COUNTED_MAX, ENDED_LOOKED_AT_MAX, ENTRIES_PER_LOCK_MAX};
 use crate::names::Key;
 
 /// All keys of a project, in the order of their bytes.
@@ -25,7 +25,7 @@ pub struct Namespace {
     entries: Index<Entries>,
     times: Times,
     revision: Revision,
-    /// Cleared keys whose undo was neither settled nor reverted.
+    /// Cleared keys whose undo was neither finalized nor rolled back.
     clears_open: usize,
     /// What was cleared for good and is still in memory.
     garbage: Vec<Cleared>,
@@ -46,13 +46,13 @@ pub enum Undo {
     /// The change did nothing, because a later one was there already.
     Nothing,
     /// The change created this key.
-    Created(Box<str>),
+    Remove(Box<str>),
     /// The change replaced or removed this entry.
-    Gone(OwnedEntry),
+    Restore(OwnedEntry),
     /// The change removed all these entries one by one.
-    Removed(Vec<OwnedEntry>),
+    RestoreEach(Vec<OwnedEntry>),
     /// The change removed all these entries together.
-    Cleared(Box<Cleared>),
+    RestoreAll(Box<Cleared>),
     /// The change of the clock came after another one.
     Clock(UndoClock),
 }
@@ -132,7 +132,7 @@ impl Namespace {
         self.stored_range(prefix, after).filter(move |entry| self.is_live(*entry, now_ms))
     }
 
-    /// As [`Namespace::range`], with the entries that have expired and are not purged yet.
+    /// As [`Namespace::range`], with the entries that have expired and are not reclaimed yet.
     pub fn stored_range<'a>(
         &'a self,
         prefix: &'a str,
@@ -194,7 +194,7 @@ impl Namespace {
 
     /// The clock change that is due before anything is answered at `now_ms`: a key has expired that
     /// no change of the clock has ended. `None` where none has, and while too many earlier changes wait for
-    /// their keys to be purged.
+    /// their keys to be reclaimed.
     pub fn decide_clock(&self, now_ms: u64) -> Option<Change<'static>> {
         let next_ms = self.next_expiry_ms().filter(|_| !self.times.are_crowded(CLOCK_CHANGES_MAX))?;
         let revision = self.revision.advanced(1)?;
@@ -235,31 +235,31 @@ impl Namespace {
                     Some(entry) if entry.revision() < revision => {}
                     Some(_) | None => return Undo::Nothing,
                 }
-                self.take(key.as_str()).map_or(Undo::Nothing, Undo::Gone)
+                self.take(key.as_str()).map_or(Undo::Nothing, Undo::Restore)
             }
             Change::Clear { prefix, revision } => self.clear(prefix, revision),
             Change::Clock { at_ms, revision } => self.see(Seen { at_ms, revision }),
         }
     }
 
-    /// Applies a change that nothing will revert, and frees what it removed.
+    /// Applies a change that nothing will roll back, and frees what it removed.
     pub fn apply_for_good(&mut self, change: &Change<'_>) {
         let undo = self.apply(change);
-        self.settle(undo);
+        self.finalize(undo);
         while self.free_some().is_some() {}
     }
 
     /// Reverts the change that `undo` came from. The revision stays used.
-    pub fn revert(&mut self, undo: Undo) {
+    pub fn rollback(&mut self, undo: Undo) {
         match undo {
             Undo::Nothing => {}
-            Undo::Created(key) => drop(self.take(&key)),
-            Undo::Gone(entry) => {
+            Undo::Remove(key) => drop(self.take(&key)),
+            Undo::Restore(entry) => {
                 self.take(entry.view().key());
                 self.insert(entry.view());
             }
-            Undo::Removed(entries) => entries.iter().for_each(|entry| self.insert(entry.view())),
-            Undo::Cleared(cleared) => {
+            Undo::RestoreEach(entries) => entries.iter().for_each(|entry| self.insert(entry.view())),
+            Undo::RestoreAll(cleared) => {
                 self.clears_open -= 1;
                 let Cleared { entries, timers } = *cleared;
                 match timers {
@@ -277,14 +277,14 @@ impl Namespace {
 
     /// The change that `undo` came from is final. Keys that were cleared become garbage, which is freed in slices;
     /// any other undo is returned, to be freed by the caller.
-    pub fn settle(&mut self, undo: Undo) -> Option<Undo> {
+    pub fn finalize(&mut self, undo: Undo) -> Option<Undo> {
         match undo {
-            Undo::Cleared(cleared) => {
+            Undo::RestoreAll(cleared) => {
                 self.clears_open -= 1;
                 self.garbage.push(*cleared);
                 None
             }
-            Undo::Nothing | Undo::Created(_) | Undo::Gone(_) | Undo::Removed(_) | Undo::Clock(_) => {
+            Undo::Nothing | Undo::Remove(_) | Undo::Restore(_) | Undo::RestoreEach(_) | Undo::Clock(_) => {
                 Some(undo)
             }
         }
@@ -309,7 +309,7 @@ impl Namespace {
 
     /// Removes up to `entries_max` entries that a change of the clock up to `until` has ended. If that change is
     /// final, no reader can tell: they were absent already. Returns how many timers of such entries it removed.
-    pub fn purge(&mut self, entries_max: usize, until: Revision) -> usize {
+    pub fn reclaim(&mut self, entries_max: usize, until: Revision) -> usize {
         for count in 0..entries_max {
             let Some(timer) = self.times.first_ended(until) else { return count };
             let is_stale = !self.has(timer.key, timer.revision);
@@ -362,7 +362,7 @@ impl Namespace {
         {
             self.times.add(entry);
         }
-        replaced.map_or_else(|| Undo::Created(key.as_str().into()), Undo::Gone)
+        replaced.map_or_else(|| Undo::Remove(key.as_str().into()), Undo::Restore)
     }
 
     fn write(&mut self, key: Key<'_>, value: Value<'_>, meta: &Meta) -> Option<OwnedEntry> {
@@ -378,7 +378,7 @@ impl Namespace {
         // One that is not the newest, which only a recovery meets, ends what is older and no more.
         let until = self.times.running_until(seen.at_ms).filter(|timer| timer.revision <= seen.revision);
         let keys: Vec<Box<str>> = until.map(|timer| timer.key.into()).collect();
-        Undo::Removed(keys.iter().filter_map(|key| self.take(key)).collect())
+        Undo::RestoreEach(keys.iter().filter_map(|key| self.take(key)).collect())
     }
 
     fn clear(&mut self, prefix: &str, revision: Revision) -> Undo {
@@ -386,12 +386,12 @@ impl Namespace {
             // As above.
             let older = self.stored_range(prefix, None).filter(|entry| entry.revision() < revision);
             let keys: Vec<Box<str>> = older.map(|entry| entry.key().into()).collect();
-            return Undo::Removed(keys.iter().filter_map(|key| self.take(key)).collect());
+            return Undo::RestoreEach(keys.iter().filter_map(|key| self.take(key)).collect());
         }
         // Nothing is newer than the newest change, so nothing has to be looked at.
         let entries = self.entries.take_range(prefix.as_bytes());
         let sums = entries.sums();
-        let timers = if sums.timed <= ENTRIES_PER_HOLD_MAX as u64 {
+        let timers = if sums.timed <= ENTRIES_PER_LOCK_MAX as u64 {
             entries.timed().for_each(|entry| self.times.remove(entry));
             Timers::Removed
         } else if self.times.are_all(sums.timed) {
@@ -401,7 +401,7 @@ impl Namespace {
             Timers::Left
         };
         self.clears_open += 1;
-        Undo::Cleared(Box::new(Cleared { entries, timers }))
+        Undo::RestoreAll(Box::new(Cleared { entries, timers }))
     }
 
     fn insert(&mut self, entry: Entry) {

@@ -1,5 +1,5 @@
-//! Random changes beside a map that does the same: many keys cleared together, changes that are reverted
-//! or settled, clocks that go ahead and back, and freeing in between.
+//! Random changes beside a map that does the same: many keys cleared together, changes that are rolled back
+//! or finalized, clocks that go ahead and back, and freeing in between.
 
 use super::*;
 use std::collections::BTreeMap;
@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 const SEEDS: u64 = 20;
 const STEPS: u64 = 220;
 /// More keys with a time to live than a clear removes the timers of at once.
-const MANY: u64 = ENTRIES_PER_HOLD_MAX as u64 + 30;
+const MANY: u64 = ENTRIES_PER_LOCK_MAX as u64 + 30;
 const PREFIXES: [&str; 6] = ["", "a/", "a/b/", "a/b/1", "c", "nothing"];
 
 type Keys = BTreeMap<String, Meta>;
 
-/// A change that may yet be reverted, and what there was before it.
+/// A change that may yet be rolled back, and what there was before it.
 struct Open {
     undo: Undo,
     revision: Revision,
@@ -23,7 +23,7 @@ struct Run {
     namespace: Namespace,
     keys: Keys,
     open: Vec<Open>,
-    settled: Revision,
+    finalized: Revision,
     now_ms: u64,
     random: u64,
 }
@@ -88,17 +88,17 @@ impl Run {
         self.apply(&Change::Clear { prefix, revision });
     }
 
-    fn revert_all(&mut self) {
+    fn rollback_all(&mut self) {
         while let Some(Open { undo, before, .. }) = self.open.pop() {
-            self.namespace.revert(undo);
+            self.namespace.rollback(undo);
             self.keys = before;
         }
     }
 
-    fn settle_all(&mut self) {
+    fn finalize_all(&mut self) {
         for Open { undo, revision, .. } in self.open.drain(..) {
-            self.namespace.settle(undo);
-            self.settled = revision;
+            self.namespace.finalize(undo);
+            self.finalized = revision;
         }
     }
 
@@ -125,11 +125,11 @@ impl Run {
             }
             8 => self.now_ms = (self.now_ms + self.below(1_500)).saturating_sub(500),
             9 => self.clock(),
-            10 => self.settle_all(),
-            11 => self.revert_all(),
+            10 => self.finalize_all(),
+            11 => self.rollback_all(),
             12 | 13 => {
                 let entries_max = self.index_below(200);
-                self.namespace.purge(entries_max, self.settled);
+                self.namespace.reclaim(entries_max, self.finalized);
             }
             _ => drop(self.namespace.free_some()),
         }
@@ -155,13 +155,13 @@ fn is_there(meta: &Meta, now_ms: u64) -> bool {
 }
 
 #[test]
-fn a_namespace_does_what_a_map_does_while_changes_are_reverted_and_memory_is_freed() {
+fn a_namespace_does_what_a_map_does_while_changes_are_rolled_back_and_memory_is_freed() {
     for seed in 0..SEEDS {
         let mut run = Run {
             namespace: Namespace::default(),
             keys: Keys::new(),
             open: Vec::new(),
-            settled: Revision::default(),
+            finalized: Revision::default(),
             now_ms: 1_000_000,
             random: seed,
         };
@@ -169,12 +169,12 @@ fn a_namespace_does_what_a_map_does_while_changes_are_reverted_and_memory_is_fre
             run.step();
             run.check(&format!("seed {seed}, step {step}"));
         }
-        run.settle_all();
+        run.finalize_all();
         run.now_ms += 10_000;
         run.clock();
-        run.settle_all();
+        run.finalize_all();
         while run.namespace.free_some().is_some() {}
-        while run.namespace.purge(100, run.settled) > 0 {}
+        while run.namespace.reclaim(100, run.finalized) > 0 {}
         let (namespace, keys) = (&run.namespace, run.keys.len());
         assert_eq!(namespace.entries.sums().keys, keys as u64, "seed {seed}: nothing that is gone is left");
         assert_eq!(

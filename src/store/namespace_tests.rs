@@ -21,8 +21,8 @@ fn clear(namespace: &mut Namespace, prefix: &str) -> Undo {
     namespace.apply(&Change::Clear { prefix, revision })
 }
 
-fn purge(namespace: &mut Namespace, entries_max: usize) -> usize {
-    namespace.purge(entries_max, Revision::MAX)
+fn reclaim(namespace: &mut Namespace, entries_max: usize) -> usize {
+    namespace.reclaim(entries_max, Revision::MAX)
 }
 
 fn keys(namespace: &Namespace, now_ms: u64) -> Vec<String> {
@@ -71,7 +71,7 @@ fn expired_key_stays_missing_when_the_clock_is_set_back() {
     namespace.apply(&clock);
     assert!(namespace.get(key("a"), NOW).is_none());
     assert_eq!(namespace.decide_clock(NOW + 80), None, "nothing more expires");
-    assert_eq!(purge(&mut namespace, 10), 1);
+    assert_eq!(reclaim(&mut namespace, 10), 1);
     assert_eq!(namespace.totals(NOW), Totals { keys: 0, bytes: 0 });
 }
 
@@ -80,13 +80,13 @@ fn expired_key_stays_missing_when_the_clock_is_set_back() {
 #[test]
 fn time_to_live_counts_from_the_present_after_the_clock_was_ahead() {
     const AHEAD: u64 = NOW + 10 * 365 * 86_400_000;
-    for purged in [0, 10] {
+    for reclaimed in [0, 10] {
         let mut namespace = Namespace::default();
         put(&mut namespace, "old", "1", Some(50), NOW);
         put(&mut namespace, "older", "1", Some(60), NOW);
         let clock = namespace.decide_clock(AHEAD).unwrap();
         namespace.apply(&clock);
-        assert_eq!(purge(&mut namespace, purged), purged.min(2));
+        assert_eq!(reclaim(&mut namespace, reclaimed), reclaimed.min(2));
         put(&mut namespace, "new", "1", Some(40), NOW + 5);
         let meta = namespace.get(key("new"), NOW + 5).unwrap().meta();
         assert_eq!((meta.created_ms, meta.updated_ms, meta.expires_ms), (NOW + 5, NOW + 5, Some(NOW + 45)));
@@ -98,11 +98,11 @@ fn time_to_live_counts_from_the_present_after_the_clock_was_ahead() {
         let undo = namespace.apply(&clock);
         assert!(keys(&namespace, 0).is_empty(), "neither comes back");
         assert_eq!(namespace.totals(0), Totals { keys: 0, bytes: 0 });
-        namespace.revert(undo);
-        assert_eq!(keys(&namespace, NOW), ["new"], "but for the one whose end was taken back");
+        namespace.rollback(undo);
+        assert_eq!(keys(&namespace, NOW), ["new"], "but for the one whose end was rolled back");
         assert_eq!(namespace.next_expiry_ms(), Some(NOW + 45));
         namespace.apply(&clock);
-        purge(&mut namespace, usize::MAX);
+        reclaim(&mut namespace, usize::MAX);
         assert_eq!(namespace.stored_range("", None).count(), 0);
     }
 }
@@ -114,7 +114,7 @@ fn key_that_expired_is_written_again_with_the_same_expiry_as_before() {
     namespace.apply(&namespace.decide_clock(NOW + 90).unwrap());
     put(&mut namespace, "a", "22", Some(50), NOW);
     assert_eq!(namespace.totals(NOW), Totals { keys: 1, bytes: 3 });
-    assert_eq!(purge(&mut namespace, 10), 0);
+    assert_eq!(reclaim(&mut namespace, 10), 0);
     assert_eq!(namespace.get(key("a"), NOW + 49).unwrap().value(), Value::Text(b"22"));
     assert!(namespace.get(key("a"), NOW + 50).is_none());
 }
@@ -149,7 +149,7 @@ fn every_change_is_taken_back_by_its_undo() {
         put(&mut namespace, "b", "5", None, NOW),
         namespace.apply(&Change::Clock { at_ms: NOW + 900, revision: Revision::new(99).unwrap() }),
     ];
-    undos.into_iter().rev().for_each(|undo| namespace.revert(undo));
+    undos.into_iter().rev().for_each(|undo| namespace.rollback(undo));
     assert_eq!((namespace.totals(NOW), keys(&namespace, NOW), namespace.next_expiry_ms()), before);
     assert_eq!(namespace.get(key("a"), NOW).unwrap().value(), Value::Text(b"1"));
     assert_eq!(namespace.revision().get(), 99, "revisions are not used twice");
@@ -203,27 +203,27 @@ fn replaying_a_suffix_over_a_later_state_changes_nothing() {
     }
 }
 
-/// Keys that the clock has ended are cleared before they are purged, and that is reverted.
+/// Keys that the clock has ended are cleared before they are reclaimed, and that is rolled back.
 #[test]
-fn timers_of_a_clear_that_may_be_reverted_are_not_purged() {
+fn timers_of_a_clear_that_may_be_rolled_back_are_not_reclaimed() {
     let mut namespace = Namespace::default();
-    let many = 2 * ENTRIES_PER_HOLD_MAX as u64;
+    let many = 2 * ENTRIES_PER_LOCK_MAX as u64;
     (0..many).for_each(|number| drop(put(&mut namespace, &format!("a/{number}"), "1", Some(50), NOW)));
     put(&mut namespace, "b", "1", Some(900), NOW);
     namespace.apply(&namespace.decide_clock(NOW + 60).unwrap());
     let undo = clear(&mut namespace, "a/");
-    assert_eq!(purge(&mut namespace, usize::MAX), 0);
+    assert_eq!(reclaim(&mut namespace, usize::MAX), 0);
     assert_eq!(namespace.times.stale().0, many);
-    namespace.revert(undo);
+    namespace.rollback(undo);
     assert_eq!(namespace.totals(NOW), Totals { keys: 1, bytes: 2 });
-    assert_eq!(purge(&mut namespace, usize::MAX) as u64, many);
+    assert_eq!(reclaim(&mut namespace, usize::MAX) as u64, many);
     assert_eq!((namespace.entries.sums().keys, namespace.times.ended(NOW)), (1, (0, 0)));
 }
 
 #[test]
 fn totals_never_lack_a_key_while_timers_of_cleared_keys_are_among_those_that_end() {
     let mut namespace = Namespace::default();
-    let (many, cleared) = (ENDED_COUNTED_MAX + 1, 2 * ENTRIES_PER_HOLD_MAX as u64);
+    let (many, cleared) = (ENDED_COUNTED_MAX + 1, 2 * ENTRIES_PER_LOCK_MAX as u64);
     (0..many).for_each(|number| drop(put(&mut namespace, &format!("a/{number}"), "1", Some(50), NOW)));
     (0..cleared).for_each(|number| drop(put(&mut namespace, &format!("c/{number}"), "1", Some(90), NOW)));
     (0..9).for_each(|number| drop(put(&mut namespace, &format!("d/{number}"), "1", None, NOW)));
@@ -233,7 +233,7 @@ fn totals_never_lack_a_key_while_timers_of_cleared_keys_are_among_those_that_end
         let totals = namespace.totals(now_ms);
         assert!(totals.keys >= keys && totals.keys <= many + 9, "{totals:?} at {now_ms}");
     }
-    namespace.settle(undo);
+    namespace.finalize(undo);
     while namespace.free_some().is_some() {}
     assert_eq!(namespace.totals(NOW + 90).keys, 9);
 }

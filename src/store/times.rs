@@ -1,7 +1,7 @@
 //! The timers of a namespace, and which of them a change of the clock has ended.
 //!
 //! A change of the clock ends every key that was written before it and expires at its instant or earlier. The
-//! timer moves from `running` to `ended`, and is removed when the key is purged. If the clock is set back before
+//! timer moves from `running` to `ended`, and is removed when the key is reclaimed. If the clock is set back before
 //! that, the keys that an earlier change has ended stay with that change, because the later one does not end them.
 //!
 //! If many keys are deleted together, their timers stay for a while. Such timers are *stale*: their entries are
@@ -86,7 +86,7 @@ impl Times {
         self.running.first()
     }
 
-    /// Whether the keys of `changes_max` changes of the clock are not purged yet, so that the next change has to wait.
+    /// Whether the keys of `changes_max` changes of the clock are not reclaimed yet, so that the next change has to wait.
     pub fn are_crowded(&self, changes_max: usize) -> bool {
         self.earlier.len() >= changes_max
     }
@@ -131,7 +131,7 @@ impl Times {
                 self.ended.split_off(Timer { expires_ms, revision, key: &key })
             }
             Ended::All => {
-                // It no longer exists if its last key was purged in the meantime.
+                // It no longer exists if its last key was reclaimed in the meantime.
                 let before = self.earlier.pop_if(|earlier| earlier.seen == undo.before);
                 std::mem::replace(&mut self.ended, before.map(|before| before.ended).unwrap_or_default())
             }

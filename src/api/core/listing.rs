@@ -12,7 +12,7 @@ use crate::api::reply::{Lane, Piece, Pull, Reply};
 use crate::api::representation as text;
 use crate::clock;
 use crate::json;
-use crate::limits::{ENTRIES_PER_HOLD_MAX, LISTING_PIECE_BYTES};
+use crate::limits::{ENTRIES_PER_LOCK_MAX, LISTING_PIECE_BYTES};
 use crate::persist::live::project::{Project, View};
 use crate::store::change::{Meta, Value};
 use crate::store::entry::Entry;
@@ -137,7 +137,7 @@ impl Listing {
         let mut last: Option<Entry<'_>> = None;
         let mut rest_bytes = 0;
         for (looked, entry) in view.stored_range(&self.prefix, self.position.after.as_deref()).enumerate() {
-            if looked == ENTRIES_PER_HOLD_MAX || out.len() + rest_bytes >= LISTING_PIECE_BYTES {
+            if looked == ENTRIES_PER_LOCK_MAX || out.len() + rest_bytes >= LISTING_PIECE_BYTES {
                 slice.end = SliceEnd::Hold;
                 break;
             }

@@ -56,7 +56,7 @@ fn listed_as(
 
 #[test]
 fn expired_keys_count_as_looked_at_under_a_hold_of_the_lock() {
-    let project = project(10 * ENTRIES_PER_HOLD_MAX, &["a", "z"]);
+    let project = project(10 * ENTRIES_PER_LOCK_MAX, &["a", "z"]);
     let (body, pieces) = listed(&project, None, None);
     assert_eq!(body, "{\"project\":\"p\",\"keys\":[\"a\",\"z\"],\"count\":2,\"cursor\":null}\n");
     assert_eq!(pieces, 11);
@@ -64,7 +64,7 @@ fn expired_keys_count_as_looked_at_under_a_hold_of_the_lock() {
 
 #[test]
 fn a_page_ends_where_there_is_a_key_behind_it_and_not_before() {
-    let project = project(3 * ENTRIES_PER_HOLD_MAX, &["a", "z"]);
+    let project = project(3 * ENTRIES_PER_LOCK_MAX, &["a", "z"]);
     let (body, pieces) = listed(&project, Some(1), None);
     let cursor = body.split('"').rev().nth(1).unwrap();
     assert!(body.starts_with("{\"project\":\"p\",\"keys\":[\"a\"],\"count\":1,\"cursor\":\""), "{body}");

@@ -58,8 +58,8 @@ pub fn begin(disk: &dyn Disk, directory: &Path, now_ms: u64) -> io::Result<Revis
 /// How far the revisions of all projects of a process have gone.
 #[derive(Debug, Default)]
 pub struct Watermark {
-    /// The highest revision of the projects that were given up, at least the number that the start read.
-    given_up: AtomicU64,
+    /// The highest revision of the projects that were closed, at least the number that the start read.
+    closed: AtomicU64,
     /// The highest revision that a project had when it was opened.
     opened: AtomicU64,
     /// The revision after which projects begin, once a reservation is made. Until then they begin at the clock.
@@ -75,7 +75,7 @@ impl Watermark {
             Revision::ZERO => Revision::at_clock(now_ms),
             begin => begin, // the clock may have passed the reservation by now
         };
-        clock.max(revision(&self.given_up))
+        clock.max(revision(&self.closed))
     }
 
     /// Notes the latest revision of a project that was opened.
@@ -84,8 +84,8 @@ impl Watermark {
     }
 
     /// Notes the last revision of a project that takes no more writes.
-    pub(in crate::persist) fn given_up(&self, revision: Revision) {
-        self.given_up.fetch_max(revision.get(), Ordering::AcqRel);
+    pub(in crate::persist) fn closed(&self, revision: Revision) {
+        self.closed.fetch_max(revision.get(), Ordering::AcqRel);
     }
 
     /// Has all projects begin after the number in the file.
@@ -94,7 +94,7 @@ impl Watermark {
     /// As [`load`].
     pub fn read(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
         if let Some(revision) = load(disk, directory)? {
-            self.given_up(revision);
+            self.closed(revision);
         }
         Ok(())
     }
@@ -110,17 +110,17 @@ impl Watermark {
         self.save(disk, directory, reserve_after(reached))
     }
 
-    /// Records the revisions of a project that was given up and is about to be deleted. Writes the file only if a
+    /// Records the revisions of a project that was closed and is about to be deleted. Writes the file only if a
     /// run has made more changes than were reserved.
     ///
     /// # Errors
     /// As the disk returns them.
     pub fn keep(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
-        let given_up = revision(&self.given_up);
-        if given_up <= revision(&self.reserved) {
+        let closed = revision(&self.closed);
+        if closed <= revision(&self.reserved) {
             return Ok(());
         }
-        self.save(disk, directory, reserve_after(given_up))
+        self.save(disk, directory, reserve_after(closed))
     }
 
     /// Returns the unused part of the reservation, after all projects are closed.

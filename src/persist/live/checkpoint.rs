@@ -1,14 +1,14 @@
 //! Writes a project to a new pair of files while it is in use.
 //!
 //! ```text
-//! seal      note where the journal ends                                locks: journal and state, for an instant
+//! begin     note where the journal ends                                locks: journal and state, for an instant
 //! copy      entries, some at a time, into the new values and metas     lock: state, for microseconds
 //! flush     everything that was copied is in the old journal, too, even if the checkpoint fails
-//! carry     copy the old journal from the seal on into the new one     lock: journal, for the last part
+//! tail      copy the old journal from that end on into the new one     lock: journal, for the last part
 //! exchange  sync, rename values, rename journal                        lock: journal
 //! ```
-//! Entries are copied while they change, so the copy shows no single moment. Replaying the carried
-//! changes over it still gives the right state (see `store::change`), and all of them are in the new
+//! Entries are copied while they change, so the copy shows no single moment. Replaying the tail of the
+//! journal over it still gives the right state (see `store::change`), and all of them are in the new
 //! journal before it replaces the old one.
 
 use super::checkpoint_error::CheckpointError;
@@ -17,7 +17,7 @@ use super::journal::AppendError;
 use super::journal_lock::JournalGuard;
 use super::project::{Durable, Health, Project};
 use crate::disk::{DiskFile, Stamp};
-use crate::limits::{CHECKPOINT_RETRY_MS, ENTRIES_PER_HOLD_MAX, FILE_BUFFER_BYTES};
+use crate::limits::{CHECKPOINT_RETRY_MS, ENTRIES_PER_LOCK_MAX, FILE_BUFFER_BYTES};
 use crate::persist::files::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
 use crate::persist::files::header::Header;
 use crate::persist::files::line_copy::{CopyError, Lines, Target, copy_lines};
@@ -38,7 +38,7 @@ pub(in crate::persist) struct NewPair {
     pub(in crate::persist) header: Header,
     /// The journal's number; the values' is one less.
     pub(in crate::persist) number: u32,
-    /// The changes that were carried into the journal lie from here to `end`.
+    /// The changes that were copied from the old journal lie from here to `end`.
     pub(in crate::persist) changes_start: u64,
     pub(in crate::persist) end: u64,
 }
@@ -63,7 +63,7 @@ enum Need {
 }
 
 /// Where the old journal ended when the copying began.
-struct Seal {
+struct CheckpointStart {
     offset: u64,
     revision: Revision,
     clock_ms: u64,
@@ -90,7 +90,7 @@ impl Project {
 
     /// The last checkpoint, of a project that was closed. An edit of values that did not change since is left for the
     /// next start.
-    pub(in crate::persist) fn fold(
+    pub(in crate::persist) fn checkpoint_closed(
         self: &Arc<Self>,
         now_ms: u64,
         now: Instant,
@@ -107,7 +107,7 @@ impl Project {
     ) -> Result<(), CheckpointError> {
         let Some(durable) = &self.durable else { return Ok(()) };
         let Ok(_turn) = durable.checkpoint.lock() else { return Err(CheckpointError::Stopped) };
-        // Read under the lock: once a closed project is folded its files may be gone, or belong to a successor.
+        // Read under the lock: after the last checkpoint of a closed project its files may be gone, or belong to a successor.
         let health = self.health();
         if health.has_ended() {
             return Err(CheckpointError::Stopped); // it may have failed halfway through an exchange
@@ -156,27 +156,27 @@ impl Project {
             let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
             self.check_values(durable, &journal)?;
         }
-        let seal = self.seal(durable)?;
-        let pair = self.write_sealed(durable, &seal, now)?;
+        let start = self.begin_checkpoint(durable)?;
+        let pair = self.write_since(durable, &start, now)?;
         if durable.keep == Keep::Index {
             self.relocate(&pair, now)?;
         }
         Ok(())
     }
 
-    fn write_sealed(
+    fn write_since(
         self: &Arc<Self>,
         durable: &Durable,
-        seal: &Seal,
+        start: &CheckpointStart,
         now: Instant,
     ) -> Result<NewPair, CheckpointError> {
         let old = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?.header.clone();
         let mut writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths, old.successor())?;
         self.copy_entries(durable.keep, &mut writer)?;
-        let mut written = writer.finish(seal.revision, seal.clock_ms)?;
+        let mut written = writer.finish(start.revision, start.clock_ms)?;
         self.flush(now);
-        let carried = self.carry_most(durable, seal, &mut written)?;
-        self.exchange(durable, seal, written, carried, now)
+        let copied = self.copy_tail_unlocked(durable, start, &mut written)?;
+        self.switch_files(durable, start, written, copied, now)
     }
 
     /// Writes a new pair of files after a bad line was found at `offset` of the journal. Its change is in memory,
@@ -201,19 +201,19 @@ impl Project {
         let failed = io::Error::other(format!("{damage}, and writing both files again failed: {error}"));
         if let Ok(mut journal) = durable.journal.lock() {
             let failure = AppendError { outcome: CommitState::Failed, error: failed };
-            self.take_back(&durable.paths, &mut journal, &failure);
+            self.rollback(&durable.paths, &mut journal, &failure);
         }
         Err(CheckpointError::Stopped)
     }
 
-    /// Every change before the offset of the seal is in memory, and none is being written.
-    fn seal(&self, durable: &Durable) -> Result<Seal, CheckpointError> {
+    /// Every change before that offset is in memory, and none is being written.
+    fn begin_checkpoint(&self, durable: &Durable) -> Result<CheckpointStart, CheckpointError> {
         let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
         let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
         if state.health.has_ended() {
             return Err(CheckpointError::Stopped);
         }
-        Ok(Seal {
+        Ok(CheckpointStart {
             offset: journal.end,
             revision: state.namespace.revision(),
             clock_ms: state.namespace.clock_ms(),
@@ -221,14 +221,14 @@ impl Project {
         })
     }
 
-    /// Returns an error if changes were rolled back since `seal`, because entries may have been copied with them.
+    /// Returns an error if changes were rolled back since `start`, because entries may have been copied with them.
     /// The caller holds the journal, without which nothing is rolled back.
-    fn check_seal(&self, seal: &Seal) -> Result<(), CheckpointError> {
+    fn check_rollbacks(&self, start: &CheckpointStart) -> Result<(), CheckpointError> {
         let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
         if state.health.has_ended() {
             return Err(CheckpointError::Stopped);
         }
-        if state.rollbacks == seal.rollbacks { Ok(()) } else { Err(CheckpointError::TakenBack) }
+        if state.rollbacks == start.rollbacks { Ok(()) } else { Err(CheckpointError::RolledBack) }
     }
 
     /// Copies all entries, a few under each hold of the lock.
@@ -261,7 +261,7 @@ impl Project {
         let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
         let bytes_before = writer.buffered_bytes();
         let mut last = None;
-        for entry in state.namespace.stored_range("", after).take(ENTRIES_PER_HOLD_MAX) {
+        for entry in state.namespace.stored_range("", after).take(ENTRIES_PER_LOCK_MAX) {
             last = Some(entry.key());
             if !state.namespace.is_live(entry, 0) {
                 continue;
@@ -288,7 +288,7 @@ impl Project {
         let last = {
             let (mut last, mut text_bytes) = (None, 0);
             let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
-            for entry in state.namespace.stored_range("", after).take(ENTRIES_PER_HOLD_MAX) {
+            for entry in state.namespace.stored_range("", after).take(ENTRIES_PER_LOCK_MAX) {
                 last = Some(entry);
                 if !state.namespace.is_live(entry, 0) {
                     continue;
@@ -328,39 +328,39 @@ impl Project {
         Ok(last)
     }
 
-    /// Copies what was appended to the old journal since the seal, while it keeps growing, and syncs the copy. That
+    /// Copies what was appended to the old journal since `start`, while it keeps growing, and syncs the copy. That
     /// leaves little for the moment when writers wait. Returns the offset up to which the old journal is copied.
-    fn carry_most(
+    fn copy_tail_unlocked(
         &self,
         durable: &Durable,
-        seal: &Seal,
+        start: &CheckpointStart,
         written: &mut WrittenGeneration,
     ) -> Result<u64, CheckpointError> {
         let (old, seed, end) = {
             let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
-            self.check_seal(seal)?;
+            self.check_rollbacks(start)?;
             (Arc::clone(&journal.file), journal.header.seed, journal.end)
         };
-        carry((old.as_ref(), seed), (seal.offset, end), written)?;
+        copy_tail((old.as_ref(), seed), (start.offset, end), written)?;
         written.journal.sync()?;
-        Ok(end.max(seal.offset))
+        Ok(end.max(start.offset))
     }
 
     /// The moment when writers wait: the last changes go into both journals, then the new pair is installed.
-    fn exchange(
+    fn switch_files(
         self: &Arc<Self>,
         durable: &Durable,
-        seal: &Seal,
+        start: &CheckpointStart,
         mut written: WrittenGeneration,
-        carried: u64,
+        copied: u64,
         now: Instant,
     ) -> Result<NewPair, CheckpointError> {
         let mut guard = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
         let journal = &mut *guard;
-        self.check_seal(seal)?;
-        let changes_start = written.journal_end - (carried - seal.offset);
+        self.check_rollbacks(start)?;
+        let changes_start = written.journal_end - (copied - start.offset);
         let identity = written.journal.status()?.identity;
-        carry((journal.file.as_ref(), journal.header.seed), (carried, journal.end), &mut written)?;
+        copy_tail((journal.file.as_ref(), journal.header.seed), (copied, journal.end), &mut written)?;
         self.notice_edit(durable, journal)?;
         written.journal.sync()?;
         // No file of another process may be replaced.
@@ -369,8 +369,8 @@ impl Project {
             ExchangeError::NotBegun(error) => CheckpointError::Io(error),
             ExchangeError::HalfDone(error) => {
                 let failure = AppendError { outcome: CommitState::Failed, error };
-                journal.give_up(); // all of it is in the new one, which was synced
-                self.take_back(&durable.paths, journal, &failure);
+                journal.retire(); // all of it is in the new one, which was synced
+                self.rollback(&durable.paths, journal, &failure);
                 CheckpointError::HalfDone(failure.error)
             }
         })?;
@@ -404,7 +404,7 @@ impl Project {
 }
 
 /// Copies the lines from offset `from` to the end of the old journal to the end of the new one.
-fn carry(
+fn copy_tail(
     old: (&dyn DiskFile, Seed),
     (from, to): (u64, u64),
     written: &mut WrittenGeneration,

@@ -17,7 +17,7 @@ pub enum CheckpointError {
         offset: u64,
     },
     /// Changes were rolled back while they were copied.
-    TakenBack,
+    RolledBack,
     /// The project takes no writes any more. Nothing is rolled back because of that.
     Stopped,
 }
@@ -42,7 +42,7 @@ impl std::fmt::Display for CheckpointError {
         match self {
             CheckpointError::Io(error) | CheckpointError::HalfDone(error) => error.fmt(f),
             CheckpointError::Damaged { offset } => CopyError::Damaged { offset: *offset }.fmt(f),
-            CheckpointError::TakenBack => f.write_str("changes were rolled back while they were copied"),
+            CheckpointError::RolledBack => f.write_str("changes were rolled back while they were copied"),
             CheckpointError::Stopped => f.write_str("the project stopped taking writes"),
         }
     }

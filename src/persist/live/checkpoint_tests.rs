@@ -29,7 +29,7 @@ fn checkpoint_that_a_deletion_ended_has_no_log_text() {
         let project = open(directory.path());
         put(&project, "a");
         if is_deleted {
-            project.abandon();
+            project.close_for_deletion();
             RealDisk.remove(&directory.path().join("p.json")).unwrap();
         } else {
             project.lock().unwrap().fail("its disk failed".to_owned());
@@ -40,21 +40,21 @@ fn checkpoint_that_a_deletion_ended_has_no_log_text() {
 }
 
 #[test]
-fn rollback_after_the_seal_ends_the_checkpoint() {
+fn rollback_after_its_start_ends_a_checkpoint() {
     let directory = tempfile::tempdir().unwrap();
     let project = open(directory.path());
     let durable = project.durable.as_ref().unwrap();
-    let seal = project.seal(durable).unwrap();
+    let start = project.begin_checkpoint(durable).unwrap();
     put(&project, "refused");
     let failure = AppendError { outcome: CommitState::DiskFull, error: io::ErrorKind::StorageFull.into() };
-    project.take_back(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
+    project.rollback(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
     put(&project, "longer than the key that was refused");
     project.flush(clock::monotonic());
     let lineage = durable.journal.lock().unwrap().header.successor();
     let writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths, lineage).unwrap();
-    let mut written = writer.finish(seal.revision, seal.clock_ms).unwrap();
-    let carried = project.carry_most(durable, &seal, &mut written);
-    assert!(matches!(carried, Err(CheckpointError::TakenBack)), "{carried:?}");
-    let exchanged = project.exchange(durable, &seal, written, seal.offset, clock::monotonic());
-    assert!(matches!(exchanged, Err(CheckpointError::TakenBack)));
+    let mut written = writer.finish(start.revision, start.clock_ms).unwrap();
+    let copied = project.copy_tail_unlocked(durable, &start, &mut written);
+    assert!(matches!(copied, Err(CheckpointError::RolledBack)), "{copied:?}");
+    let exchanged = project.switch_files(durable, &start, written, start.offset, clock::monotonic());
+    assert!(matches!(exchanged, Err(CheckpointError::RolledBack)));
 }

@@ -7,7 +7,8 @@ use super::project::{Batch, Durable, Health, Project, State, SyncLater, Turn};
 use crate::clock;
 use crate::config::schema::SyncMode;
 use crate::limits::{
-    FILES_LOOK_AFTER_MS, FREED_AT_ONCE_MAX, GATHER_ROUNDS_MAX, PENDING_BYTES_KEPT_MAX, PURGE_PER_HOLD_MAX,
+    FILES_LOOK_AFTER_MS, FREED_AT_ONCE_MAX, GROUP_COMMIT_ROUNDS_MAX, PENDING_BYTES_KEPT_MAX,
+    RECLAIMED_PER_LOCK_MAX,
 };
 use crate::persist::files::generation::Paths;
 use crate::persist::start::recovery::Keep;
@@ -42,14 +43,14 @@ pub(in crate::persist) enum Taker {
 impl Project {
     /// Yields to other threads while more changes arrive: the change that woke the writer is often the first of
     /// many, and all of them share one sync.
-    pub(in crate::persist) fn gather(&self) {
-        let mut gathered_bytes = 0;
-        for _ in 0..GATHER_ROUNDS_MAX {
+    pub(in crate::persist) fn group_commit_delay(&self) {
+        let mut bytes_before = 0;
+        for _ in 0..GROUP_COMMIT_ROUNDS_MAX {
             let Ok(bytes) = self.lock().map(|state| state.pending.bytes.len()) else { return };
-            if bytes == gathered_bytes {
+            if bytes == bytes_before {
                 return;
             }
-            gathered_bytes = bytes;
+            bytes_before = bytes;
             std::thread::yield_now();
         }
     }
@@ -65,7 +66,7 @@ impl Project {
     /// thread that holds the journal: that thread queues the project again.
     pub(in crate::persist) fn write_in_turn(self: &Arc<Self>) -> AfterTurn {
         let Some(durable) = &self.durable else { return AfterTurn::default() };
-        self.gather();
+        self.group_commit_delay();
         let journal = match durable.journal.lock_or_leave(|| self.leave()) {
             Attempt::Locked(journal) => journal,
             Attempt::Left => return AfterTurn::default(),
@@ -111,14 +112,14 @@ impl Project {
                 Ok(()) => {
                     journal.written_at = Some(now);
                     match durable.keep {
-                        Keep::Values => self.settle(bytes, durable.sync),
+                        Keep::Values => self.acknowledge(bytes, durable.sync),
                         Keep::Index => {
-                            self.settle(Vec::new(), durable.sync);
+                            self.acknowledge(Vec::new(), durable.sync);
                             self.locate_written(&journal, &bytes);
                         }
                     }
                 }
-                Err(failure) => self.take_back(&durable.paths, &mut journal, &failure),
+                Err(failure) => self.rollback(&durable.paths, &mut journal, &failure),
             }
         }
         if is_sync_due {
@@ -201,17 +202,17 @@ impl Project {
                     self.note_disk_full(&mut state, &reason_of(&durable.paths, &failure));
                 }
             }
-            Err(failure) => self.take_back(&durable.paths, journal, &failure),
+            Err(failure) => self.rollback(&durable.paths, journal, &failure),
         }
     }
 
     /// The batch in flight is in the journal: its replies may leave. Keeps its buffer for the next batch.
-    pub(in crate::persist) fn settle(self: &Arc<Self>, mut bytes: Vec<u8>, sync: SyncMode) {
+    pub(in crate::persist) fn acknowledge(self: &Arc<Self>, mut bytes: Vec<u8>, sync: SyncMode) {
         let Ok(mut state) = self.lock() else { return self.fail_waiting() };
         let Some(mut batch) = state.in_flight.take() else { return };
         state.synced = state.synced.max(batch.revision);
         state.replaced.clear();
-        let has_garbage = state.settle(&mut batch.undo);
+        let has_garbage = state.finalize(&mut batch.undo);
         if sync == SyncMode::Always {
             state.durable = state.synced;
         }
@@ -238,7 +239,7 @@ impl Project {
     /// Reverts everything in memory that is not in the journal and fails the commits that wait for it. If the
     /// journal no longer belongs to the project, has what was acknowledged written to new files. Changes that were
     /// acknowledged before they were written then stay in memory, because the rescue writes them, too.
-    pub(in crate::persist) fn take_back(
+    pub(in crate::persist) fn rollback(
         self: &Arc<Self>,
         paths: &Paths,
         journal: &mut Journal,
@@ -246,15 +247,15 @@ impl Project {
     ) {
         let (not_ours, reason) = (NotOurs::of(&failure.error), reason_of(paths, failure));
         if not_ours.is_some() {
-            journal.give_up();
+            journal.retire();
         }
         let Ok(mut state) = self.lock() else { return };
         if state.health == Health::Deleted {
-            roll_back(&mut state, |commit| commit.resolve_deleted(&self.id));
+            state.rollback(|commit| commit.resolve_deleted(&self.id));
             return self.queues.resolved();
         }
-        if state.is_given_up {
-            roll_back(&mut state, |commit| commit.resolve(failure.outcome));
+        if state.is_released {
+            state.rollback(|commit| commit.resolve(failure.outcome));
             return self.queues.resolved();
         }
         match failure.outcome {
@@ -274,7 +275,7 @@ impl Project {
             keep_unwritten(&mut state);
         } else {
             self.log_rolled_back(state.unwritten_acknowledged(), failure.outcome);
-            roll_back(&mut state, |commit| commit.resolve(failure.outcome));
+            state.rollback(|commit| commit.resolve(failure.outcome));
         }
         if is_taken {
             (state.needs_rescue, state.is_unsaved) = (true, true);
@@ -321,17 +322,29 @@ fn reason_of(paths: &Paths, failure: &AppendError) -> String {
 }
 
 impl State {
-    /// Removes some keys that have expired, unless their expiry may still be reverted. Returns whether there are more.
-    pub(in crate::persist) fn purge(&mut self, is_durable: bool) -> bool {
+    /// Removes some keys that have expired, unless their expiry may still be rolled back. Returns whether there are more.
+    pub(in crate::persist) fn reclaim(&mut self, is_durable: bool) -> bool {
         let until = if is_durable { self.synced } else { Revision::MAX };
-        self.namespace.purge(PURGE_PER_HOLD_MAX, until) == PURGE_PER_HOLD_MAX
+        self.namespace.reclaim(RECLAIMED_PER_LOCK_MAX, until) == RECLAIMED_PER_LOCK_MAX
     }
 
     /// The changes of `undo` are final. Returns whether they left garbage.
-    pub(in crate::persist) fn settle(&mut self, undo: &mut Vec<Undo>) -> bool {
-        let cleared = undo.extract_if(.., |undo| matches!(undo, Undo::Cleared(_)));
-        let settled = cleared.map(|undo| self.namespace.settle(undo)).count();
-        settled > 0
+    pub(in crate::persist) fn finalize(&mut self, undo: &mut Vec<Undo>) -> bool {
+        let cleared = undo.extract_if(.., |undo| matches!(undo, Undo::RestoreAll(_)));
+        let finalized = cleared.map(|undo| self.namespace.finalize(undo)).count();
+        finalized > 0
+    }
+
+    /// Rolls all changes back that are not in the journal, newest first, and resolves their commits with `resolve`.
+    /// The caller holds the journal.
+    pub(in crate::persist) fn rollback(&mut self, resolve: impl Fn(&Commit)) {
+        let pending = std::mem::replace(&mut self.pending, Batch::empty());
+        for batch in [Some(pending), self.in_flight.take()].into_iter().flatten() {
+            batch.undo.into_iter().rev().for_each(|undo| self.namespace.rollback(undo));
+            resolve(&batch.commit);
+        }
+        self.rollbacks += 1;
+        self.locate_restored();
     }
 
     /// How many changes were acknowledged and are not in the journal.
@@ -366,19 +379,6 @@ impl State {
     }
 }
 
-/// Reverts all changes that are not in the journal, newest first, and resolves their commits with `resolve`. The
-/// caller holds the journal.
-pub(in crate::persist) fn roll_back(state: &mut State, resolve: impl Fn(&Commit)) {
-    let pending = std::mem::replace(&mut state.pending, Batch::empty());
-    let batches = [Some(pending), state.in_flight.take()];
-    for batch in batches.into_iter().flatten() {
-        batch.undo.into_iter().rev().for_each(|undo| state.namespace.revert(undo));
-        resolve(&batch.commit);
-    }
-    state.rollbacks += 1;
-    state.locate_restored();
-}
-
 /// Keeps all changes that are not in the journal, which takes no more. Newer ones may rest on those that were
 /// acknowledged, so also those stay whose commits wait: these fail, because nothing is written yet.
 fn keep_unwritten(state: &mut State) {
@@ -386,7 +386,7 @@ fn keep_unwritten(state: &mut State) {
     let batches = [state.in_flight.take(), Some(pending)];
     for mut batch in batches.into_iter().flatten() {
         state.synced = state.synced.max(batch.revision);
-        state.settle(&mut batch.undo);
+        state.finalize(&mut batch.undo);
         batch.commit.resolve(CommitState::Failed);
     }
 }

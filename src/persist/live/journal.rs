@@ -42,7 +42,7 @@ pub(in crate::persist) struct Journal {
     /// A changed values' file that has its name.
     pub(in crate::persist) seen_edit: Option<SeenEdit>,
     /// A write or sync found no disk space since the last checkpoint.
-    pub(in crate::persist) short_of_space: bool,
+    pub(in crate::persist) out_of_space: bool,
     /// Whether something was written that `sync: interval` still has to sync.
     pub(in crate::persist) unsynced: bool,
     pub(in crate::persist) written_at: Option<Instant>,
@@ -87,7 +87,7 @@ impl Journal {
             header,
             json_stamp,
             seen_edit: None,
-            short_of_space: false,
+            out_of_space: false,
             unsynced: false,
             written_at: None,
             checked_at: None,
@@ -139,7 +139,7 @@ impl Journal {
     /// record in the file system, which halves its time, and on an SD card what it writes.
     fn reserve(&mut self, end: u64) -> io::Result<()> {
         let changes = end - self.changes_start;
-        if end <= self.reserve_end || changes < RESERVE_CHANGES_BYTES_MIN || self.short_of_space {
+        if end <= self.reserve_end || changes < RESERVE_CHANGES_BYTES_MIN || self.out_of_space {
             return Ok(());
         }
         let spaces = usize::try_from(changes).map_or(RESERVE_BYTES_MAX, |bytes| bytes.min(RESERVE_BYTES_MAX));
@@ -148,7 +148,7 @@ impl Journal {
             Ok(()) => self.reserve_end = reserve_end,
             // The last space of a disk is for data.
             Err(error) if is_disk_full(&error) => {
-                self.short_of_space = true;
+                self.out_of_space = true;
                 self.file.set_length(end)?;
             }
             Err(error) => return Err(error),

@@ -5,7 +5,7 @@ use super::edit;
 use super::journal::Journal;
 use super::project::{Health, Project};
 use crate::clock;
-use crate::limits::SWEEP_INTERVAL_MS;
+use crate::limits::EXPIRY_INTERVAL_MS;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,10 @@ const RETRY_ADVICE: &str =
 const CLOSED_ADVICE: &str =
     "Values that are only in memory are lost when the server ends or no longer lists the project";
 
-/// When to sweep keys of which the first expires at `next_ms`. Not at once even if that has passed: the project
+/// When to expire keys of which the first expires at `next_ms`. Not at once even if that has passed: the project
 /// could not record it.
-pub(in crate::persist) fn sweep_due(next_ms: u64, now_ms: u64, now: Instant) -> Instant {
-    now + Duration::from_millis(next_ms.saturating_sub(now_ms).max(SWEEP_INTERVAL_MS))
+pub(in crate::persist) fn expiry_due(next_ms: u64, now_ms: u64, now: Instant) -> Instant {
+    now + Duration::from_millis(next_ms.saturating_sub(now_ms).max(EXPIRY_INTERVAL_MS))
 }
 
 impl Project {
@@ -38,8 +38,8 @@ impl Project {
         }
         let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
         self.queues.look_at_clock(now_ms, now);
-        let expiry = self.expire(now_ms).map(|next_ms| sweep_due(next_ms, now_ms, now));
-        let purge = self.purge_due(now);
+        let expiry = self.expire(now_ms).map(|next_ms| expiry_due(next_ms, now_ms, now));
+        let reclaim = self.reclaim_due(now);
         self.free_garbage();
         let look = self.look_at_values(now_ms, now);
         if self.checkpoint_due(now).is_some_and(|due| due <= now)
@@ -48,7 +48,7 @@ impl Project {
         {
             self.log_unwritten("checkpoint", &error);
         }
-        let dues = [expiry, purge, self.checkpoint_due(now), self.repair(now), look];
+        let dues = [expiry, reclaim, self.checkpoint_due(now), self.repair(now), look];
         dues.into_iter().flatten().min()
     }
 
@@ -67,10 +67,10 @@ impl Project {
         durable.journal.lock().is_ok_and(|journal| edit::has_values_in_place(durable, &journal))
     }
 
-    /// When to purge keys that cannot be purged now, because the record of their expiry is not on disk yet.
-    fn purge_due(&self, now: Instant) -> Option<Instant> {
+    /// When to reclaim keys that cannot be reclaimed now, because the record of their expiry is not on disk yet.
+    fn reclaim_due(&self, now: Instant) -> Option<Instant> {
         let has_ended = self.lock().is_ok_and(|state| state.namespace.has_ended());
-        has_ended.then(|| now + Duration::from_millis(SWEEP_INTERVAL_MS))
+        has_ended.then(|| now + Duration::from_millis(EXPIRY_INTERVAL_MS))
     }
 
     /// Frees keys that were deleted together, some under each hold of the lock.
@@ -99,7 +99,7 @@ impl Project {
     /// When to checkpoint to free disk space: after the disk was full, once the remaining values take at most half
     /// of what the files take.
     pub(in crate::persist) fn space_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
-        if !journal.short_of_space || !journal.has_changes() {
+        if !journal.out_of_space || !journal.has_changes() {
             return None;
         }
         let left = self.lock().ok()?.namespace.totals(0).bytes;
@@ -115,7 +115,7 @@ impl Project {
         self.flush(now);
         if self.end_writing() {
             self.flush(now);
-            if let Err(error) = self.fold(now_ms, now) {
+            if let Err(error) = self.checkpoint_closed(now_ms, now) {
                 self.log_not_written("last checkpoint", &error, CLOSED_ADVICE);
                 if self.has_lost_values(&error)
                     && let Ok(mut state) = self.lock()
@@ -129,7 +129,7 @@ impl Project {
             }
             self.sync_written();
         }
-        self.give_up();
+        self.release_files();
     }
 
     /// Whether values are in no file that a start finds, after a checkpoint failed with `error`.

@@ -94,7 +94,7 @@ impl Project {
             return false;
         }
         let Err(failure) = self.check_files(durable, &journal) else { return true };
-        self.take_back(&durable.paths, &mut journal, &failure);
+        self.rollback(&durable.paths, &mut journal, &failure);
         false
     }
 }

@@ -82,8 +82,8 @@ pub(in crate::persist) struct State {
     pub(in crate::persist) needs_rescue: bool,
     /// That was so, and no rescue has succeeded since.
     pub(in crate::persist) is_unsaved: bool,
-    /// The project was given up: files of its name may belong to a successor and are not touched.
-    pub(in crate::persist) is_given_up: bool,
+    /// The project has released its files: those of its name may belong to a successor and are not touched.
+    pub(in crate::persist) is_released: bool,
 }
 
 /// Whether something is written that `sync: interval` has to sync.
@@ -354,7 +354,7 @@ impl Project {
                 Some(batch.commit.clone())
             }
             Some(_) | None if !state.pending.bytes.is_empty() => Some(state.pending.commit.clone()),
-            // Revisions of changes that were taken back: nobody rests on those.
+            // Revisions of changes that were rolled back: nothing rests on those.
             Some(_) | None => None,
         }
     }
@@ -408,7 +408,7 @@ impl State {
             rollbacks: 0,
             needs_rescue: false,
             is_unsaved: false,
-            is_given_up: false,
+            is_released: false,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::checkpoint::NewPair;
 use super::checkpoint_error::CheckpointError;
 use super::journal::Journal;
 use super::project::{Project, State};
-use crate::limits::ENTRIES_PER_HOLD_MAX;
+use crate::limits::ENTRIES_PER_LOCK_MAX;
 use crate::names::Key;
 use crate::persist::files::data_file::{self, DataLine};
 use crate::persist::files::header::HEADER_BYTES;
@@ -34,7 +34,7 @@ impl Project {
             let line = line.strip_suffix(b"\n").unwrap_or(line);
             let decoded = push_locations(line, journal.header.seed, at, &mut located);
             debug_assert!(decoded.is_ok(), "a line that was encoded here can be decoded");
-            if located.len() >= ENTRIES_PER_HOLD_MAX && self.locate(&mut located, State::locate).is_err() {
+            if located.len() >= ENTRIES_PER_LOCK_MAX && self.locate(&mut located, State::locate).is_err() {
                 return;
             }
         }
@@ -81,7 +81,7 @@ impl Project {
                 }
                 None => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
             }
-            if located.len() == ENTRIES_PER_HOLD_MAX {
+            if located.len() == ENTRIES_PER_LOCK_MAX {
                 self.locate(&mut located, move_one)?;
             }
         }
@@ -93,7 +93,7 @@ impl Project {
         let mut located = Vec::new();
         while let Some(line) = lines.next_line()?.filter(|line| line.offset < pair.end) {
             push_locations(line.bytes, pair.header.seed, (pair.number, line.offset), &mut located)?;
-            if located.len() >= ENTRIES_PER_HOLD_MAX {
+            if located.len() >= ENTRIES_PER_LOCK_MAX {
                 self.locate(&mut located, move_one)?;
             }
         }
@@ -108,7 +108,7 @@ impl Project {
     ) -> Result<(), CheckpointError> {
         while !located.is_empty() {
             let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
-            let some = located.len().min(ENTRIES_PER_HOLD_MAX);
+            let some = located.len().min(ENTRIES_PER_LOCK_MAX);
             located.drain(..some).for_each(|located| locate(&mut state, located));
             drop(state);
             self.give_way();

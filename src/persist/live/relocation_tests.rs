@@ -62,14 +62,14 @@ fn write(project: &Arc<Project>, meanwhile: impl FnOnce()) {
     let mut lines = project.lock().unwrap().take_pending(Taker::Other).unwrap();
     journal.append(&mut lines, SyncMode::Always, || Ok(())).unwrap_or_else(|_| panic!("not written"));
     meanwhile();
-    project.settle(Vec::new(), SyncMode::Always);
+    project.acknowledge(Vec::new(), SyncMode::Always);
     project.locate_written(&journal, &lines);
 }
 
 fn roll_back(project: &Arc<Project>) {
     let durable = project.durable.as_ref().unwrap();
     let failure = AppendError { outcome: CommitState::DiskFull, error: ErrorKind::StorageFull.into() };
-    project.take_back(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
+    project.rollback(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
 }
 
 #[test]
@@ -89,14 +89,14 @@ fn each_value_of_a_batch_of_several_slices_is_found_in_the_journal_and_after_che
     let directory = tempfile::tempdir().unwrap();
     let project = open(&directory);
     let names: Vec<String> =
-        (0..3 * ENTRIES_PER_HOLD_MAX + 7).map(|number| format!("k{number:04}")).collect();
+        (0..3 * ENTRIES_PER_LOCK_MAX + 7).map(|number| format!("k{number:04}")).collect();
     let check = || {
         for name in &names {
             assert_eq!(value(&project, name), (format!("\"{name}\""), false));
         }
     };
     // One line with most of them, then a line each.
-    let (together, alone) = names.split_at(2 * ENTRIES_PER_HOLD_MAX + 3);
+    let (together, alone) = names.split_at(2 * ENTRIES_PER_LOCK_MAX + 3);
     let put = |transaction: &mut Transaction<'_>, name: &String| {
         put(transaction, name, format!("\"{name}\"").as_bytes());
     };

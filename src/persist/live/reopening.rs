@@ -2,7 +2,6 @@
 
 use super::checkpoint_error::CheckpointError;
 use super::edit;
-use super::flush::roll_back;
 use super::journal::Journal;
 use super::project::{Durable, Health, Project};
 use crate::clock;
@@ -89,28 +88,28 @@ impl Project {
 
     /// Ends writing at once and for good, without a last checkpoint: the files are about to be deleted. Changes
     /// that are not in the journal yet are refused.
-    pub fn abandon(self: &Arc<Self>) {
+    pub fn close_for_deletion(self: &Arc<Self>) {
         if let Ok(mut state) = self.lock() {
             state.health = Health::Deleted;
             state.needs_rescue = false;
         }
-        self.give_up();
+        self.release_files();
     }
 
     /// Ends the use of the project's files: nothing writes, syncs or cuts them afterwards, because they may belong
     /// to a successor of the same name. The engine remembers only how far the revisions went, and drops the
     /// project, which the maintenance thread would otherwise keep until the expiry of a key in ten years.
-    pub(in crate::persist) fn give_up(self: &Arc<Self>) {
+    pub(in crate::persist) fn release_files(self: &Arc<Self>) {
         // A checkpoint or rescue that is under way ends first, and then a write or a sync.
         let turn = self.durable.as_ref().map(|durable| (durable, durable.checkpoint.lock()));
         let mut journal = self.durable.as_ref().and_then(|durable| durable.journal.lock().ok());
         let needs_rescue = self.lock().is_ok_and(|mut state| {
-            state.is_given_up = true;
-            self.queues.watermark.given_up(state.namespace.revision());
+            state.is_released = true;
+            self.queues.watermark.closed(state.namespace.revision());
             if let Some(journal) = &mut journal {
-                journal.give_up();
+                journal.retire();
                 let is_deleted = state.health == Health::Deleted;
-                roll_back(&mut state, |commit| {
+                state.rollback(|commit| {
                     if is_deleted {
                         commit.resolve_deleted(&self.id);
                     } else {

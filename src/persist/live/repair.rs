@@ -24,7 +24,7 @@ impl Journal {
     }
 
     /// Nothing is synced or written again in the file from here on.
-    pub(in crate::persist) fn give_up(&mut self) {
+    pub(in crate::persist) fn retire(&mut self) {
         (self.unsure_from, self.unsynced) = (None, false);
     }
 
@@ -54,7 +54,7 @@ impl Journal {
         if !is_disk_full(&error) {
             return self.ended_by(error);
         }
-        self.short_of_space = true;
+        self.out_of_space = true;
         self.unsure_from = Some(unsure_from);
         match self.repair() {
             Err(failed) if failed.outcome == CommitState::Failed => failed,
@@ -71,7 +71,7 @@ impl Journal {
                     return Ok(());
                 }
                 Err(error) if is_disk_full(&error) => {
-                    self.short_of_space = true;
+                    self.out_of_space = true;
                     self.unsure_from = Some(self.last_synced_page());
                 }
                 Err(error) => return Err(self.ended_by(error)),
@@ -108,7 +108,7 @@ impl Journal {
 
     /// Gives the file up and cuts off what it has of a refused batch, which the next start would apply.
     fn ended_by(&mut self, error: io::Error) -> AppendError {
-        self.give_up();
+        self.retire();
         let cut = self.file.set_length(self.end).and_then(|()| self.file.sync());
         let error = match cut {
             Ok(()) => error,

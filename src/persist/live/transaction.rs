@@ -3,7 +3,9 @@
 use super::maintenance;
 use super::project::{Health, Project, State};
 use crate::clock;
-use crate::limits::{BATCH_OPERATIONS_MAX, PENDING_BYTES_MAX, SWEEP_INTERVAL_MS, SWEEPS_BEFORE_CLEAR_MAX};
+use crate::limits::{
+    BATCH_OPERATIONS_MAX, EXPIRY_INTERVAL_MS, EXPIRY_ROUNDS_BEFORE_CLEAR_MAX, PENDING_BYTES_MAX,
+};
 use crate::names::Key;
 use crate::persist::files::record;
 use crate::store::change::{Change, Location, Meta, Value};
@@ -52,7 +54,7 @@ impl Project {
         let mut guard = self.lock_for_write()?;
         let state = &mut *guard;
         self.record_clock(state, now_ms);
-        state.purge(self.durable.is_some());
+        state.reclaim(self.durable.is_some());
         let undo_start = state.pending.undo.len();
         let mut transaction = self.begin(state, now_ms);
         let answer = match change(&mut transaction) {
@@ -76,38 +78,38 @@ impl Project {
         };
         self.queue_pending(state);
         if let Some(next_ms) = state.namespace.next_expiry_ms() {
-            self.queues.schedule(self, maintenance::sweep_due(next_ms, now_ms, clock::monotonic()));
+            self.queues.schedule(self, maintenance::expiry_due(next_ms, now_ms, clock::monotonic()));
         }
         Ok(Pending { answer, commit })
     }
 
-    /// Records that keys have expired by `now_ms` and frees them, unless that record may yet be reverted.
+    /// Records that keys have expired by `now_ms` and frees them, unless that record may yet be rolled back.
     /// Returns when the next key expires, which has passed already where the project could not record it.
     pub fn expire(self: &Arc<Self>, now_ms: u64) -> Option<u64> {
         // Once: it takes a while to free many, and the clock may be set back meanwhile.
         self.record_clock(&mut *self.lock().ok()?, now_ms);
-        while self.lock().ok()?.purge(self.durable.is_some()) {
+        while self.lock().ok()?.reclaim(self.durable.is_some()) {
             self.give_way();
         }
         self.lock().ok()?.namespace.next_expiry_ms()
     }
 
     /// Removes all keys that begin with `prefix` and returns how many there were. Keys that have expired and
-    /// are still in memory are purged first, if they are many. Blocks for the disk. The answer means nothing
+    /// are still in memory are reclaimed first, if they are many. Blocks for the disk. The answer means nothing
     /// if the commit fails.
     ///
     /// # Errors
-    /// [`StorageError`]; [`StorageError::Busy`] also if keys go on to expire faster than they are purged, or their
+    /// [`StorageError`]; [`StorageError::Busy`] also if keys go on to expire faster than they are reclaimed, or their
     /// end cannot be recorded.
     pub fn clear(self: &Arc<Self>, prefix: &str) -> Result<Pending<u64>, StorageError> {
-        for _ in 0..SWEEPS_BEFORE_CLEAR_MAX {
+        for _ in 0..EXPIRY_ROUNDS_BEFORE_CLEAR_MAX {
             let now_ms = clock::wall_ms();
             self.try_clock(&mut *self.lock()?, now_ms);
             let answered = self.write(now_ms, |transaction| transaction.clear(prefix).ok_or(()))?;
             if let Ok(answer) = answered.answer {
                 return Ok(Pending { answer, commit: answered.commit });
             }
-            // The record of their end has to be on disk before they are purged.
+            // The record of their end has to be on disk before they are reclaimed.
             if !self.wait_written(answered.commit.as_ref()) {
                 return Ok(Pending { answer: 0, commit: answered.commit });
             }
@@ -136,7 +138,7 @@ impl Project {
         let Some(change) = state.namespace.decide_clock(now_ms) else { return };
         let keys_before = has_jumped.then(|| state.namespace.totals(0).keys);
         let mut transaction = self.begin(state, now_ms);
-        transaction.carry_out(&change);
+        transaction.apply(&change);
         transaction.commit();
         if let Some(keys_before) = keys_before {
             let ended = keys_before.saturating_sub(state.namespace.totals(0).keys);
@@ -144,7 +146,7 @@ impl Project {
         }
         self.queue_pending(state);
         // What has expired is freed soon, also where the clock went ahead of what is scheduled.
-        self.queues.schedule(self, clock::monotonic() + Duration::from_millis(SWEEP_INTERVAL_MS));
+        self.queues.schedule(self, clock::monotonic() + Duration::from_millis(EXPIRY_INTERVAL_MS));
     }
 
     fn lock_for_write(&self) -> Result<MutexGuard<'_, State>, StorageError> {
@@ -211,7 +213,7 @@ impl Transaction<'_> {
         let Some(change @ Change::Put { meta, .. }) = change else {
             unreachable!("lock_for_write made sure that there are revisions left");
         };
-        self.carry_out(&change);
+        self.apply(&change);
         Written { meta, created }
     }
 
@@ -219,7 +221,7 @@ impl Transaction<'_> {
     pub fn delete(&mut self, key: Key<'_>) -> Option<Meta> {
         let meta = self.get(key)?.meta();
         let revision = self.state.namespace.revision().advanced(1)?;
-        self.carry_out(&Change::Delete { key, revision });
+        self.apply(&Change::Delete { key, revision });
         Some(meta)
     }
 
@@ -229,12 +231,12 @@ impl Transaction<'_> {
         let namespace = &self.state.namespace;
         let keys = namespace.count(prefix, self.now_ms)?;
         if let (1.., Some(revision)) = (keys, namespace.revision().advanced(1)) {
-            self.carry_out(&Change::Clear { prefix, revision });
+            self.apply(&Change::Clear { prefix, revision });
         }
         Some(keys)
     }
 
-    fn carry_out(&mut self, change: &Change<'_>) {
+    fn apply(&mut self, change: &Change<'_>) {
         let state = &mut *self.state;
         if let Some(recording) = &mut self.recording {
             let out = &mut state.pending.bytes;
@@ -252,10 +254,10 @@ impl Transaction<'_> {
     fn commit(self) -> bool {
         let pending = &mut self.state.pending;
         match self.recording {
-            // Nothing is written that could fail, so nothing is ever taken back.
+            // Nothing is written that could fail, so nothing is ever rolled back.
             None => {
                 let mut undo = std::mem::take(&mut pending.undo);
-                let has_garbage = self.state.settle(&mut undo);
+                let has_garbage = self.state.finalize(&mut undo);
                 undo.clear();
                 self.state.pending.undo = undo;
                 return has_garbage;
@@ -273,7 +275,7 @@ impl Transaction<'_> {
 
     fn abort(self) {
         for undo in self.state.pending.undo.drain(self.undo_start..).rev() {
-            self.state.namespace.revert(undo);
+            self.state.namespace.rollback(undo);
         }
         if let Some(recording) = self.recording {
             self.state.pending.bytes.truncate(recording.bytes_start);

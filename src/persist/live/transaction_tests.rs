@@ -152,7 +152,7 @@ fn a_panic_of_a_thread_that_holds_the_journal_fails_who_waits() {
 }
 
 #[test]
-fn a_key_is_purged_once_its_end_cannot_be_reverted() {
+fn expired_key_is_reclaimed_once_its_end_cannot_be_rolled_back() {
     let directory = tempfile::tempdir().unwrap();
     let project = project(&directory, SyncMode::Always, Keep::Values);
     drop(project.write(NOW, |t| Ok::<_, ()>(t.put(key("a"), b"1", Some(1_000)))));
@@ -163,14 +163,14 @@ fn a_key_is_purged_once_its_end_cannot_be_reverted() {
     let durable = project.durable.as_ref().unwrap();
     let error = std::io::ErrorKind::StorageFull.into();
     let failure = AppendError { outcome: CommitState::DiskFull, error };
-    project.take_back(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
+    project.rollback(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
     assert!(project.lock().unwrap().namespace.get(key("a"), NOW).is_some());
     drop(project.write(NOW + 2_000, |t| Ok::<_, ()>(t.put(key("b"), b"1", None))));
     project.flush(clock::monotonic());
     assert_eq!((project.expire(NOW + 2_000), stored()), (None, 2));
     project.flush(clock::monotonic());
     project.expire(NOW + 2_000);
-    assert_eq!(stored(), 1, "purged once its end is on disk");
+    assert_eq!(stored(), 1, "reclaimed once its end is on disk");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_clock_that_was_ahead_spoils_no_time_to_live_in_memory_nor_after_restarts() 
 }
 
 #[test]
-fn what_is_written_while_a_sweep_goes_on_stays_where_the_clock_was_set_back() {
+fn change_made_during_an_expiry_stays_although_the_clock_was_set_back() {
     const AHEAD: u64 = NOW + 7_200_000;
     let project =
         Arc::new(Project::in_memory(ProjectId::parse("p").unwrap(), Engine::new(Box::new(|| ())), NOW));
@@ -220,7 +220,7 @@ fn what_is_written_while_a_sweep_goes_on_stays_where_the_clock_was_set_back() {
         project.write(now_ms, put).unwrap().answer.unwrap();
     };
     (0..40_000).for_each(|number| put(&format!("old{number}"), NOW, 5_000));
-    let sweep = std::thread::spawn({
+    let expiry = std::thread::spawn({
         let project = Arc::clone(&project);
         move || project.expire(AHEAD)
     });
@@ -228,7 +228,7 @@ fn what_is_written_while_a_sweep_goes_on_stays_where_the_clock_was_set_back() {
     while project.lock().unwrap().namespace.clock_ms() != AHEAD {
         std::thread::yield_now();
     }
-    while !sweep.is_finished() {
+    while !expiry.is_finished() {
         let name = format!("new{}", names.len());
         put(&name, NOW + 10, 600_000);
         names.push(name);

@@ -204,7 +204,7 @@ fn check_applied(changes: &[Change<'_>]) {
         let after = record_script::state(&namespace);
         let newer = before.0.iter().filter(|(_, _, meta)| meta.revision > change.revision());
         newer.for_each(|entry| assert!(after.0.contains(entry), "newer than {change:?}: {entry:?}"));
-        namespace.revert(undo);
+        namespace.rollback(undo);
         assert_eq!(record_script::state(&namespace), before, "taken back: {change:?}");
         namespace.apply(change);
         assert_eq!(record_script::state(&namespace), after, "done again: {change:?}");

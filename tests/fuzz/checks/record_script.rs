@@ -105,7 +105,7 @@ fn check_purged(mut namespace: Namespace, now_ms: u64) {
         (keys, namespace.totals(0), namespace.totals(now_ms))
     };
     let before = read(&namespace);
-    namespace.purge(usize::MAX, Revision::MAX);
+    namespace.reclaim(usize::MAX, Revision::MAX);
     assert_eq!(read(&namespace), before);
 }
 

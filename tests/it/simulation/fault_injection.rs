@@ -181,7 +181,7 @@ fn checkpoint_that_copies_a_change_which_is_rolled_back_does_not_report_damage()
         }
     })));
     let written = project.checkpoint(START_MS, Instant::now());
-    assert!(matches!(written, Err(CheckpointError::TakenBack)), "{written:?}");
+    assert!(matches!(written, Err(CheckpointError::RolledBack)), "{written:?}");
     disk.set_between(None);
     disk.heal();
     project.checkpoint(START_MS, Instant::now()).unwrap();

@@ -517,7 +517,7 @@ type End = fn(&Arc<Project>, &SimDisk);
 const ENDS: [(&str, End); 2] = [
     ("deleted", |project, disk| {
         deletion::begin(disk, &paths()).unwrap();
-        project.abandon();
+        project.close_for_deletion();
         deletion::remove_files(disk, &paths()).unwrap();
         deletion::end(disk, &paths()).unwrap();
     }),

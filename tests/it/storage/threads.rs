@@ -233,7 +233,7 @@ fn a_project_opened_where_the_clock_is_behind_uses_no_revision_again() {
     first.close(clock::wall_ms(), clock::monotonic());
     assert_eq!(revision(&open_at(clock::wall_ms())), revision(&first));
     let on_disk = open(directory.path(), Keep::Values, SyncMode::Always, &engine);
-    on_disk.abandon();
+    on_disk.close_for_deletion();
     assert_eq!(revision(&on_disk), revision(&first));
 }
 

@@ -156,7 +156,7 @@ fn a_key_that_expires_while_the_server_is_down_is_absent_at_the_start() {
 }
 
 /// More than a deletion looks at one by one expire while the server is stopped, so it may have to wait until they
-/// are purged.
+/// are reclaimed.
 #[test]
 fn keys_that_expired_a_moment_ago_are_not_counted_as_deleted() {
     let kv = Kv::new();
