@@ -15,7 +15,7 @@ use super::checkpoint_error::CheckpointError;
 use super::edit::{has_lost_values, has_values_in_place};
 use super::journal::AppendError;
 use super::journal_lock::JournalGuard;
-use super::project::{Durable, Health, Project};
+use super::project::{Files, Health, Project};
 use crate::disk::{DiskFile, Stamp};
 use crate::limits::{CHECKPOINT_RETRY_MS, ENTRIES_PER_LOCK_MAX, FILE_BUFFER_BYTES};
 use crate::persist::files::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
@@ -105,8 +105,8 @@ impl Project {
         now_ms: u64,
         now: Instant,
     ) -> Result<(), CheckpointError> {
-        let Some(durable) = &self.durable else { return Ok(()) };
-        let Ok(_turn) = durable.checkpoint.lock() else { return Err(CheckpointError::Stopped) };
+        let Some(files) = &self.files else { return Ok(()) };
+        let Ok(_turn) = files.checkpoint.lock() else { return Err(CheckpointError::Stopped) };
         // Read under the lock: after the last checkpoint of a closed project its files may be gone, or belong to a successor.
         let health = self.health();
         if health.has_ended() {
@@ -123,17 +123,17 @@ impl Project {
         let is_needed = |journal: JournalGuard<'_>| {
             let is_wanted_again = match need {
                 Need::Changes => false,
-                Need::ChangesOrLoss => has_lost_values(durable, &journal),
-                Need::ChangesOrEdit => !has_values_in_place(durable, &journal),
+                Need::ChangesOrLoss => has_lost_values(files, &journal),
+                Need::ChangesOrEdit => !has_values_in_place(files, &journal),
             };
             journal.has_changes() || is_wanted_again
         };
-        if !durable.journal.lock().is_ok_and(is_needed) {
+        if !files.journal.lock().is_ok_and(is_needed) {
             return Ok(());
         }
-        let mut result = self.write_new_pair(durable, now);
+        let mut result = self.write_new_pair(files, now);
         if let Err(CheckpointError::Damaged { offset }) = result {
-            result = self.replace_damaged(durable, offset, now);
+            result = self.replace_damaged(files, offset, now);
         }
         if let Err(error) = &result {
             // If foreign files were the cause, the project stops now.
@@ -141,24 +141,24 @@ impl Project {
             // After half an exchange the temporary journal belongs to the values in place. And in a directory
             // that is not ours, no file is.
             if !matches!(error, CheckpointError::HalfDone(_)) && self.lost_directory().is_none() {
-                let _ = generation::remove_temporaries(durable.disk.as_ref(), &durable.paths);
+                let _ = generation::remove_temporaries(files.disk.as_ref(), &files.paths);
             }
-            if let Ok(mut journal) = durable.journal.lock() {
+            if let Ok(mut journal) = files.journal.lock() {
                 journal.retry_at = Some(now + Duration::from_millis(CHECKPOINT_RETRY_MS));
             }
         }
         result
     }
 
-    fn write_new_pair(self: &Arc<Self>, durable: &Durable, now: Instant) -> Result<(), CheckpointError> {
-        if durable.keep == Keep::Index {
+    fn write_new_pair(self: &Arc<Self>, files: &Files, now: Instant) -> Result<(), CheckpointError> {
+        if files.keep == Keep::Index {
             // Before a value is read from that file.
-            let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
-            self.check_values(durable, &journal)?;
+            let journal = files.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+            self.check_values(files, &journal)?;
         }
-        let start = self.begin_checkpoint(durable)?;
-        let pair = self.write_since(durable, &start, now)?;
-        if durable.keep == Keep::Index {
+        let start = self.begin_checkpoint(files)?;
+        let pair = self.write_since(files, &start, now)?;
+        if files.keep == Keep::Index {
             self.relocate(&pair, now)?;
         }
         Ok(())
@@ -166,17 +166,17 @@ impl Project {
 
     fn write_since(
         self: &Arc<Self>,
-        durable: &Durable,
+        files: &Files,
         start: &CheckpointStart,
         now: Instant,
     ) -> Result<NewPair, CheckpointError> {
-        let old = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?.header.clone();
-        let mut writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths, old.successor())?;
-        self.copy_entries(durable.keep, &mut writer)?;
+        let old = files.journal.lock().map_err(|_| CheckpointError::Stopped)?.header.clone();
+        let mut writer = GenerationWriter::create(files.disk.as_ref(), &files.paths, old.successor())?;
+        self.copy_entries(files.keep, &mut writer)?;
         let mut written = writer.finish(start.revision, start.clock_ms)?;
         self.flush(now);
-        let copied = self.copy_tail_unlocked(durable, start, &mut written)?;
-        self.switch_files(durable, start, written, copied, now)
+        let copied = self.copy_tail_unlocked(files, start, &mut written)?;
+        self.switch_files(files, start, written, copied, now)
     }
 
     /// Writes a new pair of files after a bad line was found at `offset` of the journal. Its change is in memory,
@@ -184,31 +184,31 @@ impl Project {
     /// would refuse everything after that line.
     fn replace_damaged(
         self: &Arc<Self>,
-        durable: &Durable,
+        files: &Files,
         offset: u64,
         now: Instant,
     ) -> Result<(), CheckpointError> {
-        let (id, path) = (&self.id, durable.paths.journal.display());
+        let (id, path) = (&self.id, files.paths.journal.display());
         let damage = CopyError::Damaged { offset };
         log::error!(
             "project {id}: {path}: {damage}. Both files are written again from memory. Check the disk"
         );
-        let error = match self.write_new_pair(durable, now) {
+        let error = match self.write_new_pair(files, now) {
             Ok(()) => return Ok(()),
             Err(error @ CheckpointError::HalfDone(_)) => return Err(error),
             Err(error) => error,
         };
         let failed = io::Error::other(format!("{damage}, and writing both files again failed: {error}"));
-        if let Ok(mut journal) = durable.journal.lock() {
+        if let Ok(mut journal) = files.journal.lock() {
             let failure = AppendError { outcome: CommitState::Failed, error: failed };
-            self.rollback(&durable.paths, &mut journal, &failure);
+            self.rollback(&files.paths, &mut journal, &failure);
         }
         Err(CheckpointError::Stopped)
     }
 
     /// Every change before that offset is in memory, and none is being written.
-    fn begin_checkpoint(&self, durable: &Durable) -> Result<CheckpointStart, CheckpointError> {
-        let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+    fn begin_checkpoint(&self, files: &Files) -> Result<CheckpointStart, CheckpointError> {
+        let journal = files.journal.lock().map_err(|_| CheckpointError::Stopped)?;
         let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
         if state.health.has_ended() {
             return Err(CheckpointError::Stopped);
@@ -299,7 +299,7 @@ impl Project {
                         FoundValue::Text(text.into())
                     }
                     Value::Stored(location) => {
-                        let stored = state.files.locate(location);
+                        let stored = state.open_files.locate(location);
                         FoundValue::Stored(
                             stored.ok_or_else(|| io::Error::other("a value's file is not open"))?,
                         )
@@ -332,12 +332,12 @@ impl Project {
     /// leaves little for the moment when writers wait. Returns the offset up to which the old journal is copied.
     fn copy_tail_unlocked(
         &self,
-        durable: &Durable,
+        files: &Files,
         start: &CheckpointStart,
         written: &mut WrittenGeneration,
     ) -> Result<u64, CheckpointError> {
         let (old, seed, end) = {
-            let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+            let journal = files.journal.lock().map_err(|_| CheckpointError::Stopped)?;
             self.check_rollbacks(start)?;
             (Arc::clone(&journal.file), journal.header.seed, journal.end)
         };
@@ -349,28 +349,28 @@ impl Project {
     /// The moment when writers wait: the last changes go into both journals, then the new pair is installed.
     fn switch_files(
         self: &Arc<Self>,
-        durable: &Durable,
+        files: &Files,
         start: &CheckpointStart,
         mut written: WrittenGeneration,
         copied: u64,
         now: Instant,
     ) -> Result<NewPair, CheckpointError> {
-        let mut guard = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+        let mut guard = files.journal.lock().map_err(|_| CheckpointError::Stopped)?;
         let journal = &mut *guard;
         self.check_rollbacks(start)?;
         let changes_start = written.journal_end - (copied - start.offset);
         let identity = written.journal.status()?.identity;
         copy_tail((journal.file.as_ref(), journal.header.seed), (copied, journal.end), &mut written)?;
-        self.notice_edit(durable, journal)?;
+        self.notice_edit(files, journal)?;
         written.journal.sync()?;
         // No file of another process may be replaced.
-        self.check_files(durable, journal).map_err(|failure| failure.error)?;
-        generation::exchange(durable.disk.as_ref(), &durable.paths).map_err(|error| match error {
+        self.check_files(files, journal).map_err(|failure| failure.error)?;
+        generation::exchange(files.disk.as_ref(), &files.paths).map_err(|error| match error {
             ExchangeError::NotBegun(error) => CheckpointError::Io(error),
             ExchangeError::HalfDone(error) => {
                 let failure = AppendError { outcome: CommitState::Failed, error };
                 journal.retire(); // all of it is in the new one, which was synced
-                self.rollback(&durable.paths, journal, &failure);
+                self.rollback(&files.paths, journal, &failure);
                 CheckpointError::HalfDone(failure.error)
             }
         })?;
@@ -386,19 +386,19 @@ impl Project {
             end: changes.1,
         };
         journal.begin_generation((file, identity, header), number, changes, json_stamp, now);
-        self.use_new_files(durable, &pair, json_stamp);
+        self.use_new_files(files, &pair, json_stamp);
         Ok(pair)
     }
 
     /// The new pair is in place, and everything that was acknowledged is synced. With the values in memory no file
     /// is needed for reading. Otherwise the old ones stay open until all locations have been moved.
-    fn use_new_files(&self, durable: &Durable, pair: &NewPair, json_stamp: Stamp) {
+    fn use_new_files(&self, files: &Files, pair: &NewPair, json_stamp: Stamp) {
         let Ok(mut state) = self.lock() else { return };
-        state.durable = state.synced;
-        if durable.keep == Keep::Index {
-            let [json_name, journal_name] = durable.paths.names(&self.id);
-            state.files.add_values(pair.number - 1, Arc::clone(&pair.json), json_stamp, json_name);
-            state.files.add_journal(pair.number, Arc::clone(&pair.journal), journal_name);
+        state.synced = state.acknowledged;
+        if files.keep == Keep::Index {
+            let [json_name, journal_name] = files.paths.names(&self.id);
+            state.open_files.add_values(pair.number - 1, Arc::clone(&pair.json), json_stamp, json_name);
+            state.open_files.add_journal(pair.number, Arc::clone(&pair.journal), journal_name);
         }
     }
 }

@@ -43,18 +43,18 @@ fn checkpoint_that_a_deletion_ended_has_no_log_text() {
 fn rollback_after_its_start_ends_a_checkpoint() {
     let directory = tempfile::tempdir().unwrap();
     let project = open(directory.path());
-    let durable = project.durable.as_ref().unwrap();
-    let start = project.begin_checkpoint(durable).unwrap();
+    let files = project.files.as_ref().unwrap();
+    let start = project.begin_checkpoint(files).unwrap();
     put(&project, "refused");
     let failure = AppendError { outcome: CommitState::DiskFull, error: io::ErrorKind::StorageFull.into() };
-    project.rollback(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
+    project.rollback(&files.paths, &mut files.journal.lock().unwrap(), &failure);
     put(&project, "longer than the key that was refused");
     project.flush(clock::monotonic());
-    let lineage = durable.journal.lock().unwrap().header.successor();
-    let writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths, lineage).unwrap();
+    let lineage = files.journal.lock().unwrap().header.successor();
+    let writer = GenerationWriter::create(files.disk.as_ref(), &files.paths, lineage).unwrap();
     let mut written = writer.finish(start.revision, start.clock_ms).unwrap();
-    let copied = project.copy_tail_unlocked(durable, &start, &mut written);
+    let copied = project.copy_tail_unlocked(files, &start, &mut written);
     assert!(matches!(copied, Err(CheckpointError::RolledBack)), "{copied:?}");
-    let exchanged = project.switch_files(durable, &start, written, start.offset, clock::monotonic());
+    let exchanged = project.switch_files(files, &start, written, start.offset, clock::monotonic());
     assert!(matches!(exchanged, Err(CheckpointError::RolledBack)));
 }

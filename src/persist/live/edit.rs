@@ -3,7 +3,7 @@
 
 use super::checkpoint_error::CheckpointError;
 use super::journal::Journal;
-use super::project::{Durable, Project};
+use super::project::{Files, Project};
 use crate::disk::{Open, Stamp};
 use crate::persist::files::aside::{self, Aside};
 use crate::persist::files::header::Header;
@@ -38,32 +38,32 @@ impl Project {
     /// asks for a decision.
     pub(in crate::persist) fn notice_edit(
         &self,
-        durable: &Durable,
+        files: &Files,
         journal: &Journal,
     ) -> Result<(), CheckpointError> {
-        self.check_values(durable, journal)?;
-        self.keep_edit(durable, journal)
+        self.check_values(files, journal)?;
+        self.keep_edit(files, journal)
     }
 
     /// If the values are read from their file, checks that all of them can still be read. If not, or if the file was
     /// edited, the project stops. A file that was removed or replaced is still open, and has them.
     pub(in crate::persist) fn check_values(
         &self,
-        durable: &Durable,
+        files: &Files,
         journal: &Journal,
     ) -> Result<(), CheckpointError> {
-        if durable.keep == Keep::Values {
+        if files.keep == Keep::Values {
             return Ok(());
         }
-        let is_edited = match find_edit(durable, journal)? {
+        let is_edited = match find_edit(files, journal)? {
             None => return Ok(()),
             Some(Edit::Removed) => false,
-            Some(Edit::Changed(_)) => content_of(durable, &journal.header)? == Content::Edited,
+            Some(Edit::Changed(_)) => content_of(files, &journal.header)? == Content::Edited,
         };
         if !is_edited && self.has_open_values()? {
             return Ok(());
         }
-        let path = durable.paths.json.display();
+        let path = files.paths.json.display();
         let reason = format!("{path}: was edited or cut while the server runs");
         log::error!("project {}: {reason}; it takes no more writes until the server is restarted", self.id);
         if let Ok(mut state) = self.lock() {
@@ -74,7 +74,7 @@ impl Project {
 
     /// Whether the open files that values are read from are as they were written.
     fn has_open_values(&self) -> io::Result<bool> {
-        let files = self.lock().map(|state| state.files.values()).unwrap_or_default();
+        let files = self.lock().map(|state| state.open_files.values()).unwrap_or_default();
         for (file, stamp) in files {
             if file.stamp()? != stamp {
                 return Ok(false);
@@ -86,11 +86,11 @@ impl Project {
     /// Copies a changed values' file, which is about to be replaced.
     pub(in crate::persist) fn keep_edit(
         &self,
-        durable: &Durable,
+        files: &Files,
         journal: &Journal,
     ) -> Result<(), CheckpointError> {
-        let (id, path) = (&self.id, durable.paths.json.display());
-        match find_edit(durable, journal)? {
+        let (id, path) = (&self.id, files.paths.json.display());
+        match find_edit(files, journal)? {
             None => {}
             Some(Edit::Removed) => {
                 log::warn!("project {id}: {path} was removed while the server runs; it is written again");
@@ -101,7 +101,7 @@ impl Project {
                 );
             }
             Some(Edit::Changed(_)) => {
-                let content = content_of(durable, &journal.header)?;
+                let content = content_of(files, &journal.header)?;
                 if content == Content::Same {
                     log::warn!(
                         "project {id}: {path} was replaced by a copy while the server runs; it is written again"
@@ -109,7 +109,7 @@ impl Project {
                     return Ok(());
                 }
                 let number = journal.header.generation;
-                let copy = aside::keep(durable.disk.as_ref(), &durable.paths, Aside::Edited, number)?;
+                let copy = aside::keep(files.disk.as_ref(), &files.paths, Aside::Edited, number)?;
                 let copy = copy.display();
                 if content == Content::Edited {
                     log::warn!(
@@ -129,24 +129,24 @@ impl Project {
 }
 
 /// Whether the values' file is still the one that was written with `journal`.
-pub(in crate::persist) fn has_values_in_place(durable: &Durable, journal: &Journal) -> bool {
-    matches!(find_edit(durable, journal), Ok(None))
+pub(in crate::persist) fn has_values_in_place(files: &Files, journal: &Journal) -> bool {
+    matches!(find_edit(files, journal), Ok(None))
 }
 
 /// Whether a start would find neither the values that were written with `journal` nor an edit of them.
-pub(in crate::persist) fn has_lost_values(durable: &Durable, journal: &Journal) -> bool {
-    match find_edit(durable, journal) {
+pub(in crate::persist) fn has_lost_values(files: &Files, journal: &Journal) -> bool {
+    match find_edit(files, journal) {
         Ok(None) => false,
         Ok(Some(Edit::Changed(_))) => {
-            !content_of(durable, &journal.header).is_ok_and(|content| content == Content::Edited)
+            !content_of(files, &journal.header).is_ok_and(|content| content == Content::Edited)
         }
         Ok(Some(Edit::Removed)) | Err(_) => true,
     }
 }
 
 /// Compares the values' file with the one that was written with `journal`, by its stamp.
-pub(in crate::persist) fn find_edit(durable: &Durable, journal: &Journal) -> io::Result<Option<Edit>> {
-    match durable.disk.open(&durable.paths.json, Open::Read).and_then(|file| file.stamp()) {
+pub(in crate::persist) fn find_edit(files: &Files, journal: &Journal) -> io::Result<Option<Edit>> {
+    match files.disk.open(&files.paths.json, Open::Read).and_then(|file| file.stamp()) {
         Ok(stamp) if stamp == journal.json_stamp => Ok(None),
         Ok(stamp) => Ok(Some(Edit::Changed(stamp))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(Edit::Removed)),
@@ -155,8 +155,8 @@ pub(in crate::persist) fn find_edit(durable: &Durable, journal: &Journal) -> io:
 }
 
 /// Reads a values' file that was changed. `header` is that of the journal.
-pub(in crate::persist) fn content_of(durable: &Durable, header: &Header) -> io::Result<Content> {
-    let file = durable.disk.open(&durable.paths.json, Open::Read)?;
+pub(in crate::persist) fn content_of(files: &Files, header: &Header) -> io::Result<Content> {
+    let file = files.disk.open(&files.paths.json, Open::Read)?;
     let crc32 = checksum_of(file.as_ref())?;
     if crc32 == header.json_crc32 && file.length()? == header.json_bytes {
         return Ok(Content::Same);
@@ -164,7 +164,7 @@ pub(in crate::persist) fn content_of(durable: &Durable, header: &Header) -> io::
     if header.before.contains(&crc32) {
         return Ok(Content::Unusable);
     }
-    match EditedFile::new(file.as_ref(), durable.paths.key_rule).read_keys() {
+    match EditedFile::new(file.as_ref(), files.paths.key_rule).read_keys() {
         Ok(_) => Ok(Content::Edited),
         Err(EditedFileError::Invalid(_)) => Ok(Content::Unusable),
         Err(EditedFileError::Io(error)) => Err(error),

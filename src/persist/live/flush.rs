@@ -3,7 +3,7 @@
 use super::journal::{AppendError, Journal};
 use super::journal_lock::{Attempt, JournalGuard, QueueAgain};
 use super::ownership::NotOurs;
-use super::project::{Batch, Durable, Health, Project, State, SyncLater, Turn};
+use super::project::{Batch, Files, Health, Project, State, SyncLater, Turn};
 use crate::clock;
 use crate::config::schema::SyncMode;
 use crate::limits::{
@@ -57,17 +57,17 @@ impl Project {
 
     /// Writes and syncs what is pending and resolves its commit. Blocks for the disk.
     pub fn flush(self: &Arc<Self>, now: Instant) {
-        let Some(durable) = &self.durable else { return };
-        let Ok(journal) = durable.journal.lock() else { return self.fail_waiting() };
-        self.flush_into(durable, journal, Taker::Other, now);
+        let Some(files) = &self.files else { return };
+        let Ok(journal) = files.journal.lock() else { return self.fail_waiting() };
+        self.flush_into(files, journal, Taker::Other, now);
     }
 
     /// The turn of the project, on a writer that took it from the queue. Blocks for the disk, but not for another
     /// thread that holds the journal: that thread queues the project again.
     pub(in crate::persist) fn write_in_turn(self: &Arc<Self>) -> AfterTurn {
-        let Some(durable) = &self.durable else { return AfterTurn::default() };
+        let Some(files) = &self.files else { return AfterTurn::default() };
         self.group_commit_delay();
-        let journal = match durable.journal.lock_or_leave(|| self.leave()) {
+        let journal = match files.journal.lock_or_leave(|| self.leave()) {
             Attempt::Locked(journal) => journal,
             Attempt::Left => return AfterTurn::default(),
             Attempt::Broken => {
@@ -75,8 +75,8 @@ impl Project {
                 return AfterTurn::default();
             }
         };
-        let is_unsynced = self.flush_into(durable, journal, Taker::Writer, clock::monotonic());
-        let sync_after = is_unsynced.then_some(durable.sync_interval);
+        let is_unsynced = self.flush_into(files, journal, Taker::Writer, clock::monotonic());
+        let sync_after = is_unsynced.then_some(files.sync_interval);
         self.lock().map_or_else(|_| AfterTurn::default(), |mut state| state.end_turn(sync_after))
     }
 
@@ -90,7 +90,7 @@ impl Project {
     /// Returns whether `sync: interval` still has something to sync.
     fn flush_into(
         self: &Arc<Self>,
-        durable: &Durable,
+        files: &Files,
         mut journal: JournalGuard<'_>,
         taker: Taker,
         now: Instant,
@@ -108,25 +108,25 @@ impl Project {
         };
         let look = pending.as_ref().map(|_| now + Duration::from_millis(FILES_LOOK_AFTER_MS));
         if let Some(mut bytes) = pending {
-            match self.append(durable, &mut journal, &mut bytes, now) {
+            match self.append(files, &mut journal, &mut bytes, now) {
                 Ok(()) => {
                     journal.written_at = Some(now);
-                    match durable.keep {
-                        Keep::Values => self.acknowledge(bytes, durable.sync),
+                    match files.keep {
+                        Keep::Values => self.acknowledge(bytes, files.sync),
                         Keep::Index => {
-                            self.acknowledge(Vec::new(), durable.sync);
+                            self.acknowledge(Vec::new(), files.sync);
                             self.locate_written(&journal, &bytes);
                         }
                     }
                 }
-                Err(failure) => self.rollback(&durable.paths, &mut journal, &failure),
+                Err(failure) => self.rollback(&files.paths, &mut journal, &failure),
             }
         }
         if is_sync_due {
-            self.sync_journal(durable, &mut journal);
+            self.sync_journal(files, &mut journal);
         }
         // Also if this call wrote nothing: a checkpoint may have written the changes without a sync.
-        let is_unsynced = durable.sync == SyncMode::Interval && journal.unsynced;
+        let is_unsynced = files.sync == SyncMode::Interval && journal.unsynced;
         let due = [self.journal_due(&journal, now), look].into_iter().flatten().min();
         drop(journal);
         if let Some(due) = due {
@@ -178,31 +178,31 @@ impl Project {
     /// Syncs what was acknowledged before it was synced: by `sync: interval`, or on a full disk. Blocks for
     /// the disk.
     pub fn sync_written(self: &Arc<Self>) {
-        let Some(durable) = &self.durable else { return };
-        if let Ok(mut journal) = durable.journal.lock() {
-            self.sync_journal(durable, &mut journal);
+        let Some(files) = &self.files else { return };
+        if let Ok(mut journal) = files.journal.lock() {
+            self.sync_journal(files, &mut journal);
         }
     }
 
-    fn sync_journal(self: &Arc<Self>, durable: &Durable, journal: &mut Journal) {
+    fn sync_journal(self: &Arc<Self>, files: &Files, journal: &mut Journal) {
         if !journal.unsynced && !journal.is_unsure() {
             return;
         }
-        let synced = self.check_files(durable, journal).and_then(|()| journal.sync_acknowledged());
+        let synced = self.check_files(files, journal).and_then(|()| journal.sync_acknowledged());
         match synced {
             Ok(()) => {
                 journal.unsynced = false;
                 if let Ok(mut state) = self.lock() {
-                    state.durable = state.synced;
+                    state.synced = state.acknowledged;
                 }
             }
             // Tried again, see `Journal::repair_due`. Nothing that was acknowledged is rolled back.
             Err(failure) if failure.outcome == CommitState::DiskFull => {
                 if let Ok(mut state) = self.lock() {
-                    self.note_disk_full(&mut state, &reason_of(&durable.paths, &failure));
+                    self.note_disk_full(&mut state, &reason_of(&files.paths, &failure));
                 }
             }
-            Err(failure) => self.rollback(&durable.paths, journal, &failure),
+            Err(failure) => self.rollback(&files.paths, journal, &failure),
         }
     }
 
@@ -210,11 +210,11 @@ impl Project {
     pub(in crate::persist) fn acknowledge(self: &Arc<Self>, mut bytes: Vec<u8>, sync: SyncMode) {
         let Ok(mut state) = self.lock() else { return self.fail_waiting() };
         let Some(mut batch) = state.in_flight.take() else { return };
-        state.synced = state.synced.max(batch.revision);
+        state.acknowledged = state.acknowledged.max(batch.revision);
         state.replaced.clear();
         let has_garbage = state.finalize(&mut batch.undo);
         if sync == SyncMode::Always {
-            state.durable = state.synced;
+            state.synced = state.acknowledged;
         }
         if state.health == Health::DiskFull {
             log::info!("project {}: there is disk space again; writes resume", self.id);
@@ -324,7 +324,7 @@ fn reason_of(paths: &Paths, failure: &AppendError) -> String {
 impl State {
     /// Removes some keys that have expired, unless their expiry may still be rolled back. Returns whether there are more.
     pub(in crate::persist) fn reclaim(&mut self, is_durable: bool) -> bool {
-        let until = if is_durable { self.synced } else { Revision::MAX };
+        let until = if is_durable { self.acknowledged } else { Revision::MAX };
         self.namespace.reclaim(RECLAIMED_PER_LOCK_MAX, until) == RECLAIMED_PER_LOCK_MAX
     }
 
@@ -385,7 +385,7 @@ fn keep_unwritten(state: &mut State) {
     let pending = std::mem::replace(&mut state.pending, Batch::empty());
     let batches = [state.in_flight.take(), Some(pending)];
     for mut batch in batches.into_iter().flatten() {
-        state.synced = state.synced.max(batch.revision);
+        state.acknowledged = state.acknowledged.max(batch.revision);
         state.finalize(&mut batch.undo);
         batch.commit.resolve(CommitState::Failed);
     }

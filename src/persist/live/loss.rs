@@ -12,7 +12,7 @@
 use super::checkpoint_error::CheckpointError;
 use super::edit::{self, Content, Edit};
 use super::journal::SeenEdit;
-use super::project::{Durable, Project};
+use super::project::{Files, Project};
 use crate::limits::FILES_LOOK_AFTER_MS;
 use crate::persist::start::recovery::Keep;
 use std::sync::Arc;
@@ -32,8 +32,8 @@ impl Project {
     /// Checks the values' file and has it written again if a start would not find the values in it. Returns when to
     /// look again. Blocks for the disk.
     pub(in crate::persist) fn look_at_values(self: &Arc<Self>, now_ms: u64, now: Instant) -> Option<Instant> {
-        let durable = self.durable.as_ref()?;
-        match self.look(durable, now)? {
+        let files = self.files.as_ref()?;
+        match self.look(files, now)? {
             Look::Fine => None,
             Look::Early(due) => Some(due),
             Look::Lost => {
@@ -42,16 +42,16 @@ impl Project {
                     Ok(()) | Err(CheckpointError::Stopped) => {}
                     Err(error) => self.log_unwritten("values", &error),
                 }
-                durable.journal.lock().ok()?.retry_at
+                files.journal.lock().ok()?.retry_at
             }
         }
     }
 
     /// `None` if a thread panicked while it held the journal.
-    fn look(&self, durable: &Durable, now: Instant) -> Option<Look> {
+    fn look(&self, files: &Files, now: Instant) -> Option<Look> {
         let (stamp, header) = {
-            let mut journal = durable.journal.lock().ok()?;
-            let found = edit::find_edit(durable, &journal);
+            let mut journal = files.journal.lock().ok()?;
+            let found = edit::find_edit(files, &journal);
             if matches!(found, Ok(None)) {
                 journal.seen_edit = None;
                 return Some(Look::Fine);
@@ -71,17 +71,17 @@ impl Project {
             (stamp, journal.header.clone())
         };
         // Read without the lock, because it may be large.
-        if !edit::content_of(durable, &header).is_ok_and(|content| content == Content::Edited) {
+        if !edit::content_of(files, &header).is_ok_and(|content| content == Content::Edited) {
             return Some(Look::Lost);
         }
-        durable.journal.lock().ok()?.seen_edit = Some(SeenEdit { stamp, is_edit: true });
-        self.log_edit(durable);
+        files.journal.lock().ok()?.seen_edit = Some(SeenEdit { stamp, is_edit: true });
+        self.log_edit(files);
         Some(Look::Fine)
     }
 
-    fn log_edit(&self, durable: &Durable) {
-        let (id, path) = (&self.id, durable.paths.json.display());
-        let effect = match durable.keep {
+    fn log_edit(&self, files: &Files) {
+        let (id, path) = (&self.id, files.paths.json.display());
+        let effect = match files.keep {
             Keep::Values => "the next checkpoint keeps the edit as a copy, and writes what the server has",
             Keep::Index => "the next checkpoint ends all writes to the project until the server is restarted",
         };

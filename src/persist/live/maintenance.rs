@@ -54,17 +54,17 @@ impl Project {
 
     /// Repeats a repair that found no disk space. Returns when to do so again.
     fn repair(self: &Arc<Self>, now: Instant) -> Option<Instant> {
-        let durable = self.durable.as_ref()?;
-        if durable.journal.lock().ok()?.is_unsure() {
+        let files = self.files.as_ref()?;
+        if files.journal.lock().ok()?.is_unsure() {
             self.sync_written();
         }
-        durable.journal.lock().ok()?.repair_due(now)
+        files.journal.lock().ok()?.repair_due(now)
     }
 
     /// Whether the values' file is still the one that was written with the journal.
     pub(in crate::persist) fn has_values_in_place(&self) -> bool {
-        let Some(durable) = &self.durable else { return true };
-        durable.journal.lock().is_ok_and(|journal| edit::has_values_in_place(durable, &journal))
+        let Some(files) = &self.files else { return true };
+        files.journal.lock().is_ok_and(|journal| edit::has_values_in_place(files, &journal))
     }
 
     /// When to reclaim keys that cannot be reclaimed now, because the record of their expiry is not on disk yet.
@@ -86,7 +86,7 @@ impl Project {
             Health::Healthy | Health::DiskFull => {}
             Health::Failed { .. } | Health::Closed | Health::Deleted => return None,
         }
-        let journal = self.durable.as_ref()?.journal.lock().ok()?;
+        let journal = self.files.as_ref()?.journal.lock().ok()?;
         [journal.checkpoint_due(now), self.space_due(&journal, now)].into_iter().flatten().min()
     }
 
@@ -165,7 +165,7 @@ impl Project {
             let text = format!("project {id}: {what} not written ({error}); the journal has all changes");
             return Some((log::Level::Warn, text));
         }
-        let path = self.durable.as_ref().map(|durable| durable.paths.json.display());
+        let path = self.files.as_ref().map(|files| files.paths.json.display());
         let path = path.map(|path| path.to_string()).unwrap_or_default();
         let text = format!(
             "project {id}: {what} not written ({error}). {path} is not the file that this server wrote, so a restart \

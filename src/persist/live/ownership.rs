@@ -3,7 +3,7 @@
 //! write, because a file without its name is found by no start.
 
 use super::journal::{AppendError, Journal};
-use super::project::{Durable, Project};
+use super::project::{Files, Project};
 use crate::disk::Status;
 use crate::limits::FILES_FRESH_MS;
 use crate::store::commit::CommitState;
@@ -34,15 +34,15 @@ impl Project {
     /// Appends to the journal if it belongs to the project, both before and after the write.
     pub(in crate::persist) fn append(
         &self,
-        durable: &Durable,
+        files: &Files,
         journal: &mut Journal,
         bytes: &mut [u8],
         now: Instant,
     ) -> Result<(), AppendError> {
-        self.check_before_write(durable, journal, now)?;
+        self.check_before_write(files, journal, now)?;
         // Checked between the write and the sync: a second server that creates its lock file after this check
         // reads the journal later still, and finds what was written.
-        journal.append(bytes, durable.sync, || {
+        journal.append(bytes, files.sync, || {
             self.queues.check_lock().map_err(|reason| NotOurs::Directory(reason.to_owned()).into())
         })
     }
@@ -50,11 +50,11 @@ impl Project {
     /// Checks that the directory, its lock and the journal are the ones that were opened. No call accesses the device.
     pub(in crate::persist) fn check_files(
         &self,
-        durable: &Durable,
+        files: &Files,
         journal: &Journal,
     ) -> Result<(), AppendError> {
         self.queues.check_directory().map_err(|reason| NotOurs::Directory(reason.to_owned()))?;
-        check_journal(durable, journal)
+        check_journal(files, journal)
     }
 
     /// Refuses to write to a file that is not ours, or past the end of one that was cut. The names are checked
@@ -62,7 +62,7 @@ impl Project {
     /// then records a new timestamp. Measured on Linux 6.18; multigrain timestamps are the likely reason.
     fn check_before_write(
         &self,
-        durable: &Durable,
+        files: &Files,
         journal: &mut Journal,
         now: Instant,
     ) -> Result<(), AppendError> {
@@ -73,14 +73,14 @@ impl Project {
         {
             return Ok(());
         }
-        self.check_files(durable, journal)?;
+        self.check_files(files, journal)?;
         journal.checked_at = Some(now);
         Ok(())
     }
 
     /// Has the maintenance thread check the project's files although nothing is written.
     pub fn look_soon(self: &Arc<Self>, now: Instant) {
-        if self.durable.is_some() {
+        if self.files.is_some() {
             self.queues.schedule(self, now);
         }
     }
@@ -88,21 +88,21 @@ impl Project {
     /// Checks the files of a project that takes writes. If the journal no longer belongs to it, the project stops
     /// taking writes. Returns whether the project is sound. Blocks for the disk.
     pub(in crate::persist) fn look_at_files(self: &Arc<Self>) -> bool {
-        let Some(durable) = &self.durable else { return true };
-        let Ok(mut journal) = durable.journal.lock() else { return false };
+        let Some(files) = &self.files else { return true };
+        let Ok(mut journal) = files.journal.lock() else { return false };
         if self.lock().map_or(true, |state| state.health.has_ended()) {
             return false;
         }
-        let Err(failure) = self.check_files(durable, &journal) else { return true };
-        self.rollback(&durable.paths, &mut journal, &failure);
+        let Err(failure) = self.check_files(files, &journal) else { return true };
+        self.rollback(&files.paths, &mut journal, &failure);
         false
     }
 }
 
 /// Checks that the journal has its name and the length that the server left.
-fn check_journal(durable: &Durable, journal: &Journal) -> Result<(), AppendError> {
-    let path = &durable.paths.journal;
-    let found = match durable.disk.status(path) {
+fn check_journal(files: &Files, journal: &Journal) -> Result<(), AppendError> {
+    let path = &files.paths.journal;
+    let found = match files.disk.status(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         found => Some(found.map_err(failed)?),
     };

@@ -27,7 +27,7 @@ use std::time::Duration;
 /// A project that is being served. Shared by the event loops, the writer and the maintenance thread.
 pub struct Project {
     pub(in crate::persist) id: ProjectId,
-    pub(in crate::persist) durable: Option<Durable>,
+    pub(in crate::persist) files: Option<Files>,
     pub(in crate::persist) queues: Arc<Queues<Project>>,
     /// When the maintenance thread next serves the project, on the clock of `queues`.
     pub(in crate::persist) maintenance_due_ms: AtomicU64,
@@ -39,7 +39,7 @@ pub struct Project {
 }
 
 /// What a project on disk has beside its state.
-pub(in crate::persist) struct Durable {
+pub(in crate::persist) struct Files {
     pub(in crate::persist) disk: Arc<dyn Disk>,
     pub(in crate::persist) paths: Paths,
     pub(in crate::persist) keep: Keep,
@@ -58,14 +58,14 @@ pub(in crate::persist) struct State {
     pub(in crate::persist) pending: Batch,
     /// With the writer.
     pub(in crate::persist) in_flight: Option<Batch>,
-    /// Every change up to here may be answered: it is in the journal, and synced where the project
-    /// syncs always.
+    /// Every change up to here may be answered: it is in the journal, and synced if the project always syncs.
+    pub(in crate::persist) acknowledged: Revision,
+    /// Every change up to here is synced.
     pub(in crate::persist) synced: Revision,
-    /// Every change up to here was synced in fact.
-    pub(in crate::persist) durable: Revision,
     /// The revision that the last "synced" line named.
-    pub(in crate::persist) durable_recorded: Revision,
-    pub(in crate::persist) files: FileTable,
+    pub(in crate::persist) synced_recorded: Revision,
+    /// The files that locations refer to.
+    pub(in crate::persist) open_files: FileTable,
     /// By key, the values of the batch written last that pending changes may have replaced since: a rollback restores
     /// those. Empty if values are kept in memory.
     pub(in crate::persist) replaced: BTreeMap<String, LocatedValue>,
@@ -211,7 +211,7 @@ impl Project {
         now_ms: u64,
     ) -> Result<Opened, RecoveryError> {
         let (project, is_new, notices) = Project::recover(disk, paths, opening, queues, now_ms)?;
-        Ok(Opened { project: Arc::new(Project { durable: None, ..project }), is_new, notices })
+        Ok(Opened { project: Arc::new(Project { files: None, ..project }), is_new, notices })
     }
 
     fn recover(
@@ -231,8 +231,8 @@ impl Project {
         state.jumps_seen = queues.jumps();
         if opening.keep == Keep::Index {
             let [json, journal] = paths.names(&opening.id);
-            state.files.add_values(JSON_FILE, recovered.json, recovered.json_stamp, json);
-            state.files.add_journal(JOURNAL_FILE, Arc::clone(&recovered.journal), journal);
+            state.open_files.add_values(JSON_FILE, recovered.json, recovered.json_stamp, json);
+            state.open_files.add_journal(JOURNAL_FILE, Arc::clone(&recovered.journal), journal);
         }
         let status = recovered.journal.status();
         let identity = status.map_err(recovery_error::io_error(&paths.journal))?.identity;
@@ -246,7 +246,7 @@ impl Project {
         if recovered.is_unsure {
             journal.doubt_changes();
         }
-        let durable = Durable {
+        let files = Files {
             disk,
             paths,
             keep: opening.keep,
@@ -255,14 +255,14 @@ impl Project {
             journal: JournalLock::new(journal),
             checkpoint: Mutex::new(()),
         };
-        let project = Project::with(opening.id, Some(durable), queues, state);
+        let project = Project::with(opening.id, Some(files), queues, state);
         Ok((project, recovered.is_new, recovered.notices))
     }
 
-    fn with(id: ProjectId, durable: Option<Durable>, queues: Arc<Queues<Project>>, state: State) -> Project {
+    fn with(id: ProjectId, files: Option<Files>, queues: Arc<Queues<Project>>, state: State) -> Project {
         Project {
             id,
-            durable,
+            files,
             queues,
             maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED),
             is_in_long_lane: AtomicBool::new(false),
@@ -273,7 +273,7 @@ impl Project {
 
     /// Whether values lie in files, so that reading them blocks.
     pub fn reads_disk(&self) -> bool {
-        self.durable.as_ref().is_some_and(|durable| durable.keep == Keep::Index)
+        self.files.as_ref().is_some_and(|files| files.keep == Keep::Index)
     }
 
     /// The project's name.
@@ -293,7 +293,7 @@ impl Project {
 
     /// Why the directory of a project on disk no longer belongs to this process, once a check has found that.
     pub(in crate::persist) fn lost_directory(&self) -> Option<&str> {
-        self.durable.as_ref().and_then(|_| self.queues.lost_directory())
+        self.files.as_ref().and_then(|_| self.queues.lost_directory())
     }
 
     /// Reads at `now_ms`. `read` returns its result and the revision that this rests on.
@@ -310,7 +310,7 @@ impl Project {
         let mut guard = self.lock()?;
         let state = &mut *guard;
         self.record_clock(state, now_ms);
-        let view = View { namespace: &state.namespace, files: &state.files, now_ms };
+        let view = View { namespace: &state.namespace, open_files: &state.open_files, now_ms };
         let (answer, revision) = read(&view);
         let commit = self.waits(state).then(|| self.commit_for(state, revision)).flatten();
         Ok(Pending { answer, commit })
@@ -340,13 +340,13 @@ impl Project {
     /// Whether replies wait for the disk. After it was full they do in every mode, so that no client is told of a
     /// success that the disk has no space for.
     pub(in crate::persist) fn waits(&self, state: &State) -> bool {
-        let durable = self.durable.as_ref();
-        durable.is_some_and(|durable| durable.sync == SyncMode::Always || state.health == Health::DiskFull)
+        let files = self.files.as_ref();
+        files.is_some_and(|files| files.sync == SyncMode::Always || state.health == Health::DiskFull)
     }
 
     /// The commit of the batch that `revision` is written in; `None` where it has been.
     pub(in crate::persist) fn commit_for(&self, state: &State, revision: Revision) -> Option<Commit> {
-        if self.durable.is_none() || revision <= state.synced {
+        if self.files.is_none() || revision <= state.acknowledged {
             return None;
         }
         match &state.in_flight {
@@ -363,8 +363,8 @@ impl Project {
 impl Opened {
     /// Begins to serve: logs what was found and repaired, and schedules maintenance.
     pub fn start(self) -> Arc<Project> {
-        if let (true, Some(durable)) = (self.is_new, &self.project.durable) {
-            let directory = durable.paths.directory().display();
+        if let (true, Some(files)) = (self.is_new, &self.project.files) {
+            let directory = files.paths.directory().display();
             log::info!("project {}: no files in {directory} yet; it begins empty", self.project.id);
         }
         self.notices.iter().for_each(|notice| log::warn!("{notice}"));
@@ -393,13 +393,13 @@ impl State {
 
     fn new(namespace: Namespace) -> State {
         State {
+            acknowledged: namespace.revision(),
             synced: namespace.revision(),
-            durable: namespace.revision(),
-            durable_recorded: namespace.revision(),
+            synced_recorded: namespace.revision(),
             namespace,
             pending: Batch::empty(),
             in_flight: None,
-            files: FileTable::default(),
+            open_files: FileTable::default(),
             replaced: BTreeMap::new(),
             health: Health::Healthy,
             turn: Turn::Idle,
@@ -416,7 +416,7 @@ impl State {
 /// A project under its lock, for reading.
 pub struct View<'a> {
     namespace: &'a Namespace,
-    files: &'a FileTable,
+    open_files: &'a FileTable,
     now_ms: u64,
 }
 
@@ -458,7 +458,7 @@ impl<'a> View<'a> {
 
     /// A value that lies in a file, to be read after the lock is gone.
     pub fn locate(&self, location: Location) -> Option<StoredValue> {
-        self.files.locate(location)
+        self.open_files.locate(location)
     }
 }
 

@@ -55,7 +55,7 @@ impl Project {
         let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
         // Unless one has restored such entries. Then the old files stay open until the next checkpoint.
         if state.rollbacks == rollbacks {
-            state.files.forget_below(pair.number - 1);
+            state.open_files.forget_below(pair.number - 1);
         }
         Ok(())
     }
@@ -125,7 +125,7 @@ impl State {
     /// Gives a value of the batch that was acknowledged last its location.
     fn locate(&mut self, located: LocatedValue) {
         let found = self.relocate(&located);
-        let may_return = !self.pending.undo.is_empty() && found.is_none_or(|found| found > self.synced);
+        let may_return = !self.pending.undo.is_empty() && found.is_none_or(|found| found > self.acknowledged);
         if may_return {
             // Over an earlier value of the same key, which no rollback restores.
             self.replaced.insert(located.key.clone(), located);

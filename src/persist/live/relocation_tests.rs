@@ -48,7 +48,7 @@ fn value(project: &Arc<Project>, name: &str) -> (String, bool) {
         Value::Text(text) => (text.to_vec(), true),
         Value::Stored(location) => {
             let mut text = Vec::new();
-            state.files.locate(location).unwrap().read_into(&mut text).unwrap();
+            state.open_files.locate(location).unwrap().read_into(&mut text).unwrap();
             (text, false)
         }
     };
@@ -57,8 +57,8 @@ fn value(project: &Arc<Project>, name: &str) -> (String, bool) {
 
 /// Writes what is pending, with `meanwhile` between its write and its acknowledgement.
 fn write(project: &Arc<Project>, meanwhile: impl FnOnce()) {
-    let durable = project.durable.as_ref().unwrap();
-    let mut journal = durable.journal.lock().unwrap();
+    let files = project.files.as_ref().unwrap();
+    let mut journal = files.journal.lock().unwrap();
     let mut lines = project.lock().unwrap().take_pending(Taker::Other).unwrap();
     journal.append(&mut lines, SyncMode::Always, || Ok(())).unwrap_or_else(|_| panic!("not written"));
     meanwhile();
@@ -67,9 +67,9 @@ fn write(project: &Arc<Project>, meanwhile: impl FnOnce()) {
 }
 
 fn roll_back(project: &Arc<Project>) {
-    let durable = project.durable.as_ref().unwrap();
+    let files = project.files.as_ref().unwrap();
     let failure = AppendError { outcome: CommitState::DiskFull, error: ErrorKind::StorageFull.into() };
-    project.rollback(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
+    project.rollback(&files.paths, &mut files.journal.lock().unwrap(), &failure);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::checkpoint_error::CheckpointError;
 use super::edit;
 use super::journal::Journal;
-use super::project::{Durable, Health, Project};
+use super::project::{Files, Health, Project};
 use crate::clock;
 use crate::disk::Disk;
 use crate::persist::files::aside::{self, Aside};
@@ -38,18 +38,18 @@ impl Project {
     /// # Errors
     /// [`NotReopened`]; the project continues as it is.
     pub fn prepare_removal(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), NotReopened> {
-        self.prepare(|durable, journal| !edit::has_lost_values(durable, journal), now_ms, now)
+        self.prepare(|files, journal| !edit::has_lost_values(files, journal), now_ms, now)
     }
 
     /// `is_good` returns whether the values' file may be left as it is.
     fn prepare(
         self: &Arc<Self>,
-        is_good: impl Fn(&Durable, &Journal) -> bool,
+        is_good: impl Fn(&Files, &Journal) -> bool,
         now_ms: u64,
         now: Instant,
     ) -> Result<(), NotReopened> {
-        let Some(durable) = &self.durable else { return Ok(()) };
-        let is_good = || durable.journal.lock().is_ok_and(|journal| is_good(durable, &journal));
+        let Some(files) = &self.files else { return Ok(()) };
+        let is_good = || files.journal.lock().is_ok_and(|journal| is_good(files, &journal));
         let mut written = Ok(());
         if self.look_at_files() && !is_good() {
             written = self.put_values_in_place(now_ms, now);
@@ -60,14 +60,14 @@ impl Project {
         if is_good() {
             return Ok(());
         }
-        let path = durable.paths.json.display();
+        let path = files.paths.json.display();
         let cause = written.err().map(|error| format!(" ({error})")).unwrap_or_default();
         Err(NotReopened::Unsaved(format!("{path}: is not the file that this server wrote{cause}")))
     }
 
     /// Whether the project has no files.
     pub fn is_in_memory(&self) -> bool {
-        self.durable.is_none()
+        self.files.is_none()
     }
 
     /// Whether a write or sync failed, or the file that has its values was edited, so that only a restart
@@ -101,8 +101,8 @@ impl Project {
     /// project, which the maintenance thread would otherwise keep until the expiry of a key in ten years.
     pub(in crate::persist) fn release_files(self: &Arc<Self>) {
         // A checkpoint or rescue that is under way ends first, and then a write or a sync.
-        let turn = self.durable.as_ref().map(|durable| (durable, durable.checkpoint.lock()));
-        let mut journal = self.durable.as_ref().and_then(|durable| durable.journal.lock().ok());
+        let turn = self.files.as_ref().map(|files| (files, files.checkpoint.lock()));
+        let mut journal = self.files.as_ref().and_then(|files| files.journal.lock().ok());
         let needs_rescue = self.lock().is_ok_and(|mut state| {
             state.is_released = true;
             self.queues.watermark.closed(state.namespace.revision());
@@ -121,8 +121,8 @@ impl Project {
         });
         drop(journal);
         self.queues.resolved();
-        if needs_rescue && let Some((durable, Ok(_))) = &turn {
-            self.rescue_in_turn(durable);
+        if needs_rescue && let Some((files, Ok(_))) = &turn {
+            self.rescue_in_turn(files);
         }
         drop(turn);
         self.queues.schedule(self, clock::monotonic());

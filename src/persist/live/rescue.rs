@@ -6,7 +6,7 @@
 
 use super::checkpoint_error::CheckpointError;
 use super::engine::Engine;
-use super::project::{Durable, Project};
+use super::project::{Files, Project};
 use super::unpoisoned::unpoisoned;
 use crate::clock;
 use crate::disk::{Open, is_not_regular};
@@ -54,17 +54,17 @@ impl Project {
     /// Writes what was acknowledged to new files, if the journal was taken and no other thread has done so yet.
     /// Blocks for the disk.
     pub(in crate::persist) fn rescue(self: &Arc<Self>) {
-        let Some(durable) = &self.durable else { return };
-        let Ok(_turn) = durable.checkpoint.lock() else { return };
+        let Some(files) = &self.files else { return };
+        let Ok(_turn) = files.checkpoint.lock() else { return };
         if self.lock().is_ok_and(|mut state| std::mem::take(&mut state.needs_rescue)) {
-            self.rescue_in_turn(durable);
+            self.rescue_in_turn(files);
         }
     }
 
     /// Writes what was acknowledged to new files. The caller holds the lock of checkpoints.
-    pub(in crate::persist) fn rescue_in_turn(self: &Arc<Self>, durable: &Durable) {
-        let (id, directory) = (&self.id, durable.paths.directory().display());
-        match self.write_rescued(durable) {
+    pub(in crate::persist) fn rescue_in_turn(self: &Arc<Self>, files: &Files) {
+        let (id, directory) = (&self.id, files.paths.directory().display());
+        match self.write_rescued(files) {
             Ok(()) => {
                 if let Ok(mut state) = self.lock() {
                     state.is_unsaved = false;
@@ -81,16 +81,16 @@ impl Project {
         }
     }
 
-    fn write_rescued(self: &Arc<Self>, durable: &Durable) -> Result<(), CheckpointError> {
-        let (disk, paths) = (durable.disk.as_ref(), &durable.paths);
+    fn write_rescued(self: &Arc<Self>, files: &Files) -> Result<(), CheckpointError> {
+        let (disk, paths) = (files.disk.as_ref(), &files.paths);
         self.check_directory()?;
-        self.keep_foreign_journal(durable)?;
+        self.keep_foreign_journal(files)?;
         let lineage = {
-            let journal = durable.journal.lock().map_err(|_| CheckpointError::Stopped)?;
-            self.keep_edit(durable, &journal)?;
+            let journal = files.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+            self.keep_edit(files, &journal)?;
             journal.header.successor()
         };
-        let written = self.write_entries(durable, lineage);
+        let written = self.write_entries(files, lineage);
         // Checked again, because copying takes a while.
         self.check_directory()?;
         let exchanged = written.and_then(|()| {
@@ -106,9 +106,9 @@ impl Project {
     }
 
     /// Writes and syncs a pair of temporary files, from memory or from the files that are still open.
-    fn write_entries(self: &Arc<Self>, durable: &Durable, lineage: Lineage) -> Result<(), CheckpointError> {
-        let mut writer = GenerationWriter::create(durable.disk.as_ref(), &durable.paths, lineage)?;
-        self.copy_entries(durable.keep, &mut writer)?;
+    fn write_entries(self: &Arc<Self>, files: &Files, lineage: Lineage) -> Result<(), CheckpointError> {
+        let mut writer = GenerationWriter::create(files.disk.as_ref(), &files.paths, lineage)?;
+        self.copy_entries(files.keep, &mut writer)?;
         let (revision, clock_ms) = {
             let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
             (state.namespace.revision(), state.namespace.clock_ms())
@@ -118,8 +118,8 @@ impl Project {
     }
 
     /// Copies the file that has the journal's name now, because the new journal will replace it.
-    fn keep_foreign_journal(&self, durable: &Durable) -> Result<(), CheckpointError> {
-        let (disk, paths) = (durable.disk.as_ref(), &durable.paths);
+    fn keep_foreign_journal(&self, files: &Files) -> Result<(), CheckpointError> {
+        let (disk, paths) = (files.disk.as_ref(), &files.paths);
         match disk.open(&paths.journal, Open::Read).and_then(|file| file.length()) {
             Ok(0) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound || is_not_regular(&error) => return Ok(()),

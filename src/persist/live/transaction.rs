@@ -54,7 +54,7 @@ impl Project {
         let mut guard = self.lock_for_write()?;
         let state = &mut *guard;
         self.record_clock(state, now_ms);
-        state.reclaim(self.durable.is_some());
+        state.reclaim(self.files.is_some());
         let undo_start = state.pending.undo.len();
         let mut transaction = self.begin(state, now_ms);
         let answer = match change(&mut transaction) {
@@ -88,7 +88,7 @@ impl Project {
     pub fn expire(self: &Arc<Self>, now_ms: u64) -> Option<u64> {
         // Once: it takes a while to free many, and the clock may be set back meanwhile.
         self.record_clock(&mut *self.lock().ok()?, now_ms);
-        while self.lock().ok()?.reclaim(self.durable.is_some()) {
+        while self.lock().ok()?.reclaim(self.files.is_some()) {
             self.give_way();
         }
         self.lock().ok()?.namespace.next_expiry_ms()
@@ -169,10 +169,10 @@ impl Project {
     }
 
     fn begin<'a>(&self, state: &'a mut State, now_ms: u64) -> Transaction<'a> {
-        let recording = self.durable.as_ref().map(|_| {
+        let recording = self.files.as_ref().map(|_| {
             let bytes_start = state.pending.bytes.len();
-            if state.durable > state.durable_recorded {
-                record::encode_synced(state.durable, &mut state.pending.bytes);
+            if state.synced > state.synced_recorded {
+                record::encode_synced(state.synced, &mut state.pending.bytes);
             }
             record::begin_line(&mut state.pending.bytes);
             state.pending.bytes.push(b'[');
@@ -203,7 +203,7 @@ impl Transaction<'_> {
 
     /// A value that lies in a file, to be read after the lock is gone.
     pub fn locate(&self, location: Location) -> Option<crate::persist::files::value_reader::StoredValue> {
-        self.state.files.locate(location)
+        self.state.open_files.locate(location)
     }
 
     /// Gives `key` the minified JSON text `value`, for ever or for `ttl_ms`.
@@ -267,7 +267,7 @@ impl Transaction<'_> {
                 pending.bytes.push(b']');
                 record::end_line(&mut pending.bytes);
                 pending.revision = self.state.namespace.revision();
-                self.state.durable_recorded = self.state.durable;
+                self.state.synced_recorded = self.state.synced;
             }
         }
         false

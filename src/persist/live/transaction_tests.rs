@@ -138,7 +138,7 @@ fn a_panic_of_a_thread_that_holds_the_journal_fails_who_waits() {
         let project = project(&directory, SyncMode::Always, Keep::Values);
         let commit = put(&project, "a", b"1").commit.unwrap();
         let panicking = || {
-            let _journal = project.durable.as_ref().unwrap().journal.lock();
+            let _journal = project.files.as_ref().unwrap().journal.lock();
             panic!("a bug")
         };
         assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
@@ -160,10 +160,10 @@ fn expired_key_is_reclaimed_once_its_end_cannot_be_rolled_back() {
     let stored = || project.lock().unwrap().namespace.stored_range("", None).count();
     assert_eq!(project.expire(NOW + 2_000), None);
     assert_eq!(stored(), 1, "its end is not on disk yet");
-    let durable = project.durable.as_ref().unwrap();
+    let files = project.files.as_ref().unwrap();
     let error = std::io::ErrorKind::StorageFull.into();
     let failure = AppendError { outcome: CommitState::DiskFull, error };
-    project.rollback(&durable.paths, &mut durable.journal.lock().unwrap(), &failure);
+    project.rollback(&files.paths, &mut files.journal.lock().unwrap(), &failure);
     assert!(project.lock().unwrap().namespace.get(key("a"), NOW).is_some());
     drop(project.write(NOW + 2_000, |t| Ok::<_, ()>(t.put(key("b"), b"1", None))));
     project.flush(clock::monotonic());
