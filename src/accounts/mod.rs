@@ -31,7 +31,7 @@ use crate::persist::files::generation::Paths;
 use crate::persist::files::watermark;
 use crate::persist::live::engine::Engine;
 use crate::persist::live::project::{Health, Opened, Opening, Project};
-use crate::persist::start::recovery::Keep;
+use crate::persist::start::recovery::ValueCache;
 use crate::persist::start::recovery_error::RecoveryError;
 use directory::Directory;
 use sessions::Sessions;
@@ -78,7 +78,7 @@ impl Accounts {
         disk: &Arc<dyn Disk>,
         engine: &Arc<Engine>,
         directory: &Path,
-        keep: Keep,
+        cache: ValueCache,
     ) -> Result<Accounts, OpenError> {
         let (signing_key, origin) =
             signing_key::load_or_make(disk.as_ref(), directory).map_err(OpenError::SigningKey)?;
@@ -86,18 +86,18 @@ impl Accounts {
             .watermark
             .read(disk.as_ref(), directory)
             .map_err(|error| RecoveryError::Io { path: watermark::path_in(directory), error })?;
-        let open = |project: InternalProject, keep: Keep| -> Result<Arc<Project>, RecoveryError> {
+        let open = |project: InternalProject, cache: ValueCache| -> Result<Arc<Project>, RecoveryError> {
             let id = project.into();
             let paths = Paths::new(directory, &id);
             let sync = crate::config::schema::SyncMode::Always;
-            let opening = Opening { id, keep, sync, sync_interval: Duration::ZERO };
+            let opening = Opening { id, cache, sync, sync_interval: Duration::ZERO };
             let (disk, engine) = (Arc::clone(disk), Arc::clone(engine));
             Project::open(disk, paths, opening, engine, clock::wall_ms()).map(Opened::start)
         };
         let accounts = Accounts {
-            directory: Directory::new(open(InternalProject::Accounts, Keep::Values)?),
-            sessions: Sessions::new(open(InternalProject::Sessions, Keep::Values)?),
-            data: open(InternalProject::AccountData, keep)?,
+            directory: Directory::new(open(InternalProject::Accounts, ValueCache::Memory)?),
+            sessions: Sessions::new(open(InternalProject::Sessions, ValueCache::Memory)?),
+            data: open(InternalProject::AccountData, cache)?,
             installation: installation(&signing_key),
             signing_key,
         };

@@ -16,7 +16,7 @@ use crate::persist::files::watermark;
 use crate::persist::live::checkpoint_error::CheckpointError;
 use crate::persist::live::project::{Health, Opened, Opening, Project};
 use crate::persist::live::reopening::NotReopened;
-use crate::persist::start::recovery::Keep;
+use crate::persist::start::recovery::ValueCache;
 use crate::store::error::StorageError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -240,7 +240,7 @@ impl Catalog {
             return self.open_project(&id, storage);
         }
         let paths = Paths::new(&self.data_directory, &id);
-        let opening = Opening { keep: Keep::Values, ..opening_of(id, storage) };
+        let opening = Opening { cache: ValueCache::Memory, ..opening_of(id, storage) };
         let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
         Ok(Project::open_in_memory(disk, paths, opening, engine, now_ms)?.start())
     }
@@ -291,7 +291,7 @@ pub(super) fn leaves_memory<'a>(next: &Config, old: &'a Served) -> Option<&'a Ar
 }
 
 fn opening_of(id: ProjectId, storage: StorageSettings) -> Opening {
-    let keep = if storage.cache_in_memory { Keep::Values } else { Keep::Index };
+    let cache = if storage.cache_in_memory { ValueCache::Memory } else { ValueCache::Disk };
     let sync_interval = Duration::from_secs(storage.sync_interval_seconds);
-    Opening { id, keep, sync: storage.sync, sync_interval }
+    Opening { id, cache, sync: storage.sync, sync_interval }
 }

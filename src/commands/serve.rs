@@ -19,7 +19,7 @@ use crate::log as sink;
 use crate::memory::Memory;
 use crate::persist::files::own_files::ADDRESS_FILE;
 use crate::persist::live::engine::Engine;
-use crate::persist::start::recovery::Keep;
+use crate::persist::start::recovery::ValueCache;
 use crate::server::{self, Prepared, Settings};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU};
 use signal_hook::iterator::Signals;
@@ -133,9 +133,9 @@ fn open_accounts(
     engine: &Arc<Engine>,
     directory: &Path,
 ) -> Option<Result<Arc<Accounts>, OpenError>> {
-    let keep = if config.storage.cache_in_memory { Keep::Values } else { Keep::Index };
+    let cache = if config.storage.cache_in_memory { ValueCache::Memory } else { ValueCache::Disk };
     config.accounts.enabled.then(|| {
-        let opened = Accounts::open(disk, engine, directory, keep);
+        let opened = Accounts::open(disk, engine, directory, cache);
         opened.map(Arc::new).inspect_err(|error| log::error!("the accounts cannot be used: {error}"))
     })
 }

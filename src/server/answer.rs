@@ -74,13 +74,13 @@ impl EventLoop {
                     }
                     // Where everything is out now, what waited for room can go on.
                     if !owed || !connection.output.is_empty() {
-                        return Fate::Keep;
+                        return Fate::ValueCache;
                     }
                 }
             }
         }
         self.again(id);
-        Fate::Keep
+        Fate::ValueCache
     }
 
     fn receive(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
@@ -432,7 +432,7 @@ fn read(connection: &mut Connection, buffer: &mut [u8]) -> Arrived {
 fn send(connection: &mut Connection, bytes_max: &mut usize) -> Fate {
     let owed_bytes = connection.output.len();
     if owed_bytes == 0 {
-        return Fate::Keep;
+        return Fate::ValueCache;
     }
     let sent = connection.output.send(&mut connection.stream, *bytes_max);
     *bytes_max -= owed_bytes - connection.output.len();
@@ -441,7 +441,7 @@ fn send(connection: &mut Connection, bytes_max: &mut usize) -> Fate {
         Sent::Some { progress: false } => {}
         Sent::All | Sent::Some { progress: true } => connection.taken_at = clock::monotonic(),
     }
-    Fate::Keep
+    Fate::ValueCache
 }
 
 /// Tells the client that no more will come, and lets it read what came.

@@ -113,11 +113,11 @@ impl EventLoop {
     pub(super) fn account(&mut self, id: ConnectionId, connection: &mut Connection) -> Fate {
         let grew = self.recount(connection);
         if !grew || !self.is_short(connection, 0) || connection.awaits_server() {
-            return Fate::Keep;
+            return Fate::ValueCache;
         }
         let receives = matches!(connection.phase, Phase::Receiving(Waiting::Head | Waiting::Body { .. }));
         if connection.output.is_empty() && !receives {
-            return Fate::Keep;
+            return Fate::ValueCache;
         }
         self.log_shortage(connection);
         if !connection.output.is_empty() {

@@ -5,7 +5,7 @@ use crate::names::{Key, ProjectId};
 use crate::persist::files::generation::Paths;
 use crate::persist::live::engine::Engine;
 use crate::persist::live::project::Opening;
-use crate::persist::start::recovery::Keep;
+use crate::persist::start::recovery::ValueCache;
 use std::time::Duration;
 
 /// A project of which all keys but a few have expired long ago and were not swept.
@@ -83,7 +83,8 @@ fn values_come_in_key_order_whether_they_are_written_or_not() {
     let directory = tempfile::tempdir().unwrap();
     let id = ProjectId::parse("p").unwrap();
     let paths = Paths::new(directory.path(), &id);
-    let opening = Opening { id, keep: Keep::Index, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+    let opening =
+        Opening { id, cache: ValueCache::Disk, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     let engine = Engine::new(Box::new(|| ()));
     let project = Project::open(Arc::new(RealDisk), paths, opening, engine, 1).unwrap().project;
     let put = |name: &str, value: &[u8]| {

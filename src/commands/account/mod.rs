@@ -22,7 +22,7 @@ use crate::disk::{self, Disk, Holder, LockFile, RealDisk};
 use crate::entropy::random_bytes;
 use crate::limits::ACCOUNTS_PER_PAGE;
 use crate::persist::live::engine::Engine;
-use crate::persist::start::recovery::Keep;
+use crate::persist::start::recovery::ValueCache;
 use crate::secret::Secret;
 use crate::store::commit::Commit;
 use client::{GlobalKey, KeySource};
@@ -96,7 +96,7 @@ fn in_files(
     let directory = disk::parent_directory(lock.path());
     let threads = engine.start().map_err(RunError::Start)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let opened = Accounts::open(&disk, &engine, directory, Keep::Index);
+    let opened = Accounts::open(&disk, &engine, directory, ValueCache::Disk);
     let done = match &opened {
         Ok(accounts) => apply(accounts, config.accounts.bcrypt_cost, act, password),
         Err(_) => Ok(String::new()),

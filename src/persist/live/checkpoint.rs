@@ -23,7 +23,7 @@ use crate::persist::files::header::Header;
 use crate::persist::files::line_copy::{CopyError, Lines, Target, copy_lines};
 use crate::persist::files::seed::Seed;
 use crate::persist::files::value_reader::StoredValue;
-use crate::persist::start::recovery::Keep;
+use crate::persist::start::recovery::ValueCache;
 use crate::store::change::{Meta, Revision, Value};
 use crate::store::commit::CommitState;
 use std::io;
@@ -151,14 +151,14 @@ impl Project {
     }
 
     fn write_new_pair(self: &Arc<Self>, files: &Files, now: Instant) -> Result<(), CheckpointError> {
-        if files.keep == Keep::Index {
+        if files.cache == ValueCache::Disk {
             // Before a value is read from that file.
             let journal = files.journal.lock().map_err(|_| CheckpointError::Stopped)?;
             self.check_values(files, &journal)?;
         }
         let start = self.begin_checkpoint(files)?;
         let pair = self.write_since(files, &start, now)?;
-        if files.keep == Keep::Index {
+        if files.cache == ValueCache::Disk {
             self.relocate(&pair, now)?;
         }
         Ok(())
@@ -172,7 +172,7 @@ impl Project {
     ) -> Result<NewPair, CheckpointError> {
         let old = files.journal.lock().map_err(|_| CheckpointError::Stopped)?.header.clone();
         let mut writer = GenerationWriter::create(files.disk.as_ref(), &files.paths, old.successor())?;
-        self.copy_entries(files.keep, &mut writer)?;
+        self.copy_entries(files.cache, &mut writer)?;
         let mut written = writer.finish(start.revision, start.clock_ms)?;
         self.flush(now);
         let copied = self.copy_tail_unlocked(files, start, &mut written)?;
@@ -234,14 +234,14 @@ impl Project {
     /// Copies all entries, a few under each hold of the lock.
     pub(in crate::persist) fn copy_entries(
         self: &Arc<Self>,
-        keep: Keep,
+        cache: ValueCache,
         writer: &mut GenerationWriter,
     ) -> Result<(), CheckpointError> {
         let mut after: Option<String> = None;
         loop {
-            let next = match keep {
-                Keep::Values => self.copy_some_values(after.as_deref(), writer)?,
-                Keep::Index => self.copy_some_stored(after.as_deref(), writer)?,
+            let next = match cache {
+                ValueCache::Memory => self.copy_some_values(after.as_deref(), writer)?,
+                ValueCache::Disk => self.copy_some_stored(after.as_deref(), writer)?,
             };
             writer.flush_if_full()?;
             match next {
@@ -395,7 +395,7 @@ impl Project {
     fn use_new_files(&self, files: &Files, pair: &NewPair, json_stamp: Stamp) {
         let Ok(mut state) = self.lock() else { return };
         state.synced = state.acknowledged;
-        if files.keep == Keep::Index {
+        if files.cache == ValueCache::Disk {
             let [json_name, journal_name] = files.paths.names(&self.id);
             state.open_files.add_values(pair.number - 1, Arc::clone(&pair.json), json_stamp, json_name);
             state.open_files.add_journal(pair.number, Arc::clone(&pair.journal), journal_name);

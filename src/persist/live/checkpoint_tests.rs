@@ -18,7 +18,8 @@ fn put(project: &Arc<Project>, name: &str) {
 fn open(directory: &Path) -> Arc<Project> {
     let id = ProjectId::parse("p").unwrap();
     let paths = Paths::new(directory, &id);
-    let opening = Opening { id, keep: Keep::Values, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+    let opening =
+        Opening { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     Project::open(Arc::new(RealDisk), paths, opening, Engine::new(Box::new(|| ())), NOW).unwrap().project
 }
 

@@ -9,7 +9,7 @@ use crate::persist::files::aside::{self, Aside};
 use crate::persist::files::header::Header;
 use crate::persist::files::sequential::checksum_of;
 use crate::persist::start::edited_file::{EditedFile, EditedFileError};
-use crate::persist::start::recovery::Keep;
+use crate::persist::start::recovery::ValueCache;
 use std::io::{self, ErrorKind};
 
 /// What somebody did to the values' file.
@@ -52,7 +52,7 @@ impl Project {
         files: &Files,
         journal: &Journal,
     ) -> Result<(), CheckpointError> {
-        if files.keep == Keep::Values {
+        if files.cache == ValueCache::Memory {
             return Ok(());
         }
         let is_edited = match find_edit(files, journal)? {

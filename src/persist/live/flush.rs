@@ -11,7 +11,7 @@ use crate::limits::{
     RECLAIMED_PER_LOCK_MAX,
 };
 use crate::persist::files::generation::Paths;
-use crate::persist::start::recovery::Keep;
+use crate::persist::start::recovery::ValueCache;
 use crate::store::change::Revision;
 use crate::store::commit::{Commit, CommitState};
 use crate::store::namespace::Undo;
@@ -111,9 +111,9 @@ impl Project {
             match self.append(files, &mut journal, &mut bytes, now) {
                 Ok(()) => {
                     journal.written_at = Some(now);
-                    match files.keep {
-                        Keep::Values => self.acknowledge(bytes, files.sync),
-                        Keep::Index => {
+                    match files.cache {
+                        ValueCache::Memory => self.acknowledge(bytes, files.sync),
+                        ValueCache::Disk => {
                             self.acknowledge(Vec::new(), files.sync);
                             self.locate_written(&journal, &bytes);
                         }

@@ -14,7 +14,7 @@ use super::edit::{self, Content, Edit};
 use super::journal::SeenEdit;
 use super::project::{Files, Project};
 use crate::limits::FILES_LOOK_AFTER_MS;
-use crate::persist::start::recovery::Keep;
+use crate::persist::start::recovery::ValueCache;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -81,9 +81,13 @@ impl Project {
 
     fn log_edit(&self, files: &Files) {
         let (id, path) = (&self.id, files.paths.json.display());
-        let effect = match files.keep {
-            Keep::Values => "the next checkpoint keeps the edit as a copy, and writes what the server has",
-            Keep::Index => "the next checkpoint ends all writes to the project until the server is restarted",
+        let effect = match files.cache {
+            ValueCache::Memory => {
+                "the next checkpoint keeps the edit as a copy, and writes what the server has"
+            }
+            ValueCache::Disk => {
+                "the next checkpoint ends all writes to the project until the server is restarted"
+            }
         };
         log::warn!("project {id}: {path} was edited while the server runs; {effect}");
     }

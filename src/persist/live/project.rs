@@ -10,7 +10,7 @@ use crate::names::{Key, ProjectId};
 use crate::persist::files::generation::Paths;
 use crate::persist::files::locations::LocatedValue;
 use crate::persist::files::value_reader::{FileTable, JOURNAL_FILE, JSON_FILE, StoredValue};
-use crate::persist::start::recovery::{self, Keep};
+use crate::persist::start::recovery::{self, ValueCache};
 use crate::persist::start::recovery_error::{self, RecoveryError};
 use crate::store::change::{Location, Revision};
 use crate::store::commit::Commit;
@@ -42,7 +42,7 @@ pub struct Project {
 pub(in crate::persist) struct Files {
     pub(in crate::persist) disk: Arc<dyn Disk>,
     pub(in crate::persist) paths: Paths,
-    pub(in crate::persist) keep: Keep,
+    pub(in crate::persist) cache: ValueCache,
     pub(in crate::persist) sync: SyncMode,
     /// After which time `sync: interval` syncs what was written.
     pub(in crate::persist) sync_interval: Duration,
@@ -157,7 +157,7 @@ pub struct Opening {
     /// Its name.
     pub id: ProjectId,
     /// Whether values stay in memory.
-    pub keep: Keep,
+    pub cache: ValueCache,
     /// When writes are acknowledged.
     pub sync: SyncMode,
     /// After which time [`SyncMode::Interval`] syncs what was written.
@@ -222,14 +222,14 @@ impl Project {
         now_ms: u64,
     ) -> Result<(Project, bool, Vec<String>), RecoveryError> {
         let begin = queues.watermark.begin(now_ms);
-        let mut recovered = recovery::recover(disk.as_ref(), &paths, opening.keep, begin, now_ms)?;
+        let mut recovered = recovery::recover(disk.as_ref(), &paths, opening.cache, begin, now_ms)?;
         // Above all revisions that were assigned and then lost, because the project does not always sync or was
         // deleted; none of them is used again.
         recovered.namespace.skip_to(begin);
         queues.watermark.opened(recovered.namespace.revision());
         let mut state = State::new(recovered.namespace);
         state.jumps_seen = queues.jumps();
-        if opening.keep == Keep::Index {
+        if opening.cache == ValueCache::Disk {
             let [json, journal] = paths.names(&opening.id);
             state.open_files.add_values(JSON_FILE, recovered.json, recovered.json_stamp, json);
             state.open_files.add_journal(JOURNAL_FILE, Arc::clone(&recovered.journal), journal);
@@ -249,7 +249,7 @@ impl Project {
         let files = Files {
             disk,
             paths,
-            keep: opening.keep,
+            cache: opening.cache,
             sync: opening.sync,
             sync_interval: opening.sync_interval,
             journal: JournalLock::new(journal),
@@ -273,7 +273,7 @@ impl Project {
 
     /// Whether values lie in files, so that reading them blocks.
     pub fn reads_disk(&self) -> bool {
-        self.files.as_ref().is_some_and(|files| files.keep == Keep::Index)
+        self.files.as_ref().is_some_and(|files| files.cache == ValueCache::Disk)
     }
 
     /// The project's name.

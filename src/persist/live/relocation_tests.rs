@@ -9,7 +9,7 @@ use crate::persist::live::flush::Taker;
 use crate::persist::live::journal::AppendError;
 use crate::persist::live::project::Opening;
 use crate::persist::live::transaction::Transaction;
-use crate::persist::start::recovery::Keep;
+use crate::persist::start::recovery::ValueCache;
 use crate::store::commit::CommitState;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -24,7 +24,8 @@ fn key(name: &str) -> Key<'_> {
 fn open(directory: &tempfile::TempDir) -> Arc<Project> {
     let id = ProjectId::parse("p").unwrap();
     let paths = Paths::new(directory.path(), &id);
-    let opening = Opening { id, keep: Keep::Index, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+    let opening =
+        Opening { id, cache: ValueCache::Disk, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     Project::open(Arc::new(RealDisk), paths, opening, Engine::new(Box::new(|| ())), NOW).unwrap().project
 }
 

@@ -9,7 +9,7 @@ use crate::disk::Disk;
 use crate::persist::files::aside::{self, Aside};
 use crate::persist::files::generation::{self, GenerationWriter, Paths, WrittenGeneration};
 use crate::persist::files::header::Lineage;
-use crate::persist::start::recovery::Keep;
+use crate::persist::start::recovery::ValueCache;
 use crate::store::commit::CommitState;
 use std::sync::Arc;
 use std::time::Instant;
@@ -154,7 +154,7 @@ impl Project {
         paths: &Paths,
     ) -> Result<WrittenGeneration, CheckpointError> {
         let mut writer = GenerationWriter::create(disk, paths, Lineage::first())?;
-        self.copy_entries(Keep::Values, &mut writer)?;
+        self.copy_entries(ValueCache::Memory, &mut writer)?;
         let (revision, clock_ms) = {
             let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
             (state.namespace.revision(), state.namespace.clock_ms())

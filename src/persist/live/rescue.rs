@@ -108,7 +108,7 @@ impl Project {
     /// Writes and syncs a pair of temporary files, from memory or from the files that are still open.
     fn write_entries(self: &Arc<Self>, files: &Files, lineage: Lineage) -> Result<(), CheckpointError> {
         let mut writer = GenerationWriter::create(files.disk.as_ref(), &files.paths, lineage)?;
-        self.copy_entries(files.keep, &mut writer)?;
+        self.copy_entries(files.cache, &mut writer)?;
         let (revision, clock_ms) = {
             let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
             (state.namespace.revision(), state.namespace.clock_ms())

@@ -7,7 +7,7 @@ use crate::persist::files::generation::Paths;
 use crate::persist::live::engine::Engine;
 use crate::persist::live::journal::AppendError;
 use crate::persist::live::project::{Opening, View};
-use crate::persist::start::recovery::Keep;
+use crate::persist::start::recovery::ValueCache;
 use crate::store::commit::CommitState;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -19,10 +19,10 @@ fn key(text: &str) -> Key<'_> {
 }
 
 /// A project whose changes stay pending, because no writer runs.
-fn project(directory: &tempfile::TempDir, sync: SyncMode, keep: Keep) -> Arc<Project> {
+fn project(directory: &tempfile::TempDir, sync: SyncMode, cache: ValueCache) -> Arc<Project> {
     let id = ProjectId::parse("p").unwrap();
     let paths = Paths::new(directory.path(), &id);
-    let opening = Opening { id, keep, sync, sync_interval: Duration::from_secs(1) };
+    let opening = Opening { id, cache, sync, sync_interval: Duration::from_secs(1) };
     let engine = Engine::new(Box::new(|| ()));
     Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().project
 }
@@ -38,7 +38,7 @@ fn pending_bytes(project: &Arc<Project>) -> usize {
 #[test]
 fn a_transaction_that_fails_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
-    let project = project(&directory, SyncMode::Always, Keep::Values);
+    let project = project(&directory, SyncMode::Always, ValueCache::Memory);
     put(&project, "a", b"1");
     let before = pending_bytes(&project);
     let failed = project.write(NOW, |transaction| {
@@ -58,13 +58,14 @@ fn a_transaction_that_fails_leaves_nothing_behind() {
 #[test]
 fn what_a_project_brings_into_memory_expires_without_a_write() {
     let directory = tempfile::tempdir().unwrap();
-    let on_disk = project(&directory, SyncMode::Always, Keep::Values);
+    let on_disk = project(&directory, SyncMode::Always, ValueCache::Memory);
     on_disk.write(NOW, |t| Ok::<_, ()>(t.put(key("a"), b"1", Some(1_000)))).unwrap();
     put(&on_disk, "b", b"1");
     on_disk.close(NOW, clock::monotonic());
     let engine = Engine::new(Box::new(|| ()));
     let id = on_disk.id().clone();
-    let opening = Opening { id, keep: Keep::Values, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+    let opening =
+        Opening { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     let paths = Paths::new(directory.path(), &opening.id);
     let threads = engine.start().unwrap();
     let opened = Project::open_in_memory(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap();
@@ -83,7 +84,7 @@ fn what_a_project_brings_into_memory_expires_without_a_write() {
 #[test]
 fn a_transaction_that_changes_nothing_writes_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let project = project(&directory, SyncMode::Always, Keep::Values);
+    let project = project(&directory, SyncMode::Always, ValueCache::Memory);
     let deleted = project.write(NOW, |t| Ok::<_, ()>((t.delete(key("a")), t.clear("x")))).unwrap();
     assert_eq!((deleted.answer, deleted.commit.is_none()), (Ok((None, Some(0))), true));
     assert_eq!(pending_bytes(&project), 0);
@@ -92,7 +93,7 @@ fn a_transaction_that_changes_nothing_writes_nothing() {
 #[test]
 fn changes_beyond_what_may_wait_are_refused_before_anything_changed() {
     let directory = tempfile::tempdir().unwrap();
-    let project = project(&directory, SyncMode::Always, Keep::Values);
+    let project = project(&directory, SyncMode::Always, ValueCache::Memory);
     let value = format!("\"{}\"", "x".repeat(PENDING_BYTES_MAX / 4));
     (0..4).for_each(|number| drop(put(&project, &format!("{number}"), value.as_bytes())));
     let refused = project.write(NOW, |_| -> Result<(), ()> { panic!("must not be asked") });
@@ -103,26 +104,26 @@ fn changes_beyond_what_may_wait_are_refused_before_anything_changed() {
 
 #[test]
 fn who_waits_is_told_by_the_sync_mode() {
-    let check = |sync, keep, waits| {
+    let check = |sync, cache, waits| {
         let directory = tempfile::tempdir().unwrap();
-        let project = project(&directory, sync, keep);
+        let project = project(&directory, sync, cache);
         let commit = put(&project, "a", b"1").commit;
-        assert_eq!(commit.is_some(), waits, "{sync:?} {keep:?}");
+        assert_eq!(commit.is_some(), waits, "{sync:?} {cache:?}");
         project.flush(clock::monotonic());
         assert!(commit.is_none_or(|commit| commit.outcome() == CommitState::Committed));
         let read = project.read(NOW, |view| ((), view.revision())).unwrap();
         assert!(read.commit.is_none(), "all is written");
     };
-    check(SyncMode::Always, Keep::Values, true);
-    check(SyncMode::Interval, Keep::Values, false);
-    check(SyncMode::Always, Keep::Index, true);
-    check(SyncMode::Interval, Keep::Index, false);
+    check(SyncMode::Always, ValueCache::Memory, true);
+    check(SyncMode::Interval, ValueCache::Memory, false);
+    check(SyncMode::Always, ValueCache::Disk, true);
+    check(SyncMode::Interval, ValueCache::Disk, false);
 }
 
 #[test]
 fn a_panic_in_a_transaction_fails_who_waits_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
-    let project = project(&directory, SyncMode::Always, Keep::Values);
+    let project = project(&directory, SyncMode::Always, ValueCache::Memory);
     let commit = put(&project, "a", b"1").commit.unwrap();
     let panicking = || drop(project.write(NOW, |_| -> Result<(), ()> { panic!("a bug") }));
     assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
@@ -135,7 +136,7 @@ fn a_panic_in_a_transaction_fails_who_waits_and_nothing_else() {
 fn a_panic_of_a_thread_that_holds_the_journal_fails_who_waits() {
     for is_writer in [false, true] {
         let directory = tempfile::tempdir().unwrap();
-        let project = project(&directory, SyncMode::Always, Keep::Values);
+        let project = project(&directory, SyncMode::Always, ValueCache::Memory);
         let commit = put(&project, "a", b"1").commit.unwrap();
         let panicking = || {
             let _journal = project.files.as_ref().unwrap().journal.lock();
@@ -154,7 +155,7 @@ fn a_panic_of_a_thread_that_holds_the_journal_fails_who_waits() {
 #[test]
 fn expired_key_is_reclaimed_once_its_end_cannot_be_rolled_back() {
     let directory = tempfile::tempdir().unwrap();
-    let project = project(&directory, SyncMode::Always, Keep::Values);
+    let project = project(&directory, SyncMode::Always, ValueCache::Memory);
     drop(project.write(NOW, |t| Ok::<_, ()>(t.put(key("a"), b"1", Some(1_000)))));
     project.flush(clock::monotonic());
     let stored = || project.lock().unwrap().namespace.stored_range("", None).count();
@@ -176,9 +177,9 @@ fn expired_key_is_reclaimed_once_its_end_cannot_be_rolled_back() {
 #[test]
 fn a_clock_that_was_ahead_spoils_no_time_to_live_in_memory_nor_after_restarts() {
     const AHEAD: u64 = NOW + 10 * 365 * 86_400_000;
-    for keep in [Keep::Values, Keep::Index] {
+    for cache in [ValueCache::Memory, ValueCache::Disk] {
         let directory = tempfile::tempdir().unwrap();
-        let mut open = project(&directory, SyncMode::Always, keep);
+        let mut open = project(&directory, SyncMode::Always, cache);
         let put = |project: &Arc<Project>, name, now_ms| {
             let put = |t: &mut Transaction<'_>| Ok::<_, ()>(t.put(key(name), b"1", Some(1_000)));
             project.write(now_ms, put).unwrap().answer.unwrap().meta
@@ -197,14 +198,14 @@ fn a_clock_that_was_ahead_spoils_no_time_to_live_in_memory_nor_after_restarts() 
             if step == "a checkpoint" {
                 open.checkpoint(NOW + 20, clock::monotonic()).unwrap();
             }
-            open = project(&directory, SyncMode::Always, keep);
+            open = project(&directory, SyncMode::Always, cache);
             assert_eq!(names(&open, NOW + 1_009), ["new"], "after {step}");
         }
         assert!(names(&open, NOW + 1_010).is_empty());
         assert!(names(&open, NOW + 20).is_empty(), "nor does it come back");
         open.flush(clock::monotonic());
         assert!(
-            names(&project(&directory, SyncMode::Always, keep), NOW + 20).is_empty(),
+            names(&project(&directory, SyncMode::Always, cache), NOW + 20).is_empty(),
             "not after a restart"
         );
     }

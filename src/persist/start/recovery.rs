@@ -36,13 +36,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Whether values are kept in memory, or only where they lie.
+/// Where values are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// Values and index.
-    Values,
-    /// Only the index (`cache_in_memory: false`).
-    Index,
+pub enum ValueCache {
+    /// From memory, which has all of them beside the index.
+    Memory,
+    /// From their files. Memory has the index, and values that are not written yet (`cache_in_memory: false`).
+    Disk,
 }
 
 /// A project as its files had it.
@@ -77,7 +77,7 @@ pub struct Recovered {
 pub fn recover(
     disk: &dyn Disk,
     paths: &Paths,
-    keep: Keep,
+    cache: ValueCache,
     begin: Revision,
     now_ms: u64,
 ) -> Result<Recovered, RecoveryError> {
@@ -104,7 +104,7 @@ pub fn recover(
         }
         (true, true) => {}
     }
-    let mut recovered = match load(disk, paths, keep)? {
+    let mut recovered = match load(disk, paths, cache)? {
         Loaded::Fits(recovered) => *recovered,
         Loaded::Edited => {
             if !finish_exchange(disk, paths)? {
@@ -114,7 +114,7 @@ pub fn recover(
                     paths.json.display()
                 ));
             }
-            match load(disk, paths, keep)? {
+            match load(disk, paths, cache)? {
                 Loaded::Fits(recovered) => *recovered,
                 Loaded::Edited => {
                     return Err(RecoveryError::Corrupt { path: paths.journal.clone(), offset: 0 });
@@ -136,7 +136,7 @@ enum Loaded {
     Edited,
 }
 
-fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryError> {
+fn load(disk: &dyn Disk, paths: &Paths, cache: ValueCache) -> Result<Loaded, RecoveryError> {
     let json: Arc<dyn DiskFile> = disk.open(&paths.json, Open::Read).map_err(io_error(&paths.json))?.into();
     let journal: Arc<dyn DiskFile> =
         disk.open(&paths.journal, Open::Write).map_err(io_error(&paths.journal))?.into();
@@ -146,16 +146,16 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
         return Ok(Loaded::Edited);
     }
     let mut metas = LineReader::new(journal.as_ref(), header.bytes());
-    let entries = match load_entries(json.as_ref(), &mut metas, &header, keep, paths)? {
+    let entries = match load_entries(json.as_ref(), &mut metas, &header, cache, paths)? {
         Some(entries) => entries,
         None => return Ok(Loaded::Edited),
     };
     let mut namespace = Namespace::starting_at(header.revision, header.clock_ms).with_entries(entries);
     let changes_start = metas.offset();
     let tail = replay(&mut metas, &paths.journal, header.seed, header.revision, |change, offset| {
-        let change = match keep {
-            Keep::Values => change,
-            Keep::Index => stored_at(change, JOURNAL_FILE, offset),
+        let change = match cache {
+            ValueCache::Memory => change,
+            ValueCache::Disk => stored_at(change, JOURNAL_FILE, offset),
         };
         namespace.apply_for_good(&change);
     })?;
@@ -174,7 +174,7 @@ fn load(disk: &dyn Disk, paths: &Paths, keep: Keep) -> Result<Loaded, RecoveryEr
     notices.extend(renewed.notice);
     let at_new_offset = |offset: u64| offset - header_bytes + renewed.header.bytes();
     let (changes_start, journal_end) = (at_new_offset(changes_start), at_new_offset(tail.end));
-    if keep == Keep::Index && header_bytes != renewed.header.bytes() {
+    if cache == ValueCache::Disk && header_bytes != renewed.header.bytes() {
         let (file, seed) = (renewed.file.as_ref(), renewed.header.seed);
         let changes = Lines { file, seed, start: changes_start, end: journal_end };
         relocate(&mut namespace, &changes).map_err(io_error(&paths.journal))?;
@@ -223,7 +223,7 @@ fn load_entries(
     json: &dyn DiskFile,
     metas: &mut LineReader<'_>,
     header: &Header,
-    keep: Keep,
+    cache: ValueCache,
     paths: &Paths,
 ) -> Result<Option<Index<Entries>>, RecoveryError> {
     let mut lines = LineReader::new(json, 0);
@@ -244,9 +244,9 @@ fn load_entries(
                 }
                 let Some(meta) = next_meta(metas, header.seed, key, &paths.journal)? else { return Ok(None) };
                 let offset = line.offset + value_start as u64;
-                let value = match keep {
-                    Keep::Values => Value::Text(value),
-                    Keep::Index => Value::Stored(location_of(JSON_FILE, offset, value)),
+                let value = match cache {
+                    ValueCache::Memory => Value::Text(value),
+                    ValueCache::Disk => Value::Stored(location_of(JSON_FILE, offset, value)),
                 };
                 packed.clear();
                 entry::pack(key, value, &meta, &mut packed);

@@ -11,7 +11,7 @@ use pikv::persist::files::generation::Paths;
 use pikv::persist::live::engine::Engine;
 use pikv::persist::live::project::{Health, Opening, Project};
 use pikv::persist::live::transaction::Transaction;
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use pikv::persist::start::recovery_error::RecoveryError;
 use pikv::store::change::{Meta, Revision, Value};
 use pikv::store::commit::{Commit, CommitState};
@@ -119,7 +119,7 @@ pub struct Run {
     pub history: Mutex<History>,
     pub now_ms: Mutex<u64>,
     pub instant: Instant,
-    pub keep: Keep,
+    pub cache: ValueCache,
     pub sync: SyncMode,
 }
 
@@ -133,12 +133,12 @@ pub fn key(name: &str) -> Key<'_> {
 
 pub fn open(
     disk: Arc<dyn Disk>,
-    keep: Keep,
+    cache: ValueCache,
     sync: SyncMode,
     now_ms: u64,
 ) -> Result<(Arc<Project>, Vec<String>), RecoveryError> {
     let id = ProjectId::parse("p").unwrap();
-    let opening = Opening { id, keep, sync, sync_interval: Duration::from_secs(1) };
+    let opening = Opening { id, cache, sync, sync_interval: Duration::from_secs(1) };
     let opened = Project::open(disk, paths(), opening, Engine::new(Box::new(|| ())), now_ms)?;
     Ok((opened.project, opened.notices))
 }
@@ -171,21 +171,21 @@ pub fn read_all(project: &Arc<Project>, now_ms: u64) -> Keys {
 }
 
 impl Run {
-    pub fn begin(disk: &SimDisk, keep: Keep, sync: SyncMode) -> Result<Arc<Run>, RecoveryError> {
-        let (project, _) = open(Arc::new(disk.clone()), keep, sync, START_MS)?;
-        Ok(Run::going_on(project, disk, (keep, sync), START_MS, State::default()))
+    pub fn begin(disk: &SimDisk, cache: ValueCache, sync: SyncMode) -> Result<Arc<Run>, RecoveryError> {
+        let (project, _) = open(Arc::new(disk.clone()), cache, sync, START_MS)?;
+        Ok(Run::going_on(project, disk, (cache, sync), START_MS, State::default()))
     }
 
     /// Work on a project that holds `state`.
     pub fn going_on(
         project: Arc<Project>,
         disk: &SimDisk,
-        (keep, sync): (Keep, SyncMode),
+        (cache, sync): (ValueCache, SyncMode),
         now_ms: u64,
         state: State,
     ) -> Arc<Run> {
         let (history, now_ms) = (Mutex::new(History::new(state)), Mutex::new(now_ms));
-        Arc::new(Run { disk: disk.clone(), project, history, now_ms, instant: Instant::now(), keep, sync })
+        Arc::new(Run { disk: disk.clone(), project, history, now_ms, instant: Instant::now(), cache, sync })
     }
 
     pub fn now(&self) -> u64 {
@@ -424,7 +424,7 @@ pub fn work(run: &Arc<Run>) {
 /// Opens what a crash left and checks that it is one of the states that are possible. Goes on working
 /// with it, to see that it can. `disk` is left with what recovery made of it.
 pub fn recover_and_check(run: &Run, disk: &SimDisk, now_ms: u64, context: &str) {
-    let opened = open(Arc::new(disk.clone()), run.keep, run.sync, now_ms);
+    let opened = open(Arc::new(disk.clone()), run.cache, run.sync, now_ms);
     let (project, _) = opened.unwrap_or_else(|error| panic!("{context}: does not start: {error}"));
     let history = run.history.lock().unwrap();
     let possible = match run.sync {
@@ -454,12 +454,12 @@ pub fn recover_and_check(run: &Run, disk: &SimDisk, now_ms: u64, context: &str) 
     }
     let expected = read_all(&project, now_ms);
     if run.sync == SyncMode::Always {
-        let (again, _) = open(Arc::new(disk.after_crash(0)), run.keep, run.sync, now_ms).unwrap();
+        let (again, _) = open(Arc::new(disk.after_crash(0)), run.cache, run.sync, now_ms).unwrap();
         assert_eq!(read_all(&again, now_ms), expected, "{context}: after the next power cut");
     }
     project.checkpoint(now_ms, run.instant).unwrap();
     let expected = read_all(&project, now_ms);
-    let (again, _) = open(Arc::new(disk.after_crash(0)), run.keep, run.sync, now_ms).unwrap();
+    let (again, _) = open(Arc::new(disk.after_crash(0)), run.cache, run.sync, now_ms).unwrap();
     assert_eq!(read_all(&again, now_ms), expected, "{context}: after the next restart");
 }
 

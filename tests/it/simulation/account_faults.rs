@@ -15,7 +15,7 @@ use pikv::names::{InternalProject, Key, ProjectId};
 use pikv::persist::files::generation::Paths;
 use pikv::persist::live::engine::Engine;
 use pikv::persist::live::project::{Opening, Project};
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -84,13 +84,13 @@ enum Outcome {
 /// Accounts that are being worked on, and the states that may be found if they end now.
 struct Work {
     accounts: Accounts,
-    keep: Keep,
+    cache: ValueCache,
     possible: Vec<State>,
 }
 
-fn open(disk: &SimDisk, keep: Keep) -> Result<Accounts, OpenError> {
+fn open(disk: &SimDisk, cache: ValueCache) -> Result<Accounts, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    Accounts::open(&disk, &Engine::new(Box::new(|| ())), Path::new(DIRECTORY), keep)
+    Accounts::open(&disk, &Engine::new(Box::new(|| ())), Path::new(DIRECTORY), cache)
 }
 
 impl State {
@@ -120,9 +120,9 @@ impl State {
 }
 
 impl Work {
-    fn begin(disk: &SimDisk, keep: Keep) -> Result<Work, OpenError> {
-        let accounts = open(disk, keep)?;
-        Ok(Work { accounts, keep, possible: vec![State::default()] })
+    fn begin(disk: &SimDisk, cache: ValueCache) -> Result<Work, OpenError> {
+        let accounts = open(disk, cache)?;
+        Ok(Work { accounts, cache, possible: vec![State::default()] })
     }
 
     fn run(&mut self) {
@@ -190,7 +190,7 @@ impl Work {
 
     /// Opens what is left on `disk` and checks that it is a possible state.
     fn recover_and_check(&self, disk: &SimDisk, context: &str) {
-        let accounts = open(disk, self.keep).unwrap_or_else(|error| panic!("{context}: {error}"));
+        let accounts = open(disk, self.cache).unwrap_or_else(|error| panic!("{context}: {error}"));
         assert_eq!(
             accounts.signing_key.encode().reveal(),
             self.accounts.signing_key.encode().reveal(),
@@ -249,25 +249,26 @@ fn account(name: &str, email: &str) -> Account {
 fn stored(disk: &SimDisk, project: InternalProject) -> BTreeMap<String, String> {
     let id = ProjectId::from(project);
     let paths = Paths::new(Path::new(DIRECTORY), &id);
-    let opening = Opening { id, keep: Keep::Values, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+    let opening =
+        Opening { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     let (disk, engine) = (Arc::new(disk.after_kill()), Engine::new(Box::new(|| ())));
     let project = Project::open(disk, paths, opening, engine, START_MS).unwrap().project;
     read_all(&project, START_MS).into_iter().map(|(key, (value, _))| (key, value)).collect()
 }
 
-fn crash_everywhere(keep: Keep) {
+fn crash_everywhere(cache: ValueCache) {
     let whole = SimDisk::default();
-    let mut work = Work::begin(&whole, keep).unwrap();
+    let mut work = Work::begin(&whole, cache).unwrap();
     work.run();
     assert_eq!(work.possible.len(), 1, "all is acknowledged on a good disk");
     assert_eq!(work.possible[0].people.keys().collect::<Vec<_>>(), ["ada"]);
     for at in 0..whole.operations() {
         let disk = SimDisk::default();
         disk.crash_at(at);
-        let context = format!("{keep:?}: crash before {at} ({})", whole.operation(at));
-        let Ok(mut work) = Work::begin(&disk, keep) else {
+        let context = format!("{cache:?}: crash before {at} ({})", whole.operation(at));
+        let Ok(mut work) = Work::begin(&disk, cache) else {
             (0..SEEDS).for_each(|seed| {
-                let opened = open(&disk.after_crash(seed), keep);
+                let opened = open(&disk.after_crash(seed), cache);
                 assert!(opened.is_ok(), "{context} seed {seed}: does not start");
             });
             continue;
@@ -287,11 +288,11 @@ fn crash_everywhere(keep: Keep) {
 fn crash_while_recovering(work: &Work, found: &SimDisk, seed: u64, context: &str) {
     let counted = found.after_kill();
     let before = counted.operations();
-    open(&counted, work.keep).unwrap_or_else(|error| panic!("{context}: {error}"));
+    open(&counted, work.cache).unwrap_or_else(|error| panic!("{context}: {error}"));
     for at in before..counted.operations() {
         let disk = found.after_kill();
         disk.crash_at(at);
-        let _ = open(&disk, work.keep);
+        let _ = open(&disk, work.cache);
         let context = format!("{context}, then before {at} of recovery ({})", counted.operation(at));
         work.recover_and_check(&disk.after_crash(seed + at), &context);
     }
@@ -299,26 +300,26 @@ fn crash_while_recovering(work: &Work, found: &SimDisk, seed: u64, context: &str
 
 #[test]
 fn accounts_survive_a_power_cut_at_every_operation_and_are_never_half_deleted() {
-    crash_everywhere(Keep::Values);
+    crash_everywhere(ValueCache::Memory);
 }
 
 #[test]
 fn accounts_survive_a_power_cut_where_the_values_of_their_keys_lie_in_files() {
-    crash_everywhere(Keep::Index);
+    crash_everywhere(ValueCache::Disk);
 }
 
 fn fail_everywhere(failure: Failure) {
     let whole = SimDisk::default();
-    Work::begin(&whole, Keep::Values).unwrap().run();
+    Work::begin(&whole, ValueCache::Memory).unwrap().run();
     for at in 0..whole.operations() {
         for lasting in [Lasting::Once, Lasting::ForGood] {
             let disk = SimDisk::default();
             disk.fail_at(at, failure, lasting);
-            let work = Work::begin(&disk, Keep::Values);
+            let work = Work::begin(&disk, ValueCache::Memory);
             let context = format!("{failure:?} {lasting:?} at {at} ({})", whole.operation(at));
             let Ok(mut work) = work else {
                 disk.heal();
-                assert!(open(&disk, Keep::Values).is_ok(), "{context}: opens once the disk is well");
+                assert!(open(&disk, ValueCache::Memory).is_ok(), "{context}: opens once the disk is well");
                 continue;
             };
             work.run();
@@ -345,7 +346,7 @@ fn accounts_survive_a_full_disk_and_short_writes_at_every_operation() {
 #[test]
 fn an_account_whose_write_failed_is_not_there_and_its_name_and_address_are_free() {
     let disk = SimDisk::default();
-    let accounts = open(&disk, Keep::Values).unwrap();
+    let accounts = open(&disk, ValueCache::Memory).unwrap();
     disk.set_capacity(Some(disk.used()));
     let made = accounts.directory.create(&account("ada", "ada@example.com"), START_MS).unwrap();
     assert!(made.answer.is_ok() && !accounts.directory.wait_written(made.commit.as_ref()));
@@ -360,14 +361,14 @@ fn an_account_whose_write_failed_is_not_there_and_its_name_and_address_are_free(
 #[test]
 fn a_deletion_that_a_full_disk_interrupted_goes_on_with_the_next() {
     let disk = SimDisk::default();
-    let work = Work::begin(&disk, Keep::Values).unwrap();
+    let work = Work::begin(&disk, ValueCache::Memory).unwrap();
     for step in &STEPS[..2] {
         assert_eq!(work.take(*step).unwrap(), Outcome::Acknowledged);
     }
     let mut interrupted = 0;
     for at in 0.. {
         let copy = disk.after_kill();
-        let accounts = open(&copy, Keep::Values).unwrap();
+        let accounts = open(&copy, ValueCache::Memory).unwrap();
         let begin = copy.operations();
         copy.fail_at(begin + at, Failure::Enospc, Lasting::Once);
         let deleted = accounts.delete("ada", START_MS).is_ok();
@@ -390,7 +391,7 @@ fn a_deletion_that_a_full_disk_interrupted_goes_on_with_the_next() {
 /// Whoever knew the password of an account that is gone does not get into the next one of that name.
 #[test]
 fn the_hash_of_a_password_that_was_replaced_meanwhile_is_not_kept() {
-    let accounts = open(&SimDisk::default(), Keep::Values).unwrap();
+    let accounts = open(&SimDisk::default(), ValueCache::Memory).unwrap();
     let directory = &accounts.directory;
     let old = account("ada", "ada@example.com");
     assert!(directory.create(&old, START_MS).unwrap().answer.is_ok());
@@ -412,7 +413,7 @@ fn the_hash_of_a_password_that_was_replaced_meanwhile_is_not_kept() {
 #[test]
 fn an_edited_account_whose_address_is_none_is_refused_without_a_panic() {
     let disk = SimDisk::default();
-    let work = Work::begin(&disk, Keep::Values).unwrap();
+    let work = Work::begin(&disk, ValueCache::Memory).unwrap();
     for step in [Step::Create("ada", "ada@example.com"), Step::Create("bob", "bob@example.com")] {
         assert_eq!(work.take(step).unwrap(), Outcome::Acknowledged);
     }
@@ -422,7 +423,7 @@ fn an_edited_account_whose_address_is_none_is_refused_without_a_panic() {
     for edited in ["\\u0001".to_owned(), "x".repeat(2_000)] {
         let disk = disk.after_kill();
         disk.place(&json, text.replacen("\"ada@example.com\"", &format!("\"{edited}\""), 1).as_bytes());
-        let accounts = open(&disk, Keep::Values).unwrap();
+        let accounts = open(&disk, ValueCache::Memory).unwrap();
         assert!(matches!(accounts.delete("ada", START_MS), Err(AccountsError::Damaged)), "{edited}");
         assert!(accounts.delete("bob", START_MS).unwrap(), "the others are as before");
     }

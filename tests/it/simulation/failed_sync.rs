@@ -6,13 +6,13 @@ use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::harness::workload::{Keys, Run, START_MS, State, open, paths, read_all, work};
 use pikv::config::schema::SyncMode;
 use pikv::persist::live::project::Health;
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use pikv::store::commit::CommitState;
 use std::path::Path;
 use std::sync::Arc;
 
 const EIO: i32 = 5;
-const KEEPS: [Keep; 2] = [Keep::Values, Keep::Index];
+const CACHES: [ValueCache; 2] = [ValueCache::Memory, ValueCache::Disk];
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ enum End {
 }
 
 fn found(disk: &SimDisk, run: &Run) -> Keys {
-    let opened = open(Arc::new(disk.after_kill()), run.keep, run.sync, run.now());
+    let opened = open(Arc::new(disk.after_kill()), run.cache, run.sync, run.now());
     read_all(&opened.unwrap_or_else(|error| panic!("does not start: {error}")).0, run.now())
 }
 
@@ -36,13 +36,13 @@ fn acknowledged(run: &Run) -> State {
 
 /// The process that begins on `disk` after `run`, and 30 writes of it.
 fn next_life(run: &Run, disk: &SimDisk, context: &str) -> Arc<Run> {
-    let opened = open(Arc::new(disk.clone()), run.keep, run.sync, run.now());
+    let opened = open(Arc::new(disk.clone()), run.cache, run.sync, run.now());
     let (project, _) = opened.unwrap_or_else(|error| panic!("{context}: {error}"));
     let found = read_all(&project, run.now());
     let possible = run.history.lock().unwrap().possible().to_vec();
     let state = possible.into_iter().find(|state| state.live(run.now()) == found);
     let state = state.unwrap_or_else(|| panic!("{context}: what was never so"));
-    let next = Run::going_on(project, disk, (run.keep, run.sync), run.now(), state);
+    let next = Run::going_on(project, disk, (run.cache, run.sync), run.now(), state);
     for number in 0..30 {
         assert!(next.put(&format!("later/{number}"), &format!("\"{}\"", "y".repeat(100)), None), "{context}");
         assert_eq!(next.flush(), CommitState::Committed, "{context}");
@@ -71,14 +71,14 @@ fn check_durable(run: &Run, context: &str) {
 
 /// The workload, with an error at the operation `at`. What fails to be written is lost in part, as `loss` has
 /// it, or wholly.
-fn worked(keep: Keep, at: u64, failure: Failure, loss: Option<u64>, end: End) -> Option<Arc<Run>> {
+fn worked(cache: ValueCache, at: u64, failure: Failure, loss: Option<u64>, end: End) -> Option<Arc<Run>> {
     let disk = SimDisk::default();
     disk.lose_some(loss);
     disk.fail_at(at, failure, Lasting::Once);
     if end == End::KillUncut {
         disk.refuse("cut /data", EIO);
     }
-    let run = Run::begin(&disk, keep, SyncMode::Always).ok()?;
+    let run = Run::begin(&disk, cache, SyncMode::Always).ok()?;
     work(&run);
     if end == End::Stop {
         run.close();
@@ -88,21 +88,21 @@ fn worked(keep: Keep, at: u64, failure: Failure, loss: Option<u64>, end: End) ->
 }
 
 /// The syncs of file content in the workload.
-fn syncs(keep: Keep) -> Vec<u64> {
-    let whole = worked(keep, u64::MAX, Failure::Eio, None, End::Stop).unwrap();
+fn syncs(cache: ValueCache) -> Vec<u64> {
+    let whole = worked(cache, u64::MAX, Failure::Eio, None, End::Stop).unwrap();
     let is_sync = |at: &u64| whole.disk.operation(*at).starts_with("sync /data");
     (0..whole.disk.operations()).filter(is_sync).collect()
 }
 
 #[test]
 fn every_failed_sync_leaves_what_was_acknowledged_and_nothing_else() {
-    for keep in KEEPS {
-        let syncs = syncs(keep);
+    for cache in CACHES {
+        let syncs = syncs(cache);
         assert!(syncs.len() > 25, "{syncs:?}");
         for (at, loss) in syncs.iter().flat_map(|&at| [(at, None), (at, Some(at))]) {
             for end in [End::Kill, End::Stop, End::KillUncut] {
-                let Some(run) = worked(keep, at, Failure::Eio, loss, end) else { continue };
-                let context = format!("{keep:?} {at} ({}) {loss:?} {end:?}", run.disk.operation(at));
+                let Some(run) = worked(cache, at, Failure::Eio, loss, end) else { continue };
+                let context = format!("{cache:?} {at} ({}) {loss:?} {end:?}", run.disk.operation(at));
                 if end != End::KillUncut {
                     check_refused(&run, &context);
                 }
@@ -115,12 +115,12 @@ fn every_failed_sync_leaves_what_was_acknowledged_and_nothing_else() {
 
 #[test]
 fn a_sync_that_fails_in_each_of_several_lives_loses_nothing() {
-    for (keep, end) in KEEPS.into_iter().flat_map(|keep| [(keep, End::Kill), (keep, End::Stop)]) {
-        let mut run = Run::begin(&SimDisk::default(), keep, SyncMode::Always).unwrap();
+    for (cache, end) in CACHES.into_iter().flat_map(|cache| [(cache, End::Kill), (cache, End::Stop)]) {
+        let mut run = Run::begin(&SimDisk::default(), cache, SyncMode::Always).unwrap();
         run.put("a", "1", None);
         run.flush();
         for life in 0..3 {
-            let context = format!("{keep:?} {end:?} life {life}");
+            let context = format!("{cache:?} {end:?} life {life}");
             run.disk.fail_sync(0);
             run.put("a", &format!("\"{}\"", "refused".repeat(2_000)), None);
             run.put("refused", "1", None);
@@ -138,8 +138,8 @@ fn a_sync_that_fails_in_each_of_several_lives_loses_nothing() {
 
 #[test]
 fn what_interval_mode_acknowledged_before_its_sync_failed_is_written_by_the_next_start() {
-    for keep in KEEPS {
-        let run = Run::begin(&SimDisk::default(), keep, SyncMode::Interval).unwrap();
+    for cache in CACHES {
+        let run = Run::begin(&SimDisk::default(), cache, SyncMode::Interval).unwrap();
         run.put("a", &format!("\"{}\"", "x".repeat(5_000)), None);
         run.flush();
         run.disk.fail_sync(0);
@@ -151,7 +151,7 @@ fn what_interval_mode_acknowledged_before_its_sync_failed_is_written_by_the_next
         let expected = run.history.lock().unwrap().last().live(START_MS);
         let disk = run.disk.after_kill();
         assert_eq!(found(&disk, &run), expected);
-        open(Arc::new(disk.clone()), keep, SyncMode::Interval, START_MS).unwrap();
+        open(Arc::new(disk.clone()), cache, SyncMode::Interval, START_MS).unwrap();
         disk.evict();
         assert_eq!(found(&disk, &run), expected);
         run.disk.evict();
@@ -161,10 +161,10 @@ fn what_interval_mode_acknowledged_before_its_sync_failed_is_written_by_the_next
 
 #[test]
 fn a_sync_that_finds_no_disk_space_refuses_the_write_and_the_next_one_is_taken() {
-    for keep in KEEPS {
-        for (at, loss) in syncs(keep).into_iter().flat_map(|at| [(at, None), (at, Some(at))]) {
-            let Some(run) = worked(keep, at, Failure::Enospc, loss, End::Kill) else { continue };
-            let context = format!("{keep:?} {at} ({}) {loss:?}", run.disk.operation(at));
+    for cache in CACHES {
+        for (at, loss) in syncs(cache).into_iter().flat_map(|at| [(at, None), (at, Some(at))]) {
+            let Some(run) = worked(cache, at, Failure::Enospc, loss, End::Kill) else { continue };
+            let context = format!("{cache:?} {at} ({}) {loss:?}", run.disk.operation(at));
             assert!(!matches!(run.project.health(), Health::Failed { .. }), "{context}");
             run.check_memory();
             run.put("again", "1", None);
@@ -177,10 +177,10 @@ fn a_sync_that_finds_no_disk_space_refuses_the_write_and_the_next_one_is_taken()
 
 #[test]
 fn writes_are_507_until_what_a_sync_left_in_doubt_is_cut_off_and_written_again() {
-    for (keep, refused) in
-        KEEPS.into_iter().flat_map(|keep| [(keep, "cut /data"), (keep, "sync /data/p.journal")])
+    for (cache, refused) in
+        CACHES.into_iter().flat_map(|cache| [(cache, "cut /data"), (cache, "sync /data/p.journal")])
     {
-        let run = Run::begin(&SimDisk::default(), keep, SyncMode::Always).unwrap();
+        let run = Run::begin(&SimDisk::default(), cache, SyncMode::Always).unwrap();
         run.put("a", &format!("\"{}\"", "x".repeat(5_000)), None);
         assert_eq!(run.flush(), CommitState::Committed);
         run.disk.fail_at(run.disk.operations() + 1, Failure::Enospc, Lasting::Once);
@@ -203,7 +203,7 @@ fn writes_are_507_until_what_a_sync_left_in_doubt_is_cut_off_and_written_again()
 
 #[test]
 fn interval_mode_takes_nothing_back_for_a_sync_without_disk_space() {
-    let run = Run::begin(&SimDisk::default(), Keep::Values, SyncMode::Interval).unwrap();
+    let run = Run::begin(&SimDisk::default(), ValueCache::Memory, SyncMode::Interval).unwrap();
     run.put("a", &format!("\"{}\"", "x".repeat(5_000)), None);
     run.flush();
     let expected = read_all(&run.project, START_MS);
@@ -227,9 +227,9 @@ fn a_page_that_refused_and_acknowledged_changes_share_is_written_again_whole() {
     // What fails after that until there is disk space.
     let also = [None, Some("cut "), Some("sync ")];
     for (after, failure, lasting) in failures {
-        for (keep, also) in KEEPS.into_iter().flat_map(|keep| also.map(|also| (keep, also))) {
-            let context = format!("{keep:?} {failure:?} {also:?}");
-            let run = Run::begin(&SimDisk::default(), keep, SyncMode::Always).unwrap();
+        for (cache, also) in CACHES.into_iter().flat_map(|cache| also.map(|also| (cache, also))) {
+            let context = format!("{cache:?} {failure:?} {also:?}");
+            let run = Run::begin(&SimDisk::default(), cache, SyncMode::Always).unwrap();
             run.put("a", "\"acknowledged\"", None);
             assert_eq!(run.flush(), CommitState::Committed);
             run.disk.lose_pages();
@@ -252,7 +252,7 @@ fn a_page_that_refused_and_acknowledged_changes_share_is_written_again_whole() {
 #[test]
 fn a_page_that_interval_mode_failed_to_sync_is_written_again_whole() {
     for failures in 0..=2 {
-        let run = Run::begin(&SimDisk::default(), Keep::Values, SyncMode::Interval).unwrap();
+        let run = Run::begin(&SimDisk::default(), ValueCache::Memory, SyncMode::Interval).unwrap();
         run.put("a", "1", None);
         run.flush();
         run.project.sync_written();
@@ -277,8 +277,8 @@ fn a_page_that_interval_mode_failed_to_sync_is_written_again_whole() {
 /// A sync failed, so the changes are in the memory of the system alone, and the start could not write them again.
 #[test]
 fn changes_that_a_start_could_not_write_again_are_on_the_disk_with_the_next_one() {
-    for keep in KEEPS {
-        let run = Run::begin(&SimDisk::default(), keep, SyncMode::Interval).unwrap();
+    for cache in CACHES {
+        let run = Run::begin(&SimDisk::default(), cache, SyncMode::Interval).unwrap();
         // More than one page.
         for name in ["a", "b", "c"] {
             run.put(name, &format!("\"{}\"", "x".repeat(100_000)), None);
@@ -288,10 +288,10 @@ fn changes_that_a_start_could_not_write_again_are_on_the_disk_with_the_next_one(
         run.project.sync_written();
         let disk = run.disk.after_kill();
         disk.refuse("write ", ENOSPC);
-        let (project, _) = open(Arc::new(disk.clone()), keep, SyncMode::Always, START_MS).unwrap();
+        let (project, _) = open(Arc::new(disk.clone()), cache, SyncMode::Always, START_MS).unwrap();
         disk.heal();
         let state = run.history.lock().unwrap().last().clone();
-        let next = Run::going_on(project, &disk, (keep, SyncMode::Always), START_MS, state);
+        let next = Run::going_on(project, &disk, (cache, SyncMode::Always), START_MS, state);
         next.put("d", "1", None);
         assert_eq!(next.flush(), CommitState::Committed);
         check_durable(&next, "once there is space");
@@ -301,13 +301,13 @@ fn changes_that_a_start_could_not_write_again_are_on_the_disk_with_the_next_one(
 /// The changes begin in a page that has the header and the times of the keys.
 #[test]
 fn a_page_that_a_start_on_a_full_disk_could_not_sync_is_written_again_whole() {
-    for keep in KEEPS {
-        let (disk, run) = killed_with_changes(keep);
+    for cache in CACHES {
+        let (disk, run) = killed_with_changes(cache);
         disk.set_capacity(Some(disk.used()));
         disk.lose_pages();
         disk.refuse("sync /data/p.journal", ENOSPC);
-        let (project, _) = open(Arc::new(disk.clone()), keep, SyncMode::Always, START_MS).unwrap();
-        let next = Run::going_on(project, &disk, (keep, SyncMode::Always), START_MS, acknowledged(&run));
+        let (project, _) = open(Arc::new(disk.clone()), cache, SyncMode::Always, START_MS).unwrap();
+        let next = Run::going_on(project, &disk, (cache, SyncMode::Always), START_MS, acknowledged(&run));
         disk.heal();
         disk.set_capacity(None);
         next.put("c", "3", None);
@@ -319,7 +319,7 @@ fn a_page_that_a_start_on_a_full_disk_could_not_sync_is_written_again_whole() {
 /// Then there is nothing that could be written again.
 #[test]
 fn what_the_system_forgot_before_there_was_disk_space_is_not_synced_as_a_change() {
-    let run = Run::begin(&SimDisk::default(), Keep::Values, SyncMode::Interval).unwrap();
+    let run = Run::begin(&SimDisk::default(), ValueCache::Memory, SyncMode::Interval).unwrap();
     run.put("a", "1", None);
     run.flush();
     run.disk.refuse("sync /data/p.journal", ENOSPC);
@@ -332,8 +332,8 @@ fn what_the_system_forgot_before_there_was_disk_space_is_not_synced_as_a_change(
 }
 
 /// A project that was killed with changes in its journal, and what it holds.
-fn killed_with_changes(keep: Keep) -> (SimDisk, Arc<Run>) {
-    let run = Run::begin(&SimDisk::default(), keep, SyncMode::Always).unwrap();
+fn killed_with_changes(cache: ValueCache) -> (SimDisk, Arc<Run>) {
+    let run = Run::begin(&SimDisk::default(), cache, SyncMode::Always).unwrap();
     run.put("a", "1", None);
     run.flush();
     run.project.checkpoint(START_MS, run.instant).unwrap();
@@ -344,11 +344,11 @@ fn killed_with_changes(keep: Keep) -> (SimDisk, Arc<Run>) {
 
 #[test]
 fn a_start_on_a_full_disk_writes_the_changes_again_in_place() {
-    for keep in KEEPS {
-        let (disk, run) = killed_with_changes(keep);
+    for cache in CACHES {
+        let (disk, run) = killed_with_changes(cache);
         let before = disk.content(&paths().journal);
         disk.set_capacity(Some(disk.used()));
-        let opened = open(Arc::new(disk.clone()), keep, SyncMode::Always, START_MS).unwrap();
+        let opened = open(Arc::new(disk.clone()), cache, SyncMode::Always, START_MS).unwrap();
         assert_eq!(read_all(&opened.0, START_MS), acknowledged(&run).live(START_MS));
         let without_reserve = before.iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
         assert_eq!(disk.content(&paths().journal), before[..without_reserve]);
@@ -360,11 +360,11 @@ fn a_start_on_a_full_disk_writes_the_changes_again_in_place() {
 /// As on a file system that writes nothing in place.
 #[test]
 fn a_start_on_a_full_disk_that_takes_no_write_at_all_serves_reads_and_writes_once_there_is_space() {
-    for keep in KEEPS {
-        let (disk, run) = killed_with_changes(keep);
+    for cache in CACHES {
+        let (disk, run) = killed_with_changes(cache);
         disk.refuse("write ", ENOSPC);
-        let (project, _) = open(Arc::new(disk.clone()), keep, SyncMode::Always, START_MS).unwrap();
-        let next = Run::going_on(project, &disk, (keep, SyncMode::Always), START_MS, acknowledged(&run));
+        let (project, _) = open(Arc::new(disk.clone()), cache, SyncMode::Always, START_MS).unwrap();
+        let next = Run::going_on(project, &disk, (cache, SyncMode::Always), START_MS, acknowledged(&run));
         next.check_memory();
         next.put("c", "3", None);
         assert_eq!(next.flush(), CommitState::DiskFull);
@@ -378,9 +378,9 @@ fn a_start_on_a_full_disk_that_takes_no_write_at_all_serves_reads_and_writes_onc
 
 #[test]
 fn a_start_refuses_a_journal_that_it_can_write_neither_to_a_new_file_nor_in_place() {
-    let (disk, _) = killed_with_changes(Keep::Values);
+    let (disk, _) = killed_with_changes(ValueCache::Memory);
     disk.refuse("write ", 5);
-    let refused = open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS).map(|_| ());
+    let refused = open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS).map(|_| ());
     let text = refused.unwrap_err().to_string();
     assert!(text.contains("p.journal: it could not be written again at the start"), "{text}");
 }
@@ -389,7 +389,7 @@ fn a_start_refuses_a_journal_that_it_can_write_neither_to_a_new_file_nor_in_plac
 fn a_journal_with_another_name_is_left_as_it_is_for_that_name() {
     let copy = Path::new("/copy/p.journal");
     for changes in [true, false] {
-        let (mut disk, run) = killed_with_changes(Keep::Values);
+        let (mut disk, run) = killed_with_changes(ValueCache::Memory);
         if !changes {
             run.close();
             disk = run.disk.after_kill();
@@ -398,11 +398,18 @@ fn a_journal_with_another_name_is_left_as_it_is_for_that_name() {
         let before = disk.content(copy);
         let full = disk.after_kill();
         full.set_capacity(Some(full.used()));
-        let refused = open(Arc::new(full.clone()), Keep::Values, SyncMode::Always, START_MS).map(|_| ());
+        let refused =
+            open(Arc::new(full.clone()), ValueCache::Memory, SyncMode::Always, START_MS).map(|_| ());
         assert!(refused.unwrap_err().to_string().contains("p.journal: it could not be written again"));
-        let (project, _) = open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS).unwrap();
-        let next =
-            Run::going_on(project, &disk, (Keep::Values, SyncMode::Always), START_MS, acknowledged(&run));
+        let (project, _) =
+            open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
+        let next = Run::going_on(
+            project,
+            &disk,
+            (ValueCache::Memory, SyncMode::Always),
+            START_MS,
+            acknowledged(&run),
+        );
         next.put("mine", "1", None);
         assert_eq!(next.flush(), CommitState::Committed);
         assert_eq!((disk.content(copy), full.content(copy)), (before.clone(), before));
@@ -411,11 +418,11 @@ fn a_journal_with_another_name_is_left_as_it_is_for_that_name() {
 
 #[test]
 fn a_journal_that_was_closed_in_order_is_not_written_at_a_start() {
-    let (_, run) = killed_with_changes(Keep::Values);
+    let (_, run) = killed_with_changes(ValueCache::Memory);
     run.close();
     let disk = run.disk.after_kill();
     let operations = disk.operations();
-    open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS).unwrap();
+    open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
     let done: Vec<String> = (operations..disk.operations()).map(|at| disk.operation(at)).collect();
     assert_eq!(done, ["sync directory"]);
 }

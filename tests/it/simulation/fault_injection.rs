@@ -6,32 +6,32 @@ use crate::harness::workload::{self, Run, START_MS, key, paths, read_all, recove
 use pikv::config::schema::SyncMode;
 use pikv::persist::live::checkpoint_error::CheckpointError;
 use pikv::persist::live::project::{Health, Project};
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use pikv::store::commit::CommitState;
 use pikv::store::error::StorageError;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// A workload whose operation `at` fails. `None` where the project could not be opened.
-fn failing(keep: Keep, at: u64, failure: Failure, lasting: Lasting) -> (SimDisk, Option<Arc<Run>>) {
+fn failing(cache: ValueCache, at: u64, failure: Failure, lasting: Lasting) -> (SimDisk, Option<Arc<Run>>) {
     let disk = SimDisk::default();
     disk.fail_at(at, failure, lasting);
-    let run = Run::begin(&disk, keep, SyncMode::Always).ok();
+    let run = Run::begin(&disk, cache, SyncMode::Always).ok();
     if let Some(run) = &run {
         work(run);
     }
     (disk, run)
 }
 
-fn fail_everywhere(keep: Keep, failure: Failure) {
-    let (disk, _) = failing(keep, u64::MAX, failure, Lasting::Once);
+fn fail_everywhere(cache: ValueCache, failure: Failure) {
+    let (disk, _) = failing(cache, u64::MAX, failure, Lasting::Once);
     for at in 0..disk.operations() {
         for lasting in [Lasting::Once, Lasting::ForGood] {
-            let (disk, run) = failing(keep, at, failure, lasting);
-            let context = format!("{keep:?} {failure:?} {lasting:?} at {at} ({})", disk.operation(at));
+            let (disk, run) = failing(cache, at, failure, lasting);
+            let context = format!("{cache:?} {failure:?} {lasting:?} at {at} ({})", disk.operation(at));
             let Some(run) = run else {
                 disk.heal();
-                let opened = workload::open(Arc::new(disk.clone()), keep, SyncMode::Always, START_MS);
+                let opened = workload::open(Arc::new(disk.clone()), cache, SyncMode::Always, START_MS);
                 assert!(opened.is_ok(), "{context}: opens once the disk is well");
                 continue;
             };
@@ -69,27 +69,27 @@ fn check_going_on(run: &Arc<Run>, failure: Failure, what: &str, context: &str) {
 
 #[test]
 fn nothing_acknowledged_is_lost_to_a_failing_medium() {
-    fail_everywhere(Keep::Values, Failure::Eio);
-    fail_everywhere(Keep::Index, Failure::Eio);
+    fail_everywhere(ValueCache::Memory, Failure::Eio);
+    fail_everywhere(ValueCache::Disk, Failure::Eio);
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_to_a_full_disk() {
-    fail_everywhere(Keep::Values, Failure::Enospc);
-    fail_everywhere(Keep::Index, Failure::Enospc);
+    fail_everywhere(ValueCache::Memory, Failure::Enospc);
+    fail_everywhere(ValueCache::Disk, Failure::Enospc);
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_to_short_writes() {
-    fail_everywhere(Keep::Values, Failure::Short);
-    fail_everywhere(Keep::Index, Failure::Short);
+    fail_everywhere(ValueCache::Memory, Failure::Short);
+    fail_everywhere(ValueCache::Disk, Failure::Short);
 }
 
 #[test]
 fn a_sync_that_failed_is_not_tried_again() {
-    for keep in [Keep::Values, Keep::Index] {
+    for cache in [ValueCache::Memory, ValueCache::Disk] {
         let disk = SimDisk::default();
-        let run = Run::begin(&disk, keep, SyncMode::Always).unwrap();
+        let run = Run::begin(&disk, cache, SyncMode::Always).unwrap();
         run.put("a", "1", None);
         assert_eq!(run.flush(), CommitState::Committed);
         disk.fail_sync(0);
@@ -112,7 +112,7 @@ fn a_sync_that_failed_is_not_tried_again() {
 #[test]
 fn a_write_refused_for_lack_of_room_stays_away() {
     let disk = SimDisk::default();
-    let run = Run::begin(&disk, Keep::Values, SyncMode::Always).unwrap();
+    let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     run.put("a", "1", None);
     run.flush();
     disk.set_capacity(Some(disk.used() + 250));
@@ -132,9 +132,9 @@ fn a_write_refused_for_lack_of_room_stays_away() {
 
 #[test]
 fn reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room() {
-    for keep in [Keep::Values, Keep::Index] {
+    for cache in [ValueCache::Memory, ValueCache::Disk] {
         let disk = SimDisk::default();
-        let run = Run::begin(&disk, keep, SyncMode::Always).unwrap();
+        let run = Run::begin(&disk, cache, SyncMode::Always).unwrap();
         run.put("a", "1", None);
         run.project.checkpoint(START_MS, run.instant).unwrap(); // few changes: no reserve to write into
         run.put("ttl", "1", Some(1_000));
@@ -165,7 +165,7 @@ fn reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room() {
 fn checkpoint_that_copies_a_change_which_is_rolled_back_does_not_report_damage() {
     let disk = SimDisk::default();
     let (project, _) =
-        workload::open(Arc::new(disk.clone()), Keep::Index, SyncMode::Always, START_MS).unwrap();
+        workload::open(Arc::new(disk.clone()), ValueCache::Disk, SyncMode::Always, START_MS).unwrap();
     let put = |project: &Arc<Project>, name: &str| {
         project.write(START_MS, |t| Ok::<_, ()>(t.put(key(name), b"1", None))).unwrap().commit.unwrap()
     };

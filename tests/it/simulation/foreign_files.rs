@@ -13,7 +13,7 @@ use pikv::persist::files::generation::Paths;
 use pikv::persist::files::guard::DirectoryGuard;
 use pikv::persist::live::engine::Engine;
 use pikv::persist::live::project::{Health, Opening, Project};
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use pikv::persist::start::recovery_error::RecoveryError;
 use pikv::store::commit::CommitState;
 use pikv::store::error::StorageError;
@@ -34,20 +34,20 @@ pub fn guarding(disk: &SimDisk) -> Arc<Engine> {
     Engine::guarding(Some(guard), Box::new(|| ()))
 }
 
-fn opened(disk: &SimDisk, engine: &Arc<Engine>, name: &str, keep: Keep) -> Arc<Project> {
-    opened_with(disk, engine, name, keep, SyncMode::Always)
+fn opened(disk: &SimDisk, engine: &Arc<Engine>, name: &str, cache: ValueCache) -> Arc<Project> {
+    opened_with(disk, engine, name, cache, SyncMode::Always)
 }
 
 pub fn opened_with(
     disk: &SimDisk,
     engine: &Arc<Engine>,
     name: &str,
-    keep: Keep,
+    cache: ValueCache,
     sync: SyncMode,
 ) -> Arc<Project> {
     let id = ProjectId::parse(name).unwrap();
     let files = Paths::new(Path::new(DIRECTORY), &id);
-    let opening = Opening { id, keep, sync, sync_interval: Duration::from_secs(1) };
+    let opening = Opening { id, cache, sync, sync_interval: Duration::from_secs(1) };
     let opened = Project::open(Arc::new(disk.clone()), files, opening, Arc::clone(engine), START_MS);
     opened.unwrap().project
 }
@@ -73,8 +73,8 @@ fn put_at(
 }
 
 /// A project with values in its `.json` and in its journal, all acknowledged.
-fn written(disk: &SimDisk, engine: &Arc<Engine>, keep: Keep) -> Arc<Project> {
-    let project = opened(disk, engine, "p", keep);
+fn written(disk: &SimDisk, engine: &Arc<Engine>, cache: ValueCache) -> Arc<Project> {
+    let project = opened(disk, engine, "p", cache);
     assert_eq!(put(&project, "old", "\"in the json\""), Ok(CommitState::Committed));
     project.checkpoint(START_MS, Instant::now()).unwrap();
     for name in ["new", "newer"] {
@@ -84,8 +84,8 @@ fn written(disk: &SimDisk, engine: &Arc<Engine>, keep: Keep) -> Arc<Project> {
 }
 
 /// The names that the next start finds after a power cut that keeps nothing unsynced.
-pub fn found(disk: &SimDisk, keep: Keep) -> Vec<String> {
-    let (project, _) = open(Arc::new(disk.after_crash(0)), keep, SyncMode::Always, START_MS).unwrap();
+pub fn found(disk: &SimDisk, cache: ValueCache) -> Vec<String> {
+    let (project, _) = open(Arc::new(disk.after_crash(0)), cache, SyncMode::Always, START_MS).unwrap();
     read_all(&project, START_MS).into_keys().collect()
 }
 
@@ -117,13 +117,13 @@ pub const TAKEN: [(&str, Act, bool); 6] = [
 
 #[test]
 fn acknowledged_writes_survive_the_journal_that_they_were_written_to() {
-    for keep in [Keep::Values, Keep::Index] {
+    for cache in [ValueCache::Memory, ValueCache::Disk] {
         for (said, take, is_kept) in TAKEN {
-            if keep == Keep::Index && said == "has 0 bytes" {
+            if cache == ValueCache::Disk && said == "has 0 bytes" {
                 continue; // the values are gone; see below
             }
             let disk = SimDisk::default();
-            let project = written(&disk, &guarding(&disk), keep);
+            let project = written(&disk, &guarding(&disk), cache);
             take(&disk);
             let theirs = disk.content(&paths().journal);
             assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed), "{said}");
@@ -132,7 +132,7 @@ fn acknowledged_writes_survive_the_journal_that_they_were_written_to() {
             let held: Vec<_> = read_all(&project, START_MS).into_keys().collect();
             assert_eq!(held, ["new", "newer", "old"], "reads go on");
             project.close(START_MS, Instant::now()); // waits for the rescue
-            assert_eq!(found(&disk, keep), ["new", "newer", "old"], "{keep:?} {said}");
+            assert_eq!(found(&disk, cache), ["new", "newer", "old"], "{cache:?} {said}");
             let kept = foreign(&disk);
             assert_eq!(kept.len(), usize::from(is_kept), "{kept:?}");
             kept.iter().for_each(|copy| assert_eq!(disk.content(copy), theirs));
@@ -143,11 +143,11 @@ fn acknowledged_writes_survive_the_journal_that_they_were_written_to() {
 #[test]
 fn rescue_does_not_wait_for_the_end_of_the_server() {
     let disk = SimDisk::default();
-    let project = written(&disk, &guarding(&disk), Keep::Values);
+    let project = written(&disk, &guarding(&disk), ValueCache::Memory);
     disk.take_away(&paths().journal);
     assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
     crate::harness::wait_until("the journal is there again", || disk.names().contains(&paths().journal));
-    assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"]);
+    assert_eq!(found(&disk, ValueCache::Memory), ["new", "newer", "old"]);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn each_project_whose_journal_is_taken_is_rescued() {
     let disk = SimDisk::default();
     let engine = guarding(&disk);
     for name in ["p", "q"] {
-        let project = opened(&disk, &engine, name, Keep::Values);
+        let project = opened(&disk, &engine, name, ValueCache::Memory);
         assert_eq!(put(&project, "a", "1"), Ok(CommitState::Committed));
         let journal = Path::new(DIRECTORY).join(format!("{name}.journal"));
         disk.take_away(&journal);
@@ -171,7 +171,7 @@ fn each_project_whose_journal_is_taken_is_rescued() {
 #[test]
 fn rescued_files_remember_revisions_and_the_values_before() {
     let disk = SimDisk::default();
-    let project = written(&disk, &guarding(&disk), Keep::Values);
+    let project = written(&disk, &guarding(&disk), ValueCache::Memory);
     let revision = |project: &Arc<Project>| {
         project.read(START_MS, |view| (view.revision().get(), view.revision())).unwrap().answer
     };
@@ -184,10 +184,10 @@ fn rescued_files_remember_revisions_and_the_values_before() {
     assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
     project.close(START_MS, Instant::now());
     // The clock is set back, so only the files know.
-    let (next, _) = open(Arc::new(disk.after_kill()), Keep::Values, SyncMode::Always, 1).unwrap();
+    let (next, _) = open(Arc::new(disk.after_kill()), ValueCache::Memory, SyncMode::Always, 1).unwrap();
     assert!(revision(&next) >= before, "{} after {before}", revision(&next));
     disk.place(&paths().json, &values);
-    let older = open(Arc::new(disk), Keep::Values, SyncMode::Always, START_MS).map(drop);
+    let older = open(Arc::new(disk), ValueCache::Memory, SyncMode::Always, START_MS).map(drop);
     assert!(matches!(older, Err(RecoveryError::MixedPair { .. })), "{older:?}");
 }
 
@@ -195,34 +195,34 @@ fn rescued_files_remember_revisions_and_the_values_before() {
 #[test]
 fn journal_that_was_cut_a_moment_after_a_write_takes_none() {
     let disk = SimDisk::default();
-    let project = written(&disk, &guarding(&disk), Keep::Values);
+    let project = written(&disk, &guarding(&disk), ValueCache::Memory);
     let now = Instant::now();
     assert_eq!(put_at(&project, "last", "1", now), Ok(CommitState::Committed));
     disk.cut(&paths().journal, 300);
     assert_eq!(put_at(&project, "refused", "1", now), Ok(CommitState::Failed));
     project.close(START_MS, now);
-    assert_eq!(found(&disk, Keep::Values), ["last", "new", "newer", "old"]);
+    assert_eq!(found(&disk, ValueCache::Memory), ["last", "new", "newer", "old"]);
 }
 
 #[test]
 fn interval_sync_looks_at_the_journal_too() {
     for (said, take, _) in TAKEN {
         let disk = SimDisk::default();
-        let project = opened_with(&disk, &guarding(&disk), "p", Keep::Values, SyncMode::Interval);
+        let project = opened_with(&disk, &guarding(&disk), "p", ValueCache::Memory, SyncMode::Interval);
         project.write(START_MS, |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap();
         project.flush(Instant::now());
         take(&disk);
         project.sync_written();
         assert!(reason(&project).contains(said), "{}", reason(&project));
         project.close(START_MS, Instant::now());
-        assert_eq!(found(&disk, Keep::Values), ["a"], "{said}");
+        assert_eq!(found(&disk, ValueCache::Memory), ["a"], "{said}");
     }
 }
 
 #[test]
 fn project_is_rescued_once_although_its_interval_ends_again_and_again() {
     let disk = SimDisk::default();
-    let project = opened_with(&disk, &guarding(&disk), "p", Keep::Values, SyncMode::Interval);
+    let project = opened_with(&disk, &guarding(&disk), "p", ValueCache::Memory, SyncMode::Interval);
     project.write(START_MS, |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap();
     project.flush(Instant::now());
     disk.take_away(&paths().journal);
@@ -242,7 +242,7 @@ fn project_is_rescued_once_although_its_interval_ends_again_and_again() {
 #[test]
 fn exchange_that_failed_halfway_is_not_taken_for_a_foreign_hand() {
     let disk = SimDisk::default();
-    let project = opened_with(&disk, &guarding(&disk), "p", Keep::Values, SyncMode::Interval);
+    let project = opened_with(&disk, &guarding(&disk), "p", ValueCache::Memory, SyncMode::Interval);
     project.write(START_MS, |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap();
     project.flush(Instant::now());
     let handle = disk.clone();
@@ -258,7 +258,7 @@ fn exchange_that_failed_halfway_is_not_taken_for_a_foreign_hand() {
     project.sync_written();
     project.close(START_MS, Instant::now());
     assert_eq!((reason(&project), foreign(&disk)), (before, Vec::new()));
-    assert_eq!(found(&disk, Keep::Values), ["a"]);
+    assert_eq!(found(&disk, ValueCache::Memory), ["a"]);
 }
 
 #[test]
@@ -266,14 +266,14 @@ fn shutdown_and_checkpoint_look_at_the_journal_too() {
     for (said, take, _) in TAKEN {
         for shut_down in [false, true] {
             let disk = SimDisk::default();
-            let project = written(&disk, &guarding(&disk), Keep::Values);
+            let project = written(&disk, &guarding(&disk), ValueCache::Memory);
             take(&disk);
             if !shut_down {
                 project.checkpoint(START_MS, Instant::now()).unwrap_err();
             }
             project.close(START_MS, Instant::now());
             assert!(reason(&project).contains(said), "{}", reason(&project));
-            assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"], "{said}");
+            assert_eq!(found(&disk, ValueCache::Memory), ["new", "newer", "old"], "{said}");
         }
     }
 }
@@ -281,7 +281,7 @@ fn shutdown_and_checkpoint_look_at_the_journal_too() {
 #[test]
 fn value_that_was_cut_off_is_not_read_as_something_else_and_nothing_is_written_over() {
     let disk = SimDisk::default();
-    let project = written(&disk, &guarding(&disk), Keep::Index);
+    let project = written(&disk, &guarding(&disk), ValueCache::Disk);
     let values = disk.content(&paths().json);
     disk.cut(&paths().journal, 300);
     assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
@@ -293,7 +293,7 @@ fn value_that_was_cut_off_is_not_read_as_something_else_and_nothing_is_written_o
 #[test]
 fn journal_with_a_second_name_takes_writes() {
     let disk = SimDisk::default();
-    let project = written(&disk, &guarding(&disk), Keep::Values);
+    let project = written(&disk, &guarding(&disk), ValueCache::Memory);
     disk.link(&paths().journal, Path::new("/backup/p.journal"));
     assert_eq!(put(&project, "linked", "1"), Ok(CommitState::Committed));
 }
@@ -320,8 +320,8 @@ fn no_project_writes_in_a_directory_that_is_not_the_one_that_was_locked() {
     for (said, lose) in LOST {
         let disk = SimDisk::default();
         let engine = guarding(&disk);
-        let project = written(&disk, &engine, Keep::Values);
-        let other = opened(&disk, &engine, "other", Keep::Values);
+        let project = written(&disk, &engine, ValueCache::Memory);
+        let other = opened(&disk, &engine, "other", ValueCache::Memory);
         assert_eq!(put(&other, "a", "1"), Ok(CommitState::Committed));
         lose(&disk);
         disk.place(&paths().json, b"{}\n");
@@ -363,7 +363,7 @@ fn check_nothing_is_replaced(disk: &SimDisk, act: impl FnOnce()) {
 #[test]
 fn rescue_replaces_and_removes_nothing_if_the_lock_is_taken_while_it_copies() {
     let disk = SimDisk::default();
-    let project = written(&disk, &guarding(&disk), Keep::Values);
+    let project = written(&disk, &guarding(&disk), ValueCache::Memory);
     disk.take_away(&paths().journal);
     check_nothing_is_replaced(&disk, || {
         assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
@@ -374,7 +374,7 @@ fn rescue_replaces_and_removes_nothing_if_the_lock_is_taken_while_it_copies() {
 #[test]
 fn checkpoint_replaces_and_removes_nothing_if_the_lock_is_taken_while_it_copies() {
     let disk = SimDisk::default();
-    let project = written(&disk, &guarding(&disk), Keep::Values);
+    let project = written(&disk, &guarding(&disk), ValueCache::Memory);
     check_nothing_is_replaced(&disk, || {
         project.checkpoint(START_MS, Instant::now()).unwrap_err();
         project.close(START_MS, Instant::now());
@@ -384,12 +384,12 @@ fn checkpoint_replaces_and_removes_nothing_if_the_lock_is_taken_while_it_copies(
 #[test]
 fn rescue_keeps_an_edit_of_the_values() {
     let disk = SimDisk::default();
-    let project = written(&disk, &guarding(&disk), Keep::Values);
+    let project = written(&disk, &guarding(&disk), ValueCache::Memory);
     disk.place(&paths().json, b"{\"edited\":1}");
     disk.take_away(&paths().journal);
     assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
     project.close(START_MS, Instant::now());
-    assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"]);
+    assert_eq!(found(&disk, ValueCache::Memory), ["new", "newer", "old"]);
     let is_copy = |path: &&PathBuf| path.to_string_lossy().contains("p.json.edited-");
     let copy = disk.names().iter().find(is_copy).cloned().expect("a copy of the edit");
     assert_eq!(disk.content(&copy), b"{\"edited\":1}");
@@ -399,12 +399,12 @@ fn rescue_keeps_an_edit_of_the_values() {
 #[test]
 fn rescue_keeps_a_values_file_that_replaced_the_one_that_values_are_read_from() {
     let disk = SimDisk::default();
-    let project = written(&disk, &guarding(&disk), Keep::Index);
+    let project = written(&disk, &guarding(&disk), ValueCache::Disk);
     disk.place(&paths().json, b"{\"restored\":1}");
     disk.take_away(&paths().journal);
     assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
     project.close(START_MS, Instant::now());
-    assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"]);
+    assert_eq!(found(&disk, ValueCache::Memory), ["new", "newer", "old"]);
     let is_kept = |path: &PathBuf| disk.content(path) == b"{\"restored\":1}";
     assert!(disk.names().iter().any(is_kept), "{:?}", disk.names());
 }
@@ -413,14 +413,14 @@ fn rescue_keeps_a_values_file_that_replaced_the_one_that_values_are_read_from() 
 fn loss_of_the_directory_is_for_good() {
     let disk = SimDisk::default();
     let engine = guarding(&disk);
-    let project = written(&disk, &engine, Keep::Values);
+    let project = written(&disk, &engine, ValueCache::Memory);
     disk.mount_over(Path::new(DIRECTORY));
     assert_eq!(put(&project, "refused", "1"), Ok(CommitState::Failed));
     disk.unmount(Path::new(DIRECTORY));
     assert!(engine.check_directory().is_err());
     assert_eq!(put(&project, "refused", "1"), Err(StorageError::Failed));
     project.close(START_MS, Instant::now());
-    assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"]);
+    assert_eq!(found(&disk, ValueCache::Memory), ["new", "newer", "old"]);
 }
 
 #[test]
@@ -428,7 +428,7 @@ fn second_server_that_starts_without_the_lock_has_all_that_was_acknowledged() {
     let mut outcomes = Vec::new();
     for at in 0.. {
         let disk = SimDisk::default();
-        let project = written(&disk, &guarding(&disk), Keep::Values);
+        let project = written(&disk, &guarding(&disk), ValueCache::Memory);
         let found_by_second = Arc::new(std::sync::Mutex::new(None));
         let (second, handle) = (Arc::clone(&found_by_second), disk.clone());
         let mut count = 0;
@@ -443,7 +443,7 @@ fn second_server_that_starts_without_the_lock_has_all_that_was_acknowledged() {
         let outcome = put(&project, "late", "1").unwrap();
         disk.set_between(None);
         let Some(snapshot) = found_by_second.lock().unwrap().take() else { break };
-        let (second, _) = open(Arc::new(snapshot), Keep::Values, SyncMode::Always, START_MS).unwrap();
+        let (second, _) = open(Arc::new(snapshot), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
         let has_it = read_all(&second, START_MS).contains_key("late");
         assert!(
             outcome == CommitState::Failed || has_it,
@@ -460,7 +460,7 @@ fn journal_is_not_cut_if_the_lock_is_taken_during_a_write_that_fails() {
     for (step, what) in ["write ", "sync "].into_iter().enumerate() {
         for failure in [Failure::Eio, Failure::Enospc] {
             let disk = SimDisk::default();
-            let project = written(&disk, &guarding(&disk), Keep::Values);
+            let project = written(&disk, &guarding(&disk), ValueCache::Memory);
             let begin = disk.operations();
             let at = begin + step as u64;
             disk.fail_at(at, failure, Lasting::Once);
@@ -484,7 +484,7 @@ fn files_that_are_taken_in_the_midst_of_a_checkpoint_lose_nothing() {
     for lose in lose {
         for at in 1.. {
             let disk = SimDisk::default();
-            let project = written(&disk, &guarding(&disk), Keep::Values);
+            let project = written(&disk, &guarding(&disk), ValueCache::Memory);
             let handle = disk.clone();
             let mut count = 0;
             disk.set_between(Some(Box::new(move || {
@@ -503,7 +503,7 @@ fn files_that_are_taken_in_the_midst_of_a_checkpoint_lose_nothing() {
                 assert!(disk.names().iter().all(is_temporary), "at {at}: {:?}", disk.names());
                 disk.unmount(Path::new(DIRECTORY));
             }
-            assert_eq!(found(&disk, Keep::Values), ["new", "newer", "old"], "at {at}");
+            assert_eq!(found(&disk, ValueCache::Memory), ["new", "newer", "old"], "at {at}");
             if done.is_ok() && at > 20 {
                 break;
             }
@@ -535,13 +535,13 @@ fn project_that_ended_leaves_the_files_of_its_successor_alone() {
         for (said, end) in ENDS {
             let disk = SimDisk::default();
             let engine = guarding(&disk);
-            let old = opened_with(&disk, &engine, "p", Keep::Values, sync);
+            let old = opened_with(&disk, &engine, "p", ValueCache::Memory, sync);
             old.write(START_MS, |t| Ok::<_, ()>(t.put(key("written"), b"1", None))).unwrap().answer.unwrap();
             old.flush(Instant::now());
             let in_flight = old.write(START_MS, |t| Ok::<_, ()>(t.put(key("pending"), b"1", None))).unwrap();
             end(&old, &disk);
             let ended = old.health();
-            let new = opened(&disk, &engine, "p", Keep::Values);
+            let new = opened(&disk, &engine, "p", ValueCache::Memory);
             assert_eq!(put(&new, "new", "1"), Ok(CommitState::Committed));
             let later = Instant::now() + Duration::from_millis(2 * FILES_FRESH_MS);
             old.sync_written();
@@ -551,7 +551,7 @@ fn project_that_ended_leaves_the_files_of_its_successor_alone() {
             assert_eq!(old.health(), ended, "{sync:?} {said}");
             assert_eq!(foreign(&disk), Vec::<PathBuf>::new(), "{sync:?} {said}");
             assert_eq!(put(&new, "newer", "1"), Ok(CommitState::Committed), "{sync:?} {said}");
-            let names = found(&disk, Keep::Values);
+            let names = found(&disk, ValueCache::Memory);
             assert!(["new", "newer"].iter().all(|name| names.iter().any(|found| found == name)), "{names:?}");
         }
     }
@@ -562,15 +562,15 @@ fn project_that_ended_leaves_the_files_of_its_successor_alone() {
 fn project_that_ended_on_a_full_disk_cuts_nothing_off_the_journal_of_its_successor() {
     let disk = SimDisk::default();
     let engine = guarding(&disk);
-    let old = opened_with(&disk, &engine, "p", Keep::Values, SyncMode::Interval);
+    let old = opened_with(&disk, &engine, "p", ValueCache::Memory, SyncMode::Interval);
     old.write(START_MS, |t| Ok::<_, ()>(t.put(key("old"), b"1", None))).unwrap().answer.unwrap();
     old.flush(Instant::now());
     disk.refuse("sync /data/p.j", ENOSPC);
     old.close(START_MS, Instant::now());
-    let new = opened(&disk, &engine, "p", Keep::Values);
+    let new = opened(&disk, &engine, "p", ValueCache::Memory);
     disk.heal();
     assert_eq!(put(&new, "new", "1"), Ok(CommitState::Committed));
     old.sync_written();
-    assert_eq!(found(&disk, Keep::Values), ["new", "old"]);
+    assert_eq!(found(&disk, ValueCache::Memory), ["new", "old"]);
     assert_eq!(put(&new, "newer", "1"), Ok(CommitState::Committed));
 }

@@ -7,7 +7,7 @@ use pikv::config::schema::SyncMode;
 use pikv::persist::files::header::{self, HEADER_BYTES};
 use pikv::persist::files::record;
 use pikv::persist::files::seed::Seed;
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use std::sync::Arc;
 
 /// A project whose journal ends with changes, and journals whose blocks may follow them.
@@ -20,7 +20,7 @@ struct Stale {
 impl Stale {
     fn new() -> Stale {
         let disk = SimDisk::default();
-        let run = Run::begin(&disk, Keep::Values, SyncMode::Always).unwrap();
+        let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
         write_some(&run);
         let earlier_generation = disk.content(&paths().journal);
         run.delete("gone");
@@ -32,7 +32,7 @@ impl Stale {
 
         // Later revisions than the first project has, with lines that say they were synced.
         let other = SimDisk::default();
-        let other_run = Run::begin(&other, Keep::Values, SyncMode::Always).unwrap();
+        let other_run = Run::begin(&other, ValueCache::Memory, SyncMode::Always).unwrap();
         other_run.step_clock(60_000);
         for _ in 0..50 {
             write_some(&other_run);
@@ -51,18 +51,18 @@ impl Stale {
                 stale.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
             let starts = line_ends.chain([0]).chain((0..stale.len()).step_by(97));
             for start in starts.filter(|start| *start < stale.len()) {
-                for keep in [Keep::Values, Keep::Index] {
-                    wrong += usize::from(!self.is_right_start(&[&own, &stale[start..]].concat(), keep));
+                for cache in [ValueCache::Memory, ValueCache::Disk] {
+                    wrong += usize::from(!self.is_right_start(&[&own, &stale[start..]].concat(), cache));
                 }
             }
         }
         wrong
     }
 
-    fn is_right_start(&self, journal: &[u8], keep: Keep) -> bool {
+    fn is_right_start(&self, journal: &[u8], cache: ValueCache) -> bool {
         let disk = self.disk.after_kill();
         disk.place(&paths().journal, journal);
-        let start = || open(Arc::new(disk.clone()), keep, SyncMode::Always, START_MS);
+        let start = || open(Arc::new(disk.clone()), cache, SyncMode::Always, START_MS);
         let Ok((project, notices)) = start() else { return false };
         let is_cut = notices.len() == 1 && notices[0].contains("torn end");
         let is_right = is_cut && read_all(&project, START_MS) == self.keys;

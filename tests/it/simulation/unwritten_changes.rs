@@ -8,7 +8,7 @@ use crate::simulation::foreign_files::{LOST, TAKEN, found, guarding, opened_with
 use pikv::config::schema::SyncMode;
 use pikv::limits::FILES_FRESH_MS;
 use pikv::persist::live::project::{Health, Project};
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use pikv::store::commit::{Commit, CommitState};
 use pikv::store::error::StorageError;
 use std::collections::BTreeSet;
@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const EIO: i32 = 5;
-const KEEPS: [Keep; 2] = [Keep::Values, Keep::Index];
+const CACHES: [ValueCache; 2] = [ValueCache::Memory, ValueCache::Disk];
 
 /// A project that acknowledges at once, with values in its `.json` and in its journal.
-fn written(disk: &SimDisk, keep: Keep) -> Arc<Project> {
-    let project = opened_with(disk, &guarding(disk), "p", keep, SyncMode::Interval);
+fn written(disk: &SimDisk, cache: ValueCache) -> Arc<Project> {
+    let project = opened_with(disk, &guarding(disk), "p", cache, SyncMode::Interval);
     assert!(put(&project, "old").is_none());
     project.checkpoint(START_MS, Instant::now()).unwrap();
     assert!(put(&project, "new").is_none());
@@ -48,58 +48,58 @@ fn names(project: &Arc<Project>) -> Vec<String> {
 
 #[test]
 fn acknowledged_changes_stay_and_are_rescued_if_the_journal_is_taken_before_they_are_written() {
-    for ((said, take, _), keep) in TAKEN.into_iter().flat_map(|taken| KEEPS.map(|keep| (taken, keep))) {
-        if keep == Keep::Index && said == "has 0 bytes" {
+    for ((said, take, _), cache) in TAKEN.into_iter().flat_map(|taken| CACHES.map(|cache| (taken, cache))) {
+        if cache == ValueCache::Disk && said == "has 0 bytes" {
             continue; // the values that were written are gone
         }
         let disk = SimDisk::default();
-        let project = written(&disk, keep);
+        let project = written(&disk, cache);
         take(&disk);
         assert!(put(&project, "late").is_none(), "it is acknowledged");
         project.write(START_MS, |t| Ok::<_, ()>(t.delete(key("new")))).unwrap().answer.unwrap();
         flush(&project);
         assert!(reason(&project).contains(said), "{}", reason(&project));
-        assert_eq!(names(&project), ["late", "old"], "{keep:?} {said}");
+        assert_eq!(names(&project), ["late", "old"], "{cache:?} {said}");
         let read = project.read(START_MS, |view| ((), view.revision())).unwrap();
         assert!(read.commit.is_none(), "a read waits for nothing");
         project.close(START_MS, Instant::now()); // waits for the rescue
-        assert_eq!(found(&disk, keep), ["late", "old"], "{keep:?} {said}");
+        assert_eq!(found(&disk, cache), ["late", "old"], "{cache:?} {said}");
     }
 }
 
 #[test]
 fn interval_sync_that_finds_the_journal_taken_keeps_what_is_not_written_yet() {
-    for keep in KEEPS {
+    for cache in CACHES {
         let disk = SimDisk::default();
-        let project = written(&disk, keep);
+        let project = written(&disk, cache);
         assert!(put(&project, "late").is_none());
         TAKEN[0].1(&disk);
         project.sync_written();
         assert!(matches!(project.health(), Health::Failed { .. }));
         project.close(START_MS, Instant::now());
-        assert_eq!(found(&disk, keep), ["late", "new", "old"], "{keep:?}");
+        assert_eq!(found(&disk, cache), ["late", "new", "old"], "{cache:?}");
     }
 }
 
 #[test]
 fn checkpoint_and_shutdown_that_find_the_journal_taken_keep_what_is_not_written_yet() {
-    for (shut_down, keep) in KEEPS.into_iter().flat_map(|keep| [(false, keep), (true, keep)]) {
+    for (shut_down, cache) in CACHES.into_iter().flat_map(|cache| [(false, cache), (true, cache)]) {
         let disk = SimDisk::default();
-        let project = written(&disk, keep);
+        let project = written(&disk, cache);
         assert!(put(&project, "late").is_none());
         TAKEN[2].1(&disk);
         if !shut_down {
             project.checkpoint(START_MS, Instant::now()).unwrap_err();
         }
         project.close(START_MS, Instant::now());
-        assert_eq!(found(&disk, keep), ["late", "new", "old"], "{shut_down} {keep:?}");
+        assert_eq!(found(&disk, cache), ["late", "new", "old"], "{shut_down} {cache:?}");
     }
 }
 
 #[test]
 fn rescued_files_have_the_revision_and_the_removals_of_unwritten_changes() {
     let disk = SimDisk::default();
-    let project = written(&disk, Keep::Values);
+    let project = written(&disk, ValueCache::Memory);
     TAKEN[0].1(&disk);
     project.write(START_MS, |t| Ok::<_, ()>(t.clear("n"))).unwrap().answer.unwrap();
     let revision = |project: &Arc<Project>| {
@@ -109,7 +109,7 @@ fn rescued_files_have_the_revision_and_the_removals_of_unwritten_changes() {
     flush(&project);
     project.close(START_MS, Instant::now());
     // The clock is set back, so only the files know.
-    let (next, _) = open(Arc::new(disk.after_crash(0)), Keep::Values, SyncMode::Always, 1).unwrap();
+    let (next, _) = open(Arc::new(disk.after_crash(0)), ValueCache::Memory, SyncMode::Always, 1).unwrap();
     assert!(revision(&next) >= before, "{} after {before}", revision(&next));
     assert_eq!(names(&next), ["old"]);
 }
@@ -118,7 +118,7 @@ fn rescued_files_have_the_revision_and_the_removals_of_unwritten_changes() {
 #[test]
 fn changes_that_wait_are_refused_for_good_if_the_journal_is_taken() {
     let disk = SimDisk::default();
-    let project = written(&disk, Keep::Values);
+    let project = written(&disk, ValueCache::Memory);
     disk.refuse("write ", ENOSPC);
     assert!(put(&project, "rolled back").is_none());
     flush(&project);
@@ -129,13 +129,13 @@ fn changes_that_wait_are_refused_for_good_if_the_journal_is_taken() {
     flush(&project);
     assert_eq!(commit.outcome(), CommitState::Failed);
     project.close(START_MS, Instant::now());
-    assert_eq!(found(&disk, Keep::Values), ["new", "old"]);
+    assert_eq!(found(&disk, ValueCache::Memory), ["new", "old"]);
 }
 
 #[test]
 fn acknowledged_change_stays_although_a_later_one_of_the_same_batch_waits() {
     let disk = SimDisk::default();
-    let project = written(&disk, Keep::Values);
+    let project = written(&disk, ValueCache::Memory);
     assert!(put(&project, "late").is_none());
     disk.refuse("sync ", ENOSPC);
     project.sync_written();
@@ -146,7 +146,7 @@ fn acknowledged_change_stays_although_a_later_one_of_the_same_batch_waits() {
     flush(&project);
     assert_eq!(commit.outcome(), CommitState::Failed);
     project.close(START_MS, Instant::now());
-    let names = found(&disk, Keep::Values);
+    let names = found(&disk, ValueCache::Memory);
     assert!(names.contains(&"late".to_owned()), "{names:?}");
 }
 
@@ -156,9 +156,9 @@ const LOSSES: [fn(&SimDisk); 4] =
 
 #[test]
 fn acknowledged_changes_are_rolled_back_if_nothing_can_be_written() {
-    for (lose, keep) in LOSSES.into_iter().flat_map(|lose| KEEPS.map(|keep| (lose, keep))) {
+    for (lose, cache) in LOSSES.into_iter().flat_map(|lose| CACHES.map(|cache| (lose, cache))) {
         let disk = SimDisk::default();
-        let project = written(&disk, keep);
+        let project = written(&disk, cache);
         assert!(put(&project, "late").is_none());
         lose(&disk);
         flush(&project);
@@ -170,11 +170,11 @@ fn acknowledged_changes_are_rolled_back_if_nothing_can_be_written() {
 /// Batches are in flight and pending when the journal is found to be taken.
 #[test]
 fn no_acknowledged_change_is_lost_if_the_journal_is_taken_under_load() {
-    for keep in KEEPS {
+    for cache in CACHES {
         let disk = SimDisk::default();
         let engine = guarding(&disk);
         let threads = engine.start().unwrap();
-        let project = opened_with(&disk, &engine, "p", keep, SyncMode::Interval);
+        let project = opened_with(&disk, &engine, "p", cache, SyncMode::Interval);
         let count = AtomicU64::new(0);
         let acknowledged = std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
@@ -195,9 +195,9 @@ fn no_acknowledged_change_is_lost_if_the_journal_is_taken_under_load() {
         });
         project.close(START_MS, Instant::now());
         threads.stop();
-        let found: BTreeSet<String> = found(&disk, keep).into_iter().collect();
+        let found: BTreeSet<String> = found(&disk, cache).into_iter().collect();
         let lost = acknowledged.difference(&found).count();
-        assert_eq!(lost, 0, "{keep:?}: of {} acknowledged changes", acknowledged.len());
+        assert_eq!(lost, 0, "{cache:?}: of {} acknowledged changes", acknowledged.len());
     }
 }
 
@@ -227,7 +227,7 @@ fn roll_back_and_log() {
     pikv::log::start(log::LevelFilter::Info, pikv::log::Format::Text).unwrap();
     for lose in LOSSES {
         let disk = SimDisk::default();
-        let project = written(&disk, Keep::Values);
+        let project = written(&disk, ValueCache::Memory);
         assert!(put(&project, "late").is_none());
         assert!(put(&project, "later").is_none());
         lose(&disk);

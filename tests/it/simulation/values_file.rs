@@ -10,14 +10,14 @@ use pikv::disk::Disk;
 use pikv::names::ProjectId;
 use pikv::persist::live::engine::{Engine, EngineThreads};
 use pikv::persist::live::project::{Health, Opening, Project};
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use pikv::persist::start::recovery_error::RecoveryError;
 use pikv::store::commit::CommitState;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const KEEPS: [Keep; 2] = [Keep::Values, Keep::Index];
+const CACHES: [ValueCache; 2] = [ValueCache::Memory, ValueCache::Disk];
 const ALL: [&str; 3] = ["new", "newer", "old"];
 
 type Act = fn(&SimDisk);
@@ -35,9 +35,9 @@ const LOSSES: [(&str, Act); 4] = [
 const CUTS: [(&str, Act); 2] =
     [("cut to nothing", |disk| disk.cut(&paths().json, 0)), ("cut", |disk| disk.cut(&paths().json, 20))];
 
-fn started(disk: &SimDisk, engine: &Arc<Engine>, keep: Keep) -> Arc<Project> {
+fn started(disk: &SimDisk, engine: &Arc<Engine>, cache: ValueCache) -> Arc<Project> {
     let id = ProjectId::parse("p").unwrap();
-    let opening = Opening { id, keep, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+    let opening = Opening { id, cache, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     let disk = Arc::new(disk.clone());
     Project::open(disk, paths(), opening, Arc::clone(engine), START_MS).unwrap().start()
 }
@@ -50,8 +50,8 @@ fn put(project: &Arc<Project>, name: &str) -> CommitState {
 }
 
 /// A project with a value in its `.json`, and two in its journal if `has_changes`; no thread serves it.
-fn idle(disk: &SimDisk, keep: Keep, has_changes: bool) -> Arc<Project> {
-    let project = started(disk, &guarding(disk), keep);
+fn idle(disk: &SimDisk, cache: ValueCache, has_changes: bool) -> Arc<Project> {
+    let project = started(disk, &guarding(disk), cache);
     assert_eq!(put(&project, "old"), CommitState::Committed);
     if has_changes {
         project.checkpoint(START_MS, Instant::now()).unwrap();
@@ -67,10 +67,10 @@ fn idle(disk: &SimDisk, keep: Keep, has_changes: bool) -> Arc<Project> {
 }
 
 /// A project that the threads of an engine serve, with all its values in its `.json`.
-fn served(disk: &SimDisk, keep: Keep) -> (Arc<Project>, EngineThreads) {
+fn served(disk: &SimDisk, cache: ValueCache) -> (Arc<Project>, EngineThreads) {
     let engine = guarding(disk);
     let threads = engine.start().unwrap();
-    let project = started(disk, &engine, keep);
+    let project = started(disk, &engine, cache);
     for name in ALL {
         assert_eq!(put(&project, name), CommitState::Committed);
     }
@@ -93,8 +93,8 @@ fn copies(disk: &SimDisk) -> Vec<PathBuf> {
 }
 
 /// The names that a start finds at this moment, or that it refuses the journal without its values.
-fn start_now(disk: &SimDisk, keep: Keep) -> Option<Vec<String>> {
-    match open(Arc::new(disk.after_kill()), keep, SyncMode::Always, START_MS) {
+fn start_now(disk: &SimDisk, cache: ValueCache) -> Option<Vec<String>> {
+    match open(Arc::new(disk.after_kill()), cache, SyncMode::Always, START_MS) {
         Ok((project, _)) => Some(names(&project)),
         Err(RecoveryError::ValuesMissing { .. }) => None,
         Err(other) => panic!("{other}"),
@@ -103,21 +103,21 @@ fn start_now(disk: &SimDisk, keep: Keep) -> Option<Vec<String>> {
 
 #[test]
 fn look_at_an_idle_project_has_lost_values_written_again() {
-    for keep in KEEPS {
-        let cuts = if keep == Keep::Values { &CUTS[..] } else { &[] };
+    for cache in CACHES {
+        let cuts = if cache == ValueCache::Memory { &CUTS[..] } else { &[] };
         for (what, lose) in LOSSES.iter().chain(cuts) {
             let disk = SimDisk::default();
-            let (project, threads) = served(&disk, keep);
+            let (project, threads) = served(&disk, cache);
             lose(&disk);
             let theirs = disk.content(&paths().json);
             project.look_soon(Instant::now());
             wait_until("the values are written again", || is_file_of_values(&disk));
-            wait_until("the pair is complete", || start_now(&disk, keep).is_some_and(|names| names == ALL));
+            wait_until("the pair is complete", || start_now(&disk, cache).is_some_and(|names| names == ALL));
             assert_eq!((project.health(), names(&project)), (Health::Healthy, ALL.map(String::from).into()));
-            assert_eq!(copies(&disk).len(), usize::from(!theirs.is_empty()), "{keep:?} {what}");
-            assert_eq!(put(&project, "after"), CommitState::Committed, "{keep:?} {what}");
+            assert_eq!(copies(&disk).len(), usize::from(!theirs.is_empty()), "{cache:?} {what}");
+            assert_eq!(put(&project, "after"), CommitState::Committed, "{cache:?} {what}");
             threads.stop();
-            assert_eq!(found(&disk, keep), ["after", "new", "newer", "old"], "{keep:?} {what}");
+            assert_eq!(found(&disk, cache), ["after", "new", "newer", "old"], "{cache:?} {what}");
         }
     }
 }
@@ -125,7 +125,7 @@ fn look_at_an_idle_project_has_lost_values_written_again() {
 #[test]
 fn write_has_the_values_file_looked_at() {
     let disk = SimDisk::default();
-    let (project, threads) = served(&disk, Keep::Values);
+    let (project, threads) = served(&disk, ValueCache::Memory);
     disk.take_away(&paths().json);
     assert_eq!(put(&project, "after"), CommitState::Committed);
     wait_until("the values are written again", || disk.names().contains(&paths().json));
@@ -134,14 +134,14 @@ fn write_has_the_values_file_looked_at() {
 
 #[test]
 fn shutdown_writes_lost_values_again_although_nothing_changed() {
-    for keep in KEEPS {
+    for cache in CACHES {
         for has_changes in [true, false] {
             for (what, lose) in LOSSES {
                 let disk = SimDisk::default();
-                let project = idle(&disk, keep, has_changes);
+                let project = idle(&disk, cache, has_changes);
                 lose(&disk);
                 project.close(START_MS, Instant::now());
-                assert_eq!(found(&disk, keep), ALL, "{keep:?} {what} {has_changes}");
+                assert_eq!(found(&disk, cache), ALL, "{cache:?} {what} {has_changes}");
             }
         }
     }
@@ -149,25 +149,25 @@ fn shutdown_writes_lost_values_again_although_nothing_changed() {
 
 #[test]
 fn shutdown_leaves_an_edit_of_values_that_did_not_change() {
-    for keep in KEEPS {
+    for cache in CACHES {
         let disk = SimDisk::default();
-        let project = idle(&disk, keep, false);
+        let project = idle(&disk, cache, false);
         disk.place(&paths().json, b"{\"edited\": 1}");
         project.close(START_MS, Instant::now());
-        assert_eq!(found(&disk, keep), ["edited"], "{keep:?}");
+        assert_eq!(found(&disk, cache), ["edited"], "{cache:?}");
     }
 }
 
 #[test]
 fn checkpoint_writes_lost_values_again() {
-    for keep in KEEPS {
+    for cache in CACHES {
         for (what, lose) in LOSSES {
             let disk = SimDisk::default();
-            let project = idle(&disk, keep, true);
+            let project = idle(&disk, cache, true);
             lose(&disk);
             project.checkpoint(START_MS, Instant::now()).unwrap();
             assert_eq!(names(&project), ALL);
-            assert_eq!(found(&disk, keep), ALL, "{keep:?} {what}");
+            assert_eq!(found(&disk, cache), ALL, "{cache:?} {what}");
         }
     }
 }
@@ -176,7 +176,7 @@ fn checkpoint_writes_lost_values_again() {
 fn values_that_are_read_from_a_file_that_was_cut_end_the_writes() {
     for (what, cut) in CUTS {
         let disk = SimDisk::default();
-        let (project, threads) = served(&disk, Keep::Index);
+        let (project, threads) = served(&disk, ValueCache::Disk);
         cut(&disk);
         let theirs = disk.content(&paths().json);
         project.look_soon(Instant::now());
@@ -190,9 +190,9 @@ fn values_that_are_read_from_a_file_that_was_cut_end_the_writes() {
 
 #[test]
 fn both_files_that_are_removed_are_written_again() {
-    for keep in KEEPS {
+    for cache in CACHES {
         let disk = SimDisk::default();
-        let (project, threads) = served(&disk, keep);
+        let (project, threads) = served(&disk, cache);
         disk.take_away(&paths().json);
         disk.take_away(&paths().journal);
         project.look_soon(Instant::now());
@@ -200,17 +200,17 @@ fn both_files_that_are_removed_are_written_again() {
             disk.names().contains(&paths().journal) && disk.names().contains(&paths().json)
         });
         project.close(START_MS, Instant::now());
-        assert_eq!(found(&disk, keep), ALL, "{keep:?}");
+        assert_eq!(found(&disk, cache), ALL, "{cache:?}");
         threads.stop();
     }
 }
 
 #[test]
 fn removal_in_the_midst_of_a_checkpoint_loses_nothing() {
-    for keep in KEEPS {
+    for cache in CACHES {
         for at in 0.. {
             let disk = SimDisk::default();
-            let project = idle(&disk, keep, true);
+            let project = idle(&disk, cache, true);
             let (handle, removed_at) = (disk.clone(), disk.operations() + at);
             disk.set_between(Some(Box::new(move || {
                 if handle.operations() == removed_at {
@@ -219,10 +219,10 @@ fn removal_in_the_midst_of_a_checkpoint_loses_nothing() {
             })));
             project.checkpoint(START_MS, Instant::now()).unwrap();
             disk.set_between(None);
-            assert_eq!(names(&project), ALL, "{keep:?} operation {at}");
+            assert_eq!(names(&project), ALL, "{cache:?} operation {at}");
             let is_past_the_end = disk.operations() <= removed_at;
             project.close(START_MS, Instant::now());
-            assert_eq!(found(&disk, keep), ALL, "{keep:?} operation {at}");
+            assert_eq!(found(&disk, cache), ALL, "{cache:?} operation {at}");
             if is_past_the_end {
                 assert!(at > 5, "a checkpoint has several operations");
                 break;
@@ -234,17 +234,17 @@ fn removal_in_the_midst_of_a_checkpoint_loses_nothing() {
 /// Never fewer values: a start finds all, or refuses.
 #[test]
 fn crash_while_lost_values_are_written_again_leaves_all_or_a_refusal() {
-    for keep in KEEPS {
+    for cache in CACHES {
         let mut refusals = 0;
         for at in 0.. {
             let disk = SimDisk::default();
-            let project = idle(&disk, keep, true);
+            let project = idle(&disk, cache, true);
             disk.take_away(&paths().json);
             disk.crash_at(disk.operations() + at);
             let written = project.checkpoint(START_MS, Instant::now()).is_ok();
             for seed in 0..4 {
-                match open(Arc::new(disk.after_crash(seed)), keep, SyncMode::Always, START_MS) {
-                    Ok((project, _)) => assert_eq!(names(&project), ALL, "{keep:?} operation {at}"),
+                match open(Arc::new(disk.after_crash(seed)), cache, SyncMode::Always, START_MS) {
+                    Ok((project, _)) => assert_eq!(names(&project), ALL, "{cache:?} operation {at}"),
                     Err(RecoveryError::ValuesMissing { .. }) if !written => refusals += 1,
                     Err(other) => panic!("{other}, operation {at}"),
                 }
@@ -260,7 +260,7 @@ fn crash_while_lost_values_are_written_again_leaves_all_or_a_refusal() {
 #[test]
 fn project_on_a_full_disk_takes_writes_until_its_values_can_be_written_again() {
     let disk = SimDisk::default();
-    let (project, threads) = served(&disk, Keep::Values);
+    let (project, threads) = served(&disk, ValueCache::Memory);
     disk.refuse("create /data/p.json.tmp", ENOSPC);
     disk.take_away(&paths().json);
     let begin = disk.operations();
@@ -273,13 +273,13 @@ fn project_on_a_full_disk_takes_writes_until_its_values_can_be_written_again() {
     disk.heal();
     project.close(START_MS, Instant::now());
     threads.stop();
-    assert_eq!(found(&disk, Keep::Values), ["after", "new", "newer", "old"]);
+    assert_eq!(found(&disk, ValueCache::Memory), ["after", "new", "newer", "old"]);
 }
 
 #[test]
 fn earlier_values_of_the_project_are_no_edit() {
     let disk = SimDisk::default();
-    let project = started(&disk, &guarding(&disk), Keep::Values);
+    let project = started(&disk, &guarding(&disk), ValueCache::Memory);
     assert_eq!(put(&project, "old"), CommitState::Committed);
     project.checkpoint(START_MS, Instant::now()).unwrap();
     let earlier = disk.content(&paths().json);
@@ -290,6 +290,6 @@ fn earlier_values_of_the_project_are_no_edit() {
     project.checkpoint(START_MS, Instant::now()).unwrap();
     disk.place(&paths().json, &earlier);
     project.close(START_MS, Instant::now());
-    assert_eq!(found(&disk, Keep::Values), ALL);
+    assert_eq!(found(&disk, ValueCache::Memory), ALL);
     assert!(disk.exists(&copies(&disk)[0]).unwrap());
 }

@@ -5,7 +5,7 @@ use crate::harness::sim_disk::SimDisk;
 use crate::harness::workload::{Keys, Run, START_MS, key, open, paths, read_all};
 use pikv::config::schema::SyncMode;
 use pikv::persist::live::project::Health;
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use pikv::store::change::Value;
 use pikv::store::commit::CommitState;
 use std::io;
@@ -37,20 +37,20 @@ fn checkpoint_beside_damage(disk: &SimDisk, run: &Arc<Run>, times: u32) -> Optio
 #[test]
 fn a_damaged_line_is_left_out_by_a_checkpoint_that_begins_after_it() {
     let disk = SimDisk::default();
-    let run = Run::begin(&disk, Keep::Values, SyncMode::Always).unwrap();
+    let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     let keys = checkpoint_beside_damage(&disk, &run, 1).unwrap();
     assert_eq!(keys["beside"].0, "1");
     assert_eq!(run.project.health(), Health::Healthy);
     let (project, notices) =
-        open(Arc::new(disk.after_crash(0)), Keep::Values, SyncMode::Always, START_MS).unwrap();
+        open(Arc::new(disk.after_crash(0)), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
     assert_eq!((read_all(&project, START_MS), notices), (keys, Vec::new()));
 }
 
 #[test]
 fn a_journal_that_is_damaged_again_stops_the_project_and_is_left() {
-    for keep in [Keep::Values, Keep::Index] {
+    for cache in [ValueCache::Memory, ValueCache::Disk] {
         let disk = SimDisk::default();
-        let run = Run::begin(&disk, keep, SyncMode::Always).unwrap();
+        let run = Run::begin(&disk, cache, SyncMode::Always).unwrap();
         let json = disk.content(&paths().json);
         assert_eq!(checkpoint_beside_damage(&disk, &run, 2), None);
         let Health::Failed { reason } = run.project.health() else { panic!("it takes writes") };
@@ -79,7 +79,7 @@ fn a_value_whose_file_was_cut_or_changed_is_an_error_and_never_copied() {
     for flipped in [None].into_iter().chain(flips) {
         for continues in [true, false] {
             let disk = SimDisk::default();
-            let run = Run::begin(&disk, Keep::Index, SyncMode::Always).unwrap();
+            let run = Run::begin(&disk, ValueCache::Disk, SyncMode::Always).unwrap();
             run.put("old", "\"in the .json\"", None);
             run.project.checkpoint(START_MS, run.instant).unwrap();
             let json = disk.content(&paths().json);

@@ -7,7 +7,7 @@ use pikv::config::schema::SyncMode;
 use pikv::persist::files::header::{self, HEADER_BYTES};
 use pikv::persist::files::record;
 use pikv::persist::files::seed::Seed;
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use pikv::persist::start::recovery_error::RecoveryError;
 use pikv::persist::start::takeover::{self, JournalChanges};
 use pikv::store::change::Meta;
@@ -26,7 +26,7 @@ struct Damaged {
 impl Damaged {
     fn new() -> Damaged {
         let disk = SimDisk::default();
-        let run = Run::begin(&disk, Keep::Values, SyncMode::Always).unwrap();
+        let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
         run.put("a", "\"one\"", None);
         run.put("b", "[1,2]", Some(50_000));
         run.flush();
@@ -53,10 +53,10 @@ impl Damaged {
         self.disk.content(&paths().journal)
     }
 
-    fn opened_with(&self, journal: &[u8], keep: Keep) -> (SimDisk, Result<Keys, RecoveryError>) {
+    fn opened_with(&self, journal: &[u8], cache: ValueCache) -> (SimDisk, Result<Keys, RecoveryError>) {
         let disk = self.disk.after_kill();
         disk.place(&paths().journal, journal);
-        let opened = open(Arc::new(disk.clone()), keep, SyncMode::Always, START_MS);
+        let opened = open(Arc::new(disk.clone()), cache, SyncMode::Always, START_MS);
         (disk, opened.map(|(project, _)| read_all(&project, START_MS)))
     }
 }
@@ -66,8 +66,8 @@ fn a_journal_cut_anywhere_gives_whole_changes_or_is_refused() {
     let damaged = Damaged::new();
     let journal = damaged.journal();
     for cut in 0..=journal.len() {
-        for keep in [Keep::Values, Keep::Index] {
-            let (disk, found) = damaged.opened_with(&journal[..cut], keep);
+        for cache in [ValueCache::Memory, ValueCache::Disk] {
+            let (disk, found) = damaged.opened_with(&journal[..cut], cache);
             // The line "synced" in front of a batch may be there without it.
             match damaged.ends.iter().rposition(|&end| end <= cut) {
                 Some(state) => assert_eq!(found.unwrap(), damaged.states[state], "cut at {cut}"),
@@ -92,7 +92,7 @@ fn a_reserve_is_cut_off_without_a_word_and_a_torn_end_in_it_counted_without_it()
         let disk = damaged.disk.after_kill();
         let reserve = b" ".repeat(3_000);
         disk.place(&paths().journal, &[&journal, torn.as_bytes(), &reserve].concat());
-        let opened = open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS);
+        let opened = open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS);
         let (project, notices) = opened.unwrap();
         assert_eq!(Some(&read_all(&project, START_MS)), damaged.states.last());
         let renewed = disk.content(&paths().journal);
@@ -115,7 +115,7 @@ fn a_flipped_byte_is_refused_where_it_was_synced_and_cut_off_behind_that() {
         for mask in [1, 0x80] {
             let mut flipped = journal.clone();
             flipped[at] ^= mask;
-            let (disk, found) = damaged.opened_with(&flipped, Keep::Values);
+            let (disk, found) = damaged.opened_with(&flipped, ValueCache::Memory);
             match found {
                 Ok(keys) => {
                     assert!(at >= watermark, "byte {at} was synced and is not missed");
@@ -145,7 +145,7 @@ fn a_whole_line_that_is_no_change_is_refused_and_left() {
         let mut line = format!("00000000 {payload}\n").into_bytes();
         record::seal(&mut line, seed_of(&journal));
         journal.extend(line);
-        let (disk, found) = damaged.opened_with(&journal, Keep::Values);
+        let (disk, found) = damaged.opened_with(&journal, ValueCache::Memory);
         let refused = found.map(|_| ()).unwrap_err();
         let is_named = if payload.starts_with("{\"key") {
             matches!(refused, RecoveryError::Corrupt { offset: at, .. } if at == offset)
@@ -177,7 +177,7 @@ fn damaged_values_with_changes_in_the_journal_are_refused() {
         for text in [&flipped[..], &json[..at]] {
             let disk = damaged.disk.after_kill();
             disk.place(&paths().json, text);
-            match open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS) {
+            match open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS) {
                 Err(RecoveryError::EditedWithChanges { changes, .. }) => assert_eq!(changes, 6),
                 Err(RecoveryError::EditedBadly { .. }) => {}
                 Err(other) => panic!("byte {at}: {other}"),
@@ -191,7 +191,7 @@ fn damaged_values_with_changes_in_the_journal_are_refused() {
 #[test]
 fn damaged_values_are_taken_over_as_they_read_or_refused_never_emptied() {
     let disk = SimDisk::default();
-    let run = Run::begin(&disk, Keep::Values, SyncMode::Always).unwrap();
+    let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     run.put("a", "\"one\"", None);
     run.put("b", "[1,2]", Some(50_000));
     run.close();
@@ -202,7 +202,7 @@ fn damaged_values_are_taken_over_as_they_read_or_refused_never_emptied() {
         for text in [&flipped[..], &json[..at]] {
             let disk = disk.after_kill();
             disk.place(&paths().json, text);
-            match open(Arc::new(disk.clone()), Keep::Index, SyncMode::Always, START_MS) {
+            match open(Arc::new(disk.clone()), ValueCache::Disk, SyncMode::Always, START_MS) {
                 Ok((project, notices)) => {
                     let found = read_all(&project, START_MS);
                     assert!(notices[0].contains("imported as an edit by hand"), "{notices:?}");
@@ -222,7 +222,7 @@ fn damaged_values_are_taken_over_as_they_read_or_refused_never_emptied() {
 #[test]
 fn edited_values_keep_their_times_and_get_revisions_of_their_own() {
     let disk = SimDisk::default();
-    let run = Run::begin(&disk, Keep::Values, SyncMode::Always).unwrap();
+    let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     run.put("a", "1", None);
     run.put("b", "2", Some(50_000));
     run.put("gone", "3", None);
@@ -231,7 +231,7 @@ fn edited_values_keep_their_times_and_get_revisions_of_their_own() {
     let used: BTreeSet<_> = before.values().map(|(_, meta)| meta.revision).collect();
     disk.place(&paths().json, b"{\"b\": 2, \"a\": [ 10 ],\"new\":true}");
     let later_ms = START_MS + 9_000;
-    let (project, _) = open(Arc::new(disk.clone()), Keep::Index, SyncMode::Always, later_ms).unwrap();
+    let (project, _) = open(Arc::new(disk.clone()), ValueCache::Disk, SyncMode::Always, later_ms).unwrap();
     let found = read_all(&project, later_ms);
     let times = |meta: &Meta| (meta.created_ms, meta.expires_ms);
     let seen: Vec<_> =
@@ -247,7 +247,7 @@ fn edited_values_keep_their_times_and_get_revisions_of_their_own() {
     assert!(found.values().all(|(_, meta)| meta.revision > *used.last().unwrap()));
     // Also later than any that the journal may have lost.
     assert!(found.values().all(|(_, meta)| meta.revision.get() > later_ms * 1_000));
-    let (again, notices) = open(Arc::new(disk), Keep::Values, SyncMode::Always, later_ms).unwrap();
+    let (again, notices) = open(Arc::new(disk), ValueCache::Memory, SyncMode::Always, later_ms).unwrap();
     assert_eq!((read_all(&again, later_ms), notices), (found, Vec::new()), "taken over once");
 }
 
@@ -255,7 +255,7 @@ fn edited_values_keep_their_times_and_get_revisions_of_their_own() {
 fn edited_values_with_changes_wait_for_the_owners_decision() {
     for (choice, a, b) in [(JournalChanges::Replay, None, "5"), (JournalChanges::Discard, Some("10"), "2")] {
         let disk = SimDisk::default();
-        let run = Run::begin(&disk, Keep::Values, SyncMode::Always).unwrap();
+        let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
         run.put("a", "1", None);
         run.put("b", "2", None);
         run.flush();
@@ -266,10 +266,11 @@ fn edited_values_with_changes_wait_for_the_owners_decision() {
         let used = run.history.lock().unwrap().revision_max;
         disk.place(&paths().json, b"{\"a\":10,\"b\":2,\"c\":3}");
         let journal = disk.content(&paths().journal);
-        let refused = open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS);
+        let refused = open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS);
         assert!(matches!(refused, Err(RecoveryError::EditedWithChanges { changes: 2, .. })));
         takeover::edited(&disk, &paths(), choice, Revision::at_clock(START_MS), START_MS).unwrap();
-        let (project, _) = open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS).unwrap();
+        let (project, _) =
+            open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
         let found = read_all(&project, START_MS);
         let value = |name: &str| found.get(name).map(|(value, _)| value.as_str());
         assert_eq!((value("a"), value("b"), value("c")), (a, Some(b), Some("3")), "{choice:?}");
@@ -287,7 +288,7 @@ fn edited_values_with_changes_wait_for_the_owners_decision() {
 #[test]
 fn edited_values_are_taken_over_where_only_the_clock_moved() {
     let disk = SimDisk::default();
-    let run = Run::begin(&disk, Keep::Values, SyncMode::Always).unwrap();
+    let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     run.put("a", "1", None);
     run.put("b", "2", Some(1_000));
     run.flush();
@@ -296,7 +297,7 @@ fn edited_values_are_taken_over_where_only_the_clock_moved() {
     run.look();
     run.flush();
     disk.place(&paths().json, b"{\"a\":10,\"b\":2}");
-    let (project, _) = open(Arc::new(disk), Keep::Values, SyncMode::Always, START_MS).unwrap();
+    let (project, _) = open(Arc::new(disk), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
     let found = read_all(&project, START_MS);
     assert_eq!(found.keys().collect::<Vec<_>>(), ["a"], "the expired key stays away");
 }
@@ -305,7 +306,7 @@ fn edited_values_are_taken_over_where_only_the_clock_moved() {
 fn values_without_a_journal_are_taken_over_with_revisions_from_the_clock() {
     let disk = SimDisk::default();
     disk.place(&paths().json, b"{\"a\": {\"x\": null}}");
-    let (project, notices) = open(Arc::new(disk), Keep::Values, SyncMode::Always, START_MS).unwrap();
+    let (project, notices) = open(Arc::new(disk), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
     let found = read_all(&project, START_MS);
     assert_eq!(found["a"].0, "{\"x\":null}");
     assert_eq!(found["a"].1.revision.get(), START_MS * 1_000 + 1);
@@ -316,7 +317,7 @@ fn values_without_a_journal_are_taken_over_with_revisions_from_the_clock() {
 fn a_journal_without_values_is_refused() {
     let damaged = Damaged::new();
     damaged.disk.take_away(&paths().json);
-    let refused = open(Arc::new(damaged.disk.clone()), Keep::Values, SyncMode::Always, START_MS);
+    let refused = open(Arc::new(damaged.disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS);
     let refused = refused.map(drop).unwrap_err();
     assert!(matches!(refused, RecoveryError::ValuesMissing { .. }));
     let text = refused.to_string();
@@ -342,8 +343,8 @@ fn journal_of_a_later_version_is_named_as_one_and_left() {
         format!("{{\"pikv_journal\":3,\"more\":\"{}\"}}", "x".repeat(10_000)),
     ] {
         let journal = journal_with_header(&damaged, &payload);
-        for keep in [Keep::Values, Keep::Index] {
-            let (disk, found) = damaged.opened_with(&journal, keep);
+        for cache in [ValueCache::Memory, ValueCache::Disk] {
+            let (disk, found) = damaged.opened_with(&journal, cache);
             let text = found.map(|_| ()).unwrap_err().to_string();
             assert!(text.contains("was written by a later version of PiKV"), "{text}");
             assert!(!text.contains("move") && !text.contains("damaged"), "{text}");
@@ -361,7 +362,7 @@ fn temporary_journal_of_a_later_version_is_named_and_left() {
     disk.place(&temporary, &later);
     disk.place(&paths().json, b"{\n\"of the later\": 1\n}\n");
     disk.take_away(&paths().journal);
-    let refused = open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS).map(|_| ());
+    let refused = open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS).map(|_| ());
     assert!(matches!(refused, Err(RecoveryError::LaterVersion { .. })));
     assert_eq!(disk.content(&temporary), later);
 }
@@ -373,7 +374,7 @@ fn file_that_is_no_journal_is_named_as_what_it_is() {
     for (journal, words) in
         [(&crlf[..], "CR LF"), (b"", "it is empty"), (&[0; 600], "NUL bytes"), (b"\x1f\x8b\x08", "gzip")]
     {
-        let (disk, found) = damaged.opened_with(journal, Keep::Values);
+        let (disk, found) = damaged.opened_with(journal, ValueCache::Memory);
         let text = found.map(|_| ()).unwrap_err().to_string();
         assert!(text.contains("is not a journal") && text.contains(words), "{text}");
         assert_eq!(disk.content(&paths().journal), journal);

@@ -5,7 +5,7 @@ use crate::harness::workload::{Run, START_MS, open, paths, recover_and_check};
 use crate::simulation::stale_blocks::as_format_1;
 use pikv::config::schema::SyncMode;
 use pikv::persist::files::header::{self, HEADER_BYTES, Header};
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use std::sync::Arc;
 
 fn header_of(disk: &SimDisk) -> Header {
@@ -19,7 +19,7 @@ fn json_crc32(disk: &SimDisk) -> u32 {
 #[test]
 fn a_header_names_the_values_files_before_its_own_and_a_seed_of_its_own() {
     let disk = SimDisk::default();
-    let run = Run::begin(&disk, Keep::Values, SyncMode::Always).unwrap();
+    let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     let (mut before, mut seeds) = (Vec::new(), vec![header_of(&disk).seed]);
     assert_eq!(header_of(&disk).before, before);
     for number in 0..70 {
@@ -37,26 +37,26 @@ fn a_header_names_the_values_files_before_its_own_and_a_seed_of_its_own() {
 #[test]
 fn values_that_were_edited_by_hand_are_among_those_before() {
     let disk = SimDisk::default();
-    let run = Run::begin(&disk, Keep::Values, SyncMode::Always).unwrap();
+    let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     run.put("a", "1", None);
     run.close();
     let (first, written) = (header_of(&disk).before, json_crc32(&disk));
     disk.place(&paths().json, b"{\"a\":2}");
     let edited = json_crc32(&disk);
-    open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS).unwrap();
+    open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
     assert_eq!(header_of(&disk).before, [vec![edited, written], first].concat());
     disk.take_away(&paths().journal);
     let alone = json_crc32(&disk);
-    open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, START_MS).unwrap();
+    open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
     assert_eq!((header_of(&disk).generation, header_of(&disk).before), (1, vec![alone]));
 }
 
 /// Its changes lie somewhere else in the journal after the first start, values that lie there as well.
 #[test]
 fn journal_of_format_1_is_written_again_as_one_of_this_format() {
-    for keep in [Keep::Values, Keep::Index] {
+    for cache in [ValueCache::Memory, ValueCache::Disk] {
         let disk = SimDisk::default();
-        let run = Run::begin(&disk, keep, SyncMode::Always).unwrap();
+        let run = Run::begin(&disk, cache, SyncMode::Always).unwrap();
         for with_changes in [false, true] {
             if with_changes {
                 run.put("a", "\"before\"", None);
@@ -65,10 +65,10 @@ fn journal_of_format_1_is_written_again_as_one_of_this_format() {
             }
             let old = disk.after_kill();
             old.place(&paths().journal, &as_format_1(&disk.content(&paths().journal)));
-            let (project, _) = open(Arc::new(old.clone()), keep, SyncMode::Always, START_MS).unwrap();
+            let (project, _) = open(Arc::new(old.clone()), cache, SyncMode::Always, START_MS).unwrap();
             assert_eq!(header_of(&old).generation, 1);
             let state = run.history.lock().unwrap().last().clone();
-            let next = Run::going_on(project, &old, (keep, SyncMode::Always), START_MS, state);
+            let next = Run::going_on(project, &old, (cache, SyncMode::Always), START_MS, state);
             next.check_memory();
             next.put("b", "\"after\"", None);
             next.flush();

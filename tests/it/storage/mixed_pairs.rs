@@ -5,7 +5,7 @@ use crate::harness::workload::{Run, START_MS, open, paths, read_all};
 use pikv::config::schema::SyncMode;
 use pikv::disk::temporary_path;
 use pikv::limits::FILE_BUFFER_BYTES;
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use pikv::persist::start::recovery_error::RecoveryError;
 use pikv::persist::start::takeover::{self, JournalChanges};
 use pikv::store::change::Revision;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// The two files after each checkpoint, of which each follows a change.
 fn generations(count: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
     let disk = SimDisk::default();
-    let run = Run::begin(&disk, Keep::Values, SyncMode::Always).unwrap();
+    let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     let checkpoint = |number: usize| {
         run.put("n", &number.to_string(), None);
         run.flush();
@@ -31,8 +31,8 @@ fn placed(json: &[u8], journal: &[u8]) -> SimDisk {
     disk
 }
 
-fn opened(disk: &SimDisk, keep: Keep) -> Result<String, RecoveryError> {
-    let (project, _) = open(Arc::new(disk.clone()), keep, SyncMode::Always, START_MS)?;
+fn opened(disk: &SimDisk, cache: ValueCache) -> Result<String, RecoveryError> {
+    let (project, _) = open(Arc::new(disk.clone()), cache, SyncMode::Always, START_MS)?;
     Ok(read_all(&project, START_MS)["n"].0.clone())
 }
 
@@ -42,8 +42,8 @@ fn values_older_than_their_journal_are_refused_and_left() {
     let (newest_json, newest_journal) = generations.last().unwrap();
     for (age, (json, _)) in generations.iter().rev().enumerate() {
         let disk = placed(json, newest_journal);
-        for keep in [Keep::Values, Keep::Index] {
-            match (age, opened(&disk, keep)) {
+        for cache in [ValueCache::Memory, ValueCache::Disk] {
+            match (age, opened(&disk, cache)) {
                 (0, found) => assert_eq!(found.unwrap(), "69"),
                 (1..=64, Err(RecoveryError::MixedPair { checkpoints, .. })) => assert_eq!(checkpoints, age),
                 // Nobody remembers further back than that.
@@ -56,19 +56,19 @@ fn values_older_than_their_journal_are_refused_and_left() {
             assert_eq!(disk.content(&paths().journal), *newest_journal);
         }
     }
-    assert_eq!(opened(&placed(newest_json, newest_journal), Keep::Values).unwrap(), "69");
+    assert_eq!(opened(&placed(newest_json, newest_journal), ValueCache::Memory).unwrap(), "69");
 }
 
 #[test]
 fn operator_can_choose_the_older_values() {
     let generations = generations(3);
     let disk = placed(&generations[0].0, &generations[2].1);
-    let error = opened(&disk, Keep::Values).unwrap_err().to_string();
+    let error = opened(&disk, ValueCache::Memory).unwrap_err().to_string();
     assert!(error.contains("older than the .journal beside it, by 2 checkpoints"), "{error}");
     assert!(error.contains("pikv recover p --journal discard"), "{error}");
     takeover::edited(&disk, &paths(), JournalChanges::Discard, Revision::at_clock(START_MS), START_MS)
         .unwrap();
-    assert_eq!(opened(&disk, Keep::Values).unwrap(), "0");
+    assert_eq!(opened(&disk, ValueCache::Memory).unwrap(), "0");
 }
 
 #[test]
@@ -77,10 +77,13 @@ fn edit_of_the_present_values_is_no_older_copy() {
     let (json, journal) = &generations[2];
     let edited = String::from_utf8(json.clone()).unwrap().replace("\"n\": 2", "\"n\": 7");
     let disk = placed(edited.as_bytes(), journal);
-    assert_eq!(opened(&disk, Keep::Values).unwrap(), "7");
+    assert_eq!(opened(&disk, ValueCache::Memory).unwrap(), "7");
     // What was there before the edit is older from then on.
     let copied = placed(json, &disk.content(&paths().journal));
-    assert!(matches!(opened(&copied, Keep::Values), Err(RecoveryError::MixedPair { checkpoints: 2, .. })));
+    assert!(matches!(
+        opened(&copied, ValueCache::Memory),
+        Err(RecoveryError::MixedPair { checkpoints: 2, .. })
+    ));
 }
 
 /// The other order: the journal was copied first. If it had changes, a decision is asked for, and the text
@@ -88,14 +91,14 @@ fn edit_of_the_present_values_is_no_older_copy() {
 #[test]
 fn changes_beside_newer_values_are_refused_with_both_causes() {
     let disk = SimDisk::default();
-    let run = Run::begin(&disk, Keep::Values, SyncMode::Always).unwrap();
+    let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     run.put("n", "1", None);
     run.flush();
     let journal = disk.content(&paths().journal);
     run.put("n", "2", None);
     run.flush();
     run.project.checkpoint(START_MS, run.instant).unwrap();
-    let error = opened(&placed(&disk.content(&paths().json), &journal), Keep::Values).unwrap_err();
+    let error = opened(&placed(&disk.content(&paths().json), &journal), ValueCache::Memory).unwrap_err();
     assert!(matches!(error, RecoveryError::EditedWithChanges { changes: 1, .. }), "{error}");
     assert!(error.to_string().contains("a copy of a running server's directory"), "{error}");
 }
@@ -114,7 +117,7 @@ fn edit_that_is_edited_while_it_is_imported_is_refused_and_left() {
             handle.flip(&paths().json, 10); // in the value that has been copied
         }
     })));
-    let refused = opened(&disk, Keep::Values).unwrap_err().to_string();
+    let refused = opened(&disk, ValueCache::Memory).unwrap_err().to_string();
     disk.set_between(None);
     assert!(refused.contains("it was changed while it was read"), "{refused}");
     assert!(disk.content(&paths().json).starts_with(b"{\"a\":\"xxxx"));
@@ -129,7 +132,7 @@ fn temporary_journal_without_the_times_of_the_keys_finishes_no_exchange() {
     for (length, is_finished) in [(journal.len(), true), (header_end, false)] {
         let disk = placed(json, &generations[0].1);
         disk.place(&temporary_path(&paths().journal), &journal[..length]);
-        assert_eq!(opened(&disk, Keep::Values).unwrap(), "1");
+        assert_eq!(opened(&disk, ValueCache::Memory).unwrap(), "1");
         assert_eq!(disk.content(&paths().journal) == *journal, is_finished);
     }
 }

@@ -8,7 +8,7 @@ use pikv::config::schema::SyncMode;
 use pikv::names::ProjectId;
 use pikv::persist::live::engine::Engine;
 use pikv::persist::live::project::Project;
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use std::sync::Arc;
 
 const SEEDS: u64 = 60;
@@ -88,12 +88,12 @@ fn restarted(run: &Run, random: &mut Random) -> Arc<Run> {
         }
     };
     let now_ms = (run.now() + random.below(4_000)).saturating_sub(1_500);
-    let keep = [Keep::Values, Keep::Index][random.below(2) as usize];
+    let cache = [ValueCache::Memory, ValueCache::Disk][random.below(2) as usize];
     let sync = [SyncMode::Always, SyncMode::Interval][random.below(2) as usize];
     let state: State = run.history.lock().unwrap().last().clone();
-    let (project, notices) = open(Arc::new(disk.clone()), keep, sync, now_ms).unwrap();
+    let (project, notices) = open(Arc::new(disk.clone()), cache, sync, now_ms).unwrap();
     assert!(notices.is_empty(), "{notices:?}");
-    let run = Run::going_on(project, &disk, (keep, sync), now_ms, state);
+    let run = Run::going_on(project, &disk, (cache, sync), now_ms, state);
     run.look();
     run.flush();
     run.check_memory();
@@ -104,8 +104,8 @@ fn restarted(run: &Run, random: &mut Random) -> Arc<Run> {
 fn a_project_on_disk_does_what_a_map_does_through_restarts() {
     for_each_seed(|random| {
         let disk = SimDisk::default();
-        let keep = [Keep::Values, Keep::Index][random.below(2) as usize];
-        let mut run = Run::begin(&disk, keep, SyncMode::Always).unwrap();
+        let cache = [ValueCache::Memory, ValueCache::Disk][random.below(2) as usize];
+        let mut run = Run::begin(&disk, cache, SyncMode::Always).unwrap();
         for _ in 0..STEPS {
             if random.below(25) == 0 {
                 run = restarted(&run, random);
@@ -123,7 +123,7 @@ fn a_project_in_memory_does_what_a_map_does() {
     for_each_seed(|random| {
         let id = ProjectId::parse("p").unwrap();
         let project = Arc::new(Project::in_memory(id, Engine::new(Box::new(|| ())), START_MS));
-        let kind = (Keep::Values, SyncMode::Always);
+        let kind = (ValueCache::Memory, SyncMode::Always);
         let run = Run::going_on(project, &SimDisk::default(), kind, START_MS, State::default());
         for _ in 0..STEPS {
             step(&run, random);

@@ -5,7 +5,7 @@ use crate::harness::run_to_end;
 use crate::harness::sim_disk::{Failure, Lasting, SimDisk};
 use crate::harness::workload::{Run, START_MS, paths, read_all};
 use pikv::config::schema::SyncMode;
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use pikv::persist::start::recovery_error::RecoveryError;
 use pikv::persist::start::salvage::{Damage, Problem, Salvage, salvage};
 use serde_json::Value;
@@ -17,7 +17,7 @@ type Values = BTreeMap<String, String>;
 /// A project with some keys in its values' file, some changes in its journal, and all that it holds.
 fn project() -> (SimDisk, Values) {
     let disk = SimDisk::default();
-    let run = Run::begin(&disk, Keep::Values, SyncMode::Always).unwrap();
+    let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     for number in 0..5 {
         run.put(&format!("old{number}"), &format!("{{\"n\":{number}}}"), None);
     }

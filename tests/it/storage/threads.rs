@@ -9,7 +9,7 @@ use pikv::names::ProjectId;
 use pikv::persist::files::generation::Paths;
 use pikv::persist::live::engine::Engine;
 use pikv::persist::live::project::{Opening, Project};
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use pikv::store::change::Value;
 use pikv::store::commit::{Commit, CommitState};
 use std::collections::BTreeMap;
@@ -48,10 +48,10 @@ impl Bell {
     }
 }
 
-fn open(directory: &Path, keep: Keep, sync: SyncMode, engine: &Arc<Engine>) -> Arc<Project> {
+fn open(directory: &Path, cache: ValueCache, sync: SyncMode, engine: &Arc<Engine>) -> Arc<Project> {
     let id = ProjectId::parse("p").unwrap();
     let paths = Paths::new(directory, &id);
-    let opening = Opening { id, keep, sync, sync_interval: Duration::from_secs(1) };
+    let opening = Opening { id, cache, sync, sync_interval: Duration::from_secs(1) };
     let opened = Project::open(Arc::new(RealDisk), paths, opening, Arc::clone(engine), clock::wall_ms());
     opened.unwrap().project
 }
@@ -102,13 +102,13 @@ fn read_on(project: &Arc<Project>, bell: &Bell, done: &AtomicBool) {
     }
 }
 
-fn run_threads(keep: Keep, sync: SyncMode) {
+fn run_threads(cache: ValueCache, sync: SyncMode) {
     let directory = tempfile::tempdir().unwrap();
     let bell = Arc::new(Bell::default());
     let ringer = Arc::clone(&bell);
     let engine = Engine::new(Box::new(move || ringer.ring()));
     let threads = engine.start().unwrap();
-    let project = open(directory.path(), keep, sync, &engine);
+    let project = open(directory.path(), cache, sync, &engine);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS)
@@ -140,27 +140,27 @@ fn run_threads(keep: Keep, sync: SyncMode) {
     threads.stop();
     drop(project);
     let engine = Engine::new(Box::new(|| ()));
-    let again = open(directory.path(), keep, sync, &engine);
+    let again = open(directory.path(), cache, sync, &engine);
     assert_eq!(read_all(&again, clock::wall_ms()), expected, "after a restart without a last checkpoint");
     again.close(clock::wall_ms(), clock::monotonic());
-    let other = if keep == Keep::Index { Keep::Values } else { Keep::Index };
+    let other = if cache == ValueCache::Disk { ValueCache::Memory } else { ValueCache::Disk };
     let again = open(directory.path(), other, sync, &engine);
     assert_eq!(read_all(&again, clock::wall_ms()), expected, "after one with it, kept the other way");
 }
 
 #[test]
 fn values_in_memory_stay_right_while_checkpoints_run() {
-    run_threads(Keep::Values, SyncMode::Always);
+    run_threads(ValueCache::Memory, SyncMode::Always);
 }
 
 #[test]
 fn values_in_files_stay_right_while_checkpoints_run() {
-    run_threads(Keep::Index, SyncMode::Always);
+    run_threads(ValueCache::Disk, SyncMode::Always);
 }
 
 #[test]
 fn values_in_files_stay_right_where_syncs_come_later() {
-    run_threads(Keep::Index, SyncMode::Interval);
+    run_threads(ValueCache::Disk, SyncMode::Interval);
 }
 
 /// A key that expires in an hour must not keep the file of a second ago from being brought up to date.
@@ -171,7 +171,7 @@ fn a_small_file_is_brought_up_to_date_shortly_after_the_last_write() {
     let ringer = Arc::clone(&bell);
     let engine = Engine::new(Box::new(move || ringer.ring()));
     let threads = engine.start().unwrap();
-    let project = open(directory.path(), Keep::Values, SyncMode::Always, &engine);
+    let project = open(directory.path(), ValueCache::Memory, SyncMode::Always, &engine);
     for (name, ttl_ms) in [("ttl", Some(3_600_000)), ("a", None)] {
         let put = |t: &mut pikv::persist::live::transaction::Transaction<'_>| {
             Ok::<_, ()>(t.put(key(name), b"1", ttl_ms))
@@ -213,7 +213,7 @@ fn die() {
     let directory = tempfile::tempdir().unwrap();
     let engine = Engine::new(Box::new(|| panic!("on purpose")));
     let threads = engine.start().unwrap();
-    let project = open(directory.path(), Keep::Values, SyncMode::Always, &engine);
+    let project = open(directory.path(), ValueCache::Memory, SyncMode::Always, &engine);
     project.write(clock::wall_ms(), |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap().answer.unwrap();
     threads.stop(); // waits for the writer, whose end is that of the process
 }
@@ -232,7 +232,7 @@ fn a_project_opened_where_the_clock_is_behind_uses_no_revision_again() {
     let first = open_at(clock::wall_ms() + hour_ms);
     first.close(clock::wall_ms(), clock::monotonic());
     assert_eq!(revision(&open_at(clock::wall_ms())), revision(&first));
-    let on_disk = open(directory.path(), Keep::Values, SyncMode::Always, &engine);
+    let on_disk = open(directory.path(), ValueCache::Memory, SyncMode::Always, &engine);
     on_disk.close_for_deletion();
     assert_eq!(revision(&on_disk), revision(&first));
 }
@@ -247,7 +247,7 @@ fn a_project_begun_at_the_end_of_time_still_takes_writes() {
 /// Otherwise thousands of simulated starts would fill the memory of the machine.
 #[test]
 fn an_engine_without_threads_keeps_no_project() {
-    let run = Run::begin(&SimDisk::default(), Keep::Values, SyncMode::Always).unwrap();
+    let run = Run::begin(&SimDisk::default(), ValueCache::Memory, SyncMode::Always).unwrap();
     assert!(run.put("a", "1", Some(60_000)));
     let project = Arc::downgrade(&run.project);
     drop(run);

@@ -11,7 +11,7 @@ use pikv::names::ProjectId;
 use pikv::persist::files::generation::Paths;
 use pikv::persist::live::engine::{Engine, EngineThreads};
 use pikv::persist::live::project::{Opening, Project};
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use pikv::store::commit::{Commit, CommitState};
 use std::path::Path;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ fn open(
 ) -> Arc<Project> {
     let id = ProjectId::parse(&format!("p{number}")).unwrap();
     let paths = Paths::new(Path::new("data"), &id);
-    let opening = Opening { id, keep: Keep::Values, sync, sync_interval };
+    let opening = Opening { id, cache: ValueCache::Memory, sync, sync_interval };
     let (disk, engine) = (Arc::new(disk.clone()), Arc::clone(engine));
     Project::open(disk, paths, opening, engine, clock::wall_ms()).unwrap().start()
 }

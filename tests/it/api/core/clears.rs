@@ -9,7 +9,7 @@ use pikv::limits::{BATCH_OPERATIONS_MAX, ENDED_LOOKED_AT_MAX};
 use pikv::names::ProjectId;
 use pikv::persist::live::engine::Engine;
 use pikv::persist::live::project::{Health, Project};
-use pikv::persist::start::recovery::Keep;
+use pikv::persist::start::recovery::ValueCache;
 use pikv::store::commit::CommitState;
 use std::sync::Arc;
 
@@ -48,8 +48,8 @@ fn keys_that_have_just_expired_are_not_counted_as_deleted() {
     let id = ProjectId::parse("p").unwrap();
     let in_memory = Arc::new(Project::in_memory(id, Engine::new(Box::new(|| ())), clock::wall_ms()));
     let on_disk =
-        |keep| open(Arc::new(SimDisk::default()), keep, SyncMode::Always, clock::wall_ms()).unwrap().0;
-    for project in [in_memory, on_disk(Keep::Values), on_disk(Keep::Index)] {
+        |cache| open(Arc::new(SimDisk::default()), cache, SyncMode::Always, clock::wall_ms()).unwrap().0;
+    for project in [in_memory, on_disk(ValueCache::Memory), on_disk(ValueCache::Disk)] {
         put_expired(&project, 7);
         project.flush(clock::monotonic());
         assert_eq!(clear_at_once(&project, "k/"), None, "that would look at each of them");
@@ -66,7 +66,7 @@ fn keys_that_have_just_expired_are_not_counted_as_deleted() {
 fn a_deletion_that_waits_for_a_full_disk_fails_and_succeeds_once_there_is_space() {
     let disk = SimDisk::default();
     let (project, _) =
-        open(Arc::new(disk.clone()), Keep::Values, SyncMode::Always, clock::wall_ms()).unwrap();
+        open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, clock::wall_ms()).unwrap();
     put_expired(&project, 7);
     project.flush(clock::monotonic());
     project.checkpoint(clock::wall_ms() - 10_000, clock::monotonic()).unwrap(); // without a reserve
@@ -86,10 +86,10 @@ fn a_deletion_that_waits_for_a_full_disk_fails_and_succeeds_once_there_is_space(
 
 #[test]
 fn a_failed_sync_reverts_large_deletions_as_a_whole() {
-    for keep in [Keep::Values, Keep::Index] {
+    for cache in [ValueCache::Memory, ValueCache::Disk] {
         for prefix in ["", "many/", "many/1"] {
             let disk = SimDisk::default();
-            let run = Run::begin(&disk, keep, SyncMode::Always).unwrap();
+            let run = Run::begin(&disk, cache, SyncMode::Always).unwrap();
             run.put("before", "1", Some(50_000));
             run.put_many(MANY, 60_000);
             assert_eq!(run.flush(), CommitState::Committed);
@@ -108,7 +108,7 @@ fn a_failed_sync_reverts_large_deletions_as_a_whole() {
             run.look();
             assert_eq!(run.flush(), CommitState::Failed);
             run.check_memory();
-            let context = format!("{keep:?} {prefix}");
+            let context = format!("{cache:?} {prefix}");
             recover_and_check(&run, &disk.after_crash(0), run.now(), &context);
             recover_and_check(&run, &disk.after_kill(), run.now(), &context);
         }
@@ -117,9 +117,9 @@ fn a_failed_sync_reverts_large_deletions_as_a_whole() {
 
 #[test]
 fn large_deletions_beside_a_checkpoint_and_a_restart_leave_what_they_should() {
-    for keep in [Keep::Values, Keep::Index] {
+    for cache in [ValueCache::Memory, ValueCache::Disk] {
         let disk = SimDisk::default();
-        let run = Run::begin(&disk, keep, SyncMode::Always).unwrap();
+        let run = Run::begin(&disk, cache, SyncMode::Always).unwrap();
         run.put_many(MANY, 60_000);
         run.flush();
         let (acting, mut count) = (Arc::clone(&run), 0);
@@ -138,9 +138,9 @@ fn large_deletions_beside_a_checkpoint_and_a_restart_leave_what_they_should() {
         disk.set_between(None);
         assert_eq!(run.flush(), CommitState::Committed);
         run.check_memory();
-        recover_and_check(&run, &disk.after_crash(0), run.now(), &format!("{keep:?}"));
+        recover_and_check(&run, &disk.after_crash(0), run.now(), &format!("{cache:?}"));
         let state: State = run.history.lock().unwrap().last().clone();
-        let (again, _) = open(Arc::new(disk.after_kill()), keep, SyncMode::Always, run.now()).unwrap();
+        let (again, _) = open(Arc::new(disk.after_kill()), cache, SyncMode::Always, run.now()).unwrap();
         assert_eq!(read_all(&again, run.now()), state.live(run.now()));
         assert!(disk.content(&paths().json).len() > 2);
     }
