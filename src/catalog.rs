@@ -116,7 +116,7 @@ impl Catalog {
         }
         let project = config.project(&id).ok_or(ChangeError::Internal)?;
         let served = Arc::new(self.serve(&config, project, None));
-        if let Err(error) = &served.project {
+        if let Err(error) = served.open() {
             let error = error.answer();
             let _ = self.undo(&mut config, change, &id);
             return Err(error);
@@ -152,7 +152,7 @@ impl Catalog {
         check_descriptors(&config, &next)?;
         let key = self.issue_where_asked(&mut next, id)?;
         let changed = next.project(id).map(|project| next.storage_of(project)) != Some(old.storage);
-        if let Ok(open) = &old.project
+        if let Ok(open) = old.open()
             && changed
         {
             self.check_reopening(open)?;
@@ -236,7 +236,7 @@ impl Catalog {
         self.publish(&next, projects.clone());
         config.reloaded(&found, next.clone());
         for (id, gone) in before.projects.iter().filter(|(id, _)| !projects.contains_key(*id)) {
-            if let Ok(project) = &gone.project {
+            if let Ok(project) = gone.open() {
                 project.close(clock::wall_ms(), clock::monotonic());
                 log_removed(id, project);
             }
@@ -250,7 +250,7 @@ impl Catalog {
         let is_due = self.engine.is_look_due(now);
         if is_due {
             let registry = self.registry();
-            let opened = registry.projects.values().filter_map(|served| served.project.as_ref().ok());
+            let opened = registry.projects.values().filter_map(|served| served.open().ok());
             opened.for_each(|project| project.look_soon(now));
         }
         is_due
@@ -271,7 +271,7 @@ impl Catalog {
         let mut config = self.lock_config();
         let saved = self.save_after_refused_change(&mut config);
         for served in self.registry().projects.values() {
-            if let Ok(project) = &served.project {
+            if let Ok(project) = served.open() {
                 project.close(clock::wall_ms(), clock::monotonic());
             }
         }
@@ -304,7 +304,7 @@ impl Catalog {
         let served = self.registry().projects.get(id).cloned();
         let served = served.ok_or_else(|| ChangeError::Missing(id.clone()))?;
         if served.is_being_deleted() {
-            served.project().map(drop)?;
+            served.bucket().map(drop)?;
         }
         Ok(served)
     }

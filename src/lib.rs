@@ -21,6 +21,7 @@ pub mod secret;
 pub mod config;
 pub mod http;
 pub mod router;
+pub mod storage;
 pub mod store;
 
 // L3: bytes on disk.

@@ -34,6 +34,11 @@ impl Memory {
         (self.bytes() as u64).saturating_add(more) <= self.bytes_max as u64
     }
 
+    /// Bytes that fit below the bound.
+    pub fn bytes_left(&self) -> u64 {
+        self.bytes_max.saturating_sub(self.bytes()) as u64
+    }
+
     /// An owner that held `before` bytes holds `after` bytes.
     pub fn recount(&self, before: usize, after: usize) {
         recount(&self.bytes, before, after);

@@ -4,6 +4,9 @@
 use crate::limits::{ACCOUNT_PREFIX_BYTES, KEY_BYTES_MAX, PROJECT_ID_BYTES_MAX, STORED_KEY_BYTES_MAX};
 use std::fmt;
 
+/// The key that signs access tokens. Without it all tokens are void and a new one is generated.
+pub const SIGNING_KEY_FILE: &str = "jwt.key";
+
 /// The name of a project, `[a-z0-9][a-z0-9_-]{0,62}` and no Windows device name, because it
 /// becomes a file name on case-insensitive disks too. Made by [`ProjectId::parse`] from outside
 /// text; the server's own begin with `_`, which nobody else's does.
@@ -109,7 +112,7 @@ impl ProjectId {
 pub enum KeyRule {
     /// What [`Key::parse`] takes.
     Clients,
-    /// The id of an account, a slash, and what [`Key::parse`] takes.
+    /// The id of an account, a slash, and what [`Key::parse`] takes, or nothing: the marker of the account.
     AccountData,
     /// What [`Key::parse_stored`] takes.
     Server,
@@ -130,7 +133,10 @@ impl KeyRule {
                 if !id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
                     return Err(KeyError::NoAccount);
                 }
-                Key::parse(key).map(|_| Key(text))
+                if !key.is_empty() {
+                    Key::parse(key)?;
+                }
+                Ok(Key(text))
             }
         }
     }
@@ -303,11 +309,13 @@ mod tests {
     #[test]
     fn key_of_account_data_is_a_key_of_an_account() {
         let rule = ProjectId::from(InternalProject::AccountData).key_rule();
-        for good in ["9f1c6a3e5d7b2048/a", &format!("9f1c6a3e5d7b2048/{}", "x".repeat(1024))] {
+        for good in
+            ["9f1c6a3e5d7b2048/", "9f1c6a3e5d7b2048/a", &format!("9f1c6a3e5d7b2048/{}", "x".repeat(1024))]
+        {
             assert_eq!(rule.parse(good).unwrap().as_str(), good);
         }
         for bad in
-            ["a", "9f1c6a3e5d7b2048/", "9f1c6a3e5d7b2048/..", "9F1c6a3e5d7b2048/a", "9f1c6a3e5d7b2048-a"]
+            ["a", "9f1c6a3e5d7b2048", "9f1c6a3e5d7b2048/..", "9F1c6a3e5d7b2048/a", "9f1c6a3e5d7b2048-a"]
         {
             assert!(rule.parse(bad).is_err(), "{bad:?}");
         }

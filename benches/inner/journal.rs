@@ -5,7 +5,9 @@ use divan::{Bencher, black_box};
 use pikv::names::Key;
 use pikv::persist::files::record::{self, Line};
 use pikv::persist::files::seed::Seed;
+use pikv::store::batch::{Batch, Op};
 use pikv::store::change::{Change, Meta, Revision, Value};
+use pikv::store::decide::{At, changes, decide};
 use pikv::store::namespace::Namespace;
 
 const NOW_MS: u64 = 1_764_000_000_000;
@@ -72,7 +74,9 @@ fn apply_put(bencher: Bencher<'_, '_>, count: usize) {
         // A step that has no factor in common with the counts.
         at = (at + 618_033) % count;
         let key = Key::parse(&keys[at]).unwrap();
-        let change = namespace.decide_put(key, Value::Text(&value), None, NOW_MS).unwrap();
+        let batch = Batch::one(Op::put(key, &value, None));
+        let steps = decide(&batch, &At { namespace: &namespace, now_ms: NOW_MS }, NOW_MS).unwrap();
+        let change = changes(&batch, &steps).next().unwrap();
         black_box(namespace.apply(&change))
     });
 }

@@ -56,7 +56,9 @@ fn answer(app: &Arc<App>, wire: &[u8], date: &str, out: &mut Vec<u8>) -> u16 {
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         is_repeated: false,
     };
-    let Reply::Ready(response, None) = app.handle(&request, arrival) else { panic!("it has to wait") };
+    let routed = app.route(&request.head, arrival.peer);
+    let handled = app.handle(&request, routed, arrival);
+    let Reply::Ready(Ok(response), None) = handled else { panic!("it has to wait") };
     let reply = response::Reply {
         method: request.head.method,
         version: request.head.version,

@@ -213,10 +213,6 @@ impl OwnKey {
         OwnKey(format!("deletion/{}", id.as_str()))
     }
 
-    pub(super) fn data(id: &AccountId, key: Key<'_>) -> OwnKey {
-        OwnKey(format!("{}/{}", id.as_str(), key.as_str()))
-    }
-
     pub(super) fn as_key(&self) -> Key<'_> {
         let Ok(key) = Key::parse_stored(&self.0) else {
             unreachable!("a valid part behind a prefix that leaves room for it")

@@ -1,107 +1,98 @@
 //! What belongs to an account: its keys in `_account_data`, and its end.
+//!
+//! The keys of an account begin with its id and a slash. A key that is nothing but that is its marker: as long as it
+//! exists, the account's keys may be written. It is created before the account and cleared with its keys.
 
-use super::account::{Account, AccountId, OwnKey};
+use super::account::{Account, AccountId};
 use super::{Accounts, AccountsError};
+use crate::limits::ENTRIES_PER_LOCK_MAX;
 use crate::names::Key;
-use crate::persist::live::project::Project;
-use crate::store::error::StorageError;
-use std::sync::Arc;
+use crate::storage::{Bucket, Keyspace};
+use crate::store::batch::{Batch, Op, Otherwise, When};
+use crate::store::decide::Step;
 
-/// Whose keys are meant: an account as it was when the request was let through.
-#[derive(Clone, Debug)]
-pub struct Owner {
-    id: AccountId,
-    folded: String,
-}
+const MARKER_VALUE: &[u8] = b"true";
 
-/// The key of an account as it is stored, with the account before it.
-pub struct DataKey(OwnKey);
+/// What the keys of an account begin with where they are stored; as a key, its marker.
+struct Prefix(String);
 
-impl Owner {
-    /// `account` as the owner of keys.
-    pub fn of(account: &Account) -> Owner {
-        Owner { id: account.id.clone(), folded: account.username.folded() }
+impl Prefix {
+    fn of(id: &AccountId) -> Prefix {
+        Prefix(format!("{}/", id.as_str()))
     }
 
-    /// What all its keys begin with where they are stored.
-    pub fn prefix(&self) -> String {
-        prefix(&self.id)
+    fn marker(&self) -> Key<'_> {
+        let Ok(key) = Key::parse_stored(&self.0) else { unreachable!("hexadecimal digits and a slash") };
+        key
     }
-
-    /// Where its key `key` is stored.
-    pub fn key(&self, key: Key<'_>) -> DataKey {
-        DataKey(OwnKey::data(&self.id, key))
-    }
-}
-
-impl DataKey {
-    /// As the project knows it.
-    pub fn as_key(&self) -> Key<'_> {
-        self.0.as_key()
-    }
-}
-
-fn prefix(id: &AccountId) -> String {
-    format!("{}/", id.as_str())
 }
 
 impl Accounts {
-    /// The project that holds the keys of all accounts.
-    pub fn data(&self) -> &Arc<Project> {
+    /// The keys of `account`.
+    pub fn keys_of(&self, account: &Account) -> Keyspace {
+        Keyspace::under(Prefix::of(&account.id).0, &self.data, self.directory.bucket())
+    }
+
+    /// Where the keys of all accounts are.
+    pub fn data(&self) -> &Bucket {
         &self.data
     }
 
-    /// Whether `owner` still is there. Asked within a change of its data: a deletion takes the account
-    /// out first and clears the data then, so whoever is told yes there writes nothing that stays.
-    ///
-    /// # Errors
-    /// [`AccountsError`]; also once the disk has failed under the accounts: what it took of a deletion
-    /// that was not acknowledged, the next start may find and carry out.
-    pub fn has(&self, owner: &Owner, now_ms: u64) -> Result<bool, AccountsError> {
-        if self.directory.project().has_failed() {
-            return Err(StorageError::Failed.into());
-        }
-        self.directory.has(&owner.folded, &owner.id, now_ms)
+    /// Lets the keys of an account be written that is about to be created. Blocks for the disk.
+    pub(super) fn create_marker(&self, id: &AccountId, now_ms: u64) -> Result<(), AccountsError> {
+        let prefix = Prefix::of(id);
+        let created = self.data.write(now_ms, &Batch::one(Op::put(prefix.marker(), MARKER_VALUE, None)))?;
+        Ok(self.data.wait(created.commit.as_ref())?)
     }
 
-    /// Deletes the account `username` and all its keys, and says whether there was one. Its tokens
-    /// and sessions end first. Blocks for the disk; what a crash or a full disk interrupts, the next
-    /// deletion or the next start finishes.
+    /// Removes the marker of an account that was not created after all.
+    pub(super) fn remove_marker(&self, id: &AccountId, now_ms: u64) -> Result<(), AccountsError> {
+        self.data.write(now_ms, &Batch::one(Op::delete(Prefix::of(id).marker())))?;
+        Ok(())
+    }
+
+    /// Creates the markers of accounts that have none: they are from a version without markers, or `_account_data` was
+    /// restored. Returns how many those were.
+    pub(super) fn create_missing_markers(&self, now_ms: u64) -> Result<usize, AccountsError> {
+        let mut created = 0;
+        self.directory.for_each_page(now_ms, |ids| {
+            for ids in ids.chunks(ENTRIES_PER_LOCK_MAX) {
+                let prefixes: Vec<Prefix> = ids.iter().map(Prefix::of).collect();
+                let put = |prefix| Op::put(Prefix::marker(prefix), MARKER_VALUE, None).when(When::ABSENT);
+                let batch = Batch::many(prefixes.iter().map(put).collect(), Otherwise::Skip);
+                let decided = self.data.write(now_ms, &batch)?.answer;
+                let steps = decided.iter().flat_map(|steps| steps.iter());
+                created += steps.filter(|step| matches!(step, Step::Put { .. })).count();
+            }
+            Ok(())
+        })?;
+        Ok(created)
+    }
+
+    /// Deletes the account `username` and all its keys. Returns whether it existed. Its tokens and sessions end
+    /// first. Blocks for the disk; what a crash or a full disk interrupts, the next deletion or the next start
+    /// finishes.
     ///
     /// # Errors
     /// [`AccountsError`].
     pub fn delete(&self, username: &str, now_ms: u64) -> Result<bool, AccountsError> {
         let removed = self.directory.remove(username, now_ms)?;
-        if !self.directory.project().wait_written(removed.commit.as_ref()) {
-            return Err(AccountsError::NotWritten);
-        }
+        self.directory.bucket().wait(removed.commit.as_ref())?;
         self.finish_deletions(now_ms)?;
         Ok(removed.answer.is_some())
     }
 
-    /// Deletes the data of all accounts that were taken out; how many there were.
+    /// Deletes the data of all accounts that were removed. Returns how many there were.
     pub(super) fn finish_deletions(&self, now_ms: u64) -> Result<usize, AccountsError> {
         let deletions = self.directory.deletions(now_ms)?;
-        // A removal that may yet be taken back is no reason to clear anything.
-        if !self.directory.wait_written(deletions.commit.as_ref()) {
-            return Err(AccountsError::NotWritten);
-        }
+        // A removal that may yet be rolled back is no reason to clear anything.
+        self.directory.bucket().wait(deletions.commit.as_ref())?;
         for id in &deletions.answer {
-            self.finish_deletion(id, now_ms)?;
+            let cleared = self.data.clear(now_ms, &Prefix::of(id).0)?.wait()?;
+            self.data.wait(cleared.commit.as_ref())?;
+            let ended = self.directory.end_deletion(id, now_ms)?;
+            self.directory.bucket().wait(ended.commit.as_ref())?;
         }
         Ok(deletions.answer.len())
-    }
-
-    fn finish_deletion(&self, id: &AccountId, now_ms: u64) -> Result<(), AccountsError> {
-        let prefix = prefix(id);
-        let cleared = self.data.clear(&prefix)?;
-        if !self.data.wait_written(cleared.commit.as_ref()) {
-            return Err(AccountsError::NotWritten);
-        }
-        let ended = self.directory.end_deletion(id, now_ms)?;
-        if !self.directory.project().wait_written(ended.commit.as_ref()) {
-            return Err(AccountsError::NotWritten);
-        }
-        Ok(())
     }
 }

@@ -3,18 +3,18 @@
 use super::account::{Account, AccountId, OwnKey, Username, new_credential};
 use super::error::AccountsError;
 use crate::auth::password::PasswordHash;
-use crate::limits::{ACCOUNTS_MAX, ENTRIES_PER_LOCK_MAX};
+use crate::json;
+use crate::limits::ACCOUNTS_MAX;
 use crate::names::Key;
-use crate::persist::live::project::{Project, View};
-use crate::persist::live::transaction::Transaction;
-use crate::store::change::Value;
-use crate::store::commit::Commit;
-use crate::store::commit::Pending;
-use crate::store::entry::Entry;
+use crate::storage::{Bucket, Decided, Item, Read, Scan, ScanEnd};
+use crate::store::batch::{Batch, Op, Otherwise, When};
+use crate::store::change::Revision;
+use crate::store::commit::{Commit, Pending};
+use crate::store::decide::Conflict;
+use crate::store::error::StorageError;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What all keys of accounts begin with.
@@ -24,14 +24,22 @@ const DELETIONS: &str = "deletion/";
 
 /// The project `_accounts`.
 pub struct Directory {
-    project: Arc<Project>,
+    bucket: Bucket,
     /// The highest cost of a password hash that was stored since the start or before, 0 without one.
     cost_max: AtomicU32,
 }
 
-/// What an entry has of a password.
+/// An account, and the revision of its entry.
+struct StoredAccount {
+    account: Account,
+    revision: Revision,
+}
+
+/// What a start needs of the entry of an account.
 #[derive(Deserialize)]
-struct StoredHash<'a> {
+struct StoredParts<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
     #[serde(borrow)]
     password: Cow<'a, str>,
 }
@@ -65,8 +73,8 @@ pub struct Page {
 }
 
 impl Directory {
-    pub(super) fn new(project: Arc<Project>) -> Directory {
-        Directory { project, cost_max: AtomicU32::new(0) }
+    pub(super) fn new(bucket: Bucket) -> Directory {
+        Directory { bucket, cost_max: AtomicU32::new(0) }
     }
 
     /// The highest cost that a password check takes here; `None` before there was an account. Lower
@@ -75,41 +83,47 @@ impl Directory {
         Some(self.cost_max.load(Ordering::Relaxed)).filter(|&cost| cost > 0)
     }
 
-    /// Finds the highest cost that is stored.
-    pub(super) fn find_cost_max(&self, now_ms: u64) -> Result<(), AccountsError> {
-        let mut after: Option<String> = None;
-        loop {
-            let page = self.project.read(now_ms, |view| {
-                let entries = view.range(ACCOUNTS, after.as_deref()).take(ENTRIES_PER_LOCK_MAX);
-                let (mut cost_max, mut last) = (None, None);
-                for entry in entries {
-                    cost_max = cost_max.max(cost_of(entry));
-                    last = Some(entry.key().to_owned());
-                }
-                ((cost_max, last), view.revision())
-            })?;
-            let (cost_max, last) = page.answer;
-            if let Some(cost) = cost_max {
-                self.note_cost(cost);
-            }
-            if last.is_none() {
-                return Ok(());
-            }
-            after = last;
-        }
-    }
-
     fn note_cost(&self, cost: u32) {
         self.cost_max.fetch_max(cost, Ordering::Relaxed);
     }
 
-    pub(super) fn project(&self) -> &Arc<Project> {
-        &self.project
+    pub(super) fn bucket(&self) -> &Bucket {
+        &self.bucket
     }
 
-    /// Waits until the batch of `commit` is on disk; false where it was taken back. Blocks.
-    pub fn wait_written(&self, commit: Option<&Commit>) -> bool {
-        self.project.wait_written(commit)
+    /// Waits until `commit` is resolved. Blocks.
+    ///
+    /// # Errors
+    /// [`AccountsError`] if its changes were rolled back.
+    pub fn wait(&self, commit: Option<&Commit>) -> Result<(), AccountsError> {
+        Ok(self.bucket.wait(commit)?)
+    }
+
+    /// Gives the ids of all accounts to `look`, some at a time, and finds the highest cost of their passwords.
+    pub(super) fn for_each_page(
+        &self,
+        now_ms: u64,
+        mut look: impl FnMut(&[AccountId]) -> Result<(), AccountsError>,
+    ) -> Result<(), AccountsError> {
+        let mut after: Option<String> = None;
+        loop {
+            let (mut ids, mut cost_max) = (Vec::new(), None);
+            let scan = Scan { after: after.as_deref(), ..Scan::under(ACCOUNTS) };
+            let scanned = self.bucket.scan(now_ms, &scan, &mut |item| {
+                if let Ok(stored) = serde_json::from_slice::<StoredParts<'_>>(item.value) {
+                    cost_max = cost_max.max(PasswordHash::cost_in(&stored.password));
+                    ids.extend(AccountId::parse(&stored.id));
+                }
+            })?;
+            if let Some(cost) = cost_max {
+                self.note_cost(cost);
+            }
+            look(&ids)?;
+            match scanned.answer.end {
+                ScanEnd::Paused => after = scanned.answer.last,
+                ScanEnd::Exhausted | ScanEnd::Limit => return Ok(()),
+            }
+        }
     }
 
     /// Whether nobody has an account.
@@ -117,8 +131,8 @@ impl Directory {
     /// # Errors
     /// [`AccountsError`].
     pub(super) fn is_empty(&self, now_ms: u64) -> Result<bool, AccountsError> {
-        let any = |view: &View<'_>| view.range(ACCOUNTS, None).next().is_some();
-        Ok(!self.project.read(now_ms, |view| (any(view), view.revision()))?.answer)
+        let none_wanted = Scan { keys_max: Some(0), ..Scan::under(ACCOUNTS) };
+        Ok(self.bucket.scan_through(now_ms, &none_wanted, &mut |_| ())?.answer == ScanEnd::Exhausted)
     }
 
     /// The account called `username`, in whatever case.
@@ -126,99 +140,101 @@ impl Directory {
     /// # Errors
     /// [`AccountsError`].
     pub fn find(&self, username: &str, now_ms: u64) -> Result<Pending<Option<Account>>, AccountsError> {
+        let found = self.find_stored(username, now_ms)?;
+        Ok(Pending { answer: found.answer.map(|stored| stored.account), commit: found.commit })
+    }
+
+    fn find_stored(
+        &self,
+        username: &str,
+        now_ms: u64,
+    ) -> Result<Pending<Option<StoredAccount>>, AccountsError> {
         let Some(username) = Username::parse(username) else {
             return Ok(Pending { answer: None, commit: None });
         };
         let key = OwnKey::account(&username.folded());
-        let answered = self.project.read(now_ms, |view| {
-            let Some(entry) = view.get(key.as_key()) else { return (Ok(None), view.revision()) };
-            (decode(entry).map(Some), entry.meta().revision)
-        })?;
-        Ok(Pending { answer: answered.answer?, commit: answered.commit })
+        let read = self.bucket.get(now_ms, key.as_key(), When::ALWAYS, |read| match read {
+            Read::Absent | Read::Refused(_) => Ok(None),
+            Read::Found(item) => {
+                let revision = item.meta.revision;
+                decode(item).map(|account| Some(StoredAccount { account, revision }))
+            }
+        });
+        let read = read?.wait()?;
+        Ok(Pending { answer: read.answer?, commit: read.commit })
     }
 
-    /// Makes `account`, unless its name or its address is somebody's.
+    /// Creates `account`, unless its name or its address is somebody's.
     ///
     /// # Errors
-    /// [`CreateError`] inside, where that rests on changes that are on disk once the commit says so.
-    pub fn create(
+    /// [`CreateError`] inside, if that rests on changes that are on disk once the commit is resolved.
+    pub(super) fn create(
         &self,
         account: &Account,
         now_ms: u64,
     ) -> Result<Pending<Result<(), CreateError>>, AccountsError> {
         let folded = account.username.folded();
-        let key = OwnKey::account(&folded);
+        let (key, text) = (OwnKey::account(&folded), account.encode());
         let email = account.profile.email.as_deref().map(OwnKey::email);
+        let mut owner = Vec::new();
+        json::encode_string(&folded, &mut owner);
         self.note_cost(account.password.cost());
-        Ok(self.project.write(now_ms, |transaction| {
-            if transaction.get(key.as_key()).is_some() {
-                return Err(CreateError::UsernameExists);
-            }
-            if let Some(email) = &email {
-                if transaction.get(email.as_key()).is_some() {
-                    return Err(CreateError::EmailExists);
-                }
-                let mut owner = Vec::new();
-                crate::json::encode_string(&folded, &mut owner);
-                transaction.put(email.as_key(), &owner, None);
-            }
-            // Each account has an address beside it, at most.
-            if transaction.namespace().totals(now_ms).keys >= 2 * ACCOUNTS_MAX {
-                return Err(CreateError::Full);
-            }
-            transaction.put(key.as_key(), &account.encode(), None);
-            Ok(())
-        })?)
+        let mut ops = vec![Op::put(key.as_key(), &text, None).when(When::ABSENT)];
+        ops.extend(email.iter().map(|email| Op::put(email.as_key(), &owner, None).when(When::ABSENT)));
+        let mut batch = Batch::many(ops, Otherwise::Abort);
+        // Each account has an address beside it, at most.
+        batch.require.keys_max = Some(2 * ACCOUNTS_MAX);
+        let Pending { answer, commit } = self.bucket.write(now_ms, &batch)?;
+        let answer = answer.map(drop).map_err(|conflict| match conflict {
+            Conflict::Condition { index: 0, .. } => CreateError::UsernameExists,
+            Conflict::Condition { .. } => CreateError::EmailExists,
+            Conflict::Full | Conflict::NotPresent | Conflict::ReadTooLarge { .. } => CreateError::Full,
+        });
+        Ok(Pending { answer, commit })
     }
 
     /// Changes what is given of the account `username`. Another password, and being disabled or enabled,
-    /// end its tokens and sessions. `None` where there is no such account.
+    /// end its tokens and sessions. `None` if there is no such account.
     ///
     /// # Errors
     /// [`AccountsError`].
     pub fn update(
         &self,
         username: &str,
-        update: Update,
+        update: &Update,
         now_ms: u64,
     ) -> Result<Pending<Option<Account>>, AccountsError> {
         let credential = new_credential()?;
         self.change(username, now_ms, |account| {
             let is_disabled = update.is_disabled.unwrap_or(account.is_disabled);
             if update.password.is_some() || is_disabled != account.is_disabled {
-                account.credential = credential;
+                account.credential.clone_from(&credential);
             }
             account.is_disabled = is_disabled;
-            if let Some(password) = update.password {
-                account.password = password;
+            if let Some(password) = &update.password {
+                account.password = password.clone();
             }
         })
     }
 
-    /// Keeps another hash of the same password. `None` where the account of `before` is gone, or has
-    /// another credential by now: whoever knew its password then need not know it now.
+    /// Stores another hash of the same password. `None` if the account of `before` is gone, or has another
+    /// credential by now: a client that knew its password then need not know it now.
     ///
     /// # Errors
     /// [`AccountsError`].
     pub fn set_hash(
         &self,
         before: &Account,
-        password: PasswordHash,
+        password: &PasswordHash,
         now_ms: u64,
     ) -> Result<Pending<Option<Account>>, AccountsError> {
         let changed = self.change(before.username.as_str(), now_ms, |account| {
             if account.credential == before.credential {
-                account.password = password;
+                account.password = password.clone();
             }
         })?;
         let is_same = |account: &Account| account.credential == before.credential;
         Ok(Pending { answer: changed.answer.filter(is_same), commit: changed.commit })
-    }
-
-    /// Whether the account with this name and id is still there.
-    pub(super) fn has(&self, folded: &str, id: &AccountId, now_ms: u64) -> Result<bool, AccountsError> {
-        let found = self.find(folded, now_ms)?.answer;
-        Ok(found.is_some_and(|account| account.id == *id))
     }
 
     /// The accounts whose folded names come after `after`, `limit` at most.
@@ -232,98 +248,83 @@ impl Directory {
         now_ms: u64,
     ) -> Result<Pending<Page>, AccountsError> {
         let after = after.map(|folded| format!("{ACCOUNTS}{folded}"));
-        let answered = self.project.read(now_ms, |view| {
-            let mut entries = view.range(ACCOUNTS, after.as_deref());
-            let accounts: Result<Vec<Account>, _> = entries.by_ref().take(limit).map(decode).collect();
-            let more = entries.next().is_some();
-            (accounts.map(|accounts| Page { accounts, more }), view.revision())
-        })?;
-        Ok(Pending { answer: answered.answer?, commit: answered.commit })
+        let scan = Scan { after: after.as_deref(), keys_max: Some(limit), ..Scan::under(ACCOUNTS) };
+        let mut accounts = Vec::new();
+        let scanned = self.bucket.scan_through(now_ms, &scan, &mut |item| accounts.push(decode(item)))?;
+        let accounts = accounts.into_iter().collect::<Result<_, _>>()?;
+        let more = scanned.answer == ScanEnd::Limit;
+        Ok(Pending { answer: Page { accounts, more }, commit: scanned.commit })
     }
 
-    /// Takes the account out and notes that its data is to be deleted. `None` where there is none.
+    /// Removes the account and records that its data is to be deleted. `None` if there is no such account.
     pub(super) fn remove(
         &self,
         username: &str,
         now_ms: u64,
-    ) -> Result<Pending<Option<AccountId>>, AccountsError> {
-        let Some(username) = Username::parse(username) else {
-            return Ok(Pending { answer: None, commit: None });
-        };
-        let key = OwnKey::account(&username.folded());
-        let answered = self.project.write::<_, AccountsError>(now_ms, |transaction| {
-            let Some(account) = stored(transaction, key.as_key())? else { return Ok(None) };
-            transaction.delete(key.as_key());
-            if let Some(email) = &account.profile.email {
-                transaction.delete(OwnKey::email(email).as_key());
-            }
-            transaction.put(OwnKey::deletion(&account.id).as_key(), b"true", None);
-            Ok(Some(account.id))
-        })?;
-        Ok(Pending { answer: answered.answer?, commit: answered.commit })
+    ) -> Result<Pending<Option<Account>>, AccountsError> {
+        self.rewrite(username, now_ms, |account, key, when| {
+            let email = account.profile.email.as_deref().map(OwnKey::email);
+            let deletion = OwnKey::deletion(&account.id);
+            let mut ops = vec![Op::delete(key).when(when), Op::put(deletion.as_key(), b"true", None)];
+            ops.extend(email.iter().map(|email| Op::delete(email.as_key())));
+            self.bucket.write(now_ms, &Batch::many(ops, Otherwise::Abort))
+        })
     }
 
-    /// The ids of accounts that were taken out and whose data may still be there.
+    /// The ids of accounts that were removed and whose data may still exist.
     pub(super) fn deletions(&self, now_ms: u64) -> Result<Pending<Vec<AccountId>>, AccountsError> {
-        Ok(self.project.read(now_ms, |view| {
-            let keys = view.range(DELETIONS, None);
-            let ids = keys.filter_map(|entry| AccountId::parse(entry.key().strip_prefix(DELETIONS)?));
-            (ids.collect(), view.revision())
-        })?)
+        let mut ids = Vec::new();
+        let scanned = self.bucket.scan_through(now_ms, &Scan::under(DELETIONS), &mut |item| {
+            ids.extend(item.key.strip_prefix(DELETIONS).and_then(AccountId::parse));
+        })?;
+        Ok(Pending { answer: ids, commit: scanned.commit })
     }
 
     /// Forgets that the data of an account is to be deleted.
     pub(super) fn end_deletion(&self, id: &AccountId, now_ms: u64) -> Result<Pending<()>, AccountsError> {
         let key = OwnKey::deletion(id);
-        let answered = self.project.write(now_ms, |transaction| {
-            transaction.delete(key.as_key());
-            Ok::<(), AccountsError>(())
-        })?;
-        Ok(Pending { answer: answered.answer?, commit: answered.commit })
+        let ended = self.bucket.write(now_ms, &Batch::one(Op::delete(key.as_key())))?;
+        Ok(Pending { answer: (), commit: ended.commit })
     }
 
     fn change(
         &self,
         username: &str,
         now_ms: u64,
-        change: impl FnOnce(&mut Account),
+        change: impl Fn(&mut Account),
     ) -> Result<Pending<Option<Account>>, AccountsError> {
-        let Some(username) = Username::parse(username) else {
-            return Ok(Pending { answer: None, commit: None });
-        };
-        let key = OwnKey::account(&username.folded());
-        let answered = self.project.write::<_, AccountsError>(now_ms, |transaction| {
-            let Some(mut account) = stored(transaction, key.as_key())? else { return Ok(None) };
-            change(&mut account);
+        self.rewrite(username, now_ms, |account, key, when| {
+            change(account);
             self.note_cost(account.password.cost());
-            transaction.put(key.as_key(), &account.encode(), None);
-            Ok(Some(account))
-        })?;
-        Ok(Pending { answer: answered.answer?, commit: answered.commit })
+            self.bucket.write(now_ms, &Batch::one(Op::put(key, &account.encode(), None).when(when)))
+        })
+    }
+
+    /// Has `write` write what becomes of the account `username`, on the condition that it is as it was read; again,
+    /// if another request has changed it meanwhile. `None` if there is no such account.
+    fn rewrite(
+        &self,
+        username: &str,
+        now_ms: u64,
+        write: impl Fn(&mut Account, Key<'_>, When<'_>) -> Result<Pending<Decided>, StorageError>,
+    ) -> Result<Pending<Option<Account>>, AccountsError> {
+        loop {
+            let Pending { answer, commit } = self.find_stored(username, now_ms)?;
+            let Some(StoredAccount { mut account, revision }) = answer else {
+                return Ok(Pending { answer: None, commit });
+            };
+            let key = OwnKey::account(&account.username.folded());
+            let written = write(&mut account, key.as_key(), When::revision_in(&[revision]))?;
+            if written.answer.is_ok() {
+                return Ok(Pending { answer: Some(account), commit: written.commit });
+            }
+        }
     }
 }
 
-fn stored(transaction: &Transaction<'_>, key: Key<'_>) -> Result<Option<Account>, AccountsError> {
-    transaction.get(key).map(decode).transpose()
-}
-
-/// The cost of the password hash of an account; the rest of it is not looked at.
-fn cost_of(entry: Entry<'_>) -> Option<u32> {
-    let Value::Text(text) = entry.value() else { return None };
-    let stored: StoredHash<'_> = serde_json::from_slice(text).ok()?;
-    PasswordHash::cost_in(&stored.password)
-}
-
-fn decode(entry: Entry<'_>) -> Result<Account, AccountsError> {
-    let account = match entry.value() {
-        Value::Text(text) => Account::decode(text),
-        Value::Stored(_) => None,
-    };
-    account.ok_or_else(|| {
-        log::error!(
-            "_accounts: the entry `{}` is not as it was written; see the project's .json",
-            entry.key()
-        );
+fn decode(item: Item<'_>) -> Result<Account, AccountsError> {
+    Account::decode(item.value).ok_or_else(|| {
+        log::error!("_accounts: the entry `{}` is not as it was written; see the project's .json", item.key);
         AccountsError::Damaged
     })
 }

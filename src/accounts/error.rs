@@ -11,8 +11,6 @@ pub enum AccountsError {
     Storage(StorageError),
     /// The operating system gave no random bytes.
     Entropy(EntropyUnavailable),
-    /// The disk did not take the change.
-    NotWritten,
     /// An entry is not as it was written; the log says which.
     Damaged,
 }
@@ -22,7 +20,6 @@ impl fmt::Display for AccountsError {
         match self {
             AccountsError::Storage(error) => error.fmt(f),
             AccountsError::Entropy(error) => error.fmt(f),
-            AccountsError::NotWritten => f.write_str("the disk did not take the change"),
             AccountsError::Damaged => f.write_str("an entry is not as it was written"),
         }
     }

@@ -4,7 +4,8 @@
 //! _accounts       account/{username}  the account, its password hash, and the id of its credential
 //!                 email/{address}     whose address it is
 //!                 deletion/{id}       an account whose data is still being deleted
-//! _account_data   {id}/{key}          the keys of the account with this id
+//! _account_data   {id}/               its marker: the keys of the account with this id may be written
+//!                 {id}/{key}          its keys
 //! _sessions       {hash}              whose browser it is, until it expires
 //! ```
 //! User names and addresses are folded to lower case in keys. All three are on disk and synced always.
@@ -27,19 +28,14 @@ use crate::auth::jwt::SigningKey;
 use crate::clock;
 use crate::disk::Disk;
 use crate::names::InternalProject;
-use crate::persist::files::generation::Paths;
-use crate::persist::files::watermark;
-use crate::persist::live::engine::Engine;
-use crate::persist::live::project::{Health, Opened, Opening, Project};
-use crate::persist::start::recovery::ValueCache;
-use crate::persist::start::recovery_error::RecoveryError;
+use crate::storage::Bucket;
+use crate::storage::embedded::{Engine, Home, RecoveryError, ValueCache};
 use directory::Directory;
 use sessions::Sessions;
 use signing_key::{Origin, SigningKeyError};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use std::time::Instant;
 
 /// What the name of an installation is derived for.
@@ -56,7 +52,7 @@ pub struct Accounts {
     /// Tells this installation from others on the same host: 8 hexadecimal digits, a new signing key
     /// changes them.
     pub installation: String,
-    data: Arc<Project>,
+    data: Bucket,
 }
 
 /// Why the accounts cannot be used.
@@ -82,22 +78,15 @@ impl Accounts {
     ) -> Result<Accounts, OpenError> {
         let (signing_key, origin) =
             signing_key::load_or_make(disk.as_ref(), directory).map_err(OpenError::SigningKey)?;
-        engine
-            .watermark
-            .read(disk.as_ref(), directory)
-            .map_err(|error| RecoveryError::Io { path: watermark::path_in(directory), error })?;
-        let open = |project: InternalProject, cache: ValueCache| -> Result<Arc<Project>, RecoveryError> {
-            let id = project.into();
-            let paths = Paths::new(directory, &id);
-            let sync = crate::config::schema::SyncMode::Always;
-            let opening = Opening { id, cache, sync, sync_interval: Duration::ZERO };
-            let (disk, engine) = (Arc::clone(disk), Arc::clone(engine));
-            Project::open(disk, paths, opening, engine, clock::wall_ms()).map(Opened::start)
-        };
+        let home = Home::new(disk, engine, directory.to_owned())?;
         let accounts = Accounts {
-            directory: Directory::new(open(InternalProject::Accounts, ValueCache::Memory)?),
-            sessions: Sessions::new(open(InternalProject::Sessions, ValueCache::Memory)?),
-            data: open(InternalProject::AccountData, cache)?,
+            directory: Directory::new(Bucket::Embedded(
+                home.open(InternalProject::Accounts, ValueCache::Memory)?,
+            )),
+            sessions: Sessions::new(Bucket::Embedded(
+                home.open(InternalProject::Sessions, ValueCache::Memory)?,
+            )),
+            data: Bucket::Embedded(home.open(InternalProject::AccountData, cache)?),
             installation: installation(&signing_key),
             signing_key,
         };
@@ -110,45 +99,58 @@ impl Accounts {
                 path.display()
             );
         }
-        match accounts.finish_deletions(clock::wall_ms()) {
+        accounts.tidy_up();
+        Ok(accounts)
+    }
+
+    /// Completes what a crash, an older version or a restored file left incomplete. What fails is logged, and the next
+    /// start tries again.
+    fn tidy_up(&self) {
+        let now_ms = clock::wall_ms();
+        match self.finish_deletions(now_ms) {
             Ok(0) => {}
             Ok(finished) => {
-                log::warn!("the deletion of {finished} accounts was interrupted and is finished now");
+                log::warn!("The deletion of {finished} accounts was interrupted and is finished now.");
             }
-            // Nobody can reach that data any more; the next deletion or start tries again.
-            Err(error) => log::error!("an interrupted deletion of an account is not finished: {error}"),
+            // Nobody can reach that data any more.
+            Err(error) => log::error!("An interrupted deletion of an account is not finished: {error}."),
         }
-        if let Err(error) = accounts.directory.find_cost_max(clock::wall_ms()) {
-            log::error!("The costs of stored password hashes are unknown: {error}");
-        }
-        match accounts.sessions.remove_endless(clock::wall_ms()) {
+        match self.create_missing_markers(now_ms) {
             Ok(0) => {}
-            Ok(removed) => log::warn!("{removed} sessions have ended: their end was lost with their journal"),
-            // They are no sessions and only take room; the next start tries again.
-            Err(error) => log::error!("entries of _sessions without an end were not removed: {error}"),
+            Ok(created) => log::info!("_account_data: created the markers of {created} accounts."),
+            Err(error) => log::error!(
+                "_account_data: the markers of accounts are not complete: {error}. Accounts without one cannot write.                  Correct that, then restart the server."
+            ),
         }
-        Ok(accounts)
+        match self.sessions.remove_endless(now_ms) {
+            Ok(0) => {}
+            Ok(removed) => {
+                log::warn!("{removed} sessions have ended: their end was lost with their journal.")
+            }
+            // They are no sessions and only take space.
+            Err(error) => log::error!("Entries of _sessions without an end were not removed: {error}."),
+        }
     }
 
     /// Whether everything about accounts can be written.
     pub fn is_healthy(&self) -> bool {
-        self.projects().iter().all(|project| project.health() == Health::Healthy)
+        self.buckets().into_iter().all(Bucket::is_healthy)
     }
 
     /// Has the files looked at, although nothing is written.
     pub fn look_at_files(&self, now: Instant) {
-        self.projects().iter().for_each(|project| project.look_soon(now));
+        self.buckets().into_iter().for_each(|bucket| bucket.look_at_files(now));
     }
 
     /// Brings all files up to date and ends writing.
     pub fn close(&self) {
-        for project in self.projects() {
-            project.close(clock::wall_ms(), clock::monotonic());
+        for bucket in self.buckets() {
+            bucket.close(clock::wall_ms(), clock::monotonic());
         }
     }
 
-    fn projects(&self) -> [&Arc<Project>; 3] {
-        [self.directory.project(), self.sessions.project(), &self.data]
+    fn buckets(&self) -> [&Bucket; 3] {
+        [self.directory.bucket(), self.sessions.bucket(), &self.data]
     }
 }
 

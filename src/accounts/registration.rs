@@ -112,7 +112,7 @@ impl Problem {
 }
 
 impl Accounts {
-    /// Makes the account, with the hash of its password. Certain once the commit says so.
+    /// Creates the account, with the hash of its password. Certain once the commit is resolved. Blocks for the disk.
     ///
     /// # Errors
     /// [`CreateError`] inside; [`AccountsError`] where the accounts cannot be asked.
@@ -131,8 +131,25 @@ impl Accounts {
             is_disabled: false,
             created_ms: now_ms,
         };
-        let created = self.directory.create(&account, now_ms)?;
-        Ok(Pending { answer: created.answer.map(|()| account), commit: created.commit })
+        let Pending { answer, commit } = self.add(&account, now_ms)?;
+        Ok(Pending { answer: answer.map(|()| account), commit })
+    }
+
+    /// Creates `account` as it is, as [`Accounts::create`] does.
+    ///
+    /// # Errors
+    /// As [`Accounts::create`].
+    pub fn add(
+        &self,
+        account: &Account,
+        now_ms: u64,
+    ) -> Result<Pending<Result<(), CreateError>>, AccountsError> {
+        self.create_marker(&account.id, now_ms)?;
+        let created = self.directory.create(account, now_ms)?;
+        if created.answer.is_err() {
+            self.remove_marker(&account.id, now_ms)?;
+        }
+        Ok(created)
     }
 }
 

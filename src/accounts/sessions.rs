@@ -6,19 +6,17 @@
 use super::account::Account;
 use super::error::AccountsError;
 use crate::entropy::random_token;
-use crate::limits::{ENTRIES_PER_LOCK_MAX, SESSION_SECONDS, SESSIONS_MAX};
+use crate::limits::{SESSION_SECONDS, SESSIONS_MAX};
 use crate::names::Key;
-use crate::persist::live::project::Project;
 use crate::secret::{KeyHash, Secret};
-use crate::store::change::Value;
-use crate::store::commit::Commit;
-use crate::store::commit::Pending;
+use crate::storage::{Bucket, Read, Scan, ScanEnd};
+use crate::store::batch::{Batch, Op, Otherwise, When};
+use crate::store::commit::{Commit, Pending};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// The project `_sessions`.
 pub struct Sessions {
-    project: Arc<Project>,
+    bucket: Bucket,
 }
 
 /// A session as it is stored.
@@ -39,21 +37,13 @@ pub struct Begun {
     pub commit: Option<Commit>,
 }
 
-/// Some entries of `_sessions`.
-struct Looked {
-    /// The names of those without an end.
-    endless: Vec<String>,
-    /// The last name looked at; `None` where there was nothing left.
-    last: Option<String>,
-}
-
 impl Sessions {
-    pub(super) fn new(project: Arc<Project>) -> Sessions {
-        Sessions { project }
+    pub(super) fn new(bucket: Bucket) -> Sessions {
+        Sessions { bucket }
     }
 
-    pub(super) fn project(&self) -> &Arc<Project> {
-        &self.project
+    pub(super) fn bucket(&self) -> &Bucket {
+        &self.bucket
     }
 
     /// Begins a session of `account` that lasts [`SESSION_SECONDS`], in the place of the browser's session
@@ -72,18 +62,12 @@ impl Sessions {
         let text = serde_json::to_vec(&session).map_err(|_| AccountsError::Damaged)?;
         let name = stored_name(token.reveal());
         let replaced = replaced.map(stored_name);
-        let answered = self.project.write(now_ms, |transaction| {
-            if transaction.namespace().totals(now_ms).keys >= SESSIONS_MAX {
-                return Err(());
-            }
-            if let Some(Ok(before)) = replaced.as_deref().map(Key::parse_stored) {
-                transaction.delete(before);
-            }
-            let key = Key::parse_stored(&name).map_err(|_| ())?;
-            transaction.put(key, &text, Some(SESSION_SECONDS * 1_000));
-            Ok(())
-        })?;
-        Ok(answered.answer.is_ok().then_some(Begun { token, commit: answered.commit }))
+        let mut ops = vec![Op::put(key_of(&name), &text, Some(SESSION_SECONDS * 1_000))];
+        ops.extend(replaced.as_deref().map(|replaced| Op::delete(key_of(replaced))));
+        let mut batch = Batch::many(ops, Otherwise::Abort);
+        batch.require.keys_max = Some(SESSIONS_MAX);
+        let begun = self.bucket.write(now_ms, &batch)?;
+        Ok(begun.answer.is_ok().then_some(Begun { token, commit: begun.commit }))
     }
 
     /// Takes out what has no end, and says how many that were. They were no sessions before either.
@@ -92,49 +76,22 @@ impl Sessions {
     /// # Errors
     /// [`AccountsError`].
     pub(super) fn remove_endless(&self, now_ms: u64) -> Result<usize, AccountsError> {
-        let (mut removed, mut after) = (0, None);
+        let (mut removed, mut after) = (0, None::<String>);
         loop {
-            let looked = self.endless(after.as_deref(), now_ms)?;
-            removed += looked.endless.len();
-            self.remove(&looked.endless, now_ms)?;
-            after = looked.last;
-            if after.is_none() {
-                return Ok(removed);
+            let mut endless = Vec::new();
+            let scan = Scan { after: after.as_deref(), with_values: false, ..Scan::under("") };
+            let scanned = self.bucket.scan(now_ms, &scan, &mut |item| {
+                endless.extend(item.meta.expires_ms.is_none().then(|| item.key.to_owned()));
+            })?;
+            let delete = endless.iter().map(|name| Op::delete(key_of(name))).collect();
+            let deleted = self.bucket.write(now_ms, &Batch::many(delete, Otherwise::Abort))?;
+            self.bucket.wait(deleted.commit.as_ref())?;
+            removed += endless.len();
+            match scanned.answer.end {
+                ScanEnd::Paused => after = scanned.answer.last,
+                ScanEnd::Exhausted | ScanEnd::Limit => return Ok(removed),
             }
         }
-    }
-
-    fn remove(&self, names: &[String], now_ms: u64) -> Result<(), AccountsError> {
-        if names.is_empty() {
-            return Ok(());
-        }
-        let answered = self.project.write(now_ms, |transaction| {
-            for name in names {
-                transaction.delete(Key::parse_stored(name).map_err(|_| AccountsError::Damaged)?);
-            }
-            Ok::<(), AccountsError>(())
-        })?;
-        answered.answer?;
-        if self.project.wait_written(answered.commit.as_ref()) {
-            Ok(())
-        } else {
-            Err(AccountsError::NotWritten)
-        }
-    }
-
-    /// Looks at the entries after `after`, as many as one hold of the lock is for.
-    fn endless(&self, after: Option<&str>, now_ms: u64) -> Result<Looked, AccountsError> {
-        let answered = self.project.read(now_ms, |view| {
-            let (mut endless, mut last) = (Vec::new(), None);
-            for entry in view.stored_range("", after).take(ENTRIES_PER_LOCK_MAX) {
-                last = Some(entry.key());
-                if entry.expires_ms().is_none() {
-                    endless.push(entry.key().to_owned());
-                }
-            }
-            (Looked { endless, last: last.map(str::to_owned) }, view.revision())
-        })?;
-        Ok(answered.answer)
     }
 
     /// The session of a browser's `token`, where there is one.
@@ -143,28 +100,21 @@ impl Sessions {
     /// [`AccountsError`].
     pub fn find(&self, token: &str, now_ms: u64) -> Result<Option<Session>, AccountsError> {
         let name = stored_name(token);
-        let Ok(key) = Key::parse_stored(&name) else { return Ok(None) };
-        let answered = self.project.read(now_ms, |view| {
-            let with_end = view.get(key).filter(|entry| entry.expires_ms().is_some());
-            let found = with_end.and_then(|entry| match entry.value() {
-                Value::Text(text) => serde_json::from_slice(text).ok(),
-                Value::Stored(_) => None,
-            });
-            (found, view.revision())
+        let read = self.bucket.get(now_ms, key_of(&name), When::ALWAYS, |read| match read {
+            Read::Found(item) if item.meta.expires_ms.is_some() => serde_json::from_slice(item.value).ok(),
+            Read::Found(_) | Read::Refused(_) | Read::Absent => None,
         })?;
-        Ok(answered.answer)
+        Ok(read.wait()?.answer)
     }
 
     /// Ends the session of `token`, where there is one.
     ///
     /// # Errors
     /// [`AccountsError`].
-    pub fn end(&self, token: &str, now_ms: u64) -> Result<Pending<bool>, AccountsError> {
+    pub fn end(&self, token: &str, now_ms: u64) -> Result<Pending<()>, AccountsError> {
         let name = stored_name(token);
-        let Ok(key) = Key::parse_stored(&name) else { return Ok(Pending { answer: false, commit: None }) };
-        let answered =
-            self.project.write(now_ms, |transaction| Ok::<_, ()>(transaction.delete(key).is_some()))?;
-        Ok(Pending { answer: answered.answer.unwrap_or(false), commit: answered.commit })
+        let ended = self.bucket.write(now_ms, &Batch::one(Op::delete(key_of(&name))))?;
+        Ok(Pending { answer: (), commit: ended.commit })
     }
 }
 
@@ -173,16 +123,24 @@ fn stored_name(token: &str) -> String {
     KeyHash::of(token.as_bytes()).encode()
 }
 
+fn key_of(stored_name: &str) -> Key<'_> {
+    let Ok(key) = Key::parse_stored(stored_name) else { unreachable!("a hash, or a name that was stored") };
+    key
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::ENTRIES_PER_LOCK_MAX;
     use crate::names::InternalProject;
-    use crate::persist::live::engine::Engine;
+    use crate::storage::embedded::{Engine, Project};
+    use std::sync::Arc;
 
     #[test]
     fn what_has_no_end_is_taken_out_wherever_it_lies() {
         let engine = Engine::new(Box::new(|| ()));
-        let project = Arc::new(Project::in_memory(InternalProject::Sessions.into(), engine, 1));
+        let project = Project::in_memory(InternalProject::Sessions.into(), engine, 1);
+        let bucket = Bucket::Embedded(Arc::new(project));
         let names: Vec<String> =
             (0..4 * ENTRIES_PER_LOCK_MAX).map(|number| format!("s{number:05}")).collect();
         // None of the first hold, all of the second, every third one after that.
@@ -193,16 +151,12 @@ mod tests {
         };
         for (at, name) in names.iter().enumerate() {
             let ttl_ms = (!is_endless(at)).then_some(1_000);
-            let put = project.write(1, |transaction| {
-                Ok::<_, ()>(transaction.put(Key::parse(name).unwrap(), b"1", ttl_ms))
-            });
-            put.unwrap();
+            bucket.write_one(1, Op::put(Key::parse(name).unwrap(), b"1", ttl_ms)).unwrap();
         }
         let endless = (0..names.len()).filter(|at| is_endless(*at)).count();
-        let sessions = Sessions::new(Arc::clone(&project));
+        let sessions = Sessions::new(bucket.clone());
         assert_eq!(sessions.remove_endless(1).unwrap(), endless);
         assert_eq!(sessions.remove_endless(1).unwrap(), 0);
-        let left = |view: &crate::persist::live::project::View<'_>| (view.totals().keys, view.revision());
-        assert_eq!(project.read(1, left).unwrap().answer, (names.len() - endless) as u64);
+        assert_eq!(bucket.totals(1).unwrap().answer.keys, (names.len() - endless) as u64);
     }
 }

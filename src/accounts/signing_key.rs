@@ -4,7 +4,7 @@ use crate::auth::jwt::SigningKey;
 use crate::disk::{self, Disk};
 use crate::entropy::{EntropyUnavailable, random_bytes};
 use crate::limits::SIGNING_KEY_FILE_BYTES_MAX;
-use crate::persist::files::own_files::SIGNING_KEY_FILE;
+use crate::names::SIGNING_KEY_FILE;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -6,31 +6,41 @@
 use super::error::ApiError;
 use crate::auth::access::{self, Denied, Grant};
 use crate::auth::api_key::Presented;
+use crate::auth::client::Client;
 use crate::auth::credential::{Credential, SentAs};
 use crate::catalog::{Registry, Served};
 use crate::http::request::Head;
 use crate::http::target;
 use crate::names::ProjectId;
 use crate::secret::KeyHash;
-use std::borrow::Borrow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Whose credential a route asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum Needs {
     /// Nobody's.
     Open,
     /// The global key's.
     Global,
     /// The key of the project in the path, or the global one.
     Project,
-    /// As [`Access::Project`]; only the global key if the project asks for none. Settings decide who has
+    /// As [`Needs::Project`]; only the global key if the project asks for none. Settings decide who has
     /// the project from then on.
     Settings,
     /// An account's, or what else the handler takes (`credentials.rs`).
     Account,
+}
+
+impl Needs {
+    /// Whether it is an API key.
+    pub fn is_key(self) -> bool {
+        match self {
+            Needs::Open | Needs::Account => false,
+            Needs::Global | Needs::Project | Needs::Settings => true,
+        }
+    }
 }
 
 /// What a request was let through with.
@@ -58,11 +68,22 @@ pub struct Author {
 }
 
 /// The credential of a request as an API key, or what is wrong with it.
+#[derive(Clone)]
 pub struct SentKey(Result<Option<(Presented, SentAs)>, Denied>);
+
+/// Who sends a request: where it comes from, its credential, and what that grants.
+pub struct Principal {
+    /// Where it comes from.
+    pub client: Client,
+    /// Its credential as an API key, if its route asks for one.
+    pub sent: Option<SentKey>,
+    /// What that grants.
+    pub authority: Authority,
+}
 
 /// A credential and what it is needed for, kept while a request waits.
 pub struct Claim {
-    access: Access,
+    needs: Needs,
     sent: SentKey,
     segment: String,
     address: IpAddr,
@@ -90,10 +111,13 @@ impl SentKey {
 }
 
 impl Claim {
-    /// What a request from `address` was let through with: `sent`, for what its route needs in the project
-    /// `segment`.
-    pub fn new(access: Access, sent: SentKey, segment: &str, address: IpAddr) -> Claim {
-        Claim { access, sent, segment: segment.to_owned(), address }
+    /// What `principal` was let through with, for what its route needs in the project `segment`.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] if the route needs no key, which is a bug of the route table.
+    pub fn of(principal: &Principal, needs: Needs, segment: &str) -> Result<Claim, ApiError> {
+        let sent = principal.sent.clone().ok_or(ApiError::Internal)?;
+        Ok(Claim { needs, sent, segment: segment.to_owned(), address: principal.client.address })
     }
 
     /// Checks it against the keys of now. Where the request came from was checked on arrival.
@@ -101,7 +125,7 @@ impl Claim {
     /// # Errors
     /// As [`authorize`].
     pub fn check(&self, registry: &Registry) -> Result<(Authority, Author), ApiError> {
-        let authority = authorize(self.access, || &self.sent, || Ok(()), registry, &self.segment)?;
+        let authority = authorize(self.needs, Some(&self.sent), || Ok(()), registry, &self.segment)?;
         let author = Author { address: self.address, grant: authority.grant };
         Ok((authority, author))
     }
@@ -113,37 +137,38 @@ impl fmt::Display for Author {
     }
 }
 
-/// Lets a request through that has what `access` needs. `sent` is its credential, `segment` the project in
-/// its path, percent-encoded. `check_site` refuses a page of another site; it is asked unless a credential
+/// Lets a request through that has what `needs` asks for. `sent` is its credential, which is not looked at if
+/// no key is needed, and `segment` the project in its path, percent-encoded. `check_site` refuses a page of another site; it is asked unless a credential
 /// that no page can send grants the request.
 ///
 /// # Errors
 /// [`ApiError::Denied`], [`ApiError::ProjectId`], [`ApiError::ProjectMissing`], and those of `check_site`.
-pub fn authorize<S: Borrow<SentKey>>(
-    access: Access,
-    sent: impl FnOnce() -> S,
+pub fn authorize(
+    needs: Needs,
+    sent: Option<&SentKey>,
     check_site: impl FnOnce() -> Result<(), ApiError>,
     registry: &Registry,
     segment: &str,
 ) -> Result<Authority, ApiError> {
-    match access {
-        Access::Open | Access::Account => Ok(Authority { served: None, grant: Grant::Nothing }),
-        Access::Global => {
-            let grant = authorize_global(sent().borrow(), check_site, registry)?;
+    match (needs, sent) {
+        (Needs::Open | Needs::Account, _) => Ok(Authority { served: None, grant: Grant::Nothing }),
+        (Needs::Global, Some(sent)) => {
+            let grant = authorize_global(sent, check_site, registry)?;
             Ok(Authority { served: named_project(segment, registry)?, grant })
         }
-        Access::Project | Access::Settings => {
+        (Needs::Project | Needs::Settings, Some(sent)) => {
             let id = parse_id(segment)?;
             let served = registry.projects.get(&id);
             let is_open = served.is_some_and(|served| !served.asks_for_key);
-            let grant = if is_open && access == Access::Settings {
-                authorize_global(sent().borrow(), check_site, registry)?
+            let grant = if is_open && needs == Needs::Settings {
+                authorize_global(sent, check_site, registry)?
             } else {
-                authorize_project(sent().borrow(), check_site, registry, served)?
+                authorize_project(sent, check_site, registry, served)?
             };
             let served = served.cloned().ok_or(ApiError::ProjectMissing(id))?;
             Ok(Authority { served: Some(served), grant })
         }
+        (Needs::Global | Needs::Project | Needs::Settings, None) => Err(ApiError::Internal),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a handler gets, and how it reads parameters and bodies.
 
-use super::authority::{Access, Claim, SentKey};
+use super::authority::{Claim, Needs, Principal};
 use super::body::minified_to;
 use super::cross_site::{self, Trusted};
 use super::error::ApiError;
@@ -8,10 +8,11 @@ use super::error::shown;
 use super::parameters::{Parameters, unknown_parameter};
 use super::reply::{Share, Standing};
 use super::state::{App, Arrival};
+use crate::accounts::Accounts;
 use crate::auth::access::Denied;
 use crate::auth::client::{self, Client};
 use crate::auth::credential::{Credential, SentAs};
-use crate::catalog::Served;
+use crate::catalog::{Registry, Served};
 use crate::http::request::{Framing, Request};
 use crate::http::target;
 use crate::limits::BODY_DEPTH_MAX;
@@ -24,16 +25,18 @@ pub struct Context<'r> {
     pub app: &'r Arc<App>,
     /// The request.
     pub request: &'r Request<'r>,
+    /// The settings and projects, as they are for all of this request.
+    pub registry: &'r Arc<Registry>,
     /// Whose credential its route asks for.
-    pub access: Access,
+    pub needs: Needs,
     /// Its query, percent-encoded.
     pub query: Option<&'r str>,
     /// What the route calls `{}`, percent-encoded; empty if it has none.
     pub segment: &'r str,
     /// What the route calls `{...}`, percent-encoded.
     pub rest: &'r str,
-    /// The project that the path names.
-    pub served: Option<Arc<Served>>,
+    /// Who sends it.
+    pub principal: &'r Principal,
     /// When and from where the request came.
     pub arrival: Arrival,
 }
@@ -51,15 +54,22 @@ impl<'r> Context<'r> {
     /// The project of a route that has one.
     ///
     /// # Errors
-    /// [`ApiError::Internal`] where the route has none, which is a bug of the route table.
+    /// [`ApiError::Internal`] if the route has none, which is a bug of the route table.
     pub fn served(&self) -> Result<&Arc<Served>, ApiError> {
-        self.served.as_ref().ok_or(ApiError::Internal)
+        self.principal.authority.project()
     }
 
-    /// Whom the request comes from.
+    /// The accounts of the server.
+    ///
+    /// # Errors
+    /// As [`App::accounts`].
+    pub fn accounts(&self) -> Result<&'r Arc<Accounts>, ApiError> {
+        self.app.accounts(self.registry)
+    }
+
+    /// Where the request comes from.
     pub fn client(&self) -> Client {
-        let registry = self.app.catalog.registry();
-        client::client(&self.request.head, self.arrival.peer, &registry.trusted_proxies)
+        self.principal.client
     }
 
     /// The share of the password lane that this client has.
@@ -70,7 +80,7 @@ impl<'r> Context<'r> {
     /// The share of a request that may be the operator's. Without authentication anybody may send it, so it
     /// has no precedence.
     pub fn operator_share(&self) -> Share {
-        let has_key = self.app.catalog.registry().authentication_enabled;
+        let has_key = self.registry.authentication_enabled;
         self.share(if has_key { Standing::Operator } else { Standing::Stranger })
     }
 
@@ -79,13 +89,15 @@ impl<'r> Context<'r> {
     /// # Errors
     /// [`Denied`].
     pub fn credential(&self) -> Result<Option<Credential<'r>>, Denied> {
-        self.app.credential(&self.request.head, self.arrival.peer)
+        self.app.credential(&self.request.head, self.client(), self.registry)
     }
 
     /// What the request was let through with, to be checked again.
-    pub fn claim(&self) -> Claim {
-        let sent = SentKey::of(self.credential(), &self.request.head);
-        Claim::new(self.access, sent, self.segment, self.client().address)
+    ///
+    /// # Errors
+    /// As [`Claim::of`].
+    pub fn claim(&self) -> Result<Claim, ApiError> {
+        Claim::of(self.principal, self.needs, self.segment)
     }
 
     /// Refuses a request that a page of another site sent, unless that is `trusted`.
@@ -93,8 +105,7 @@ impl<'r> Context<'r> {
     /// # Errors
     /// [`ApiError::Forgery`].
     pub fn check_site(&self, trusted: Trusted) -> Result<(), ApiError> {
-        let registry = self.app.catalog.registry();
-        cross_site::check(&self.request.head, self.arrival.peer, &registry, trusted)
+        cross_site::check(&self.request.head, self.arrival.peer, self.registry, trusted)
     }
 
     /// The same for a request that a credential granted: only what browsers add by themselves is checked.

@@ -6,7 +6,6 @@
 use super::context::Context;
 use super::cross_site::Trusted;
 use super::error::{AccountError, ApiError};
-use super::keyspace::Keyspace;
 use crate::accounts::Accounts;
 use crate::accounts::account::Account;
 use crate::auth::access::Denied;
@@ -14,6 +13,7 @@ use crate::auth::api_key::Presented;
 use crate::auth::jwt;
 use crate::catalog::{Registry, Served};
 use crate::secret::KeyHash;
+use crate::storage::Keyspace;
 use std::sync::Arc;
 
 /// The account of the token in the header fields.
@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// [`AccountError::Token`] for what is no valid token; [`ApiError::Forgery`].
 pub fn token(context: &Context<'_>) -> Result<Account, ApiError> {
     let sent = context.credential().map_err(|_| AccountError::Token)?.ok_or(AccountError::Token)?;
-    let account = account_of_token(context.app.accounts()?, &sent.text, context.arrival.wall_ms)?;
+    let account = account_of_token(context.accounts()?, &sent.text, context.arrival.wall_ms)?;
     context.check_sender(sent.sent_as)?;
     Ok(account)
 }
@@ -37,13 +37,13 @@ pub fn item(
     context: &Context<'_>,
     count: impl FnOnce() -> Result<(), ApiError>,
 ) -> Result<Keyspace, ApiError> {
-    let registry = context.app.catalog.registry();
+    let registry = context.registry;
     let project = registry.item_project.as_ref().and_then(|id| registry.projects.get(id));
     let is_open = !registry.authentication_enabled || project.is_some_and(|served| !served.asks_for_key);
     let sent = context.credential();
     let presented = sent.as_ref().map(|sent| sent.as_ref().map(|sent| (sent, sent.present())));
     if let Ok(Some((sent, Presented::Hash(hash)))) = &presented
-        && let Some(owner) = owner_of(&registry, hash)
+        && let Some(owner) = owner_of(registry, hash)
     {
         context.check_sender(sent.sent_as)?;
         return keys_of(match owner {
@@ -55,14 +55,14 @@ pub fn item(
     match presented {
         // Also without authentication: a token names the account whose keys are meant.
         Ok(Some((sent, Presented::Hash(_)))) if jwt::looks_like_token(&sent.text) => {
-            let accounts = match context.app.accounts() {
+            let accounts = match context.accounts() {
                 // Nobody has a token, so this is none.
                 Err(ApiError::Account(AccountError::Disabled)) => return Err(Denied::Wrong.into()),
                 accounts => accounts?,
             };
             let account = account_of_token(accounts, &sent.text, context.arrival.wall_ms)?;
             context.check_sender(sent.sent_as)?;
-            Ok(Keyspace::of_account(accounts, &account))
+            Ok(accounts.keys_of(&account))
         }
         Ok(_) | Err(_) if is_open => {
             context.check_site(Trusted::Configured)?;
@@ -76,7 +76,7 @@ pub fn item(
 }
 
 fn keys_of(served: Option<&Arc<Served>>) -> Result<Keyspace, ApiError> {
-    Ok(Keyspace::of_project(served.ok_or(ApiError::ItemProjectMissing)?.project()?))
+    Ok(Keyspace::of(served.ok_or(ApiError::ItemProjectMissing)?.bucket()?))
 }
 
 /// Whose API key something is.

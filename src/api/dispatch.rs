@@ -1,18 +1,19 @@
 //! The way of every request: route, credential, handler, and the form of a failure.
 
-use super::authority::{self, SentKey};
+use super::authority::{self, Principal, SentKey};
 use super::context::Context;
 use super::cors::{self, Permission};
 use super::credentials;
 use super::cross_site::{self, Trusted};
 use super::error::ApiError;
-use super::error::style::Style;
+use super::error::style::{Dialect, Style};
+use super::negotiation::{self, Wanted};
 use super::reply::Reply;
-use super::routes::{self, Found};
+use super::routes::{self, Found, Route};
 use super::site::pages::Viewer;
 use super::state::{App, Arrival};
-use crate::auth::client;
-use crate::catalog::Served;
+use crate::auth::client::{self, Client};
+use crate::catalog::Registry;
 use crate::clock;
 use crate::http::request::{Head, Method, Request};
 use crate::http::response::Response;
@@ -20,131 +21,163 @@ use crate::http::target::Target;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Who sent a request, as far as its answer and the log need it.
+/// What an answer and the log need of a request, whatever it is.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The client, also behind a trusted proxy.
-    pub address: IpAddr,
-    /// What the answer says to scripts of other origins.
+    /// The client, also if a trusted proxy is between.
+    pub client: Client,
+    /// What the answer states to scripts of other origins.
     pub permission: Permission,
 }
 
-/// A request whose route and credential were found good.
-struct Admitted<'r> {
-    found: Found<'r>,
-    query: Option<&'r str>,
-    served: Option<Arc<Served>>,
+/// A head that was routed and authorized, once: against one state of the registry.
+pub struct Routed {
+    /// Who sent it.
+    pub caller: Caller,
+    dialect: Dialect,
+    registry: Arc<Registry>,
+    /// Why the request fails, if it does.
+    decision: Result<Decision, ApiError>,
 }
 
 /// What a head alone leads to.
-enum Decision<'r> {
+enum Decision {
     Answer(Response),
-    Run(Admitted<'r>),
+    Run(&'static Route, Principal),
 }
 
 impl App {
-    /// Answers a request.
-    pub fn handle(self: &Arc<Self>, request: &Request<'_>, arrival: Arrival) -> Reply {
-        self.catalog.look_at_clock(arrival.wall_ms, arrival.at);
-        let failure_style = || self.failure_style(&request.head, Some(request.body), arrival.peer);
-        let admitted = match self.decide(&request.head, arrival.peer) {
-            Ok(Decision::Run(admitted)) => admitted,
-            Ok(Decision::Answer(response)) => return Reply::now(response),
-            Err(error) => return Reply::now(error.response_in(&failure_style())),
+    /// Routes and authorizes a request with this head from `peer`.
+    pub fn route(&self, head: &Head<'_>, peer: IpAddr) -> Routed {
+        let registry = self.catalog.registry();
+        let client = client::client(head, peer, &registry.trusted_proxies);
+        let caller = Caller { client, permission: Permission::of(head, &registry) };
+        let (path, found) = match head.target {
+            Ok(Target::Origin { path, .. }) => (path.as_bytes(), Some(routes::find(head.method, path))),
+            Ok(Target::Asterisk | Target::Authority) => (&b""[..], None),
+            Err(_) => (head.target_text, None),
         };
-        let Admitted { found, query, served } = admitted;
+        let dialect = match &found {
+            Some(Ok(found)) => found.route.dialect,
+            Some(Err(_)) | None => routes::dialect_of(path),
+        };
+        let decision = self.decide(head, peer, &caller, found, &registry);
+        Routed { caller, dialect, registry, decision }
+    }
+
+    /// Answers a request that `routed` is of.
+    pub fn handle(self: &Arc<Self>, request: &Request<'_>, routed: Routed, arrival: Arrival) -> Reply {
+        self.catalog.look_at_clock(arrival.wall_ms, arrival.at);
+        let (route, principal) = match routed.decision {
+            Ok(Decision::Run(route, principal)) => (route, principal),
+            Ok(Decision::Answer(response)) => return Reply::now(response),
+            Err(error) => return Reply::failed(error),
+        };
+        let Ok(Target::Origin { path, query }) = request.head.target else {
+            return Reply::failed(ApiError::Internal);
+        };
+        let captures = route.matches(path).unwrap_or_default();
         let context = Context {
             app: self,
             request,
-            access: found.access,
+            registry: &routed.registry,
+            needs: route.needs,
             query,
-            segment: found.captures.segment,
-            rest: found.captures.rest,
-            served,
+            segment: captures.segment,
+            rest: captures.rest,
+            principal: &principal,
             arrival,
         };
-        (found.handler)(&context).unwrap_or_else(|error| Reply::now(error.response_in(&failure_style())))
+        let reply = Reply::of_result((route.handler)(&context));
+        debug_assert!(route.jobs_in.has(&reply), "the route table names the lane of a route's jobs");
+        reply
     }
 
-    /// Whether the body of a request is worth waiting for: the route is good, and so is the credential
-    /// where that is not the handler's to look at ([`Access::Account`]).
-    ///
-    /// # Errors
-    /// The answer, where they are not.
-    pub fn admit(&self, head: &Head<'_>, peer: IpAddr) -> Result<(), Response> {
-        match self.decide(head, peer) {
-            // Its answer needs no body; the body is read and dropped first, so that the connection can go on.
-            Ok(Decision::Run(_) | Decision::Answer(_)) => Ok(()),
-            Err(error) => Err(error.response_in(&self.failure_style(head, None, peer))),
+    /// How the client that sent this head, and `body` if that has arrived already, is told of a failure.
+    pub fn failure_style(&self, head: &Head<'_>, body: Option<&[u8]>, routed: &Routed) -> Style {
+        match routed.dialect {
+            Dialect::Problem => Style::Problem,
+            Dialect::Item => Style::Item,
+            Dialect::Object => Style::Object,
+            Dialect::Site => match negotiation::wanted(head, body) {
+                Wanted::Json => Style::Data,
+                Wanted::Page => Style::Page(self.viewer(head, routed)),
+            },
         }
     }
 
-    /// How the client that sent this head from `peer`, and `body` if that has arrived already, is told of
-    /// a failure.
-    pub fn failure_style(&self, head: &Head<'_>, body: Option<&[u8]>, peer: IpAddr) -> Style {
-        Style::of(head, body, || self.viewer(head, peer))
-    }
-
-    /// Who sent this head over a connection from `peer`.
-    pub fn caller(&self, head: &Head<'_>, peer: IpAddr) -> Caller {
-        let registry = self.catalog.registry();
-        Caller {
-            address: client::client(head, peer, &registry.trusted_proxies).address,
-            permission: Permission::of(head, &registry),
-        }
-    }
-
-    fn decide<'r>(&self, head: &Head<'r>, peer: IpAddr) -> Result<Decision<'r>, ApiError> {
-        let registry = self.catalog.registry();
-        let (path, query) = match head.target? {
-            Target::Asterisk => ("*", None),
-            Target::Origin { path, query } => (path, query),
+    fn decide(
+        &self,
+        head: &Head<'_>,
+        peer: IpAddr,
+        caller: &Caller,
+        found: Option<Result<Found<'_>, ApiError>>,
+        registry: &Arc<Registry>,
+    ) -> Result<Decision, ApiError> {
+        let path = match head.target? {
+            Target::Asterisk => "*",
+            Target::Origin { path, .. } => path,
             Target::Authority => return Err(allowed_nowhere()),
         };
-        cross_site::check_host(head, path, peer, &registry)?;
-        if head.target == Ok(Target::Asterisk) {
-            return Ok(Decision::Answer(Response::new(204)));
-        }
+        cross_site::check_host(head, path, peer, registry)?;
         match head.method {
             Method::Unknown => return Err(ApiError::MethodUnknown),
             Method::Trace => return Err(allowed_nowhere()),
             Method::Get | Method::Head | Method::Post | Method::Put | Method::Delete => {}
             Method::Options | Method::Patch | Method::Connect => {}
         }
-        let found = match routes::find(head.method, path) {
-            Ok(found) => found,
-            Err(ApiError::MethodNotAllowed { allow }) if head.method == Method::Options => {
+        let found = match found {
+            Some(Ok(found)) => found,
+            Some(Err(ApiError::MethodNotAllowed { allow })) if head.method == Method::Options => {
                 let response = Response::new(204).field("allow", &allow);
-                return Ok(Decision::Answer(cors::preflight(head, &self.permission(head), response)));
+                return Ok(Decision::Answer(cors::preflight(head, &caller.permission, response)));
             }
-            Err(error) => return Err(error),
+            Some(Err(error)) => return Err(error),
+            None => return Ok(Decision::Answer(Response::new(204))), // OPTIONS *
         };
+        let needs = found.route.needs;
+        let client = caller.client;
+        let sent = needs.is_key().then(|| SentKey::of(self.credential(head, client, registry), head));
         let authority = authority::authorize(
-            found.access,
-            || SentKey::of(self.credential(head, peer), head),
-            || cross_site::check(head, peer, &registry, Trusted::Configured),
-            &registry,
+            needs,
+            sent.as_ref(),
+            || cross_site::check(head, peer, registry, Trusted::Configured),
+            registry,
             found.captures.segment,
         )?;
         if is_partial_write(head) {
             return Err(ApiError::ContentRange);
         }
-        Ok(Decision::Run(Admitted { found, query, served: authority.served }))
+        Ok(Decision::Run(found.route, Principal { client, sent, authority }))
     }
 
     /// Who looks at a page.
-    fn viewer(&self, head: &Head<'_>, peer: IpAddr) -> Viewer {
-        let account = self.accounts().ok().and_then(|accounts| {
-            let session = self.session(head, peer)?;
+    fn viewer(&self, head: &Head<'_>, routed: &Routed) -> Viewer {
+        let registry = &routed.registry;
+        let account = self.accounts(registry).ok().and_then(|accounts| {
+            let session = self.session(head, routed.caller.client, registry)?;
             credentials::account_of_session(accounts, session, clock::wall_ms()).ok()
         });
         let signed_in_as = account.map(|account| account.username.as_str().to_owned());
-        Viewer { signed_in_as, ways_in: self.ways_in() }
+        Viewer { signed_in_as, ways_in: self.ways_in(registry) }
+    }
+}
+
+impl Routed {
+    /// Takes out why the request fails, if the head tells that already. Otherwise its body is worth waiting for: the
+    /// route is good, and so is the credential unless the handler looks at that
+    /// ([`super::authority::Needs::Account`]).
+    pub fn take_failure(&mut self) -> Option<ApiError> {
+        if self.decision.is_ok() {
+            // An answer that needs no body waits for it, too: it is read and dropped, so that the connection is kept.
+            return None;
+        }
+        std::mem::replace(&mut self.decision, Err(ApiError::Internal)).err()
     }
 
-    /// Whether scripts of the origin that sent this head may read the answer.
-    pub fn permission(&self, head: &Head<'_>) -> Permission {
-        Permission::of(head, &self.catalog.registry())
+    /// Whether it was routed against the registry as it is now. A key may have been replaced while the body came.
+    pub fn is_current(&self, app: &App) -> bool {
+        Arc::ptr_eq(&self.registry, &app.catalog.registry())
     }
 }
 

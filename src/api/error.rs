@@ -23,10 +23,8 @@ use crate::http::target::TargetError;
 use crate::json::{self, JsonError, JsonErrorKind};
 use crate::limits::{BATCH_OPERATIONS_MAX, PROJECTS_MAX, VALUE_DEPTH_MAX};
 use crate::names::{KeyError, ProjectId, ProjectIdError};
-use crate::persist::files::value_reader::StoredValue;
-use crate::store::commit::{Commit, CommitState};
+use crate::store::decide::Conflict;
 use crate::store::error::StorageError;
-use std::io;
 use texts::{
     CONFIG_EDITED, CONTENT_RANGE, CURSOR, DISK_FULL, HOST_ADVICE, INTERNAL, ITEM_PROJECT_MISSING,
     LENGTH_REQUIRED, METHOD_UNKNOWN, ROUTE_MISSING, UNREADABLE, VALUES_UNSAVED, cursor_prefix_detail, late,
@@ -180,22 +178,6 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    /// The error of a reply that waited for `commit`; `None` if the change is on disk.
-    pub fn of_commit(commit: &Commit) -> Option<ApiError> {
-        match commit.outcome() {
-            CommitState::Committed => None,
-            CommitState::DiskFull => Some(ApiError::DiskFull),
-            CommitState::Deleted => commit.deleted().cloned().map(StorageError::Deleted).map(ApiError::from),
-            CommitState::Failed | CommitState::Pending => Some(ApiError::Storage(StorageError::Failed)),
-        }
-    }
-
-    /// The error of a value that lies in a file and could not be read. Why is for the log.
-    pub fn of_unread_value(stored: &StoredValue, error: &io::Error) -> ApiError {
-        stored.log_unread(error);
-        ApiError::Disk("reading the value")
-    }
-
     /// This error as that of operation `index` of a batch, from 0.
     #[must_use]
     pub fn at(self, index: usize) -> ApiError {
@@ -312,7 +294,7 @@ impl ApiError {
                 format!("a batch has at most {BATCH_OPERATIONS_MAX} operations, this one has {operations}")
             }
             ApiError::AnswerTooLarge { bytes, bytes_max } => format!(
-                "These values have {bytes} bytes together; the maximum is {bytes_max}. Ask for fewer keys, or \
+                "These values have at least {bytes} bytes together; the maximum is {bytes_max}. Ask for fewer keys, or \
                  read them in a batch without writes."
             ),
             ApiError::Account(error) => error.to_string(),
@@ -414,7 +396,7 @@ impl From<ChangeError> for ApiError {
                 ApiError::Settings(format!("Project `{id}` would be stored in {by}. Choose another id."))
             }
             ChangeError::ValuesUnsaved => ApiError::ValuesUnsaved,
-            ChangeError::Storage(error) => ApiError::Storage(error),
+            ChangeError::Storage(error) => error.into(),
             ChangeError::Unreadable => ApiError::Unreadable,
             ChangeError::DiskFull => ApiError::DiskFull,
             ChangeError::Disk(act) => ApiError::Disk(act),
@@ -448,8 +430,30 @@ impl From<JsonError> for ApiError {
     }
 }
 
+/// Of an operation that needs a key to exist, or not to exist.
+impl From<Conflict> for ApiError {
+    fn from(conflict: Conflict) -> ApiError {
+        match conflict {
+            Conflict::Condition { current: Some(_), .. } => ApiError::KeyExists,
+            Conflict::Condition { current: None, .. } => ApiError::KeyMissing,
+            // The account was deleted after its token was checked.
+            Conflict::NotPresent => AccountError::Token.into(),
+            Conflict::Full | Conflict::ReadTooLarge { .. } => ApiError::Internal,
+        }
+    }
+}
+
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> ApiError {
-        ApiError::Storage(error)
+        match error {
+            StorageError::Full => ApiError::DiskFull,
+            StorageError::Unread => ApiError::Disk("reading the value"),
+            StorageError::Busy
+            | StorageError::Failed
+            | StorageError::Closed
+            | StorageError::Deleted(_)
+            | StorageError::Poisoned
+            | StorageError::RevisionsUsedUp => ApiError::Storage(error),
+        }
     }
 }

@@ -4,10 +4,8 @@ use crate::api::body::minified;
 use crate::api::context::Context;
 use crate::api::credentials;
 use crate::api::cross_site::Trusted;
-use crate::api::error::style::Style;
 use crate::api::error::{AccountError, ApiError};
 use crate::api::fields::Fields;
-use crate::api::keyspace::Keyspace;
 use crate::api::parameters::parse_key;
 use crate::api::passwords;
 use crate::api::reply::Reply;
@@ -16,6 +14,9 @@ use crate::api::tokens;
 use crate::auth::rate_limit::Rate;
 use crate::http::response::Response;
 use crate::json;
+use crate::storage::{Keyspace, Read};
+use crate::store::batch::{Op, When};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// `GET /item/{key}`
@@ -25,22 +26,23 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let shown = key_text.clone();
     let key = parse_key(&key_text)?;
-    keyspace.answer_read(context.arrival.wall_ms, key, Style::Item, move |value| match value {
-        Some(value) => item(200, &shown, value),
-        None => ApiError::KeyMissing.response_in(&Style::Item),
-    })
+    let found = keyspace.get(context.arrival.wall_ms, key, move |read| match read {
+        Read::Found(found) => Ok(item(200, &shown, found.value)),
+        Read::Absent | Read::Refused(_) => Err(ApiError::KeyMissing),
+    })?;
+    Ok(Reply::of(found))
 }
 
 /// `POST /item/{key}`: makes an item that is not there.
 pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = admitted(context)?;
-    write(context, &keyspace, 201, Existing::Refused)
+    write(context, &keyspace, 201, When::ABSENT)
 }
 
 /// `PUT /item/{key}`: makes an item or replaces it.
 pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = admitted(context)?;
-    write(context, &keyspace, 200, Existing::Replaced)
+    write(context, &keyspace, 200, When::ALWAYS)
 }
 
 /// `DELETE /item/{key}`
@@ -49,14 +51,9 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
     let key = parse_key(&key_text)?;
     context.parameters(&[])?;
-    keyspace.answer_change(
-        context.arrival.wall_ms,
-        |keys| if keys.delete(key) { Ok(()) } else { Err(ApiError::KeyMissing) },
-        |deleted| match deleted {
-            Ok(()) => json_response(200, b"{\"message\":\"Item deleted\"}\n".to_vec()),
-            Err(error) => error.response_in(&Style::Item),
-        },
-    )
+    let deleted = keyspace.write_one(context.arrival.wall_ms, Op::delete(key).when(When::PRESENT))?;
+    let done = |_| json_response(200, b"{\"message\":\"Item deleted\"}\n".to_vec());
+    Ok(Reply::Ready(deleted.answer.map(done).map_err(ApiError::from), deleted.commit))
 }
 
 /// `POST /login`: a token for a user name and a password.
@@ -67,54 +64,30 @@ pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
     let (username, password) = (fields.text("username")?, fields.text("password")?);
     let username = username.ok_or(AccountError::FieldMissing("username"))?;
     let password = password.ok_or(AccountError::FieldMissing("password"))?;
-    let app = context.app.clone();
+    let (registry, accounts) = (Arc::clone(context.registry), context.accounts().cloned());
     Ok(passwords::sign_in(context, &username, &password, move |checked, now_ms| {
-        let made = checked.and_then(|account| tokens::make(&app, &account, now_ms));
-        Reply::now(match made {
-            Ok(made) => {
-                let mut body = b"{\"token\":".to_vec();
-                json::encode_string(made.token.reveal(), &mut body);
-                body.push(b',');
-                made.push_members(&mut body);
-                body.extend_from_slice(b"}\n");
-                json_response(200, body)
-            }
-            Err(error) => error.response_in(&Style::Item),
-        })
+        let made =
+            checked.and_then(|account| Ok(tokens::make(&registry, accounts?.as_ref(), &account, now_ms)));
+        let respond = |made: tokens::Made| {
+            let mut body = b"{\"token\":".to_vec();
+            json::encode_string(made.token.reveal(), &mut body);
+            body.push(b',');
+            made.push_members(&mut body);
+            body.extend_from_slice(b"}\n");
+            json_response(200, body)
+        };
+        Reply::Ready(made.map(respond), None)
     }))
 }
 
-/// What a write does where the item is there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Existing {
-    Refused,
-    Replaced,
-}
-
-fn write(
-    context: &Context<'_>,
-    keyspace: &Keyspace,
-    status: u16,
-    existing: Existing,
-) -> Result<Reply, ApiError> {
+fn write(context: &Context<'_>, keyspace: &Keyspace, status: u16, when: When<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
     let key = parse_key(&key_text)?;
     context.parameters(&[])?;
     let value = value_of(context)?;
-    keyspace.answer_change(
-        context.arrival.wall_ms,
-        |keys| {
-            if existing == Existing::Refused && keys.has(key) {
-                return Err(ApiError::KeyExists);
-            }
-            keys.put(key, &value, None);
-            Ok(())
-        },
-        |written| match written {
-            Ok(()) => item(status, key.as_str(), &value),
-            Err(error) => error.response_in(&Style::Item),
-        },
-    )
+    let written = keyspace.write_one(context.arrival.wall_ms, Op::put(key, &value, None).when(when))?;
+    let done = |_| item(status, key.as_str(), &value);
+    Ok(Reply::Ready(written.answer.map(done).map_err(ApiError::from), written.commit))
 }
 
 /// `value` of a body `{"value":…}`, minified.
@@ -134,8 +107,9 @@ fn admitted(context: &Context<'_>) -> Result<Keyspace, ApiError> {
 
 /// Counts the request against the rate of its address and method.
 fn count(context: &Context<'_>) -> Result<(), ApiError> {
-    let registry = context.app.catalog.registry();
-    let Some(rate) = registry.item_rate.filter(|_| !context.arrival.is_repeated) else { return Ok(()) };
+    let Some(rate) = context.registry.item_rate.filter(|_| !context.arrival.is_repeated) else {
+        return Ok(());
+    };
     let rate = Rate { requests: rate.requests, window: Duration::from_millis(rate.window_ms) };
     let (address, method) = (context.client().address, context.request.head.method);
     let admitted = context.app.rate_limiter.admit(rate, address, method, context.arrival.at);

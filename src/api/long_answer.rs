@@ -4,11 +4,17 @@
 //! read its answer holds one piece of memory. The values are those of that moment; each key is read once.
 
 use super::error::ApiError;
-use super::keyspace::{FoundEntry, Keyspace};
 use super::reply::{Lane, Piece, Pull, Reply};
 use crate::clock;
-use crate::limits::LISTING_PIECE_BYTES;
+use crate::limits::{ANSWER_BYTES_MAX, ENTRIES_PER_LOCK_MAX, LISTING_PIECE_BYTES, WHOLE_ANSWER_BYTES_MAX};
+use crate::names::Key;
+use crate::storage::embedded::values_of;
+use crate::storage::{Found, Keyspace, Outcome};
+use crate::store::batch::{Batch, OneOrMany, Require};
 use crate::store::change::Meta;
+use crate::store::commit::{Commit, Pending};
+use crate::store::decide::{Conflict, Step};
+use crate::store::error::StorageError;
 
 /// How an answer looks. One JSON object with an array of elements in it.
 pub struct Layout {
@@ -43,6 +49,34 @@ struct Position {
     missing: Vec<usize>,
 }
 
+/// What a batch of reads leads to.
+pub enum Reads {
+    /// What each read found, and the values, which are few.
+    Whole(OneOrMany<Step>, Outcome<Vec<Vec<u8>>>),
+    /// The values are many: they are read when they are sent ([`stream`]).
+    Long,
+    /// The batch is refused, as far as the commit is on disk.
+    Refused(Conflict, Option<Commit>),
+}
+
+/// Reads what `batch` asks for, which changes nothing.
+///
+/// # Errors
+/// [`StorageError`] if the keys cannot be asked for.
+pub fn read(keyspace: &Keyspace, now_ms: u64, batch: &mut Batch<'_>) -> Result<Reads, StorageError> {
+    let bytes_max = WHOLE_ANSWER_BYTES_MAX;
+    batch.require = Require { read_bytes_max: bytes_max, memory_bytes_max: bytes_max, ..Require::NOTHING };
+    let Pending { answer, commit } = keyspace.write_and_read(now_ms, batch)?;
+    match answer {
+        Ok((steps, found)) => return Ok(Reads::Whole(steps, values_of(found, commit))),
+        Err(Conflict::ReadTooLarge { .. }) => {}
+        Err(conflict) => return Ok(Reads::Refused(conflict, commit)),
+    }
+    batch.require = Require { read_bytes_max: ANSWER_BYTES_MAX, ..Require::NOTHING };
+    let Pending { answer, commit } = keyspace.write(now_ms, batch)?;
+    Ok(answer.map_or_else(|conflict| Reads::Refused(conflict, commit), |_| Reads::Long))
+}
+
 /// Answers with the values of `keys`, which are valid.
 pub fn stream(keyspace: Keyspace, keys: Vec<String>, layout: &'static Layout) -> Reply {
     let lane = if keyspace.reads_disk() { Lane::Disk } else { Lane::Loop };
@@ -64,8 +98,10 @@ impl LongAnswer {
 
     fn next_piece(&mut self, out: &mut Vec<u8>) -> Result<Piece, ApiError> {
         let rest = self.keys.get(self.position.keys..).unwrap_or_default();
-        let answered = self.keyspace.read_first(clock::wall_ms(), rest, LISTING_PIECE_BYTES)?;
-        let (found, commit) = (answered.answer, answered.commit);
+        let keys = rest.iter().take(ENTRIES_PER_LOCK_MAX).map(|key| Key::parse(key));
+        let keys = keys.collect::<Result<Vec<Key<'_>>, _>>()?;
+        let Pending { answer: found, commit } =
+            self.keyspace.get_first(clock::wall_ms(), &keys, LISTING_PIECE_BYTES)?;
         if self.position.keys == 0 {
             out.extend_from_slice(self.layout.open);
         }
@@ -79,11 +115,11 @@ impl LongAnswer {
         Ok(Piece::Last(commit))
     }
 
-    fn push(&mut self, found: Vec<Option<FoundEntry>>, out: &mut Vec<u8>) -> Result<(), ApiError> {
+    fn push(&mut self, found: Vec<Option<Found>>, out: &mut Vec<u8>) -> Result<(), ApiError> {
         for found in found {
             let key = self.keys.get(self.position.keys).map(String::as_str).unwrap_or_default();
             let value = match found {
-                Some(FoundEntry { meta, value }) => Some((meta, value.into_text()?)),
+                Some(found) => Some((found.meta, found.into_text()?)),
                 None => None,
             };
             let start = out.len();

@@ -18,7 +18,6 @@ pub mod dispatch;
 pub mod error;
 mod fields;
 mod item;
-mod keyspace;
 mod long_answer;
 mod negotiation;
 mod object;

@@ -7,13 +7,14 @@ use crate::api::body::{minified, parse_object};
 use crate::api::context::Context;
 use crate::api::credentials;
 use crate::api::error::ApiError;
-use crate::api::error::style::Style;
-use crate::api::keyspace::Keyspace;
 use crate::api::parameters::{parse_key, parse_ttl};
 use crate::api::reply::Reply;
 use crate::api::representation::json_response;
-use crate::http::response::Response;
 use crate::json;
+use crate::storage::{Keyspace, Read};
+use crate::store::batch::{Op, When};
+use crate::store::commit::Pending;
+use crate::store::decide::{Conflict, Step};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -43,17 +44,9 @@ pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let object = parse(&context.json_body()?)?;
     let key = parse_key(&object.key)?;
-    keyspace.answer_change(
-        context.arrival.wall_ms,
-        |keys| {
-            if keys.has(key) {
-                return Err(ApiError::KeyExists);
-            }
-            keys.put(key, &object.data, object.ttl_ms);
-            Ok(())
-        },
-        |made| message(made, 201, "Key-Value pair created"),
-    )
+    let op = Op::put(key, &object.data, object.ttl_ms).when(When::ABSENT);
+    let created = keyspace.write_one(context.arrival.wall_ms, op)?;
+    Ok(message(created, 201, "Key-Value pair created"))
 }
 
 /// `GET /api/object/{key}`
@@ -63,15 +56,16 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?.into_owned();
     let shown = key_text.clone();
     let key = parse_key(&key_text)?;
-    keyspace.answer_read(context.arrival.wall_ms, key, Style::Object, move |value| match value {
-        Some(value) => {
-            let mut body = Vec::with_capacity(shown.len() + value.len() + 24);
-            push_object(&shown, value, &mut body);
+    let found = keyspace.get(context.arrival.wall_ms, key, move |read| match read {
+        Read::Found(found) => {
+            let mut body = Vec::with_capacity(shown.len() + found.value.len() + 24);
+            push_object(&shown, found.value, &mut body);
             body.push(b'\n');
-            json_response(200, body)
+            Ok(json_response(200, body))
         }
-        None => ApiError::KeyMissing.response_in(&Style::Object),
-    })
+        Read::Absent | Read::Refused(_) => Err(ApiError::KeyMissing),
+    })?;
+    Ok(Reply::of(found))
 }
 
 /// `PUT /api/object/{key}`: replaces what is there.
@@ -86,17 +80,9 @@ pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
         return Err(invalid("the key is in the path, not in the body"));
     }
     let (data, ttl_ms) = data_and_ttl(&parts)?;
-    keyspace.answer_change(
-        context.arrival.wall_ms,
-        |keys| {
-            if !keys.has(key) {
-                return Err(ApiError::KeyMissing);
-            }
-            keys.put(key, &data, ttl_ms);
-            Ok(())
-        },
-        |updated| message(updated, 200, "Key-Value pair updated"),
-    )
+    let op = Op::put(key, &data, ttl_ms).when(When::PRESENT);
+    let updated = keyspace.write_one(context.arrival.wall_ms, op)?;
+    Ok(message(updated, 200, "Key-Value pair updated"))
 }
 
 /// `DELETE /api/object/{key}`
@@ -105,19 +91,19 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let key_text = context.key_text()?;
     let key = parse_key(&key_text)?;
-    let delete = |keys: &mut crate::api::keyspace::Changing<'_, '_>| Ok(keys.delete(key));
-    keyspace.answer_change(context.arrival.wall_ms, delete, |deleted| match deleted {
-        // Nothing is said of expiry here: it makes no difference to whoever deletes.
-        Ok(false) => json_response(404, b"{\"error\":\"Key not found\"}\n".to_vec()),
-        Ok(true) => message(Ok(()), 200, "Key-Value pair deleted"),
-        Err(error) => message(Err(error), 200, ""),
-    })
+    let deleted = keyspace.write_one(context.arrival.wall_ms, Op::delete(key))?;
+    if let Ok(Step::Absent) = deleted.answer {
+        // Nothing is said of expiry here: it makes no difference to a client that deletes.
+        let response = json_response(404, b"{\"error\":\"Key not found\"}\n".to_vec());
+        return Ok(Reply::Ready(Ok(response), deleted.commit));
+    }
+    Ok(message(deleted, 200, "Key-Value pair deleted"))
 }
 
 /// The keys of the account that the request's token is of.
 pub(super) fn own_keys(context: &Context<'_>) -> Result<Keyspace, ApiError> {
     let account = credentials::token(context)?;
-    Ok(Keyspace::of_account(context.app.accounts()?, &account))
+    Ok(context.accounts()?.keys_of(&account))
 }
 
 /// Takes a minified text as an object.
@@ -151,14 +137,12 @@ pub(super) fn push_object(key: &str, data: &[u8], out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn message(done: Result<(), ApiError>, status: u16, text: &str) -> Response {
-    match done {
-        Ok(()) => {
-            let mut body = b"{\"message\":".to_vec();
-            json::encode_string(text, &mut body);
-            body.extend_from_slice(b"}\n");
-            json_response(status, body)
-        }
-        Err(error) => error.response_in(&Style::Object),
-    }
+fn message(done: Pending<Result<Step, Conflict>>, status: u16, text: &str) -> Reply {
+    let respond = |_| {
+        let mut body = b"{\"message\":".to_vec();
+        json::encode_string(text, &mut body);
+        body.extend_from_slice(b"}\n");
+        json_response(status, body)
+    };
+    Reply::Ready(done.answer.map(respond).map_err(ApiError::from), done.commit)
 }

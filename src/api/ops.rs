@@ -21,8 +21,7 @@ pub fn readyz(context: &Context<'_>) -> Result<Reply, ApiError> {
     {
         accounts.look_at_files(now);
     }
-    let registry = app.catalog.registry();
-    let unready = registry.projects.values().filter(|served| !served.is_ready()).count();
+    let unready = context.registry.projects.values().filter(|served| !served.is_ready()).count();
     let accounts = match &app.accounts {
         Some(Ok(accounts)) => usize::from(!accounts.is_healthy()),
         Some(Err(_)) => 1,

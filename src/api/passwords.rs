@@ -47,9 +47,10 @@ pub fn sign_in(
     // A text that cannot be a password costs what a wrong one costs, and counts as one: if it were
     // cheaper, the counters could be filled for nothing.
     let password = Password::parse(password).ok();
+    let cost = context.registry.accounts.bcrypt_cost;
     let job = move || {
         let now_ms = clock::wall_ms();
-        let checked = check(&pending.app, &accounts, &folded, password.as_ref(), now_ms);
+        let checked = check(&accounts, cost, &folded, password.as_ref(), now_ms);
         match (&checked, pending.attempt.take()) {
             (Ok(_), Some(attempt)) => pending.app.throttle.succeeded(attempt, clock::monotonic()),
             (Err(ApiError::Account(AccountError::Credentials)), Some(attempt)) => {
@@ -67,20 +68,19 @@ pub fn sign_in(
 /// Counts an attempt to sign in, unless there were too many.
 fn begin(context: &Context<'_>, folded: &str) -> Result<(Arc<Accounts>, Counted), ApiError> {
     let app = Arc::clone(context.app);
-    let accounts = Arc::clone(app.accounts()?);
+    let accounts = Arc::clone(context.accounts()?);
     let attempt = app.throttle.begin(folded, context.client().address, context.arrival.at);
     let attempt = Some(attempt.map_err(AccountError::TooManyAttempts)?);
     Ok((accounts, Counted { app, attempt }))
 }
 
 fn check(
-    app: &App,
     accounts: &Accounts,
+    cost: u32,
     folded: &str,
     password: Option<&Password>,
     now_ms: u64,
 ) -> Result<Account, ApiError> {
-    let cost = app.catalog.registry().accounts.bcrypt_cost;
     // Every refusal takes as long as the slowest: a time of its own would tell which names exist.
     let cost_max = accounts.directory.cost_max().unwrap_or(cost);
     let found = accounts.directory.find(folded, now_ms)?;
@@ -93,9 +93,7 @@ fn check(
         return Err(AccountError::Credentials.into());
     }
     // What was just registered or changed has to be on disk before anybody signs in with it.
-    if !accounts.directory.wait_written(found.commit.as_ref()) {
-        return Err(ApiError::Disk("writing the accounts"));
-    }
+    accounts.directory.wait(found.commit.as_ref())?;
     if account.password.cost() != cost {
         return hash_anew(accounts, account, password, cost, now_ms);
     }
@@ -111,7 +109,7 @@ fn hash_anew(
     now_ms: u64,
 ) -> Result<Account, ApiError> {
     let Ok(hash) = hash(password, cost) else { return Ok(account) };
-    match accounts.directory.set_hash(&account, hash, now_ms) {
+    match accounts.directory.set_hash(&account, &hash, now_ms) {
         // The password that was checked has been replaced, or the name is somebody else's by now.
         Ok(Pending { answer: None, .. }) => Err(AccountError::Credentials.into()),
         Ok(Pending { answer: Some(_), .. }) => Ok(account),

@@ -2,16 +2,20 @@
 
 use super::error::ApiError;
 use crate::http::response::Response;
-use crate::store::commit::Commit;
+use crate::storage::Outcome;
+use crate::store::commit::{Commit, Pending};
 use std::net::IpAddr;
+
+/// A response, or why the request failed: the server says so in the form of the request's API.
+pub type Answer = Result<Response, ApiError>;
 
 /// Makes a reply.
 pub type Job = Box<dyn FnOnce() -> Reply + Send>;
 
 /// The answer to a request.
 pub enum Reply {
-    /// A response. It may leave once the commit, if there is one, says so.
-    Ready(Response, Option<Commit>),
+    /// An answer. It may leave once the commit, if there is one, is resolved.
+    Ready(Answer, Option<Commit>),
     /// It is made in a lane, once the commit, if there is one, says so.
     Job(Lane, Option<Commit>, Job),
     /// A head, and a body that is produced while it is sent.
@@ -55,7 +59,28 @@ pub enum Standing {
 impl Reply {
     /// A response that may leave at once.
     pub fn now(response: Response) -> Reply {
-        Reply::Ready(response, None)
+        Reply::Ready(Ok(response), None)
+    }
+
+    /// A failure that may be told at once.
+    pub fn failed(error: ApiError) -> Reply {
+        Reply::Ready(Err(error), None)
+    }
+
+    /// What a read gives; in the disk lane if a value has to be read there.
+    pub fn of(outcome: Outcome<Answer>) -> Reply {
+        match outcome {
+            Outcome::Ready(Pending { answer, commit }) => Reply::Ready(answer, commit),
+            Outcome::Blocking(commit, run) => {
+                let job = move || Reply::Ready(run().unwrap_or_else(|error| Err(error.into())), None);
+                Reply::Job(Lane::Disk, commit, Box::new(job))
+            }
+        }
+    }
+
+    /// The reply of a handler that may have failed.
+    pub fn of_result(result: Result<Reply, ApiError>) -> Reply {
+        result.unwrap_or_else(Reply::failed)
     }
 
     /// Whether something has to be on disk before it may leave.

@@ -1,106 +1,182 @@
 //! The whole route table.
 
-use super::authority::Access;
+use super::authority::Needs;
 use super::context::Context;
 use super::core::{accounts, batch, keys, listing, projects};
 use super::error::ApiError;
+use super::error::style::Dialect;
 use super::object::batch as object_batch;
-use super::reply::Reply;
+use super::reply::{Lane, Reply};
 use super::site::{data, pages, registration, sign_in};
 use super::{item, object, ops};
 use crate::http::request::Method;
 use crate::router::{self, Captures};
+use Dialect::{Item, Object, Problem, Site};
+use JobsIn::{Admin, Disk, None, Password};
+use Method::{Delete, Get, Post, Put};
 
 /// What answers a request.
 pub type Handler = fn(&Context<'_>) -> Result<Reply, ApiError>;
 
+/// A row of the table.
+pub struct Route {
+    method: Method,
+    pattern: &'static str,
+    /// Whose credential it asks for.
+    pub needs: Needs,
+    /// Where the jobs run that its handler returns.
+    pub jobs_in: JobsIn,
+    /// How its client is told of a failure.
+    pub dialect: Dialect,
+    /// What answers.
+    pub handler: Handler,
+}
+
+/// The lane of the jobs of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobsIn {
+    /// The event loop answers by itself.
+    None,
+    /// A value may have to be read from the disk.
+    Disk,
+    /// Projects or accounts are changed or counted, one request after the other.
+    Admin,
+    /// A password may be hashed.
+    Password,
+}
+
 /// A route that fits a request. A HEAD is answered like a GET.
 pub struct Found<'p> {
-    /// What answers it.
-    pub handler: Handler,
-    /// Whose credential it asks for.
-    pub access: Access,
+    /// The row.
+    pub route: &'static Route,
     /// The variable parts of the path.
     pub captures: Captures<'p>,
 }
 
-/// Method, path, credential, handler. The most used come first: the table is searched in order.
-const ROUTES: &[(Method, &str, Access, Handler)] = &[
-    (Method::Get, "/api/v1/projects/{}/keys/{...}", Access::Project, keys::get),
-    (Method::Put, "/api/v1/projects/{}/keys/{...}", Access::Project, keys::put),
-    (Method::Post, "/api/v1/projects/{}/keys/{...}", Access::Project, keys::post),
-    (Method::Delete, "/api/v1/projects/{}/keys/{...}", Access::Project, keys::delete),
-    (Method::Post, "/api/v1/projects/{}/batch", Access::Project, batch::run),
-    (Method::Get, "/api/v1/projects/{}/keys", Access::Project, listing::list),
-    (Method::Delete, "/api/v1/projects/{}/keys", Access::Project, keys::clear),
-    (Method::Get, "/api/v1/projects/{}", Access::Project, projects::get),
-    (Method::Put, "/api/v1/projects/{}", Access::Settings, projects::update),
-    (Method::Delete, "/api/v1/projects/{}", Access::Global, projects::delete),
-    (Method::Post, "/api/v1/projects/{}/api-key/regenerate", Access::Global, projects::regenerate),
-    (Method::Get, "/api/v1/projects", Access::Global, projects::list),
-    (Method::Post, "/api/v1/projects", Access::Global, projects::create),
-    (Method::Get, "/api/v1/accounts", Access::Global, accounts::list),
-    (Method::Post, "/api/v1/accounts", Access::Global, accounts::create),
-    (Method::Put, "/api/v1/accounts/{...}", Access::Global, accounts::update),
-    (Method::Delete, "/api/v1/accounts/{...}", Access::Global, accounts::delete),
-    (Method::Get, "/item/{...}", Access::Account, item::get),
-    (Method::Post, "/item/{...}", Access::Account, item::post),
-    (Method::Put, "/item/{...}", Access::Account, item::put),
-    (Method::Delete, "/item/{...}", Access::Account, item::delete),
-    (Method::Post, "/login", Access::Open, item::login),
-    (Method::Post, "/api/object", Access::Account, object::post),
-    (Method::Get, "/api/object/{...}", Access::Account, object::get),
-    (Method::Put, "/api/object/{...}", Access::Account, object::put),
-    (Method::Delete, "/api/object/{...}", Access::Account, object::delete),
-    (Method::Post, "/api/batch/object", Access::Account, object_batch::create),
-    (Method::Post, "/api/batch/object/get", Access::Account, object_batch::get),
-    (Method::Post, "/api/batch/object/delete", Access::Account, object_batch::delete),
-    (Method::Get, "/api/register", Access::Open, registration::page),
-    (Method::Post, "/api/register", Access::Open, registration::register),
-    (Method::Get, "/api/token", Access::Open, sign_in::token_page),
-    (Method::Post, "/api/token", Access::Open, sign_in::token),
-    (Method::Get, "/api/login", Access::Open, sign_in::login_page),
-    (Method::Post, "/api/login", Access::Open, sign_in::login),
-    (Method::Get, "/api/logout", Access::Open, sign_in::logout),
-    (Method::Post, "/api/logout", Access::Open, sign_in::logout),
-    (Method::Get, "/dashboard", Access::Account, sign_in::dashboard),
-    (Method::Get, "/api/data", Access::Account, data::store_page),
-    (Method::Post, "/api/data", Access::Account, data::store),
-    (Method::Get, "/api/data/retrieve", Access::Account, data::retrieve),
-    (Method::Get, "/api/data/update", Access::Account, data::update_page),
-    (Method::Post, "/api/data/update", Access::Account, data::update),
-    (Method::Get, "/api/data/delete", Access::Account, data::delete_page),
-    (Method::Post, "/api/data/delete", Access::Account, data::delete),
-    (Method::Get, "/api/data/{...}", Access::Account, data::get),
-    (Method::Put, "/api/data/{...}", Access::Account, data::put),
-    (Method::Delete, "/api/data/{...}", Access::Account, data::delete_key),
-    (Method::Get, pages::STYLESHEET_PATH, Access::Open, ops::stylesheet),
-    (Method::Get, "/", Access::Open, sign_in::root),
-    (Method::Get, "/healthz", Access::Open, ops::healthz),
-    (Method::Get, "/readyz", Access::Open, ops::readyz),
+const fn row(
+    method: Method,
+    pattern: &'static str,
+    needs: Needs,
+    jobs_in: JobsIn,
+    dialect: Dialect,
+    handler: Handler,
+) -> Route {
+    Route { method, pattern, needs, jobs_in, dialect, handler }
+}
+
+/// Method, path, needs, lane of the jobs, form of the failures, handler. The most used come first: the table is
+/// searched in order.
+const ROUTES: &[Route] = &[
+    row(Get, "/api/v1/projects/{}/keys/{...}", Needs::Project, Disk, Problem, keys::get),
+    row(Put, "/api/v1/projects/{}/keys/{...}", Needs::Project, None, Problem, keys::put),
+    row(Post, "/api/v1/projects/{}/keys/{...}", Needs::Project, None, Problem, keys::post),
+    row(Delete, "/api/v1/projects/{}/keys/{...}", Needs::Project, None, Problem, keys::delete),
+    row(Post, "/api/v1/projects/{}/batch", Needs::Project, Disk, Problem, batch::run),
+    row(Get, "/api/v1/projects/{}/keys", Needs::Project, Disk, Problem, listing::list),
+    row(Delete, "/api/v1/projects/{}/keys", Needs::Project, Disk, Problem, keys::clear),
+    row(Get, "/api/v1/projects/{}", Needs::Project, None, Problem, projects::get),
+    row(Put, "/api/v1/projects/{}", Needs::Settings, Admin, Problem, projects::update),
+    row(Delete, "/api/v1/projects/{}", Needs::Global, Admin, Problem, projects::delete),
+    row(Post, "/api/v1/projects/{}/api-key/regenerate", Needs::Global, Admin, Problem, projects::regenerate),
+    row(Get, "/api/v1/projects", Needs::Global, Admin, Problem, projects::list),
+    row(Post, "/api/v1/projects", Needs::Global, Admin, Problem, projects::create),
+    row(Get, "/api/v1/accounts", Needs::Global, Admin, Problem, accounts::list),
+    row(Post, "/api/v1/accounts", Needs::Global, Password, Problem, accounts::create),
+    row(Put, "/api/v1/accounts/{...}", Needs::Global, Password, Problem, accounts::update),
+    row(Delete, "/api/v1/accounts/{...}", Needs::Global, Admin, Problem, accounts::delete),
+    row(Get, "/item/{...}", Needs::Account, Disk, Item, item::get),
+    row(Post, "/item/{...}", Needs::Account, None, Item, item::post),
+    row(Put, "/item/{...}", Needs::Account, None, Item, item::put),
+    row(Delete, "/item/{...}", Needs::Account, None, Item, item::delete),
+    row(Post, "/login", Needs::Open, Password, Item, item::login),
+    row(Post, "/api/object", Needs::Account, None, Object, object::post),
+    row(Get, "/api/object/{...}", Needs::Account, Disk, Object, object::get),
+    row(Put, "/api/object/{...}", Needs::Account, None, Object, object::put),
+    row(Delete, "/api/object/{...}", Needs::Account, None, Object, object::delete),
+    row(Post, "/api/batch/object", Needs::Account, None, Object, object_batch::create),
+    row(Post, "/api/batch/object/get", Needs::Account, Disk, Object, object_batch::get),
+    row(Post, "/api/batch/object/delete", Needs::Account, None, Object, object_batch::delete),
+    row(Get, "/api/register", Needs::Open, None, Site, registration::page),
+    row(Post, "/api/register", Needs::Open, Password, Site, registration::register),
+    row(Get, "/api/token", Needs::Open, None, Site, sign_in::token_page),
+    row(Post, "/api/token", Needs::Open, Password, Site, sign_in::token),
+    row(Get, "/api/login", Needs::Open, None, Site, sign_in::login_page),
+    row(Post, "/api/login", Needs::Open, Password, Site, sign_in::login),
+    row(Get, "/api/logout", Needs::Open, None, Site, sign_in::logout),
+    row(Post, "/api/logout", Needs::Open, None, Site, sign_in::logout),
+    row(Get, "/dashboard", Needs::Account, None, Site, sign_in::dashboard),
+    row(Get, "/api/data", Needs::Account, Disk, Site, data::store_page),
+    row(Post, "/api/data", Needs::Account, None, Site, data::store),
+    row(Get, "/api/data/retrieve", Needs::Account, Disk, Site, data::retrieve),
+    row(Get, "/api/data/update", Needs::Account, Disk, Site, data::update_page),
+    row(Post, "/api/data/update", Needs::Account, None, Site, data::update),
+    row(Get, "/api/data/delete", Needs::Account, Disk, Site, data::delete_page),
+    row(Post, "/api/data/delete", Needs::Account, None, Site, data::delete),
+    row(Get, "/api/data/{...}", Needs::Account, Disk, Site, data::get),
+    row(Put, "/api/data/{...}", Needs::Account, None, Site, data::put),
+    row(Delete, "/api/data/{...}", Needs::Account, None, Site, data::delete_key),
+    row(Get, pages::STYLESHEET_PATH, Needs::Open, None, Problem, ops::stylesheet),
+    row(Get, "/", Needs::Open, None, Problem, sign_in::root),
+    row(Get, "/healthz", Needs::Open, None, Problem, ops::healthz),
+    row(Get, "/readyz", Needs::Open, None, Problem, ops::readyz),
 ];
 
 /// The route of `method` and `path`, percent-encoded.
 ///
 /// # Errors
-/// [`ApiError::RouteMissing`]; [`ApiError::MethodNotAllowed`] where the path has other methods.
+/// [`ApiError::RouteMissing`]; [`ApiError::MethodNotAllowed`] if the path has other methods.
 pub fn find(method: Method, path: &str) -> Result<Found<'_>, ApiError> {
-    let method = if method == Method::Head { Method::Get } else { method };
-    for (_, pattern, access, handler) in ROUTES.iter().filter(|route| route.0 == method) {
-        if let Some(captures) = router::matches(pattern, path) {
-            return Ok(Found { handler: *handler, access: *access, captures });
+    let method = if method == Method::Head { Get } else { method };
+    for route in ROUTES.iter().filter(|route| route.method == method) {
+        if let Some(captures) = route.matches(path) {
+            return Ok(Found { route, captures });
         }
     }
     let mut others: Vec<Method> = Vec::new();
-    for (other, pattern, ..) in ROUTES {
-        if !others.contains(other) && router::matches(pattern, path).is_some() {
-            others.push(*other);
+    for route in ROUTES {
+        if !others.contains(&route.method) && route.matches(path).is_some() {
+            others.push(route.method);
         }
     }
     if others.is_empty() {
         Err(ApiError::RouteMissing)
     } else {
         Err(ApiError::MethodNotAllowed { allow: allow(&others) })
+    }
+}
+
+/// How the client of a path without a route is told of that: as those of the API that it lies in. `path` may have
+/// its query, and need not be valid.
+pub fn dialect_of(path: &[u8]) -> Dialect {
+    let is_in = |route: &&Route| {
+        let base = route.pattern.split("/{").next().unwrap_or_default();
+        let rest = path.strip_prefix(base.as_bytes()).filter(|_| base != "/");
+        rest.is_some_and(|rest| rest.first().is_none_or(|byte| b"/?".contains(byte)))
+    };
+    ROUTES.iter().find(is_in).map_or(Problem, |route| route.dialect)
+}
+
+impl JobsIn {
+    /// Whether `reply` is one of a route whose jobs run here.
+    pub fn has(self, reply: &Reply) -> bool {
+        let lane = match reply {
+            Reply::Ready(..) => return true,
+            Reply::Job(lane, ..) => lane,
+            Reply::Stream(_, source) => &source.lane,
+        };
+        match lane {
+            Lane::Loop => true,
+            Lane::Disk => self == Disk,
+            Lane::Admin => self == Admin,
+            Lane::Password(_) => self == Password,
+        }
+    }
+}
+
+impl Route {
+    /// The variable parts of `path`, percent-encoded, if it is this route's.
+    pub fn matches<'p>(&self, path: &'p str) -> Option<Captures<'p>> {
+        router::matches(self.pattern, path)
     }
 }
 
@@ -117,6 +193,28 @@ fn allow(methods: &[Method]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_without_a_route_has_the_dialect_of_the_api_that_it_lies_in() {
+        for (path, dialect) in [
+            ("/item/a", Item),
+            ("/item", Item),
+            ("/login", Item),
+            ("/items", Problem),
+            ("/api/object/a", Object),
+            ("/api/object?a=%", Object),
+            ("/api/batch/object/get", Object),
+            ("/api/data", Site),
+            ("/api/data/a/b", Site),
+            ("/api/database", Problem),
+            ("/dashboard", Site),
+            ("/api/v1/projects", Problem),
+            ("/", Problem),
+            ("", Problem),
+        ] {
+            assert_eq!(dialect_of(path.as_bytes()), dialect, "{path}");
+        }
+    }
 
     #[test]
     fn head_is_routed_like_get() {

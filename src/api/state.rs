@@ -5,11 +5,11 @@ use super::error::{AccountError, ApiError};
 use super::site::pages::WaysIn;
 use crate::accounts::{Accounts, OpenError};
 use crate::auth::access::Denied;
-use crate::auth::client;
+use crate::auth::client::Client;
 use crate::auth::credential::{self, Credential};
 use crate::auth::rate_limit::RateLimiter;
 use crate::auth::throttle::Throttle;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Registry};
 use crate::config::schema::Registration;
 use crate::http::request::Head;
 use crate::memory::Memory;
@@ -64,18 +64,18 @@ impl App {
     /// The accounts of the server.
     ///
     /// # Errors
-    /// [`AccountError::Disabled`]; [`ApiError::Unreadable`] where their files could not be read.
-    pub fn accounts(&self) -> Result<&Arc<Accounts>, ApiError> {
+    /// [`AccountError::Disabled`]; [`ApiError::Unreadable`] if their files could not be read.
+    pub fn accounts(&self, registry: &Registry) -> Result<&Arc<Accounts>, ApiError> {
         match &self.accounts {
-            Some(Ok(accounts)) if self.catalog.registry().accounts.enabled => Ok(accounts),
-            Some(Err(_)) if self.catalog.registry().accounts.enabled => Err(ApiError::Unreadable),
+            Some(Ok(accounts)) if registry.accounts.enabled => Ok(accounts),
+            Some(Err(_)) if registry.accounts.enabled => Err(ApiError::Unreadable),
             Some(_) | None => Err(AccountError::Disabled.into()),
         }
     }
 
-    /// What this server has for who is not signed in.
-    pub fn ways_in(&self) -> WaysIn {
-        let settings = &self.catalog.registry().accounts;
+    /// What this server has for a visitor who is not signed in.
+    pub fn ways_in(&self, registry: &Registry) -> WaysIn {
+        let settings = &registry.accounts;
         match settings.registration {
             _ if self.accounts.is_none() || !settings.enabled => WaysIn::Nothing,
             Registration::Open => WaysIn::LogInOrRegister,
@@ -84,25 +84,34 @@ impl App {
     }
 
     /// The token of the session that the browser has, unless a header field has a credential.
-    pub fn session<'b>(&self, head: &Head<'b>, peer: IpAddr) -> Option<&'b str> {
-        self.session_cookie(head, peer).filter(|_| matches!(self.credential(head, peer), Ok(None)))
+    pub fn session<'b>(&self, head: &Head<'b>, client: Client, registry: &Registry) -> Option<&'b str> {
+        let session = self.session_cookie(head, client, registry);
+        session.filter(|_| matches!(self.credential(head, client, registry), Ok(None)))
     }
 
     /// The token in the session cookie, whatever else the request has.
-    pub fn session_cookie<'b>(&self, head: &Head<'b>, peer: IpAddr) -> Option<&'b str> {
-        let client = client::client(head, peer, &self.catalog.registry().trusted_proxies);
-        let accounts = self.accounts().ok()?;
+    pub fn session_cookie<'b>(
+        &self,
+        head: &Head<'b>,
+        client: Client,
+        registry: &Registry,
+    ) -> Option<&'b str> {
+        let accounts = self.accounts(registry).ok()?;
         cookies::session(head, accounts, client).or_else(|| cookies::former_session(head, accounts, client))
     }
 
-    /// The credential in the header fields of a request from `peer`.
+    /// The credential in the header fields of a request.
     ///
     /// # Errors
     /// [`Denied`].
-    pub fn credential<'b>(&self, head: &Head<'b>, peer: IpAddr) -> Result<Option<Credential<'b>>, Denied> {
+    pub fn credential<'b>(
+        &self,
+        head: &Head<'b>,
+        client: Client,
+        registry: &Registry,
+    ) -> Result<Option<Credential<'b>>, Denied> {
         credential::credential(head, || {
-            let client = client::client(head, peer, &self.catalog.registry().trusted_proxies);
-            self.accounts().is_ok_and(|accounts| cookies::session(head, accounts, client).is_some())
+            self.accounts(registry).is_ok_and(|accounts| cookies::session(head, accounts, client).is_some())
         })
     }
 }

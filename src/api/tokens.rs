@@ -1,9 +1,9 @@
 //! Access tokens, as all APIs give them out.
 
-use super::error::ApiError;
-use super::state::App;
+use crate::accounts::Accounts;
 use crate::accounts::account::Account;
 use crate::auth::jwt::{self, Claims};
+use crate::catalog::Registry;
 use crate::json;
 use crate::secret::Secret;
 
@@ -16,11 +16,8 @@ pub struct Made {
 }
 
 /// Makes a token for `account`, valid from `now_ms` for `accounts.token_ttl_seconds`.
-///
-/// # Errors
-/// [`ApiError::Unreadable`] where the accounts are not there any more.
-pub fn make(app: &App, account: &Account, now_ms: u64) -> Result<Made, ApiError> {
-    let expires_in_s = app.catalog.registry().accounts.token_ttl_s;
+pub fn make(registry: &Registry, accounts: &Accounts, account: &Account, now_ms: u64) -> Made {
+    let expires_in_s = registry.accounts.token_ttl_s;
     let issued_s = now_ms / 1_000;
     let claims = Claims {
         subject: account.username.folded(),
@@ -28,7 +25,7 @@ pub fn make(app: &App, account: &Account, now_ms: u64) -> Result<Made, ApiError>
         issued_s,
         expires_s: issued_s + expires_in_s,
     };
-    Ok(Made { token: jwt::issue(&app.accounts()?.signing_key, &claims), expires_in_s })
+    Made { token: jwt::issue(&accounts.signing_key, &claims), expires_in_s }
 }
 
 impl Made {

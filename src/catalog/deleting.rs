@@ -49,7 +49,7 @@ impl Catalog {
         let paths = Paths::new(&self.data_directory, id);
         let removed = self.begin_deletion(&mut config, &paths, &old).and_then(|saved| {
             self.replace(&config, id, Some(Arc::new(old.being_deleted(Deletion::UnderWay))));
-            if let Ok(project) = &old.project {
+            if let Ok(project) = old.open() {
                 project.close_for_deletion();
             }
             let disk = self.disk.as_ref();
@@ -72,7 +72,7 @@ impl Catalog {
             Ok(saved) => saved,
             Err(DeleteError::NothingChanged(error)) => return Err(error),
             Err(DeleteError::Stopped(error)) => {
-                if let Ok(project) = &old.project {
+                if let Ok(project) = old.open() {
                     project.close_for_deletion();
                 }
                 self.replace(&config, id, Some(Arc::new(old.being_deleted(Deletion::Stopped))));
@@ -260,7 +260,7 @@ impl Catalog {
                 authentication: config.authentication_of(&project),
                 asks_for_key: config.authentication_enabled(&project),
                 key: None,
-                project: Err(OpenError::of_deletion(Deletion::Stopped)),
+                bucket: Err(OpenError::of_deletion(Deletion::Stopped)),
             }
         };
         begun.into_iter().filter(is_stopped).map(serve).collect()

@@ -17,6 +17,7 @@ use crate::persist::live::checkpoint_error::CheckpointError;
 use crate::persist::live::project::{Health, Opened, Opening, Project};
 use crate::persist::live::reopening::NotReopened;
 use crate::persist::start::recovery::ValueCache;
+use crate::storage::Bucket;
 use crate::store::error::StorageError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +102,7 @@ impl Catalog {
         files: Option<Result<Opened, OpenError>>,
     ) -> Served {
         let mut storage = config.storage_of(project);
-        let opened = match old.map(|old| (old.storage, &old.project)) {
+        let opened = match old.map(|old| (old.storage, old.open())) {
             Some((before, Ok(open))) if before == storage => Ok(Arc::clone(open)),
             Some((before, Ok(open))) => self.reopen_or_keep(open, before, &mut storage),
             Some((_, Err(_))) | None => match files {
@@ -118,7 +119,7 @@ impl Catalog {
             authentication: config.authentication_of(project),
             asks_for_key: config.authentication_enabled(project),
             key: project.key.hash,
-            project: opened,
+            bucket: opened.map(Bucket::Embedded),
         }
     }
 
@@ -182,7 +183,7 @@ impl Catalog {
     pub(super) fn check_removed(&self, next: &Config) -> Result<(), CatalogError> {
         for (id, served) in &self.registry().projects {
             if next.project(id).is_none()
-                && let Ok(open) = &served.project
+                && let Ok(open) = served.open()
                 && open.health() != Health::Deleted
                 && let Err(NotReopened::Unsaved(reason)) =
                     open.prepare_removal(clock::wall_ms(), clock::monotonic())
@@ -287,7 +288,7 @@ fn log_not_reopened(id: &ProjectId, reason: &str) {
 /// The project, if it lives in memory and `next` puts it on disk.
 pub(super) fn leaves_memory<'a>(next: &Config, old: &'a Served) -> Option<&'a Arc<Project>> {
     let is_on_disk = next.project(&old.id).is_some_and(|project| next.storage_of(project).on_disk);
-    old.project.as_ref().ok().filter(|project| is_on_disk && project.is_in_memory())
+    old.open().ok().filter(|project| is_on_disk && project.is_in_memory())
 }
 
 fn opening_of(id: ProjectId, storage: StorageSettings) -> Opening {

@@ -19,7 +19,7 @@ pub(super) type OpenedProjects = BTreeMap<ProjectId, Result<Opened, OpenError>>;
 impl Catalog {
     /// Opens those projects of `config` that are on disk and that `before` does not have open.
     pub(super) fn open_files_of_all(&self, config: &Config, before: &Registry) -> OpenedProjects {
-        let is_open = |id| before.projects.get(id).is_some_and(|served| served.project.is_ok());
+        let is_open = |id| before.projects.get(id).is_some_and(|served| served.open().is_ok());
         let to_open: Vec<_> = config
             .projects()
             .iter()

@@ -11,6 +11,7 @@ use crate::network::Network;
 use crate::persist::live::project::{Health, Project};
 use crate::persist::start::recovery_error::RecoveryError;
 use crate::secret::KeyHash;
+use crate::storage::Bucket;
 use crate::store::error::StorageError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,8 +28,8 @@ pub struct Served {
     pub asks_for_key: bool,
     /// The hash of its key.
     pub key: Option<KeyHash>,
-    /// The project, or why its files could not be read.
-    pub project: Result<Arc<Project>, OpenError>,
+    /// Its keys, or why its files could not be read.
+    pub bucket: Result<Bucket, OpenError>,
 }
 
 /// What is said of a project whose deletion stopped halfway.
@@ -89,28 +90,33 @@ impl OpenError {
 impl Served {
     /// As this, while its files are removed, or where that did not go on.
     pub(super) fn being_deleted(&self, deletion: Deletion) -> Served {
-        Served { id: self.id.clone(), project: Err(OpenError::of_deletion(deletion)), ..*self }
+        Served { id: self.id.clone(), bucket: Err(OpenError::of_deletion(deletion)), ..*self }
     }
 
     /// Whether its deletion has begun.
     pub(super) fn is_being_deleted(&self) -> bool {
-        self.project.as_ref().is_err_and(|error| matches!(error.cause, Cause::Deletion(_)))
+        self.bucket.as_ref().is_err_and(|error| matches!(error.cause, Cause::Deletion(_)))
     }
 
     /// Whether nothing is wrong with it: it takes writes, or it is just being reopened or deleted.
     pub fn is_ready(&self) -> bool {
-        match &self.project {
+        match self.open() {
             Ok(project) => matches!(project.health(), Health::Healthy | Health::Closed | Health::Deleted),
             Err(error) => error.cause == Cause::Deletion(Deletion::UnderWay),
         }
     }
 
-    /// The project.
+    /// The project in this process, or why its files could not be read.
+    pub(super) fn open(&self) -> Result<&Arc<Project>, &OpenError> {
+        self.bucket.as_ref().map(|Bucket::Embedded(project)| project)
+    }
+
+    /// Its keys.
     ///
     /// # Errors
     /// [`ChangeError::Unreadable`] if its files could not be read, [`StorageError::Deleted`] while they are removed.
-    pub fn project(&self) -> Result<&Arc<Project>, ChangeError> {
-        self.project.as_ref().map_err(|error| match error.cause {
+    pub fn bucket(&self) -> Result<&Bucket, ChangeError> {
+        self.bucket.as_ref().map_err(|error| match error.cause {
             Cause::Deletion(Deletion::UnderWay) => {
                 ChangeError::Storage(StorageError::Deleted(self.id.clone()))
             }

@@ -1,13 +1,13 @@
 //! What a connection does in each of its phases, from a reply to its last byte.
 
-use super::connection::{Answering, Connection, Held, Phase, Reread, Stage, Streaming};
+use super::connection::{Answering, Connection, Held, Input, Phase, Reread, Socket, Stage, Streaming};
 use super::event_loop::{EventLoop, Fate};
 use super::input::{self, Stepped};
 use super::mailbox::{ConnectionId, Message};
 use super::output::Sent;
 use super::pool::Turn;
 use crate::api::error::ApiError;
-use crate::api::reply::{Job, Lane, Pull, Reply};
+use crate::api::reply::{Answer, Job, Lane, Pull, Reply};
 use crate::clock;
 use crate::http::exchange::Waiting;
 use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, Response};
@@ -49,7 +49,7 @@ impl EventLoop {
             if sendable_bytes == 0 || reads_left == 0 || requests >= REQUESTS_PER_TURN_MAX as u64 {
                 break; // no long answer, body or pipeline is dealt with as a whole while the others wait
             }
-            let reads = !connection.unseen
+            let reads = !matches!(connection.input, Input::Unseen(_))
                 && matches!(connection.phase, Phase::Receiving(_) | Phase::Draining { .. });
             let progress = match &connection.phase {
                 Phase::Receiving(_) => self.receive(id, connection),
@@ -87,20 +87,19 @@ impl EventLoop {
         if self.holds_back(connection) {
             return Progress::None; // a client that does not read is not read from
         }
-        if connection.unseen {
-            let bytes = std::mem::take(&mut connection.input);
+        if let Input::Unseen(_) = connection.input {
+            let bytes = connection.input.take();
             self.take_requests(id, connection, &bytes);
             return Progress::Made;
         }
-        if !connection.readable {
-            let over = connection.ended && connection.output.is_empty();
+        if !connection.socket.is_readable() {
+            let over = connection.socket == Socket::Ended && connection.output.is_empty();
             return if over { Progress::Over } else { Progress::None };
         }
         let mut scratch = std::mem::take(&mut self.scratch);
         let progress = match read(connection, &mut scratch) {
             Arrived::End => {
-                connection.readable = false;
-                connection.ended = true;
+                connection.socket = Socket::Ended;
                 // What is not complete never will be; nothing of it is applied.
                 if connection.output.is_empty() { Progress::Over } else { Progress::None }
             }
@@ -109,10 +108,10 @@ impl EventLoop {
                     self.shared.slots.no_longer_silent();
                 }
                 let read = scratch.get(..count).unwrap_or_default();
-                if connection.input.is_empty() {
+                if connection.input.bytes().is_empty() {
                     self.take_requests(id, connection, read);
                 } else {
-                    let mut bytes = std::mem::take(&mut connection.input);
+                    let mut bytes = connection.input.take();
                     bytes.extend_from_slice(read);
                     self.take_requests(id, connection, &bytes);
                 }
@@ -127,26 +126,28 @@ impl EventLoop {
 
     /// Answers the requests in `bytes` until one has to wait, and keeps what is left.
     fn take_requests(&mut self, id: ConnectionId, connection: &mut Connection, bytes: &[u8]) {
-        let mut rest = bytes;
-        connection.unseen = false;
+        let (mut rest, mut is_seen) = (bytes, false);
         for _ in 0..REQUESTS_PER_TURN_MAX {
             let (used, stepped) = input::step(connection, rest, &self.shared, &mut self.request_ids);
             rest = rest.get(used..).unwrap_or_default();
-            let needs_input = matches!(stepped, Stepped::Need(_));
+            is_seen = matches!(stepped, Stepped::Need(_));
             self.act_on(id, connection, stepped);
             let receives = matches!(connection.phase, Phase::Receiving(_));
-            if needs_input || !receives || connection.output.len() >= OUTPUT_BYTES_HIGH {
-                connection.unseen = !needs_input && receives && !rest.is_empty();
+            if is_seen || !receives || connection.output.len() >= OUTPUT_BYTES_HIGH {
+                is_seen |= receives && rest.is_empty();
                 break;
             }
-            connection.unseen = true;
         }
-        if matches!(connection.phase, Phase::Closing | Phase::Draining { .. } | Phase::Lingering) {
-            rest = &[];
-        } else if !matches!(connection.phase, Phase::Receiving(_)) {
-            connection.unseen = true; // looked at again once the answer is out
-        }
-        connection.input.extend_from_slice(rest);
+        // What is not seen is looked at again once the answer is out.
+        connection.input = match &connection.phase {
+            Phase::Closing | Phase::Draining { .. } | Phase::Lingering => Input::default(),
+            Phase::Receiving(_) if is_seen => Input::Seen(rest.to_vec()),
+            Phase::Receiving(_)
+            | Phase::AwaitSync(..)
+            | Phase::AwaitJob(_)
+            | Phase::AwaitPiece(_)
+            | Phase::Streaming(..) => Input::Unseen(rest.to_vec()),
+        };
     }
 
     fn act_on(&mut self, id: ConnectionId, connection: &mut Connection, stepped: Stepped) {
@@ -162,9 +163,9 @@ impl EventLoop {
                 }
             }
             Stepped::Replied(answering, reply) => self.reply(id, connection, answering, reply),
-            Stepped::Denied(answering, response) => {
+            Stepped::Denied(answering, error) => {
                 let answering = Answering { persistent: false, ..answering };
-                self.respond(connection, answering, response);
+                self.respond(connection, answering, Err(error));
             }
             Stepped::Refused(refusal) => {
                 let was_refused = connection.last_status.is_some_and(|status| status >= 400);
@@ -172,24 +173,24 @@ impl EventLoop {
                     // The client has its answer; one about the rest of the same request would only confuse it.
                     connection.enter(Phase::Closing, now);
                 } else {
-                    self.refuse(connection, &ApiError::Refused(refusal));
+                    self.refuse(connection, ApiError::Refused(refusal));
                 }
             }
         }
     }
 
     /// Answers bytes that are no request, or never became one, and ends the connection.
-    pub(super) fn refuse(&mut self, connection: &mut Connection, error: &ApiError) {
+    pub(super) fn refuse(&mut self, connection: &mut Connection, error: ApiError) {
         let answering =
             Answering::of_nothing(connection.remote.address, connection.since, self.request_ids.next());
-        self.respond(connection, answering, error.response());
+        self.respond(connection, answering, Err(error));
     }
 
     fn reply(&mut self, id: ConnectionId, connection: &mut Connection, answering: Answering, reply: Reply) {
         match reply {
-            Reply::Ready(response, None) => self.respond(connection, answering, response),
-            Reply::Ready(response, Some(commit)) => {
-                self.await_commit(id, connection, commit, Held::Response(answering, response));
+            Reply::Ready(answer, None) => self.respond(connection, answering, answer),
+            Reply::Ready(answer, Some(commit)) => {
+                self.await_commit(id, connection, commit, Held::Answer(answering, answer));
             }
             Reply::Job(lane, None, job) => self.start_job(id, connection, answering, lane, job),
             Reply::Job(lane, Some(commit), job) => {
@@ -216,14 +217,14 @@ impl EventLoop {
         lane: Lane,
         job: Job,
     ) {
-        let (mailbox, failure_style) = (Arc::clone(&self.shared.mailbox), answering.failure_style.clone());
+        let mailbox = Arc::clone(&self.shared.mailbox);
         let work = move |turn| {
             let reply = match turn {
                 Turn::Run => input::guarded(job),
                 Turn::Refused => {
                     // Before the answer leaves: an attempt to sign in then no longer counts.
                     drop(job);
-                    Reply::now(ApiError::Overloaded.response_in(&failure_style))
+                    Reply::failed(ApiError::Overloaded)
                 }
             };
             mailbox.post(Message::JobDone(id, reply));
@@ -246,19 +247,19 @@ impl EventLoop {
         let Phase::AwaitSync(commit, held) = phase else {
             unreachable!("pump() comes here only in this phase");
         };
-        let failure = ApiError::of_commit(&commit);
+        let failure = commit.failure().map(ApiError::from);
         match (held, failure) {
-            (Held::Response(answering, response), None) => self.respond(connection, answering, response),
+            (Held::Answer(answering, answer), None) => self.respond(connection, answering, answer),
             (Held::Job(answering, lane, job), None) => self.start_job(id, connection, answering, lane, job),
             (Held::Piece(streaming, source, bytes, last), None) => {
                 self.send_piece(connection, streaming, source, bytes, last);
             }
-            (Held::Response(answering, _) | Held::Job(answering, ..), Some(error)) => {
-                self.read_again(id, connection, answering, &error);
+            (Held::Answer(answering, _) | Held::Job(answering, ..), Some(error)) => {
+                self.read_again(id, connection, answering, error);
             }
             (Held::Piece(mut streaming, mut source, ..), Some(error)) => {
                 if streaming.rereads_left == 0 {
-                    return self.break_off(connection, streaming, &error);
+                    return self.break_off(connection, streaming, error);
                 }
                 streaming.rereads_left -= 1;
                 source.pull = Pull::Again;
@@ -274,7 +275,7 @@ impl EventLoop {
         id: ConnectionId,
         connection: &mut Connection,
         mut answering: Answering,
-        error: &ApiError,
+        error: ApiError,
     ) {
         match answering.reread.take() {
             Some(Reread { request, peer, left: left @ 1.. }) => {
@@ -282,16 +283,14 @@ impl EventLoop {
                 answering.reread = Some(Reread { request, peer, left: left - 1 });
                 self.reply(id, connection, answering, reply);
             }
-            Some(_) | None => {
-                let response = error.response_in(&answering.failure_style);
-                self.respond(connection, answering, response);
-            }
+            Some(_) | None => self.respond(connection, answering, Err(error)),
         }
     }
 
     /// Encodes an answer and logs it. Afterwards the connection receives again, or closes.
-    pub(super) fn respond(&mut self, connection: &mut Connection, answering: Answering, response: Response) {
-        let response = self.bounded(connection, &answering, response);
+    pub(super) fn respond(&mut self, connection: &mut Connection, answering: Answering, answer: Answer) {
+        let answer = answer.and_then(|response| self.bounded(connection, &answering, response));
+        let response = answer.unwrap_or_else(|error| error.response_in(&answering.failure_style));
         let size = BodySize::Known(response.body_bytes().len() as u64);
         let status = response.status();
         let head = self.encode_head(connection, &answering, &response, size);
@@ -312,7 +311,8 @@ impl EventLoop {
         body: BodySize,
     ) -> EncodedHead {
         self.refresh_date();
-        let goes_on = !connection.ended && self.stopping.is_none() && !self.shared.slots.pressed();
+        let goes_on =
+            connection.socket != Socket::Ended && self.stopping.is_none() && !self.shared.slots.pressed();
         let reply = response::Reply {
             method: answering.method,
             version: answering.version,
@@ -362,7 +362,7 @@ impl EventLoop {
                 if connection.output.is_empty() =>
             {
                 let error = ApiError::Timeout(*waiting);
-                self.refuse(connection, &error);
+                self.refuse(connection, error);
                 self.pump(id, connection)
             }
             Phase::AwaitSync(..) | Phase::AwaitJob(_) | Phase::AwaitPiece(_) => {
@@ -385,7 +385,7 @@ impl EventLoop {
         let path = String::from_utf8_lossy(&answering.path);
         let line = RequestLine {
             wall_ms: clock::wall_ms(),
-            address: answering.caller.address,
+            address: answering.caller.client.address,
             method: answering.method.as_str(),
             path: &path,
             status,
@@ -410,17 +410,14 @@ fn read(connection: &mut Connection, buffer: &mut [u8]) -> Arrived {
         match connection.stream.read(buffer) {
             Ok(0) => return Arrived::End,
             Ok(count) => {
-                // Less than fits: the socket is drained, and what comes later raises an event (epoll(7),
-                // question 9). The end, and what lies behind an urgent byte, raises none any more where an
-                // event has told of it already.
-                if count < buffer.len() && !connection.reads_until_blocked {
-                    connection.readable = false;
+                if count < buffer.len() && connection.socket == Socket::Readable {
+                    connection.socket = Socket::Drained;
                 }
                 return Arrived::Bytes(count);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                connection.readable = false;
+                connection.socket = Socket::Drained;
                 return Arrived::NothingYet;
             }
             Err(_) => return Arrived::Broken,
@@ -449,8 +446,8 @@ fn half_close(connection: &mut Connection) -> Progress {
     if !connection.output.is_empty() {
         return Progress::None;
     }
-    connection.input = Vec::new();
-    if connection.ended || connection.stream.shutdown(Shutdown::Write).is_err() {
+    connection.input = Input::default();
+    if connection.socket == Socket::Ended || connection.stream.shutdown(Shutdown::Write).is_err() {
         return Progress::Over;
     }
     connection.enter(Phase::Draining { bytes: 0 }, clock::monotonic());

@@ -16,9 +16,10 @@ use super::mailbox::ConnectionId;
 use super::output::Output;
 use super::slots::AddressUsage;
 use crate::api::cors::Permission;
-use crate::api::dispatch::Caller;
+use crate::api::dispatch::{Caller, Routed};
 use crate::api::error::style::Style;
-use crate::api::reply::{Job, Lane, Source};
+use crate::api::reply::{Answer, Job, Lane, Source};
+use crate::auth::client::Client;
 use crate::config::schema::Timeouts;
 use crate::http::exchange::{Bounds, Exchange, Waiting};
 use crate::http::request::{Head, Method, Version};
@@ -40,22 +41,16 @@ pub(super) struct Connection {
     pub(super) generation: u64,
     pub(super) exchange: Exchange,
     /// Bytes that arrived and belong to no request that was handed out.
-    pub(super) input: Vec<u8>,
-    /// Whether the exchange has not seen all of `input`.
-    pub(super) unseen: bool,
+    pub(super) input: Input,
+    /// The request whose body is being received, routed.
+    pub(super) admitted: Option<Box<Routed>>,
     pub(super) output: Output,
     pub(super) phase: Phase,
     /// When the phase began.
     pub(super) since: Instant,
     /// When the client last took some of `output`, or `output` was empty.
     pub(super) taken_at: Instant,
-    /// There may be something to read: the last read since an event did not drain the socket.
-    pub(super) readable: bool,
-    /// A read that gives less than fits need not have drained the socket: an event said that the client
-    /// has sent its last byte, to which reading will come, or urgent ones, before which a read stops.
-    pub(super) reads_until_blocked: bool,
-    /// The client has sent its last byte.
-    pub(super) ended: bool,
+    pub(super) socket: Socket,
     /// The status of the answer before, if there was one.
     pub(super) last_status: Option<u16>,
     /// The deadline that is in the loop's heap.
@@ -64,6 +59,73 @@ pub(super) struct Connection {
     pub(super) is_silent: bool,
     /// Bytes of memory that were last counted for it.
     pub(super) counted_bytes: usize,
+}
+
+/// What is known of the receiving side of a socket.
+///
+/// ```text
+///             event                        event: last byte, or urgent ones
+///  Drained ----------> Readable -----------------------------------------------> ReadableToEnd
+///     ^                    | less than fits, or it would block        it would block |   | end
+///     +--------------------+<--------------------------------------------------------+   +------> Ended
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Socket {
+    /// There is nothing to read before an event.
+    Drained,
+    /// There may be something. A read that gives less than fits has drained it, and what comes later raises an event
+    /// (epoll(7), question 9).
+    Readable,
+    /// There may be something, and only a read that would block shows that it is drained: an event told of the
+    /// client's last byte, or of urgent ones, before which a read stops. What follows them raises no event.
+    ReadableToEnd,
+    /// The client has sent its last byte, and all is read.
+    Ended,
+}
+
+/// Bytes of a connection that belong to no request yet.
+pub(super) enum Input {
+    /// The exchange has seen them and needs more.
+    Seen(Vec<u8>),
+    /// The exchange has not seen all of them.
+    Unseen(Vec<u8>),
+}
+
+impl Socket {
+    pub(super) fn is_readable(self) -> bool {
+        matches!(self, Socket::Readable | Socket::ReadableToEnd)
+    }
+
+    /// After an event that says `readable`, or `to_end`.
+    pub(super) fn after_event(self, readable: bool, to_end: bool) -> Socket {
+        match self {
+            Socket::Ended => Socket::Ended,
+            Socket::ReadableToEnd => Socket::ReadableToEnd,
+            Socket::Drained | Socket::Readable if to_end => Socket::ReadableToEnd,
+            Socket::Drained | Socket::Readable if readable => Socket::Readable,
+            Socket::Drained | Socket::Readable => self,
+        }
+    }
+}
+
+impl Input {
+    pub(super) fn bytes(&self) -> &Vec<u8> {
+        match self {
+            Input::Seen(bytes) | Input::Unseen(bytes) => bytes,
+        }
+    }
+
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        match std::mem::take(self) {
+            Input::Seen(bytes) | Input::Unseen(bytes) => bytes,
+        }
+    }
+}
+
+impl Default for Input {
+    fn default() -> Input {
+        Input::Seen(Vec::new())
+    }
 }
 
 /// Where a connection comes from.
@@ -100,7 +162,7 @@ pub(super) enum Phase {
 
 /// What waits for a commit.
 pub(super) enum Held {
-    Response(Answering, Response),
+    Answer(Answering, Answer),
     Job(Answering, Lane, Job),
     Piece(Streaming, Source, Vec<u8>, Last),
 }
@@ -196,7 +258,7 @@ impl Answering {
             failure_style: Style::Problem,
             started,
             request_id,
-            caller: Caller { address, permission: Permission::Nothing },
+            caller: Caller { client: Client { address, is_tls: false }, permission: Permission::Nothing },
             reread: None,
             request_bytes: 0,
         }
@@ -220,15 +282,13 @@ impl Connection {
             remote,
             generation,
             exchange: Exchange::new(bounds),
-            input: Vec::new(),
-            unseen: false,
+            input: Input::default(),
+            admitted: None,
             output: Output::default(),
             phase: Phase::Receiving(Waiting::Idle),
             since: now,
             taken_at: now,
-            readable: true,
-            reads_until_blocked: false,
-            ended: false,
+            socket: Socket::Readable,
             last_status: None,
             armed: None,
             is_silent: true,
@@ -258,7 +318,7 @@ impl Connection {
     /// Whether nothing of a request or an answer is under way.
     pub(super) fn is_idle(&self) -> bool {
         let receives = matches!(self.phase, Phase::Receiving(Waiting::Idle));
-        receives && !self.readable && self.input.is_empty() && self.output.is_empty()
+        receives && !self.socket.is_readable() && self.input.bytes().is_empty() && self.output.is_empty()
     }
 
     /// Whether it may be closed for the sake of others: it is kept alive and nothing is under way, or its client
@@ -298,8 +358,8 @@ impl Connection {
     /// Bytes of memory that a request or an answer under way holds, unless they are too few to count.
     pub(super) fn bytes_held(&self) -> usize {
         let phase_bytes = match &self.phase {
-            Phase::AwaitSync(_, Held::Response(answering, response)) => {
-                answering.bytes_held() + response.body_bytes().len()
+            Phase::AwaitSync(_, Held::Answer(answering, answer)) => {
+                answering.bytes_held() + answer.as_ref().map_or(0, |response| response.body_bytes().len())
             }
             Phase::AwaitSync(_, Held::Job(answering, ..)) | Phase::AwaitJob(answering) => {
                 answering.bytes_held()
@@ -308,7 +368,7 @@ impl Connection {
             Phase::AwaitPiece(streaming) | Phase::Streaming(streaming, _) => streaming.source_bytes,
             Phase::Receiving(_) | Phase::Closing | Phase::Draining { .. } | Phase::Lingering => 0,
         };
-        let request_bytes = self.input.capacity() + self.exchange.body_bytes_held();
+        let request_bytes = self.input.bytes().capacity() + self.exchange.body_bytes_held();
         let bytes = phase_bytes + request_bytes + self.output.bytes_held();
         if bytes < CONNECTION_BYTES_UNCOUNTED { 0 } else { bytes }
     }

@@ -129,8 +129,8 @@ impl EventLoop {
 
     fn mark(&mut self, token: usize, event: &Event) {
         let Some(Some(connection)) = self.connections.get_mut(token) else { return };
-        connection.reads_until_blocked |= event.is_read_closed() || event.is_priority();
-        connection.readable |= event.is_readable() || event.is_read_closed();
+        let to_end = event.is_read_closed() || event.is_priority();
+        connection.socket = connection.socket.after_event(event.is_readable(), to_end);
         let generation = connection.generation;
         self.ready.push(ConnectionId { token, generation });
     }

@@ -2,6 +2,7 @@
 
 use super::connection::{Answering, Connection, Reread};
 use super::shared::Shared;
+use crate::api::dispatch::Routed;
 use crate::api::error::ApiError;
 use crate::api::reply::Reply;
 use crate::api::state::Arrival;
@@ -10,7 +11,6 @@ use crate::digits::encode_u64;
 use crate::http::exchange::{Bounds, Exchange, Step, Waiting};
 use crate::http::refusal::Refusal;
 use crate::http::request::{Framing, Head, Method};
-use crate::http::response::Response;
 use crate::limits::{HEAD_BYTES_MAX, REREADS_MAX};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,7 +53,7 @@ pub(super) enum Stepped {
     /// A request has its reply.
     Replied(Answering, Reply),
     /// The head of a request was enough to answer it; its body is not read.
-    Denied(Answering, Response),
+    Denied(Answering, ApiError),
     /// The bytes are no request.
     Refused(Refusal),
 }
@@ -66,35 +66,43 @@ pub(super) fn step(
     shared: &Shared,
     request_ids: &mut RequestIds,
 ) -> (usize, Stepped) {
-    let address = connection.remote.address;
-    let mut answering = |head: &Head<'_>, body: Option<&[u8]>| {
-        let caller = shared.app.caller(head, address);
-        let failure_style = shared.app.failure_style(head, body, address);
-        Answering::of(head, failure_style, caller, clock::monotonic(), request_ids.next())
+    let peer = connection.remote.address;
+    let app = &shared.app;
+    let mut answering = |head: &Head<'_>, body: Option<&[u8]>, routed: &Routed| {
+        let failure_style = app.failure_style(head, body, routed);
+        Answering::of(head, failure_style, routed.caller.clone(), clock::monotonic(), request_ids.next())
     };
+    let admitted = connection.admitted.take();
     let (used, step) = connection.exchange.step(bytes);
     let stepped = match step {
-        Step::NeedInput(waiting) => Stepped::Need(waiting),
+        Step::NeedInput(waiting) => {
+            connection.admitted = admitted;
+            Stepped::Need(waiting)
+        }
         Step::Refused(refusal) => Stepped::Refused(refusal),
         Step::BodyRefused(head, refusal) => {
-            let response =
-                ApiError::Refused(refusal).response_in(&shared.app.failure_style(&head, None, address));
-            Stepped::Denied(answering(&head, None), response)
+            let routed = app.route(&head, peer);
+            Stepped::Denied(answering(&head, None, &routed), ApiError::Refused(refusal))
         }
-        Step::Admit(head) => match shared.app.admit(&head, address) {
-            Ok(()) => Stepped::Admitted { tell: head.expects_continue && used == bytes.len() },
-            Err(response) => Stepped::Denied(answering(&head, None), response),
-        },
+        Step::Admit(head) => {
+            let mut routed = app.route(&head, peer);
+            if let Some(error) = routed.take_failure() {
+                Stepped::Denied(answering(&head, None, &routed), error)
+            } else {
+                connection.admitted = Some(Box::new(routed));
+                Stepped::Admitted { tell: head.expects_continue && used == bytes.len() }
+            }
+        }
         Step::Request(request) => {
-            let mut answering = answering(&request.head, Some(request.body));
+            let admitted = admitted.filter(|routed| routed.is_current(app));
+            let routed = admitted.map_or_else(|| app.route(&request.head, peer), |routed| *routed);
+            let mut answering = answering(&request.head, Some(request.body), &routed);
             answering.request_bytes = request.body.len();
-            let arrival = arrival(address, Repeated::No);
-            let reply = guarded(|| shared.app.handle(&request, arrival));
+            let reply = guarded(|| app.handle(&request, routed, arrival(peer, Repeated::No)));
             let is_read = matches!(request.head.method, Method::Get | Method::Head);
             if is_read && request.head.framing == Framing::None && reply.waits() {
-                let sent = bytes.get(..used).unwrap_or_default();
-                let request = sent.into();
-                answering.reread = Some(Reread { request, peer: arrival.peer, left: REREADS_MAX });
+                let request = bytes.get(..used).unwrap_or_default().into();
+                answering.reread = Some(Reread { request, peer, left: REREADS_MAX });
             }
             Stepped::Replied(answering, reply)
         }
@@ -106,7 +114,10 @@ pub(super) fn step(
 pub(super) fn read_again(request: &[u8], peer: IpAddr, shared: &Shared) -> Reply {
     let bounds = Bounds { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: 0 };
     match Exchange::new(bounds).step(request) {
-        (_, Step::Request(request)) => guarded(|| shared.app.handle(&request, arrival(peer, Repeated::Yes))),
+        (_, Step::Request(request)) => guarded(|| {
+            let routed = shared.app.route(&request.head, peer);
+            shared.app.handle(&request, routed, arrival(peer, Repeated::Yes))
+        }),
         (_, Step::NeedInput(_) | Step::Admit(_) | Step::BodyRefused(..) | Step::Refused(_)) => {
             unreachable!("it was a whole request without a body before")
         }
@@ -128,5 +139,5 @@ fn arrival(peer: IpAddr, repeated: Repeated) -> Arrival {
 /// Runs a handler or a job; a panic becomes a 500 and ends nothing else. What it may leave half
 /// changed is behind locks that notice.
 pub(super) fn guarded(run: impl FnOnce() -> Reply) -> Reply {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Reply::now(ApiError::Internal.response()))
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Reply::failed(ApiError::Internal))
 }

@@ -11,6 +11,7 @@ use super::connection::{Answering, Connection, Phase};
 use super::event_loop::{EventLoop, Fate};
 use super::mailbox::{ConnectionId, Shed, ShedStage};
 use crate::api::error::ApiError;
+use crate::api::reply::Answer;
 use crate::clock;
 use crate::http::exchange::Waiting;
 use crate::http::request::Method;
@@ -93,20 +94,20 @@ impl EventLoop {
         unsent >= OUTPUT_BYTES_HIGH || (unsent > 0 && self.is_short(connection, 0))
     }
 
-    /// `response`, or a refusal if it is a large answer to a read and there is no memory to keep it in.
+    /// `response`, unless it is a large answer to a read and there is no memory to keep it in.
     pub(super) fn bounded(
         &self,
         connection: &Connection,
         answering: &Answering,
         response: Response,
-    ) -> Response {
+    ) -> Answer {
         let bytes = response.body_bytes().len();
         // What was changed is reported, however long the report is.
         if bytes <= LARGE_ANSWER_BYTES || answering.method != Method::Get || !self.is_short(connection, bytes)
         {
-            return response;
+            return Ok(response);
         }
-        self.memory_full().response_in(&answering.failure_style)
+        Err(self.memory_full())
     }
 
     /// Counts the memory that a connection holds now, and ends what it does if that has grown too much.
@@ -123,7 +124,7 @@ impl EventLoop {
         if !connection.output.is_empty() {
             return Fate::Close;
         }
-        self.refuse(connection, &self.memory_full());
+        self.refuse(connection, self.memory_full());
         let fate = self.pump(id, connection);
         self.recount(connection);
         fate

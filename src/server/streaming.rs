@@ -81,7 +81,7 @@ impl EventLoop {
         let (commit, last) = match piece {
             Piece::More(commit) => (commit, Last::No),
             Piece::Last(commit) => (commit, Last::Yes),
-            Piece::Broken(error) => return self.break_off(connection, streaming, &error),
+            Piece::Broken(error) => return self.break_off(connection, streaming, error),
         };
         match commit {
             Some(commit) => {
@@ -134,12 +134,11 @@ impl EventLoop {
         &mut self,
         connection: &mut Connection,
         streaming: Streaming,
-        error: &ApiError,
+        error: ApiError,
     ) -> Progress {
         match streaming.stage {
             Stage::Begun(_) => {
-                let response = error.response_in(&streaming.answering.failure_style);
-                self.respond(connection, streaming.answering, response);
+                self.respond(connection, streaming.answering, Err(error));
                 Progress::Made
             }
             Stage::Body { status, .. } => {

@@ -1,5 +1,6 @@
 //! What a reply holds that may not leave before its change is on disk.
 
+use super::error::StorageError;
 use crate::names::ProjectId;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -56,6 +57,16 @@ impl Commit {
     /// The project, if the outcome is [`CommitState::Deleted`].
     pub fn deleted(&self) -> Option<&ProjectId> {
         self.0.deleted.get()
+    }
+
+    /// Why its changes were rolled back; `None` if they are on disk. One that has not ended counts as failed.
+    pub fn failure(&self) -> Option<StorageError> {
+        match self.outcome() {
+            CommitState::Committed => None,
+            CommitState::DiskFull => Some(StorageError::Full),
+            CommitState::Deleted => self.deleted().cloned().map(StorageError::Deleted),
+            CommitState::Failed | CommitState::Pending => Some(StorageError::Failed),
+        }
     }
 
     /// Whether it has not ended.

@@ -14,6 +14,10 @@ pub enum StorageError {
     Closed,
     /// This project was deleted.
     Deleted(ProjectId),
+    /// There is no disk space; what was to be written is rolled back.
+    Full,
+    /// A value could not be read from its file. The log has why.
+    Unread,
     /// A bug stopped a change halfway; a restart recovers from the files.
     Poisoned,
     /// [`crate::store::change::Revision::MAX`] changes have been made.
@@ -34,6 +38,8 @@ impl fmt::Display for StorageError {
             StorageError::Deleted(id) => {
                 write!(f, "Project `{id}` was deleted. POST /api/v1/projects creates a new one.")
             }
+            StorageError::Full => f.write_str("the disk is full; nothing was changed"),
+            StorageError::Unread => f.write_str("a value could not be read from the disk; the log says why"),
             StorageError::Poisoned => {
                 f.write_str("the project stopped after an internal error; its server has to be restarted")
             }

@@ -3,8 +3,10 @@
 //! Pure: no disk, no HTTP, no clock. Time is an argument, a decision is a [`change::Change`],
 //! and [`namespace::Namespace::apply`] is the only way for one to get in, live and in recovery.
 
+pub mod batch;
 pub mod change;
 pub mod commit;
+pub mod decide;
 pub mod entry;
 pub mod error;
 pub mod expiry;

@@ -201,25 +201,6 @@ impl Namespace {
         (next_ms <= now_ms).then_some(Change::Clock { at_ms: now_ms, revision })
     }
 
-    /// The change that gives `key` a value at `now_ms`, for ever or for `ttl_ms`. A key that is
-    /// there keeps its creation time. `None` where the revisions are used up.
-    pub fn decide_put<'a>(
-        &self,
-        key: Key<'a>,
-        value: Value<'a>,
-        ttl_ms: Option<u64>,
-        now_ms: u64,
-    ) -> Option<Change<'a>> {
-        let created_ms = self.get(key, now_ms).map_or(now_ms, |entry| entry.meta().created_ms);
-        let meta = Meta {
-            revision: self.revision.advanced(1)?,
-            created_ms,
-            updated_ms: now_ms,
-            expires_ms: ttl_ms.map(|ttl_ms| now_ms.saturating_add(ttl_ms)),
-        };
-        Some(Change::Put { key, value, meta })
-    }
-
     /// When the next key expires that no change of the clock has ended.
     pub fn next_expiry_ms(&self) -> Option<u64> {
         self.times.next().map(|timer| timer.expires_ms)

@@ -2,6 +2,8 @@
 //! or finalized, clocks that go ahead and back, and freeing in between.
 
 use super::*;
+use crate::store::batch::{Batch, Op};
+use crate::store::decide::{At, changes, decide};
 use std::collections::BTreeMap;
 
 const SEEDS: u64 = 20;
@@ -66,8 +68,10 @@ impl Run {
 
     fn put(&mut self, name: &str, ttl_ms: Option<u64>) {
         let key = Key::parse(name).unwrap();
-        let change = self.namespace.decide_put(key, Value::Text(b"12"), ttl_ms, self.now_ms).unwrap();
-        self.apply(&change);
+        let batch = Batch::one(Op::put(key, b"12", ttl_ms));
+        let at = At { namespace: &self.namespace, now_ms: self.now_ms };
+        let steps = decide(&batch, &at, self.now_ms).unwrap();
+        self.apply(&changes(&batch, &steps).next().unwrap());
     }
 
     fn put_many(&mut self) {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::store::batch::{Batch, Op};
+use crate::store::decide::{At, changes, decide};
 
 const NOW: u64 = 1_000_000;
 
@@ -7,8 +9,9 @@ fn key(text: &str) -> Key<'_> {
 }
 
 fn put(namespace: &mut Namespace, name: &str, value: &str, ttl_ms: Option<u64>, now_ms: u64) -> Undo {
-    let change = namespace.decide_put(key(name), Value::Text(value.as_bytes()), ttl_ms, now_ms).unwrap();
-    namespace.apply(&change)
+    let batch = Batch::one(Op::put(key(name), value.as_bytes(), ttl_ms));
+    let steps = decide(&batch, &At { namespace, now_ms }, now_ms).unwrap();
+    namespace.apply(&changes(&batch, &steps).next().unwrap())
 }
 
 fn delete(namespace: &mut Namespace, name: &str) -> Undo {

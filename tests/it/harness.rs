@@ -11,10 +11,15 @@ mod proxy;
 pub mod sim_disk;
 pub mod visitors;
 pub mod workload;
+mod writes;
 
 pub use connection::{Connection, Response, encode_request};
 pub use proxy::{Program, Proxy};
+pub use writes::Writes;
 
+use pikv::catalog::{ChangeError, Served};
+use pikv::storage::Bucket;
+use pikv::storage::embedded::Project;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -30,6 +35,11 @@ pub const GLOBAL_KEY: &str = "global-key-0123456789abcdef";
 pub const DEMO_KEY: &str = "demo-key-0123456789abcdef";
 /// Where the keys of the project `demo` are.
 pub const DEMO_KEYS: &str = "/api/v1/projects/demo/keys";
+
+/// The project behind the bucket of `served`.
+pub fn project_of(served: &Served) -> Result<&Arc<Project>, ChangeError> {
+    served.bucket().map(|Bucket::Embedded(project)| project)
+}
 
 /// How long anything may take before a test gives up. Generous: machines that test are busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);

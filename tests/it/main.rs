@@ -79,6 +79,7 @@ mod storage {
     pub mod journal_damage;
     pub mod journal_headers;
     pub mod many_projects;
+    pub mod mirror;
     pub mod mixed_pairs;
     pub mod model;
     pub mod reopening;

@@ -42,36 +42,34 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let parameters = context.parameters(&["limit", "cursor"])?;
     let limit = parameters.limit()?.unwrap_or(ACCOUNTS_PER_PAGE);
     let after = parameters.cursor()?;
-    let accounts = Arc::clone(context.app.accounts()?);
+    let accounts = Arc::clone(context.accounts()?);
     // A page may have thousands of accounts to decode, so it is made beside the event loops.
     let job = move || match accounts.directory.list(after.as_deref(), limit, clock::wall_ms()) {
-        Ok(listed) => Reply::Ready(render_page(&listed.answer), listed.commit),
-        Err(error) => Reply::now(ApiError::from(error).response()),
+        Ok(listed) => Reply::Ready(Ok(render_page(&listed.answer)), listed.commit),
+        Err(error) => Reply::failed(error.into()),
     };
-    Ok(Reply::Job(Lane::Disk, None, Box::new(job)))
+    Ok(Reply::Job(Lane::Admin, None, Box::new(job)))
 }
 
 /// `POST /api/v1/accounts`
 pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    let accounts = Arc::clone(context.app.accounts()?);
+    let accounts = Arc::clone(context.accounts()?);
     let fields = Fields::of_json_object(context)?;
     fields.refuse_others(MEMBERS)?;
     let rule = rule(fields.switch("weak_password")?);
     let new = fields.new_account(Required::NameAndPassword, rule)?;
-    let cost = context.app.catalog.registry().accounts.bcrypt_cost;
+    let cost = context.registry.accounts.bcrypt_cost;
     let job = move || {
         let hashed = passwords::hash(&new.password, cost);
         let made = hashed.and_then(|hash| Ok(accounts.create(&new, hash, clock::wall_ms())?));
         match made {
             Ok(Pending { answer: Ok(account), commit }) => {
                 let location = format!("/api/v1/accounts/{}", account.username.folded());
-                Reply::Ready(render(201, &account).field("location", &location), commit)
+                Reply::Ready(Ok(render(201, &account).field("location", &location)), commit)
             }
-            Ok(Pending { answer: Err(error), commit }) => {
-                Reply::Ready(ApiError::from(error).response(), commit)
-            }
-            Err(error) => Reply::now(error.response()),
+            Ok(Pending { answer: Err(error), commit }) => Reply::Ready(Err(error.into()), commit),
+            Err(error) => Reply::failed(error),
         }
     };
     Ok(Reply::Job(Lane::Password(context.operator_share()), None, Box::new(job)))
@@ -80,7 +78,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `PUT /api/v1/accounts/{username}`
 pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    let accounts = Arc::clone(context.app.accounts()?);
+    let accounts = Arc::clone(context.accounts()?);
     let username = context.key_text()?.into_owned();
     let body = context.json_body()?;
     let shape =
@@ -90,20 +88,20 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     let is_disabled = parts.disabled;
     let Some(password) = parts.password else {
         let update = Update { password: None, is_disabled };
-        let changed = accounts.directory.update(&username, update, context.arrival.wall_ms)?;
+        let changed = accounts.directory.update(&username, &update, context.arrival.wall_ms)?;
         return Ok(render_changed(changed.answer.as_ref(), changed.commit));
     };
     let password = Password::parse_new(&password, rule(parts.weak_password))
         .map_err(|error| AccountError::Registration(vec![Problem::Password(error)]))?;
-    let cost = context.app.catalog.registry().accounts.bcrypt_cost;
+    let cost = context.registry.accounts.bcrypt_cost;
     let job = move || {
         let changed = passwords::hash(&password, cost).and_then(|hash| {
             let update = Update { password: Some(hash), is_disabled };
-            Ok(accounts.directory.update(&username, update, clock::wall_ms())?)
+            Ok(accounts.directory.update(&username, &update, clock::wall_ms())?)
         });
         match changed {
             Ok(changed) => render_changed(changed.answer.as_ref(), changed.commit),
-            Err(error) => Reply::now(error.response()),
+            Err(error) => Reply::failed(error),
         }
     };
     Ok(Reply::Job(Lane::Password(context.operator_share()), None, Box::new(job)))
@@ -112,15 +110,16 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `DELETE /api/v1/accounts/{username}`: its data goes too.
 pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    let accounts = Arc::clone(context.app.accounts()?);
+    let accounts = Arc::clone(context.accounts()?);
     let username = context.key_text()?.into_owned();
     let job = move || {
         let deleted = accounts.delete(&username, clock::wall_ms());
-        Reply::now(match deleted {
-            Ok(true) => Response::new(204),
-            Ok(false) => ApiError::from(AccountError::Missing).response(),
-            Err(error) => ApiError::from(error).response(),
-        })
+        let answer = match deleted {
+            Ok(true) => Ok(Response::new(204)),
+            Ok(false) => Err(AccountError::Missing.into()),
+            Err(error) => Err(error.into()),
+        };
+        Reply::Ready(answer, None)
     };
     Ok(Reply::Job(Lane::Admin, None, Box::new(job)))
 }
@@ -131,11 +130,8 @@ fn rule(is_weak_allowed: bool) -> Rule {
 }
 
 fn render_changed(changed: Option<&Account>, commit: Option<Commit>) -> Reply {
-    let response = match changed {
-        Some(account) => render(200, account),
-        None => ApiError::from(AccountError::Missing).response(),
-    };
-    Reply::Ready(response, commit)
+    let answer = changed.map(|account| render(200, account)).ok_or_else(|| AccountError::Missing.into());
+    Reply::Ready(answer, commit)
 }
 
 fn render(status: u16, account: &Account) -> Response {

@@ -3,19 +3,21 @@
 use crate::api::body::{minified, parse_object};
 use crate::api::context::Context;
 use crate::api::error::ApiError;
-use crate::api::keyspace::{Found, Keyspace};
-use crate::api::long_answer::{self, Layout};
+use crate::api::long_answer::{self, Layout, Reads};
 use crate::api::parameters::{parse_key, parse_ttl};
-use crate::api::reply::{Lane, Reply};
+use crate::api::reply::Reply;
 use crate::api::representation::{self as text, json_response};
 use crate::http::response::Response;
 use crate::json;
-use crate::limits::{
-    ANSWER_BESIDE_WRITES_BYTES_MAX, ANSWER_BYTES_MAX, BATCH_OPERATIONS_MAX, WHOLE_ANSWER_BYTES_MAX,
-};
+use crate::limits::{ANSWER_BESIDE_WRITES_BYTES_MAX, BATCH_OPERATIONS_MAX};
 use crate::memory::Memory;
-use crate::persist::live::transaction::{Transaction, Written};
-use crate::store::change::{Meta, Value};
+use crate::names::Key;
+use crate::storage::Keyspace;
+use crate::storage::embedded::values_of;
+use crate::store::batch::{self, Batch, Op, Otherwise, Require, When};
+use crate::store::change::{Meta, Revision};
+use crate::store::commit::Pending;
+use crate::store::decide::{Conflict, Step};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -50,7 +52,11 @@ struct OperationText<'a> {
 struct Operation {
     act: Act,
     key: String,
+    /// As sent; 0 for a key that does not exist.
     if_revision: Option<u64>,
+    /// The same as a condition: `Some(None)` for a key that does not exist, else the only revision that holds. None
+    /// does if it is larger than all revisions.
+    revision: Option<Option<Vec<Revision>>>,
 }
 
 enum Act {
@@ -59,41 +65,65 @@ enum Act {
     Delete,
 }
 
-/// What an operation did, as it is rendered once the lock is gone.
-enum Done {
-    Found(Meta, Found),
-    /// It is found, and read when it is sent.
-    Later,
-    Missing,
-    Written(Written),
-    Deleted(bool),
-}
-
 /// `POST /projects/{id}/batch`
 pub fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let operations = parse(&context.json_body()?)?;
-    let project = context.served()?.project()?;
-    let only_reads = operations.iter().all(|operation| matches!(operation.act, Act::Get));
-    let answered = project.write(context.arrival.wall_ms, |transaction| {
-        let mut reads = Reads { bytes: 0, only_reads, memory: &context.app.memory };
-        let each = operations.iter().enumerate();
-        each.map(|(index, operation)| run_one(transaction, index, operation, &mut reads))
-            .collect::<Result<Vec<Done>, _>>()
-    })?;
-    let results = match answered.answer {
-        Ok(results) => results,
-        Err(error) => return Ok(Reply::Ready(error.response(), answered.commit)),
-    };
-    if results.iter().any(|done| matches!(done, Done::Later)) {
-        let keys = operations.into_iter().map(|operation| operation.key).collect();
-        return Ok(long_answer::stream(Keyspace::of_project(project), keys, &LONG));
+    let bucket = context.served()?.bucket()?;
+    let keys = operations.iter().map(|operation| parse_key(&operation.key)).collect::<Result<Vec<_>, _>>()?;
+    let ops = operations.iter().zip(keys).map(|(operation, key)| operation.op(key)).collect();
+    let mut batch = Batch::many(ops, Otherwise::Abort);
+    let (now_ms, memory) = (context.arrival.wall_ms, &context.app.memory);
+    if batch.is_read_only() {
+        let keyspace = Keyspace::of(bucket);
+        return Ok(match long_answer::read(&keyspace, now_ms, &mut batch)? {
+            Reads::Whole(steps, values) => {
+                Reply::of(values.map(move |values| Ok(render(&operations, &steps, &values))))
+            }
+            Reads::Long => {
+                let keys = operations.into_iter().map(|operation| operation.key).collect();
+                long_answer::stream(keyspace, keys, &LONG)
+            }
+            Reads::Refused(conflict, commit) => {
+                Reply::Ready(Err(refusal(&operations, conflict, batch.require, memory)), commit)
+            }
+        });
     }
-    if results.iter().any(|done| matches!(done, Done::Found(_, Found::Stored(_)))) {
-        let job = move || Reply::now(render(&operations, &results));
-        return Ok(Reply::Job(Lane::Disk, answered.commit, Box::new(job)));
+    // A key may be read many times, so few bytes may ask for very many.
+    let (read_bytes_max, memory_bytes_max) = (ANSWER_BESIDE_WRITES_BYTES_MAX, memory.bytes_left());
+    batch.require = Require { read_bytes_max, memory_bytes_max, ..Require::NOTHING };
+    let Pending { answer, commit } = bucket.write_and_read(now_ms, &batch)?;
+    Ok(match answer {
+        Ok((steps, found)) => {
+            let values = values_of(found, commit);
+            Reply::of(values.map(move |values| Ok(render(&operations, &steps, &values))))
+        }
+        Err(conflict) => Reply::Ready(Err(refusal(&operations, conflict, batch.require, memory)), commit),
+    })
+}
+
+/// Why the batch was not done.
+fn refusal(operations: &[Operation], conflict: Conflict, require: Require<'_>, memory: &Memory) -> ApiError {
+    match conflict {
+        Conflict::Condition { index, current } => {
+            let (key, wanted) = match operations.get(index) {
+                Some(operation) => (operation.key.as_str(), operation.if_revision.unwrap_or_default()),
+                None => return ApiError::Internal,
+            };
+            let reason = not_at_revision(wanted, current.as_ref());
+            let current = text::current(key, current.as_ref());
+            ApiError::Precondition { reason, current, index: Some(index) }
+        }
+        Conflict::ReadTooLarge { index, bytes } => {
+            let error = if bytes > require.memory_bytes_max {
+                ApiError::MemoryFull { bytes_max: memory.bytes_max() }
+            } else {
+                ApiError::AnswerTooLarge { bytes, bytes_max: require.read_bytes_max }
+            };
+            error.at(index)
+        }
+        Conflict::Full | Conflict::NotPresent => conflict.into(),
     }
-    Ok(Reply::Ready(render(&operations, &results), answered.commit))
 }
 
 fn parse(body: &[u8]) -> Result<Vec<Operation>, ApiError> {
@@ -126,71 +156,32 @@ fn parse_operation(text: &str) -> Result<Operation, ApiError> {
         ("delete", None) => Act::Delete,
         (_, _) => return Err(ApiError::Body("`op` is \"get\", \"set\" or \"delete\"".to_owned())),
     };
-    Ok(Operation { act, key: key.into_owned(), if_revision: parts.if_revision })
+    let revision = parts.if_revision.map(|number| match number {
+        0 => None,
+        number => Some(Revision::new(number).into_iter().collect()),
+    });
+    Ok(Operation { act, key: key.into_owned(), if_revision: parts.if_revision, revision })
 }
 
-/// What the reads of a batch have found so far.
-struct Reads<'m> {
-    /// A key may be read many times, so few bytes may ask for very many.
-    bytes: u64,
-    /// Without writes among them, the values may be read when they are sent.
-    only_reads: bool,
-    memory: &'m Memory,
-}
-
-impl Reads<'_> {
-    /// Counts a value of `bytes`. Whether it is copied now.
-    fn admit(&mut self, bytes: usize) -> Result<bool, ApiError> {
-        let is_first = self.bytes == 0;
-        self.bytes += bytes as u64;
-        if !self.only_reads && !self.memory.has_space_for(self.bytes) {
-            return Err(ApiError::MemoryFull { bytes_max: self.memory.bytes_max() });
-        }
-        let bytes_max = if self.only_reads { ANSWER_BYTES_MAX } else { ANSWER_BESIDE_WRITES_BYTES_MAX };
-        if self.bytes > bytes_max && !is_first {
-            return Err(ApiError::AnswerTooLarge { bytes: self.bytes, bytes_max });
-        }
-        Ok(!self.only_reads || self.bytes <= WHOLE_ANSWER_BYTES_MAX)
-    }
-}
-
-fn run_one(
-    transaction: &mut Transaction<'_>,
-    index: usize,
-    operation: &Operation,
-    reads: &mut Reads<'_>,
-) -> Result<Done, ApiError> {
-    let key = parse_key(&operation.key).map_err(|error| error.at(index))?;
-    let before = transaction.get(key).map(|entry| entry.meta());
-    if let Some(wanted) = operation.if_revision
-        && before.map_or(0, |meta| meta.revision.get()) != wanted
-    {
-        let current = text::current(&operation.key, before.as_ref());
-        let reason = refusal(wanted, before.as_ref());
-        return Err(ApiError::Precondition { reason, current, index: Some(index) });
-    }
-    match &operation.act {
-        Act::Get => {
-            let Some(entry) = transaction.get(key) else { return Ok(Done::Missing) };
-            if !reads.admit(entry.value().length()).map_err(|error| error.at(index))? {
-                return Ok(Done::Later);
-            }
-            let found = match entry.value() {
-                Value::Text(value) => Found::Text(value.to_vec()),
-                Value::Stored(location) => {
-                    Found::Stored(transaction.locate(location).ok_or(ApiError::Internal)?)
-                }
-            };
-            Ok(Done::Found(entry.meta(), found))
-        }
-        Act::Set { value, ttl_ms } => Ok(Done::Written(transaction.put(key, value, *ttl_ms))),
-        Act::Delete => Ok(Done::Deleted(transaction.delete(key).is_some())),
+impl Operation {
+    fn op<'r>(&'r self, key: Key<'r>) -> Op<'r> {
+        let when = match &self.revision {
+            None => When::ALWAYS,
+            Some(None) => When::ABSENT,
+            Some(Some(revisions)) => When::revision_in(revisions),
+        };
+        let act = match &self.act {
+            Act::Get => batch::Act::Get,
+            Act::Set { value, ttl_ms } => batch::Act::Put { value, ttl_ms: *ttl_ms },
+            Act::Delete => batch::Act::Delete,
+        };
+        Op { key, when, act }
     }
 }
 
 /// Why `if_revision` does not hold.
-fn refusal(wanted: u64, before: Option<&Meta>) -> String {
-    match before {
+fn not_at_revision(wanted: u64, current: Option<&Meta>) -> String {
+    match current {
         Some(meta) if wanted == 0 => {
             format!("`if_revision` is 0, but the key exists; its revision is {}.", meta.revision)
         }
@@ -199,14 +190,25 @@ fn refusal(wanted: u64, before: Option<&Meta>) -> String {
     }
 }
 
-fn render(operations: &[Operation], results: &[Done]) -> Response {
+/// `values` are those that were found, in their order.
+fn render(operations: &[Operation], steps: &[Step], values: &[Vec<u8>]) -> Response {
+    let mut values = values.iter();
     let mut body = OPEN.to_vec();
-    for (index, (operation, done)) in operations.iter().zip(results).enumerate() {
+    for (index, (operation, step)) in operations.iter().zip(steps).enumerate() {
         if index > 0 {
             body.push(b',');
         }
-        if let Err(error) = push_result(operation, done, &mut body) {
-            return error.response();
+        let key = operation.key.as_str();
+        match (step, &operation.act) {
+            (Step::Found(meta, _), _) => {
+                push_read(key, values.next().map(|value| (meta, value.as_slice())), &mut body);
+            }
+            (Step::Put { meta, created }, Act::Set { value, .. }) => {
+                push_set(key, value, meta, *created, &mut body);
+            }
+            (Step::Deleted(_), _) => push_delete(key, b",\"deleted\":true}", &mut body),
+            (_, Act::Delete) => push_delete(key, b",\"deleted\":false}", &mut body),
+            (_, Act::Get | Act::Set { .. }) => push_read(key, None, &mut body),
         }
     }
     body.extend_from_slice(CLOSE);
@@ -227,32 +229,18 @@ fn push_read(key: &str, found: Option<(&Meta, &[u8])>, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn push_result(operation: &Operation, done: &Done, out: &mut Vec<u8>) -> Result<(), ApiError> {
-    let key = operation.key.as_str();
-    match done {
-        Done::Found(meta, found) => push_read(key, Some((meta, &found.text()?)), out),
-        Done::Missing => push_read(key, None, out),
-        Done::Later => unreachable!("a batch with such a read is answered by a stream"),
-        Done::Written(written) => {
-            push_op("set", key, out);
-            out.extend_from_slice(if written.created {
-                b",\"created\":true,"
-            } else {
-                b",\"created\":false,"
-            });
-            if let Act::Set { value, .. } = &operation.act {
-                text::push_type(value, out);
-                out.push(b',');
-            }
-            text::push_meta(&written.meta, out);
-            out.push(b'}');
-        }
-        Done::Deleted(deleted) => {
-            push_op("delete", key, out);
-            out.extend_from_slice(if *deleted { b",\"deleted\":true}" } else { b",\"deleted\":false}" });
-        }
-    }
-    Ok(())
+fn push_set(key: &str, value: &[u8], meta: &Meta, created: bool, out: &mut Vec<u8>) {
+    push_op("set", key, out);
+    out.extend_from_slice(if created { b",\"created\":true," } else { b",\"created\":false," });
+    text::push_type(value, out);
+    out.push(b',');
+    text::push_meta(meta, out);
+    out.push(b'}');
+}
+
+fn push_delete(key: &str, end: &[u8], out: &mut Vec<u8>) {
+    push_op("delete", key, out);
+    out.extend_from_slice(end);
 }
 
 /// Appends the beginning of a result, up to and with its key.

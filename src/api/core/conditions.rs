@@ -8,6 +8,7 @@ use crate::api::error::ApiError;
 use crate::digits;
 use crate::http::request::Head;
 use crate::limits::SHOWN_CHARACTERS_MAX;
+use crate::store::batch::{Revisions, When};
 use crate::store::change::Revision;
 
 /// The conditions of a request.
@@ -49,9 +50,12 @@ impl Conditions {
         self.if_match.is_some() || self.if_none_match.is_some()
     }
 
-    /// Whether a reader has the current value already.
-    pub fn not_modified(&self, revision: Revision) -> bool {
-        self.if_none_match.as_ref().is_some_and(|condition| condition.tags.hold(Some(revision)))
+    /// The state that they ask for.
+    pub fn when(&self) -> When<'_> {
+        When {
+            matches: self.if_match.as_ref().map(|condition| condition.tags.revisions()),
+            matches_none: self.if_none_match.as_ref().map(|condition| condition.tags.revisions()),
+        }
     }
 
     /// Why a read of a key with this revision is refused; `None` if it is not.
@@ -80,7 +84,7 @@ impl Condition {
     }
 
     fn refuse_match(&self, revision: Option<Revision>) -> Option<String> {
-        if self.tags.hold(revision) {
+        if self.tags.revisions().contain(revision) {
             return None;
         }
         Some(match revision {
@@ -92,7 +96,7 @@ impl Condition {
     }
 
     fn refuse_none_match(&self, revision: Option<Revision>) -> Option<String> {
-        let revision = revision.filter(|_| self.tags.hold(revision))?;
+        let revision = revision.filter(|_| self.tags.revisions().contain(revision))?;
         Some(match self.tags {
             Tags::Any => format!("If-None-Match is *, but the key exists; its revision is {revision}."),
             Tags::Revisions(_) => {
@@ -103,11 +107,10 @@ impl Condition {
 }
 
 impl Tags {
-    fn hold(&self, revision: Option<Revision>) -> bool {
-        match (self, revision) {
-            (_, None) => false,
-            (Tags::Any, Some(_)) => true,
-            (Tags::Revisions(revisions), Some(revision)) => revisions.contains(&revision),
+    fn revisions(&self) -> Revisions<'_> {
+        match self {
+            Tags::Any => Revisions::Any,
+            Tags::Revisions(revisions) => Revisions::Of(revisions),
         }
     }
 }

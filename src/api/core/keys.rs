@@ -5,18 +5,19 @@ use crate::api::context::{Context, MediaType};
 use crate::api::core::conditions::Conditions;
 use crate::api::error::ApiError;
 use crate::api::parameters::{parse_key, parse_ttl};
-use crate::api::reply::{Lane, Reply};
+use crate::api::reply::{Answer, Reply};
 use crate::api::representation::{self as text, Shown};
 use crate::digits::encode_u64;
 use crate::http::response::Response;
 use crate::json;
 use crate::names::Key;
-use crate::persist::files::value_reader::StoredValue;
-use crate::persist::live::transaction::{Transaction, Written};
-use crate::store::change::{Meta, Value};
+use crate::storage::{Outcome, Read};
+use crate::store::batch::Op;
+use crate::store::change::Meta;
+use crate::store::commit::Pending;
+use crate::store::decide::{Conflict, Step};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::sync::Arc;
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -30,63 +31,36 @@ enum Form {
     Raw,
 }
 
-/// What a read found, taken out of the lock.
-enum Found {
-    Absent,
-    NotModified(Meta),
-    NotMatched(Meta, String),
-    Text(Response),
-    Stored(Meta, StoredValue),
-    /// The file that a value lies in is not open, which is a bug.
-    Lost,
-}
-
 /// `GET /projects/{id}/keys/{key}`
 pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
     let key = parse_key(&key_text)?;
     let form = if context.parameters(&["raw"])?.switch("raw")? { Form::Raw } else { Form::Entry };
     let conditions = Conditions::of(&context.request.head)?;
-    let answered = context.served()?.project()?.read(context.arrival.wall_ms, |view| {
-        let Some(entry) = view.get(key) else { return (Found::Absent, view.revision()) };
-        let meta = entry.meta();
-        let found = if let Some(reason) = conditions.refuse_read(meta.revision) {
-            Found::NotMatched(meta, reason)
-        } else if conditions.not_modified(meta.revision) {
-            Found::NotModified(meta)
-        } else {
-            match entry.value() {
-                Value::Text(value) => Found::Text(value_response(key.as_str(), value, &meta, form)),
-                Value::Stored(location) => {
-                    view.locate(location).map_or(Found::Lost, |stored| Found::Stored(meta, stored))
-                }
-            }
-        };
-        (found, meta.revision)
-    })?;
-    let response = match answered.answer {
-        Found::Text(response) => response,
-        Found::Absent => ApiError::KeyMissing.response(),
-        Found::NotModified(meta) => with_etag(Response::new(304), &meta),
-        Found::NotMatched(meta, reason) => {
-            let current = text::current(&key_text, Some(&meta));
-            ApiError::Precondition { reason, current, index: None }.response()
-        }
-        Found::Stored(meta, stored) => {
-            let key_text = key_text.into_owned();
-            let job = move || Reply::now(read_stored(&key_text, &stored, &meta, form));
-            return Ok(Reply::Job(Lane::Disk, answered.commit, Box::new(job)));
-        }
-        Found::Lost => return Err(ApiError::Internal),
+    let render = move |read: Read<'_>| match read {
+        Read::Found(item) => Ok(value_response(item.key, item.value, &item.meta, form)),
+        Read::Refused(meta) => Err(Some(meta)),
+        Read::Absent => Err(None),
     };
-    Ok(Reply::Ready(response, answered.commit))
+    let bucket = context.served()?.bucket()?;
+    Ok(match bucket.get(context.arrival.wall_ms, key, conditions.when(), render)? {
+        Outcome::Ready(Pending { answer: Err(Some(meta)), commit }) => {
+            Reply::Ready(not_read(&conditions, key, &meta), commit)
+        }
+        outcome @ (Outcome::Ready(_) | Outcome::Blocking(..)) => {
+            Reply::of(outcome.map(|found| found.map_err(|_| ApiError::KeyMissing)))
+        }
+    })
 }
 
-fn read_stored(key: &str, stored: &StoredValue, meta: &Meta, form: Form) -> Response {
-    let mut value = Vec::new();
-    match stored.read_into(&mut value) {
-        Ok(()) => value_response(key, &value, meta, form),
-        Err(error) => ApiError::of_unread_value(stored, &error).response(),
+/// The answer to a read whose conditions do not hold.
+fn not_read(conditions: &Conditions, key: Key<'_>, meta: &Meta) -> Answer {
+    match conditions.refuse_read(meta.revision) {
+        Some(reason) => {
+            let current = text::current(key.as_str(), Some(meta));
+            Err(ApiError::Precondition { reason, current, index: None })
+        }
+        None => Ok(with_etag(Response::new(304), meta)),
     }
 }
 
@@ -160,41 +134,16 @@ pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 fn write(context: &Context<'_>, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Result<Reply, ApiError> {
-    let conditions = Conditions::of(&context.request.head)?;
-    let put = |transaction: &mut Transaction<'_>| {
-        check(&conditions, transaction, key)?;
-        Ok(transaction.put(key, value, ttl_ms))
-    };
-    answer_change(context, put, |Written { meta, created }| {
-        let mut body = Vec::with_capacity(key.as_str().len() + 200);
-        text::push_entry(key.as_str(), Shown::TypeOf(value), &meta, &mut body);
-        body.push(b'\n');
-        let status = if created { 201 } else { 200 };
-        with_etag(Response::new(status), &meta).field("content-type", JSON).body(body)
-    })
-}
-
-/// Changes the project of the route and answers. A refusal waits for the disk too, because it may rest
-/// on what is not there yet.
-fn answer_change<T>(
-    context: &Context<'_>,
-    change: impl FnOnce(&mut Transaction<'_>) -> Result<T, ApiError>,
-    respond: impl FnOnce(T) -> Response,
-) -> Result<Reply, ApiError> {
-    let answered = context.served()?.project()?.write(context.arrival.wall_ms, change)?;
-    let response = answered.answer.map_or_else(|error| error.response(), respond);
-    Ok(Reply::Ready(response, answered.commit))
-}
-
-fn check(conditions: &Conditions, transaction: &Transaction<'_>, key: Key<'_>) -> Result<(), ApiError> {
-    let meta = transaction.get(key).map(|entry| entry.meta());
-    match conditions.refuse_write(meta.map(|meta| meta.revision)) {
-        None => Ok(()),
-        Some(reason) => {
-            let current = text::current(key.as_str(), meta.as_ref());
-            Err(ApiError::Precondition { reason, current, index: None })
+    change(context, Op::put(key, value, ttl_ms), |step| match step {
+        Step::Put { meta, created } => {
+            let mut body = Vec::with_capacity(key.as_str().len() + 200);
+            text::push_entry(key.as_str(), Shown::TypeOf(value), &meta, &mut body);
+            body.push(b'\n');
+            let status = if created { 201 } else { 200 };
+            Ok(with_etag(Response::new(status), &meta).field("content-type", JSON).body(body))
         }
-    }
+        Step::Skipped | Step::Absent | Step::Found(..) | Step::Deleted(_) => Err(ApiError::Internal),
+    })
 }
 
 /// `DELETE /projects/{id}/keys/{key}`
@@ -202,12 +151,35 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
     let key = parse_key(&key_text)?;
     context.parameters(&[])?;
+    change(context, Op::delete(key), |step| match step {
+        Step::Deleted(_) => Ok(Response::new(204)),
+        Step::Absent | Step::Skipped | Step::Found(..) | Step::Put { .. } => Err(ApiError::KeyMissing),
+    })
+}
+
+/// Does `op` in the project of the route, on the conditions of the request.
+fn change(
+    context: &Context<'_>,
+    op: Op<'_>,
+    respond: impl FnOnce(Step) -> Answer,
+) -> Result<Reply, ApiError> {
     let conditions = Conditions::of(&context.request.head)?;
-    let delete = |transaction: &mut Transaction<'_>| {
-        check(&conditions, transaction, key)?;
-        transaction.delete(key).ok_or(ApiError::KeyMissing)
+    let bucket = context.served()?.bucket()?;
+    let decided = bucket.write_one(context.arrival.wall_ms, op.when(conditions.when()))?;
+    let answer = match decided.answer {
+        Ok(step) => respond(step),
+        Err(Conflict::Condition { current, .. }) => Err(not_written(&conditions, op.key, current.as_ref())),
+        Err(conflict @ (Conflict::NotPresent | Conflict::Full | Conflict::ReadTooLarge { .. })) => {
+            Err(conflict.into())
+        }
     };
-    answer_change(context, delete, |_| Response::new(204))
+    Ok(Reply::Ready(answer, decided.commit))
+}
+
+/// Why a write to a key as it is in `current` is refused.
+fn not_written(conditions: &Conditions, key: Key<'_>, current: Option<&Meta>) -> ApiError {
+    let reason = conditions.refuse_write(current.map(|meta| meta.revision)).unwrap_or_default();
+    ApiError::Precondition { reason, current: text::current(key.as_str(), current), index: None }
 }
 
 /// `DELETE /projects/{id}/keys`: all keys, or those that begin with `?prefix=`.
@@ -221,19 +193,8 @@ pub fn clear(context: &Context<'_>) -> Result<Reply, ApiError> {
         return Err(ApiError::Condition("a condition is for one key, not for many at once"));
     }
     let prefix = parameters.get("prefix").unwrap_or_default();
-    let project = context.served()?.project()?;
-    let clear = |transaction: &mut Transaction<'_>| transaction.clear(prefix).ok_or(());
-    let answered = project.write(context.arrival.wall_ms, clear)?;
-    if let Ok(deleted) = answered.answer {
-        return Ok(Reply::Ready(cleared(deleted), answered.commit));
-    }
-    // So many keys have just expired that to count the others takes a while.
-    let (project, prefix) = (Arc::clone(project), prefix.to_owned());
-    let job = move || match project.clear(&prefix) {
-        Ok(answered) => Reply::Ready(cleared(answered.answer), answered.commit),
-        Err(error) => Reply::now(ApiError::from(error).response()),
-    };
-    Ok(Reply::Job(Lane::Disk, answered.commit, Box::new(job)))
+    let cleared_keys = context.served()?.bucket()?.clear(context.arrival.wall_ms, prefix)?;
+    Ok(Reply::of(cleared_keys.map(|deleted| Ok(cleared(deleted)))))
 }
 
 fn cleared(deleted: u64) -> Response {

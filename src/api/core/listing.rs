@@ -7,16 +7,14 @@
 use crate::api::context::Context;
 use crate::api::cursor::{self, Cursor};
 use crate::api::error::ApiError;
-use crate::api::keyspace::{Found, find};
 use crate::api::reply::{Lane, Piece, Pull, Reply};
 use crate::api::representation as text;
 use crate::clock;
 use crate::json;
-use crate::limits::{ENTRIES_PER_LOCK_MAX, LISTING_PIECE_BYTES};
-use crate::persist::live::project::{Project, View};
-use crate::store::change::{Meta, Value};
-use crate::store::entry::Entry;
-use std::sync::Arc;
+use crate::limits::LISTING_PIECE_BYTES;
+use crate::storage::{Bucket, Item, Scan, ScanEnd};
+use crate::store::commit::Pending;
+use crate::store::error::StorageError;
 
 /// What is shown of each key.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +27,7 @@ enum Show {
 
 /// A listing that is being sent.
 struct Listing {
-    project: Arc<Project>,
+    bucket: Bucket,
     prefix: String,
     show: Show,
     position: Position,
@@ -45,27 +43,6 @@ struct Position {
     left: Option<usize>,
     count: u64,
     opened: bool,
-}
-
-/// What one hold of the lock found.
-struct Slice {
-    /// From the first value on that lies in a file: these are read without the lock.
-    rest: Vec<(String, Meta, Found)>,
-    /// The last key that was looked at.
-    last: Option<String>,
-    keys: usize,
-    end: SliceEnd,
-}
-
-/// Why a slice ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum SliceEnd {
-    /// There are no more keys.
-    Listed,
-    /// There is a key beyond those that were asked for.
-    Limit,
-    /// That is enough for one hold of the lock.
-    Hold,
 }
 
 /// `GET /projects/{id}/keys`
@@ -86,90 +63,56 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let (prefix, after) = parameters.prefix_and_cursor()?;
     let position = Position { after, left, count: 0, opened: false };
     let mut listing =
-        Listing { project: Arc::clone(served.project()?), prefix, show, before: position.clone(), position };
-    let shows_values = matches!(show, Show::Values | Show::ValuesAndMeta);
-    let lane = if listing.project.reads_disk() && shows_values { Lane::Disk } else { Lane::Loop };
+        Listing { bucket: served.bucket()?.clone(), prefix, show, before: position.clone(), position };
+    let lane = if listing.bucket.reads_disk() && listing.shows_values() { Lane::Disk } else { Lane::Loop };
     let next = Box::new(move |pull, out: &mut Vec<u8>| listing.piece(pull, out));
     Ok(Reply::json_stream(lane, 0, next))
 }
 
 impl Listing {
-    /// Appends the piece that is wanted.
+    fn shows_values(&self) -> bool {
+        matches!(self.show, Show::Values | Show::ValuesAndMeta)
+    }
+
+    /// The piece that is wanted.
     fn piece(&mut self, pull: Pull, out: &mut Vec<u8>) -> Piece {
         match pull {
             Pull::Next => self.before = self.position.clone(),
             Pull::Again => self.position = self.before.clone(),
         }
-        self.next_piece(out).unwrap_or_else(Piece::Broken)
+        self.next_piece(out).unwrap_or_else(|error| Piece::Broken(error.into()))
     }
 
-    fn next_piece(&mut self, out: &mut Vec<u8>) -> Result<Piece, ApiError> {
+    fn next_piece(&mut self, out: &mut Vec<u8>) -> Result<Piece, StorageError> {
         if !self.position.opened {
             self.position.opened = true;
             out.extend_from_slice(b"{\"project\":");
-            json::encode_string(self.project.id().as_str(), out);
+            json::encode_string(self.bucket.id().as_str(), out);
             out.extend_from_slice(if self.show == Show::Names { b",\"keys\":[" } else { b",\"keys\":{" });
         }
-        let project = Arc::clone(&self.project);
-        let answered =
-            project.read(clock::wall_ms(), |view| (self.read_slice(view, out), view.revision()))?;
-        let (slice, commit) = (answered.answer?, answered.commit);
-        for (key, meta, found) in &slice.rest {
-            push(self.show, &mut self.position.count, key, &found.text()?, meta, out);
+        let scan = Scan {
+            prefix: &self.prefix,
+            after: self.position.after.as_deref(),
+            keys_max: self.position.left,
+            bytes_max: LISTING_PIECE_BYTES,
+            with_values: self.shows_values(),
+        };
+        let (show, mut count) = (self.show, self.position.count);
+        let Pending { answer: scanned, commit } =
+            self.bucket.scan(clock::wall_ms(), &scan, &mut |item| push(show, &mut count, &item, out))?;
+        let keys = usize::try_from(count - self.position.count).unwrap_or(usize::MAX);
+        self.position.count = count;
+        self.position.left = self.position.left.map(|left| left.saturating_sub(keys));
+        if scanned.last.is_some() {
+            self.position.after = scanned.last;
         }
-        self.position.left = self.position.left.map(|left| left.saturating_sub(slice.keys));
-        if slice.last.is_some() {
-            self.position.after = slice.last;
-        }
-        let next = match slice.end {
-            SliceEnd::Hold => return Ok(Piece::More(commit)),
-            SliceEnd::Limit => self.position.after.as_deref(),
-            SliceEnd::Listed => None,
+        let next = match scanned.end {
+            ScanEnd::Paused => return Ok(Piece::More(commit)),
+            ScanEnd::Limit => self.position.after.as_deref(),
+            ScanEnd::Exhausted => None,
         };
         self.close(next, out);
         Ok(Piece::Last(commit))
-    }
-
-    /// Reads the next keys under the lock. Those that have expired count as looked at: there may be any
-    /// number of them.
-    fn read_slice(&mut self, view: &View<'_>, out: &mut Vec<u8>) -> Result<Slice, ApiError> {
-        let mut slice = Slice { rest: Vec::new(), last: None, keys: 0, end: SliceEnd::Listed };
-        let mut last: Option<Entry<'_>> = None;
-        let mut rest_bytes = 0;
-        for (looked, entry) in view.stored_range(&self.prefix, self.position.after.as_deref()).enumerate() {
-            if looked == ENTRIES_PER_LOCK_MAX || out.len() + rest_bytes >= LISTING_PIECE_BYTES {
-                slice.end = SliceEnd::Hold;
-                break;
-            }
-            if !view.is_live(entry) {
-                last = Some(entry);
-                continue;
-            }
-            if self.position.left == Some(slice.keys) {
-                slice.end = SliceEnd::Limit;
-                break;
-            }
-            let shown = match (self.show, entry.value()) {
-                (Show::Names | Show::Meta, _) => Some(&b""[..]),
-                (Show::Values | Show::ValuesAndMeta, Value::Text(value)) => {
-                    slice.rest.is_empty().then_some(value)
-                }
-                (Show::Values | Show::ValuesAndMeta, Value::Stored(_)) => None,
-            };
-            match shown {
-                Some(value) => {
-                    push(self.show, &mut self.position.count, entry.key(), value, &entry.meta(), out);
-                }
-                None => {
-                    rest_bytes += entry.value().length();
-                    slice.rest.push((entry.key().to_owned(), entry.meta(), find(view, entry)?));
-                }
-            }
-            slice.keys += 1;
-            last = Some(entry);
-        }
-        slice.last = last.map(|entry| entry.key().to_owned());
-        Ok(slice)
     }
 
     /// Ends the body. `last` is the last key of this page if another page follows.
@@ -183,27 +126,27 @@ impl Listing {
     }
 }
 
-fn push(show: Show, count: &mut u64, key: &str, value: &[u8], meta: &Meta, out: &mut Vec<u8>) {
+fn push(show: Show, count: &mut u64, item: &Item<'_>, out: &mut Vec<u8>) {
     if *count > 0 {
         out.push(b',');
     }
     *count += 1;
-    json::encode_string(key, out);
+    json::encode_string(item.key, out);
     match show {
         Show::Names => return,
         Show::Values => {
             out.push(b':');
-            out.extend_from_slice(value);
+            out.extend_from_slice(item.value);
             return;
         }
         Show::ValuesAndMeta => {
             out.extend_from_slice(b":{\"value\":");
-            out.extend_from_slice(value);
+            out.extend_from_slice(item.value);
             out.push(b',');
         }
         Show::Meta => out.extend_from_slice(b":{"),
     }
-    text::push_meta(meta, out);
+    text::push_meta(&item.meta, out);
     out.push(b'}');
 }
 

@@ -16,7 +16,6 @@ use crate::http::response::Response;
 use crate::json;
 use crate::limits::{SYNC_INTERVAL_SECONDS_MAX, SYNC_INTERVAL_SECONDS_MIN};
 use crate::names::ProjectId;
-use crate::persist::live::project::Project;
 use crate::secret::Secret;
 use crate::store::namespace::Totals;
 use serde::Deserialize;
@@ -93,7 +92,7 @@ enum Discard {
 /// `GET /projects`
 pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    Ok(administer(context, |app, _, _| {
+    administer(context, |app, _, _| {
         let mut body = b"{\"projects\":[".to_vec();
         for (index, served) in app.catalog.registry().projects.values().enumerate() {
             if index > 0 {
@@ -103,19 +102,18 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
         }
         body.extend_from_slice(b"]}\n");
         Ok(json_response(200, body))
-    }))
+    })
 }
 
 /// `GET /projects/{id}`
 pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let served = context.served()?;
-    let answered =
-        served.project()?.read(context.arrival.wall_ms, |view| (view.totals(), view.revision()))?;
+    let answered = served.bucket()?.totals(context.arrival.wall_ms)?;
     let mut body = Vec::new();
     text::push_project(served, Some(answered.answer), &mut body);
     body.push(b'\n');
-    Ok(Reply::Ready(json_response(200, body), answered.commit))
+    Ok(Reply::Ready(Ok(json_response(200, body)), answered.commit))
 }
 
 /// `POST /projects`
@@ -126,7 +124,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
         .id
         .ok_or_else(|| ApiError::Settings("`id` is missing: the name of the project".to_owned()))?;
     let id = ProjectId::parse(&id).map_err(ApiError::ProjectId)?;
-    Ok(administer(context, move |app, _, author| {
+    administer(context, move |app, _, author| {
         if settings.discard == Discard::NotAgreed && app.catalog.would_leave_files(&id, settings.storage) {
             return Err(not_agreed(&format!("Files of `{id}` exist already and would not be read")));
         }
@@ -141,7 +139,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
         body.extend_from_slice(b"}\n");
         let location = format!("/api/v1/projects/{}", served.id);
         Ok(json_response(201, body).field("location", &location))
-    }))
+    })
 }
 
 /// `PUT /projects/{id}`: settings only; what the body leaves out stays.
@@ -156,11 +154,11 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     if settings.storage.on_disk == Some(false) && settings.discard == Discard::NotAgreed {
         return Err(not_agreed("The values of the project would be gone at the next start"));
     }
-    Ok(administer(context, move |app, before, author| {
+    administer(context, move |app, before, author| {
         let (served, key) =
             app.catalog.update(&before.project()?.id, settings.storage, settings.authentication)?;
         warn_of_losses(before.project()?, &served, author);
-        served.project()?;
+        served.bucket()?;
         let mut body = Vec::new();
         text::push_project(&served, totals(&served), &mut body);
         if key.is_some() {
@@ -171,22 +169,22 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
         }
         body.push(b'\n');
         Ok(json_response(200, body))
-    }))
+    })
 }
 
 /// `DELETE /projects/{id}`: its files go too.
 pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    Ok(administer(context, |app, before, _| {
+    administer(context, |app, before, _| {
         app.catalog.delete(&before.project()?.id)?;
         Ok(Response::new(204))
-    }))
+    })
 }
 
 /// `POST /projects/{id}/api-key/regenerate`
 pub fn regenerate(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    Ok(administer(context, |app, before, author| {
+    administer(context, |app, before, author| {
         let before = before.project()?;
         let (id, was_open) = (&before.id, !before.authentication.enabled);
         let key = app.catalog.regenerate(id)?;
@@ -198,7 +196,7 @@ pub fn regenerate(context: &Context<'_>) -> Result<Reply, ApiError> {
         push_key(Some(&key), &mut body);
         body.extend_from_slice(b"}\n");
         Ok(json_response(200, body))
-    }))
+    })
 }
 
 /// Runs `job` in the administration lane, if the request is still allowed by then. The job gets the
@@ -206,17 +204,13 @@ pub fn regenerate(context: &Context<'_>) -> Result<Reply, ApiError> {
 fn administer(
     context: &Context<'_>,
     job: impl FnOnce(&App, &Authority, &Author) -> Result<Response, ApiError> + Send + 'static,
-) -> Reply {
-    let (app, claim) = (Arc::clone(context.app), context.claim());
+) -> Result<Reply, ApiError> {
+    let (app, claim) = (Arc::clone(context.app), context.claim()?);
     let answer = move || {
         let (authority, author) = claim.check(&app.catalog.registry())?;
         job(&app, &authority, &author)
     };
-    Reply::Job(
-        Lane::Admin,
-        None,
-        Box::new(move || Reply::now(answer().unwrap_or_else(|error| error.response()))),
-    )
+    Ok(Reply::Job(Lane::Admin, None, Box::new(move || Reply::Ready(answer(), None))))
 }
 
 /// Logs what an owner may miss later, with who did it.
@@ -240,14 +234,13 @@ fn push_key(key: Option<&Secret>, out: &mut Vec<u8>) {
 
 /// How much a project holds, as far as it is on disk; `None` where it cannot be read. Blocks for the disk.
 fn totals(served: &Served) -> Option<Totals> {
-    let project: &Arc<Project> = served.project.as_ref().ok()?;
-    let count = || project.read(clock::wall_ms(), |view| (view.totals(), view.revision())).ok();
-    let counted = count()?;
-    if project.wait_written(counted.commit.as_ref()) {
-        return Some(counted.answer);
+    let bucket = served.bucket().ok()?;
+    let counted = bucket.totals(clock::wall_ms()).ok()?;
+    match bucket.wait(counted.commit.as_ref()) {
+        Ok(()) => Some(counted.answer),
+        // The changes that were counted are rolled back; what is left is on disk.
+        Err(_) => bucket.totals(clock::wall_ms()).ok().map(|counted| counted.answer),
     }
-    // The changes that were counted have been taken back; what is left is on disk.
-    count().map(|counted| counted.answer)
 }
 
 fn parse_settings(body: &[u8], target: SettingsFor) -> Result<Settings, ApiError> {

@@ -137,8 +137,7 @@ impl From<CreateError> for ApiError {
 impl From<AccountsError> for ApiError {
     fn from(error: AccountsError) -> ApiError {
         match error {
-            AccountsError::Storage(error) => ApiError::Storage(error),
-            AccountsError::NotWritten => ApiError::Disk("writing the accounts"),
+            AccountsError::Storage(error) => error.into(),
             AccountsError::Entropy(error) => error.into(),
             AccountsError::Damaged => ApiError::Unreadable,
         }

@@ -1,15 +1,25 @@
 //! How the seed APIs say that something failed: the same errors, in the forms that their clients know.
 
 use super::{AccountError, ApiError};
-use crate::api::negotiation::{self, Wanted};
 use crate::api::representation::json_response;
 use crate::api::site::pages::{self, Frame, Viewer};
-use crate::http::request::Head;
 use crate::http::response::Response;
-use crate::http::target::Target;
 use crate::json;
 
-/// The form of an API's failures.
+/// The form of an API's failures, as its routes have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// `application/problem+json`: the core API, and whatever belongs to none.
+    Problem,
+    /// `{"error"}`: `/item` and `/login`.
+    Item,
+    /// `{"error"}`, and `{"msg","error"}` without a valid token: `/api/object`.
+    Object,
+    /// `{"status","code","message"}`, or a page: `/api/register` to `/api/data`.
+    Site,
+}
+
+/// The form of the failures of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Style {
     /// `application/problem+json`: the core API, and whatever belongs to none.
@@ -22,44 +32,6 @@ pub enum Style {
     Data,
     /// A page: the same for a browser.
     Page(Viewer),
-}
-
-impl Style {
-    /// The form for a request with this head, and with `body` if that has arrived already. `viewer` is
-    /// called if it is a page.
-    pub fn of(head: &Head<'_>, body: Option<&[u8]>, viewer: impl FnOnce() -> Viewer) -> Style {
-        let style = match &head.target {
-            Ok(Target::Origin { path, .. }) => Style::of_path(path.as_bytes()),
-            Ok(Target::Asterisk | Target::Authority) => Style::Problem,
-            // It cannot be decoded; where it leads can be seen all the same.
-            Err(_) => Style::of_path(head.target_text),
-        };
-        match style {
-            Style::Data if negotiation::wanted(head, body) == Wanted::Page => Style::Page(viewer()),
-            Style::Data | Style::Problem | Style::Item | Style::Object | Style::Page(_) => style,
-        }
-    }
-
-    /// The form for `path`, percent-encoded and with its query or without, whether or not there is anything at it.
-    fn of_path(path: &[u8]) -> Style {
-        if path.starts_with(b"/api/v1/") {
-            return Style::Problem;
-        }
-        let first_is = |prefix: &[u8]| {
-            path.strip_prefix(prefix).is_some_and(|rest| rest.first().is_none_or(|byte| b"/?".contains(byte)))
-        };
-        let data: [&[u8]; 6] =
-            [b"/api/register", b"/api/token", b"/api/login", b"/api/logout", b"/api/data", b"/dashboard"];
-        if first_is(b"/item") || first_is(b"/login") {
-            Style::Item
-        } else if first_is(b"/api/object") || first_is(b"/api/batch/object") {
-            Style::Object
-        } else if data.into_iter().any(first_is) {
-            Style::Data
-        } else {
-            Style::Problem
-        }
-    }
 }
 
 impl ApiError {
@@ -141,26 +113,6 @@ impl ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_has_the_form_of_the_api_that_it_belongs_to() {
-        for (path, style) in [
-            ("/item/a", Style::Item),
-            ("/item", Style::Item),
-            ("/login", Style::Item),
-            ("/items", Style::Problem),
-            ("/api/object/a", Style::Object),
-            ("/api/batch/object/get", Style::Object),
-            ("/api/data", Style::Data),
-            ("/api/data/a/b", Style::Data),
-            ("/api/database", Style::Problem),
-            ("/dashboard", Style::Data),
-            ("/api/v1/projects", Style::Problem),
-            ("/", Style::Problem),
-        ] {
-            assert_eq!(Style::of_path(path.as_bytes()), style, "{path}");
-        }
-    }
 
     #[test]
     fn every_form_names_the_error() {

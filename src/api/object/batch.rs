@@ -3,17 +3,17 @@
 use crate::api::body::parse_object;
 use crate::api::context::Context;
 use crate::api::error::ApiError;
-use crate::api::error::style::Style;
-use crate::api::keyspace::Found;
-use crate::api::long_answer::{self, Layout};
+use crate::api::long_answer::{self, Layout, Reads};
 use crate::api::object::{Object, own_keys, parse, push_object};
 use crate::api::parameters::parse_key;
-use crate::api::reply::{Lane, Reply};
+use crate::api::reply::Reply;
 use crate::api::representation::{self as text, json_response};
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::BATCH_OPERATIONS_MAX;
 use crate::names::Key;
+use crate::store::batch::{Batch, OneOrMany, Op, Otherwise, When};
+use crate::store::decide::{Conflict, Step};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -42,29 +42,23 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
     let objects = parse_objects(&context.json_body()?)?;
-    let make = |keys: &mut crate::api::keyspace::Changing<'_, '_>| {
-        let mut skipped = Vec::new();
-        for object in &objects {
-            let key = parse_key(&object.key)?;
-            if keys.has(key) {
-                skipped.push(object.key.as_str());
-            } else {
-                keys.put(key, &object.data, object.ttl_ms);
-            }
-        }
-        Ok(skipped)
+    let keys = objects.iter().map(|object| parse_key(&object.key)).collect::<Result<Vec<_>, _>>()?;
+    let each = keys.into_iter().zip(&objects);
+    let ops =
+        each.map(|(key, object)| Op::put(key, &object.data, object.ttl_ms).when(When::ABSENT)).collect();
+    let created = keyspace.write(context.arrival.wall_ms, &Batch::many(ops, Otherwise::Skip))?;
+    let respond = |steps: OneOrMany<Step>| {
+        let each = objects.iter().zip(steps.iter());
+        let skipped: Vec<&str> =
+            each.filter(|(_, step)| **step == Step::Skipped).map(|(object, _)| object.key.as_str()).collect();
+        let mut body = b"{\"message\":\"Batch create complete\",\"created\":".to_vec();
+        json::encode_u64((objects.len() - skipped.len()) as u64, &mut body);
+        body.extend_from_slice(b",\"skipped\":");
+        text::push_strings(skipped.into_iter(), &mut body);
+        body.extend_from_slice(b"}\n");
+        json_response(201, body)
     };
-    keyspace.answer_change(context.arrival.wall_ms, make, |made| match made {
-        Ok(skipped) => {
-            let mut body = b"{\"message\":\"Batch create complete\",\"created\":".to_vec();
-            json::encode_u64((objects.len() - skipped.len()) as u64, &mut body);
-            body.extend_from_slice(b",\"skipped\":");
-            text::push_strings(skipped.into_iter(), &mut body);
-            body.extend_from_slice(b"}\n");
-            json_response(201, body)
-        }
-        Err(error) => error.response_in(&Style::Object),
-    })
+    Ok(Reply::Ready(created.answer.map(respond).map_err(ApiError::from), created.commit))
 }
 
 /// `POST /api/batch/object/get`
@@ -73,13 +67,18 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let names = parse_names(&context.json_body()?)?;
     let keys = names.iter().map(|name| parse_key(name)).collect::<Result<Vec<Key<'_>>, _>>()?;
-    let answered = keyspace.read_all(context.arrival.wall_ms, &keys)?;
-    let Some(found) = answered.answer else { return Ok(long_answer::stream(keyspace, names, &LONG)) };
-    if found.iter().flatten().any(|found| matches!(found, Found::Stored(_))) {
-        let job = move || Reply::now(render(&names, found));
-        return Ok(Reply::Job(Lane::Disk, answered.commit, Box::new(job)));
-    }
-    Ok(Reply::Ready(render(&names, found), answered.commit))
+    let mut batch = Batch::many(keys.into_iter().map(Op::get).collect(), Otherwise::Abort);
+    Ok(match long_answer::read(&keyspace, context.arrival.wall_ms, &mut batch)? {
+        Reads::Whole(steps, values) => {
+            Reply::of(values.map(move |values| Ok(render(&names, &steps, &values))))
+        }
+        Reads::Long => long_answer::stream(keyspace, names, &LONG),
+        Reads::Refused(Conflict::ReadTooLarge { bytes, .. }, commit) => {
+            let error = ApiError::AnswerTooLarge { bytes, bytes_max: batch.require.read_bytes_max };
+            Reply::Ready(Err(error), commit)
+        }
+        Reads::Refused(conflict, commit) => Reply::Ready(Err(conflict.into()), commit),
+    })
 }
 
 /// `POST /api/batch/object/delete`
@@ -87,26 +86,20 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
     let names = parse_names(&context.json_body()?)?;
-    let remove = |keys: &mut crate::api::keyspace::Changing<'_, '_>| {
-        let mut missing = Vec::new();
-        for name in &names {
-            if !keys.delete(parse_key(name)?) {
-                missing.push(name.as_str());
-            }
-        }
-        Ok(missing)
+    let keys = names.iter().map(|name| parse_key(name)).collect::<Result<Vec<Key<'_>>, _>>()?;
+    let batch = Batch::many(keys.into_iter().map(Op::delete).collect(), Otherwise::Abort);
+    let deleted = keyspace.write(context.arrival.wall_ms, &batch)?;
+    let respond = |steps: OneOrMany<Step>| {
+        let each = names.iter().zip(steps.iter()).filter(|(_, step)| **step == Step::Absent);
+        let missing: Vec<&str> = each.map(|(name, _)| name.as_str()).collect();
+        let mut body = b"{\"deleted\":".to_vec();
+        json::encode_u64((names.len() - missing.len()) as u64, &mut body);
+        body.extend_from_slice(b",\"missing\":");
+        text::push_strings(missing.into_iter(), &mut body);
+        body.extend_from_slice(b"}\n");
+        json_response(200, body)
     };
-    keyspace.answer_change(context.arrival.wall_ms, remove, |removed| match removed {
-        Ok(missing) => {
-            let mut body = b"{\"deleted\":".to_vec();
-            json::encode_u64((names.len() - missing.len()) as u64, &mut body);
-            body.extend_from_slice(b",\"missing\":");
-            text::push_strings(missing.into_iter(), &mut body);
-            body.extend_from_slice(b"}\n");
-            json_response(200, body)
-        }
-        Err(error) => error.response_in(&Style::Object),
-    })
+    Ok(Reply::Ready(deleted.answer.map(respond).map_err(ApiError::from), deleted.commit))
 }
 
 fn parse_objects(body: &[u8]) -> Result<Vec<Object>, ApiError> {
@@ -136,22 +129,22 @@ fn check_length(operations: usize) -> Result<(), ApiError> {
     if operations > BATCH_OPERATIONS_MAX { Err(ApiError::BatchTooLong { operations }) } else { Ok(()) }
 }
 
-fn render(names: &[String], found: Vec<Option<Found>>) -> Response {
+/// `values` are those that were found, in their order.
+fn render(names: &[String], steps: &[Step], values: &[Vec<u8>]) -> Response {
     let mut body = OPEN.to_vec();
-    let mut missing = Vec::new();
-    let mut count = 0;
-    for (name, found) in names.iter().zip(found) {
-        match found.map(Found::into_text) {
-            None => missing.push(name.as_str()),
-            Some(Err(error)) => return error.response_in(&Style::Object),
-            Some(Ok(data)) => {
-                if count > 0 {
-                    body.push(b',');
-                }
-                push_object(name, &data, &mut body);
-                count += 1;
-            }
+    let (mut missing, mut count) = (Vec::new(), 0);
+    let mut values = values.iter();
+    for (name, step) in names.iter().zip(steps) {
+        let found = if let Step::Found(..) = step { values.next() } else { None };
+        let Some(data) = found else {
+            missing.push(name.as_str());
+            continue;
+        };
+        if count > 0 {
+            body.push(b',');
         }
+        push_object(name, data, &mut body);
+        count += 1;
     }
     push_missing(&mut missing.into_iter(), &mut body);
     json_response(200, body)

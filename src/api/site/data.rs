@@ -7,13 +7,11 @@ use crate::api::body::minified;
 use crate::api::context::Context;
 use crate::api::credentials;
 use crate::api::cursor::{self, Cursor};
-use crate::api::error::style::Style;
 use crate::api::error::{AccountError, ApiError};
 use crate::api::fields::Fields;
-use crate::api::keyspace::{Found, Keyspace, Page};
 use crate::api::negotiation::{Sent, Wanted};
 use crate::api::parameters::parse_key;
-use crate::api::reply::{Lane, Reply};
+use crate::api::reply::Reply;
 use crate::api::representation::push_strings;
 use crate::api::site::forms::FormPage;
 use crate::api::site::pages::{self, Filled};
@@ -23,6 +21,8 @@ use crate::api::site::visitor::Visitor;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::KEYS_PER_PAGE;
+use crate::storage::{Keyspace, Outcome, Read, ScanEnd, Scanned};
+use crate::store::batch::{Op, When};
 use crate::store::commit::Pending;
 
 /// `GET /api/data`: the form, or the names of the keys.
@@ -32,9 +32,9 @@ pub fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
         Wanted::Page => form_page(&visitor, FormPage::Store),
         Wanted::Json => answer(context, visitor, FormPage::Store, None, |_, keyspace| {
             let parameters = context.page_parameters(&["cursor"])?;
-            let page =
+            let listed =
                 keyspace.list(context.arrival.wall_ms, parameters.cursor()?.as_deref(), KEYS_PER_PAGE)?;
-            Ok(Reply::Ready(names(&page.answer), page.commit))
+            Ok(Reply::Ready(Ok(names(&listed.answer)), listed.commit))
         }),
     }
 }
@@ -138,7 +138,7 @@ fn page_or_key(context: &Context<'_>, form: FormPage, key: &str) -> Result<Reply
 
 fn form_page(visitor: &Visitor, form: FormPage) -> Result<Reply, ApiError> {
     if visitor.browser_of.is_none() {
-        return Ok(Reply::now(signed_out(visitor, form)));
+        return Ok(Reply::Ready(signed_out(visitor, form), None));
     }
     Ok(Reply::now(visitor.page(|frame| form.render(frame, 200, &Filled::default()))))
 }
@@ -156,16 +156,16 @@ fn answer(
         Ok(reply) => reply,
         // A browser is shown the way in, unless a form was sent: that it was not taken has to be seen.
         Err(ApiError::Account(AccountError::Token)) if fields.is_none() => {
-            Reply::now(signed_out(&visitor, form))
+            Reply::Ready(signed_out(&visitor, form), None)
         }
-        Err(error) => Reply::now(visitor.failed(form, fields, &error)),
+        Err(error) => Reply::Ready(visitor.failed(form, fields, error), None),
     })
 }
 
 fn own_keys(context: &Context<'_>, visitor: &Visitor) -> Result<Keyspace, ApiError> {
     match &visitor.browser_of {
-        Some(account) => Ok(Keyspace::of_account(&visitor.accounts, account)),
-        None => Ok(Keyspace::of_account(&visitor.accounts, &credentials::token(context)?)),
+        Some(account) => Ok(visitor.accounts.keys_of(account)),
+        None => Ok(visitor.accounts.keys_of(&credentials::token(context)?)),
     }
 }
 
@@ -174,7 +174,7 @@ fn change(context: &Context<'_>, act: Act, key_in: KeyIn) -> Result<Reply, ApiEr
     let visitor = Visitor::of(context)?;
     let fields = match Fields::of(context) {
         Ok(fields) => fields,
-        Err(error) => return Ok(Reply::now(visitor.failed(form, None, &error))),
+        Err(error) => return Ok(Reply::Ready(visitor.failed(form, None, error), None)),
     };
     answer(context, visitor, form, Some(&fields), |visitor, keyspace| {
         if visitor.session.is_some() {
@@ -186,24 +186,17 @@ fn change(context: &Context<'_>, act: Act, key_in: KeyIn) -> Result<Reply, ApiEr
         };
         let key = parse_key(&key_text)?;
         let value = if act == Act::Delete { Vec::new() } else { value_of(&fields)? };
-        keyspace.answer_change(
-            context.arrival.wall_ms,
-            |keys| {
-                match (act, keys.has(key)) {
-                    (Act::Store, true) => return Err(ApiError::KeyExists),
-                    (Act::Update | Act::Delete, false) => return Err(ApiError::KeyMissing),
-                    (Act::Delete, true) => {
-                        keys.delete(key);
-                    }
-                    (Act::Store, false) | (Act::Update, true) => keys.put(key, &value, None),
-                }
-                Ok(())
-            },
-            |changed| match changed {
-                Ok(()) => done(visitor, act, &key_text),
-                Err(error) => visitor.failed(form, Some(&fields), &error),
-            },
-        )
+        let op = match act {
+            Act::Store => Op::put(key, &value, None).when(When::ABSENT),
+            Act::Update => Op::put(key, &value, None).when(When::PRESENT),
+            Act::Delete => Op::delete(key).when(When::PRESENT),
+        };
+        let changed = keyspace.write_one(context.arrival.wall_ms, op)?;
+        let answer = match changed.answer {
+            Ok(_) => Ok(done(visitor, act, &key_text)),
+            Err(conflict) => visitor.failed(form, Some(&fields), conflict.into()),
+        };
+        Ok(Reply::Ready(answer, changed.commit))
     })
 }
 
@@ -235,16 +228,17 @@ fn done(visitor: &Visitor, act: Act, key: &str) -> Response {
 fn get_json(context: &Context<'_>, keyspace: &Keyspace, key_text: &str) -> Result<Reply, ApiError> {
     let shown = key_text.to_owned();
     let key = parse_key(key_text)?;
-    keyspace.answer_read(context.arrival.wall_ms, key, Style::Data, move |value| match value {
-        Some(value) => success::with_data(200, "Data retrieved", |out| {
+    let found = keyspace.get(context.arrival.wall_ms, key, move |read| match read {
+        Read::Found(found) => Ok(success::with_data(200, "Data retrieved", |out| {
             out.extend_from_slice(b"{\"key\":");
             json::encode_string(&shown, out);
             out.extend_from_slice(b",\"value\":");
-            out.extend_from_slice(value);
+            out.extend_from_slice(found.value);
             out.push(b'}');
-        }),
-        None => ApiError::KeyMissing.response_in(&Style::Data),
-    })
+        })),
+        Read::Absent | Read::Refused(_) => Err(ApiError::KeyMissing),
+    })?;
+    Ok(Reply::of(found))
 }
 
 fn get_page(
@@ -255,48 +249,48 @@ fn get_page(
     after: Option<&str>,
 ) -> Result<Reply, ApiError> {
     let key_text = key_text.filter(|text| !text.is_empty());
-    let (found, found_commit) = match key_text.map(parse_key) {
-        None => (None, None),
-        Some(Err(error)) => (Some(Err(error)), None),
-        Some(Ok(key)) => {
-            let Pending { answer, commit } = keyspace.read(context.arrival.wall_ms, key)?;
-            (Some(answer.ok_or(ApiError::KeyMissing)), commit)
-        }
+    let now_ms = context.arrival.wall_ms;
+    let found = match key_text.map(parse_key) {
+        None => Outcome::Ready(Pending { answer: None, commit: None }),
+        Some(Err(error)) => Outcome::Ready(Pending { answer: Some(Err(error)), commit: None }),
+        Some(Ok(key)) => keyspace.get(now_ms, key, |read| match read {
+            Read::Found(found) => Some(Ok(shown(found.value))),
+            Read::Absent | Read::Refused(_) => Some(Err(ApiError::KeyMissing)),
+        })?,
     };
-    let listed = keyspace.list(context.arrival.wall_ms, after, KEYS_PER_PAGE)?;
-    // Both are of one project, which takes back its latest changes together.
-    let commit = listed.commit.or(found_commit);
-    let reads_file = matches!(found, Some(Ok(Found::Stored(_))));
+    let listed = keyspace.list(now_ms, after, KEYS_PER_PAGE)?;
     let key_text = key_text.unwrap_or_default().to_owned();
     let visitor = visitor.clone();
-    let render = move || render_retrieve(&visitor, &key_text, found, &listed.answer);
-    if reads_file {
-        return Ok(Reply::Job(Lane::Disk, commit, Box::new(move || Reply::now(render()))));
-    }
-    Ok(Reply::Ready(render(), commit))
+    // Both are of one bucket, which rolls back its latest changes together.
+    let found = found.after(listed.commit);
+    Ok(Reply::of(found.map(move |found| Ok(render_retrieve(&visitor, &key_text, found, &listed.answer)))))
 }
 
-/// `found` is `None` where no key was asked for.
+/// `found` is `None` if no key was asked for.
 fn render_retrieve(
     visitor: &Visitor,
     key: &str,
-    found: Option<Result<Found, ApiError>>,
-    listed: &Page,
+    found: Option<Result<String, ApiError>>,
+    (keys, scanned): &(Vec<String>, Scanned),
 ) -> Response {
-    let read = found.map(|found| found.and_then(Found::into_text));
-    let (value, error) = match read.transpose() {
+    let (value, error) = match found.transpose() {
         Ok(value) => (value, None),
         Err(error) => (None, Some(error)),
     };
-    let value = value.map(|value| shown(&value));
     let problems = error.iter().flat_map(|error| FormPage::Retrieve.problems(error)).collect::<Vec<_>>();
-    let names: Vec<&str> = listed.keys.iter().map(String::as_str).collect();
-    let next = listed.next.as_deref().map(|key| Cursor::new("", key).encode());
+    let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let next = next_cursor(scanned).map(|cursor| cursor.encode());
     let status = error.as_ref().map_or(200, ApiError::status);
     let typed = [("key", key)];
     let filled = Filled { typed: &typed, problems: &problems };
     let found = value.as_deref().map(|value| (key, value));
     visitor.page(|frame| pages::retrieve(frame, status, &filled, found, &names, next.as_deref()))
+}
+
+/// Where the next page of names begins, if there may be one.
+fn next_cursor(scanned: &Scanned) -> Option<Cursor> {
+    let last = scanned.last.as_deref().filter(|_| scanned.end != ScanEnd::Exhausted);
+    last.map(|key| Cursor::new("", key))
 }
 
 /// A value as a person reads it: a string without its quotes, the rest as JSON.
@@ -308,12 +302,12 @@ fn shown(value: &[u8]) -> String {
 }
 
 /// The names of a page of keys, and where the next one begins.
-fn names(page: &Page) -> Response {
+fn names((keys, scanned): &(Vec<String>, Scanned)) -> Response {
     success::with_data(200, "Keys listed", |out| {
         out.extend_from_slice(b"{\"keys\":");
-        push_strings(page.keys.iter().map(String::as_str), out);
+        push_strings(keys.iter().map(String::as_str), out);
         out.push(b',');
-        cursor::push_member(page.next.as_deref().map(|key| Cursor::new("", key)).as_ref(), out);
+        cursor::push_member(next_cursor(scanned).as_ref(), out);
         out.push(b'}');
     })
 }

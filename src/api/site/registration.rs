@@ -42,16 +42,16 @@ pub fn register(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     let fields = match Fields::of(context) {
         Ok(fields) => fields,
-        Err(error) => return Ok(Reply::now(visitor.failed(FormPage::Register, None, &error))),
+        Err(error) => return Ok(Reply::Ready(visitor.failed(FormPage::Register, None, error), None)),
     };
     match checked(context, &visitor, &fields) {
         Ok(new) => start(context, visitor, fields, new),
-        Err(error) => Ok(Reply::now(visitor.failed(FormPage::Register, Some(&fields), &error))),
+        Err(error) => Ok(Reply::Ready(visitor.failed(FormPage::Register, Some(&fields), error), None)),
     }
 }
 
 fn check_open(context: &Context<'_>) -> Result<(), ApiError> {
-    match context.app.catalog.registry().accounts.registration {
+    match context.registry.accounts.registration {
         Registration::Open => Ok(()),
         Registration::Closed => Err(AccountError::RegistrationClosed.into()),
     }
@@ -72,16 +72,15 @@ fn start(
     let client = context.client().address;
     if let Err(after) = context.app.registrations.check(RATE, client, Method::Post, context.arrival.at) {
         let error = AccountError::TooManyRegistrations(after).into();
-        return Ok(Reply::now(visitor.failed(FormPage::Register, Some(&fields), &error)));
+        return Ok(Reply::Ready(visitor.failed(FormPage::Register, Some(&fields), error), None));
     }
     // Asked again once the password is hashed; here it saves the time.
     let before = visitor.accounts.directory.find(new.username.as_str(), context.arrival.wall_ms)?;
     if before.answer.is_some() {
         let error = CreateError::UsernameExists.into();
-        let response = visitor.failed(FormPage::Register, Some(&fields), &error);
-        return Ok(Reply::Ready(response, before.commit));
+        return Ok(Reply::Ready(visitor.failed(FormPage::Register, Some(&fields), error), before.commit));
     }
-    let cost = context.app.catalog.registry().accounts.bcrypt_cost;
+    let cost = context.registry.accounts.bcrypt_cost;
     let app = Arc::clone(context.app);
     let job = move || {
         // Counted here, so that what the lane refuses does not count.
@@ -89,13 +88,13 @@ fn start(
         let admitted = admitted.map_err(|after| AccountError::TooManyRegistrations(after).into());
         let hashed = admitted.and_then(|()| passwords::hash(&new.password, cost));
         let made = hashed.and_then(|hash| Ok(visitor.accounts.create(&new, hash, clock::wall_ms())?));
-        let failed = |error: &ApiError| visitor.failed(FormPage::Register, Some(&fields), error);
+        let failed = |error: ApiError| visitor.failed(FormPage::Register, Some(&fields), error);
         match made {
             Ok(Pending { answer: Ok(account), commit }) => {
-                Reply::Ready(registered(&visitor, &account), commit)
+                Reply::Ready(Ok(registered(&visitor, &account)), commit)
             }
-            Ok(Pending { answer: Err(error), commit }) => Reply::Ready(failed(&error.into()), commit),
-            Err(error) => Reply::now(failed(&error)),
+            Ok(Pending { answer: Err(error), commit }) => Reply::Ready(failed(error.into()), commit),
+            Err(error) => Reply::Ready(failed(error), None),
         }
     };
     Ok(Reply::Job(Lane::Password(context.share(Standing::Stranger)), None, Box::new(job)))

@@ -9,13 +9,12 @@ use crate::api::error::{AccountError, ApiError};
 use crate::api::fields::Fields;
 use crate::api::negotiation::{self, Wanted};
 use crate::api::passwords;
-use crate::api::reply::Reply;
+use crate::api::reply::{Answer, Reply};
 use crate::api::site::forms::FormPage;
 use crate::api::site::pages::{self, Filled};
 use crate::api::site::success;
 use crate::api::site::visitor::{Visitor, redirect};
 use crate::api::tokens;
-use crate::http::response::Response;
 use crate::json;
 use crate::limits::SESSION_SECONDS;
 use std::sync::Arc;
@@ -38,7 +37,7 @@ pub fn login_page(context: &Context<'_>) -> Result<Reply, ApiError> {
 
 /// `GET /`: whoever opens the server in a browser is shown the way in.
 pub fn root(context: &Context<'_>) -> Result<Reply, ApiError> {
-    match (negotiation::wanted(&context.request.head, Some(context.request.body)), context.app.accounts()) {
+    match (negotiation::wanted(&context.request.head, Some(context.request.body)), context.accounts()) {
         (Wanted::Page, Ok(_)) => Ok(Reply::now(redirect(DASHBOARD_PATH))),
         (_, _) => Err(ApiError::RouteMissing),
     }
@@ -55,9 +54,9 @@ pub fn dashboard(context: &Context<'_>) -> Result<Reply, ApiError> {
 
 /// `POST /api/token`
 pub fn token(context: &Context<'_>) -> Result<Reply, ApiError> {
-    let app = Arc::clone(context.app);
+    let registry = Arc::clone(context.registry);
     with_password(context, FormPage::Token, move |visitor, _, account, now_ms| {
-        let made = tokens::make(&app, account, now_ms)?;
+        let made = tokens::make(&registry, &visitor.accounts, account, now_ms);
         Ok(Reply::now(match visitor.wanted {
             Wanted::Page => {
                 visitor.page(|frame| pages::token_made(frame, made.token.reveal(), made.expires_in_s))
@@ -101,19 +100,19 @@ fn begin_session(visitor: &Visitor, account: &Account, now_ms: u64) -> Result<Re
         }),
     };
     let cookie = cookies::set(&visitor.accounts, visitor.client, begun.token.reveal());
-    Ok(Reply::Ready(response.field("set-cookie", &cookie), begun.commit))
+    Ok(Reply::Ready(Ok(response.field("set-cookie", &cookie)), begun.commit))
 }
 
 /// `GET` and `POST /api/logout`
 pub fn logout(context: &Context<'_>) -> Result<Reply, ApiError> {
-    let (accounts, client) = (context.app.accounts()?, context.client());
+    let (accounts, client) = (context.accounts()?, context.client());
     context.check_site(Trusted::Nobody)?;
     let response = redirect(LOGIN_PATH).field("set-cookie", &cookies::clear(accounts, client));
     // Whatever credential the request has beside it: the session whose cookie goes has to end.
-    let session = context.app.session_cookie(&context.request.head, context.arrival.peer);
+    let session = context.app.session_cookie(&context.request.head, client, context.registry);
     let Some(session) = session else { return Ok(Reply::now(response)) };
     let ended = accounts.sessions.end(session, context.arrival.wall_ms)?;
-    Ok(Reply::Ready(response, ended.commit))
+    Ok(Reply::Ready(Ok(response), ended.commit))
 }
 
 /// Checks the form, then name and password, and replies with what `then` makes of the account.
@@ -125,15 +124,15 @@ fn with_password(
     let visitor = Visitor::of(context)?;
     let fields = match Fields::of(context) {
         Ok(fields) => fields,
-        Err(error) => return Ok(Reply::now(visitor.failed(form, None, &error))),
+        Err(error) => return Ok(Reply::Ready(visitor.failed(form, None, error), None)),
     };
     let (username, password) = match checked(context, &visitor, &fields) {
         Ok(checked) => checked,
-        Err(error) => return Ok(Reply::now(visitor.failed(form, Some(&fields), &error))),
+        Err(error) => return Ok(Reply::Ready(visitor.failed(form, Some(&fields), error), None)),
     };
     Ok(passwords::sign_in(context, &username, &password, move |signed_in, now_ms| {
         let replied = signed_in.and_then(|account| then(&visitor, &fields, &account, now_ms));
-        replied.unwrap_or_else(|error| Reply::now(visitor.failed(form, Some(&fields), &error)))
+        replied.unwrap_or_else(|error| Reply::Ready(visitor.failed(form, Some(&fields), error), None))
     }))
 }
 
@@ -148,9 +147,9 @@ fn checked(context: &Context<'_>, visitor: &Visitor, fields: &Fields) -> Result<
 }
 
 /// The response of a page or of an API to who is not signed in.
-pub fn signed_out(visitor: &Visitor, form: FormPage) -> Response {
+pub fn signed_out(visitor: &Visitor, form: FormPage) -> Answer {
     match visitor.wanted {
-        Wanted::Page => redirect(LOGIN_PATH),
-        Wanted::Json => visitor.failed(form, None, &AccountError::Token.into()),
+        Wanted::Page => Ok(redirect(LOGIN_PATH)),
+        Wanted::Json => visitor.failed(form, None, AccountError::Token.into()),
     }
 }

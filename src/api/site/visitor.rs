@@ -6,10 +6,10 @@ use crate::accounts::account::Account;
 use crate::api::context::Context;
 use crate::api::credentials;
 use crate::api::cross_site::Trusted;
-use crate::api::error::style::Style;
 use crate::api::error::{AccountError, ApiError};
 use crate::api::fields::Fields;
 use crate::api::negotiation::{self, Wanted};
+use crate::api::reply::Answer;
 use crate::api::site::forms::FormPage;
 use crate::api::site::pages::{self, Filled, Frame, WaysIn};
 use crate::auth::client::Client;
@@ -38,9 +38,9 @@ impl Visitor {
     /// # Errors
     /// [`AccountError::Disabled`]; what kept the accounts or the sessions from being asked.
     pub fn of(context: &Context<'_>) -> Result<Visitor, ApiError> {
-        let accounts = Arc::clone(context.app.accounts()?);
+        let accounts = Arc::clone(context.accounts()?);
         let (head, client) = (&context.request.head, context.client());
-        let session = context.app.session(head, context.arrival.peer);
+        let session = context.app.session(head, client, context.registry);
         let account =
             session.map(|token| credentials::account_of_session(&accounts, token, context.arrival.wall_ms));
         let browser_of = match account {
@@ -49,7 +49,7 @@ impl Visitor {
         };
         let session = session.filter(|_| browser_of.is_some()).map(str::to_owned);
         let wanted = negotiation::wanted(head, Some(context.request.body));
-        let ways_in = context.app.ways_in();
+        let ways_in = context.app.ways_in(context.registry);
         Ok(Visitor { accounts, wanted, client, browser_of, session, ways_in })
     }
 
@@ -70,11 +70,15 @@ impl Visitor {
         })
     }
 
-    /// What became of a request that failed: JSON, or the form with what was typed and what was wrong.
-    pub fn failed(&self, form: FormPage, fields: Option<&Fields>, error: &ApiError) -> Response {
-        if self.wanted == Wanted::Json {
-            return error.response_in(&Style::Data);
+    /// The answer to a request that failed: the error, or the form with what was typed and what was wrong.
+    pub fn failed(&self, form: FormPage, fields: Option<&Fields>, error: ApiError) -> Answer {
+        match self.wanted {
+            Wanted::Json => Err(error),
+            Wanted::Page => Ok(self.failed_page(form, fields, &error)),
         }
+    }
+
+    fn failed_page(&self, form: FormPage, fields: Option<&Fields>, error: &ApiError) -> Response {
         if matches!(error, ApiError::Account(AccountError::RegistrationClosed)) {
             // The form is not worth filling in again.
             return self.page(|frame| pages::problem(frame, error.status(), &error.detail()));

@@ -159,13 +159,13 @@ fn change(
     update: Update,
     now_ms: u64,
 ) -> Result<(), AccountCommandError> {
-    let changed = accounts.directory.update(username.as_str(), update, now_ms)?;
+    let changed = accounts.directory.update(username.as_str(), &update, now_ms)?;
     changed.answer.ok_or_else(|| AccountCommandError::Missing(username.clone()))?;
     written(accounts, changed.commit.as_ref())
 }
 
 fn written(accounts: &Accounts, commit: Option<&Commit>) -> Result<(), AccountCommandError> {
-    if accounts.directory.wait_written(commit) { Ok(()) } else { Err(AccountsError::NotWritten.into()) }
+    Ok(accounts.directory.wait(commit)?)
 }
 
 fn list(accounts: &Accounts, now_ms: u64) -> Result<String, AccountCommandError> {

@@ -8,7 +8,7 @@ use super::aside;
 use super::deletion::{self, SPARE_FILE};
 use super::generation::Paths;
 use crate::disk::{Disk, Identity, Status, parent_directory};
-use crate::names::{InternalProject, ProjectId};
+use crate::names::{InternalProject, ProjectId, SIGNING_KEY_FILE};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,6 @@ use std::path::{Path, PathBuf};
 pub const LOCK_FILE: &str = "pikv.lock";
 /// The address of the server that uses the data directory.
 pub const ADDRESS_FILE: &str = "pikv.address";
-/// The key that signs access tokens. Without it all tokens are void and a new one is generated.
-pub const SIGNING_KEY_FILE: &str = "jwt.key";
 
 /// The upper bound of the revisions in use.
 pub const REVISION_FILE: &str = "pikv.revision";

@@ -12,9 +12,11 @@ use crate::persist::files::locations::LocatedValue;
 use crate::persist::files::value_reader::{FileTable, JOURNAL_FILE, JSON_FILE, StoredValue};
 use crate::persist::start::recovery::{self, ValueCache};
 use crate::persist::start::recovery_error::{self, RecoveryError};
+use crate::store::batch::{self, OneOrMany};
 use crate::store::change::{Location, Revision};
 use crate::store::commit::Commit;
 use crate::store::commit::Pending;
+use crate::store::decide::{At, Conflict, Step, decide};
 use crate::store::entry::Entry;
 use crate::store::error::StorageError;
 use crate::store::namespace::{Namespace, Totals, Undo};
@@ -415,9 +417,9 @@ impl State {
 
 /// A project under its lock, for reading.
 pub struct View<'a> {
-    namespace: &'a Namespace,
-    open_files: &'a FileTable,
-    now_ms: u64,
+    pub(super) namespace: &'a Namespace,
+    pub(super) open_files: &'a FileTable,
+    pub(super) now_ms: u64,
 }
 
 impl<'a> View<'a> {
@@ -439,6 +441,14 @@ impl<'a> View<'a> {
         after: Option<&'b str>,
     ) -> impl Iterator<Item = Entry<'b>> {
         self.namespace.stored_range(prefix, after)
+    }
+
+    /// What `batch` would do.
+    ///
+    /// # Errors
+    /// [`Conflict`].
+    pub fn decide(&self, batch: &batch::Batch<'_>) -> Result<OneOrMany<Step>, Conflict> {
+        decide(batch, &At { namespace: self.namespace, now_ms: self.now_ms }, self.now_ms)
     }
 
     /// Whether `entry` is there.

@@ -1,29 +1,19 @@
 //! Changing a project: all of a transaction or nothing, encoded for the journal as it happens.
 
 use super::maintenance;
-use super::project::{Health, Project, State};
+use super::project::{Health, Project, State, View};
 use crate::clock;
 use crate::limits::{
     BATCH_OPERATIONS_MAX, EXPIRY_INTERVAL_MS, EXPIRY_ROUNDS_BEFORE_CLEAR_MAX, PENDING_BYTES_MAX,
 };
-use crate::names::Key;
 use crate::persist::files::record;
-use crate::store::change::{Change, Location, Meta, Value};
+use crate::store::batch::{Batch, OneOrMany};
+use crate::store::change::Change;
 use crate::store::commit::Pending;
-use crate::store::entry::Entry;
+use crate::store::decide::{Conflict, Step, changes};
 use crate::store::error::StorageError;
-use crate::store::namespace::Namespace;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
-
-/// What a write to a key did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// Revision and times after the write.
-    pub meta: Meta,
-    /// Whether the key was absent before.
-    pub created: bool,
-}
 
 /// Changes in progress under a project's lock. Each sees what those before it did.
 pub struct Transaction<'a> {
@@ -191,38 +181,22 @@ impl Project {
 }
 
 impl Transaction<'_> {
-    /// The entry of `key`.
-    pub fn get(&self, key: Key<'_>) -> Option<Entry<'_>> {
-        self.state.namespace.get(key, self.now_ms)
+    /// The project as it is now, for reading.
+    pub fn view(&self) -> View<'_> {
+        View { namespace: &self.state.namespace, open_files: &self.state.open_files, now_ms: self.now_ms }
     }
 
-    /// The project's keys.
-    pub fn namespace(&self) -> &Namespace {
-        &self.state.namespace
+    /// What `batch` does now. Nothing is changed yet.
+    ///
+    /// # Errors
+    /// [`Conflict`].
+    pub fn decide(&self, batch: &Batch<'_>) -> Result<OneOrMany<Step>, Conflict> {
+        self.view().decide(batch)
     }
 
-    /// A value that lies in a file, to be read after the lock is gone.
-    pub fn locate(&self, location: Location) -> Option<crate::persist::files::value_reader::StoredValue> {
-        self.state.open_files.locate(location)
-    }
-
-    /// Gives `key` the minified JSON text `value`, for ever or for `ttl_ms`.
-    pub fn put(&mut self, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Written {
-        let created = self.get(key).is_none();
-        let change = self.state.namespace.decide_put(key, Value::Text(value), ttl_ms, self.now_ms);
-        let Some(change @ Change::Put { meta, .. }) = change else {
-            unreachable!("lock_for_write made sure that there are revisions left");
-        };
-        self.apply(&change);
-        Written { meta, created }
-    }
-
-    /// Removes `key`; its times before, `None` where it was absent.
-    pub fn delete(&mut self, key: Key<'_>) -> Option<Meta> {
-        let meta = self.get(key)?.meta();
-        let revision = self.state.namespace.revision().advanced(1)?;
-        self.apply(&Change::Delete { key, revision });
-        Some(meta)
+    /// Does the `steps` that were decided for `batch`.
+    pub fn apply_steps(&mut self, batch: &Batch<'_>, steps: &[Step]) {
+        changes(batch, steps).for_each(|change| self.apply(&change));
     }
 
     /// Removes all keys that begin with `prefix` and returns how many there were. `None` if so many keys have

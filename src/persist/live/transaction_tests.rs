@@ -2,13 +2,17 @@ use super::*;
 use crate::config::schema::SyncMode;
 use crate::disk::RealDisk;
 use crate::limits::KEY_BYTES_MAX;
+use crate::names::Key;
 use crate::names::ProjectId;
 use crate::persist::files::generation::Paths;
 use crate::persist::live::engine::Engine;
 use crate::persist::live::journal::AppendError;
 use crate::persist::live::project::{Opening, View};
 use crate::persist::start::recovery::ValueCache;
+use crate::store::batch::Op;
+use crate::store::change::Meta;
 use crate::store::commit::CommitState;
+use crate::store::decide::Step;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -27,8 +31,29 @@ fn project(directory: &tempfile::TempDir, sync: SyncMode, cache: ValueCache) -> 
     Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().project
 }
 
-fn put(project: &Arc<Project>, name: &str, value: &[u8]) -> Pending<Result<Written, ()>> {
+fn put(project: &Arc<Project>, name: &str, value: &[u8]) -> Pending<Result<Meta, ()>> {
     project.write(NOW, |transaction| Ok(transaction.put(key(name), value, None))).unwrap()
+}
+
+/// Writes without conditions.
+impl Transaction<'_> {
+    pub(in crate::persist) fn put(&mut self, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Meta {
+        let Step::Put { meta, .. } = self.run(Op::put(key, value, ttl_ms)) else { panic!("no put") };
+        meta
+    }
+
+    pub(in crate::persist) fn delete(&mut self, key: Key<'_>) -> Option<Meta> {
+        let before = self.view().get(key).map(|entry| entry.meta());
+        self.run(Op::delete(key));
+        before
+    }
+
+    fn run(&mut self, op: Op<'_>) -> Step {
+        let batch = Batch::one(op);
+        let steps = self.decide(&batch).unwrap();
+        self.apply_steps(&batch, &steps);
+        steps[0]
+    }
 }
 
 fn pending_bytes(project: &Arc<Project>) -> usize {
@@ -44,7 +69,7 @@ fn a_transaction_that_fails_leaves_nothing_behind() {
     let failed = project.write(NOW, |transaction| {
         transaction.put(key("b"), b"2", None);
         transaction.clear("");
-        assert!(transaction.get(key("a")).is_none(), "a change sees those before it");
+        assert!(transaction.view().get(key("a")).is_none(), "a change sees those before it");
         Err::<(), _>("no")
     });
     let failed = failed.unwrap();
@@ -182,7 +207,7 @@ fn a_clock_that_was_ahead_spoils_no_time_to_live_in_memory_nor_after_restarts() 
         let mut open = project(&directory, SyncMode::Always, cache);
         let put = |project: &Arc<Project>, name, now_ms| {
             let put = |t: &mut Transaction<'_>| Ok::<_, ()>(t.put(key(name), b"1", Some(1_000)));
-            project.write(now_ms, put).unwrap().answer.unwrap().meta
+            project.write(now_ms, put).unwrap().answer.unwrap()
         };
         let names = |project: &Arc<Project>, now_ms| -> Vec<String> {
             let names = |view: &View<'_>| view.range("", None).map(|entry| entry.key().to_owned()).collect();

@@ -6,7 +6,9 @@
 use pikv::names::Key;
 use pikv::persist::files::record::{self, Line, RecordedChange};
 use pikv::persist::files::seed::Seed;
+use pikv::store::batch::{Batch, Op};
 use pikv::store::change::{Change, Meta, Revision, Value};
+use pikv::store::decide::{self, At, Step};
 use pikv::store::namespace::Namespace;
 use std::collections::BTreeMap;
 
@@ -117,9 +119,13 @@ fn decide(live: &Namespace, step: &[u8], now_ms: u64) -> Vec<Change<'static>> {
     let Some(revision) = revision else { unreachable!("revisions begin at 0") };
     let change = match step[0] % 8 {
         0..=4 => {
-            let value = Value::Text(VALUES[usize::from(step[3]) % VALUES.len()].as_bytes());
+            let value = VALUES[usize::from(step[3]) % VALUES.len()].as_bytes();
             let ttl_ms = (step[2] & 1 == 1).then(|| u64::from(step[3]) * 10);
-            live.decide_put(key, value, ttl_ms, now_ms).map(|change| numbered(change, revision))
+            let op = Op::put(key, value, ttl_ms);
+            let steps = decide::decide(&Batch::one(op), &At { namespace: live, now_ms }, now_ms);
+            let step = steps.ok().and_then(|steps| steps.first().copied());
+            let Some(Step::Put { meta, .. }) = step else { unreachable!("nothing can stop a put") };
+            Some(numbered(Change::Put { key, value: Value::Text(value), meta }, revision))
         }
         5 | 6 => live.get(key, now_ms).map(|_| Change::Delete { key, revision }),
         _ => {

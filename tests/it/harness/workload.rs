@@ -3,6 +3,7 @@
 //! Every transaction is one line of the journal, so that a recovered project must equal one of the
 //! states the project went through: not before the last acknowledged one, not after the last sent one.
 
+use crate::harness::Writes as _;
 use crate::harness::sim_disk::SimDisk;
 use pikv::config::schema::SyncMode;
 use pikv::disk::Disk;
@@ -238,8 +239,7 @@ impl Run {
     pub fn put(&self, name: &str, value: &str, ttl_ms: Option<u64>) -> bool {
         self.write(|transaction, keys| {
             let written = transaction.put(key(name), value.as_bytes(), ttl_ms);
-            assert_eq!(written.created, !keys.contains_key(name));
-            keys.insert(name.to_owned(), (value.to_owned(), written.meta));
+            keys.insert(name.to_owned(), (value.to_owned(), written));
             Ok(())
         })
     }
@@ -267,7 +267,7 @@ impl Run {
             for number in 0..count {
                 let (name, ttl_ms) = (format!("many/{number}"), (number % 3 > 0).then_some(ttl_ms));
                 let written = transaction.put(key(&name), b"1", ttl_ms);
-                keys.insert(name, ("1".to_owned(), written.meta));
+                keys.insert(name, ("1".to_owned(), written));
             }
             Ok(())
         })
@@ -278,7 +278,7 @@ impl Run {
             for name in ["batch/1", "batch/2", "batch/3"] {
                 let value = format!("{number}");
                 let written = transaction.put(key(name), value.as_bytes(), None);
-                keys.insert(name.to_owned(), (value, written.meta));
+                keys.insert(name.to_owned(), (value, written));
             }
             transaction.delete(key("batch/2"));
             keys.remove("batch/2");
@@ -447,7 +447,7 @@ pub fn recover_and_check(run: &Run, disk: &SimDisk, now_ms: u64, context: &str) 
     let given_out = history.states[..=given_out].iter().flat_map(|state| state.keys.values());
     let used = given_out.chain(found.values()).map(|(_, meta)| meta.revision).max().unwrap_or_default();
     let written = project.write(now_ms, |t| Ok::<_, ()>(t.put(key("next"), b"1", None))).unwrap();
-    assert!(written.answer.unwrap().meta.revision > used, "{context}: a revision was used twice");
+    assert!(written.answer.unwrap().revision > used, "{context}: a revision was used twice");
     project.flush(run.instant);
     if let Some(commit) = written.commit {
         assert_eq!(commit.outcome(), CommitState::Committed, "{context}");

@@ -12,7 +12,7 @@ fn routes() -> BTreeSet<String> {
     let source = read("src/api/routes.rs").replace("pages::STYLESHEET_PATH", "\"/static/pikv.css\"");
     let table =
         source.split("const ROUTES").nth(1).and_then(|rest| rest.split("];").next()).expect("the table");
-    let entries = table.split("(Method::").skip(1).filter_map(|rest| rest.split_once(", \""));
+    let entries = table.split("row(").skip(1).filter_map(|rest| rest.split_once(", \""));
     let route = |(method, rest): (&str, &str)| {
         format!("{} {}", method.to_ascii_uppercase(), rest.split('"').next().unwrap())
     };

@@ -1,6 +1,8 @@
 //! Projects created, moved to disk and deleted while the process is killed or the power fails at each operation
 //! of the disk: config.json lists whatever has files, and nothing of a cut change stays or comes back.
 
+use crate::harness::Writes as _;
+use crate::harness::project_of;
 use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::harness::wait_until;
 use pikv::catalog::{Catalog, ChangeError};
@@ -61,7 +63,7 @@ impl Server {
             transaction.put(key, b"1", None);
             Ok::<(), ()>(())
         };
-        let written = served.project().unwrap().write(clock::wall_ms(), put).unwrap();
+        let written = project_of(&served).unwrap().write(clock::wall_ms(), put).unwrap();
         while written.commit.as_ref().is_some_and(|commit| commit.is_pending()) {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -71,12 +73,12 @@ impl Server {
 
     fn revision(&self, project: &str) -> u64 {
         let served = Arc::clone(&self.catalog.registry().projects[&id(project)]);
-        served.project().unwrap().read(0, |view| (view.revision().get(), view.revision())).unwrap().answer
+        project_of(&served).unwrap().read(0, |view| (view.revision().get(), view.revision())).unwrap().answer
     }
 
     fn keys(&self, project: &str) -> u64 {
         let served = Arc::clone(&self.catalog.registry().projects[&id(project)]);
-        served.project().unwrap().read(0, |view| (view.totals().keys, view.revision())).unwrap().answer
+        project_of(&served).unwrap().read(0, |view| (view.totals().keys, view.revision())).unwrap().answer
     }
 
     fn has(&self, project: &str) -> bool {
@@ -363,7 +365,7 @@ fn revisions_are_not_used_again_though_the_clock_begins_at_the_same_instant() {
         disk.place(Path::new("/storage_data/again.json"), br#"{"a":2}"#);
         let server = Server::start(&disk);
         let served = Arc::clone(&server.catalog.registry().projects[&id("again")]);
-        let revision = served.project().unwrap().read(0, |view| {
+        let revision = project_of(&served).unwrap().read(0, |view| {
             let entry = view.get(Key::parse("a").unwrap()).unwrap();
             (entry.revision().get(), entry.revision())
         });

@@ -1,5 +1,7 @@
 //! Projects created, changed and deleted while the disk fails or the process ends halfway.
 
+use crate::harness::Writes as _;
+use crate::harness::project_of;
 use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use pikv::api::error::ApiError;
 use pikv::catalog::{Catalog, ChangeError};
@@ -48,7 +50,7 @@ pub fn put(catalog: &Catalog, project: &str, key: &str) -> CommitState {
 
 fn put_for(catalog: &Catalog, project: &str, key: &str, ttl_ms: Option<u64>) -> CommitState {
     let served = Arc::clone(&catalog.registry().projects[&id(project)]);
-    let written = served.project().unwrap().write(clock::wall_ms(), |transaction| {
+    let written = project_of(&served).unwrap().write(clock::wall_ms(), |transaction| {
         transaction.put(Key::parse(key).unwrap(), b"1", ttl_ms);
         Ok::<(), ()>(())
     });
@@ -61,7 +63,7 @@ fn put_for(catalog: &Catalog, project: &str, key: &str, ttl_ms: Option<u64>) -> 
 
 pub fn keys(catalog: &Catalog, project: &str) -> u64 {
     let served = Arc::clone(&catalog.registry().projects[&id(project)]);
-    served.project().unwrap().read(0, |view| (view.totals().keys, view.revision())).unwrap().answer
+    project_of(&served).unwrap().read(0, |view| (view.totals().keys, view.revision())).unwrap().answer
 }
 
 #[test]
@@ -124,7 +126,7 @@ fn a_deletion_that_failed_halfway_may_be_tried_again() {
         catalog.reload().unwrap();
         if let Some(served) = catalog.registry().projects.get(&id("again")).cloned() {
             assert!(!deleted);
-            let serves = served.project().is_ok();
+            let serves = served.bucket().is_ok();
             assert!(!serves || put(&catalog, "again", "kept") == CommitState::Committed, "operation {at}");
             catalog.delete(&id("again")).unwrap();
         }
@@ -274,7 +276,7 @@ fn a_project_that_is_given_up_is_freed_although_a_key_of_it_expires_in_a_year() 
     let (catalog, threads) = start(&disk);
     let held = |catalog: &Catalog| {
         let served = Arc::clone(&catalog.registry().projects[&id("again")]);
-        Arc::downgrade(served.project().unwrap())
+        Arc::downgrade(project_of(&served).unwrap())
     };
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
     let year_ms = 365 * 24 * 60 * 60 * 1_000;
@@ -367,7 +369,7 @@ fn picture(disk: &SimDisk, catalog: &Catalog) -> (Vec<u8>, Vec<PathBuf>, String)
     let registry = catalog.registry();
     let served = registry.projects.values().map(|served| {
         let keys =
-            served.project().map(|project| project.read(0, |view| (view.totals().keys, view.revision())));
+            project_of(served).map(|project| project.read(0, |view| (view.totals().keys, view.revision())));
         let keys = keys.map(|read| read.unwrap().answer);
         format!("{} {:?} {:?} {keys:?}\n", served.id, served.storage, served.key.map(|key| key.encode()))
     });

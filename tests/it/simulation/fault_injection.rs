@@ -1,6 +1,7 @@
 //! Disk errors at every operation: nothing acknowledged is lost, what failed is taken back, and a full
 //! disk is no lasting damage.
 
+use crate::harness::Writes as _;
 use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::harness::workload::{self, Run, START_MS, key, paths, read_all, recover_and_check, work};
 use pikv::config::schema::SyncMode;

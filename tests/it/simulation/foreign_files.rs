@@ -2,6 +2,7 @@
 //! directory under a mount, a lock that somebody removed. What was acknowledged is found by the next start,
 //! what was refused is not, and nothing that belongs to somebody else is written.
 
+use crate::harness::Writes as _;
 use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::harness::workload::{START_MS, key, open, paths, read_all};
 use pikv::config::schema::SyncMode;

@@ -1,6 +1,7 @@
 //! Changes that are acknowledged before they are written, as `sync: interval` does, and then find that the
 //! files were taken or the disk failed.
 
+use crate::harness::Writes as _;
 use crate::harness::sim_disk::{ENOSPC, SimDisk};
 use crate::harness::wait_until;
 use crate::harness::workload::{START_MS, key, open, paths, read_all};

@@ -1,6 +1,7 @@
 //! The values' file of a running project is removed, replaced or cut, on the simulated disk: the values are written
 //! again, by a look, a checkpoint or the shutdown, and the next start finds everything that was acknowledged.
 
+use crate::harness::Writes as _;
 use crate::harness::sim_disk::{ENOSPC, SimDisk};
 use crate::harness::wait_until;
 use crate::harness::workload::{START_MS, key, open, paths, read_all};

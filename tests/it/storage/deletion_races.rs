@@ -1,6 +1,8 @@
 //! Writes that race with the deletion of their project: they come before it, or the project is missing.
 
+use crate::harness::Writes as _;
 use crate::harness::kv::{Kv, PROJECTS};
+use crate::harness::project_of;
 use crate::harness::sim_disk::SimDisk;
 use crate::harness::wait_until;
 use crate::harness::workload::{START_MS, key};
@@ -32,7 +34,7 @@ fn write_to_a_project_that_was_deleted_finds_none() {
     let (catalog, threads) = start(&disk);
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
     let served = Arc::clone(&catalog.registry().projects[&id("again")]);
-    let project = Arc::clone(served.project().unwrap());
+    let project = Arc::clone(project_of(&served).unwrap());
     catalog.delete(&id("again")).unwrap();
     let refused = write(&project).unwrap_err();
     assert_eq!(refused, StorageError::Deleted(id("again")));
@@ -49,10 +51,10 @@ fn write_that_waits_while_its_project_is_deleted_finds_none() {
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
     threads.stop(); // nobody writes what is pending
     let served = Arc::clone(&catalog.registry().projects[&id("again")]);
-    let commit = write(served.project().unwrap()).unwrap().expect("it waits");
+    let commit = write(project_of(&served).unwrap()).unwrap().expect("it waits");
     catalog.delete(&id("again")).unwrap();
     assert_eq!(commit.outcome(), CommitState::Deleted);
-    check_missing(ApiError::of_commit(&commit).map_or(Ok(()), Err));
+    check_missing(commit.failure().map_or(Ok(()), |error| Err(error.into())));
 }
 
 #[test]
@@ -67,7 +69,7 @@ fn project_is_missing_while_its_files_are_removed() {
         if handle.operation(handle.operations() - 1).starts_with("remove /storage_data/again.") {
             let registry = looked.registry();
             if let Some(served) = registry.projects.get(&id("again")) {
-                check_missing(served.project().map(drop).map_err(ApiError::from));
+                check_missing(served.bucket().map(drop).map_err(ApiError::from));
                 assert!(served.is_ready());
                 counted.fetch_add(1, Ordering::Relaxed);
             }

@@ -187,7 +187,7 @@ fn file_that_cannot_be_removed_keeps_only_its_own_project_from_being_served() {
     assert_eq!(put(&catalog, "other", "b"), CommitState::Committed);
     for _ in 0..2 {
         let served = Arc::clone(&catalog.registry().projects[&id("again")]);
-        assert!(served.project().is_err() && !served.is_ready());
+        assert!(served.bucket().is_err() && !served.is_ready());
         let refused = [
             status(catalog.delete(&id("again"))),
             status(catalog.create(id("again"), STORED, KEYS)),
@@ -251,7 +251,7 @@ fn file_that_has_the_name_of_a_mark_is_never_replaced() {
         if name == "again.removed" {
             disk.place(&path, b"of its owner");
             let (catalog, threads) = start(&disk);
-            assert!(catalog.registry().projects[&id("again")].project().is_err());
+            assert!(catalog.registry().projects[&id("again")].bucket().is_err());
             assert_eq!(disk.content(&path), b"of its owner");
             threads.stop();
         }

@@ -48,7 +48,7 @@ fn a_file_that_takes_long_to_open_does_not_hold_up_the_other_projects_of_a_start
         assert!(!started.is_finished(), "a start ends once all projects are open");
         disk.let_go();
         let (catalog, threads) = started.join().unwrap();
-        assert!(catalog.registry().projects.values().all(|served| served.project().is_ok()));
+        assert!(catalog.registry().projects.values().all(|served| served.bucket().is_ok()));
         threads.stop();
     });
 }
@@ -83,7 +83,7 @@ fn a_panic_while_a_project_is_opened_refuses_that_one_and_nothing_hangs() {
     })));
     let (catalog, threads) = start(&disk);
     let registry = catalog.registry();
-    let refused = registry.projects.values().filter(|served| served.project().is_err()).count();
+    let refused = registry.projects.values().filter(|served| served.bucket().is_err()).count();
     assert_eq!((refused, registry.projects.len()), (1, PROJECTS + 1));
     threads.stop();
 }

@@ -1,5 +1,6 @@
 //! The real engine on a real disk: writers and a reader while checkpoints run all the time.
 
+use crate::harness::Writes as _;
 use crate::harness::sim_disk::SimDisk;
 use crate::harness::workload::{Run, key, read_all};
 use pikv::clock;

@@ -1,5 +1,6 @@
 //! Several writers: projects do not wait for one another, none is forgotten, none has two writers.
 
+use crate::harness::Writes as _;
 use crate::harness::sim_disk::{Random, SimDisk};
 use crate::harness::workload::key;
 use crate::harness::{holds_within, wait_until};

@@ -1,6 +1,7 @@
 //! Deletions by prefix of more keys than one hold of a lock is for: what they count, that they are atomic,
 //! and that a failed sync reverts them as a whole.
 
+use crate::harness::Writes as _;
 use crate::harness::sim_disk::SimDisk;
 use crate::harness::workload::{Run, State, key, open, paths, read_all, recover_and_check};
 use pikv::clock;

@@ -115,13 +115,13 @@ pub const ROUTES: &[Route] = &[
 fn routes_of_the_server() -> Vec<(String, String, String)> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/api/routes.rs");
     let source = std::fs::read_to_string(path).unwrap();
-    let lines = source.lines().filter_map(|line| line.trim().strip_prefix("(Method::"));
+    let lines = source.lines().filter_map(|line| line.trim().strip_prefix("row("));
     let routes = lines.map(|line| {
-        let mut parts = line.splitn(4, ", ");
+        let mut parts = line.split(", ");
         let method = parts.next().unwrap().to_uppercase();
         let pattern =
             parts.next().unwrap().trim_matches('"').replace("pages::STYLESHEET_PATH", "/static/pikv.css");
-        let access = parts.next().unwrap().trim_start_matches("Access::").to_owned();
+        let access = parts.next().unwrap().trim_start_matches("Needs::").to_owned();
         (method, pattern, access)
     });
     routes.collect()

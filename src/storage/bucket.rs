@@ -1,0 +1,198 @@
+//! One bucket: all operations on the keys of a project, and which engine does them.
+
+use super::embedded::{self, DecidedAndRead, Found, Project};
+use super::outcome::Outcome;
+use super::read::{Decided, Item, Read, Scan, ScanEnd, Scanned};
+use crate::names::{Key, ProjectId};
+use crate::store::batch::{Batch, OneOrMany, Op, When};
+use crate::store::commit::{Commit, Pending};
+use crate::store::decide::{Conflict, Step};
+use crate::store::error::StorageError;
+use crate::store::namespace::Totals;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The keys of a project, or of all accounts. Clones are the same bucket.
+#[derive(Clone, Debug)]
+pub enum Bucket {
+    /// In this process and its files.
+    Embedded(Arc<Project>),
+}
+
+impl Bucket {
+    /// Reads `key` at `now_ms` and returns what `render` makes of it. `when` is asked of a key that exists.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the bucket cannot be asked.
+    pub fn get<R: 'static>(
+        &self,
+        now_ms: u64,
+        key: Key<'_>,
+        when: When<'_>,
+        render: impl FnOnce(Read<'_>) -> R + Send + 'static,
+    ) -> Result<Outcome<R>, StorageError> {
+        let Bucket::Embedded(project) = self;
+        embedded::get(project, now_ms, key, when, render)
+    }
+
+    /// The entries of the first of `keys` at one moment: of at least one, and of as many as have `bytes_max` bytes
+    /// of values together. `None` for a key that does not exist.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the bucket cannot be asked.
+    pub fn get_first(
+        &self,
+        now_ms: u64,
+        keys: &[Key<'_>],
+        bytes_max: usize,
+    ) -> Result<Pending<Vec<Option<Found>>>, StorageError> {
+        let Bucket::Embedded(project) = self;
+        embedded::get_first(project, now_ms, keys, bytes_max)
+    }
+
+    /// Does what `batch` asks for, or nothing of it. A conflict waits for its commit, too: it may rest on changes
+    /// that are not on disk yet. A batch of reads changes nothing, and tells what there is.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the bucket cannot be asked. Nothing has changed then.
+    pub fn write(&self, now_ms: u64, batch: &Batch<'_>) -> Result<Pending<Decided>, StorageError> {
+        let Bucket::Embedded(project) = self;
+        embedded::write(project, now_ms, batch)
+    }
+
+    /// As [`Bucket::write`], for one operation.
+    ///
+    /// # Errors
+    /// As [`Bucket::write`].
+    pub fn write_one(
+        &self,
+        now_ms: u64,
+        op: Op<'_>,
+    ) -> Result<Pending<Result<Step, Conflict>>, StorageError> {
+        Ok(first_of(self.write(now_ms, &Batch::one(op))?))
+    }
+
+    /// As [`Bucket::write`], with the values that its reads found, in their order.
+    ///
+    /// # Errors
+    /// As [`Bucket::write`].
+    pub fn write_and_read(
+        &self,
+        now_ms: u64,
+        batch: &Batch<'_>,
+    ) -> Result<Pending<DecidedAndRead>, StorageError> {
+        let Bucket::Embedded(project) = self;
+        embedded::write_and_read(project, now_ms, batch)
+    }
+
+    /// Removes all keys that begin with `prefix`, and returns how many there were.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the bucket cannot be asked. Nothing has changed then.
+    pub fn clear(&self, now_ms: u64, prefix: &str) -> Result<Outcome<u64>, StorageError> {
+        let Bucket::Embedded(project) = self;
+        embedded::clear(project, now_ms, prefix)
+    }
+
+    /// Gives some entries to `sink`, in the order of their keys. Blocks if values are wanted and lie on disk.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the bucket cannot be asked or a value cannot be read.
+    pub fn scan(
+        &self,
+        now_ms: u64,
+        scan: &Scan<'_>,
+        sink: &mut dyn FnMut(Item<'_>),
+    ) -> Result<Pending<Scanned>, StorageError> {
+        let Bucket::Embedded(project) = self;
+        embedded::scan(project, now_ms, scan, sink)
+    }
+
+    /// As [`Bucket::scan`], until the keys that are wanted are found or there are no more. `bytes_max` bounds each
+    /// critical section only.
+    ///
+    /// # Errors
+    /// As [`Bucket::scan`].
+    pub fn scan_through(
+        &self,
+        now_ms: u64,
+        scan: &Scan<'_>,
+        sink: &mut dyn FnMut(Item<'_>),
+    ) -> Result<Pending<ScanEnd>, StorageError> {
+        let (mut after, mut keys) = (scan.after.map(str::to_owned), 0);
+        loop {
+            let keys_max = scan.keys_max.map(|keys_max| keys_max - keys);
+            let part = Scan { after: after.as_deref(), keys_max, ..*scan };
+            let mut count = |item: Item<'_>| {
+                keys += 1;
+                sink(item);
+            };
+            let Pending { answer: scanned, commit } = self.scan(now_ms, &part, &mut count)?;
+            if scanned.end != ScanEnd::Paused {
+                return Ok(Pending { answer: scanned.end, commit });
+            }
+            after = scanned.last;
+        }
+    }
+
+    /// How many keys there are, and the bytes of their names and values.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the bucket cannot be asked.
+    pub fn totals(&self, now_ms: u64) -> Result<Pending<Totals>, StorageError> {
+        let Bucket::Embedded(project) = self;
+        project.read(now_ms, |view| (view.totals(), view.revision()))
+    }
+
+    /// Waits until `commit` is resolved. Blocks.
+    ///
+    /// # Errors
+    /// [`StorageError`] if its changes were rolled back.
+    pub fn wait(&self, commit: Option<&Commit>) -> Result<(), StorageError> {
+        let Bucket::Embedded(project) = self;
+        project.wait_written(commit);
+        commit.and_then(Commit::failure).map_or(Ok(()), Err)
+    }
+
+    /// Whether values may lie on disk only, so that reading them blocks.
+    pub fn reads_disk(&self) -> bool {
+        let Bucket::Embedded(project) = self;
+        project.reads_disk()
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &ProjectId {
+        let Bucket::Embedded(project) = self;
+        project.id()
+    }
+
+    /// Whether it takes writes.
+    pub fn is_healthy(&self) -> bool {
+        let Bucket::Embedded(project) = self;
+        embedded::is_healthy(project)
+    }
+
+    /// Whether it takes no writes until the server is restarted: a disk failed, or its files are no longer its own.
+    pub fn has_failed(&self) -> bool {
+        let Bucket::Embedded(project) = self;
+        project.has_failed()
+    }
+
+    /// Checks soon whether its files are still there, although nothing is written.
+    pub fn look_at_files(&self, now: Instant) {
+        let Bucket::Embedded(project) = self;
+        project.look_soon(now);
+    }
+
+    /// Brings its files up to date and ends writing.
+    pub fn close(&self, now_ms: u64, now: Instant) {
+        let Bucket::Embedded(project) = self;
+        project.close(now_ms, now);
+    }
+}
+
+/// What the first operation of a batch did.
+pub(super) fn first_of(pending: Pending<Decided>) -> Pending<Result<Step, Conflict>> {
+    let first = |steps: OneOrMany<Step>| steps.first().copied().unwrap_or(Step::Skipped);
+    Pending { answer: pending.answer.map(first), commit: pending.commit }
+}

@@ -1,0 +1,352 @@
+//! The engine in this process: entries in memory under a lock, values there or in files, changes in a journal.
+//!
+//! The only file above `persist` that knows it, beside the catalog of projects and the commands that work on files.
+
+use super::outcome::Outcome;
+use super::read::{Decided, Item, Read, Scan, ScanEnd, Scanned};
+use crate::clock;
+use crate::config::schema::SyncMode;
+use crate::disk::Disk;
+use crate::limits::ENTRIES_PER_LOCK_MAX;
+use crate::names::{InternalProject, Key};
+use crate::persist::files::generation::Paths;
+use crate::persist::files::value_reader::StoredValue;
+use crate::persist::files::watermark;
+use crate::persist::live::project::{Health, Opened, Opening, View};
+use crate::store::batch::{Act, Batch, OneOrMany, When};
+use crate::store::change::{Meta, Revision, Value};
+use crate::store::commit::{Commit, Pending};
+use crate::store::decide::{Conflict, Source, Step};
+use crate::store::entry::Entry;
+use crate::store::error::StorageError;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use crate::persist::live::engine::Engine;
+pub use crate::persist::live::project::Project;
+pub use crate::persist::start::recovery::ValueCache;
+pub use crate::persist::start::recovery_error::RecoveryError;
+
+/// Where the projects of the server itself are kept.
+pub struct Home {
+    disk: Arc<dyn Disk>,
+    engine: Arc<Engine>,
+    directory: PathBuf,
+}
+
+impl Home {
+    /// Those in `directory`, which has the files of one server.
+    ///
+    /// # Errors
+    /// [`RecoveryError`] if the file with the latest revision of all projects cannot be read.
+    pub fn new(
+        disk: &Arc<dyn Disk>,
+        engine: &Arc<Engine>,
+        directory: PathBuf,
+    ) -> Result<Home, RecoveryError> {
+        let read = engine.watermark.read(disk.as_ref(), &directory);
+        read.map_err(|error| RecoveryError::Io { path: watermark::path_in(&directory), error })?;
+        Ok(Home { disk: Arc::clone(disk), engine: Arc::clone(engine), directory })
+    }
+
+    /// Opens `project`, or creates it. `cache` says whether its values stay in memory.
+    ///
+    /// # Errors
+    /// [`RecoveryError`] says which file cannot be read, and what to do.
+    pub fn open(&self, project: InternalProject, cache: ValueCache) -> Result<Arc<Project>, RecoveryError> {
+        let id = project.into();
+        let paths = Paths::new(&self.directory, &id);
+        let opening = Opening { id, cache, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+        let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
+        Project::open(disk, paths, opening, engine, clock::wall_ms()).map(Opened::start)
+    }
+}
+
+/// A [`Decided`] batch, with the values that reads found.
+pub type DecidedAndRead = Result<(OneOrMany<Step>, Vec<Found>), Conflict>;
+
+/// An entry that was found and has left the engine's lock.
+pub struct Found {
+    /// Revision and times.
+    pub meta: Meta,
+    value: Kept,
+}
+
+/// A value that was found and has left the lock.
+enum Kept {
+    /// Its text.
+    Text(Vec<u8>),
+    /// The location of its text.
+    Stored(StoredValue),
+    /// A file that is not open, which is a bug.
+    Lost,
+}
+
+impl Kept {
+    fn of(view: &View<'_>, entry: Entry<'_>) -> Kept {
+        match entry.value() {
+            Value::Text(text) => Kept::Text(text.to_vec()),
+            Value::Stored(location) => view.locate(location).map_or(Kept::Lost, Kept::Stored),
+        }
+    }
+
+    fn is_on_disk(&self) -> bool {
+        !matches!(self, Kept::Text(_))
+    }
+
+    /// The text; reads it if it lies in a file, which blocks.
+    fn into_text(self) -> Result<Vec<u8>, StorageError> {
+        let stored = match self {
+            Kept::Text(text) => return Ok(text),
+            Kept::Stored(stored) => stored,
+            Kept::Lost => {
+                log::error!("internal error: the file of a value is not open; please report it");
+                return Err(StorageError::Unread);
+            }
+        };
+        let mut text = Vec::new();
+        match stored.read_into(&mut text) {
+            Ok(()) => Ok(text),
+            Err(error) => {
+                stored.log_unread(&error);
+                Err(StorageError::Unread)
+            }
+        }
+    }
+}
+
+impl Found {
+    /// Whether its value has to be read from the disk.
+    pub fn is_on_disk(&self) -> bool {
+        self.value.is_on_disk()
+    }
+
+    /// The value, minified JSON text. Blocks if it lies on disk.
+    ///
+    /// # Errors
+    /// [`StorageError::Unread`].
+    pub fn into_text(self) -> Result<Vec<u8>, StorageError> {
+        self.value.into_text()
+    }
+}
+
+/// The values of entries that were found.
+pub fn values_of(found: Vec<Found>, commit: Option<Commit>) -> Outcome<Vec<Vec<u8>>> {
+    let is_on_disk = found.iter().any(Found::is_on_disk);
+    let read = move || found.into_iter().map(Found::into_text).collect::<Result<Vec<_>, _>>();
+    if is_on_disk {
+        return Outcome::Blocking(commit, Box::new(read));
+    }
+    match read() {
+        Ok(answer) => Outcome::Ready(Pending { answer, commit }),
+        Err(error) => Outcome::Blocking(commit, Box::new(move || Err(error))),
+    }
+}
+
+/// What a read under the lock gave: a result, or a value to be read without it.
+enum Got<R, F> {
+    Rendered(R),
+    OnDisk(Meta, Kept, F),
+}
+
+pub(super) fn get<R: 'static>(
+    project: &Arc<Project>,
+    now_ms: u64,
+    key: Key<'_>,
+    when: When<'_>,
+    render: impl FnOnce(Read<'_>) -> R + Send + 'static,
+) -> Result<Outcome<R>, StorageError> {
+    let Pending { answer, commit } = project.read(now_ms, |view| {
+        let Some(entry) = view.get(key) else {
+            return (Got::Rendered(render(Read::Absent)), view.revision());
+        };
+        let meta = entry.meta();
+        let got = match entry.value() {
+            _ if !when.holds(Some(meta.revision)) => Got::Rendered(render(Read::Refused(meta))),
+            Value::Text(value) => Got::Rendered(render(Read::Found(Item { key: key.as_str(), meta, value }))),
+            Value::Stored(_) => Got::OnDisk(meta, Kept::of(view, entry), render),
+        };
+        // What exists rests on its own change only, and waits for no other.
+        (got, meta.revision)
+    })?;
+    Ok(match answer {
+        Got::Rendered(answer) => Outcome::Ready(Pending { answer, commit }),
+        Got::OnDisk(meta, kept, render) => {
+            let key = key.as_str().to_owned();
+            let run = move || {
+                let value = kept.into_text()?;
+                Ok(render(Read::Found(Item { key: &key, meta, value: &value })))
+            };
+            Outcome::Blocking(commit, Box::new(run))
+        }
+    })
+}
+
+pub(super) fn get_first(
+    project: &Arc<Project>,
+    now_ms: u64,
+    keys: &[Key<'_>],
+    bytes_max: usize,
+) -> Result<Pending<Vec<Option<Found>>>, StorageError> {
+    project.read(now_ms, |view| {
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        for key in keys.iter().take(ENTRIES_PER_LOCK_MAX) {
+            if bytes >= bytes_max {
+                break;
+            }
+            let entry = view.get(*key);
+            bytes += entry.map_or(0, |entry| entry.value().length());
+            found.push(entry.map(|entry| found_of(view, entry)));
+        }
+        let own = found.iter().map(|found| found.as_ref().map(|found| found.meta.revision));
+        let revision = latest(own).unwrap_or(view.revision());
+        (found, revision)
+    })
+}
+
+fn found_of(view: &View<'_>, entry: Entry<'_>) -> Found {
+    Found { meta: entry.meta(), value: Kept::of(view, entry) }
+}
+
+/// The latest of the revisions of keys that all exist, which wait for no other change. `None` if one is absent.
+fn latest(revisions: impl Iterator<Item = Option<Revision>>) -> Option<Revision> {
+    revisions.collect::<Option<Vec<Revision>>>()?.into_iter().max()
+}
+
+pub(super) fn write(
+    project: &Arc<Project>,
+    now_ms: u64,
+    batch: &Batch<'_>,
+) -> Result<Pending<Decided>, StorageError> {
+    if batch.is_read_only() {
+        return read_only(project, now_ms, batch, |_, steps| steps);
+    }
+    project.write(now_ms, |transaction| {
+        let steps = transaction.decide(batch)?;
+        transaction.apply_steps(batch, &steps);
+        Ok(steps)
+    })
+}
+
+pub(super) fn write_and_read(
+    project: &Arc<Project>,
+    now_ms: u64,
+    batch: &Batch<'_>,
+) -> Result<Pending<DecidedAndRead>, StorageError> {
+    if batch.is_read_only() {
+        return read_only(project, now_ms, batch, |view, steps| {
+            let found = find(batch, &steps, view);
+            (steps, found)
+        });
+    }
+    project.write(now_ms, |transaction| {
+        let steps = transaction.decide(batch)?;
+        let found = find(batch, &steps, &transaction.view());
+        transaction.apply_steps(batch, &steps);
+        Ok((steps, found))
+    })
+}
+
+/// Decides a batch of reads, which a project answers that takes no writes.
+fn read_only<T>(
+    project: &Arc<Project>,
+    now_ms: u64,
+    batch: &Batch<'_>,
+    then: impl FnOnce(&View<'_>, OneOrMany<Step>) -> T,
+) -> Result<Pending<Result<T, Conflict>>, StorageError> {
+    project.read(now_ms, |view| {
+        let decided = view.decide(batch);
+        let own = decided.iter().flat_map(|steps| steps.iter()).map(|step| match step {
+            Step::Found(meta, _) => Some(meta.revision),
+            Step::Skipped | Step::Absent | Step::Put { .. } | Step::Deleted(_) => None,
+        });
+        let revision = latest(own).unwrap_or(view.revision());
+        (decided.map(|steps| then(view, steps)), revision)
+    })
+}
+
+/// The values that the reads among `steps` find, before the changes of the batch are applied.
+fn find(batch: &Batch<'_>, steps: &[Step], view: &View<'_>) -> Vec<Found> {
+    let each = batch.ops.iter().zip(steps).filter_map(|(op, step)| match *step {
+        Step::Found(meta, Source::Entries) => {
+            view.get(op.key).map(|entry| Found { meta, value: Kept::of(view, entry) })
+        }
+        Step::Found(meta, Source::Op(index)) => match batch.ops.get(index).map(|op| op.act) {
+            Some(Act::Put { value, .. }) => Some(Found { meta, value: Kept::Text(value.to_vec()) }),
+            Some(Act::Get | Act::Delete) | None => None,
+        },
+        Step::Skipped | Step::Absent | Step::Put { .. } | Step::Deleted(_) => None,
+    });
+    each.collect()
+}
+
+pub(super) fn clear(project: &Arc<Project>, now_ms: u64, prefix: &str) -> Result<Outcome<u64>, StorageError> {
+    let Pending { answer, commit } =
+        project.write(now_ms, |transaction| transaction.clear(prefix).ok_or(()))?;
+    if let Ok(answer) = answer {
+        return Ok(Outcome::Ready(Pending { answer, commit }));
+    }
+    // So many keys have just expired that to count the others takes a while.
+    let (project, prefix) = (Arc::clone(project), prefix.to_owned());
+    let run = move || {
+        let Pending { answer, commit } = project.clear(&prefix)?;
+        project.wait_written(commit.as_ref());
+        commit.as_ref().and_then(Commit::failure).map_or(Ok(answer), Err)
+    };
+    Ok(Outcome::Blocking(commit, Box::new(run)))
+}
+
+pub(super) fn scan(
+    project: &Arc<Project>,
+    now_ms: u64,
+    scan: &Scan<'_>,
+    sink: &mut dyn FnMut(Item<'_>),
+) -> Result<Pending<Scanned>, StorageError> {
+    if !scan.with_values || !project.reads_disk() {
+        return project.read(now_ms, |view| {
+            let look = |entry: Entry<'_>| match entry.value() {
+                Value::Text(value) => sink(Item { key: entry.key(), meta: entry.meta(), value }),
+                Value::Stored(_) => sink(Item { key: entry.key(), meta: entry.meta(), value: b"" }),
+            };
+            (scan_view(view, scan, look), view.revision())
+        });
+    }
+    // A value in memory goes through the same list as those on disk: keys come in their order.
+    let Pending { answer: (scanned, kept), commit } = project.read(now_ms, |view| {
+        let mut kept: Vec<(String, Found)> = Vec::new();
+        let look = |entry: Entry<'_>| kept.push((entry.key().to_owned(), found_of(view, entry)));
+        let scanned = scan_view(view, scan, look);
+        ((scanned, kept), view.revision())
+    })?;
+    for (key, Found { meta, value }) in kept {
+        sink(Item { key: &key, meta, value: &value.into_text()? });
+    }
+    Ok(Pending { answer: scanned, commit })
+}
+
+/// Gives the entries of `scan` to `look`. Those that have expired count as looked at: there may be any number.
+fn scan_view<'v>(view: &View<'v>, scan: &Scan<'_>, mut look: impl FnMut(Entry<'_>)) -> Scanned {
+    let (mut last, mut keys, mut bytes, mut end) = (None, 0, 0, ScanEnd::Exhausted);
+    for (looked, entry) in view.stored_range(scan.prefix, scan.after).enumerate() {
+        if looked == ENTRIES_PER_LOCK_MAX || bytes >= scan.bytes_max {
+            end = ScanEnd::Paused;
+            break;
+        }
+        if view.is_live(entry) {
+            if scan.keys_max == Some(keys) {
+                end = ScanEnd::Limit;
+                break;
+            }
+            keys += 1;
+            bytes += entry.key().len() + if scan.with_values { entry.value().length() } else { 0 };
+            look(entry);
+        }
+        last = Some(entry);
+    }
+    Scanned { last: last.map(|entry| entry.key().to_owned()), end }
+}
+
+pub(super) fn is_healthy(project: &Project) -> bool {
+    project.health() == Health::Healthy
+}

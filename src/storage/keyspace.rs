@@ -1,0 +1,196 @@
+//! A set of keys as the APIs of accounts see one: all of a bucket, or those under a prefix.
+//!
+//! Keys under a prefix exist as long as the key that equals the prefix does, their marker: every write of the batch
+//! requires it. So what owns them can be deleted, and nothing that was let through before is written after that.
+
+use super::bucket::{Bucket, first_of};
+use super::embedded::{DecidedAndRead, Found};
+use super::outcome::Outcome;
+use super::read::{Decided, Item, Read, Scan, Scanned};
+use crate::names::Key;
+use crate::store::batch::{Batch, OneOrMany, Op, Require, When};
+use crate::store::commit::Pending;
+use crate::store::decide::{Conflict, Step};
+use crate::store::error::StorageError;
+
+/// A set of keys. They are named without the prefix.
+#[derive(Clone, Debug)]
+pub struct Keyspace {
+    bucket: Bucket,
+    scope: Option<Scope>,
+}
+
+/// The keys under a prefix.
+#[derive(Clone, Debug)]
+struct Scope {
+    prefix: String,
+    /// Where their owner is recorded. Once that has failed a restart may find the owner deleted and the keys with
+    /// it, so nothing is written.
+    owners: Bucket,
+}
+
+/// A key as the bucket knows it.
+enum Stored<'k> {
+    Same(Key<'k>),
+    Prefixed(String),
+}
+
+impl Stored<'_> {
+    fn as_key(&self) -> Key<'_> {
+        match self {
+            Stored::Same(key) => *key,
+            Stored::Prefixed(text) => {
+                let Ok(key) = Key::parse_stored(text) else {
+                    unreachable!("a stored key has space for a prefix and the longest key")
+                };
+                key
+            }
+        }
+    }
+}
+
+impl Keyspace {
+    /// All keys of `bucket`.
+    pub fn of(bucket: &Bucket) -> Keyspace {
+        Keyspace { bucket: bucket.clone(), scope: None }
+    }
+
+    /// The keys under `prefix`, whose owner is recorded in `owners`.
+    pub fn under(prefix: String, bucket: &Bucket, owners: &Bucket) -> Keyspace {
+        Keyspace { bucket: bucket.clone(), scope: Some(Scope { prefix, owners: owners.clone() }) }
+    }
+
+    /// As [`Bucket::get`], without a condition. The key of the item is the stored one.
+    ///
+    /// # Errors
+    /// As [`Bucket::get`].
+    pub fn get<R: 'static>(
+        &self,
+        now_ms: u64,
+        key: Key<'_>,
+        render: impl FnOnce(Read<'_>) -> R + Send + 'static,
+    ) -> Result<Outcome<R>, StorageError> {
+        self.bucket.get(now_ms, self.stored(key).as_key(), When::ALWAYS, render)
+    }
+
+    /// As [`Bucket::get_first`].
+    ///
+    /// # Errors
+    /// As [`Bucket::get_first`].
+    pub fn get_first(
+        &self,
+        now_ms: u64,
+        keys: &[Key<'_>],
+        bytes_max: usize,
+    ) -> Result<Pending<Vec<Option<Found>>>, StorageError> {
+        let stored: Vec<Stored<'_>> = keys.iter().map(|key| self.stored(*key)).collect();
+        let keys: Vec<Key<'_>> = stored.iter().map(Stored::as_key).collect();
+        self.bucket.get_first(now_ms, &keys, bytes_max)
+    }
+
+    /// As [`Bucket::write`]. [`crate::store::decide::Conflict::NotPresent`] if the owner is gone.
+    ///
+    /// # Errors
+    /// As [`Bucket::write`].
+    pub fn write(&self, now_ms: u64, batch: &Batch<'_>) -> Result<Pending<Decided>, StorageError> {
+        self.within_scope(batch, |batch| self.bucket.write(now_ms, batch))
+    }
+
+    /// As [`Keyspace::write`], for one operation.
+    ///
+    /// # Errors
+    /// As [`Bucket::write`].
+    pub fn write_one(
+        &self,
+        now_ms: u64,
+        op: Op<'_>,
+    ) -> Result<Pending<Result<Step, Conflict>>, StorageError> {
+        Ok(first_of(self.write(now_ms, &Batch::one(op))?))
+    }
+
+    /// As [`Bucket::write_and_read`].
+    ///
+    /// # Errors
+    /// As [`Bucket::write_and_read`].
+    pub fn write_and_read(
+        &self,
+        now_ms: u64,
+        batch: &Batch<'_>,
+    ) -> Result<Pending<DecidedAndRead>, StorageError> {
+        self.within_scope(batch, |batch| self.bucket.write_and_read(now_ms, batch))
+    }
+
+    /// The names of the keys after `after`, at most `keys_max`; fewer if many between them have just expired.
+    ///
+    /// # Errors
+    /// As [`Bucket::scan`].
+    pub fn list(
+        &self,
+        now_ms: u64,
+        after: Option<&str>,
+        keys_max: usize,
+    ) -> Result<Pending<(Vec<String>, Scanned)>, StorageError> {
+        let prefix = self.prefix();
+        // The marker, which comes first, is none of the keys.
+        let after = match (&self.scope, after) {
+            (None, after) => after.map(str::to_owned),
+            (Some(_), after) => Some(format!("{prefix}{}", after.unwrap_or_default())),
+        };
+        let after = after.as_deref();
+        let scan =
+            Scan { prefix, after, keys_max: Some(keys_max), bytes_max: usize::MAX, with_values: false };
+        let own = |key: &str| key.strip_prefix(prefix).unwrap_or_default().to_owned();
+        let mut keys = Vec::new();
+        let Pending { answer, commit } =
+            self.bucket.scan(now_ms, &scan, &mut |item: Item<'_>| keys.push(own(item.key)))?;
+        let last = answer.last.as_deref().map(own);
+        Ok(Pending { answer: (keys, Scanned { last, end: answer.end }), commit })
+    }
+
+    /// Whether values may lie on disk only, so that reading them blocks.
+    pub fn reads_disk(&self) -> bool {
+        self.bucket.reads_disk()
+    }
+
+    fn prefix(&self) -> &str {
+        self.scope.as_ref().map_or("", |scope| &scope.prefix)
+    }
+
+    fn stored<'k>(&self, key: Key<'k>) -> Stored<'k> {
+        match &self.scope {
+            None => Stored::Same(key),
+            Some(scope) => Stored::Prefixed(format!("{}{}", scope.prefix, key.as_str())),
+        }
+    }
+
+    /// Runs a batch with the keys as the bucket knows them.
+    fn within_scope<T>(
+        &self,
+        batch: &Batch<'_>,
+        run: impl FnOnce(&Batch<'_>) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let Some(scope) = &self.scope else { return run(batch) };
+        if !batch.is_read_only() && scope.owners.has_failed() {
+            return Err(StorageError::Failed);
+        }
+        let marker = Stored::Prefixed(scope.prefix.clone());
+        let require = Require { present: Some(marker.as_key()), ..batch.require };
+        let otherwise = batch.otherwise;
+        match &batch.ops {
+            OneOrMany::One(op) => {
+                let key = self.stored(op.key);
+                let ops = OneOrMany::One(Op { key: key.as_key(), ..*op });
+                run(&Batch { ops, otherwise, require })
+            }
+            OneOrMany::Many(ops) => {
+                let keys: Vec<Stored<'_>> = ops.iter().map(|op| self.stored(op.key)).collect();
+                let ops = ops.iter().zip(&keys).map(|(op, key)| Op { key: key.as_key(), ..*op });
+                run(&Batch { ops: OneOrMany::Many(ops.collect()), otherwise, require })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "keyspace_tests.rs"]
+mod tests;

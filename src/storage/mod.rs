@@ -1,0 +1,20 @@
+//! Where keys are kept, and the only way to them for everything above.
+//!
+//! ```text
+//! api, accounts ---> Keyspace ---> Bucket ---> embedded ---> persist
+//! ```
+//! A write is data ([`Batch`]), decided by `store::decide` where the entries are. A read passes a closure that
+//! renders borrowed entries under the engine's lock, so that no value is copied. If a value lies only on disk, the
+//! same closure runs later ([`Outcome::Blocking`]). Nothing here knows HTTP or who may do what.
+
+mod bucket;
+pub mod embedded;
+mod keyspace;
+mod outcome;
+mod read;
+
+pub use bucket::Bucket;
+pub use embedded::Found;
+pub use keyspace::Keyspace;
+pub use outcome::Outcome;
+pub use read::{Decided, Item, Read, Scan, ScanEnd, Scanned};

@@ -1,0 +1,34 @@
+//! Writes without conditions, for tests that work on a project itself.
+
+use pikv::names::Key;
+use pikv::persist::live::transaction::Transaction;
+use pikv::store::batch::{Batch, Op};
+use pikv::store::change::Meta;
+use pikv::store::decide::Step;
+
+pub trait Writes {
+    /// Gives `key` the minified JSON text `value`, for ever or for `ttl_ms`.
+    fn put(&mut self, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Meta;
+    /// Removes `key`; what it was, if it existed.
+    fn delete(&mut self, key: Key<'_>) -> Option<Meta>;
+}
+
+impl Writes for Transaction<'_> {
+    fn put(&mut self, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Meta {
+        let Step::Put { meta, .. } = done(self, Op::put(key, value, ttl_ms)) else { panic!("no put") };
+        meta
+    }
+
+    fn delete(&mut self, key: Key<'_>) -> Option<Meta> {
+        let before = self.view().get(key).map(|entry| entry.meta());
+        done(self, Op::delete(key));
+        before
+    }
+}
+
+fn done(transaction: &mut Transaction<'_>, op: Op<'_>) -> Step {
+    let batch = Batch::one(op);
+    let steps = transaction.decide(&batch).unwrap();
+    transaction.apply_steps(&batch, &steps);
+    steps[0]
+}

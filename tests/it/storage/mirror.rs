@@ -1,0 +1,299 @@
+//! Every operation of a `Bucket` beside a map that does the same in the plainest way, with both answers compared.
+//!
+//! `SIM_SEED=42 cargo test --test it mirror` runs one seed, whose number a failure prints.
+
+use crate::harness::sim_disk::{Random, SimDisk};
+use crate::harness::workload::{START_MS, open};
+use pikv::clock;
+use pikv::config::schema::SyncMode;
+use pikv::names::{Key, ProjectId};
+use pikv::storage::embedded::{Engine, Project, ValueCache, values_of};
+use pikv::storage::{Bucket, Outcome, Read, Scan, ScanEnd};
+use pikv::store::batch::{Act, Batch, Op, Otherwise, Revisions, When};
+use pikv::store::change::Revision;
+use pikv::store::decide::{Conflict, Step};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const SEEDS: u64 = 40;
+const STEPS: u64 = 200;
+const NAMES: [&str; 8] = ["a", "a/1", "a/2", "a/b/1", "b", "c", "é", "🔑/x"];
+const PREFIXES: [&str; 5] = ["", "a/", "a/b/", "c", "nothing"];
+
+/// An entry as the map has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Known {
+    value: Vec<u8>,
+    revision: Revision,
+    created_ms: u64,
+    updated_ms: u64,
+    expires_ms: Option<u64>,
+}
+
+/// What an operation asks for, owned.
+#[derive(Debug)]
+struct Wish {
+    name: &'static str,
+    /// Revisions that have to match; empty for any, `None` without a condition.
+    matches: Option<Vec<Revision>>,
+    matches_none: Option<Vec<Revision>>,
+    act: WishedAct,
+}
+
+#[derive(Debug)]
+enum WishedAct {
+    Get,
+    Put(Vec<u8>, Option<u64>),
+    Delete,
+}
+
+/// What an operation is expected to do. Revisions are the bucket's to choose.
+#[derive(Debug, PartialEq, Eq)]
+enum Expected {
+    Skipped,
+    Absent,
+    Found(Vec<u8>),
+    Put { created: bool },
+    Deleted,
+}
+
+struct Mirror {
+    bucket: Bucket,
+    map: BTreeMap<String, Known>,
+    now_ms: u64,
+    latest: Revision,
+}
+
+fn revisions(listed: Option<&Vec<Revision>>) -> Option<Revisions<'_>> {
+    listed.map(|listed| if listed.is_empty() { Revisions::Any } else { Revisions::Of(listed) })
+}
+
+impl Wish {
+    fn op(&self) -> Op<'_> {
+        let when = When {
+            matches: revisions(self.matches.as_ref()),
+            matches_none: revisions(self.matches_none.as_ref()),
+        };
+        let act = match &self.act {
+            WishedAct::Get => Act::Get,
+            WishedAct::Put(value, ttl_ms) => Act::Put { value, ttl_ms: *ttl_ms },
+            WishedAct::Delete => Act::Delete,
+        };
+        Op { key: Key::parse(self.name).unwrap(), when, act }
+    }
+
+    fn holds(&self, known: Option<&Known>) -> bool {
+        let is_listed = |listed: &Vec<Revision>| {
+            known.is_some_and(|known| listed.is_empty() || listed.contains(&known.revision))
+        };
+        self.matches.as_ref().is_none_or(is_listed) && !self.matches_none.as_ref().is_some_and(is_listed)
+    }
+}
+
+impl Mirror {
+    fn live(&self) -> impl Iterator<Item = (&String, &Known)> {
+        let is_live = |known: &Known| known.expires_ms.is_none_or(|expires_ms| expires_ms > self.now_ms);
+        self.map.iter().filter(move |(_, known)| is_live(known))
+    }
+
+    fn random_wish(&self, random: &mut Random) -> Wish {
+        let name = NAMES[random.below(8) as usize];
+        let mut listed = || match random.below(6) {
+            0 => Some(Vec::new()),
+            1 => Some(vec![self.map.get(name).map_or(Revision::ZERO, |known| known.revision), self.latest]),
+            _ => None,
+        };
+        let (matches, matches_none) = (listed(), listed());
+        let act = match random.below(4) {
+            0 => WishedAct::Get,
+            1 => WishedAct::Delete,
+            _ => {
+                let value = format!("\"{}\"", "x".repeat(random.below(300) as usize)).into_bytes();
+                WishedAct::Put(value, (random.below(4) == 0).then(|| 1 + random.below(5_000)))
+            }
+        };
+        Wish { name, matches, matches_none, act }
+    }
+
+    /// Does `wishes` to the map. `Err` has the index of the wish that stops them, and its key as it is then.
+    fn expect(
+        &mut self,
+        wishes: &[Wish],
+        otherwise: Otherwise,
+    ) -> Result<Vec<Expected>, (usize, Option<Known>)> {
+        let now_ms = self.now_ms;
+        self.map.retain(|_, known| known.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms));
+        let before = self.map.clone();
+        let mut expected = Vec::new();
+        for (index, wish) in wishes.iter().enumerate() {
+            let known = self.map.get(wish.name).cloned();
+            if !wish.holds(known.as_ref()) {
+                if otherwise == Otherwise::Skip {
+                    expected.push(Expected::Skipped);
+                    continue;
+                }
+                self.map = before;
+                return Err((index, known));
+            }
+            expected.push(match &wish.act {
+                WishedAct::Get => known.map_or(Expected::Absent, |known| Expected::Found(known.value)),
+                WishedAct::Delete if known.is_none() => Expected::Absent,
+                WishedAct::Delete => {
+                    self.map.remove(wish.name);
+                    Expected::Deleted
+                }
+                WishedAct::Put(value, ttl_ms) => {
+                    let created_ms = known.as_ref().map_or(now_ms, |known| known.created_ms);
+                    let expires_ms = ttl_ms.map(|ttl_ms| now_ms + ttl_ms);
+                    // The bucket's revision is filled in once it is known; until then it is one that nobody asks for.
+                    let new = Known {
+                        value: value.clone(),
+                        revision: Revision::MAX,
+                        created_ms,
+                        updated_ms: now_ms,
+                        expires_ms,
+                    };
+                    self.map.insert(wish.name.to_owned(), new);
+                    Expected::Put { created: known.is_none() }
+                }
+            });
+        }
+        Ok(expected)
+    }
+
+    fn write(&mut self, random: &mut Random) {
+        let wishes: Vec<Wish> = (0..1 + random.below(6)).map(|_| self.random_wish(random)).collect();
+        let otherwise = if random.below(2) == 0 { Otherwise::Abort } else { Otherwise::Skip };
+        let expected = self.expect(&wishes, otherwise);
+        let batch = Batch::many(wishes.iter().map(Wish::op).collect(), otherwise);
+        let done = self.bucket.write_and_read(self.now_ms, &batch).unwrap();
+        self.bucket.wait(done.commit.as_ref()).unwrap();
+        match (done.answer, expected) {
+            (Err(Conflict::Condition { index, current }), Err((stopped, known))) => {
+                assert_eq!(index, stopped, "{wishes:?}");
+                assert_eq!(
+                    current.map(|meta| meta.created_ms),
+                    known.map(|known| known.created_ms),
+                    "{wishes:?}"
+                );
+            }
+            (Ok((steps, found)), Ok(expected)) => {
+                let mut values = settled(&self.bucket, values_of(found, None)).into_iter();
+                for ((wish, step), expected) in wishes.iter().zip(steps.iter()).zip(expected) {
+                    let done = match *step {
+                        Step::Skipped => Expected::Skipped,
+                        Step::Absent => Expected::Absent,
+                        Step::Deleted(revision) => {
+                            self.advance(revision);
+                            Expected::Deleted
+                        }
+                        Step::Found(..) => Expected::Found(values.next().expect("a value for each")),
+                        Step::Put { meta, created } => {
+                            self.advance(meta.revision);
+                            if let Some(known) = self.map.get_mut(wish.name) {
+                                known.revision = meta.revision;
+                            }
+                            Expected::Put { created }
+                        }
+                    };
+                    assert_eq!(done, expected, "{wishes:?}");
+                }
+            }
+            (answer, expected) => panic!("{wishes:?}: {:?} instead of {expected:?}", answer.err()),
+        }
+    }
+
+    /// Every change has a later revision than all before it.
+    fn advance(&mut self, revision: Revision) {
+        assert!(revision > self.latest);
+        self.latest = revision;
+    }
+
+    fn clear(&mut self, prefix: &str) {
+        let live: Vec<String> = self.live().map(|(name, _)| name.clone()).collect();
+        let cleared = self.bucket.clear(self.now_ms, prefix).unwrap();
+        let removed = live.iter().filter(|name| name.starts_with(prefix)).count();
+        assert_eq!(settled(&self.bucket, cleared), removed as u64, "{prefix:?}");
+        self.map.retain(|name, _| !name.starts_with(prefix));
+    }
+
+    fn check_reads(&self, random: &mut Random) {
+        let name = NAMES[random.below(8) as usize];
+        let key = Key::parse(name).unwrap();
+        let read = self.bucket.get(self.now_ms, key, When::ALWAYS, |read| match read {
+            Read::Found(item) => Some((item.value.to_vec(), item.meta.revision, item.meta.expires_ms)),
+            Read::Absent | Read::Refused(_) => None,
+        });
+        let known = self.live().find(|(other, _)| *other == name).map(|(_, known)| known);
+        let known = known.map(|known| (known.value.clone(), known.revision, known.expires_ms));
+        assert_eq!(settled(&self.bucket, read.unwrap()), known, "{name}");
+        let prefix = PREFIXES[random.below(5) as usize];
+        let after = (random.below(2) == 0).then(|| NAMES[random.below(8) as usize]);
+        let keys_max = (random.below(2) == 0).then(|| random.below(4) as usize);
+        let scan = Scan { prefix, after, keys_max, bytes_max: 1_000, with_values: true };
+        let mut found = Vec::new();
+        let mut sink = |item: pikv::storage::Item<'_>| found.push((item.key.to_owned(), item.value.to_vec()));
+        let end = self.bucket.scan_through(self.now_ms, &scan, &mut sink).unwrap().answer;
+        let wanted = self
+            .live()
+            .filter(|(name, _)| name.starts_with(prefix) && after.is_none_or(|after| name.as_str() > after));
+        let wanted: Vec<_> = wanted.map(|(name, known)| (name.clone(), known.value.clone())).collect();
+        let cut = keys_max.unwrap_or(usize::MAX).min(wanted.len());
+        assert_eq!(found, wanted[..cut], "{scan:?}", scan = (prefix, after, keys_max));
+        assert_eq!(end, if cut < wanted.len() { ScanEnd::Limit } else { ScanEnd::Exhausted });
+        assert_eq!(self.bucket.totals(self.now_ms).unwrap().answer.keys, self.live().count() as u64);
+    }
+}
+
+/// The result of an outcome whose commit is waited for first, as a server does.
+fn settled<T: 'static>(bucket: &Bucket, outcome: Outcome<T>) -> T {
+    match outcome {
+        Outcome::Ready(pending) => {
+            bucket.wait(pending.commit.as_ref()).unwrap();
+            pending.answer
+        }
+        Outcome::Blocking(commit, run) => {
+            bucket.wait(commit.as_ref()).unwrap();
+            run().unwrap()
+        }
+    }
+}
+
+fn check(make: impl Fn() -> Arc<Project>) {
+    let seeds = match std::env::var("SIM_SEED") {
+        Ok(seed) => seed.parse().unwrap()..=seed.parse().unwrap(),
+        Err(_) => 0..=SEEDS - 1,
+    };
+    for seed in seeds {
+        println!("SIM_SEED={seed}");
+        let mut random = Random(seed);
+        let project = make();
+        let bucket = Bucket::Embedded(Arc::clone(&project));
+        let mut mirror = Mirror { bucket, map: BTreeMap::new(), now_ms: START_MS, latest: Revision::ZERO };
+        for _ in 0..STEPS {
+            match random.below(20) {
+                0 => mirror.clear(PREFIXES[random.below(5) as usize]),
+                1..=3 => mirror.now_ms += random.below(3_000),
+                4 => drop(project.checkpoint(mirror.now_ms, clock::monotonic())),
+                5 => drop(project.expire(mirror.now_ms)),
+                6..=10 => mirror.check_reads(&mut random),
+                _ => mirror.write(&mut random),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bucket_in_memory_answers_as_a_map_does() {
+    check(|| {
+        let id = ProjectId::parse("p").unwrap();
+        Arc::new(Project::in_memory(id, Engine::new(Box::new(|| ())), START_MS))
+    });
+}
+
+#[test]
+fn a_bucket_on_disk_answers_as_a_map_does() {
+    for cache in [ValueCache::Memory, ValueCache::Disk] {
+        check(|| open(Arc::new(SimDisk::default()), cache, SyncMode::Always, START_MS).unwrap().0);
+    }
+}
