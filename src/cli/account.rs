@@ -1,18 +1,15 @@
 //! `pikv account`: what to do with which account.
 
-use super::arguments::{Environment, Typed, config_path, option, refuse_flags};
+use super::arguments::{Call, option};
 use super::flag::Flag;
 use super::usage_error::{UsageError, Wanted};
 use crate::accounts::account::Username;
 use crate::auth::password::Rule;
-use crate::cli::effective::Options;
 use crate::config::mistake::shown;
 use crate::secret::Secret;
 
 /// The global key for `pikv account` while a server runs. Not a flag: other users see those.
 pub const GLOBAL_KEY_VARIABLE: &str = "PIKV_GLOBAL_KEY";
-
-const COMMANDS: &[&str] = &["add", "passwd", "disable", "enable", "delete", "list"];
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,50 +46,33 @@ pub enum Act {
     List,
 }
 
-/// Takes the words after `account` as a command: its options, the global key and what to do.
-pub(super) fn parse(
-    typed: &Typed,
-    words: &[&str],
-    environment: &Environment<'_>,
-) -> Result<(Options, Option<Secret>, Act), UsageError> {
-    let is_weak_allowed = typed.values.iter().any(|(flag, _)| *flag == Flag::WeakPassword);
-    let rule = if is_weak_allowed { Rule::Weak } else { Rule::Strong };
-    let act = match words {
-        ["list"] => Act::List,
-        ["add", name] => {
-            let email =
-                option(typed, Flag::Email, environment, Wanted::Unicode, |text| Some(text.to_owned()))?;
-            Act::Add { username: username(name)?, email: email.map(|email| email.value), rule }
-        }
-        ["passwd", name] => Act::SetPassword { username: username(name)?, rule },
-        ["disable", name] => Act::SetDisabled { username: username(name)?, is_disabled: true },
-        ["enable", name] => Act::SetDisabled { username: username(name)?, is_disabled: false },
-        ["delete", name] => Act::Delete { username: username(name)? },
-        [] => {
-            let missing = "`add`, `passwd`, `disable`, `enable`, `delete` or `list`";
-            return Err(UsageError::Incomplete { command: "account", missing });
-        }
-        ["add" | "passwd" | "disable" | "enable" | "delete"] => {
-            return Err(UsageError::Incomplete { command: "account", missing: "the name of an account" });
-        }
-        ["add" | "passwd", _, ..] => return Err(UsageError::PasswordTyped),
-        ["list" | "disable" | "enable" | "delete", .., text] => {
-            return Err(UsageError::Superfluous { text: shown(text) });
-        }
-        [text, ..] => return Err(UsageError::UnknownCommand { text: shown(text), known: COMMANDS }),
-    };
-    let taken: &[Flag] = match act {
-        Act::Add { .. } => &[Flag::Config, Flag::Email, Flag::WeakPassword],
-        Act::SetPassword { .. } => &[Flag::Config, Flag::WeakPassword],
-        Act::SetDisabled { .. } | Act::Delete { .. } | Act::List => &[Flag::Config],
-    };
-    refuse_flags(typed, "account", taken)?;
-    let options = Options { config_path: config_path(typed, environment)?, ..Options::default() };
-    let key = environment(GLOBAL_KEY_VARIABLE).and_then(|key| key.into_string().ok());
-    // The line end of a file that the key was read from is not part of it.
-    let key = key.map(|key| key.trim_end_matches(['\r', '\n']).to_owned());
-    let global_key = key.filter(|key| !key.is_empty()).map(Secret::new);
-    Ok((options, global_key, act))
+pub(super) fn add(call: &Call<'_>) -> Result<Act, UsageError> {
+    let email = option(call, Flag::EMAIL, Wanted::Unicode, |text| Some(text.to_owned()))?;
+    let email = email.map(|email| email.value);
+    Ok(Act::Add { username: username(call.argument())?, email, rule: rule(call) })
+}
+
+pub(super) fn set_password(call: &Call<'_>) -> Result<Act, UsageError> {
+    Ok(Act::SetPassword { username: username(call.argument())?, rule: rule(call) })
+}
+
+pub(super) fn set_disabled(call: &Call<'_>, is_disabled: bool) -> Result<Act, UsageError> {
+    Ok(Act::SetDisabled { username: username(call.argument())?, is_disabled })
+}
+
+pub(super) fn delete(call: &Call<'_>) -> Result<Act, UsageError> {
+    Ok(Act::Delete { username: username(call.argument())? })
+}
+
+fn rule(call: &Call<'_>) -> Rule {
+    if call.has(Flag::WEAK_PASSWORD) { Rule::Weak } else { Rule::Strong }
+}
+
+/// The global key in the environment. The line end of a file that it was read from is not part of it.
+pub(super) fn global_key(call: &Call<'_>) -> Option<Secret> {
+    let key = (call.environment)(GLOBAL_KEY_VARIABLE)?.into_string().ok()?;
+    let key = key.trim_end_matches(['\r', '\n']);
+    (!key.is_empty()).then(|| Secret::new(key.to_owned()))
 }
 
 fn username(text: &str) -> Result<Username, UsageError> {
@@ -153,7 +133,7 @@ mod tests {
     #[test]
     fn what_is_no_act_says_what_is_missing_or_too_many() {
         for (line, part) in [
-            ("account", "`add`, `passwd`"),
+            ("account", "`add` or `passwd`"),
             ("account add", "the name of an account"),
             ("account ad mavi", "did you mean `add`"),
             ("account list mavi", "a word too many"),

@@ -20,6 +20,25 @@ pub(super) struct Typed {
     pub(super) is_version_asked: bool,
 }
 
+/// A command line whose command is known.
+pub(super) struct Call<'a> {
+    pub(super) typed: &'a Typed,
+    /// As many as the command needs.
+    pub(super) arguments: &'a [&'a str],
+    pub(super) environment: &'a Environment<'a>,
+}
+
+impl Call<'_> {
+    /// The only argument.
+    pub(super) fn argument(&self) -> &str {
+        self.arguments.first().unwrap_or(&"")
+    }
+
+    pub(super) fn has(&self, flag: Flag) -> bool {
+        self.typed.values.iter().any(|(other, _)| *other == flag)
+    }
+}
+
 pub(super) fn parse_words(mut parser: lexopt::Parser) -> Result<Typed, UsageError> {
     let mut typed = Typed::default();
     while let Some(argument) = parser.next().map_err(value_superfluous)? {
@@ -30,10 +49,10 @@ pub(super) fn parse_words(mut parser: lexopt::Parser) -> Result<Typed, UsageErro
             Arg::Short(letter) => return Err(UsageError::UnknownFlag { text: format!("-{letter}") }),
             Arg::Long(name) => {
                 let text = format!("--{name}");
-                let flag = Flag::ALL.into_iter().find(|flag| flag.name() == text);
+                let flag = Flag::ALL.iter().copied().find(|flag| flag.name == text);
                 let flag = flag.ok_or(UsageError::UnknownFlag { text })?;
-                let value = if flag.has_value() {
-                    parser.value().map_err(|_| UsageError::ValueMissing { flag: flag.name() })?
+                let value = if flag.value.is_some() {
+                    parser.value().map_err(|_| UsageError::ValueMissing { flag: flag.name })?
                 } else {
                     OsString::new()
                 };
@@ -53,35 +72,23 @@ fn value_superfluous(error: lexopt::Error) -> UsageError {
     UsageError::ValueSuperfluous { flag }
 }
 
-pub(super) fn refuse_flags(typed: &Typed, command: &'static str, taken: &[Flag]) -> Result<(), UsageError> {
-    match typed.values.iter().find(|(flag, _)| !taken.contains(flag)) {
-        Some((flag, _)) => Err(UsageError::FlagOfOtherCommand { flag: flag.name(), command }),
-        None => Ok(()),
-    }
-}
-
 /// What the flag says, else what its variable says; an empty variable says nothing.
-fn raw_value(
-    typed: &Typed,
-    flag: Flag,
-    environment: &Environment<'_>,
-) -> Option<(&'static str, Sourced<OsString>)> {
-    if let Some((_, value)) = typed.values.iter().find(|(other, _)| *other == flag) {
-        return Some((flag.name(), Sourced { value: value.clone(), source: Source::Flag }));
+fn raw_value(call: &Call<'_>, flag: Flag) -> Option<(&'static str, Sourced<OsString>)> {
+    if let Some((_, value)) = call.typed.values.iter().find(|(other, _)| *other == flag) {
+        return Some((flag.name, Sourced { value: value.clone(), source: Source::Flag }));
     }
-    let variable = flag.variable()?;
-    let value = environment(variable).filter(|value| !value.is_empty())?;
+    let variable = flag.variable?;
+    let value = (call.environment)(variable).filter(|value| !value.is_empty())?;
     Some((variable, Sourced { value, source: Source::Environment }))
 }
 
 pub(super) fn option<T>(
-    typed: &Typed,
+    call: &Call<'_>,
     flag: Flag,
-    environment: &Environment<'_>,
     wanted: Wanted,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<Sourced<T>>, UsageError> {
-    let Some((name, Sourced { value, source })) = raw_value(typed, flag, environment) else {
+    let Some((name, Sourced { value, source })) = raw_value(call, flag) else {
         return Ok(None);
     };
     let text = unicode(name, &value)?;
@@ -99,11 +106,8 @@ fn unicode<'a>(name: &'static str, value: &'a OsStr) -> Result<&'a str, UsageErr
     })
 }
 
-pub(super) fn config_path(
-    typed: &Typed,
-    environment: &Environment<'_>,
-) -> Result<Sourced<PathBuf>, UsageError> {
-    match raw_value(typed, Flag::Config, environment) {
+pub(super) fn config_path(call: &Call<'_>) -> Result<Sourced<PathBuf>, UsageError> {
+    match raw_value(call, Flag::CONFIG) {
         None => Ok(Options::default().config_path),
         Some((name, Sourced { value, .. })) if value.is_empty() => {
             Err(UsageError::Value { name, text: String::new(), wanted: Wanted::Path })

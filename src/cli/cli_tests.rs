@@ -1,8 +1,8 @@
-use super::effective::{Source, Sourced, resolve};
-use super::flag::FLAG_NAMES;
+use super::effective::{Options, Source, Sourced, resolve};
+use super::flag::{self, Flag};
 use super::*;
 use crate::config::file::{default_config, encode, parse as parse_config};
-use crate::config::schema::{Config, StoredKey};
+use crate::config::schema::{Config, LogFormat, LogLevel, StoredKey};
 use crate::secret::{KeyHash, Secret};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -60,16 +60,16 @@ fn every_command_is_known_by_its_words() {
 #[test]
 fn help_and_version_win_over_everything_else() {
     let table = [
-        ("--help", Topic::Program),
-        ("-h", Topic::Program),
-        ("help", Topic::Program),
-        ("serve -h", Topic::Serve),
-        ("--help init", Topic::Init),
-        ("config --help", Topic::Config),
-        ("config show --help", Topic::Config),
-        ("recover --help", Topic::Recover),
-        ("account add --help", Topic::Account),
-        ("help recover", Topic::Recover),
+        ("--help", None),
+        ("-h", None),
+        ("help", None),
+        ("serve -h", Some("serve")),
+        ("--help init", Some("init")),
+        ("config --help", Some("config")),
+        ("config show --help", Some("config")),
+        ("recover --help", Some("recover")),
+        ("account add --help", Some("account")),
+        ("help recover", Some("recover")),
     ];
     for (line, topic) in table {
         assert_eq!(parsed(line).unwrap(), Command::Help(topic), "{line}");
@@ -81,21 +81,46 @@ fn help_and_version_win_over_everything_else() {
 
 #[test]
 fn the_help_names_every_flag_variable_and_command() {
-    let text = help::text(Topic::Program);
-    let variables = Flag::ALL.into_iter().filter_map(Flag::variable);
-    let of_one_command = ["--journal", "--salvage", "--email", "--weak-password"];
-    let flags = FLAG_NAMES.iter().filter(|name| !of_one_command.contains(name)).copied();
-    for name in variables.chain(flags).chain(COMMANDS.iter().copied()) {
-        assert!(text.contains(name), "{name}");
+    let program = help::text(None);
+    for row in COMMANDS {
+        let text = help::text(row.words.first().copied());
+        assert!(program.contains(&row.line()) && text.contains(&row.line()), "{text}");
+        for part in [row.summary, row.examples[0]] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+        for flag in row.flags {
+            assert!(text.contains(&flag.usage()) && text.contains(flag.doc), "{} in\n{text}", flag.name);
+            let is_of_all = flag.variable.is_some();
+            assert_eq!(program.contains(&flag.usage()), is_of_all, "{} in\n{program}", flag.name);
+            assert!(text.contains(flag.variable.unwrap_or_default()), "{} in\n{text}", flag.name);
+        }
+        let longest = text.lines().chain(program.lines()).map(|line| line.chars().count()).max();
+        assert!(longest <= Some(100), "{text}{program}");
     }
-    for flag in ["--journal replay|discard", "--salvage"] {
-        assert!(help::text(Topic::Recover).contains(flag), "{flag}");
+    assert!(help::text(Some("account")).contains(account::GLOBAL_KEY_VARIABLE));
+    let mut names: Vec<&str> = flag::names();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), Flag::ALL.len() + 2);
+    assert!(COMMANDS.iter().flat_map(|row| row.flags).all(|flag| Flag::ALL.contains(flag)));
+}
+
+/// No row hides another one, and each example is a command line of its row.
+#[test]
+fn every_example_is_parsed_as_the_command_of_its_row() {
+    for row in COMMANDS {
+        assert!(!row.examples.is_empty(), "{}", row.name());
+        for example in row.examples {
+            let line = example.strip_prefix("pikv").unwrap();
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!(
+                find(&words[..words.len().min(row.words.len())]).unwrap().0.words,
+                row.words,
+                "{example}"
+            );
+            assert!(parsed(line).is_ok(), "{example}: {:?}", parsed(line));
+        }
     }
-    for flag in ["--email ADDRESS", "--weak-password"] {
-        assert!(help::text(Topic::Account).contains(flag), "{flag}");
-    }
-    assert!(help::text(Topic::Account).contains(account::GLOBAL_KEY_VARIABLE));
-    assert!(Flag::ALL.into_iter().all(|flag| FLAG_NAMES.contains(&flag.name())));
 }
 
 #[test]

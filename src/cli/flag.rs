@@ -1,73 +1,70 @@
-//! The flags of all commands.
+//! The flags of all commands, one row for each.
 
-/// The flags of commands. Some have a value.
+/// A flag of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flag {
-    Config,
-    Host,
-    Port,
-    LogLevel,
-    LogFormat,
-    Journal,
-    Email,
-    WeakPassword,
-    Salvage,
+pub struct Flag {
+    /// `--config`.
+    pub name: &'static str,
+    /// What its value is called in a help text; `None` if it takes none.
+    pub value: Option<&'static str>,
+    /// The environment variable that does the same.
+    pub variable: Option<&'static str>,
+    /// What counts without it, for a help text.
+    pub default: &'static str,
+    /// One line of help.
+    pub doc: &'static str,
+}
+
+#[rustfmt::skip] // a line for each
+impl Flag {
+    pub(super) const CONFIG: Flag =
+        Flag::with_variable("--config", "PATH", "PIKV_CONFIG", "./config.json", "configuration file");
+    pub(super) const HOST: Flag =
+        Flag::with_variable("--host", "IP", "PIKV_HOST", "127.0.0.1", "address to listen on");
+    pub(super) const PORT: Flag =
+        Flag::with_variable("--port", "N", "PIKV_PORT", "23849", "port, 0 for any free one");
+    pub(super) const LOG_LEVEL: Flag =
+        Flag::with_variable("--log-level", "LEVEL", "PIKV_LOG_LEVEL", "info", "error, warn, info or debug");
+    pub(super) const LOG_FORMAT: Flag =
+        Flag::with_variable("--log-format", "FORM", "PIKV_LOG_FORMAT", "text", "text or json");
+    pub(super) const JOURNAL: Flag =
+        Flag::new("--journal", Some("replay|discard"), "apply the changes of the journal, or use the edited file alone");
+    pub(super) const SALVAGE: Flag =
+        Flag::new("--salvage", None, "write every key that is still readable to another file");
+    pub(super) const EMAIL: Flag =
+        Flag::new("--email", Some("ADDRESS"), "email address of the account");
+    pub(super) const WEAK_PASSWORD: Flag =
+        Flag::new("--weak-password", None, "accept a password of 1 to 72 bytes that breaks the rule for new ones");
+
+    /// Every flag.
+    pub const ALL: &[Flag] = &[
+        Flag::CONFIG, Flag::HOST, Flag::PORT, Flag::LOG_LEVEL, Flag::LOG_FORMAT, Flag::JOURNAL, Flag::EMAIL,
+        Flag::WEAK_PASSWORD, Flag::SALVAGE,
+    ];
 }
 
 impl Flag {
-    pub(super) const ALL: [Flag; 9] = [
-        Flag::Config,
-        Flag::Host,
-        Flag::Port,
-        Flag::LogLevel,
-        Flag::LogFormat,
-        Flag::Journal,
-        Flag::Email,
-        Flag::WeakPassword,
-        Flag::Salvage,
-    ];
-
-    pub(super) fn has_value(self) -> bool {
-        !matches!(self, Flag::WeakPassword | Flag::Salvage)
+    const fn new(name: &'static str, value: Option<&'static str>, doc: &'static str) -> Flag {
+        Flag { name, value, variable: None, default: "", doc }
     }
 
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Flag::Config => "--config",
-            Flag::Host => "--host",
-            Flag::Port => "--port",
-            Flag::LogLevel => "--log-level",
-            Flag::LogFormat => "--log-format",
-            Flag::Journal => "--journal",
-            Flag::Email => "--email",
-            Flag::WeakPassword => "--weak-password",
-            Flag::Salvage => "--salvage",
-        }
+    const fn with_variable(
+        name: &'static str,
+        value: &'static str,
+        variable: &'static str,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Flag {
+        Flag { name, value: Some(value), variable: Some(variable), default, doc }
     }
 
-    pub(super) fn variable(self) -> Option<&'static str> {
-        match self {
-            Flag::Config => Some("PIKV_CONFIG"),
-            Flag::Host => Some("PIKV_HOST"),
-            Flag::Port => Some("PIKV_PORT"),
-            Flag::LogLevel => Some("PIKV_LOG_LEVEL"),
-            Flag::LogFormat => Some("PIKV_LOG_FORMAT"),
-            Flag::Journal | Flag::Email | Flag::WeakPassword | Flag::Salvage => None,
-        }
+    /// As it is typed: `--port N`.
+    pub fn usage(self) -> String {
+        self.value.map_or(self.name.to_owned(), |value| format!("{} {value}", self.name))
     }
 }
 
-/// All of them, and those that every command has.
-pub(super) const FLAG_NAMES: &[&str] = &[
-    "--config",
-    "--host",
-    "--port",
-    "--log-level",
-    "--log-format",
-    "--journal",
-    "--email",
-    "--weak-password",
-    "--salvage",
-    "--help",
-    "--version",
-];
+/// The names of all flags, and those that every command has.
+pub(super) fn names() -> Vec<&'static str> {
+    Flag::ALL.iter().map(|flag| flag.name).chain(["--help", "--version"]).collect()
+}

@@ -1,135 +1,68 @@
-//! The help texts.
+//! The help texts, after the table of commands.
 
-/// The subject of a help text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topic {
-    /// The whole program.
-    Program,
-    /// `pikv serve`.
-    Serve,
-    /// `pikv init`.
-    Init,
-    /// `pikv config check` and `pikv config show`.
-    Config,
-    /// `pikv recover`.
-    Recover,
-    /// `pikv account`.
-    Account,
-}
+use super::command::{COMMANDS, CommandRow};
+use super::flag::Flag;
+use std::fmt::Write;
 
 /// The answer to `--version`, without a line end.
 pub fn version() -> &'static str {
     concat!("pikv ", env!("CARGO_PKG_VERSION"))
 }
 
-/// The help text of `topic`, with its last line end.
-pub fn text(topic: Topic) -> &'static str {
-    match topic {
-        Topic::Program => PROGRAM,
-        Topic::Serve => SERVE,
-        Topic::Init => INIT,
-        Topic::Config => CONFIG,
-        Topic::Recover => RECOVER,
-        Topic::Account => ACCOUNT,
+const GLOBAL_FLAGS: &str = "  -h, --help          print this help, or that of a command\n  \
+                            -V, --version       print the version\n\n\
+                            Precedence: flag, environment variable, config.json, default.\n";
+
+const ACCOUNT_SERVER: &str = "\nIf a server runs with the same config.json, the command is sent to it with the global key: from the\n\
+                              environment variable PIKV_GLOBAL_KEY, or from config.json if save_api_key_to_file is true. If none\n\
+                              runs, the files are changed directly.\n";
+
+/// The help of the commands that begin with `word`, or of the program, with the last line end.
+pub fn text(word: Option<&str>) -> String {
+    let rows = COMMANDS.iter().filter(|row| word.is_none_or(|word| row.words.first() == Some(&word)));
+    let rows: Vec<&CommandRow> = rows.collect();
+    let mut text = String::new();
+    match word {
+        None => put_program(&mut text, &rows),
+        Some(word) => put_commands(&mut text, word, &rows),
     }
+    text
 }
 
-const PROGRAM: &str = "\
-pikv: a key-value server over HTTP
+fn put_program(text: &mut String, rows: &[&CommandRow]) {
+    text.push_str("pikv: a key-value server over HTTP\n\nUsage: pikv [COMMAND] [FLAGS]\n\nCommands:\n");
+    for row in rows {
+        put(text, format_args!("  {:<22}  {}", row.line(), row.summary));
+    }
+    text.push_str("\nFlags:\n");
+    let serving = COMMANDS.first().map_or(&[][..], |row| row.flags);
+    serving.iter().for_each(|flag| put_flag(text, *flag));
+    text.push_str(GLOBAL_FLAGS);
+}
 
-Usage: pikv [COMMAND] [FLAGS]
+fn put_commands(text: &mut String, word: &str, rows: &[&CommandRow]) {
+    for (index, row) in rows.iter().enumerate() {
+        let intro = if index == 0 { "Usage:" } else { "      " };
+        put(text, format_args!("{intro} pikv {} [FLAGS]", row.usage()));
+    }
+    for row in rows {
+        put(text, format_args!("\npikv {}: {}\n\n{}", row.name(), row.summary, row.details.replace('`', "")));
+    }
+    text.push_str(if word == "account" { ACCOUNT_SERVER } else { "" });
+    text.push_str("\nFlags:\n");
+    let is_taken = |flag: &&Flag| rows.iter().any(|row| row.flags.contains(flag));
+    Flag::ALL.iter().filter(is_taken).for_each(|flag| put_flag(text, *flag));
+    text.push_str("\nExamples:\n");
+    rows.iter().flat_map(|row| row.examples).for_each(|example| put(text, format_args!("  {example}")));
+}
 
-Commands:
-  serve           run the server until SIGTERM or Ctrl-C (default)
-  init            create config.json with new API keys and print them
-  config check    validate config.json
-  config show     print the effective settings and where each one comes from
-  recover         resolve a conflict between an edited data file and its journal,
-                  or save what is readable of damaged files
-  account         add, list, disable, enable and delete accounts; set their passwords
+fn put_flag(text: &mut String, flag: Flag) {
+    let variable = flag.variable.unwrap_or_default();
+    let line = format!("  {:<18}  {:<27}  {variable:<15}  {}", flag.usage(), flag.doc, flag.default);
+    put(text, format_args!("{}", line.trim_end()));
+}
 
-Flags:
-  --config PATH       configuration file           PIKV_CONFIG      ./config.json
-  --host IP           address to listen on         PIKV_HOST        127.0.0.1
-  --port N            port, 0 for any free one     PIKV_PORT        23849
-  --log-level LEVEL   error, warn, info or debug   PIKV_LOG_LEVEL   info
-  --log-format FORM   text or json                 PIKV_LOG_FORMAT  text
-  -h, --help          print this help, or that of a command
-  -V, --version       print the version
-
-Precedence: flag, environment variable, config.json, default.
-";
-
-const SERVE: &str = "\
-Usage: pikv [serve] [--config PATH] [--host IP] [--port N] [--log-level LEVEL] [--log-format FORM]
-
-Serves until SIGTERM or Ctrl-C. If the configuration file does not exist, creates one with a
-project `first_project`. New API keys are printed once and stored as hashes.
-
-  --config PATH       configuration file           PIKV_CONFIG      ./config.json
-  --host IP           address to listen on         PIKV_HOST        127.0.0.1
-  --port N            port, 0 for any free one     PIKV_PORT        23849
-  --log-level LEVEL   error, warn, info or debug   PIKV_LOG_LEVEL   info
-  --log-format FORM   text or json                 PIKV_LOG_FORMAT  text
-";
-
-const INIT: &str = "\
-Usage: pikv init [--config PATH]
-
-Creates the configuration file with new API keys, prints the keys once, and ends. Fails if the
-file exists; an existing file is never changed.
-
-  --config PATH       configuration file           PIKV_CONFIG      ./config.json
-";
-
-const CONFIG: &str = "\
-Usage: pikv config check [FLAGS]
-       pikv config show [FLAGS]
-
-check   validates the configuration file; reports the location of an error and the fix (exit 1)
-show    prints the effective settings and the source of each one: flag, environment, file or
-        default; keys and hashes are printed as ***
-
-Both take the flags of `pikv serve` and change nothing.
-";
-
-const RECOVER: &str = "\
-Usage: pikv recover PROJECT --journal replay|discard [--config PATH]
-       pikv recover PROJECT --salvage [--config PATH]
-
-For a project whose files a start refuses. Stop the server first.
-
---journal resolves the conflict if PROJECT.json was edited by hand while its
-journal held changes that are not in it:
-
-  --journal replay    apply the changes of the journal to the edited file
-  --journal discard   use the edited file alone; a copy of the journal is kept
-
---salvage is for damaged files. It writes every key that is still readable to
-PROJECT.json.salvaged-N, lists what is not readable, and changes nothing else.
-
-  --config PATH       configuration file           PIKV_CONFIG      ./config.json
-";
-
-const ACCOUNT: &str = "\
-Usage: pikv account add NAME [--email ADDRESS] [--weak-password] [--config PATH]
-       pikv account passwd NAME [--weak-password] [--config PATH]
-       pikv account disable|enable|delete NAME [--config PATH]
-       pikv account list [--config PATH]
-
-add and passwd ask for the password, or read it as one line from standard input
-if that is not a terminal. It cannot be given as an argument.
-
-A new password, disable and delete end all tokens and sessions of the account at
-once; enable does not restore them. delete also deletes the keys of the account.
-
-If a server runs with the same config.json, the command is sent to it with the
-global key: from the environment variable PIKV_GLOBAL_KEY, or from config.json
-if save_api_key_to_file is true. If none runs, the files are changed directly.
-
-  PIKV_GLOBAL_KEY     the global key of a running server
-  --config PATH       configuration file           PIKV_CONFIG      ./config.json
-  --email ADDRESS     email address of the account
-  --weak-password     accept a password that breaks the rule for new passwords;
-                      it must still have 1 to 72 bytes
-";
+fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
+    let written = writeln!(text, "{line}");
+    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+}

@@ -1,6 +1,6 @@
 //! A command line that cannot be followed, and what is wrong with it.
 
-use super::flag::FLAG_NAMES;
+use super::flag;
 use crate::config::mistake::{HOST_ADVICE, shown};
 use crate::config::nearest::nearest;
 use crate::limits::USERNAME_BYTES_MAX;
@@ -23,7 +23,7 @@ pub enum UsageError {
         /// As typed.
         text: String,
         /// The commands that are possible there.
-        known: &'static [&'static str],
+        known: Vec<&'static str>,
     },
     /// A word too many.
     Superfluous {
@@ -33,9 +33,9 @@ pub enum UsageError {
     /// `config` without what to do with it, or `recover` without a project.
     Incomplete {
         /// The command.
-        command: &'static str,
+        command: String,
         /// What is missing.
-        missing: &'static str,
+        missing: String,
     },
     /// A flag without its value.
     ValueMissing {
@@ -52,7 +52,7 @@ pub enum UsageError {
         /// The flag.
         flag: &'static str,
         /// The command.
-        command: &'static str,
+        command: String,
     },
     /// A value that is none.
     Value {
@@ -99,7 +99,7 @@ impl fmt::Display for UsageError {
         match self {
             UsageError::UnknownFlag { text } => {
                 write!(f, "unknown flag `{}`", shown(text))?;
-                write_nearest(f, text, FLAG_NAMES)
+                write_nearest(f, text, &flag::names())
             }
             UsageError::UnknownCommand { text, known } => {
                 write!(f, "unknown command `{text}`")?;

@@ -58,7 +58,7 @@ pub fn run(command: Command) -> Result<(), RunError> {
             sink::flush(Duration::from_millis(LOG_FLUSH_MS));
             ended
         }
-        Command::Help(topic) => say(help::text(topic)),
+        Command::Help(topic) => say(&help::text(topic)),
         Command::Version => say(&format!("{}\n", help::version())),
     }
 }

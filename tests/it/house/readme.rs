@@ -2,7 +2,8 @@
 
 use crate::harness::Server;
 use crate::house::markdown::{blocks, check_shell_blocks, normalised, output_of, package_file, read};
-use pikv::cli::help::{self, Topic};
+use pikv::cli::command::{COMMANDS, CommandRow};
+use pikv::cli::help;
 use pikv::config::field::Kind;
 use pikv::config::field::Value::{List, Text};
 use pikv::config::file;
@@ -112,26 +113,45 @@ fn row(path: &str, default: &str, kind: &Kind, doc: &str) -> String {
     format!("| `{path}` | {default} | {range} | {doc} |\n")
 }
 
-/// `UPDATE_GOLDEN=1` writes it.
-#[test]
-fn the_settings_in_readme_are_those_of_the_table() {
+const COMMANDS_HEAD: &str = "| Command | What it does |\n|---|---|\n";
+
+/// The table of the commands: a row for each, with the flags that it does not share with others.
+fn commands_table() -> String {
+    let row = |row: &CommandRow| {
+        let usage = row.usage().replace('|', "\\|");
+        let (first, rest) = row.summary.split_at(1);
+        let summary = first.to_uppercase() + rest;
+        format!("| `pikv {usage}` | {summary}. {} |\n", row.details.replace('\n', " "))
+    };
+    COMMANDS.iter().map(row).collect()
+}
+
+/// Compares the table under `head` of README.md. `UPDATE_GOLDEN=1` writes it.
+#[track_caller]
+fn check_table(head: &str, expected: &str) {
     let readme = read("README.md");
-    let (before, rest) = readme.split_once(SETTINGS_HEAD).expect("a table of the settings");
+    let (before, rest) = readme.split_once(head).expect("the table");
     let end = rest.find("\n\n").expect("an end of the table") + 1;
     let (found, after) = rest.split_at(end);
-    let expected = settings_table();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(package_file("README.md"), format!("{before}{SETTINGS_HEAD}{expected}{after}")).unwrap();
+        fs::write(package_file("README.md"), format!("{before}{head}{expected}{after}")).unwrap();
         return;
     }
     assert_eq!(found, expected);
 }
 
+/// One test, because both tables may be written.
+#[test]
+fn settings_and_commands_in_readme_are_those_of_their_tables() {
+    check_table(SETTINGS_HEAD, &settings_table());
+    check_table(COMMANDS_HEAD, &commands_table());
+}
+
 #[test]
 fn every_flag_and_variable_is_in_readme() {
     let readme = read("README.md");
-    let named = help::text(Topic::Program).split_whitespace();
-    for word in named.filter(|word| word.starts_with("--") || word.starts_with("PIKV_")) {
+    let help = help::text(None);
+    for word in help.split_whitespace().filter(|word| word.starts_with("--") || word.starts_with("PIKV_")) {
         assert!(readme.contains(&format!("`{word}")), "{word}");
     }
 }
