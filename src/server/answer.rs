@@ -74,13 +74,13 @@ impl EventLoop {
                     }
                     // Where everything is out now, what waited for room can go on.
                     if !owed || !connection.output.is_empty() {
-                        return Fate::ValueCache;
+                        return Fate::Keep;
                     }
                 }
             }
         }
         self.again(id);
-        Fate::ValueCache
+        Fate::Keep
     }
 
     fn receive(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
@@ -429,7 +429,7 @@ fn read(connection: &mut Connection, buffer: &mut [u8]) -> Arrived {
 fn send(connection: &mut Connection, bytes_max: &mut usize) -> Fate {
     let owed_bytes = connection.output.len();
     if owed_bytes == 0 {
-        return Fate::ValueCache;
+        return Fate::Keep;
     }
     let sent = connection.output.send(&mut connection.stream, *bytes_max);
     *bytes_max -= owed_bytes - connection.output.len();
@@ -438,7 +438,7 @@ fn send(connection: &mut Connection, bytes_max: &mut usize) -> Fate {
         Sent::Some { progress: false } => {}
         Sent::All | Sent::Some { progress: true } => connection.taken_at = clock::monotonic(),
     }
-    Fate::ValueCache
+    Fate::Keep
 }
 
 /// Tells the client that no more will come, and lets it read what came.

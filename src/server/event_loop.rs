@@ -50,7 +50,7 @@ pub(super) struct EventLoop {
 /// Whether a connection goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    ValueCache,
+    Keep,
     Close,
 }
 
@@ -210,9 +210,9 @@ impl EventLoop {
         };
         match act(self, &mut connection) {
             // Its last answer was on its way when the server began to stop.
-            Fate::ValueCache if self.stopping.is_some() && connection.is_idle() => self.end(id, &connection),
-            Fate::ValueCache if self.account(id, &mut connection) == Fate::Close => self.end(id, &connection),
-            Fate::ValueCache => {
+            Fate::Keep if self.stopping.is_some() && connection.is_idle() => self.end(id, &connection),
+            Fate::Keep if self.account(id, &mut connection) == Fate::Close => self.end(id, &connection),
+            Fate::Keep => {
                 self.arm(id, &mut connection);
                 if let Some(place) = self.connections.get_mut(id.token) {
                     *place = Some(connection);
@@ -289,11 +289,11 @@ impl EventLoop {
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             self.with(id, |this, connection| {
                 if connection.armed != Some(at) {
-                    return Fate::ValueCache; // an entry that an earlier one replaced
+                    return Fate::Keep; // an entry that an earlier one replaced
                 }
                 connection.armed = None;
                 if connection.deadline(&this.shared.settings.timeouts) > now {
-                    return Fate::ValueCache;
+                    return Fate::Keep;
                 }
                 this.time_out(id, connection)
             });

@@ -114,11 +114,11 @@ impl EventLoop {
     pub(super) fn account(&mut self, id: ConnectionId, connection: &mut Connection) -> Fate {
         let grew = self.recount(connection);
         if !grew || !self.is_short(connection, 0) || connection.awaits_server() {
-            return Fate::ValueCache;
+            return Fate::Keep;
         }
         let receives = matches!(connection.phase, Phase::Receiving(Waiting::Head | Waiting::Body { .. }));
         if connection.output.is_empty() && !receives {
-            return Fate::ValueCache;
+            return Fate::Keep;
         }
         self.log_shortage(connection);
         if !connection.output.is_empty() {
