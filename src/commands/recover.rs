@@ -10,9 +10,9 @@ use crate::disk::RealDisk;
 use crate::names::{InternalProject, ProjectId};
 use crate::persist::files::generation::Paths;
 use crate::persist::files::watermark;
+use crate::persist::start::import::{self, JournalChanges};
 use crate::persist::start::recovery_error::RecoveryError;
 use crate::persist::start::salvage::{self, Damage, Problem, Salvage};
-use crate::persist::start::takeover::{self, JournalChanges};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ pub(super) fn recover(options: &Options, project: &ProjectId, act: RecoverAct) -
         let now_ms = clock::wall_ms();
         let begin = watermark::begin(&RealDisk, &directory, now_ms)
             .map_err(|error| RecoveryError::Io { path: watermark::path_in(&directory), error })?;
-        takeover::edited(&RealDisk, &paths, changes, begin, now_ms)
+        import::edited(&RealDisk, &paths, changes, begin, now_ms)
     };
     say(&match act {
         RecoverAct::Replay => {

@@ -3,8 +3,8 @@
 //! ```text
 //! write:      decide -> encode into `pending` -> apply            (project.rs, transaction.rs; under the lock)
 //! writer:     take `pending` -> write -> sync -> resolve commits  (writer_queue.rs, flush.rs, journal.rs)
-//! checkpoint: namespace -> new pair of files -> exchange          (checkpoint.rs, generation.rs)
-//! start:      pair of files -> namespace                          (recovery.rs: pairing.rs, replay.rs, takeover.rs)
+//! checkpoint: namespace -> new pair of files -> swap              (checkpoint.rs, generation.rs)
+//! start:      pair of files -> namespace                          (recovery.rs: consistency.rs, replay.rs, import.rs)
 //! ```
 //! Three locks, taken in this order: `checkpoint`, held for the length of one; `journal`, held across I/O and never
 //! taken by an event loop; `state`, held for microseconds and never across I/O.

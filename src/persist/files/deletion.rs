@@ -10,8 +10,8 @@
 //! Some file systems cannot create even an empty file on a full disk, but can rename one. [`SPARE_FILE`] is an
 //! empty file that becomes the marker then.
 
-use super::aside;
 use super::generation::{self, Paths};
+use super::preserved_copies;
 use crate::disk::{Disk, DiskFile, Open, is_disk_full, is_not_regular, with_path};
 use crate::names::ProjectId;
 use std::io::{self, ErrorKind};
@@ -164,7 +164,7 @@ pub fn free_space(disk: &dyn Disk, paths: &Paths) {
 /// # Errors
 /// As the disk returns them; a second call continues.
 pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
-    aside::remove_all(disk, paths)?;
+    preserved_copies::remove_all(disk, paths)?;
     generation::remove_pair(disk, paths)?;
     check_names(disk, paths)?;
     let removed = Phase::FilesRemoved.marker(paths);

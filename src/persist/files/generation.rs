@@ -2,7 +2,7 @@
 //!
 //! Both are written as temporary files and synced; then the `.json` is renamed, then the
 //! `.journal`, each followed by a sync of the directory. A crash in between leaves a new `.json`
-//! whose journal still has its temporary name; recovery finishes the exchange.
+//! whose journal still has its temporary name; recovery completes the swap.
 
 use super::data_file;
 use super::header::{self, HEADER_BYTES, Header, Lineage};
@@ -88,7 +88,7 @@ impl GenerationWriter {
     pub fn create(disk: &dyn Disk, paths: &Paths, lineage: Lineage) -> io::Result<GenerationWriter> {
         let json = disk.open(&temporary_path(&paths.json), Open::Create)?;
         let journal = disk.open(&temporary_path(&paths.journal), Open::Create)?;
-        // After a crash, a start finishes an exchange only if it finds the temporary journal by its name.
+        // After a crash, a start completes a swap only if it finds the temporary journal by its name.
         disk.sync_directory(paths.directory())?;
         let mut json = SequentialWriter::new(json, 0);
         json.buffer().extend_from_slice(data_file::OPENING);
@@ -158,31 +158,31 @@ impl GenerationWriter {
     }
 }
 
-/// The state that a failed exchange of files left.
+/// The state that a failed swap of files left.
 #[derive(Debug)]
-pub enum ExchangeError {
+pub enum SwapError {
     /// The old pair is still in place.
     NotBegun(io::Error),
-    /// The new values may be in place and their journal not; a restart finishes the exchange.
+    /// The new values may be in place and their journal not; a restart completes the swap.
     HalfDone(io::Error),
 }
 
 /// Replaces the old pair by the temporary one. Both temporary files are synced before.
 ///
 /// # Errors
-/// [`ExchangeError`] tells whether the old pair is still in use.
-pub fn exchange(disk: &dyn Disk, paths: &Paths) -> Result<(), ExchangeError> {
+/// [`SwapError`] tells whether the old pair is still in use.
+pub fn swap(disk: &dyn Disk, paths: &Paths) -> Result<(), SwapError> {
     for path in [&paths.json, &paths.journal] {
         disk.keep_permissions(&temporary_path(path), path, Others::Kept);
     }
     disk.rename(&temporary_path(&paths.json), &paths.json).map_err(|error| {
         // If the device failed, the next start may find the rename done or not.
-        if was_refused(&error) { ExchangeError::NotBegun(error) } else { ExchangeError::HalfDone(error) }
+        if was_refused(&error) { SwapError::NotBegun(error) } else { SwapError::HalfDone(error) }
     })?;
     disk.sync_directory(paths.directory())
         .and_then(|()| disk.rename(&temporary_path(&paths.journal), &paths.journal))
         .and_then(|()| disk.sync_directory(paths.directory()))
-        .map_err(ExchangeError::HalfDone)
+        .map_err(SwapError::HalfDone)
 }
 
 /// Whether `error` says that the system refused to create or rename a file: no disk space, no permission, or
@@ -237,13 +237,13 @@ impl WrittenGeneration {
     /// # Errors
     /// As the disk returns them.
     pub fn install(self, disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
-        let synced = self.journal.sync().map_err(ExchangeError::NotBegun);
-        synced.and_then(|()| exchange(disk, paths)).map_err(|error| match error {
-            ExchangeError::NotBegun(error) => {
+        let synced = self.journal.sync().map_err(SwapError::NotBegun);
+        synced.and_then(|()| swap(disk, paths)).map_err(|error| match error {
+            SwapError::NotBegun(error) => {
                 let _ = remove_temporaries(disk, paths); // the first error is the one to tell
                 error
             }
-            ExchangeError::HalfDone(error) => error,
+            SwapError::HalfDone(error) => error,
         })
     }
 }
@@ -273,7 +273,7 @@ pub fn remove_if_exists(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     if disk.exists(path)? { disk.remove(path) } else { Ok(()) }
 }
 
-/// The path of the copy: another one than that of checkpoints, whose interrupted exchange a start would finish.
+/// The path of the copy: another one than that of checkpoints, whose interrupted swap a start would complete.
 pub(in crate::persist) fn renewed_path(paths: &Paths) -> PathBuf {
     let mut name = paths.journal.as_os_str().to_owned();
     name.push(".new");

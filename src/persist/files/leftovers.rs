@@ -1,12 +1,12 @@
 //! Temporary files that a process left when it ended while writing them, and that opening a project does not
 //! remove: those of copies, and those of a project that has no files.
 //!
-//! `ID.json.tmp` and `ID.journal.tmp` beside one of `ID.json` and `ID.journal` stay: they may finish an exchange
-//! (`pairing.rs`). Without either there is nothing to finish.
+//! `ID.json.tmp` and `ID.journal.tmp` beside one of `ID.json` and `ID.journal` stay: they may complete a swap
+//! (`consistency.rs`). Without either there is nothing to finish.
 
-use super::aside;
 use super::generation::Paths;
 use super::header;
+use super::preserved_copies;
 use crate::disk::{Disk, Open, is_not_regular, read_exact_at, temporary_path};
 use crate::limits::FIRST_READ_BYTES;
 use crate::names::ProjectId;
@@ -49,7 +49,7 @@ pub fn remove(
 }
 
 fn is_leftover(disk: &dyn Disk, directory: &Path, path: &Path, name: &str) -> io::Result<bool> {
-    let is_ours = aside::is_temporary_copy(name) || is_of_no_project(disk, directory, path, name)?;
+    let is_ours = preserved_copies::is_temporary_copy(name) || is_of_no_project(disk, directory, path, name)?;
     Ok(is_ours && is_regular(disk, path)?)
 }
 

@@ -1,6 +1,5 @@
 //! The files of projects: their names, their bytes, and how they are written and read.
 
-pub mod aside;
 pub mod data_file;
 pub mod deletion;
 pub mod generation;
@@ -10,6 +9,7 @@ pub mod leftovers;
 pub(in crate::persist) mod line_copy;
 pub mod locations;
 pub mod own_files;
+pub mod preserved_copies;
 pub mod record;
 pub mod seed;
 pub mod sequential;

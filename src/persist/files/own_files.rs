@@ -4,9 +4,9 @@
 //! it, and two projects whose journals are hard links of each other would write to one file. A name or a link
 //! that gives two of our files one inode is refused before anything is changed.
 
-use super::aside;
 use super::deletion::{self, SPARE_FILE};
 use super::generation::Paths;
+use super::preserved_copies;
 use crate::disk::{Disk, Identity, Status, parent_directory};
 use crate::names::{InternalProject, ProjectId, SIGNING_KEY_FILE};
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,7 +128,7 @@ impl<'a> OwnFiles<'a> {
             return Err(self.with_config(None, path));
         }
         let (stem, rest) = name.split_at(name.find('.').unwrap_or(name.len()));
-        let is_file_of_project = OF_PROJECT.contains(&rest) || aside::is_copy(rest);
+        let is_file_of_project = OF_PROJECT.contains(&rest) || preserved_copies::is_copy(rest);
         let internal = InternalProject::ALL.map(ProjectId::from).into_iter().find(|id| id.as_str() == stem);
         match internal.or_else(|| ProjectId::parse(stem).ok()) {
             Some(id) if is_file_of_project && is_ours(&id) => Err(self.with_config(Some(&id), path)),

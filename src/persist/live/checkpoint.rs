@@ -5,20 +5,20 @@
 //! copy      entries, some at a time, into the new values and metas     lock: state, for microseconds
 //! flush     everything that was copied is in the old journal, too, even if the checkpoint fails
 //! tail      copy the old journal from that end on into the new one     lock: journal, for the last part
-//! exchange  sync, rename values, rename journal                        lock: journal
+//! swap      sync, rename values, rename journal                        lock: journal
 //! ```
 //! Entries are copied while they change, so the copy shows no single moment. Replaying the tail of the
 //! journal over it still gives the right state (see `store::change`), and all of them are in the new
 //! journal before it replaces the old one.
 
 use super::checkpoint_error::CheckpointError;
-use super::edit::{has_lost_values, has_values_in_place};
+use super::external_edit::{has_lost_values, has_values_in_place};
 use super::journal::AppendError;
 use super::journal_lock::JournalGuard;
 use super::project::{Files, Health, Project};
 use crate::disk::{DiskFile, Stamp};
 use crate::limits::{CHECKPOINT_RETRY_MS, ENTRIES_PER_LOCK_MAX, FILE_BUFFER_BYTES};
-use crate::persist::files::generation::{self, ExchangeError, GenerationWriter, WrittenGeneration};
+use crate::persist::files::generation::{self, GenerationWriter, SwapError, WrittenGeneration};
 use crate::persist::files::header::Header;
 use crate::persist::files::line_copy::{CopyError, Lines, Target, copy_lines};
 use crate::persist::files::seed::Seed;
@@ -110,7 +110,7 @@ impl Project {
         // Read under the lock: after the last checkpoint of a closed project its files may be gone, or belong to a successor.
         let health = self.health();
         if health.has_ended() {
-            return Err(CheckpointError::Stopped); // it may have failed halfway through an exchange
+            return Err(CheckpointError::Stopped); // it may have failed halfway through a swap
         }
         if !is_wanted(&health) {
             return Ok(());
@@ -138,7 +138,7 @@ impl Project {
         if let Err(error) = &result {
             // If foreign files were the cause, the project stops now.
             self.look_at_files();
-            // After half an exchange the temporary journal belongs to the values in place. And in a directory
+            // After half a swap the temporary journal belongs to the values in place. And in a directory
             // that is not ours, no file is.
             if !matches!(error, CheckpointError::HalfDone(_)) && self.lost_directory().is_none() {
                 let _ = generation::remove_temporaries(files.disk.as_ref(), &files.paths);
@@ -361,13 +361,13 @@ impl Project {
         let changes_start = written.journal_end - (copied - start.offset);
         let identity = written.journal.status()?.identity;
         copy_tail((journal.file.as_ref(), journal.header.seed), (copied, journal.end), &mut written)?;
-        self.notice_edit(files, journal)?;
+        self.detect_external_edit(files, journal)?;
         written.journal.sync()?;
         // No file of another process may be replaced.
         self.check_files(files, journal).map_err(|failure| failure.error)?;
-        generation::exchange(files.disk.as_ref(), &files.paths).map_err(|error| match error {
-            ExchangeError::NotBegun(error) => CheckpointError::Io(error),
-            ExchangeError::HalfDone(error) => {
+        generation::swap(files.disk.as_ref(), &files.paths).map_err(|error| match error {
+            SwapError::NotBegun(error) => CheckpointError::Io(error),
+            SwapError::HalfDone(error) => {
                 let failure = AppendError { outcome: CommitState::Failed, error };
                 journal.retire(); // all of it is in the new one, which was synced
                 self.rollback(&files.paths, journal, &failure);

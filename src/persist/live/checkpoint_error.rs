@@ -9,7 +9,7 @@ pub enum CheckpointError {
     /// A file could not be written or read.
     Io(io::Error),
     /// The new values may be in place and their journal not: the project has failed, and the next
-    /// start finishes the exchange.
+    /// start completes the swap.
     HalfDone(io::Error),
     /// The journal is damaged in a change since the checkpoint began.
     Damaged {

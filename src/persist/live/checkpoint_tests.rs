@@ -56,6 +56,6 @@ fn rollback_after_its_start_ends_a_checkpoint() {
     let mut written = writer.finish(start.revision, start.clock_ms).unwrap();
     let copied = project.copy_tail_unlocked(files, &start, &mut written);
     assert!(matches!(copied, Err(CheckpointError::RolledBack)), "{copied:?}");
-    let exchanged = project.switch_files(files, &start, written, start.offset, clock::monotonic());
-    assert!(matches!(exchanged, Err(CheckpointError::RolledBack)));
+    let swapped = project.switch_files(files, &start, written, start.offset, clock::monotonic());
+    assert!(matches!(swapped, Err(CheckpointError::RolledBack)));
 }

@@ -10,7 +10,7 @@
 //! Until then a crash loses the values: a start refuses the journal without them.
 
 use super::checkpoint_error::CheckpointError;
-use super::edit::{self, Content, Edit};
+use super::external_edit::{self, Content, Edit};
 use super::journal::SeenEdit;
 use super::project::{Files, Project};
 use crate::limits::FILES_LOOK_AFTER_MS;
@@ -51,7 +51,7 @@ impl Project {
     fn look(&self, files: &Files, now: Instant) -> Option<Look> {
         let (stamp, header) = {
             let mut journal = files.journal.lock().ok()?;
-            let found = edit::find_edit(files, &journal);
+            let found = external_edit::find_edit(files, &journal);
             if matches!(found, Ok(None)) {
                 journal.seen_edit = None;
                 return Some(Look::Fine);
@@ -71,7 +71,7 @@ impl Project {
             (stamp, journal.header.clone())
         };
         // Read without the lock, because it may be large.
-        if !edit::content_of(files, &header).is_ok_and(|content| content == Content::Edited) {
+        if !external_edit::content_of(files, &header).is_ok_and(|content| content == Content::Edited) {
             return Some(Look::Lost);
         }
         files.journal.lock().ok()?.seen_edit = Some(SeenEdit { stamp, is_edit: true });

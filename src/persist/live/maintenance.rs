@@ -1,7 +1,7 @@
 //! Periodic work of a project: expiry, checkpoints, repairs; and its end.
 
 use super::checkpoint_error::CheckpointError;
-use super::edit;
+use super::external_edit;
 use super::journal::Journal;
 use super::project::{Health, Project};
 use crate::clock;
@@ -64,7 +64,7 @@ impl Project {
     /// Whether the values' file is still the one that was written with the journal.
     pub(in crate::persist) fn has_values_in_place(&self) -> bool {
         let Some(files) = &self.files else { return true };
-        files.journal.lock().is_ok_and(|journal| edit::has_values_in_place(files, &journal))
+        files.journal.lock().is_ok_and(|journal| external_edit::has_values_in_place(files, &journal))
     }
 
     /// When to reclaim keys that cannot be reclaimed now, because the record of their expiry is not on disk yet.
@@ -134,7 +134,7 @@ impl Project {
 
     /// Whether values are in no file that a start finds, after a checkpoint failed with `error`.
     fn has_lost_values(&self, error: &CheckpointError) -> bool {
-        // The next start finishes an exchange that is half done; the values' file may be the new one.
+        // The next start completes a swap that is half done; the values' file may be the new one.
         !matches!(error, CheckpointError::HalfDone(_)) && !self.has_values_in_place()
     }
 

@@ -2,8 +2,8 @@
 
 pub mod checkpoint;
 pub mod checkpoint_error;
-pub(in crate::persist) mod edit;
 pub mod engine;
+pub(in crate::persist) mod external_edit;
 pub mod flush;
 pub(in crate::persist) mod journal;
 pub(in crate::persist) mod journal_lock;

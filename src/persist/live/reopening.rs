@@ -1,14 +1,14 @@
 //! Giving a project up, or moving it to another kind of storage.
 
 use super::checkpoint_error::CheckpointError;
-use super::edit;
+use super::external_edit;
 use super::journal::Journal;
 use super::project::{Files, Health, Project};
 use crate::clock;
 use crate::disk::Disk;
-use crate::persist::files::aside::{self, Aside};
 use crate::persist::files::generation::{self, GenerationWriter, Paths, WrittenGeneration};
 use crate::persist::files::header::Lineage;
+use crate::persist::files::preserved_copies::{self, PreservedCopy};
 use crate::persist::start::recovery::ValueCache;
 use crate::store::commit::CommitState;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Project {
     /// # Errors
     /// [`NotReopened`]; the project continues as it is.
     pub fn prepare_reopening(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), NotReopened> {
-        self.prepare(edit::has_values_in_place, now_ms, now)
+        self.prepare(external_edit::has_values_in_place, now_ms, now)
     }
 
     /// As [`Project::prepare_reopening`], but leaves an edit of the values' file, which a later start imports.
@@ -38,7 +38,7 @@ impl Project {
     /// # Errors
     /// [`NotReopened`]; the project continues as it is.
     pub fn prepare_removal(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), NotReopened> {
-        self.prepare(|files, journal| !edit::has_lost_values(files, journal), now_ms, now)
+        self.prepare(|files, journal| !external_edit::has_lost_values(files, journal), now_ms, now)
     }
 
     /// `is_good` returns whether the values' file may be left as it is.
@@ -134,9 +134,11 @@ impl Project {
     /// # Errors
     /// As the disk returns them; [`CheckpointError::Stopped`] where a change was stopped halfway.
     pub fn save_as(self: &Arc<Self>, disk: &dyn Disk, paths: &Paths) -> Result<(), CheckpointError> {
-        for (path, why) in [(&paths.json, Aside::Replaced), (&paths.journal, Aside::ReplacedJournal)] {
+        for (path, why) in
+            [(&paths.json, PreservedCopy::Replaced), (&paths.journal, PreservedCopy::ReplacedJournal)]
+        {
             if disk.exists(path)? {
-                let copy = aside::keep(disk, paths, why, clock::wall_ms())?;
+                let copy = preserved_copies::preserve(disk, paths, why, clock::wall_ms())?;
                 let (id, old, copy) = (&self.id, path.display(), copy.display());
                 log::warn!("project {id}: {old} existed already and is replaced; it is kept as {copy}");
             }

@@ -10,9 +10,9 @@ use super::project::{Files, Project};
 use super::unpoisoned::unpoisoned;
 use crate::clock;
 use crate::disk::{Open, is_not_regular};
-use crate::persist::files::aside::{self, Aside};
-use crate::persist::files::generation::{self, ExchangeError, GenerationWriter};
+use crate::persist::files::generation::{self, GenerationWriter, SwapError};
 use crate::persist::files::header::Lineage;
+use crate::persist::files::preserved_copies::{self, PreservedCopy};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
@@ -93,16 +93,16 @@ impl Project {
         let written = self.write_entries(files, lineage);
         // Checked again, because copying takes a while.
         self.check_directory()?;
-        let exchanged = written.and_then(|()| {
-            generation::exchange(disk, paths).map_err(|error| match error {
-                ExchangeError::NotBegun(error) => CheckpointError::Io(error),
-                ExchangeError::HalfDone(error) => CheckpointError::HalfDone(error),
+        let swapped = written.and_then(|()| {
+            generation::swap(disk, paths).map_err(|error| match error {
+                SwapError::NotBegun(error) => CheckpointError::Io(error),
+                SwapError::HalfDone(error) => CheckpointError::HalfDone(error),
             })
         });
-        if !matches!(exchanged, Ok(()) | Err(CheckpointError::HalfDone(_))) {
+        if !matches!(swapped, Ok(()) | Err(CheckpointError::HalfDone(_))) {
             let _ = generation::remove_temporaries(disk, paths); // the first error is the one to tell
         }
-        exchanged
+        swapped
     }
 
     /// Writes and syncs a pair of temporary files, from memory or from the files that are still open.
@@ -125,7 +125,7 @@ impl Project {
             Err(error) if error.kind() == ErrorKind::NotFound || is_not_regular(&error) => return Ok(()),
             found => found?,
         };
-        let copy = aside::keep(disk, paths, Aside::Foreign, clock::wall_ms())?;
+        let copy = preserved_copies::preserve(disk, paths, PreservedCopy::Foreign, clock::wall_ms())?;
         log::warn!(
             "project {}: the file found as {} is kept as {}",
             self.id,

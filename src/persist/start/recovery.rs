@@ -11,11 +11,11 @@
 //! ```
 //! Nothing unreadable is ever replaced: an error names the file, the offset and the fix.
 
-use super::pairing::{finish_exchange, read_header};
+use super::consistency::{complete_interrupted_checkpoint, read_header};
+use super::import;
 use super::recovery_error::{RecoveryError, bad_line, io_error};
 use super::renewal::{self, ReadJournal};
 use super::replay::replay;
-use super::takeover;
 use crate::disk::{Disk, DiskFile, Open, Stamp};
 use crate::names::Key;
 use crate::persist::files::data_file::{self, DataLine};
@@ -93,9 +93,9 @@ pub fn recover(
             generation::install(disk, paths, Lineage::first(), &empty).map_err(io_error(&paths.json))?;
         }
         (false, true) => return Err(RecoveryError::ValuesMissing { path: paths.json.clone() }),
-        (true, false) if finish_exchange(disk, paths)? => {}
+        (true, false) if complete_interrupted_checkpoint(disk, paths)? => {}
         (true, false) => {
-            takeover::without_journal(disk, paths, begin, now_ms)?;
+            import::without_journal(disk, paths, begin, now_ms)?;
             notices.push(format!(
                 "{}: had no journal beside it, so it was imported as of its last checkpoint. Later changes and times \
                  to live were only in the journal: keys that had one stay until they are deleted",
@@ -107,8 +107,8 @@ pub fn recover(
     let mut recovered = match load(disk, paths, cache)? {
         Loaded::Fits(recovered) => *recovered,
         Loaded::Edited => {
-            if !finish_exchange(disk, paths)? {
-                takeover::edited(disk, paths, takeover::JournalChanges::Refuse, begin, now_ms)?;
+            if !complete_interrupted_checkpoint(disk, paths)? {
+                import::edited(disk, paths, import::JournalChanges::Refuse, begin, now_ms)?;
                 notices.push(format!(
                     "{}: is not the file that its journal belongs to, so it was imported as an edit by hand",
                     paths.json.display()

@@ -11,10 +11,10 @@ use crate::disk::{self, Disk, DiskFile, Open};
 use crate::json;
 use crate::limits::{DAMAGES_LISTED_MAX, VALUE_DEPTH_MAX};
 use crate::names::{Key, KeyRule};
-use crate::persist::files::aside::{self, Aside};
 use crate::persist::files::data_file::{self, DataLine};
 use crate::persist::files::generation::Paths;
 use crate::persist::files::header::{self, Header};
+use crate::persist::files::preserved_copies::{self, PreservedCopy};
 use crate::persist::files::record::{self, Line};
 use crate::persist::files::seed::Seed;
 use crate::persist::files::sequential::{LineReader, RawLine, SequentialWriter, checksum_of};
@@ -91,7 +91,7 @@ pub fn salvage(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<Salvage, R
     if let Some(journal) = &journal {
         journal.apply_changes(&mut namespace, &mut damages)?;
     }
-    let path = aside::path_of_copy(paths, Aside::Salvaged, now_ms);
+    let path = preserved_copies::path_of_copy(paths, PreservedCopy::Salvaged, now_ms);
     write(disk, &path, &namespace, now_ms).map_err(io_error(&path))?;
     let keys_with_expiry = namespace.range("", None, now_ms).filter(|entry| entry.expires_ms().is_some());
     Ok(Salvage {

@@ -283,7 +283,7 @@ fn temporary_files_are_removed_if_they_are_certainly_of_this_server() {
         ("kept.journal.tmp", &journal),
     ];
     ours.iter().chain(&others).for_each(|(name, bytes)| place(name, bytes));
-    place("kept.json", b"{}"); // an exchange of files that may have to be finished
+    place("kept.json", b"{}"); // a swap of files that may have to be finished
     Server::start(&disk).stop();
     let names = disk.names();
     let is_there = |name: &str| names.contains(&Path::new(DIRECTORY).join(name));

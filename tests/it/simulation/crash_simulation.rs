@@ -106,7 +106,7 @@ fn interval_mode_keeps_what_it_has_synced() {
 
 /// The edit keeps the layout of the file, so that the new `.json` is the edited one byte for byte.
 #[test]
-fn takeover_of_an_edited_file_survives_a_power_cut_at_every_operation() {
+fn import_of_an_edited_file_survives_a_power_cut_at_every_operation() {
     let disk = SimDisk::default();
     let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     for number in 0..40 {
@@ -123,7 +123,7 @@ fn takeover_of_an_edited_file_survives_a_power_cut_at_every_operation() {
         workload::open(Arc::new(counted.clone()), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
         for at in start..counted.operations() {
             for seed in 0..SEEDS {
-                let context = format!("takeover, crash before {at} ({}), seed {seed}", counted.operation(at));
+                let context = format!("import, crash before {at} ({}), seed {seed}", counted.operation(at));
                 let disk = disk.after_kill();
                 disk.crash_at(at);
                 let opened =

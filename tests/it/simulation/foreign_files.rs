@@ -241,7 +241,7 @@ fn project_is_rescued_once_although_its_interval_ends_again_and_again() {
 }
 
 #[test]
-fn exchange_that_failed_halfway_is_not_taken_for_a_foreign_hand() {
+fn swap_that_failed_halfway_is_not_taken_for_a_foreign_hand() {
     let disk = SimDisk::default();
     let project = opened_with(&disk, &guarding(&disk), "p", ValueCache::Memory, SyncMode::Interval);
     project.write(START_MS, |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap();

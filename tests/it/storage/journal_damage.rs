@@ -7,9 +7,9 @@ use pikv::config::schema::SyncMode;
 use pikv::persist::files::header::{self, HEADER_BYTES};
 use pikv::persist::files::record;
 use pikv::persist::files::seed::Seed;
+use pikv::persist::start::import::{self, JournalChanges};
 use pikv::persist::start::recovery::ValueCache;
 use pikv::persist::start::recovery_error::RecoveryError;
-use pikv::persist::start::takeover::{self, JournalChanges};
 use pikv::store::change::Meta;
 use pikv::store::change::Revision;
 use std::collections::BTreeSet;
@@ -268,7 +268,7 @@ fn edited_values_with_changes_wait_for_the_owners_decision() {
         let journal = disk.content(&paths().journal);
         let refused = open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS);
         assert!(matches!(refused, Err(RecoveryError::EditedWithChanges { changes: 2, .. })));
-        takeover::edited(&disk, &paths(), choice, Revision::at_clock(START_MS), START_MS).unwrap();
+        import::edited(&disk, &paths(), choice, Revision::at_clock(START_MS), START_MS).unwrap();
         let (project, _) =
             open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
         let found = read_all(&project, START_MS);

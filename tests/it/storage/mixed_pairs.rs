@@ -5,9 +5,9 @@ use crate::harness::workload::{Run, START_MS, open, paths, read_all};
 use pikv::config::schema::SyncMode;
 use pikv::disk::temporary_path;
 use pikv::limits::FILE_BUFFER_BYTES;
+use pikv::persist::start::import::{self, JournalChanges};
 use pikv::persist::start::recovery::ValueCache;
 use pikv::persist::start::recovery_error::RecoveryError;
-use pikv::persist::start::takeover::{self, JournalChanges};
 use pikv::store::change::Revision;
 use std::sync::Arc;
 
@@ -66,8 +66,7 @@ fn operator_can_choose_the_older_values() {
     let error = opened(&disk, ValueCache::Memory).unwrap_err().to_string();
     assert!(error.contains("older than the .journal beside it, by 2 checkpoints"), "{error}");
     assert!(error.contains("pikv recover p --journal discard"), "{error}");
-    takeover::edited(&disk, &paths(), JournalChanges::Discard, Revision::at_clock(START_MS), START_MS)
-        .unwrap();
+    import::edited(&disk, &paths(), JournalChanges::Discard, Revision::at_clock(START_MS), START_MS).unwrap();
     assert_eq!(opened(&disk, ValueCache::Memory).unwrap(), "0");
 }
 
@@ -125,7 +124,7 @@ fn edit_that_is_edited_while_it_is_imported_is_refused_and_left() {
 
 /// As an import leaves it that a power cut ended before it synced its journal.
 #[test]
-fn temporary_journal_without_the_times_of_the_keys_finishes_no_exchange() {
+fn temporary_journal_without_the_times_of_the_keys_completes_no_swap() {
     let generations = generations(2);
     let (json, journal) = (&generations[1].0, &generations[1].1);
     let header_end = journal.iter().position(|&byte| byte == b'\n').unwrap() + 1;

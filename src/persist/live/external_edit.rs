@@ -5,8 +5,8 @@ use super::checkpoint_error::CheckpointError;
 use super::journal::Journal;
 use super::project::{Files, Project};
 use crate::disk::{Open, Stamp};
-use crate::persist::files::aside::{self, Aside};
 use crate::persist::files::header::Header;
+use crate::persist::files::preserved_copies::{self, PreservedCopy};
 use crate::persist::files::sequential::checksum_of;
 use crate::persist::start::edited_file::{EditedFile, EditedFileError};
 use crate::persist::start::recovery::ValueCache;
@@ -36,7 +36,7 @@ impl Project {
     /// Checks that a checkpoint loses nothing by replacing the values' file, and keeps an edit as a copy. If an edit
     /// is found and the values are read from that file, the project stops, and the next start imports the edit or
     /// asks for a decision.
-    pub(in crate::persist) fn notice_edit(
+    pub(in crate::persist) fn detect_external_edit(
         &self,
         files: &Files,
         journal: &Journal,
@@ -109,7 +109,12 @@ impl Project {
                     return Ok(());
                 }
                 let number = journal.header.generation;
-                let copy = aside::keep(files.disk.as_ref(), &files.paths, Aside::Edited, number)?;
+                let copy = preserved_copies::preserve(
+                    files.disk.as_ref(),
+                    &files.paths,
+                    PreservedCopy::Edited,
+                    number,
+                )?;
                 let copy = copy.display();
                 if content == Content::Edited {
                     log::warn!(

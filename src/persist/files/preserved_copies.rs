@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Why a copy exists. Its name has the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aside {
+pub enum PreservedCopy {
     /// A values' file that was edited while the server ran.
     Edited,
     /// A journal that an owner decided against.
@@ -24,38 +24,40 @@ pub enum Aside {
     Salvaged,
 }
 
-impl Aside {
-    const ALL: [Aside; 6] = [
-        Aside::Edited,
-        Aside::Discarded,
-        Aside::Foreign,
-        Aside::Replaced,
-        Aside::ReplacedJournal,
-        Aside::Salvaged,
+impl PreservedCopy {
+    const ALL: [PreservedCopy; 6] = [
+        PreservedCopy::Edited,
+        PreservedCopy::Discarded,
+        PreservedCopy::Foreign,
+        PreservedCopy::Replaced,
+        PreservedCopy::ReplacedJournal,
+        PreservedCopy::Salvaged,
     ];
 
     fn infix(self) -> &'static str {
         match self {
-            Aside::Edited => ".json.edited-",
-            Aside::Discarded => ".journal.discarded-",
-            Aside::Foreign => ".journal.foreign-",
-            Aside::Replaced => ".json.replaced-",
-            Aside::ReplacedJournal => ".journal.replaced-",
-            Aside::Salvaged => ".json.salvaged-",
+            PreservedCopy::Edited => ".json.edited-",
+            PreservedCopy::Discarded => ".journal.discarded-",
+            PreservedCopy::Foreign => ".journal.foreign-",
+            PreservedCopy::Replaced => ".json.replaced-",
+            PreservedCopy::ReplacedJournal => ".journal.replaced-",
+            PreservedCopy::Salvaged => ".json.salvaged-",
         }
     }
 
     fn path_of(self, paths: &Paths) -> &Path {
         match self {
-            Aside::Edited | Aside::Replaced | Aside::Salvaged => &paths.json,
-            Aside::Discarded | Aside::Foreign | Aside::ReplacedJournal => &paths.journal,
+            PreservedCopy::Edited | PreservedCopy::Replaced | PreservedCopy::Salvaged => &paths.json,
+            PreservedCopy::Discarded | PreservedCopy::Foreign | PreservedCopy::ReplacedJournal => {
+                &paths.journal
+            }
         }
     }
 }
 
 /// Whether a file that has `rest` after the id of a project is such a copy.
 pub fn is_copy(rest: &str) -> bool {
-    Aside::ALL.iter().any(|why| rest.starts_with(why.infix()))
+    PreservedCopy::ALL.iter().any(|why| rest.starts_with(why.infix()))
 }
 
 /// Copies a file of a project, durably. `number` tells copies of the same kind apart. Returns the
@@ -63,21 +65,21 @@ pub fn is_copy(rest: &str) -> bool {
 ///
 /// # Errors
 /// As the disk returns them.
-pub fn keep(disk: &dyn Disk, paths: &Paths, why: Aside, number: u64) -> io::Result<PathBuf> {
+pub fn preserve(disk: &dyn Disk, paths: &Paths, why: PreservedCopy, number: u64) -> io::Result<PathBuf> {
     let copy = path_of_copy(paths, why, number);
     disk::replace_by_copy(disk, &copy, why.path_of(paths))?;
     Ok(copy)
 }
 
 /// The path of the copy with this `number`.
-pub fn path_of_copy(paths: &Paths, why: Aside, number: u64) -> PathBuf {
+pub fn path_of_copy(paths: &Paths, why: PreservedCopy, number: u64) -> PathBuf {
     let stem = paths.json.file_stem().unwrap_or_default().to_string_lossy();
     paths.json.with_file_name(format!("{stem}{}{number}", why.infix()))
 }
 
 /// Whether `name` is that of a copy while it is written.
 pub fn is_temporary_copy(name: &str) -> bool {
-    Aside::ALL.into_iter().filter_map(|why| name.split_once(why.infix())).any(|(stem, rest)| {
+    PreservedCopy::ALL.into_iter().filter_map(|why| name.split_once(why.infix())).any(|(stem, rest)| {
         let number = rest.strip_suffix(".tmp").unwrap_or_default();
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
         is_number && ProjectId::is_id(stem)
@@ -90,7 +92,7 @@ pub fn is_temporary_copy(name: &str) -> bool {
 /// As the disk returns them.
 pub fn remove_all(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     let stem = paths.json.file_stem().unwrap_or_default().to_string_lossy();
-    let begins = Aside::ALL.map(|why| format!("{stem}{}", why.infix()));
+    let begins = PreservedCopy::ALL.map(|why| format!("{stem}{}", why.infix()));
     for path in disk.list(paths.directory())? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if begins.iter().any(|begin| name.starts_with(begin)) {

@@ -1,7 +1,7 @@
 //! Whether the two files of a project belong together.
 //!
-//! The header of a journal identifies its values by length and checksum. The only repair here is to finish an
-//! interrupted exchange of files; edits are not imported.
+//! The header of a journal identifies its values by length and checksum. The only repair here is to complete an
+//! interrupted swap of files; edits are not imported.
 
 use super::recovery_error::{RecoveryError, bad_line, io_error};
 use crate::disk::{Disk, DiskFile, Open, temporary_path};
@@ -18,20 +18,20 @@ use std::path::Path;
 ///
 /// # Errors
 /// As the disk returns them; [`RecoveryError::ValuesMissing`], [`RecoveryError::Corrupt`].
-pub fn is_in_order(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
+pub fn is_consistent(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
     if !disk.exists(&paths.json).map_err(io_error(&paths.json))? {
         return Err(RecoveryError::ValuesMissing { path: paths.json.clone() });
     }
     let journal = disk.open(&paths.journal, Open::Read).map_err(io_error(&paths.journal))?;
     let header = read_header(journal.as_ref(), &paths.journal)?;
-    Ok(fits(disk, &paths.json, &header)? || finish_exchange(disk, paths)?)
+    Ok(fits(disk, &paths.json, &header)? || complete_interrupted_checkpoint(disk, paths)?)
 }
 
 /// If a checkpoint was interrupted between its two renames, does the second one. Returns whether it did.
 ///
 /// # Errors
 /// As the disk returns them.
-pub fn finish_exchange(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
+pub fn complete_interrupted_checkpoint(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
     let temporary = temporary_path(&paths.journal);
     if !disk.exists(&temporary).map_err(io_error(&temporary))? {
         return Ok(false);

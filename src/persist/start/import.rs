@@ -3,15 +3,15 @@
 //! Every key gets a revision that was never used, because its value may have changed: no earlier ETag may match.
 //! Keys that existed keep their creation time and their expiry.
 
+use super::consistency;
 use super::edited_file::{EditedFile, EditedFileError, EditedKeys};
-use super::pairing;
 use super::recovery_error::{RecoveryError, bad_line, io_error};
 use super::replay::replay;
 use crate::disk::{Disk, DiskFile, Open, Stamp};
 use crate::names::Key;
-use crate::persist::files::aside::{self, Aside};
 use crate::persist::files::generation::{self, GenerationWriter, Paths, WrittenGeneration};
 use crate::persist::files::header::Lineage;
+use crate::persist::files::preserved_copies::{self, PreservedCopy};
 use crate::persist::files::record::{self, Line};
 use crate::persist::files::sequential::{LineReader, checksum_of};
 use crate::store::change::{Change, Meta, Revision, Value};
@@ -59,11 +59,11 @@ pub fn edited(
     begin: Revision,
     now_ms: u64,
 ) -> Result<(), RecoveryError> {
-    if choice != JournalChanges::Refuse && pairing::is_in_order(disk, paths)? {
+    if choice != JournalChanges::Refuse && consistency::is_consistent(disk, paths)? {
         return Err(RecoveryError::NotEdited { path: paths.json.clone() });
     }
     let journal = disk.open(&paths.journal, Open::Read).map_err(io_error(&paths.journal))?;
-    let header = pairing::read_header(journal.as_ref(), &paths.journal)?;
+    let header = consistency::read_header(journal.as_ref(), &paths.journal)?;
     let (edited, keys) = Edited::open(disk, paths)?;
     let age = header.before.iter().position(|&crc32| crc32 == edited.crc32);
     if let (JournalChanges::Refuse, Some(newer)) = (choice, age) {
@@ -101,7 +101,7 @@ pub fn edited(
             return Err(RecoveryError::EditedWithChanges { path: paths.json.clone(), changes });
         }
         JournalChanges::Discard => {
-            aside::keep(disk, paths, Aside::Discarded, header.generation)
+            preserved_copies::preserve(disk, paths, PreservedCopy::Discarded, header.generation)
                 .map_err(io_error(&paths.journal))?;
         }
         JournalChanges::Refuse | JournalChanges::Replay => {}
