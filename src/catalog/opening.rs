@@ -14,7 +14,7 @@ use crate::persist::files::generation::Paths;
 use crate::persist::files::leftovers;
 use crate::persist::files::watermark;
 use crate::persist::live::checkpoint_error::CheckpointError;
-use crate::persist::live::project::{Health, Opened, Opening, Project};
+use crate::persist::live::project::{Health, OpenOptions, OpenedProject, Project};
 use crate::persist::live::reopening::NotReopened;
 use crate::persist::start::recovery::ValueCache;
 use crate::storage::Bucket;
@@ -99,14 +99,14 @@ impl Catalog {
         config: &Config,
         project: &ProjectConfig,
         old: Option<&Arc<Served>>,
-        files: Option<Result<Opened, OpenError>>,
+        files: Option<Result<OpenedProject, OpenError>>,
     ) -> Served {
         let mut storage = config.storage_of(project);
         let opened = match old.map(|old| (old.storage, old.open())) {
             Some((before, Ok(open))) if before == storage => Ok(Arc::clone(open)),
             Some((before, Ok(open))) => self.reopen_or_keep(open, before, &mut storage),
             Some((_, Err(_))) | None => match files {
-                Some(files) => files.map(Opened::start),
+                Some(files) => files.map(OpenedProject::start),
                 None => self.open_project(&project.id, storage),
             },
         };
@@ -137,7 +137,11 @@ impl Catalog {
     }
 
     /// Opens the files of a project. Nothing is logged, and the maintenance thread does not know it yet.
-    pub(super) fn open_files(&self, id: &ProjectId, storage: StorageSettings) -> Result<Opened, OpenError> {
+    pub(super) fn open_files(
+        &self,
+        id: &ProjectId,
+        storage: StorageSettings,
+    ) -> Result<OpenedProject, OpenError> {
         let paths = Paths::new(&self.data_directory, id);
         self.check_directory()?;
         self.let_go_of_deletion(&paths)?;
@@ -241,7 +245,7 @@ impl Catalog {
             return self.open_project(&id, storage);
         }
         let paths = Paths::new(&self.data_directory, &id);
-        let opening = Opening { cache: ValueCache::Memory, ..opening_of(id, storage) };
+        let opening = OpenOptions { cache: ValueCache::Memory, ..opening_of(id, storage) };
         let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
         Ok(Project::open_in_memory(disk, paths, opening, engine, now_ms)?.start())
     }
@@ -291,8 +295,8 @@ pub(super) fn leaves_memory<'a>(next: &Config, old: &'a Served) -> Option<&'a Ar
     old.open().ok().filter(|project| is_on_disk && project.is_in_memory())
 }
 
-fn opening_of(id: ProjectId, storage: StorageSettings) -> Opening {
+fn opening_of(id: ProjectId, storage: StorageSettings) -> OpenOptions {
     let cache = if storage.cache_in_memory { ValueCache::Memory } else { ValueCache::Disk };
     let sync_interval = Duration::from_secs(storage.sync_interval_seconds);
-    Opening { id, cache, sync: storage.sync, sync_interval }
+    OpenOptions { id, cache, sync: storage.sync, sync_interval }
 }

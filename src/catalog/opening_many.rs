@@ -7,14 +7,14 @@ use super::served::{OpenError, Registry};
 use crate::config::schema::{Config, StorageSettings};
 use crate::limits::{OPENING_THREADS_MAX, PROJECTS_PER_OPENING_THREAD_MIN};
 use crate::names::ProjectId;
-use crate::persist::live::project::Opened;
+use crate::persist::live::project::OpenedProject;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// The results of opening projects.
-pub(super) type OpenedProjects = BTreeMap<ProjectId, Result<Opened, OpenError>>;
+pub(super) type OpenedProjects = BTreeMap<ProjectId, Result<OpenedProject, OpenError>>;
 
 impl Catalog {
     /// Opens those projects of `config` that are on disk and that `before` does not have open.

@@ -12,7 +12,7 @@ use crate::names::{InternalProject, Key};
 use crate::persist::files::generation::Paths;
 use crate::persist::files::value_reader::StoredValue;
 use crate::persist::files::watermark;
-use crate::persist::live::project::{Health, Opened, Opening, View};
+use crate::persist::live::project::{Health, OpenOptions, OpenedProject, View};
 use crate::store::batch::{Act, Batch, OneOrMany, When};
 use crate::store::change::{Meta, Revision, Value};
 use crate::store::commit::{Commit, Pending};
@@ -57,9 +57,9 @@ impl Home {
     pub fn open(&self, project: InternalProject, cache: ValueCache) -> Result<Arc<Project>, RecoveryError> {
         let id = project.into();
         let paths = Paths::new(&self.directory, &id);
-        let opening = Opening { id, cache, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+        let opening = OpenOptions { id, cache, sync: SyncMode::Always, sync_interval: Duration::ZERO };
         let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
-        Project::open(disk, paths, opening, engine, clock::wall_ms()).map(Opened::start)
+        Project::open(disk, paths, opening, engine, clock::wall_ms()).map(OpenedProject::start)
     }
 }
 

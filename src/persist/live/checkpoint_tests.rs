@@ -5,7 +5,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::names::{Key, ProjectId};
 use crate::persist::files::generation::Paths;
 use crate::persist::live::engine::Engine;
-use crate::persist::live::project::Opening;
+use crate::persist::live::project::OpenOptions;
 use std::path::Path;
 
 const NOW: u64 = 1_764_000_000_000;
@@ -19,7 +19,7 @@ fn open(directory: &Path) -> Arc<Project> {
     let id = ProjectId::parse("p").unwrap();
     let paths = Paths::new(directory, &id);
     let opening =
-        Opening { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+        OpenOptions { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     Project::open(Arc::new(RealDisk), paths, opening, Engine::new(Box::new(|| ())), NOW).unwrap().project
 }
 

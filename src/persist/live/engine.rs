@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 pub type Engine = Queues<Project>;
 
 /// The threads of an engine.
-pub struct EngineThreads {
+pub struct WorkerThreads {
     engine: Arc<Engine>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -32,14 +32,14 @@ impl Engine {
     ///
     /// # Errors
     /// As the operating system returns them.
-    pub fn start(self: &Arc<Self>) -> io::Result<EngineThreads> {
+    pub fn start(self: &Arc<Self>) -> io::Result<WorkerThreads> {
         self.begin_schedule();
         let threads = vec![
             self.spawn("maintenance", |engine| engine.maintain())?,
             self.spawn("long-lane", |engine| engine.work_on_long())?,
         ];
         self.start_writer(0)?;
-        Ok(EngineThreads { engine: Arc::clone(self), threads })
+        Ok(WorkerThreads { engine: Arc::clone(self), threads })
     }
 
     /// Starts a thread of the engine.
@@ -164,7 +164,7 @@ impl Project {
     }
 }
 
-impl EngineThreads {
+impl WorkerThreads {
     /// Ends the threads once everything queued is written.
     pub fn stop(self) {
         self.engine.writers.stop();

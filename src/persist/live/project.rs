@@ -155,7 +155,7 @@ pub(in crate::persist) enum Turn {
 }
 
 /// How a project is opened.
-pub struct Opening {
+pub struct OpenOptions {
     /// Its name.
     pub id: ProjectId,
     /// Whether values stay in memory.
@@ -167,7 +167,7 @@ pub struct Opening {
 }
 
 /// A project that was opened.
-pub struct Opened {
+pub struct OpenedProject {
     /// The project.
     pub project: Arc<Project>,
     /// Whether there were no files, so that it begins empty.
@@ -193,12 +193,12 @@ impl Project {
     pub fn open(
         disk: Arc<dyn Disk>,
         paths: Paths,
-        opening: Opening,
+        options: OpenOptions,
         queues: Arc<Queues<Project>>,
         now_ms: u64,
-    ) -> Result<Opened, RecoveryError> {
-        let (project, is_new, notices) = Project::recover(disk, paths, opening, queues, now_ms)?;
-        Ok(Opened { project: Arc::new(project), is_new, notices })
+    ) -> Result<OpenedProject, RecoveryError> {
+        let (project, is_new, notices) = Project::recover(disk, paths, options, queues, now_ms)?;
+        Ok(OpenedProject { project: Arc::new(project), is_new, notices })
     }
 
     /// As [`Project::open`], but the project then lives in memory only. The files stay as they are.
@@ -208,31 +208,31 @@ impl Project {
     pub fn open_in_memory(
         disk: Arc<dyn Disk>,
         paths: Paths,
-        opening: Opening,
+        options: OpenOptions,
         queues: Arc<Queues<Project>>,
         now_ms: u64,
-    ) -> Result<Opened, RecoveryError> {
-        let (project, is_new, notices) = Project::recover(disk, paths, opening, queues, now_ms)?;
-        Ok(Opened { project: Arc::new(Project { files: None, ..project }), is_new, notices })
+    ) -> Result<OpenedProject, RecoveryError> {
+        let (project, is_new, notices) = Project::recover(disk, paths, options, queues, now_ms)?;
+        Ok(OpenedProject { project: Arc::new(Project { files: None, ..project }), is_new, notices })
     }
 
     fn recover(
         disk: Arc<dyn Disk>,
         paths: Paths,
-        opening: Opening,
+        options: OpenOptions,
         queues: Arc<Queues<Project>>,
         now_ms: u64,
     ) -> Result<(Project, bool, Vec<String>), RecoveryError> {
         let begin = queues.watermark.begin(now_ms);
-        let mut recovered = recovery::recover(disk.as_ref(), &paths, opening.cache, begin, now_ms)?;
+        let mut recovered = recovery::recover(disk.as_ref(), &paths, options.cache, begin, now_ms)?;
         // Above all revisions that were assigned and then lost, because the project does not always sync or was
         // deleted; none of them is used again.
         recovered.namespace.skip_to(begin);
         queues.watermark.opened(recovered.namespace.revision());
         let mut state = State::new(recovered.namespace);
         state.jumps_seen = queues.jumps();
-        if opening.cache == ValueCache::Disk {
-            let [json, journal] = paths.names(&opening.id);
+        if options.cache == ValueCache::Disk {
+            let [json, journal] = paths.names(&options.id);
             state.open_files.add_values(JSON_FILE, recovered.json, recovered.json_stamp, json);
             state.open_files.add_journal(JOURNAL_FILE, Arc::clone(&recovered.journal), journal);
         }
@@ -251,13 +251,13 @@ impl Project {
         let files = Files {
             disk,
             paths,
-            cache: opening.cache,
-            sync: opening.sync,
-            sync_interval: opening.sync_interval,
+            cache: options.cache,
+            sync: options.sync,
+            sync_interval: options.sync_interval,
             journal: JournalLock::new(journal),
             checkpoint: Mutex::new(()),
         };
-        let project = Project::with(opening.id, Some(files), queues, state);
+        let project = Project::with(options.id, Some(files), queues, state);
         Ok((project, recovered.is_new, recovered.notices))
     }
 
@@ -362,7 +362,7 @@ impl Project {
     }
 }
 
-impl Opened {
+impl OpenedProject {
     /// Begins to serve: logs what was found and repaired, and schedules maintenance.
     pub fn start(self) -> Arc<Project> {
         if let (true, Some(files)) = (self.is_new, &self.project.files) {

@@ -7,7 +7,7 @@ use crate::persist::files::generation::Paths;
 use crate::persist::live::engine::Engine;
 use crate::persist::live::flush::Taker;
 use crate::persist::live::journal::AppendError;
-use crate::persist::live::project::Opening;
+use crate::persist::live::project::OpenOptions;
 use crate::persist::live::transaction::Transaction;
 use crate::persist::start::recovery::ValueCache;
 use crate::store::commit::CommitState;
@@ -25,7 +25,7 @@ fn open(directory: &tempfile::TempDir) -> Arc<Project> {
     let id = ProjectId::parse("p").unwrap();
     let paths = Paths::new(directory.path(), &id);
     let opening =
-        Opening { id, cache: ValueCache::Disk, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+        OpenOptions { id, cache: ValueCache::Disk, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     Project::open(Arc::new(RealDisk), paths, opening, Engine::new(Box::new(|| ())), NOW).unwrap().project
 }
 

@@ -7,7 +7,7 @@ use crate::names::ProjectId;
 use crate::persist::files::generation::Paths;
 use crate::persist::live::engine::Engine;
 use crate::persist::live::journal::AppendError;
-use crate::persist::live::project::{Opening, View};
+use crate::persist::live::project::{OpenOptions, View};
 use crate::persist::start::recovery::ValueCache;
 use crate::store::batch::Op;
 use crate::store::change::Meta;
@@ -26,7 +26,7 @@ fn key(text: &str) -> Key<'_> {
 fn project(directory: &tempfile::TempDir, sync: SyncMode, cache: ValueCache) -> Arc<Project> {
     let id = ProjectId::parse("p").unwrap();
     let paths = Paths::new(directory.path(), &id);
-    let opening = Opening { id, cache, sync, sync_interval: Duration::from_secs(1) };
+    let opening = OpenOptions { id, cache, sync, sync_interval: Duration::from_secs(1) };
     let engine = Engine::new(Box::new(|| ()));
     Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().project
 }
@@ -90,7 +90,7 @@ fn what_a_project_brings_into_memory_expires_without_a_write() {
     let engine = Engine::new(Box::new(|| ()));
     let id = on_disk.id().clone();
     let opening =
-        Opening { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+        OpenOptions { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     let paths = Paths::new(directory.path(), &opening.id);
     let threads = engine.start().unwrap();
     let opened = Project::open_in_memory(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap();

@@ -10,7 +10,7 @@ use pikv::disk::Disk;
 use pikv::names::{Key, ProjectId};
 use pikv::persist::files::generation::Paths;
 use pikv::persist::live::engine::Engine;
-use pikv::persist::live::project::{Health, Opening, Project};
+use pikv::persist::live::project::{Health, OpenOptions, Project};
 use pikv::persist::live::transaction::Transaction;
 use pikv::persist::start::recovery::ValueCache;
 use pikv::persist::start::recovery_error::RecoveryError;
@@ -139,7 +139,7 @@ pub fn open(
     now_ms: u64,
 ) -> Result<(Arc<Project>, Vec<String>), RecoveryError> {
     let id = ProjectId::parse("p").unwrap();
-    let opening = Opening { id, cache, sync, sync_interval: Duration::from_secs(1) };
+    let opening = OpenOptions { id, cache, sync, sync_interval: Duration::from_secs(1) };
     let opened = Project::open(disk, paths(), opening, Engine::new(Box::new(|| ())), now_ms)?;
     Ok((opened.project, opened.notices))
 }

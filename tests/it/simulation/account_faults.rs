@@ -13,7 +13,7 @@ use pikv::disk::Disk;
 use pikv::names::{InternalProject, Key, ProjectId};
 use pikv::persist::files::generation::Paths;
 use pikv::persist::live::engine::Engine;
-use pikv::persist::live::project::{Opening, Project};
+use pikv::persist::live::project::{OpenOptions, Project};
 use pikv::persist::start::recovery::ValueCache;
 use pikv::storage::Bucket;
 use pikv::store::batch::Op;
@@ -253,7 +253,7 @@ fn stored(disk: &SimDisk, project: InternalProject) -> BTreeMap<String, String> 
     let id = ProjectId::from(project);
     let paths = Paths::new(Path::new(DIRECTORY), &id);
     let opening =
-        Opening { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+        OpenOptions { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     let (disk, engine) = (Arc::new(disk.after_kill()), Engine::new(Box::new(|| ())));
     let project = Project::open(disk, paths, opening, engine, START_MS).unwrap().project;
     read_all(&project, START_MS).into_iter().map(|(key, (value, _))| (key, value)).collect()

@@ -12,7 +12,7 @@ use pikv::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
 use pikv::names::{Key, ProjectId};
 use pikv::persist::files::deletion::SPARE_FILE;
 use pikv::persist::files::watermark;
-use pikv::persist::live::engine::{Engine, EngineThreads};
+use pikv::persist::live::engine::{Engine, WorkerThreads};
 use pikv::persist::live::project::Project;
 use pikv::store::commit::CommitState;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ fn id(text: &str) -> ProjectId {
 
 struct Server {
     catalog: Catalog,
-    threads: EngineThreads,
+    threads: WorkerThreads,
 }
 
 impl Server {

@@ -11,7 +11,7 @@ use pikv::config::schema::{AuthenticationChoice, ProjectConfig, StorageChoice, S
 use pikv::disk::{Disk, Open, write_all_at};
 use pikv::names::{Key, ProjectId};
 use pikv::persist::files::guard::DirectoryGuard;
-use pikv::persist::live::engine::{Engine, EngineThreads};
+use pikv::persist::live::engine::{Engine, WorkerThreads};
 use pikv::persist::live::project::Project;
 use pikv::store::commit::CommitState;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ pub fn id(text: &str) -> ProjectId {
     ProjectId::parse(text).unwrap()
 }
 
-pub fn start(disk: &SimDisk) -> (Catalog, EngineThreads) {
+pub fn start(disk: &SimDisk) -> (Catalog, WorkerThreads) {
     let path = Path::new("/config.json");
     let config = file::load(disk, path).unwrap().unwrap_or_else(file::default_config);
     let engine = Engine::new(Box::new(|| {}));
@@ -356,7 +356,7 @@ pub const CHANGES: [(&str, Change); 5] = [
 ];
 
 /// A catalog with a project on disk, one in memory and a key in each.
-pub fn start_with_both(disk: &SimDisk) -> (Catalog, EngineThreads) {
+pub fn start_with_both(disk: &SimDisk) -> (Catalog, WorkerThreads) {
     let (catalog, threads) = start(disk);
     catalog.create(id("light"), IN_MEMORY, NO_AUTHENTICATION).unwrap();
     assert_eq!(put(&catalog, "first_project", "a"), CommitState::Committed);

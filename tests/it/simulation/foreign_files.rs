@@ -13,7 +13,7 @@ use pikv::persist::files::deletion;
 use pikv::persist::files::generation::Paths;
 use pikv::persist::files::guard::DirectoryGuard;
 use pikv::persist::live::engine::Engine;
-use pikv::persist::live::project::{Health, Opening, Project};
+use pikv::persist::live::project::{Health, OpenOptions, Project};
 use pikv::persist::start::recovery::ValueCache;
 use pikv::persist::start::recovery_error::RecoveryError;
 use pikv::store::commit::CommitState;
@@ -48,7 +48,7 @@ pub fn opened_with(
 ) -> Arc<Project> {
     let id = ProjectId::parse(name).unwrap();
     let files = Paths::new(Path::new(DIRECTORY), &id);
-    let opening = Opening { id, cache, sync, sync_interval: Duration::from_secs(1) };
+    let opening = OpenOptions { id, cache, sync, sync_interval: Duration::from_secs(1) };
     let opened = Project::open(Arc::new(disk.clone()), files, opening, Arc::clone(engine), START_MS);
     opened.unwrap().project
 }

@@ -9,7 +9,7 @@ use pikv::api::error::ApiError;
 use pikv::catalog::{Catalog, ChangeError};
 use pikv::config::file;
 use pikv::config::schema::{Config, ProjectConfig};
-use pikv::persist::live::engine::EngineThreads;
+use pikv::persist::live::engine::WorkerThreads;
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "/config.json";
@@ -53,7 +53,7 @@ fn on_file(disk: &SimDisk) -> Config {
 }
 
 /// A catalog whose keys are all generated, so that no reload changes config.json.
-fn start_complete(disk: &SimDisk) -> (Catalog, EngineThreads) {
+fn start_complete(disk: &SimDisk) -> (Catalog, WorkerThreads) {
     let (catalog, threads) = start_with_both(disk);
     catalog.reload().unwrap();
     (catalog, threads)
@@ -126,7 +126,7 @@ fn refused_change_is_no_edit_and_never_takes_effect() {
 }
 
 /// A catalog on a disk that is full, and whose config.json lists the refused project `new`.
-fn after_refused_creation() -> (SimDisk, Catalog, EngineThreads) {
+fn after_refused_creation() -> (SimDisk, Catalog, WorkerThreads) {
     for at in 0..OPERATIONS_MAX {
         let disk = SimDisk::default();
         let (catalog, threads) = start_complete(&disk);

@@ -9,8 +9,8 @@ use crate::simulation::foreign_files::{found, guarding, reason};
 use pikv::config::schema::SyncMode;
 use pikv::disk::Disk;
 use pikv::names::ProjectId;
-use pikv::persist::live::engine::{Engine, EngineThreads};
-use pikv::persist::live::project::{Health, Opening, Project};
+use pikv::persist::live::engine::{Engine, WorkerThreads};
+use pikv::persist::live::project::{Health, OpenOptions, Project};
 use pikv::persist::start::recovery::ValueCache;
 use pikv::persist::start::recovery_error::RecoveryError;
 use pikv::store::commit::CommitState;
@@ -38,7 +38,7 @@ const CUTS: [(&str, Act); 2] =
 
 fn started(disk: &SimDisk, engine: &Arc<Engine>, cache: ValueCache) -> Arc<Project> {
     let id = ProjectId::parse("p").unwrap();
-    let opening = Opening { id, cache, sync: SyncMode::Always, sync_interval: Duration::ZERO };
+    let opening = OpenOptions { id, cache, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     let disk = Arc::new(disk.clone());
     Project::open(disk, paths(), opening, Arc::clone(engine), START_MS).unwrap().start()
 }
@@ -68,7 +68,7 @@ fn idle(disk: &SimDisk, cache: ValueCache, has_changes: bool) -> Arc<Project> {
 }
 
 /// A project that the threads of an engine serve, with all its values in its `.json`.
-fn served(disk: &SimDisk, cache: ValueCache) -> (Arc<Project>, EngineThreads) {
+fn served(disk: &SimDisk, cache: ValueCache) -> (Arc<Project>, WorkerThreads) {
     let engine = guarding(disk);
     let threads = engine.start().unwrap();
     let project = started(disk, &engine, cache);

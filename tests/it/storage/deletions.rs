@@ -8,7 +8,7 @@ use pikv::catalog::{Catalog, ChangeError};
 use pikv::config::file;
 use pikv::config::schema::{AuthenticationChoice, StorageChoice};
 use pikv::disk::RealDisk;
-use pikv::persist::live::engine::{Engine, EngineThreads};
+use pikv::persist::live::engine::{Engine, WorkerThreads};
 use pikv::store::commit::CommitState;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ fn is_listed(disk: &SimDisk, project: &str) -> bool {
 
 /// A server with three projects of one key each, of which a full disk has left `first` in config.json after its
 /// deletion. There is disk space again.
-fn after_deletion_on_full_disk() -> (SimDisk, Catalog, EngineThreads) {
+fn after_deletion_on_full_disk() -> (SimDisk, Catalog, WorkerThreads) {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
     for project in ["first", "second", "other"] {

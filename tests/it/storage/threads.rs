@@ -9,7 +9,7 @@ use pikv::disk::RealDisk;
 use pikv::names::ProjectId;
 use pikv::persist::files::generation::Paths;
 use pikv::persist::live::engine::Engine;
-use pikv::persist::live::project::{Opening, Project};
+use pikv::persist::live::project::{OpenOptions, Project};
 use pikv::persist::start::recovery::ValueCache;
 use pikv::store::change::Value;
 use pikv::store::commit::{Commit, CommitState};
@@ -52,7 +52,7 @@ impl Bell {
 fn open(directory: &Path, cache: ValueCache, sync: SyncMode, engine: &Arc<Engine>) -> Arc<Project> {
     let id = ProjectId::parse("p").unwrap();
     let paths = Paths::new(directory, &id);
-    let opening = Opening { id, cache, sync, sync_interval: Duration::from_secs(1) };
+    let opening = OpenOptions { id, cache, sync, sync_interval: Duration::from_secs(1) };
     let opened = Project::open(Arc::new(RealDisk), paths, opening, Arc::clone(engine), clock::wall_ms());
     opened.unwrap().project
 }

@@ -10,8 +10,8 @@ use pikv::config::schema::SyncMode;
 use pikv::limits::{LONG_KEYS_MIN, WRITERS_MAX};
 use pikv::names::ProjectId;
 use pikv::persist::files::generation::Paths;
-use pikv::persist::live::engine::{Engine, EngineThreads};
-use pikv::persist::live::project::{Opening, Project};
+use pikv::persist::live::engine::{Engine, WorkerThreads};
+use pikv::persist::live::project::{OpenOptions, Project};
 use pikv::persist::start::recovery::ValueCache;
 use pikv::store::commit::{Commit, CommitState};
 use std::path::Path;
@@ -23,7 +23,7 @@ use std::time::Duration;
 struct Rig {
     disk: SimDisk,
     engine: Arc<Engine>,
-    threads: EngineThreads,
+    threads: WorkerThreads,
     bell: Arc<Bell>,
     projects: Vec<Arc<Project>>,
 }
@@ -57,7 +57,7 @@ fn open(
 ) -> Arc<Project> {
     let id = ProjectId::parse(&format!("p{number}")).unwrap();
     let paths = Paths::new(Path::new("data"), &id);
-    let opening = Opening { id, cache: ValueCache::Memory, sync, sync_interval };
+    let opening = OpenOptions { id, cache: ValueCache::Memory, sync, sync_interval };
     let (disk, engine) = (Arc::new(disk.clone()), Arc::clone(engine));
     Project::open(disk, paths, opening, engine, clock::wall_ms()).unwrap().start()
 }
