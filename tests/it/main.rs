@@ -44,7 +44,6 @@ mod api {
 
     pub mod item {
         pub mod item_rates;
-        pub mod items;
     }
 
     pub mod object {
@@ -54,7 +53,6 @@ mod api {
 
     pub mod access {
         pub mod caching;
-        pub mod cors;
         pub mod credentials;
         pub mod forgery;
         pub mod proxies;
@@ -102,6 +100,8 @@ mod simulation {
     pub mod unwritten_changes;
     pub mod values_file;
 }
+
+mod scripts;
 
 mod operate {
     pub mod account_commands;

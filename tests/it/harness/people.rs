@@ -35,8 +35,6 @@ pub fn register(server: &Server, username: &str) {
 /// Somebody with an account. Each call is a connection of its own.
 #[derive(Clone)]
 pub struct Person {
-    /// The name.
-    pub username: String,
     /// An access token.
     pub token: String,
 }
@@ -53,7 +51,7 @@ impl Person {
         let body = json!({ "username": username, "password": PASSWORD }).to_string();
         let answer = send_json(server, "POST", "/api/token", &[], &body).expect(200).json();
         let token = answer["data"]["access_token"].as_str().unwrap().to_owned();
-        Person { username: username.to_owned(), token }
+        Person { token }
     }
 
     /// Sends `body`, JSON where there is one, with the token as a bearer's.

@@ -3,7 +3,7 @@
 use crate::api::accounts::account_security::ROUTES;
 use crate::harness::people::{people_config, register};
 use crate::harness::visitors::{Browser, HTML};
-use crate::harness::{DEMO_KEY, DEMO_KEYS, GLOBAL_KEY, Response, Server};
+use crate::harness::{DEMO_KEY, GLOBAL_KEY, Response, Server};
 
 #[track_caller]
 fn is_kept_by_nobody(what: &str, answer: &Response) {
@@ -27,32 +27,6 @@ fn answers_of_every_route_are_kept_by_nobody() {
             }
         }
     }
-}
-
-#[test]
-fn answers_of_every_status_are_kept_by_nobody() {
-    let server = Server::start_with(people_config());
-    server.put_demo("a", "1");
-    let etag = server.get_demo("a").field("etag").unwrap().to_owned();
-    let key = format!("{DEMO_KEYS}/a");
-    let check = |method: &str, target: &str, fields: &[(&str, &str)], body: &str, status: u16| {
-        let answer = server.request(method, target, Some(DEMO_KEY), fields, body.as_bytes());
-        assert_eq!(answer.status, status, "{method} {target}");
-        is_kept_by_nobody(&format!("{method} {target} {status}"), &answer);
-    };
-    check("GET", &key, &[], "", 200);
-    check("HEAD", &key, &[], "", 200);
-    check("GET", &key, &[("If-None-Match", &etag)], "", 304);
-    check("GET", DEMO_KEYS, &[], "", 200);
-    check("PUT", &format!("{DEMO_KEYS}/b"), &[], "1", 201);
-    check("DELETE", &format!("{DEMO_KEYS}/b"), &[], "", 204);
-    check("OPTIONS", &key, &[], "", 204);
-    check("PUT", &key, &[("If-Match", "\"1\"")], "1", 412);
-    check("PUT", &key, &[("Content-Type", "text/xml")], "1", 415);
-    check("PATCH", &key, &[], "", 405);
-    check("GET", "/api/v1/projects", &[], "", 403);
-    check("BREW", &key, &[], "", 501);
-    check("GET", "/nowhere", &[], "", 404);
 }
 
 #[test]
@@ -89,13 +63,4 @@ fn pages_of_a_session_are_kept_by_nobody() {
     {
         is_kept_by_nobody(target, &browser.get(&server, target));
     }
-}
-
-#[test]
-fn the_stylesheet_alone_may_be_kept() {
-    let server = Server::start_known();
-    let style = server.request("GET", "/static/pikv.css", None, &[], b"");
-    assert_eq!(style.field("cache-control"), Some("public, max-age=3600"));
-    assert_eq!(style.field("x-content-type-options"), Some("nosniff"));
-    is_kept_by_nobody("405", &server.request("PUT", "/static/pikv.css", None, &[], b"x"));
 }

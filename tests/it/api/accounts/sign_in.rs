@@ -54,7 +54,7 @@ fn a_browser_is_shown_its_token() {
     let page = expect_page(&page, 200);
     let (_, behind) = page.split_once(">\neyJ").unwrap();
     let token = format!("eyJ{}", behind.split_once('<').unwrap().0);
-    let person = Person { username: "ann".to_owned(), token };
+    let person = Person { token };
     expect_done(&person.get(&server, "/api/data"), 200);
     assert!(page.contains("60 minutes"), "{page}");
     assert_eq!(browser.session(), None, "a token is no session");

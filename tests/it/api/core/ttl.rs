@@ -29,66 +29,6 @@ fn a_ttl_sets_when_a_key_expires() {
 }
 
 #[test]
-fn a_write_without_a_ttl_makes_the_key_permanent() {
-    let kv = Kv::new();
-    for write in ["put", "post", "batch"] {
-        kv.project().put(&format!("{}?ttl=60", key_path("a")), "1").expect(if write == "put" {
-            201
-        } else {
-            200
-        });
-        match write {
-            "put" => kv.project().put(&key_path("a"), "2"),
-            "post" => kv.project().post(&key_path("a"), r#"{"value":2}"#),
-            _ => kv.project().post(BATCH, r#"{"operations":[{"op":"set","key":"a","value":2}]}"#),
-        }
-        .expect(200);
-        assert_eq!(kv.project().get(&key_path("a")).json()["expires_at"], Value::Null, "{write}");
-    }
-}
-
-#[test]
-fn a_ttl_is_whole_seconds_from_1_to_ten_years() {
-    let kv = Kv::new();
-    for ttl in ["1", "315360000"] {
-        kv.project().put(&format!("{}?ttl={ttl}", key_path(ttl)), "1").expect(201);
-        kv.project()
-            .post(&key_path(&format!("p{ttl}")), &format!("{{\"value\":1,\"ttl\":{ttl}}}"))
-            .expect(201);
-    }
-    for ttl in [
-        "0",
-        "-1",
-        "315360001",
-        "1.5",
-        "1e3",
-        "%2B5",
-        "",
-        "abc",
-        "99999999999999999999",
-        "0x5",
-        "5s",
-        "05",
-        "00",
-        "%205",
-        "5.0",
-        "1e1",
-        "5_0",
-    ] {
-        kv.project().put(&format!("{}?ttl={ttl}", key_path("a")), "1").problem(400, "invalid_ttl");
-    }
-    kv.project().put(&format!("{}?ttl", key_path("a")), "1").problem(400, "invalid_ttl");
-    for ttl in ["0", "-1", "315360001", "1.5", "\"5\"", "true", "[]", "99999999999999999999"] {
-        let body = format!("{{\"value\":1,\"ttl\":{ttl}}}");
-        let problem = kv.project().post(&key_path("a"), &body).problem(400, "invalid_ttl");
-        assert!(problem["detail"].as_str().unwrap().contains("315360000"), "{problem}");
-        let body = format!(r#"{{"operations":[{{"op":"set","key":"a","value":1,"ttl":{ttl}}}]}}"#);
-        assert_eq!(kv.project().post(BATCH, &body).expect(400).json()["index"], 0, "{ttl}");
-    }
-    kv.project().get(&key_path("a")).problem(404, "key_not_found");
-}
-
-#[test]
 fn an_expired_key_is_absent_in_every_operation() {
     let mut kv = Kv::new();
     let first = kv.project().put(&format!("{}?ttl=1", key_path("a")), "1").expect(201);
