@@ -34,11 +34,9 @@ enum Extent {
 
 /// `PIKV_FAULT_CYCLES` asks for the full campaign.
 fn extent() -> Extent {
-    match std::env::var("PIKV_FAULT_CYCLES").ok().map(|text| text.parse()) {
-        None => Extent::Sample,
-        Some(Ok(cycles)) => Extent::Full { cycles },
-        Some(Err(error)) => panic!("PIKV_FAULT_CYCLES is no number: {error}"),
-    }
+    let cycles = crate::harness::environment::variable("PIKV_FAULT_CYCLES");
+    cycles
+        .map_or(Extent::Sample, |cycles| Extent::Full { cycles: cycles.parse().expect("a number of cycles") })
 }
 
 /// `sample` ordinarily, the cycles that were asked for in the full campaign.

@@ -45,7 +45,7 @@ fn run(target: &str) {
         let _watched = Watched(target, input);
         check(input);
     }
-    let seed = std::env::var("SIM_SEED").map_or(1, |seed| seed.parse().unwrap());
+    let seed = crate::harness::environment::number("SIM_SEED").unwrap_or(1);
     println!("SIM_SEED={seed}");
     let mut random = Random(seed);
     for _ in 0..CHANGED {

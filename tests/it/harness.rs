@@ -4,11 +4,13 @@
 //! run side by side. What has to happen is awaited with a deadline.
 
 mod connection;
+pub mod environment;
 pub mod files;
 pub mod kv;
 pub mod people;
 mod proxy;
 pub mod sim_disk;
+pub mod tool;
 pub mod visitors;
 pub mod workload;
 mod writes;

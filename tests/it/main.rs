@@ -126,5 +126,6 @@ mod house {
     pub mod markdown;
     pub mod readme;
     pub mod security_document;
+    pub mod tests_document;
     pub mod tidy;
 }

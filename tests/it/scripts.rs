@@ -7,6 +7,7 @@ mod answer;
 mod script;
 mod template;
 
+use crate::harness::environment::variable;
 use crate::harness::{Connection, DEMO_KEY, GLOBAL_KEY, Options, Server, encode_request, known_config};
 use answer::{Received, difference, rendered};
 use script::{Act, Exchange, Row, Script, Step};
@@ -263,11 +264,11 @@ fn check_all(storage: Storage) {
     let mut paths = Vec::new();
     script_paths(&scripts_directory(), &mut paths);
     paths.sort();
-    if let Ok(wanted) = std::env::var("PIKV_SCRIPTS") {
+    if let Some(wanted) = variable("PIKV_SCRIPTS") {
         paths.retain(|path| path.contains(&wanted));
     }
     assert!(!paths.is_empty(), "no script");
-    let is_update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let is_update = variable("UPDATE_GOLDEN").is_some();
     if is_update && storage != Storage::Cached {
         return; // The next run compares the answers of all kinds with those that this run writes.
     }

@@ -3,8 +3,8 @@
 
 use super::Tally;
 use super::crowd::{Crowd, PROJECTS, options};
+use crate::harness::tool::Tool;
 use crate::harness::{Connection, Server, wait_until};
-use std::io::Write;
 use std::process::Command;
 
 /// Sets how many descriptors a running server may have; whether that is possible here.
@@ -50,8 +50,8 @@ fn without_descriptors_writes_go_on_and_checkpoints_and_clients_come_back_with_t
         }
         stage.end();
     });
-    if !is_possible {
-        let _ = writeln!(std::io::stderr(), "skipped: prlimit cannot limit a running process here");
+    let missing = (!is_possible).then(|| "prlimit cannot limit a running process here".to_owned());
+    if !Tool::Prlimit.is_usable(missing) {
         return;
     }
     assert!(crowd.failed_reads.is_empty(), "{:?}", crowd.failed_reads);

@@ -3,6 +3,7 @@
 use super::crowd::{Crowd, config};
 use super::{Tally, cycles_or};
 use crate::harness::kv::{KEYS, Kv, PROJECT, PROJECTS as ALL_PROJECTS, key_path};
+use crate::harness::tool::Tool;
 use crate::harness::{Options, Server, wait_until};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -56,9 +57,8 @@ fn small_disk_in(directory: &Path) -> Option<SmallDisk> {
     let data = directory.join("storage_data");
     std::fs::create_dir(&data).unwrap();
     let disk = SmallDisk::mount(&data);
-    if disk.is_none() {
-        let _ = writeln!(std::io::stderr(), "skipped: a small disk cannot be mounted here");
-    }
+    let missing = disk.is_none().then(|| "this user may not mount a small disk (mount -t tmpfs)".to_owned());
+    Tool::SmallDisk.is_usable(missing);
     disk
 }
 

@@ -12,7 +12,7 @@ const READERS: usize = 8;
 
 /// `PIKV_FAULT_SEED`, or the time.
 fn seed() -> u64 {
-    let chosen = std::env::var("PIKV_FAULT_SEED").ok().and_then(|text| text.parse().ok());
+    let chosen = crate::harness::environment::number("PIKV_FAULT_SEED");
     let seed = chosen.unwrap_or_else(|| {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         now.as_secs() ^ u64::from(now.subsec_nanos())

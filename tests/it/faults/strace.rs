@@ -6,10 +6,10 @@
 //! folds. So strace is attached to one thread alone, and "the Nth rename" is the same one every time. The
 //! others go on at full speed. A slow disk is slow for all threads, so [`Attached::to_all`] takes them all.
 
+use crate::harness::tool::Tool;
 use crate::harness::{PATIENCE, Server, holds_within, wait_until};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -19,8 +19,7 @@ use tempfile::TempDir;
 const CALLS: &str = "?open,openat,?creat,write,pwrite64,?writev,?pwritev,fdatasync,fsync,?rename,\
                      ?renameat,?renameat2,?unlink,?unlinkat,ftruncate,?mkdir,?mkdirat,?flock";
 
-/// Whether strace is there and may look into processes of this user. Says what is missing where it is
-/// not, and fails then if `PIKV_REQUIRE_STRACE=1` is set.
+/// Whether strace is installed and may look into processes of this user; the test is skipped if not.
 pub fn is_usable() -> bool {
     let directory = tempfile::tempdir().unwrap();
     let tried = Command::new("strace")
@@ -38,11 +37,7 @@ pub fn is_usable() -> bool {
         }
         Ok(_) => return true,
     };
-    let is_required = std::env::var("PIKV_REQUIRE_STRACE").is_ok_and(|value| value == "1");
-    assert!(!is_required, "{missing}");
-    // `println!` would be kept from who runs the tests.
-    let _ = writeln!(std::io::stderr(), "skipped: {missing}");
-    false
+    Tool::Strace.is_usable(Some(missing))
 }
 
 fn is_attaching_denied() -> bool {

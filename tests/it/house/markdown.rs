@@ -6,6 +6,8 @@
 //! run: see [`normalised`]. `UPDATE_GOLDEN=1` writes what was printed into the file instead.
 
 use crate::harness::Server;
+use crate::harness::environment::variable;
+use crate::harness::tool::Tool;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -135,15 +137,10 @@ fn run(scripts: &[&str], server: &Server) -> Vec<String> {
     each
 }
 
-fn has_curl() -> bool {
-    Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
 /// Runs the `sh` blocks of the file at `path` and compares what they print. Returns the server that they
 /// spoke to; `None` without curl.
 pub fn check_shell_blocks(path: &str) -> Option<Server> {
-    if !has_curl() {
-        println!("skipped: curl is not installed");
+    if !Tool::Curl.is_installed() {
         return None;
     }
     let markdown = read(path);
@@ -161,7 +158,7 @@ pub fn check_shell_blocks(path: &str) -> Option<Server> {
             printed.push((expected, actual));
         }
     }
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if variable("UPDATE_GOLDEN").is_some() {
         update(path, &markdown, &printed);
     } else {
         assert!(wrong.is_empty(), "{path} says something else:\n{}", wrong.join("\n"));

@@ -133,7 +133,7 @@ fn check_table(head: &str, expected: &str) {
     let (before, rest) = readme.split_once(head).expect("the table");
     let end = rest.find("\n\n").expect("an end of the table") + 1;
     let (found, after) = rest.split_at(end);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if crate::harness::environment::variable("UPDATE_GOLDEN").is_some() {
         fs::write(package_file("README.md"), format!("{before}{head}{expected}{after}")).unwrap();
         return;
     }

@@ -179,7 +179,7 @@ fn imports_up_from_wing(module: &[&str], target: &[&str]) -> Option<String> {
 }
 
 /// Calls `visit` with the path and the text of every Rust file under `directory` of the package.
-fn visit_sources(package: &Path, directory: &str, visit: &mut dyn FnMut(&str, &str)) {
+pub fn visit_sources(package: &Path, directory: &str, visit: &mut dyn FnMut(&str, &str)) {
     let Ok(entries) = fs::read_dir(package.join(directory)) else { return };
     for entry in entries {
         let entry = entry.unwrap();

@@ -64,8 +64,8 @@ impl Plan {
                 (Kind::Reader, readers),
             ]
         };
-        match std::env::var("PIKV_LOAD").as_deref() {
-            Ok("full") => Plan {
+        match crate::harness::environment::variable("PIKV_LOAD").as_deref() {
+            Some("full") => Plan {
                 counts: counts([10_000, 1_000, 500, readers_max().min(500)]),
                 turn: Duration::from_secs(1),
                 measured: Duration::from_secs(40),
@@ -74,8 +74,8 @@ impl Plan {
                 write_seconds: 30,
                 idle_seconds: 60,
             },
-            Ok(other) => panic!("PIKV_LOAD={other}: only `full` is known"),
-            Err(_) => Plan {
+            Some(other) => panic!("PIKV_LOAD={other}: only `full` is known"),
+            None => Plan {
                 counts: counts([200, 60, 30, 20]),
                 turn: Duration::from_millis(100),
                 measured: Duration::from_millis(1_500),

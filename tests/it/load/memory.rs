@@ -112,7 +112,8 @@ impl Churn {
 
 #[test]
 fn memory_follows_what_is_stored() {
-    let keys = std::env::var("PIKV_MEMORY_KEYS").map_or(KEYS, |keys| keys.parse().unwrap());
+    let keys =
+        crate::harness::environment::variable("PIKV_MEMORY_KEYS").map_or(KEYS, |keys| keys.parse().unwrap());
     let mut churn = Churn { server: Server::start_known(), keys, seed: 0 };
     churn.server.put_demo("probe", "1");
     churn.set(|_| 98, json!({}));

@@ -15,6 +15,7 @@ mod samples;
 mod summary;
 mod work;
 
+use crate::harness::environment::number;
 use crate::harness::people::people_config;
 use crate::harness::{DEMO_KEY, Options, Server};
 use core_client::CoreClient;
@@ -45,7 +46,6 @@ struct Plan {
 
 impl Plan {
     fn from_environment() -> Plan {
-        let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
         let seed = number("PIKV_SOAK_SEED").unwrap_or_else(pikv::clock::wall_ms);
         match number("PIKV_SOAK_SECONDS") {
             None => Plan {

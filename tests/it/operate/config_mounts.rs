@@ -1,6 +1,7 @@
 //! A config.json that cannot be replaced: mounted as a single file, or on a read-only file system.
 
 use crate::harness::kv::PROJECTS;
+use crate::harness::tool::Tool;
 use crate::harness::{DEMO_KEY, DEMO_KEYS, GLOBAL_KEY, Options, Server, known_config, wait_until};
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
@@ -17,10 +18,7 @@ fn mounted(mounts: &str) -> Vec<String> {
 
 fn can_mount() -> bool {
     let can = Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|done| done.status.success());
-    if !can {
-        println!("not checked: this user may not mount");
-    }
-    can
+    Tool::MountNamespace.is_usable((!can).then(|| "this user may not mount (unshare -m)".to_owned()))
 }
 
 /// A configuration whose keys are texts that the server has to replace by their hashes.
@@ -133,13 +131,11 @@ fn start_that_has_to_generate_keys_and_cannot_save_them_is_refused_with_the_way_
 #[test]
 fn hash_that_the_advice_computes_is_the_one_of_the_key() {
     let script = format!("printf %s {GLOBAL_KEY} | sha256sum");
-    let Ok(printed) = Command::new("sh").arg("-c").arg(script).output() else { return };
-    let Some(digits) =
-        String::from_utf8(printed.stdout).unwrap().split_whitespace().next().map(str::to_owned)
-    else {
-        println!("not checked: there is no sha256sum");
+    if !Tool::Sha256sum.is_installed() {
         return;
-    };
+    }
+    let printed = Command::new("sh").arg("-c").arg(script).output().unwrap();
+    let digits = String::from_utf8(printed.stdout).unwrap().split_whitespace().next().unwrap().to_owned();
     let mut config = known_config();
     config["default"]["authentication"] =
         json!({"enabled": true, "save_api_key_to_file": false, "api_key_hash": format!("sha256:{digits}")});

@@ -1,6 +1,7 @@
 //! Starts: what is made, printed and kept, and which configuration counts.
 
 use crate::harness::kv::{Kv, PROJECT, PROJECTS, documented_config, key_path};
+use crate::harness::tool::Tool;
 use crate::harness::{Options, PATIENCE, Server, holds_within, key_in, refused_start, run_to_end};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -79,8 +80,8 @@ fn later_starts_print_no_keys_and_change_nothing() {
 
 #[test]
 fn a_start_whose_keys_cannot_be_printed_says_how_to_get_new_ones_and_serves() {
-    if !Path::new("/dev/full").exists() {
-        println!("not checked: there is no /dev/full");
+    let missing = (!Path::new("/dev/full").exists()).then(|| "/dev/full does not exist".to_owned());
+    if !Tool::DevFull.is_usable(missing) {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -141,8 +142,7 @@ fn the_printed_curl_lines_work_as_they_stand() {
         printed = kv.server.stdout_text();
         printed.lines().any(|line| line.trim_start().starts_with("curl ")) && printed.ends_with('\n')
     });
-    if Command::new("curl").arg("--version").output().is_err() {
-        println!("not checked: there is no curl");
+    if !Tool::Curl.is_installed() {
         return;
     }
     for line in printed.lines().filter(|line| line.trim_start().starts_with("curl ")) {

@@ -207,7 +207,7 @@ const LOGGING: &str = "PIKV_TEST_ROLLED_BACK";
 
 #[test]
 fn log_counts_acknowledged_changes_that_are_rolled_back() {
-    if std::env::var_os(LOGGING).is_some() {
+    if crate::harness::environment::variable(LOGGING).is_some() {
         return roll_back_and_log();
     }
     let name = "simulation::unwritten_changes::log_counts_acknowledged_changes_that_are_rolled_back";

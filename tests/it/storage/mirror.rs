@@ -260,10 +260,7 @@ fn settled<T: 'static>(bucket: &Bucket, outcome: Outcome<T>) -> T {
 }
 
 fn check(make: impl Fn() -> Arc<Project>) {
-    let seeds = match std::env::var("SIM_SEED") {
-        Ok(seed) => seed.parse().unwrap()..=seed.parse().unwrap(),
-        Err(_) => 0..=SEEDS - 1,
-    };
+    let seeds = crate::harness::environment::number("SIM_SEED").map_or(0..=SEEDS - 1, |seed| seed..=seed);
     for seed in seeds {
         println!("SIM_SEED={seed}");
         let mut random = Random(seed);

@@ -17,10 +17,7 @@ const STEPS: u64 = 250;
 const MANY: u32 = 420;
 
 fn for_each_seed(check: impl Fn(&mut Random)) {
-    let seeds = match std::env::var("SIM_SEED") {
-        Ok(seed) => seed.parse().unwrap()..=seed.parse().unwrap(),
-        Err(_) => 0..=SEEDS - 1,
-    };
+    let seeds = crate::harness::environment::number("SIM_SEED").map_or(0..=SEEDS - 1, |seed| seed..=seed);
     for seed in seeds {
         println!("SIM_SEED={seed}");
         check(&mut Random(seed));

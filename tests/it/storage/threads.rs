@@ -194,7 +194,7 @@ const DYING: &str = "PIKV_TEST_DYING_WRITER";
 /// A writer that panics ends the process; the line that says so is collected with others before that.
 #[test]
 fn the_last_words_of_a_writer_are_logged() {
-    if std::env::var_os(DYING).is_some() {
+    if crate::harness::environment::variable(DYING).is_some() {
         die();
     }
     let name = "storage::threads::the_last_words_of_a_writer_are_logged";

@@ -125,7 +125,7 @@ fn no_project_is_forgotten_among_many_writers_checkpoints_and_waiting_threads() 
     const PROJECTS: usize = 40;
     const THREADS: u64 = 8;
     const WRITES: u64 = 1_500;
-    let seed = std::env::var("SIM_SEED").map_or_else(|_| clock::wall_ms(), |seed| seed.parse().unwrap());
+    let seed = crate::harness::environment::number("SIM_SEED").unwrap_or_else(clock::wall_ms);
     println!("SIM_SEED={seed}");
     let rig = Rig::with(PROJECTS, SyncMode::Always);
     let written: Vec<_> = (0..PROJECTS).map(|_| AtomicU64::new(0)).collect();

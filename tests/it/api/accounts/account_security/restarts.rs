@@ -158,7 +158,7 @@ fn check_acknowledged(server: &Server, log: &Acknowledged) {
 fn kill_9_under_registrations_logins_writes_and_deletions_loses_nothing_acknowledged() {
     const WRITERS: usize = 8;
     let cycles: usize =
-        std::env::var("PIKV_KILL_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
+        crate::harness::environment::variable("PIKV_KILL_CYCLES").map_or(2, |cycles| cycles.parse().unwrap());
     let mut server = server();
     let log = Mutex::new(Acknowledged::default());
     for cycle in 0..cycles {

@@ -145,7 +145,7 @@ const MEASURED: &str = "PIKV_TEST_MEASURED";
 /// process of its own, since other tests take memory beside it.
 #[test]
 fn memory_is_bounded_however_many_addresses_guess() {
-    if std::env::var_os(MEASURED).is_none() {
+    if crate::harness::environment::variable(MEASURED).is_none() {
         let name =
             "api::accounts::account_security::throttling::memory_is_bounded_however_many_addresses_guess";
         let mut measured = Command::new(std::env::current_exe().unwrap());

@@ -100,7 +100,8 @@ fn a_refusal_takes_as_long_whatever_the_cost_of_the_hash_and_whether_the_name_ex
 /// In the ordinary run a few attempts, which only have to be refused in the same words.
 #[test]
 fn unknown_users_and_disabled_accounts_are_refused_as_wrong_passwords_are() {
-    let rounds: Option<usize> = std::env::var("PIKV_LOGIN_TIMING").ok().and_then(|text| text.parse().ok());
+    let rounds: Option<usize> =
+        crate::harness::environment::variable("PIKV_LOGIN_TIMING").map(|rounds| rounds.parse().unwrap());
     let mut config = config();
     config["accounts"]["bcrypt_cost"] = json!(if rounds.is_some() { COST } else { 4 });
     let server = Server::start_with(config);
