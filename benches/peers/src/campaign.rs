@@ -32,12 +32,13 @@ pub struct Options {
 }
 
 /// Programs that may be missing, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("wrk", "wrk"),
     ("redis-server", "redis-server"),
     ("webdis", "webdis"),
     ("etcd", "etcd-server"),
     ("strace", "strace"),
+    ("nginx", "nginx"),
 ];
 
 /// The cost of a write of one server.
@@ -110,7 +111,7 @@ impl Campaign {
 pub fn require(programs: &[&str]) -> Outcome<()> {
     let missing: Vec<String> = programs
         .iter()
-        .filter(|program| !on_path(program))
+        .filter(|program| locate(program).is_none())
         .map(|program| {
             let package = PROGRAMS.iter().find(|(name, _)| name == program).map_or(*program, |found| found.1);
             format!("{program} is not installed, apt install {package}")
@@ -119,7 +120,19 @@ pub fn require(programs: &[&str]) -> Outcome<()> {
     if missing.is_empty() { Ok(()) } else { Err(failure(missing.join("; "))) }
 }
 
-fn on_path(program: &str) -> bool {
+/// The path of `program`.
+///
+/// # Errors
+/// It is not installed; the message names its package.
+pub fn find_program(program: &str) -> Outcome<PathBuf> {
+    require(&[program])?;
+    locate(program).ok_or_else(|| failure(format!("{program} is gone")))
+}
+
+/// Debian has servers in a directory that is not on the path of every user.
+fn locate(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    directories.push("/usr/sbin".into());
+    directories.into_iter().map(|directory| directory.join(program)).find(|file| file.is_file())
 }

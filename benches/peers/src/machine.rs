@@ -31,6 +31,7 @@ pub fn describe(directory: &Path, pikv: &Path) -> Outcome<Facts> {
         ("PiKV", first_line(Command::new(pikv).arg("--version"))),
         ("wrk", package_version("wrk")),
         ("redis-server", package_version("redis-server")),
+        ("nginx", package_version("nginx")),
         ("webdis", package_version("webdis")),
         ("etcd", package_version("etcd-server")),
         ("strace", package_version("strace")),

@@ -19,6 +19,9 @@ const STOP_SECONDS_MAX: u64 = 60;
 /// Between two looks at something that is waited for.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
+/// Between SIGTERM and SIGKILL if this program is interrupted.
+const TERM_TIME: Duration = Duration::from_millis(300);
+
 /// Ids of the processes that were started here and not waited for yet.
 static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
@@ -130,9 +133,10 @@ pub fn clean_up_when_interrupted(directory: &Path) -> Outcome<()> {
         if signals.forever().next().is_some() {
             // Never released: nothing is started any more.
             let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-            for id in running.iter() {
-                let _ = send(*id, Signal::KILL);
-            }
+            // nginx ends its workers if it may.
+            running.iter().for_each(|id| _ = send(*id, Signal::TERM));
+            thread::sleep(TERM_TIME);
+            running.iter().for_each(|id| _ = send(*id, Signal::KILL));
             let _ = std::fs::remove_dir_all(&directory);
             std::process::exit(130);
         }

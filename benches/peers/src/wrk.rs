@@ -24,6 +24,8 @@ pub struct Load<'a> {
     pub seconds: u32,
     /// Sent one after the other, over and over. At least one.
     pub requests: &'a [Request],
+    /// Requests that a connection sends before it reads the first answer; 1 without pipelining.
+    pub pipelined: u32,
 }
 
 /// What came of it.
@@ -74,7 +76,7 @@ impl Running {
         let mut path = "/";
         match load.requests {
             // Without a script: nothing is asked of Lua for each request.
-            [request] if request.method == "GET" => {
+            [request] if request.method == "GET" && load.pipelined == 1 => {
                 for (name, value) in &request.headers {
                     command.args(["--header", &format!("{name}: {value}")]);
                 }
@@ -82,7 +84,7 @@ impl Running {
             }
             requests => {
                 let script = tempfile::Builder::new().suffix(".lua").tempfile_in(directory)?;
-                fs::write(script.path(), render_script(requests))?;
+                fs::write(script.path(), render_script(requests, load.pipelined))?;
                 command.arg("--script").arg(script.path());
                 // wrk reads it when it starts; it goes with the directory.
                 script.keep().map_err(|error| failure(error.to_string()))?;
@@ -124,7 +126,7 @@ pub fn run(load: &Load<'_>, directory: &Path) -> Outcome<Figures> {
 }
 
 /// All requests are made before the first is sent, so that Lua only hands them out.
-fn render_script(requests: &[Request]) -> String {
+fn render_script(requests: &[Request], pipelined: u32) -> String {
     let mut script = String::from(
         "local list = {}\nlocal at = 0\n\
          local function add(method, path, headers, body)\n  \
@@ -140,6 +142,13 @@ fn render_script(requests: &[Request]) -> String {
         let body = if request.body.is_empty() { "nil".to_owned() } else { format!("[[{}]]", request.body) };
         let _ = writeln!(script, "add('{}', '{}', {{{headers}}}, {body})", request.method, request.path);
     }
+    // What is sent at once begins with each of the requests in turn.
+    let _ = writeln!(
+        script,
+        "local single = list\nlist = {{}}\nfor start = 1, #single do\n  local parts = {{}}\n  \
+         for i = 0, {pipelined} - 1 do parts[#parts + 1] = single[(start - 1 + i) % #single + 1] end\n  \
+         list[start] = table.concat(parts)\nend"
+    );
     script.push_str("end\nfunction request()\n  at = at % #list + 1\n  return list[at]\nend\n");
     script
 }

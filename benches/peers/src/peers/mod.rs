@@ -8,6 +8,7 @@ use crate::records;
 
 pub mod etcd;
 pub mod in_process;
+pub mod nginx;
 pub mod pikv;
 pub mod redis;
 pub mod webdis;

@@ -16,7 +16,7 @@ use crate::records;
 #[derive(Debug)]
 pub struct Webdis {
     // Fields are dropped in this order: the front first.
-    _process: Process,
+    process: Process,
     redis: Redis,
     address: SocketAddr,
 }
@@ -43,7 +43,12 @@ impl Webdis {
         let mut process = Process::start("webdis", &mut command)?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         process.wait_until(20, || TcpStream::connect(address).is_ok())?;
-        Ok(Self { _process: process, redis, address })
+        Ok(Self { process, redis, address })
+    }
+
+    /// The ids of both processes.
+    pub fn process_ids(&self) -> Vec<u32> {
+        vec![self.process.id(), self.redis.id()]
     }
 
     /// The Redis behind it.

@@ -104,6 +104,7 @@ fn run_round(campaign: &Campaign, pikv: &Pikv, home: &Home, outgrown: u64) -> Ou
         connections: WRITERS,
         seconds: u32::try_from(3 * CHECKPOINT_SECONDS_MAX).unwrap_or(u32::MAX),
         requests: &target.puts,
+        pipelined: 1,
     };
     let writers = Running::start(&load, campaign.directory())?;
     let temporary = home.json_path().with_extension("json.tmp");

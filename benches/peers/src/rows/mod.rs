@@ -10,6 +10,7 @@ mod filling;
 pub mod growth;
 pub mod idle;
 pub mod memory;
+pub mod processor;
 pub mod slow_disk;
 pub mod start;
 pub mod throughput;
@@ -18,9 +19,10 @@ pub mod throughput;
 pub type Part = (&'static str, fn(&mut Campaign) -> Outcome<()>);
 
 /// All parts, in the order of the table.
-pub const PARTS: [Part; 10] = [
+pub const PARTS: [Part; 11] = [
     ("get", throughput::measure_gets),
     ("put", throughput::measure_puts),
+    ("processor", processor::measure),
     ("growth", growth::measure),
     ("cost", cost::measure),
     ("checkpoint", checkpoint::measure),

@@ -104,6 +104,7 @@ fn run_rounds(campaign: &mut Campaign) -> Outcome<Vec<Round>> {
             connections: CONNECTIONS,
             seconds: campaign.options.seconds,
             requests: &target.puts,
+            pipelined: 1,
         };
         let syncs_before = completed_syncs(&trace)?;
         let sampler = Sampler::start(pikv.address, &reads(LOAD_KEYS));

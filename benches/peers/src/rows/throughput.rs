@@ -236,7 +236,7 @@ fn alternate(
 /// The load could not be made.
 pub fn load(target: &Target, kind: Kind, seconds: u32, directory: &Path) -> Outcome<(f64, Option<String>)> {
     let requests = kind.requests(target);
-    let load = Load { address: target.address, connections: CONNECTIONS, seconds, requests };
+    let load = Load { address: target.address, connections: CONNECTIONS, seconds, requests, pipelined: 1 };
     let figures = wrk::run(&load, directory)?;
     Ok((figures.per_second, figures.complaint()))
 }
