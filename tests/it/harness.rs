@@ -302,6 +302,10 @@ impl Server {
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().unwrap();
         assert!(status.success(), "kill -s {name}");
+        if name == "STOP" {
+            let stat = format!("/proc/{}/stat", self.pid());
+            wait_until("the server stops", || fs::read_to_string(&stat).unwrap().contains(") T "));
+        }
     }
 
     /// Waits for the end of the process, with all of its output.
