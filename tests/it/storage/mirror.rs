@@ -232,17 +232,21 @@ impl Mirror {
         let keys_max = (random.below(2) == 0).then(|| random.below(4) as usize);
         let scan = Scan { prefix, after, keys_max, bytes_max: 1_000, with_values: true };
         let mut found = Vec::new();
-        let mut sink = |item: pikv::storage::Item<'_>| found.push((item.key.to_owned(), item.value.to_vec()));
+        let mut sink = |item: pikv::storage::Item<'_>| found.push((item.key.to_owned(), text(item.value)));
         let end = self.bucket.scan_through(self.now_ms, &scan, &mut sink).unwrap().answer;
         let wanted = self
             .live()
             .filter(|(name, _)| name.starts_with(prefix) && after.is_none_or(|after| name.as_str() > after));
-        let wanted: Vec<_> = wanted.map(|(name, known)| (name.clone(), known.value.clone())).collect();
+        let wanted: Vec<_> = wanted.map(|(name, known)| (name.clone(), text(&known.value))).collect();
         let cut = keys_max.unwrap_or(usize::MAX).min(wanted.len());
         assert_eq!(found, wanted[..cut], "{scan:?}", scan = (prefix, after, keys_max));
         assert_eq!(end, if cut < wanted.len() { ScanEnd::Limit } else { ScanEnd::Exhausted });
         assert_eq!(self.bucket.totals(self.now_ms).unwrap().answer.keys, self.live().count() as u64);
     }
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8(value.to_vec()).unwrap()
 }
 
 /// The result of an outcome whose commit is waited for first, as a server does.
