@@ -15,7 +15,7 @@ pub use error::{CatalogError, ChangeError};
 pub use saving::{save_completed, save_generated, unsaved_texts};
 pub use served::{OpenError, Registry, Served};
 
-use crate::auth::api_key::{self, Completed};
+use crate::auth::api_key::{self, KeyChanges};
 use crate::clock;
 use crate::config::file;
 use crate::config::schema::{
@@ -194,7 +194,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`CatalogError`]; the old configuration is then still in force.
-    pub fn reload(&self) -> Result<(Config, Completed), CatalogError> {
+    pub fn reload(&self) -> Result<(Config, KeyChanges), CatalogError> {
         // Read under the lock: what was read before would undo a change that was saved in between.
         let mut config = self.lock_config();
         let _ = self.save_after_refused_change(&mut config); // which logs the error
@@ -219,7 +219,7 @@ impl Catalog {
         self.check_files(&next)?;
         next.held_descriptors().check(descriptors_max()).map_err(CatalogError::TooFewDescriptors)?;
         self.check_removed(&next)?;
-        let mut completed = api_key::complete(&mut next, &mut random_bytes)
+        let mut completed = api_key::ensure_keys(&mut next, &mut random_bytes)
             .map_err(|error| CatalogError::Key { path: self.config_path.clone(), error })?;
         if completed.changed
             && let Err(reason) = self.engine.check_directory()

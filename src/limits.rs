@@ -68,13 +68,13 @@ pub const STALE_DEADLINES_MAX: usize = 1024;
 pub const LOOPS_MAX: usize = 64;
 
 /// How often a read is done over whose ground was taken back, because the disk had no room for it.
-pub const REREADS_MAX: u32 = 1_000;
+pub const RETRIES_MAX: u32 = 1_000;
 /// Threads of the disk lane.
-pub const SLOW_THREADS: usize = 2;
+pub const DISK_THREADS: usize = 2;
 /// Threads of the administration lane: its jobs wait for one another anyway.
 pub const ADMINISTRATION_THREADS: usize = 1;
 /// Jobs waiting for one lane. Beyond: 503.
-pub const SLOW_QUEUE_MAX: usize = 1024;
+pub const LANE_QUEUE_MAX: usize = 1024;
 
 /// A key, bytes of UTF-8.
 pub const KEY_BYTES_MAX: usize = 1024;

@@ -12,7 +12,7 @@ use std::fmt;
 
 /// The fields as typed; `None` for one that is not there.
 #[derive(Default)]
-pub struct Typed<'a> {
+pub struct RawInput<'a> {
     /// `username`
     pub username: Option<&'a str>,
     /// `email`
@@ -157,7 +157,7 @@ impl Accounts {
 ///
 /// # Errors
 /// Every [`Problem`], in the order of the fields.
-pub fn check(typed: &Typed<'_>, required: Required, rule: Rule) -> Result<NewAccount, Vec<Problem>> {
+pub fn check(typed: &RawInput<'_>, required: Required, rule: Rule) -> Result<NewAccount, Vec<Problem>> {
     let mut problems = Vec::new();
     let username = field(Field::Username, typed.username, Required::Everything, &mut problems, |text| {
         Username::parse(text).ok_or(Problem::Username)

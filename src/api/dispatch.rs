@@ -7,7 +7,7 @@ use super::credentials;
 use super::cross_site::{self, Trusted};
 use super::error::ApiError;
 use super::error::style::{Dialect, Style};
-use super::negotiation::{self, Wanted};
+use super::negotiation::{self, ResponseFormat};
 use super::reply::Reply;
 use super::routes::{self, Found, Route};
 use super::site::pages::Viewer;
@@ -99,9 +99,9 @@ impl App {
             Dialect::Problem => Style::Problem,
             Dialect::Item => Style::Item,
             Dialect::Object => Style::Object,
-            Dialect::Site => match negotiation::wanted(head, body) {
-                Wanted::Json => Style::Data,
-                Wanted::Page => Style::Page(self.viewer(head, routed)),
+            Dialect::Site => match negotiation::response_format(head, body) {
+                ResponseFormat::Json => Style::Data,
+                ResponseFormat::Page => Style::Page(self.viewer(head, routed)),
             },
         }
     }
@@ -159,7 +159,7 @@ impl App {
             credentials::account_of_session(accounts, session, clock::wall_ms()).ok()
         });
         let signed_in_as = account.map(|account| account.username.as_str().to_owned());
-        Viewer { signed_in_as, ways_in: self.ways_in(registry) }
+        Viewer { signed_in_as, auth_links: self.auth_links(registry) }
     }
 }
 

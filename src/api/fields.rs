@@ -3,8 +3,8 @@
 use super::body::parse_object;
 use super::context::Context;
 use super::error::{AccountError, ApiError, shown};
-use super::negotiation::{Sent, sent_as};
-use crate::accounts::registration::{self, NewAccount, Required, Typed};
+use super::negotiation::{BodyFormat, body_format};
+use crate::accounts::registration::{self, NewAccount, RawInput, Required};
 use crate::auth::password::Rule;
 use crate::http::request::Framing;
 use crate::http::target;
@@ -18,7 +18,7 @@ use std::fmt;
 /// The fields of a body, each once.
 pub struct Fields {
     /// How they were sent.
-    pub sent: Sent,
+    pub sent: BodyFormat,
     /// Texts of a form, or minified JSON texts.
     fields: BTreeMap<String, String>,
 }
@@ -31,14 +31,14 @@ impl Fields {
     pub fn of(context: &Context<'_>) -> Result<Fields, ApiError> {
         let head = &context.request.head;
         if head.framing == Framing::None || context.request.body.trim_ascii().is_empty() {
-            return Ok(Fields { sent: sent_as(head, context.request.body), fields: BTreeMap::new() });
+            return Ok(Fields { sent: body_format(head, context.request.body), fields: BTreeMap::new() });
         }
-        match sent_as(head, context.request.body) {
-            Sent::Form => {
+        match body_format(head, context.request.body) {
+            BodyFormat::Form => {
                 context.media_type()?;
                 Fields::of_form(context.request.body)
             }
-            Sent::Json => match context.json_body() {
+            BodyFormat::Json => match context.json_body() {
                 Err(ApiError::MediaType(_)) => Err(ApiError::MediaType(
                     "this takes a JSON object in UTF-8 as application/json, or a form as \
                      application/x-www-form-urlencoded"
@@ -70,7 +70,7 @@ impl Fields {
 
     fn of_json(minified: &[u8]) -> Result<Fields, ApiError> {
         let members: Members = parse_object(minified).map_err(ApiError::Body)?;
-        Ok(Fields { sent: Sent::Json, fields: members.0 })
+        Ok(Fields { sent: BodyFormat::Json, fields: members.0 })
     }
 
     fn of_form(body: &[u8]) -> Result<Fields, ApiError> {
@@ -85,7 +85,7 @@ impl Fields {
             }
             fields.insert(name, value);
         }
-        Ok(Fields { sent: Sent::Form, fields })
+        Ok(Fields { sent: BodyFormat::Form, fields })
     }
 
     /// The text of a field: of a form, or a JSON string. `None` where it is not there, or `null`.
@@ -95,9 +95,9 @@ impl Fields {
     pub fn text(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, ApiError> {
         match (self.fields.get(name), self.sent) {
             (None, _) => Ok(None),
-            (Some(text), Sent::Form) => Ok(Some(Cow::Borrowed(text))),
-            (Some(raw), Sent::Json) if raw == "null" => Ok(None),
-            (Some(raw), Sent::Json) => {
+            (Some(text), BodyFormat::Form) => Ok(Some(Cow::Borrowed(text))),
+            (Some(raw), BodyFormat::Json) if raw == "null" => Ok(None),
+            (Some(raw), BodyFormat::Json) => {
                 let text = json::decode_string(raw.as_bytes());
                 text.map(Some).ok_or_else(|| ApiError::Body(format!("`{name}` is not a string")))
             }
@@ -132,8 +132,8 @@ impl Fields {
     pub fn value(&self, name: &str) -> Option<Vec<u8>> {
         let text = self.fields.get(name)?;
         match self.sent {
-            Sent::Json => Some(text.clone().into_bytes()),
-            Sent::Form => {
+            BodyFormat::Json => Some(text.clone().into_bytes()),
+            BodyFormat::Form => {
                 let mut value = Vec::with_capacity(text.len() + 2);
                 json::encode_string(text, &mut value);
                 Some(value)
@@ -149,7 +149,7 @@ impl Fields {
         let (username, email) = (self.text("username")?, self.text("email")?);
         let (password, full_name) = (self.text("password")?, self.text("full_name")?);
         let (age, gender) = (self.text_of_any("age"), self.text("gender")?);
-        let typed = Typed {
+        let typed = RawInput {
             username: username.as_deref(),
             email: email.as_deref(),
             password: password.as_deref(),

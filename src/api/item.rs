@@ -6,10 +6,10 @@ use crate::api::credentials;
 use crate::api::cross_site::Trusted;
 use crate::api::error::{AccountError, ApiError};
 use crate::api::fields::Fields;
+use crate::api::json_body::json_response;
 use crate::api::parameters::parse_key;
 use crate::api::passwords;
 use crate::api::reply::Reply;
-use crate::api::representation::json_response;
 use crate::api::tokens;
 use crate::auth::rate_limit::Rate;
 use crate::http::response::Response;
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 /// `GET /item/{key}`
 pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
-    let keyspace = admitted(context)?;
+    let keyspace = own_keys(context)?;
     let key_text = context.key_text()?.into_owned();
     context.parameters(&[])?;
     let shown = key_text.clone();
@@ -35,19 +35,19 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 
 /// `POST /item/{key}`: makes an item that is not there.
 pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
-    let keyspace = admitted(context)?;
+    let keyspace = own_keys(context)?;
     write(context, &keyspace, 201, When::ABSENT)
 }
 
 /// `PUT /item/{key}`: makes an item or replaces it.
 pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
-    let keyspace = admitted(context)?;
+    let keyspace = own_keys(context)?;
     write(context, &keyspace, 200, When::ALWAYS)
 }
 
 /// `DELETE /item/{key}`
 pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
-    let keyspace = admitted(context)?;
+    let keyspace = own_keys(context)?;
     let key_text = context.key_text()?;
     let key = parse_key(&key_text)?;
     context.parameters(&[])?;
@@ -101,7 +101,7 @@ fn value_of(context: &Context<'_>) -> Result<Vec<u8>, ApiError> {
 
 /// The keys that the request is about, unless its address has made too many requests. As in the
 /// seed, whose version with API keys has no rate, a valid API key has none.
-fn admitted(context: &Context<'_>) -> Result<Keyspace, ApiError> {
+fn own_keys(context: &Context<'_>) -> Result<Keyspace, ApiError> {
     credentials::item(context, || count(context))
 }
 
@@ -112,8 +112,8 @@ fn count(context: &Context<'_>) -> Result<(), ApiError> {
     };
     let rate = Rate { requests: rate.requests, window: Duration::from_millis(rate.window_ms) };
     let (address, method) = (context.client().address, context.request.head.method);
-    let admitted = context.app.rate_limiter.admit(rate, address, method, context.arrival.at);
-    admitted.map_err(ApiError::RateLimited)
+    let counted = context.app.rate_limiter.admit(rate, address, method, context.arrival.at);
+    counted.map_err(ApiError::RateLimited)
 }
 
 fn item(status: u16, key: &str, value: &[u8]) -> Response {

@@ -2,8 +2,8 @@
 
 use super::context::Context;
 use super::error::ApiError;
+use super::json_body::json_response;
 use super::reply::Reply;
-use super::representation::json_response;
 use super::site::pages;
 use crate::http::response::Response;
 

@@ -45,7 +45,7 @@ pub fn sign_in(
     let is_known = pending.attempt.as_ref().is_some_and(Attempt::is_known);
     let share = context.share(if is_known { Standing::Known } else { Standing::Stranger });
     // A text that cannot be a password costs what a wrong one costs, and counts as one: if it were
-    // cheaper, the counters could be filled for nothing.
+    // cheaper, the counters could be content for nothing.
     let password = Password::parse(password).ok();
     let cost = context.registry.accounts.bcrypt_cost;
     let job = move || {
@@ -85,11 +85,11 @@ fn check(
     let cost_max = accounts.directory.cost_max().unwrap_or(cost);
     let found = accounts.directory.find(folded, now_ms)?;
     let (Some(account), Some(password)) = (found.answer, password) else {
-        password::verify_nobody(cost_max);
+        password::verify_dummy(cost_max);
         return Err(AccountError::Credentials.into());
     };
     if !password::verify(password, &account.password) || account.is_disabled {
-        password::verify_nobody_up_to(account.password.cost(), cost_max);
+        password::verify_dummy_up_to(account.password.cost(), cost_max);
         return Err(AccountError::Credentials.into());
     }
     // What was just registered or changed has to be on disk before anybody signs in with it.

@@ -2,7 +2,7 @@
 
 use super::cookies;
 use super::error::{AccountError, ApiError};
-use super::site::pages::WaysIn;
+use super::site::pages::AuthLinks;
 use crate::accounts::{Accounts, OpenError};
 use crate::auth::access::Denied;
 use crate::auth::client::Client;
@@ -74,12 +74,12 @@ impl App {
     }
 
     /// What this server has for a visitor who is not signed in.
-    pub fn ways_in(&self, registry: &Registry) -> WaysIn {
+    pub fn auth_links(&self, registry: &Registry) -> AuthLinks {
         let settings = &registry.accounts;
         match settings.registration {
-            _ if self.accounts.is_none() || !settings.enabled => WaysIn::Nothing,
-            Registration::Open => WaysIn::LogInOrRegister,
-            Registration::Closed => WaysIn::LogIn,
+            _ if self.accounts.is_none() || !settings.enabled => AuthLinks::Nothing,
+            Registration::Open => AuthLinks::LogInOrRegister,
+            Registration::Closed => AuthLinks::LogIn,
         }
     }
 

@@ -35,7 +35,7 @@ pub enum Presented {
 
 /// What [`complete`] did.
 #[derive(Debug, Default)]
-pub struct Completed {
+pub struct KeyChanges {
     /// Keys that were generated, to be shown once.
     pub issued: Vec<(KeyOwner, Secret)>,
     /// Whose key was written by hand and is now kept as a hash only, because
@@ -112,9 +112,9 @@ pub fn issue(config: &mut Config, owner: &KeyOwner, entropy: &mut Entropy<'_>) -
 ///
 /// # Errors
 /// [`KeyError`]; `config` is then as it was.
-pub fn complete(config: &mut Config, entropy: &mut Entropy<'_>) -> Result<Completed, KeyError> {
+pub fn ensure_keys(config: &mut Config, entropy: &mut Entropy<'_>) -> Result<KeyChanges, KeyError> {
     check(config)?;
-    let mut completed = Completed::default();
+    let mut completed = KeyChanges::default();
     let mut replaced: Vec<(KeyOwner, StoredKey)> = Vec::new();
     for (owner, key, rule) in keys(config) {
         if let Some(followed) = follow_text(key, rule) {

@@ -86,14 +86,14 @@ fn other_texts_are_hashed_whatever_they_are() {
 #[test]
 fn a_first_start_makes_a_key_for_everybody_and_keeps_only_hashes() {
     let mut config = default_config();
-    let completed = complete(&mut config, &mut growing()).unwrap();
+    let completed = ensure_keys(&mut config, &mut growing()).unwrap();
     let owners: Vec<&KeyOwner> = completed.issued.iter().map(|(owner, _)| owner).collect();
     assert_eq!(owners, [&KeyOwner::Global, &first_project()]);
     for (owner, secret) in &completed.issued {
         assert_eq!(*config.key(owner).unwrap(), with_key(None, Some(secret.reveal())));
     }
     assert!(completed.changed && completed.removed_text.is_empty());
-    let again = complete(&mut config, &mut no_entropy).unwrap();
+    let again = ensure_keys(&mut config, &mut no_entropy).unwrap();
     assert!(!again.changed && again.issued.is_empty(), "a second start changes nothing");
 }
 
@@ -104,21 +104,21 @@ fn a_key_text_is_kept_where_the_owner_or_the_default_says_so() {
     let id = ProjectId::parse("silent").unwrap();
     let silent = AuthenticationChoice::default();
     config.add_project(ProjectConfig::new(id.clone(), StorageChoice::default(), silent)).unwrap();
-    let completed = complete(&mut config, &mut growing()).unwrap();
+    let completed = ensure_keys(&mut config, &mut growing()).unwrap();
     assert_eq!(completed.issued.len(), 3);
     let is_kept = |owner: &KeyOwner| config.key(owner).unwrap().text.is_some();
     assert!(is_kept(&KeyOwner::Global));
     assert!(is_kept(&KeyOwner::Project(id)), "inherited");
     assert!(!is_kept(&first_project()), "it says false itself");
     let mut read_back = parse(&encode(&config)).unwrap();
-    assert!(!complete(&mut read_back, &mut no_entropy).unwrap().changed, "generated keys load again");
+    assert!(!ensure_keys(&mut read_back, &mut no_entropy).unwrap().changed, "generated keys load again");
 }
 
 #[test]
 fn the_hash_follows_a_key_written_by_hand() {
     let mut config = settled();
     config.set_key(&first_project(), with_key(Some(BY_HAND), Some("an old one")));
-    let completed = complete(&mut config, &mut no_entropy).unwrap();
+    let completed = ensure_keys(&mut config, &mut no_entropy).unwrap();
     assert!(completed.changed && completed.issued.is_empty());
     assert_eq!(completed.removed_text, [first_project()]);
     assert_eq!(*config.key(&first_project()).unwrap(), with_key(None, Some(BY_HAND)));
@@ -126,22 +126,22 @@ fn the_hash_follows_a_key_written_by_hand() {
     let mut config = settled();
     config.authentication.save_api_key_to_file = true;
     config.set_key(&KeyOwner::Global, with_key(Some(BY_HAND), None));
-    let completed = complete(&mut config, &mut no_entropy).unwrap();
+    let completed = ensure_keys(&mut config, &mut no_entropy).unwrap();
     assert!(completed.changed && completed.removed_text.is_empty());
     assert_eq!(*config.key(&KeyOwner::Global).unwrap(), with_key(Some(BY_HAND), Some(BY_HAND)));
-    assert!(!complete(&mut config, &mut no_entropy).unwrap().changed);
+    assert!(!ensure_keys(&mut config, &mut no_entropy).unwrap().changed);
 }
 
 #[test]
 fn nobody_without_authentication_gets_a_key() {
     let mut config = default_config();
     config.authentication.enabled = false;
-    assert!(!complete(&mut config, &mut no_entropy).unwrap().changed, "switched off for all");
+    assert!(!ensure_keys(&mut config, &mut no_entropy).unwrap().changed, "switched off for all");
 
     let mut config = default_config();
     let off = AuthenticationChoice { enabled: Some(false), save_api_key_to_file: None };
     config.replace_settings(&ProjectId::parse(FIRST_PROJECT).unwrap(), StorageChoice::default(), off);
-    let completed = complete(&mut config, &mut growing()).unwrap();
+    let completed = ensure_keys(&mut config, &mut growing()).unwrap();
     assert_eq!(completed.issued.len(), 1);
     assert_eq!(completed.issued[0].0, KeyOwner::Global);
 }
@@ -151,7 +151,7 @@ fn a_key_text_leaves_the_file_even_where_authentication_is_off() {
     let mut config = settled();
     config.authentication.enabled = false;
     config.set_key(&first_project(), with_key(Some(BY_HAND), None));
-    assert_eq!(complete(&mut config, &mut no_entropy).unwrap().removed_text, [first_project()]);
+    assert_eq!(ensure_keys(&mut config, &mut no_entropy).unwrap().removed_text, [first_project()]);
     assert_eq!(*config.key(&first_project()).unwrap(), with_key(None, Some(BY_HAND)));
 }
 
@@ -160,7 +160,7 @@ fn a_key_by_hand_that_looks_mistyped_is_refused_without_being_told() {
     let mut config = default_config();
     config.set_key(&first_project(), with_key(Some("pikv_canary_canary"), None));
     let before = config.clone();
-    let error = complete(&mut config, &mut growing()).unwrap_err();
+    let error = ensure_keys(&mut config, &mut growing()).unwrap_err();
     let message = error.to_string();
     assert!(
         message.starts_with("the key of project `first_project` (`authentication.api_key` in its element"),

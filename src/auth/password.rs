@@ -1,7 +1,7 @@
 //! Passwords and the bcrypt hashes that are kept of them.
 //!
 //! Not here: the random salt (the caller's, from `entropy.rs`), and where the work runs. [`hash`],
-//! [`verify`] and [`verify_nobody`] take 2^cost rounds of one core, so they belong into the password lane.
+//! [`verify`] and [`verify_dummy`] take 2^cost rounds of one core, so they belong into the password lane.
 //!
 //! A password is compared as typed: no Unicode normalization, no trimming.
 
@@ -33,13 +33,13 @@ pub enum PasswordError {
     /// Not good enough for a new password.
     Weak {
         /// All that it lacks, at least one thing.
-        lacks: Vec<Lack>,
+        lacks: Vec<MissingRequirement>,
     },
 }
 
 /// One thing that a new password has to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub enum MissingRequirement {
     /// [`PASSWORD_CHARACTERS_MIN`] characters.
     Characters {
         /// How many it has.
@@ -58,7 +58,7 @@ pub enum Lack {
 /// Which new passwords are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Those without a [`Lack`].
+    /// Those without a [`MissingRequirement`].
     Strong,
     /// Every [`Password`]: the operator asked for it.
     Weak,
@@ -95,14 +95,14 @@ impl Password {
     }
 }
 
-fn lacks(text: &str) -> Vec<Lack> {
+fn lacks(text: &str) -> Vec<MissingRequirement> {
     let characters = text.chars().count();
     let checks = [
-        (characters >= PASSWORD_CHARACTERS_MIN, Lack::Characters { characters }),
-        (text.contains(char::is_uppercase), Lack::UpperCase),
-        (text.contains(char::is_lowercase), Lack::LowerCase),
-        (text.contains(char::is_numeric), Lack::Digit),
-        (text.contains(|c: char| !c.is_alphanumeric()), Lack::Special),
+        (characters >= PASSWORD_CHARACTERS_MIN, MissingRequirement::Characters { characters }),
+        (text.contains(char::is_uppercase), MissingRequirement::UpperCase),
+        (text.contains(char::is_lowercase), MissingRequirement::LowerCase),
+        (text.contains(char::is_numeric), MissingRequirement::Digit),
+        (text.contains(|c: char| !c.is_alphanumeric()), MissingRequirement::Special),
     ];
     checks.into_iter().filter(|(has, _)| !has).map(|(_, lack)| lack).collect()
 }
@@ -159,9 +159,9 @@ pub fn verify(password: &Password, hash: &PasswordHash) -> bool {
 ///
 /// # Panics
 /// As [`hash`] does.
-pub fn verify_nobody(cost: u32) {
+pub fn verify_dummy(cost: u32) {
     // The time does not depend on the password: bcrypt repeats it to 72 bytes.
-    std::hint::black_box(bcrypt::verify("", nobody(cost).as_text()).unwrap_or(false));
+    std::hint::black_box(bcrypt::verify("", dummy_hash(cost).as_text()).unwrap_or(false));
 }
 
 /// Takes the time that [`verify`] with a hash of `cost_max` would have taken longer than with one of
@@ -169,13 +169,13 @@ pub fn verify_nobody(cost: u32) {
 ///
 /// # Panics
 /// As [`hash`] does.
-pub fn verify_nobody_up_to(cost: u32, cost_max: u32) {
+pub fn verify_dummy_up_to(cost: u32, cost_max: u32) {
     // Each step doubles the time: 2^cost + (2^cost + 2^(cost+1) + … + 2^(cost_max-1)) = 2^cost_max.
-    (cost..cost_max).for_each(verify_nobody);
+    (cost..cost_max).for_each(verify_dummy);
 }
 
 /// A hash that is well formed, or `verify` would be done at once, and that no known password has.
-fn nobody(cost: u32) -> PasswordHash {
+fn dummy_hash(cost: u32) -> PasswordHash {
     assert_cost(cost);
     PasswordHash(format!("$2b${cost:02}${:.<53}", ""))
 }
@@ -223,16 +223,16 @@ impl fmt::Display for PasswordError {
     }
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for MissingRequirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Lack::Characters { characters } => {
+            MissingRequirement::Characters { characters } => {
                 write!(f, "at least {PASSWORD_CHARACTERS_MIN} characters (this one has {characters})")
             }
-            Lack::UpperCase => f.write_str("an upper-case letter"),
-            Lack::LowerCase => f.write_str("a lower-case letter"),
-            Lack::Digit => f.write_str("a digit"),
-            Lack::Special => f.write_str("a special character such as `!` or a space"),
+            MissingRequirement::UpperCase => f.write_str("an upper-case letter"),
+            MissingRequirement::LowerCase => f.write_str("a lower-case letter"),
+            MissingRequirement::Digit => f.write_str("a digit"),
+            MissingRequirement::Special => f.write_str("a special character such as `!` or a space"),
         }
     }
 }

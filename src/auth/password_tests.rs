@@ -89,8 +89,8 @@ fn control_characters_are_refused() {
 
 #[test]
 fn all_that_a_new_password_lacks_is_said_at_once() {
-    use Lack::{Characters, Digit, LowerCase, Special, UpperCase};
-    let check = |text: &str, lacks: &[Lack]| {
+    use MissingRequirement::{Characters, Digit, LowerCase, Special, UpperCase};
+    let check = |text: &str, lacks: &[MissingRequirement]| {
         let expected =
             if lacks.is_empty() { None } else { Some(PasswordError::Weak { lacks: lacks.to_vec() }) };
         assert_eq!(Password::parse_new(text, Rule::Strong).err(), expected, "{text}");
@@ -117,11 +117,19 @@ fn letters_and_digits_of_other_alphabets_are_no_special_characters() {
     };
     assert_eq!(lacks("Äöüßéñ1!"), []);
     assert_eq!(lacks("Пароль٣€"), []);
-    assert_eq!(lacks("Пароль1日"), [Lack::Special]);
-    assert_eq!(lacks("日本語日本語日本"), [Lack::UpperCase, Lack::LowerCase, Lack::Digit, Lack::Special]);
+    assert_eq!(lacks("Пароль1日"), [MissingRequirement::Special]);
+    assert_eq!(
+        lacks("日本語日本語日本"),
+        [
+            MissingRequirement::UpperCase,
+            MissingRequirement::LowerCase,
+            MissingRequirement::Digit,
+            MissingRequirement::Special
+        ]
+    );
     assert_eq!(lacks("Abcdef1😀"), []);
     // Eight bytes, four characters.
-    assert_eq!(lacks("Äö1€"), [Lack::Characters { characters: 4 }]);
+    assert_eq!(lacks("Äö1€"), [MissingRequirement::Characters { characters: 4 }]);
 }
 
 #[test]
@@ -174,18 +182,18 @@ fn only_a_hash_as_it_is_written_here_is_read() {
 #[test]
 fn nobody_has_a_whole_hash_of_the_cost_asked_for() {
     for cost in BCRYPT_COST_MIN..=BCRYPT_COST_MAX {
-        let nobody = nobody(cost);
+        let nobody = dummy_hash(cost);
         assert_eq!(nobody.cost(), cost);
         assert!(PasswordHash::parse(nobody.as_text()).is_some(), "{cost}");
         assert!(bcrypt::verify("p", &nobody.as_text().replace(&format!("${cost:02}$"), "$04$")).is_ok());
     }
-    assert_eq!(nobody(BCRYPT_COST_DEFAULT).as_text().len(), quick_hash("p").as_text().len());
-    assert!(!verify(&password("p"), &nobody(BCRYPT_COST_MIN)));
-    verify_nobody(BCRYPT_COST_MIN);
+    assert_eq!(dummy_hash(BCRYPT_COST_DEFAULT).as_text().len(), quick_hash("p").as_text().len());
+    assert!(!verify(&password("p"), &dummy_hash(BCRYPT_COST_MIN)));
+    verify_dummy(BCRYPT_COST_MIN);
 }
 
 #[test]
 #[should_panic(expected = "a cost of bcrypt is 4 to 16, not 17")]
 fn a_cost_that_is_out_of_bounds_is_a_bug_and_no_quick_hash() {
-    verify_nobody(BCRYPT_COST_MAX + 1);
+    verify_dummy(BCRYPT_COST_MAX + 1);
 }

@@ -5,7 +5,7 @@ use super::error::ChangeError;
 use super::in_force::InForce;
 use super::opening::leaves_memory;
 use super::served::Served;
-use crate::auth::api_key::{self, Completed, HASH_ADVICE};
+use crate::auth::api_key::{self, HASH_ADVICE, KeyChanges};
 use crate::config::file;
 use crate::config::mistake::{ConfigError, save_advice};
 use crate::config::schema::{Config, StoredKey};
@@ -33,7 +33,7 @@ pub(super) struct BegunChange {
     files: FilesBefore,
 }
 
-/// Saves what [`api_key::complete`] changed. If only texts of keys were to be replaced by their hashes and
+/// Saves what [`api_key::ensure_keys`] changed. If only texts of keys were to be replaced by their hashes and
 /// that cannot be saved, the keys are in force all the same, the texts stay in the file, and the error is
 /// returned for the log.
 ///
@@ -43,7 +43,7 @@ pub fn save_completed(
     disk: &dyn Disk,
     path: &Path,
     config: &Config,
-    completed: &mut Completed,
+    completed: &mut KeyChanges,
 ) -> Result<Option<ConfigError>, ConfigError> {
     if !completed.changed {
         return Ok(None);
@@ -66,7 +66,7 @@ pub fn save_generated(
     disk: &dyn Disk,
     path: &Path,
     config: &Config,
-    completed: &Completed,
+    completed: &KeyChanges,
 ) -> Result<(), ConfigError> {
     let saved = file::save(disk, path, config);
     // If only the sync of the directory failed, the new file has its name.

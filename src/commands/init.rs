@@ -19,7 +19,7 @@ pub(super) fn init(options: &Options) -> Result<(), RunError> {
         return Err(RunError::OutputDiscarded);
     }
     let mut config = file::default_config();
-    let completed = api_key::complete(&mut config, &mut random_bytes).map_err(key_error(path))?;
+    let completed = api_key::ensure_keys(&mut config, &mut random_bytes).map_err(key_error(path))?;
     save_generated(&RealDisk, path, &config, &completed)?;
     let text = format!("created {}\n{}", absolute(path).display(), keys_text(&completed));
     print(&text).map_err(|error| {

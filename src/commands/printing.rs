@@ -2,7 +2,7 @@
 
 use super::error::RunError;
 use super::setup::{ConfigFile, absolute};
-use crate::auth::api_key::Completed;
+use crate::auth::api_key::KeyChanges;
 use crate::cli::help;
 use crate::config::schema::KeyOwner;
 use crate::disk;
@@ -35,7 +35,7 @@ pub(super) fn is_discarded() -> bool {
 /// Prints a text of the server that contains the generated keys. They exist nowhere else, so if that fails, the
 /// log states how to get new ones. The server continues: it serves clients that have a key, and the next start
 /// would have no keys to print, because config.json has their hashes already.
-pub(super) fn say_keys(text: &str, completed: &Completed) {
+pub(super) fn say_keys(text: &str, completed: &KeyChanges) {
     let reason = match print(text) {
         Err(error) => error.to_string(),
         Ok(()) if is_discarded() => "standard output is closed or /dev/null".to_owned(),
@@ -59,7 +59,7 @@ pub(super) fn owner_text(owner: &KeyOwner) -> String {
     }
 }
 
-pub(super) fn keys_text(completed: &Completed) -> String {
+pub(super) fn keys_text(completed: &KeyChanges) -> String {
     let line = |(owner, key): &(KeyOwner, Secret)| {
         format!("{:<19} {}   (shown once; keep it)\n", owner_text(owner), key.reveal())
     };
@@ -72,7 +72,7 @@ pub(super) fn banner(
     config_path: &Path,
     directory: &Path,
     address: SocketAddr,
-    completed: &Completed,
+    completed: &KeyChanges,
     config_file: ConfigFile,
 ) -> String {
     let mut text = format!("{}\n", help::version());

@@ -39,7 +39,7 @@ impl Handle {
     /// A connection has ended.
     pub(super) fn slot_is_free(&self, slots: &Slots, usage: &AddressUsage) {
         slots.close(usage);
-        if slots.pressed() {
+        if slots.accept_blocked() {
             self.wake();
         }
     }
@@ -161,13 +161,13 @@ impl Acceptor {
             }
         }
         let shed = self.line.next().map(|waiting| self.who_gives_way(waiting));
-        self.slots.set_pressed(shed.is_some());
+        self.slots.set_accept_blocked(shed.is_some());
         if self.ready && !self.line.is_full() {
             self.handle.wake(); // that was enough for one turn
         }
         if let Some(shed) = shed {
-            self.mailboxes.iter().for_each(|mailbox| mailbox.post(Message::Shed(shed)));
-            // A slot that came free before `pressed` was seen woke nobody.
+            self.mailboxes.iter().for_each(|mailbox| mailbox.post(Message::CloseIdle(shed)));
+            // A slot that came free before `accept_blocked` was seen woke nobody.
             if !self.slots.full() {
                 self.handle.wake();
             }
@@ -230,7 +230,7 @@ impl Acceptor {
             self.short_of_descriptors = true;
             self.ready = false;
             let shed = Shed { stage: ShedStage::Idle, connections: 0 };
-            self.mailboxes.iter().for_each(|mailbox| mailbox.post(Message::Shed(shed)));
+            self.mailboxes.iter().for_each(|mailbox| mailbox.post(Message::CloseIdle(shed)));
         }
     }
 

@@ -1,8 +1,10 @@
 //! What a connection does in each of its phases, from a reply to its last byte.
 
-use super::connection::{Answering, Connection, Held, Input, Phase, Reread, Socket, Stage, Streaming};
-use super::event_loop::{EventLoop, Fate};
-use super::input::{self, Stepped};
+use super::connection::{
+    Connection, Deferred, InFlightRequest, Input, Phase, Retry, Socket, Stage, Streaming,
+};
+use super::event_loop::{Disposition, EventLoop};
+use super::input::{self, Received};
 use super::mailbox::{ConnectionId, Message};
 use super::output::Sent;
 use super::pool::Turn;
@@ -12,7 +14,7 @@ use crate::clock;
 use crate::http::exchange::Waiting;
 use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, Response};
 use crate::limits::{
-    DRAIN_BYTES_MAX, OUTPUT_BYTES_HIGH, READS_PER_TURN_MAX, REQUESTS_PER_TURN_MAX, REREADS_MAX,
+    DRAIN_BYTES_MAX, OUTPUT_BYTES_HIGH, READS_PER_TURN_MAX, REQUESTS_PER_TURN_MAX, RETRIES_MAX,
     ROUNDS_PER_TURN_MAX, SENT_BYTES_PER_TURN_MAX,
 };
 use crate::log::{RequestLine, render_request};
@@ -38,12 +40,12 @@ enum Arrived {
 
 impl EventLoop {
     /// Lets a connection go on as far as it can, up to the cap of a turn.
-    pub(super) fn pump(&mut self, id: ConnectionId, connection: &mut Connection) -> Fate {
+    pub(super) fn drive(&mut self, id: ConnectionId, connection: &mut Connection) -> Disposition {
         let (mut sendable_bytes, requests_before) = (SENT_BYTES_PER_TURN_MAX, self.request_ids.given_out());
         let mut reads_left = READS_PER_TURN_MAX;
         for _ in 0..ROUNDS_PER_TURN_MAX {
-            if send(connection, &mut sendable_bytes) == Fate::Close {
-                return Fate::Close;
+            if send(connection, &mut sendable_bytes) == Disposition::Close {
+                return Disposition::Close;
             }
             let requests = self.request_ids.given_out() - requests_before;
             if sendable_bytes == 0 || reads_left == 0 || requests >= REQUESTS_PER_TURN_MAX as u64 {
@@ -63,24 +65,24 @@ impl EventLoop {
             };
             match progress {
                 Progress::Made => reads_left -= usize::from(reads),
-                Progress::Over => return Fate::Close,
+                Progress::Over => return Disposition::Close,
                 Progress::None => {
                     let owed = !connection.output.is_empty();
-                    if send(connection, &mut sendable_bytes) == Fate::Close {
-                        return Fate::Close;
+                    if send(connection, &mut sendable_bytes) == Disposition::Close {
+                        return Disposition::Close;
                     }
                     if sendable_bytes == 0 {
                         break;
                     }
                     // Where everything is out now, what waited for room can go on.
                     if !owed || !connection.output.is_empty() {
-                        return Fate::Keep;
+                        return Disposition::Keep;
                     }
                 }
             }
         }
-        self.again(id);
-        Fate::Keep
+        self.requeue(id);
+        Disposition::Keep
     }
 
     fn receive(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
@@ -130,7 +132,7 @@ impl EventLoop {
         for _ in 0..REQUESTS_PER_TURN_MAX {
             let (used, stepped) = input::step(connection, rest, &self.shared, &mut self.request_ids);
             rest = rest.get(used..).unwrap_or_default();
-            is_seen = matches!(stepped, Stepped::Need(_));
+            is_seen = matches!(stepped, Received::Need(_));
             self.act_on(id, connection, stepped);
             let receives = matches!(connection.phase, Phase::Receiving(_));
             if is_seen || !receives || connection.output.len() >= OUTPUT_BYTES_HIGH {
@@ -150,24 +152,24 @@ impl EventLoop {
         };
     }
 
-    fn act_on(&mut self, id: ConnectionId, connection: &mut Connection, stepped: Stepped) {
+    fn act_on(&mut self, id: ConnectionId, connection: &mut Connection, stepped: Received) {
         let now = clock::monotonic();
         match stepped {
-            Stepped::Need(waiting) => {
+            Received::Need(waiting) => {
                 connection.wait_for(waiting, now);
             }
-            Stepped::Admitted { tell } => {
+            Received::HeadAccepted { tell } => {
                 connection.wait_for(Waiting::Body { received: 0 }, now);
                 if tell {
                     connection.output.append(|out| out.extend_from_slice(CONTINUE));
                 }
             }
-            Stepped::Replied(answering, reply) => self.reply(id, connection, answering, reply),
-            Stepped::Denied(answering, error) => {
-                let answering = Answering { persistent: false, ..answering };
-                self.respond(connection, answering, Err(error));
+            Received::Replied(in_flight, reply) => self.reply(id, connection, in_flight, reply),
+            Received::Denied(in_flight, error) => {
+                let in_flight = InFlightRequest { persistent: false, ..in_flight };
+                self.respond(connection, in_flight, Err(error));
             }
-            Stepped::Refused(refusal) => {
+            Received::Refused(refusal) => {
                 let was_refused = connection.last_status.is_some_and(|status| status >= 400);
                 if was_refused && refusal.follows_request() {
                     // The client has its answer; one about the rest of the same request would only confuse it.
@@ -181,28 +183,34 @@ impl EventLoop {
 
     /// Answers bytes that are no request, or never became one, and ends the connection.
     pub(super) fn refuse(&mut self, connection: &mut Connection, error: ApiError) {
-        let answering =
-            Answering::of_nothing(connection.remote.address, connection.since, self.request_ids.next());
-        self.respond(connection, answering, Err(error));
+        let in_flight =
+            InFlightRequest::of_nothing(connection.remote.address, connection.since, self.request_ids.next());
+        self.respond(connection, in_flight, Err(error));
     }
 
-    fn reply(&mut self, id: ConnectionId, connection: &mut Connection, answering: Answering, reply: Reply) {
+    fn reply(
+        &mut self,
+        id: ConnectionId,
+        connection: &mut Connection,
+        in_flight: InFlightRequest,
+        reply: Reply,
+    ) {
         match reply {
-            Reply::Ready(answer, None) => self.respond(connection, answering, answer),
+            Reply::Ready(answer, None) => self.respond(connection, in_flight, answer),
             Reply::Ready(answer, Some(commit)) => {
-                self.await_commit(id, connection, commit, Held::Answer(answering, answer));
+                self.await_commit(id, connection, commit, Deferred::Answer(in_flight, answer));
             }
-            Reply::Job(lane, None, job) => self.start_job(id, connection, answering, lane, job),
+            Reply::Job(lane, None, job) => self.start_job(id, connection, in_flight, lane, job),
             Reply::Job(lane, Some(commit), job) => {
-                self.await_commit(id, connection, commit, Held::Job(answering, lane, job));
+                self.await_commit(id, connection, commit, Deferred::Job(in_flight, lane, job));
             }
             Reply::Stream(response, source) => {
                 let streaming = Streaming {
-                    answering,
+                    in_flight,
                     stage: Stage::Begun(response),
                     body_bytes: 0,
                     source_bytes: source.bytes_held,
-                    rereads_left: REREADS_MAX,
+                    retries_left: RETRIES_MAX,
                 };
                 connection.enter(Phase::Streaming(streaming, source), clock::monotonic());
             }
@@ -213,7 +221,7 @@ impl EventLoop {
         &mut self,
         id: ConnectionId,
         connection: &mut Connection,
-        answering: Answering,
+        in_flight: InFlightRequest,
         lane: Lane,
         job: Job,
     ) {
@@ -229,39 +237,46 @@ impl EventLoop {
             };
             mailbox.post(Message::JobDone(id, reply));
         };
-        connection.enter(Phase::AwaitJob(answering), clock::monotonic());
+        connection.enter(Phase::AwaitJob(in_flight), clock::monotonic());
         self.shared.pools.push(lane, Box::new(work));
     }
 
-    pub(super) fn job_done(&mut self, id: ConnectionId, connection: &mut Connection, reply: Reply) -> Fate {
+    pub(super) fn job_done(
+        &mut self,
+        id: ConnectionId,
+        connection: &mut Connection,
+        reply: Reply,
+    ) -> Disposition {
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
-        let Phase::AwaitJob(answering) = phase else {
+        let Phase::AwaitJob(in_flight) = phase else {
             unreachable!("a connection has one job at a time and waits for it");
         };
-        self.reply(id, connection, answering, reply);
-        self.pump(id, connection)
+        self.reply(id, connection, in_flight, reply);
+        self.drive(id, connection)
     }
 
     fn commit_resolved(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let Phase::AwaitSync(commit, held) = phase else {
-            unreachable!("pump() comes here only in this phase");
+            unreachable!("drive() comes here only in this phase");
         };
         let failure = commit.failure().map(ApiError::from);
         match (held, failure) {
-            (Held::Answer(answering, answer), None) => self.respond(connection, answering, answer),
-            (Held::Job(answering, lane, job), None) => self.start_job(id, connection, answering, lane, job),
-            (Held::Piece(streaming, source, bytes, last), None) => {
+            (Deferred::Answer(in_flight, answer), None) => self.respond(connection, in_flight, answer),
+            (Deferred::Job(in_flight, lane, job), None) => {
+                self.start_job(id, connection, in_flight, lane, job)
+            }
+            (Deferred::Piece(streaming, source, bytes, last), None) => {
                 self.send_piece(connection, streaming, source, bytes, last);
             }
-            (Held::Answer(answering, _) | Held::Job(answering, ..), Some(error)) => {
-                self.read_again(id, connection, answering, error);
+            (Deferred::Answer(in_flight, _) | Deferred::Job(in_flight, ..), Some(error)) => {
+                self.read_again(id, connection, in_flight, error);
             }
-            (Held::Piece(mut streaming, mut source, ..), Some(error)) => {
-                if streaming.rereads_left == 0 {
+            (Deferred::Piece(mut streaming, mut source, ..), Some(error)) => {
+                if streaming.retries_left == 0 {
                     return self.break_off(connection, streaming, error);
                 }
-                streaming.rereads_left -= 1;
+                streaming.retries_left -= 1;
                 source.pull = Pull::Again;
                 connection.enter(Phase::Streaming(streaming, source), clock::monotonic());
             }
@@ -274,57 +289,63 @@ impl EventLoop {
         &mut self,
         id: ConnectionId,
         connection: &mut Connection,
-        mut answering: Answering,
+        mut in_flight: InFlightRequest,
         error: ApiError,
     ) {
-        match answering.reread.take() {
-            Some(Reread { request, peer, left: left @ 1.. }) => {
+        match in_flight.retry.take() {
+            Some(Retry { request, peer, left: left @ 1.. }) => {
                 let reply = input::read_again(&request, peer, &self.shared);
-                answering.reread = Some(Reread { request, peer, left: left - 1 });
-                self.reply(id, connection, answering, reply);
+                in_flight.retry = Some(Retry { request, peer, left: left - 1 });
+                self.reply(id, connection, in_flight, reply);
             }
-            Some(_) | None => self.respond(connection, answering, Err(error)),
+            Some(_) | None => self.respond(connection, in_flight, Err(error)),
         }
     }
 
     /// Encodes an answer and logs it. Afterwards the connection receives again, or closes.
-    pub(super) fn respond(&mut self, connection: &mut Connection, answering: Answering, answer: Answer) {
-        let answer = answer.and_then(|response| self.bounded(connection, &answering, response));
-        let response = answer.unwrap_or_else(|error| error.response_in(&answering.failure_style));
+    pub(super) fn respond(
+        &mut self,
+        connection: &mut Connection,
+        in_flight: InFlightRequest,
+        answer: Answer,
+    ) {
+        let answer = answer.and_then(|response| self.bounded(connection, &in_flight, response));
+        let response = answer.unwrap_or_else(|error| error.response_in(&in_flight.failure_style));
         let size = BodySize::Known(response.body_bytes().len() as u64);
         let status = response.status();
-        let head = self.encode_head(connection, &answering, &response, size);
+        let head = self.encode_head(connection, &in_flight, &response, size);
         let body = response.into_body();
         let sent = if head.framing.sends_body() { body.len() as u64 } else { 0 };
         if head.framing.sends_body() {
             connection.output.push(body);
         }
-        self.log(&answering, status, sent);
+        self.log(&in_flight, status, sent);
         self.finish(connection, head, status);
     }
 
     pub(super) fn encode_head(
         &mut self,
         connection: &mut Connection,
-        answering: &Answering,
+        in_flight: &InFlightRequest,
         response: &Response,
         body: BodySize,
     ) -> EncodedHead {
         self.refresh_date();
-        let goes_on =
-            connection.socket != Socket::Ended && self.stopping.is_none() && !self.shared.slots.pressed();
+        let goes_on = connection.socket != Socket::Ended
+            && self.stopping.is_none()
+            && !self.shared.slots.accept_blocked();
         let reply = response::Reply {
-            method: answering.method,
-            version: answering.version,
-            persistent: answering.persistent && goes_on,
+            method: in_flight.method,
+            version: in_flight.version,
+            persistent: in_flight.persistent && goes_on,
             body,
             date: &self.date,
         };
         if connection.output.is_empty() {
             connection.taken_at = clock::monotonic();
         }
-        let mut extra = answering.caller.permission.fields();
-        extra.push(("x-request-id", answering.request_id.as_str()));
+        let mut extra = in_flight.caller.permission.fields();
+        extra.push(("x-request-id", in_flight.request_id.as_str()));
         connection.output.append(|out| response::encode_head(response, &reply, &extra, out))
     }
 
@@ -346,7 +367,7 @@ impl EventLoop {
             Arrived::End | Arrived::Broken => return Progress::Over,
         };
         let Phase::Draining { bytes } = &mut connection.phase else {
-            unreachable!("pump() comes here only in this phase");
+            unreachable!("drive() comes here only in this phase");
         };
         *bytes += count as u64;
         if *bytes > DRAIN_BYTES_MAX {
@@ -356,42 +377,42 @@ impl EventLoop {
     }
 
     /// The phase of a connection has lasted too long.
-    pub(super) fn time_out(&mut self, id: ConnectionId, connection: &mut Connection) -> Fate {
+    pub(super) fn time_out(&mut self, id: ConnectionId, connection: &mut Connection) -> Disposition {
         match &connection.phase {
             Phase::Receiving(waiting @ (Waiting::Head | Waiting::Body { .. }))
                 if connection.output.is_empty() =>
             {
                 let error = ApiError::Timeout(*waiting);
                 self.refuse(connection, error);
-                self.pump(id, connection)
+                self.drive(id, connection)
             }
             Phase::AwaitSync(..) | Phase::AwaitJob(_) | Phase::AwaitPiece(_) => {
                 log::error!("a request got no answer in time from the disk; its connection is closed");
-                Fate::Close
+                Disposition::Close
             }
             Phase::Receiving(_)
             | Phase::Streaming(..)
             | Phase::Closing
             | Phase::Draining { .. }
-            | Phase::Lingering => Fate::Close,
+            | Phase::Lingering => Disposition::Close,
         }
     }
 
-    pub(super) fn log(&mut self, answering: &Answering, status: u16, bytes: u64) {
+    pub(super) fn log(&mut self, in_flight: &InFlightRequest, status: u16, bytes: u64) {
         if log::max_level() < log::LevelFilter::Info {
             return;
         }
-        let micros = clock::monotonic().saturating_duration_since(answering.started).as_micros();
-        let path = String::from_utf8_lossy(&answering.path);
+        let micros = clock::monotonic().saturating_duration_since(in_flight.started).as_micros();
+        let path = String::from_utf8_lossy(&in_flight.path);
         let line = RequestLine {
             wall_ms: clock::wall_ms(),
-            address: answering.caller.client.address,
-            method: answering.method.as_str(),
+            address: in_flight.caller.client.address,
+            method: in_flight.method.as_str(),
             path: &path,
             status,
             bytes,
             micros: u64::try_from(micros).unwrap_or(u64::MAX),
-            request_id: &answering.request_id,
+            request_id: &in_flight.request_id,
         };
         render_request(&line, self.shared.settings.log_format, &mut self.request_log);
     }
@@ -426,19 +447,19 @@ fn read(connection: &mut Connection, buffer: &mut [u8]) -> Arrived {
 }
 
 /// Sends what is owed, as far as the socket takes it and `bytes_max` goes, which is counted down.
-fn send(connection: &mut Connection, bytes_max: &mut usize) -> Fate {
+fn send(connection: &mut Connection, bytes_max: &mut usize) -> Disposition {
     let owed_bytes = connection.output.len();
     if owed_bytes == 0 {
-        return Fate::Keep;
+        return Disposition::Keep;
     }
     let sent = connection.output.send(&mut connection.stream, *bytes_max);
     *bytes_max -= owed_bytes - connection.output.len();
     match sent {
-        Sent::Gone => return Fate::Close,
+        Sent::Gone => return Disposition::Close,
         Sent::Some { progress: false } => {}
         Sent::All | Sent::Some { progress: true } => connection.taken_at = clock::monotonic(),
     }
-    Fate::Keep
+    Disposition::Keep
 }
 
 /// Tells the client that no more will come, and lets it read what came.

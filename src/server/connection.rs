@@ -38,12 +38,12 @@ use std::time::{Duration, Instant};
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) remote: Remote,
-    pub(super) generation: u64,
+    pub(super) slot_epoch: u64,
     pub(super) exchange: Exchange,
     /// Bytes that arrived and belong to no request that was handed out.
     pub(super) input: Input,
     /// The request whose body is being received, routed.
-    pub(super) admitted: Option<Box<Routed>>,
+    pub(super) routed: Option<Box<Routed>>,
     pub(super) output: Output,
     pub(super) phase: Phase,
     /// When the phase began.
@@ -140,9 +140,9 @@ pub(super) enum Phase {
     /// Waiting for a request or the rest of one.
     Receiving(Waiting),
     /// Something may not go on before this commit is resolved.
-    AwaitSync(Commit, Held),
+    AwaitSync(Commit, Deferred),
     /// A lane has its job.
-    AwaitJob(Answering),
+    AwaitJob(InFlightRequest),
     /// A lane makes the next piece of a stream.
     AwaitPiece(Streaming),
     /// A stream goes on when there is room for it.
@@ -161,9 +161,9 @@ pub(super) enum Phase {
 }
 
 /// What waits for a commit.
-pub(super) enum Held {
-    Answer(Answering, Answer),
-    Job(Answering, Lane, Job),
+pub(super) enum Deferred {
+    Answer(InFlightRequest, Answer),
+    Job(InFlightRequest, Lane, Job),
     Piece(Streaming, Source, Vec<u8>, Last),
 }
 
@@ -175,7 +175,7 @@ pub(super) enum Last {
 }
 
 /// A request that is being answered, as far as the answer and the log need it.
-pub(super) struct Answering {
+pub(super) struct InFlightRequest {
     pub(super) method: Method,
     pub(super) version: Version,
     pub(super) persistent: bool,
@@ -188,14 +188,14 @@ pub(super) struct Answering {
     /// Who sent it.
     pub(super) caller: Caller,
     /// How to answer it anew, for a read that waits for changes of others.
-    pub(super) reread: Option<Reread>,
+    pub(super) retry: Option<Retry>,
     /// Bytes of the request's body, which a job for it may hold.
     pub(super) request_bytes: usize,
 }
 
 /// A read may rest on changes that are then taken back because the disk failed or had no room. That
 /// is the writers' failure, not the reader's: it reads again, what is there now.
-pub(super) struct Reread {
+pub(super) struct Retry {
     /// The request as sent.
     pub(super) request: Box<[u8]>,
     /// Who sent it.
@@ -206,13 +206,13 @@ pub(super) struct Reread {
 
 /// An answer whose body is produced while it is sent.
 pub(super) struct Streaming {
-    pub(super) answering: Answering,
+    pub(super) in_flight: InFlightRequest,
     pub(super) stage: Stage,
     pub(super) body_bytes: u64,
     /// Bytes of memory that its source holds.
     pub(super) source_bytes: usize,
     /// How often the piece being sent may be read again.
-    pub(super) rereads_left: u32,
+    pub(super) retries_left: u32,
 }
 
 /// How far a stream is.
@@ -223,7 +223,7 @@ pub(super) enum Stage {
     Body { head: EncodedHead, status: u16 },
 }
 
-impl Answering {
+impl InFlightRequest {
     /// For an answer to a request with this head.
     pub(super) fn of(
         head: &Head<'_>,
@@ -231,10 +231,10 @@ impl Answering {
         caller: Caller,
         started: Instant,
         request_id: String,
-    ) -> Answering {
+    ) -> InFlightRequest {
         let path = loggable_target(head.target_text);
         let logged = path.get(..LOG_FIELD_BYTES_MAX + 1).unwrap_or(&path);
-        Answering {
+        InFlightRequest {
             method: head.method,
             version: head.version,
             persistent: head.persistent,
@@ -243,14 +243,14 @@ impl Answering {
             started,
             request_id,
             caller,
-            reread: None,
+            retry: None,
             request_bytes: 0,
         }
     }
 
     /// For an answer to bytes that were no request.
-    pub(super) fn of_nothing(address: IpAddr, started: Instant, request_id: String) -> Answering {
-        Answering {
+    pub(super) fn of_nothing(address: IpAddr, started: Instant, request_id: String) -> InFlightRequest {
+        InFlightRequest {
             method: Method::Unknown,
             version: Version::Http11,
             persistent: false,
@@ -259,13 +259,13 @@ impl Answering {
             started,
             request_id,
             caller: Caller { client: Client { address, is_tls: false }, permission: Permission::Nothing },
-            reread: None,
+            retry: None,
             request_bytes: 0,
         }
     }
 
     fn bytes_held(&self) -> usize {
-        self.request_bytes + self.reread.as_ref().map_or(0, |reread| reread.request.len())
+        self.request_bytes + self.retry.as_ref().map_or(0, |retry| retry.request.len())
     }
 }
 
@@ -273,17 +273,17 @@ impl Connection {
     pub(super) fn new(
         stream: TcpStream,
         remote: Remote,
-        generation: u64,
+        slot_epoch: u64,
         bounds: Bounds,
         now: Instant,
     ) -> Connection {
         Connection {
             stream,
             remote,
-            generation,
+            slot_epoch,
             exchange: Exchange::new(bounds),
             input: Input::default(),
-            admitted: None,
+            routed: None,
             output: Output::default(),
             phase: Phase::Receiving(Waiting::Idle),
             since: now,
@@ -340,7 +340,7 @@ impl Connection {
 
     /// Whether it is the connection `id`, on which nothing has arrived.
     pub(super) fn is_silent_as(&self, id: ConnectionId) -> bool {
-        self.is_silent && self.generation == id.generation
+        self.is_silent && self.slot_epoch == id.slot_epoch
     }
 
     /// Whether a handler or the disk is busy for it, which takes a short time whatever its client does.
@@ -358,13 +358,15 @@ impl Connection {
     /// Bytes of memory that a request or an answer under way holds, unless they are too few to count.
     pub(super) fn bytes_held(&self) -> usize {
         let phase_bytes = match &self.phase {
-            Phase::AwaitSync(_, Held::Answer(answering, answer)) => {
-                answering.bytes_held() + answer.as_ref().map_or(0, |response| response.body_bytes().len())
+            Phase::AwaitSync(_, Deferred::Answer(in_flight, answer)) => {
+                in_flight.bytes_held() + answer.as_ref().map_or(0, |response| response.body_bytes().len())
             }
-            Phase::AwaitSync(_, Held::Job(answering, ..)) | Phase::AwaitJob(answering) => {
-                answering.bytes_held()
+            Phase::AwaitSync(_, Deferred::Job(in_flight, ..)) | Phase::AwaitJob(in_flight) => {
+                in_flight.bytes_held()
             }
-            Phase::AwaitSync(_, Held::Piece(streaming, _, bytes, _)) => streaming.source_bytes + bytes.len(),
+            Phase::AwaitSync(_, Deferred::Piece(streaming, _, bytes, _)) => {
+                streaming.source_bytes + bytes.len()
+            }
             Phase::AwaitPiece(streaming) | Phase::Streaming(streaming, _) => streaming.source_bytes,
             Phase::Receiving(_) | Phase::Closing | Phase::Draining { .. } | Phase::Lingering => 0,
         };

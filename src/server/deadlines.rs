@@ -57,12 +57,12 @@ mod tests {
         let now = clock::monotonic();
         let mut deadlines = Deadlines::default();
         let connections = 3;
-        for generation in 0..10_000 {
-            deadlines.add(now + Duration::from_millis(generation % 7), ConnectionId { token: 0, generation });
-            deadlines.forget_stale(connections, |_, id| id.generation == generation);
+        for slot_epoch in 0..10_000 {
+            deadlines.add(now + Duration::from_millis(slot_epoch % 7), ConnectionId { token: 0, slot_epoch });
+            deadlines.forget_stale(connections, |_, id| id.slot_epoch == slot_epoch);
             assert!(deadlines.heap.len() <= 2 * connections + STALE_DEADLINES_MAX);
         }
         let last = std::iter::from_fn(|| deadlines.pop_due(now + Duration::from_secs(1)));
-        assert!(last.map(|(_, id)| id.generation).any(|generation| generation == 9_999), "the current one");
+        assert!(last.map(|(_, id)| id.slot_epoch).any(|slot_epoch| slot_epoch == 9_999), "the current one");
     }
 }

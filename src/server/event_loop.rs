@@ -3,7 +3,7 @@
 //! A turn: wait for sockets, mail or a deadline; let every connection that has something to do go
 //! on as far as it can, up to a cap; look at commits; hand the request log over.
 
-use super::connection::{Connection, Held, Phase, Remote};
+use super::connection::{Connection, Deferred, Phase, Remote};
 use super::deadlines::Deadlines;
 use super::input::RequestIds;
 use super::log_pace::LogPace;
@@ -49,7 +49,7 @@ pub(super) struct EventLoop {
 
 /// Whether a connection goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Disposition {
     Keep,
     Close,
 }
@@ -131,8 +131,8 @@ impl EventLoop {
         let Some(Some(connection)) = self.connections.get_mut(token) else { return };
         let to_end = event.is_read_closed() || event.is_priority();
         connection.socket = connection.socket.after_event(event.is_readable(), to_end);
-        let generation = connection.generation;
-        self.ready.push(ConnectionId { token, generation });
+        let slot_epoch = connection.slot_epoch;
+        self.ready.push(ConnectionId { token, slot_epoch });
     }
 
     fn receive_mail(&mut self, message: Message) {
@@ -144,7 +144,7 @@ impl EventLoop {
             Message::PieceDone(id, bytes, piece, source) => {
                 self.with(id, |this, connection| this.piece_done(id, connection, bytes, piece, source));
             }
-            Message::Shed(shed) => self.shed(shed),
+            Message::CloseIdle(shed) => self.shed(shed),
             Message::Stop => {
                 let ms = self.shared.settings.timeouts.shutdown_ms;
                 self.stopping = Some(clock::monotonic() + Duration::from_millis(ms));
@@ -172,11 +172,11 @@ impl EventLoop {
             return;
         }
         self.generations += 1;
-        let id = ConnectionId { token, generation: self.generations };
+        let id = ConnectionId { token, slot_epoch: self.generations };
         let bounds =
             Bounds { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: self.shared.settings.body_bytes_max };
         let remote = Remote { address: address.ip(), usage };
-        let connection = Connection::new(stream, remote, id.generation, bounds, clock::monotonic());
+        let connection = Connection::new(stream, remote, id.slot_epoch, bounds, clock::monotonic());
         if let Some(place) = self.connections.get_mut(token) {
             *place = Some(Box::new(connection));
         }
@@ -188,42 +188,44 @@ impl EventLoop {
 
     pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
         let connection = self.connections.get(id.token).and_then(Option::as_deref);
-        connection.filter(|connection| connection.generation == id.generation)
+        connection.filter(|connection| connection.slot_epoch == id.slot_epoch)
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
         self.connections.iter().enumerate().filter_map(|(token, place)| {
             let connection = place.as_deref()?;
-            Some((ConnectionId { token, generation: connection.generation }, connection))
+            Some((ConnectionId { token, slot_epoch: connection.slot_epoch }, connection))
         })
     }
 
     pub(super) fn advance(&mut self, id: ConnectionId) {
-        self.with(id, |this, connection| this.pump(id, connection));
+        self.with(id, |this, connection| this.drive(id, connection));
     }
 
     /// Has `act` deal with a connection, then closes it or sets its deadline.
-    fn with(&mut self, id: ConnectionId, act: impl FnOnce(&mut EventLoop, &mut Connection) -> Fate) {
+    fn with(&mut self, id: ConnectionId, act: impl FnOnce(&mut EventLoop, &mut Connection) -> Disposition) {
         let Some(place) = self.connections.get_mut(id.token) else { return };
-        let Some(mut connection) = place.take_if(|connection| connection.generation == id.generation) else {
+        let Some(mut connection) = place.take_if(|connection| connection.slot_epoch == id.slot_epoch) else {
             return;
         };
         match act(self, &mut connection) {
             // Its last answer was on its way when the server began to stop.
-            Fate::Keep if self.stopping.is_some() && connection.is_idle() => self.end(id, &connection),
-            Fate::Keep if self.account(id, &mut connection) == Fate::Close => self.end(id, &connection),
-            Fate::Keep => {
+            Disposition::Keep if self.stopping.is_some() && connection.is_idle() => self.end(id, &connection),
+            Disposition::Keep if self.account(id, &mut connection) == Disposition::Close => {
+                self.end(id, &connection)
+            }
+            Disposition::Keep => {
                 self.arm(id, &mut connection);
                 if let Some(place) = self.connections.get_mut(id.token) {
                     *place = Some(connection);
                 }
             }
-            Fate::Close => self.end(id, &connection),
+            Disposition::Close => self.end(id, &connection),
         }
     }
 
     pub(super) fn close(&mut self, id: ConnectionId) {
-        self.with(id, |_, _| Fate::Close);
+        self.with(id, |_, _| Disposition::Close);
     }
 
     fn end(&mut self, id: ConnectionId, connection: &Connection) {
@@ -245,7 +247,7 @@ impl EventLoop {
     }
 
     /// Notes that a connection can go on in the next turn.
-    pub(super) fn again(&mut self, id: ConnectionId) {
+    pub(super) fn requeue(&mut self, id: ConnectionId) {
         self.ready.push(id);
     }
 
@@ -255,12 +257,12 @@ impl EventLoop {
         id: ConnectionId,
         connection: &mut Connection,
         commit: Commit,
-        held: Held,
+        held: Deferred,
     ) {
         let places = &self.connections;
         self.waiting.add(&commit, id, places.len(), |id| {
             let connection = places.get(id.token).and_then(Option::as_deref);
-            connection.is_some_and(|known| known.generation == id.generation)
+            connection.is_some_and(|known| known.slot_epoch == id.slot_epoch)
         });
         connection.enter(Phase::AwaitSync(commit, held), clock::monotonic());
     }
@@ -283,17 +285,17 @@ impl EventLoop {
         let places = &self.connections;
         self.deadlines.forget_stale(places.len(), |at, id| {
             let connection = places.get(id.token).and_then(Option::as_deref);
-            connection.is_some_and(|known| known.generation == id.generation && known.armed == Some(at))
+            connection.is_some_and(|known| known.slot_epoch == id.slot_epoch && known.armed == Some(at))
         });
         let now = clock::monotonic();
         while let Some((at, id)) = self.deadlines.pop_due(now) {
             self.with(id, |this, connection| {
                 if connection.armed != Some(at) {
-                    return Fate::Keep; // an entry that an earlier one replaced
+                    return Disposition::Keep; // an entry that an earlier one replaced
                 }
                 connection.armed = None;
                 if connection.deadline(&this.shared.settings.timeouts) > now {
-                    return Fate::Keep;
+                    return Disposition::Keep;
                 }
                 this.time_out(id, connection)
             });

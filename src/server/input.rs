@@ -1,6 +1,6 @@
 //! From bytes to replies: runs the exchange of a connection and the handlers of its requests.
 
-use super::connection::{Answering, Connection, Reread};
+use super::connection::{Connection, InFlightRequest, Retry};
 use super::shared::Shared;
 use crate::api::dispatch::Routed;
 use crate::api::error::ApiError;
@@ -11,7 +11,7 @@ use crate::digits::encode_u64;
 use crate::http::exchange::{Bounds, Exchange, Step, Waiting};
 use crate::http::refusal::Refusal;
 use crate::http::request::{Framing, Head, Method};
-use crate::limits::{HEAD_BYTES_MAX, REREADS_MAX};
+use crate::limits::{HEAD_BYTES_MAX, RETRIES_MAX};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -45,15 +45,15 @@ impl RequestIds {
 }
 
 /// What the next bytes of a connection led to.
-pub(super) enum Stepped {
+pub(super) enum Received {
     /// More input is needed.
     Need(Waiting),
     /// The body of a request is welcome; the client may wait to be told so.
-    Admitted { tell: bool },
+    HeadAccepted { tell: bool },
     /// A request has its reply.
-    Replied(Answering, Reply),
+    Replied(InFlightRequest, Reply),
     /// The head of a request was enough to answer it; its body is not read.
-    Denied(Answering, ApiError),
+    Denied(InFlightRequest, ApiError),
     /// The bytes are no request.
     Refused(Refusal),
 }
@@ -65,46 +65,52 @@ pub(super) fn step(
     bytes: &[u8],
     shared: &Shared,
     request_ids: &mut RequestIds,
-) -> (usize, Stepped) {
+) -> (usize, Received) {
     let peer = connection.remote.address;
     let app = &shared.app;
-    let mut answering = |head: &Head<'_>, body: Option<&[u8]>, routed: &Routed| {
+    let mut in_flight = |head: &Head<'_>, body: Option<&[u8]>, routed: &Routed| {
         let failure_style = app.failure_style(head, body, routed);
-        Answering::of(head, failure_style, routed.caller.clone(), clock::monotonic(), request_ids.next())
+        InFlightRequest::of(
+            head,
+            failure_style,
+            routed.caller.clone(),
+            clock::monotonic(),
+            request_ids.next(),
+        )
     };
-    let admitted = connection.admitted.take();
+    let routed = connection.routed.take();
     let (used, step) = connection.exchange.step(bytes);
     let stepped = match step {
         Step::NeedInput(waiting) => {
-            connection.admitted = admitted;
-            Stepped::Need(waiting)
+            connection.routed = routed;
+            Received::Need(waiting)
         }
-        Step::Refused(refusal) => Stepped::Refused(refusal),
+        Step::Refused(refusal) => Received::Refused(refusal),
         Step::BodyRefused(head, refusal) => {
             let routed = app.route(&head, peer);
-            Stepped::Denied(answering(&head, None, &routed), ApiError::Refused(refusal))
+            Received::Denied(in_flight(&head, None, &routed), ApiError::Refused(refusal))
         }
         Step::Admit(head) => {
             let mut routed = app.route(&head, peer);
             if let Some(error) = routed.take_failure() {
-                Stepped::Denied(answering(&head, None, &routed), error)
+                Received::Denied(in_flight(&head, None, &routed), error)
             } else {
-                connection.admitted = Some(Box::new(routed));
-                Stepped::Admitted { tell: head.expects_continue && used == bytes.len() }
+                connection.routed = Some(Box::new(routed));
+                Received::HeadAccepted { tell: head.expects_continue && used == bytes.len() }
             }
         }
         Step::Request(request) => {
-            let admitted = admitted.filter(|routed| routed.is_current(app));
-            let routed = admitted.map_or_else(|| app.route(&request.head, peer), |routed| *routed);
-            let mut answering = answering(&request.head, Some(request.body), &routed);
-            answering.request_bytes = request.body.len();
+            let routed = routed.filter(|routed| routed.is_current(app));
+            let routed = routed.map_or_else(|| app.route(&request.head, peer), |routed| *routed);
+            let mut in_flight = in_flight(&request.head, Some(request.body), &routed);
+            in_flight.request_bytes = request.body.len();
             let reply = guarded(|| app.handle(&request, routed, arrival(peer, Repeated::No)));
             let is_read = matches!(request.head.method, Method::Get | Method::Head);
             if is_read && request.head.framing == Framing::None && reply.waits() {
                 let request = bytes.get(..used).unwrap_or_default().into();
-                answering.reread = Some(Reread { request, peer, left: REREADS_MAX });
+                in_flight.retry = Some(Retry { request, peer, left: RETRIES_MAX });
             }
-            Stepped::Replied(answering, reply)
+            Received::Replied(in_flight, reply)
         }
     };
     (used, stepped)

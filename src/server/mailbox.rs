@@ -16,7 +16,7 @@ pub(super) const WAKER: Token = Token(usize::MAX);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ConnectionId {
     pub(super) token: usize,
-    pub(super) generation: u64,
+    pub(super) slot_epoch: u64,
 }
 
 /// What an event loop is told.
@@ -28,7 +28,7 @@ pub(super) enum Message {
     /// A lane has made a piece of a stream.
     PieceDone(ConnectionId, Vec<u8>, Piece, Source),
     /// Others wait to be accepted: close a connection of these.
-    Shed(Shed),
+    CloseIdle(Shed),
     /// Finish what runs, then end.
     Stop,
 }

@@ -3,7 +3,7 @@
 use super::password_lane::{self, PasswordLane};
 use super::pool::{self, Pool, Turn, Work};
 use crate::api::reply::Lane;
-use crate::limits::{ADMINISTRATION_THREADS, PASSWORD_THREADS_MAX, SLOW_QUEUE_MAX, SLOW_THREADS};
+use crate::limits::{ADMINISTRATION_THREADS, DISK_THREADS, LANE_QUEUE_MAX, PASSWORD_THREADS_MAX};
 use std::io;
 
 /// The pools of a server.
@@ -28,8 +28,8 @@ impl Pools {
     /// As the operating system returns them.
     pub(super) fn start(cores: usize) -> io::Result<Pools> {
         Ok(Pools {
-            disk: Pool::start("slow", SLOW_THREADS, SLOW_QUEUE_MAX)?,
-            admin: Pool::start("admin", ADMINISTRATION_THREADS, SLOW_QUEUE_MAX)?,
+            disk: Pool::start("disk", DISK_THREADS, LANE_QUEUE_MAX)?,
+            admin: Pool::start("admin", ADMINISTRATION_THREADS, LANE_QUEUE_MAX)?,
             password: PasswordLane::start((cores / 2).clamp(1, PASSWORD_THREADS_MAX))?,
         })
     }

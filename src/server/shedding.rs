@@ -7,8 +7,8 @@
 //! Memory: a connection that takes more of it while it is short loses the request that it is sending, or the
 //! answer that it does not read.
 
-use super::connection::{Answering, Connection, Phase};
-use super::event_loop::{EventLoop, Fate};
+use super::connection::{Connection, InFlightRequest, Phase};
+use super::event_loop::{Disposition, EventLoop};
 use super::mailbox::{ConnectionId, Shed, ShedStage};
 use crate::api::error::ApiError;
 use crate::api::reply::Answer;
@@ -98,12 +98,12 @@ impl EventLoop {
     pub(super) fn bounded(
         &self,
         connection: &Connection,
-        answering: &Answering,
+        in_flight: &InFlightRequest,
         response: Response,
     ) -> Answer {
         let bytes = response.body_bytes().len();
         // What was changed is reported, however long the report is.
-        if bytes <= LARGE_ANSWER_BYTES || answering.method != Method::Get || !self.is_short(connection, bytes)
+        if bytes <= LARGE_ANSWER_BYTES || in_flight.method != Method::Get || !self.is_short(connection, bytes)
         {
             return Ok(response);
         }
@@ -111,21 +111,21 @@ impl EventLoop {
     }
 
     /// Counts the memory that a connection holds now, and ends what it does if that has grown too much.
-    pub(super) fn account(&mut self, id: ConnectionId, connection: &mut Connection) -> Fate {
+    pub(super) fn account(&mut self, id: ConnectionId, connection: &mut Connection) -> Disposition {
         let grew = self.recount(connection);
         if !grew || !self.is_short(connection, 0) || connection.awaits_server() {
-            return Fate::Keep;
+            return Disposition::Keep;
         }
         let receives = matches!(connection.phase, Phase::Receiving(Waiting::Head | Waiting::Body { .. }));
         if connection.output.is_empty() && !receives {
-            return Fate::Keep;
+            return Disposition::Keep;
         }
         self.log_shortage(connection);
         if !connection.output.is_empty() {
-            return Fate::Close;
+            return Disposition::Close;
         }
         self.refuse(connection, self.memory_full());
-        let fate = self.pump(id, connection);
+        let fate = self.drive(id, connection);
         self.recount(connection);
         fate
     }

@@ -16,7 +16,7 @@ pub(super) struct Slots {
     max: AtomicUsize,
     per_address_max: Option<usize>,
     open: AtomicUsize,
-    pressed: AtomicBool,
+    accept_blocked: AtomicBool,
     /// Open connections on which nothing has arrived yet.
     silent: AtomicUsize,
     usages: Mutex<HashMap<IpAddr, Arc<AddressUsage>>>,
@@ -51,7 +51,7 @@ impl Slots {
             max: AtomicUsize::new(max),
             per_address_max,
             open: AtomicUsize::new(0),
-            pressed: AtomicBool::new(false),
+            accept_blocked: AtomicBool::new(false),
             silent: AtomicUsize::new(0),
             usages: Mutex::default(),
         }
@@ -68,12 +68,12 @@ impl Slots {
     }
 
     /// Whether clients wait to be accepted: answers then end their connection.
-    pub(super) fn pressed(&self) -> bool {
-        self.pressed.load(Ordering::Relaxed)
+    pub(super) fn accept_blocked(&self) -> bool {
+        self.accept_blocked.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_pressed(&self, pressed: bool) {
-        self.pressed.store(pressed, Ordering::Release);
+    pub(super) fn set_accept_blocked(&self, accept_blocked: bool) {
+        self.accept_blocked.store(accept_blocked, Ordering::Release);
     }
 
     pub(super) fn full(&self) -> bool {

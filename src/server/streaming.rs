@@ -1,8 +1,8 @@
 //! Answers whose bodies are produced while they are sent, piece by piece.
 
 use super::answer::Progress;
-use super::connection::{Connection, Held, Last, Phase, Stage, Streaming};
-use super::event_loop::{EventLoop, Fate};
+use super::connection::{Connection, Deferred, Last, Phase, Stage, Streaming};
+use super::event_loop::{Disposition, EventLoop};
 use super::mailbox::{ConnectionId, Message};
 use super::pool::Turn;
 use crate::api::error::ApiError;
@@ -10,7 +10,7 @@ use crate::api::reply::{Lane, Piece, Pull, Source};
 use crate::clock;
 use crate::http::request::Method;
 use crate::http::response::{self, BodySize, ReplyFraming};
-use crate::limits::REREADS_MAX;
+use crate::limits::RETRIES_MAX;
 use std::sync::Arc;
 
 impl EventLoop {
@@ -20,11 +20,11 @@ impl EventLoop {
         }
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let Phase::Streaming(streaming, mut source) = phase else {
-            unreachable!("pump() comes here only in this phase");
+            unreachable!("drive() comes here only in this phase");
         };
-        if let (Stage::Begun(response), Method::Head) = (&streaming.stage, streaming.answering.method) {
-            let head = self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
-            self.log(&streaming.answering, response.status(), 0);
+        if let (Stage::Begun(response), Method::Head) = (&streaming.stage, streaming.in_flight.method) {
+            let head = self.encode_head(connection, &streaming.in_flight, response, BodySize::Stream);
+            self.log(&streaming.in_flight, response.status(), 0);
             self.finish(connection, head, response.status());
             return Progress::Made;
         }
@@ -58,14 +58,14 @@ impl EventLoop {
         bytes: Vec<u8>,
         piece: Piece,
         source: Source,
-    ) -> Fate {
+    ) -> Disposition {
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let Phase::AwaitPiece(streaming) = phase else {
             unreachable!("a connection has one piece read at a time and waits for it");
         };
         match self.piece(id, connection, streaming, source, bytes, piece) {
-            Progress::Over => Fate::Close,
-            Progress::Made | Progress::None => self.pump(id, connection),
+            Progress::Over => Disposition::Close,
+            Progress::Made | Progress::None => self.drive(id, connection),
         }
     }
 
@@ -85,7 +85,7 @@ impl EventLoop {
         };
         match commit {
             Some(commit) => {
-                let held = Held::Piece(streaming, source, bytes, last);
+                let held = Deferred::Piece(streaming, source, bytes, last);
                 self.await_commit(id, connection, commit, held);
             }
             None => self.send_piece(connection, streaming, source, bytes, last),
@@ -102,14 +102,14 @@ impl EventLoop {
         last: Last,
     ) {
         if let Stage::Begun(response) = &streaming.stage {
-            let head = self.encode_head(connection, &streaming.answering, response, BodySize::Stream);
+            let head = self.encode_head(connection, &streaming.in_flight, response, BodySize::Stream);
             streaming.stage = Stage::Body { head, status: response.status() };
         }
         let Stage::Body { head, status } = streaming.stage else {
             unreachable!("set in the lines above");
         };
         streaming.body_bytes += bytes.len() as u64;
-        streaming.rereads_left = REREADS_MAX;
+        streaming.retries_left = RETRIES_MAX;
         let is_chunked = head.framing == ReplyFraming::Chunked;
         if is_chunked {
             connection.output.append(|out| response::encode_chunk(&bytes, out));
@@ -122,7 +122,7 @@ impl EventLoop {
                 if is_chunked {
                     connection.output.append(response::encode_last_chunk);
                 }
-                self.log(&streaming.answering, status, streaming.body_bytes);
+                self.log(&streaming.in_flight, status, streaming.body_bytes);
                 self.finish(connection, head, status);
             }
         }
@@ -138,12 +138,12 @@ impl EventLoop {
     ) -> Progress {
         match streaming.stage {
             Stage::Begun(_) => {
-                self.respond(connection, streaming.answering, Err(error));
+                self.respond(connection, streaming.in_flight, Err(error));
                 Progress::Made
             }
             Stage::Body { status, .. } => {
-                self.log(&streaming.answering, status, streaming.body_bytes);
-                log::warn!("an answer was cut off: request {}", streaming.answering.request_id);
+                self.log(&streaming.in_flight, status, streaming.body_bytes);
+                log::warn!("an answer was cut off: request {}", streaming.in_flight.request_id);
                 Progress::Over
             }
         }

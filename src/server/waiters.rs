@@ -58,7 +58,7 @@ mod tests {
     use crate::store::commit::CommitState;
 
     fn id(token: usize) -> ConnectionId {
-        ConnectionId { token, generation: 1 }
+        ConnectionId { token, slot_epoch: 1 }
     }
 
     #[test]

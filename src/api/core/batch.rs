@@ -3,10 +3,10 @@
 use crate::api::body::{minified, parse_object};
 use crate::api::context::Context;
 use crate::api::error::ApiError;
+use crate::api::json_body::{self, json_response};
 use crate::api::long_answer::{self, Layout, Reads};
 use crate::api::parameters::{parse_key, parse_ttl};
 use crate::api::reply::Reply;
-use crate::api::representation::{self as text, json_response};
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::{ANSWER_BESIDE_WRITES_BYTES_MAX, BATCH_OPERATIONS_MAX};
@@ -111,7 +111,7 @@ fn refusal(operations: &[Operation], conflict: Conflict, require: Require<'_>, m
                 None => return ApiError::Internal,
             };
             let reason = not_at_revision(wanted, current.as_ref());
-            let current = text::current(key, current.as_ref());
+            let current = json_body::current(key, current.as_ref());
             ApiError::Precondition { reason, current, index: Some(index) }
         }
         Conflict::ReadTooLarge { index, bytes } => {
@@ -222,7 +222,7 @@ fn push_read(key: &str, found: Option<(&Meta, &[u8])>, out: &mut Vec<u8>) {
             out.extend_from_slice(b",\"found\":true,\"value\":");
             out.extend_from_slice(value);
             out.push(b',');
-            text::push_meta(meta, out);
+            json_body::push_meta(meta, out);
         }
         None => out.extend_from_slice(b",\"found\":false"),
     }
@@ -232,9 +232,9 @@ fn push_read(key: &str, found: Option<(&Meta, &[u8])>, out: &mut Vec<u8>) {
 fn push_set(key: &str, value: &[u8], meta: &Meta, created: bool, out: &mut Vec<u8>) {
     push_op("set", key, out);
     out.extend_from_slice(if created { b",\"created\":true," } else { b",\"created\":false," });
-    text::push_type(value, out);
+    json_body::push_type(value, out);
     out.push(b',');
-    text::push_meta(meta, out);
+    json_body::push_meta(meta, out);
     out.push(b'}');
 }
 

@@ -4,9 +4,9 @@ use crate::api::body::{minified, parse_object};
 use crate::api::context::{Context, MediaType};
 use crate::api::core::conditions::Conditions;
 use crate::api::error::ApiError;
+use crate::api::json_body::{self, Shown};
 use crate::api::parameters::{parse_key, parse_ttl};
 use crate::api::reply::{Answer, Reply};
-use crate::api::representation::{self as text, Shown};
 use crate::digits::encode_u64;
 use crate::http::response::Response;
 use crate::json;
@@ -25,7 +25,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// How a value is shown.
 #[derive(Clone, Copy)]
 enum Form {
-    /// An E around it.
+    /// An entry object around it.
     Entry,
     /// The value alone.
     Raw,
@@ -57,7 +57,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 fn not_read(conditions: &Conditions, key: Key<'_>, meta: &Meta) -> Answer {
     match conditions.refuse_read(meta.revision) {
         Some(reason) => {
-            let current = text::current(key.as_str(), Some(meta));
+            let current = json_body::current(key.as_str(), Some(meta));
             Err(ApiError::Precondition { reason, current, index: None })
         }
         None => Ok(with_etag(Response::new(304), meta)),
@@ -69,7 +69,7 @@ fn value_response(key: &str, value: &[u8], meta: &Meta, form: Form) -> Response 
     match form {
         Form::Entry => {
             let mut body = Vec::with_capacity(key.len() + value.len() + 200);
-            text::push_entry(key, Shown::Value(value), meta, &mut body);
+            json_body::push_entry(key, Shown::Value(value), meta, &mut body);
             body.push(b'\n');
             response.field("content-type", JSON).body(body)
         }
@@ -137,7 +137,7 @@ fn write(context: &Context<'_>, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>)
     change(context, Op::put(key, value, ttl_ms), |step| match step {
         Step::Put { meta, created } => {
             let mut body = Vec::with_capacity(key.as_str().len() + 200);
-            text::push_entry(key.as_str(), Shown::TypeOf(value), &meta, &mut body);
+            json_body::push_entry(key.as_str(), Shown::TypeOf(value), &meta, &mut body);
             body.push(b'\n');
             let status = if created { 201 } else { 200 };
             Ok(with_etag(Response::new(status), &meta).field("content-type", JSON).body(body))
@@ -179,7 +179,7 @@ fn change(
 /// Why a write to a key as it is in `current` is refused.
 fn not_written(conditions: &Conditions, key: Key<'_>, current: Option<&Meta>) -> ApiError {
     let reason = conditions.refuse_write(current.map(|meta| meta.revision)).unwrap_or_default();
-    ApiError::Precondition { reason, current: text::current(key.as_str(), current), index: None }
+    ApiError::Precondition { reason, current: json_body::current(key.as_str(), current), index: None }
 }
 
 /// `DELETE /projects/{id}/keys`: all keys, or those that begin with `?prefix=`.

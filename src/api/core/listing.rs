@@ -7,8 +7,8 @@
 use crate::api::context::Context;
 use crate::api::cursor::{self, Cursor};
 use crate::api::error::ApiError;
+use crate::api::json_body;
 use crate::api::reply::{Lane, Piece, Pull, Reply};
-use crate::api::representation as text;
 use crate::clock;
 use crate::json;
 use crate::limits::LISTING_PIECE_BYTES;
@@ -146,7 +146,7 @@ fn push(show: Show, count: &mut u64, item: &Item<'_>, out: &mut Vec<u8>) {
         }
         Show::Meta => out.extend_from_slice(b":{"),
     }
-    text::push_meta(&item.meta, out);
+    json_body::push_meta(&item.meta, out);
     out.push(b'}');
 }
 

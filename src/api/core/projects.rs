@@ -5,8 +5,8 @@ use crate::api::authority::{Author, Authority};
 use crate::api::body::parse_object;
 use crate::api::context::Context;
 use crate::api::error::ApiError;
+use crate::api::json_body::{self, json_response};
 use crate::api::reply::{Lane, Reply};
-use crate::api::representation::{self as text, json_response};
 use crate::api::state::App;
 use crate::catalog::Served;
 use crate::clock;
@@ -98,7 +98,7 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
             if index > 0 {
                 body.push(b',');
             }
-            text::push_project(served, totals(served), &mut body);
+            json_body::push_project(served, totals(served), &mut body);
         }
         body.extend_from_slice(b"]}\n");
         Ok(json_response(200, body))
@@ -111,7 +111,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let served = context.served()?;
     let answered = served.bucket()?.totals(context.arrival.wall_ms)?;
     let mut body = Vec::new();
-    text::push_project(served, Some(answered.answer), &mut body);
+    json_body::push_project(served, Some(answered.answer), &mut body);
     body.push(b'\n');
     Ok(Reply::Ready(Ok(json_response(200, body)), answered.commit))
 }
@@ -133,7 +133,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
             log::warn!("project {}: created without authentication by {author}", served.id);
         }
         let mut body = b"{\"project\":".to_vec();
-        text::push_project(&served, totals(&served), &mut body);
+        json_body::push_project(&served, totals(&served), &mut body);
         body.extend_from_slice(b",\"api_key\":");
         push_key(key.as_ref(), &mut body);
         body.extend_from_slice(b"}\n");
@@ -160,7 +160,7 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
         warn_of_losses(before.project()?, &served, author);
         served.bucket()?;
         let mut body = Vec::new();
-        text::push_project(&served, totals(&served), &mut body);
+        json_body::push_project(&served, totals(&served), &mut body);
         if key.is_some() {
             body.pop();
             body.extend_from_slice(b",\"api_key\":");

@@ -1,8 +1,8 @@
 //! How the seed APIs say that something failed: the same errors, in the forms that their clients know.
 
 use super::{AccountError, ApiError};
-use crate::api::representation::json_response;
-use crate::api::site::pages::{self, Frame, Viewer};
+use crate::api::json_body::json_response;
+use crate::api::site::pages::{self, PageChrome, Viewer};
 use crate::http::response::Response;
 use crate::json;
 
@@ -40,8 +40,11 @@ impl ApiError {
         let (status, text) = match style {
             Style::Problem => return self.response(),
             Style::Page(viewer) => {
-                let frame = Frame { signed_in_as: viewer.signed_in_as.as_deref(), ways_in: viewer.ways_in };
-                let page = pages::problem(&frame, self.status(), &self.detail());
+                let chrome = PageChrome {
+                    signed_in_as: viewer.signed_in_as.as_deref(),
+                    auth_links: viewer.auth_links,
+                };
+                let page = pages::problem(&chrome, self.status(), &self.detail());
                 return self.with_fields(page);
             }
             Style::Item => self.as_item(),

@@ -3,11 +3,11 @@
 use crate::api::body::parse_object;
 use crate::api::context::Context;
 use crate::api::error::ApiError;
+use crate::api::json_body::{self, json_response};
 use crate::api::long_answer::{self, Layout, Reads};
 use crate::api::object::{Object, own_keys, parse, push_object};
 use crate::api::parameters::parse_key;
 use crate::api::reply::Reply;
-use crate::api::representation::{self as text, json_response};
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::BATCH_OPERATIONS_MAX;
@@ -54,7 +54,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
         let mut body = b"{\"message\":\"Batch create complete\",\"created\":".to_vec();
         json::encode_u64((objects.len() - skipped.len()) as u64, &mut body);
         body.extend_from_slice(b",\"skipped\":");
-        text::push_strings(skipped.into_iter(), &mut body);
+        json_body::push_strings(skipped.into_iter(), &mut body);
         body.extend_from_slice(b"}\n");
         json_response(201, body)
     };
@@ -95,7 +95,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
         let mut body = b"{\"deleted\":".to_vec();
         json::encode_u64((names.len() - missing.len()) as u64, &mut body);
         body.extend_from_slice(b",\"missing\":");
-        text::push_strings(missing.into_iter(), &mut body);
+        json_body::push_strings(missing.into_iter(), &mut body);
         body.extend_from_slice(b"}\n");
         json_response(200, body)
     };
@@ -152,6 +152,6 @@ fn render(names: &[String], steps: &[Step], values: &[Vec<u8>]) -> Response {
 
 fn push_missing(missing: &mut dyn Iterator<Item = &str>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"],\"missing\":");
-    text::push_strings(missing, out);
+    json_body::push_strings(missing, out);
     out.extend_from_slice(b"}\n");
 }

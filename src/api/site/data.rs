@@ -9,12 +9,12 @@ use crate::api::credentials;
 use crate::api::cursor::{self, Cursor};
 use crate::api::error::{AccountError, ApiError};
 use crate::api::fields::Fields;
-use crate::api::negotiation::{Sent, Wanted};
+use crate::api::json_body::push_strings;
+use crate::api::negotiation::{BodyFormat, ResponseFormat};
 use crate::api::parameters::parse_key;
 use crate::api::reply::Reply;
-use crate::api::representation::push_strings;
 use crate::api::site::forms::FormPage;
-use crate::api::site::pages::{self, Filled};
+use crate::api::site::pages::{self, FormContent};
 use crate::api::site::sign_in::signed_out;
 use crate::api::site::success;
 use crate::api::site::visitor::Visitor;
@@ -28,9 +28,9 @@ use crate::store::commit::Pending;
 /// `GET /api/data`: the form, or the names of the keys.
 pub fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
-    match visitor.wanted {
-        Wanted::Page => form_page(&visitor, FormPage::Store),
-        Wanted::Json => answer(context, visitor, FormPage::Store, None, |_, keyspace| {
+    match visitor.response_format {
+        ResponseFormat::Page => form_page(&visitor, FormPage::Store),
+        ResponseFormat::Json => answer(context, visitor, FormPage::Store, None, |_, keyspace| {
             let parameters = context.page_parameters(&["cursor"])?;
             let listed =
                 keyspace.list(context.arrival.wall_ms, parameters.cursor()?.as_deref(), KEYS_PER_PAGE)?;
@@ -52,14 +52,14 @@ pub fn delete_page(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `GET /api/data/retrieve`
 pub fn retrieve(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
-    let wanted = visitor.wanted;
+    let wanted = visitor.response_format;
     answer(context, visitor, FormPage::Retrieve, None, |visitor, keyspace| {
         let parameters = context.page_parameters(&["key", "cursor"])?;
         let after = parameters.cursor()?;
         match (parameters.get("key"), wanted) {
-            (Some(key), Wanted::Json) => get_json(context, keyspace, key),
-            (None, Wanted::Json) => get_json(context, keyspace, "retrieve"),
-            (key, Wanted::Page) => get_page(context, visitor, keyspace, key, after.as_deref()),
+            (Some(key), ResponseFormat::Json) => get_json(context, keyspace, key),
+            (None, ResponseFormat::Json) => get_json(context, keyspace, "retrieve"),
+            (key, ResponseFormat::Page) => get_page(context, visitor, keyspace, key, after.as_deref()),
         }
     })
 }
@@ -67,12 +67,12 @@ pub fn retrieve(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `GET /api/data/{key}`
 pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
-    let wanted = visitor.wanted;
+    let wanted = visitor.response_format;
     answer(context, visitor, FormPage::Retrieve, None, |visitor, keyspace| {
         let key = context.key_text()?;
         match wanted {
-            Wanted::Json => get_json(context, keyspace, &key),
-            Wanted::Page => get_page(context, visitor, keyspace, Some(&key), None),
+            ResponseFormat::Json => get_json(context, keyspace, &key),
+            ResponseFormat::Page => get_page(context, visitor, keyspace, Some(&key), None),
         }
     })
 }
@@ -130,9 +130,11 @@ enum KeyIn {
 
 fn page_or_key(context: &Context<'_>, form: FormPage, key: &str) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
-    match visitor.wanted {
-        Wanted::Page => form_page(&visitor, form),
-        Wanted::Json => answer(context, visitor, form, None, |_, keyspace| get_json(context, keyspace, key)),
+    match visitor.response_format {
+        ResponseFormat::Page => form_page(&visitor, form),
+        ResponseFormat::Json => {
+            answer(context, visitor, form, None, |_, keyspace| get_json(context, keyspace, key))
+        }
     }
 }
 
@@ -140,7 +142,7 @@ fn form_page(visitor: &Visitor, form: FormPage) -> Result<Reply, ApiError> {
     if visitor.browser_of.is_none() {
         return Ok(Reply::Ready(signed_out(visitor, form), None));
     }
-    Ok(Reply::now(visitor.page(|frame| form.render(frame, 200, &Filled::default()))))
+    Ok(Reply::now(visitor.page(|chrome| form.render(chrome, 200, &FormContent::default()))))
 }
 
 /// Answers with what `run` makes of the keys of whoever is signed in.
@@ -200,12 +202,12 @@ fn change(context: &Context<'_>, act: Act, key_in: KeyIn) -> Result<Reply, ApiEr
     })
 }
 
-/// The value of a body. An empty input of a form is one that was not filled in.
+/// The value of a body. An empty input of a form is one that was not content in.
 fn value_of(fields: &Fields) -> Result<Vec<u8>, ApiError> {
     let value = fields.value("value").unwrap_or_default();
     let is_missing = match fields.sent {
-        Sent::Json => value.is_empty() || value == b"null",
-        Sent::Form => value.is_empty() || value == b"\"\"",
+        BodyFormat::Json => value.is_empty() || value == b"null",
+        BodyFormat::Form => value.is_empty() || value == b"\"\"",
     };
     if is_missing {
         return Err(ApiError::Value("`value` is missing or empty"));
@@ -214,14 +216,20 @@ fn value_of(fields: &Fields) -> Result<Vec<u8>, ApiError> {
 }
 
 fn done(visitor: &Visitor, act: Act, key: &str) -> Response {
-    let nothing = Filled::default();
-    match (visitor.wanted, act) {
-        (Wanted::Page, Act::Store) => visitor.page(|f| pages::store(f, 200, &nothing, Some(key))),
-        (Wanted::Page, Act::Update) => visitor.page(|f| pages::update(f, 200, &nothing, Some(key))),
-        (Wanted::Page, Act::Delete) => visitor.page(|f| pages::delete(f, 200, &nothing, Some(key))),
-        (Wanted::Json, Act::Store) => success::without_data(201, "Data stored"),
-        (Wanted::Json, Act::Update) => success::without_data(200, "Data updated"),
-        (Wanted::Json, Act::Delete) => success::without_data(200, "Data deleted"),
+    let nothing = FormContent::default();
+    match (visitor.response_format, act) {
+        (ResponseFormat::Page, Act::Store) => {
+            visitor.page(|chrome| pages::store(chrome, 200, &nothing, Some(key)))
+        }
+        (ResponseFormat::Page, Act::Update) => {
+            visitor.page(|chrome| pages::update(chrome, 200, &nothing, Some(key)))
+        }
+        (ResponseFormat::Page, Act::Delete) => {
+            visitor.page(|chrome| pages::delete(chrome, 200, &nothing, Some(key)))
+        }
+        (ResponseFormat::Json, Act::Store) => success::without_data(201, "Data stored"),
+        (ResponseFormat::Json, Act::Update) => success::without_data(200, "Data updated"),
+        (ResponseFormat::Json, Act::Delete) => success::without_data(200, "Data deleted"),
     }
 }
 
@@ -282,9 +290,9 @@ fn render_retrieve(
     let next = next_cursor(scanned).map(|cursor| cursor.encode());
     let status = error.as_ref().map_or(200, ApiError::status);
     let typed = [("key", key)];
-    let filled = Filled { typed: &typed, problems: &problems };
+    let content = FormContent { typed: &typed, problems: &problems };
     let found = value.as_deref().map(|value| (key, value));
-    visitor.page(|frame| pages::retrieve(frame, status, &filled, found, &names, next.as_deref()))
+    visitor.page(|chrome| pages::retrieve(chrome, status, &content, found, &names, next.as_deref()))
 }
 
 /// Where the next page of names begins, if there may be one.

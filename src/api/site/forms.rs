@@ -2,7 +2,7 @@
 
 use crate::accounts::directory::CreateError;
 use crate::api::error::{AccountError, ApiError};
-use crate::api::site::pages::{self, Filled, Frame, Problem};
+use crate::api::site::pages::{self, FormContent, PageChrome, Problem};
 use crate::http::response::Response;
 
 /// A page with a form.
@@ -44,15 +44,15 @@ impl FormPage {
     }
 
     /// The page.
-    pub fn render(self, frame: &Frame<'_>, status: u16, filled: &Filled<'_>) -> Response {
+    pub fn render(self, chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>) -> Response {
         match self {
-            FormPage::Register => pages::register(frame, status, filled),
-            FormPage::Token => pages::token(frame, status, filled),
-            FormPage::Login => pages::login(frame, status, filled),
-            FormPage::Store => pages::store(frame, status, filled, None),
-            FormPage::Retrieve => pages::retrieve(frame, status, filled, None, &[], None),
-            FormPage::Update => pages::update(frame, status, filled, None),
-            FormPage::Delete => pages::delete(frame, status, filled, None),
+            FormPage::Register => pages::register(chrome, status, content),
+            FormPage::Token => pages::token(chrome, status, content),
+            FormPage::Login => pages::login(chrome, status, content),
+            FormPage::Store => pages::store(chrome, status, content, None),
+            FormPage::Retrieve => pages::retrieve(chrome, status, content, None, &[], None),
+            FormPage::Update => pages::update(chrome, status, content, None),
+            FormPage::Delete => pages::delete(chrome, status, content, None),
         }
     }
 

@@ -6,11 +6,11 @@ use crate::accounts::registration::{NewAccount, Required};
 use crate::api::context::Context;
 use crate::api::error::{AccountError, ApiError};
 use crate::api::fields::Fields;
-use crate::api::negotiation::Wanted;
+use crate::api::negotiation::ResponseFormat;
 use crate::api::passwords;
 use crate::api::reply::{Lane, Reply, Standing};
 use crate::api::site::forms::FormPage;
-use crate::api::site::pages::{self, Filled};
+use crate::api::site::pages::{self, FormContent};
 use crate::api::site::success;
 use crate::api::site::visitor::Visitor;
 use crate::auth::password::Rule;
@@ -32,8 +32,8 @@ const RATE: Rate =
 pub fn page(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     Ok(Reply::now(match check_open(context) {
-        Ok(()) => visitor.page(|frame| pages::register(frame, 200, &Filled::default())),
-        Err(error) => visitor.page(|frame| pages::problem(frame, error.status(), &error.detail())),
+        Ok(()) => visitor.page(|chrome| pages::register(chrome, 200, &FormContent::default())),
+        Err(error) => visitor.page(|chrome| pages::problem(chrome, error.status(), &error.detail())),
     }))
 }
 
@@ -84,9 +84,9 @@ fn start(
     let app = Arc::clone(context.app);
     let job = move || {
         // Counted here, so that what the lane refuses does not count.
-        let admitted = app.registrations.admit(RATE, client, Method::Post, clock::monotonic());
-        let admitted = admitted.map_err(|after| AccountError::TooManyRegistrations(after).into());
-        let hashed = admitted.and_then(|()| passwords::hash(&new.password, cost));
+        let counted = app.registrations.admit(RATE, client, Method::Post, clock::monotonic());
+        let counted = counted.map_err(|after| AccountError::TooManyRegistrations(after).into());
+        let hashed = counted.and_then(|()| passwords::hash(&new.password, cost));
         let made = hashed.and_then(|hash| Ok(visitor.accounts.create(&new, hash, clock::wall_ms())?));
         let failed = |error: ApiError| visitor.failed(FormPage::Register, Some(&fields), error);
         match made {
@@ -101,9 +101,9 @@ fn start(
 }
 
 fn registered(visitor: &Visitor, account: &Account) -> Response {
-    match visitor.wanted {
-        Wanted::Page => visitor.page(|frame| pages::registered(frame, account.username.as_str())),
-        Wanted::Json => success::with_data(201, "User registered", |out| {
+    match visitor.response_format {
+        ResponseFormat::Page => visitor.page(|chrome| pages::registered(chrome, account.username.as_str())),
+        ResponseFormat::Json => success::with_data(201, "User registered", |out| {
             out.push(b'{');
             account.push_public(out);
             out.push(b'}');

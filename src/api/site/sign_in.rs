@@ -7,11 +7,11 @@ use crate::api::credentials;
 use crate::api::cross_site::Trusted;
 use crate::api::error::{AccountError, ApiError};
 use crate::api::fields::Fields;
-use crate::api::negotiation::{self, Wanted};
+use crate::api::negotiation::{self, ResponseFormat};
 use crate::api::passwords;
 use crate::api::reply::{Answer, Reply};
 use crate::api::site::forms::FormPage;
-use crate::api::site::pages::{self, Filled};
+use crate::api::site::pages::{self, FormContent};
 use crate::api::site::success;
 use crate::api::site::visitor::{Visitor, redirect};
 use crate::api::tokens;
@@ -26,19 +26,22 @@ const DASHBOARD_PATH: &str = "/dashboard";
 /// `GET /api/token`
 pub fn token_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
-    Ok(Reply::now(visitor.page(|frame| pages::token(frame, 200, &Filled::default()))))
+    Ok(Reply::now(visitor.page(|chrome| pages::token(chrome, 200, &FormContent::default()))))
 }
 
 /// `GET /api/login`
 pub fn login_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
-    Ok(Reply::now(visitor.page(|frame| pages::login(frame, 200, &Filled::default()))))
+    Ok(Reply::now(visitor.page(|chrome| pages::login(chrome, 200, &FormContent::default()))))
 }
 
 /// `GET /`: whoever opens the server in a browser is shown the way in.
 pub fn root(context: &Context<'_>) -> Result<Reply, ApiError> {
-    match (negotiation::wanted(&context.request.head, Some(context.request.body)), context.accounts()) {
-        (Wanted::Page, Ok(_)) => Ok(Reply::now(redirect(DASHBOARD_PATH))),
+    match (
+        negotiation::response_format(&context.request.head, Some(context.request.body)),
+        context.accounts(),
+    ) {
+        (ResponseFormat::Page, Ok(_)) => Ok(Reply::now(redirect(DASHBOARD_PATH))),
         (_, _) => Err(ApiError::RouteMissing),
     }
 }
@@ -57,11 +60,11 @@ pub fn token(context: &Context<'_>) -> Result<Reply, ApiError> {
     let registry = Arc::clone(context.registry);
     with_password(context, FormPage::Token, move |visitor, _, account, now_ms| {
         let made = tokens::make(&registry, &visitor.accounts, account, now_ms);
-        Ok(Reply::now(match visitor.wanted {
-            Wanted::Page => {
-                visitor.page(|frame| pages::token_made(frame, made.token.reveal(), made.expires_in_s))
+        Ok(Reply::now(match visitor.response_format {
+            ResponseFormat::Page => {
+                visitor.page(|chrome| pages::token_made(chrome, made.token.reveal(), made.expires_in_s))
             }
-            Wanted::Json => success::with_members(200, "Access token created", |out| {
+            ResponseFormat::Json => success::with_members(200, "Access token created", |out| {
                 // Clients of seed 003 read `token`, those of seed 000 read `data`.
                 made.push_tokens(out);
                 out.extend_from_slice(b",\"data\":{");
@@ -89,9 +92,9 @@ pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
 fn begin_session(visitor: &Visitor, account: &Account, now_ms: u64) -> Result<Reply, ApiError> {
     let begun = visitor.accounts.sessions.begin(account, visitor.session.as_deref(), now_ms)?;
     let begun = begun.ok_or(ApiError::Overloaded)?;
-    let response = match visitor.wanted {
-        Wanted::Page => redirect(DASHBOARD_PATH),
-        Wanted::Json => success::with_data(200, "Logged in", |out| {
+    let response = match visitor.response_format {
+        ResponseFormat::Page => redirect(DASHBOARD_PATH),
+        ResponseFormat::Json => success::with_data(200, "Logged in", |out| {
             out.extend_from_slice(b"{\"username\":");
             json::encode_string(account.username.as_str(), out);
             out.extend_from_slice(b",\"expires_in\":");
@@ -148,8 +151,8 @@ fn checked(context: &Context<'_>, visitor: &Visitor, fields: &Fields) -> Result<
 
 /// The response of a page or of an API to who is not signed in.
 pub fn signed_out(visitor: &Visitor, form: FormPage) -> Answer {
-    match visitor.wanted {
-        Wanted::Page => Ok(redirect(LOGIN_PATH)),
-        Wanted::Json => visitor.failed(form, None, AccountError::Token.into()),
+    match visitor.response_format {
+        ResponseFormat::Page => Ok(redirect(LOGIN_PATH)),
+        ResponseFormat::Json => visitor.failed(form, None, AccountError::Token.into()),
     }
 }

@@ -1,6 +1,6 @@
 //! How `/api/register` to `/api/data` say in JSON that something was done.
 
-use crate::api::representation::json_response;
+use crate::api::json_body::json_response;
 use crate::http::response::Response;
 use crate::json;
 

@@ -8,10 +8,10 @@ use crate::api::credentials;
 use crate::api::cross_site::Trusted;
 use crate::api::error::{AccountError, ApiError};
 use crate::api::fields::Fields;
-use crate::api::negotiation::{self, Wanted};
+use crate::api::negotiation::{self, ResponseFormat};
 use crate::api::reply::Answer;
 use crate::api::site::forms::FormPage;
-use crate::api::site::pages::{self, Filled, Frame, WaysIn};
+use crate::api::site::pages::{self, AuthLinks, FormContent, PageChrome};
 use crate::auth::client::Client;
 use crate::http::response::Response;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ pub struct Visitor {
     /// The accounts of the server.
     pub accounts: Arc<Accounts>,
     /// What the answer is to be.
-    pub wanted: Wanted,
+    pub response_format: ResponseFormat,
     /// Where the request comes from.
     pub client: Client,
     /// Whose browser it is. `None` where a header field has a credential.
     pub browser_of: Option<Account>,
     /// The token of that session.
     pub session: Option<String>,
-    ways_in: WaysIn,
+    auth_links: AuthLinks,
 }
 
 impl Visitor {
@@ -48,9 +48,9 @@ impl Visitor {
             Some(account) => Some(account?),
         };
         let session = session.filter(|_| browser_of.is_some()).map(str::to_owned);
-        let wanted = negotiation::wanted(head, Some(context.request.body));
-        let ways_in = context.app.ways_in(context.registry);
-        Ok(Visitor { accounts, wanted, client, browser_of, session, ways_in })
+        let response_format = negotiation::response_format(head, Some(context.request.body));
+        let auth_links = context.app.auth_links(context.registry);
+        Ok(Visitor { accounts, response_format, client, browser_of, session, auth_links })
     }
 
     /// Refuses a request that changes something if a page of another site made the browser send it. A
@@ -63,33 +63,33 @@ impl Visitor {
     }
 
     /// A page for this visitor.
-    pub fn page(&self, render: impl FnOnce(&Frame<'_>) -> Response) -> Response {
-        render(&Frame {
+    pub fn page(&self, render: impl FnOnce(&PageChrome<'_>) -> Response) -> Response {
+        render(&PageChrome {
             signed_in_as: self.browser_of.as_ref().map(|account| account.username.as_str()),
-            ways_in: self.ways_in,
+            auth_links: self.auth_links,
         })
     }
 
     /// The answer to a request that failed: the error, or the form with what was typed and what was wrong.
     pub fn failed(&self, form: FormPage, fields: Option<&Fields>, error: ApiError) -> Answer {
-        match self.wanted {
-            Wanted::Json => Err(error),
-            Wanted::Page => Ok(self.failed_page(form, fields, &error)),
+        match self.response_format {
+            ResponseFormat::Json => Err(error),
+            ResponseFormat::Page => Ok(self.failed_page(form, fields, &error)),
         }
     }
 
     fn failed_page(&self, form: FormPage, fields: Option<&Fields>, error: &ApiError) -> Response {
         if matches!(error, ApiError::Account(AccountError::RegistrationClosed)) {
             // The form is not worth filling in again.
-            return self.page(|frame| pages::problem(frame, error.status(), &error.detail()));
+            return self.page(|chrome| pages::problem(chrome, error.status(), &error.detail()));
         }
         let is_signed_out = matches!(error, ApiError::Account(AccountError::Token));
         let form = if is_signed_out && form.needs_session() { FormPage::Login } else { form };
         let typed = fields.map(|fields| fields.typed(form.typed_fields())).unwrap_or_default();
         let typed: Vec<(&str, &str)> = typed.iter().map(|(name, text)| (*name, &**text)).collect();
         let problems = form.problems(error);
-        let filled = Filled { typed: &typed, problems: &problems };
-        let response = self.page(|frame| form.render(frame, error.status(), &filled));
+        let content = FormContent { typed: &typed, problems: &problems };
+        let response = self.page(|chrome| form.render(chrome, error.status(), &content));
         error.with_fields(response)
     }
 }

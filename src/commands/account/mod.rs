@@ -12,7 +12,7 @@ use crate::accounts::Accounts;
 use crate::accounts::AccountsError;
 use crate::accounts::account::Username;
 use crate::accounts::directory::Update;
-use crate::accounts::registration::{self, Field, Problem, Required, Typed};
+use crate::accounts::registration::{self, Field, Problem, RawInput, Required};
 use crate::auth::password::{self, Password, PasswordError, PasswordHash, Rule};
 use crate::cli::account::Act;
 use crate::cli::effective::Options;
@@ -117,11 +117,11 @@ fn apply(
     let typed = password.map(Secret::reveal);
     match act {
         Act::Add { username, email, rule } => {
-            let typed = Typed {
+            let typed = RawInput {
                 username: Some(username.as_str()),
                 email: email.as_deref(),
                 password: typed,
-                ..Typed::default()
+                ..RawInput::default()
             };
             let new = registration::check(&typed, Required::NameAndPassword, *rule)
                 .map_err(AccountCommandError::Invalid)?;

@@ -14,7 +14,7 @@ pub struct Problem {
 
 /// What was typed, and what was wrong with it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Filled<'a> {
+pub struct FormContent<'a> {
     /// (name, value); shown again, except passwords and tokens.
     pub typed: &'a [(&'a str, &'a str)],
     /// Shown above the form and at the fields.
@@ -32,7 +32,7 @@ pub const GENDERS: [(&str, &str); 5] = [
 
 const AGE_DIGITS_MAX: usize = 3;
 
-/// A form: where it goes, and what can be filled in.
+/// A form: where it goes, and what can be content in.
 pub struct Form {
     method: Method,
     action: &'static str,
@@ -236,21 +236,21 @@ impl Form {
     }
 
     /// What the parts `summary` and `form` name.
-    pub fn values<'a>(&self, filled: &Filled<'a>) -> Values<'a> {
+    pub fn values<'a>(&self, content: &FormContent<'a>) -> Values<'a> {
         let method = match self.method {
             Method::Get => "get",
             Method::Post => "post",
         };
-        let first_wrong = self.fields.iter().find(|field| !field.error(filled).is_empty());
+        let first_wrong = self.fields.iter().find(|field| !field.error(content).is_empty());
         let fields = self.fields.iter().map(|field| {
             let is_first_wrong = first_wrong.is_some_and(|first| first.name == field.name);
-            let mut values = field.values(filled);
+            let mut values = field.values(content);
             values.push(("focused", Value::Flag(is_first_wrong)));
             values
         });
-        let problems = filled.problems.iter().map(|problem| self.problem_values(problem));
+        let problems = content.problems.iter().map(|problem| self.problem_values(problem));
         vec![
-            ("has_problems", Value::Flag(!filled.problems.is_empty())),
+            ("has_problems", Value::Flag(!content.problems.is_empty())),
             // Something has to say at once that the page is not the one that was expected.
             ("focus_summary", Value::Flag(first_wrong.is_none())),
             ("problems", Value::List(problems.collect())),
@@ -274,14 +274,14 @@ impl Form {
 
 impl Field {
     /// Everything that is wrong with it.
-    fn error(&self, filled: &Filled<'_>) -> String {
-        let problems = filled.problems.iter().filter(|problem| problem.field == self.name);
+    fn error(&self, content: &FormContent<'_>) -> String {
+        let problems = content.problems.iter().filter(|problem| problem.field == self.name);
         problems.map(|problem| &*problem.message).collect::<Vec<_>>().join("; ")
     }
 
-    fn values<'a>(&self, filled: &Filled<'a>) -> Values<'a> {
-        let error = self.error(filled);
-        let typed = filled.typed.iter().find(|(name, _)| *name == self.name).map_or("", |(_, typed)| typed);
+    fn values<'a>(&self, content: &FormContent<'a>) -> Values<'a> {
+        let error = self.error(content);
+        let typed = content.typed.iter().find(|(name, _)| *name == self.name).map_or("", |(_, typed)| typed);
         let mut values = vec![
             ("name", text(self.name)),
             ("label", text(self.label)),

@@ -31,20 +31,20 @@ fn problems_with_all(message: &str) -> Vec<Problem> {
 }
 
 /// The pages with forms, which take problems.
-fn form_pages(frame: &Frame<'_>, status: u16, filled: &Filled<'_>, text: &str) -> Vec<Response> {
+fn form_pages(chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>, text: &str) -> Vec<Response> {
     let found = Some((text, text));
     vec![
-        register(frame, status, filled),
-        token(frame, status, filled),
-        login(frame, status, filled),
-        store(frame, status, filled, Some(text)),
-        store(frame, status, filled, None),
-        retrieve(frame, status, filled, found, &[text, "b"], Some(text)),
-        retrieve(frame, status, filled, None, &[], None),
-        update(frame, status, filled, Some(text)),
-        update(frame, status, filled, None),
-        delete(frame, status, filled, Some(text)),
-        delete(frame, status, filled, None),
+        register(chrome, status, content),
+        token(chrome, status, content),
+        login(chrome, status, content),
+        store(chrome, status, content, Some(text)),
+        store(chrome, status, content, None),
+        retrieve(chrome, status, content, found, &[text, "b"], Some(text)),
+        retrieve(chrome, status, content, None, &[], None),
+        update(chrome, status, content, Some(text)),
+        update(chrome, status, content, None),
+        delete(chrome, status, content, Some(text)),
+        delete(chrome, status, content, None),
     ]
 }
 
@@ -55,20 +55,20 @@ fn every_page(text: &str) -> Vec<Response> {
     let of_form = [Problem { field: "", message: text.to_owned() }];
     let mut pages = Vec::new();
     for signed_in_as in [Some(text), None] {
-        let frame = &Frame { signed_in_as, ..Frame::default() };
+        let chrome = &PageChrome { signed_in_as, ..PageChrome::default() };
         for (status, problems) in [(200, &[][..]), (400, &all), (401, &of_form)] {
-            pages.extend(form_pages(frame, status, &Filled { typed: &typed, problems }, text));
+            pages.extend(form_pages(chrome, status, &FormContent { typed: &typed, problems }, text));
         }
         pages.extend([
-            registered(frame, text),
-            token_made(frame, text, 3600),
-            dashboard(frame),
-            problem(frame, 403, text),
-            problem(frame, 499, text),
+            registered(chrome, text),
+            token_made(chrome, text, 3600),
+            dashboard(chrome),
+            problem(chrome, 403, text),
+            problem(chrome, 499, text),
         ]);
     }
-    let closed = Frame { ways_in: WaysIn::LogIn, ..Frame::default() };
-    pages.push(login(&closed, 200, &Filled::default()));
+    let closed = PageChrome { auth_links: AuthLinks::LogIn, ..PageChrome::default() };
+    pages.push(login(&closed, 200, &FormContent::default()));
     pages
 }
 
@@ -98,7 +98,9 @@ fn no_text_changes_the_structure_of_a_page() {
 fn what_was_typed_comes_back_but_for_secrets() {
     let typed: Vec<_> = INPUTS.iter().map(|name| (*name, NASTY)).collect();
     let problems = problems_with_all("wrong");
-    for page in form_pages(&Frame::default(), 400, &Filled { typed: &typed, problems: &problems }, "k") {
+    for page in
+        form_pages(&PageChrome::default(), 400, &FormContent { typed: &typed, problems: &problems }, "k")
+    {
         let page = markup(&page);
         for control in controls(&page) {
             let expected = match control.attribute("name").unwrap() {
@@ -116,7 +118,8 @@ fn what_was_typed_comes_back_but_for_secrets() {
 fn gender_that_was_chosen_is_still_chosen() {
     for (gender, _) in form::GENDERS {
         let typed = [("gender", gender)];
-        let page = markup(&register(&Frame::default(), 400, &Filled { typed: &typed, problems: &[] }));
+        let page =
+            markup(&register(&PageChrome::default(), 400, &FormContent { typed: &typed, problems: &[] }));
         let selected: Vec<_> = page.all("option").filter(|o| o.attribute("selected").is_some()).collect();
         assert_eq!(selected.len(), 1);
         assert_eq!(selected[0].attribute("value"), Some(gender));
@@ -190,9 +193,9 @@ fn every_page_has_the_fields_that_protect_it() {
             .field(
                 "content-security-policy",
                 "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; \
-                 frame-ancestors 'none'; base-uri 'none'",
+                 chrome-ancestors 'none'; base-uri 'none'",
             )
-            .field("x-frame-options", "DENY")
+            .field("x-chrome-options", "DENY")
             .field("cross-origin-resource-policy", "same-origin")
             .field("referrer-policy", "no-referrer")
             .body(page.body_bytes().to_vec());
@@ -216,7 +219,7 @@ fn failure_is_in_the_title_the_summary_and_at_the_field() {
         Problem { field: "age", message: "no number".to_owned() },
         Problem { field: "gender", message: "missing".to_owned() },
     ];
-    let page = register(&Frame::default(), 400, &Filled { typed: &[], problems: &problems });
+    let page = register(&PageChrome::default(), 400, &FormContent { typed: &[], problems: &problems });
     assert_eq!(page.status(), 400);
     let page = markup(&page);
     assert!(page.text.contains("Error: Register - PiKV"));
@@ -238,7 +241,8 @@ fn failure_is_in_the_title_the_summary_and_at_the_field() {
 fn problem_of_no_field_of_the_form_has_no_link_and_the_summary_is_focused() {
     for field in ["", "nickname"] {
         let problems = [Problem { field, message: "the password is wrong".to_owned() }];
-        let page = markup(&login(&Frame::default(), 401, &Filled { typed: &[], problems: &problems }));
+        let page =
+            markup(&login(&PageChrome::default(), 401, &FormContent { typed: &[], problems: &problems }));
         assert!(page.text.contains("the password is wrong"));
         assert_eq!(page.all("a").filter(|a| a.attribute("href").unwrap().starts_with('#')).count(), 1);
         let focused = page.tags.iter().find(|tag| tag.attribute("autofocus").is_some()).unwrap();
@@ -248,7 +252,7 @@ fn problem_of_no_field_of_the_form_has_no_link_and_the_summary_is_focused() {
 
 #[test]
 fn page_without_a_problem_focuses_nothing() {
-    for page in form_pages(&Frame::default(), 200, &Filled::default(), "k") {
+    for page in form_pages(&PageChrome::default(), 200, &FormContent::default(), "k") {
         assert!(!body(&page).contains("autofocus"));
         assert!(!body(&page).contains("Error"));
     }
@@ -256,7 +260,7 @@ fn page_without_a_problem_focuses_nothing() {
 
 #[test]
 fn forms_go_where_the_routes_are() {
-    let pages = form_pages(&Frame::default(), 200, &Filled::default(), "k");
+    let pages = form_pages(&PageChrome::default(), 200, &FormContent::default(), "k");
     let mut forms: Vec<_> = pages
         .iter()
         .map(|page| {
@@ -285,7 +289,7 @@ fn forms_go_where_the_routes_are() {
 #[test]
 fn keys_and_cursors_are_encoded_in_links() {
     let keys = ["a/b c&d=é+%", "retrieve", NASTY];
-    let page = retrieve(&Frame::default(), 200, &Filled::default(), None, &keys, Some("c+/="));
+    let page = retrieve(&PageChrome::default(), 200, &FormContent::default(), None, &keys, Some("c+/="));
     let page = markup(&page);
     let links: Vec<_> = page.all("a").filter_map(|a| a.attribute("href")).collect();
     for key in keys {
@@ -299,55 +303,62 @@ fn keys_and_cursors_are_encoded_in_links() {
 
 #[test]
 fn empty_value_is_a_value() {
-    let page = retrieve(&Frame::default(), 200, &Filled::default(), Some(("k", "")), &[], None);
+    let page = retrieve(&PageChrome::default(), 200, &FormContent::default(), Some(("k", "")), &[], None);
     assert!(markup(&page).text.contains("Value of k"));
-    let none = retrieve(&Frame::default(), 200, &Filled::default(), None, &[], None);
+    let none = retrieve(&PageChrome::default(), 200, &FormContent::default(), None, &[], None);
     assert!(markup(&none).text.contains("There are no keys to list."));
 }
 
 #[test]
 fn line_breaks_at_the_start_of_a_value_are_kept() {
     // HTML takes the first line break behind these start tags for none.
-    let page = retrieve(&Frame::default(), 200, &Filled::default(), Some(("k", "\nv")), &[], None);
+    let page = retrieve(&PageChrome::default(), 200, &FormContent::default(), Some(("k", "\nv")), &[], None);
     assert!(body(&page).contains("<pre>\n\nv</pre>"));
     let typed = [("value", "\nv")];
-    let page = store(&Frame::default(), 400, &Filled { typed: &typed, problems: &[] }, None);
+    let page = store(&PageChrome::default(), 400, &FormContent { typed: &typed, problems: &[] }, None);
     assert!(body(&page).contains(">\n\nv</textarea>"));
 }
 
 #[test]
 fn links_depend_on_who_is_there_and_mark_the_page() {
-    let signed_in = Frame { signed_in_as: Some("ada"), ..Frame::default() };
-    let inside = markup(&update(&signed_in, 200, &Filled::default(), None));
+    let signed_in = PageChrome { signed_in_as: Some("ada"), ..PageChrome::default() };
+    let inside = markup(&update(&signed_in, 200, &FormContent::default(), None));
     let here: Vec<_> = inside.all("a").filter(|a| a.attribute("aria-current").is_some()).collect();
     assert_eq!(here.len(), 1);
     assert_eq!(here[0].attribute("href"), Some("/api/data/update"));
     assert!(inside.text.contains("Signed in as ada"));
     let links = |page: &Markup| page.all("a").any(|a| a.attribute("href") == Some("/dashboard"));
-    let outside = markup(&login(&Frame::default(), 200, &Filled::default()));
+    let outside = markup(&login(&PageChrome::default(), 200, &FormContent::default()));
     assert!(links(&inside) && !links(&outside));
     assert!(!outside.text.contains("Signed in"));
 }
 
 #[test]
 fn only_ways_in_that_there_are_are_offered() {
-    for (ways_in, login_links, register_links) in
-        [(WaysIn::LogInOrRegister, 2, 2), (WaysIn::LogIn, 2, 0), (WaysIn::Nothing, 0, 0)]
+    for (auth_links, login_links, register_links) in
+        [(AuthLinks::LogInOrRegister, 2, 2), (AuthLinks::LogIn, 2, 0), (AuthLinks::Nothing, 0, 0)]
     {
-        let page = markup(&problem(&Frame { ways_in, ..Frame::default() }, 404, "gone"));
+        let page = markup(&problem(&PageChrome { auth_links, ..PageChrome::default() }, 404, "gone"));
         let count = |path: &str| page.all("a").filter(|a| a.attribute("href") == Some(path)).count();
-        assert_eq!((count("/api/login"), count(REGISTER_PATH)), (login_links, register_links), "{ways_in:?}");
-        assert_eq!(page.all("nav").count(), usize::from(ways_in != WaysIn::Nothing), "{ways_in:?}");
+        assert_eq!(
+            (count("/api/login"), count(REGISTER_PATH)),
+            (login_links, register_links),
+            "{auth_links:?}"
+        );
+        assert_eq!(page.all("nav").count(), usize::from(auth_links != AuthLinks::Nothing), "{auth_links:?}");
     }
-    let closed =
-        markup(&login(&Frame { ways_in: WaysIn::LogIn, ..Frame::default() }, 200, &Filled::default()));
+    let closed = markup(&login(
+        &PageChrome { auth_links: AuthLinks::LogIn, ..PageChrome::default() },
+        200,
+        &FormContent::default(),
+    ));
     assert!(closed.all("a").all(|a| a.attribute("href") != Some(REGISTER_PATH)));
     assert!(closed.text.contains("Whoever runs this server makes accounts."), "{}", closed.text);
 }
 
 #[test]
 fn dashboard_links_to_everything() {
-    let page = markup(&dashboard(&Frame::default()));
+    let page = markup(&dashboard(&PageChrome::default()));
     let links: BTreeSet<_> = page.all("a").filter_map(|a| a.attribute("href")).collect();
     for (target, _) in LINKS_SIGNED_IN.iter().filter(|(target, _)| *target != DASHBOARD_PATH) {
         assert!(links.contains(target), "{target}");
@@ -357,7 +368,7 @@ fn dashboard_links_to_everything() {
 #[test]
 fn token_says_how_long_it_lasts() {
     for (seconds, shown) in [(3600, "60 minutes"), (60, "1 minute"), (90, "90 seconds"), (1, "1 second")] {
-        let page = markup(&token_made(&Frame::default(), "a.b.c", seconds));
+        let page = markup(&token_made(&PageChrome::default(), "a.b.c", seconds));
         assert!(page.text.contains(&format!("valid for {shown} and")), "{seconds}");
         assert!(page.text.contains("a.b.c"));
         assert!(page.all("textarea").all(|area| area.attribute("readonly").is_some()));
@@ -366,7 +377,7 @@ fn token_says_how_long_it_lasts() {
 
 #[test]
 fn other_failures_name_the_status_and_a_way_back() {
-    let page = problem(&Frame::default(), 403, "the form is too old");
+    let page = problem(&PageChrome::default(), 403, "the form is too old");
     assert_eq!(page.status(), 403);
     let page = markup(&page);
     for shown in ["Error: Forbidden - PiKV", "the form is too old", "HTTP status 403"] {

@@ -1,4 +1,4 @@
-//! How things look as JSON: P and E of the contract, lists of names, answers of JSON.
+//! How things look as JSON: projects and entries, lists of names, answers of JSON.
 
 use crate::catalog::Served;
 use crate::clock;
@@ -24,7 +24,7 @@ pub fn push_strings<'s>(strings: impl Iterator<Item = &'s str>, out: &mut Vec<u8
     out.push(b']');
 }
 
-/// Appends `"revision":…,"created_at":…,"updated_at":…,"expires_at":…`, members of an E.
+/// Appends `"revision":…,"created_at":…,"updated_at":…,"expires_at":…`, members of an entry object.
 pub fn push_meta(meta: &Meta, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"revision\":");
     json::encode_u64(meta.revision.get(), out);
@@ -45,7 +45,7 @@ fn push_time(ms: u64, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// What an E shows of a value.
+/// What an entry object shows of a value.
 #[derive(Clone, Copy)]
 pub enum Shown<'v> {
     /// Nothing.
@@ -63,7 +63,7 @@ pub fn push_type(value: &[u8], out: &mut Vec<u8>) {
     json::encode_string(json::type_name(value), out);
 }
 
-/// Appends an E.
+/// Appends an entry object.
 pub fn push_entry(key: &str, shown: Shown<'_>, meta: &Meta, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"key\":");
     json::encode_string(key, out);
@@ -84,7 +84,7 @@ pub fn push_entry(key: &str, shown: Shown<'_>, meta: &Meta, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// An E without its value, or `null` for a key that is absent.
+/// An entry object without its value, or `null` for a key that is absent.
 pub fn current(key: &str, meta: Option<&Meta>) -> String {
     let Some(meta) = meta else { return "null".to_owned() };
     let mut out = Vec::new();
@@ -92,7 +92,7 @@ pub fn current(key: &str, meta: Option<&Meta>) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// Appends a P. `totals` is `None` where the project's files could not be read.
+/// Appends a project object. `totals` is `None` where the project's files could not be read.
 pub fn push_project(served: &Served, totals: Option<Totals>, out: &mut Vec<u8>) {
     let bool_text = |value: bool| if value { &b"true"[..] } else { b"false" };
     out.extend_from_slice(b"{\"id\":");
