@@ -11,9 +11,14 @@ mod opening_many;
 mod saving;
 mod served;
 
-pub use error::{CatalogError, ChangeError};
-pub use saving::{save_completed, save_generated, unsaved_texts};
-pub use served::{OpenError, Registry, Served};
+pub use error::ChangeError;
+
+pub(crate) use error::CatalogError;
+pub(crate) use saving::save_completed;
+pub(crate) use saving::save_generated;
+pub(crate) use saving::unsaved_texts;
+pub(crate) use served::Registry;
+pub use served::Served;
 
 use crate::auth::api_key::{self, KeyChanges};
 use crate::clock;

@@ -23,9 +23,6 @@ use command::COMMANDS;
 use std::ffi::OsString;
 
 /// Parses `arguments`, without the program's name, and `environment` as a command.
-///
-/// # Errors
-/// [`UsageError`].
 pub fn parse(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment<'_>,

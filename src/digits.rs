@@ -19,7 +19,7 @@ pub fn encode_u64(value: u64, out: &mut Vec<u8>) {
 
 /// The number that `text` writes in plain decimal digits: no sign, no white space, no leading zero
 /// that another reader might take for octal. `None` for anything else, and beyond 64 bits.
-pub fn decode_u64(text: &[u8]) -> Option<u64> {
+pub(crate) fn decode_u64(text: &[u8]) -> Option<u64> {
     let is_plain = match text {
         [b'0'] => true,
         [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
@@ -29,7 +29,7 @@ pub fn decode_u64(text: &[u8]) -> Option<u64> {
 }
 
 /// The hexadecimal digit, in lower case, of the lowest four bits of `value`.
-pub fn hex_digit(value: u8) -> u8 {
+pub(crate) fn hex_digit(value: u8) -> u8 {
     match value & 15 {
         low @ 0..=9 => b'0' + low,
         high => b'a' + high - 10,
@@ -37,7 +37,7 @@ pub fn hex_digit(value: u8) -> u8 {
 }
 
 /// The value of a hexadecimal digit in lower case.
-pub fn hex_value(digit: u8) -> Option<u8> {
+pub(crate) fn hex_value(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),

@@ -8,8 +8,13 @@
 mod lock;
 mod real;
 
-pub use lock::{Holder, LockError, LockFile};
-pub use real::{RealDisk, is_not_regular};
+pub(crate) use lock::LockFile;
+
+pub(crate) use lock::LockError;
+
+pub(crate) use lock::Holder;
+pub use real::RealDisk;
+pub(crate) use real::is_not_regular;
 
 use crate::limits::FILE_BUFFER_BYTES;
 use std::fs::File;
@@ -48,19 +53,10 @@ pub trait Disk: Send + Sync {
     /// As the operating system returns them; `NotFound` unless the file exists or `how` is [`Open::Create`].
     fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn DiskFile>>;
     /// Renames `from` to `to`, replacing `to`. Durable only after [`Disk::sync_directory`].
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes the file `path`. Durable only after [`Disk::sync_directory`].
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes renames, creations and removals in `directory` durable.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
     /// Whether there is a file at `path`.
     ///
@@ -73,9 +69,6 @@ pub trait Disk: Send + Sync {
     /// As the operating system returns them; `NotFound` if nothing has that name.
     fn status(&self, path: &Path) -> io::Result<Status>;
     /// The paths of what lies in `directory`, in no order.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
     /// Where a symbolic link at `path` leads to; `path` itself where there is none. A file system
     /// without links has nothing to follow.
@@ -90,14 +83,8 @@ pub trait Disk: Send + Sync {
 /// An open file. Offsets and lengths are in bytes.
 pub trait DiskFile: Send + Sync {
     /// Reads up to `buffer.len()` bytes at `offset`; 0 at the end of the file.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes a first part of `bytes` at `offset` and says how many bytes that was.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     /// Makes content and length durable.
     ///
@@ -105,24 +92,12 @@ pub trait DiskFile: Send + Sync {
     /// As the operating system returns them. After a failure nothing is known about the content on disk.
     fn sync(&self) -> io::Result<()>;
     /// Cuts or extends the file to `length`.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     fn set_length(&self, length: u64) -> io::Result<()>;
     /// The length of the file.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     fn length(&self) -> io::Result<u64>;
     /// What tells this version of the file from one that somebody wrote later.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     fn stamp(&self) -> io::Result<Stamp>;
     /// Which file this is, whatever names it has by now.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     fn status(&self) -> io::Result<Status>;
 }
 
@@ -180,7 +155,7 @@ pub fn write_all_at(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Resul
 ///
 /// # Errors
 /// As [`DiskFile::read_at`]; `UnexpectedEof` where the file ends first.
-pub fn read_exact_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+pub(crate) fn read_exact_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     let (mut rest, mut at) = (buffer, offset);
     while !rest.is_empty() {
         match file.read_at(rest, at) {
@@ -200,15 +175,12 @@ pub fn read_exact_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io:
 ///
 /// # Errors
 /// As the operating system returns them; `FileTooLarge` above `bytes_max`.
-pub fn load(disk: &dyn Disk, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn load(disk: &dyn Disk, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     load_from(disk.open(path, Open::Read)?.as_ref(), bytes_max)
 }
 
 /// As [`load`], from an open file.
-///
-/// # Errors
-/// As [`load`].
-pub fn load_from(file: &dyn DiskFile, bytes_max: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn load_from(file: &dyn DiskFile, bytes_max: u64) -> io::Result<Vec<u8>> {
     let length = file.length()?;
     if length > bytes_max {
         return Err(ErrorKind::FileTooLarge.into());
@@ -226,15 +198,12 @@ pub fn load_from(file: &dyn DiskFile, bytes_max: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As the operating system returns them; the old file is then still there.
-pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(disk, path, |file| write_all_at(file, bytes, 0))
 }
 
 /// As [`replace`], by a copy of the file `from`, which may be larger than the memory.
-///
-/// # Errors
-/// As [`replace`].
-pub fn replace_by_copy(disk: &dyn Disk, path: &Path, from: &Path) -> io::Result<()> {
+pub(crate) fn replace_by_copy(disk: &dyn Disk, path: &Path, from: &Path) -> io::Result<()> {
     let from = disk.open(from, Open::Read)?;
     replace_with(disk, path, |file| {
         let (mut buffer, mut offset) = (vec![0; FILE_BUFFER_BYTES], 0);
@@ -285,26 +254,23 @@ pub fn parent_directory(path: &Path) -> &Path {
 
 /// Whether `error` says that nothing more can be stored: a full disk, a used-up quota, or a file at the
 /// file-size limit of the process.
-pub fn is_disk_full(error: &io::Error) -> bool {
+pub(crate) fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
 /// `error` with the path that it is about.
-pub fn with_path(path: &Path, error: &io::Error) -> io::Error {
+pub(crate) fn with_path(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Whether `error` says that this process, or the system, has no file descriptor left.
-pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// Whether `descriptor` is the null device, which also stands for a descriptor that was closed when the
 /// program started.
-///
-/// # Errors
-/// As the operating system returns them.
-pub fn is_null_device(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
+pub(crate) fn is_null_device(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
     let metadata = File::from(descriptor.try_clone_to_owned()?).metadata()?;
     let is_same = || Ok(metadata.rdev() == std::fs::metadata("/dev/null")?.rdev());
     if metadata.file_type().is_char_device() { is_same() } else { Ok(false) }
@@ -312,7 +278,7 @@ pub fn is_null_device(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
 
 /// Whether a directory was there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Directory {
+pub(crate) enum Directory {
     /// It was.
     Found,
     /// It was made.
@@ -320,10 +286,7 @@ pub enum Directory {
 }
 
 /// Makes `directory` with mode 0700, and the directories above it; one that exists is left as it is.
-///
-/// # Errors
-/// As the operating system returns them.
-pub fn create_directory(directory: &Path) -> io::Result<Directory> {
+pub(crate) fn create_directory(directory: &Path) -> io::Result<Directory> {
     if directory.is_dir() {
         return Ok(Directory::Found);
     }
@@ -333,7 +296,7 @@ pub fn create_directory(directory: &Path) -> io::Result<Directory> {
 
 /// Descriptors this process may have open: the soft limit, from `/proc/self/limits` where there is
 /// one; elsewhere 256, the smallest default in use.
-pub fn descriptors_max() -> usize {
+pub(crate) fn descriptors_max() -> usize {
     const ELSEWHERE: usize = 256;
     let Ok(text) = std::fs::read_to_string("/proc/self/limits") else { return ELSEWHERE };
     let line = text.lines().find_map(|line| line.strip_prefix("Max open files"));

@@ -3,43 +3,50 @@
 //! The layers, lowest first; a file imports only from its own layer and from lower ones, and no two files import
 //! each other in a circle (`tests/it/house/tidy.rs` checks both). docs/ARCHITECTURE.md walks one request through them.
 
+#![cfg_attr(not(test), warn(unreachable_pub))]
+
 // L1: names, bounds, and the outside world in small pieces.
-pub mod clock;
-pub mod descriptors;
-pub mod digits;
-pub mod disk;
-pub mod entropy;
-pub mod json;
-pub mod limits;
+mod clock;
+mod descriptors;
+mod digits;
+mod disk;
+mod entropy;
+mod json;
+mod limits;
 pub mod log;
-pub mod memory;
-pub mod names;
-pub mod network;
-pub mod secret;
+mod memory;
+mod names;
+mod network;
+mod secret;
 
 // L2: pure machines, without input, output or time; and the configuration.
-pub mod config;
-pub mod http;
-pub mod router;
-pub mod storage;
-pub mod store;
+mod config;
+mod http;
+mod router;
+mod store;
 
 // L3: bytes on disk.
-pub mod persist;
+mod persist;
 
-// L4: decisions about who may do what; who has an account; which projects there are.
-pub mod accounts;
-pub mod auth;
-pub mod catalog;
+// L4: decisions about who may do what; where keys are kept.
+mod auth;
+mod storage;
 
-// L5: from a request to a reply.
-pub mod api;
+// L5: who has an account; which projects exist.
+mod accounts;
+mod catalog;
 
-// L6: sockets and threads.
-pub mod server;
+// L6: from a request to a reply.
+mod api;
 
-// The command line.
+// L7: sockets and threads.
+mod server;
+
+// L8: the command line.
 pub mod cli;
 
-// What the program does.
+// L9: what the program does.
 pub mod commands;
+
+#[doc(hidden)]
+pub mod testing;

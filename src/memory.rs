@@ -46,7 +46,7 @@ impl Memory {
 }
 
 /// Replaces the `before` that one of several has added to `sum` by `after`.
-pub fn recount(sum: &AtomicUsize, before: usize, after: usize) {
+pub(crate) fn recount(sum: &AtomicUsize, before: usize, after: usize) {
     if after > before {
         sum.fetch_add(after - before, Ordering::Relaxed);
     } else {

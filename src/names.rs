@@ -5,7 +5,7 @@ use crate::limits::{ACCOUNT_PREFIX_BYTES, KEY_BYTES_MAX, PROJECT_ID_BYTES_MAX, S
 use std::fmt;
 
 /// The key that signs access tokens. Without it all tokens are void and a new one is generated.
-pub const SIGNING_KEY_FILE: &str = "jwt.key";
+pub(crate) const SIGNING_KEY_FILE: &str = "jwt.key";
 
 /// The name of a project, `[a-z0-9][a-z0-9_-]{0,62}` and no Windows device name, because it
 /// becomes a file name on case-insensitive disks too. Made by [`ProjectId::parse`] from outside
@@ -65,9 +65,6 @@ impl From<InternalProject> for ProjectId {
 
 impl ProjectId {
     /// Takes `text` as a project id.
-    ///
-    /// # Errors
-    /// [`ProjectIdError`] says which rule `text` breaks.
     pub fn parse(text: &str) -> Result<ProjectId, ProjectIdError> {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
         if text.is_empty() || text.len() > PROJECT_ID_BYTES_MAX {
@@ -120,9 +117,6 @@ pub enum KeyRule {
 
 impl KeyRule {
     /// Takes `text` as a key of such a project.
-    ///
-    /// # Errors
-    /// [`KeyError`] says which rule `text` breaks.
     pub fn parse(self, text: &str) -> Result<Key<'_>, KeyError> {
         match self {
             KeyRule::Clients => Key::parse(text),
@@ -212,9 +206,6 @@ pub enum KeyError {
 
 impl<'a> Key<'a> {
     /// Takes `text` as a key.
-    ///
-    /// # Errors
-    /// [`KeyError`] says which rule `text` breaks.
     pub fn parse(text: &'a str) -> Result<Key<'a>, KeyError> {
         if text.is_empty() {
             return Err(KeyError::Empty);
@@ -230,9 +221,6 @@ impl<'a> Key<'a> {
     }
 
     /// Takes a text of our own files as a key; it may be as long as the server's own keys are.
-    ///
-    /// # Errors
-    /// [`KeyError`] says which rule `text` breaks.
     pub fn parse_stored(text: &'a str) -> Result<Key<'a>, KeyError> {
         if (KEY_BYTES_MAX + 1..=STORED_KEY_BYTES_MAX).contains(&text.len()) {
             check_characters(text)?;

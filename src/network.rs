@@ -30,9 +30,6 @@ pub enum NetworkError {
 
 impl Network {
     /// Takes `text` as a network: `ADDRESS` or `ADDRESS/BITS`.
-    ///
-    /// # Errors
-    /// [`NetworkError`] says what is wrong with it.
     pub fn parse(text: &str) -> Result<Network, NetworkError> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),

@@ -9,10 +9,10 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 /// What stands for a secret in every text that a person or a log sees.
-pub const MASK: &str = "***";
+pub(crate) const MASK: &str = "***";
 
 /// What every generated API key begins with.
-pub const KEY_PREFIX: &str = "pikv_";
+pub(crate) const KEY_PREFIX: &str = "pikv_";
 
 /// What the text form of a [`KeyHash`] begins with.
 const HASH_PREFIX: &str = "sha256:";

@@ -2,11 +2,13 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use pikv::http::body::BodyDecoder;
-use pikv::http::head::{self, Progress};
-use pikv::http::request::{Framing, Method, Version};
-use pikv::http::response::{BodySize, Reply, Response, encode_chunk, encode_head, encode_last_chunk};
-use pikv::limits::{BODY_BYTES_MAX_DEFAULT, HEAD_BYTES_MAX};
+use pikv::testing::http::body::BodyDecoder;
+use pikv::testing::http::head::{self, Progress};
+use pikv::testing::http::request::{Framing, Method, Version};
+use pikv::testing::http::response::{
+    BodySize, Reply, Response, encode_chunk, encode_head, encode_last_chunk,
+};
+use pikv::testing::limits::{BODY_BYTES_MAX_DEFAULT, HEAD_BYTES_MAX};
 
 const CURL: &str = "GET /api/v1/projects/first_project/keys/hello HTTP/1.1\r\n\
     Host: 127.0.0.1:23849\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\

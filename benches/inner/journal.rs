@@ -2,13 +2,13 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use pikv::names::Key;
-use pikv::persist::files::record::{self, Line};
-use pikv::persist::files::seed::Seed;
-use pikv::store::batch::{Batch, Op};
-use pikv::store::change::{Change, Meta, Revision, Value};
-use pikv::store::decide::{At, changes, decide};
-use pikv::store::namespace::Namespace;
+use pikv::testing::names::Key;
+use pikv::testing::persist::files::record::{self, Line};
+use pikv::testing::persist::files::seed::Seed;
+use pikv::testing::store::batch::{Batch, Op};
+use pikv::testing::store::change::{Change, Meta, Revision, Value};
+use pikv::testing::store::decide::{At, changes, decide};
+use pikv::testing::store::namespace::Namespace;
 
 const NOW_MS: u64 = 1_764_000_000_000;
 /// Records of the journal that is replayed.

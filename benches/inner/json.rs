@@ -2,8 +2,8 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use pikv::json::{encode_string, minify};
-use pikv::limits::VALUE_DEPTH_MAX;
+use pikv::testing::json::{encode_string, minify};
+use pikv::testing::limits::VALUE_DEPTH_MAX;
 
 /// An indented list of objects, of about so many bytes.
 fn pretty(bytes: usize) -> String {

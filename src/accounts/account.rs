@@ -23,7 +23,6 @@ pub struct AccountId(String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username(String);
 
-/// An account.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// What its keys are stored under.
@@ -32,7 +31,6 @@ pub struct Account {
     pub username: Username,
     /// Who it is.
     pub profile: Profile,
-    /// The hash of its password.
     pub password: PasswordHash,
     /// Names the time from one change of the password, or of `is_disabled`, to the next.
     pub credential: String,
@@ -73,9 +71,6 @@ struct Stored {
 
 impl AccountId {
     /// An id that was never used.
-    ///
-    /// # Errors
-    /// [`EntropyUnavailable`].
     pub fn new() -> Result<AccountId, EntropyUnavailable> {
         new_identifier().map(AccountId)
     }
@@ -93,10 +88,7 @@ impl AccountId {
 }
 
 /// A name for a new credential.
-///
-/// # Errors
-/// [`EntropyUnavailable`].
-pub fn new_credential() -> Result<String, EntropyUnavailable> {
+pub(crate) fn new_credential() -> Result<String, EntropyUnavailable> {
     new_identifier()
 }
 

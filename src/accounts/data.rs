@@ -28,7 +28,6 @@ impl Prefix {
 }
 
 impl Accounts {
-    /// The keys of `account`.
     pub fn keys_of(&self, account: &Account) -> Keyspace {
         Keyspace::under(Prefix::of(&account.id).0, &self.data, self.directory.bucket())
     }
@@ -72,9 +71,6 @@ impl Accounts {
     /// Deletes the account `username` and all its keys. Returns whether it existed. Its tokens and sessions end
     /// first. Blocks for the disk; what a crash or a full disk interrupts, the next deletion or the next start
     /// finishes.
-    ///
-    /// # Errors
-    /// [`AccountsError`].
     pub fn delete(&self, username: &str, now_ms: u64) -> Result<bool, AccountsError> {
         let removed = self.directory.remove(username, now_ms)?;
         self.directory.bucket().wait(removed.commit.as_ref())?;

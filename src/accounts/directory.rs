@@ -66,7 +66,6 @@ pub struct Update {
 
 /// Some accounts, in the order of their folded names.
 pub struct Page {
-    /// The accounts.
     pub accounts: Vec<Account>,
     /// Whether there are more behind the last one.
     pub more: bool,
@@ -127,18 +126,12 @@ impl Directory {
     }
 
     /// Whether nobody has an account.
-    ///
-    /// # Errors
-    /// [`AccountsError`].
     pub(super) fn is_empty(&self, now_ms: u64) -> Result<bool, AccountsError> {
         let none_wanted = Scan { keys_max: Some(0), ..Scan::under(ACCOUNTS) };
         Ok(self.bucket.scan_through(now_ms, &none_wanted, &mut |_| ())?.answer == ScanEnd::Exhausted)
     }
 
     /// The account called `username`, in whatever case.
-    ///
-    /// # Errors
-    /// [`AccountsError`].
     pub fn find(&self, username: &str, now_ms: u64) -> Result<Pending<Option<Account>>, AccountsError> {
         let found = self.find_stored(username, now_ms)?;
         Ok(Pending { answer: found.answer.map(|stored| stored.account), commit: found.commit })
@@ -195,9 +188,6 @@ impl Directory {
 
     /// Changes what is given of the account `username`. Another password, and being disabled or enabled,
     /// end its tokens and sessions. `None` if there is no such account.
-    ///
-    /// # Errors
-    /// [`AccountsError`].
     pub fn update(
         &self,
         username: &str,
@@ -219,9 +209,6 @@ impl Directory {
 
     /// Stores another hash of the same password. `None` if the account of `before` is gone, or has another
     /// credential by now: a client that knew its password then need not know it now.
-    ///
-    /// # Errors
-    /// [`AccountsError`].
     pub fn set_hash(
         &self,
         before: &Account,
@@ -238,9 +225,6 @@ impl Directory {
     }
 
     /// The accounts whose folded names come after `after`, `limit` at most.
-    ///
-    /// # Errors
-    /// [`AccountsError`].
     pub fn list(
         &self,
         after: Option<&str>,

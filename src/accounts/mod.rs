@@ -14,13 +14,13 @@
 //!
 //! Not here: hashing passwords and signing tokens (`auth/`), HTTP.
 
-pub mod account;
-pub mod data;
-pub mod directory;
+pub(crate) mod account;
+pub(crate) mod data;
+pub(crate) mod directory;
 mod error;
-pub mod registration;
-pub mod sessions;
-pub mod signing_key;
+pub(crate) mod registration;
+pub(crate) mod sessions;
+pub(crate) mod signing_key;
 
 pub use error::AccountsError;
 

@@ -12,18 +12,13 @@ use std::fmt;
 
 /// The fields as typed; `None` for one that is not there.
 #[derive(Default)]
-pub struct RawInput<'a> {
-    /// `username`
+pub(crate) struct RawInput<'a> {
     pub username: Option<&'a str>,
-    /// `email`
     pub email: Option<&'a str>,
-    /// `password`
     pub password: Option<&'a str>,
-    /// `full_name`
     pub full_name: Option<&'a str>,
     /// `age`, as digits.
     pub age: Option<&'a str>,
-    /// `gender`
     pub gender: Option<&'a str>,
 }
 
@@ -39,7 +34,7 @@ pub struct NewAccount {
 
 /// How much has to be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Required {
+pub(crate) enum Required {
     /// Everything: somebody registers.
     Everything,
     /// Name and password: an operator makes the account.
@@ -68,17 +63,11 @@ pub enum Problem {
 /// A field of a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// `username`
     Username,
-    /// `email`
     Email,
-    /// `password`
     Password,
-    /// `full_name`
     FullName,
-    /// `age`
     Age,
-    /// `gender`
     Gender,
 }
 
@@ -136,9 +125,6 @@ impl Accounts {
     }
 
     /// Creates `account` as it is, as [`Accounts::create`] does.
-    ///
-    /// # Errors
-    /// As [`Accounts::create`].
     pub fn add(
         &self,
         account: &Account,
@@ -157,7 +143,11 @@ impl Accounts {
 ///
 /// # Errors
 /// Every [`Problem`], in the order of the fields.
-pub fn check(typed: &RawInput<'_>, required: Required, rule: Rule) -> Result<NewAccount, Vec<Problem>> {
+pub(crate) fn check(
+    typed: &RawInput<'_>,
+    required: Required,
+    rule: Rule,
+) -> Result<NewAccount, Vec<Problem>> {
     let mut problems = Vec::new();
     let username = field(Field::Username, typed.username, Required::Everything, &mut problems, |text| {
         Username::parse(text).ok_or(Problem::Username)

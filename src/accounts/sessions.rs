@@ -48,9 +48,6 @@ impl Sessions {
 
     /// Begins a session of `account` that lasts [`SESSION_SECONDS`], in the place of the browser's session
     /// before, `replaced`. `None` where there are [`SESSIONS_MAX`] already.
-    ///
-    /// # Errors
-    /// [`AccountsError`].
     pub fn begin(
         &self,
         account: &Account,
@@ -72,9 +69,6 @@ impl Sessions {
 
     /// Takes out what has no end, and says how many that were. They were no sessions before either.
     /// Blocks for the disk.
-    ///
-    /// # Errors
-    /// [`AccountsError`].
     pub(super) fn remove_endless(&self, now_ms: u64) -> Result<usize, AccountsError> {
         let (mut removed, mut after) = (0, None::<String>);
         loop {
@@ -95,9 +89,6 @@ impl Sessions {
     }
 
     /// The session of a browser's `token`, where there is one.
-    ///
-    /// # Errors
-    /// [`AccountsError`].
     pub fn find(&self, token: &str, now_ms: u64) -> Result<Option<Session>, AccountsError> {
         let name = stored_name(token);
         let read = self.bucket.get(now_ms, key_of(&name), When::ALWAYS, |read| match read {
@@ -108,9 +99,6 @@ impl Sessions {
     }
 
     /// Ends the session of `token`, where there is one.
-    ///
-    /// # Errors
-    /// [`AccountsError`].
     pub fn end(&self, token: &str, now_ms: u64) -> Result<Pending<()>, AccountsError> {
         let name = stored_name(token);
         let ended = self.bucket.write(now_ms, &Batch::one(Op::delete(key_of(&name))))?;

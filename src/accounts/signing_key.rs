@@ -30,7 +30,7 @@ pub enum SigningKeyError {
 
 /// Where a signing key comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// Its file was there.
     Found,
     /// There was none, so it was made; tokens that were signed before are void.
@@ -38,7 +38,7 @@ pub enum Origin {
 }
 
 /// The path of the signing key's file in `directory`.
-pub fn path_in(directory: &Path) -> PathBuf {
+pub(crate) fn path_in(directory: &Path) -> PathBuf {
     directory.join(SIGNING_KEY_FILE)
 }
 
@@ -46,7 +46,10 @@ pub fn path_in(directory: &Path) -> PathBuf {
 ///
 /// # Errors
 /// [`SigningKeyError`]; a file that holds something else is left as it is.
-pub fn load_or_make(disk: &dyn Disk, directory: &Path) -> Result<(SigningKey, Origin), SigningKeyError> {
+pub(crate) fn load_or_make(
+    disk: &dyn Disk,
+    directory: &Path,
+) -> Result<(SigningKey, Origin), SigningKeyError> {
     let path = path_in(directory);
     match disk::load(disk, &path, SIGNING_KEY_FILE_BYTES_MAX) {
         Ok(bytes) => {

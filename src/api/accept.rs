@@ -5,7 +5,7 @@ use crate::http::request::Head;
 /// The weights of the media ranges that decide between a page and JSON, in thousandths. `None` for a range
 /// that is not named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Accept {
+pub(crate) struct Accept {
     html: Option<u16>,
     json: Option<u16>,
     any: Option<u16>,
@@ -16,7 +16,7 @@ const WEIGHT_MAX: u16 = 1_000;
 
 impl Accept {
     /// Of a request with this head.
-    pub fn of(head: &Head<'_>) -> Accept {
+    pub(crate) fn of(head: &Head<'_>) -> Accept {
         let mut accept = Accept::default();
         for field in head.fields("accept") {
             let field = String::from_utf8_lossy(field).to_ascii_lowercase();
@@ -41,12 +41,12 @@ impl Accept {
     }
 
     /// Whether it names HTML and likes it better than JSON and than anything else.
-    pub fn prefers_html(self) -> bool {
+    pub(crate) fn prefers_html(self) -> bool {
         self.html.is_some_and(|html| html > self.json.unwrap_or(0).max(self.any.unwrap_or(0)))
     }
 
     /// Whether it names JSON, and HTML not with a higher weight.
-    pub fn names_json(self) -> bool {
+    pub(crate) fn names_json(self) -> bool {
         self.json.is_some_and(|json| json > 0 && json >= self.html.unwrap_or(0))
     }
 }

@@ -121,9 +121,6 @@ impl Claim {
     }
 
     /// Checks it against the keys of now. Where the request came from was checked on arrival.
-    ///
-    /// # Errors
-    /// As [`authorize`].
     pub fn check(&self, registry: &Registry) -> Result<(Authority, Author), ApiError> {
         let authority = authorize(self.needs, Some(&self.sent), || Ok(()), registry, &self.segment)?;
         let author = Author { address: self.address, grant: authority.grant };
@@ -140,10 +137,7 @@ impl fmt::Display for Author {
 /// Lets a request through that has what `needs` asks for. `sent` is its credential, which is not looked at if
 /// no key is needed, and `segment` the project in its path, percent-encoded. `check_site` refuses a page of another site; it is asked unless a credential
 /// that no page can send grants the request.
-///
-/// # Errors
-/// [`ApiError::Denied`], [`ApiError::ProjectId`], [`ApiError::ProjectMissing`], and those of `check_site`.
-pub fn authorize(
+pub(crate) fn authorize(
     needs: Needs,
     sent: Option<&SentKey>,
     check_site: impl FnOnce() -> Result<(), ApiError>,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 ///
 /// # Errors
 /// What is wrong, without the place: the text was minified, so the place would be another.
-pub fn parse_object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
+pub(crate) fn parse_object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
     if text.first() != Some(&b'{') {
         return Err("a JSON object is needed".to_owned());
     }
@@ -26,18 +26,12 @@ fn problem_of(message: &str) -> String {
 }
 
 /// A value without insignificant white space.
-///
-/// # Errors
-/// [`ApiError::Json`].
-pub fn minified(value: &[u8]) -> Result<Vec<u8>, ApiError> {
+pub(crate) fn minified(value: &[u8]) -> Result<Vec<u8>, ApiError> {
     minified_to(VALUE_DEPTH_MAX, value)
 }
 
 /// A JSON text of at most `depth_max` levels without insignificant white space.
-///
-/// # Errors
-/// [`ApiError::Json`].
-pub fn minified_to(depth_max: usize, text: &[u8]) -> Result<Vec<u8>, ApiError> {
+pub(crate) fn minified_to(depth_max: usize, text: &[u8]) -> Result<Vec<u8>, ApiError> {
     let mut out = Vec::with_capacity(text.len());
     json::minify(text, depth_max, &mut out)?;
     Ok(out)

@@ -23,7 +23,6 @@ use std::sync::Arc;
 pub struct Context<'r> {
     /// The server.
     pub app: &'r Arc<App>,
-    /// The request.
     pub request: &'r Request<'r>,
     /// The settings and projects, as they are for all of this request.
     pub registry: &'r Arc<Registry>,
@@ -60,9 +59,6 @@ impl<'r> Context<'r> {
     }
 
     /// The accounts of the server.
-    ///
-    /// # Errors
-    /// As [`App::accounts`].
     pub fn accounts(&self) -> Result<&'r Arc<Accounts>, ApiError> {
         self.app.accounts(self.registry)
     }
@@ -85,33 +81,21 @@ impl<'r> Context<'r> {
     }
 
     /// The credential in the header fields.
-    ///
-    /// # Errors
-    /// [`Denied`].
     pub fn credential(&self) -> Result<Option<Credential<'r>>, Denied> {
         self.app.credential(&self.request.head, self.client(), self.registry)
     }
 
     /// What the request was let through with, to be checked again.
-    ///
-    /// # Errors
-    /// As [`Claim::of`].
     pub fn claim(&self) -> Result<Claim, ApiError> {
         Claim::of(self.principal, self.needs, self.segment)
     }
 
     /// Refuses a request that a page of another site sent, unless that is `trusted`.
-    ///
-    /// # Errors
-    /// [`ApiError::Forgery`].
     pub fn check_site(&self, trusted: Trusted) -> Result<(), ApiError> {
         cross_site::check(&self.request.head, self.arrival.peer, self.registry, trusted)
     }
 
     /// The same for a request that a credential granted: only what browsers add by themselves is checked.
-    ///
-    /// # Errors
-    /// [`ApiError::Forgery`].
     pub fn check_sender(&self, sent_as: SentAs) -> Result<(), ApiError> {
         match sent_as {
             SentAs::Explicit => Ok(()),
@@ -137,9 +121,6 @@ impl<'r> Context<'r> {
 
     /// The query parameters of a page, of which `known` are read, each once. Others are ignored: links
     /// from elsewhere have them (`?utm_source=`), and forms of seed 000.
-    ///
-    /// # Errors
-    /// [`ApiError::Query`].
     pub fn page_parameters(&self, known: &[&'static str]) -> Result<Parameters<'r>, ApiError> {
         self.parameters_or(known, |_| Ok(()))
     }
@@ -165,9 +146,6 @@ impl<'r> Context<'r> {
     }
 
     /// The type of the body.
-    ///
-    /// # Errors
-    /// [`ApiError::MediaType`], [`ApiError::LengthRequired`].
     pub fn media_type(&self) -> Result<MediaType, ApiError> {
         let head = &self.request.head;
         if head.framing == Framing::None {
@@ -204,10 +182,6 @@ impl<'r> Context<'r> {
         }
     }
 
-    /// The body, which has to be JSON.
-    ///
-    /// # Errors
-    /// [`ApiError::MediaType`], [`ApiError::LengthRequired`], [`ApiError::Json`].
     pub fn json_body(&self) -> Result<Vec<u8>, ApiError> {
         match self.media_type()? {
             MediaType::Json => minified_to(BODY_DEPTH_MAX, self.request.body),

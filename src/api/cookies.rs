@@ -19,12 +19,12 @@ fn name(accounts: &Accounts, client: Client) -> String {
 }
 
 /// The `Set-Cookie` field that gives the browser of `client` the session `token`.
-pub fn set(accounts: &Accounts, client: Client, token: &str) -> String {
+pub(crate) fn set(accounts: &Accounts, client: Client, token: &str) -> String {
     field(accounts, client, token, SESSION_SECONDS)
 }
 
 /// The `Set-Cookie` field that removes the cookie.
-pub fn clear(accounts: &Accounts, client: Client) -> String {
+pub(crate) fn clear(accounts: &Accounts, client: Client) -> String {
     field(accounts, client, "", 0)
 }
 
@@ -36,7 +36,7 @@ fn field(accounts: &Accounts, client: Client, value: &str, seconds: u64) -> Stri
 
 /// The token in the session cookie of this installation; `None` if there is no such cookie, or more than
 /// one: nobody knows which of them is ours.
-pub fn session<'b>(head: &Head<'b>, accounts: &Accounts, client: Client) -> Option<&'b str> {
+pub(crate) fn session<'b>(head: &Head<'b>, accounts: &Accounts, client: Client) -> Option<&'b str> {
     let name = name(accounts, client);
     single(pairs(head).filter(|(other, _)| *other == name))
 }
@@ -44,7 +44,7 @@ pub fn session<'b>(head: &Head<'b>, accounts: &Accounts, client: Client) -> Opti
 /// The token in a session cookie of another name, if there is just one and none of our own: it may be from
 /// before the signing key was replaced, or from a version that had one name for all. If it is another
 /// server's, no session of ours has that token.
-pub fn former_session<'b>(head: &Head<'b>, accounts: &Accounts, client: Client) -> Option<&'b str> {
+pub(crate) fn former_session<'b>(head: &Head<'b>, accounts: &Accounts, client: Client) -> Option<&'b str> {
     let name = name(accounts, client);
     if pairs(head).any(|(other, _)| other == name) {
         return None;

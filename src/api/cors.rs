@@ -54,7 +54,7 @@ impl Permission {
 }
 
 /// Adds to the answer of an OPTIONS what a browser asks before it sends a request of a script.
-pub fn preflight(head: &Head<'_>, permission: &Permission, response: Response) -> Response {
+pub(crate) fn preflight(head: &Head<'_>, permission: &Permission, response: Response) -> Response {
     let is_asked = head.method == Method::Options
         && head.fields("access-control-request-method").next().is_some()
         && matches!(permission, Permission::Granted(_));

@@ -20,7 +20,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// [`AccountError::Token`] for what is no valid token; [`ApiError::Forgery`].
-pub fn token(context: &Context<'_>) -> Result<Account, ApiError> {
+pub(crate) fn token(context: &Context<'_>) -> Result<Account, ApiError> {
     let sent = context.credential().map_err(|_| AccountError::Token)?.ok_or(AccountError::Token)?;
     let account = account_of_token(context.accounts()?, &sent.text, context.arrival.wall_ms)?;
     context.check_sender(sent.sent_as)?;
@@ -30,10 +30,7 @@ pub fn token(context: &Context<'_>) -> Result<Account, ApiError> {
 /// The keys that a request to `/item` is about: those of a token's account, of a key's project, or
 /// with the global key of `item_api.project`. Calls `count` unless the request has a valid API key,
 /// and before it looks at a token: each wrong one costs a request of the rate.
-///
-/// # Errors
-/// [`ApiError::Denied`], [`AccountError::Token`], [`ApiError::ItemProjectMissing`], and those of `count`.
-pub fn item(
+pub(crate) fn item(
     context: &Context<'_>,
     count: impl FnOnce() -> Result<(), ApiError>,
 ) -> Result<Keyspace, ApiError> {
@@ -98,20 +95,14 @@ fn owner_of<'a>(registry: &'a Registry, candidate: &KeyHash) -> Option<KeyOf<'a>
 }
 
 /// The account that `token` was made for.
-///
-/// # Errors
-/// [`AccountError::Token`].
-pub fn account_of_token(accounts: &Accounts, token: &[u8], now_ms: u64) -> Result<Account, ApiError> {
+pub(crate) fn account_of_token(accounts: &Accounts, token: &[u8], now_ms: u64) -> Result<Account, ApiError> {
     let claims =
         jwt::verify(&accounts.signing_key, token, now_ms / 1_000).map_err(|_| AccountError::Token)?;
     account_under(accounts, &claims.subject, &claims.credential, now_ms)
 }
 
 /// The account that the session `token` was begun for.
-///
-/// # Errors
-/// [`AccountError::Token`].
-pub fn account_of_session(accounts: &Accounts, token: &str, now_ms: u64) -> Result<Account, ApiError> {
+pub(crate) fn account_of_session(accounts: &Accounts, token: &str, now_ms: u64) -> Result<Account, ApiError> {
     let session = accounts.sessions.find(token, now_ms)?.ok_or(AccountError::Token)?;
     account_under(accounts, &session.username, &session.credential, now_ms)
 }

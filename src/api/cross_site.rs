@@ -33,7 +33,12 @@ pub enum Trusted {
 ///
 /// # Errors
 /// [`ApiError::Forgery`]. The log has it too.
-pub fn check(head: &Head<'_>, peer: IpAddr, registry: &Registry, trusted: Trusted) -> Result<(), ApiError> {
+pub(crate) fn check(
+    head: &Head<'_>,
+    peer: IpAddr,
+    registry: &Registry,
+    trusted: Trusted,
+) -> Result<(), ApiError> {
     let own = Own {
         host: head.authority,
         forwarded_host: client::forwarded_host(head, peer, &registry.trusted_proxies),
@@ -59,10 +64,12 @@ pub fn check(head: &Head<'_>, peer: IpAddr, registry: &Registry, trusted: Truste
 }
 
 /// Refuses a request that names a host other than those of `public_hosts`, if there are any.
-///
-/// # Errors
-/// [`ApiError::HostUnknown`].
-pub fn check_host(head: &Head<'_>, path: &str, peer: IpAddr, registry: &Registry) -> Result<(), ApiError> {
+pub(crate) fn check_host(
+    head: &Head<'_>,
+    path: &str,
+    peer: IpAddr,
+    registry: &Registry,
+) -> Result<(), ApiError> {
     if registry.public_hosts.is_empty() || PATHS_FOR_ANY_HOST.contains(&path) {
         return Ok(());
     }

@@ -11,16 +11,15 @@ use crate::names::Key;
 
 /// Where a page starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     /// The last key of the page before.
     pub after: String,
-    /// Bytes of its prefix.
     prefix_bytes: usize,
 }
 
 impl Cursor {
     /// The cursor of the page after `after`, which begins with `prefix`.
-    pub fn new(prefix: &str, after: &str) -> Cursor {
+    pub(crate) fn new(prefix: &str, after: &str) -> Cursor {
         Cursor { after: after.to_owned(), prefix_bytes: prefix.len() }
     }
 
@@ -28,7 +27,7 @@ impl Cursor {
     ///
     /// # Errors
     /// [`ApiError::Cursor`] for any other text.
-    pub fn decode(text: &str) -> Result<Cursor, ApiError> {
+    pub(crate) fn decode(text: &str) -> Result<Cursor, ApiError> {
         let parts = text.split_once('.').and_then(|(prefix_bytes, key)| {
             let prefix_bytes = usize::try_from(decode_u64(prefix_bytes.as_bytes())?).ok()?;
             Some(Cursor { after: decode_hex(key)?, prefix_bytes })
@@ -38,7 +37,7 @@ impl Cursor {
     }
 
     /// The cursor as text. It needs no percent-encoding.
-    pub fn encode(&self) -> String {
+    pub(crate) fn encode(&self) -> String {
         let mut text = Vec::with_capacity(2 * self.after.len() + 6);
         encode_u64(self.prefix_bytes as u64, &mut text);
         text.push(b'.');
@@ -47,7 +46,7 @@ impl Cursor {
     }
 
     /// The prefix of its listing.
-    pub fn prefix(&self) -> &str {
+    pub(crate) fn prefix(&self) -> &str {
         self.after.get(..self.prefix_bytes).unwrap_or_default()
     }
 }
@@ -61,7 +60,7 @@ fn decode_hex(text: &str) -> Option<String> {
 }
 
 /// Appends `"cursor":` and the cursor, or `null` after the last page.
-pub fn push_member(cursor: Option<&Cursor>, out: &mut Vec<u8>) {
+pub(crate) fn push_member(cursor: Option<&Cursor>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"cursor\":");
     match cursor {
         Some(cursor) => json::encode_string(&cursor.encode(), out),

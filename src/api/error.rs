@@ -4,12 +4,12 @@
 //! (`style.rs`). `code` is stable; `detail` says what was wrong and what would be right, and never
 //! a key, a value or a path of the server.
 
-pub mod account;
-pub mod style;
+pub(crate) mod account;
+pub(crate) mod style;
 mod texts;
 
-pub use account::AccountError;
-pub use texts::shown;
+pub(crate) use account::AccountError;
+pub(crate) use texts::shown;
 
 use crate::auth::access::Denied;
 use crate::auth::csrf::Forgery;
@@ -114,7 +114,6 @@ pub enum ApiError {
     },
     /// An operation of a batch is none.
     Operation {
-        /// Its index.
         index: usize,
         /// What is wrong with it.
         error: Box<ApiError>,
@@ -138,10 +137,7 @@ pub enum ApiError {
     /// A page of another site sent the request.
     Forgery(Forgery),
     /// The request names a host that is not in `public_hosts`.
-    HostUnknown {
-        /// The host.
-        host: String,
-    },
+    HostUnknown { host: String },
     /// `item_api.project` names no project.
     ItemProjectMissing,
     /// The project cannot be asked.
@@ -184,7 +180,6 @@ impl ApiError {
         ApiError::Operation { index, error: Box::new(self) }
     }
 
-    /// The status.
     pub fn status(&self) -> u16 {
         self.status_and_code().0
     }

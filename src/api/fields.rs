@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The fields of a body, each once.
-pub struct Fields {
+pub(crate) struct Fields {
     /// How they were sent.
     pub sent: BodyFormat,
     /// Texts of a form, or minified JSON texts.
@@ -25,10 +25,7 @@ pub struct Fields {
 
 impl Fields {
     /// The fields of the body of a request; none of one that has no body.
-    ///
-    /// # Errors
-    /// [`ApiError::Body`], [`ApiError::Json`], [`ApiError::MediaType`].
-    pub fn of(context: &Context<'_>) -> Result<Fields, ApiError> {
+    pub(crate) fn of(context: &Context<'_>) -> Result<Fields, ApiError> {
         let head = &context.request.head;
         if head.framing == Framing::None || context.request.body.trim_ascii().is_empty() {
             return Ok(Fields { sent: body_format(head, context.request.body), fields: BTreeMap::new() });
@@ -50,18 +47,12 @@ impl Fields {
     }
 
     /// The members of a body that has to be a JSON object.
-    ///
-    /// # Errors
-    /// [`ApiError::Body`], [`ApiError::Json`], [`ApiError::MediaType`], [`ApiError::LengthRequired`].
-    pub fn of_json_object(context: &Context<'_>) -> Result<Fields, ApiError> {
+    pub(crate) fn of_json_object(context: &Context<'_>) -> Result<Fields, ApiError> {
         Fields::of_json(&context.json_body()?)
     }
 
     /// Refuses fields that nobody reads, which are most likely misspelt.
-    ///
-    /// # Errors
-    /// [`ApiError::Body`].
-    pub fn refuse_others(&self, known: &[&str]) -> Result<(), ApiError> {
+    pub(crate) fn refuse_others(&self, known: &[&str]) -> Result<(), ApiError> {
         match self.fields.keys().find(|name| !known.contains(&name.as_str())) {
             Some(name) => Err(ApiError::Body(format!("there is no member `{}` here", shown(name)))),
             None => Ok(()),
@@ -92,7 +83,7 @@ impl Fields {
     ///
     /// # Errors
     /// [`ApiError::Body`] where it is another kind of JSON.
-    pub fn text(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, ApiError> {
+    pub(crate) fn text(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, ApiError> {
         match (self.fields.get(name), self.sent) {
             (None, _) => Ok(None),
             (Some(text), BodyFormat::Form) => Ok(Some(Cow::Borrowed(text))),
@@ -108,7 +99,7 @@ impl Fields {
     ///
     /// # Errors
     /// [`ApiError::Body`] for anything else.
-    pub fn switch(&self, name: &'static str) -> Result<bool, ApiError> {
+    pub(crate) fn switch(&self, name: &'static str) -> Result<bool, ApiError> {
         match self.fields.get(name).map(String::as_str) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
@@ -118,18 +109,18 @@ impl Fields {
 
     /// The text of a field: of a form, or a JSON string, or any other JSON, minified. `None` if
     /// it is missing or `null`.
-    pub fn text_of_any(&self, name: &'static str) -> Option<Cow<'_, str>> {
+    pub(crate) fn text_of_any(&self, name: &'static str) -> Option<Cow<'_, str>> {
         self.text(name).unwrap_or_else(|_| self.fields.get(name).map(|raw| Cow::Borrowed(raw.as_str())))
     }
 
     /// Those of `names` that were sent, as texts, to be shown again.
-    pub fn typed(&self, names: &'static [&'static str]) -> Vec<(&'static str, String)> {
+    pub(crate) fn typed(&self, names: &'static [&'static str]) -> Vec<(&'static str, String)> {
         let shown = |name: &&'static str| Some((*name, self.text_of_any(name)?.into_owned()));
         names.iter().filter_map(shown).collect()
     }
 
     /// A field as minified JSON text: of a form, a JSON string. `None` where it is not there.
-    pub fn value(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn value(&self, name: &str) -> Option<Vec<u8>> {
         let text = self.fields.get(name)?;
         match self.sent {
             BodyFormat::Json => Some(text.clone().into_bytes()),
@@ -142,10 +133,7 @@ impl Fields {
     }
 
     /// What they say of a new account.
-    ///
-    /// # Errors
-    /// [`AccountError::Registration`].
-    pub fn new_account(&self, required: Required, rule: Rule) -> Result<NewAccount, ApiError> {
+    pub(crate) fn new_account(&self, required: Required, rule: Rule) -> Result<NewAccount, ApiError> {
         let (username, email) = (self.text("username")?, self.text("email")?);
         let (password, full_name) = (self.text("password")?, self.text("full_name")?);
         let (age, gender) = (self.text_of_any("age"), self.text("gender")?);

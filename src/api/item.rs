@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// `GET /item/{key}`
-pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     let key_text = context.key_text()?.into_owned();
     context.parameters(&[])?;
@@ -34,19 +34,19 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `POST /item/{key}`: makes an item that is not there.
-pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     write(context, &keyspace, 201, When::ABSENT)
 }
 
 /// `PUT /item/{key}`: makes an item or replaces it.
-pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     write(context, &keyspace, 200, When::ALWAYS)
 }
 
 /// `DELETE /item/{key}`
-pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     let key_text = context.key_text()?;
     let key = parse_key(&key_text)?;
@@ -57,7 +57,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `POST /login`: a token for a user name and a password.
-pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     context.check_site(Trusted::Scripts)?;
     let fields = Fields::of(context)?;

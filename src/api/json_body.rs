@@ -8,12 +8,12 @@ use crate::store::change::Meta;
 use crate::store::namespace::Totals;
 
 /// An answer whose body is JSON.
-pub fn json_response(status: u16, body: Vec<u8>) -> Response {
+pub(crate) fn json_response(status: u16, body: Vec<u8>) -> Response {
     Response::new(status).field("content-type", "application/json").body(body)
 }
 
 /// Appends an array of strings.
-pub fn push_strings<'s>(strings: impl Iterator<Item = &'s str>, out: &mut Vec<u8>) {
+pub(crate) fn push_strings<'s>(strings: impl Iterator<Item = &'s str>, out: &mut Vec<u8>) {
     out.push(b'[');
     for (index, string) in strings.enumerate() {
         if index > 0 {
@@ -25,7 +25,7 @@ pub fn push_strings<'s>(strings: impl Iterator<Item = &'s str>, out: &mut Vec<u8
 }
 
 /// Appends `"revision":…,"created_at":…,"updated_at":…,"expires_at":…`, members of an entry object.
-pub fn push_meta(meta: &Meta, out: &mut Vec<u8>) {
+pub(crate) fn push_meta(meta: &Meta, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"revision\":");
     json::encode_u64(meta.revision.get(), out);
     out.extend_from_slice(b",\"created_at\":");
@@ -47,8 +47,7 @@ fn push_time(ms: u64, out: &mut Vec<u8>) {
 
 /// What an entry object shows of a value.
 #[derive(Clone, Copy)]
-pub enum Shown<'v> {
-    /// Nothing.
+pub(crate) enum Shown<'v> {
     Nothing,
     /// What kind of JSON it is: answers to writes, so that a value that was stored as a string by
     /// mistake is noticed.
@@ -58,13 +57,13 @@ pub enum Shown<'v> {
 }
 
 /// Appends `"type":…`: what kind of JSON `value` is.
-pub fn push_type(value: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn push_type(value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"type\":");
     json::encode_string(json::type_name(value), out);
 }
 
 /// Appends an entry object.
-pub fn push_entry(key: &str, shown: Shown<'_>, meta: &Meta, out: &mut Vec<u8>) {
+pub(crate) fn push_entry(key: &str, shown: Shown<'_>, meta: &Meta, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"key\":");
     json::encode_string(key, out);
     out.push(b',');
@@ -85,7 +84,7 @@ pub fn push_entry(key: &str, shown: Shown<'_>, meta: &Meta, out: &mut Vec<u8>) {
 }
 
 /// An entry object without its value, or `null` for a key that is absent.
-pub fn current(key: &str, meta: Option<&Meta>) -> String {
+pub(crate) fn current(key: &str, meta: Option<&Meta>) -> String {
     let Some(meta) = meta else { return "null".to_owned() };
     let mut out = Vec::new();
     push_entry(key, Shown::Nothing, meta, &mut out);
@@ -93,7 +92,7 @@ pub fn current(key: &str, meta: Option<&Meta>) -> String {
 }
 
 /// Appends a project object. `totals` is `None` where the project's files could not be read.
-pub fn push_project(served: &Served, totals: Option<Totals>, out: &mut Vec<u8>) {
+pub(crate) fn push_project(served: &Served, totals: Option<Totals>, out: &mut Vec<u8>) {
     let bool_text = |value: bool| if value { &b"true"[..] } else { b"false" };
     out.extend_from_slice(b"{\"id\":");
     json::encode_string(served.id.as_str(), out);

@@ -17,7 +17,7 @@ use crate::store::decide::{Conflict, Step};
 use crate::store::error::StorageError;
 
 /// How an answer looks. One JSON object with an array of elements in it.
-pub struct Layout {
+pub(crate) struct Layout {
     /// What precedes the elements.
     pub open: &'static [u8],
     /// Appends an element.
@@ -27,7 +27,7 @@ pub struct Layout {
 }
 
 /// Appends the element of a key, given its revision and times and its value if it exists; or nothing.
-pub type PushElement = fn(&str, Option<(&Meta, &[u8])>, &mut Vec<u8>);
+pub(crate) type PushElement = fn(&str, Option<(&Meta, &[u8])>, &mut Vec<u8>);
 
 struct LongAnswer {
     keyspace: Keyspace,
@@ -50,7 +50,7 @@ struct Position {
 }
 
 /// What a batch of reads leads to.
-pub enum Reads {
+pub(crate) enum Reads {
     /// What each read found, and the values, which are few.
     Whole(OneOrMany<Step>, Outcome<Vec<Vec<u8>>>),
     /// The values are many: they are read when they are sent ([`stream`]).
@@ -63,7 +63,7 @@ pub enum Reads {
 ///
 /// # Errors
 /// [`StorageError`] if the keys cannot be asked for.
-pub fn read(keyspace: &Keyspace, now_ms: u64, batch: &mut Batch<'_>) -> Result<Reads, StorageError> {
+pub(crate) fn read(keyspace: &Keyspace, now_ms: u64, batch: &mut Batch<'_>) -> Result<Reads, StorageError> {
     let bytes_max = WHOLE_ANSWER_BYTES_MAX;
     batch.require = Require { read_bytes_max: bytes_max, memory_bytes_max: bytes_max, ..Require::NOTHING };
     let Pending { answer, commit } = keyspace.write_and_read(now_ms, batch)?;
@@ -78,7 +78,7 @@ pub fn read(keyspace: &Keyspace, now_ms: u64, batch: &mut Batch<'_>) -> Result<R
 }
 
 /// Answers with the values of `keys`, which are valid.
-pub fn stream(keyspace: Keyspace, keys: Vec<String>, layout: &'static Layout) -> Reply {
+pub(crate) fn stream(keyspace: Keyspace, keys: Vec<String>, layout: &'static Layout) -> Reply {
     let lane = if keyspace.reads_disk() { Lane::Disk } else { Lane::Loop };
     let bytes_held = keys.iter().map(|key| size_of::<String>() + key.capacity()).sum();
     let (position, before) = (Position::default(), Position::default());

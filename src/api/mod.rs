@@ -5,17 +5,17 @@
 //! table; handlers use `context.rs` and `state.rs`, and never what calls them.
 
 mod accept;
-pub mod authority;
+pub(crate) mod authority;
 mod body;
 mod context;
 mod cookies;
 mod core;
-pub mod cors;
+pub(crate) mod cors;
 mod credentials;
 mod cross_site;
 mod cursor;
-pub mod dispatch;
-pub mod error;
+pub(crate) mod dispatch;
+pub(crate) mod error;
 mod fields;
 mod item;
 mod json_body;
@@ -25,8 +25,8 @@ mod object;
 mod ops;
 mod parameters;
 mod passwords;
-pub mod reply;
-pub mod routes;
+pub(crate) mod reply;
+pub(crate) mod routes;
 mod site;
-pub mod state;
+pub(crate) mod state;
 mod tokens;

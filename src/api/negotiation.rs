@@ -6,26 +6,23 @@ use crate::http::request::Head;
 
 /// How a body was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyFormat {
+pub(crate) enum BodyFormat {
     /// As JSON, or there was none.
     Json,
-    /// As a form.
     Form,
 }
 
 /// What a request wants to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResponseFormat {
-    /// JSON.
+pub(crate) enum ResponseFormat {
     Json,
-    /// A page.
     Page,
 }
 
 /// Whether the answer is a page: for a form, or a client that prefers HTML. A program that sends a key or
 /// a token gets JSON. Basic may be what a proxy in front asks of a browser, so it decides only if
 /// `Accept` leaves it open. Without its `body`, which is not there yet, nothing is taken for a form.
-pub fn response_format(head: &Head<'_>, body: Option<&[u8]>) -> ResponseFormat {
+pub(crate) fn response_format(head: &Head<'_>, body: Option<&[u8]>) -> ResponseFormat {
     if credential::is_of_a_program(head) {
         return ResponseFormat::Json;
     }
@@ -40,7 +37,7 @@ pub fn response_format(head: &Head<'_>, body: Option<&[u8]>) -> ResponseFormat {
 }
 
 /// curl says "form" of whatever `-d` sends; a body that begins like a JSON object is none.
-pub fn body_format(head: &Head<'_>, body: &[u8]) -> BodyFormat {
+pub(crate) fn body_format(head: &Head<'_>, body: &[u8]) -> BodyFormat {
     let is_form = head.fields("content-type").any(|value| {
         let value = value.split(|&byte| byte == b';').next().unwrap_or_default();
         value.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")

@@ -1,7 +1,7 @@
 //! `/api/object` and `/api/batch/object`, as the clients of seed 001 know them: the keys of the
 //! token's account.
 
-pub mod batch;
+pub(crate) mod batch;
 
 use crate::api::body::{minified, parse_object};
 use crate::api::context::Context;
@@ -39,7 +39,7 @@ pub(super) struct Object {
 }
 
 /// `POST /api/object`: makes a key that is not there.
-pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
     let object = parse(&context.json_body()?)?;
@@ -50,7 +50,7 @@ pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `GET /api/object/{key}`
-pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
     let key_text = context.key_text()?.into_owned();
@@ -69,7 +69,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `PUT /api/object/{key}`: replaces what is there.
-pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
     let key_text = context.key_text()?;
@@ -86,7 +86,7 @@ pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `DELETE /api/object/{key}`
-pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
     let key_text = context.key_text()?;

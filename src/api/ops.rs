@@ -8,13 +8,13 @@ use super::site::pages;
 use crate::http::response::Response;
 
 /// `GET /healthz`: the process answers.
-pub fn healthz(_: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn healthz(_: &Context<'_>) -> Result<Reply, ApiError> {
     Ok(Reply::now(ok()))
 }
 
 /// `GET /readyz`: all projects take writes. Says how many do not, not which: it asks for no key. Whether
 /// the files are still there is looked at in the background, for the next answer.
-pub fn readyz(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn readyz(context: &Context<'_>) -> Result<Reply, ApiError> {
     let (app, now) = (context.app, context.arrival.at);
     if app.catalog.look_at_files(now)
         && let Some(Ok(accounts)) = &app.accounts
@@ -32,7 +32,7 @@ pub fn readyz(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `GET /static/pikv.css`: the one stylesheet of the pages.
-pub fn stylesheet(_: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn stylesheet(_: &Context<'_>) -> Result<Reply, ApiError> {
     Ok(Reply::now(pages::stylesheet()))
 }
 

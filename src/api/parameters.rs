@@ -9,7 +9,7 @@ use crate::names::Key;
 use std::borrow::Cow;
 
 /// What is wrong with a parameter `name` if there are only `allowed`.
-pub fn unknown_parameter(name: &str, allowed: &[&'static str]) -> String {
+pub(crate) fn unknown_parameter(name: &str, allowed: &[&'static str]) -> String {
     let shown = shown(name);
     match (nearest(name, allowed), allowed.is_empty()) {
         (_, true) => format!("there is no parameter `{shown}` here; this takes none"),
@@ -52,9 +52,6 @@ impl Parameters<'_> {
     }
 
     /// The last key of the page before, in a listing that has no prefixes; `None` for the first page.
-    ///
-    /// # Errors
-    /// [`ApiError::Cursor`].
     pub fn cursor(&self) -> Result<Option<String>, ApiError> {
         let Some(text) = self.get("cursor") else { return Ok(None) };
         let cursor = Cursor::decode(text)?;
@@ -63,9 +60,6 @@ impl Parameters<'_> {
 
     /// The prefix of a listing, and the last key of the page before; `None` for the first page. A
     /// cursor has its prefix with it; `prefix` beside it must be the same.
-    ///
-    /// # Errors
-    /// [`ApiError::Cursor`], [`ApiError::CursorPrefix`].
     pub fn prefix_and_cursor(&self) -> Result<(String, Option<String>), ApiError> {
         let prefix = self.get("prefix");
         let Some(text) = self.get("cursor") else { return Ok((prefix.unwrap_or_default().to_owned(), None)) };
@@ -77,9 +71,6 @@ impl Parameters<'_> {
     }
 
     /// The time to live, in milliseconds.
-    ///
-    /// # Errors
-    /// [`ApiError::Ttl`].
     pub fn ttl_ms(&self) -> Result<Option<u64>, ApiError> {
         let Some(text) = self.get("ttl") else { return Ok(None) };
         parse_ttl(text).map(Some)
@@ -95,17 +86,11 @@ fn ttl_ms(seconds: u64) -> Result<u64, ApiError> {
 }
 
 /// A time to live as text, in milliseconds.
-///
-/// # Errors
-/// [`ApiError::Ttl`].
-pub fn parse_ttl(text: &str) -> Result<u64, ApiError> {
+pub(crate) fn parse_ttl(text: &str) -> Result<u64, ApiError> {
     digits::decode_u64(text.as_bytes()).ok_or(ApiError::Ttl).and_then(ttl_ms)
 }
 
 /// A key from outside.
-///
-/// # Errors
-/// [`ApiError::Key`].
-pub fn parse_key(text: &str) -> Result<Key<'_>, ApiError> {
+pub(crate) fn parse_key(text: &str) -> Result<Key<'_>, ApiError> {
     Ok(Key::parse(text)?)
 }

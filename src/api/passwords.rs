@@ -30,7 +30,7 @@ impl Drop for Counted {
 /// Checks the password of `username` and replies with what `then` makes of the account, or of why there
 /// is none: [`AccountError::Credentials`], [`AccountError::TooManyAttempts`], or what kept the accounts
 /// from being asked. An account that does not exist takes as long as one that does.
-pub fn sign_in(
+pub(crate) fn sign_in(
     context: &Context<'_>,
     username: &str,
     password: &str,
@@ -124,6 +124,6 @@ fn hash_anew(
 ///
 /// # Errors
 /// [`ApiError::Internal`] where the operating system has no randomness.
-pub fn hash(password: &Password, cost: u32) -> Result<PasswordHash, ApiError> {
+pub(crate) fn hash(password: &Password, cost: u32) -> Result<PasswordHash, ApiError> {
     Ok(password::hash(password, cost, random_bytes()?))
 }

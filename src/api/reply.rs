@@ -7,10 +7,10 @@ use crate::store::commit::{Commit, Pending};
 use std::net::IpAddr;
 
 /// A response, or why the request failed: the server says so in the form of the request's API.
-pub type Answer = Result<Response, ApiError>;
+pub(crate) type Answer = Result<Response, ApiError>;
 
 /// Makes a reply.
-pub type Job = Box<dyn FnOnce() -> Reply + Send>;
+pub(crate) type Job = Box<dyn FnOnce() -> Reply + Send>;
 
 /// The answer to a request.
 pub enum Reply {
@@ -108,7 +108,7 @@ pub enum Pull {
 }
 
 /// Appends the piece that is wanted to its argument.
-pub type NextPiece = Box<dyn FnMut(Pull, &mut Vec<u8>) -> Piece + Send>;
+pub(crate) type NextPiece = Box<dyn FnMut(Pull, &mut Vec<u8>) -> Piece + Send>;
 
 /// The body of a stream, piece by piece.
 pub struct Source {

@@ -101,9 +101,6 @@ impl App {
     }
 
     /// The credential in the header fields of a request.
-    ///
-    /// # Errors
-    /// [`Denied`].
     pub fn credential<'b>(
         &self,
         head: &Head<'b>,

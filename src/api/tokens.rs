@@ -8,15 +8,14 @@ use crate::json;
 use crate::secret::Secret;
 
 /// A token that was just made.
-pub struct Made {
-    /// The token.
+pub(crate) struct Made {
     pub token: Secret,
     /// How long it is valid, seconds.
     pub expires_in_s: u64,
 }
 
 /// Makes a token for `account`, valid from `now_ms` for `accounts.token_ttl_seconds`.
-pub fn make(registry: &Registry, accounts: &Accounts, account: &Account, now_ms: u64) -> Made {
+pub(crate) fn make(registry: &Registry, accounts: &Accounts, account: &Account, now_ms: u64) -> Made {
     let expires_in_s = registry.accounts.token_ttl_s;
     let issued_s = now_ms / 1_000;
     let claims = Claims {
@@ -30,7 +29,7 @@ pub fn make(registry: &Registry, accounts: &Accounts, account: &Account, now_ms:
 
 impl Made {
     /// Appends `"token":…,"access_token":…`: the two names by which clients know it.
-    pub fn push_tokens(&self, out: &mut Vec<u8>) {
+    pub(crate) fn push_tokens(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\"token\":");
         json::encode_string(self.token.reveal(), out);
         out.extend_from_slice(b",\"access_token\":");
@@ -38,7 +37,7 @@ impl Made {
     }
 
     /// Appends `"access_token":…,"token_type":"Bearer","expires_in":…`.
-    pub fn push_members(&self, out: &mut Vec<u8>) {
+    pub(crate) fn push_members(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\"access_token\":");
         json::encode_string(self.token.reveal(), out);
         out.extend_from_slice(b",\"token_type\":\"Bearer\",\"expires_in\":");

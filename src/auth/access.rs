@@ -66,9 +66,7 @@ impl std::error::Error for Denied {}
 pub enum Grant {
     /// No credential was looked at.
     Nothing,
-    /// The key of the project.
     ProjectKey,
-    /// The global key.
     GlobalKey,
 }
 
@@ -83,10 +81,7 @@ impl fmt::Display for Grant {
 }
 
 /// Lets a request through that only the global key may make. `is_projects` says whether a key is some project's.
-///
-/// # Errors
-/// [`Denied`].
-pub fn global(
+pub(crate) fn global(
     presented: Option<Presented>,
     global: Option<&KeyHash>,
     is_projects: impl FnOnce(&KeyHash) -> bool,
@@ -109,7 +104,7 @@ pub fn global(
 ///
 /// # Errors
 /// [`Denied`]; for an unknown project as for one whose key is another.
-pub fn project(
+pub(crate) fn project(
     presented: Option<Presented>,
     global: Option<&KeyHash>,
     project: Option<&KeyHash>,

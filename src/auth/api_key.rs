@@ -150,9 +150,6 @@ pub fn follow_texts(config: &mut Config) {
 
 /// Refuses keys that would make the decisions at run time wrong: one that looks mistyped, and one
 /// that two owners share.
-///
-/// # Errors
-/// [`KeyError::LooksMistyped`] and [`KeyError::Shared`].
 pub fn check(config: &Config) -> Result<(), KeyError> {
     let mut owner_of: HashMap<KeyHash, KeyOwner> = HashMap::new();
     for (owner, key, _) in keys(config) {

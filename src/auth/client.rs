@@ -23,7 +23,7 @@ pub struct Client {
 
 /// The client of the request `head` that arrived from `peer`. Whoever is none of `proxies` can
 /// say nothing about it.
-pub fn client(head: &Head<'_>, peer: IpAddr, proxies: &[Network]) -> Client {
+pub(crate) fn client(head: &Head<'_>, peer: IpAddr, proxies: &[Network]) -> Client {
     let peer = peer.to_canonical();
     if !is_proxy(peer, proxies) {
         return Client { address: peer, is_tls: false };
@@ -35,14 +35,14 @@ pub fn client(head: &Head<'_>, peer: IpAddr, proxies: &[Network]) -> Client {
 
 /// The host that a proxy states its client asked for, `X-Forwarded-Host`: of several, what the last proxy
 /// wrote. `None` unless the request arrived from one of `proxies`.
-pub fn forwarded_host<'b>(head: &Head<'b>, peer: IpAddr, proxies: &[Network]) -> Option<&'b str> {
+pub(crate) fn forwarded_host<'b>(head: &Head<'b>, peer: IpAddr, proxies: &[Network]) -> Option<&'b str> {
     let host = elements_from_the_right(head, "x-forwarded-host").next()?;
     str::from_utf8(host).ok().filter(|host| !host.is_empty() && is_proxy(peer.to_canonical(), proxies))
 }
 
 /// What requests of `address` are counted by: the address itself, of IPv6 its first 64 bits,
 /// since one customer has at least a /64 and may use a new address for every request.
-pub fn counted_address(address: IpAddr) -> IpAddr {
+pub(crate) fn counted_address(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         v4 @ IpAddr::V4(_) => v4,
         IpAddr::V6(v6) => {
@@ -65,8 +65,7 @@ fn forwarded_for(head: &Head<'_>, peer: IpAddr, proxies: &[Network]) -> IpAddr {
     known
 }
 
-/// Whether `address` is one of `proxies`.
-pub fn is_proxy(address: IpAddr, proxies: &[Network]) -> bool {
+pub(crate) fn is_proxy(address: IpAddr, proxies: &[Network]) -> bool {
     proxies.iter().any(|network| network.contains(address))
 }
 

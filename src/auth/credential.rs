@@ -42,10 +42,7 @@ impl Credential<'_> {
 }
 
 /// The credential of a request. `has_session` states whether the request has a session cookie.
-///
-/// # Errors
-/// [`Denied::Conflict`], [`Denied::SchemeUnknown`], [`Denied::BasicMalformed`].
-pub fn credential<'b>(
+pub(crate) fn credential<'b>(
     head: &Head<'b>,
     has_session: impl Fn() -> bool,
 ) -> Result<Option<Credential<'b>>, Denied> {
@@ -74,7 +71,7 @@ pub fn credential<'b>(
 }
 
 /// Whether a program sent this request, as its fields show: browsers add no key by themselves.
-pub fn is_of_a_program(head: &Head<'_>) -> bool {
+pub(crate) fn is_of_a_program(head: &Head<'_>) -> bool {
     let is_basic = |value| matches!(parse(value), Ok(Authorization::Basic(_)));
     head.fields("x-api-key").chain(head.fields("api-key")).next().is_some()
         || head.fields("authorization").any(|value| !is_basic(value))

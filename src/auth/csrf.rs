@@ -13,7 +13,7 @@ use std::fmt;
 
 /// The names under which browsers know this server.
 #[derive(Clone, Copy, Debug)]
-pub struct Own<'a> {
+pub(crate) struct Own<'a> {
     /// `Host`, or the host of an absolute target.
     pub host: Option<&'a str>,
     /// `X-Forwarded-Host` of a trusted proxy.
@@ -44,10 +44,7 @@ pub enum Forgery {
 }
 
 /// Lets a request pass that no page of another site made a browser send.
-///
-/// # Errors
-/// [`Forgery`].
-pub fn check(head: &Head<'_>, own: &Own<'_>) -> Result<(), Forgery> {
+pub(crate) fn check(head: &Head<'_>, own: &Own<'_>) -> Result<(), Forgery> {
     let (site, origin) = (value(head, "sec-fetch-site"), value(head, "origin"));
     match (site.as_deref(), origin) {
         (Some("same-origin" | "none"), _) | (None, None) => Ok(()),
@@ -61,13 +58,12 @@ pub fn check(head: &Head<'_>, own: &Own<'_>) -> Result<(), Forgery> {
     }
 }
 
-/// Whether `Origin` is one of `known`.
-pub fn is_of(head: &Head<'_>, known: &[Origin]) -> bool {
+pub(crate) fn is_of(head: &Head<'_>, known: &[Origin]) -> bool {
     value(head, "origin").is_some_and(|origin| known.iter().any(|known| known.as_str() == origin))
 }
 
 /// Whether somebody follows a link, so that the answer becomes the page that the browser shows.
-pub fn is_link(head: &Head<'_>) -> bool {
+pub(crate) fn is_link(head: &Head<'_>) -> bool {
     matches!(head.method, Method::Get | Method::Head)
         && value(head, "sec-fetch-mode").as_deref() == Some("navigate")
         && value(head, "sec-fetch-dest").as_deref() == Some("document")

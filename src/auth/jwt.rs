@@ -139,9 +139,6 @@ fn encode(part: &impl Serialize) -> String {
 
 /// What `token` says, where it was made with `key` and `now_s` (seconds since 1970) is within its
 /// time, give or take [`TOKEN_LEEWAY_SECONDS_MAX`].
-///
-/// # Errors
-/// [`TokenError`].
 pub fn verify(key: &SigningKey, token: &[u8], now_s: u64) -> Result<Claims, TokenError> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(TokenError::TooLong);

@@ -1,12 +1,12 @@
 //! Who may do what: decisions only, nothing here reads a socket or a file.
 
-pub mod access;
-pub mod api_key;
-pub mod client;
-pub mod credential;
-pub mod csrf;
-pub mod jwt;
-pub mod password;
-pub mod rate_limit;
+pub(crate) mod access;
+pub(crate) mod api_key;
+pub(crate) mod client;
+pub(crate) mod credential;
+pub(crate) mod csrf;
+pub(crate) mod jwt;
+pub(crate) mod password;
+pub(crate) mod rate_limit;
 mod table;
-pub mod throttle;
+pub(crate) mod throttle;

@@ -66,9 +66,6 @@ impl RateLimiter {
     }
 
     /// Whether [`RateLimiter::admit`] would admit a request, which is not counted.
-    ///
-    /// # Errors
-    /// As [`RateLimiter::admit`].
     pub fn check(&self, rate: Rate, address: IpAddr, method: Method, now: Instant) -> Result<(), RetryAfter> {
         let mut state = self.lock();
         let now = state.time.advance(now);

@@ -29,26 +29,26 @@ pub(super) struct Table<K, V> {
 }
 
 impl<K: Copy + Eq + Hash, V> Table<K, V> {
-    pub fn new() -> Table<K, V> {
+    pub(crate) fn new() -> Table<K, V> {
         Table { entries: HashMap::new(), by_age: BTreeMap::new(), by_weight: BTreeMap::new(), inserted: 0 }
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub fn get(&self, key: &K) -> Option<&Entry<V>> {
+    pub(crate) fn get(&self, key: &K) -> Option<&Entry<V>> {
         self.entries.get(key).map(|(_, entry)| entry)
     }
 
     /// The value under `key`, if the age of its entry is counted from `since`.
-    pub fn value_since(&mut self, key: &K, since: Instant) -> Option<&mut V> {
+    pub(crate) fn value_since(&mut self, key: &K, since: Instant) -> Option<&mut V> {
         let (_, entry) = self.entries.get_mut(key)?;
         (entry.since == since).then_some(&mut entry.value)
     }
 
     /// Puts `entry` under `key`; what was there before is gone.
-    pub fn insert(&mut self, key: K, entry: Entry<V>) {
+    pub(crate) fn insert(&mut self, key: K, entry: Entry<V>) {
         self.remove(&key);
         self.inserted += 1;
         self.by_age.insert((entry.since, self.inserted), key);
@@ -56,7 +56,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.entries.insert(key, (self.inserted, entry));
     }
 
-    pub fn remove(&mut self, key: &K) -> Option<Entry<V>> {
+    pub(crate) fn remove(&mut self, key: &K) -> Option<Entry<V>> {
         let (number, entry) = self.entries.remove(key)?;
         self.by_age.remove(&(entry.since, number));
         self.by_weight.remove(&(entry.weight, number));
@@ -64,13 +64,13 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     }
 
     /// Takes out the oldest entry if its age is `age_max` or more.
-    pub fn pop_expired(&mut self, age_max: Duration, now: Instant) -> Option<Entry<V>> {
+    pub(crate) fn pop_expired(&mut self, age_max: Duration, now: Instant) -> Option<Entry<V>> {
         let ((since, _), key) = self.by_age.first_key_value().map(|(order, key)| (*order, *key))?;
         if is_expired(since, age_max, now) { self.remove(&key) } else { None }
     }
 
     /// Takes out the entry with the lowest weight, of several the one that was inserted first.
-    pub fn pop_lightest(&mut self) -> Option<Entry<V>> {
+    pub(crate) fn pop_lightest(&mut self) -> Option<Entry<V>> {
         let key = self.by_weight.first_key_value().map(|(_, key)| *key)?;
         self.remove(&key)
     }
@@ -94,7 +94,7 @@ pub(super) struct SteadyTime {
 }
 
 impl SteadyTime {
-    pub fn advance(&mut self, now: Instant) -> Instant {
+    pub(crate) fn advance(&mut self, now: Instant) -> Instant {
         let latest = self.latest.map_or(now, |latest| latest.max(now));
         self.latest = Some(latest);
         latest

@@ -45,7 +45,6 @@ pub enum CatalogError {
     TooFewDescriptors(TooFewDescriptors),
     /// It no longer lists a project whose values are not all in its files.
     ValuesUnsaved {
-        /// The project.
         id: ProjectId,
         /// What is wrong with its files.
         reason: String,
@@ -107,7 +106,6 @@ pub enum ChangeError {
     ConfigEdited,
     /// Its files would be files of something else. The log names them.
     FilesTaken {
-        /// The project.
         id: ProjectId,
         /// What has them.
         by: &'static str,

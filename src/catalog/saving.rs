@@ -39,7 +39,7 @@ pub(super) struct BegunChange {
 ///
 /// # Errors
 /// [`ConfigError::Write`], if keys were generated that would be lost.
-pub fn save_completed(
+pub(crate) fn save_completed(
     disk: &dyn Disk,
     path: &Path,
     config: &Config,
@@ -59,10 +59,7 @@ pub fn save_completed(
 
 /// Saves `config` with keys that were generated and that nobody has yet. If that fails, the file keeps none of them: a
 /// later start could not print them.
-///
-/// # Errors
-/// [`ConfigError::Write`].
-pub fn save_generated(
+pub(crate) fn save_generated(
     disk: &dyn Disk,
     path: &Path,
     config: &Config,
@@ -82,7 +79,7 @@ pub fn save_generated(
 }
 
 /// The log text for texts of keys that stay in config.json, because `error` prevents saving it.
-pub fn unsaved_texts(error: &ConfigError) -> String {
+pub(crate) fn unsaved_texts(error: &ConfigError) -> String {
     format!("{error}. The keys in it are in force, but their texts stay in the file. {HASH_ADVICE}")
 }
 

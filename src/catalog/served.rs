@@ -26,7 +26,6 @@ pub struct Served {
     pub authentication: AuthenticationSettings,
     /// Whether it asks for a key: its own switch and the global one.
     pub asks_for_key: bool,
-    /// The hash of its key.
     pub key: Option<KeyHash>,
     /// Its keys, or why its files could not be read.
     pub bucket: Result<Bucket, OpenError>,
@@ -129,9 +128,7 @@ impl Served {
 pub struct Registry {
     /// The global switch.
     pub authentication_enabled: bool,
-    /// The hash of the global key.
     pub global_key: Option<KeyHash>,
-    /// By id.
     pub projects: BTreeMap<ProjectId, Arc<Served>>,
     /// The descriptors that these projects hold.
     pub held_descriptors: Held,

@@ -26,7 +26,6 @@ pub enum Command {
     Recover {
         /// The location of the configuration.
         options: Options,
-        /// The project.
         project: ProjectId,
         /// What to do.
         act: RecoverAct,

@@ -25,7 +25,6 @@ pub enum Source {
 /// A value and who decided on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sourced<T> {
-    /// The value.
     pub value: T,
     /// Who decided on it.
     pub source: Source,

@@ -31,29 +31,13 @@ pub enum UsageError {
         text: String,
     },
     /// `config` without what to do with it, or `recover` without a project.
-    Incomplete {
-        /// The command.
-        command: String,
-        /// What is missing.
-        missing: String,
-    },
+    Incomplete { command: String, missing: String },
     /// A flag without its value.
-    ValueMissing {
-        /// The flag.
-        flag: &'static str,
-    },
+    ValueMissing { flag: &'static str },
     /// A flag that takes no value has one.
-    ValueSuperfluous {
-        /// The flag.
-        flag: String,
-    },
+    ValueSuperfluous { flag: String },
     /// A flag that the command does not take.
-    FlagOfOtherCommand {
-        /// The flag.
-        flag: &'static str,
-        /// The command.
-        command: String,
-    },
+    FlagOfOtherCommand { flag: &'static str, command: String },
     /// A value that is none.
     Value {
         /// The flag or variable.

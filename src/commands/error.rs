@@ -27,18 +27,11 @@ pub enum RunError {
         error: KeyError,
     },
     /// config.json does not exist.
-    ConfigMissing {
-        /// Its path.
-        path: PathBuf,
-    },
+    ConfigMissing { path: PathBuf },
     /// config.json exists already.
-    ConfigExists {
-        /// Its path.
-        path: PathBuf,
-    },
+    ConfigExists { path: PathBuf },
     /// The address cannot be listened on.
     Listen {
-        /// The address.
         address: SocketAddr,
         /// The error of the operating system.
         error: io::Error,
@@ -54,14 +47,12 @@ pub enum RunError {
     Collision(Collision),
     /// A server uses the data directory that is to be changed.
     Served {
-        /// The directory.
         directory: PathBuf,
         /// That server.
         holder: Holder,
     },
     /// Another server uses the data directory.
     Locked {
-        /// The directory.
         directory: PathBuf,
         /// That server.
         holder: Holder,
@@ -73,10 +64,7 @@ pub enum RunError {
     /// The operating system refused a thread or a descriptor that a start needs.
     Start(io::Error),
     /// config.json has no such project.
-    ProjectMissing {
-        /// Its id.
-        id: ProjectId,
-    },
+    ProjectMissing { id: ProjectId },
     /// A command about accounts failed.
     Account(AccountCommandError),
     /// The result of a command could not be printed.
@@ -85,7 +73,6 @@ pub enum RunError {
     OutputDiscarded,
     /// The keys of a new config.json, which exist nowhere else, could not be printed.
     KeysNotPrinted {
-        /// Its path.
         path: PathBuf,
         /// Whether it was removed again.
         is_removed: bool,

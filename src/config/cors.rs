@@ -28,17 +28,11 @@ pub enum OriginError {
     /// A port that is not 1 to 65535, or has a zero in front.
     Port,
     /// The port that the scheme has anyway.
-    DefaultPort {
-        /// The port.
-        port: &'static str,
-    },
+    DefaultPort { port: &'static str },
 }
 
 impl Origin {
     /// Takes `text` as an origin.
-    ///
-    /// # Errors
-    /// [`OriginError`] says which rule `text` breaks.
     pub fn parse(text: &str) -> Result<Origin, OriginError> {
         if text.contains('*') {
             return Err(OriginError::Wildcard);

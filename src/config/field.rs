@@ -25,7 +25,6 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// A text, as the documentation describes it.
     Text(&'static str),
-    /// A path.
     Path,
     /// A list: the largest number of elements, and what they are.
     List(usize, &'static str),
@@ -40,13 +39,10 @@ pub enum Kind {
 /// A value of config.json as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// null.
     Null,
     /// true or false.
     Switch(bool),
-    /// A number.
     Number(u64),
-    /// A text.
     Text(String),
     /// An array.
     List(Vec<Value>),

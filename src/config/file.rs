@@ -60,10 +60,6 @@ pub fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Config>, ConfigError>
     Ok(load_with_warnings(disk, path)?.map(|loaded| loaded.config))
 }
 
-/// As [`load`], with the warnings.
-///
-/// # Errors
-/// As [`load`].
 pub fn load_with_warnings(disk: &dyn Disk, path: &Path) -> Result<Option<Loaded>, ConfigError> {
     read(disk, path)?.map(|text| parsed(path, &text)).transpose()
 }

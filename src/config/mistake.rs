@@ -12,7 +12,6 @@ use std::path::PathBuf;
 /// A mistake in the text of a configuration, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
@@ -72,7 +71,6 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
-    /// A [`Problem::Hidden`].
     pub(super) fn hidden(member: &str, problem: &str, advice: &str) -> Problem {
         Problem::Hidden { member: member.to_owned(), problem: problem.to_owned(), advice: advice.to_owned() }
     }
@@ -165,7 +163,7 @@ impl fmt::Display for Advice<'_> {
 }
 
 /// What a host has to be; the command line says it too.
-pub const HOST_ADVICE: &str = "it must be an IP address, because names are not looked up: 127.0.0.1 or ::1 for this \
+pub(crate) const HOST_ADVICE: &str = "it must be an IP address, because names are not looked up: 127.0.0.1 or ::1 for this \
                                machine only (localhost), 0.0.0.0 or :: for every network";
 
 fn write_nearest(f: &mut fmt::Formatter<'_>, text: &str, known: &[&str], intro: &str) -> fmt::Result {
@@ -178,7 +176,7 @@ fn write_nearest(f: &mut fmt::Formatter<'_>, text: &str, known: &[&str], intro: 
 }
 
 /// Outside text for a message: without control characters, and not endless.
-pub fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_CHARACTERS_MAX).flat_map(char::escape_debug).collect();
     if text.chars().nth(SHOWN_CHARACTERS_MAX).is_some() {
         shown.push('…');
@@ -250,7 +248,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// Why a file cannot be replaced, and what helps.
-pub fn save_advice(error: &io::Error) -> &'static str {
+pub(crate) fn save_advice(error: &io::Error) -> &'static str {
     let kind = error.kind();
     if matches!(kind, io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices) {
         "The file is a mount of its own (a bind mount of a single file), which cannot be replaced. Mount its \

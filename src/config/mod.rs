@@ -4,16 +4,16 @@
 
 mod cors;
 mod effective;
-pub mod field;
-pub mod file;
+pub(crate) mod field;
+pub(crate) mod file;
 mod members;
-pub mod mistake;
-pub mod nearest;
+pub(crate) mod mistake;
+pub(crate) mod nearest;
 mod older;
 mod parse;
 mod public;
-pub mod schema;
+pub(crate) mod schema;
 mod sections;
-pub mod setting;
-pub mod settings;
-pub mod text;
+pub(crate) mod setting;
+pub(crate) mod settings;
+pub(crate) mod text;

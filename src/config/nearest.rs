@@ -6,7 +6,7 @@ use crate::limits::NEAREST_BYTES_MAX;
 ///
 /// The distance counts insertions, deletions, replacements and swaps of neighbours (the optimal
 /// string alignment distance). A word of a name may stand for the name: `prot` finds `server_port`.
-pub fn nearest<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
     if text.len() > NEAREST_BYTES_MAX {
         return None;
     }

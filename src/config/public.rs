@@ -8,8 +8,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicHost(String);
 
-/// What a host has to be.
-pub const PUBLIC_HOST_ADVICE: &str = "a host is a name or an address in lower case, IPv6 in brackets, with an optional port: \
+pub(crate) const PUBLIC_HOST_ADVICE: &str = "a host is a name or an address in lower case, IPv6 in brackets, with an optional port: \
                                       kv.example.com, 192.168.1.5:23849 or [::1]";
 
 impl PublicHost {

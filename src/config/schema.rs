@@ -3,12 +3,20 @@
 //! Each field has the value in use: what the file has, or the default. Saving adds nothing that the user did not write,
 //! because [`Config`] notes which settings are in the file. Projects have what the file says, and inherit the rest.
 
-pub use super::cors::{Origin, OriginError};
-pub use super::public::PublicHost;
-pub use super::sections::{
-    Accounts, AuthenticationChoice, AuthenticationSettings, ItemApi, Limits, Log, LogFormat, LogLevel,
-    RateLimit, Registration, StorageChoice, StorageSettings, SyncMode, Timeouts,
-};
+pub(crate) use super::cors::Origin;
+pub(crate) use super::public::PublicHost;
+pub(crate) use super::sections::Accounts;
+pub(crate) use super::sections::AuthenticationSettings;
+pub(crate) use super::sections::ItemApi;
+pub(crate) use super::sections::Limits;
+pub(crate) use super::sections::Log;
+pub(crate) use super::sections::LogFormat;
+pub(crate) use super::sections::LogLevel;
+pub(crate) use super::sections::RateLimit;
+pub(crate) use super::sections::Registration;
+pub(crate) use super::sections::StorageSettings;
+pub(crate) use super::sections::Timeouts;
+pub use super::sections::{AuthenticationChoice, StorageChoice, SyncMode};
 use super::setting::Owner;
 use crate::limits::PROJECTS_MAX;
 use crate::names::ProjectId;
@@ -19,13 +27,13 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The port of a configuration that nobody wrote.
-pub const SERVER_PORT_DEFAULT: u16 = 23849;
+pub(crate) const SERVER_PORT_DEFAULT: u16 = 23849;
 /// Only this machine: a server on a network is somebody's decision.
-pub const SERVER_HOST_DEFAULT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(crate) const SERVER_HOST_DEFAULT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The data directory of a configuration that nobody wrote.
-pub const DATA_PATH_DEFAULT: &str = "storage_data/";
+pub(crate) const DATA_PATH_DEFAULT: &str = "storage_data/";
 /// The project of a configuration that nobody wrote.
-pub const FIRST_PROJECT: &str = "first_project";
+pub(crate) const FIRST_PROJECT: &str = "first_project";
 
 /// config.json. Every value is valid and no two projects have the same id. An optional setting that is changed in code
 /// is saved only if the file had it.
@@ -33,7 +41,6 @@ pub const FIRST_PROJECT: &str = "first_project";
 pub struct Config {
     /// `server_port`; 0 takes any free port.
     pub server_port: u16,
-    /// `server_host`.
     pub server_host: IpAddr,
     /// `server_threads`; `None` for one per core.
     pub server_threads: Option<usize>,
@@ -45,15 +52,10 @@ pub struct Config {
     pub authentication: AuthenticationSettings,
     /// The global key.
     pub key: StoredKey,
-    /// `limits`.
     pub limits: Limits,
-    /// `timeouts`.
     pub timeouts: Timeouts,
-    /// `log`.
     pub log: Log,
-    /// `accounts`.
     pub accounts: Accounts,
-    /// `item_api`.
     pub item_api: ItemApi,
     /// `trusted_proxies`: whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
@@ -68,10 +70,8 @@ pub struct Config {
     pub(super) written: BTreeSet<&'static str>,
 }
 
-/// One of `projects`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectConfig {
-    /// `id`.
     pub id: ProjectId,
     /// `storage`, as written.
     pub storage: StorageChoice,
@@ -95,7 +95,6 @@ pub struct StoredKey {
 pub enum KeyOwner {
     /// The server: `default.authentication`.
     Global,
-    /// A project.
     Project(ProjectId),
 }
 
@@ -229,10 +228,7 @@ impl ProjectConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddProjectError {
     /// There is one with this id.
-    Exists {
-        /// The id.
-        id: ProjectId,
-    },
+    Exists { id: ProjectId },
     /// There are [`PROJECTS_MAX`] already.
     TooMany,
 }

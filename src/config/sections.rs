@@ -29,7 +29,6 @@ macro_rules! section {
 }
 
 section! {
-    /// `storage`.
     #[derive(Copy)]
     StorageSettings {
         /// Whether there is a data file.
@@ -86,7 +85,6 @@ pub struct AuthenticationChoice {
 }
 
 section! {
-    /// `limits`.
     #[derive(Copy)]
     Limits {
         /// Body of one request, bytes.
@@ -119,7 +117,6 @@ section! {
     }
 }
 
-/// `log`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     /// The least important lines that are written.
@@ -155,7 +152,6 @@ choices! {
 }
 
 section! {
-    /// `accounts`.
     #[derive(Copy)]
     Accounts {
         /// Whether there are accounts at all.
@@ -181,7 +177,6 @@ choices! {
 }
 
 section! {
-    /// `item_api`.
     ItemApi {
         /// The project that the global key works on, if it is named. It need not exist.
         pub project: Option<ProjectId> = None,
@@ -191,7 +186,6 @@ section! {
 }
 
 section! {
-    /// A rate limit.
     #[derive(Copy)]
     RateLimit {
         /// Requests in one window.

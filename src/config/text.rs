@@ -10,7 +10,7 @@ const TWO_BYTE_ORDER_MARKS: &str = "it begins with two byte order marks; remove 
 ///
 /// # Errors
 /// The first [`Mistake`].
-pub fn object_text(bytes: &[u8]) -> Result<&str, Mistake> {
+pub(crate) fn object_text(bytes: &[u8]) -> Result<&str, Mistake> {
     let bytes = json::without_byte_order_mark(bytes);
     if bytes.trim_ascii().is_empty() {
         return Err(mistake_at("", 0, Problem::Empty));

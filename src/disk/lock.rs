@@ -17,7 +17,7 @@ use std::time::Duration;
 /// An exclusive lock that ends with the process, however it ends. Its file names the holder, and has an
 /// empty line once the lock was released in order.
 #[derive(Debug)]
-pub struct LockFile {
+pub(crate) struct LockFile {
     file: File,
     path: PathBuf,
     text_bytes: usize,
@@ -37,7 +37,7 @@ pub struct Holder {
 
 /// Why a lock was not acquired.
 #[derive(Debug)]
-pub enum LockError {
+pub(crate) enum LockError {
     /// Another process has it.
     Held(Holder),
     /// The lock file could not be opened or written.
@@ -60,7 +60,7 @@ impl LockFile {
     /// # Errors
     /// [`LockError::Held`] if another process has it. At once, unless that process has taken it just now: then
     /// it gets a moment to write its process id.
-    pub fn acquire(path: &Path) -> Result<LockFile, LockError> {
+    pub(crate) fn acquire(path: &Path) -> Result<LockFile, LockError> {
         let file = lock(path)?;
         // Written over what was there before it is cut: that takes no space on a full disk.
         let text = own_text(path);
@@ -77,20 +77,17 @@ impl LockFile {
     }
 
     /// Why the file does not name this process: the disk is full.
-    pub fn unwritten(&self) -> Option<&io::Error> {
+    pub(crate) fn unwritten(&self) -> Option<&io::Error> {
         self.unwritten.as_ref()
     }
 
     /// The path that the lock was taken at.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The locked file.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
-    pub fn status(&self) -> io::Result<Status> {
+    pub(crate) fn status(&self) -> io::Result<Status> {
         self.file.metadata().map(|metadata| status_of(&metadata))
     }
 }

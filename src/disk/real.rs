@@ -270,7 +270,7 @@ impl fmt::Display for NotRegular {
 impl std::error::Error for NotRegular {}
 
 /// Whether `error` says that something stands at a path that is not a regular file.
-pub fn is_not_regular(error: &io::Error) -> bool {
+pub(crate) fn is_not_regular(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<NotRegular>())
 }
 

@@ -23,7 +23,6 @@ use crate::http::fields::is_token_byte;
 pub(super) enum Extension {
     /// After `;`.
     Start,
-    /// In a name.
     Name,
     /// In white space after a name.
     NameEnd,

@@ -29,7 +29,6 @@ pub struct Progress {
 pub enum Parsed<'b> {
     /// All of it.
     Complete {
-        /// The head.
         head: Head<'b>,
         /// The head as sent, without empty lines before it. [`parse_complete`] takes it again.
         bytes: &'b [u8],
@@ -91,9 +90,6 @@ pub fn may_begin_request(input: &[u8]) -> bool {
 }
 
 /// Parses a head that is known to be complete and to have only CR LF as line ends.
-///
-/// # Errors
-/// [`Refusal`] says what is wrong with it.
 pub fn parse_complete(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
     check_request_line_start(bytes)?;
     let end = find_lf(bytes, 0).map_or(bytes.len(), |lf| lf + 1);

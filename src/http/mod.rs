@@ -21,13 +21,13 @@
 //!             Refused; where the head was good BodyRefused, then Refused
 //! ```
 
-pub mod body;
+pub(crate) mod body;
 mod chunk_extension;
-pub mod exchange;
-pub mod field_name;
+pub(crate) mod exchange;
+pub(crate) mod field_name;
 mod fields;
-pub mod head;
-pub mod refusal;
-pub mod request;
-pub mod response;
-pub mod target;
+pub(crate) mod head;
+pub(crate) mod refusal;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod target;

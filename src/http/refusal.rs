@@ -77,7 +77,6 @@ pub enum Malformed {
     FieldName,
     /// The value of a field has a control character, or its line ends with LF alone.
     FieldValue {
-        /// The field.
         name: FieldName,
         /// The first such byte.
         byte: u8,

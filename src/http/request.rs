@@ -5,23 +5,14 @@ use crate::http::target::{Target, TargetError};
 /// The method of a request. Names are case-sensitive (RFC 9110, section 9.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
-    /// `GET`
     Get,
-    /// `HEAD`
     Head,
-    /// `POST`
     Post,
-    /// `PUT`
     Put,
-    /// `DELETE`
     Delete,
-    /// `OPTIONS`
     Options,
-    /// `PATCH`
     Patch,
-    /// `TRACE`
     Trace,
-    /// `CONNECT`
     Connect,
     /// Any other token.
     Unknown,
@@ -64,9 +55,7 @@ impl Method {
 /// The versions that are spoken here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// `HTTP/1.0`
     Http10,
-    /// `HTTP/1.1`
     Http11,
 }
 
@@ -84,7 +73,6 @@ pub enum Framing {
 /// Request line and fields.
 #[derive(Clone, Debug)]
 pub struct Head<'b> {
-    /// The method.
     pub method: Method,
     /// What the request is about. A target that cannot be understood leaves the framing intact:
     /// the request is still read, answered with an error, and the connection goes on.

@@ -51,12 +51,10 @@ impl Response {
         self
     }
 
-    /// The status.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The body.
     pub fn body_bytes(&self) -> &[u8] {
         &self.body
     }

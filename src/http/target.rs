@@ -65,9 +65,6 @@ impl std::error::Error for TargetError {}
 
 /// A target that is no CONNECT's and not `*`: the target, and the authority of an absolute one.
 /// `text` has neither spaces nor control characters.
-///
-/// # Errors
-/// [`TargetError`] says what is wrong with it.
 pub(super) fn parse(text: &[u8]) -> Result<(Target<'_>, Option<&str>), TargetError> {
     let forbidden =
         |byte: &&u8| matches!(byte, b'#' | b'\\' | b'"' | b'<' | b'>' | 0x80..) || byte.is_ascii_control();
@@ -123,17 +120,11 @@ pub(super) fn is_authority(text: &str) -> bool {
 }
 
 /// Percent-decodes a path or a part of one. Borrowed when there is nothing to decode.
-///
-/// # Errors
-/// [`TargetError::Escape`] and [`TargetError::Utf8`].
 pub fn decode(text: &str) -> Result<Cow<'_, str>, TargetError> {
     if text.contains('%') { unescape(text, Plus::Literal).map(Cow::Owned) } else { Ok(Cow::Borrowed(text)) }
 }
 
 /// Percent-decodes a name or value of a query or a form, where `+` is a space.
-///
-/// # Errors
-/// [`TargetError::Escape`] and [`TargetError::Utf8`].
 pub fn decode_query(text: &str) -> Result<Cow<'_, str>, TargetError> {
     if text.contains(['%', '+']) {
         unescape(text, Plus::Space).map(Cow::Owned)

@@ -19,7 +19,7 @@ use super::text::plain_length;
 use crate::limits::BODY_DEPTH_MAX;
 
 /// The deepest nesting that can be followed: one bit for each level.
-pub const DEPTH_CEILING: usize = 128;
+pub(crate) const DEPTH_CEILING: usize = 128;
 const _: () = assert!(BODY_DEPTH_MAX <= DEPTH_CEILING);
 
 /// Appends `text` to `out` without insignificant white space and otherwise byte for byte.

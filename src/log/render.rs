@@ -28,7 +28,6 @@ pub struct RequestLine<'a> {
     pub wall_ms: u64,
     /// Who asked.
     pub address: IpAddr,
-    /// Its method.
     pub method: &'a str,
     /// Its target as [`super::loggable_target`] shows it.
     pub path: &'a str,

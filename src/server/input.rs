@@ -49,8 +49,9 @@ pub(super) enum Received {
     /// More input is needed.
     Need(Waiting),
     /// The body of a request is welcome; the client may wait to be told so.
-    HeadAccepted { tell: bool },
-    /// A request has its reply.
+    HeadAccepted {
+        tell: bool,
+    },
     Replied(InFlightRequest, Reply),
     /// The head of a request was enough to answer it; its body is not read.
     Denied(InFlightRequest, ApiError),

@@ -23,7 +23,6 @@ pub(super) struct ConnectionId {
 pub(super) enum Message {
     /// A new connection.
     Accepted(TcpStream, SocketAddr, Arc<AddressUsage>),
-    /// A job is done.
     JobDone(ConnectionId, Reply),
     /// A lane has made a piece of a stream.
     PieceDone(ConnectionId, Vec<u8>, Piece, Source),

@@ -32,7 +32,7 @@ mod slots;
 mod streaming;
 mod waiters;
 
-pub use settings::Settings;
+pub(crate) use settings::Settings;
 
 use crate::api::state::App;
 use crate::disk::descriptors_max;
@@ -49,18 +49,18 @@ use std::thread::JoinHandle;
 
 /// The pollers of a server that is not running yet. Made first, because whoever resolves commits
 /// has to be able to wake them.
-pub struct Prepared {
+pub(crate) struct Prepared {
     loops: Vec<(mio::Poll, Arc<Mailbox>)>,
 }
 
 /// Wakes the event loops that wait for commits.
 #[derive(Clone)]
-pub struct Wakers {
+pub(crate) struct Wakers {
     mailboxes: Vec<Arc<Mailbox>>,
 }
 
 /// A server that is running.
-pub struct Running {
+pub(crate) struct Running {
     acceptor: acceptor::Handle,
     acceptor_thread: JoinHandle<()>,
     mailboxes: Vec<Arc<Mailbox>>,
@@ -70,10 +70,7 @@ pub struct Running {
 
 impl Prepared {
     /// Makes the pollers of `loops` event loops, at least 1 and at most [`LOOPS_MAX`].
-    ///
-    /// # Errors
-    /// As the operating system returns them.
-    pub fn new(loops: usize) -> io::Result<Prepared> {
+    pub(crate) fn new(loops: usize) -> io::Result<Prepared> {
         let make = |_| {
             let poll = mio::Poll::new()?;
             let mailbox = Arc::new(Mailbox::new(&poll)?);
@@ -83,15 +80,17 @@ impl Prepared {
     }
 
     /// What wakes these loops.
-    pub fn wakers(&self) -> Wakers {
+    pub(crate) fn wakers(&self) -> Wakers {
         Wakers { mailboxes: self.loops.iter().map(|(_, mailbox)| Arc::clone(mailbox)).collect() }
     }
 
     /// Serves `app` on `listener`, a listening socket.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
-    pub fn start(self, listener: TcpListener, app: &Arc<App>, settings: Settings) -> io::Result<Running> {
+    pub(crate) fn start(
+        self,
+        listener: TcpListener,
+        app: &Arc<App>,
+        settings: Settings,
+    ) -> io::Result<Running> {
         let pools = Pools::start(settings.cores)?;
         let (descriptors, held) = (descriptors_max(), app.catalog.registry().held_descriptors);
         let connections_max = held.connections(settings.connections_max, descriptors);
@@ -134,14 +133,14 @@ impl Prepared {
 
 impl Wakers {
     /// Commits were resolved.
-    pub fn resolved(&self) {
+    pub(crate) fn resolved(&self) {
         self.mailboxes.iter().for_each(|mailbox| mailbox.wake_if_waiting());
     }
 }
 
 impl Running {
     /// Stops accepting, lets what runs finish (the loops keep the time), and returns when all is done.
-    pub fn stop(self) {
+    pub(crate) fn stop(self) {
         self.acceptor.stop();
         // A thread that panicked has said so in the log; there is nothing more to wait for.
         let _ = self.acceptor_thread.join();
@@ -153,10 +152,6 @@ impl Running {
     }
 }
 
-/// Listens on `address`.
-///
-/// # Errors
-/// As the operating system returns them.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address)
 }

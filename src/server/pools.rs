@@ -23,9 +23,6 @@ pub(super) struct Senders {
 
 impl Pools {
     /// Starts the threads, on a machine with `cores`.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     pub(super) fn start(cores: usize) -> io::Result<Pools> {
         Ok(Pools {
             disk: Pool::start("disk", DISK_THREADS, LANE_QUEUE_MAX)?,

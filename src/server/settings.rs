@@ -5,7 +5,7 @@ use crate::log::Format;
 
 /// What the operator may set of this layer.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// How long the phases of a connection may take.
     pub timeouts: Timeouts,
     /// Body of one request, bytes.

@@ -21,9 +21,6 @@ pub enum Bucket {
 
 impl Bucket {
     /// Reads `key` at `now_ms` and returns what `render` makes of it. `when` is asked of a key that exists.
-    ///
-    /// # Errors
-    /// [`StorageError`] if the bucket cannot be asked.
     pub fn get<R: 'static>(
         &self,
         now_ms: u64,
@@ -37,9 +34,6 @@ impl Bucket {
 
     /// The entries of the first of `keys` at one moment: of at least one, and of as many as have `bytes_max` bytes
     /// of values together. `None` for a key that does not exist.
-    ///
-    /// # Errors
-    /// [`StorageError`] if the bucket cannot be asked.
     pub fn get_first(
         &self,
         now_ms: u64,
@@ -61,9 +55,6 @@ impl Bucket {
     }
 
     /// As [`Bucket::write`], for one operation.
-    ///
-    /// # Errors
-    /// As [`Bucket::write`].
     pub fn write_one(
         &self,
         now_ms: u64,
@@ -73,9 +64,6 @@ impl Bucket {
     }
 
     /// As [`Bucket::write`], with the values that its reads found, in their order.
-    ///
-    /// # Errors
-    /// As [`Bucket::write`].
     pub fn write_and_read(
         &self,
         now_ms: u64,
@@ -110,9 +98,6 @@ impl Bucket {
 
     /// As [`Bucket::scan`], until the keys that are wanted are found or there are no more. `bytes_max` bounds each
     /// critical section only.
-    ///
-    /// # Errors
-    /// As [`Bucket::scan`].
     pub fn scan_through(
         &self,
         now_ms: u64,
@@ -136,9 +121,6 @@ impl Bucket {
     }
 
     /// How many keys there are, and the bytes of their names and values.
-    ///
-    /// # Errors
-    /// [`StorageError`] if the bucket cannot be asked.
     pub fn totals(&self, now_ms: u64) -> Result<Pending<Totals>, StorageError> {
         let Bucket::Embedded(project) = self;
         project.read(now_ms, |view| (view.totals(), view.revision()))

@@ -26,10 +26,10 @@ use std::time::Duration;
 pub use crate::persist::live::engine::Engine;
 pub use crate::persist::live::project::Project;
 pub use crate::persist::start::recovery::ValueCache;
-pub use crate::persist::start::recovery_error::RecoveryError;
+pub(crate) use crate::persist::start::recovery_error::RecoveryError;
 
 /// Where the projects of the server itself are kept.
-pub struct Home {
+pub(crate) struct Home {
     disk: Arc<dyn Disk>,
     engine: Arc<Engine>,
     directory: PathBuf,
@@ -40,7 +40,7 @@ impl Home {
     ///
     /// # Errors
     /// [`RecoveryError`] if the file with the latest revision of all projects cannot be read.
-    pub fn new(
+    pub(crate) fn new(
         disk: &Arc<dyn Disk>,
         engine: &Arc<Engine>,
         directory: PathBuf,
@@ -54,7 +54,11 @@ impl Home {
     ///
     /// # Errors
     /// [`RecoveryError`] says which file cannot be read, and what to do.
-    pub fn open(&self, project: InternalProject, cache: ValueCache) -> Result<Arc<Project>, RecoveryError> {
+    pub(crate) fn open(
+        &self,
+        project: InternalProject,
+        cache: ValueCache,
+    ) -> Result<Arc<Project>, RecoveryError> {
         let id = project.into();
         let paths = Paths::new(&self.directory, &id);
         let opening = OpenOptions { id, cache, sync: SyncMode::Always, sync_interval: Duration::ZERO };
@@ -64,7 +68,7 @@ impl Home {
 }
 
 /// A [`Decided`] batch, with the values that reads found.
-pub type DecidedAndRead = Result<(OneOrMany<Step>, Vec<Found>), Conflict>;
+pub(crate) type DecidedAndRead = Result<(OneOrMany<Step>, Vec<Found>), Conflict>;
 
 /// An entry that was found and has left the engine's lock.
 pub struct Found {
@@ -75,7 +79,6 @@ pub struct Found {
 
 /// A value that was found and has left the lock.
 enum Kept {
-    /// Its text.
     Text(Vec<u8>),
     /// The location of its text.
     Stored(StoredValue),
@@ -123,9 +126,6 @@ impl Found {
     }
 
     /// The value, minified JSON text. Blocks if it lies on disk.
-    ///
-    /// # Errors
-    /// [`StorageError::Unread`].
     pub fn into_text(self) -> Result<Vec<u8>, StorageError> {
         self.value.into_text()
     }

@@ -61,9 +61,6 @@ impl Keyspace {
     }
 
     /// As [`Bucket::get`], without a condition. The key of the item is the stored one.
-    ///
-    /// # Errors
-    /// As [`Bucket::get`].
     pub fn get<R: 'static>(
         &self,
         now_ms: u64,
@@ -73,9 +70,6 @@ impl Keyspace {
         self.bucket.get(now_ms, self.stored(key).as_key(), When::ALWAYS, render)
     }
 
-    /// As [`Bucket::get_first`].
-    ///
-    /// # Errors
     /// As [`Bucket::get_first`].
     pub fn get_first(
         &self,
@@ -89,17 +83,11 @@ impl Keyspace {
     }
 
     /// As [`Bucket::write`]. [`crate::store::decide::Conflict::NotPresent`] if the owner is gone.
-    ///
-    /// # Errors
-    /// As [`Bucket::write`].
     pub fn write(&self, now_ms: u64, batch: &Batch<'_>) -> Result<Pending<Decided>, StorageError> {
         self.within_scope(batch, |batch| self.bucket.write(now_ms, batch))
     }
 
     /// As [`Keyspace::write`], for one operation.
-    ///
-    /// # Errors
-    /// As [`Bucket::write`].
     pub fn write_one(
         &self,
         now_ms: u64,
@@ -108,9 +96,6 @@ impl Keyspace {
         Ok(first_of(self.write(now_ms, &Batch::one(op))?))
     }
 
-    /// As [`Bucket::write_and_read`].
-    ///
-    /// # Errors
     /// As [`Bucket::write_and_read`].
     pub fn write_and_read(
         &self,
@@ -121,9 +106,6 @@ impl Keyspace {
     }
 
     /// The names of the keys after `after`, at most `keys_max`; fewer if many between them have just expired.
-    ///
-    /// # Errors
-    /// As [`Bucket::scan`].
     pub fn list(
         &self,
         now_ms: u64,

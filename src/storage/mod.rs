@@ -8,13 +8,15 @@
 //! same closure runs later ([`Outcome::Blocking`]). Nothing here knows HTTP or who may do what.
 
 mod bucket;
-pub mod embedded;
+pub(crate) mod embedded;
 mod keyspace;
 mod outcome;
 mod read;
 
 pub use bucket::Bucket;
-pub use embedded::Found;
-pub use keyspace::Keyspace;
+pub(crate) use embedded::Found;
+pub(crate) use keyspace::Keyspace;
 pub use outcome::Outcome;
-pub use read::{Decided, Item, Read, Scan, ScanEnd, Scanned};
+pub(crate) use read::Decided;
+pub(crate) use read::Scanned;
+pub use read::{Item, Read, Scan, ScanEnd};

@@ -12,7 +12,7 @@ pub enum Outcome<T> {
 }
 
 /// Reads values from the disk and makes the result of them.
-pub type Blocking<T> = Box<dyn FnOnce() -> Result<T, StorageError> + Send>;
+pub(crate) type Blocking<T> = Box<dyn FnOnce() -> Result<T, StorageError> + Send>;
 
 impl<T: 'static> Outcome<T> {
     /// This outcome with what `then` makes of its result.

@@ -5,12 +5,11 @@ use crate::store::change::Meta;
 use crate::store::decide::{Conflict, Step};
 
 /// What each operation of a batch did, or why none of them was done.
-pub type Decided = Result<OneOrMany<Step>, Conflict>;
+pub(crate) type Decided = Result<OneOrMany<Step>, Conflict>;
 
 /// An entry that a closure renders.
 #[derive(Clone, Copy)]
 pub struct Item<'a> {
-    /// The key.
     pub key: &'a str,
     /// Revision and times.
     pub meta: Meta,

@@ -28,7 +28,6 @@ pub enum OneOrMany<T> {
 /// An operation on one key.
 #[derive(Clone, Copy)]
 pub struct Op<'r> {
-    /// The key.
     pub key: Key<'r>,
     /// The state that it has to be in.
     pub when: When<'r>,
@@ -166,7 +165,6 @@ impl Revisions<'_> {
 }
 
 impl Require<'_> {
-    /// Nothing.
     pub const NOTHING: Require<'static> =
         Require { present: None, keys_max: None, read_bytes_max: u64::MAX, memory_bytes_max: u64::MAX };
 }

@@ -112,16 +112,13 @@ impl Value<'_> {
 pub enum Change<'a> {
     /// The key holds the value from this revision on.
     Put {
-        /// The key.
         key: Key<'a>,
-        /// Its value.
         value: Value<'a>,
         /// Revision and instants.
         meta: Meta,
     },
     /// The key is absent from this revision on.
     Delete {
-        /// The key.
         key: Key<'a>,
         /// The change's number.
         revision: Revision,

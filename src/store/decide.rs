@@ -24,7 +24,6 @@ pub trait Entries {
 pub struct Existing {
     /// Revision and times.
     pub meta: Meta,
-    /// Bytes of its value.
     pub value_bytes: usize,
 }
 
@@ -51,7 +50,6 @@ pub enum Step {
 /// Where the value lies that an operation reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// In the entries.
     Entries,
     /// In the operation of the same batch with this index.
     Op(usize),
@@ -186,7 +184,6 @@ pub fn changes<'b>(batch: &'b Batch<'_>, steps: &'b [Step]) -> impl Iterator<Ite
 /// A namespace at one instant.
 #[derive(Clone, Copy)]
 pub struct At<'n> {
-    /// The namespace.
     pub namespace: &'n Namespace,
     /// The instant, milliseconds since 1970.
     pub now_ms: u64,

@@ -45,7 +45,7 @@ pub struct Entry<'a>(&'a [u8]);
 pub struct OwnedEntry(Box<[u8]>);
 
 /// Bytes that [`pack`] appends at most.
-pub fn packed_bytes_max(key: Key<'_>, value: Value<'_>) -> usize {
+pub(crate) fn packed_bytes_max(key: Key<'_>, value: Value<'_>) -> usize {
     let value_bytes = match value {
         Value::Text(text) => text.len(),
         Value::Stored(_) => 3 * GROUPS_MAX + CHECKSUM_BYTES,
@@ -55,7 +55,7 @@ pub fn packed_bytes_max(key: Key<'_>, value: Value<'_>) -> usize {
 
 /// Appends a packed key, its value and its times. Instants from 2^48 ms on (the year 10889) are clamped to the
 /// largest below that.
-pub fn pack(key: Key<'_>, value: Value<'_>, meta: &Meta, out: &mut Vec<u8>) {
+pub(crate) fn pack(key: Key<'_>, value: Value<'_>, meta: &Meta, out: &mut Vec<u8>) {
     let key = key.as_str().as_bytes();
     let updated_ms = Some(meta.updated_ms).filter(|updated_ms| *updated_ms != meta.created_ms);
     let mut head = u16::try_from(key.len()).unwrap_or(KEY_LENGTH_MASK);
@@ -106,14 +106,12 @@ impl OwnedEntry {
         OwnedEntry(bytes)
     }
 
-    /// A view of it.
     pub fn view(&self) -> Entry<'_> {
         Entry(&self.0)
     }
 }
 
 impl<'a> Entry<'a> {
-    /// The key.
     pub fn key(self) -> &'a str {
         // `pack` wrote a `Key`, which is UTF-8.
         std::str::from_utf8(self.key_bytes()).unwrap_or_default()

@@ -14,7 +14,7 @@ use super::varint::{GROUPS_MAX, groups_of, push_groups};
 
 /// The keys of a project that have a time to live.
 #[derive(Debug, Default)]
-pub struct ExpiryIndex(Index<Timers>);
+pub(crate) struct ExpiryIndex(Index<Timers>);
 
 /// The expiry of the value that a change wrote to a key. The fields are in the order in which timers are sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +23,6 @@ pub struct Timer<'k> {
     pub expires_ms: u64,
     /// The change that wrote the value.
     pub revision: Revision,
-    /// The key.
     pub key: &'k str,
 }
 
@@ -106,17 +105,17 @@ impl Timer<'_> {
 
 impl ExpiryIndex {
     /// Adds a timer, whose key and value have `bytes` together.
-    pub fn add(&mut self, timer: Timer<'_>, bytes: u64) {
+    pub(crate) fn add(&mut self, timer: Timer<'_>, bytes: u64) {
         self.0.replace(PackedTimer(&timer.pack(bytes)));
     }
 
     /// Removes a timer. Returns whether it existed.
-    pub fn remove(&mut self, timer: Timer<'_>) -> bool {
+    pub(crate) fn remove(&mut self, timer: Timer<'_>) -> bool {
         self.0.remove(&timer.sort_key())
     }
 
     /// Removes the timer that ends first. Returns its key, and the bytes of key and value.
-    pub fn pop(&mut self) -> Option<(Box<str>, u64)> {
+    pub(crate) fn pop(&mut self) -> Option<(Box<str>, u64)> {
         let first = self.0.range(Start::At(b"")).next()?;
         let popped = (first.timer().key.into(), first.counted_bytes());
         let key: Box<[u8]> = first.key_bytes().into();
@@ -125,47 +124,47 @@ impl ExpiryIndex {
     }
 
     /// The timer that ends first.
-    pub fn first(&self) -> Option<Timer<'_>> {
+    pub(crate) fn first(&self) -> Option<Timer<'_>> {
         self.0.range(Start::At(b"")).next().map(PackedTimer::timer)
     }
 
     /// How many keys there are, and their bytes.
-    pub fn sums(&self) -> (u64, u64) {
+    pub(crate) fn sums(&self) -> (u64, u64) {
         let Sums { keys, bytes, .. } = self.0.sums();
         (keys, bytes)
     }
 
     /// How many keys have expired at `now_ms`, and their bytes.
-    pub fn expired(&self, now_ms: u64) -> (u64, u64) {
+    pub(crate) fn expired(&self, now_ms: u64) -> (u64, u64) {
         let Sums { keys, bytes, .. } = self.0.sums_before(&end_of(now_ms));
         (keys, bytes)
     }
 
     /// The timers that have ended at `now_ms`, each with the bytes of key and value.
-    pub fn expired_timers(&self, now_ms: u64) -> impl Iterator<Item = (Timer<'_>, u64)> {
+    pub(crate) fn expired_timers(&self, now_ms: u64) -> impl Iterator<Item = (Timer<'_>, u64)> {
         let end = end_of(now_ms);
         let expired = self.0.range(Start::At(b"")).take_while(move |timer| timer.key_bytes() < &end[..]);
         expired.map(|timer| (timer.timer(), timer.counted_bytes()))
     }
 
     /// Removes and returns the timers that have ended at `now_ms`.
-    pub fn take_expired(&mut self, now_ms: u64) -> ExpiryIndex {
+    pub(crate) fn take_expired(&mut self, now_ms: u64) -> ExpiryIndex {
         ExpiryIndex(self.0.take_before(&end_of(now_ms)))
     }
 
     /// Removes and returns `from` and all timers after it.
-    pub fn split_off(&mut self, from: Timer<'_>) -> ExpiryIndex {
+    pub(crate) fn split_off(&mut self, from: Timer<'_>) -> ExpiryIndex {
         ExpiryIndex(self.0.take_from(&from.sort_key()))
     }
 
     /// Whether all timers of `later` come after all timers of this index.
-    pub fn precedes(&self, later: &ExpiryIndex) -> bool {
+    pub(crate) fn precedes(&self, later: &ExpiryIndex) -> bool {
         let first = later.0.range(Start::At(b"")).next().map(PackedTimer::key_bytes);
         self.0.last().zip(first).is_none_or(|(last, first)| last < first)
     }
 
     /// Adds the timers of `later`, which this index [precedes](Self::precedes).
-    pub fn append(&mut self, later: ExpiryIndex) {
+    pub(crate) fn append(&mut self, later: ExpiryIndex) {
         debug_assert!(self.precedes(&later));
         self.0.put_back(later.0);
     }

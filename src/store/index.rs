@@ -46,7 +46,6 @@ impl<K: Kind> Index<K> {
         self.runs.len()
     }
 
-    /// The entry of `key`.
     pub fn get(&self, key: &[u8]) -> Option<K::Entry<'_>> {
         let run = self.runs.get(self.run_of(key))?;
         run.entry(run.position(key).ok()?)

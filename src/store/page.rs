@@ -12,7 +12,7 @@ use memmap2::MmapMut;
 
 /// Bytes that grow from the beginning, and slots that grow from the end.
 #[derive(Debug)]
-pub struct Page {
+pub(crate) struct Page {
     memory: Memory,
     used: usize,
     slots: usize,
@@ -26,38 +26,37 @@ enum Memory {
 
 impl Page {
     /// An empty page for at least `bytes`, slots included.
-    pub fn for_bytes(bytes: usize) -> Page {
+    pub(crate) fn for_bytes(bytes: usize) -> Page {
         Page { memory: Memory::of(bytes), used: 0, slots: 0 }
     }
 
     /// The bytes that were pushed.
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.memory.bytes().get(..self.used).unwrap_or_default()
     }
 
     /// As [`Page::bytes`], mutable.
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         self.memory.bytes_mut().get_mut(..self.used).unwrap_or_default()
     }
 
     /// How many bytes were pushed.
-    pub fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         self.used
     }
 
     /// How many slots there are.
-    pub fn slots(&self) -> usize {
+    pub(crate) fn slots(&self) -> usize {
         self.slots
     }
 
-    /// Slot `index`.
-    pub fn slot(&self, index: usize) -> Option<u64> {
+    pub(crate) fn slot(&self, index: usize) -> Option<u64> {
         let slot = self.slot_arrays().get(self.slots.checked_sub(index + 1)?)?;
         Some(u64::from_le_bytes(*slot))
     }
 
     /// Replaces slot `index`.
-    pub fn set_slot(&mut self, index: usize, slot: u64) {
+    pub(crate) fn set_slot(&mut self, index: usize, slot: u64) {
         let at = self.slots.checked_sub(index + 1);
         if let Some(place) = at.and_then(|at| self.slot_arrays_mut().get_mut(at)) {
             *place = slot.to_le_bytes();
@@ -65,7 +64,7 @@ impl Page {
     }
 
     /// Inserts a slot at `index`, for the bytes that were pushed last.
-    pub fn insert_slot(&mut self, index: usize, slot: u64) {
+    pub(crate) fn insert_slot(&mut self, index: usize, slot: u64) {
         self.slots += 1;
         let to = self.slots.saturating_sub(index);
         let later = self.slot_arrays_mut().get_mut(..to).unwrap_or_default();
@@ -76,7 +75,7 @@ impl Page {
     }
 
     /// Removes slot `index`.
-    pub fn remove_slot(&mut self, index: usize) {
+    pub(crate) fn remove_slot(&mut self, index: usize) {
         let to = self.slots.saturating_sub(index);
         let later = self.slot_arrays_mut().get_mut(..to).unwrap_or_default();
         if let Some(kept) = later.len().checked_sub(1) {
@@ -86,7 +85,7 @@ impl Page {
     }
 
     /// Appends both parts if there is space for them and one more slot. Returns whether there was.
-    pub fn push(&mut self, head: &[u8], bytes: &[u8]) -> bool {
+    pub(crate) fn push(&mut self, head: &[u8], bytes: &[u8]) -> bool {
         let (middle, used) = (self.used + head.len(), self.used + head.len() + bytes.len());
         let needed = used + (self.slots + 1) * SLOT_BYTES;
         if needed > PAGE_BYTES && self.used > 0 {
@@ -105,12 +104,12 @@ impl Page {
     }
 
     /// Keeps the first `bytes` of what was pushed.
-    pub fn truncate(&mut self, bytes: usize) {
+    pub(crate) fn truncate(&mut self, bytes: usize) {
         self.used = self.used.min(bytes);
     }
 
     /// Replaces what was pushed by `bytes`, which are not more, and keeps the slots.
-    pub fn rewrite(&mut self, bytes: &[u8]) {
+    pub(crate) fn rewrite(&mut self, bytes: &[u8]) {
         if let Some(place) = self.memory.bytes_mut().get_mut(..bytes.len()) {
             place.copy_from_slice(bytes);
             self.used = bytes.len();
@@ -118,7 +117,7 @@ impl Page {
     }
 
     /// Moves what was pushed and the slots into new memory, as small as possible.
-    pub fn shrink(&mut self) {
+    pub(crate) fn shrink(&mut self) {
         self.move_to(self.used + self.slots * SLOT_BYTES);
     }
 

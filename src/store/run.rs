@@ -80,7 +80,6 @@ pub struct Sums {
 }
 
 impl<K: Kind> Run<K> {
-    /// A run of one entry.
     pub fn of(entry: K::Entry<'_>) -> Run<K> {
         let mut run = Run::for_bytes(slot_bytes(entry) + SLOT_BYTES);
         run.insert_fitting(0, entry);
@@ -130,7 +129,6 @@ impl<K: Kind> Run<K> {
         (0..self.len()).filter_map(|index| self.entry(index))
     }
 
-    /// Entry `index`.
     pub fn entry(&self, index: usize) -> Option<K::Entry<'_>> {
         self.slot(index).map(|slot| self.at(slot))
     }
@@ -409,7 +407,7 @@ fn part_of(key: &[u8], shared: usize) -> u64 {
 }
 
 /// Bytes that an entry takes in a page.
-pub fn slot_bytes<'a>(entry: impl Packed<'a>) -> usize {
+pub(crate) fn slot_bytes<'a>(entry: impl Packed<'a>) -> usize {
     groups_count(entry.bytes().len() as u64) + entry.bytes().len()
 }
 
@@ -420,7 +418,6 @@ impl Sums {
         self
     }
 
-    /// Adds `other`.
     pub fn add(&mut self, other: Sums) {
         self.keys += other.keys;
         self.bytes += other.bytes;

@@ -13,7 +13,7 @@ use super::expiry::{ExpiryIndex, Timer};
 
 /// The timers of a namespace.
 #[derive(Debug, Default)]
-pub struct Times {
+pub(crate) struct Times {
     /// Those that no change of the clock has ended.
     running: ExpiryIndex,
     /// The latest change of the clock.
@@ -28,10 +28,9 @@ pub struct Times {
 
 /// A change of the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Its instant, milliseconds since 1970.
     pub at_ms: u64,
-    /// Its revision.
     pub revision: Revision,
 }
 
@@ -67,46 +66,46 @@ impl Seen {
 
 impl Times {
     /// No timers, and a clock that was last changed to `clock_ms`.
-    pub fn starting_at(clock_ms: u64) -> Times {
+    pub(crate) fn starting_at(clock_ms: u64) -> Times {
         Times { seen: Seen { at_ms: clock_ms, revision: Revision::default() }, ..Times::default() }
     }
 
     /// The instant of the latest change of the clock.
-    pub fn clock_ms(&self) -> u64 {
+    pub(crate) fn clock_ms(&self) -> u64 {
         self.seen.at_ms
     }
 
     /// Whether a change of the clock has ended `entry`.
-    pub fn have_ended(&self, entry: Entry<'_>) -> bool {
+    pub(crate) fn have_ended(&self, entry: Entry<'_>) -> bool {
         self.seen.ends(entry) || self.earlier.iter().any(|earlier| earlier.seen.ends(entry))
     }
 
     /// The timer that ends next.
-    pub fn next(&self) -> Option<Timer<'_>> {
+    pub(crate) fn next(&self) -> Option<Timer<'_>> {
         self.running.first()
     }
 
     /// Whether the keys of `changes_max` changes of the clock are not reclaimed yet, so that the next change has to wait.
-    pub fn are_crowded(&self, changes_max: usize) -> bool {
+    pub(crate) fn are_crowded(&self, changes_max: usize) -> bool {
         self.earlier.len() >= changes_max
     }
 
     /// Adds the timer of `entry`, if it has one.
-    pub fn add(&mut self, entry: Entry<'_>) {
+    pub(crate) fn add(&mut self, entry: Entry<'_>) {
         if let Some(timer) = entry.timer() {
             self.index_of(entry).add(timer, entry.counted_bytes());
         }
     }
 
     /// Removes the timer of `entry`.
-    pub fn remove(&mut self, entry: Entry<'_>) {
+    pub(crate) fn remove(&mut self, entry: Entry<'_>) {
         if let Some(timer) = entry.timer() {
             self.index_of(entry).remove(timer);
         }
     }
 
     /// Applies the change of the clock `seen`, which is newer than all others.
-    pub fn see(&mut self, seen: Seen) -> UndoClock {
+    pub(crate) fn see(&mut self, seen: Seen) -> UndoClock {
         let newly = self.running.take_expired(seen.at_ms);
         let ends_all = seen.at_ms >= self.seen.at_ms && self.ended.precedes(&newly);
         let ended = if ends_all || self.ended.sums().0 == 0 {
@@ -124,7 +123,7 @@ impl Times {
     }
 
     /// Undoes a change of the clock. The changes after it have been undone before.
-    pub fn forget(&mut self, undo: UndoClock) {
+    pub(crate) fn forget(&mut self, undo: UndoClock) {
         let newly = match undo.ended {
             Ended::Nothing => ExpiryIndex::default(),
             Ended::From(expires_ms, revision, key) => {
@@ -142,14 +141,14 @@ impl Times {
     }
 
     /// The first timer that a change of the clock up to `until` has ended.
-    pub fn first_ended(&self, until: Revision) -> Option<Timer<'_>> {
+    pub(crate) fn first_ended(&self, until: Revision) -> Option<Timer<'_>> {
         let groups = self.earlier.iter().map(|earlier| (earlier.seen, &earlier.ended));
         let mut groups = groups.chain([(self.seen, &self.ended)]);
         groups.find_map(|(seen, ended)| if seen.revision <= until { ended.first() } else { None })
     }
 
     /// Removes what [`Times::first_ended`] returned: its key, and the bytes of key and value.
-    pub fn pop_ended(&mut self, until: Revision) -> Option<(Box<str>, u64)> {
+    pub(crate) fn pop_ended(&mut self, until: Revision) -> Option<(Box<str>, u64)> {
         let groups = self.earlier.iter_mut().map(|earlier| (earlier.seen, &mut earlier.ended));
         let mut groups = groups.chain([(self.seen, &mut self.ended)]);
         let popped = groups.find_map(|(seen, ended)| if seen.revision <= until { ended.pop() } else { None });
@@ -159,7 +158,7 @@ impl Times {
     }
 
     /// How many timers have ended at `now_ms`, stale ones too, and the bytes of their keys and values.
-    pub fn ended(&self, now_ms: u64) -> (u64, u64) {
+    pub(crate) fn ended(&self, now_ms: u64) -> (u64, u64) {
         let earlier = self.earlier.iter().map(|earlier| earlier.ended.sums());
         let now = [self.ended.sums(), self.running.expired(now_ms)];
         earlier
@@ -168,29 +167,29 @@ impl Times {
     }
 
     /// The timers that have ended at `now_ms`, stale ones too, with the bytes of keys and values.
-    pub fn ended_timers(&self, now_ms: u64) -> impl Iterator<Item = (Timer<'_>, u64)> {
+    pub(crate) fn ended_timers(&self, now_ms: u64) -> impl Iterator<Item = (Timer<'_>, u64)> {
         let earlier = self.earlier.iter().map(|earlier| &earlier.ended).chain([&self.ended]);
         let earlier = earlier.flat_map(|ended| ended.expired_timers(u64::MAX));
         earlier.chain(self.running.expired_timers(now_ms))
     }
 
     /// How many timers are stale, and the bytes of the keys and values that they had.
-    pub fn stale(&self) -> (u64, u64) {
+    pub(crate) fn stale(&self) -> (u64, u64) {
         self.stale
     }
 
     /// Counts this many more timers as stale.
-    pub fn add_stale(&mut self, keys: u64, bytes: u64) {
+    pub(crate) fn add_stale(&mut self, keys: u64, bytes: u64) {
         self.stale = (self.stale.0 + keys, self.stale.1 + bytes);
     }
 
     /// Counts this many fewer timers as stale: their entries are back, or they were removed.
-    pub fn discount_stale(&mut self, keys: u64, bytes: u64) {
+    pub(crate) fn discount_stale(&mut self, keys: u64, bytes: u64) {
         self.stale = (self.stale.0.saturating_sub(keys), self.stale.1.saturating_sub(bytes));
     }
 
     /// Removes the stale timer of `entry`, if it still exists.
-    pub fn remove_stale(&mut self, entry: Entry<'_>) {
+    pub(crate) fn remove_stale(&mut self, entry: Entry<'_>) {
         let Some(timer) = entry.timer() else { return };
         if self.index_of(entry).remove(timer) {
             self.discount_stale(1, entry.counted_bytes());
@@ -198,17 +197,17 @@ impl Times {
     }
 
     /// Whether there are exactly `timed` timers, none of them stale.
-    pub fn are_all(&self, timed: u64) -> bool {
+    pub(crate) fn are_all(&self, timed: u64) -> bool {
         self.stale.0 == 0 && self.ended(u64::MAX).0 == timed
     }
 
     /// The timers up to `at_ms` that no change of the clock has ended.
-    pub fn running_until(&self, at_ms: u64) -> impl Iterator<Item = Timer<'_>> {
+    pub(crate) fn running_until(&self, at_ms: u64) -> impl Iterator<Item = Timer<'_>> {
         self.running.expired_timers(at_ms).map(|(timer, _)| timer)
     }
 
     /// Removes all timers. The clock stays as it is.
-    pub fn take_all(&mut self) -> Times {
+    pub(crate) fn take_all(&mut self) -> Times {
         std::mem::replace(self, Times { seen: self.seen, ..Times::default() })
     }
 

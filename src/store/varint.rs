@@ -2,20 +2,20 @@
 //! (LEB128).
 
 /// Groups of seven bits that a number has at most.
-pub const GROUPS_MAX: usize = 10;
+pub(crate) const GROUPS_MAX: usize = 10;
 
 /// How many bytes [`push_groups`] appends.
-pub fn groups_count(number: u64) -> usize {
+pub(crate) fn groups_count(number: u64) -> usize {
     usize::try_from(number.max(1).ilog2() / 7 + 1).unwrap_or_default()
 }
 
-pub fn push_groups(out: &mut Vec<u8>, number: u64) {
+pub(crate) fn push_groups(out: &mut Vec<u8>, number: u64) {
     let (groups, length) = groups(number);
     out.extend_from_slice(groups.get(..length).unwrap_or_default());
 }
 
 /// What [`push_groups`] appends, and how many bytes of it.
-pub fn groups(mut number: u64) -> ([u8; GROUPS_MAX], usize) {
+pub(crate) fn groups(mut number: u64) -> ([u8; GROUPS_MAX], usize) {
     let (mut groups, mut length) = ([0; GROUPS_MAX], 0);
     for group in &mut groups {
         length += 1;
@@ -30,7 +30,7 @@ pub fn groups(mut number: u64) -> ([u8; GROUPS_MAX], usize) {
 }
 
 /// A number that [`push_groups`] packed, and what follows it.
-pub fn groups_of(bytes: &[u8]) -> (u64, &[u8]) {
+pub(crate) fn groups_of(bytes: &[u8]) -> (u64, &[u8]) {
     let count = bytes.iter().take_while(|&&byte| byte >= 0x80).count() + 1;
     let (groups, rest) = bytes.split_at_checked(count).unwrap_or((bytes, &[]));
     (groups.iter().rev().fold(0, |number, &group| number << 7 | u64::from(group & 0x7f)), rest)

@@ -19,9 +19,9 @@ pub use connection::{Connection, Response, encode_request};
 pub use proxy::{Program, Proxy};
 pub use writes::Writes;
 
-use pikv::catalog::{ChangeError, Served};
-use pikv::storage::Bucket;
-use pikv::storage::embedded::Project;
+use pikv::testing::catalog::{ChangeError, Served};
+use pikv::testing::storage::Bucket;
+use pikv::testing::storage::embedded::Project;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};

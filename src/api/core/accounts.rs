@@ -38,7 +38,7 @@ struct UpdateBody<'a> {
 }
 
 /// `GET /api/v1/accounts`
-pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let parameters = context.parameters(&["limit", "cursor"])?;
     let limit = parameters.limit()?.unwrap_or(ACCOUNTS_PER_PAGE);
     let after = parameters.cursor()?;
@@ -52,7 +52,7 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `POST /api/v1/accounts`
-pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let accounts = Arc::clone(context.accounts()?);
     let fields = Fields::of_json_object(context)?;
@@ -76,7 +76,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `PUT /api/v1/accounts/{username}`
-pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let accounts = Arc::clone(context.accounts()?);
     let username = context.key_text()?.into_owned();
@@ -108,7 +108,7 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `DELETE /api/v1/accounts/{username}`: its data goes too.
-pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let accounts = Arc::clone(context.accounts()?);
     let username = context.key_text()?.into_owned();

@@ -66,7 +66,7 @@ enum Act {
 }
 
 /// `POST /projects/{id}/batch`
-pub fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let operations = parse(&context.json_body()?)?;
     let bucket = context.served()?.bucket()?;

@@ -13,7 +13,7 @@ use crate::store::change::Revision;
 
 /// The conditions of a request.
 #[derive(Debug, Default)]
-pub struct Conditions {
+pub(crate) struct Conditions {
     if_match: Option<Condition>,
     if_none_match: Option<Condition>,
 }
@@ -36,22 +36,19 @@ enum Tags {
 
 impl Conditions {
     /// The conditions in the fields of `head`.
-    ///
-    /// # Errors
-    /// [`ApiError::Condition`].
-    pub fn of(head: &Head<'_>) -> Result<Conditions, ApiError> {
+    pub(crate) fn of(head: &Head<'_>) -> Result<Conditions, ApiError> {
         let if_match = Condition::of(head, Field::IfMatch)?;
         let if_none_match = Condition::of(head, Field::IfNoneMatch)?;
         Ok(Conditions { if_match, if_none_match })
     }
 
     /// Whether the request has a condition.
-    pub fn are_given(&self) -> bool {
+    pub(crate) fn are_given(&self) -> bool {
         self.if_match.is_some() || self.if_none_match.is_some()
     }
 
     /// The state that they ask for.
-    pub fn when(&self) -> When<'_> {
+    pub(crate) fn when(&self) -> When<'_> {
         When {
             matches: self.if_match.as_ref().map(|condition| condition.tags.revisions()),
             matches_none: self.if_none_match.as_ref().map(|condition| condition.tags.revisions()),
@@ -59,12 +56,12 @@ impl Conditions {
     }
 
     /// Why a read of a key with this revision is refused; `None` if it is not.
-    pub fn refuse_read(&self, revision: Revision) -> Option<String> {
+    pub(crate) fn refuse_read(&self, revision: Revision) -> Option<String> {
         self.if_match.as_ref()?.refuse_match(Some(revision))
     }
 
     /// Why a write to a key with this revision, or to one that is absent, is refused; `None` if it is not.
-    pub fn refuse_write(&self, revision: Option<Revision>) -> Option<String> {
+    pub(crate) fn refuse_write(&self, revision: Option<Revision>) -> Option<String> {
         let by_match = self.if_match.as_ref().and_then(|condition| condition.refuse_match(revision));
         by_match.or_else(|| self.if_none_match.as_ref()?.refuse_none_match(revision))
     }

@@ -32,7 +32,7 @@ enum Form {
 }
 
 /// `GET /projects/{id}/keys/{key}`
-pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
     let key = parse_key(&key_text)?;
     let form = if context.parameters(&["raw"])?.switch("raw")? { Form::Raw } else { Form::Entry };
@@ -88,7 +88,7 @@ fn with_etag(response: Response, meta: &Meta) -> Response {
 }
 
 /// `PUT /projects/{id}/keys/{key}`: the body is the value.
-pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
     let key = parse_key(&key_text)?;
     let ttl_ms = context.parameters(&["ttl"])?.ttl_ms()?;
@@ -116,7 +116,7 @@ struct PostBody<'a> {
 }
 
 /// `POST /projects/{id}/keys/{key}`: the body is `{"value":…,"ttl":…}`.
-pub fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
     let key = parse_key(&key_text)?;
     context.parameters(&[])?;
@@ -147,7 +147,7 @@ fn write(context: &Context<'_>, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>)
 }
 
 /// `DELETE /projects/{id}/keys/{key}`
-pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
     let key = parse_key(&key_text)?;
     context.parameters(&[])?;
@@ -183,7 +183,7 @@ fn not_written(conditions: &Conditions, key: Key<'_>, current: Option<&Meta>) ->
 }
 
 /// `DELETE /projects/{id}/keys`: all keys, or those that begin with `?prefix=`.
-pub fn clear(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn clear(context: &Context<'_>) -> Result<Reply, ApiError> {
     let parameters = context.parameters(&["prefix"])?;
     if parameters.get("prefix") == Some("") {
         // Most likely a variable that was not set.

@@ -46,7 +46,7 @@ struct Position {
 }
 
 /// `GET /projects/{id}/keys`
-pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let served = context.served()?;
     let parameters = context.parameters(&["prefix", "limit", "cursor", "values", "meta"])?;
     let values = match parameters.get("values") {

@@ -1,8 +1,8 @@
 //! The core API, `/api/v1/...`: projects, keys and accounts.
 
-pub mod accounts;
-pub mod batch;
+pub(crate) mod accounts;
+pub(crate) mod batch;
 mod conditions;
-pub mod keys;
-pub mod listing;
-pub mod projects;
+pub(crate) mod keys;
+pub(crate) mod listing;
+pub(crate) mod projects;

@@ -90,7 +90,7 @@ enum Discard {
 }
 
 /// `GET /projects`
-pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     administer(context, |app, _, _| {
         let mut body = b"{\"projects\":[".to_vec();
@@ -106,7 +106,7 @@ pub fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `GET /projects/{id}`
-pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let served = context.served()?;
     let answered = served.bucket()?.totals(context.arrival.wall_ms)?;
@@ -117,7 +117,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `POST /projects`
-pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let settings = parse_settings(&context.json_body()?, SettingsFor::New)?;
     let id = settings
@@ -143,7 +143,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `PUT /projects/{id}`: settings only; what the body leaves out stays.
-pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let settings = parse_settings(&context.json_body()?, SettingsFor::Existing)?;
     if settings.id.is_some() {
@@ -173,7 +173,7 @@ pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `DELETE /projects/{id}`: its files go too.
-pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     administer(context, |app, before, _| {
         app.catalog.delete(&before.project()?.id)?;
@@ -182,7 +182,7 @@ pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `POST /projects/{id}/api-key/regenerate`
-pub fn regenerate(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn regenerate(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     administer(context, |app, before, author| {
         let before = before.project()?;

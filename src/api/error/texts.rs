@@ -27,7 +27,7 @@ pub(super) const HOST_ADVICE: &str =
     "public_hosts in config.json has only others. Use one of them, or add this one.";
 
 /// A name from outside, for a message.
-pub fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     name.chars().take(SHOWN_NAME_CHARACTERS_MAX).collect()
 }
 

@@ -38,7 +38,7 @@ struct KeysBody<'a> {
 }
 
 /// `POST /api/batch/object`: makes the keys that are not there and says which it skipped.
-pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
     let objects = parse_objects(&context.json_body()?)?;
@@ -62,7 +62,7 @@ pub fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `POST /api/batch/object/get`
-pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
     let names = parse_names(&context.json_body()?)?;
@@ -82,7 +82,7 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `POST /api/batch/object/delete`
-pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
     let names = parse_names(&context.json_body()?)?;

@@ -26,7 +26,7 @@ use crate::store::batch::{Op, When};
 use crate::store::commit::Pending;
 
 /// `GET /api/data`: the form, or the names of the keys.
-pub fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     match visitor.response_format {
         ResponseFormat::Page => form_page(&visitor, FormPage::Store),
@@ -40,17 +40,17 @@ pub fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `GET /api/data/update`: the form, or the key called `update`.
-pub fn update_page(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn update_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     page_or_key(context, FormPage::Update, "update")
 }
 
 /// `GET /api/data/delete`: the form, or the key called `delete`.
-pub fn delete_page(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn delete_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     page_or_key(context, FormPage::Delete, "delete")
 }
 
 /// `GET /api/data/retrieve`
-pub fn retrieve(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn retrieve(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     let wanted = visitor.response_format;
     answer(context, visitor, FormPage::Retrieve, None, |visitor, keyspace| {
@@ -65,7 +65,7 @@ pub fn retrieve(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `GET /api/data/{key}`
-pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     let wanted = visitor.response_format;
     answer(context, visitor, FormPage::Retrieve, None, |visitor, keyspace| {
@@ -78,27 +78,27 @@ pub fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `POST /api/data`: makes a key that is not there.
-pub fn store(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn store(context: &Context<'_>) -> Result<Reply, ApiError> {
     change(context, Act::Store, KeyIn::Body)
 }
 
 /// `POST /api/data/update`
-pub fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     change(context, Act::Update, KeyIn::Body)
 }
 
 /// `POST /api/data/delete`
-pub fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     change(context, Act::Delete, KeyIn::Body)
 }
 
 /// `PUT /api/data/{key}`
-pub fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
     change(context, Act::Update, KeyIn::Path)
 }
 
 /// `DELETE /api/data/{key}`
-pub fn delete_key(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn delete_key(context: &Context<'_>) -> Result<Reply, ApiError> {
     change(context, Act::Delete, KeyIn::Path)
 }
 

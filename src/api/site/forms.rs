@@ -5,9 +5,8 @@ use crate::api::error::{AccountError, ApiError};
 use crate::api::site::pages::{self, FormContent, PageChrome, Problem};
 use crate::http::response::Response;
 
-/// A page with a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FormPage {
+pub(crate) enum FormPage {
     /// `/api/register`
     Register,
     /// `/api/token`
@@ -26,7 +25,7 @@ pub enum FormPage {
 
 impl FormPage {
     /// Whether only who is signed in has a use for it.
-    pub fn needs_session(self) -> bool {
+    pub(crate) fn needs_session(self) -> bool {
         match self {
             FormPage::Register | FormPage::Token | FormPage::Login => false,
             FormPage::Store | FormPage::Retrieve | FormPage::Update | FormPage::Delete => true,
@@ -34,7 +33,7 @@ impl FormPage {
     }
 
     /// The fields that are shown again as they were typed: no passwords and no tokens.
-    pub fn typed_fields(self) -> &'static [&'static str] {
+    pub(crate) fn typed_fields(self) -> &'static [&'static str] {
         match self {
             FormPage::Register => &["username", "email", "full_name", "age", "gender"],
             FormPage::Token | FormPage::Login => &["username"],
@@ -43,8 +42,7 @@ impl FormPage {
         }
     }
 
-    /// The page.
-    pub fn render(self, chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>) -> Response {
+    pub(crate) fn render(self, chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>) -> Response {
         match self {
             FormPage::Register => pages::register(chrome, status, content),
             FormPage::Token => pages::token(chrome, status, content),
@@ -57,7 +55,7 @@ impl FormPage {
     }
 
     /// `error` at the fields that it is about.
-    pub fn problems(self, error: &ApiError) -> Vec<Problem> {
+    pub(crate) fn problems(self, error: &ApiError) -> Vec<Problem> {
         if let ApiError::Account(AccountError::Registration(problems)) = error {
             let each = problems.iter();
             return each

@@ -1,9 +1,9 @@
 //! Pages for people with a browser, and the form and data APIs at the same paths.
 
-pub mod data;
+pub(crate) mod data;
 mod forms;
-pub mod pages;
-pub mod registration;
-pub mod sign_in;
+pub(crate) mod pages;
+pub(crate) mod registration;
+pub(crate) mod sign_in;
 mod success;
 mod visitor;

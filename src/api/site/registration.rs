@@ -29,7 +29,7 @@ const RATE: Rate =
     Rate { requests: REGISTRATIONS_OF_ADDRESS_MAX, window: Duration::from_secs(REGISTRATION_WINDOW_SECONDS) };
 
 /// `GET /api/register`
-pub fn page(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn page(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     Ok(Reply::now(match check_open(context) {
         Ok(()) => visitor.page(|chrome| pages::register(chrome, 200, &FormContent::default())),
@@ -38,7 +38,7 @@ pub fn page(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `POST /api/register`
-pub fn register(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn register(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     let fields = match Fields::of(context) {
         Ok(fields) => fields,

@@ -24,19 +24,19 @@ const LOGIN_PATH: &str = "/api/login";
 const DASHBOARD_PATH: &str = "/dashboard";
 
 /// `GET /api/token`
-pub fn token_page(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn token_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     Ok(Reply::now(visitor.page(|chrome| pages::token(chrome, 200, &FormContent::default()))))
 }
 
 /// `GET /api/login`
-pub fn login_page(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn login_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     Ok(Reply::now(visitor.page(|chrome| pages::login(chrome, 200, &FormContent::default()))))
 }
 
 /// `GET /`: whoever opens the server in a browser is shown the way in.
-pub fn root(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn root(context: &Context<'_>) -> Result<Reply, ApiError> {
     match (
         negotiation::response_format(&context.request.head, Some(context.request.body)),
         context.accounts(),
@@ -47,7 +47,7 @@ pub fn root(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `GET /dashboard`
-pub fn dashboard(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn dashboard(context: &Context<'_>) -> Result<Reply, ApiError> {
     let visitor = Visitor::of(context)?;
     Ok(Reply::now(match visitor.browser_of {
         Some(_) => visitor.page(pages::dashboard),
@@ -56,7 +56,7 @@ pub fn dashboard(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `POST /api/token`
-pub fn token(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn token(context: &Context<'_>) -> Result<Reply, ApiError> {
     let registry = Arc::clone(context.registry);
     with_password(context, FormPage::Token, move |visitor, _, account, now_ms| {
         let made = tokens::make(&registry, &visitor.accounts, account, now_ms);
@@ -76,7 +76,7 @@ pub fn token(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// `POST /api/login`
-pub fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
     with_password(context, FormPage::Login, |visitor, fields, account, now_ms| {
         let sent = fields.text("access_token")?.filter(|token| !token.is_empty());
         if let Some(token) = sent {
@@ -107,7 +107,7 @@ fn begin_session(visitor: &Visitor, account: &Account, now_ms: u64) -> Result<Re
 }
 
 /// `GET` and `POST /api/logout`
-pub fn logout(context: &Context<'_>) -> Result<Reply, ApiError> {
+pub(crate) fn logout(context: &Context<'_>) -> Result<Reply, ApiError> {
     let (accounts, client) = (context.accounts()?, context.client());
     context.check_site(Trusted::Nobody)?;
     let response = redirect(LOGIN_PATH).field("set-cookie", &cookies::clear(accounts, client));
@@ -150,7 +150,7 @@ fn checked(context: &Context<'_>, visitor: &Visitor, fields: &Fields) -> Result<
 }
 
 /// The response of a page or of an API to who is not signed in.
-pub fn signed_out(visitor: &Visitor, form: FormPage) -> Answer {
+pub(crate) fn signed_out(visitor: &Visitor, form: FormPage) -> Answer {
     match visitor.response_format {
         ResponseFormat::Page => Ok(redirect(LOGIN_PATH)),
         ResponseFormat::Json => visitor.failed(form, None, AccountError::Token.into()),

@@ -5,7 +5,7 @@ use crate::http::response::Response;
 use crate::json;
 
 /// `{"status":"success","message":…,"data":…}`; `push_data` appends a JSON text.
-pub fn with_data(status: u16, message: &str, push_data: impl FnOnce(&mut Vec<u8>)) -> Response {
+pub(crate) fn with_data(status: u16, message: &str, push_data: impl FnOnce(&mut Vec<u8>)) -> Response {
     with_members(status, message, |out| {
         out.extend_from_slice(b"\"data\":");
         push_data(out);
@@ -14,7 +14,7 @@ pub fn with_data(status: u16, message: &str, push_data: impl FnOnce(&mut Vec<u8>
 
 /// `{"status":"success","message":…,MEMBERS}`; `push_members` appends at least one member, without a
 /// comma before the first.
-pub fn with_members(status: u16, message: &str, push_members: impl FnOnce(&mut Vec<u8>)) -> Response {
+pub(crate) fn with_members(status: u16, message: &str, push_members: impl FnOnce(&mut Vec<u8>)) -> Response {
     let mut body = begin(message);
     body.push(b',');
     push_members(&mut body);
@@ -22,7 +22,7 @@ pub fn with_members(status: u16, message: &str, push_members: impl FnOnce(&mut V
 }
 
 /// `{"status":"success","message":…}`
-pub fn without_data(status: u16, message: &str) -> Response {
+pub(crate) fn without_data(status: u16, message: &str) -> Response {
     end(status, begin(message))
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// Who sends a request.
 #[derive(Clone)]
-pub struct Visitor {
+pub(crate) struct Visitor {
     /// The accounts of the server.
     pub accounts: Arc<Accounts>,
     /// What the answer is to be.
@@ -37,7 +37,7 @@ impl Visitor {
     ///
     /// # Errors
     /// [`AccountError::Disabled`]; what kept the accounts or the sessions from being asked.
-    pub fn of(context: &Context<'_>) -> Result<Visitor, ApiError> {
+    pub(crate) fn of(context: &Context<'_>) -> Result<Visitor, ApiError> {
         let accounts = Arc::clone(context.accounts()?);
         let (head, client) = (&context.request.head, context.client());
         let session = context.app.session(head, client, context.registry);
@@ -55,15 +55,12 @@ impl Visitor {
 
     /// Refuses a request that changes something if a page of another site made the browser send it. A
     /// script that the operator lets in may send it, unless a session is there that it could abuse.
-    ///
-    /// # Errors
-    /// [`ApiError::Forgery`].
-    pub fn check_site(&self, context: &Context<'_>) -> Result<(), ApiError> {
+    pub(crate) fn check_site(&self, context: &Context<'_>) -> Result<(), ApiError> {
         context.check_site(if self.session.is_some() { Trusted::Nobody } else { Trusted::Scripts })
     }
 
     /// A page for this visitor.
-    pub fn page(&self, render: impl FnOnce(&PageChrome<'_>) -> Response) -> Response {
+    pub(crate) fn page(&self, render: impl FnOnce(&PageChrome<'_>) -> Response) -> Response {
         render(&PageChrome {
             signed_in_as: self.browser_of.as_ref().map(|account| account.username.as_str()),
             auth_links: self.auth_links,
@@ -71,7 +68,7 @@ impl Visitor {
     }
 
     /// The answer to a request that failed: the error, or the form with what was typed and what was wrong.
-    pub fn failed(&self, form: FormPage, fields: Option<&Fields>, error: ApiError) -> Answer {
+    pub(crate) fn failed(&self, form: FormPage, fields: Option<&Fields>, error: ApiError) -> Answer {
         match self.response_format {
             ResponseFormat::Json => Err(error),
             ResponseFormat::Page => Ok(self.failed_page(form, fields, &error)),
@@ -94,7 +91,6 @@ impl Visitor {
     }
 }
 
-/// 302 to `path`.
-pub fn redirect(path: &str) -> Response {
+pub(crate) fn redirect(path: &str) -> Response {
     Response::new(302).field("location", path)
 }

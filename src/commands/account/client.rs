@@ -17,7 +17,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A running server.
-pub struct Server<'a> {
+pub(crate) struct Server<'a> {
     address: SocketAddr,
     /// What requests name as their host: `public_hosts` may leave no other.
     host: String,
@@ -26,8 +26,7 @@ pub struct Server<'a> {
 
 /// What is taken for the server's global key.
 #[derive(Clone, Copy)]
-pub struct GlobalKey<'a> {
-    /// The key.
+pub(crate) struct GlobalKey<'a> {
     pub key: &'a Secret,
     /// Where it was found.
     pub source: KeySource,
@@ -43,7 +42,7 @@ pub enum KeySource {
 }
 
 /// What a server asks for before it looks after accounts.
-pub enum Asked<'a> {
+pub(crate) enum Asked<'a> {
     /// Nothing: authentication is off.
     Nothing,
     /// Its global key, as far as it is known here.
@@ -72,7 +71,6 @@ pub enum ClientError {
         /// What the operating system says.
         error: io::Error,
     },
-    /// What it answered is no answer.
     Answer {
         /// Where it listens.
         address: SocketAddr,
@@ -84,7 +82,6 @@ pub enum ClientError {
         /// Where the key was found.
         source: KeySource,
     },
-    /// It refused.
     Refused {
         /// The status of its answer.
         status: u16,
@@ -108,10 +105,7 @@ struct Problem {
 
 impl<'a> Server<'a> {
     /// The server with process id `pid` that has the data directory `directory`.
-    ///
-    /// # Errors
-    /// [`ClientError::AddressMissing`], [`ClientError::KeyMissing`].
-    pub fn find(
+    pub(crate) fn find(
         directory: &Path,
         pid: String,
         asked: Asked<'a>,
@@ -131,10 +125,7 @@ impl<'a> Server<'a> {
     }
 
     /// Has the server carry out `act`; what to say then.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn carry_out(&self, act: &Act, password: Option<&Secret>) -> Result<String, ClientError> {
+    pub(crate) fn carry_out(&self, act: &Act, password: Option<&Secret>) -> Result<String, ClientError> {
         let password = password.map(Secret::reveal).unwrap_or_default();
         match act {
             Act::Add { username, email, rule } => {

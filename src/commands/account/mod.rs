@@ -31,10 +31,7 @@ use listing::{done, line, table};
 use std::sync::Arc;
 
 /// Runs the command `act`.
-///
-/// # Errors
-/// [`RunError`].
-pub fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<(), RunError> {
+pub(crate) fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<(), RunError> {
     let path = &options.config_path.value;
     let config = load_existing(path)?.config;
     if !config.accounts.enabled {

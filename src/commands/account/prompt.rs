@@ -25,10 +25,7 @@ pub enum PromptError {
 }
 
 /// Reads a password: one line of standard input, or typed twice at a terminal. Not checked.
-///
-/// # Errors
-/// [`PromptError`].
-pub fn new_password() -> Result<Secret, PromptError> {
+pub(crate) fn new_password() -> Result<Secret, PromptError> {
     let input = io::stdin();
     if !input.is_terminal() {
         return read_line(&mut input.lock());

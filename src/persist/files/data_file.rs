@@ -12,13 +12,13 @@ use crate::json;
 use std::borrow::Cow;
 
 /// First line of a data file.
-pub const OPENING: &[u8] = b"{\n";
+pub(crate) const OPENING: &[u8] = b"{\n";
 /// Last line of a data file.
-pub const CLOSING: &[u8] = b"}\n";
+pub(crate) const CLOSING: &[u8] = b"}\n";
 
 /// Appends the line of a key but for its end, and says where in `out` the value begins. The line
 /// ends with `,\n`, or with `\n` where it is the last one.
-pub fn encode_line(key: &str, value: &[u8], out: &mut Vec<u8>) -> usize {
+pub(crate) fn encode_line(key: &str, value: &[u8], out: &mut Vec<u8>) -> usize {
     json::encode_string(key, out);
     out.extend_from_slice(b": ");
     let value_start = out.len();
@@ -28,14 +28,13 @@ pub fn encode_line(key: &str, value: &[u8], out: &mut Vec<u8>) -> usize {
 
 /// A line of a data file that the server wrote.
 #[derive(Debug, PartialEq, Eq)]
-pub enum DataLine<'a> {
+pub(crate) enum DataLine<'a> {
     /// The first line.
     Opening,
     /// The last line.
     Closing,
     /// A key and where in the line its value is.
     Entry {
-        /// The key.
         key: Cow<'a, str>,
         /// First byte of the value, counted from the start of the line.
         value_start: usize,
@@ -45,7 +44,7 @@ pub enum DataLine<'a> {
 }
 
 /// Understands a line given without its line feed; `None` where the server did not write it so.
-pub fn decode_line(line: &[u8]) -> Option<DataLine<'_>> {
+pub(crate) fn decode_line(line: &[u8]) -> Option<DataLine<'_>> {
     match line {
         b"{" => return Some(DataLine::Opening),
         b"}" => return Some(DataLine::Closing),

@@ -102,18 +102,12 @@ fn undone(disk: &dyn Disk, paths: &Paths, error: io::Error) -> BeginError {
 }
 
 /// Creates the spare file in `directory` unless it exists.
-///
-/// # Errors
-/// As the disk returns them.
 pub fn keep_spare(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
     let spare = directory.join(SPARE_FILE);
     if disk.exists(&spare)? { Ok(()) } else { disk.open(&spare, Open::Create).map(drop) }
 }
 
 /// The state of a project's deletion, `None` if none was begun or it has ended.
-///
-/// # Errors
-/// As the disk returns them.
 pub fn phase(disk: &dyn Disk, paths: &Paths) -> io::Result<Option<Phase>> {
     for phase in Phase::ALL {
         if is_marker(disk, &phase.marker(paths))? {
@@ -124,9 +118,6 @@ pub fn phase(disk: &dyn Disk, paths: &Paths) -> io::Result<Option<Phase>> {
 }
 
 /// The projects whose deletion did not end, by their markers in `directory`, in the order of their names.
-///
-/// # Errors
-/// As the disk returns them.
 pub fn all_begun(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<ProjectId>> {
     let is_named_so = |path: &&PathBuf| {
         let extension = path.extension().unwrap_or_default();

@@ -44,9 +44,6 @@ impl Paths {
     }
 
     /// Whether one of them exists.
-    ///
-    /// # Errors
-    /// As the disk returns them.
     pub fn exist(&self, disk: &dyn Disk) -> io::Result<bool> {
         Ok(disk.exists(&self.json)? || disk.exists(&self.journal)?)
     }
@@ -58,7 +55,7 @@ impl Paths {
 }
 
 /// Writes a new pair of files, key by key in key order.
-pub struct GenerationWriter {
+pub(crate) struct GenerationWriter {
     json: SequentialWriter,
     journal: SequentialWriter,
     seed: Seed,
@@ -67,10 +64,9 @@ pub struct GenerationWriter {
 }
 
 /// A pair of files that is complete but for the end of its journal, under temporary names.
-pub struct WrittenGeneration {
+pub(crate) struct WrittenGeneration {
     /// The journal, header and meta lines written, nothing synced.
     pub journal: Arc<dyn DiskFile>,
-    /// Its header.
     pub header: Header,
     /// Where the next changes are written in it.
     pub journal_end: u64,
@@ -82,10 +78,7 @@ pub struct WrittenGeneration {
 
 impl GenerationWriter {
     /// Begins a pair of temporary files.
-    ///
-    /// # Errors
-    /// As the disk returns them.
-    pub fn create(disk: &dyn Disk, paths: &Paths, lineage: Lineage) -> io::Result<GenerationWriter> {
+    pub(crate) fn create(disk: &dyn Disk, paths: &Paths, lineage: Lineage) -> io::Result<GenerationWriter> {
         let json = disk.open(&temporary_path(&paths.json), Open::Create)?;
         let journal = disk.open(&temporary_path(&paths.journal), Open::Create)?;
         // After a crash, a start completes a swap only if it finds the temporary journal by its name.
@@ -98,7 +91,7 @@ impl GenerationWriter {
     }
 
     /// Appends a key, in the buffers only.
-    pub fn encode(&mut self, key: &str, value: &[u8], meta: &Meta) {
+    pub(crate) fn encode(&mut self, key: &str, value: &[u8], meta: &Meta) {
         if self.keys > 0 {
             self.json.buffer().extend_from_slice(b",\n");
         }
@@ -110,24 +103,18 @@ impl GenerationWriter {
     }
 
     /// Bytes that wait in the buffers.
-    pub fn buffered_bytes(&mut self) -> usize {
+    pub(crate) fn buffered_bytes(&mut self) -> usize {
         self.json.buffer().len() + self.journal.buffer().len()
     }
 
     /// Writes out the buffers that are full.
-    ///
-    /// # Errors
-    /// As the disk returns them.
-    pub fn flush_if_full(&mut self) -> io::Result<()> {
+    pub(crate) fn flush_if_full(&mut self) -> io::Result<()> {
         self.json.flush_if_full()?;
         self.journal.flush_if_full()
     }
 
     /// Ends both files and syncs the values. `revision` and `clock_ms` go into the header.
-    ///
-    /// # Errors
-    /// As the disk returns them.
-    pub fn finish(mut self, revision: Revision, clock_ms: u64) -> io::Result<WrittenGeneration> {
+    pub(crate) fn finish(mut self, revision: Revision, clock_ms: u64) -> io::Result<WrittenGeneration> {
         if self.keys > 0 {
             self.json.buffer().push(b'\n');
         }
@@ -160,7 +147,7 @@ impl GenerationWriter {
 
 /// The state that a failed swap of files left.
 #[derive(Debug)]
-pub enum SwapError {
+pub(crate) enum SwapError {
     /// The old pair is still in place.
     NotBegun(io::Error),
     /// The new values may be in place and their journal not; a restart completes the swap.
@@ -171,7 +158,7 @@ pub enum SwapError {
 ///
 /// # Errors
 /// [`SwapError`] tells whether the old pair is still in use.
-pub fn swap(disk: &dyn Disk, paths: &Paths) -> Result<(), SwapError> {
+pub(crate) fn swap(disk: &dyn Disk, paths: &Paths) -> Result<(), SwapError> {
     for path in [&paths.json, &paths.journal] {
         disk.keep_permissions(&temporary_path(path), path, Others::Kept);
     }
@@ -194,20 +181,19 @@ pub(in crate::persist) fn was_refused(error: &io::Error) -> bool {
 }
 
 /// Removes both files of a project and their temporary files.
-///
-/// # Errors
-/// As the disk returns them.
-pub fn remove_pair(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+pub(crate) fn remove_pair(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     remove_temporaries(disk, paths)?;
     [&paths.journal, &paths.json].into_iter().try_for_each(|path| remove_existing(disk, path))?;
     disk.sync_directory(paths.directory())
 }
 
 /// Writes `namespace`, whose values are all in memory, as the files of a project.
-///
-/// # Errors
-/// As the disk returns them.
-pub fn install(disk: &dyn Disk, paths: &Paths, lineage: Lineage, namespace: &Namespace) -> io::Result<()> {
+pub(crate) fn install(
+    disk: &dyn Disk,
+    paths: &Paths,
+    lineage: Lineage,
+    namespace: &Namespace,
+) -> io::Result<()> {
     let written = write(disk, paths, lineage, namespace).inspect_err(|_| {
         let _ = remove_temporaries(disk, paths); // the first error is the one to tell
     })?;
@@ -233,10 +219,7 @@ fn write(
 
 impl WrittenGeneration {
     /// Installs a pair whose journal has no changes.
-    ///
-    /// # Errors
-    /// As the disk returns them.
-    pub fn install(self, disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+    pub(crate) fn install(self, disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
         let synced = self.journal.sync().map_err(SwapError::NotBegun);
         synced.and_then(|()| swap(disk, paths)).map_err(|error| match error {
             SwapError::NotBegun(error) => {
@@ -249,15 +232,12 @@ impl WrittenGeneration {
 }
 
 /// Removes what an interrupted checkpoint or start left.
-///
-/// # Errors
-/// As the disk returns them.
-pub fn remove_temporaries(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+pub(crate) fn remove_temporaries(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     temporaries(paths).iter().try_for_each(|path| remove_existing(disk, path))
 }
 
 /// The names that a checkpoint or a start writes to before it renames.
-pub fn temporaries(paths: &Paths) -> [PathBuf; 3] {
+pub(crate) fn temporaries(paths: &Paths) -> [PathBuf; 3] {
     [temporary_path(&paths.json), temporary_path(&paths.journal), renewed_path(paths)]
 }
 
@@ -269,7 +249,7 @@ fn remove_existing(disk: &dyn Disk, path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// As the disk returns them, without the path.
-pub fn remove_if_exists(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+pub(crate) fn remove_if_exists(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     if disk.exists(path)? { disk.remove(path) } else { Ok(()) }
 }
 

@@ -27,9 +27,6 @@ struct Guarded {
 
 impl DirectoryGuard {
     /// Guards the directory of the lock file `lock`, which this process has locked as the file `locked`.
-    ///
-    /// # Errors
-    /// As the disk returns them.
     pub fn new(disk: Arc<dyn Disk>, lock: &Path, locked: Identity) -> io::Result<DirectoryGuard> {
         // The dot at its end has a link followed: the directory itself may be one.
         let path = parent_directory(lock).join(".");
@@ -48,9 +45,6 @@ impl DirectoryGuard {
 
     /// As [`DirectoryGuard::check`], for the lock alone. The path of the lock leads through the directory, so this
     /// misses nothing but a hard-linked copy in place of the directory.
-    ///
-    /// # Errors
-    /// As [`DirectoryGuard::check`].
     pub fn check_lock(&self) -> Result<(), &str> {
         self.check_both(Ok(true))
     }

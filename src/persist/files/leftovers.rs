@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// As the disk returns them for the directory.
-pub fn remove(
+pub(crate) fn remove(
     disk: &dyn Disk,
     directory: &Path,
     config: &Path,

@@ -7,8 +7,7 @@ use crate::store::change::{Change, Location, Revision};
 use std::io;
 
 /// The location of a key's value, as of a revision.
-pub struct LocatedValue {
-    /// The key.
+pub(crate) struct LocatedValue {
     pub key: String,
     /// The change that wrote the value.
     pub revision: Revision,
@@ -21,7 +20,7 @@ pub struct LocatedValue {
 ///
 /// # Errors
 /// `InvalidData` if the line has neither changes nor a watermark.
-pub fn push_locations(
+pub(crate) fn push_locations(
     line: &[u8],
     seed: Seed,
     (number, offset): (u32, u64),

@@ -1,17 +1,17 @@
 //! The files of projects: their names, their bytes, and how they are written and read.
 
-pub mod data_file;
-pub mod deletion;
-pub mod generation;
-pub mod guard;
-pub mod header;
-pub mod leftovers;
+pub(crate) mod data_file;
+pub(crate) mod deletion;
+pub(crate) mod generation;
+pub(crate) mod guard;
+pub(crate) mod header;
+pub(crate) mod leftovers;
 pub(in crate::persist) mod line_copy;
-pub mod locations;
-pub mod own_files;
-pub mod preserved_copies;
-pub mod record;
-pub mod seed;
-pub mod sequential;
-pub mod value_reader;
-pub mod watermark;
+pub(crate) mod locations;
+pub(crate) mod own_files;
+pub(crate) mod preserved_copies;
+pub(crate) mod record;
+pub(crate) mod seed;
+pub(crate) mod sequential;
+pub(crate) mod value_reader;
+pub(crate) mod watermark;

@@ -14,12 +14,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The lock file of a data directory.
-pub const LOCK_FILE: &str = "pikv.lock";
+pub(crate) const LOCK_FILE: &str = "pikv.lock";
 /// The address of the server that uses the data directory.
-pub const ADDRESS_FILE: &str = "pikv.address";
+pub(crate) const ADDRESS_FILE: &str = "pikv.address";
 
 /// The upper bound of the revisions in use.
-pub const REVISION_FILE: &str = "pikv.revision";
+pub(crate) const REVISION_FILE: &str = "pikv.revision";
 
 /// Files of the data directory that belong to no project.
 const SHARED: [&str; 8] = [
@@ -59,7 +59,7 @@ pub enum Collision {
 }
 
 /// The files of a server.
-pub struct OwnFiles<'a> {
+pub(crate) struct OwnFiles<'a> {
     disk: &'a dyn Disk,
     config: PathBuf,
     directory: &'a Path,
@@ -67,7 +67,7 @@ pub struct OwnFiles<'a> {
 
 impl<'a> OwnFiles<'a> {
     /// Those of the configuration at `config`, which may be a link, and of the data directory `directory`.
-    pub fn new(disk: &'a dyn Disk, config: &Path, directory: &'a Path) -> OwnFiles<'a> {
+    pub(crate) fn new(disk: &'a dyn Disk, config: &Path, directory: &'a Path) -> OwnFiles<'a> {
         OwnFiles { disk, config: disk.follow_links(config), directory }
     }
 
@@ -75,7 +75,7 @@ impl<'a> OwnFiles<'a> {
     ///
     /// # Errors
     /// The first [`Collision`].
-    pub fn check(&self, projects: &[&ProjectId]) -> Result<(), Collision> {
+    pub(crate) fn check(&self, projects: &[&ProjectId]) -> Result<(), Collision> {
         // A deletion that is not finished removes files by their names.
         let begun = deletion::all_begun(self.disk, self.directory).unwrap_or_default();
         let internal = InternalProject::ALL.map(ProjectId::from);
@@ -101,7 +101,7 @@ impl<'a> OwnFiles<'a> {
     ///
     /// # Errors
     /// The [`Collision`].
-    pub fn check_new(&self, id: &ProjectId, others: &[&ProjectId]) -> Result<(), Collision> {
+    pub(crate) fn check_new(&self, id: &ProjectId, others: &[&ProjectId]) -> Result<(), Collision> {
         self.check_name(|named| named == id)?;
         // Without files it has none that are another's.
         if self.files_of(id).iter().all(|path| self.identity_of(path).is_none()) {

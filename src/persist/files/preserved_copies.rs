@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Why a copy exists. Its name has the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PreservedCopy {
+pub(crate) enum PreservedCopy {
     /// A values' file that was edited while the server ran.
     Edited,
     /// A journal that an owner decided against.
@@ -56,29 +56,30 @@ impl PreservedCopy {
 }
 
 /// Whether a file that has `rest` after the id of a project is such a copy.
-pub fn is_copy(rest: &str) -> bool {
+pub(crate) fn is_copy(rest: &str) -> bool {
     PreservedCopy::ALL.iter().any(|why| rest.starts_with(why.infix()))
 }
 
 /// Copies a file of a project, durably. `number` tells copies of the same kind apart. Returns the
 /// copy's path.
-///
-/// # Errors
-/// As the disk returns them.
-pub fn preserve(disk: &dyn Disk, paths: &Paths, why: PreservedCopy, number: u64) -> io::Result<PathBuf> {
+pub(crate) fn preserve(
+    disk: &dyn Disk,
+    paths: &Paths,
+    why: PreservedCopy,
+    number: u64,
+) -> io::Result<PathBuf> {
     let copy = path_of_copy(paths, why, number);
     disk::replace_by_copy(disk, &copy, why.path_of(paths))?;
     Ok(copy)
 }
 
-/// The path of the copy with this `number`.
-pub fn path_of_copy(paths: &Paths, why: PreservedCopy, number: u64) -> PathBuf {
+pub(crate) fn path_of_copy(paths: &Paths, why: PreservedCopy, number: u64) -> PathBuf {
     let stem = paths.json.file_stem().unwrap_or_default().to_string_lossy();
     paths.json.with_file_name(format!("{stem}{}{number}", why.infix()))
 }
 
 /// Whether `name` is that of a copy while it is written.
-pub fn is_temporary_copy(name: &str) -> bool {
+pub(crate) fn is_temporary_copy(name: &str) -> bool {
     PreservedCopy::ALL.into_iter().filter_map(|why| name.split_once(why.infix())).any(|(stem, rest)| {
         let number = rest.strip_suffix(".tmp").unwrap_or_default();
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -87,10 +88,7 @@ pub fn is_temporary_copy(name: &str) -> bool {
 }
 
 /// Removes all copies of a project's files. Durable only after [`Disk::sync_directory`].
-///
-/// # Errors
-/// As the disk returns them.
-pub fn remove_all(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
+pub(crate) fn remove_all(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     let stem = paths.json.file_stem().unwrap_or_default().to_string_lossy();
     let begins = PreservedCopy::ALL.map(|why| format!("{stem}{}", why.infix()));
     for path in disk.list(paths.directory())? {

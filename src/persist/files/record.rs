@@ -31,7 +31,6 @@ const PREFIX_BYTES: usize = 9;
 pub enum Line<'a> {
     /// What is known of a key of the data file.
     Meta {
-        /// The key.
         key: Cow<'a, str>,
         /// Its revision and times.
         meta: Meta,

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::{self, BufRead};
 
 /// Reads lines and keeps the checksum of everything read so far.
-pub struct LineReader<'f> {
+pub(crate) struct LineReader<'f> {
     file: &'f dyn DiskFile,
     buffer: Vec<u8>,
     /// Where the unread part of the buffer begins.
@@ -21,7 +21,7 @@ pub struct LineReader<'f> {
 
 /// One line of a file.
 #[derive(Debug)]
-pub struct RawLine<'b> {
+pub(crate) struct RawLine<'b> {
     /// Where the line begins in the file.
     pub offset: u64,
     /// The line without its line feed.
@@ -32,7 +32,7 @@ pub struct RawLine<'b> {
 
 impl<'f> LineReader<'f> {
     /// Reads `file` from `offset` on.
-    pub fn new(file: &'f dyn DiskFile, offset: u64) -> LineReader<'f> {
+    pub(crate) fn new(file: &'f dyn DiskFile, offset: u64) -> LineReader<'f> {
         let checksum = crc32fast::Hasher::new();
         let piece_bytes = FIRST_READ_BYTES;
         LineReader { file, buffer: Vec::new(), start: 0, offset, piece_bytes, at_end: false, checksum }
@@ -42,7 +42,7 @@ impl<'f> LineReader<'f> {
     ///
     /// # Errors
     /// As the file returns them; `InvalidData` for a line over [`JOURNAL_LINE_BYTES_MAX`].
-    pub fn next_line(&mut self) -> io::Result<Option<RawLine<'_>>> {
+    pub(crate) fn next_line(&mut self) -> io::Result<Option<RawLine<'_>>> {
         let mut searched = self.start;
         let end = loop {
             let unsearched = self.buffer.get(searched..).unwrap_or_default();
@@ -72,12 +72,12 @@ impl<'f> LineReader<'f> {
     }
 
     /// File offset of the next line.
-    pub fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// CRC-32 of everything from the first offset to the end of the file, once that was reached.
-    pub fn checksum(&self) -> u32 {
+    pub(crate) fn checksum(&self) -> u32 {
         self.checksum.clone().finalize()
     }
 
@@ -109,15 +109,12 @@ impl fmt::Display for LineTooLong {
 impl std::error::Error for LineTooLong {}
 
 /// Whether `error` is about a line that is longer than any that was written.
-pub fn is_too_long(error: &io::Error) -> bool {
+pub(crate) fn is_too_long(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<LineTooLong>())
 }
 
 /// CRC-32 of a whole file.
-///
-/// # Errors
-/// As the file returns them.
-pub fn checksum_of(file: &dyn DiskFile) -> io::Result<u32> {
+pub(crate) fn checksum_of(file: &dyn DiskFile) -> io::Result<u32> {
     let (mut buffer, mut offset) = (vec![0; FILE_BUFFER_BYTES], 0);
     let mut checksum = crc32fast::Hasher::new();
     loop {
@@ -139,7 +136,7 @@ pub(in crate::persist) fn find_line_feed(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Writes a file from front to back and keeps the checksum of what was written.
-pub struct SequentialWriter {
+pub(crate) struct SequentialWriter {
     file: Box<dyn DiskFile>,
     buffer: Vec<u8>,
     offset: u64,
@@ -148,7 +145,7 @@ pub struct SequentialWriter {
 
 impl SequentialWriter {
     /// Writes `file` from `offset` on.
-    pub fn new(file: Box<dyn DiskFile>, offset: u64) -> SequentialWriter {
+    pub(crate) fn new(file: Box<dyn DiskFile>, offset: u64) -> SequentialWriter {
         let checksum = crc32fast::Hasher::new();
         // With space for what comes before the buffer is found to be full.
         let buffer = Vec::with_capacity(FILE_BUFFER_BYTES + FILE_BUFFER_BYTES / 4);
@@ -156,23 +153,17 @@ impl SequentialWriter {
     }
 
     /// The buffer, for appending; [`SequentialWriter::flush_if_full`] after each piece bounds it.
-    pub fn buffer(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
     /// Writes the buffer out where it is full.
-    ///
-    /// # Errors
-    /// As the file returns them.
-    pub fn flush_if_full(&mut self) -> io::Result<()> {
+    pub(crate) fn flush_if_full(&mut self) -> io::Result<()> {
         if self.buffer.len() >= FILE_BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Writes the buffer out.
-    ///
-    /// # Errors
-    /// As the file returns them.
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         write_all_at(self.file.as_ref(), &self.buffer, self.offset)?;
         self.checksum.update(&self.buffer);
         self.offset += self.buffer.len() as u64;
@@ -181,22 +172,21 @@ impl SequentialWriter {
     }
 
     /// File offset behind everything written and buffered.
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.offset + self.buffer.len() as u64
     }
 
     /// CRC-32 of everything flushed.
-    pub fn checksum(&self) -> u32 {
+    pub(crate) fn checksum(&self) -> u32 {
         self.checksum.clone().finalize()
     }
 
     /// The file, once everything is flushed.
-    pub fn into_file(self) -> Box<dyn DiskFile> {
+    pub(crate) fn into_file(self) -> Box<dyn DiskFile> {
         self.file
     }
 
-    /// The file.
-    pub fn file(&self) -> &dyn DiskFile {
+    pub(crate) fn file(&self) -> &dyn DiskFile {
         self.file.as_ref()
     }
 }

@@ -7,19 +7,19 @@ use std::io;
 use std::sync::Arc;
 
 /// The number of the values' file that a start finds. Checkpoints continue from the journal's.
-pub const JSON_FILE: u32 = 1;
+pub(crate) const JSON_FILE: u32 = 1;
 /// The number of the journal that a start finds.
-pub const JOURNAL_FILE: u32 = 2;
+pub(crate) const JOURNAL_FILE: u32 = 2;
 
 /// Where `text`, a value, lies in a file.
-pub fn location_of(file: u32, offset: u64, text: &[u8]) -> Location {
+pub(crate) fn location_of(file: u32, offset: u64, text: &[u8]) -> Location {
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
     Location { file, offset, length, crc32: crc32fast::hash(text) }
 }
 
 /// The open files that locations of a project refer to.
 #[derive(Default)]
-pub struct FileTable {
+pub(crate) struct FileTable {
     files: Vec<Numbered>,
 }
 
@@ -34,29 +34,29 @@ struct Numbered {
 
 impl FileTable {
     /// Adds a journal under a number that is not in use. `name` is what the log calls it.
-    pub fn add_journal(&mut self, number: u32, file: Arc<dyn DiskFile>, name: Arc<str>) {
+    pub(crate) fn add_journal(&mut self, number: u32, file: Arc<dyn DiskFile>, name: Arc<str>) {
         self.files.push(Numbered { number, file, name, stamp: None });
     }
 
     /// Adds a values' file under a number that is not in use. `stamp` is what it was when it was written,
     /// `name` what the log calls it.
-    pub fn add_values(&mut self, number: u32, file: Arc<dyn DiskFile>, stamp: Stamp, name: Arc<str>) {
+    pub(crate) fn add_values(&mut self, number: u32, file: Arc<dyn DiskFile>, stamp: Stamp, name: Arc<str>) {
         self.files.push(Numbered { number, file, name, stamp: Some(stamp) });
     }
 
     /// The values' files that are open, with the stamps that they had when they were written.
-    pub fn values(&self) -> Vec<(Arc<dyn DiskFile>, Stamp)> {
+    pub(crate) fn values(&self) -> Vec<(Arc<dyn DiskFile>, Stamp)> {
         let files = self.files.iter();
         files.filter_map(|known| Some((Arc::clone(&known.file), known.stamp?))).collect()
     }
 
     /// Closes all files below `number`, once no location refers to them. Reads that have begun continue.
-    pub fn forget_below(&mut self, number: u32) {
+    pub(crate) fn forget_below(&mut self, number: u32) {
         self.files.retain(|known| known.number >= number);
     }
 
     /// The value at `location`, to be read without a lock.
-    pub fn locate(&self, location: Location) -> Option<StoredValue> {
+    pub(crate) fn locate(&self, location: Location) -> Option<StoredValue> {
         let known = self.files.iter().find(|known| known.number == location.file)?;
         let (file, name) = (Arc::clone(&known.file), Arc::clone(&known.name));
         let Location { offset, length, crc32, .. } = location;

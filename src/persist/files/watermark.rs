@@ -48,9 +48,6 @@ pub fn load(disk: &dyn Disk, directory: &Path) -> io::Result<Option<Revision>> {
 }
 
 /// The revision after which a project begins at `now_ms` that has no revisions of its own.
-///
-/// # Errors
-/// As [`load`].
 pub fn begin(disk: &dyn Disk, directory: &Path, now_ms: u64) -> io::Result<Revision> {
     Ok(Revision::at_clock(now_ms).max(load(disk, directory)?.unwrap_or_default()))
 }
@@ -89,9 +86,6 @@ impl Watermark {
     }
 
     /// Has all projects begin after the number in the file.
-    ///
-    /// # Errors
-    /// As [`load`].
     pub fn read(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
         if let Some(revision) = load(disk, directory)? {
             self.closed(revision);
@@ -100,9 +94,6 @@ impl Watermark {
     }
 
     /// Reserves the revisions after those of all open projects, before the first is assigned.
-    ///
-    /// # Errors
-    /// As the disk returns them.
     pub fn reserve(&self, disk: &dyn Disk, directory: &Path, now_ms: u64) -> io::Result<()> {
         let begin = self.begin(now_ms);
         self.begin.store(begin.get(), Ordering::Release);
@@ -112,9 +103,6 @@ impl Watermark {
 
     /// Records the revisions of a project that was closed and is about to be deleted. Writes the file only if a
     /// run has made more changes than were reserved.
-    ///
-    /// # Errors
-    /// As the disk returns them.
     pub fn keep(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
         let closed = revision(&self.closed);
         if closed <= revision(&self.reserved) {

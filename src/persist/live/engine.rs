@@ -29,9 +29,6 @@ impl Scheduled for Project {
 
 impl Engine {
     /// Starts the first writer, the maintenance thread and that of the long lane.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     pub fn start(self: &Arc<Self>) -> io::Result<WorkerThreads> {
         self.begin_schedule();
         let threads = vec![
@@ -43,9 +40,6 @@ impl Engine {
     }
 
     /// Starts a thread of the engine.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     pub(in crate::persist) fn spawn(
         self: &Arc<Self>,
         name: &str,
@@ -64,10 +58,6 @@ impl Engine {
         std::thread::Builder::new().name(name.to_owned()).stack_size(ENGINE_STACK_BYTES).spawn(guarded)
     }
 
-    /// Starts the writer `number`.
-    ///
-    /// # Errors
-    /// As the operating system returns them.
     pub(in crate::persist) fn start_writer(self: &Arc<Self>, number: usize) -> std::io::Result<()> {
         self.writers.starting(number);
         let name = if number == 0 { "writer".to_owned() } else { format!("writer-{number}") };

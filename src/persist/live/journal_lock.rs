@@ -32,7 +32,6 @@ struct Release<'a> {
 
 /// The result of an attempt to lock a journal.
 pub(in crate::persist) enum Attempt<'a> {
-    /// It is locked.
     Locked(JournalGuard<'a>),
     /// Another thread holds it and will queue the project again.
     Left,

@@ -95,7 +95,6 @@ pub(in crate::persist) enum SyncLater {
     No,
     /// The writers know when that is due.
     Scheduled,
-    /// It is due.
     Due,
 }
 
@@ -168,7 +167,6 @@ pub struct OpenOptions {
 
 /// A project that was opened.
 pub struct OpenedProject {
-    /// The project.
     pub project: Arc<Project>,
     /// Whether there were no files, so that it begins empty.
     pub is_new: bool,
@@ -202,9 +200,6 @@ impl Project {
     }
 
     /// As [`Project::open`], but the project then lives in memory only. The files stay as they are.
-    ///
-    /// # Errors
-    /// As [`Project::open`].
     pub fn open_in_memory(
         disk: Arc<dyn Disk>,
         paths: Paths,
@@ -423,7 +418,6 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The entry of `key`.
     pub fn get(&self, key: Key<'_>) -> Option<Entry<'a>> {
         self.namespace.get(key, self.now_ms)
     }
@@ -444,9 +438,6 @@ impl<'a> View<'a> {
     }
 
     /// What `batch` would do.
-    ///
-    /// # Errors
-    /// [`Conflict`].
     pub fn decide(&self, batch: &batch::Batch<'_>) -> Result<OneOrMany<Step>, Conflict> {
         decide(batch, &At { namespace: self.namespace, now_ms: self.now_ms }, self.now_ms)
     }

@@ -187,9 +187,6 @@ impl Transaction<'_> {
     }
 
     /// What `batch` does now. Nothing is changed yet.
-    ///
-    /// # Errors
-    /// [`Conflict`].
     pub fn decide(&self, batch: &Batch<'_>) -> Result<OneOrMany<Step>, Conflict> {
         self.view().decide(batch)
     }

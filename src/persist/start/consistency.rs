@@ -15,10 +15,7 @@ use crate::persist::files::sequential::{LineReader, checksum_of};
 use std::path::Path;
 
 /// Whether the files of a project fit each other: a start then needs no decision of the operator.
-///
-/// # Errors
-/// As the disk returns them; [`RecoveryError::ValuesMissing`], [`RecoveryError::Corrupt`].
-pub fn is_consistent(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
+pub(crate) fn is_consistent(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
     if !disk.exists(&paths.json).map_err(io_error(&paths.json))? {
         return Err(RecoveryError::ValuesMissing { path: paths.json.clone() });
     }
@@ -28,10 +25,7 @@ pub fn is_consistent(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryErr
 }
 
 /// If a checkpoint was interrupted between its two renames, does the second one. Returns whether it did.
-///
-/// # Errors
-/// As the disk returns them.
-pub fn complete_interrupted_checkpoint(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
+pub(crate) fn complete_interrupted_checkpoint(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
     let temporary = temporary_path(&paths.journal);
     if !disk.exists(&temporary).map_err(io_error(&temporary))? {
         return Ok(false);
@@ -79,7 +73,7 @@ fn has_metas(journal: &dyn DiskFile, header: &Header, path: &Path) -> Result<boo
 /// # Errors
 /// [`RecoveryError::LaterVersion`] for the header of another format, [`RecoveryError::NotAJournal`] for a
 /// file that is something else, [`RecoveryError::Corrupt`] for a damaged header.
-pub fn read_header(journal: &dyn DiskFile, path: &Path) -> Result<Header, RecoveryError> {
+pub(crate) fn read_header(journal: &dyn DiskFile, path: &Path) -> Result<Header, RecoveryError> {
     let mut lines = LineReader::new(journal, 0);
     let line = lines.next_line().map_err(io_error(path))?;
     let line = line.filter(|line| line.terminated).map(|line| line.bytes).unwrap_or_default();

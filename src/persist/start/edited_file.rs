@@ -26,7 +26,7 @@ use std::io;
 /// The keys of a file in order, with the offset of each value and the length and checksum of its minified text.
 /// An [`Index`], because it returns its memory to the system.
 #[derive(Debug, Default)]
-pub struct EditedKeys(Index<Entries>);
+pub(crate) struct EditedKeys(Index<Entries>);
 
 impl EditedKeys {
     /// Adds a key. If the key exists, adds nothing and returns the offset of its first value.
@@ -43,7 +43,7 @@ impl EditedKeys {
     }
 
     /// The keys with their values.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Location)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Location)> {
         let entries = self.0.range(Start::At(b""));
         entries.filter_map(|entry| Some((entry.key(), entry.value().location()?)))
     }
@@ -51,7 +51,7 @@ impl EditedKeys {
 
 /// Why a file is not imported.
 #[derive(Debug)]
-pub enum EditedFileError {
+pub(crate) enum EditedFileError {
     /// It cannot be read.
     Io(io::Error),
     /// Something in it is wrong: a sentence with line and column.
@@ -60,7 +60,7 @@ pub enum EditedFileError {
 
 impl EditedFileError {
     /// The error for a file that was changed after its keys were read.
-    pub fn changed() -> EditedFileError {
+    pub(crate) fn changed() -> EditedFileError {
         EditedFileError::Invalid("it was changed while it was read".to_owned())
     }
 }
@@ -70,7 +70,7 @@ const EMPTY_ADVICE: &str = "it is empty, as an interrupted edit or a shell redir
      into it to start without keys";
 
 /// Reads the members of a file.
-pub struct EditedFile<'f> {
+pub(crate) struct EditedFile<'f> {
     file: &'f dyn DiskFile,
     reader: JsonReader<'f>,
     rule: KeyRule,
@@ -111,16 +111,13 @@ impl From<io::Error> for Fault {
 
 impl<'f> EditedFile<'f> {
     /// A reader of `file`, whose keys must satisfy `rule`.
-    pub fn new(file: &'f dyn DiskFile, rule: KeyRule) -> EditedFile<'f> {
+    pub(crate) fn new(file: &'f dyn DiskFile, rule: KeyRule) -> EditedFile<'f> {
         let reader = JsonReader::new(file);
         EditedFile { file, reader, rule, value_bytes_max: VALUE_BYTES_MAX, text: Vec::new() }
     }
 
     /// Checks the whole file and returns its keys.
-    ///
-    /// # Errors
-    /// [`EditedFileError`].
-    pub fn read_keys(&mut self) -> Result<EditedKeys, EditedFileError> {
+    pub(crate) fn read_keys(&mut self) -> Result<EditedKeys, EditedFileError> {
         self.read_object().map_err(|fault| match fault {
             Fault::Io(error) => EditedFileError::Io(error),
             Fault::Refused { offset, refusal } => {
@@ -134,7 +131,11 @@ impl<'f> EditedFile<'f> {
     ///
     /// # Errors
     /// [`EditedFileError`], also if the file was changed since [`EditedFile::read_keys`].
-    pub fn read_value(&mut self, location: Location, out: &mut Vec<u8>) -> Result<(), EditedFileError> {
+    pub(crate) fn read_value(
+        &mut self,
+        location: Location,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EditedFileError> {
         out.clear();
         self.text.clear();
         self.reader.seek(location.offset);
@@ -149,10 +150,7 @@ impl<'f> EditedFile<'f> {
     }
 
     /// All keys and their values, minified.
-    ///
-    /// # Errors
-    /// [`EditedFileError`].
-    pub fn read_members(&mut self) -> Result<BTreeMap<String, Vec<u8>>, EditedFileError> {
+    pub(crate) fn read_members(&mut self) -> Result<BTreeMap<String, Vec<u8>>, EditedFileError> {
         let mut members = BTreeMap::new();
         for (key, location) in self.read_keys()?.iter() {
             let mut value = Vec::with_capacity(location.length as usize);

@@ -117,7 +117,6 @@ pub fn edited(
 struct Edited {
     file: Box<dyn DiskFile>,
     stamp: Stamp,
-    /// Its CRC-32.
     crc32: u32,
 }
 

@@ -8,7 +8,7 @@ use crate::limits::{FILE_BUFFER_BYTES, FIRST_READ_BYTES};
 use std::io;
 
 /// Reads a file forward, from its start or from the offset of the latest [`JsonReader::seek`].
-pub struct JsonReader<'f> {
+pub(crate) struct JsonReader<'f> {
     file: &'f dyn DiskFile,
     buffer: Vec<u8>,
     /// File offset of the first byte of the buffer.
@@ -21,7 +21,7 @@ pub struct JsonReader<'f> {
 
 /// Whether a string or a value was within its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Collected {
+pub(crate) enum Collected {
     /// It was collected to its end.
     Whole,
     /// It is longer than the limit.
@@ -40,17 +40,17 @@ struct Progress {
 
 impl<'f> JsonReader<'f> {
     /// A reader of `file` at its first byte.
-    pub fn new(file: &'f dyn DiskFile) -> JsonReader<'f> {
+    pub(crate) fn new(file: &'f dyn DiskFile) -> JsonReader<'f> {
         JsonReader { file, buffer: Vec::new(), begin: 0, at: 0, piece_bytes: FIRST_READ_BYTES }
     }
 
     /// File offset of the next byte.
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.begin + self.at as u64
     }
 
     /// Makes the byte at `offset` the next one.
-    pub fn seek(&mut self, offset: u64) {
+    pub(crate) fn seek(&mut self, offset: u64) {
         match offset.checked_sub(self.begin).and_then(|at| usize::try_from(at).ok()) {
             Some(at) if at <= self.buffer.len() => self.at = at,
             Some(_) | None => {
@@ -62,10 +62,7 @@ impl<'f> JsonReader<'f> {
     }
 
     /// The next byte, `None` at the end of the file.
-    ///
-    /// # Errors
-    /// As the file returns them.
-    pub fn peek(&mut self) -> io::Result<Option<u8>> {
+    pub(crate) fn peek(&mut self) -> io::Result<Option<u8>> {
         if self.at == self.buffer.len() {
             self.fill()?;
         }
@@ -88,20 +85,14 @@ impl<'f> JsonReader<'f> {
     }
 
     /// Skips the next byte if it is `byte`. Returns whether it was.
-    ///
-    /// # Errors
-    /// As the file returns them.
-    pub fn take_if(&mut self, byte: u8) -> io::Result<bool> {
+    pub(crate) fn take_if(&mut self, byte: u8) -> io::Result<bool> {
         let is_it = self.peek()? == Some(byte);
         self.at += usize::from(is_it);
         Ok(is_it)
     }
 
     /// Skips white space.
-    ///
-    /// # Errors
-    /// As the file returns them.
-    pub fn skip_whitespace(&mut self) -> io::Result<()> {
+    pub(crate) fn skip_whitespace(&mut self) -> io::Result<()> {
         while self.peek()?.is_some_and(is_whitespace) {
             self.at += 1;
         }
@@ -109,10 +100,7 @@ impl<'f> JsonReader<'f> {
     }
 
     /// Appends the string that begins here to `out`, with its quotes, up to about `bytes_max`.
-    ///
-    /// # Errors
-    /// As the file returns them.
-    pub fn collect_string(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> io::Result<Collected> {
+    pub(crate) fn collect_string(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> io::Result<Collected> {
         let mut progress = Progress::default();
         while let Some(byte) = self.next_of_value(&mut progress)? {
             out.push(byte);
@@ -129,10 +117,7 @@ impl<'f> JsonReader<'f> {
     /// Appends the value that begins here to `out`, up to the `,`, `}` or `]` that ends it, with one space in
     /// place of each run of white space. `bytes_max` bounds its length without those
     /// spaces.
-    ///
-    /// # Errors
-    /// As the file returns them.
-    pub fn collect_value(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> io::Result<Collected> {
+    pub(crate) fn collect_value(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> io::Result<Collected> {
         let mut progress = Progress::default();
         let mut spaces = 0;
         loop {
@@ -158,10 +143,7 @@ impl<'f> JsonReader<'f> {
     }
 
     /// Skips what [`JsonReader::collect_value`] turns into the first `count` bytes of the value here.
-    ///
-    /// # Errors
-    /// As the file returns them.
-    pub fn skip_collected(&mut self, count: usize) -> io::Result<()> {
+    pub(crate) fn skip_collected(&mut self, count: usize) -> io::Result<()> {
         let mut progress = Progress::default();
         for _ in 0..count {
             self.next_of_value(&mut progress)?;
@@ -208,10 +190,7 @@ fn is_whitespace(byte: u8) -> bool {
 
 /// Line and column, both from 1, of the byte at `offset` of a text in UTF-8. Columns count characters; a byte
 /// order mark at the start of the file is not counted.
-///
-/// # Errors
-/// As the file returns them.
-pub fn place_of(file: &dyn DiskFile, offset: u64) -> io::Result<(u64, u64)> {
+pub(crate) fn place_of(file: &dyn DiskFile, offset: u64) -> io::Result<(u64, u64)> {
     let mut reader = JsonReader::new(file);
     skip_byte_order_mark(&mut reader)?;
     let (mut line, mut column) = (1, 1);
@@ -228,10 +207,7 @@ pub fn place_of(file: &dyn DiskFile, offset: u64) -> io::Result<(u64, u64)> {
 }
 
 /// Skips the byte order mark that some editors write at the start of a file.
-///
-/// # Errors
-/// As the file returns them.
-pub fn skip_byte_order_mark(reader: &mut JsonReader<'_>) -> io::Result<()> {
+pub(crate) fn skip_byte_order_mark(reader: &mut JsonReader<'_>) -> io::Result<()> {
     if !take_byte_order_mark(reader)? {
         reader.seek(0);
     }
@@ -239,10 +215,7 @@ pub fn skip_byte_order_mark(reader: &mut JsonReader<'_>) -> io::Result<()> {
 }
 
 /// Whether a byte order mark is at `offset`.
-///
-/// # Errors
-/// As the file returns them.
-pub fn is_byte_order_mark(file: &dyn DiskFile, offset: u64) -> io::Result<bool> {
+pub(crate) fn is_byte_order_mark(file: &dyn DiskFile, offset: u64) -> io::Result<bool> {
     let mut reader = JsonReader::new(file);
     reader.seek(offset);
     take_byte_order_mark(&mut reader)

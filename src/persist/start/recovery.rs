@@ -46,7 +46,7 @@ pub enum ValueCache {
 }
 
 /// A project as its files had it.
-pub struct Recovered {
+pub(crate) struct Recovered {
     /// Its keys.
     pub namespace: Namespace,
     /// The values' file.
@@ -74,7 +74,7 @@ pub struct Recovered {
 ///
 /// # Errors
 /// [`RecoveryError`]; the files are then as they were.
-pub fn recover(
+pub(crate) fn recover(
     disk: &dyn Disk,
     paths: &Paths,
     cache: ValueCache,

@@ -154,7 +154,7 @@ fn project_of(path: &Path) -> impl fmt::Display + '_ {
 }
 
 /// What is wrong with a line that could not be decoded, in a journal with this seed.
-pub fn bad_line(line: &[u8], seed: Seed, path: &Path, offset: u64) -> RecoveryError {
+pub(crate) fn bad_line(line: &[u8], seed: Seed, path: &Path, offset: u64) -> RecoveryError {
     let path = path.to_owned();
     if record::is_intact(line, seed) {
         RecoveryError::LaterVersion { path, format: header::other_format(line), offset }
@@ -164,6 +164,6 @@ pub fn bad_line(line: &[u8], seed: Seed, path: &Path, offset: u64) -> RecoveryEr
 }
 
 /// Ties an I/O error to its file.
-pub fn io_error(path: &Path) -> impl FnOnce(io::Error) -> RecoveryError + '_ {
+pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> RecoveryError + '_ {
     move |error| RecoveryError::Io { path: path.to_owned(), error }
 }

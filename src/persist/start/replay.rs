@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// How the changes of a journal end.
 #[derive(Debug)]
-pub struct Tail {
+pub(crate) struct Tail {
     /// Where the next change goes.
     pub end: u64,
     /// The latest revision before it.
@@ -28,7 +28,7 @@ pub struct Tail {
 /// # Errors
 /// [`RecoveryError::Corrupt`] for a bad line before a later line that says it was synced, and for a header or
 /// a meta line; [`RecoveryError::LaterVersion`] for an intact line that is unknown.
-pub fn replay(
+pub(crate) fn replay(
     lines: &mut LineReader<'_>,
     path: &Path,
     seed: Seed,

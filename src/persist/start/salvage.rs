@@ -29,7 +29,6 @@ use std::path::{Path, PathBuf};
 pub struct Salvage {
     /// The file with the keys and values.
     pub path: PathBuf,
-    /// Keys in it.
     pub keys: u64,
     /// Keys in it that had a time to live. A data file has no times, so they no longer expire.
     pub keys_with_expiry: u64,

@@ -3,10 +3,10 @@
 
 use super::independent::chunks::{self, Verdict};
 use super::pieces;
-use pikv::http::body::{BodyDecoder, Decoded};
-use pikv::http::refusal::Refusal;
-use pikv::http::request::Framing;
-use pikv::http::response::{encode_chunk, encode_last_chunk};
+use pikv::testing::http::body::{BodyDecoder, Decoded};
+use pikv::testing::http::refusal::Refusal;
+use pikv::testing::http::request::Framing;
+use pikv::testing::http::response::{encode_chunk, encode_last_chunk};
 
 /// Bounds on the content: one that inputs reach, one that they do not.
 const BYTES_MAX: [usize; 2] = [64, 1024 * 1024];

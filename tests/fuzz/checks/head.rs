@@ -2,11 +2,11 @@
 
 use super::independent::head as independent;
 use super::pieces;
-use pikv::http::head::{self, Parsed, Progress};
-use pikv::http::refusal::Refusal;
-use pikv::http::request::{Framing, Head, Version};
-use pikv::http::target::Target;
-use pikv::limits::{FIELDS_MAX, HEAD_BYTES_MAX, LEADING_EMPTY_LINES_MAX, TARGET_BYTES_MAX};
+use pikv::testing::http::head::{self, Parsed, Progress};
+use pikv::testing::http::refusal::Refusal;
+use pikv::testing::http::request::{Framing, Head, Version};
+use pikv::testing::http::target::Target;
+use pikv::testing::limits::{FIELDS_MAX, HEAD_BYTES_MAX, LEADING_EMPTY_LINES_MAX, TARGET_BYTES_MAX};
 
 /// Bounds on the head: one that inputs reach, and the usual one.
 const BYTES_MAX: [usize; 2] = [96, HEAD_BYTES_MAX];

@@ -7,8 +7,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use pikv::auth::jwt::{Claims, SigningKey, TokenError, issue, looks_like_token, verify};
-use pikv::limits::{TOKEN_BYTES_MAX, TOKEN_LEEWAY_SECONDS_MAX};
+use pikv::testing::auth::jwt::{Claims, SigningKey, TokenError, issue, looks_like_token, verify};
+use pikv::testing::limits::{TOKEN_BYTES_MAX, TOKEN_LEEWAY_SECONDS_MAX};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;

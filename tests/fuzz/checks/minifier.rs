@@ -1,8 +1,8 @@
 //! JSON texts: accepted where serde_json accepts them and they are not nested too deep, and copied
 //! byte for byte but for the white space between tokens.
 
-use pikv::json::{JsonErrorKind, decode_string, encode_string, minify};
-use pikv::limits::{BODY_DEPTH_MAX, VALUE_DEPTH_MAX};
+use pikv::testing::json::{JsonErrorKind, decode_string, encode_string, minify};
+use pikv::testing::limits::{BODY_DEPTH_MAX, VALUE_DEPTH_MAX};
 use serde_json::Value;
 use serde_json::value::RawValue;
 

@@ -5,13 +5,13 @@
 //! JSON of a line, and a line as it came.
 
 use super::record_script;
-use pikv::json;
-use pikv::persist::files::header::{self, HEADER_BYTES, Header};
-use pikv::persist::files::record::{self, Line, RecordedChange};
-use pikv::persist::files::seed::Seed;
-use pikv::store::change::{Change, Revision};
-use pikv::store::entry::Entry;
-use pikv::store::namespace::Namespace;
+use pikv::testing::json;
+use pikv::testing::persist::files::header::{self, HEADER_BYTES, Header};
+use pikv::testing::persist::files::record::{self, Line, RecordedChange};
+use pikv::testing::persist::files::seed::Seed;
+use pikv::testing::store::change::{Change, Revision};
+use pikv::testing::store::entry::Entry;
+use pikv::testing::store::namespace::Namespace;
 use serde_json::Value;
 
 /// Takes `data` as the module says.

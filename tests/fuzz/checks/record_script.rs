@@ -3,13 +3,13 @@
 //!
 //! Four bytes are one step: what, which key, how long it lives, and what it holds.
 
-use pikv::names::Key;
-use pikv::persist::files::record::{self, Line, RecordedChange};
-use pikv::persist::files::seed::Seed;
-use pikv::store::batch::{Batch, Op};
-use pikv::store::change::{Change, Meta, Revision, Value};
-use pikv::store::decide::{self, At, Step};
-use pikv::store::namespace::Namespace;
+use pikv::testing::names::Key;
+use pikv::testing::persist::files::record::{self, Line, RecordedChange};
+use pikv::testing::persist::files::seed::Seed;
+use pikv::testing::store::batch::{Batch, Op};
+use pikv::testing::store::change::{Change, Meta, Revision, Value};
+use pikv::testing::store::decide::{self, At, Step};
+use pikv::testing::store::namespace::Namespace;
 use std::collections::BTreeMap;
 
 const KEYS: [&str; 8] = ["a", "a/b", "a/c", "b", "é", "\"\\", "a/", "z z"];

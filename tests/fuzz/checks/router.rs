@@ -2,13 +2,13 @@
 
 use super::independent::head::Target as OwnTarget;
 use super::independent::{head as own_head, target as independent};
-use pikv::api::error::ApiError;
-use pikv::api::routes::{self, Found};
-use pikv::http::head::parse_complete;
-use pikv::http::request::Method;
-use pikv::http::target::{Target, TargetError, decode, decode_query, encode_query, pairs};
-use pikv::limits::HEAD_BYTES_MAX;
-use pikv::router;
+use pikv::testing::api::error::ApiError;
+use pikv::testing::api::routes::{self, Found};
+use pikv::testing::http::head::parse_complete;
+use pikv::testing::http::request::Method;
+use pikv::testing::http::target::{Target, TargetError, decode, decode_query, encode_query, pairs};
+use pikv::testing::limits::HEAD_BYTES_MAX;
+use pikv::testing::router;
 
 /// Patterns with every kind of segment in every place.
 const PATTERNS: [&str; 9] = [

@@ -4,9 +4,9 @@
 use super::head::check_same;
 use super::independent::stream::{self, End};
 use super::pieces;
-use pikv::http::exchange::{Bounds, Exchange, Step, Waiting};
-use pikv::http::refusal::{Malformed, Refusal};
-use pikv::http::request::{Framing, Head, Request};
+use pikv::testing::http::exchange::{Bounds, Exchange, Step, Waiting};
+use pikv::testing::http::refusal::{Malformed, Refusal};
+use pikv::testing::http::request::{Framing, Head, Request};
 
 /// Bounds that inputs reach.
 const BOUNDS: Bounds = Bounds { head_bytes_max: 300, body_bytes_max: 64 };

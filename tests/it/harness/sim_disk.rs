@@ -13,7 +13,7 @@ mod node;
 pub use node::Random;
 
 use node::{Node, Write, is_kept};
-use pikv::disk::{Disk, DiskFile, Identity, Open, Stamp, Status, parent_directory};
+use pikv::testing::disk::{Disk, DiskFile, Identity, Open, Stamp, Status, parent_directory};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};

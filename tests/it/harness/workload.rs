@@ -5,17 +5,17 @@
 
 use crate::harness::Writes as _;
 use crate::harness::sim_disk::SimDisk;
-use pikv::config::schema::SyncMode;
-use pikv::disk::Disk;
-use pikv::names::{Key, ProjectId};
-use pikv::persist::files::generation::Paths;
-use pikv::persist::live::engine::Engine;
-use pikv::persist::live::project::{Health, OpenOptions, Project};
-use pikv::persist::live::transaction::Transaction;
-use pikv::persist::start::recovery::ValueCache;
-use pikv::persist::start::recovery_error::RecoveryError;
-use pikv::store::change::{Meta, Revision, Value};
-use pikv::store::commit::{Commit, CommitState};
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::disk::Disk;
+use pikv::testing::names::{Key, ProjectId};
+use pikv::testing::persist::files::generation::Paths;
+use pikv::testing::persist::live::engine::Engine;
+use pikv::testing::persist::live::project::{Health, OpenOptions, Project};
+use pikv::testing::persist::live::transaction::Transaction;
+use pikv::testing::persist::start::recovery::ValueCache;
+use pikv::testing::persist::start::recovery_error::RecoveryError;
+use pikv::testing::store::change::{Meta, Revision, Value};
+use pikv::testing::store::commit::{Commit, CommitState};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -1,10 +1,10 @@
 //! Writes without conditions, for tests that work on a project itself.
 
-use pikv::names::Key;
-use pikv::persist::live::transaction::Transaction;
-use pikv::store::batch::{Batch, Op};
-use pikv::store::change::Meta;
-use pikv::store::decide::Step;
+use pikv::testing::names::Key;
+use pikv::testing::persist::live::transaction::Transaction;
+use pikv::testing::store::batch::{Batch, Op};
+use pikv::testing::store::change::Meta;
+use pikv::testing::store::decide::Step;
 
 pub trait Writes {
     /// Gives `key` the minified JSON text `value`, for ever or for `ttl_ms`.

@@ -2,7 +2,7 @@
 
 use crate::harness::{PATIENCE, holds_within};
 use crate::house::markdown::{check_shell_blocks, read};
-use pikv::router;
+use pikv::testing::router;
 use std::collections::BTreeSet;
 
 const DOCUMENT: &str = "docs/HTTP-API.md";

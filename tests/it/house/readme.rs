@@ -4,11 +4,11 @@ use crate::harness::Server;
 use crate::house::markdown::{blocks, check_shell_blocks, normalised, output_of, package_file, read};
 use pikv::cli::command::{COMMANDS, CommandRow};
 use pikv::cli::help;
-use pikv::config::field::Kind;
-use pikv::config::field::Value::{List, Text};
-use pikv::config::file;
-use pikv::config::setting::Presence;
-use pikv::config::settings::{PROJECT_SETTINGS, SETTINGS};
+use pikv::testing::config::field::Kind;
+use pikv::testing::config::field::Value::{List, Text};
+use pikv::testing::config::file;
+use pikv::testing::config::setting::Presence;
+use pikv::testing::config::settings::{PROJECT_SETTINGS, SETTINGS};
 use std::collections::BTreeSet;
 use std::fs;
 

@@ -1,7 +1,7 @@
 //! The turns of an event loop: one connection does not hold up the others.
 
 use crate::harness::{Connection, DEMO_KEY, DEMO_KEYS, Response, Server, encode_request, known_config_with};
-use pikv::limits::REQUESTS_PER_TURN_MAX;
+use pikv::testing::limits::REQUESTS_PER_TURN_MAX;
 use serde_json::json;
 
 /// Far more than a turn answers.

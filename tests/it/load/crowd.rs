@@ -10,7 +10,7 @@ mod guest;
 use crate::harness::{DEMO_KEY, DEMO_KEYS, Options, Server, encode_request, holds_within, known_config};
 use good_client::{GoodClients, Latencies, quantile};
 use guest::{Ending, Guest, Kind, Script};
-use pikv::limits::{HEAD_BYTES_MAX, LISTING_PIECE_BYTES, OUTPUT_BYTES_HIGH};
+use pikv::testing::limits::{HEAD_BYTES_MAX, LISTING_PIECE_BYTES, OUTPUT_BYTES_HIGH};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -46,7 +46,7 @@ struct Plan {
 
 impl Plan {
     fn from_environment() -> Plan {
-        let seed = number("PIKV_SOAK_SEED").unwrap_or_else(pikv::clock::wall_ms);
+        let seed = number("PIKV_SOAK_SEED").unwrap_or_else(pikv::testing::clock::wall_ms);
         match number("PIKV_SOAK_SECONDS") {
             None => Plan {
                 seed,

@@ -5,16 +5,16 @@ use crate::harness::Writes as _;
 use crate::harness::project_of;
 use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::harness::wait_until;
-use pikv::catalog::{Catalog, ChangeError};
-use pikv::clock;
-use pikv::config::file;
-use pikv::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
-use pikv::names::{Key, ProjectId};
-use pikv::persist::files::deletion::SPARE_FILE;
-use pikv::persist::files::watermark;
-use pikv::persist::live::engine::{Engine, WorkerThreads};
-use pikv::persist::live::project::Project;
-use pikv::store::commit::CommitState;
+use pikv::testing::catalog::{Catalog, ChangeError};
+use pikv::testing::clock;
+use pikv::testing::config::file;
+use pikv::testing::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
+use pikv::testing::names::{Key, ProjectId};
+use pikv::testing::persist::files::deletion::SPARE_FILE;
+use pikv::testing::persist::files::watermark;
+use pikv::testing::persist::live::engine::{Engine, WorkerThreads};
+use pikv::testing::persist::live::project::Project;
+use pikv::testing::store::commit::CommitState;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl Server {
     fn put(&self, project: &str, key: &str) -> u64 {
         let served = Arc::clone(&self.catalog.registry().projects[&id(project)]);
         let key = Key::parse(key).unwrap();
-        let put = |transaction: &mut pikv::persist::live::transaction::Transaction<'_>| {
+        let put = |transaction: &mut pikv::testing::persist::live::transaction::Transaction<'_>| {
             transaction.put(key, b"1", None);
             Ok::<(), ()>(())
         };

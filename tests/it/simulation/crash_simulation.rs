@@ -2,8 +2,8 @@
 
 use crate::harness::sim_disk::SimDisk;
 use crate::harness::workload::{self, Run, START_MS, State, paths, recover_and_check, work};
-use pikv::config::schema::SyncMode;
-use pikv::persist::start::recovery::ValueCache;
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::persist::start::recovery::ValueCache;
 use std::sync::Arc;
 
 const SEEDS: u64 = 6;

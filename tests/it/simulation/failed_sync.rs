@@ -4,10 +4,10 @@
 
 use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::harness::workload::{Keys, Run, START_MS, State, open, paths, read_all, work};
-use pikv::config::schema::SyncMode;
-use pikv::persist::live::project::Health;
-use pikv::persist::start::recovery::ValueCache;
-use pikv::store::commit::CommitState;
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::persist::live::project::Health;
+use pikv::testing::persist::start::recovery::ValueCache;
+use pikv::testing::store::commit::CommitState;
 use std::path::Path;
 use std::sync::Arc;
 

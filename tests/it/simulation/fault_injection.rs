@@ -4,12 +4,12 @@
 use crate::harness::Writes as _;
 use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::harness::workload::{self, Run, START_MS, key, paths, read_all, recover_and_check, work};
-use pikv::config::schema::SyncMode;
-use pikv::persist::live::checkpoint_error::CheckpointError;
-use pikv::persist::live::project::{Health, Project};
-use pikv::persist::start::recovery::ValueCache;
-use pikv::store::commit::CommitState;
-use pikv::store::error::StorageError;
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::persist::live::checkpoint_error::CheckpointError;
+use pikv::testing::persist::live::project::{Health, Project};
+use pikv::testing::persist::start::recovery::ValueCache;
+use pikv::testing::store::commit::CommitState;
+use pikv::testing::store::error::StorageError;
 use std::sync::Arc;
 use std::time::Instant;
 

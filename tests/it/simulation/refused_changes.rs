@@ -5,11 +5,11 @@ use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::simulation::catalog_faults::{
     CHANGES, Change, NO_AUTHENTICATION, NO_STORAGE, id, start, start_with_both,
 };
-use pikv::api::error::ApiError;
-use pikv::catalog::{Catalog, ChangeError};
-use pikv::config::file;
-use pikv::config::schema::{Config, ProjectConfig};
-use pikv::persist::live::engine::WorkerThreads;
+use pikv::testing::api::error::ApiError;
+use pikv::testing::catalog::{Catalog, ChangeError};
+use pikv::testing::config::file;
+use pikv::testing::config::schema::{Config, ProjectConfig};
+use pikv::testing::persist::live::engine::WorkerThreads;
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "/config.json";

@@ -3,11 +3,11 @@
 
 use crate::harness::sim_disk::SimDisk;
 use crate::harness::workload::{Keys, Run, START_MS, open, paths, read_all};
-use pikv::config::schema::SyncMode;
-use pikv::persist::files::header::{self, HEADER_BYTES};
-use pikv::persist::files::record;
-use pikv::persist::files::seed::Seed;
-use pikv::persist::start::recovery::ValueCache;
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::persist::files::header::{self, HEADER_BYTES};
+use pikv::testing::persist::files::record;
+use pikv::testing::persist::files::seed::Seed;
+use pikv::testing::persist::start::recovery::ValueCache;
 use std::sync::Arc;
 
 /// A project whose journal ends with changes, and journals whose blocks may follow them.

@@ -3,11 +3,11 @@
 
 use crate::harness::sim_disk::SimDisk;
 use crate::harness::workload::{Keys, Run, START_MS, key, open, paths, read_all};
-use pikv::config::schema::SyncMode;
-use pikv::persist::live::project::Health;
-use pikv::persist::start::recovery::ValueCache;
-use pikv::store::change::Value;
-use pikv::store::commit::CommitState;
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::persist::live::project::Health;
+use pikv::testing::persist::start::recovery::ValueCache;
+use pikv::testing::store::change::Value;
+use pikv::testing::store::commit::CommitState;
 use std::io;
 use std::sync::Arc;
 

@@ -3,13 +3,13 @@
 
 use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::simulation::catalog_faults::{id, keys, put, start};
-use pikv::api::error::ApiError;
-use pikv::catalog::{Catalog, ChangeError};
-use pikv::config::file;
-use pikv::config::schema::{AuthenticationChoice, StorageChoice};
-use pikv::disk::RealDisk;
-use pikv::persist::live::engine::{Engine, WorkerThreads};
-use pikv::store::commit::CommitState;
+use pikv::testing::api::error::ApiError;
+use pikv::testing::catalog::{Catalog, ChangeError};
+use pikv::testing::config::file;
+use pikv::testing::config::schema::{AuthenticationChoice, StorageChoice};
+use pikv::testing::disk::RealDisk;
+use pikv::testing::persist::live::engine::{Engine, WorkerThreads};
+use pikv::testing::store::commit::CommitState;
 use std::path::Path;
 use std::sync::Arc;
 

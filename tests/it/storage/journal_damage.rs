@@ -3,15 +3,15 @@
 
 use crate::harness::sim_disk::SimDisk;
 use crate::harness::workload::{Keys, Run, START_MS, open, paths, read_all};
-use pikv::config::schema::SyncMode;
-use pikv::persist::files::header::{self, HEADER_BYTES};
-use pikv::persist::files::record;
-use pikv::persist::files::seed::Seed;
-use pikv::persist::start::import::{self, JournalChanges};
-use pikv::persist::start::recovery::ValueCache;
-use pikv::persist::start::recovery_error::RecoveryError;
-use pikv::store::change::Meta;
-use pikv::store::change::Revision;
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::persist::files::header::{self, HEADER_BYTES};
+use pikv::testing::persist::files::record;
+use pikv::testing::persist::files::seed::Seed;
+use pikv::testing::persist::start::import::{self, JournalChanges};
+use pikv::testing::persist::start::recovery::ValueCache;
+use pikv::testing::persist::start::recovery_error::RecoveryError;
+use pikv::testing::store::change::Meta;
+use pikv::testing::store::change::Revision;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -357,7 +357,7 @@ fn journal_of_a_later_version_is_named_as_one_and_left() {
 fn temporary_journal_of_a_later_version_is_named_and_left() {
     let damaged = Damaged::new();
     let later = journal_with_header(&damaged, "{\"pikv_journal\":3}");
-    let temporary = pikv::disk::temporary_path(&paths().journal);
+    let temporary = pikv::testing::disk::temporary_path(&paths().journal);
     let disk = damaged.disk.after_kill();
     disk.place(&temporary, &later);
     disk.place(&paths().json, b"{\n\"of the later\": 1\n}\n");

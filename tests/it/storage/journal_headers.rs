@@ -3,9 +3,9 @@
 use crate::harness::sim_disk::SimDisk;
 use crate::harness::workload::{Run, START_MS, open, paths, recover_and_check};
 use crate::simulation::stale_blocks::as_format_1;
-use pikv::config::schema::SyncMode;
-use pikv::persist::files::header::{self, HEADER_BYTES, Header};
-use pikv::persist::start::recovery::ValueCache;
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::persist::files::header::{self, HEADER_BYTES, Header};
+use pikv::testing::persist::start::recovery::ValueCache;
 use std::sync::Arc;
 
 fn header_of(disk: &SimDisk) -> Header {

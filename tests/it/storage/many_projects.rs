@@ -3,10 +3,10 @@
 use crate::harness::sim_disk::SimDisk;
 use crate::harness::{Options, Server, known_config, wait_until};
 use crate::simulation::catalog_faults::{id, keys, put, start};
-use pikv::config::file;
-use pikv::config::schema::{AuthenticationChoice, ProjectConfig, StorageChoice};
-use pikv::limits::PROJECTS_PER_OPENING_THREAD_MIN;
-use pikv::store::commit::CommitState;
+use pikv::testing::config::file;
+use pikv::testing::config::schema::{AuthenticationChoice, ProjectConfig, StorageChoice};
+use pikv::testing::limits::PROJECTS_PER_OPENING_THREAD_MIN;
+use pikv::testing::store::commit::CommitState;
 use serde_json::json;
 use std::path::Path;
 use std::thread;

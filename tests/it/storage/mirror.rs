@@ -4,14 +4,14 @@
 
 use crate::harness::sim_disk::{Random, SimDisk};
 use crate::harness::workload::{START_MS, open};
-use pikv::clock;
-use pikv::config::schema::SyncMode;
-use pikv::names::{Key, ProjectId};
-use pikv::storage::embedded::{Engine, Project, ValueCache, values_of};
-use pikv::storage::{Bucket, Outcome, Read, Scan, ScanEnd};
-use pikv::store::batch::{Act, Batch, Op, Otherwise, Revisions, When};
-use pikv::store::change::Revision;
-use pikv::store::decide::{Conflict, Step};
+use pikv::testing::clock;
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::names::{Key, ProjectId};
+use pikv::testing::storage::embedded::{Engine, Project, ValueCache, values_of};
+use pikv::testing::storage::{Bucket, Outcome, Read, Scan, ScanEnd};
+use pikv::testing::store::batch::{Act, Batch, Op, Otherwise, Revisions, When};
+use pikv::testing::store::change::Revision;
+use pikv::testing::store::decide::{Conflict, Step};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -232,7 +232,8 @@ impl Mirror {
         let keys_max = (random.below(2) == 0).then(|| random.below(4) as usize);
         let scan = Scan { prefix, after, keys_max, bytes_max: 1_000, with_values: true };
         let mut found = Vec::new();
-        let mut sink = |item: pikv::storage::Item<'_>| found.push((item.key.to_owned(), text(item.value)));
+        let mut sink =
+            |item: pikv::testing::storage::Item<'_>| found.push((item.key.to_owned(), text(item.value)));
         let end = self.bucket.scan_through(self.now_ms, &scan, &mut sink).unwrap().answer;
         let wanted = self
             .live()

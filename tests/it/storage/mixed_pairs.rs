@@ -2,13 +2,13 @@
 
 use crate::harness::sim_disk::SimDisk;
 use crate::harness::workload::{Run, START_MS, open, paths, read_all};
-use pikv::config::schema::SyncMode;
-use pikv::disk::temporary_path;
-use pikv::limits::FILE_BUFFER_BYTES;
-use pikv::persist::start::import::{self, JournalChanges};
-use pikv::persist::start::recovery::ValueCache;
-use pikv::persist::start::recovery_error::RecoveryError;
-use pikv::store::change::Revision;
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::disk::temporary_path;
+use pikv::testing::limits::FILE_BUFFER_BYTES;
+use pikv::testing::persist::start::import::{self, JournalChanges};
+use pikv::testing::persist::start::recovery::ValueCache;
+use pikv::testing::persist::start::recovery_error::RecoveryError;
+use pikv::testing::store::change::Revision;
 use std::sync::Arc;
 
 /// The two files after each checkpoint, of which each follows a change.

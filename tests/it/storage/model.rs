@@ -4,11 +4,11 @@
 
 use crate::harness::sim_disk::{Random, SimDisk};
 use crate::harness::workload::{Run, START_MS, State, open, read_all};
-use pikv::config::schema::SyncMode;
-use pikv::names::ProjectId;
-use pikv::persist::live::engine::Engine;
-use pikv::persist::live::project::Project;
-use pikv::persist::start::recovery::ValueCache;
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::names::ProjectId;
+use pikv::testing::persist::live::engine::Engine;
+use pikv::testing::persist::live::project::Project;
+use pikv::testing::persist::start::recovery::ValueCache;
 use std::sync::Arc;
 
 const SEEDS: u64 = 60;

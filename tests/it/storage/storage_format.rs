@@ -2,10 +2,10 @@
 //! the server becomes, it reads them.
 
 use crate::harness::{Options, Server, known_config};
-use pikv::persist::files::header::{self, Header};
-use pikv::persist::files::record::{self, Line};
-use pikv::persist::files::seed::Seed;
-use pikv::store::change::{Change, Revision, Value};
+use pikv::testing::persist::files::header::{self, Header};
+use pikv::testing::persist::files::record::{self, Line};
+use pikv::testing::persist::files::seed::Seed;
+use pikv::testing::store::change::{Change, Revision, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
 

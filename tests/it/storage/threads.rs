@@ -3,16 +3,16 @@
 use crate::harness::Writes as _;
 use crate::harness::sim_disk::SimDisk;
 use crate::harness::workload::{Run, key, read_all};
-use pikv::clock;
-use pikv::config::schema::SyncMode;
-use pikv::disk::RealDisk;
-use pikv::names::ProjectId;
-use pikv::persist::files::generation::Paths;
-use pikv::persist::live::engine::Engine;
-use pikv::persist::live::project::{OpenOptions, Project};
-use pikv::persist::start::recovery::ValueCache;
-use pikv::store::change::Value;
-use pikv::store::commit::{Commit, CommitState};
+use pikv::testing::clock;
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::disk::RealDisk;
+use pikv::testing::names::ProjectId;
+use pikv::testing::persist::files::generation::Paths;
+use pikv::testing::persist::live::engine::Engine;
+use pikv::testing::persist::live::project::{OpenOptions, Project};
+use pikv::testing::persist::start::recovery::ValueCache;
+use pikv::testing::store::change::Value;
+use pikv::testing::store::commit::{Commit, CommitState};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -174,7 +174,7 @@ fn a_small_file_is_brought_up_to_date_shortly_after_the_last_write() {
     let threads = engine.start().unwrap();
     let project = open(directory.path(), ValueCache::Memory, SyncMode::Always, &engine);
     for (name, ttl_ms) in [("ttl", Some(3_600_000)), ("a", None)] {
-        let put = |t: &mut pikv::persist::live::transaction::Transaction<'_>| {
+        let put = |t: &mut pikv::testing::persist::live::transaction::Transaction<'_>| {
             Ok::<_, ()>(t.put(key(name), b"1", ttl_ms))
         };
         bell.wait_for(project.write(clock::wall_ms(), put).unwrap().commit.as_ref());

@@ -5,15 +5,15 @@ use crate::harness::sim_disk::{Random, SimDisk};
 use crate::harness::workload::key;
 use crate::harness::{holds_within, wait_until};
 use crate::storage::threads::Bell;
-use pikv::clock;
-use pikv::config::schema::SyncMode;
-use pikv::limits::{LONG_KEYS_MIN, WRITERS_MAX};
-use pikv::names::ProjectId;
-use pikv::persist::files::generation::Paths;
-use pikv::persist::live::engine::{Engine, WorkerThreads};
-use pikv::persist::live::project::{OpenOptions, Project};
-use pikv::persist::start::recovery::ValueCache;
-use pikv::store::commit::{Commit, CommitState};
+use pikv::testing::clock;
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::limits::{LONG_KEYS_MIN, WRITERS_MAX};
+use pikv::testing::names::ProjectId;
+use pikv::testing::persist::files::generation::Paths;
+use pikv::testing::persist::live::engine::{Engine, WorkerThreads};
+use pikv::testing::persist::live::project::{OpenOptions, Project};
+use pikv::testing::persist::start::recovery::ValueCache;
+use pikv::testing::store::commit::{Commit, CommitState};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,17 +63,17 @@ fn open(
 }
 
 fn put(project: &Arc<Project>, name: &str, value: &str) -> Option<Commit> {
-    let put = |t: &mut pikv::persist::live::transaction::Transaction<'_>| {
+    let put = |t: &mut pikv::testing::persist::live::transaction::Transaction<'_>| {
         Ok::<_, ()>(t.put(key(name), value.as_bytes(), None))
     };
     project.write(clock::wall_ms(), put).unwrap().commit
 }
 
 fn text(project: &Arc<Project>, name: &str) -> Option<Vec<u8>> {
-    let read = |view: &pikv::persist::live::project::View<'_>| {
+    let read = |view: &pikv::testing::persist::live::project::View<'_>| {
         let text = view.get(key(name)).map(|entry| match entry.value() {
-            pikv::store::change::Value::Text(text) => text.to_vec(),
-            pikv::store::change::Value::Stored(_) => unreachable!("values are in memory"),
+            pikv::testing::store::change::Value::Text(text) => text.to_vec(),
+            pikv::testing::store::change::Value::Stored(_) => unreachable!("values are in memory"),
         });
         (text, view.revision())
     };
@@ -158,7 +158,8 @@ fn no_project_is_forgotten_among_many_writers_checkpoints_and_waiting_threads() 
     let engine = Engine::new(Box::new(|| {}));
     for (number, written) in written.iter().enumerate() {
         let project = open(&disk, &engine, number, (SyncMode::Always, Duration::ZERO));
-        let read = |view: &pikv::persist::live::project::View<'_>| (view.totals().keys, view.revision());
+        let read =
+            |view: &pikv::testing::persist::live::project::View<'_>| (view.totals().keys, view.revision());
         let keys = project.read(clock::wall_ms(), read).unwrap().answer;
         assert_eq!(keys, written.load(Ordering::Relaxed), "p{number}");
     }

@@ -5,7 +5,7 @@ use crate::limits::{EMAIL_BYTES_MAX, FULL_NAME_CHARACTERS_MAX, KEY_BYTES_MAX, US
 
 /// One thing that was wrong with a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// The name of an input; empty for the form as a whole.
     pub field: &'static str,
     /// What was wrong, and what would be right.
@@ -14,7 +14,7 @@ pub struct Problem {
 
 /// What was typed, and what was wrong with it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct FormContent<'a> {
+pub(crate) struct FormContent<'a> {
     /// (name, value); shown again, except passwords and tokens.
     pub typed: &'a [(&'a str, &'a str)],
     /// Shown above the form and at the fields.
@@ -22,7 +22,7 @@ pub struct FormContent<'a> {
 }
 
 /// What a `gender` may be on the form, and how it is shown.
-pub const GENDERS: [(&str, &str); 5] = [
+pub(crate) const GENDERS: [(&str, &str); 5] = [
     ("male", "Male"),
     ("female", "Female"),
     ("non-binary", "Non-binary"),
@@ -33,7 +33,7 @@ pub const GENDERS: [(&str, &str); 5] = [
 const AGE_DIGITS_MAX: usize = 3;
 
 /// A form: where it goes, and what can be content in.
-pub struct Form {
+pub(crate) struct Form {
     method: Method,
     action: &'static str,
     /// What is written on its button.
@@ -190,7 +190,7 @@ const VALUE: Field =
 const _: () = assert!(KEY_BYTES_MAX == 1024, "the hint of the key says so");
 
 /// `POST /api/register`
-pub const REGISTER: Form = Form {
+pub(crate) const REGISTER: Form = Form {
     method: Method::Post,
     action: "/api/register",
     submit: "Register",
@@ -198,7 +198,7 @@ pub const REGISTER: Form = Form {
 };
 
 /// `POST /api/token`
-pub const TOKEN: Form = Form {
+pub(crate) const TOKEN: Form = Form {
     method: Method::Post,
     action: "/api/token",
     submit: "Make a token",
@@ -206,7 +206,7 @@ pub const TOKEN: Form = Form {
 };
 
 /// `POST /api/login`
-pub const LOGIN: Form = Form {
+pub(crate) const LOGIN: Form = Form {
     method: Method::Post,
     action: "/api/login",
     submit: "Log in",
@@ -214,29 +214,29 @@ pub const LOGIN: Form = Form {
 };
 
 /// `POST /api/data`
-pub const STORE: Form =
+pub(crate) const STORE: Form =
     Form { method: Method::Post, action: "/api/data", submit: "Store", fields: &[KEY, VALUE] };
 
 /// `GET /api/data/retrieve?key=`
-pub const RETRIEVE: Form =
+pub(crate) const RETRIEVE: Form =
     Form { method: Method::Get, action: "/api/data/retrieve", submit: "Retrieve", fields: &[KEY] };
 
 /// `POST /api/data/update`
-pub const UPDATE: Form =
+pub(crate) const UPDATE: Form =
     Form { method: Method::Post, action: "/api/data/update", submit: "Update", fields: &[KEY, VALUE] };
 
 /// `POST /api/data/delete`
-pub const DELETE: Form =
+pub(crate) const DELETE: Form =
     Form { method: Method::Post, action: "/api/data/delete", submit: "Delete", fields: &[KEY] };
 
 impl Form {
     /// Where it goes, which is also where its page is.
-    pub fn action(&self) -> &'static str {
+    pub(crate) fn action(&self) -> &'static str {
         self.action
     }
 
     /// What the parts `summary` and `form` name.
-    pub fn values<'a>(&self, content: &FormContent<'a>) -> Values<'a> {
+    pub(crate) fn values<'a>(&self, content: &FormContent<'a>) -> Values<'a> {
         let method = match self.method {
             Method::Get => "get",
             Method::Post => "post",

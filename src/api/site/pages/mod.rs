@@ -7,7 +7,9 @@ mod form;
 mod render;
 mod templates;
 
-pub use form::{FormContent, Problem};
+pub(crate) use form::Problem;
+
+pub(crate) use form::FormContent;
 
 use crate::http::response::{Response, reason_phrase};
 use crate::http::target::encode_query;
@@ -16,14 +18,14 @@ use render::{Value, Values, optional, render, text};
 use templates::{STYLE, TEMPLATES};
 
 /// Where [`stylesheet`] is served; every page links to it.
-pub const STYLESHEET_PATH: &str = "/static/pikv.css";
+pub(crate) const STYLESHEET_PATH: &str = "/static/pikv.css";
 
 const DASHBOARD_PATH: &str = "/dashboard";
 const REGISTER_PATH: &str = "/api/register";
 
 /// Styles from here, forms to here, and an empty icon, so that browsers ask for none.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; \
-     form-action 'self'; chrome-ancestors 'none'; base-uri 'none'";
+     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// How long a browser may keep the stylesheet. Not longer: its path stays when its text changes.
 const STYLESHEET_CACHE_CONTROL: &str = "public, max-age=3600";
@@ -77,7 +79,7 @@ pub struct Viewer {
 
 /// What every page shows.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PageChrome<'a> {
+pub(crate) struct PageChrome<'a> {
     /// The user name of the session.
     pub signed_in_as: Option<&'a str>,
     /// What is offered to who is not signed in.
@@ -85,38 +87,38 @@ pub struct PageChrome<'a> {
 }
 
 /// `GET /api/register`, and what became of a form that was not taken.
-pub fn register(chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>) -> Response {
+pub(crate) fn register(chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>) -> Response {
     form_page(chrome, status, "register", "Register", &form::REGISTER, content, Vec::new())
 }
 
 /// `POST /api/register`: there is an account `username` now.
-pub fn registered(chrome: &PageChrome<'_>, username: &str) -> Response {
+pub(crate) fn registered(chrome: &PageChrome<'_>, username: &str) -> Response {
     page(chrome, 200, "registered", "Registered", "", vec![("username", text(username))])
 }
 
 /// `GET /api/token`, and what became of a form that was not taken.
-pub fn token(chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>) -> Response {
+pub(crate) fn token(chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>) -> Response {
     form_page(chrome, status, "token", "Access token", &form::TOKEN, content, Vec::new())
 }
 
 /// `POST /api/token`: the token, which ends in `expires_in_s` seconds.
-pub fn token_made(chrome: &PageChrome<'_>, token: &str, expires_in_s: u64) -> Response {
+pub(crate) fn token_made(chrome: &PageChrome<'_>, token: &str, expires_in_s: u64) -> Response {
     let values = vec![("access_token", text(token)), ("expires_in", text(duration(expires_in_s)))];
     page(chrome, 200, "token_made", "Your access token", "", values)
 }
 
 /// `GET /api/login`, and what became of a form that was not taken.
-pub fn login(chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>) -> Response {
+pub(crate) fn login(chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>) -> Response {
     form_page(chrome, status, "login", "Log in", &form::LOGIN, content, Vec::new())
 }
 
 /// `GET /dashboard`
-pub fn dashboard(chrome: &PageChrome<'_>) -> Response {
+pub(crate) fn dashboard(chrome: &PageChrome<'_>) -> Response {
     page(chrome, 200, "dashboard", "Dashboard", DASHBOARD_PATH, Vec::new())
 }
 
 /// `GET` and `POST /api/data`; `stored` is the key that was just stored.
-pub fn store(
+pub(crate) fn store(
     chrome: &PageChrome<'_>,
     status: u16,
     content: &FormContent<'_>,
@@ -127,7 +129,7 @@ pub fn store(
 
 /// `GET /api/data/retrieve`: `found` is the key that was asked for and its value; `keys` is a page of
 /// the keys that there are, `next` the cursor of the page behind it.
-pub fn retrieve(
+pub(crate) fn retrieve(
     chrome: &PageChrome<'_>,
     status: u16,
     content: &FormContent<'_>,
@@ -148,7 +150,7 @@ pub fn retrieve(
 }
 
 /// `GET` and `POST /api/data/update`; `updated` is the key that just got a new value.
-pub fn update(
+pub(crate) fn update(
     chrome: &PageChrome<'_>,
     status: u16,
     content: &FormContent<'_>,
@@ -158,7 +160,7 @@ pub fn update(
 }
 
 /// `GET` and `POST /api/data/delete`; `deleted` is the key that is just gone.
-pub fn delete(
+pub(crate) fn delete(
     chrome: &PageChrome<'_>,
     status: u16,
     content: &FormContent<'_>,
@@ -168,7 +170,7 @@ pub fn delete(
 }
 
 /// Any other failure, with a way back.
-pub fn problem(chrome: &PageChrome<'_>, status: u16, message: &str) -> Response {
+pub(crate) fn problem(chrome: &PageChrome<'_>, status: u16, message: &str) -> Response {
     let title = match reason_phrase(status) {
         "" => "Something went wrong",
         phrase => phrase,
@@ -178,7 +180,7 @@ pub fn problem(chrome: &PageChrome<'_>, status: u16, message: &str) -> Response 
 }
 
 /// `GET` [`STYLESHEET_PATH`]
-pub fn stylesheet() -> Response {
+pub(crate) fn stylesheet() -> Response {
     Response::new(200)
         .field("content-type", "text/css; charset=utf-8")
         .cacheable(STYLESHEET_CACHE_CONTROL)
@@ -232,7 +234,7 @@ fn html(status: u16, body: String) -> Response {
     Response::new(status)
         .field("content-type", "text/html; charset=utf-8")
         .field("content-security-policy", CONTENT_SECURITY_POLICY)
-        .field("x-chrome-options", "DENY")
+        .field("x-frame-options", "DENY")
         .field("cross-origin-resource-policy", "same-origin")
         // The element `meta` of the pages lets them tell this server where a form was: with `no-referrer`
         // alone browsers send `Origin: null`, and over plain HTTP nothing else that tells our forms

@@ -193,9 +193,9 @@ fn every_page_has_the_fields_that_protect_it() {
             .field(
                 "content-security-policy",
                 "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; \
-                 chrome-ancestors 'none'; base-uri 'none'",
+                 frame-ancestors 'none'; base-uri 'none'",
             )
-            .field("x-chrome-options", "DENY")
+            .field("x-frame-options", "DENY")
             .field("cross-origin-resource-policy", "same-origin")
             .field("referrer-policy", "no-referrer")
             .body(page.body_bytes().to_vec());

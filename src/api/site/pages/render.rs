@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// A text; as a section, whether it is not empty.
     Text(Cow<'a, str>),
     /// Whether a section is there.
@@ -20,23 +20,22 @@ pub enum Value<'a> {
 }
 
 /// Names and what they stand for.
-pub type Values<'a> = Vec<(&'static str, Value<'a>)>;
+pub(crate) type Values<'a> = Vec<(&'static str, Value<'a>)>;
 
 /// Templates by name.
-pub type Templates = [(&'static str, &'static str)];
+pub(crate) type Templates = [(&'static str, &'static str)];
 
-/// A text.
-pub fn text<'a>(text: impl Into<Cow<'a, str>>) -> Value<'a> {
+pub(crate) fn text<'a>(text: impl Into<Cow<'a, str>>) -> Value<'a> {
     Value::Text(text.into())
 }
 
 /// A list of one item, or of none.
-pub fn optional(item: Option<Values<'_>>) -> Value<'_> {
+pub(crate) fn optional(item: Option<Values<'_>>) -> Value<'_> {
     Value::List(item.into_iter().collect())
 }
 
 /// The template `name` with `values`.
-pub fn render(templates: &Templates, name: &str, values: &Values<'_>) -> String {
+pub(crate) fn render(templates: &Templates, name: &str, values: &Values<'_>) -> String {
     let mut out = String::new();
     render_part(name, &Scope { templates, values, outer: None }, &mut out);
     out

@@ -1,7 +1,7 @@
 //! The templates and the stylesheet, as they are in the files beside this one.
 
 /// Pages, then the parts that they are made of.
-pub const TEMPLATES: [(&str, &str); 17] = [
+pub(crate) const TEMPLATES: [(&str, &str); 17] = [
     ("register", include_str!("templates/register.html")),
     ("registered", include_str!("templates/registered.html")),
     ("token", include_str!("templates/token.html")),
@@ -22,4 +22,4 @@ pub const TEMPLATES: [(&str, &str); 17] = [
 ];
 
 /// The stylesheet of all pages.
-pub const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");

@@ -1,7 +1,7 @@
 //! A second decoder of chunked bodies (RFC 9112, section 7.1): line by line over all that is there.
 
 use super::head::is_token;
-use pikv::limits::{CHUNK_EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX};
+use pikv::testing::limits::{CHUNK_EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX};
 
 /// What the bytes are.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A second parser of request heads (RFC 9112, sections 2 to 6), for bytes that are all there.
 
 use super::target::{self, Origin};
-use pikv::limits::{FIELDS_MAX, LEADING_EMPTY_LINES_MAX, TARGET_BYTES_MAX};
+use pikv::testing::limits::{FIELDS_MAX, LEADING_EMPTY_LINES_MAX, TARGET_BYTES_MAX};
 
 const METHOD_BYTES_MAX: usize = 32;
 

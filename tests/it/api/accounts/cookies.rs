@@ -3,7 +3,7 @@
 use crate::harness::Server;
 use crate::harness::people::{PASSWORD, Person, people_config, register, send_json};
 use crate::harness::visitors::{Browser, HTML, SESSION, expect_failed, expect_redirect};
-use pikv::secret::KeyHash;
+use pikv::testing::secret::KeyHash;
 use serde_json::{Value, json};
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};

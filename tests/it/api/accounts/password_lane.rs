@@ -5,7 +5,7 @@ use crate::harness::{
     Connection, DEMO_KEY, DEMO_KEYS, GLOBAL_KEY, Response, Server, encode_request, known_config_with,
     wait_until,
 };
-use pikv::limits::{REGISTRATION_WINDOW_SECONDS, REGISTRATIONS_OF_ADDRESS_MAX};
+use pikv::testing::limits::{REGISTRATION_WINDOW_SECONDS, REGISTRATIONS_OF_ADDRESS_MAX};
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -4,14 +4,14 @@
 use crate::harness::Writes as _;
 use crate::harness::sim_disk::SimDisk;
 use crate::harness::workload::{Run, State, key, open, paths, read_all, recover_and_check};
-use pikv::clock;
-use pikv::config::schema::SyncMode;
-use pikv::limits::{BATCH_OPERATIONS_MAX, ENDED_LOOKED_AT_MAX};
-use pikv::names::ProjectId;
-use pikv::persist::live::engine::Engine;
-use pikv::persist::live::project::{Health, Project};
-use pikv::persist::start::recovery::ValueCache;
-use pikv::store::commit::CommitState;
+use pikv::testing::clock;
+use pikv::testing::config::schema::SyncMode;
+use pikv::testing::limits::{BATCH_OPERATIONS_MAX, ENDED_LOOKED_AT_MAX};
+use pikv::testing::names::ProjectId;
+use pikv::testing::persist::live::engine::Engine;
+use pikv::testing::persist::live::project::{Health, Project};
+use pikv::testing::persist::start::recovery::ValueCache;
+use pikv::testing::store::commit::CommitState;
 use std::sync::Arc;
 
 const MANY: u32 = 1_500;

@@ -87,7 +87,7 @@ fn a_key_that_expires_while_the_server_is_down_is_absent_at_the_start() {
     let expires_at = written["expires_at"].as_str().unwrap();
     wait_until("the key has expired", || {
         let mut now = Vec::new();
-        pikv::clock::render_rfc3339(pikv::clock::wall_ms(), &mut now);
+        pikv::testing::clock::render_rfc3339(pikv::testing::clock::wall_ms(), &mut now);
         now.as_slice() > expires_at.as_bytes()
     });
     kv.server.start_again();
@@ -116,7 +116,7 @@ fn keys_that_expired_a_moment_ago_are_not_counted_as_deleted() {
     connection.send(&crate::harness::encode_request("DELETE", &path, Some(&kv.project_key), &[], b""));
     wait_until("the keys have expired", || {
         let mut now = Vec::new();
-        pikv::clock::render_rfc3339(pikv::clock::wall_ms(), &mut now);
+        pikv::testing::clock::render_rfc3339(pikv::testing::clock::wall_ms(), &mut now);
         now.as_slice() > last["expires_at"].as_str().unwrap().as_bytes()
     });
     kv.server.signal("CONT");

@@ -1,6 +1,6 @@
 //! A file of the simulated disk: what the process sees, what is on the medium, and what is between them.
 
-use pikv::limits::PAGE_BYTES_MAX;
+use pikv::testing::limits::PAGE_BYTES_MAX;
 
 const SECTOR_BYTES: usize = 512;
 

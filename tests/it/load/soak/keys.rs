@@ -1,6 +1,6 @@
 //! What a client knows of the keys that only it writes, and what it may find after a crash.
 
-use pikv::clock;
+use pikv::testing::clock;
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

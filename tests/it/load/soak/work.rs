@@ -4,7 +4,7 @@
 use super::keys::Ended;
 use crate::harness::sim_disk::Random;
 use crate::harness::{Connection, Response, encode_request};
-use pikv::clock;
+use pikv::testing::clock;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -5,7 +5,7 @@ use super::members::{claims, expired, register, server, signing_key, token, with
 use crate::harness::{Connection, Server};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use pikv::auth::jwt::{Claims, SigningKey, issue};
+use pikv::testing::auth::jwt::{Claims, SigningKey, issue};
 
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 

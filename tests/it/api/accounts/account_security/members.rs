@@ -5,7 +5,7 @@ use crate::harness::people::{Person, people_config};
 use crate::harness::{Connection, GLOBAL_KEY, Options, Response, Server};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use pikv::auth::jwt::{Claims, SigningKey, issue};
+use pikv::testing::auth::jwt::{Claims, SigningKey, issue};
 use serde_json::{Value, json};
 
 /// [`people_config`] with a second project, and this machine as the proxy.

@@ -5,7 +5,7 @@ use super::members::{
     update, with_token, with_token_on,
 };
 use crate::harness::{GLOBAL_KEY, Server, encode_request, wait_until};
-use pikv::limits::{LOGIN_ATTEMPTS_OF_PAIR_MAX, PASSWORD_QUEUE_MAX};
+use pikv::testing::limits::{LOGIN_ATTEMPTS_OF_PAIR_MAX, PASSWORD_QUEUE_MAX};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Barrier;

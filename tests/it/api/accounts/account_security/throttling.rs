@@ -2,8 +2,8 @@
 
 use super::members::{PASSWORD, attempt, register, server};
 use crate::harness::{Response, Server};
-use pikv::auth::throttle::Throttle;
-use pikv::limits::{
+use pikv::testing::auth::throttle::Throttle;
+use pikv::testing::limits::{
     LOGIN_ATTEMPTS_OF_ACCOUNT_MAX, LOGIN_ATTEMPTS_OF_ADDRESS_MAX, LOGIN_ATTEMPTS_OF_PAIR_MAX,
     LOGIN_WINDOW_SECONDS,
 };
@@ -154,7 +154,7 @@ fn memory_is_bounded_however_many_addresses_guess() {
         assert!(output.status.success() && said.contains("full tables"), "{said}");
         return;
     }
-    let (throttle, now) = (Throttle::new(), pikv::clock::monotonic());
+    let (throttle, now) = (Throttle::new(), pikv::testing::clock::monotonic());
     let address = |number: u32| IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number));
     let begin = resident_kib();
     for number in 0..70_000 {
