@@ -137,12 +137,11 @@ pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// How far the clocks of an access token's times and of the server may differ, seconds.
 pub const TOKEN_LEEWAY_SECONDS_MAX: u64 = 5;
 
-/// Requests that a rate limit admits in one window, at most: that many times are kept for a client.
+/// Requests that a rate limit admits in one window, at most.
 pub(crate) const RATE_LIMIT_REQUESTS_MAX: u32 = 1_000;
-/// Pairs of address and method whose requests are counted. Beyond: the one silent longest is forgotten.
+/// Pairs of address and method whose requests are counted. Beyond: the one whose window began first is
+/// forgotten.
 pub(crate) const RATE_LIMIT_ADDRESSES_MAX: usize = 65_536;
-/// Times of admitted requests kept for all clients together, 16 bytes each. Beyond: the same.
-pub(crate) const RATE_LIMIT_TIMES_MAX: usize = 1024 * 1024;
 /// Attempts to log in are counted in windows of this length, seconds.
 pub const LOGIN_WINDOW_SECONDS: u64 = 15 * 60;
 /// Attempts of one address to log in to one account, in a window. Beyond: 429.
@@ -435,7 +434,6 @@ const _: () = assert!(BODY_BYTES_PER_SECOND_MIN_DEFAULT <= BODY_BYTES_PER_SECOND
 const _: () = assert!(HEAD_TIMEOUT_MS_DEFAULT <= TIMEOUT_SECONDS_CEILING * 1_000);
 const _: () = assert!(IDLE_TIMEOUT_MS_DEFAULT <= TIMEOUT_SECONDS_CEILING * 1_000);
 const _: () = assert!(API_KEY_BYTES_MIN < API_KEY_BYTES_MAX);
-const _: () = assert!((RATE_LIMIT_REQUESTS_MAX as usize) < RATE_LIMIT_TIMES_MAX);
 const _: () = assert!(REGISTRATIONS_OF_ADDRESS_MAX <= RATE_LIMIT_REQUESTS_MAX);
 const _: () = assert!(LOGIN_ATTEMPTS_OF_PAIR_MAX < LOGIN_ATTEMPTS_OF_ADDRESS_MAX);
 const _: () = assert!(LOGIN_ATTEMPTS_OF_ADDRESS_MAX < LOGIN_ATTEMPTS_OF_ACCOUNT_MAX);

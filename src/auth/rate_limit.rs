@@ -1,18 +1,14 @@
-//! How many requests one client may make in a while: for each address and method the times of
-//! the last admitted requests, so that no window of that length has more of them than the limit.
+//! How many requests one client may make in a while: a fixed window for each address and method, which begins with
+//! the first request in it.
 //!
-//! IPv6 is counted by /64. The table has a bound on its entries and one on its times; beyond
-//! either the entry goes whose last admitted request is oldest, which is also the one that expires
-//! first. A client whose entry went begins anew: whoever wants that has to be admitted from
-//! [`RATE_LIMIT_ADDRESSES_MAX`] addresses within the window, and could as well use them directly.
+//! IPv6 is counted by /64. The table has a bound; beyond it the window goes that began first. A client whose window
+//! went begins another one: for that it needs [`RATE_LIMIT_ADDRESSES_MAX`] addresses, and could as well use them
+//! directly.
 
 use super::client::counted_address;
-use super::table::{Entry, SteadyTime, Table, is_expired, time_left};
+use super::table::{Entry, SteadyTime, Table, time_left};
 use crate::http::request::Method;
-use crate::limits::{
-    EXPIRED_PER_CALL_MAX, RATE_LIMIT_ADDRESSES_MAX, RATE_LIMIT_REQUESTS_MAX, RATE_LIMIT_TIMES_MAX,
-};
-use std::collections::VecDeque;
+use crate::limits::{EXPIRED_PER_CALL_MAX, RATE_LIMIT_ADDRESSES_MAX};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,9 +16,9 @@ use std::time::{Duration, Instant};
 /// How many requests are admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Requests in any window; more than [`RATE_LIMIT_REQUESTS_MAX`] counts as that, 0 admits none.
+    /// Requests in one window; 0 admits none.
     pub requests: u32,
-    /// The length of the window. Its end does not belong to it: what was admitted a window ago is over.
+    /// The length of the window. Its end does not belong to it.
     pub window: Duration,
 }
 
@@ -52,16 +48,14 @@ type Source = (IpAddr, Method);
 #[derive(Debug)]
 struct State {
     time: SteadyTime,
-    /// The times of admitted requests, oldest first; `since` is the last of them, all weigh the same.
-    admitted: Table<Source, VecDeque<Instant>>,
-    /// Times in all entries together.
-    times: usize,
+    /// How many requests were admitted in the window that began at `since`. All weigh the same.
+    windows: Table<Source, u32>,
 }
 
 impl RateLimiter {
     /// A limiter that has seen nobody.
     pub fn new() -> RateLimiter {
-        let state = State { time: SteadyTime::default(), admitted: Table::new(), times: 0 };
+        let state = State { time: SteadyTime::default(), windows: Table::new() };
         RateLimiter { state: Mutex::new(state) }
     }
 
@@ -74,8 +68,8 @@ impl RateLimiter {
     }
 
     /// Admits and counts a request of `address`, if `rate` allows one more at `now`. Refused
-    /// requests do not count. `rate` may be another one than before: what is remembered of
-    /// admitted requests counts against the new one. A `now` before the latest one counts as that.
+    /// requests do not count. `rate` may be another one than before: what was admitted since the window began counts
+    /// against the new one. A `now` before the latest one counts as that.
     ///
     /// # Errors
     /// [`RetryAfter`] says when the next request will be admitted, if none is until then.
@@ -110,41 +104,31 @@ impl Default for RateLimiter {
 impl State {
     /// How long until `source` may make a request; `None` if it may now.
     fn wait(&self, rate: Rate, source: &Source, now: Instant) -> Option<Duration> {
-        let times = self.admitted.get(source).map(|entry| &entry.value);
-        let requests = usize::try_from(rate.requests.min(RATE_LIMIT_REQUESTS_MAX)).unwrap_or(usize::MAX);
-        // The request that has to leave the window first; with fewer than the limit there is none.
-        let first = times.map_or(0, VecDeque::len).checked_sub(requests)?;
-        let wait = match times.and_then(|times| times.get(first)) {
-            Some(&time) => time_left(time, rate.window, now),
-            None => rate.window, // no request at all is allowed
-        };
-        (!wait.is_zero() || requests == 0).then_some(wait)
+        if rate.requests == 0 {
+            return Some(rate.window);
+        }
+        let window = self.windows.get(source)?;
+        let left = time_left(window.since, rate.window, now);
+        (!left.is_zero() && window.value >= rate.requests).then_some(left)
     }
 
     fn count(&mut self, window: Duration, source: Source, now: Instant) {
-        let mut times = self.admitted.remove(&source).map(|entry| entry.value).unwrap_or_default();
-        self.times = self.times.saturating_sub(times.len());
-        while times.front().is_some_and(|&time| is_expired(time, window, now)) {
-            times.pop_front();
+        let since = self.windows.get(&source).map(|entry| entry.since);
+        let running = since.filter(|since| !time_left(*since, window, now).is_zero());
+        if let Some(count) = running.and_then(|since| self.windows.value_since(&source, since)) {
+            *count = count.saturating_add(1);
+            return;
         }
-        times.push_back(now);
-        self.make_room(times.len(), window, now);
-        self.times += times.len();
-        self.admitted.insert(source, Entry { since: now, weight: 0, value: times });
-    }
-
-    /// Forgets a few entries that have expired, and as many others as it takes to add one entry
-    /// with `times`.
-    fn make_room(&mut self, times: usize, window: Duration, now: Instant) {
+        self.windows.remove(&source);
         for _ in 0..EXPIRED_PER_CALL_MAX {
-            let Some(gone) = self.admitted.pop_expired(window, now) else { break };
-            self.times = self.times.saturating_sub(gone.value.len());
+            if self.windows.pop_expired(window, now).is_none() {
+                break;
+            }
         }
-        while self.admitted.len() >= RATE_LIMIT_ADDRESSES_MAX || self.times + times > RATE_LIMIT_TIMES_MAX {
-            // All weigh the same, so this is the one whose last admitted request is oldest.
-            let Some(gone) = self.admitted.pop_lightest() else { break };
-            self.times = self.times.saturating_sub(gone.value.len());
+        while self.windows.len() >= RATE_LIMIT_ADDRESSES_MAX {
+            self.windows.pop_lightest(); // the one that was inserted first
         }
+        self.windows.insert(source, Entry { since: now, weight: 0, value: 1 });
     }
 }
 
