@@ -9,6 +9,35 @@ pub struct Captures<'p> {
     pub rest: &'p str,
 }
 
+/// Where the variable parts of a path lie in it, for as long as it is kept and they cannot be borrowed from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CaptureOffsets {
+    segment_start: usize,
+    segment_end: usize,
+    rest_start: usize,
+}
+
+impl Captures<'_> {
+    /// Where they lie in `path`, from which they were matched.
+    pub fn offsets_in(self, path: &str) -> CaptureOffsets {
+        let start_of = |part: &str| match part {
+            "" => path.len(),
+            part => part.as_ptr().addr().saturating_sub(path.as_ptr().addr()),
+        };
+        let segment_start = start_of(self.segment);
+        let segment_end = segment_start + self.segment.len();
+        CaptureOffsets { segment_start, segment_end, rest_start: start_of(self.rest) }
+    }
+}
+
+impl CaptureOffsets {
+    /// The parts of `path`, which has the same text as the one that they were found in.
+    pub fn of(self, path: &str) -> Captures<'_> {
+        let segment = path.get(self.segment_start..self.segment_end).unwrap_or_default();
+        Captures { segment, rest: path.get(self.rest_start..).unwrap_or_default() }
+    }
+}
+
 /// Matches `path` against `pattern`, whose segments are literal text, `{}` or, as the last one, `{...}`.
 /// At most one of each. Literal segments are compared as sent.
 pub fn matches<'p>(pattern: &str, path: &'p str) -> Option<Captures<'p>> {
@@ -46,6 +75,17 @@ mod tests {
     fn check(pattern: &str, path: &str, expected: Option<(&str, &str)>) {
         let found = matches(pattern, path).map(|captures| (captures.segment, captures.rest));
         assert_eq!(found, expected, "{pattern} {path}");
+    }
+
+    #[test]
+    fn captures_come_back_from_their_offsets() {
+        for (pattern, path) in
+            [("/a/{}/b/{...}", "/a/x/b/c/d"), ("/a/{}", "/a/é"), ("/{...}", "/"), ("/a", "/a")]
+        {
+            let captures = matches(pattern, path).unwrap();
+            let same = path.to_owned();
+            assert_eq!(captures.offsets_in(path).of(&same), captures, "{pattern} {path}");
+        }
     }
 
     #[test]

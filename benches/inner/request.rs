@@ -57,6 +57,7 @@ fn answer(app: &Arc<App>, wire: &[u8], date: &str, out: &mut Vec<u8>) -> u16 {
         is_repeated: false,
     };
     let routed = app.route(&request.head, arrival.peer);
+    black_box((&routed.caller, app.failure_style(&request.head, Some(request.body), &routed)));
     let handled = app.handle(&request, routed, arrival);
     let Reply::Ready(Ok(response), None) = handled else { panic!("it has to wait") };
     let reply = response::Reply {

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::http::request::{Head, Method, Request};
 use crate::http::response::Response;
 use crate::http::target::Target;
+use crate::router::CaptureOffsets;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub struct Routed {
 /// What a head alone leads to.
 enum Decision {
     Answer(Response),
-    Run(&'static Route, Principal),
+    Run(&'static Route, CaptureOffsets, Principal),
 }
 
 impl App {
@@ -68,15 +69,15 @@ impl App {
     /// Answers a request that `routed` is of.
     pub fn handle(self: &Arc<Self>, request: &Request<'_>, routed: Routed, arrival: Arrival) -> Reply {
         self.catalog.look_at_clock(arrival.wall_ms, arrival.at);
-        let (route, principal) = match routed.decision {
-            Ok(Decision::Run(route, principal)) => (route, principal),
+        let (route, offsets, principal) = match routed.decision {
+            Ok(Decision::Run(route, offsets, principal)) => (route, offsets, principal),
             Ok(Decision::Answer(response)) => return Reply::now(response),
             Err(error) => return Reply::failed(error),
         };
         let Ok(Target::Origin { path, query }) = request.head.target else {
             return Reply::failed(ApiError::Internal);
         };
-        let captures = route.matches(path).unwrap_or_default();
+        let captures = offsets.of(path);
         let context = Context {
             app: self,
             request,
@@ -148,7 +149,8 @@ impl App {
         if is_partial_write(head) {
             return Err(ApiError::ContentRange);
         }
-        Ok(Decision::Run(found.route, Principal { client, sent, authority }))
+        let offsets = found.captures.offsets_in(path);
+        Ok(Decision::Run(found.route, offsets, Principal { client, sent, authority }))
     }
 
     /// Who looks at a page.

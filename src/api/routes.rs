@@ -175,7 +175,7 @@ impl JobsIn {
 
 impl Route {
     /// The variable parts of `path`, percent-encoded, if it is this route's.
-    pub fn matches<'p>(&self, path: &'p str) -> Option<Captures<'p>> {
+    fn matches<'p>(&self, path: &'p str) -> Option<Captures<'p>> {
         router::matches(self.pattern, path)
     }
 }

@@ -44,6 +44,7 @@ pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     };
     let bucket = context.served()?.bucket()?;
     Ok(match bucket.get(context.arrival.wall_ms, key, conditions.when(), render)? {
+        Outcome::Ready(Pending { answer: Ok(response), commit }) => Reply::Ready(Ok(response), commit),
         Outcome::Ready(Pending { answer: Err(Some(meta)), commit }) => {
             Reply::Ready(not_read(&conditions, key, &meta), commit)
         }
