@@ -6,6 +6,7 @@
 mod deleting;
 mod error;
 mod in_force;
+pub(crate) mod keys;
 mod opening;
 mod opening_many;
 mod saving;
@@ -20,7 +21,6 @@ pub(crate) use saving::unsaved_texts;
 pub(crate) use served::Registry;
 pub use served::Served;
 
-use crate::auth::api_key::{self, KeyChanges};
 use crate::clock;
 use crate::config::file;
 use crate::config::schema::{
@@ -35,6 +35,7 @@ use crate::persist::live::project::Project;
 use crate::secret::Secret;
 use error::stopped;
 use in_force::InForce;
+use keys::KeyChanges;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -224,7 +225,7 @@ impl Catalog {
         self.check_files(&next)?;
         next.held_descriptors().check(descriptors_max()).map_err(CatalogError::TooFewDescriptors)?;
         self.check_removed(&next)?;
-        let mut completed = api_key::ensure_keys(&mut next, &mut random_bytes)
+        let mut completed = keys::ensure_keys(&mut next, &mut random_bytes)
             .map_err(|error| CatalogError::Key { path: self.config_path.clone(), error })?;
         if completed.changed
             && let Err(reason) = self.engine.check_directory()
@@ -344,7 +345,7 @@ impl Catalog {
     }
 
     fn issue(&self, next: &mut Config, id: &ProjectId) -> Result<Secret, ChangeError> {
-        api_key::issue(next, &KeyOwner::Project(id.clone()), &mut random_bytes).map_err(|error| {
+        keys::issue(next, &KeyOwner::Project(id.clone()), &mut random_bytes).map_err(|error| {
             log::error!("project {id}: no key generated: {error}");
             ChangeError::Internal
         })

@@ -1,7 +1,9 @@
-//! Project ids and keys: outside text that became a name by being parsed, and the names that the
+//! Project ids, keys and user names: outside text that became a name by being parsed, and the names that the
 //! server itself gives to where it keeps accounts.
 
-use crate::limits::{ACCOUNT_PREFIX_BYTES, KEY_BYTES_MAX, PROJECT_ID_BYTES_MAX, STORED_KEY_BYTES_MAX};
+use crate::limits::{
+    ACCOUNT_PREFIX_BYTES, KEY_BYTES_MAX, PROJECT_ID_BYTES_MAX, STORED_KEY_BYTES_MAX, USERNAME_BYTES_MAX,
+};
 use std::fmt;
 
 /// The key that signs access tokens. Without it all tokens are void and a new one is generated.
@@ -261,6 +263,37 @@ impl fmt::Display for KeyError {
 }
 
 impl std::error::Error for KeyError {}
+
+/// A user name as it was registered: 1 to [`USERNAME_BYTES_MAX`] of `A-Z a-z 0-9 . _ - @ +`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username(String);
+
+impl Username {
+    /// Takes `text` as a user name; `None` where it is none.
+    pub fn parse(text: &str) -> Option<Username> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@+".contains(&byte);
+        let fits = (1..=USERNAME_BYTES_MAX).contains(&text.len());
+        // Clients take "." and ".." out of the path of a URL.
+        let is_path = matches!(text, "." | "..");
+        (fits && !is_path && text.bytes().all(is_allowed)).then(|| Username(text.to_owned()))
+    }
+
+    /// As it was registered.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What two names have in common that count as the same.
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl fmt::Display for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 #[cfg(test)]
 mod tests {

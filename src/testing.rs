@@ -3,7 +3,7 @@
 pub mod accounts {
     pub use crate::accounts::{Accounts, AccountsError, OpenError};
     pub mod account {
-        pub use crate::accounts::account::{Account, AccountId, Profile, Username};
+        pub use crate::accounts::account::{Account, AccountId, Profile};
     }
     pub mod directory {
         pub use crate::accounts::directory::Update;
@@ -24,9 +24,6 @@ pub mod api {
     }
 }
 pub mod auth {
-    pub mod api_key {
-        pub use crate::auth::api_key::*;
-    }
     pub mod jwt {
         pub use crate::auth::jwt::{Claims, SigningKey, TokenError, issue, looks_like_token, verify};
     }
@@ -39,6 +36,9 @@ pub mod auth {
 }
 pub mod catalog {
     pub use crate::catalog::{Catalog, ChangeError, Served};
+    pub mod keys {
+        pub use crate::catalog::keys::ensure_keys;
+    }
 }
 pub mod clock {
     pub use crate::clock::*;
@@ -115,7 +115,7 @@ pub mod memory {
     pub use crate::memory::Memory;
 }
 pub mod names {
-    pub use crate::names::{InternalProject, Key, ProjectId};
+    pub use crate::names::{InternalProject, Key, ProjectId, Username};
 }
 pub mod persist {
     pub mod files {

@@ -5,8 +5,8 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use pikv::testing::api::reply::Reply;
 use pikv::testing::api::state::{App, Arrival};
-use pikv::testing::auth::api_key;
 use pikv::testing::catalog::Catalog;
+use pikv::testing::catalog::keys;
 use pikv::testing::clock;
 use pikv::testing::config::file;
 use pikv::testing::disk::RealDisk;
@@ -30,7 +30,7 @@ const BOUNDS: Bounds = Bounds { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: 
 /// A server without sockets, whose only project is in memory. `directory` has the watermark of its revisions.
 fn app(directory: &Path) -> Arc<App> {
     let mut config = file::parse(CONFIG.as_bytes()).unwrap();
-    api_key::ensure_keys(&mut config, &mut entropy::random_bytes).unwrap();
+    keys::ensure_keys(&mut config, &mut entropy::random_bytes).unwrap();
     let engine = Engine::new(Box::new(|| ()));
     let catalog = Catalog::open(Arc::new(RealDisk), engine, directory.join("config.json"), config);
     Arc::new(App::new(catalog.unwrap(), None, Memory::new(MEMORY_BYTES_MAX_DEFAULT)))

@@ -5,9 +5,8 @@ use crate::digits::hex_value;
 use crate::entropy::{EntropyUnavailable, random_bytes};
 use crate::json;
 use crate::limits::{ACCOUNT_PREFIX_BYTES, KEY_BYTES_MAX, USERNAME_BYTES_MAX};
-use crate::names::Key;
+use crate::names::{Key, Username};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// Bytes of an id as text.
 const ID_BYTES: usize = 16;
@@ -18,10 +17,6 @@ const _: () = assert!("account/".len() + USERNAME_BYTES_MAX <= KEY_BYTES_MAX);
 /// ever gets it, also not one with the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountId(String);
-
-/// A user name as it was registered: 1 to [`USERNAME_BYTES_MAX`] of `A-Z a-z 0-9 . _ - @ +`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Username(String);
 
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -96,39 +91,12 @@ fn new_identifier() -> Result<String, EntropyUnavailable> {
     Ok(format!("{:016x}", u64::from_le_bytes(random_bytes()?)))
 }
 
-impl Username {
-    /// Takes `text` as a user name; `None` where it is none.
-    pub fn parse(text: &str) -> Option<Username> {
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@+".contains(&byte);
-        let fits = (1..=USERNAME_BYTES_MAX).contains(&text.len());
-        // Clients take "." and ".." out of the path of a URL.
-        let is_path = matches!(text, "." | "..");
-        (fits && !is_path && text.bytes().all(is_allowed)).then(|| Username(text.to_owned()))
-    }
-
-    /// As it was registered.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// What two names have in common that count as the same.
-    pub fn folded(&self) -> String {
-        self.0.to_ascii_lowercase()
-    }
-}
-
-impl fmt::Display for Username {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl Account {
     /// The text that `_accounts` holds.
     pub(super) fn encode(&self) -> Vec<u8> {
         let stored = Stored {
             id: self.id.0.clone(),
-            username: self.username.0.clone(),
+            username: self.username.as_str().to_owned(),
             email: self.profile.email.clone(),
             full_name: self.profile.full_name.clone(),
             age: self.profile.age,

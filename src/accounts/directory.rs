@@ -1,11 +1,11 @@
 //! Who has an account: found, made, changed and listed in the project `_accounts`.
 
-use super::account::{Account, AccountId, OwnKey, Username, new_credential};
+use super::account::{Account, AccountId, OwnKey, new_credential};
 use super::error::AccountsError;
 use crate::auth::password::PasswordHash;
 use crate::json;
 use crate::limits::ACCOUNTS_MAX;
-use crate::names::Key;
+use crate::names::{Key, Username};
 use crate::storage::{Bucket, Decided, Item, Read, Scan, ScanEnd};
 use crate::store::batch::{Batch, Op, Otherwise, When};
 use crate::store::change::Revision;

@@ -1,12 +1,13 @@
 //! What somebody types to get an account, and the rules for it. All that is wrong is said at once.
 
-use super::account::{Account, AccountId, Profile, Username, new_credential};
+use super::account::{Account, AccountId, Profile, new_credential};
 use super::directory::CreateError;
 use super::{Accounts, AccountsError};
 use crate::auth::password::{Password, PasswordError, PasswordHash, Rule};
 use crate::limits::{
     AGE_MAX, EMAIL_BYTES_MAX, FULL_NAME_CHARACTERS_MAX, GENDER_CHARACTERS_MAX, USERNAME_BYTES_MAX,
 };
+use crate::names::Username;
 use crate::store::commit::Pending;
 use std::fmt;
 

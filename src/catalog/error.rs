@@ -1,6 +1,6 @@
 //! Why the projects could not be read, or not changed.
 
-use crate::auth::api_key::{HASH_ADVICE, KeyError};
+use super::keys::{HASH_ADVICE, KeyError};
 use crate::config::mistake::ConfigError;
 use crate::descriptors::TooFewDescriptors;
 use crate::names::ProjectId;

@@ -3,9 +3,9 @@
 use super::Catalog;
 use super::error::ChangeError;
 use super::in_force::InForce;
+use super::keys::{self, HASH_ADVICE, KeyChanges};
 use super::opening::leaves_memory;
 use super::served::Served;
-use crate::auth::api_key::{self, HASH_ADVICE, KeyChanges};
 use crate::config::file;
 use crate::config::mistake::{ConfigError, save_advice};
 use crate::config::schema::{Config, StoredKey};
@@ -33,7 +33,7 @@ pub(super) struct BegunChange {
     files: FilesBefore,
 }
 
-/// Saves what [`api_key::ensure_keys`] changed. If only texts of keys were to be replaced by their hashes and
+/// Saves what [`keys::ensure_keys`] changed. If only texts of keys were to be replaced by their hashes and
 /// that cannot be saved, the keys are in force all the same, the texts stay in the file, and the error is
 /// returned for the log.
 ///
@@ -152,7 +152,7 @@ impl Catalog {
     /// Whether `found`, as read from config.json, is what is in force.
     fn is_in_force(&self, config: &InForce, mut found: Config) -> Result<bool, ChangeError> {
         // Texts of keys that could not be replaced by their hashes are no edit.
-        api_key::follow_texts(&mut found);
+        keys::follow_texts(&mut found);
         if found != **config {
             self.forget_deleted(&mut found).map_err(|_| ChangeError::Disk("looking for deleted projects"))?;
         }

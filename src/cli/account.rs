@@ -3,9 +3,9 @@
 use super::arguments::{Call, option};
 use super::flag::Flag;
 use super::usage_error::{UsageError, Wanted};
-use crate::accounts::account::Username;
 use crate::auth::password::Rule;
 use crate::config::mistake::shown;
+use crate::names::Username;
 use crate::secret::Secret;
 
 /// The global key for `pikv account` while a server runs. Not a flag: other users see those.

@@ -1,8 +1,8 @@
 //! Why a command failed. Nothing was changed, unless only the result could not be printed.
 
 use super::account::error::AccountCommandError;
-use crate::auth::api_key::KeyError;
 use crate::catalog::CatalogError;
+use crate::catalog::keys::KeyError;
 use crate::config::mistake::ConfigError;
 use crate::descriptors::TooFewDescriptors;
 use crate::disk::{self, Holder};

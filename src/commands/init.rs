@@ -3,7 +3,7 @@
 use super::error::RunError;
 use super::printing::{self, keys_text, print};
 use super::setup::{absolute, key_error};
-use crate::auth::api_key;
+use crate::catalog::keys;
 use crate::catalog::save_generated;
 use crate::cli::effective::Options;
 use crate::config::file;
@@ -19,7 +19,7 @@ pub(super) fn init(options: &Options) -> Result<(), RunError> {
         return Err(RunError::OutputDiscarded);
     }
     let mut config = file::default_config();
-    let completed = api_key::ensure_keys(&mut config, &mut random_bytes).map_err(key_error(path))?;
+    let completed = keys::ensure_keys(&mut config, &mut random_bytes).map_err(key_error(path))?;
     save_generated(&RealDisk, path, &config, &completed)?;
     let text = format!("created {}\n{}", absolute(path).display(), keys_text(&completed));
     print(&text).map_err(|error| {

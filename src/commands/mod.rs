@@ -10,7 +10,7 @@ mod setup;
 
 pub use error::RunError;
 
-use crate::auth::api_key;
+use crate::catalog::keys;
 use crate::cli::effective;
 use crate::cli::{Command, help, show};
 use crate::config::file::Loaded;
@@ -42,7 +42,7 @@ pub fn run(command: Command) -> Result<(), RunError> {
         Command::ConfigCheck(options) => {
             let path = &options.config_path.value;
             let Loaded { config, warnings } = load_existing(path)?;
-            api_key::check(&config).map_err(key_error(path))?;
+            keys::check(&config).map_err(key_error(path))?;
             let warnings: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
             say(&format!("{warnings}{} is right\n", path.display()))
         }

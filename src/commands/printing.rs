@@ -2,7 +2,7 @@
 
 use super::error::RunError;
 use super::setup::{ConfigFile, absolute};
-use crate::auth::api_key::KeyChanges;
+use crate::catalog::keys::KeyChanges;
 use crate::cli::help;
 use crate::config::schema::KeyOwner;
 use crate::disk;

@@ -6,7 +6,7 @@ use super::printing::{banner, keys_text, owner_text, say_keys};
 use super::setup::{ConfigFile, absolute, check_files, guard, key_error, lock};
 use crate::accounts::{Accounts, OpenError};
 use crate::api::state::App;
-use crate::auth::api_key::{self, KeyChanges};
+use crate::catalog::keys::{self, KeyChanges};
 use crate::catalog::{Catalog, CatalogError, save_completed, save_generated, unsaved_texts};
 use crate::cli::effective::{self, Options};
 use crate::clock;
@@ -49,7 +49,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
         .map_or_else(|| (file::default_config(), Vec::new()), |loaded| (loaded.config, loaded.warnings));
     check_files(&config, path)?;
     let effective = effective::resolve(options, &config);
-    let mut completed = api_key::ensure_keys(&mut config, &mut random_bytes).map_err(key_error(path))?;
+    let mut completed = keys::ensure_keys(&mut config, &mut random_bytes).map_err(key_error(path))?;
     let unsaved = save_at_start(path, &config, &mut completed, config_file)?;
     let format = log_format(effective.log_format.value);
     sink::start(effective.log_level.value.filter(), format).map_err(RunError::Start)?;

@@ -1,7 +1,7 @@
 //! What several commands do before they work on files: load, check, lock.
 
 use super::error::RunError;
-use crate::auth::api_key::KeyError;
+use crate::catalog::keys::KeyError;
 use crate::config::file::{self, Loaded};
 use crate::config::schema::Config;
 use crate::disk::{Disk, LockError, LockFile, RealDisk};

@@ -2,11 +2,11 @@
 
 use super::client::ClientError;
 use super::prompt::PromptError;
-use crate::accounts::account::Username;
 use crate::accounts::directory::CreateError;
 use crate::accounts::registration::Problem;
 use crate::accounts::{AccountsError, OpenError};
 use crate::auth::password::PasswordError;
+use crate::names::Username;
 use std::fmt;
 
 /// Why a command about accounts failed. Nothing was changed.

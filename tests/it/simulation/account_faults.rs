@@ -3,14 +3,14 @@
 
 use crate::harness::sim_disk::{Failure, Lasting, SimDisk};
 use crate::harness::workload::{START_MS, read_all};
-use pikv::testing::accounts::account::{Account, AccountId, Profile, Username};
+use pikv::testing::accounts::account::{Account, AccountId, Profile};
 use pikv::testing::accounts::directory::Update;
 use pikv::testing::accounts::{Accounts, AccountsError, OpenError};
 use pikv::testing::auth::password::{self, Password, PasswordHash};
 use pikv::testing::clock;
 use pikv::testing::config::schema::SyncMode;
 use pikv::testing::disk::Disk;
-use pikv::testing::names::{InternalProject, Key, ProjectId};
+use pikv::testing::names::{InternalProject, Key, ProjectId, Username};
 use pikv::testing::persist::files::generation::Paths;
 use pikv::testing::persist::live::engine::Engine;
 use pikv::testing::persist::live::project::{OpenOptions, Project};
