@@ -9,7 +9,9 @@ use crate::limits::ENTRIES_PER_LOCK_MAX;
 use crate::names::Key;
 use crate::storage::{Bucket, Keyspace};
 use crate::store::batch::{Batch, Op, Otherwise, When};
+use crate::store::commit::Pending;
 use crate::store::decide::Step;
+use std::sync::atomic::Ordering;
 
 const MARKER_VALUE: &[u8] = b"true";
 
@@ -29,7 +31,8 @@ impl Prefix {
 
 impl Accounts {
     pub fn keys_of(&self, account: &Account) -> Keyspace {
-        Keyspace::under(Prefix::of(&account.id).0, &self.data, self.directory.bucket())
+        let has_markers = !self.lacks_markers.load(Ordering::Relaxed);
+        Keyspace::under(Prefix::of(&account.id).0, &self.data, self.directory.bucket(), has_markers)
     }
 
     /// Where the keys of all accounts are.
@@ -59,7 +62,8 @@ impl Accounts {
                 let prefixes: Vec<Prefix> = ids.iter().map(Prefix::of).collect();
                 let put = |prefix| Op::put(Prefix::marker(prefix), MARKER_VALUE, None).when(When::ABSENT);
                 let batch = Batch::many(prefixes.iter().map(put).collect(), Otherwise::Skip);
-                let decided = self.data.write(now_ms, &batch)?.answer;
+                let Pending { answer: decided, commit } = self.data.write(now_ms, &batch)?;
+                self.data.wait(commit.as_ref())?;
                 let steps = decided.iter().flat_map(|steps| steps.iter());
                 created += steps.filter(|step| matches!(step, Step::Put { .. })).count();
             }

@@ -104,7 +104,7 @@ impl Directory {
         now_ms: u64,
         mut look: impl FnMut(&[AccountId]) -> Result<(), AccountsError>,
     ) -> Result<(), AccountsError> {
-        let mut after: Option<String> = None;
+        let (mut after, mut looked) = (None::<String>, Ok(()));
         loop {
             let (mut ids, mut cost_max) = (Vec::new(), None);
             let scan = Scan { after: after.as_deref(), ..Scan::under(ACCOUNTS) };
@@ -117,10 +117,11 @@ impl Directory {
             if let Some(cost) = cost_max {
                 self.note_cost(cost);
             }
-            look(&ids)?;
+            // The costs of all are needed, whatever happens to some.
+            looked = looked.and_then(|()| look(&ids));
             match scanned.answer.end {
                 ScanEnd::Paused => after = scanned.answer.last,
-                ScanEnd::Exhausted | ScanEnd::Limit => return Ok(()),
+                ScanEnd::Exhausted | ScanEnd::Limit => return looked,
             }
         }
     }

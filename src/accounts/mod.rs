@@ -36,6 +36,7 @@ use signing_key::{Origin, SigningKeyError};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// What the name of an installation is derived for.
@@ -53,6 +54,8 @@ pub struct Accounts {
     /// changes them.
     pub installation: String,
     data: Bucket,
+    /// The start could not create all markers that were missing.
+    lacks_markers: AtomicBool,
 }
 
 /// Why the accounts cannot be used.
@@ -65,7 +68,7 @@ pub enum OpenError {
 }
 
 impl Accounts {
-    /// Opens or makes the three projects and the signing key in `directory`. `keep` says whether the
+    /// Opens or makes the three projects and the signing key in `directory`. `cache` says whether the
     /// values of the accounts' keys stay in memory; the rest always does.
     ///
     /// # Errors
@@ -89,6 +92,7 @@ impl Accounts {
             data: Bucket::Embedded(home.open(InternalProject::AccountData, cache)?),
             installation: installation(&signing_key),
             signing_key,
+            lacks_markers: AtomicBool::new(false),
         };
         let has_accounts = matches!(accounts.directory.is_empty(clock::wall_ms()), Ok(false));
         if origin == Origin::Made && has_accounts {
@@ -118,9 +122,13 @@ impl Accounts {
         match self.create_missing_markers(now_ms) {
             Ok(0) => {}
             Ok(created) => log::info!("_account_data: created the markers of {created} accounts."),
-            Err(error) => log::error!(
-                "_account_data: the markers of accounts are not complete: {error}. Accounts without one cannot write.                  Correct that, then restart the server."
-            ),
+            Err(error) => {
+                self.lacks_markers.store(true, Ordering::Relaxed);
+                log::error!(
+                    "_account_data: the markers of accounts are not complete: {error}. Accounts without one cannot \
+                     write. Correct that, then restart the server."
+                );
+            }
         }
         match self.sessions.remove_endless(now_ms) {
             Ok(0) => {}
@@ -134,7 +142,7 @@ impl Accounts {
 
     /// Whether everything about accounts can be written.
     pub fn is_healthy(&self) -> bool {
-        self.buckets().into_iter().all(Bucket::is_healthy)
+        !self.lacks_markers.load(Ordering::Relaxed) && self.buckets().into_iter().all(Bucket::is_healthy)
     }
 
     /// Has the files looked at, although nothing is written.

@@ -9,6 +9,7 @@ use crate::limits::{
 };
 use crate::names::Username;
 use crate::store::commit::Pending;
+use crate::store::error::StorageError;
 use std::fmt;
 
 /// The fields as typed; `None` for one that is not there.
@@ -131,12 +132,17 @@ impl Accounts {
         account: &Account,
         now_ms: u64,
     ) -> Result<Pending<Result<(), CreateError>>, AccountsError> {
-        self.create_marker(&account.id, now_ms)?;
-        let created = self.directory.create(account, now_ms)?;
-        if created.answer.is_err() {
-            self.remove_marker(&account.id, now_ms)?;
+        if self.directory.bucket().has_failed() {
+            return Err(StorageError::Failed.into());
         }
-        Ok(created)
+        self.create_marker(&account.id, now_ms)?;
+        let created = self.directory.create(account, now_ms);
+        if !matches!(&created, Ok(Pending { answer: Ok(()), .. }))
+            && let Err(error) = self.remove_marker(&account.id, now_ms)
+        {
+            log::warn!("_account_data: the marker of an account that was not created stays: {error}");
+        }
+        created
     }
 }
 

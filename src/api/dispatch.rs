@@ -20,6 +20,7 @@ use crate::http::response::Response;
 use crate::http::target::Target;
 use crate::router::CaptureOffsets;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// What an answer and the log need of a request, whatever it is.
@@ -62,7 +63,9 @@ impl App {
             Some(Ok(found)) => found.route.dialect,
             Some(Err(_)) | None => routes::dialect_of(path),
         };
-        let decision = self.decide(head, peer, &caller, found, &registry);
+        // A panic here would end the event loop. It holds no lock and leaves nothing half changed.
+        let decide = AssertUnwindSafe(|| self.decide(head, peer, &caller, found, &registry));
+        let decision = catch_unwind(decide).unwrap_or(Err(ApiError::Internal));
         Routed { caller, dialect, registry, decision }
     }
 

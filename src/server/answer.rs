@@ -356,6 +356,7 @@ impl EventLoop {
         let phase = if goes_on { Phase::Receiving(Waiting::Idle) } else { Phase::Closing };
         if !goes_on {
             connection.exchange.release();
+            connection.routed = None;
         }
         connection.enter(phase, clock::monotonic());
     }

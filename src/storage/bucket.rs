@@ -105,6 +105,7 @@ impl Bucket {
         sink: &mut dyn FnMut(Item<'_>),
     ) -> Result<Pending<ScanEnd>, StorageError> {
         let (mut after, mut keys) = (scan.after.map(str::to_owned), 0);
+        let mut earlier: Vec<Commit> = Vec::new();
         loop {
             let keys_max = scan.keys_max.map(|keys_max| keys_max - keys);
             let part = Scan { after: after.as_deref(), keys_max, ..*scan };
@@ -114,8 +115,15 @@ impl Bucket {
             };
             let Pending { answer: scanned, commit } = self.scan(now_ms, &part, &mut count)?;
             if scanned.end != ScanEnd::Paused {
-                return Ok(Pending { answer: scanned.end, commit });
+                // What an earlier part rests on may have been rolled back since. What is still pending is rolled back
+                // together with what the last part rests on.
+                let failed = earlier.iter().filter(|commit| !commit.is_pending()).find_map(Commit::failure);
+                let commit = commit.or(earlier.into_iter().find(Commit::is_pending));
+                return failed.map_or(Ok(Pending { answer: scanned.end, commit }), Err);
             }
+            earlier.extend(commit.filter(|commit| {
+                earlier.last().is_none_or(|last: &Commit| last.address() != commit.address())
+            }));
             after = scanned.last;
         }
     }

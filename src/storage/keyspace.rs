@@ -27,6 +27,8 @@ struct Scope {
     /// Where their owner is recorded. Once that has failed a restart may find the owner deleted and the keys with
     /// it, so nothing is written.
     owners: Bucket,
+    /// Whether every owner has a marker. If not, that one is absent tells nothing.
+    has_markers: bool,
 }
 
 /// A key as the bucket knows it.
@@ -55,9 +57,11 @@ impl Keyspace {
         Keyspace { bucket: bucket.clone(), scope: None }
     }
 
-    /// The keys under `prefix`, whose owner is recorded in `owners`.
-    pub fn under(prefix: String, bucket: &Bucket, owners: &Bucket) -> Keyspace {
-        Keyspace { bucket: bucket.clone(), scope: Some(Scope { prefix, owners: owners.clone() }) }
+    /// The keys under `prefix`, whose owner is recorded in `owners`. Without `has_markers` a marker may be missing of
+    /// an owner that exists.
+    pub fn under(prefix: String, bucket: &Bucket, owners: &Bucket, has_markers: bool) -> Keyspace {
+        let scope = Scope { prefix, owners: owners.clone(), has_markers };
+        Keyspace { bucket: bucket.clone(), scope: Some(scope) }
     }
 
     /// As [`Bucket::get`], without a condition. The key of the item is the stored one.
@@ -149,8 +153,8 @@ impl Keyspace {
     fn within_scope<T>(
         &self,
         batch: &Batch<'_>,
-        run: impl FnOnce(&Batch<'_>) -> Result<T, StorageError>,
-    ) -> Result<T, StorageError> {
+        run: impl FnOnce(&Batch<'_>) -> Result<Pending<Result<T, Conflict>>, StorageError>,
+    ) -> Result<Pending<Result<T, Conflict>>, StorageError> {
         let Some(scope) = &self.scope else { return run(batch) };
         if !batch.is_read_only() && scope.owners.has_failed() {
             return Err(StorageError::Failed);
@@ -158,7 +162,7 @@ impl Keyspace {
         let marker = Stored::Prefixed(scope.prefix.clone());
         let require = Require { present: Some(marker.as_key()), ..batch.require };
         let otherwise = batch.otherwise;
-        match &batch.ops {
+        let done = match &batch.ops {
             OneOrMany::One(op) => {
                 let key = self.stored(op.key);
                 let ops = OneOrMany::One(Op { key: key.as_key(), ..*op });
@@ -169,6 +173,10 @@ impl Keyspace {
                 let ops = ops.iter().zip(&keys).map(|(op, key)| Op { key: key.as_key(), ..*op });
                 run(&Batch { ops: OneOrMany::Many(ops.collect()), otherwise, require })
             }
+        }?;
+        match done.answer {
+            Err(Conflict::NotPresent) if !scope.has_markers => Err(StorageError::Failed),
+            Ok(_) | Err(_) => Ok(done),
         }
     }
 }

@@ -343,10 +343,10 @@ impl Project {
         };
         copy_tail((old.as_ref(), seed), (start.offset, end), written)?;
         written.journal.sync()?;
-        Ok(end.max(start.offset))
+        Ok(end)
     }
 
-    /// The moment when writers wait: the last changes go into both journals, then the new pair is installed.
+    /// The moment when writers wait: the rest of the old journal is copied, then the new pair is installed.
     fn switch_files(
         self: &Arc<Self>,
         files: &Files,

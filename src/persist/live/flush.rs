@@ -211,7 +211,7 @@ impl Project {
         let Ok(mut state) = self.lock() else { return self.fail_waiting() };
         let Some(mut batch) = state.in_flight.take() else { return };
         state.acknowledged = state.acknowledged.max(batch.revision);
-        state.replaced.clear();
+        let replaced = std::mem::take(&mut state.replaced);
         let has_garbage = state.finalize(&mut batch.undo);
         if sync == SyncMode::Always {
             state.synced = state.acknowledged;
@@ -233,6 +233,9 @@ impl Project {
         // What the batch replaced is freed outside the lock, and by another thread if that takes long.
         if batch.undo.len() > FREED_AT_ONCE_MAX {
             self.queues.long_lane.free(Box::new(batch.undo));
+        }
+        if replaced.len() > FREED_AT_ONCE_MAX {
+            self.queues.long_lane.free(Box::new(replaced));
         }
     }
 

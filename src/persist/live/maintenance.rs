@@ -127,8 +127,9 @@ impl Project {
                     }
                 }
             }
-            self.sync_written();
         }
+        // Also of a project that failed: its journal may be sound, and its next sync an hour away.
+        self.sync_written();
         self.release_files();
     }
 

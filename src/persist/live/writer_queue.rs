@@ -12,7 +12,7 @@
 //!                   +----------------------- WritingMore
 //!                            written
 //! ```
-//! The states are those of `flush::Turn`. A writer never waits for a journal that another thread holds: it leaves
+//! The states are those of `project::Turn`. A writer never waits for a journal that another thread holds: it leaves
 //! the project to that thread, which queues it again when it is done (`journal_lock.rs`).
 //!
 //! The first writer always runs. When all writers are busy, one more is started: a slow sync delays no other
@@ -168,7 +168,8 @@ impl<P> WriterQueue<P> {
             let quiet_end = *quiet_end.get_or_insert_with(|| now + Duration::from_millis(WRITER_QUIET_MS));
             let is_over = if queue.stopping { queue.left == 0 } else { number > 0 && quiet_end <= now };
             if is_over {
-                queue.set(number, Slot::Absent);
+                let other = queue.end(number);
+                self.wake(other);
                 if queue.stopping {
                     // The others may have waited for the last project, which this one has written.
                     self.signals.iter().for_each(Condvar::notify_one);
@@ -233,6 +234,21 @@ impl<P> Queue<P> {
         self.syncs.first_key_value().map(|((due, _), _)| *due)
     }
 
+    /// The writer `number` ends. Returns the one that has to wait for the next sync in its place, for the caller to
+    /// wake.
+    fn end(&mut self, number: usize) -> Option<usize> {
+        self.set(number, Slot::Absent);
+        if self.is_timed() { None } else { self.wake_one() }
+    }
+
+    /// Whether an idle writer waits for the next sync, if there is one. One that waits for a later sync would miss it.
+    fn is_timed(&self) -> bool {
+        self.sync_due().is_none_or(|due| {
+            let waits = |slot: &Slot| matches!(slot, Slot::Idle { until: Some(until) } if *until <= due);
+            self.slots.iter().any(waits)
+        })
+    }
+
     fn take(&mut self) -> Option<Work<P>> {
         while let Some(due) = self.sync_due()
             && (self.stopping || due <= clock::monotonic())
@@ -256,12 +272,7 @@ impl<P> Queue<P> {
     /// changes.
     fn call(&mut self) -> Call {
         if self.slots.iter().any(|slot| matches!(slot, Slot::Idle { .. })) {
-            // An idle writer that waits for a later sync would miss this one.
-            let is_timed = self.sync_due().is_none_or(|due| {
-                let waits = |slot: &Slot| matches!(slot, Slot::Idle { until: Some(until) } if *until <= due);
-                self.slots.iter().any(waits)
-            });
-            let is_needed = !self.projects.is_empty() || !is_timed;
+            let is_needed = !self.projects.is_empty() || !self.is_timed();
             return is_needed.then(|| self.wake_one()).flatten().map_or(Call::Nobody, Call::Wake);
         }
         let may_start = self.start_after.is_none_or(|start_after| start_after <= clock::monotonic());
@@ -290,6 +301,26 @@ mod tests {
             Some(Work::SyncDue(project)) => Some(project.to_string()),
             Some(Work::Write(project)) => panic!("{project} has no changes"),
             None => None,
+        }
+    }
+
+    /// An interval may be longer than a writer stays without work.
+    #[test]
+    fn a_writer_that_ends_hands_the_next_sync_to_one_that_stays() {
+        let writers = WriterQueue::new();
+        let mut queue = writers.queue.lock().unwrap();
+        let project = Arc::new("hourly".to_owned());
+        let due = clock::monotonic() + HOUR;
+        queue.sync_at(due, &project);
+        for (stays, woken) in [
+            (Slot::Idle { until: None }, Some(0)),
+            (Slot::Idle { until: Some(due + HOUR) }, Some(0)),
+            (Slot::Idle { until: Some(due) }, None),
+            (Slot::Busy, None), // it looks before it sleeps
+        ] {
+            queue.set(0, stays);
+            queue.set(1, Slot::Idle { until: Some(due) });
+            assert_eq!(queue.end(1), woken);
         }
     }
 

@@ -78,7 +78,7 @@ const KINDS: [(&str, Promise, &str); 6] = [
     ("indexed", Promise::All, r#"{"cache_in_memory": false}"#),
     ("interval", Promise::AllButTheEnd, r#"{"sync": "interval"}"#),
     // Without values in memory an answer waits for the write, though not for the sync.
-    ("indexed-interval", Promise::All, r#"{"cache_in_memory": false, "sync": "interval"}"#),
+    ("indexed-interval", Promise::AllButTheEnd, r#"{"cache_in_memory": false, "sync": "interval"}"#),
     ("hourly", Promise::AllButTheEnd, r#"{"sync": "interval", "sync_interval_seconds": 3600}"#),
     ("memory", Promise::Nothing, r#"{"on_disk": false}"#),
 ];

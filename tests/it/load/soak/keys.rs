@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// States that are remembered where the last ones may be lost.
 const PAST_MAX: usize = 4_096;
-/// How far before the kill an acknowledged write may lie that `sync: interval` or `never` loses. What is
+/// How far before the kill an acknowledged write may lie that `sync: interval` loses. What is
 /// handed to the system survives a kill, and that happens about once a second at the latest.
 const LOSS_AGE_MAX: Duration = Duration::from_secs(3);
 /// How long a request may take whose answer nobody saw, milliseconds.

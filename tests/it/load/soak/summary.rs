@@ -14,7 +14,7 @@ pub struct Summary {
     pub recoveries: u64,
     pub failed_starts: u64,
     pub hangups: u64,
-    /// Acknowledged writes of `sync: interval` and `never` that a kill took, as it may.
+    /// Acknowledged writes of `sync: interval` that a kill took, as it may.
     pub lost_as_allowed: u64,
     /// What was wrong, where something was.
     pub failure: Option<String>,
