@@ -43,13 +43,13 @@ impl Accounts {
     /// Lets the keys of an account be written that is about to be created. Blocks for the disk.
     pub(super) fn create_marker(&self, id: &AccountId, now_ms: u64) -> Result<(), AccountsError> {
         let prefix = Prefix::of(id);
-        let created = self.data.write(now_ms, &Batch::one(Op::put(prefix.marker(), MARKER_VALUE, None)))?;
+        let created = self.data.write_one(now_ms, Op::put(prefix.marker(), MARKER_VALUE, None))?;
         Ok(self.data.wait(created.commit.as_ref())?)
     }
 
     /// Removes the marker of an account that was not created after all.
     pub(super) fn remove_marker(&self, id: &AccountId, now_ms: u64) -> Result<(), AccountsError> {
-        self.data.write(now_ms, &Batch::one(Op::delete(Prefix::of(id).marker())))?;
+        self.data.write_one(now_ms, Op::delete(Prefix::of(id).marker()))?;
         Ok(())
     }
 

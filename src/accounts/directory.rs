@@ -268,7 +268,7 @@ impl Directory {
     /// Forgets that the data of an account is to be deleted.
     pub(super) fn end_deletion(&self, id: &AccountId, now_ms: u64) -> Result<Pending<()>, AccountsError> {
         let key = OwnKey::deletion(id);
-        let ended = self.bucket.write(now_ms, &Batch::one(Op::delete(key.as_key())))?;
+        let ended = self.bucket.write_one(now_ms, Op::delete(key.as_key()))?;
         Ok(Pending { answer: (), commit: ended.commit })
     }
 

@@ -101,7 +101,7 @@ impl Sessions {
     /// Ends the session of `token`, where there is one.
     pub fn end(&self, token: &str, now_ms: u64) -> Result<Pending<()>, AccountsError> {
         let name = stored_name(token);
-        let ended = self.bucket.write(now_ms, &Batch::one(Op::delete(key_of(&name))))?;
+        let ended = self.bucket.write_one(now_ms, Op::delete(key_of(&name)))?;
         Ok(Pending { answer: (), commit: ended.commit })
     }
 }

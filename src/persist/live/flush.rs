@@ -116,6 +116,9 @@ impl Project {
                         ValueCache::Disk => {
                             self.acknowledge(Vec::new(), files.sync);
                             self.locate_written(&journal, &bytes);
+                            if let Ok(mut state) = self.lock() {
+                                state.keep_buffer(bytes);
+                            }
                         }
                     }
                 }
@@ -207,7 +210,7 @@ impl Project {
     }
 
     /// The batch in flight is in the journal: its replies may leave. Keeps its buffer for the next batch.
-    pub(in crate::persist) fn acknowledge(self: &Arc<Self>, mut bytes: Vec<u8>, sync: SyncMode) {
+    pub(in crate::persist) fn acknowledge(self: &Arc<Self>, bytes: Vec<u8>, sync: SyncMode) {
         let Ok(mut state) = self.lock() else { return self.fail_waiting() };
         let Some(mut batch) = state.in_flight.take() else { return };
         state.acknowledged = state.acknowledged.max(batch.revision);
@@ -220,10 +223,7 @@ impl Project {
             log::info!("project {}: there is disk space again; writes resume", self.id);
             state.health = Health::Healthy;
         }
-        if state.pending.bytes.capacity() == 0 && bytes.capacity() <= PENDING_BYTES_KEPT_MAX {
-            bytes.clear();
-            state.pending.bytes = bytes;
-        }
+        state.keep_buffer(bytes);
         drop(state);
         if has_garbage {
             self.queues.schedule(self, clock::monotonic());
@@ -325,6 +325,14 @@ fn reason_of(paths: &Paths, failure: &AppendError) -> String {
 }
 
 impl State {
+    /// Keeps the buffer of a batch that is written for the next one, unless that has begun or the buffer is large.
+    fn keep_buffer(&mut self, mut bytes: Vec<u8>) {
+        if self.pending.bytes.capacity() == 0 && bytes.capacity() <= PENDING_BYTES_KEPT_MAX {
+            bytes.clear();
+            self.pending.bytes = bytes;
+        }
+    }
+
     /// Removes some keys that have expired, unless their expiry may still be rolled back. Returns whether there are more.
     pub(in crate::persist) fn reclaim(&mut self, is_durable: bool) -> bool {
         let until = if is_durable { self.acknowledged } else { Revision::MAX };
