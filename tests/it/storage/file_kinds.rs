@@ -225,6 +225,10 @@ fn permissions(path: &Path) -> (u32, u32) {
     (metadata.mode() & 0o777, metadata.gid())
 }
 
+fn inode(path: &Path) -> u64 {
+    std::fs::metadata(path).unwrap().ino()
+}
+
 #[test]
 fn files_keep_the_mode_and_the_group_that_were_set() {
     let mut kv = Kv::new();
@@ -232,18 +236,19 @@ fn files_keep_the_mode_and_the_group_that_were_set() {
     let paths = ["first_project.json", "first_project.journal"].map(|name| kv.data_path(name));
     for (path, mode) in paths.iter().zip([0o640, 0o660]) {
         let set = set_permissions(path, mode);
-        let before = std::fs::metadata(path).unwrap().ino();
+        // Open, so that no other file gets its number.
+        let before = std::fs::File::open(path).unwrap();
         kv.project().put(&key_path("a"), "2").expect(200);
         kv.restart();
-        assert_ne!(std::fs::metadata(path).unwrap().ino(), before, "a checkpoint has replaced it");
+        assert_ne!(inode(path), before.metadata().unwrap().ino(), "a checkpoint has replaced it");
         assert_eq!(permissions(path), set, "{}", path.display());
     }
     // A journal with changes, which a start writes again.
     let set = permissions(&paths[1]);
     kv.project().put(&key_path("a"), "3").expect(200);
-    let before = std::fs::metadata(&paths[1]).unwrap().ino();
+    let before = std::fs::File::open(&paths[1]).unwrap();
     kv.crash_and_start();
-    assert_ne!(std::fs::metadata(&paths[1]).unwrap().ino(), before);
+    assert_ne!(inode(&paths[1]), before.metadata().unwrap().ino());
     assert_eq!(permissions(&paths[1]), set);
     // An edit that a start imports.
     std::fs::write(&paths[0], "{\"b\": 1}").unwrap();
