@@ -38,34 +38,26 @@ impl CaptureOffsets {
     }
 }
 
-/// Matches `path` against `pattern`, whose segments are literal text, `{}` or, as the last one, `{...}`.
-/// At most one of each. Literal segments are compared as sent.
+/// Matches `path` against `pattern`: literal text, in which `{}` is one segment and `{...}`, at the end, is the rest.
+/// At most one of each, in this order. Literal text is compared as sent.
 pub fn matches<'p>(pattern: &str, path: &'p str) -> Option<Captures<'p>> {
     let mut captures = Captures::default();
-    let mut left = path.strip_prefix('/')?;
-    let mut segments = pattern.strip_prefix('/')?.split('/').peekable();
-    while let Some(expected) = segments.next() {
-        if expected == "{...}" {
-            captures.rest = left;
-            return Some(captures);
-        }
-        let (segment, rest) = match left.split_once('/') {
-            Some((segment, rest)) => (segment, Some(rest)),
-            None => (left, None),
+    let Some((literal, mut expected)) = pattern.split_once('{') else {
+        return (path == pattern).then_some(captures);
+    };
+    let mut left = path.strip_prefix(literal)?;
+    if let Some(after_segment) = expected.strip_prefix('}') {
+        let end = left.bytes().position(|byte| byte == b'/').unwrap_or(left.len());
+        (captures.segment, left) = left.split_at_checked(end).filter(|(segment, _)| !segment.is_empty())?;
+        let Some((literal, rest)) = after_segment.split_once('{') else {
+            return (left == after_segment).then_some(captures);
         };
-        match expected {
-            "{}" if !segment.is_empty() => captures.segment = segment,
-            "{}" => return None,
-            literal if literal == segment => {}
-            _ => return None,
-        }
-        match (rest, segments.peek()) {
-            (Some(rest), Some(_)) => left = rest,
-            (None, None) => return Some(captures),
-            (Some(_), None) | (None, Some(_)) => return None,
-        }
+        left = left.strip_prefix(literal)?;
+        expected = rest;
     }
-    None
+    debug_assert_eq!(expected, "...}", "{pattern} ends with the rest");
+    captures.rest = left;
+    Some(captures)
 }
 
 #[cfg(test)]

@@ -200,6 +200,7 @@ pub fn encode_last_chunk(out: &mut Vec<u8>) {
 
 fn push_field(name: &'static str, value: &str, out: &mut Vec<u8>) {
     debug_assert!(name.bytes().all(is_token_byte), "{name:?} is a field name");
+    out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     let is_harmless = |byte: u8| byte == b'\t' || !byte.is_ascii_control();

@@ -82,7 +82,8 @@ fn value_response(key: &str, value: &[u8], meta: &Meta, form: Form) -> Response 
 }
 
 fn with_etag(response: Response, meta: &Meta) -> Response {
-    let mut tag = vec![b'"'];
+    let mut tag = Vec::with_capacity(22); // A revision has up to 20 digits.
+    tag.push(b'"');
     encode_u64(meta.revision.get(), &mut tag);
     tag.push(b'"');
     response.field("etag", &String::from_utf8(tag).unwrap_or_default())
