@@ -49,6 +49,16 @@ fn a_first_start_prints_keys_paths_and_address() {
 }
 
 #[test]
+fn a_start_without_authentication_prints_no_key() {
+    let mut config = documented_config();
+    config["default"]["authentication"]["enabled"] = false.into();
+    let server = Server::start_with(config);
+    let printed = server.stdout_text();
+    assert!(printed.contains("listening on"), "{printed}");
+    assert!(!printed.contains("pikv_") && !printed.contains("X-API-Key"), "{printed}");
+}
+
+#[test]
 fn a_first_start_makes_the_documented_configuration_for_nobody_else() {
     let kv = Kv::new();
     let mut expected = documented_config();

@@ -47,6 +47,16 @@ fn a_wrong_or_mistyped_key_as_the_password_of_basic_is_refused() {
     }
 }
 
+#[test]
+fn a_mistyped_key_of_the_server_or_of_a_project_is_told_from_a_wrong_one() {
+    let kv = Kv::new();
+    for key in [&kv.project_key, &kv.global_key] {
+        kv.caller(&mistyped(key)).get(PROJECT).problem(401, "api_key_mistyped");
+        kv.caller(&mistyped(key)).get(PROJECTS).problem(401, "api_key_mistyped");
+    }
+    kv.caller(&wrong_key()).get(PROJECT).problem(401, "api_key_wrong");
+}
+
 /// An answer without what differs from one to the next: the date, the request's id, the project's id.
 fn comparable(mut answer: Response, id: &str) -> String {
     answer.fields.retain(|(name, _)| !["date", "x-request-id"].contains(&name.as_str()));

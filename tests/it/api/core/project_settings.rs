@@ -25,6 +25,15 @@ fn never_is_the_longest_interval_unless_the_body_has_one() {
 }
 
 #[test]
+fn agreement_to_discard_files_is_not_kept_in_the_configuration() {
+    let kv = Kv::new();
+    kv.project().put(PROJECT, r#"{"storage":{"on_disk":false}}"#).problem(400, "invalid_settings");
+    kv.project().put(PROJECT, r#"{"storage":{"on_disk":false,"discard_files":true}}"#).expect(200);
+    assert_eq!(kv.config()["projects"][0]["storage"]["on_disk"], false);
+    assert!(!kv.config_text().contains("discard_files"), "{}", kv.config_text());
+}
+
+#[test]
 fn identity_and_keys_are_no_settings() {
     let kv = Kv::new();
     let bodies = [

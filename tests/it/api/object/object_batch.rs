@@ -8,6 +8,20 @@ const CREATE: &str = "/api/batch/object";
 const GET: &str = "/api/batch/object/get";
 
 #[test]
+fn a_batch_takes_1000_different_objects_and_no_more() {
+    let server = Server::start_with(people_config());
+    let ann = Person::register(&server, "ann");
+    let objects =
+        |count: usize| -> Vec<_> { (0..count).map(|i| json!({"key": format!("k{i}"), "data": i})).collect() };
+    ann.post(&server, CREATE, &json!(objects(1_001)).to_string()).error(400);
+    let created = ann.post(&server, CREATE, &json!(objects(1_000)).to_string()).expect(201).json();
+    assert_eq!((&created["created"], &created["skipped"]), (&json!(1_000), &json!([])));
+    let keys: Vec<_> = (0..1_000).map(|i| format!("k{i}")).collect();
+    let got = ann.post(&server, GET, &json!({"keys": keys}).to_string()).expect(200).json();
+    assert_eq!(got, json!({"objects": objects(1_000), "missing": []}));
+}
+
+#[test]
 fn a_value_that_cannot_be_read_is_500_in_the_form_of_each_api() {
     let mut config = people_config();
     config["default"]["storage"]["cache_in_memory"] = false.into();
