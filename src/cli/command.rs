@@ -1,4 +1,4 @@
-//! The commands, one row for each. Parsing, `--help` and the table in README.md follow the rows.
+//! The commands, one row for each. Parsing, `--help` and the table in docs/CONFIGURATION.md follow the rows.
 
 use super::account::{self, Act};
 use super::arguments::{Call, config_path, option};
@@ -66,7 +66,7 @@ pub struct CommandRow {
     pub flags: &'static [Flag],
     /// One line of help.
     pub summary: &'static str,
-    /// Sentences for its own help and for README.md.
+    /// Sentences for its own help and for docs/CONFIGURATION.md.
     pub details: &'static str,
     /// Command lines.
     pub examples: &'static [&'static str],

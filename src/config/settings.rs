@@ -1,5 +1,5 @@
 //! Every setting of config.json, one row for each. Reading, writing and showing the file follow these tables, and so do
-//! config.json.example and the table in README.md, which a test compares.
+//! config.json.example and the table in docs/CONFIGURATION.md, which a test compares.
 
 use super::field::{Field, Kind, Value};
 use super::members::Node;
@@ -96,7 +96,7 @@ pub const SETTINGS: &[Setting<Config>] = &[
     setting!("limits.body_bytes_max", Kind::Number(1, BODY_BYTES_MAX_CEILING as u64), limits.body_bytes_max;
         "body of one request, bytes"),
     setting!("limits.connections_max", Kind::Number(1, CONNECTIONS), limits.connections_max;
-        "connections open at once; fewer if the process may not have so many descriptors (`ulimit -n`, less 64 and those of the projects), which the start logs as a warning. If all are in use and another client comes, connections give way: first those on which nothing has arrived, then idle ones, then those of the address that has the most"),
+        "connections open at once; fewer if the process may not have so many descriptors (`ulimit -n`, less 64 and those of the projects), which the start logs as a warning. If all are in use and another client comes, some are closed: first those on which nothing has arrived, then idle ones, then those of the address that has the most"),
     setting!("limits.connections_per_address_max", Kind::NumberOrNull(1, CONNECTIONS), limits.connections_per_address_max;
         "connections of one client address (an IPv6 /64 is one address); more are answered 503. null is no bound of its own. Trusted proxies are not bounded"),
     setting!("limits.memory_bytes_max", MEMORY, Optional;

@@ -1,9 +1,9 @@
 //! Markdown files against the real server, so that they cannot go stale.
 //!
 //! Every block marked `sh` of a file is run, in order and in one shell, beside a server with the project
-//! `first_project` and with `KEY` (of that project), `GLOBAL` and `URL` in its environment. Where a block
-//! marked `text` follows at once, that is what has to be printed, but for what differs from run to
-//! run: see [`normalised`]. `UPDATE_GOLDEN=1` writes what was printed into the file instead.
+//! `first_project`. What a reader pastes, the keys and the address, is put in: see [`as_typed`]. If a block marked
+//! `text` follows at once, that is what has to be printed, but for what differs from run to run: see
+//! [`normalised`]. `UPDATE_GOLDEN=1` writes what was printed into the file instead.
 
 use crate::harness::Server;
 use crate::harness::environment::variable;
@@ -13,8 +13,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What the shell prints behind each block; no text has it.
+/// What the shell prints after each block; no text has it.
 const BLOCK_END: &str = "\u{1e}\n";
+
+/// The address of a server with the default configuration.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:23849";
+
+/// A block that sleeps waits for the data file of `first_project`.
+const SLEEP: &str = "sleep() { i=0; until grep -q token storage_data/first_project.json || [ $i -gt 600 ]; do
+    i=$((i + 1)); command sleep 0.05; done; }
+";
 
 /// A fenced block of a Markdown file, by line numbers that begin with 0.
 pub struct Block {
@@ -56,7 +64,7 @@ pub fn blocks(markdown: &str) -> Vec<Block> {
     blocks
 }
 
-/// The block of output right behind `block`, with nothing but empty lines in between.
+/// The block of output right after `block`, with nothing but empty lines in between.
 pub fn output_of<'b>(block: &Block, blocks: &'b [Block], markdown: &str) -> Option<&'b Block> {
     let next = blocks.iter().find(|other| other.opens > block.closes)?;
     let mut between = markdown.lines().skip(block.closes + 1).take(next.opens - block.closes - 1);
@@ -84,7 +92,7 @@ pub fn normalised(text: &str) -> String {
 }
 
 fn normalised_word(word: &str) -> String {
-    // `"revision":17` has no quotes behind its colon.
+    // `"revision":17` has no quotes after its colon.
     if let Some(rest) = word.strip_prefix(':') {
         return format!(":{}", normalised_word(rest));
     }
@@ -117,14 +125,24 @@ fn config() -> Value {
     })
 }
 
+/// `script` with the keys and the address of `server`, which a reader pastes.
+fn as_typed(script: &str, server: &Server) -> String {
+    script
+        .replace("paste the first_project key here", &server.printed_key("first_project key"))
+        .replace("paste the global key here", &server.printed_key("global key"))
+        .replace(DEFAULT_URL, &url(server))
+}
+
+fn url(server: &Server) -> String {
+    format!("http://127.0.0.1:{}", server.port)
+}
+
 /// Runs `scripts` as a reader would, one after the other in one shell, and returns what each prints.
 fn run(scripts: &[&str], server: &Server) -> Vec<String> {
-    let whole: String = scripts.iter().map(|script| format!("{script}printf '\\036\\n'\n")).collect();
+    let typed = scripts.iter().map(|script| format!("{}printf '\\036\\n'\n", as_typed(script, server)));
+    let whole = SLEEP.to_owned() + &typed.collect::<String>();
     let output = Command::new("sh")
         .args(["-e", "-c", &whole])
-        .env("KEY", server.printed_key("first_project key"))
-        .env("GLOBAL", server.printed_key("global key"))
-        .env("URL", format!("http://127.0.0.1:{}", server.port))
         .current_dir(server.directory())
         .stdin(Stdio::null())
         .output()
@@ -152,16 +170,16 @@ pub fn check_shell_blocks(path: &str) -> Option<Server> {
     let mut printed = Vec::new();
     for (block, actual) in shell.into_iter().zip(run(&scripts, &server)) {
         let Some(expected) = output_of(block, &blocks, &markdown) else { continue };
-        // A body that is a bare value has no line feed at its end, where a block always has one.
+        // A body that is a bare value has no line feed at its end, but a block always has one.
         if normalised(&actual) != normalised(&expected.text) {
             wrong.push(format!("line {}: {}printed:\n{actual}", block.opens + 1, block.text));
-            printed.push((expected, actual));
+            printed.push((expected, actual.replace(&url(&server), DEFAULT_URL)));
         }
     }
     if variable("UPDATE_GOLDEN").is_some() {
         update(path, &markdown, &printed);
     } else {
-        assert!(wrong.is_empty(), "{path} says something else:\n{}", wrong.join("\n"));
+        assert!(wrong.is_empty(), "{path} differs:\n{}", wrong.join("\n"));
     }
     Some(server)
 }

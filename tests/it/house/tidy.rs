@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 mod circles;
+mod phrases;
 mod scan;
 
 use circles::Imports;

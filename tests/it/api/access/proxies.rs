@@ -31,9 +31,9 @@ fn the_root_leads_a_browser_to_the_pages_and_tells_a_script_that_there_is_nothin
     browser.expect_problem(404, "not_found");
 }
 
-/// The configuration that docs/SECURITY.md gives for nginx, without TLS, between two ports.
+/// The configuration that docs/OPERATIONS.md gives for nginx, without TLS, between two ports.
 fn documented_nginx(port: u16, server_port: u16) -> String {
-    let document = markdown::read("docs/SECURITY.md");
+    let document = markdown::read("docs/OPERATIONS.md");
     let blocks = markdown::blocks(&document);
     let block = blocks.iter().find(|block| block.language == "nginx").expect("a block for nginx");
     let (first_server, _) = block.text.split_once("\n}\n").expect("a whole server");

@@ -26,6 +26,16 @@ pub fn code_only(source: &str) -> String {
     code
 }
 
+/// `source` with all code but its white space made of `|`: comments and literals are left; lines stay.
+pub fn text_only(source: &str) -> String {
+    let hide = |(c, code): (char, char)| match code {
+        _ if c.is_whitespace() => c,
+        ' ' => c,
+        _ => '|',
+    };
+    source.chars().zip(code_only(source).chars()).map(hide).collect()
+}
+
 /// Where the comment or literal ends that begins at `at`; `at` itself if none does.
 fn blank_end(characters: &[char], at: usize) -> usize {
     let next = characters.get(at + 1).copied();
@@ -236,6 +246,11 @@ fn comments_and_literals_are_no_code() {
     assert_eq!(code_only("\"a\nb\"\nc").lines().count(), 3, "lines stay");
     check("\"open", &[]);
     check("/* open", &[]);
+}
+
+#[test]
+fn comments_and_literals_are_text() {
+    assert_eq!(text_only("let a = \"b c\"; // d\n'e'"), "||| | | \"b c\"| // d\n'e'");
 }
 
 #[test]
