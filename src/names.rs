@@ -237,6 +237,41 @@ impl<'a> Key<'a> {
     }
 }
 
+/// A key that owns its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyBuf(String);
+
+impl KeyBuf {
+    /// Takes `text` as a key, as [`Key::parse`] does.
+    pub fn parse(text: impl Into<String>) -> Result<KeyBuf, KeyError> {
+        let text = text.into();
+        Key::parse(&text)?;
+        Ok(KeyBuf(text))
+    }
+
+    /// A key that the server itself has composed of valid parts, as [`Key::parse_stored`] takes it.
+    pub fn own(text: String) -> KeyBuf {
+        assert!(
+            Key::parse_stored(&text).is_ok(),
+            "the longest valid part fits after each prefix of the server"
+        );
+        KeyBuf(text)
+    }
+
+    pub fn as_key(&self) -> Key<'_> {
+        Key(&self.0)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn bytes_held(&self) -> usize {
+        size_of::<KeyBuf>() + self.0.capacity()
+    }
+}
+
 fn check_characters(text: &str) -> Result<(), KeyError> {
     match text.chars().find(|c| c.is_control()) {
         Some(character) => Err(KeyError::Control { character }),

@@ -5,7 +5,7 @@ use crate::digits::hex_value;
 use crate::entropy::{EntropyUnavailable, random_bytes};
 use crate::json;
 use crate::limits::{ACCOUNT_PREFIX_BYTES, KEY_BYTES_MAX, USERNAME_BYTES_MAX};
-use crate::names::{Key, Username};
+use crate::names::{Key, KeyBuf, Username};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of an id as text.
@@ -112,7 +112,7 @@ impl Account {
     /// Reads what [`Account::encode`] wrote; `None` where it is something else.
     pub(super) fn decode(text: &[u8]) -> Option<Account> {
         let stored: Stored = serde_json::from_slice(text).ok()?;
-        let is_email = |email: &str| Key::parse_stored(&OwnKey::email(email).0).is_ok();
+        let is_email = |email: &str| Key::parse_stored(&email_key_text(email)).is_ok();
         let profile = Profile {
             email: stored.email,
             full_name: stored.full_name,
@@ -157,26 +157,18 @@ fn push_text(name: &[u8], text: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
-/// A key of `_accounts` or `_account_data`.
-pub(super) struct OwnKey(String);
+pub(super) fn account_key(folded: &str) -> KeyBuf {
+    KeyBuf::own(format!("account/{folded}"))
+}
 
-impl OwnKey {
-    pub(super) fn account(folded: &str) -> OwnKey {
-        OwnKey(format!("account/{folded}"))
-    }
+pub(super) fn email_key(address: &str) -> KeyBuf {
+    KeyBuf::own(email_key_text(address))
+}
 
-    pub(super) fn email(address: &str) -> OwnKey {
-        OwnKey(format!("email/{}", address.to_ascii_lowercase()))
-    }
+fn email_key_text(address: &str) -> String {
+    format!("email/{}", address.to_ascii_lowercase())
+}
 
-    pub(super) fn deletion(id: &AccountId) -> OwnKey {
-        OwnKey(format!("deletion/{}", id.as_str()))
-    }
-
-    pub(super) fn as_key(&self) -> Key<'_> {
-        let Ok(key) = Key::parse_stored(&self.0) else {
-            unreachable!("a valid part behind a prefix that leaves room for it")
-        };
-        key
-    }
+pub(super) fn deletion_key(id: &AccountId) -> KeyBuf {
+    KeyBuf::own(format!("deletion/{}", id.as_str()))
 }

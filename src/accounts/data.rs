@@ -6,7 +6,7 @@
 use super::account::{Account, AccountId};
 use super::{Accounts, AccountsError};
 use crate::limits::ENTRIES_PER_LOCK_MAX;
-use crate::names::Key;
+use crate::names::KeyBuf;
 use crate::storage::{Bucket, Keyspace};
 use crate::store::batch::{Batch, Op, Otherwise, When};
 use crate::store::commit::Pending;
@@ -15,24 +15,15 @@ use std::sync::atomic::Ordering;
 
 const MARKER_VALUE: &[u8] = b"true";
 
-/// What the keys of an account begin with where they are stored; as a key, its marker.
-struct Prefix(String);
-
-impl Prefix {
-    fn of(id: &AccountId) -> Prefix {
-        Prefix(format!("{}/", id.as_str()))
-    }
-
-    fn marker(&self) -> Key<'_> {
-        let Ok(key) = Key::parse_stored(&self.0) else { unreachable!("hexadecimal digits and a slash") };
-        key
-    }
+/// The marker of an account, with which its keys begin.
+fn marker_of(id: &AccountId) -> KeyBuf {
+    KeyBuf::own(format!("{}/", id.as_str()))
 }
 
 impl Accounts {
     pub fn keys_of(&self, account: &Account) -> Keyspace {
         let has_markers = !self.lacks_markers.load(Ordering::Relaxed);
-        Keyspace::under(Prefix::of(&account.id).0, &self.data, self.directory.bucket(), has_markers)
+        Keyspace::under(marker_of(&account.id), &self.data, self.directory.bucket(), has_markers)
     }
 
     /// Where the keys of all accounts are.
@@ -42,14 +33,14 @@ impl Accounts {
 
     /// Lets the keys of an account be written that is about to be created. Blocks for the disk.
     pub(super) fn create_marker(&self, id: &AccountId, now_ms: u64) -> Result<(), AccountsError> {
-        let prefix = Prefix::of(id);
-        let created = self.data.write_one(now_ms, Op::put(prefix.marker(), MARKER_VALUE, None))?;
+        let marker = marker_of(id);
+        let created = self.data.write_one(now_ms, Op::put(marker.as_key(), MARKER_VALUE, None))?;
         Ok(self.data.wait(created.commit.as_ref())?)
     }
 
     /// Removes the marker of an account that was not created after all.
     pub(super) fn remove_marker(&self, id: &AccountId, now_ms: u64) -> Result<(), AccountsError> {
-        self.data.write_one(now_ms, Op::delete(Prefix::of(id).marker()))?;
+        self.data.write_one(now_ms, Op::delete(marker_of(id).as_key()))?;
         Ok(())
     }
 
@@ -59,9 +50,10 @@ impl Accounts {
         let mut created = 0;
         self.directory.for_each_page(now_ms, |ids| {
             for ids in ids.chunks(ENTRIES_PER_LOCK_MAX) {
-                let prefixes: Vec<Prefix> = ids.iter().map(Prefix::of).collect();
-                let put = |prefix| Op::put(Prefix::marker(prefix), MARKER_VALUE, None).when(When::ABSENT);
-                let batch = Batch::many(prefixes.iter().map(put).collect(), Otherwise::Skip);
+                let markers: Vec<KeyBuf> = ids.iter().map(marker_of).collect();
+                let keys = markers.iter().map(KeyBuf::as_key);
+                let ops = keys.map(|key| Op::put(key, MARKER_VALUE, None).when(When::ABSENT));
+                let batch = Batch::many(ops.collect(), Otherwise::Skip);
                 let Pending { answer: decided, commit } = self.data.write(now_ms, &batch)?;
                 self.data.wait(commit.as_ref())?;
                 let steps = decided.iter().flat_map(|steps| steps.iter());
@@ -88,7 +80,7 @@ impl Accounts {
         // A removal that may yet be rolled back is no reason to clear anything.
         self.directory.bucket().wait(deletions.commit.as_ref())?;
         for id in &deletions.answer {
-            let cleared = self.data.clear(now_ms, &Prefix::of(id).0)?.wait()?;
+            let cleared = self.data.clear(now_ms, marker_of(id).as_str())?.wait()?;
             self.data.wait(cleared.commit.as_ref())?;
             let ended = self.directory.end_deletion(id, now_ms)?;
             self.directory.bucket().wait(ended.commit.as_ref())?;

@@ -1,6 +1,6 @@
 //! Who has an account: found, made, changed and listed in the project `_accounts`.
 
-use super::account::{Account, AccountId, OwnKey, new_credential};
+use super::account::{Account, AccountId, account_key, deletion_key, email_key, new_credential};
 use super::error::AccountsError;
 use crate::auth::password::PasswordHash;
 use crate::json;
@@ -146,7 +146,7 @@ impl Directory {
         let Some(username) = Username::parse(username) else {
             return Ok(Pending { answer: None, commit: None });
         };
-        let key = OwnKey::account(&username.folded());
+        let key = account_key(&username.folded());
         let read = self.bucket.get(now_ms, key.as_key(), When::ALWAYS, |read| match read {
             Read::Absent | Read::Refused(_) => Ok(None),
             Read::Found(item) => {
@@ -168,8 +168,8 @@ impl Directory {
         now_ms: u64,
     ) -> Result<Pending<Result<(), CreateError>>, AccountsError> {
         let folded = account.username.folded();
-        let (key, text) = (OwnKey::account(&folded), account.encode());
-        let email = account.profile.email.as_deref().map(OwnKey::email);
+        let (key, text) = (account_key(&folded), account.encode());
+        let email = account.profile.email.as_deref().map(email_key);
         let mut owner = Vec::new();
         json::encode_string(&folded, &mut owner);
         self.note_cost(account.password.cost());
@@ -248,8 +248,8 @@ impl Directory {
         now_ms: u64,
     ) -> Result<Pending<Option<Account>>, AccountsError> {
         self.rewrite(username, now_ms, |account, key, when| {
-            let email = account.profile.email.as_deref().map(OwnKey::email);
-            let deletion = OwnKey::deletion(&account.id);
+            let email = account.profile.email.as_deref().map(email_key);
+            let deletion = deletion_key(&account.id);
             let mut ops = vec![Op::delete(key).when(when), Op::put(deletion.as_key(), b"true", None)];
             ops.extend(email.iter().map(|email| Op::delete(email.as_key())));
             self.bucket.write(now_ms, &Batch::many(ops, Otherwise::Abort))
@@ -267,7 +267,7 @@ impl Directory {
 
     /// Forgets that the data of an account is to be deleted.
     pub(super) fn end_deletion(&self, id: &AccountId, now_ms: u64) -> Result<Pending<()>, AccountsError> {
-        let key = OwnKey::deletion(id);
+        let key = deletion_key(id);
         let ended = self.bucket.write_one(now_ms, Op::delete(key.as_key()))?;
         Ok(Pending { answer: (), commit: ended.commit })
     }
@@ -298,7 +298,7 @@ impl Directory {
             let Some(StoredAccount { mut account, revision }) = answer else {
                 return Ok(Pending { answer: None, commit });
             };
-            let key = OwnKey::account(&account.username.folded());
+            let key = account_key(&account.username.folded());
             let written = write(&mut account, key.as_key(), When::revision_in(&[revision]))?;
             if written.answer.is_ok() {
                 return Ok(Pending { answer: Some(account), commit: written.commit });

@@ -7,7 +7,7 @@ use super::account::Account;
 use super::error::AccountsError;
 use crate::entropy::random_token;
 use crate::limits::{SESSION_SECONDS, SESSIONS_MAX};
-use crate::names::Key;
+use crate::names::KeyBuf;
 use crate::secret::{KeyHash, Secret};
 use crate::storage::{Bucket, Read, Scan, ScanEnd};
 use crate::store::batch::{Batch, Op, Otherwise, When};
@@ -59,8 +59,8 @@ impl Sessions {
         let text = serde_json::to_vec(&session).map_err(|_| AccountsError::Damaged)?;
         let name = stored_name(token.reveal());
         let replaced = replaced.map(stored_name);
-        let mut ops = vec![Op::put(key_of(&name), &text, Some(SESSION_SECONDS * 1_000))];
-        ops.extend(replaced.as_deref().map(|replaced| Op::delete(key_of(replaced))));
+        let mut ops = vec![Op::put(name.as_key(), &text, Some(SESSION_SECONDS * 1_000))];
+        ops.extend(replaced.iter().map(|replaced| Op::delete(replaced.as_key())));
         let mut batch = Batch::many(ops, Otherwise::Abort);
         batch.require.keys_max = Some(SESSIONS_MAX);
         let begun = self.bucket.write(now_ms, &batch)?;
@@ -72,12 +72,12 @@ impl Sessions {
     pub(super) fn remove_endless(&self, now_ms: u64) -> Result<usize, AccountsError> {
         let (mut removed, mut after) = (0, None::<String>);
         loop {
-            let mut endless = Vec::new();
+            let mut endless: Vec<KeyBuf> = Vec::new();
             let scan = Scan { after: after.as_deref(), with_values: false, ..Scan::under("") };
             let scanned = self.bucket.scan(now_ms, &scan, &mut |item| {
-                endless.extend(item.meta.expires_ms.is_none().then(|| item.key.to_owned()));
+                endless.extend(item.meta.expires_ms.is_none().then(|| KeyBuf::own(item.key.to_owned())));
             })?;
-            let delete = endless.iter().map(|name| Op::delete(key_of(name))).collect();
+            let delete = endless.iter().map(|name| Op::delete(name.as_key())).collect();
             let deleted = self.bucket.write(now_ms, &Batch::many(delete, Otherwise::Abort))?;
             self.bucket.wait(deleted.commit.as_ref())?;
             removed += endless.len();
@@ -91,7 +91,7 @@ impl Sessions {
     /// The session of a browser's `token`, where there is one.
     pub fn find(&self, token: &str, now_ms: u64) -> Result<Option<Session>, AccountsError> {
         let name = stored_name(token);
-        let read = self.bucket.get(now_ms, key_of(&name), When::ALWAYS, |read| match read {
+        let read = self.bucket.get(now_ms, name.as_key(), When::ALWAYS, |read| match read {
             Read::Found(item) if item.meta.expires_ms.is_some() => serde_json::from_slice(item.value).ok(),
             Read::Found(_) | Read::Refused(_) | Read::Absent => None,
         })?;
@@ -101,26 +101,21 @@ impl Sessions {
     /// Ends the session of `token`, where there is one.
     pub fn end(&self, token: &str, now_ms: u64) -> Result<Pending<()>, AccountsError> {
         let name = stored_name(token);
-        let ended = self.bucket.write_one(now_ms, Op::delete(key_of(&name)))?;
+        let ended = self.bucket.write_one(now_ms, Op::delete(name.as_key()))?;
         Ok(Pending { answer: (), commit: ended.commit })
     }
 }
 
 /// What a session is stored under: whoever reads the file cannot sign in with it.
-fn stored_name(token: &str) -> String {
-    KeyHash::of(token.as_bytes()).encode()
-}
-
-fn key_of(stored_name: &str) -> Key<'_> {
-    let Ok(key) = Key::parse_stored(stored_name) else { unreachable!("a hash, or a name that was stored") };
-    key
+fn stored_name(token: &str) -> KeyBuf {
+    KeyBuf::own(KeyHash::of(token.as_bytes()).encode())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::limits::ENTRIES_PER_LOCK_MAX;
-    use crate::names::InternalProject;
+    use crate::names::{InternalProject, Key};
     use crate::storage::embedded::{Engine, Project};
     use std::sync::Arc;
 

@@ -2,8 +2,9 @@
 
 use super::error::ApiError;
 use crate::json;
-use crate::limits::VALUE_DEPTH_MAX;
+use crate::limits::{BATCH_OPERATIONS_MAX, VALUE_DEPTH_MAX};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// Parses a minified JSON object. serde would take an array for the members in their order.
 ///
@@ -14,6 +15,23 @@ pub(crate) fn parse_object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, 
         return Err("a JSON object is needed".to_owned());
     }
     serde_json::from_slice(text).map_err(|error| problem_of(&error.to_string()))
+}
+
+/// The same for a whole body; `shape` tells the client what is right.
+pub(crate) fn parse_body<'a, T: Deserialize<'a>>(text: &'a [u8], shape: &str) -> Result<T, ApiError> {
+    parse_object(text).map_err(|problem| ApiError::Body(format!("{problem}; {shape}")))
+}
+
+/// What `parse` makes of each element of a batch; an error names its index.
+pub(crate) fn each_parsed<T>(
+    elements: &[&RawValue],
+    parse: impl Fn(&str) -> Result<T, ApiError>,
+) -> Result<Vec<T>, ApiError> {
+    if elements.len() > BATCH_OPERATIONS_MAX {
+        return Err(ApiError::BatchTooLong { operations: elements.len() });
+    }
+    let each = elements.iter().enumerate();
+    each.map(|(index, text)| parse(text.get()).map_err(|error| error.at(index))).collect()
 }
 
 /// What serde says without the place, and without the text that it found: that may be a password.

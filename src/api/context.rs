@@ -5,8 +5,8 @@ use super::body::minified_to;
 use super::cross_site::{self, Trusted};
 use super::error::ApiError;
 use super::error::shown;
-use super::parameters::{Parameters, unknown_parameter};
-use super::reply::{Share, Standing};
+use super::parameters::{Parameters, parse_key, unknown_parameter};
+use super::reply::{Reply, Share, Standing};
 use super::state::{App, Arrival};
 use crate::accounts::Accounts;
 use crate::auth::access::Denied;
@@ -14,8 +14,10 @@ use crate::auth::client::{self, Client};
 use crate::auth::credential::{Credential, SentAs};
 use crate::catalog::{Registry, Served};
 use crate::http::request::{Framing, Request};
+use crate::http::response::Response;
 use crate::http::target;
 use crate::limits::BODY_DEPTH_MAX;
+use crate::storage::{Keyspace, Read};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -109,6 +111,21 @@ impl<'r> Context<'r> {
     /// [`ApiError::Target`] for a bad percent-encoding.
     pub fn key_text(&self) -> Result<Cow<'r, str>, ApiError> {
         Ok(target::decode(self.rest)?)
+    }
+
+    /// Answers with what `respond` makes of the key called `key_text` in `keyspace`, and of its value.
+    pub fn value_of(
+        &self,
+        keyspace: &Keyspace,
+        key_text: &str,
+        respond: impl FnOnce(&str, &[u8]) -> Response + Send + 'static,
+    ) -> Result<Reply, ApiError> {
+        let (key, shown) = (parse_key(key_text)?, key_text.to_owned());
+        let found = keyspace.get(self.arrival.wall_ms, key, move |read| match read {
+            Read::Found(found) => Ok(respond(&shown, found.value)),
+            Read::Absent | Read::Refused(_) => Err(ApiError::KeyMissing),
+        })?;
+        Ok(Reply::of(found))
     }
 
     /// The query parameters, of which there may be `allowed`, each once.

@@ -14,7 +14,7 @@ use crate::api::tokens;
 use crate::auth::rate_limit::Rate;
 use crate::http::response::Response;
 use crate::json;
-use crate::storage::{Keyspace, Read};
+use crate::storage::Keyspace;
 use crate::store::batch::{Op, When};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,15 +22,9 @@ use std::time::Duration;
 /// `GET /item/{key}`
 pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
-    let key_text = context.key_text()?.into_owned();
+    let key_text = context.key_text()?;
     context.parameters(&[])?;
-    let shown = key_text.clone();
-    let key = parse_key(&key_text)?;
-    let found = keyspace.get(context.arrival.wall_ms, key, move |read| match read {
-        Read::Found(found) => Ok(item(200, &shown, found.value)),
-        Read::Absent | Read::Refused(_) => Err(ApiError::KeyMissing),
-    })?;
-    Ok(Reply::of(found))
+    context.value_of(&keyspace, &key_text, |key, value| item(200, key, value))
 }
 
 /// `POST /item/{key}`: makes an item that is not there.
@@ -52,8 +46,7 @@ pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key = parse_key(&key_text)?;
     context.parameters(&[])?;
     let deleted = keyspace.write_one(context.arrival.wall_ms, Op::delete(key).when(When::PRESENT))?;
-    let done = |_| json_response(200, b"{\"message\":\"Item deleted\"}\n".to_vec());
-    Ok(Reply::Ready(deleted.answer.map(done).map_err(ApiError::from), deleted.commit))
+    Ok(Reply::of_write(deleted, |_| json_response(200, b"{\"message\":\"Item deleted\"}\n".to_vec())))
 }
 
 /// `POST /login`: a token for a user name and a password.
@@ -86,8 +79,7 @@ fn write(context: &Context<'_>, keyspace: &Keyspace, status: u16, when: When<'_>
     context.parameters(&[])?;
     let value = value_of(context)?;
     let written = keyspace.write_one(context.arrival.wall_ms, Op::put(key, &value, None).when(when))?;
-    let done = |_| item(status, key.as_str(), &value);
-    Ok(Reply::Ready(written.answer.map(done).map_err(ApiError::from), written.commit))
+    Ok(Reply::of_write(written, |_| item(status, key.as_str(), &value)))
 }
 
 /// `value` of a body `{"value":…}`, minified.

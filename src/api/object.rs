@@ -11,7 +11,8 @@ use crate::api::json_body::json_response;
 use crate::api::parameters::{parse_key, parse_ttl};
 use crate::api::reply::Reply;
 use crate::json;
-use crate::storage::{Keyspace, Read};
+use crate::names::KeyBuf;
+use crate::storage::Keyspace;
 use crate::store::batch::{Op, When};
 use crate::store::commit::Pending;
 use crate::store::decide::{Conflict, Step};
@@ -33,9 +34,15 @@ struct ObjectText<'a> {
 
 /// A valid object.
 pub(super) struct Object {
-    pub(super) key: String,
-    pub(super) data: Vec<u8>,
-    pub(super) ttl_ms: Option<u64>,
+    pub(super) key: KeyBuf,
+    data: Vec<u8>,
+    ttl_ms: Option<u64>,
+}
+
+impl Object {
+    pub(super) fn creation(&self) -> Op<'_> {
+        Op::put(self.key.as_key(), &self.data, self.ttl_ms).when(When::ABSENT)
+    }
 }
 
 /// `POST /api/object`: makes a key that is not there.
@@ -43,9 +50,7 @@ pub(crate) fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
     let object = parse(&context.json_body()?)?;
-    let key = parse_key(&object.key)?;
-    let op = Op::put(key, &object.data, object.ttl_ms).when(When::ABSENT);
-    let created = keyspace.write_one(context.arrival.wall_ms, op)?;
+    let created = keyspace.write_one(context.arrival.wall_ms, object.creation())?;
     Ok(message(created, 201, "Key-Value pair created"))
 }
 
@@ -53,19 +58,12 @@ pub(crate) fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
 pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
-    let key_text = context.key_text()?.into_owned();
-    let shown = key_text.clone();
-    let key = parse_key(&key_text)?;
-    let found = keyspace.get(context.arrival.wall_ms, key, move |read| match read {
-        Read::Found(found) => {
-            let mut body = Vec::with_capacity(shown.len() + found.value.len() + 24);
-            push_object(&shown, found.value, &mut body);
-            body.push(b'\n');
-            Ok(json_response(200, body))
-        }
-        Read::Absent | Read::Refused(_) => Err(ApiError::KeyMissing),
-    })?;
-    Ok(Reply::of(found))
+    context.value_of(&keyspace, &context.key_text()?, |key, data| {
+        let mut body = Vec::with_capacity(key.len() + data.len() + 24);
+        push_object(key, data, &mut body);
+        body.push(b'\n');
+        json_response(200, body)
+    })
 }
 
 /// `PUT /api/object/{key}`: replaces what is there.
@@ -111,9 +109,9 @@ pub(super) fn parse(text: &[u8]) -> Result<Object, ApiError> {
     let parts: ObjectText<'_> = parse_object(text).map_err(|problem| invalid(&problem))?;
     let key = parts.key.ok_or_else(|| invalid("`key` is missing"))?;
     let key = json::decode_string(key.get().as_bytes()).ok_or_else(|| invalid("`key` is not a string"))?;
-    parse_key(&key)?;
+    let key = KeyBuf::parse(key)?;
     let (data, ttl_ms) = data_and_ttl(&parts)?;
-    Ok(Object { key: key.into_owned(), data, ttl_ms })
+    Ok(Object { key, data, ttl_ms })
 }
 
 fn data_and_ttl(parts: &ObjectText<'_>) -> Result<(Vec<u8>, Option<u64>), ApiError> {
@@ -138,11 +136,10 @@ pub(super) fn push_object(key: &str, data: &[u8], out: &mut Vec<u8>) {
 }
 
 fn message(done: Pending<Result<Step, Conflict>>, status: u16, text: &str) -> Reply {
-    let respond = |_| {
+    Reply::of_write(done, |_| {
         let mut body = b"{\"message\":".to_vec();
         json::encode_string(text, &mut body);
         body.extend_from_slice(b"}\n");
         json_response(status, body)
-    };
-    Reply::Ready(done.answer.map(respond).map_err(ApiError::from), done.commit)
+    })
 }

@@ -4,6 +4,8 @@ use super::error::ApiError;
 use crate::http::response::Response;
 use crate::storage::Outcome;
 use crate::store::commit::{Commit, Pending};
+use crate::store::decide::Conflict;
+use crate::store::error::StorageError;
 use std::net::IpAddr;
 
 /// A response, or why the request failed: the server says so in the form of the request's API.
@@ -78,6 +80,11 @@ impl Reply {
         }
     }
 
+    /// What a write gives: the response that `respond` makes of what was done, or the conflict.
+    pub fn of_write<T>(written: Pending<Result<T, Conflict>>, respond: impl FnOnce(T) -> Response) -> Reply {
+        Reply::Ready(written.answer.map(respond).map_err(ApiError::from), written.commit)
+    }
+
     /// The reply of a handler that may have failed.
     pub fn of_result(result: Result<Reply, ApiError>) -> Reply {
         result.unwrap_or_else(Reply::failed)
@@ -91,8 +98,22 @@ impl Reply {
         }
     }
 
-    /// A JSON body that `next` appends in pieces, called in `lane`; it holds `bytes_held` until the last one.
-    pub fn json_stream(lane: Lane, bytes_held: usize, next: NextPiece) -> Reply {
+    /// A JSON body that `next` appends in pieces, called in `lane`. It appends the piece at the position that it is
+    /// given, and advances that. It holds `bytes_held` until the last piece.
+    pub fn json_stream<P: Clone + Send + 'static>(
+        lane: Lane,
+        bytes_held: usize,
+        mut position: P,
+        next: impl Fn(&mut P, &mut Vec<u8>) -> Result<Piece, StorageError> + Send + 'static,
+    ) -> Reply {
+        let mut before = position.clone();
+        let next = Box::new(move |pull, out: &mut Vec<u8>| {
+            match pull {
+                Pull::Next => before.clone_from(&position),
+                Pull::Again => position.clone_from(&before),
+            }
+            next(&mut position, out).unwrap_or_else(|error| Piece::Broken(error.into()))
+        });
         let response = Response::new(200).field("content-type", "application/json");
         Reply::Stream(response, Source { lane, next, pull: Pull::Next, bytes_held })
     }

@@ -7,7 +7,7 @@ use super::bucket::{Bucket, first_of};
 use super::embedded::{DecidedAndRead, Found};
 use super::outcome::Outcome;
 use super::read::{Decided, Item, Read, Scan, Scanned};
-use crate::names::Key;
+use crate::names::{Key, KeyBuf};
 use crate::store::batch::{Batch, OneOrMany, Op, Require, When};
 use crate::store::commit::Pending;
 use crate::store::decide::{Conflict, Step};
@@ -23,7 +23,8 @@ pub struct Keyspace {
 /// The keys under a prefix.
 #[derive(Clone, Debug)]
 struct Scope {
-    prefix: String,
+    /// The key that equals the prefix.
+    marker: KeyBuf,
     /// Where their owner is recorded. Once that has failed a restart may find the owner deleted and the keys with
     /// it, so nothing is written.
     owners: Bucket,
@@ -34,19 +35,14 @@ struct Scope {
 /// A key as the bucket knows it.
 enum Stored<'k> {
     Same(Key<'k>),
-    Prefixed(String),
+    Prefixed(KeyBuf),
 }
 
 impl Stored<'_> {
     fn as_key(&self) -> Key<'_> {
         match self {
             Stored::Same(key) => *key,
-            Stored::Prefixed(text) => {
-                let Ok(key) = Key::parse_stored(text) else {
-                    unreachable!("a stored key has space for a prefix and the longest key")
-                };
-                key
-            }
+            Stored::Prefixed(key) => key.as_key(),
         }
     }
 }
@@ -57,10 +53,10 @@ impl Keyspace {
         Keyspace { bucket: bucket.clone(), scope: None }
     }
 
-    /// The keys under `prefix`, whose owner is recorded in `owners`. Without `has_markers` a marker may be missing of
-    /// an owner that exists.
-    pub fn under(prefix: String, bucket: &Bucket, owners: &Bucket, has_markers: bool) -> Keyspace {
-        let scope = Scope { prefix, owners: owners.clone(), has_markers };
+    /// The keys under the prefix that `marker` is, whose owner is recorded in `owners`. Without `has_markers` a marker
+    /// may be missing of an owner that exists.
+    pub fn under(marker: KeyBuf, bucket: &Bucket, owners: &Bucket, has_markers: bool) -> Keyspace {
+        let scope = Scope { marker, owners: owners.clone(), has_markers };
         Keyspace { bucket: bucket.clone(), scope: Some(scope) }
     }
 
@@ -139,13 +135,15 @@ impl Keyspace {
     }
 
     fn prefix(&self) -> &str {
-        self.scope.as_ref().map_or("", |scope| &scope.prefix)
+        self.scope.as_ref().map_or("", |scope| scope.marker.as_str())
     }
 
     fn stored<'k>(&self, key: Key<'k>) -> Stored<'k> {
         match &self.scope {
             None => Stored::Same(key),
-            Some(scope) => Stored::Prefixed(format!("{}{}", scope.prefix, key.as_str())),
+            Some(scope) => {
+                Stored::Prefixed(KeyBuf::own(format!("{}{}", scope.marker.as_str(), key.as_str())))
+            }
         }
     }
 
@@ -159,8 +157,7 @@ impl Keyspace {
         if !batch.is_read_only() && scope.owners.has_failed() {
             return Err(StorageError::Failed);
         }
-        let marker = Stored::Prefixed(scope.prefix.clone());
-        let require = Require { present: Some(marker.as_key()), ..batch.require };
+        let require = Require { present: Some(scope.marker.as_key()), ..batch.require };
         let otherwise = batch.otherwise;
         let done = match &batch.ops {
             OneOrMany::One(op) => {

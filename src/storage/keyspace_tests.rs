@@ -40,13 +40,14 @@ fn a_page_passes_no_more_expired_keys_than_one_critical_section_may() {
 fn keys_under_a_prefix_are_written_as_long_as_their_marker_exists() {
     let (bucket, owners) = (bucket(), bucket());
     let prefix = "0123456789abcdef/";
-    let keyspace = Keyspace::under(prefix.to_owned(), &bucket, &owners, true);
+    let marker = KeyBuf::own(prefix.to_owned());
+    let keyspace = Keyspace::under(marker.clone(), &bucket, &owners, true);
     let put = |name| keyspace.write_one(1, Op::put(key(name), b"1", None)).unwrap().answer;
     assert_eq!(put("a"), Err(Conflict::NotPresent));
-    let unsure = Keyspace::under(prefix.to_owned(), &bucket, &owners, false);
+    let unsure = Keyspace::under(marker.clone(), &bucket, &owners, false);
     let refused = unsure.write_one(1, Op::put(key("a"), b"1", None));
     assert_eq!(refused.err(), Some(StorageError::Failed), "its owner may exist");
-    bucket.write_one(1, Op::put(Key::parse_stored(prefix).unwrap(), b"true", None)).unwrap().answer.unwrap();
+    bucket.write_one(1, Op::put(marker.as_key(), b"true", None)).unwrap().answer.unwrap();
     put("b").unwrap();
     put("a").unwrap();
     bucket.write_one(1, Op::put(key("z"), b"1", None)).unwrap().answer.unwrap();

@@ -3,7 +3,7 @@
 use crate::accounts::account::Account;
 use crate::accounts::directory::{Page, Update};
 use crate::accounts::registration::{Problem, Required};
-use crate::api::body::parse_object;
+use crate::api::body::parse_body;
 use crate::api::context::Context;
 use crate::api::cursor::{self, Cursor};
 use crate::api::error::{AccountError, ApiError};
@@ -83,8 +83,7 @@ pub(crate) fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     let body = context.json_body()?;
     let shape =
         "an account takes {\"disabled\":true or false,\"password\":…,\"weak_password\":true or false}";
-    let parts: UpdateBody<'_> =
-        parse_object(&body).map_err(|problem| ApiError::Body(format!("{problem}; {shape}")))?;
+    let parts: UpdateBody<'_> = parse_body(&body, shape)?;
     let is_disabled = parts.disabled;
     let Some(password) = parts.password else {
         let update = Update { password: None, is_disabled };

@@ -1,17 +1,17 @@
 //! `POST /projects/{id}/batch`: many operations as one, all or nothing.
 
-use crate::api::body::{minified, parse_object};
+use crate::api::body::{each_parsed, minified, parse_body, parse_object};
 use crate::api::context::Context;
 use crate::api::error::ApiError;
 use crate::api::json_body::{self, json_response};
 use crate::api::long_answer::{self, Layout, Reads};
-use crate::api::parameters::{parse_key, parse_ttl};
+use crate::api::parameters::parse_ttl;
 use crate::api::reply::Reply;
 use crate::http::response::Response;
 use crate::json;
-use crate::limits::{ANSWER_BESIDE_WRITES_BYTES_MAX, BATCH_OPERATIONS_MAX};
+use crate::limits::ANSWER_BESIDE_WRITES_BYTES_MAX;
 use crate::memory::Memory;
-use crate::names::Key;
+use crate::names::KeyBuf;
 use crate::storage::Keyspace;
 use crate::storage::embedded::values_of;
 use crate::store::batch::{self, Batch, Op, Otherwise, Require, When};
@@ -51,7 +51,7 @@ struct OperationText<'a> {
 /// A valid operation.
 struct Operation {
     act: Act,
-    key: String,
+    key: KeyBuf,
     /// As sent; 0 for a key that does not exist.
     if_revision: Option<u64>,
     /// The same as a condition: `Some(None)` for a key that does not exist, else the only revision that holds. None
@@ -70,33 +70,25 @@ pub(crate) fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let operations = parse(&context.json_body()?)?;
     let bucket = context.served()?.bucket()?;
-    let keys = operations.iter().map(|operation| parse_key(&operation.key)).collect::<Result<Vec<_>, _>>()?;
-    let ops = operations.iter().zip(keys).map(|(operation, key)| operation.op(key)).collect();
-    let mut batch = Batch::many(ops, Otherwise::Abort);
+    let mut batch = Batch::many(operations.iter().map(Operation::op).collect(), Otherwise::Abort);
     let (now_ms, memory) = (context.arrival.wall_ms, &context.app.memory);
-    if batch.is_read_only() {
-        let keyspace = Keyspace::of(bucket);
-        return Ok(match long_answer::read(&keyspace, now_ms, &mut batch)? {
-            Reads::Whole(steps, values) => {
-                Reply::of(values.map(move |values| Ok(render(&operations, &steps, &values))))
-            }
-            Reads::Long => {
-                let keys = operations.into_iter().map(|operation| operation.key).collect();
-                long_answer::stream(keyspace, keys, &LONG)
-            }
-            Reads::Refused(conflict, commit) => {
-                Reply::Ready(Err(refusal(&operations, conflict, batch.require, memory)), commit)
-            }
-        });
-    }
-    // A key may be read many times, so few bytes may ask for very many.
-    let (read_bytes_max, memory_bytes_max) = (ANSWER_BESIDE_WRITES_BYTES_MAX, memory.bytes_left());
-    batch.require = Require { read_bytes_max, memory_bytes_max, ..Require::NOTHING };
-    let Pending { answer, commit } = bucket.write_and_read(now_ms, &batch)?;
+    let Pending { answer, commit } = if batch.is_read_only() {
+        long_answer::read(&Keyspace::of(bucket), now_ms, &mut batch)?
+    } else {
+        // A key may be read many times, so few bytes may ask for very many.
+        let (read_bytes_max, memory_bytes_max) = (ANSWER_BESIDE_WRITES_BYTES_MAX, memory.bytes_left());
+        batch.require = Require { read_bytes_max, memory_bytes_max, ..Require::NOTHING };
+        let Pending { answer, commit } = bucket.write_and_read(now_ms, &batch)?;
+        Pending { answer: answer.map(|(steps, found)| Reads::Whole(steps, found)), commit }
+    };
     Ok(match answer {
-        Ok((steps, found)) => {
+        Ok(Reads::Whole(steps, found)) => {
             let values = values_of(found, commit);
             Reply::of(values.map(move |values| Ok(render(&operations, &steps, &values))))
+        }
+        Ok(Reads::Long) => {
+            let keys = operations.into_iter().map(|operation| operation.key).collect();
+            long_answer::stream(Keyspace::of(bucket), keys, &LONG)
         }
         Err(conflict) => Reply::Ready(Err(refusal(&operations, conflict, batch.require, memory)), commit),
     })
@@ -128,20 +120,15 @@ fn refusal(operations: &[Operation], conflict: Conflict, require: Require<'_>, m
 
 fn parse(body: &[u8]) -> Result<Vec<Operation>, ApiError> {
     let shape = "a batch is {\"operations\":[{\"op\":\"get\"|\"set\"|\"delete\",\"key\":…,\"value\":…,\"ttl\":…,\"if_revision\":…},…]}";
-    let body: Body<'_> =
-        parse_object(body).map_err(|problem| ApiError::Body(format!("{problem}; {shape}")))?;
-    if body.operations.len() > BATCH_OPERATIONS_MAX {
-        return Err(ApiError::BatchTooLong { operations: body.operations.len() });
-    }
-    let each = body.operations.iter().enumerate();
-    each.map(|(index, text)| parse_operation(text.get()).map_err(|error| error.at(index))).collect()
+    let body: Body<'_> = parse_body(body, shape)?;
+    each_parsed(&body.operations, parse_operation)
 }
 
 fn parse_operation(text: &str) -> Result<Operation, ApiError> {
     let parts: OperationText<'_> = parse_object(text.as_bytes()).map_err(ApiError::Body)?;
     let key = json::decode_string(parts.key.get().as_bytes())
         .ok_or_else(|| ApiError::Body("`key` is not a string".to_owned()))?;
-    parse_key(&key)?;
+    let key = KeyBuf::parse(key)?;
     let act = match (parts.op, parts.value) {
         ("set", Some(value)) => {
             let ttl_ms = parts.ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
@@ -160,11 +147,11 @@ fn parse_operation(text: &str) -> Result<Operation, ApiError> {
         0 => None,
         number => Some(Revision::new(number).into_iter().collect()),
     });
-    Ok(Operation { act, key: key.into_owned(), if_revision: parts.if_revision, revision })
+    Ok(Operation { act, key, if_revision: parts.if_revision, revision })
 }
 
 impl Operation {
-    fn op<'r>(&'r self, key: Key<'r>) -> Op<'r> {
+    fn op(&self) -> Op<'_> {
         let when = match &self.revision {
             None => When::ALWAYS,
             Some(None) => When::ABSENT,
@@ -175,7 +162,7 @@ impl Operation {
             Act::Set { value, ttl_ms } => batch::Act::Put { value, ttl_ms: *ttl_ms },
             Act::Delete => batch::Act::Delete,
         };
-        Op { key, when, act }
+        Op { key: self.key.as_key(), when, act }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::api::context::Context;
 use crate::api::cursor::{self, Cursor};
 use crate::api::error::ApiError;
 use crate::api::json_body;
-use crate::api::reply::{Lane, Piece, Pull, Reply};
+use crate::api::reply::{Lane, Piece, Reply};
 use crate::clock;
 use crate::json;
 use crate::limits::LISTING_PIECE_BYTES;
@@ -30,9 +30,6 @@ struct Listing {
     bucket: Bucket,
     prefix: String,
     show: Show,
-    position: Position,
-    /// Where the last piece began.
-    before: Position,
 }
 
 /// How far a listing has come.
@@ -62,67 +59,48 @@ pub(crate) fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let left = parameters.limit()?;
     let (prefix, after) = parameters.prefix_and_cursor()?;
     let position = Position { after, left, count: 0, opened: false };
-    let mut listing =
-        Listing { bucket: served.bucket()?.clone(), prefix, show, before: position.clone(), position };
-    let lane = if listing.bucket.reads_disk() && listing.shows_values() { Lane::Disk } else { Lane::Loop };
-    let next = Box::new(move |pull, out: &mut Vec<u8>| listing.piece(pull, out));
-    Ok(Reply::json_stream(lane, 0, next))
+    let listing = Listing { bucket: served.bucket()?.clone(), prefix, show };
+    let lane = if listing.bucket.reads_disk() && values { Lane::Disk } else { Lane::Loop };
+    Ok(Reply::json_stream(lane, 0, position, move |position, out| listing.piece(position, out)))
 }
 
 impl Listing {
-    fn shows_values(&self) -> bool {
-        matches!(self.show, Show::Values | Show::ValuesAndMeta)
-    }
-
-    /// The piece that is wanted.
-    fn piece(&mut self, pull: Pull, out: &mut Vec<u8>) -> Piece {
-        match pull {
-            Pull::Next => self.before = self.position.clone(),
-            Pull::Again => self.position = self.before.clone(),
-        }
-        self.next_piece(out).unwrap_or_else(|error| Piece::Broken(error.into()))
-    }
-
-    fn next_piece(&mut self, out: &mut Vec<u8>) -> Result<Piece, StorageError> {
-        if !self.position.opened {
-            self.position.opened = true;
+    /// Appends the piece at `position`.
+    fn piece(&self, position: &mut Position, out: &mut Vec<u8>) -> Result<Piece, StorageError> {
+        if !position.opened {
+            position.opened = true;
             out.extend_from_slice(b"{\"project\":");
             json::encode_string(self.bucket.id().as_str(), out);
             out.extend_from_slice(if self.show == Show::Names { b",\"keys\":[" } else { b",\"keys\":{" });
         }
         let scan = Scan {
             prefix: &self.prefix,
-            after: self.position.after.as_deref(),
-            keys_max: self.position.left,
+            after: position.after.as_deref(),
+            keys_max: position.left,
             bytes_max: LISTING_PIECE_BYTES,
-            with_values: self.shows_values(),
+            with_values: matches!(self.show, Show::Values | Show::ValuesAndMeta),
         };
-        let (show, mut count) = (self.show, self.position.count);
+        let (show, mut count) = (self.show, position.count);
         let Pending { answer: scanned, commit } =
             self.bucket.scan(clock::wall_ms(), &scan, &mut |item| push(show, &mut count, &item, out))?;
-        let keys = usize::try_from(count - self.position.count).unwrap_or(usize::MAX);
-        self.position.count = count;
-        self.position.left = self.position.left.map(|left| left.saturating_sub(keys));
+        let keys = usize::try_from(count - position.count).unwrap_or(usize::MAX);
+        position.count = count;
+        position.left = position.left.map(|left| left.saturating_sub(keys));
         if scanned.last.is_some() {
-            self.position.after = scanned.last;
+            position.after = scanned.last;
         }
         let next = match scanned.end {
             ScanEnd::Paused => return Ok(Piece::More(commit)),
-            ScanEnd::Limit => self.position.after.as_deref(),
+            ScanEnd::Limit => position.after.as_deref(),
             ScanEnd::Exhausted => None,
         };
-        self.close(next, out);
-        Ok(Piece::Last(commit))
-    }
-
-    /// Ends the body. `last` is the last key of this page if another page follows.
-    fn close(&self, last: Option<&str>, out: &mut Vec<u8>) {
         out.push(if self.show == Show::Names { b']' } else { b'}' });
         out.extend_from_slice(b",\"count\":");
-        json::encode_u64(self.position.count, out);
+        json::encode_u64(position.count, out);
         out.push(b',');
-        cursor::push_member(last.map(|key| Cursor::new(&self.prefix, key)).as_ref(), out);
+        cursor::push_member(next.map(|key| Cursor::new(&self.prefix, key)).as_ref(), out);
         out.extend_from_slice(b"}\n");
+        Ok(Piece::Last(commit))
     }
 }
 

@@ -25,13 +25,12 @@ fn listed(bucket: &Bucket, limit: Option<usize>, after: Option<&str>) -> (String
 }
 
 fn listed_as(bucket: &Bucket, show: Show, limit: Option<usize>, after: Option<&str>) -> (String, usize) {
-    let position = Position { after: after.map(str::to_owned), left: limit, count: 0, opened: false };
-    let mut listing =
-        Listing { bucket: bucket.clone(), prefix: String::new(), show, before: position.clone(), position };
+    let mut position = Position { after: after.map(str::to_owned), left: limit, count: 0, opened: false };
+    let listing = Listing { bucket: bucket.clone(), prefix: String::new(), show };
     let mut body = Vec::new();
     for pieces in 1.. {
         let mut out = Vec::new();
-        let piece = listing.piece(Pull::Next, &mut out);
+        let piece = listing.piece(&mut position, &mut out).unwrap();
         body.extend(out);
         match piece {
             Piece::More(_) => {}

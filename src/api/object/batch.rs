@@ -1,33 +1,34 @@
 //! `/api/batch/object`: many keys of an account in one request, all or nothing.
 
-use crate::api::body::parse_object;
+use crate::api::body::{each_parsed, parse_body};
 use crate::api::context::Context;
 use crate::api::error::ApiError;
 use crate::api::json_body::{self, json_response};
 use crate::api::long_answer::{self, Layout, Reads};
 use crate::api::object::{Object, own_keys, parse, push_object};
-use crate::api::parameters::parse_key;
 use crate::api::reply::Reply;
-use crate::http::response::Response;
 use crate::json;
-use crate::limits::BATCH_OPERATIONS_MAX;
-use crate::names::Key;
-use crate::store::batch::{Batch, OneOrMany, Op, Otherwise, When};
+use crate::names::KeyBuf;
+use crate::storage::embedded::values_of;
+use crate::store::batch::{Batch, Op, Otherwise};
+use crate::store::commit::Pending;
 use crate::store::decide::{Conflict, Step};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-const OPEN: &[u8] = b"{\"objects\":[";
-
-/// The answer to a `get` whose values are many.
-const LONG: Layout = Layout {
-    open: OPEN,
+/// The answer to a `get`.
+const LAYOUT: Layout = Layout {
+    open: b"{\"objects\":[",
     push: |key, found, out| {
         if let Some((_, value)) = found {
             push_object(key, value, out);
         }
     },
-    close: push_missing,
+    close: |missing, out| {
+        out.extend_from_slice(b"],\"missing\":");
+        json_body::push_strings(missing, out);
+        out.extend_from_slice(b"}\n");
+    },
 };
 
 #[derive(Deserialize)]
@@ -37,17 +38,14 @@ struct KeysBody<'a> {
     keys: Vec<&'a RawValue>,
 }
 
-/// `POST /api/batch/object`: makes the keys that are not there and says which it skipped.
+/// `POST /api/batch/object`: creates the keys that do not exist, and names those that it skipped.
 pub(crate) fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
     let objects = parse_objects(&context.json_body()?)?;
-    let keys = objects.iter().map(|object| parse_key(&object.key)).collect::<Result<Vec<_>, _>>()?;
-    let each = keys.into_iter().zip(&objects);
-    let ops =
-        each.map(|(key, object)| Op::put(key, &object.data, object.ttl_ms).when(When::ABSENT)).collect();
+    let ops = objects.iter().map(Object::creation).collect();
     let created = keyspace.write(context.arrival.wall_ms, &Batch::many(ops, Otherwise::Skip))?;
-    let respond = |steps: OneOrMany<Step>| {
+    Ok(Reply::of_write(created, |steps| {
         let each = objects.iter().zip(steps.iter());
         let skipped: Vec<&str> =
             each.filter(|(_, step)| **step == Step::Skipped).map(|(object, _)| object.key.as_str()).collect();
@@ -57,27 +55,27 @@ pub(crate) fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
         json_body::push_strings(skipped.into_iter(), &mut body);
         body.extend_from_slice(b"}\n");
         json_response(201, body)
-    };
-    Ok(Reply::Ready(created.answer.map(respond).map_err(ApiError::from), created.commit))
+    }))
 }
 
 /// `POST /api/batch/object/get`
 pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
-    let names = parse_names(&context.json_body()?)?;
-    let keys = names.iter().map(|name| parse_key(name)).collect::<Result<Vec<Key<'_>>, _>>()?;
-    let mut batch = Batch::many(keys.into_iter().map(Op::get).collect(), Otherwise::Abort);
-    Ok(match long_answer::read(&keyspace, context.arrival.wall_ms, &mut batch)? {
-        Reads::Whole(steps, values) => {
-            Reply::of(values.map(move |values| Ok(render(&names, &steps, &values))))
+    let keys = parse_keys(&context.json_body()?)?;
+    let mut batch = Batch::many(keys.iter().map(|key| Op::get(key.as_key())).collect(), Otherwise::Abort);
+    let Pending { answer, commit } = long_answer::read(&keyspace, context.arrival.wall_ms, &mut batch)?;
+    let bytes_max = batch.require.read_bytes_max;
+    Ok(match answer {
+        Ok(Reads::Whole(steps, found)) => {
+            let values = values_of(found, commit);
+            Reply::of(values.map(move |values| Ok(LAYOUT.render(&keys, &steps, &values))))
         }
-        Reads::Long => long_answer::stream(keyspace, names, &LONG),
-        Reads::Refused(Conflict::ReadTooLarge { bytes, .. }, commit) => {
-            let error = ApiError::AnswerTooLarge { bytes, bytes_max: batch.require.read_bytes_max };
-            Reply::Ready(Err(error), commit)
+        Ok(Reads::Long) => long_answer::stream(keyspace, keys, &LAYOUT),
+        Err(Conflict::ReadTooLarge { bytes, .. }) => {
+            Reply::Ready(Err(ApiError::AnswerTooLarge { bytes, bytes_max }), commit)
         }
-        Reads::Refused(conflict, commit) => Reply::Ready(Err(conflict.into()), commit),
+        Err(conflict) => Reply::Ready(Err(conflict.into()), commit),
     })
 }
 
@@ -85,73 +83,32 @@ pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
     context.parameters(&[])?;
-    let names = parse_names(&context.json_body()?)?;
-    let keys = names.iter().map(|name| parse_key(name)).collect::<Result<Vec<Key<'_>>, _>>()?;
-    let batch = Batch::many(keys.into_iter().map(Op::delete).collect(), Otherwise::Abort);
+    let keys = parse_keys(&context.json_body()?)?;
+    let batch = Batch::many(keys.iter().map(|key| Op::delete(key.as_key())).collect(), Otherwise::Abort);
     let deleted = keyspace.write(context.arrival.wall_ms, &batch)?;
-    let respond = |steps: OneOrMany<Step>| {
-        let each = names.iter().zip(steps.iter()).filter(|(_, step)| **step == Step::Absent);
-        let missing: Vec<&str> = each.map(|(name, _)| name.as_str()).collect();
+    Ok(Reply::of_write(deleted, |steps| {
+        let each = keys.iter().zip(steps.iter()).filter(|(_, step)| **step == Step::Absent);
+        let missing: Vec<&str> = each.map(|(key, _)| key.as_str()).collect();
         let mut body = b"{\"deleted\":".to_vec();
-        json::encode_u64((names.len() - missing.len()) as u64, &mut body);
+        json::encode_u64((keys.len() - missing.len()) as u64, &mut body);
         body.extend_from_slice(b",\"missing\":");
         json_body::push_strings(missing.into_iter(), &mut body);
         body.extend_from_slice(b"}\n");
         json_response(200, body)
-    };
-    Ok(Reply::Ready(deleted.answer.map(respond).map_err(ApiError::from), deleted.commit))
+    }))
 }
 
 fn parse_objects(body: &[u8]) -> Result<Vec<Object>, ApiError> {
     let shape = "a batch is an array [{\"key\":…,\"data\":…,\"ttl\":seconds},…]";
     let elements: Vec<&RawValue> =
         serde_json::from_slice(body).map_err(|_| ApiError::Body(shape.to_owned()))?;
-    check_length(elements.len())?;
-    let each = elements.iter().enumerate();
-    each.map(|(index, text)| parse(text.get().as_bytes()).map_err(|error| error.at(index))).collect()
+    each_parsed(&elements, |text| parse(text.as_bytes()))
 }
 
-fn parse_names(body: &[u8]) -> Result<Vec<String>, ApiError> {
-    let shape = "the body is {\"keys\":[…]}";
-    let body: KeysBody<'_> =
-        parse_object(body).map_err(|problem| ApiError::Body(format!("{problem}; {shape}")))?;
-    check_length(body.keys.len())?;
-    let name = |(index, raw): (usize, &&RawValue)| {
-        let name = json::decode_string(raw.get().as_bytes());
-        let name = name.ok_or_else(|| ApiError::Body("a key is a string".to_owned()).at(index))?;
-        parse_key(&name).map_err(|error| error.at(index))?;
-        Ok(name.into_owned())
-    };
-    body.keys.iter().enumerate().map(name).collect()
-}
-
-fn check_length(operations: usize) -> Result<(), ApiError> {
-    if operations > BATCH_OPERATIONS_MAX { Err(ApiError::BatchTooLong { operations }) } else { Ok(()) }
-}
-
-/// `values` are those that were found, in their order.
-fn render(names: &[String], steps: &[Step], values: &[Vec<u8>]) -> Response {
-    let mut body = OPEN.to_vec();
-    let (mut missing, mut count) = (Vec::new(), 0);
-    let mut values = values.iter();
-    for (name, step) in names.iter().zip(steps) {
-        let found = if let Step::Found(..) = step { values.next() } else { None };
-        let Some(data) = found else {
-            missing.push(name.as_str());
-            continue;
-        };
-        if count > 0 {
-            body.push(b',');
-        }
-        push_object(name, data, &mut body);
-        count += 1;
-    }
-    push_missing(&mut missing.into_iter(), &mut body);
-    json_response(200, body)
-}
-
-fn push_missing(missing: &mut dyn Iterator<Item = &str>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"],\"missing\":");
-    json_body::push_strings(missing, out);
-    out.extend_from_slice(b"}\n");
+fn parse_keys(body: &[u8]) -> Result<Vec<KeyBuf>, ApiError> {
+    let body: KeysBody<'_> = parse_body(body, "the body is {\"keys\":[…]}")?;
+    each_parsed(&body.keys, |text| {
+        let key = json::decode_string(text.as_bytes());
+        Ok(KeyBuf::parse(key.ok_or_else(|| ApiError::Body("a key is a string".to_owned()))?)?)
+    })
 }

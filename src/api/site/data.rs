@@ -234,19 +234,15 @@ fn done(visitor: &Visitor, act: Act, key: &str) -> Response {
 }
 
 fn get_json(context: &Context<'_>, keyspace: &Keyspace, key_text: &str) -> Result<Reply, ApiError> {
-    let shown = key_text.to_owned();
-    let key = parse_key(key_text)?;
-    let found = keyspace.get(context.arrival.wall_ms, key, move |read| match read {
-        Read::Found(found) => Ok(success::with_data(200, "Data retrieved", |out| {
+    context.value_of(keyspace, key_text, |key, value| {
+        success::with_data(200, "Data retrieved", |out| {
             out.extend_from_slice(b"{\"key\":");
-            json::encode_string(&shown, out);
+            json::encode_string(key, out);
             out.extend_from_slice(b",\"value\":");
-            out.extend_from_slice(found.value);
+            out.extend_from_slice(value);
             out.push(b'}');
-        })),
-        Read::Absent | Read::Refused(_) => Err(ApiError::KeyMissing),
-    })?;
-    Ok(Reply::of(found))
+        })
+    })
 }
 
 fn get_page(
