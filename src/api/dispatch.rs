@@ -99,15 +99,9 @@ impl App {
 
     /// How the client that sent this head, and `body` if that has arrived already, is told of a failure.
     pub fn failure_style(&self, head: &Head<'_>, body: Option<&[u8]>, routed: &Routed) -> Style {
-        match routed.dialect {
-            Dialect::Problem => Style::Problem,
-            Dialect::Item => Style::Item,
-            Dialect::Object => Style::Object,
-            Dialect::Site => match negotiation::response_format(head, body) {
-                ResponseFormat::Json => Style::Data,
-                ResponseFormat::Page => Style::Page(self.viewer(head, routed)),
-            },
-        }
+        let is_page = routed.dialect == Dialect::Site
+            && negotiation::response_format(head, body) == ResponseFormat::Page;
+        Style { dialect: routed.dialect, viewer: is_page.then(|| self.viewer(head, routed)) }
     }
 
     fn decide(

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The fields of a body, each once.
+#[derive(Clone)]
 pub(crate) struct Fields {
     /// How they were sent.
     pub sent: BodyFormat,
@@ -114,9 +115,11 @@ impl Fields {
     }
 
     /// Those of `names` that were sent, as texts, to be shown again.
-    pub(crate) fn typed(&self, names: &'static [&'static str]) -> Vec<(&'static str, String)> {
-        let shown = |name: &&'static str| Some((*name, self.text_of_any(name)?.into_owned()));
-        names.iter().filter_map(shown).collect()
+    pub(crate) fn typed(
+        &self,
+        names: impl Iterator<Item = &'static str>,
+    ) -> Vec<(&'static str, Cow<'_, str>)> {
+        names.filter_map(|name| Some((name, self.text_of_any(name)?))).collect()
     }
 
     /// A field as minified JSON text: of a form, a JSON string. `None` where it is not there.

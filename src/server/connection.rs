@@ -17,7 +17,7 @@ use super::output::Output;
 use super::slots::AddressUsage;
 use crate::api::cors::Permission;
 use crate::api::dispatch::{Caller, Routed};
-use crate::api::error::style::Style;
+use crate::api::error::style::{Dialect, Style};
 use crate::api::reply::{Answer, Job, Lane, Source};
 use crate::auth::client::Client;
 use crate::config::schema::Timeouts;
@@ -255,7 +255,7 @@ impl InFlightRequest {
             version: Version::Http11,
             persistent: false,
             path: Box::from(&b"-"[..]),
-            failure_style: Style::Problem,
+            failure_style: Style { dialect: Dialect::Problem, viewer: None },
             started,
             request_id,
             caller: Caller { client: Client { address, is_tls: false }, permission: Permission::Nothing },

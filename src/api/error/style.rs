@@ -2,7 +2,7 @@
 
 use super::{AccountError, ApiError};
 use crate::api::json_body::json_response;
-use crate::api::site::pages::{self, PageChrome, Viewer};
+use crate::api::site::pages::{self, Viewer};
 use crate::http::response::Response;
 use crate::json;
 
@@ -21,53 +21,41 @@ pub enum Dialect {
 
 /// The form of the failures of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Style {
-    /// `application/problem+json`: the core API, and whatever belongs to none.
-    Problem,
-    /// `{"error"}`: `/item` and `/login` (seed 002).
-    Item,
-    /// `{"error"}`, and `{"msg","error"}` without a valid token: `/api/object` (seed 001).
-    Object,
-    /// `{"status","code","message"}`: `/api/register` to `/api/data` (seeds 000 and 003).
-    Data,
-    /// A page: the same for a browser.
-    Page(Viewer),
+pub struct Style {
+    pub dialect: Dialect,
+    /// Who gets a page instead of JSON.
+    pub viewer: Option<Viewer>,
 }
 
 impl ApiError {
     /// The response that says so in the form of an API.
     pub fn response_in(&self, style: &Style) -> Response {
-        let (status, text) = match style {
-            Style::Problem => return self.response(),
-            Style::Page(viewer) => {
-                let chrome = PageChrome {
-                    signed_in_as: viewer.signed_in_as.as_deref(),
-                    auth_links: viewer.auth_links,
-                };
-                let page = pages::problem(&chrome, self.status(), &self.detail());
-                return self.with_fields(page);
-            }
-            Style::Item => self.as_item(),
-            Style::Object => self.as_object(),
-            Style::Data => (self.status(), self.detail()),
+        if let Some(viewer) = &style.viewer {
+            return self.with_fields(pages::problem(viewer, self.status(), &self.detail()));
+        }
+        let (status, text) = match style.dialect {
+            Dialect::Problem => return self.response(),
+            Dialect::Item => self.as_item(),
+            Dialect::Object => self.as_object(),
+            Dialect::Site => (self.status(), self.detail()),
         };
-        let mut body = match style {
-            Style::Object if status == 401 => {
+        let mut body = match style.dialect {
+            Dialect::Object if status == 401 => {
                 let mut body = b"{\"msg\":".to_vec();
                 json::encode_string(&text, &mut body);
                 body.extend_from_slice(b",\"error\":");
                 body
             }
-            Style::Data => {
+            Dialect::Site => {
                 let mut body = b"{\"status\":\"error\",\"code\":".to_vec();
-                json::encode_string(&self.data_code(), &mut body);
+                json::encode_string(&self.site_code(), &mut body);
                 body.extend_from_slice(b",\"message\":");
                 body
             }
-            Style::Problem | Style::Item | Style::Object | Style::Page(_) => b"{\"error\":".to_vec(),
+            Dialect::Problem | Dialect::Item | Dialect::Object => b"{\"error\":".to_vec(),
         };
         json::encode_string(&text, &mut body);
-        if let (Style::Object, ApiError::Operation { index, .. }) = (style, self) {
+        if let (Dialect::Object, ApiError::Operation { index, .. }) = (style.dialect, self) {
             body.extend_from_slice(b",\"index\":");
             json::encode_u64(*index as u64, &mut body);
         }
@@ -103,7 +91,7 @@ impl ApiError {
     }
 
     /// The code in capitals. What is no request of this API at all has one code.
-    fn data_code(&self) -> String {
+    fn site_code(&self) -> String {
         let code = match self.status_and_code().1 {
             "invalid_json" | "invalid_body" => "invalid_request",
             "value_too_deep" => "invalid_value",
@@ -119,21 +107,21 @@ mod tests {
 
     #[test]
     fn every_form_names_the_error() {
-        let check = |error: &ApiError, style: Style, status: u16, body: &str| {
-            let response = error.response_in(&style);
+        let check = |error: &ApiError, dialect, status: u16, body: &str| {
+            let response = error.response_in(&Style { dialect, viewer: None });
             assert_eq!(
                 (response.status(), String::from_utf8_lossy(response.body_bytes()).trim_end()),
                 (status, body)
             );
         };
-        check(&ApiError::KeyExists, Style::Item, 400, "{\"error\":\"Item already exists\"}");
-        check(&ApiError::Account(AccountError::Token), Style::Item, 403, "{\"error\":\"Unauthorized\"}");
-        check(&ApiError::KeyExists, Style::Object, 409, "{\"error\":\"Key already exists\"}");
+        check(&ApiError::KeyExists, Dialect::Item, 400, "{\"error\":\"Item already exists\"}");
+        check(&ApiError::Account(AccountError::Token), Dialect::Item, 403, "{\"error\":\"Unauthorized\"}");
+        check(&ApiError::KeyExists, Dialect::Object, 409, "{\"error\":\"Key already exists\"}");
         let message = ApiError::Account(AccountError::Token).detail();
         let both = format!("{{\"msg\":\"{message}\",\"error\":\"{message}\"}}");
-        check(&ApiError::Account(AccountError::Token), Style::Object, 401, &both);
+        check(&ApiError::Account(AccountError::Token), Dialect::Object, 401, &both);
         let message = ApiError::KeyMissing.detail();
         let data = format!("{{\"status\":\"error\",\"code\":\"KEY_NOT_FOUND\",\"message\":\"{message}\"}}");
-        check(&ApiError::KeyMissing, Style::Data, 404, &data);
+        check(&ApiError::KeyMissing, Dialect::Site, 404, &data);
     }
 }

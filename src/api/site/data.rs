@@ -13,66 +13,55 @@ use crate::api::json_body::push_strings;
 use crate::api::negotiation::{BodyFormat, ResponseFormat};
 use crate::api::parameters::parse_key;
 use crate::api::reply::Reply;
-use crate::api::site::forms::FormPage;
-use crate::api::site::pages::{self, FormContent};
-use crate::api::site::sign_in::signed_out;
+use crate::api::site::pages::{self, DELETE, Form, FormContent, RETRIEVE, STORE, UPDATE, Viewer};
+use crate::api::site::request::{SiteRequest, problems, submitted};
 use crate::api::site::success;
-use crate::api::site::visitor::Visitor;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::KEYS_PER_PAGE;
 use crate::storage::{Keyspace, Outcome, Read, ScanEnd, Scanned};
 use crate::store::batch::{Op, When};
 use crate::store::commit::Pending;
+use std::borrow::Cow;
 
 /// `GET /api/data`: the form, or the names of the keys.
 pub(crate) fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
-    let visitor = Visitor::of(context)?;
-    match visitor.response_format {
-        ResponseFormat::Page => form_page(&visitor, FormPage::Store),
-        ResponseFormat::Json => answer(context, visitor, FormPage::Store, None, |_, keyspace| {
-            let parameters = context.page_parameters(&["cursor"])?;
-            let listed =
-                keyspace.list(context.arrival.wall_ms, parameters.cursor()?.as_deref(), KEYS_PER_PAGE)?;
-            Ok(Reply::Ready(Ok(names(&listed.answer)), listed.commit))
-        }),
-    }
+    page_or(context, &STORE, |keyspace| {
+        let after = context.page_parameters(&["cursor"])?.cursor()?;
+        let listed = keyspace.list(context.arrival.wall_ms, after.as_deref(), KEYS_PER_PAGE)?;
+        Ok(Reply::Ready(Ok(names(&listed.answer)), listed.commit))
+    })
 }
 
 /// `GET /api/data/update`: the form, or the key called `update`.
 pub(crate) fn update_page(context: &Context<'_>) -> Result<Reply, ApiError> {
-    page_or_key(context, FormPage::Update, "update")
+    page_or(context, &UPDATE, |keyspace| get_json(context, keyspace, "update"))
 }
 
 /// `GET /api/data/delete`: the form, or the key called `delete`.
 pub(crate) fn delete_page(context: &Context<'_>) -> Result<Reply, ApiError> {
-    page_or_key(context, FormPage::Delete, "delete")
+    page_or(context, &DELETE, |keyspace| get_json(context, keyspace, "delete"))
 }
 
 /// `GET /api/data/retrieve`
 pub(crate) fn retrieve(context: &Context<'_>) -> Result<Reply, ApiError> {
-    let visitor = Visitor::of(context)?;
-    let wanted = visitor.response_format;
-    answer(context, visitor, FormPage::Retrieve, None, |visitor, keyspace| {
+    with_keys(context, SiteRequest::of(context, &RETRIEVE)?, |request, keyspace| {
         let parameters = context.page_parameters(&["key", "cursor"])?;
-        let after = parameters.cursor()?;
-        match (parameters.get("key"), wanted) {
-            (Some(key), ResponseFormat::Json) => get_json(context, keyspace, key),
-            (None, ResponseFormat::Json) => get_json(context, keyspace, "retrieve"),
-            (key, ResponseFormat::Page) => get_page(context, visitor, keyspace, key, after.as_deref()),
+        let (key, after) = (parameters.get("key"), parameters.cursor()?);
+        match request.response_format {
+            ResponseFormat::Json => get_json(context, keyspace, key.unwrap_or("retrieve")),
+            ResponseFormat::Page => get_page(context, request, keyspace, key, after.as_deref()),
         }
     })
 }
 
 /// `GET /api/data/{key}`
 pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
-    let visitor = Visitor::of(context)?;
-    let wanted = visitor.response_format;
-    answer(context, visitor, FormPage::Retrieve, None, |visitor, keyspace| {
+    with_keys(context, SiteRequest::of(context, &RETRIEVE)?, |request, keyspace| {
         let key = context.key_text()?;
-        match wanted {
+        match request.response_format {
             ResponseFormat::Json => get_json(context, keyspace, &key),
-            ResponseFormat::Page => get_page(context, visitor, keyspace, Some(&key), None),
+            ResponseFormat::Page => get_page(context, request, keyspace, Some(&key), None),
         }
     })
 }
@@ -112,11 +101,11 @@ enum Act {
 
 impl Act {
     /// The form that asks for it.
-    fn form(self) -> FormPage {
+    fn form(self) -> &'static Form {
         match self {
-            Act::Store => FormPage::Store,
-            Act::Update => FormPage::Update,
-            Act::Delete => FormPage::Delete,
+            Act::Store => &STORE,
+            Act::Update => &UPDATE,
+            Act::Delete => &DELETE,
         }
     }
 }
@@ -128,66 +117,55 @@ enum KeyIn {
     Path,
 }
 
-fn page_or_key(context: &Context<'_>, form: FormPage, key: &str) -> Result<Reply, ApiError> {
-    let visitor = Visitor::of(context)?;
-    match visitor.response_format {
-        ResponseFormat::Page => form_page(&visitor, form),
-        ResponseFormat::Json => {
-            answer(context, visitor, form, None, |_, keyspace| get_json(context, keyspace, key))
-        }
-    }
-}
-
-fn form_page(visitor: &Visitor, form: FormPage) -> Result<Reply, ApiError> {
-    if visitor.browser_of.is_none() {
-        return Ok(Reply::Ready(signed_out(visitor, form), None));
-    }
-    Ok(Reply::now(visitor.page(|chrome| form.render(chrome, 200, &FormContent::default()))))
-}
-
-/// Answers with what `run` makes of the keys of whoever is signed in.
-fn answer(
+/// The page with `form`, or what `json` makes of the keys of the client.
+fn page_or(
     context: &Context<'_>,
-    visitor: Visitor,
-    form: FormPage,
-    fields: Option<&Fields>,
-    run: impl FnOnce(&Visitor, &Keyspace) -> Result<Reply, ApiError>,
+    form: &'static Form,
+    json: impl FnOnce(&Keyspace) -> Result<Reply, ApiError>,
 ) -> Result<Reply, ApiError> {
-    let replied = own_keys(context, &visitor).and_then(|keyspace| run(&visitor, &keyspace));
-    Ok(match replied {
-        Ok(reply) => reply,
-        // A browser is shown the way in, unless a form was sent: that it was not taken has to be seen.
-        Err(ApiError::Account(AccountError::Token)) if fields.is_none() => {
-            Reply::Ready(signed_out(&visitor, form), None)
-        }
-        Err(error) => Reply::Ready(visitor.failed(form, fields, error), None),
-    })
+    let request = SiteRequest::of(context, form)?;
+    match request.response_format {
+        ResponseFormat::Page if request.account.is_none() => Ok(Reply::Ready(request.signed_out(), None)),
+        ResponseFormat::Page => Ok(Reply::now(request.form_page(&FormContent::default()))),
+        ResponseFormat::Json => with_keys(context, request, |_, keyspace| json(keyspace)),
+    }
 }
 
-fn own_keys(context: &Context<'_>, visitor: &Visitor) -> Result<Keyspace, ApiError> {
-    match &visitor.browser_of {
-        Some(account) => Ok(visitor.accounts.keys_of(account)),
-        None => Ok(visitor.accounts.keys_of(&credentials::token(context)?)),
+/// Answers a request that sends no form with what `run` makes of the keys of the client.
+fn with_keys(
+    context: &Context<'_>,
+    request: SiteRequest,
+    run: impl FnOnce(&SiteRequest, &Keyspace) -> Result<Reply, ApiError>,
+) -> Result<Reply, ApiError> {
+    let replied = own_keys(context, &request).and_then(|keyspace| run(&request, &keyspace));
+    Ok(replied.unwrap_or_else(|error| {
+        let answer = match error {
+            ApiError::Account(AccountError::Token) => request.signed_out(),
+            error => request.failed(None, error),
+        };
+        Reply::Ready(answer, None)
+    }))
+}
+
+fn own_keys(context: &Context<'_>, request: &SiteRequest) -> Result<Keyspace, ApiError> {
+    match &request.account {
+        Some(account) => Ok(request.accounts.keys_of(account)),
+        None => Ok(request.accounts.keys_of(&credentials::token(context)?)),
     }
 }
 
 fn change(context: &Context<'_>, act: Act, key_in: KeyIn) -> Result<Reply, ApiError> {
-    let form = act.form();
-    let visitor = Visitor::of(context)?;
-    let fields = match Fields::of(context) {
-        Ok(fields) => fields,
-        Err(error) => return Ok(Reply::Ready(visitor.failed(form, None, error), None)),
-    };
-    answer(context, visitor, form, Some(&fields), |visitor, keyspace| {
-        if visitor.session.is_some() {
-            visitor.check_site(context)?;
+    submitted(context, act.form(), |request, fields| {
+        let keyspace = own_keys(context, request)?;
+        if request.session.is_some() {
+            request.check_site(context)?;
         }
         let key_text = match key_in {
             KeyIn::Body => fields.text("key").map_err(|_| ApiError::KeyNotText)?.unwrap_or_default(),
             KeyIn::Path => context.key_text()?,
         };
         let key = parse_key(&key_text)?;
-        let value = if act == Act::Delete { Vec::new() } else { value_of(&fields)? };
+        let value = if act == Act::Delete { Vec::new() } else { value_of(fields)? };
         let op = match act {
             Act::Store => Op::put(key, &value, None).when(When::ABSENT),
             Act::Update => Op::put(key, &value, None).when(When::PRESENT),
@@ -195,8 +173,8 @@ fn change(context: &Context<'_>, act: Act, key_in: KeyIn) -> Result<Reply, ApiEr
         };
         let changed = keyspace.write_one(context.arrival.wall_ms, op)?;
         let answer = match changed.answer {
-            Ok(_) => Ok(done(visitor, act, &key_text)),
-            Err(conflict) => visitor.failed(form, Some(&fields), conflict.into()),
+            Ok(_) => Ok(done(request, act, &key_text)),
+            Err(conflict) => request.failed(Some(fields), conflict.into()),
         };
         Ok(Reply::Ready(answer, changed.commit))
     })
@@ -215,17 +193,10 @@ fn value_of(fields: &Fields) -> Result<Vec<u8>, ApiError> {
     minified(&value)
 }
 
-fn done(visitor: &Visitor, act: Act, key: &str) -> Response {
-    let nothing = FormContent::default();
-    match (visitor.response_format, act) {
-        (ResponseFormat::Page, Act::Store) => {
-            visitor.page(|chrome| pages::store(chrome, 200, &nothing, Some(key)))
-        }
-        (ResponseFormat::Page, Act::Update) => {
-            visitor.page(|chrome| pages::update(chrome, 200, &nothing, Some(key)))
-        }
-        (ResponseFormat::Page, Act::Delete) => {
-            visitor.page(|chrome| pages::delete(chrome, 200, &nothing, Some(key)))
+fn done(request: &SiteRequest, act: Act, key: &str) -> Response {
+    match (request.response_format, act) {
+        (ResponseFormat::Page, _) => {
+            request.form_page(&FormContent { done: Some(key), ..FormContent::default() })
         }
         (ResponseFormat::Json, Act::Store) => success::without_data(201, "Data stored"),
         (ResponseFormat::Json, Act::Update) => success::without_data(200, "Data updated"),
@@ -247,7 +218,7 @@ fn get_json(context: &Context<'_>, keyspace: &Keyspace, key_text: &str) -> Resul
 
 fn get_page(
     context: &Context<'_>,
-    visitor: &Visitor,
+    request: &SiteRequest,
     keyspace: &Keyspace,
     key_text: Option<&str>,
     after: Option<&str>,
@@ -264,15 +235,15 @@ fn get_page(
     };
     let listed = keyspace.list(now_ms, after, KEYS_PER_PAGE)?;
     let key_text = key_text.unwrap_or_default().to_owned();
-    let visitor = visitor.clone();
+    let viewer = request.viewer();
     // Both are of one bucket, which rolls back its latest changes together.
     let found = found.after(listed.commit);
-    Ok(Reply::of(found.map(move |found| Ok(render_retrieve(&visitor, &key_text, found, &listed.answer)))))
+    Ok(Reply::of(found.map(move |found| Ok(render_retrieve(&viewer, &key_text, found, &listed.answer)))))
 }
 
 /// `found` is `None` if no key was asked for.
 fn render_retrieve(
-    visitor: &Visitor,
+    viewer: &Viewer,
     key: &str,
     found: Option<Result<String, ApiError>>,
     (keys, scanned): &(Vec<String>, Scanned),
@@ -281,14 +252,16 @@ fn render_retrieve(
         Ok(value) => (value, None),
         Err(error) => (None, Some(error)),
     };
-    let problems = error.iter().flat_map(|error| FormPage::Retrieve.problems(error)).collect::<Vec<_>>();
-    let names: Vec<&str> = keys.iter().map(String::as_str).collect();
     let next = next_cursor(scanned).map(|cursor| cursor.encode());
-    let status = error.as_ref().map_or(200, ApiError::status);
-    let typed = [("key", key)];
-    let content = FormContent { typed: &typed, problems: &problems };
-    let found = value.as_deref().map(|value| (key, value));
-    visitor.page(|chrome| pages::retrieve(chrome, status, &content, found, &names, next.as_deref()))
+    let content = FormContent {
+        typed: &[("key", Cow::from(key))],
+        problems: &error.as_ref().map(problems).unwrap_or_default(),
+        found: value.as_deref().map(|value| (key, value)),
+        keys,
+        next: next.as_deref(),
+        done: None,
+    };
+    pages::form_page(viewer, error.as_ref().map_or(200, ApiError::status), &RETRIEVE, &content)
 }
 
 /// Where the next page of names begins, if there may be one.

@@ -2,6 +2,7 @@
 
 use super::render::{Value, Values, text};
 use crate::limits::{EMAIL_BYTES_MAX, FULL_NAME_CHARACTERS_MAX, KEY_BYTES_MAX, USERNAME_BYTES_MAX};
+use std::borrow::Cow;
 
 /// One thing that was wrong with a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,13 +13,21 @@ pub(crate) struct Problem {
     pub message: String,
 }
 
-/// What was typed, and what was wrong with it.
+/// What a page with a form shows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FormContent<'a> {
     /// (name, value); shown again, except passwords and tokens.
-    pub typed: &'a [(&'a str, &'a str)],
+    pub typed: &'a [(&'a str, Cow<'a, str>)],
     /// Shown above the form and at the fields.
     pub problems: &'a [Problem],
+    /// The key that the form has just stored, updated or deleted.
+    pub done: Option<&'a str>,
+    /// The key that was asked for, and its value.
+    pub found: Option<(&'a str, &'a str)>,
+    /// A page of the keys that exist.
+    pub keys: &'a [String],
+    /// The cursor of the page after that.
+    pub next: Option<&'a str>,
 }
 
 /// What a `gender` may be on the form, and how it is shown.
@@ -32,12 +41,17 @@ pub(crate) const GENDERS: [(&str, &str); 5] = [
 
 const AGE_DIGITS_MAX: usize = 3;
 
-/// A form: where it goes, and what can be content in.
+/// A form and its page.
 pub(crate) struct Form {
     method: Method,
-    action: &'static str,
-    /// What is written on its button.
+    /// Where it goes, which is also where its page is.
+    pub action: &'static str,
+    pub template: &'static str,
+    pub title: &'static str,
+    /// The text of its button.
     submit: &'static str,
+    /// Whether it is of no use without a session.
+    pub needs_session: bool,
     fields: &'static [Field],
 }
 
@@ -189,50 +203,81 @@ const VALUE: Field =
 
 const _: () = assert!(KEY_BYTES_MAX == 1024, "the hint of the key says so");
 
-/// `POST /api/register`
 pub(crate) const REGISTER: Form = Form {
     method: Method::Post,
     action: "/api/register",
+    template: "register",
+    title: "Register",
     submit: "Register",
+    needs_session: false,
     fields: &[USERNAME, EMAIL, NEW_PASSWORD, FULL_NAME, AGE, GENDER],
 };
 
-/// `POST /api/token`
 pub(crate) const TOKEN: Form = Form {
     method: Method::Post,
     action: "/api/token",
+    template: "token",
+    title: "Access token",
     submit: "Make a token",
+    needs_session: false,
     fields: &[USERNAME, PASSWORD],
 };
 
-/// `POST /api/login`
 pub(crate) const LOGIN: Form = Form {
     method: Method::Post,
     action: "/api/login",
+    template: "login",
+    title: "Log in",
     submit: "Log in",
+    needs_session: false,
     fields: &[USERNAME, PASSWORD, ACCESS_TOKEN],
 };
 
-/// `POST /api/data`
-pub(crate) const STORE: Form =
-    Form { method: Method::Post, action: "/api/data", submit: "Store", fields: &[KEY, VALUE] };
+pub(crate) const STORE: Form = Form {
+    method: Method::Post,
+    action: "/api/data",
+    template: "store",
+    title: "Store a value",
+    submit: "Store",
+    needs_session: true,
+    fields: &[KEY, VALUE],
+};
 
-/// `GET /api/data/retrieve?key=`
-pub(crate) const RETRIEVE: Form =
-    Form { method: Method::Get, action: "/api/data/retrieve", submit: "Retrieve", fields: &[KEY] };
+pub(crate) const RETRIEVE: Form = Form {
+    method: Method::Get,
+    action: "/api/data/retrieve",
+    template: "retrieve",
+    title: "Retrieve a value",
+    submit: "Retrieve",
+    needs_session: true,
+    fields: &[KEY],
+};
 
-/// `POST /api/data/update`
-pub(crate) const UPDATE: Form =
-    Form { method: Method::Post, action: "/api/data/update", submit: "Update", fields: &[KEY, VALUE] };
+pub(crate) const UPDATE: Form = Form {
+    method: Method::Post,
+    action: "/api/data/update",
+    template: "update",
+    title: "Update a value",
+    submit: "Update",
+    needs_session: true,
+    fields: &[KEY, VALUE],
+};
 
-/// `POST /api/data/delete`
-pub(crate) const DELETE: Form =
-    Form { method: Method::Post, action: "/api/data/delete", submit: "Delete", fields: &[KEY] };
+pub(crate) const DELETE: Form = Form {
+    method: Method::Post,
+    action: "/api/data/delete",
+    template: "delete",
+    title: "Delete a key",
+    submit: "Delete",
+    needs_session: true,
+    fields: &[KEY],
+};
 
 impl Form {
-    /// Where it goes, which is also where its page is.
-    pub(crate) fn action(&self) -> &'static str {
-        self.action
+    /// The names of the fields that are shown again as they were typed: no passwords and no tokens.
+    pub(crate) fn names_shown_again(&self) -> impl Iterator<Item = &'static str> {
+        let is_secret = |field: &&Field| matches!(field.input, Input::Password { .. } | Input::Token);
+        self.fields.iter().filter(move |field| !is_secret(field)).map(|field| field.name)
     }
 
     /// What the parts `summary` and `form` name.

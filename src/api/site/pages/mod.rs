@@ -7,13 +7,10 @@ mod form;
 mod render;
 mod templates;
 
-pub(crate) use form::Problem;
-
-pub(crate) use form::FormContent;
+pub(crate) use form::{DELETE, Form, FormContent, LOGIN, Problem, REGISTER, RETRIEVE, STORE, TOKEN, UPDATE};
 
 use crate::http::response::{Response, reason_phrase};
 use crate::http::target::encode_query;
-use form::Form;
 use render::{Value, Values, optional, render, text};
 use templates::{STYLE, TEMPLATES};
 
@@ -77,106 +74,47 @@ pub struct Viewer {
     pub auth_links: AuthLinks,
 }
 
-/// What every page shows.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct PageChrome<'a> {
-    /// The user name of the session.
-    pub signed_in_as: Option<&'a str>,
-    /// What is offered to who is not signed in.
-    pub auth_links: AuthLinks,
+/// A page with `form`.
+pub(crate) fn form_page(viewer: &Viewer, status: u16, form: &Form, content: &FormContent<'_>) -> Response {
+    let FormContent { found, keys, next, .. } = *content;
+    let listed = |key| vec![("listed", text(key)), ("query", text(encode_query(key)))];
+    let nothing = keys.is_empty() && next.is_none() && found.is_none() && content.problems.is_empty();
+    let mut values = form.values(content);
+    values.extend([
+        ("done", optional(content.done.map(|key| vec![("key", text(key))]))),
+        ("found", optional(found.map(|(key, value)| vec![("key", text(key)), ("value", text(value))]))),
+        ("has_keys", Value::Flag(!keys.is_empty())),
+        ("keys", Value::List(keys.iter().map(String::as_str).map(listed).collect())),
+        ("has_nothing", Value::Flag(nothing)),
+        ("next", optional(next.map(|cursor| vec![("cursor", text(encode_query(cursor)))]))),
+    ]);
+    page(viewer, status, form.template, form.title, form.action, values)
 }
 
-/// `GET /api/register`, and what became of a form that was not taken.
-pub(crate) fn register(chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>) -> Response {
-    form_page(chrome, status, "register", "Register", &form::REGISTER, content, Vec::new())
-}
-
-/// `POST /api/register`: there is an account `username` now.
-pub(crate) fn registered(chrome: &PageChrome<'_>, username: &str) -> Response {
-    page(chrome, 200, "registered", "Registered", "", vec![("username", text(username))])
-}
-
-/// `GET /api/token`, and what became of a form that was not taken.
-pub(crate) fn token(chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>) -> Response {
-    form_page(chrome, status, "token", "Access token", &form::TOKEN, content, Vec::new())
+/// `POST /api/register`: the account `username` exists now.
+pub(crate) fn registered(viewer: &Viewer, username: &str) -> Response {
+    page(viewer, 200, "registered", "Registered", "", vec![("username", text(username))])
 }
 
 /// `POST /api/token`: the token, which ends in `expires_in_s` seconds.
-pub(crate) fn token_made(chrome: &PageChrome<'_>, token: &str, expires_in_s: u64) -> Response {
+pub(crate) fn token_made(viewer: &Viewer, token: &str, expires_in_s: u64) -> Response {
     let values = vec![("access_token", text(token)), ("expires_in", text(duration(expires_in_s)))];
-    page(chrome, 200, "token_made", "Your access token", "", values)
-}
-
-/// `GET /api/login`, and what became of a form that was not taken.
-pub(crate) fn login(chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>) -> Response {
-    form_page(chrome, status, "login", "Log in", &form::LOGIN, content, Vec::new())
+    page(viewer, 200, "token_made", "Your access token", "", values)
 }
 
 /// `GET /dashboard`
-pub(crate) fn dashboard(chrome: &PageChrome<'_>) -> Response {
-    page(chrome, 200, "dashboard", "Dashboard", DASHBOARD_PATH, Vec::new())
-}
-
-/// `GET` and `POST /api/data`; `stored` is the key that was just stored.
-pub(crate) fn store(
-    chrome: &PageChrome<'_>,
-    status: u16,
-    content: &FormContent<'_>,
-    stored: Option<&str>,
-) -> Response {
-    form_page(chrome, status, "store", "Store a value", &form::STORE, content, done(stored))
-}
-
-/// `GET /api/data/retrieve`: `found` is the key that was asked for and its value; `keys` is a page of
-/// the keys that there are, `next` the cursor of the page behind it.
-pub(crate) fn retrieve(
-    chrome: &PageChrome<'_>,
-    status: u16,
-    content: &FormContent<'_>,
-    found: Option<(&str, &str)>,
-    keys: &[&str],
-    next: Option<&str>,
-) -> Response {
-    let item = |key: &&str| vec![("listed", text((*key).to_owned())), ("query", text(encode_query(key)))];
-    let nothing = keys.is_empty() && next.is_none() && found.is_none() && content.problems.is_empty();
-    let more = vec![
-        ("found", optional(found.map(|(key, value)| vec![("key", text(key)), ("value", text(value))]))),
-        ("has_keys", Value::Flag(!keys.is_empty())),
-        ("keys", Value::List(keys.iter().map(item).collect())),
-        ("has_nothing", Value::Flag(nothing)),
-        ("next", optional(next.map(|cursor| vec![("cursor", text(encode_query(cursor)))]))),
-    ];
-    form_page(chrome, status, "retrieve", "Retrieve a value", &form::RETRIEVE, content, more)
-}
-
-/// `GET` and `POST /api/data/update`; `updated` is the key that just got a new value.
-pub(crate) fn update(
-    chrome: &PageChrome<'_>,
-    status: u16,
-    content: &FormContent<'_>,
-    updated: Option<&str>,
-) -> Response {
-    form_page(chrome, status, "update", "Update a value", &form::UPDATE, content, done(updated))
-}
-
-/// `GET` and `POST /api/data/delete`; `deleted` is the key that is just gone.
-pub(crate) fn delete(
-    chrome: &PageChrome<'_>,
-    status: u16,
-    content: &FormContent<'_>,
-    deleted: Option<&str>,
-) -> Response {
-    form_page(chrome, status, "delete", "Delete a key", &form::DELETE, content, done(deleted))
+pub(crate) fn dashboard(viewer: &Viewer) -> Response {
+    page(viewer, 200, "dashboard", "Dashboard", DASHBOARD_PATH, Vec::new())
 }
 
 /// Any other failure, with a way back.
-pub(crate) fn problem(chrome: &PageChrome<'_>, status: u16, message: &str) -> Response {
+pub(crate) fn problem(viewer: &Viewer, status: u16, message: &str) -> Response {
     let title = match reason_phrase(status) {
         "" => "Something went wrong",
         phrase => phrase,
     };
     let values = vec![("message", text(message)), ("status", text(status.to_string()))];
-    page(chrome, status, "problem", title, "", values)
+    page(viewer, status, "problem", title, "", values)
 }
 
 /// `GET` [`STYLESHEET_PATH`]
@@ -187,32 +125,18 @@ pub(crate) fn stylesheet() -> Response {
         .body(STYLE.as_bytes().to_vec())
 }
 
-fn form_page<'a>(
-    chrome: &PageChrome<'a>,
-    status: u16,
-    template: &str,
-    title: &'a str,
-    form: &Form,
-    content: &FormContent<'a>,
-    more: Values<'a>,
-) -> Response {
-    let mut values = form.values(content);
-    values.extend(more);
-    page(chrome, status, template, title, form.action(), values)
-}
-
 /// `path` is where the page is, if the links lead there.
 fn page<'a>(
-    chrome: &PageChrome<'a>,
+    viewer: &'a Viewer,
     status: u16,
     template: &str,
     title: &'a str,
     path: &str,
     mut values: Values<'a>,
 ) -> Response {
-    let links: Vec<_> = match chrome.signed_in_as {
+    let links: Vec<_> = match &viewer.signed_in_as {
         Some(_) => LINKS_SIGNED_IN.to_vec(),
-        None => LINKS_SIGNED_OUT.into_iter().filter(|(target, _)| chrome.auth_links.offers(target)).collect(),
+        None => LINKS_SIGNED_OUT.into_iter().filter(|(target, _)| viewer.auth_links.offers(target)).collect(),
     };
     let link = |&(target, label): &(&'static str, &'static str)| {
         let is_here = Value::Flag(target == path);
@@ -222,9 +146,9 @@ fn page<'a>(
         ("title", text(title)),
         ("failed", Value::Flag(status >= 400)),
         ("has_links", Value::Flag(!links.is_empty())),
-        ("can_log_in", Value::Flag(chrome.auth_links.can_log_in())),
-        ("can_register", Value::Flag(chrome.auth_links.can_register())),
-        ("signed_in_as", text(chrome.signed_in_as.unwrap_or_default())),
+        ("can_log_in", Value::Flag(viewer.auth_links.can_log_in())),
+        ("can_register", Value::Flag(viewer.auth_links.can_register())),
+        ("signed_in_as", text(viewer.signed_in_as.as_deref().unwrap_or_default())),
         ("links", Value::List(links.iter().map(link).collect())),
     ]);
     html(status, render(&TEMPLATES, template, &values))
@@ -241,11 +165,6 @@ fn html(status: u16, body: String) -> Response {
         // from a stranger's.
         .field("referrer-policy", "no-referrer")
         .body(body.into_bytes())
-}
-
-/// What the part `done` names.
-fn done(key: Option<&str>) -> Values<'_> {
-    vec![("done", optional(key.map(|key| vec![("key", text(key))])))]
 }
 
 /// In minutes where that is exact.

@@ -1,4 +1,5 @@
 use super::*;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 #[path = "markup_tests.rs"]
@@ -30,45 +31,60 @@ fn problems_with_all(message: &str) -> Vec<Problem> {
     fields.map(|field| Problem { field, message: message.to_owned() }).collect()
 }
 
+fn typed(fields: &[(&'static str, &'static str)]) -> Vec<(&'static str, Cow<'static, str>)> {
+    fields.iter().map(|(name, text)| (*name, Cow::from(*text))).collect()
+}
+
+fn keys(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
 /// The pages with forms, which take problems.
-fn form_pages(chrome: &PageChrome<'_>, status: u16, content: &FormContent<'_>, text: &str) -> Vec<Response> {
-    let found = Some((text, text));
+fn form_pages(viewer: &Viewer, status: u16, content: &FormContent<'_>, text: &str) -> Vec<Response> {
+    let (done, keys) = (Some(text), keys(&[text, "b"]));
+    let listing = FormContent { found: Some((text, text)), keys: &keys, next: Some(text), ..*content };
+    let page = |form, content: &FormContent<'_>| form_page(viewer, status, form, content);
     vec![
-        register(chrome, status, content),
-        token(chrome, status, content),
-        login(chrome, status, content),
-        store(chrome, status, content, Some(text)),
-        store(chrome, status, content, None),
-        retrieve(chrome, status, content, found, &[text, "b"], Some(text)),
-        retrieve(chrome, status, content, None, &[], None),
-        update(chrome, status, content, Some(text)),
-        update(chrome, status, content, None),
-        delete(chrome, status, content, Some(text)),
-        delete(chrome, status, content, None),
+        page(&REGISTER, content),
+        page(&TOKEN, content),
+        page(&LOGIN, content),
+        page(&STORE, &FormContent { done, ..*content }),
+        page(&STORE, content),
+        page(&RETRIEVE, &listing),
+        page(&RETRIEVE, content),
+        page(&UPDATE, &FormContent { done, ..*content }),
+        page(&UPDATE, content),
+        page(&DELETE, &FormContent { done, ..*content }),
+        page(&DELETE, content),
     ]
 }
 
 /// Every page in all its states, with `text` wherever one can be.
 fn every_page(text: &str) -> Vec<Response> {
-    let typed = INPUTS.map(|name| (name, if name == "gender" { "other" } else { text }));
+    let typed = INPUTS.map(|name| (name, Cow::from(if name == "gender" { "other" } else { text })));
     let all = problems_with_all(text);
     let of_form = [Problem { field: "", message: text.to_owned() }];
     let mut pages = Vec::new();
     for signed_in_as in [Some(text), None] {
-        let chrome = &PageChrome { signed_in_as, ..PageChrome::default() };
+        let viewer = &Viewer { signed_in_as: signed_in_as.map(str::to_owned), ..Viewer::default() };
         for (status, problems) in [(200, &[][..]), (400, &all), (401, &of_form)] {
-            pages.extend(form_pages(chrome, status, &FormContent { typed: &typed, problems }, text));
+            pages.extend(form_pages(
+                viewer,
+                status,
+                &FormContent { typed: &typed, problems, ..FormContent::default() },
+                text,
+            ));
         }
         pages.extend([
-            registered(chrome, text),
-            token_made(chrome, text, 3600),
-            dashboard(chrome),
-            problem(chrome, 403, text),
-            problem(chrome, 499, text),
+            registered(viewer, text),
+            token_made(viewer, text, 3600),
+            dashboard(viewer),
+            problem(viewer, 403, text),
+            problem(viewer, 499, text),
         ]);
     }
-    let closed = PageChrome { auth_links: AuthLinks::LogIn, ..PageChrome::default() };
-    pages.push(login(&closed, 200, &FormContent::default()));
+    let closed = Viewer { auth_links: AuthLinks::LogIn, ..Viewer::default() };
+    pages.push(form_page(&closed, 200, &LOGIN, &FormContent::default()));
     pages
 }
 
@@ -96,11 +112,14 @@ fn no_text_changes_the_structure_of_a_page() {
 
 #[test]
 fn what_was_typed_comes_back_but_for_secrets() {
-    let typed: Vec<_> = INPUTS.iter().map(|name| (*name, NASTY)).collect();
+    let typed = typed(&INPUTS.map(|name| (name, NASTY)));
     let problems = problems_with_all("wrong");
-    for page in
-        form_pages(&PageChrome::default(), 400, &FormContent { typed: &typed, problems: &problems }, "k")
-    {
+    for page in form_pages(
+        &Viewer::default(),
+        400,
+        &FormContent { typed: &typed, problems: &problems, ..FormContent::default() },
+        "k",
+    ) {
         let page = markup(&page);
         for control in controls(&page) {
             let expected = match control.attribute("name").unwrap() {
@@ -117,9 +136,13 @@ fn what_was_typed_comes_back_but_for_secrets() {
 #[test]
 fn gender_that_was_chosen_is_still_chosen() {
     for (gender, _) in form::GENDERS {
-        let typed = [("gender", gender)];
-        let page =
-            markup(&register(&PageChrome::default(), 400, &FormContent { typed: &typed, problems: &[] }));
+        let typed = typed(&[("gender", gender)]);
+        let page = markup(&form_page(
+            &Viewer::default(),
+            400,
+            &REGISTER,
+            &FormContent { typed: &typed, ..FormContent::default() },
+        ));
         let selected: Vec<_> = page.all("option").filter(|o| o.attribute("selected").is_some()).collect();
         assert_eq!(selected.len(), 1);
         assert_eq!(selected[0].attribute("value"), Some(gender));
@@ -219,7 +242,12 @@ fn failure_is_in_the_title_the_summary_and_at_the_field() {
         Problem { field: "age", message: "no number".to_owned() },
         Problem { field: "gender", message: "missing".to_owned() },
     ];
-    let page = register(&PageChrome::default(), 400, &FormContent { typed: &[], problems: &problems });
+    let page = form_page(
+        &Viewer::default(),
+        400,
+        &REGISTER,
+        &FormContent { problems: &problems, ..FormContent::default() },
+    );
     assert_eq!(page.status(), 400);
     let page = markup(&page);
     assert!(page.text.contains("Error: Register - PiKV"));
@@ -241,8 +269,12 @@ fn failure_is_in_the_title_the_summary_and_at_the_field() {
 fn problem_of_no_field_of_the_form_has_no_link_and_the_summary_is_focused() {
     for field in ["", "nickname"] {
         let problems = [Problem { field, message: "the password is wrong".to_owned() }];
-        let page =
-            markup(&login(&PageChrome::default(), 401, &FormContent { typed: &[], problems: &problems }));
+        let page = markup(&form_page(
+            &Viewer::default(),
+            401,
+            &LOGIN,
+            &FormContent { problems: &problems, ..FormContent::default() },
+        ));
         assert!(page.text.contains("the password is wrong"));
         assert_eq!(page.all("a").filter(|a| a.attribute("href").unwrap().starts_with('#')).count(), 1);
         let focused = page.tags.iter().find(|tag| tag.attribute("autofocus").is_some()).unwrap();
@@ -252,7 +284,7 @@ fn problem_of_no_field_of_the_form_has_no_link_and_the_summary_is_focused() {
 
 #[test]
 fn page_without_a_problem_focuses_nothing() {
-    for page in form_pages(&PageChrome::default(), 200, &FormContent::default(), "k") {
+    for page in form_pages(&Viewer::default(), 200, &FormContent::default(), "k") {
         assert!(!body(&page).contains("autofocus"));
         assert!(!body(&page).contains("Error"));
     }
@@ -260,7 +292,7 @@ fn page_without_a_problem_focuses_nothing() {
 
 #[test]
 fn forms_go_where_the_routes_are() {
-    let pages = form_pages(&PageChrome::default(), 200, &FormContent::default(), "k");
+    let pages = form_pages(&Viewer::default(), 200, &FormContent::default(), "k");
     let mut forms: Vec<_> = pages
         .iter()
         .map(|page| {
@@ -288,11 +320,11 @@ fn forms_go_where_the_routes_are() {
 
 #[test]
 fn keys_and_cursors_are_encoded_in_links() {
-    let keys = ["a/b c&d=é+%", "retrieve", NASTY];
-    let page = retrieve(&PageChrome::default(), 200, &FormContent::default(), None, &keys, Some("c+/="));
-    let page = markup(&page);
+    let keys = keys(&["a/b c&d=é+%", "retrieve", NASTY]);
+    let content = FormContent { keys: &keys, next: Some("c+/="), ..FormContent::default() };
+    let page = markup(&form_page(&Viewer::default(), 200, &RETRIEVE, &content));
     let links: Vec<_> = page.all("a").filter_map(|a| a.attribute("href")).collect();
-    for key in keys {
+    for key in &keys {
         let link =
             links.iter().find(|link| **link == format!("/api/data/retrieve?key={}", encode_query(key)));
         assert!(link.is_some(), "{key}");
@@ -303,32 +335,35 @@ fn keys_and_cursors_are_encoded_in_links() {
 
 #[test]
 fn empty_value_is_a_value() {
-    let page = retrieve(&PageChrome::default(), 200, &FormContent::default(), Some(("k", "")), &[], None);
+    let content = FormContent { found: Some(("k", "")), ..FormContent::default() };
+    let page = form_page(&Viewer::default(), 200, &RETRIEVE, &content);
     assert!(markup(&page).text.contains("Value of k"));
-    let none = retrieve(&PageChrome::default(), 200, &FormContent::default(), None, &[], None);
+    let none = form_page(&Viewer::default(), 200, &RETRIEVE, &FormContent::default());
     assert!(markup(&none).text.contains("There are no keys to list."));
 }
 
 #[test]
 fn line_breaks_at_the_start_of_a_value_are_kept() {
     // HTML takes the first line break behind these start tags for none.
-    let page = retrieve(&PageChrome::default(), 200, &FormContent::default(), Some(("k", "\nv")), &[], None);
+    let content = FormContent { found: Some(("k", "\nv")), ..FormContent::default() };
+    let page = form_page(&Viewer::default(), 200, &RETRIEVE, &content);
     assert!(body(&page).contains("<pre>\n\nv</pre>"));
-    let typed = [("value", "\nv")];
-    let page = store(&PageChrome::default(), 400, &FormContent { typed: &typed, problems: &[] }, None);
+    let typed = typed(&[("value", "\nv")]);
+    let page =
+        form_page(&Viewer::default(), 400, &STORE, &FormContent { typed: &typed, ..FormContent::default() });
     assert!(body(&page).contains(">\n\nv</textarea>"));
 }
 
 #[test]
 fn links_depend_on_who_is_there_and_mark_the_page() {
-    let signed_in = PageChrome { signed_in_as: Some("ada"), ..PageChrome::default() };
-    let inside = markup(&update(&signed_in, 200, &FormContent::default(), None));
+    let signed_in = Viewer { signed_in_as: Some("ada".to_owned()), ..Viewer::default() };
+    let inside = markup(&form_page(&signed_in, 200, &UPDATE, &FormContent::default()));
     let here: Vec<_> = inside.all("a").filter(|a| a.attribute("aria-current").is_some()).collect();
     assert_eq!(here.len(), 1);
     assert_eq!(here[0].attribute("href"), Some("/api/data/update"));
     assert!(inside.text.contains("Signed in as ada"));
     let links = |page: &Markup| page.all("a").any(|a| a.attribute("href") == Some("/dashboard"));
-    let outside = markup(&login(&PageChrome::default(), 200, &FormContent::default()));
+    let outside = markup(&form_page(&Viewer::default(), 200, &LOGIN, &FormContent::default()));
     assert!(links(&inside) && !links(&outside));
     assert!(!outside.text.contains("Signed in"));
 }
@@ -338,7 +373,7 @@ fn only_ways_in_that_there_are_are_offered() {
     for (auth_links, login_links, register_links) in
         [(AuthLinks::LogInOrRegister, 2, 2), (AuthLinks::LogIn, 2, 0), (AuthLinks::Nothing, 0, 0)]
     {
-        let page = markup(&problem(&PageChrome { auth_links, ..PageChrome::default() }, 404, "gone"));
+        let page = markup(&problem(&Viewer { auth_links, ..Viewer::default() }, 404, "gone"));
         let count = |path: &str| page.all("a").filter(|a| a.attribute("href") == Some(path)).count();
         assert_eq!(
             (count("/api/login"), count(REGISTER_PATH)),
@@ -347,18 +382,15 @@ fn only_ways_in_that_there_are_are_offered() {
         );
         assert_eq!(page.all("nav").count(), usize::from(auth_links != AuthLinks::Nothing), "{auth_links:?}");
     }
-    let closed = markup(&login(
-        &PageChrome { auth_links: AuthLinks::LogIn, ..PageChrome::default() },
-        200,
-        &FormContent::default(),
-    ));
+    let viewer = Viewer { auth_links: AuthLinks::LogIn, ..Viewer::default() };
+    let closed = markup(&form_page(&viewer, 200, &LOGIN, &FormContent::default()));
     assert!(closed.all("a").all(|a| a.attribute("href") != Some(REGISTER_PATH)));
     assert!(closed.text.contains("Whoever runs this server makes accounts."), "{}", closed.text);
 }
 
 #[test]
 fn dashboard_links_to_everything() {
-    let page = markup(&dashboard(&PageChrome::default()));
+    let page = markup(&dashboard(&Viewer::default()));
     let links: BTreeSet<_> = page.all("a").filter_map(|a| a.attribute("href")).collect();
     for (target, _) in LINKS_SIGNED_IN.iter().filter(|(target, _)| *target != DASHBOARD_PATH) {
         assert!(links.contains(target), "{target}");
@@ -368,7 +400,7 @@ fn dashboard_links_to_everything() {
 #[test]
 fn token_says_how_long_it_lasts() {
     for (seconds, shown) in [(3600, "60 minutes"), (60, "1 minute"), (90, "90 seconds"), (1, "1 second")] {
-        let page = markup(&token_made(&PageChrome::default(), "a.b.c", seconds));
+        let page = markup(&token_made(&Viewer::default(), "a.b.c", seconds));
         assert!(page.text.contains(&format!("valid for {shown} and")), "{seconds}");
         assert!(page.text.contains("a.b.c"));
         assert!(page.all("textarea").all(|area| area.attribute("readonly").is_some()));
@@ -377,7 +409,7 @@ fn token_says_how_long_it_lasts() {
 
 #[test]
 fn other_failures_name_the_status_and_a_way_back() {
-    let page = problem(&PageChrome::default(), 403, "the form is too old");
+    let page = problem(&Viewer::default(), 403, "the form is too old");
     assert_eq!(page.status(), 403);
     let page = markup(&page);
     for shown in ["Error: Forbidden - PiKV", "the form is too old", "HTTP status 403"] {
