@@ -8,7 +8,7 @@ use crate::auth::access::{self, Denied, Grant};
 use crate::auth::api_key::Presented;
 use crate::auth::client::Client;
 use crate::auth::credential::{Credential, SentAs};
-use crate::catalog::{Registry, Served};
+use crate::catalog::{ChangeError, Registry, Served};
 use crate::http::request::Head;
 use crate::http::target;
 use crate::names::ProjectId;
@@ -159,7 +159,7 @@ pub(crate) fn authorize(
             } else {
                 authorize_project(sent, check_site, registry, served)?
             };
-            let served = served.cloned().ok_or(ApiError::ProjectMissing(id))?;
+            let served = served.cloned().ok_or(ChangeError::Missing(id))?;
             Ok(Authority { served: Some(served), grant })
         }
         (Needs::Global | Needs::Project | Needs::Settings, None) => Err(ApiError::Internal),
@@ -211,9 +211,9 @@ fn named_project(segment: &str, registry: &Registry) -> Result<Option<Arc<Served
         return Ok(None);
     }
     let id = parse_id(segment)?;
-    registry.projects.get(&id).cloned().map(Some).ok_or(ApiError::ProjectMissing(id))
+    Ok(Some(registry.projects.get(&id).cloned().ok_or(ChangeError::Missing(id))?))
 }
 
 fn parse_id(segment: &str) -> Result<ProjectId, ApiError> {
-    ProjectId::parse(&target::decode(segment)?).map_err(ApiError::ProjectId)
+    Ok(ProjectId::parse(&target::decode(segment)?)?)
 }

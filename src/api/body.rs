@@ -1,6 +1,6 @@
 //! JSON bodies: minified, and read into types.
 
-use super::error::ApiError;
+use super::error::{ApiError, Part};
 use crate::json;
 use crate::limits::{BATCH_OPERATIONS_MAX, VALUE_DEPTH_MAX};
 use serde::Deserialize;
@@ -19,7 +19,7 @@ pub(crate) fn parse_object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, 
 
 /// The same for a whole body; `shape` tells the client what is right.
 pub(crate) fn parse_body<'a, T: Deserialize<'a>>(text: &'a [u8], shape: &str) -> Result<T, ApiError> {
-    parse_object(text).map_err(|problem| ApiError::Body(format!("{problem}; {shape}")))
+    parse_object(text).map_err(|problem| Part::Body.invalid(format!("{problem}; {shape}")))
 }
 
 /// What `parse` makes of each element of a batch; an error names its index.
@@ -28,7 +28,10 @@ pub(crate) fn each_parsed<T>(
     parse: impl Fn(&str) -> Result<T, ApiError>,
 ) -> Result<Vec<T>, ApiError> {
     if elements.len() > BATCH_OPERATIONS_MAX {
-        return Err(ApiError::BatchTooLong { operations: elements.len() });
+        return Err(Part::Batch.invalid(format!(
+            "a batch has at most {BATCH_OPERATIONS_MAX} operations, this one has {}",
+            elements.len()
+        )));
     }
     let each = elements.iter().enumerate();
     each.map(|(index, text)| parse(text.get()).map_err(|error| error.at(index))).collect()

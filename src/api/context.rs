@@ -3,8 +3,7 @@
 use super::authority::{Claim, Needs, Principal};
 use super::body::minified_to;
 use super::cross_site::{self, Trusted};
-use super::error::ApiError;
-use super::error::shown;
+use super::error::{ApiError, Part, shown};
 use super::parameters::{Parameters, parse_key, unknown_parameter};
 use super::reply::{Reply, Share, Standing};
 use super::state::{App, Arrival};
@@ -131,9 +130,9 @@ impl<'r> Context<'r> {
     /// The query parameters, of which there may be `allowed`, each once.
     ///
     /// # Errors
-    /// [`ApiError::Query`] for any other, with the nearest that is allowed.
+    /// [`Part::Query`] for any other, with the nearest that is allowed.
     pub fn parameters(&self, allowed: &[&'static str]) -> Result<Parameters<'r>, ApiError> {
-        self.parameters_or(allowed, |name| Err(ApiError::Query(unknown_parameter(name, allowed))))
+        self.parameters_or(allowed, |name| Err(Part::Query.invalid(unknown_parameter(name, allowed))))
     }
 
     /// The query parameters of a page, of which `known` are read, each once. Others are ignored: links
@@ -155,7 +154,7 @@ impl<'r> Context<'r> {
                 continue;
             };
             if found.iter().any(|(other, _)| other == known) {
-                return Err(ApiError::Query(format!("the parameter `{known}` is there twice")));
+                return Err(Part::Query.invalid(format!("the parameter `{known}` is there twice")));
             }
             found.push((known, target::decode_query(value.unwrap_or_default())?));
         }
@@ -166,14 +165,16 @@ impl<'r> Context<'r> {
     pub fn media_type(&self) -> Result<MediaType, ApiError> {
         let head = &self.request.head;
         if head.framing == Framing::None {
-            return Err(ApiError::LengthRequired);
+            return Err(
+                Part::BodyLength.invalid("this needs a body; send it with Content-Length (curl: -d or -T)")
+            );
         }
         // A list, perhaps in several fields (RFC 9110, section 8.4).
         let mut codings = head.fields("content-encoding").flat_map(|value| value.split(|&byte| byte == b','));
         let mut codings = codings.by_ref().map(<[u8]>::trim_ascii).filter(|coding| !coding.is_empty());
         if let Some(coding) = codings.find(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
             let coding = String::from_utf8_lossy(coding);
-            return Err(ApiError::MediaType(format!(
+            return Err(Part::MediaType.invalid(format!(
                 "Content-Encoding `{}` is not supported; send the body without compression.",
                 shown(&coding)
             )));
@@ -183,7 +184,7 @@ impl<'r> Context<'r> {
         let (name, parameters) = text.split_once(';').unwrap_or((&text, ""));
         let charset = parameters.split(';').find_map(|p| p.trim().strip_prefix("charset="));
         if let Some(charset) = charset.filter(|c| !matches!(c.trim_matches('"'), "utf-8" | "us-ascii")) {
-            return Err(ApiError::MediaType(format!("charset `{charset}` is not taken; send UTF-8")));
+            return Err(Part::MediaType.invalid(format!("charset `{charset}` is not taken; send UTF-8")));
         }
         match name.trim() {
             "application/json" | "text/json" | "" => Ok(MediaType::Json),
@@ -192,7 +193,7 @@ impl<'r> Context<'r> {
             "application/x-www-form-urlencoded" | "application/octet-stream" => Ok(MediaType::Json),
             json if json.ends_with("+json") => Ok(MediaType::Json),
             "text/plain" => Ok(MediaType::Text),
-            other => Err(ApiError::MediaType(format!(
+            other => Err(Part::MediaType.invalid(format!(
                 "Content-Type `{}` is not supported; send application/json, or text/plain for a string.",
                 shown(other)
             ))),
@@ -203,7 +204,7 @@ impl<'r> Context<'r> {
         match self.media_type()? {
             MediaType::Json => minified_to(BODY_DEPTH_MAX, self.request.body),
             MediaType::Text => {
-                Err(ApiError::MediaType("a JSON object is needed here; send application/json".to_owned()))
+                Err(Part::MediaType.invalid("a JSON object is needed here; send application/json"))
             }
         }
     }

@@ -4,7 +4,7 @@
 //! hexadecimal: the prefix is the beginning of the key. Earlier versions gave out the key alone;
 //! such a cursor does not tell which prefix it continues, so it is refused.
 
-use super::error::ApiError;
+use super::error::{ApiError, Part};
 use crate::digits::{decode_u64, encode_u64, hex_digit, hex_value};
 use crate::json;
 use crate::names::Key;
@@ -26,14 +26,21 @@ impl Cursor {
     /// Decodes what [`Cursor::encode`] returned.
     ///
     /// # Errors
-    /// [`ApiError::Cursor`] for any other text.
+    /// [`Part::Cursor`] for any other text.
     pub(crate) fn decode(text: &str) -> Result<Cursor, ApiError> {
         let parts = text.split_once('.').and_then(|(prefix_bytes, key)| {
             let prefix_bytes = usize::try_from(decode_u64(prefix_bytes.as_bytes())?).ok()?;
             Some(Cursor { after: decode_hex(key)?, prefix_bytes })
         });
         let cursor = parts.filter(|cursor| cursor.after.is_char_boundary(cursor.prefix_bytes));
-        cursor.filter(|cursor| Key::parse(&cursor.after).is_ok()).ok_or(ApiError::Cursor)
+        cursor.filter(|cursor| Key::parse(&cursor.after).is_ok()).ok_or_else(Cursor::unknown)
+    }
+
+    pub(crate) fn unknown() -> ApiError {
+        Part::Cursor.invalid(
+            "This cursor is not from this version of the server, or belongs to another kind of listing; start the \
+             listing again without a cursor.",
+        )
     }
 
     /// The cursor as text. It needs no percent-encoding.

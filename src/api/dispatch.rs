@@ -5,8 +5,8 @@ use super::context::Context;
 use super::cors::{self, Permission};
 use super::credentials;
 use super::cross_site::{self, Trusted};
-use super::error::ApiError;
 use super::error::style::{Dialect, Style};
+use super::error::{ApiError, Part};
 use super::negotiation::{self, ResponseFormat};
 use super::reply::Reply;
 use super::routes::{self, Found, Route};
@@ -144,7 +144,8 @@ impl App {
             found.captures.segment,
         )?;
         if is_partial_write(head) {
-            return Err(ApiError::ContentRange);
+            let detail = "The field Content-Range asks to write a part; send the whole value without it.";
+            return Err(Part::ContentRange.invalid(detail));
         }
         let offsets = found.captures.offsets_in(path);
         Ok(Decision::Run(found.route, offsets, Principal { client, sent, authority }))

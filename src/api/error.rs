@@ -15,20 +15,19 @@ use crate::auth::access::Denied;
 use crate::auth::csrf::Forgery;
 use crate::auth::rate_limit::RetryAfter;
 use crate::catalog::ChangeError;
-use crate::descriptors::TooFewDescriptors;
 use crate::http::exchange::Waiting;
 use crate::http::refusal::Refusal;
 use crate::http::response::{Response, reason_phrase};
 use crate::http::target::TargetError;
 use crate::json::{self, JsonError, JsonErrorKind};
-use crate::limits::{BATCH_OPERATIONS_MAX, PROJECTS_MAX, VALUE_DEPTH_MAX};
-use crate::names::{KeyError, ProjectId, ProjectIdError};
+use crate::limits::VALUE_DEPTH_MAX;
+use crate::names::{KeyError, ProjectIdError};
 use crate::store::decide::Conflict;
 use crate::store::error::StorageError;
+use std::borrow::Cow;
 use texts::{
-    CONFIG_EDITED, CONTENT_RANGE, CURSOR, DISK_FULL, HOST_ADVICE, INTERNAL, ITEM_PROJECT_MISSING,
-    LENGTH_REQUIRED, METHOD_UNKNOWN, ROUTE_MISSING, UNREADABLE, VALUES_UNSAVED, cursor_prefix_detail, late,
-    limit_detail, memory_full, not_ready, too_many_connections, ttl_detail,
+    DISK_FULL, HOST_ADVICE, INTERNAL, ITEM_PROJECT_MISSING, METHOD_UNKNOWN, ROUTE_MISSING, late, memory_full,
+    not_ready, too_many_connections,
 };
 
 /// How clients are asked for a credential.
@@ -41,136 +40,114 @@ pub enum ApiError {
     Refused(Refusal),
     /// The head or body did not arrive in time.
     Timeout(Waiting),
-    /// The URL is none.
     Target(TargetError),
-    /// The method exists nowhere.
+    /// No path has the method.
     MethodUnknown,
-    /// The path has no such method.
     MethodNotAllowed {
         /// The `Allow` field.
         allow: String,
     },
-    /// There is nothing at the path.
     RouteMissing,
-    /// The credential does not do.
     Denied(Denied),
-    /// The project id is none.
     ProjectId(ProjectIdError),
-    /// There is no such project.
-    ProjectMissing(ProjectId),
-    /// There is such a project already.
-    ProjectExists(ProjectId),
-    /// No further project fits.
-    ProjectsFull,
-    /// One more project on disk needs more descriptors than the process may have.
-    TooFewDescriptors(TooFewDescriptors),
-    /// config.json has an edit that the server has not read.
-    ConfigEdited,
-    /// The key is none.
     Key(KeyError),
-    /// The key of a body is no string.
-    KeyNotText,
-    /// There is no such key.
     KeyMissing,
-    /// There is such a key already.
     KeyExists,
-    /// The value is missing, or is none.
-    Value(&'static str),
-    /// The body or its value is no JSON.
     Json(JsonError),
-    /// The body is JSON of another shape.
-    Body(String),
-    /// The settings are none.
-    Settings(String),
-    /// A write of a part of something.
-    ContentRange,
-    /// There is no body and no announcement of one.
-    LengthRequired,
-    /// The body is of a type that is not taken here.
-    MediaType(String),
-    /// The time to live is none.
-    Ttl,
-    /// A query parameter is unknown, doubled or without its value.
-    Query(String),
-    /// The page size is none.
-    Limit,
-    /// The cursor was not made here.
-    Cursor,
-    /// The cursor belongs to another prefix than the one beside it.
-    CursorPrefix {
-        /// The beginning of the prefix of the cursor.
-        prefix: String,
-    },
-    /// A condition field is none, or does not belong here.
-    Condition(&'static str),
-    /// A condition does not hold; the entry as it is, `null` where the key is absent.
+    /// Another part of the request is not valid. The text states why, and what is right.
+    Invalid(Part, Cow<'static, str>),
+    /// A condition does not hold.
     Precondition {
         /// What was asked for and what is there.
         reason: String,
-        /// E without its value, or `null`.
+        /// The entry object without its value, or `null`.
         current: String,
         /// The operation of a batch.
         index: Option<usize>,
     },
-    /// An operation of a batch is none.
+    /// An operation of a batch failed.
     Operation {
         index: usize,
-        /// What is wrong with it.
         error: Box<ApiError>,
-    },
-    /// A batch has too many operations.
-    BatchTooLong {
-        /// How many.
-        operations: usize,
     },
     /// A batch asks for more values than one answer may have.
     AnswerTooLarge {
-        /// How many bytes they have together.
         bytes: u64,
-        /// The bound, bytes.
         bytes_max: u64,
     },
-    /// It has to do with an account.
     Account(AccountError),
     /// More requests than `item_api.rate_limit` lets through.
     RateLimited(RetryAfter),
     /// A page of another site sent the request.
     Forgery(Forgery),
     /// The request names a host that is not in `public_hosts`.
-    HostUnknown { host: String },
+    HostUnknown {
+        host: String,
+    },
     /// `item_api.project` names no project.
     ItemProjectMissing,
-    /// The project cannot be asked.
     Storage(StorageError),
-    /// The project's files could not be opened. The log has why: that is its operator's, and names paths.
-    Unreadable,
-    /// The project's files do not have all of its values, so they are not opened again. The log has why.
-    ValuesUnsaved,
+    /// A project was not created, changed or deleted, or its files cannot be used.
+    Change(ChangeError),
     /// Too much is waiting for a lane, or for bodies.
     Overloaded,
     /// Requests and answers under way hold as much memory as they may.
     MemoryFull {
-        /// The bound, bytes.
         bytes_max: usize,
     },
     /// A client address has as many connections as it may have.
     TooManyConnections {
-        /// The bound.
         max: usize,
     },
-    /// Some projects do not take writes.
+    /// So many projects do not take writes.
     NotReady {
-        /// How many.
         projects: usize,
     },
-    /// There is no room on the disk; nothing has changed.
-    DiskFull,
-    /// The disk failed; what for, without a path.
-    Disk(&'static str),
-    /// config.json could not be saved, so the change was not made; why, and what helps.
-    ConfigNotSaved(&'static str),
     /// A bug. The log has more.
     Internal,
+}
+
+/// A part of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Batch,
+    Body,
+    BodyLength,
+    Condition,
+    ContentRange,
+    Cursor,
+    Key,
+    Limit,
+    MediaType,
+    Query,
+    Settings,
+    Ttl,
+    Value,
+}
+
+impl Part {
+    /// It is not valid; `detail` states why, and what is right.
+    pub fn invalid(self, detail: impl Into<Cow<'static, str>>) -> ApiError {
+        ApiError::Invalid(self, detail.into())
+    }
+
+    fn status_and_code(self) -> (u16, &'static str) {
+        match self {
+            Part::Batch => (400, "invalid_batch"),
+            Part::Body => (400, "invalid_body"),
+            Part::BodyLength => (411, "length_required"),
+            Part::Condition => (400, "invalid_condition"),
+            Part::ContentRange => (400, "content_range_not_supported"),
+            Part::Cursor => (400, "invalid_cursor"),
+            Part::Key => (400, "invalid_key"),
+            Part::Limit => (400, "invalid_limit"),
+            Part::MediaType => (415, "unsupported_media_type"),
+            Part::Query => (400, "invalid_query"),
+            Part::Settings => (400, "invalid_settings"),
+            Part::Ttl => (400, "invalid_ttl"),
+            Part::Value => (400, "invalid_value"),
+        }
+    }
 }
 
 impl ApiError {
@@ -192,57 +169,28 @@ impl ApiError {
             ApiError::MethodUnknown => (501, "not_implemented"),
             ApiError::MethodNotAllowed { .. } => (405, "method_not_allowed"),
             ApiError::RouteMissing => (404, "not_found"),
-            ApiError::Denied(Denied::Missing | Denied::GlobalMissing | Denied::BasicIgnored) => {
-                (401, "api_key_missing")
-            }
-            ApiError::Denied(Denied::Mistyped) => (401, "api_key_mistyped"),
-            ApiError::Denied(
-                Denied::Wrong | Denied::GlobalWrong | Denied::SchemeUnknown | Denied::BasicMalformed,
-            ) => (401, "api_key_wrong"),
-            ApiError::Denied(Denied::Conflict) => (400, "credentials_conflict"),
-            ApiError::Denied(Denied::GlobalRequired) => (403, "global_key_required"),
+            ApiError::Denied(denied) => of_denied(*denied),
             ApiError::ProjectId(_) => (400, "invalid_project_id"),
-            ApiError::ProjectMissing(_) => (404, "project_not_found"),
-            ApiError::ProjectExists(_) => (409, "project_exists"),
-            ApiError::ProjectsFull => (409, "too_many_projects"),
-            ApiError::TooFewDescriptors(_) => (507, "too_few_descriptors"),
-            ApiError::ConfigEdited => (409, "config_edited"),
-            ApiError::Key(_) | ApiError::KeyNotText => (400, "invalid_key"),
+            ApiError::Key(_) => Part::Key.status_and_code(),
             ApiError::KeyMissing => (404, "key_not_found"),
             ApiError::KeyExists => (409, "key_exists"),
-            ApiError::Value(_) => (400, "invalid_value"),
+            ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => (400, "value_too_deep"),
+            ApiError::Json(_) => (400, "invalid_json"),
+            ApiError::Invalid(part, _) => part.status_and_code(),
+            ApiError::Precondition { .. } => (412, "precondition_failed"),
+            ApiError::Operation { error, .. } => error.status_and_code(),
+            ApiError::AnswerTooLarge { .. } => Part::Batch.status_and_code(),
             ApiError::Account(error) => error.status_and_code(),
             ApiError::RateLimited(_) => (429, "rate_limited"),
             ApiError::Forgery(_) => (403, "cross_site_request"),
             ApiError::HostUnknown { .. } => (403, "host_not_allowed"),
-            ApiError::ItemProjectMissing | ApiError::Storage(StorageError::Deleted(_)) => {
-                (404, "project_not_found")
-            }
-            ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => (400, "value_too_deep"),
-            ApiError::Json(_) => (400, "invalid_json"),
-            ApiError::Body(_) => (400, "invalid_body"),
-            ApiError::Settings(_) => (400, "invalid_settings"),
-            ApiError::ContentRange => (400, "content_range_not_supported"),
-            ApiError::LengthRequired => (411, "length_required"),
-            ApiError::MediaType(_) => (415, "unsupported_media_type"),
-            ApiError::Ttl => (400, "invalid_ttl"),
-            ApiError::Query(_) => (400, "invalid_query"),
-            ApiError::Limit => (400, "invalid_limit"),
-            ApiError::Cursor | ApiError::CursorPrefix { .. } => (400, "invalid_cursor"),
-            ApiError::Condition(_) => (400, "invalid_condition"),
-            ApiError::Precondition { .. } => (412, "precondition_failed"),
-            ApiError::Operation { error, .. } => error.status_and_code(),
-            ApiError::BatchTooLong { .. } | ApiError::AnswerTooLarge { .. } => (400, "invalid_batch"),
-            ApiError::Storage(StorageError::Busy)
-            | ApiError::Overloaded
-            | ApiError::MemoryFull { .. }
-            | ApiError::TooManyConnections { .. } => (503, "busy"),
-            ApiError::Storage(_) | ApiError::Unreadable | ApiError::ValuesUnsaved => {
-                (503, "project_unavailable")
+            ApiError::ItemProjectMissing => (404, "project_not_found"),
+            ApiError::Storage(error) => of_storage(error),
+            ApiError::Change(error) => of_change(error),
+            ApiError::Overloaded | ApiError::MemoryFull { .. } | ApiError::TooManyConnections { .. } => {
+                (503, "busy")
             }
             ApiError::NotReady { .. } => (503, "not_ready"),
-            ApiError::DiskFull => (507, "disk_full"),
-            ApiError::Disk(_) | ApiError::ConfigNotSaved(_) => (500, "disk_error"),
             ApiError::Internal => (500, "internal_error"),
         }
     }
@@ -258,36 +206,16 @@ impl ApiError {
             ApiError::RouteMissing => ROUTE_MISSING.to_owned(),
             ApiError::Denied(denied) => denied.to_string(),
             ApiError::ProjectId(error) => error.to_string(),
-            ApiError::ProjectMissing(id) => {
-                format!("there is no project `{id}`; POST /api/v1/projects makes one")
-            }
-            ApiError::ProjectExists(id) => format!("there is a project `{id}` already"),
-            ApiError::ProjectsFull => format!("there are {PROJECTS_MAX} projects, and no more fit"),
-            ApiError::TooFewDescriptors(error) => error.to_string(),
-            ApiError::ConfigEdited => CONFIG_EDITED.to_owned(),
             ApiError::Key(error) => error.to_string(),
-            ApiError::KeyNotText => "the key is not a string; send it in quotes".to_owned(),
             ApiError::KeyMissing => "there is no such key, or it has expired".to_owned(),
             ApiError::KeyExists => "there is such a key already; update it instead".to_owned(),
-            ApiError::Value(problem) => (*problem).to_owned(),
             ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => {
                 format!("the JSON is nested more than {VALUE_DEPTH_MAX} levels deep")
             }
             ApiError::Json(error) => format!("The body is not JSON: {error}."),
-            ApiError::Body(problem) | ApiError::Settings(problem) => problem.clone(),
-            ApiError::Query(problem) | ApiError::MediaType(problem) => problem.clone(),
-            ApiError::ContentRange => CONTENT_RANGE.to_owned(),
-            ApiError::LengthRequired => LENGTH_REQUIRED.to_owned(),
-            ApiError::Ttl => ttl_detail(),
-            ApiError::Limit => limit_detail(),
-            ApiError::Cursor => CURSOR.to_owned(),
-            ApiError::CursorPrefix { prefix } => cursor_prefix_detail(prefix),
-            ApiError::Condition(problem) => (*problem).to_owned(),
+            ApiError::Invalid(_, detail) => detail.clone().into_owned(),
             ApiError::Precondition { reason, .. } => reason.clone(),
             ApiError::Operation { index, error } => format!("operation {index}: {}", error.detail()),
-            ApiError::BatchTooLong { operations } => {
-                format!("a batch has at most {BATCH_OPERATIONS_MAX} operations, this one has {operations}")
-            }
             ApiError::AnswerTooLarge { bytes, bytes_max } => format!(
                 "These values have at least {bytes} bytes together; the maximum is {bytes_max}. Ask for fewer keys, or \
                  read them in a batch without writes."
@@ -299,18 +227,14 @@ impl ApiError {
             ApiError::Forgery(forgery) => forgery.to_string(),
             ApiError::HostUnknown { host } => format!("Host is `{host}`; {HOST_ADVICE}"),
             ApiError::ItemProjectMissing => ITEM_PROJECT_MISSING.to_owned(),
+            ApiError::Storage(StorageError::Full) => DISK_FULL.to_owned(),
+            ApiError::Storage(StorageError::Unread) => ChangeError::Disk("reading the value").to_string(),
             ApiError::Storage(error) => error.to_string(),
-            ApiError::Unreadable => UNREADABLE.to_owned(),
-            ApiError::ValuesUnsaved => VALUES_UNSAVED.to_owned(),
+            ApiError::Change(error) => error.to_string(),
             ApiError::Overloaded => "the server has more to do than may wait; try again shortly".to_owned(),
             ApiError::MemoryFull { bytes_max } => memory_full(*bytes_max),
             ApiError::TooManyConnections { max } => too_many_connections(*max),
             ApiError::NotReady { projects } => not_ready(*projects),
-            ApiError::DiskFull => DISK_FULL.to_owned(),
-            ApiError::Disk(act) => format!("the server's disk failed while {act}; its log says more"),
-            ApiError::ConfigNotSaved(why) => {
-                format!("config.json was not saved; nothing was changed. {why}.")
-            }
             ApiError::Internal => INTERNAL.to_owned(),
         }
     }
@@ -379,50 +303,71 @@ fn of_refusal(refusal: &Refusal) -> (u16, &'static str) {
     }
 }
 
+fn of_denied(denied: Denied) -> (u16, &'static str) {
+    match denied {
+        Denied::Missing | Denied::GlobalMissing | Denied::BasicIgnored => (401, "api_key_missing"),
+        Denied::Mistyped => (401, "api_key_mistyped"),
+        Denied::Wrong | Denied::GlobalWrong | Denied::SchemeUnknown | Denied::BasicMalformed => {
+            (401, "api_key_wrong")
+        }
+        Denied::Conflict => (400, "credentials_conflict"),
+        Denied::GlobalRequired => (403, "global_key_required"),
+    }
+}
+
+fn of_storage(error: &StorageError) -> (u16, &'static str) {
+    match error {
+        StorageError::Busy => (503, "busy"),
+        StorageError::Deleted(_) => (404, "project_not_found"),
+        StorageError::Full => (507, "disk_full"),
+        StorageError::Unread => (500, "disk_error"),
+        StorageError::Failed
+        | StorageError::Closed
+        | StorageError::Poisoned
+        | StorageError::RevisionsUsedUp => (503, "project_unavailable"),
+    }
+}
+
+fn of_change(error: &ChangeError) -> (u16, &'static str) {
+    match error {
+        ChangeError::Missing(_) => (404, "project_not_found"),
+        ChangeError::Exists(_) => (409, "project_exists"),
+        ChangeError::TooMany => (409, "too_many_projects"),
+        ChangeError::TooFewDescriptors(_) => (507, "too_few_descriptors"),
+        ChangeError::ConfigEdited => (409, "config_edited"),
+        ChangeError::FilesTaken { .. } => Part::Settings.status_and_code(),
+        ChangeError::ValuesUnsaved | ChangeError::Unreadable => (503, "project_unavailable"),
+        ChangeError::Storage(error) => of_storage(error),
+        ChangeError::Disk(_) | ChangeError::ConfigNotSaved(_) => (500, "disk_error"),
+        ChangeError::Internal => (500, "internal_error"),
+    }
+}
+
 impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> ApiError {
-        match error {
-            ChangeError::Missing(id) => ApiError::ProjectMissing(id),
-            ChangeError::Exists(id) => ApiError::ProjectExists(id),
-            ChangeError::TooMany => ApiError::ProjectsFull,
-            ChangeError::TooFewDescriptors(error) => ApiError::TooFewDescriptors(error),
-            ChangeError::ConfigEdited => ApiError::ConfigEdited,
-            ChangeError::FilesTaken { id, by } => {
-                ApiError::Settings(format!("Project `{id}` would be stored in {by}. Choose another id."))
+        if let ChangeError::Storage(error) = error { error.into() } else { ApiError::Change(error) }
+    }
+}
+
+/// Errors that a variant has as they are.
+macro_rules! from_own_variant {
+    ($($error:ty => $variant:ident),+ $(,)?) => {
+        $(impl From<$error> for ApiError {
+            fn from(error: $error) -> ApiError {
+                ApiError::$variant(error)
             }
-            ChangeError::ValuesUnsaved => ApiError::ValuesUnsaved,
-            ChangeError::Storage(error) => error.into(),
-            ChangeError::Unreadable => ApiError::Unreadable,
-            ChangeError::DiskFull => ApiError::DiskFull,
-            ChangeError::Disk(act) => ApiError::Disk(act),
-            ChangeError::ConfigNotSaved(why) => ApiError::ConfigNotSaved(why),
-            ChangeError::Internal => ApiError::Internal,
-        }
-    }
+        })+
+    };
 }
 
-impl From<Denied> for ApiError {
-    fn from(denied: Denied) -> ApiError {
-        ApiError::Denied(denied)
-    }
-}
-
-impl From<TargetError> for ApiError {
-    fn from(error: TargetError) -> ApiError {
-        ApiError::Target(error)
-    }
-}
-
-impl From<KeyError> for ApiError {
-    fn from(error: KeyError) -> ApiError {
-        ApiError::Key(error)
-    }
-}
-
-impl From<JsonError> for ApiError {
-    fn from(error: JsonError) -> ApiError {
-        ApiError::Json(error)
-    }
+from_own_variant! {
+    AccountError => Account,
+    Denied => Denied,
+    JsonError => Json,
+    KeyError => Key,
+    ProjectIdError => ProjectId,
+    StorageError => Storage,
+    TargetError => Target,
 }
 
 /// Of an operation that needs a key to exist, or not to exist.
@@ -434,21 +379,6 @@ impl From<Conflict> for ApiError {
             // The account was deleted after its token was checked.
             Conflict::NotPresent => AccountError::Token.into(),
             Conflict::Full | Conflict::ReadTooLarge { .. } => ApiError::Internal,
-        }
-    }
-}
-
-impl From<StorageError> for ApiError {
-    fn from(error: StorageError) -> ApiError {
-        match error {
-            StorageError::Full => ApiError::DiskFull,
-            StorageError::Unread => ApiError::Disk("reading the value"),
-            StorageError::Busy
-            | StorageError::Failed
-            | StorageError::Closed
-            | StorageError::Deleted(_)
-            | StorageError::Poisoned
-            | StorageError::RevisionsUsedUp => ApiError::Storage(error),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::body::parse_object;
 use super::context::Context;
-use super::error::{AccountError, ApiError, shown};
+use super::error::{AccountError, ApiError, Part, shown};
 use super::negotiation::{BodyFormat, body_format};
 use crate::accounts::registration::{self, NewAccount, RawInput, Required};
 use crate::auth::password::Rule;
@@ -37,10 +37,9 @@ impl Fields {
                 Fields::of_form(context.request.body)
             }
             BodyFormat::Json => match context.json_body() {
-                Err(ApiError::MediaType(_)) => Err(ApiError::MediaType(
+                Err(ApiError::Invalid(Part::MediaType, _)) => Err(Part::MediaType.invalid(
                     "this takes a JSON object in UTF-8 as application/json, or a form as \
-                     application/x-www-form-urlencoded"
-                        .to_owned(),
+                     application/x-www-form-urlencoded",
                 )),
                 body => Fields::of_json(&body?),
             },
@@ -55,25 +54,25 @@ impl Fields {
     /// Refuses fields that nobody reads, which are most likely misspelt.
     pub(crate) fn refuse_others(&self, known: &[&str]) -> Result<(), ApiError> {
         match self.fields.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(name) => Err(ApiError::Body(format!("there is no member `{}` here", shown(name)))),
+            Some(name) => Err(Part::Body.invalid(format!("there is no member `{}` here", shown(name)))),
             None => Ok(()),
         }
     }
 
     fn of_json(minified: &[u8]) -> Result<Fields, ApiError> {
-        let members: Members = parse_object(minified).map_err(ApiError::Body)?;
+        let members: Members = parse_object(minified).map_err(|problem| Part::Body.invalid(problem))?;
         Ok(Fields { sent: BodyFormat::Json, fields: members.0 })
     }
 
     fn of_form(body: &[u8]) -> Result<Fields, ApiError> {
-        let text = str::from_utf8(body).map_err(|_| ApiError::Body("a form has to be UTF-8".to_owned()))?;
+        let text = str::from_utf8(body).map_err(|_| Part::Body.invalid("a form has to be UTF-8"))?;
         let mut fields = BTreeMap::new();
         for (name, value) in target::pairs(text) {
-            let undecodable = |_| ApiError::Body("the form is not percent-encoded UTF-8".to_owned());
+            let undecodable = |_| Part::Body.invalid("the form is not percent-encoded UTF-8");
             let name = target::decode_query(name).map_err(undecodable)?.into_owned();
             let value = target::decode_query(value.unwrap_or_default()).map_err(undecodable)?.into_owned();
             if fields.contains_key(&name) {
-                return Err(ApiError::Body(format!("the form has the field `{}` twice", shown(&name))));
+                return Err(Part::Body.invalid(format!("the form has the field `{}` twice", shown(&name))));
             }
             fields.insert(name, value);
         }
@@ -83,7 +82,7 @@ impl Fields {
     /// The text of a field: of a form, or a JSON string. `None` where it is not there, or `null`.
     ///
     /// # Errors
-    /// [`ApiError::Body`] where it is another kind of JSON.
+    /// [`Part::Body`] where it is another kind of JSON.
     pub(crate) fn text(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, ApiError> {
         match (self.fields.get(name), self.sent) {
             (None, _) => Ok(None),
@@ -91,7 +90,7 @@ impl Fields {
             (Some(raw), BodyFormat::Json) if raw == "null" => Ok(None),
             (Some(raw), BodyFormat::Json) => {
                 let text = json::decode_string(raw.as_bytes());
-                text.map(Some).ok_or_else(|| ApiError::Body(format!("`{name}` is not a string")))
+                text.map(Some).ok_or_else(|| Part::Body.invalid(format!("`{name}` is not a string")))
             }
         }
     }
@@ -99,12 +98,12 @@ impl Fields {
     /// A JSON `true` or `false`; `false` without the field.
     ///
     /// # Errors
-    /// [`ApiError::Body`] for anything else.
+    /// [`Part::Body`] for anything else.
     pub(crate) fn switch(&self, name: &'static str) -> Result<bool, ApiError> {
         match self.fields.get(name).map(String::as_str) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(ApiError::Body(format!("`{name}` is `true` or `false`"))),
+            Some(_) => Err(Part::Body.invalid(format!("`{name}` is `true` or `false`"))),
         }
     }
 

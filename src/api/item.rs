@@ -4,7 +4,7 @@ use crate::api::body::minified;
 use crate::api::context::Context;
 use crate::api::credentials;
 use crate::api::cross_site::Trusted;
-use crate::api::error::{AccountError, ApiError};
+use crate::api::error::{AccountError, ApiError, Part};
 use crate::api::fields::Fields;
 use crate::api::json_body::json_response;
 use crate::api::parameters::parse_key;
@@ -86,7 +86,7 @@ fn write(context: &Context<'_>, keyspace: &Keyspace, status: u16, when: When<'_>
 fn value_of(context: &Context<'_>) -> Result<Vec<u8>, ApiError> {
     let fields = Fields::of_json_object(context)?;
     let value = fields.value("value");
-    let value = value.ok_or(ApiError::Value("`value` is missing; the body is {\"value\":…}"))?;
+    let value = value.ok_or_else(|| Part::Value.invalid("`value` is missing; the body is {\"value\":…}"))?;
     fields.refuse_others(&["value"])?;
     minified(&value)
 }

@@ -6,7 +6,7 @@ pub(crate) mod batch;
 use crate::api::body::{minified, parse_object};
 use crate::api::context::Context;
 use crate::api::credentials;
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, Part};
 use crate::api::json_body::json_response;
 use crate::api::parameters::{parse_key, parse_ttl};
 use crate::api::reply::Reply;
@@ -123,7 +123,7 @@ fn data_and_ttl(parts: &ObjectText<'_>) -> Result<(Vec<u8>, Option<u64>), ApiErr
 }
 
 fn invalid(problem: &str) -> ApiError {
-    ApiError::Body(format!("{problem}; an object is {{\"key\":…,\"data\":…,\"ttl\":seconds}}"))
+    Part::Body.invalid(format!("{problem}; an object is {{\"key\":…,\"data\":…,\"ttl\":seconds}}"))
 }
 
 /// Appends `{"key":…,"data":…}`.

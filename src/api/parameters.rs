@@ -1,7 +1,7 @@
 //! Query parameters, and the texts in them.
 
 use super::cursor::Cursor;
-use super::error::{ApiError, shown};
+use super::error::{ApiError, Part, shown};
 use crate::config::nearest::nearest;
 use crate::digits;
 use crate::limits::{LIST_LIMIT_MAX, TTL_SECONDS_MAX};
@@ -32,30 +32,34 @@ impl Parameters<'_> {
     /// A switch: given without a value, or as `true` or `false`.
     ///
     /// # Errors
-    /// [`ApiError::Query`] for any other value.
+    /// [`Part::Query`] for any other value.
     pub fn switch(&self, name: &'static str) -> Result<bool, ApiError> {
         match self.get(name) {
             None | Some("false") => Ok(false),
             Some("" | "true") => Ok(true),
-            Some(_) => Err(ApiError::Query(format!("`{name}` is `true` or `false`"))),
+            Some(_) => Err(Part::Query.invalid(format!("`{name}` is `true` or `false`"))),
         }
     }
 
     /// The size of a page; `None` where nothing is said of it.
     ///
     /// # Errors
-    /// [`ApiError::Limit`] outside 1..=[`LIST_LIMIT_MAX`].
+    /// [`Part::Limit`] outside 1..=[`LIST_LIMIT_MAX`].
     pub fn limit(&self) -> Result<Option<usize>, ApiError> {
         let Some(text) = self.get("limit") else { return Ok(None) };
         let limit = digits::decode_u64(text.as_bytes()).and_then(|limit| usize::try_from(limit).ok());
-        limit.filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit)).map(Some).ok_or(ApiError::Limit)
+        limit.filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit)).map(Some).ok_or_else(|| {
+            Part::Limit.invalid(format!(
+                "`limit` is a whole number from 1 to {LIST_LIMIT_MAX}, in digits without a sign or a leading zero."
+            ))
+        })
     }
 
     /// The last key of the page before, in a listing that has no prefixes; `None` for the first page.
     pub fn cursor(&self) -> Result<Option<String>, ApiError> {
         let Some(text) = self.get("cursor") else { return Ok(None) };
         let cursor = Cursor::decode(text)?;
-        if cursor.prefix().is_empty() { Ok(Some(cursor.after)) } else { Err(ApiError::Cursor) }
+        if cursor.prefix().is_empty() { Ok(Some(cursor.after)) } else { Err(Cursor::unknown()) }
     }
 
     /// The prefix of a listing, and the last key of the page before; `None` for the first page. A
@@ -65,7 +69,10 @@ impl Parameters<'_> {
         let Some(text) = self.get("cursor") else { return Ok((prefix.unwrap_or_default().to_owned(), None)) };
         let cursor = Cursor::decode(text)?;
         if prefix.is_some_and(|prefix| prefix != cursor.prefix()) {
-            return Err(ApiError::CursorPrefix { prefix: shown(cursor.prefix()) });
+            return Err(Part::Cursor.invalid(format!(
+                "The cursor belongs to a listing with the prefix `{}`; leave `prefix` out, or send the same one.",
+                shown(cursor.prefix())
+            )));
         }
         Ok((cursor.prefix().to_owned(), Some(cursor.after)))
     }
@@ -77,17 +84,18 @@ impl Parameters<'_> {
     }
 }
 
-/// A time to live in milliseconds.
+/// A time to live as text, in milliseconds.
 ///
 /// # Errors
-/// [`ApiError::Ttl`] outside 1..=[`TTL_SECONDS_MAX`].
-fn ttl_ms(seconds: u64) -> Result<u64, ApiError> {
-    if (1..=TTL_SECONDS_MAX).contains(&seconds) { Ok(seconds * 1_000) } else { Err(ApiError::Ttl) }
-}
-
-/// A time to live as text, in milliseconds.
+/// [`Part::Ttl`] outside 1..=[`TTL_SECONDS_MAX`].
 pub(crate) fn parse_ttl(text: &str) -> Result<u64, ApiError> {
-    digits::decode_u64(text.as_bytes()).ok_or(ApiError::Ttl).and_then(ttl_ms)
+    let seconds = digits::decode_u64(text.as_bytes()).filter(|ttl| (1..=TTL_SECONDS_MAX).contains(ttl));
+    seconds.map(|seconds| seconds * 1_000).ok_or_else(|| {
+        Part::Ttl.invalid(format!(
+            "A `ttl` is a whole number of seconds from 1 to {TTL_SECONDS_MAX}, in digits without a sign, a leading \
+             zero, a point or an exponent."
+        ))
+    })
 }
 
 /// A key from outside.

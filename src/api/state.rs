@@ -9,7 +9,7 @@ use crate::auth::client::Client;
 use crate::auth::credential::{self, Credential};
 use crate::auth::rate_limit::RateLimiter;
 use crate::auth::throttle::Throttle;
-use crate::catalog::{Catalog, Registry};
+use crate::catalog::{Catalog, ChangeError, Registry};
 use crate::config::schema::Registration;
 use crate::http::request::Head;
 use crate::memory::Memory;
@@ -64,11 +64,11 @@ impl App {
     /// The accounts of the server.
     ///
     /// # Errors
-    /// [`AccountError::Disabled`]; [`ApiError::Unreadable`] if their files could not be read.
+    /// [`AccountError::Disabled`]; [`ChangeError::Unreadable`] if their files could not be read.
     pub fn accounts(&self, registry: &Registry) -> Result<&Arc<Accounts>, ApiError> {
         match &self.accounts {
             Some(Ok(accounts)) if registry.accounts.enabled => Ok(accounts),
-            Some(Err(_)) if registry.accounts.enabled => Err(ApiError::Unreadable),
+            Some(Err(_)) if registry.accounts.enabled => Err(ChangeError::Unreadable.into()),
             Some(_) | None => Err(AccountError::Disabled.into()),
         }
     }

@@ -18,6 +18,7 @@ use crate::disk::is_disk_full;
 use crate::names::ProjectId;
 use crate::persist::files::deletion::{self, BeginError, Marker, Phase};
 use crate::persist::files::generation::Paths;
+use crate::store::error::StorageError;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -113,7 +114,7 @@ impl Catalog {
         let disk = self.disk.as_ref();
         let marker = deletion::begin(disk, paths).map_err(|error| match error {
             BeginError::NotBegun(error) if is_disk_full(&error) => {
-                DeleteError::NothingChanged(ChangeError::DiskFull)
+                DeleteError::NothingChanged(ChangeError::Storage(StorageError::Full))
             }
             BeginError::NotBegun(error) => DeleteError::NothingChanged(not_deleted(&old.id, &error)),
             BeginError::Unknown(error) => DeleteError::Stopped(stopped(&old.id, &error)),
@@ -121,7 +122,7 @@ impl Catalog {
         match self.save_without(config, &old.id) {
             Ok(()) => Ok(ConfigSaved::Yes),
             // Removing the files frees the space that saving takes.
-            Err(ChangeError::DiskFull) => Ok(ConfigSaved::AfterTheFiles),
+            Err(ChangeError::Storage(StorageError::Full)) => Ok(ConfigSaved::AfterTheFiles),
             Err(error) if marker == Marker::Created && deletion::cancel(disk, paths).is_ok() => {
                 Err(DeleteError::NothingChanged(error))
             }
@@ -134,7 +135,7 @@ impl Catalog {
     fn save_or_forget(&self, config: &mut InForce, id: &ProjectId) -> Result<ConfigSaved, DeleteError> {
         match self.save_without(config, id) {
             Ok(()) => Ok(ConfigSaved::Yes),
-            Err(ChangeError::DiskFull) => {
+            Err(ChangeError::Storage(StorageError::Full)) => {
                 config.forget(id);
                 self.unsaved_deletions.store(true, Ordering::Relaxed);
                 Ok(ConfigSaved::AfterTheFiles)

@@ -3,6 +3,7 @@
 use super::keys::{HASH_ADVICE, KeyError};
 use crate::config::mistake::ConfigError;
 use crate::descriptors::TooFewDescriptors;
+use crate::limits::PROJECTS_MAX;
 use crate::names::ProjectId;
 use crate::persist::files::own_files::Collision;
 use crate::store::error::StorageError;
@@ -116,14 +117,52 @@ pub enum ChangeError {
     Storage(StorageError),
     /// Its files could not be opened. The log has why.
     Unreadable,
-    /// There is no space on the disk; nothing has changed.
-    DiskFull,
     /// The disk failed; what for, without a path. The log has why.
     Disk(&'static str),
     /// config.json could not be saved, so nothing has changed; why, and what helps.
     ConfigNotSaved(&'static str),
     /// A bug. The log has more.
     Internal,
+}
+
+impl fmt::Display for ChangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChangeError::Missing(id) => {
+                write!(f, "there is no project `{id}`; POST /api/v1/projects makes one")
+            }
+            ChangeError::Exists(id) => write!(f, "there is a project `{id}` already"),
+            ChangeError::TooMany => write!(f, "there are {PROJECTS_MAX} projects, and no more fit"),
+            ChangeError::TooFewDescriptors(error) => error.fmt(f),
+            ChangeError::ConfigEdited => f.write_str(
+                "config.json was edited and not read since; send the server a SIGHUP, then try again; if the edit has \
+                 a mistake, the server's log names it",
+            ),
+            ChangeError::FilesTaken { id, by } => {
+                write!(f, "Project `{id}` would be stored in {by}. Choose another id.")
+            }
+            ChangeError::ValuesUnsaved => f.write_str(
+                "Some values of the project are only in the memory of the server, because its files were replaced or \
+                 removed. Its storage settings were not changed. Read the values and save them; the server's log \
+                 names the file.",
+            ),
+            ChangeError::Storage(error) => error.fmt(f),
+            ChangeError::Unreadable => f.write_str(
+                "the project's files could not be opened; the server's log says which, why, and what to do",
+            ),
+            ChangeError::Disk(act) => write!(f, "the server's disk failed while {act}; its log says more"),
+            ChangeError::ConfigNotSaved(why) => {
+                write!(f, "config.json was not saved; nothing was changed. {why}.")
+            }
+            ChangeError::Internal => f.write_str("the server made a mistake; its log says more under this request id"),
+        }
+    }
+}
+
+impl From<StorageError> for ChangeError {
+    fn from(error: StorageError) -> ChangeError {
+        ChangeError::Storage(error)
+    }
 }
 
 /// Of a deletion that has begun.

@@ -255,7 +255,7 @@ impl Catalog {
         self.save_from_memory(project).map_err(|error| {
             log::error!("project {}: stays in memory: {}", project.id(), error.reason);
             match error.cause {
-                Cause::DiskFull => ChangeError::DiskFull,
+                Cause::DiskFull => ChangeError::Storage(StorageError::Full),
                 Cause::Deletion(_) | Cause::Other => ChangeError::Disk("writing the project's files"),
             }
         })

@@ -261,7 +261,7 @@ fn answer(error: &ConfigError) -> ChangeError {
         ConfigError::Write { error, .. }
             if is_disk_full(error) && error.kind() != ErrorKind::FileTooLarge =>
         {
-            ChangeError::DiskFull
+            ChangeError::Storage(StorageError::Full)
         }
         ConfigError::Write { error, .. } => ChangeError::ConfigNotSaved(save_advice(error)),
         ConfigError::Invalid { .. } | ConfigError::TooLarge { .. } | ConfigError::Read { .. } => {

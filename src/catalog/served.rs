@@ -70,7 +70,7 @@ impl OpenError {
     /// What who asked for the project to be opened is told.
     pub(super) fn answer(&self) -> ChangeError {
         match self.cause {
-            Cause::DiskFull => ChangeError::DiskFull,
+            Cause::DiskFull => ChangeError::Storage(StorageError::Full),
             Cause::Deletion(_) | Cause::Other => ChangeError::Unreadable,
         }
     }

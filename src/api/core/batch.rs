@@ -2,7 +2,7 @@
 
 use crate::api::body::{each_parsed, minified, parse_body, parse_object};
 use crate::api::context::Context;
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, Part};
 use crate::api::json_body::{self, json_response};
 use crate::api::long_answer::{self, Layout, Reads};
 use crate::api::parameters::parse_ttl;
@@ -125,23 +125,24 @@ fn parse(body: &[u8]) -> Result<Vec<Operation>, ApiError> {
 }
 
 fn parse_operation(text: &str) -> Result<Operation, ApiError> {
-    let parts: OperationText<'_> = parse_object(text.as_bytes()).map_err(ApiError::Body)?;
+    let parts: OperationText<'_> =
+        parse_object(text.as_bytes()).map_err(|problem| Part::Body.invalid(problem))?;
     let key = json::decode_string(parts.key.get().as_bytes())
-        .ok_or_else(|| ApiError::Body("`key` is not a string".to_owned()))?;
+        .ok_or_else(|| Part::Body.invalid("`key` is not a string"))?;
     let key = KeyBuf::parse(key)?;
     let act = match (parts.op, parts.value) {
         ("set", Some(value)) => {
             let ttl_ms = parts.ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
             Act::Set { value: minified(value.get().as_bytes())?, ttl_ms }
         }
-        ("set", None) => return Err(ApiError::Body("a `set` needs a `value`".to_owned())),
-        ("get" | "delete", Some(_)) => return Err(ApiError::Body("only a `set` has a `value`".to_owned())),
+        ("set", None) => return Err(Part::Body.invalid("a `set` needs a `value`")),
+        ("get" | "delete", Some(_)) => return Err(Part::Body.invalid("only a `set` has a `value`")),
         ("get" | "delete", None) if parts.ttl.is_some() => {
-            return Err(ApiError::Body("only a `set` has a `ttl`".to_owned()));
+            return Err(Part::Body.invalid("only a `set` has a `ttl`"));
         }
         ("get", None) => Act::Get,
         ("delete", None) => Act::Delete,
-        (_, _) => return Err(ApiError::Body("`op` is \"get\", \"set\" or \"delete\"".to_owned())),
+        (_, _) => return Err(Part::Body.invalid("`op` is \"get\", \"set\" or \"delete\"")),
     };
     let revision = parts.if_revision.map(|number| match number {
         0 => None,

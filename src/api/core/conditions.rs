@@ -4,7 +4,7 @@
 //! compresses an answer, and a revision names one value whatever its encoding. RFC 9110, section
 //! 13.1.1 asks for the strong comparison in `If-Match`; see docs/decisions/0024.
 
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, Part};
 use crate::digits;
 use crate::http::request::Head;
 use crate::limits::SHOWN_CHARACTERS_MAX;
@@ -75,7 +75,7 @@ impl Condition {
         }
         // Several lines of one field are one list (RFC 9110, section 5.3).
         let list = values.join(&b", "[..]);
-        let tags = parse_tags(&list).ok_or(ApiError::Condition(field.problem()))?;
+        let tags = parse_tags(&list).ok_or_else(|| Part::Condition.invalid(field.problem()))?;
         let shown = String::from_utf8_lossy(&list).chars().take(SHOWN_CHARACTERS_MAX).collect();
         Ok(Some(Condition { tags, shown }))
     }

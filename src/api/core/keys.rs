@@ -3,7 +3,7 @@
 use crate::api::body::{minified, parse_object};
 use crate::api::context::{Context, MediaType};
 use crate::api::core::conditions::Conditions;
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, Part};
 use crate::api::json_body::{self, Shown};
 use crate::api::parameters::{parse_key, parse_ttl};
 use crate::api::reply::{Answer, Reply};
@@ -98,7 +98,7 @@ pub(crate) fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
         MediaType::Json => minified(context.request.body)?,
         MediaType::Text => {
             let text = std::str::from_utf8(context.request.body)
-                .map_err(|_| ApiError::Body("text/plain has to be UTF-8".to_owned()))?;
+                .map_err(|_| Part::Body.invalid("text/plain has to be UTF-8"))?;
             let mut value = Vec::with_capacity(text.len() + 2);
             json::encode_string(text, &mut value);
             value
@@ -124,7 +124,7 @@ pub(crate) fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let body = context.json_body()?;
     let invalid = |problem: String| {
-        ApiError::Body(format!(
+        Part::Body.invalid(format!(
             "{problem}; a POST has the body {{\"value\":…,\"ttl\":seconds}}, and PUT takes the value itself as the body"
         ))
     };
@@ -189,10 +189,10 @@ pub(crate) fn clear(context: &Context<'_>) -> Result<Reply, ApiError> {
     let parameters = context.parameters(&["prefix"])?;
     if parameters.get("prefix") == Some("") {
         // Most likely a variable that was not set.
-        return Err(ApiError::Query("`prefix` is empty; leave it out to delete all keys".to_owned()));
+        return Err(Part::Query.invalid("`prefix` is empty; leave it out to delete all keys"));
     }
     if Conditions::of(&context.request.head)?.are_given() {
-        return Err(ApiError::Condition("a condition is for one key, not for many at once"));
+        return Err(Part::Condition.invalid("a condition is for one key, not for many at once"));
     }
     let prefix = parameters.get("prefix").unwrap_or_default();
     let cleared_keys = context.served()?.bucket()?.clear(context.arrival.wall_ms, prefix)?;

@@ -4,7 +4,7 @@
 use crate::api::authority::{Author, Authority};
 use crate::api::body::parse_object;
 use crate::api::context::Context;
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, Part};
 use crate::api::json_body::{self, json_response};
 use crate::api::reply::{Lane, Reply};
 use crate::api::state::App;
@@ -120,10 +120,8 @@ pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 pub(crate) fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let settings = parse_settings(&context.json_body()?, SettingsFor::New)?;
-    let id = settings
-        .id
-        .ok_or_else(|| ApiError::Settings("`id` is missing: the name of the project".to_owned()))?;
-    let id = ProjectId::parse(&id).map_err(ApiError::ProjectId)?;
+    let id = settings.id.ok_or_else(|| Part::Settings.invalid("`id` is missing: the name of the project"))?;
+    let id = ProjectId::parse(&id)?;
     administer(context, move |app, _, author| {
         if settings.discard == Discard::NotAgreed && app.catalog.would_leave_files(&id, settings.storage) {
             return Err(not_agreed(&format!("Files of `{id}` exist already and would not be read")));
@@ -147,9 +145,7 @@ pub(crate) fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let settings = parse_settings(&context.json_body()?, SettingsFor::Existing)?;
     if settings.id.is_some() {
-        return Err(ApiError::Settings(
-            "`id` cannot be changed; make a new project and copy its keys".to_owned(),
-        ));
+        return Err(Part::Settings.invalid("`id` cannot be changed; make a new project and copy its keys"));
     }
     if settings.storage.on_disk == Some(false) && settings.discard == Discard::NotAgreed {
         return Err(not_agreed("The values of the project would be gone at the next start"));
@@ -247,7 +243,7 @@ fn parse_settings(body: &[u8], target: SettingsFor) -> Result<Settings, ApiError
     let invalid = |problem: String| {
         let shape = "settings are {\"id\":…,\"storage\":{\"on_disk\",\"cache_in_memory\",\"sync\",\
                      \"sync_interval_seconds\",\"discard_files\"},\"authentication\":{\"enabled\",\"save_api_key_to_file\"}}; keys are made by the server";
-        ApiError::Settings(format!("{problem}; {shape}"))
+        Part::Settings.invalid(format!("{problem}; {shape}"))
     };
     let parts: SettingsBody<'_> = parse_object(body).map_err(invalid)?;
     let storage: StorageBody = parse_part("storage", parts.storage, &[]).map_err(invalid)?;
@@ -293,7 +289,7 @@ fn discard_of(storage: &StorageBody, at_top: Option<bool>) -> Result<Discard, Ap
     match storage.discard_files.or(at_top) {
         Some(_) if storage.on_disk != Some(false) => {
             let problem = "`discard_files` has a meaning only beside `\"on_disk\": false`. Leave it out.";
-            Err(ApiError::Settings(problem.to_owned()))
+            Err(Part::Settings.invalid(problem))
         }
         Some(true) => Ok(Discard::Agreed),
         Some(false) | None => Ok(Discard::NotAgreed),
@@ -303,7 +299,7 @@ fn discard_of(storage: &StorageBody, at_top: Option<bool>) -> Result<Discard, Ap
 /// Refuses `on_disk: false`, which would do what `loss` tells.
 fn not_agreed(loss: &str) -> ApiError {
     let fix = "If you want that, send `\"discard_files\": true` beside `\"on_disk\": false`.";
-    ApiError::Settings(format!("{loss}. {fix}"))
+    Part::Settings.invalid(format!("{loss}. {fix}"))
 }
 
 /// A new project may have `null` for its key, as config.json has: the server makes one then.
@@ -344,7 +340,7 @@ mod tests {
         assert_eq!(parse_settings(b"{\"id\":\"a\"}", SettingsFor::New).unwrap().id.as_deref(), Some("a"));
         let is_refused = |body: &str, target| match parse_settings(body.as_bytes(), target) {
             Ok(_) => false,
-            Err(error) => matches!(error, ApiError::Settings(_)),
+            Err(error) => matches!(error, ApiError::Invalid(Part::Settings, _)),
         };
         for bad in [
             "[]",

@@ -6,6 +6,7 @@ use crate::accounts::directory::CreateError;
 use crate::accounts::registration::{Field, Problem};
 use crate::auth::rate_limit::RetryAfter;
 use crate::auth::throttle::Refused;
+use crate::catalog::ChangeError;
 use crate::entropy::EntropyUnavailable;
 use crate::limits::{REGISTRATION_WINDOW_SECONDS, REGISTRATIONS_OF_ADDRESS_MAX};
 use std::fmt;
@@ -122,12 +123,6 @@ impl fmt::Display for AccountError {
 
 impl std::error::Error for AccountError {}
 
-impl From<AccountError> for ApiError {
-    fn from(error: AccountError) -> ApiError {
-        ApiError::Account(error)
-    }
-}
-
 impl From<CreateError> for ApiError {
     fn from(error: CreateError) -> ApiError {
         ApiError::Account(AccountError::NotCreated(error))
@@ -139,7 +134,7 @@ impl From<AccountsError> for ApiError {
         match error {
             AccountsError::Storage(error) => error.into(),
             AccountsError::Entropy(error) => error.into(),
-            AccountsError::Damaged => ApiError::Unreadable,
+            AccountsError::Damaged => ChangeError::Unreadable.into(),
         }
     }
 }

@@ -1,27 +1,16 @@
 //! The texts of errors that are long or the same each time.
 
 use crate::http::exchange::Waiting;
-use crate::limits::{LIST_LIMIT_MAX, SHOWN_NAME_CHARACTERS_MAX, TTL_SECONDS_MAX};
+use crate::limits::SHOWN_NAME_CHARACTERS_MAX;
 
 pub(super) const INTERNAL: &str = "the server made a mistake; its log says more under this request id";
-pub(super) const UNREADABLE: &str =
-    "the project's files could not be opened; the server's log says which, why, and what to do";
-pub(super) const VALUES_UNSAVED: &str = "Some values of the project are only in the memory of the server, because its files were replaced or removed. Its \
-     storage settings were not changed. Read the values and save them; the server's log names the file.";
 pub(super) const DISK_FULL: &str = "The server's disk is full, or a quota or the file-size limit of its process is reached. \
                          Nothing was changed. Reads work, and writes work again once there is space.";
 pub(super) const METHOD_UNKNOWN: &str = "this method does not exist; GET, HEAD, POST, PUT, DELETE do";
-pub(super) const CONFIG_EDITED: &str = "config.json was edited and not read since; send the server a SIGHUP, then try \
-                again; if the edit has a mistake, the server's log names it";
-pub(super) const LENGTH_REQUIRED: &str = "this needs a body; send it with Content-Length (curl: -d or -T)";
 pub(super) const ITEM_PROJECT_MISSING: &str =
     "item_api.project in config.json names no project of this server";
 pub(super) const ROUTE_MISSING: &str = "Nothing is at this path. Keys are at /api/v1/projects/{id}/keys/{key}, the health \
                              check is at /healthz, and docs/HTTP-API.md describes all paths.";
-pub(super) const CONTENT_RANGE: &str =
-    "The field Content-Range asks to write a part; send the whole value without it.";
-pub(super) const CURSOR: &str = "This cursor is not from this version of the server, or belongs to another kind of listing; \
-                      start the listing again without a cursor.";
 /// What to do about a host that is not in `public_hosts`.
 pub(super) const HOST_ADVICE: &str =
     "public_hosts in config.json has only others. Use one of them, or add this one.";
@@ -29,25 +18,6 @@ pub(super) const HOST_ADVICE: &str =
 /// A name from outside, for a message.
 pub(crate) fn shown(name: &str) -> String {
     name.chars().take(SHOWN_NAME_CHARACTERS_MAX).collect()
-}
-
-pub(super) fn ttl_detail() -> String {
-    format!(
-        "A `ttl` is a whole number of seconds from 1 to {TTL_SECONDS_MAX}, in digits without a sign, a leading \
-         zero, a point or an exponent."
-    )
-}
-
-pub(super) fn limit_detail() -> String {
-    format!(
-        "`limit` is a whole number from 1 to {LIST_LIMIT_MAX}, in digits without a sign or a leading zero."
-    )
-}
-
-pub(super) fn cursor_prefix_detail(prefix: &str) -> String {
-    format!(
-        "The cursor belongs to a listing with the prefix `{prefix}`; leave `prefix` out, or send the same one."
-    )
 }
 
 pub(super) fn memory_full(bytes_max: usize) -> String {

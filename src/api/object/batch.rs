@@ -2,7 +2,7 @@
 
 use crate::api::body::{each_parsed, parse_body};
 use crate::api::context::Context;
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, Part};
 use crate::api::json_body::{self, json_response};
 use crate::api::long_answer::{self, Layout, Reads};
 use crate::api::object::{Object, own_keys, parse, push_object};
@@ -100,8 +100,7 @@ pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
 
 fn parse_objects(body: &[u8]) -> Result<Vec<Object>, ApiError> {
     let shape = "a batch is an array [{\"key\":…,\"data\":…,\"ttl\":seconds},…]";
-    let elements: Vec<&RawValue> =
-        serde_json::from_slice(body).map_err(|_| ApiError::Body(shape.to_owned()))?;
+    let elements: Vec<&RawValue> = serde_json::from_slice(body).map_err(|_| Part::Body.invalid(shape))?;
     each_parsed(&elements, |text| parse(text.as_bytes()))
 }
 
@@ -109,6 +108,6 @@ fn parse_keys(body: &[u8]) -> Result<Vec<KeyBuf>, ApiError> {
     let body: KeysBody<'_> = parse_body(body, "the body is {\"keys\":[…]}")?;
     each_parsed(&body.keys, |text| {
         let key = json::decode_string(text.as_bytes());
-        Ok(KeyBuf::parse(key.ok_or_else(|| ApiError::Body("a key is a string".to_owned()))?)?)
+        Ok(KeyBuf::parse(key.ok_or_else(|| Part::Body.invalid("a key is a string"))?)?)
     })
 }

@@ -7,7 +7,7 @@ use crate::api::body::minified;
 use crate::api::context::Context;
 use crate::api::credentials;
 use crate::api::cursor::{self, Cursor};
-use crate::api::error::{AccountError, ApiError};
+use crate::api::error::{AccountError, ApiError, Part};
 use crate::api::fields::Fields;
 use crate::api::json_body::push_strings;
 use crate::api::negotiation::{BodyFormat, ResponseFormat};
@@ -139,10 +139,8 @@ fn with_keys(
 ) -> Result<Reply, ApiError> {
     let replied = own_keys(context, &request).and_then(|keyspace| run(&request, &keyspace));
     Ok(replied.unwrap_or_else(|error| {
-        let answer = match error {
-            ApiError::Account(AccountError::Token) => request.signed_out(),
-            error => request.failed(None, error),
-        };
+        let is_signed_out = matches!(error, ApiError::Account(AccountError::Token));
+        let answer = if is_signed_out { request.signed_out() } else { request.failed(None, error) };
         Reply::Ready(answer, None)
     }))
 }
@@ -161,7 +159,10 @@ fn change(context: &Context<'_>, act: Act, key_in: KeyIn) -> Result<Reply, ApiEr
             request.check_site(context)?;
         }
         let key_text = match key_in {
-            KeyIn::Body => fields.text("key").map_err(|_| ApiError::KeyNotText)?.unwrap_or_default(),
+            KeyIn::Body => fields
+                .text("key")
+                .map_err(|_| Part::Key.invalid("the key is not a string; send it in quotes"))?
+                .unwrap_or_default(),
             KeyIn::Path => context.key_text()?,
         };
         let key = parse_key(&key_text)?;
@@ -188,7 +189,7 @@ fn value_of(fields: &Fields) -> Result<Vec<u8>, ApiError> {
         BodyFormat::Form => value.is_empty() || value == b"\"\"",
     };
     if is_missing {
-        return Err(ApiError::Value("`value` is missing or empty"));
+        return Err(Part::Value.invalid("`value` is missing or empty"));
     }
     minified(&value)
 }

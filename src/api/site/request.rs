@@ -7,7 +7,7 @@ use crate::accounts::directory::CreateError;
 use crate::api::context::Context;
 use crate::api::credentials;
 use crate::api::cross_site::Trusted;
-use crate::api::error::{AccountError, ApiError};
+use crate::api::error::{AccountError, ApiError, Part};
 use crate::api::fields::Fields;
 use crate::api::negotiation::{self, ResponseFormat};
 use crate::api::reply::{Answer, Reply};
@@ -113,19 +113,18 @@ impl SiteRequest {
 
 /// `error` at the fields of a form that it is about.
 pub(super) fn problems(error: &ApiError) -> Vec<Problem> {
-    let (field, message) = match error {
-        ApiError::Account(AccountError::Registration(problems)) => {
-            let each = problems.iter();
-            return each
-                .map(|problem| Problem { field: problem.field().name(), message: problem.to_string() })
-                .collect();
-        }
-        ApiError::Account(AccountError::Token) => {
-            ("", "you are not signed in, or the access token is not valid; log in".to_owned())
-        }
-        error => (field_of(error), error.detail()),
+    if let ApiError::Account(AccountError::Registration(problems)) = error {
+        let each = problems.iter();
+        return each
+            .map(|problem| Problem { field: problem.field().name(), message: problem.to_string() })
+            .collect();
+    }
+    let message = if let ApiError::Account(AccountError::Token) = error {
+        "you are not signed in, or the access token is not valid; log in".to_owned()
+    } else {
+        error.detail()
     };
-    vec![Problem { field, message }]
+    vec![Problem { field: field_of(error), message }]
 }
 
 /// The input that `error` is about; empty for the form as a whole.
@@ -138,7 +137,7 @@ fn field_of(error: &ApiError) -> &'static str {
         "email"
     } else if let ApiError::Key(_) | ApiError::KeyMissing | ApiError::KeyExists = error {
         "key"
-    } else if let ApiError::Value(_) = error {
+    } else if let ApiError::Invalid(Part::Value, _) = error {
         "value"
     } else {
         ""

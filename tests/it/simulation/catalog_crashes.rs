@@ -15,6 +15,7 @@ use pikv::testing::persist::files::watermark;
 use pikv::testing::persist::live::engine::{Engine, WorkerThreads};
 use pikv::testing::persist::live::project::Project;
 use pikv::testing::store::commit::CommitState;
+use pikv::testing::store::error::StorageError;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -213,7 +214,7 @@ fn disk_that_creates_no_file_has_a_spare_one_for_each_deletion() {
     disk.take_away(&spare);
     disk.refuse("create /storage_data/", ENOSPC);
     let error = server.catalog.delete(&id("first_project")).unwrap_err();
-    assert!(matches!(error, ChangeError::DiskFull), "{error:?}");
+    assert!(matches!(error, ChangeError::Storage(StorageError::Full)), "{error:?}");
     assert_eq!(server.keys("first_project"), 1, "it is as it was");
     disk.heal();
     disk.place(&spare, b"not empty");
