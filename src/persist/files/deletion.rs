@@ -194,7 +194,7 @@ fn remove_marker(disk: &dyn Disk, paths: &Paths, phase: Phase) -> io::Result<()>
 }
 
 #[cfg(test)]
-pub(in crate::persist) fn markers(paths: &Paths) -> [PathBuf; 2] {
+pub(crate) fn markers(paths: &Paths) -> [PathBuf; 2] {
     Phase::ALL.map(|phase| phase.marker(paths))
 }
 

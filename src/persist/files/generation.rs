@@ -174,7 +174,7 @@ pub(crate) fn swap(disk: &dyn Disk, paths: &Paths) -> Result<(), SwapError> {
 
 /// Whether `error` says that the system refused to create or rename a file: no disk space, no permission, or
 /// a file that is a mount of its own.
-pub(in crate::persist) fn was_refused(error: &io::Error) -> bool {
+pub(crate) fn was_refused(error: &io::Error) -> bool {
     use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
     is_disk_full(error)
         || matches!(error.kind(), ResourceBusy | CrossesDevices | PermissionDenied | ReadOnlyFilesystem)
@@ -254,7 +254,7 @@ pub(crate) fn remove_if_exists(disk: &dyn Disk, path: &Path) -> io::Result<()> {
 }
 
 /// The path of the copy: another one than that of checkpoints, whose interrupted swap a start would complete.
-pub(in crate::persist) fn renewed_path(paths: &Paths) -> PathBuf {
+pub(crate) fn renewed_path(paths: &Paths) -> PathBuf {
     let mut name = paths.journal.as_os_str().to_owned();
     name.push(".new");
     PathBuf::from(name)

@@ -10,26 +10,26 @@ use std::fmt;
 use std::io;
 
 /// Whole lines in a journal.
-pub(in crate::persist) struct Lines<'f> {
-    pub(in crate::persist) file: &'f dyn DiskFile,
-    pub(in crate::persist) seed: Seed,
+pub(crate) struct Lines<'f> {
+    pub(crate) file: &'f dyn DiskFile,
+    pub(crate) seed: Seed,
     /// File offset of the first one.
-    pub(in crate::persist) start: u64,
+    pub(crate) start: u64,
     /// File offset after the last one.
-    pub(in crate::persist) end: u64,
+    pub(crate) end: u64,
 }
 
 /// Where copied lines go.
-pub(in crate::persist) struct Target<'f> {
-    pub(in crate::persist) file: &'f dyn DiskFile,
-    pub(in crate::persist) seed: Seed,
+pub(crate) struct Target<'f> {
+    pub(crate) file: &'f dyn DiskFile,
+    pub(crate) seed: Seed,
     /// File offset of the first one.
-    pub(in crate::persist) start: u64,
+    pub(crate) start: u64,
 }
 
 /// Why lines were not copied, or not all of them.
 #[derive(Debug)]
-pub(in crate::persist) enum CopyError {
+pub(crate) enum CopyError {
     /// A file could not be read or written.
     Io(io::Error),
     /// There is no whole line with a right checksum at this offset.
@@ -60,7 +60,7 @@ impl fmt::Display for CopyError {
 ///
 /// # Errors
 /// [`CopyError`]; some lines may be copied.
-pub(in crate::persist) fn copy_lines(source: &Lines<'_>, target: &Target<'_>) -> Result<u64, CopyError> {
+pub(crate) fn copy_lines(source: &Lines<'_>, target: &Target<'_>) -> Result<u64, CopyError> {
     let mut lines = LineReader::new(source.file, source.start);
     let mut buffer = Vec::new();
     let mut at = target.start;
@@ -92,7 +92,7 @@ pub(in crate::persist) fn copy_lines(source: &Lines<'_>, target: &Target<'_>) ->
 ///
 /// # Errors
 /// [`CopyError`]; it is then still unknown whether the bytes are on the disk.
-pub(in crate::persist) fn write_again(lines: &Lines<'_>, from: u64) -> Result<(), CopyError> {
+pub(crate) fn write_again(lines: &Lines<'_>, from: u64) -> Result<(), CopyError> {
     lines.file.set_length(lines.end)?;
     let before = lines.start.saturating_sub(from);
     let mut before = vec![0; usize::try_from(before).map_err(io::Error::other)?];

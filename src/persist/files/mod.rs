@@ -6,7 +6,7 @@ pub(crate) mod generation;
 pub(crate) mod guard;
 pub(crate) mod header;
 pub(crate) mod leftovers;
-pub(in crate::persist) mod line_copy;
+pub(crate) mod line_copy;
 pub(crate) mod locations;
 pub(crate) mod own_files;
 pub(crate) mod preserved_copies;

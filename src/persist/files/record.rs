@@ -176,7 +176,7 @@ pub fn is_intact(line: &[u8], seed: Seed) -> bool {
 }
 
 /// The JSON of a line, given without its line feed. `None` if the checksum is wrong.
-pub(in crate::persist) fn payload_of(line: &[u8], seed: Seed) -> Option<&[u8]> {
+pub(crate) fn payload_of(line: &[u8], seed: Seed) -> Option<&[u8]> {
     let (hex, rest) = line.split_at_checked(8)?;
     let payload = rest.strip_prefix(b" ")?;
     (hex_of(seed.checksum(payload)) == hex).then_some(payload)
@@ -184,7 +184,7 @@ pub(in crate::persist) fn payload_of(line: &[u8], seed: Seed) -> Option<&[u8]> {
 
 /// The seed for which a line, given without its line feed, has the right checksum. Every line has one. `None` if
 /// it does not begin with a checksum.
-pub(in crate::persist) fn seed_of(line: &[u8]) -> Option<u32> {
+pub(crate) fn seed_of(line: &[u8]) -> Option<u32> {
     let (hex, rest) = line.split_at_checked(8)?;
     Some(seed::which_gives(from_hex(hex)?, rest.strip_prefix(b" ")?))
 }

@@ -49,7 +49,7 @@ impl fmt::Display for Seed {
 }
 
 /// The number that a CRC-32 has to be continued from to give `checksum` for `payload`.
-pub(in crate::persist) fn which_gives(checksum: u32, payload: &[u8]) -> u32 {
+pub(crate) fn which_gives(checksum: u32, payload: &[u8]) -> u32 {
     /// The polynomial of CRC-32 (IEEE), its bits reversed.
     const POLYNOMIAL: u32 = 0xedb8_8320;
     // What the seed adds to a checksum does not depend on the payload but on its length: it is what is left of
@@ -62,13 +62,13 @@ pub(in crate::persist) fn which_gives(checksum: u32, payload: &[u8]) -> u32 {
 }
 
 /// Eight lower-case hexadecimal digits.
-pub(in crate::persist) fn hex_of(number: u32) -> [u8; 8] {
+pub(crate) fn hex_of(number: u32) -> [u8; 8] {
     let [a, b, c, d] = number.to_be_bytes();
     [a >> 4, a, b >> 4, b, c >> 4, c, d >> 4, d].map(hex_digit)
 }
 
 /// The number that [`hex_of`] wrote; `None` for any other text.
-pub(in crate::persist) fn from_hex(text: &[u8]) -> Option<u32> {
+pub(crate) fn from_hex(text: &[u8]) -> Option<u32> {
     let number = u32::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()?;
     (hex_of(number) == text).then_some(number)
 }

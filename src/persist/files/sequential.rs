@@ -128,7 +128,7 @@ pub(crate) fn checksum_of(file: &dyn DiskFile) -> io::Result<u32> {
 }
 
 /// Where the first line feed is. The standard library's search looks at many bytes at once.
-pub(in crate::persist) fn find_line_feed(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn find_line_feed(bytes: &[u8]) -> Option<usize> {
     let mut rest = bytes;
     let passed = rest.skip_until(b'\n').ok()?;
     let last = passed.checked_sub(1)?;

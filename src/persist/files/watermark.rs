@@ -67,7 +67,7 @@ pub struct Watermark {
 
 impl Watermark {
     /// The revision after which a project begins that is opened at `now_ms` and has no revisions of its own.
-    pub(in crate::persist) fn begin(&self, now_ms: u64) -> Revision {
+    pub(crate) fn begin(&self, now_ms: u64) -> Revision {
         let clock = match revision(&self.begin) {
             Revision::ZERO => Revision::at_clock(now_ms),
             begin => begin, // the clock may have passed the reservation by now
@@ -76,12 +76,12 @@ impl Watermark {
     }
 
     /// Notes the latest revision of a project that was opened.
-    pub(in crate::persist) fn opened(&self, revision: Revision) {
+    pub(crate) fn opened(&self, revision: Revision) {
         self.opened.fetch_max(revision.get(), Ordering::AcqRel);
     }
 
     /// Notes the last revision of a project that takes no more writes.
-    pub(in crate::persist) fn closed(&self, revision: Revision) {
+    pub(crate) fn closed(&self, revision: Revision) {
         self.closed.fetch_max(revision.get(), Ordering::AcqRel);
     }
 

@@ -31,16 +31,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The files that a checkpoint installed.
-pub(in crate::persist) struct NewPair {
-    pub(in crate::persist) json: Arc<dyn DiskFile>,
-    pub(in crate::persist) journal: Arc<dyn DiskFile>,
+pub(super) struct NewPair {
+    pub(super) json: Arc<dyn DiskFile>,
+    pub(super) journal: Arc<dyn DiskFile>,
     /// The journal's header.
-    pub(in crate::persist) header: Header,
+    pub(super) header: Header,
     /// The journal's number; the values' is one less.
-    pub(in crate::persist) number: u32,
+    pub(super) number: u32,
     /// The changes that were copied from the old journal lie from here to `end`.
-    pub(in crate::persist) changes_start: u64,
-    pub(in crate::persist) end: u64,
+    pub(super) changes_start: u64,
+    pub(super) end: u64,
 }
 
 /// A value of a project that keeps only an index in memory.
@@ -80,7 +80,7 @@ impl Project {
     }
 
     /// As [`Project::checkpoint`], also if the journal has no changes and the values' file is not in place.
-    pub(in crate::persist) fn put_values_in_place(
+    pub(super) fn put_values_in_place(
         self: &Arc<Self>,
         now_ms: u64,
         now: Instant,
@@ -90,7 +90,7 @@ impl Project {
 
     /// The last checkpoint, of a project that was closed. An edit of values that did not change since is left for the
     /// next start.
-    pub(in crate::persist) fn checkpoint_closed(
+    pub(super) fn checkpoint_closed(
         self: &Arc<Self>,
         now_ms: u64,
         now: Instant,
@@ -232,7 +232,7 @@ impl Project {
     }
 
     /// Copies all entries, a few under each hold of the lock.
-    pub(in crate::persist) fn copy_entries(
+    pub(super) fn copy_entries(
         self: &Arc<Self>,
         cache: ValueCache,
         writer: &mut GenerationWriter,

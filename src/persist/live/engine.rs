@@ -40,7 +40,7 @@ impl Engine {
     }
 
     /// Starts a thread of the engine.
-    pub(in crate::persist) fn spawn(
+    pub(super) fn spawn(
         self: &Arc<Self>,
         name: &str,
         run: impl FnOnce(&Arc<Engine>) + Send + 'static,
@@ -58,7 +58,7 @@ impl Engine {
         std::thread::Builder::new().name(name.to_owned()).stack_size(ENGINE_STACK_BYTES).spawn(guarded)
     }
 
-    pub(in crate::persist) fn start_writer(self: &Arc<Self>, number: usize) -> std::io::Result<()> {
+    pub(super) fn start_writer(self: &Arc<Self>, number: usize) -> std::io::Result<()> {
         self.writers.starting(number);
         let name = if number == 0 { "writer".to_owned() } else { format!("writer-{number}") };
         let started = self.spawn(&name, move |engine| engine.write(number));
@@ -107,7 +107,7 @@ impl Engine {
     }
 
     /// Does the maintenance that is due for a project.
-    pub(in crate::persist) fn maintain_one(&self, project: &Arc<Project>) {
+    pub(super) fn maintain_one(&self, project: &Arc<Project>) {
         // Before it begins: what becomes due from here on is scheduled again.
         project.maintenance_due_ms.store(NOT_SCHEDULED, Ordering::Release);
         if let Some(due) = project.maintain() {
@@ -116,14 +116,14 @@ impl Engine {
     }
 
     /// Drops a reference to a project. The long lane drops the last one, because freeing many keys takes long.
-    pub(in crate::persist) fn let_go(&self, project: Arc<Project>) {
+    pub(super) fn let_go(&self, project: Arc<Project>) {
         if let Some(project) = Arc::into_inner(project) {
             self.long_lane.free(Box::new(project));
         }
     }
 
     /// The thread of the long lane.
-    pub(in crate::persist) fn work_on_long(&self) {
+    pub(super) fn work_on_long(&self) {
         while let Some(work) = self.long_lane.next() {
             match work {
                 Long::Maintain(project) => {
@@ -141,7 +141,7 @@ impl Engine {
 impl Project {
     /// Whether maintenance of the project takes long, or the long lane has the project already. If so, the lane has
     /// it from now on. Called by the maintenance thread only.
-    pub(in crate::persist) fn needs_long_lane(&self) -> bool {
+    pub(super) fn needs_long_lane(&self) -> bool {
         if self.is_in_long_lane.load(Ordering::Acquire) {
             return true;
         }

@@ -14,7 +14,7 @@ use std::io::{self, ErrorKind};
 
 /// What somebody did to the values' file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::persist) enum Edit {
+pub(super) enum Edit {
     /// Nothing has its name.
     Removed,
     /// What has its name was written later, and has this stamp.
@@ -23,7 +23,7 @@ pub(in crate::persist) enum Edit {
 
 /// What a changed values' file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::persist) enum Content {
+pub(super) enum Content {
     /// What the server wrote: it is a copy. Nobody knows whether it is on the disk.
     Same,
     /// An edit, which a start imports.
@@ -36,7 +36,7 @@ impl Project {
     /// Checks that a checkpoint loses nothing by replacing the values' file, and keeps an edit as a copy. If an edit
     /// is found and the values are read from that file, the project stops, and the next start imports the edit or
     /// asks for a decision.
-    pub(in crate::persist) fn detect_external_edit(
+    pub(super) fn detect_external_edit(
         &self,
         files: &Files,
         journal: &Journal,
@@ -47,11 +47,7 @@ impl Project {
 
     /// If the values are read from their file, checks that all of them can still be read. If not, or if the file was
     /// edited, the project stops. A file that was removed or replaced is still open, and has them.
-    pub(in crate::persist) fn check_values(
-        &self,
-        files: &Files,
-        journal: &Journal,
-    ) -> Result<(), CheckpointError> {
+    pub(super) fn check_values(&self, files: &Files, journal: &Journal) -> Result<(), CheckpointError> {
         if files.cache == ValueCache::Memory {
             return Ok(());
         }
@@ -84,11 +80,7 @@ impl Project {
     }
 
     /// Copies a changed values' file, which is about to be replaced.
-    pub(in crate::persist) fn keep_edit(
-        &self,
-        files: &Files,
-        journal: &Journal,
-    ) -> Result<(), CheckpointError> {
+    pub(super) fn keep_edit(&self, files: &Files, journal: &Journal) -> Result<(), CheckpointError> {
         let (id, path) = (&self.id, files.paths.json.display());
         match find_edit(files, journal)? {
             None => {}
@@ -134,12 +126,12 @@ impl Project {
 }
 
 /// Whether the values' file is still the one that was written with `journal`.
-pub(in crate::persist) fn has_values_in_place(files: &Files, journal: &Journal) -> bool {
+pub(super) fn has_values_in_place(files: &Files, journal: &Journal) -> bool {
     matches!(find_edit(files, journal), Ok(None))
 }
 
 /// Whether a start would find neither the values that were written with `journal` nor an edit of them.
-pub(in crate::persist) fn has_lost_values(files: &Files, journal: &Journal) -> bool {
+pub(super) fn has_lost_values(files: &Files, journal: &Journal) -> bool {
     match find_edit(files, journal) {
         Ok(None) => false,
         Ok(Some(Edit::Changed(_))) => {
@@ -150,7 +142,7 @@ pub(in crate::persist) fn has_lost_values(files: &Files, journal: &Journal) -> b
 }
 
 /// Compares the values' file with the one that was written with `journal`, by its stamp.
-pub(in crate::persist) fn find_edit(files: &Files, journal: &Journal) -> io::Result<Option<Edit>> {
+pub(super) fn find_edit(files: &Files, journal: &Journal) -> io::Result<Option<Edit>> {
     match files.disk.open(&files.paths.json, Open::Read).and_then(|file| file.stamp()) {
         Ok(stamp) if stamp == journal.json_stamp => Ok(None),
         Ok(stamp) => Ok(Some(Edit::Changed(stamp))),
@@ -160,7 +152,7 @@ pub(in crate::persist) fn find_edit(files: &Files, journal: &Journal) -> io::Res
 }
 
 /// Reads a values' file that was changed. `header` is that of the journal.
-pub(in crate::persist) fn content_of(files: &Files, header: &Header) -> io::Result<Content> {
+pub(super) fn content_of(files: &Files, header: &Header) -> io::Result<Content> {
     let file = files.disk.open(&files.paths.json, Open::Read)?;
     let crc32 = checksum_of(file.as_ref())?;
     if crc32 == header.json_crc32 && file.length()? == header.json_bytes {

@@ -24,16 +24,16 @@ const FILE_SIZE_LIMIT: &str = ", which is the file-size limit of this process (`
 
 /// What is left to do for a project after its turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::persist) struct AfterTurn {
+pub(super) struct AfterTurn {
     /// There is more to write.
-    pub(in crate::persist) again: bool,
+    pub(super) again: bool,
     /// After which time it has to be synced, if it has `sync: interval`.
-    pub(in crate::persist) sync_after: Option<Duration>,
+    pub(super) sync_after: Option<Duration>,
 }
 
 /// Which thread takes the pending changes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::persist) enum Taker {
+pub(super) enum Taker {
     /// The writer whose turn it is.
     Writer,
     /// A thread that needs them written now, such as a checkpoint. The turn does not change.
@@ -43,7 +43,7 @@ pub(in crate::persist) enum Taker {
 impl Project {
     /// Yields to other threads while more changes arrive: the change that woke the writer is often the first of
     /// many, and all of them share one sync.
-    pub(in crate::persist) fn group_commit_delay(&self) {
+    pub(super) fn group_commit_delay(&self) {
         let mut bytes_before = 0;
         for _ in 0..GROUP_COMMIT_ROUNDS_MAX {
             let Ok(bytes) = self.lock().map(|state| state.pending.bytes.len()) else { return };
@@ -64,7 +64,7 @@ impl Project {
 
     /// The turn of the project, on a writer that took it from the queue. Blocks for the disk, but not for another
     /// thread that holds the journal: that thread queues the project again.
-    pub(in crate::persist) fn write_in_turn(self: &Arc<Self>) -> AfterTurn {
+    pub(super) fn write_in_turn(self: &Arc<Self>) -> AfterTurn {
         let Some(files) = &self.files else { return AfterTurn::default() };
         self.group_commit_delay();
         let journal = match files.journal.lock_or_leave(|| self.leave()) {
@@ -139,7 +139,7 @@ impl Project {
     }
 
     /// Queues the project for a writer, because of pending changes or a sync that is due.
-    pub(in crate::persist) fn want_turn(self: &Arc<Self>, state: &mut State) {
+    pub(super) fn want_turn(self: &Arc<Self>, state: &mut State) {
         match state.turn {
             Turn::Idle => {
                 state.turn = Turn::Queued;
@@ -151,7 +151,7 @@ impl Project {
     }
 
     /// The interval of `sync: interval` is over: queues the project for a sync.
-    pub(in crate::persist) fn want_sync(self: &Arc<Self>) {
+    pub(super) fn want_sync(self: &Arc<Self>) {
         if let Ok(mut state) = self.lock() {
             state.later = SyncLater::Due;
             self.want_turn(&mut state);
@@ -210,7 +210,7 @@ impl Project {
     }
 
     /// The batch in flight is in the journal: its replies may leave. Keeps its buffer for the next batch.
-    pub(in crate::persist) fn acknowledge(self: &Arc<Self>, bytes: Vec<u8>, sync: SyncMode) {
+    pub(super) fn acknowledge(self: &Arc<Self>, bytes: Vec<u8>, sync: SyncMode) {
         let Ok(mut state) = self.lock() else { return self.fail_waiting() };
         let Some(mut batch) = state.in_flight.take() else { return };
         state.acknowledged = state.acknowledged.max(batch.revision);
@@ -242,12 +242,7 @@ impl Project {
     /// Reverts everything in memory that is not in the journal and fails the commits that wait for it. If the
     /// journal no longer belongs to the project, has what was acknowledged written to new files. Changes that were
     /// acknowledged before they were written then stay in memory, because the rescue writes them, too.
-    pub(in crate::persist) fn rollback(
-        self: &Arc<Self>,
-        paths: &Paths,
-        journal: &mut Journal,
-        failure: &AppendError,
-    ) {
+    pub(super) fn rollback(self: &Arc<Self>, paths: &Paths, journal: &mut Journal, failure: &AppendError) {
         let (not_ours, reason) = (NotOurs::of(&failure.error), reason_of(paths, failure));
         if not_ours.is_some() {
             journal.retire();
@@ -334,13 +329,13 @@ impl State {
     }
 
     /// Removes some keys that have expired, unless their expiry may still be rolled back. Returns whether there are more.
-    pub(in crate::persist) fn reclaim(&mut self, is_durable: bool) -> bool {
+    pub(super) fn reclaim(&mut self, is_durable: bool) -> bool {
         let until = if is_durable { self.acknowledged } else { Revision::MAX };
         self.namespace.reclaim(RECLAIMED_PER_LOCK_MAX, until) == RECLAIMED_PER_LOCK_MAX
     }
 
     /// The changes of `undo` are final. Returns whether they left garbage.
-    pub(in crate::persist) fn finalize(&mut self, undo: &mut Vec<Undo>) -> bool {
+    pub(super) fn finalize(&mut self, undo: &mut Vec<Undo>) -> bool {
         let cleared = undo.extract_if(.., |undo| matches!(undo, Undo::RestoreAll(_)));
         let finalized = cleared.map(|undo| self.namespace.finalize(undo)).count();
         finalized > 0
@@ -348,7 +343,7 @@ impl State {
 
     /// Rolls all changes back that are not in the journal, newest first, and resolves their commits with `resolve`.
     /// The caller holds the journal.
-    pub(in crate::persist) fn rollback(&mut self, resolve: impl Fn(&Commit)) {
+    pub(super) fn rollback(&mut self, resolve: impl Fn(&Commit)) {
         let pending = std::mem::replace(&mut self.pending, Batch::empty());
         for batch in [Some(pending), self.in_flight.take()].into_iter().flatten() {
             batch.undo.into_iter().rev().for_each(|undo| self.namespace.rollback(undo));
@@ -359,7 +354,7 @@ impl State {
     }
 
     /// How many changes were acknowledged and are not in the journal.
-    pub(in crate::persist) fn unwritten_acknowledged(&self) -> u64 {
+    pub(super) fn unwritten_acknowledged(&self) -> u64 {
         self.in_flight.iter().chain([&self.pending]).map(|batch| batch.acknowledged).sum()
     }
 
@@ -376,7 +371,7 @@ impl State {
     }
 
     /// Moves the pending batch into flight and returns its bytes.
-    pub(in crate::persist) fn take_pending(&mut self, taker: Taker) -> Option<Vec<u8>> {
+    pub(super) fn take_pending(&mut self, taker: Taker) -> Option<Vec<u8>> {
         if taker == Taker::Writer {
             self.turn = Turn::Writing;
         }

@@ -18,57 +18,57 @@ use std::time::{Duration, Instant};
 static SPACES: [u8; 64 * 1024] = [b' '; 64 * 1024];
 
 /// The journal that a project appends to.
-pub(in crate::persist) struct Journal {
-    pub(in crate::persist) file: Arc<dyn DiskFile>,
+pub(super) struct Journal {
+    pub(super) file: Arc<dyn DiskFile>,
     /// Which file that is.
-    pub(in crate::persist) identity: Identity,
+    pub(super) identity: Identity,
     /// The number that locations in it carry.
-    pub(in crate::persist) number: u32,
+    pub(super) number: u32,
     /// Where the next bytes go.
-    pub(in crate::persist) end: u64,
+    pub(super) end: u64,
     /// Where the reserve ends: spaces after `end`, which the next changes overwrite. At most `end` if there is
     /// none.
-    pub(in crate::persist) reserve_end: u64,
+    pub(super) reserve_end: u64,
     /// Everything up to here is known to be on the disk.
-    pub(in crate::persist) synced_end: u64,
+    pub(super) synced_end: u64,
     /// After a failure: the bytes from here to `end` may not be on the disk, and others may follow them; see
     /// `repair.rs`.
-    pub(in crate::persist) unsure_from: Option<u64>,
+    pub(super) unsure_from: Option<u64>,
     /// Where the changes since the last checkpoint begin.
-    pub(in crate::persist) changes_start: u64,
-    pub(in crate::persist) header: Header,
+    pub(super) changes_start: u64,
+    pub(super) header: Header,
     /// The stamp of the values' file when it was written.
-    pub(in crate::persist) json_stamp: Stamp,
+    pub(super) json_stamp: Stamp,
     /// A changed values' file that has its name.
-    pub(in crate::persist) seen_edit: Option<SeenEdit>,
+    pub(super) seen_edit: Option<SeenEdit>,
     /// A write or sync found no disk space since the last checkpoint.
-    pub(in crate::persist) out_of_space: bool,
+    pub(super) out_of_space: bool,
     /// Whether something was written that `sync: interval` still has to sync.
-    pub(in crate::persist) unsynced: bool,
-    pub(in crate::persist) written_at: Option<Instant>,
+    pub(super) unsynced: bool,
+    pub(super) written_at: Option<Instant>,
     /// When its name and its directory were last checked before a write.
-    pub(in crate::persist) checked_at: Option<Instant>,
-    pub(in crate::persist) checkpointed_at: Option<Instant>,
+    pub(super) checked_at: Option<Instant>,
+    pub(super) checkpointed_at: Option<Instant>,
     /// No checkpoint before this, because one failed.
-    pub(in crate::persist) retry_at: Option<Instant>,
+    pub(super) retry_at: Option<Instant>,
 }
 
 /// A changed values' file, as it was at the last look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::persist) struct SeenEdit {
-    pub(in crate::persist) stamp: Stamp,
+pub(super) struct SeenEdit {
+    pub(super) stamp: Stamp,
     /// Whether it was read and is an edit.
-    pub(in crate::persist) is_edit: bool,
+    pub(super) is_edit: bool,
 }
 
 /// Why a batch is not in the journal.
-pub(in crate::persist) struct AppendError {
-    pub(in crate::persist) outcome: CommitState,
-    pub(in crate::persist) error: io::Error,
+pub(super) struct AppendError {
+    pub(super) outcome: CommitState,
+    pub(super) error: io::Error,
 }
 
 impl Journal {
-    pub(in crate::persist) fn opened(
+    pub(super) fn opened(
         (file, identity): (Arc<dyn DiskFile>, Identity),
         header: Header,
         json_stamp: Stamp,
@@ -97,14 +97,14 @@ impl Journal {
     }
 
     /// Whether `length` is the length that the server left. Any is, while a full disk leaves that in doubt.
-    pub(in crate::persist) fn has_length(&self, length: u64) -> bool {
+    pub(super) fn has_length(&self, length: u64) -> bool {
         self.is_unsure() || length == self.end.max(self.reserve_end)
     }
 
     /// Seals the lines in `bytes`, writes them at the end, and syncs them if `sync` is `Always`. `is_ours` is
     /// called between the two, and before anything is cut off; if it fails, the file is not touched again. A full
     /// disk leaves the journal as it was, and the caller may try again; any other failure ends its use.
-    pub(in crate::persist) fn append(
+    pub(super) fn append(
         &mut self,
         bytes: &mut [u8],
         sync: SyncMode,
@@ -168,7 +168,7 @@ impl Journal {
     }
 
     /// Continues in the journal of a new pair of files, whose changes lie in `changes`.
-    pub(in crate::persist) fn begin_generation(
+    pub(super) fn begin_generation(
         &mut self,
         new: (Arc<dyn DiskFile>, Identity, Header),
         number: u32,
@@ -193,7 +193,7 @@ impl Journal {
 
     /// When a checkpoint is due. A large one waits until the changes have outgrown what it rewrites,
     /// so that it writes at most twice what the journal took.
-    pub(in crate::persist) fn checkpoint_due(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn checkpoint_due(&self, now: Instant) -> Option<Instant> {
         let (changes, rewritten) = (self.changes_bytes(), self.json_stamp.length + self.changes_start);
         if changes == 0 {
             return None;
@@ -212,7 +212,7 @@ impl Journal {
     }
 
     /// Whether there is something that the values' file does not have.
-    pub(in crate::persist) fn has_changes(&self) -> bool {
+    pub(super) fn has_changes(&self) -> bool {
         self.changes_bytes() > 0
     }
 }

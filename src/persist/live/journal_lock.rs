@@ -10,17 +10,17 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 /// Queues the project whose journal was released.
-pub(in crate::persist) type QueueAgain = Box<dyn FnOnce() + Send>;
+pub(super) type QueueAgain = Box<dyn FnOnce() + Send>;
 
 /// A journal under its lock.
-pub(in crate::persist) struct JournalLock {
+pub(super) struct JournalLock {
     journal: Mutex<Journal>,
     /// Queues the project again, if a writer left it. Locked only to set or take it.
     left: Mutex<Option<QueueAgain>>,
 }
 
 /// The journal, locked.
-pub(in crate::persist) struct JournalGuard<'a> {
+pub(super) struct JournalGuard<'a> {
     // Dropped in this order: a project is queued again once its journal is free.
     guard: MutexGuard<'a, Journal>,
     _release: Release<'a>,
@@ -31,7 +31,7 @@ struct Release<'a> {
 }
 
 /// The result of an attempt to lock a journal.
-pub(in crate::persist) enum Attempt<'a> {
+pub(super) enum Attempt<'a> {
     Locked(JournalGuard<'a>),
     /// Another thread holds it and will queue the project again.
     Left,
@@ -40,7 +40,7 @@ pub(in crate::persist) enum Attempt<'a> {
 }
 
 impl JournalLock {
-    pub(in crate::persist) fn new(journal: Journal) -> JournalLock {
+    pub(super) fn new(journal: Journal) -> JournalLock {
         JournalLock { journal: Mutex::new(journal), left: Mutex::new(None) }
     }
 
@@ -48,14 +48,14 @@ impl JournalLock {
     ///
     /// # Errors
     /// [`StorageError::Poisoned`] if a thread panicked while it held it.
-    pub(in crate::persist) fn lock(&self) -> Result<JournalGuard<'_>, StorageError> {
+    pub(super) fn lock(&self) -> Result<JournalGuard<'_>, StorageError> {
         let guard = self.journal.lock().map_err(|_| StorageError::Poisoned)?;
         Ok(JournalGuard { guard, _release: Release { lock: self } })
     }
 
     /// Locks the journal if no other thread holds it. Otherwise that thread calls what `leave` returns when it
     /// releases the journal.
-    pub(in crate::persist) fn lock_or_leave(&self, leave: impl FnOnce() -> QueueAgain) -> Attempt<'_> {
+    pub(super) fn lock_or_leave(&self, leave: impl FnOnce() -> QueueAgain) -> Attempt<'_> {
         // Locked first: a holder that releases the journal from here on finds it.
         let mut left = unpoisoned(self.left.lock());
         match self.journal.try_lock() {

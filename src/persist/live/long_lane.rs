@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 
 /// The tasks of the thread, first come, first served.
-pub(in crate::persist) struct LongLane<P> {
+pub(super) struct LongLane<P> {
     queue: Mutex<Queue<P>>,
     signal: Condvar,
 }
@@ -20,7 +20,7 @@ struct Queue<P> {
 }
 
 /// A long task.
-pub(in crate::persist) enum Long<P> {
+pub(super) enum Long<P> {
     /// Maintenance of a project. While it waits here the engine schedules nothing for it (`IN_HAND`), so a project
     /// is queued once.
     Maintain(Arc<P>),
@@ -29,12 +29,12 @@ pub(in crate::persist) enum Long<P> {
 }
 
 impl<P> LongLane<P> {
-    pub(in crate::persist) fn new() -> LongLane<P> {
+    pub(super) fn new() -> LongLane<P> {
         let queue = Queue { work: VecDeque::new(), to_free: 0, stopping: false };
         LongLane { queue: Mutex::new(queue), signal: Condvar::new() }
     }
 
-    pub(in crate::persist) fn push(&self, work: Long<P>) {
+    pub(super) fn push(&self, work: Long<P>) {
         let mut queue = unpoisoned(self.queue.lock());
         queue.to_free += usize::from(matches!(work, Long::Free(_)));
         queue.work.push_back(work);
@@ -43,7 +43,7 @@ impl<P> LongLane<P> {
     }
 
     /// Frees `memory` later, or at once if too much is queued already.
-    pub(in crate::persist) fn free(&self, memory: Box<dyn Send>) {
+    pub(super) fn free(&self, memory: Box<dyn Send>) {
         let is_full = unpoisoned(self.queue.lock()).to_free >= FREED_LATER_MAX;
         if !is_full {
             self.push(Long::Free(memory));
@@ -51,13 +51,13 @@ impl<P> LongLane<P> {
     }
 
     /// Has the thread end after its current task.
-    pub(in crate::persist) fn stop(&self) {
+    pub(super) fn stop(&self) {
         unpoisoned(self.queue.lock()).stopping = true;
         self.signal.notify_one();
     }
 
     /// Waits for a task. `None` if the engine stops.
-    pub(in crate::persist) fn next(&self) -> Option<Long<P>> {
+    pub(super) fn next(&self) -> Option<Long<P>> {
         let mut queue = unpoisoned(self.queue.lock());
         while !queue.stopping {
             if let Some(work) = queue.work.pop_front() {

@@ -31,7 +31,7 @@ enum Look {
 impl Project {
     /// Checks the values' file and has it written again if a start would not find the values in it. Returns when to
     /// look again. Blocks for the disk.
-    pub(in crate::persist) fn look_at_values(self: &Arc<Self>, now_ms: u64, now: Instant) -> Option<Instant> {
+    pub(super) fn look_at_values(self: &Arc<Self>, now_ms: u64, now: Instant) -> Option<Instant> {
         let files = self.files.as_ref()?;
         match self.look(files, now)? {
             Look::Fine => None,

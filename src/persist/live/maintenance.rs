@@ -18,13 +18,13 @@ const CLOSED_ADVICE: &str =
 
 /// When to expire keys of which the first expires at `next_ms`. Not at once even if that has passed: the project
 /// could not record it.
-pub(in crate::persist) fn expiry_due(next_ms: u64, now_ms: u64, now: Instant) -> Instant {
+pub(super) fn expiry_due(next_ms: u64, now_ms: u64, now: Instant) -> Instant {
     now + Duration::from_millis(next_ms.saturating_sub(now_ms).max(EXPIRY_INTERVAL_MS))
 }
 
 impl Project {
     /// Does what is due and returns when the next work is. Blocks for the disk.
-    pub(in crate::persist) fn maintain(self: &Arc<Self>) -> Option<Instant> {
+    pub(super) fn maintain(self: &Arc<Self>) -> Option<Instant> {
         match self.health() {
             Health::Healthy | Health::DiskFull => {}
             Health::Failed { .. } => {
@@ -62,7 +62,7 @@ impl Project {
     }
 
     /// Whether the values' file is still the one that was written with the journal.
-    pub(in crate::persist) fn has_values_in_place(&self) -> bool {
+    pub(super) fn has_values_in_place(&self) -> bool {
         let Some(files) = &self.files else { return true };
         files.journal.lock().is_ok_and(|journal| external_edit::has_values_in_place(files, &journal))
     }
@@ -91,14 +91,14 @@ impl Project {
     }
 
     /// When the journal next needs the maintenance thread.
-    pub(in crate::persist) fn journal_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
+    pub(super) fn journal_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
         let due = [journal.checkpoint_due(now), self.space_due(journal, now), journal.repair_due(now)];
         due.into_iter().flatten().min()
     }
 
     /// When to checkpoint to free disk space: after the disk was full, once the remaining values take at most half
     /// of what the files take.
-    pub(in crate::persist) fn space_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
+    pub(super) fn space_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
         if !journal.out_of_space || !journal.has_changes() {
             return None;
         }
@@ -140,7 +140,7 @@ impl Project {
     }
 
     /// Logs that `what` was not written and is tried again.
-    pub(in crate::persist) fn log_unwritten(&self, what: &str, error: &CheckpointError) {
+    pub(super) fn log_unwritten(&self, what: &str, error: &CheckpointError) {
         self.log_not_written(what, error, RETRY_ADVICE);
     }
 
@@ -152,7 +152,7 @@ impl Project {
 
     /// The log text for `what`, which was not written. It states whether a start finds everything all the same. `None`
     /// if a deletion ended it: no file is needed any more.
-    pub(in crate::persist) fn unwritten_text(
+    pub(super) fn unwritten_text(
         &self,
         what: &str,
         error: &CheckpointError,

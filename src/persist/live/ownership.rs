@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// Why a file no longer belongs to the project. It is neither written nor cut after that, because it may belong
 /// to another process. Carried in an [`io::Error`].
 #[derive(Debug)]
-pub(in crate::persist) enum NotOurs {
+pub(super) enum NotOurs {
     /// The directory or its lock is another one. It is logged already.
     Directory(String),
     /// The journal was removed, replaced or cut.
@@ -25,14 +25,14 @@ pub(in crate::persist) enum NotOurs {
 
 impl NotOurs {
     /// The cause in `error`, if it is one of these.
-    pub(in crate::persist) fn of(error: &io::Error) -> Option<&NotOurs> {
+    pub(super) fn of(error: &io::Error) -> Option<&NotOurs> {
         error.get_ref()?.downcast_ref()
     }
 }
 
 impl Project {
     /// Appends to the journal if it belongs to the project, both before and after the write.
-    pub(in crate::persist) fn append(
+    pub(super) fn append(
         &self,
         files: &Files,
         journal: &mut Journal,
@@ -48,11 +48,7 @@ impl Project {
     }
 
     /// Checks that the directory, its lock and the journal are the ones that were opened. No call accesses the device.
-    pub(in crate::persist) fn check_files(
-        &self,
-        files: &Files,
-        journal: &Journal,
-    ) -> Result<(), AppendError> {
+    pub(super) fn check_files(&self, files: &Files, journal: &Journal) -> Result<(), AppendError> {
         self.queues.check_directory().map_err(|reason| NotOurs::Directory(reason.to_owned()))?;
         check_journal(files, journal)
     }
@@ -87,7 +83,7 @@ impl Project {
 
     /// Checks the files of a project that takes writes. If the journal no longer belongs to it, the project stops
     /// taking writes. Returns whether the project is sound. Blocks for the disk.
-    pub(in crate::persist) fn look_at_files(self: &Arc<Self>) -> bool {
+    pub(super) fn look_at_files(self: &Arc<Self>) -> bool {
         let Some(files) = &self.files else { return true };
         let Ok(mut journal) = files.journal.lock() else { return false };
         if self.lock().map_or(true, |state| state.health.has_ended()) {

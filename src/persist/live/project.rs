@@ -28,69 +28,69 @@ use std::time::Duration;
 
 /// A project that is being served. Shared by the event loops, the writer and the maintenance thread.
 pub struct Project {
-    pub(in crate::persist) id: ProjectId,
-    pub(in crate::persist) files: Option<Files>,
-    pub(in crate::persist) queues: Arc<Queues<Project>>,
+    pub(super) id: ProjectId,
+    pub(super) files: Option<Files>,
+    pub(super) queues: Arc<Queues<Project>>,
     /// When the maintenance thread next serves the project, on the clock of `queues`.
-    pub(in crate::persist) maintenance_due_ms: AtomicU64,
+    pub(super) maintenance_due_ms: AtomicU64,
     /// Whether the long lane has the project; no other thread maintains it then.
-    pub(in crate::persist) is_in_long_lane: AtomicBool,
-    pub(in crate::persist) state: Mutex<State>,
+    pub(super) is_in_long_lane: AtomicBool,
+    pub(super) state: Mutex<State>,
     /// How many threads wait for `state`.
-    pub(in crate::persist) waiting: AtomicU32,
+    pub(super) waiting: AtomicU32,
 }
 
 /// What a project on disk has beside its state.
-pub(in crate::persist) struct Files {
-    pub(in crate::persist) disk: Arc<dyn Disk>,
-    pub(in crate::persist) paths: Paths,
-    pub(in crate::persist) cache: ValueCache,
-    pub(in crate::persist) sync: SyncMode,
+pub(super) struct Files {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) paths: Paths,
+    pub(super) cache: ValueCache,
+    pub(super) sync: SyncMode,
     /// After which time `sync: interval` syncs what was written.
-    pub(in crate::persist) sync_interval: Duration,
-    pub(in crate::persist) journal: JournalLock,
+    pub(super) sync_interval: Duration,
+    pub(super) journal: JournalLock,
     /// Held for the length of a checkpoint; taken before `journal`.
-    pub(in crate::persist) checkpoint: Mutex<()>,
+    pub(super) checkpoint: Mutex<()>,
 }
 
 /// What the `state` lock protects.
-pub(in crate::persist) struct State {
-    pub(in crate::persist) namespace: Namespace,
+pub(super) struct State {
+    pub(super) namespace: Namespace,
     /// Applied and encoded, not yet with the writer.
-    pub(in crate::persist) pending: Batch,
+    pub(super) pending: Batch,
     /// With the writer.
-    pub(in crate::persist) in_flight: Option<Batch>,
+    pub(super) in_flight: Option<Batch>,
     /// Every change up to here may be answered: it is in the journal, and synced if the project always syncs.
-    pub(in crate::persist) acknowledged: Revision,
+    pub(super) acknowledged: Revision,
     /// Every change up to here is synced.
-    pub(in crate::persist) synced: Revision,
+    pub(super) synced: Revision,
     /// The revision that the last "synced" line named.
-    pub(in crate::persist) synced_recorded: Revision,
+    pub(super) synced_recorded: Revision,
     /// The files that locations refer to.
-    pub(in crate::persist) open_files: FileTable,
+    pub(super) open_files: FileTable,
     /// By key, the values of the batch written last that pending changes may have replaced since: a rollback restores
     /// those. Empty if values are kept in memory.
-    pub(in crate::persist) replaced: BTreeMap<String, LocatedValue>,
-    pub(in crate::persist) health: Health,
+    pub(super) replaced: BTreeMap<String, LocatedValue>,
+    pub(super) health: Health,
     /// Whether the project waits for a writer or is with one.
-    pub(in crate::persist) turn: Turn,
+    pub(super) turn: Turn,
     /// What `sync: interval` still has to sync.
-    pub(in crate::persist) later: SyncLater,
+    pub(super) later: SyncLater,
     /// How many jumps of the clock the project has seen.
-    pub(in crate::persist) jumps_seen: u64,
+    pub(super) jumps_seen: u64,
     /// How often changes were rolled back; a checkpoint that may have copied some of them is void.
-    pub(in crate::persist) rollbacks: u64,
+    pub(super) rollbacks: u64,
     /// The journal was taken from the project: acknowledged changes are in no file that a start finds.
-    pub(in crate::persist) needs_rescue: bool,
+    pub(super) needs_rescue: bool,
     /// That was so, and no rescue has succeeded since.
-    pub(in crate::persist) is_unsaved: bool,
+    pub(super) is_unsaved: bool,
     /// The project has released its files: those of its name may belong to a successor and are not touched.
-    pub(in crate::persist) is_released: bool,
+    pub(super) is_released: bool,
 }
 
 /// Whether something is written that `sync: interval` has to sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::persist) enum SyncLater {
+pub(super) enum SyncLater {
     /// Nothing is.
     No,
     /// The writers know when that is due.
@@ -99,18 +99,18 @@ pub(in crate::persist) enum SyncLater {
 }
 
 /// Changes that are written and acknowledged together.
-pub(in crate::persist) struct Batch {
-    pub(in crate::persist) bytes: Vec<u8>,
-    pub(in crate::persist) undo: Vec<Undo>,
-    pub(in crate::persist) commit: Commit,
+pub(super) struct Batch {
+    pub(super) bytes: Vec<u8>,
+    pub(super) undo: Vec<Undo>,
+    pub(super) commit: Commit,
     /// The latest revision in it.
-    pub(in crate::persist) revision: Revision,
+    pub(super) revision: Revision,
     /// How many of its changes were acknowledged before they are written.
-    pub(in crate::persist) acknowledged: u64,
+    pub(super) acknowledged: u64,
 }
 
 impl Batch {
-    pub(in crate::persist) fn empty() -> Batch {
+    pub(super) fn empty() -> Batch {
         Batch {
             bytes: Vec::new(),
             undo: Vec::new(),
@@ -142,7 +142,7 @@ pub enum Health {
 
 /// Whether a project waits for a writer or is with one. See `writer_queue.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::persist) enum Turn {
+pub(super) enum Turn {
     /// Nothing waits for a writer.
     Idle,
     /// The project is in the queue of the writers, or the thread that holds its journal will put it there.
@@ -289,7 +289,7 @@ impl Project {
     }
 
     /// Why the directory of a project on disk no longer belongs to this process, once a check has found that.
-    pub(in crate::persist) fn lost_directory(&self) -> Option<&str> {
+    pub(super) fn lost_directory(&self) -> Option<&str> {
         self.files.as_ref().and_then(|_| self.queues.lost_directory())
     }
 
@@ -314,7 +314,7 @@ impl Project {
     }
 
     /// The state; an error where a thread panicked while it changed it.
-    pub(in crate::persist) fn lock(&self) -> Result<MutexGuard<'_, State>, StorageError> {
+    pub(super) fn lock(&self) -> Result<MutexGuard<'_, State>, StorageError> {
         match self.state.try_lock() {
             Ok(state) => return Ok(state),
             Err(TryLockError::Poisoned(_)) => return Err(StorageError::Poisoned),
@@ -328,7 +328,7 @@ impl Project {
 
     /// Lets those go first who wait for the state. For who takes the lock again and again: it is not fair, so
     /// without this a waiting event loop is passed over for as long as that lasts.
-    pub(in crate::persist) fn give_way(&self) {
+    pub(super) fn give_way(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
             std::thread::sleep(Duration::from_micros(GIVE_WAY_MICROS));
         }
@@ -336,13 +336,13 @@ impl Project {
 
     /// Whether replies wait for the disk. After it was full they do in every mode, so that no client is told of a
     /// success that the disk has no space for.
-    pub(in crate::persist) fn waits(&self, state: &State) -> bool {
+    pub(super) fn waits(&self, state: &State) -> bool {
         let files = self.files.as_ref();
         files.is_some_and(|files| files.sync == SyncMode::Always || state.health == Health::DiskFull)
     }
 
     /// The commit of the batch that `revision` is written in; `None` where it has been.
-    pub(in crate::persist) fn commit_for(&self, state: &State, revision: Revision) -> Option<Commit> {
+    pub(super) fn commit_for(&self, state: &State, revision: Revision) -> Option<Commit> {
         if self.files.is_none() || revision <= state.acknowledged {
             return None;
         }
@@ -372,7 +372,7 @@ impl OpenedProject {
 
 impl Health {
     /// Whether nothing of the project is written any more.
-    pub(in crate::persist) fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         match self {
             Health::Healthy | Health::DiskFull | Health::Closed => false,
             Health::Failed { .. } | Health::Deleted => true,
@@ -382,7 +382,7 @@ impl Health {
 
 impl State {
     /// Takes no more writes, because of `reason`. A deletion is no failure, whatever its files meet.
-    pub(in crate::persist) fn fail(&mut self, reason: String) {
+    pub(super) fn fail(&mut self, reason: String) {
         if self.health != Health::Deleted {
             self.health = Health::Failed { reason };
         }

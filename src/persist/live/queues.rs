@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 /// Queues of projects that have work, of type `P`; and what all projects share.
 pub struct Queues<P> {
-    pub(in crate::persist) writers: WriterQueue<P>,
-    pub(in crate::persist) long_lane: LongLane<P>,
+    pub(super) writers: WriterQueue<P>,
+    pub(super) long_lane: LongLane<P>,
     scheduled: Mutex<Schedule<P>>,
     schedule_signal: Condvar,
     /// The zero of `maintenance_due_ms`.
@@ -30,12 +30,12 @@ pub struct Queues<P> {
     /// When the files of idle projects were last checked, on the clock of the queues.
     looked_ms: AtomicU64,
     /// Projects that wait to be rescued; `None` if no thread does that, see `rescue.rs`.
-    pub(in crate::persist) rescues: Mutex<Option<Vec<Arc<P>>>>,
+    pub(super) rescues: Mutex<Option<Vec<Arc<P>>>>,
     on_resolved: Box<dyn Fn() + Send + Sync>,
 }
 
 /// The value of [`Project::maintenance_due_ms`] if nothing is due.
-pub(in crate::persist) const NOT_SCHEDULED: u64 = u64::MAX;
+pub(super) const NOT_SCHEDULED: u64 = u64::MAX;
 
 /// Its value once a thread has been given the project and has not begun. That thread does whatever becomes due
 /// until then, so nothing has to be scheduled.
@@ -86,22 +86,22 @@ impl<P: Scheduled> Queues<P> {
     }
 
     /// Puts a project into the queue of the writers.
-    pub(in crate::persist) fn queue(&self, project: Arc<P>) {
+    pub(super) fn queue(&self, project: Arc<P>) {
         self.writers.queue(project);
     }
 
     /// As [`Queues::queue`], for one that a writer left to the thread that held its journal.
-    pub(in crate::persist) fn queue_left(&self, project: Arc<P>) {
+    pub(super) fn queue_left(&self, project: Arc<P>) {
         self.writers.queue_left(project);
     }
 
     /// A writer leaves a project to the thread that holds its journal.
-    pub(in crate::persist) fn leave(&self) {
+    pub(super) fn leave(&self) {
         self.writers.leave();
     }
 
     /// Has the maintenance thread serve a project at `due` or earlier.
-    pub(in crate::persist) fn schedule(&self, project: &Arc<P>, due: Instant) {
+    pub(super) fn schedule(&self, project: &Arc<P>, due: Instant) {
         let due_ms = self.ms_of(due);
         let before_ms = project.due_ms().fetch_min(due_ms, Ordering::AcqRel);
         if before_ms <= due_ms {
@@ -156,12 +156,12 @@ impl<P: Scheduled> Queues<P> {
     ///
     /// # Errors
     /// The reason why it does not.
-    pub(in crate::persist) fn check_lock(&self) -> Result<(), &str> {
+    pub(super) fn check_lock(&self) -> Result<(), &str> {
         self.guard.as_ref().map_or(Ok(()), DirectoryGuard::check_lock)
     }
 
     /// Why the data directory no longer belongs to this process, once a check has found that.
-    pub(in crate::persist) fn lost_directory(&self) -> Option<&str> {
+    pub(super) fn lost_directory(&self) -> Option<&str> {
         self.guard.as_ref().and_then(DirectoryGuard::lost)
     }
 
@@ -177,28 +177,28 @@ impl<P: Scheduled> Queues<P> {
     }
 
     /// How often the clock jumped.
-    pub(in crate::persist) fn jumps(&self) -> u64 {
+    pub(super) fn jumps(&self) -> u64 {
         self.jumps.load(Ordering::Acquire)
     }
 
     /// Tells the event loops that commits were resolved.
-    pub(in crate::persist) fn resolved(&self) {
+    pub(super) fn resolved(&self) {
         (self.on_resolved)();
     }
 
     /// The maintenance thread is about to run: projects may be scheduled.
-    pub(in crate::persist) fn begin_schedule(&self) {
+    pub(super) fn begin_schedule(&self) {
         unpoisoned(self.scheduled.lock()).runs = true;
     }
 
     /// Has the maintenance thread end.
-    pub(in crate::persist) fn end_schedule(&self) {
+    pub(super) fn end_schedule(&self) {
         unpoisoned(self.scheduled.lock()).runs = false;
         self.schedule_signal.notify_one();
     }
 
     /// Waits for projects that are due. `None` when the engine stops.
-    pub(in crate::persist) fn next_scheduled(&self) -> Option<Vec<Arc<P>>> {
+    pub(super) fn next_scheduled(&self) -> Option<Vec<Arc<P>>> {
         let due_of = |project: &Arc<P>| project.due_ms().load(Ordering::Acquire);
         let mut scheduled = unpoisoned(self.scheduled.lock());
         while scheduled.runs {

@@ -25,7 +25,7 @@ use std::time::Instant;
 
 impl Project {
     /// Gives the values of a batch their locations. Its `lines` are the last ones of `journal`.
-    pub(in crate::persist) fn locate_written(&self, journal: &Journal, lines: &[u8]) {
+    pub(super) fn locate_written(&self, journal: &Journal, lines: &[u8]) {
         let mut offset = journal.end - lines.len() as u64;
         let mut located = Vec::new();
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
@@ -42,11 +42,7 @@ impl Project {
     }
 
     /// Moves all locations to the files of `pair` and closes the files before them.
-    pub(in crate::persist) fn relocate(
-        self: &Arc<Self>,
-        pair: &NewPair,
-        now: Instant,
-    ) -> Result<(), CheckpointError> {
+    pub(super) fn relocate(self: &Arc<Self>, pair: &NewPair, now: Instant) -> Result<(), CheckpointError> {
         let rollbacks = self.lock().map_err(|_| CheckpointError::Stopped)?.rollbacks;
         self.relocate_values(pair)?;
         self.relocate_changes(pair)?;
@@ -139,7 +135,7 @@ impl State {
     }
 
     /// Gives the values that a rollback restored their locations.
-    pub(in crate::persist) fn locate_restored(&mut self) {
+    pub(super) fn locate_restored(&mut self) {
         for located in std::mem::take(&mut self.replaced).into_values() {
             self.relocate(&located);
         }

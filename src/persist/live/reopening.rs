@@ -82,7 +82,7 @@ impl Project {
     }
 
     /// Schedules maintenance of a project that was just opened.
-    pub(in crate::persist) fn begin_maintenance(self: &Arc<Self>) {
+    pub(super) fn begin_maintenance(self: &Arc<Self>) {
         self.queues.schedule(self, clock::monotonic());
     }
 
@@ -99,7 +99,7 @@ impl Project {
     /// Ends the use of the project's files: nothing writes, syncs or cuts them afterwards, because they may belong
     /// to a successor of the same name. The engine remembers only how far the revisions went, and drops the
     /// project, which the maintenance thread would otherwise keep until the expiry of a key in ten years.
-    pub(in crate::persist) fn release_files(self: &Arc<Self>) {
+    pub(super) fn release_files(self: &Arc<Self>) {
         // A checkpoint or rescue that is under way ends first, and then a write or a sync.
         let turn = self.files.as_ref().map(|files| (files, files.checkpoint.lock()));
         let mut journal = self.files.as_ref().and_then(|files| files.journal.lock().ok());

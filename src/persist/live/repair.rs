@@ -19,33 +19,33 @@ use std::time::{Duration, Instant};
 
 impl Journal {
     /// Whether acknowledged changes may not be on the disk.
-    pub(in crate::persist) fn is_unsure(&self) -> bool {
+    pub(super) fn is_unsure(&self) -> bool {
         self.unsure_from.is_some()
     }
 
     /// Nothing is synced or written again in the file from here on.
-    pub(in crate::persist) fn retire(&mut self) {
+    pub(super) fn retire(&mut self) {
         (self.unsure_from, self.unsynced) = (None, false);
     }
 
     /// When to repeat a repair that found no disk space, even if nobody writes.
-    pub(in crate::persist) fn repair_due(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn repair_due(&self, now: Instant) -> Option<Instant> {
         self.unsure_from.map(|_| now + Duration::from_millis(CHECKPOINT_RETRY_MS))
     }
 
     /// It is not known whether the changes are on the disk.
-    pub(in crate::persist) fn doubt_changes(&mut self) {
+    pub(super) fn doubt_changes(&mut self) {
         self.synced_end = self.changes_start;
         self.unsure_from = Some(self.last_synced_page());
     }
 
     /// A write failed; nothing of it is acknowledged.
-    pub(in crate::persist) fn write_failed(&mut self, error: io::Error) -> AppendError {
+    pub(super) fn write_failed(&mut self, error: io::Error) -> AppendError {
         self.append_failed(error, self.synced_end)
     }
 
     /// A sync of an append failed; nothing of it is acknowledged.
-    pub(in crate::persist) fn sync_failed(&mut self, error: io::Error) -> AppendError {
+    pub(super) fn sync_failed(&mut self, error: io::Error) -> AppendError {
         self.append_failed(error, self.last_synced_page())
     }
 
@@ -63,7 +63,7 @@ impl Journal {
     }
 
     /// Syncs what was acknowledged before it was synced.
-    pub(in crate::persist) fn sync_acknowledged(&mut self) -> Result<(), AppendError> {
+    pub(super) fn sync_acknowledged(&mut self) -> Result<(), AppendError> {
         if !self.is_unsure() {
             match self.file.sync() {
                 Ok(()) => {
@@ -81,7 +81,7 @@ impl Journal {
     }
 
     /// Writes again what an earlier failure left in doubt.
-    pub(in crate::persist) fn repair(&mut self) -> Result<(), AppendError> {
+    pub(super) fn repair(&mut self) -> Result<(), AppendError> {
         let Some(from) = self.unsure_from else { return Ok(()) };
         let lines =
             Lines { file: self.file.as_ref(), seed: self.header.seed, start: self.synced_end, end: self.end };

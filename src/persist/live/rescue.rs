@@ -19,7 +19,7 @@ use std::sync::Arc;
 impl Engine {
     /// Has a project rescued on a thread of its own. Until that is done a crash loses acknowledged writes, and the
     /// writers and the maintenance thread may be busy for seconds.
-    pub(in crate::persist) fn rescue_soon(self: &Arc<Self>, project: &Arc<Project>) {
+    pub(super) fn rescue_soon(self: &Arc<Self>, project: &Arc<Project>) {
         let mut rescues = unpoisoned(self.rescues.lock());
         if let Some(waiting) = rescues.as_mut() {
             return waiting.push(Arc::clone(project));
@@ -53,7 +53,7 @@ impl Engine {
 impl Project {
     /// Writes what was acknowledged to new files, if the journal was taken and no other thread has done so yet.
     /// Blocks for the disk.
-    pub(in crate::persist) fn rescue(self: &Arc<Self>) {
+    pub(super) fn rescue(self: &Arc<Self>) {
         let Some(files) = &self.files else { return };
         let Ok(_turn) = files.checkpoint.lock() else { return };
         if self.lock().is_ok_and(|mut state| std::mem::take(&mut state.needs_rescue)) {
@@ -62,7 +62,7 @@ impl Project {
     }
 
     /// Writes what was acknowledged to new files. The caller holds the lock of checkpoints.
-    pub(in crate::persist) fn rescue_in_turn(self: &Arc<Self>, files: &Files) {
+    pub(super) fn rescue_in_turn(self: &Arc<Self>, files: &Files) {
         let (id, directory) = (&self.id, files.paths.directory().display());
         match self.write_rescued(files) {
             Ok(()) => {
@@ -136,7 +136,7 @@ impl Project {
     }
 
     /// Refuses to write in a directory that no longer belongs to this process.
-    pub(in crate::persist) fn check_directory(&self) -> Result<(), CheckpointError> {
+    pub(super) fn check_directory(&self) -> Result<(), CheckpointError> {
         self.queues.check_directory().map_err(|_| CheckpointError::Stopped)
     }
 }

@@ -111,7 +111,7 @@ impl Project {
 
     /// Sets the project's clock to `now_ms` where a key has expired, also back. A project that cannot
     /// write leaves it: reads go on, and the key is absent by the time itself.
-    pub(in crate::persist) fn record_clock(self: &Arc<Self>, state: &mut State, now_ms: u64) {
+    pub(super) fn record_clock(self: &Arc<Self>, state: &mut State, now_ms: u64) {
         if state.health == Health::Healthy {
             self.try_clock(state, now_ms);
         }

@@ -37,12 +37,12 @@ fn put(project: &Arc<Project>, name: &str, value: &[u8]) -> Pending<Result<Meta,
 
 /// Writes without conditions.
 impl Transaction<'_> {
-    pub(in crate::persist) fn put(&mut self, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Meta {
+    pub(in crate::persist::live) fn put(&mut self, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Meta {
         let Step::Put { meta, .. } = self.run(Op::put(key, value, ttl_ms)) else { panic!("no put") };
         meta
     }
 
-    pub(in crate::persist) fn delete(&mut self, key: Key<'_>) -> Option<Meta> {
+    pub(in crate::persist::live) fn delete(&mut self, key: Key<'_>) -> Option<Meta> {
         let before = self.view().get(key).map(|entry| entry.meta());
         self.run(Op::delete(key));
         before

@@ -3,6 +3,6 @@
 use std::sync::PoisonError;
 
 /// What is locked, also if a thread panicked while it held the lock.
-pub(in crate::persist) fn unpoisoned<T>(locked: Result<T, PoisonError<T>>) -> T {
+pub(super) fn unpoisoned<T>(locked: Result<T, PoisonError<T>>) -> T {
     locked.unwrap_or_else(PoisonError::into_inner)
 }

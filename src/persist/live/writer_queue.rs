@@ -27,7 +27,7 @@ use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 /// The queue and the writers that serve it.
-pub(in crate::persist) struct WriterQueue<P> {
+pub(super) struct WriterQueue<P> {
     queue: Mutex<Queue<P>>,
     /// One for each writer, to wake a particular one.
     signals: [Condvar; WRITERS_MAX],
@@ -63,30 +63,30 @@ enum Slot {
 }
 
 /// The next task of a writer.
-pub(in crate::persist) enum Work<P> {
+pub(super) enum Work<P> {
     Write(Arc<P>),
     /// The interval of a project with `sync: interval` is over.
     SyncDue(Arc<P>),
 }
 
 /// Which other writer is needed when one has found work.
-pub(in crate::persist) enum Call {
+pub(super) enum Call {
     Nobody,
     Wake(usize),
     Start(usize),
 }
 
 /// A project whose turn has ended.
-pub(in crate::persist) struct Written<P> {
-    pub(in crate::persist) project: Arc<P>,
+pub(super) struct Written<P> {
+    pub(super) project: Arc<P>,
     /// There is more to write.
-    pub(in crate::persist) again: bool,
+    pub(super) again: bool,
     /// After which time it has to be synced.
-    pub(in crate::persist) sync_after: Option<Duration>,
+    pub(super) sync_after: Option<Duration>,
 }
 
 impl<P> WriterQueue<P> {
-    pub(in crate::persist) fn new() -> WriterQueue<P> {
+    pub(super) fn new() -> WriterQueue<P> {
         let queue = Queue {
             projects: VecDeque::new(),
             syncs: BTreeMap::new(),
@@ -104,12 +104,12 @@ impl<P> WriterQueue<P> {
     }
 
     /// Appends a project to the queue. The caller has set its turn to `Queued`.
-    pub(in crate::persist) fn queue(&self, project: Arc<P>) {
+    pub(super) fn queue(&self, project: Arc<P>) {
         self.enqueue(project, 0);
     }
 
     /// As [`WriterQueue::queue`], for a project that was left to the thread that held its journal.
-    pub(in crate::persist) fn queue_left(&self, project: Arc<P>) {
+    pub(super) fn queue_left(&self, project: Arc<P>) {
         self.enqueue(project, 1);
     }
 
@@ -126,12 +126,12 @@ impl<P> WriterQueue<P> {
     }
 
     /// A project is left to the thread that holds its journal; [`WriterQueue::queue_left`] follows.
-    pub(in crate::persist) fn leave(&self) {
+    pub(super) fn leave(&self) {
         unpoisoned(self.queue.lock()).left += 1;
     }
 
     /// Ends all writers after everything that is queued is written and synced.
-    pub(in crate::persist) fn stop(&self) {
+    pub(super) fn stop(&self) {
         let mut queue = unpoisoned(self.queue.lock());
         queue.stopping = true;
         self.signals.iter().for_each(Condvar::notify_one);
@@ -140,18 +140,14 @@ impl<P> WriterQueue<P> {
         }
     }
 
-    pub(in crate::persist) fn wake(&self, number: Option<usize>) {
+    pub(super) fn wake(&self, number: Option<usize>) {
         if let Some(signal) = number.and_then(|number| self.signals.get(number)) {
             signal.notify_one();
         }
     }
 
     /// Waits for a task. `None` if the writer has to end.
-    pub(in crate::persist) fn next(
-        &self,
-        number: usize,
-        written: Option<Written<P>>,
-    ) -> Option<(Work<P>, Call)> {
+    pub(super) fn next(&self, number: usize, written: Option<Written<P>>) -> Option<(Work<P>, Call)> {
         let signal = self.signals.get(number)?;
         let mut queue = unpoisoned(self.queue.lock());
         if let Some(written) = written {
@@ -190,12 +186,12 @@ impl<P> WriterQueue<P> {
     }
 
     /// The writer `number` is about to be started.
-    pub(in crate::persist) fn starting(&self, number: usize) {
+    pub(super) fn starting(&self, number: usize) {
         unpoisoned(self.queue.lock()).set(number, Slot::Busy);
     }
 
     /// A thread could not be started. The others do its work, and the next attempt is made later.
-    pub(in crate::persist) fn not_started(&self, number: usize) {
+    pub(super) fn not_started(&self, number: usize) {
         let mut queue = unpoisoned(self.queue.lock());
         queue.set(number, Slot::Absent);
         queue.start_after = Some(clock::monotonic() + Duration::from_millis(WRITER_QUIET_MS));

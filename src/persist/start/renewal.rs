@@ -16,32 +16,32 @@ use std::io;
 use std::sync::Arc;
 
 /// A journal that was read to its end.
-pub(in crate::persist) struct ReadJournal {
-    pub(in crate::persist) file: Arc<dyn DiskFile>,
-    pub(in crate::persist) header: Header,
+pub(crate) struct ReadJournal {
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) header: Header,
     /// Offset of the changes.
-    pub(in crate::persist) changes_start: u64,
+    pub(crate) changes_start: u64,
     /// Offset after them. A torn tail and a reserve may follow.
-    pub(in crate::persist) end: u64,
+    pub(crate) end: u64,
     /// Length of the file.
-    pub(in crate::persist) length: u64,
+    pub(crate) length: u64,
 }
 
 /// The journal that a project begins with.
-pub(in crate::persist) struct RenewedJournal {
-    pub(in crate::persist) file: Arc<dyn DiskFile>,
-    pub(in crate::persist) header: Header,
+pub(crate) struct RenewedJournal {
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) header: Header,
     /// Whether its changes may not be on the disk yet, because the disk is full.
-    pub(in crate::persist) is_unsure: bool,
+    pub(crate) is_unsure: bool,
     /// A sentence for the log, if the journal could not be copied.
-    pub(in crate::persist) notice: Option<String>,
+    pub(crate) notice: Option<String>,
 }
 
 /// Writes a journal again if that is needed.
 ///
 /// # Errors
 /// As the disk returns them; [`RecoveryError::Corrupt`] if it is damaged by now.
-pub(in crate::persist) fn renew(
+pub(crate) fn renew(
     disk: &dyn Disk,
     paths: &Paths,
     old: ReadJournal,
