@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn those_whose_commit_is_resolved_are_taken_and_others_stay() {
-        let (mut waiters, commits) = (Waiters::default(), [Commit::pending(), Commit::pending()]);
+        let (mut waiters, commits) = (Waiters::default(), [Commit::default(), Commit::default()]);
         for token in 0..6 {
             waiters.add(&commits[token % 2], id(token), 6, |_| true);
         }
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn connections_that_come_and_go_do_not_pile_up() {
-        let (mut waiters, commit) = (Waiters::default(), Commit::pending());
+        let (mut waiters, commit) = (Waiters::default(), Commit::default());
         for token in 0..10 * STALE_DEADLINES_MAX {
             waiters.add(&commit, id(token), 1, |id| id.token == 0);
             let waiting = waiters.groups.values().map(|group| group.ids.len()).sum::<usize>();

@@ -13,7 +13,6 @@
 
 use super::checkpoint_error::CheckpointError;
 use super::external_edit::{has_lost_values, has_values_in_place};
-use super::journal::AppendError;
 use super::journal_lock::JournalGuard;
 use super::project::{Files, Health, Project};
 use crate::disk::{DiskFile, Stamp};
@@ -25,7 +24,6 @@ use crate::persist::files::seed::Seed;
 use crate::persist::files::value_reader::StoredValue;
 use crate::persist::start::recovery::ValueCache;
 use crate::store::change::{Meta, Revision, Value};
-use crate::store::commit::CommitState;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -200,8 +198,7 @@ impl Project {
         };
         let failed = io::Error::other(format!("{damage}, and writing both files again failed: {error}"));
         if let Ok(mut journal) = files.journal.lock() {
-            let failure = AppendError { outcome: CommitState::Failed, error: failed };
-            self.rollback(&files.paths, &mut journal, &failure);
+            self.rollback(&files.paths, &mut journal, &failed);
         }
         Err(CheckpointError::Stopped)
     }
@@ -364,14 +361,14 @@ impl Project {
         self.detect_external_edit(files, journal)?;
         written.journal.sync()?;
         // No file of another process may be replaced.
-        self.check_files(files, journal).map_err(|failure| failure.error)?;
+        self.check_files(files, journal)?;
         generation::swap(files.disk.as_ref(), &files.paths).map_err(|error| match error {
             SwapError::NotBegun(error) => CheckpointError::Io(error),
             SwapError::HalfDone(error) => {
-                let failure = AppendError { outcome: CommitState::Failed, error };
                 journal.retire(); // all of it is in the new one, which was synced
+                let failure = io::Error::other(error); // the project stops, also if the disk was full
                 self.rollback(&files.paths, journal, &failure);
-                CheckpointError::HalfDone(failure.error)
+                CheckpointError::HalfDone(failure)
             }
         })?;
         let number = journal.number + 2;

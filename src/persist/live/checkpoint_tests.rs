@@ -47,7 +47,7 @@ fn rollback_after_its_start_ends_a_checkpoint() {
     let files = project.files.as_ref().unwrap();
     let start = project.begin_checkpoint(files).unwrap();
     put(&project, "refused");
-    let failure = AppendError { outcome: CommitState::DiskFull, error: io::ErrorKind::StorageFull.into() };
+    let failure = io::ErrorKind::StorageFull.into();
     project.rollback(&files.paths, &mut files.journal.lock().unwrap(), &failure);
     put(&project, "longer than the key that was refused");
     project.flush(clock::monotonic());

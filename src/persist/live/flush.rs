@@ -1,11 +1,12 @@
 //! From pending to acknowledged: one write and one sync for everything that waited.
 
-use super::journal::{AppendError, Journal};
+use super::journal::Journal;
 use super::journal_lock::{Attempt, JournalGuard, QueueAgain};
 use super::ownership::NotOurs;
 use super::project::{Batch, Files, Health, Project, State, SyncLater, Turn};
 use crate::clock;
 use crate::config::schema::SyncMode;
+use crate::disk::is_disk_full;
 use crate::limits::{
     FILES_LOOK_AFTER_MS, FREED_AT_ONCE_MAX, GROUP_COMMIT_ROUNDS_MAX, PENDING_BYTES_KEPT_MAX,
     RECLAIMED_PER_LOCK_MAX,
@@ -15,7 +16,7 @@ use crate::persist::start::recovery::ValueCache;
 use crate::store::change::Revision;
 use crate::store::commit::{Commit, CommitState};
 use crate::store::namespace::Undo;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -162,7 +163,7 @@ impl Project {
     /// disk.
     pub fn wait_written(self: &Arc<Self>, commit: Option<&Commit>) -> bool {
         let Some(commit) = commit else { return true };
-        if commit.outcome() == CommitState::Pending {
+        if commit.is_pending() {
             self.flush(clock::monotonic());
         }
         commit.outcome() == CommitState::Committed
@@ -200,7 +201,7 @@ impl Project {
                 }
             }
             // Tried again, see `Journal::repair_due`. Nothing that was acknowledged is rolled back.
-            Err(failure) if failure.outcome == CommitState::DiskFull => {
+            Err(failure) if is_disk_full(&failure) => {
                 if let Ok(mut state) = self.lock() {
                     self.note_disk_full(&mut state, &reason_of(&files.paths, &failure));
                 }
@@ -242,38 +243,41 @@ impl Project {
     /// Reverts everything in memory that is not in the journal and fails the commits that wait for it. If the
     /// journal no longer belongs to the project, has what was acknowledged written to new files. Changes that were
     /// acknowledged before they were written then stay in memory, because the rescue writes them, too.
-    pub(super) fn rollback(self: &Arc<Self>, paths: &Paths, journal: &mut Journal, failure: &AppendError) {
-        let (not_ours, reason) = (NotOurs::of(&failure.error), reason_of(paths, failure));
+    pub(super) fn rollback(self: &Arc<Self>, paths: &Paths, journal: &mut Journal, failure: &io::Error) {
+        let (not_ours, reason) = (NotOurs::of(failure), reason_of(paths, failure));
         if not_ours.is_some() {
             journal.retire();
         }
         let Ok(mut state) = self.lock() else { return };
-        if state.health == Health::Deleted {
-            state.rollback(|commit| commit.resolve_deleted(&self.id));
+        let is_deleted = state.health == Health::Deleted;
+        let outcome = if is_deleted {
+            CommitState::Deleted(self.id.clone())
+        } else if is_disk_full(failure) {
+            CommitState::DiskFull
+        } else {
+            CommitState::Failed
+        };
+        if is_deleted || state.is_released {
+            state.rollback(&outcome);
             return self.queues.resolved();
         }
-        if state.is_released {
-            state.rollback(|commit| commit.resolve(failure.outcome));
-            return self.queues.resolved();
-        }
-        match failure.outcome {
-            CommitState::DiskFull => self.note_disk_full(&mut state, &reason),
-            CommitState::Failed | CommitState::Deleted | CommitState::Pending | CommitState::Committed => {
-                if !matches!(not_ours, Some(NotOurs::Directory(_))) {
-                    log::error!(
-                        "project {}: {reason}; it takes no more writes until the server is restarted",
-                        self.id
-                    );
-                }
-                state.fail(reason);
+        if outcome == CommitState::DiskFull {
+            self.note_disk_full(&mut state, &reason);
+        } else {
+            if !matches!(not_ours, Some(NotOurs::Directory(_))) {
+                log::error!(
+                    "project {}: {reason}; it takes no more writes until the server is restarted",
+                    self.id
+                );
             }
+            state.fail(reason);
         }
         let is_taken = matches!(not_ours, Some(NotOurs::Journal(_)));
         if is_taken && state.unwritten_acknowledged() > 0 {
             keep_unwritten(&mut state);
         } else {
-            self.log_rolled_back(state.unwritten_acknowledged(), failure.outcome);
-            state.rollback(|commit| commit.resolve(failure.outcome));
+            self.log_rolled_back(state.unwritten_acknowledged(), &outcome);
+            state.rollback(&outcome);
         }
         if is_taken {
             (state.needs_rescue, state.is_unsaved) = (true, true);
@@ -285,10 +289,10 @@ impl Project {
         }
     }
 
-    fn log_rolled_back(&self, acknowledged: u64, outcome: CommitState) {
+    fn log_rolled_back(&self, acknowledged: u64, outcome: &CommitState) {
         let id = &self.id;
         if acknowledged == 0 {
-        } else if outcome == CommitState::DiskFull {
+        } else if *outcome == CommitState::DiskFull {
             log::error!(
                 "project {id}: acknowledged changes that are rolled back because they could not be written: \
                  {acknowledged}. Send them again"
@@ -311,12 +315,12 @@ impl Project {
 }
 
 /// The file that a failure concerns, and the error of the system.
-fn reason_of(paths: &Paths, failure: &AppendError) -> String {
-    if let Some(not_ours) = NotOurs::of(&failure.error) {
+fn reason_of(paths: &Paths, failure: &io::Error) -> String {
+    if let Some(not_ours) = NotOurs::of(failure) {
         return not_ours.to_string();
     }
-    let limit = if failure.error.kind() == ErrorKind::FileTooLarge { FILE_SIZE_LIMIT } else { "" };
-    format!("{}: {}{limit}", paths.journal.display(), failure.error)
+    let limit = if failure.kind() == ErrorKind::FileTooLarge { FILE_SIZE_LIMIT } else { "" };
+    format!("{}: {}{limit}", paths.journal.display(), failure)
 }
 
 impl State {
@@ -341,13 +345,13 @@ impl State {
         finalized > 0
     }
 
-    /// Rolls all changes back that are not in the journal, newest first, and resolves their commits with `resolve`.
+    /// Rolls all changes back that are not in the journal, newest first, and resolves their commits with `outcome`.
     /// The caller holds the journal.
-    pub(super) fn rollback(&mut self, resolve: impl Fn(&Commit)) {
+    pub(super) fn rollback(&mut self, outcome: &CommitState) {
         let pending = std::mem::replace(&mut self.pending, Batch::empty());
         for batch in [Some(pending), self.in_flight.take()].into_iter().flatten() {
             batch.undo.into_iter().rev().for_each(|undo| self.namespace.rollback(undo));
-            resolve(&batch.commit);
+            batch.commit.resolve(outcome.clone());
         }
         self.rollbacks += 1;
         self.locate_restored();

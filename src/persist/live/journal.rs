@@ -9,7 +9,6 @@ use crate::limits::{
 use crate::persist::files::header::Header;
 use crate::persist::files::record;
 use crate::persist::files::value_reader::JOURNAL_FILE;
-use crate::store::commit::CommitState;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,12 +60,6 @@ pub(super) struct SeenEdit {
     pub(super) is_edit: bool,
 }
 
-/// Why a batch is not in the journal.
-pub(super) struct AppendError {
-    pub(super) outcome: CommitState,
-    pub(super) error: io::Error,
-}
-
 impl Journal {
     pub(super) fn opened(
         (file, identity): (Arc<dyn DiskFile>, Identity),
@@ -108,8 +101,8 @@ impl Journal {
         &mut self,
         bytes: &mut [u8],
         sync: SyncMode,
-        is_ours: impl Fn() -> Result<(), AppendError>,
-    ) -> Result<(), AppendError> {
+        is_ours: impl Fn() -> io::Result<()>,
+    ) -> io::Result<()> {
         self.repair()?;
         record::seal(bytes, self.header.seed);
         let end = self.end + bytes.len() as u64;

@@ -2,11 +2,10 @@
 //! the length that the server left. Checked before each write and each checkpoint, and a moment after the last
 //! write, because a file without its name is found by no start.
 
-use super::journal::{AppendError, Journal};
+use super::journal::Journal;
 use super::project::{Files, Project};
 use crate::disk::Status;
 use crate::limits::FILES_FRESH_MS;
-use crate::store::commit::CommitState;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -38,7 +37,7 @@ impl Project {
         journal: &mut Journal,
         bytes: &mut [u8],
         now: Instant,
-    ) -> Result<(), AppendError> {
+    ) -> io::Result<()> {
         self.check_before_write(files, journal, now)?;
         // Checked between the write and the sync: a second server that creates its lock file after this check
         // reads the journal later still, and finds what was written.
@@ -48,7 +47,7 @@ impl Project {
     }
 
     /// Checks that the directory, its lock and the journal are the ones that were opened. No call accesses the device.
-    pub(super) fn check_files(&self, files: &Files, journal: &Journal) -> Result<(), AppendError> {
+    pub(super) fn check_files(&self, files: &Files, journal: &Journal) -> io::Result<()> {
         self.queues.check_directory().map_err(|reason| NotOurs::Directory(reason.to_owned()))?;
         check_journal(files, journal)
     }
@@ -56,17 +55,10 @@ impl Project {
     /// Refuses to write to a file that is not ours, or past the end of one that was cut. The names are checked
     /// only from time to time: `stat` on a journal makes the next write to it slower, because the file system
     /// then records a new timestamp. Measured on Linux 6.18; multigrain timestamps are the likely reason.
-    fn check_before_write(
-        &self,
-        files: &Files,
-        journal: &mut Journal,
-        now: Instant,
-    ) -> Result<(), AppendError> {
+    fn check_before_write(&self, files: &Files, journal: &mut Journal, now: Instant) -> io::Result<()> {
         let is_fresh =
             |at: Instant| now.saturating_duration_since(at) < Duration::from_millis(FILES_FRESH_MS);
-        if journal.checked_at.is_some_and(is_fresh)
-            && journal.has_length(journal.file.length().map_err(failed)?)
-        {
+        if journal.checked_at.is_some_and(is_fresh) && journal.has_length(journal.file.length()?) {
             return Ok(());
         }
         self.check_files(files, journal)?;
@@ -96,20 +88,16 @@ impl Project {
 }
 
 /// Checks that the journal has its name and the length that the server left.
-fn check_journal(files: &Files, journal: &Journal) -> Result<(), AppendError> {
+fn check_journal(files: &Files, journal: &Journal) -> io::Result<()> {
     let path = &files.paths.journal;
     let found = match files.disk.status(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
-        found => Some(found.map_err(failed)?),
+        found => Some(found?),
     };
     match found {
         Some(status) if status.identity == journal.identity && journal.has_length(status.length) => Ok(()),
         found => Err(NotOurs::Journal(what_happened(path, found, journal)).into()),
     }
-}
-
-fn failed(error: io::Error) -> AppendError {
-    AppendError { outcome: CommitState::Failed, error }
 }
 
 /// The reason for the log and the operator.
@@ -128,9 +116,9 @@ fn what_happened(path: &Path, found: Option<Status>, journal: &Journal) -> Strin
     }
 }
 
-impl From<NotOurs> for AppendError {
-    fn from(not_ours: NotOurs) -> AppendError {
-        AppendError { outcome: CommitState::Failed, error: io::Error::other(not_ours) }
+impl From<NotOurs> for io::Error {
+    fn from(not_ours: NotOurs) -> io::Error {
+        io::Error::other(not_ours)
     }
 }
 

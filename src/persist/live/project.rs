@@ -114,7 +114,7 @@ impl Batch {
         Batch {
             bytes: Vec::new(),
             undo: Vec::new(),
-            commit: Commit::pending(),
+            commit: Commit::default(),
             revision: Revision::default(),
             acknowledged: 0,
         }

@@ -6,11 +6,9 @@ use crate::names::ProjectId;
 use crate::persist::files::generation::Paths;
 use crate::persist::live::engine::Engine;
 use crate::persist::live::flush::Taker;
-use crate::persist::live::journal::AppendError;
 use crate::persist::live::project::OpenOptions;
 use crate::persist::live::transaction::Transaction;
 use crate::persist::start::recovery::ValueCache;
-use crate::store::commit::CommitState;
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -69,7 +67,7 @@ fn write(project: &Arc<Project>, meanwhile: impl FnOnce()) {
 
 fn roll_back(project: &Arc<Project>) {
     let files = project.files.as_ref().unwrap();
-    let failure = AppendError { outcome: CommitState::DiskFull, error: ErrorKind::StorageFull.into() };
+    let failure = ErrorKind::StorageFull.into();
     project.rollback(&files.paths, &mut files.journal.lock().unwrap(), &failure);
 }
 

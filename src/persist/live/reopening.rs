@@ -109,13 +109,8 @@ impl Project {
             if let Some(journal) = &mut journal {
                 journal.retire();
                 let is_deleted = state.health == Health::Deleted;
-                state.rollback(|commit| {
-                    if is_deleted {
-                        commit.resolve_deleted(&self.id);
-                    } else {
-                        commit.resolve(CommitState::Failed);
-                    }
-                });
+                let deleted = is_deleted.then(|| CommitState::Deleted(self.id.clone()));
+                state.rollback(&deleted.unwrap_or(CommitState::Failed));
             }
             std::mem::take(&mut state.needs_rescue)
         });

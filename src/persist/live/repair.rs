@@ -9,11 +9,10 @@
 //! and readers see them until they are evicted. Therefore a refused batch is cut off before its answer leaves,
 //! and what the sync should have written is written again before anything depends on it.
 
-use super::journal::{AppendError, Journal};
+use super::journal::Journal;
 use crate::disk::is_disk_full;
 use crate::limits::{CHECKPOINT_RETRY_MS, PAGE_BYTES_MAX};
 use crate::persist::files::line_copy::{CopyError, Lines, write_again};
-use crate::store::commit::CommitState;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -40,16 +39,16 @@ impl Journal {
     }
 
     /// A write failed; nothing of it is acknowledged.
-    pub(super) fn write_failed(&mut self, error: io::Error) -> AppendError {
+    pub(super) fn write_failed(&mut self, error: io::Error) -> io::Error {
         self.append_failed(error, self.synced_end)
     }
 
     /// A sync of an append failed; nothing of it is acknowledged.
-    pub(super) fn sync_failed(&mut self, error: io::Error) -> AppendError {
+    pub(super) fn sync_failed(&mut self, error: io::Error) -> io::Error {
         self.append_failed(error, self.last_synced_page())
     }
 
-    fn append_failed(&mut self, error: io::Error, unsure_from: u64) -> AppendError {
+    fn append_failed(&mut self, error: io::Error, unsure_from: u64) -> io::Error {
         self.reserve_end = self.end;
         if !is_disk_full(&error) {
             return self.ended_by(error);
@@ -57,13 +56,13 @@ impl Journal {
         self.out_of_space = true;
         self.unsure_from = Some(unsure_from);
         match self.repair() {
-            Err(failed) if failed.outcome == CommitState::Failed => failed,
-            Ok(()) | Err(_) => AppendError { outcome: CommitState::DiskFull, error },
+            Err(failed) if !is_disk_full(&failed) => failed,
+            Ok(()) | Err(_) => error,
         }
     }
 
     /// Syncs what was acknowledged before it was synced.
-    pub(super) fn sync_acknowledged(&mut self) -> Result<(), AppendError> {
+    pub(super) fn sync_acknowledged(&mut self) -> io::Result<()> {
         if !self.is_unsure() {
             match self.file.sync() {
                 Ok(()) => {
@@ -81,7 +80,7 @@ impl Journal {
     }
 
     /// Writes again what an earlier failure left in doubt.
-    pub(super) fn repair(&mut self) -> Result<(), AppendError> {
+    pub(super) fn repair(&mut self) -> io::Result<()> {
         let Some(from) = self.unsure_from else { return Ok(()) };
         let lines =
             Lines { file: self.file.as_ref(), seed: self.header.seed, start: self.synced_end, end: self.end };
@@ -96,7 +95,7 @@ impl Journal {
         if is_disk_full(&error) {
             // It may have been the sync that failed.
             self.unsure_from = Some(self.last_synced_page());
-            return Err(AppendError { outcome: CommitState::DiskFull, error });
+            return Err(error);
         }
         Err(self.ended_by(error))
     }
@@ -107,16 +106,15 @@ impl Journal {
     }
 
     /// Gives the file up and cuts off what it has of a refused batch, which the next start would apply.
-    fn ended_by(&mut self, error: io::Error) -> AppendError {
+    fn ended_by(&mut self, error: io::Error) -> io::Error {
         self.retire();
         let cut = self.file.set_length(self.end).and_then(|()| self.file.sync());
-        let error = match cut {
+        match cut {
             Ok(()) => error,
             Err(uncut) => io::Error::new(
                 error.kind(),
                 format!("{error}; the next start may find the writes that were refused ({uncut})"),
             ),
-        };
-        AppendError { outcome: CommitState::Failed, error }
+        }
     }
 }

@@ -6,7 +6,6 @@ use crate::names::Key;
 use crate::names::ProjectId;
 use crate::persist::files::generation::Paths;
 use crate::persist::live::engine::Engine;
-use crate::persist::live::journal::AppendError;
 use crate::persist::live::project::{OpenOptions, View};
 use crate::persist::start::recovery::ValueCache;
 use crate::store::batch::Op;
@@ -187,8 +186,7 @@ fn expired_key_is_reclaimed_once_its_end_cannot_be_rolled_back() {
     assert_eq!(project.expire(NOW + 2_000), None);
     assert_eq!(stored(), 1, "its end is not on disk yet");
     let files = project.files.as_ref().unwrap();
-    let error = std::io::ErrorKind::StorageFull.into();
-    let failure = AppendError { outcome: CommitState::DiskFull, error };
+    let failure = std::io::ErrorKind::StorageFull.into();
     project.rollback(&files.paths, &mut files.journal.lock().unwrap(), &failure);
     assert!(project.lock().unwrap().namespace.get(key("a"), NOW).is_some());
     drop(project.write(NOW + 2_000, |t| Ok::<_, ()>(t.put(key("b"), b"1", None))));

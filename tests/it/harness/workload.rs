@@ -95,7 +95,7 @@ impl History {
                     self.acknowledged = self.acknowledged.max(at);
                 }
                 CommitState::Pending => self.waiting.push((commit, at)),
-                failed @ (CommitState::DiskFull | CommitState::Failed | CommitState::Deleted) => {
+                failed @ (CommitState::DiskFull | CommitState::Failed | CommitState::Deleted(_)) => {
                     worst = failed
                 }
             }

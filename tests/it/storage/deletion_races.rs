@@ -53,7 +53,7 @@ fn write_that_waits_while_its_project_is_deleted_finds_none() {
     let served = Arc::clone(&catalog.registry().projects[&id("again")]);
     let commit = write(project_of(&served).unwrap()).unwrap().expect("it waits");
     catalog.delete(&id("again")).unwrap();
-    assert_eq!(commit.outcome(), CommitState::Deleted);
+    assert_eq!(commit.outcome(), CommitState::Deleted(id("again")));
     check_missing(commit.failure().map_or(Ok(()), |error| Err(error.into())));
 }
 
