@@ -6,6 +6,7 @@
 
 use super::data_file;
 use super::header::{self, HEADER_BYTES, Header, Lineage};
+use super::line_copy::Lines;
 use super::record;
 use super::seed::Seed;
 use super::sequential::SequentialWriter;
@@ -14,8 +15,7 @@ use crate::disk::{
     write_all_at,
 };
 use crate::names::{KeyRule, ProjectId};
-use crate::store::change::{Meta, Revision, Value};
-use crate::store::namespace::Namespace;
+use crate::store::change::{Meta, Revision};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,17 +63,31 @@ pub(crate) struct GenerationWriter {
     keys: u64,
 }
 
-/// A pair of files that is complete but for the end of its journal, under temporary names.
-pub(crate) struct WrittenGeneration {
-    /// The journal, header and meta lines written, nothing synced.
-    pub journal: Arc<dyn DiskFile>,
-    pub header: Header,
-    /// Where the next changes are written in it.
-    pub journal_end: u64,
-    /// The values, synced.
+/// The two files of a project, open.
+pub(crate) struct Pair {
+    /// The values.
     pub json: Arc<dyn DiskFile>,
-    /// The stamp of that file.
+    /// What that file was when it was written or read.
     pub json_stamp: Stamp,
+    pub journal: JournalFile,
+}
+
+/// A journal, and where its changes lie.
+#[derive(Clone)]
+pub(crate) struct JournalFile {
+    pub file: Arc<dyn DiskFile>,
+    pub header: Header,
+    /// Offset of the changes.
+    pub changes_start: u64,
+    /// Offset after them, where the next ones are written.
+    pub end: u64,
+}
+
+impl JournalFile {
+    pub(crate) fn changes(&self) -> Lines<'_> {
+        let (file, seed) = (self.file.as_ref(), self.header.seed);
+        Lines { file, seed, start: self.changes_start, end: self.end }
+    }
 }
 
 impl GenerationWriter {
@@ -113,8 +127,9 @@ impl GenerationWriter {
         self.journal.flush_if_full()
     }
 
-    /// Ends both files and syncs the values. `revision` and `clock_ms` go into the header.
-    pub(crate) fn finish(mut self, revision: Revision, clock_ms: u64) -> io::Result<WrittenGeneration> {
+    /// Ends both files and syncs the values, but not the journal, which may get changes. `revision` and `clock_ms` go
+    /// into the header.
+    pub(crate) fn finish(mut self, revision: Revision, clock_ms: u64) -> io::Result<Pair> {
         if self.keys > 0 {
             self.json.buffer().push(b'\n');
         }
@@ -133,15 +148,11 @@ impl GenerationWriter {
             before: self.lineage.before,
         };
         write_all_at(self.journal.file(), &header::encode(&header), 0)?;
-        let journal_end = self.journal.position();
+        let end = self.journal.position();
         let json_stamp = self.json.file().stamp()?;
-        Ok(WrittenGeneration {
-            journal: self.journal.into_file().into(),
-            header,
-            journal_end,
-            json: self.json.into_file().into(),
-            json_stamp,
-        })
+        let file = self.journal.into_file().into();
+        let journal = JournalFile { file, header, changes_start: end, end };
+        Ok(Pair { json: self.json.into_file().into(), json_stamp, journal })
     }
 }
 
@@ -187,40 +198,10 @@ pub(crate) fn remove_pair(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     disk.sync_directory(paths.directory())
 }
 
-/// Writes `namespace`, whose values are all in memory, as the files of a project.
-pub(crate) fn install(
-    disk: &dyn Disk,
-    paths: &Paths,
-    lineage: Lineage,
-    namespace: &Namespace,
-) -> io::Result<()> {
-    let written = write(disk, paths, lineage, namespace).inspect_err(|_| {
-        let _ = remove_temporaries(disk, paths); // the first error is the one to tell
-    })?;
-    written.install(disk, paths)
-}
-
-fn write(
-    disk: &dyn Disk,
-    paths: &Paths,
-    lineage: Lineage,
-    namespace: &Namespace,
-) -> io::Result<WrittenGeneration> {
-    let mut writer = GenerationWriter::create(disk, paths, lineage)?;
-    for entry in namespace.range("", None, 0) {
-        match entry.value() {
-            Value::Text(text) => writer.encode(entry.key(), text, &entry.meta()),
-            Value::Stored(_) => unreachable!("only a namespace with its values in memory is installed"),
-        }
-        writer.flush_if_full()?;
-    }
-    writer.finish(namespace.revision(), namespace.clock_ms())
-}
-
-impl WrittenGeneration {
-    /// Installs a pair whose journal has no changes.
+impl Pair {
+    /// Installs a pair of temporary files whose journal has no changes.
     pub(crate) fn install(self, disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
-        let synced = self.journal.sync().map_err(SwapError::NotBegun);
+        let synced = self.journal.file.sync().map_err(SwapError::NotBegun);
         synced.and_then(|()| swap(disk, paths)).map_err(|error| match error {
             SwapError::NotBegun(error) => {
                 let _ = remove_temporaries(disk, paths); // the first error is the one to tell

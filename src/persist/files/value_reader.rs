@@ -1,5 +1,6 @@
 //! Values that only lie in a file: which files a project has open, and reading one value.
 
+use super::generation::Pair;
 use crate::disk::{DiskFile, Stamp, read_exact_at};
 use crate::store::change::Location;
 use std::fmt;
@@ -33,15 +34,13 @@ struct Numbered {
 }
 
 impl FileTable {
-    /// Adds a journal under a number that is not in use. `name` is what the log calls it.
-    pub(crate) fn add_journal(&mut self, number: u32, file: Arc<dyn DiskFile>, name: Arc<str>) {
-        self.files.push(Numbered { number, file, name, stamp: None });
-    }
-
-    /// Adds a values' file under a number that is not in use. `stamp` is what it was when it was written,
-    /// `name` what the log calls it.
-    pub(crate) fn add_values(&mut self, number: u32, file: Arc<dyn DiskFile>, stamp: Stamp, name: Arc<str>) {
-        self.files.push(Numbered { number, file, name, stamp: Some(stamp) });
+    /// Adds the files of `pair`: the journal under `number`, the values' file under the one before. Neither number is
+    /// in use. `names` are what the log calls them.
+    pub(crate) fn add(&mut self, number: u32, pair: &Pair, [json, journal]: [Arc<str>; 2]) {
+        let (json_file, journal_file) = (Arc::clone(&pair.json), Arc::clone(&pair.journal.file));
+        let stamp = Some(pair.json_stamp);
+        self.files.push(Numbered { number: number - 1, file: json_file, name: json, stamp });
+        self.files.push(Numbered { number, file: journal_file, name: journal, stamp: None });
     }
 
     /// The values' files that are open, with the stamps that they had when they were written.

@@ -15,10 +15,10 @@ use super::checkpoint_error::CheckpointError;
 use super::external_edit::{has_lost_values, has_values_in_place};
 use super::journal_lock::JournalGuard;
 use super::project::{Files, Health, Project};
-use crate::disk::{DiskFile, Stamp};
+use crate::disk::{Disk, DiskFile};
 use crate::limits::{CHECKPOINT_RETRY_MS, ENTRIES_PER_LOCK_MAX, FILE_BUFFER_BYTES};
-use crate::persist::files::generation::{self, GenerationWriter, SwapError, WrittenGeneration};
-use crate::persist::files::header::Header;
+use crate::persist::files::generation::{self, GenerationWriter, Pair, Paths, SwapError};
+use crate::persist::files::header::Lineage;
 use crate::persist::files::line_copy::{CopyError, Lines, Target, copy_lines};
 use crate::persist::files::seed::Seed;
 use crate::persist::files::value_reader::StoredValue;
@@ -28,43 +28,25 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The files that a checkpoint installed.
-pub(super) struct NewPair {
-    pub(super) json: Arc<dyn DiskFile>,
-    pub(super) journal: Arc<dyn DiskFile>,
-    /// The journal's header.
-    pub(super) header: Header,
-    /// The journal's number; the values' is one less.
-    pub(super) number: u32,
-    /// The changes that were copied from the old journal lie from here to `end`.
-    pub(super) changes_start: u64,
-    pub(super) end: u64,
-}
-
-/// A value of a project that keeps only an index in memory.
-enum FoundValue {
-    /// It is not written yet.
-    Text(Box<[u8]>),
-    /// It lies in a file.
-    Stored(StoredValue),
-}
-
-/// What a checkpoint is written for.
+/// What a checkpoint is written for, beside changes in the journal.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
-    /// Changes in the journal.
-    Changes,
-    /// Those, or values that a start would not find: their file is neither the one that was written nor an edit of it.
-    ChangesOrLoss,
-    /// Changes, or a values' file that is not the one that was written.
-    ChangesOrEdit,
+pub(super) enum Need {
+    Nothing,
+    /// A values' file that is not the one that was written.
+    Edit,
+    /// The project was closed: values that a start would not find, because their file is neither the one that was
+    /// written nor an edit of it. An edit is left for the next start.
+    Loss,
 }
+
+/// A key whose value lies in a file.
+type StoredEntry = (String, Meta, StoredValue);
 
 /// Where the old journal ended when the copying began.
 struct CheckpointStart {
     offset: u64,
-    revision: Revision,
-    clock_ms: u64,
+    /// The revision and the clock.
+    at: (Revision, u64),
     rollbacks: u64,
 }
 
@@ -74,31 +56,12 @@ impl Project {
     /// # Errors
     /// [`CheckpointError`]; nothing is lost, and the next checkpoint begins from the start.
     pub fn checkpoint(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), CheckpointError> {
-        self.checkpoint_where(|health| *health != Health::Closed, Need::Changes, now_ms, now)
+        self.checkpoint_for(Need::Nothing, now_ms, now)
     }
 
-    /// As [`Project::checkpoint`], also if the journal has no changes and the values' file is not in place.
-    pub(super) fn put_values_in_place(
+    /// As [`Project::checkpoint`], also if the journal has no changes and there is another `need`.
+    pub(super) fn checkpoint_for(
         self: &Arc<Self>,
-        now_ms: u64,
-        now: Instant,
-    ) -> Result<(), CheckpointError> {
-        self.checkpoint_where(|health| *health != Health::Closed, Need::ChangesOrEdit, now_ms, now)
-    }
-
-    /// The last checkpoint, of a project that was closed. An edit of values that did not change since is left for the
-    /// next start.
-    pub(super) fn checkpoint_closed(
-        self: &Arc<Self>,
-        now_ms: u64,
-        now: Instant,
-    ) -> Result<(), CheckpointError> {
-        self.checkpoint_where(|health| *health == Health::Closed, Need::ChangesOrLoss, now_ms, now)
-    }
-
-    fn checkpoint_where(
-        self: &Arc<Self>,
-        is_wanted: fn(&Health) -> bool,
         need: Need,
         now_ms: u64,
         now: Instant,
@@ -110,7 +73,7 @@ impl Project {
         if health.has_ended() {
             return Err(CheckpointError::Stopped); // it may have failed halfway through a swap
         }
-        if !is_wanted(&health) {
+        if (health == Health::Closed) != (need == Need::Loss) {
             return Ok(());
         }
         if !self.look_at_files() {
@@ -120,9 +83,9 @@ impl Project {
         self.flush(now);
         let is_needed = |journal: JournalGuard<'_>| {
             let is_wanted_again = match need {
-                Need::Changes => false,
-                Need::ChangesOrLoss => has_lost_values(files, &journal),
-                Need::ChangesOrEdit => !has_values_in_place(files, &journal),
+                Need::Nothing => false,
+                Need::Edit => !has_values_in_place(files, &journal),
+                Need::Loss => has_lost_values(files, &journal),
             };
             journal.has_changes() || is_wanted_again
         };
@@ -151,30 +114,19 @@ impl Project {
     fn write_new_pair(self: &Arc<Self>, files: &Files, now: Instant) -> Result<(), CheckpointError> {
         if files.cache == ValueCache::Disk {
             // Before a value is read from that file.
-            let journal = files.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+            let journal = files.journal.lock()?;
             self.check_values(files, &journal)?;
         }
         let start = self.begin_checkpoint(files)?;
-        let pair = self.write_since(files, &start, now)?;
+        let lineage = files.journal.lock()?.header.successor();
+        let mut written = self.write_entries(files.disk.as_ref(), &files.paths, lineage, start.at)?;
+        self.flush(now);
+        let copied = self.copy_tail_unlocked(files, &start, &mut written)?;
+        let number = self.switch_files(files, &start, &mut written, copied, now)?;
         if files.cache == ValueCache::Disk {
-            self.relocate(&pair, now)?;
+            self.relocate(&written, number, now)?;
         }
         Ok(())
-    }
-
-    fn write_since(
-        self: &Arc<Self>,
-        files: &Files,
-        start: &CheckpointStart,
-        now: Instant,
-    ) -> Result<NewPair, CheckpointError> {
-        let old = files.journal.lock().map_err(|_| CheckpointError::Stopped)?.header.clone();
-        let mut writer = GenerationWriter::create(files.disk.as_ref(), &files.paths, old.successor())?;
-        self.copy_entries(files.cache, &mut writer)?;
-        let mut written = writer.finish(start.revision, start.clock_ms)?;
-        self.flush(now);
-        let copied = self.copy_tail_unlocked(files, start, &mut written)?;
-        self.switch_files(files, start, written, copied, now)
     }
 
     /// Writes a new pair of files after a bad line was found at `offset` of the journal. Its change is in memory,
@@ -205,15 +157,14 @@ impl Project {
 
     /// Every change before that offset is in memory, and none is being written.
     fn begin_checkpoint(&self, files: &Files) -> Result<CheckpointStart, CheckpointError> {
-        let journal = files.journal.lock().map_err(|_| CheckpointError::Stopped)?;
-        let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+        let journal = files.journal.lock()?;
+        let state = self.lock()?;
         if state.health.has_ended() {
             return Err(CheckpointError::Stopped);
         }
         Ok(CheckpointStart {
             offset: journal.end,
-            revision: state.namespace.revision(),
-            clock_ms: state.namespace.clock_ms(),
+            at: state.revision_and_clock(),
             rollbacks: state.rollbacks,
         })
     }
@@ -221,108 +172,70 @@ impl Project {
     /// Returns an error if changes were rolled back since `start`, because entries may have been copied with them.
     /// The caller holds the journal, without which nothing is rolled back.
     fn check_rollbacks(&self, start: &CheckpointStart) -> Result<(), CheckpointError> {
-        let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+        let state = self.lock()?;
         if state.health.has_ended() {
             return Err(CheckpointError::Stopped);
         }
         if state.rollbacks == start.rollbacks { Ok(()) } else { Err(CheckpointError::RolledBack) }
     }
 
-    /// Copies all entries, a few under each hold of the lock.
-    pub(super) fn copy_entries(
-        self: &Arc<Self>,
-        cache: ValueCache,
-        writer: &mut GenerationWriter,
-    ) -> Result<(), CheckpointError> {
-        let mut after: Option<String> = None;
+    /// Writes all entries to a pair of temporary files, a few under each hold of the lock. `revision` and `clock_ms` go
+    /// into the header.
+    pub(super) fn write_entries(
+        &self,
+        disk: &dyn Disk,
+        paths: &Paths,
+        lineage: Lineage,
+        (revision, clock_ms): (Revision, u64),
+    ) -> Result<Pair, CheckpointError> {
+        let mut writer = GenerationWriter::create(disk, paths, lineage)?;
+        let (mut after, mut text) = (None, Vec::new());
         loop {
-            let next = match cache {
-                ValueCache::Memory => self.copy_some_values(after.as_deref(), writer)?,
-                ValueCache::Disk => self.copy_some_stored(after.as_deref(), writer)?,
-            };
-            writer.flush_if_full()?;
-            match next {
-                Some(last) => after = Some(last),
-                None => return Ok(()),
+            let (last, stored) = self.copy_some(after.as_deref(), &mut writer)?;
+            for (key, meta, value) in &stored {
+                text.clear();
+                value.read_into(&mut text)?;
+                writer.encode(key, &text, meta);
+                writer.flush_if_full()?;
             }
+            writer.flush_if_full()?;
+            if last.is_none() {
+                break;
+            }
+            after = last;
             self.give_way();
         }
+        Ok(writer.finish(revision, clock_ms)?)
     }
 
-    /// Encodes the next entries under the lock. Returns the last key, `None` if there are no more.
-    fn copy_some_values(
+    /// Encodes the next entries that have texts, then finds the next values that lie in files, which are read without
+    /// the lock. Returns the last key, `None` if there are no more, and those values.
+    fn copy_some(
         &self,
         after: Option<&str>,
         writer: &mut GenerationWriter,
-    ) -> Result<Option<String>, CheckpointError> {
-        let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+    ) -> Result<(Option<String>, Vec<StoredEntry>), CheckpointError> {
+        let state = self.lock()?;
         let bytes_before = writer.buffered_bytes();
-        let mut last = None;
+        let (mut last, mut stored) = (None, Vec::new());
         for entry in state.namespace.stored_range("", after).take(ENTRIES_PER_LOCK_MAX) {
-            last = Some(entry.key());
-            if !state.namespace.is_live(entry, 0) {
-                continue;
-            }
             match entry.value() {
+                _ if !state.namespace.is_live(entry, 0) => {}
+                // Entries are written in the order of their keys.
+                Value::Text(_) if !stored.is_empty() => break,
                 Value::Text(text) => writer.encode(entry.key(), text, &entry.meta()),
-                Value::Stored(_) => unreachable!("this project keeps its values in memory"),
+                Value::Stored(location) => {
+                    let value = state.open_files.locate(location);
+                    let value = value.ok_or_else(|| io::Error::other("a value's file is not open"))?;
+                    stored.push((entry.key().to_owned(), entry.meta(), value));
+                }
             }
+            last = Some(entry);
             if writer.buffered_bytes() - bytes_before >= FILE_BUFFER_BYTES {
                 break;
             }
         }
-        Ok(last.map(str::to_owned))
-    }
-
-    /// Copies the next values that are not written yet, and looks up the locations of the others, which are read
-    /// without the lock.
-    fn copy_some_stored(
-        &self,
-        after: Option<&str>,
-        writer: &mut GenerationWriter,
-    ) -> Result<Option<String>, CheckpointError> {
-        let mut found: Vec<(String, Meta, FoundValue)> = Vec::new();
-        let last = {
-            let (mut last, mut text_bytes) = (None, 0);
-            let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
-            for entry in state.namespace.stored_range("", after).take(ENTRIES_PER_LOCK_MAX) {
-                last = Some(entry);
-                if !state.namespace.is_live(entry, 0) {
-                    continue;
-                }
-                let value = match entry.value() {
-                    Value::Text(text) => {
-                        text_bytes += text.len();
-                        FoundValue::Text(text.into())
-                    }
-                    Value::Stored(location) => {
-                        let stored = state.open_files.locate(location);
-                        FoundValue::Stored(
-                            stored.ok_or_else(|| io::Error::other("a value's file is not open"))?,
-                        )
-                    }
-                };
-                found.push((entry.key().to_owned(), entry.meta(), value));
-                if text_bytes >= FILE_BUFFER_BYTES {
-                    break;
-                }
-            }
-            last.map(|entry| entry.key().to_owned())
-        };
-        let mut read = Vec::new();
-        for (key, meta, value) in &found {
-            let text = match value {
-                FoundValue::Text(text) => text,
-                FoundValue::Stored(stored) => {
-                    read.clear();
-                    stored.read_into(&mut read)?;
-                    read.as_slice()
-                }
-            };
-            writer.encode(key, text, meta);
-            writer.flush_if_full()?;
-        }
-        Ok(last)
+        Ok((last.map(|entry| entry.key().to_owned()), stored))
     }
 
     /// Copies what was appended to the old journal since `start`, while it keeps growing, and syncs the copy. That
@@ -331,71 +244,57 @@ impl Project {
         &self,
         files: &Files,
         start: &CheckpointStart,
-        written: &mut WrittenGeneration,
+        written: &mut Pair,
     ) -> Result<u64, CheckpointError> {
         let (old, seed, end) = {
-            let journal = files.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+            let journal = files.journal.lock()?;
             self.check_rollbacks(start)?;
             (Arc::clone(&journal.file), journal.header.seed, journal.end)
         };
         copy_tail((old.as_ref(), seed), (start.offset, end), written)?;
-        written.journal.sync()?;
+        written.journal.file.sync()?;
         Ok(end)
     }
 
-    /// The moment when writers wait: the rest of the old journal is copied, then the new pair is installed.
+    /// The moment when writers wait: the rest of the old journal is copied, then the new pair is installed. Returns the
+    /// number of its journal.
     fn switch_files(
         self: &Arc<Self>,
         files: &Files,
         start: &CheckpointStart,
-        mut written: WrittenGeneration,
+        written: &mut Pair,
         copied: u64,
         now: Instant,
-    ) -> Result<NewPair, CheckpointError> {
-        let mut guard = files.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+    ) -> Result<u32, CheckpointError> {
+        let mut guard = files.journal.lock()?;
         let journal = &mut *guard;
         self.check_rollbacks(start)?;
-        let changes_start = written.journal_end - (copied - start.offset);
-        let identity = written.journal.status()?.identity;
-        copy_tail((journal.file.as_ref(), journal.header.seed), (copied, journal.end), &mut written)?;
+        let identity = written.journal.file.status()?.identity;
+        copy_tail((journal.file.as_ref(), journal.header.seed), (copied, journal.end), written)?;
         self.detect_external_edit(files, journal)?;
-        written.journal.sync()?;
+        written.journal.file.sync()?;
         // No file of another process may be replaced.
         self.check_files(files, journal)?;
-        generation::swap(files.disk.as_ref(), &files.paths).map_err(|error| match error {
-            SwapError::NotBegun(error) => CheckpointError::Io(error),
-            SwapError::HalfDone(error) => {
+        if let Err(error) = generation::swap(files.disk.as_ref(), &files.paths) {
+            if let SwapError::HalfDone(error) = &error {
                 journal.retire(); // all of it is in the new one, which was synced
-                let failure = io::Error::other(error); // the project stops, also if the disk was full
-                self.rollback(&files.paths, journal, &failure);
-                CheckpointError::HalfDone(failure)
+                // Not as an error of a full disk, after which the project would continue.
+                self.rollback(&files.paths, journal, &io::Error::other(error.to_string()));
             }
-        })?;
-        let number = journal.number + 2;
-        let (changes, json_stamp) = ((changes_start, written.journal_end), written.json_stamp);
-        let WrittenGeneration { json, journal: file, header, .. } = written;
-        let pair = NewPair {
-            json,
-            journal: Arc::clone(&file),
-            header: header.clone(),
-            number,
-            changes_start: changes.0,
-            end: changes.1,
-        };
-        journal.begin_generation((file, identity, header), number, changes, json_stamp, now);
-        self.use_new_files(files, &pair, json_stamp);
-        Ok(pair)
+            return Err(error.into());
+        }
+        journal.begin_generation(written, identity, now);
+        self.use_new_files(files, written, journal.number);
+        Ok(journal.number)
     }
 
     /// The new pair is in place, and everything that was acknowledged is synced. With the values in memory no file
     /// is needed for reading. Otherwise the old ones stay open until all locations have been moved.
-    fn use_new_files(&self, files: &Files, pair: &NewPair, json_stamp: Stamp) {
+    fn use_new_files(&self, files: &Files, pair: &Pair, number: u32) {
         let Ok(mut state) = self.lock() else { return };
         state.synced = state.acknowledged;
         if files.cache == ValueCache::Disk {
-            let [json_name, journal_name] = files.paths.names(&self.id);
-            state.open_files.add_values(pair.number - 1, Arc::clone(&pair.json), json_stamp, json_name);
-            state.open_files.add_journal(pair.number, Arc::clone(&pair.journal), journal_name);
+            state.open_files.add(number, pair, files.paths.names(&self.id));
         }
     }
 }
@@ -404,12 +303,13 @@ impl Project {
 fn copy_tail(
     old: (&dyn DiskFile, Seed),
     (from, to): (u64, u64),
-    written: &mut WrittenGeneration,
+    written: &mut Pair,
 ) -> Result<(), CheckpointError> {
     let (file, seed) = old;
     let source = Lines { file, seed, start: from, end: to };
-    let (file, seed, start) = (written.journal.as_ref(), written.header.seed, written.journal_end);
-    written.journal_end = copy_lines(&source, &Target { file, seed, start })?;
+    let new = &mut written.journal;
+    new.end =
+        copy_lines(&source, &Target { file: new.file.as_ref(), seed: new.header.seed, start: new.end })?;
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Why a checkpoint was not written.
 
+use crate::persist::files::generation::SwapError;
 use crate::persist::files::line_copy::CopyError;
+use crate::store::error::StorageError;
 use std::io;
 
 /// Why there is no new pair of files. The old one stays in use, unless the project has failed.
@@ -25,6 +27,22 @@ pub enum CheckpointError {
 impl From<io::Error> for CheckpointError {
     fn from(error: io::Error) -> CheckpointError {
         CheckpointError::Io(error)
+    }
+}
+
+impl From<StorageError> for CheckpointError {
+    /// A thread panicked while it held a lock.
+    fn from(_: StorageError) -> CheckpointError {
+        CheckpointError::Stopped
+    }
+}
+
+impl From<SwapError> for CheckpointError {
+    fn from(error: SwapError) -> CheckpointError {
+        match error {
+            SwapError::NotBegun(error) => CheckpointError::Io(error),
+            SwapError::HalfDone(error) => CheckpointError::HalfDone(error),
+        }
     }
 }
 

@@ -53,9 +53,9 @@ fn rollback_after_its_start_ends_a_checkpoint() {
     project.flush(clock::monotonic());
     let lineage = files.journal.lock().unwrap().header.successor();
     let writer = GenerationWriter::create(files.disk.as_ref(), &files.paths, lineage).unwrap();
-    let mut written = writer.finish(start.revision, start.clock_ms).unwrap();
+    let mut written = writer.finish(start.at.0, start.at.1).unwrap();
     let copied = project.copy_tail_unlocked(files, &start, &mut written);
     assert!(matches!(copied, Err(CheckpointError::RolledBack)), "{copied:?}");
-    let swapped = project.switch_files(files, &start, written, start.offset, clock::monotonic());
+    let swapped = project.switch_files(files, &start, &mut written, start.offset, clock::monotonic());
     assert!(matches!(swapped, Err(CheckpointError::RolledBack)));
 }

@@ -6,6 +6,7 @@ use crate::limits::{
     CHECKPOINT_CHANGES_BYTES_MIN, CHECKPOINT_INTERVAL_MS, CHECKPOINT_QUIET_MS, CHECKPOINT_SMALL_BYTES,
     RESERVE_BYTES_MAX, RESERVE_CHANGES_BYTES_MIN,
 };
+use crate::persist::files::generation::{JournalFile, Pair};
 use crate::persist::files::header::Header;
 use crate::persist::files::record;
 use crate::persist::files::value_reader::JOURNAL_FILE;
@@ -61,13 +62,8 @@ pub(super) struct SeenEdit {
 }
 
 impl Journal {
-    pub(super) fn opened(
-        (file, identity): (Arc<dyn DiskFile>, Identity),
-        header: Header,
-        json_stamp: Stamp,
-        changes_start: u64,
-        end: u64,
-    ) -> Journal {
+    pub(super) fn opened(pair: &Pair, identity: Identity) -> Journal {
+        let JournalFile { file, header, changes_start, end } = pair.journal.clone();
         Journal {
             file,
             identity,
@@ -78,7 +74,7 @@ impl Journal {
             unsure_from: None,
             changes_start,
             header,
-            json_stamp,
+            json_stamp: pair.json_stamp,
             seen_edit: None,
             out_of_space: false,
             unsynced: false,
@@ -160,22 +156,13 @@ impl Journal {
         Ok(())
     }
 
-    /// Continues in the journal of a new pair of files, whose changes lie in `changes`.
-    pub(super) fn begin_generation(
-        &mut self,
-        new: (Arc<dyn DiskFile>, Identity, Header),
-        number: u32,
-        changes: (u64, u64),
-        json_stamp: Stamp,
-        now: Instant,
-    ) {
-        let (changes_start, end) = changes;
-        let (file, identity, header) = new;
+    /// Continues in the journal of a new pair of files.
+    pub(super) fn begin_generation(&mut self, pair: &Pair, identity: Identity, now: Instant) {
         *self = Journal {
-            number,
+            number: self.number + 2,
             written_at: self.written_at,
             checkpointed_at: Some(now),
-            ..Journal::opened((file, identity), header, json_stamp, changes_start, end)
+            ..Journal::opened(pair, identity)
         };
     }
 

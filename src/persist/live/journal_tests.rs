@@ -22,8 +22,10 @@ fn journal(rewritten: u64, changes: u64) -> Journal {
         clock_ms: 0,
         before: Vec::new(),
     };
-    let stamp = Stamp { length: header.json_bytes, modified_ns: 0 };
-    Journal::opened((file, identity), header, stamp, KIB, KIB + changes)
+    let json_stamp = Stamp { length: header.json_bytes, modified_ns: 0 };
+    let json = Arc::clone(&file);
+    let journal = JournalFile { file, header, changes_start: KIB, end: KIB + changes };
+    Journal::opened(&Pair { json, json_stamp, journal }, identity)
 }
 
 fn ms(milliseconds: u64) -> Duration {

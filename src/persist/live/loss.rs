@@ -9,6 +9,7 @@
 //! ```
 //! Until then a crash loses the values: a start refuses the journal without them.
 
+use super::checkpoint::Need;
 use super::checkpoint_error::CheckpointError;
 use super::external_edit::{self, Content, Edit};
 use super::journal::SeenEdit;
@@ -37,7 +38,7 @@ impl Project {
             Look::Fine => None,
             Look::Early(due) => Some(due),
             Look::Lost => {
-                match self.put_values_in_place(now_ms, now) {
+                match self.checkpoint_for(Need::Edit, now_ms, now) {
                     // Why it stopped is logged.
                     Ok(()) | Err(CheckpointError::Stopped) => {}
                     Err(error) => self.log_unwritten("values", &error),

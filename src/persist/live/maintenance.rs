@@ -1,5 +1,6 @@
 //! Periodic work of a project: expiry, checkpoints, repairs; and its end.
 
+use super::checkpoint::Need;
 use super::checkpoint_error::CheckpointError;
 use super::external_edit;
 use super::journal::Journal;
@@ -115,7 +116,7 @@ impl Project {
         self.flush(now);
         if self.end_writing() {
             self.flush(now);
-            if let Err(error) = self.checkpoint_closed(now_ms, now) {
+            if let Err(error) = self.checkpoint_for(Need::Loss, now_ms, now) {
                 self.log_not_written("last checkpoint", &error, CLOSED_ADVICE);
                 if self.has_lost_values(&error)
                     && let Ok(mut state) = self.lock()

@@ -9,8 +9,8 @@ use crate::limits::GIVE_WAY_MICROS;
 use crate::names::{Key, ProjectId};
 use crate::persist::files::generation::Paths;
 use crate::persist::files::locations::LocatedValue;
-use crate::persist::files::value_reader::{FileTable, JOURNAL_FILE, JSON_FILE, StoredValue};
-use crate::persist::start::recovery::{self, ValueCache};
+use crate::persist::files::value_reader::{FileTable, JOURNAL_FILE, StoredValue};
+use crate::persist::start::recovery::{self, Recovered, ValueCache};
 use crate::persist::start::recovery_error::{self, RecoveryError};
 use crate::store::batch::{self, OneOrMany};
 use crate::store::change::{Location, Revision};
@@ -219,28 +219,21 @@ impl Project {
         now_ms: u64,
     ) -> Result<(Project, bool, Vec<String>), RecoveryError> {
         let begin = queues.watermark.begin(now_ms);
-        let mut recovered = recovery::recover(disk.as_ref(), &paths, options.cache, begin, now_ms)?;
+        let Recovered { mut namespace, pair, is_unsure, is_new, notices } =
+            recovery::recover(disk.as_ref(), &paths, options.cache, begin, now_ms)?;
         // Above all revisions that were assigned and then lost, because the project does not always sync or was
         // deleted; none of them is used again.
-        recovered.namespace.skip_to(begin);
-        queues.watermark.opened(recovered.namespace.revision());
-        let mut state = State::new(recovered.namespace);
+        namespace.skip_to(begin);
+        queues.watermark.opened(namespace.revision());
+        let mut state = State::new(namespace);
         state.jumps_seen = queues.jumps();
         if options.cache == ValueCache::Disk {
-            let [json, journal] = paths.names(&options.id);
-            state.open_files.add_values(JSON_FILE, recovered.json, recovered.json_stamp, json);
-            state.open_files.add_journal(JOURNAL_FILE, Arc::clone(&recovered.journal), journal);
+            state.open_files.add(JOURNAL_FILE, &pair, paths.names(&options.id));
         }
-        let status = recovered.journal.status();
+        let status = pair.journal.file.status();
         let identity = status.map_err(recovery_error::io_error(&paths.journal))?.identity;
-        let mut journal = Journal::opened(
-            (recovered.journal, identity),
-            recovered.header,
-            recovered.json_stamp,
-            recovered.changes_start,
-            recovered.journal_end,
-        );
-        if recovered.is_unsure {
+        let mut journal = Journal::opened(&pair, identity);
+        if is_unsure {
             journal.doubt_changes();
         }
         let files = Files {
@@ -253,7 +246,7 @@ impl Project {
             checkpoint: Mutex::new(()),
         };
         let project = Project::with(options.id, Some(files), queues, state);
-        Ok((project, recovered.is_new, recovered.notices))
+        Ok((project, is_new, notices))
     }
 
     fn with(id: ProjectId, files: Option<Files>, queues: Arc<Queues<Project>>, state: State) -> Project {
@@ -386,6 +379,11 @@ impl State {
         if self.health != Health::Deleted {
             self.health = Health::Failed { reason };
         }
+    }
+
+    /// The revision and the clock.
+    pub(super) fn revision_and_clock(&self) -> (Revision, u64) {
+        (self.namespace.revision(), self.namespace.clock_ms())
     }
 
     fn new(namespace: Namespace) -> State {

@@ -6,13 +6,13 @@
 //! A value has a location only once it lies there. A checkpoint moves the locations from file to file; until an
 //! entry is moved its value is read from the old file, which is unlinked but open.
 
-use super::checkpoint::NewPair;
 use super::checkpoint_error::CheckpointError;
 use super::journal::Journal;
 use super::project::{Project, State};
 use crate::limits::ENTRIES_PER_LOCK_MAX;
 use crate::names::Key;
 use crate::persist::files::data_file::{self, DataLine};
+use crate::persist::files::generation::{JournalFile, Pair};
 use crate::persist::files::header::HEADER_BYTES;
 use crate::persist::files::locations::{LocatedValue, push_locations};
 use crate::persist::files::record::{self, Line};
@@ -41,24 +41,29 @@ impl Project {
         let _ = self.locate(&mut located, State::locate); // after a panic the project serves nothing
     }
 
-    /// Moves all locations to the files of `pair` and closes the files before them.
-    pub(super) fn relocate(self: &Arc<Self>, pair: &NewPair, now: Instant) -> Result<(), CheckpointError> {
-        let rollbacks = self.lock().map_err(|_| CheckpointError::Stopped)?.rollbacks;
-        self.relocate_values(pair)?;
-        self.relocate_changes(pair)?;
+    /// Moves all locations to the files of `pair`, whose journal has `number`, and closes the files before them.
+    pub(super) fn relocate(
+        self: &Arc<Self>,
+        pair: &Pair,
+        number: u32,
+        now: Instant,
+    ) -> Result<(), CheckpointError> {
+        let rollbacks = self.lock()?.rollbacks;
+        self.relocate_values(pair, number - 1)?;
+        self.relocate_changes(&pair.journal, number)?;
         // What a rollback could restore has old locations; after this nothing does.
         self.flush(now);
-        let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+        let mut state = self.lock()?;
         // Unless one has restored such entries. Then the old files stay open until the next checkpoint.
         if state.rollbacks == rollbacks {
-            state.open_files.forget_below(pair.number - 1);
+            state.open_files.forget_below(number - 1);
         }
         Ok(())
     }
 
-    fn relocate_values(&self, pair: &NewPair) -> Result<(), CheckpointError> {
+    fn relocate_values(&self, pair: &Pair, number: u32) -> Result<(), CheckpointError> {
         let mut lines = LineReader::new(pair.json.as_ref(), 0);
-        let mut metas = LineReader::new(pair.journal.as_ref(), HEADER_BYTES as u64);
+        let mut metas = LineReader::new(pair.journal.file.as_ref(), HEADER_BYTES as u64);
         let mut located = Vec::new();
         while let Some(line) = lines.next_line()? {
             match data_file::decode_line(line.bytes) {
@@ -67,12 +72,12 @@ impl Project {
                     let meta_line =
                         metas.next_line()?.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
                     let Some(Line::Meta { meta, .. }) =
-                        record::decode_line(meta_line.bytes, pair.header.seed)
+                        record::decode_line(meta_line.bytes, pair.journal.header.seed)
                     else {
                         return Err(io::Error::from(io::ErrorKind::InvalidData).into());
                     };
                     let offset = line.offset + value_start as u64;
-                    let location = location_of(pair.number - 1, offset, value);
+                    let location = location_of(number, offset, value);
                     located.push(LocatedValue { key: key.into_owned(), revision: meta.revision, location });
                 }
                 None => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
@@ -84,11 +89,11 @@ impl Project {
         self.locate(&mut located, move_one)
     }
 
-    fn relocate_changes(&self, pair: &NewPair) -> Result<(), CheckpointError> {
-        let mut lines = LineReader::new(pair.journal.as_ref(), pair.changes_start);
+    fn relocate_changes(&self, journal: &JournalFile, number: u32) -> Result<(), CheckpointError> {
+        let mut lines = LineReader::new(journal.file.as_ref(), journal.changes_start);
         let mut located = Vec::new();
-        while let Some(line) = lines.next_line()?.filter(|line| line.offset < pair.end) {
-            push_locations(line.bytes, pair.header.seed, (pair.number, line.offset), &mut located)?;
+        while let Some(line) = lines.next_line()?.filter(|line| line.offset < journal.end) {
+            push_locations(line.bytes, journal.header.seed, (number, line.offset), &mut located)?;
             if located.len() >= ENTRIES_PER_LOCK_MAX {
                 self.locate(&mut located, move_one)?;
             }
@@ -103,7 +108,7 @@ impl Project {
         locate: impl Fn(&mut State, LocatedValue),
     ) -> Result<(), CheckpointError> {
         while !located.is_empty() {
-            let mut state = self.lock().map_err(|_| CheckpointError::Stopped)?;
+            let mut state = self.lock()?;
             let some = located.len().min(ENTRIES_PER_LOCK_MAX);
             located.drain(..some).for_each(|located| locate(&mut state, located));
             drop(state);

@@ -1,15 +1,15 @@
 //! Giving a project up, or moving it to another kind of storage.
 
+use super::checkpoint::Need;
 use super::checkpoint_error::CheckpointError;
 use super::external_edit;
 use super::journal::Journal;
 use super::project::{Files, Health, Project};
 use crate::clock;
 use crate::disk::Disk;
-use crate::persist::files::generation::{self, GenerationWriter, Paths, WrittenGeneration};
+use crate::persist::files::generation::{self, Paths};
 use crate::persist::files::header::Lineage;
 use crate::persist::files::preserved_copies::{self, PreservedCopy};
-use crate::persist::start::recovery::ValueCache;
 use crate::store::commit::CommitState;
 use std::sync::Arc;
 use std::time::Instant;
@@ -52,7 +52,7 @@ impl Project {
         let is_good = || files.journal.lock().is_ok_and(|journal| is_good(files, &journal));
         let mut written = Ok(());
         if self.look_at_files() && !is_good() {
-            written = self.put_values_in_place(now_ms, now);
+            written = self.checkpoint_for(Need::Edit, now_ms, now);
         }
         if let Health::Failed { reason } = self.health() {
             return Err(if self.is_unsaved() { NotReopened::Unsaved(reason) } else { NotReopened::Failed });
@@ -138,25 +138,12 @@ impl Project {
                 log::warn!("project {id}: {old} existed already and is replaced; it is kept as {copy}");
             }
         }
-        let written = self.write_from_memory(disk, paths).inspect_err(|_| {
+        let at = self.lock()?.revision_and_clock();
+        let written = self.write_entries(disk, paths, Lineage::first(), at).inspect_err(|_| {
             let _ = generation::remove_temporaries(disk, paths); // the first error is the one to tell
         })?;
         written.install(disk, paths)?;
         Ok(())
-    }
-
-    fn write_from_memory(
-        self: &Arc<Self>,
-        disk: &dyn Disk,
-        paths: &Paths,
-    ) -> Result<WrittenGeneration, CheckpointError> {
-        let mut writer = GenerationWriter::create(disk, paths, Lineage::first())?;
-        self.copy_entries(ValueCache::Memory, &mut writer)?;
-        let (revision, clock_ms) = {
-            let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
-            (state.namespace.revision(), state.namespace.clock_ms())
-        };
-        Ok(writer.finish(revision, clock_ms)?)
     }
 
     /// Takes writes again after [`Project::close`]. Only for a project that lives in memory: files

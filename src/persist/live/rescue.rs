@@ -10,8 +10,7 @@ use super::project::{Files, Project};
 use super::unpoisoned::unpoisoned;
 use crate::clock;
 use crate::disk::{Open, is_not_regular};
-use crate::persist::files::generation::{self, GenerationWriter, SwapError};
-use crate::persist::files::header::Lineage;
+use crate::persist::files::generation;
 use crate::persist::files::preserved_copies::{self, PreservedCopy};
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -86,35 +85,20 @@ impl Project {
         self.check_directory()?;
         self.keep_foreign_journal(files)?;
         let lineage = {
-            let journal = files.journal.lock().map_err(|_| CheckpointError::Stopped)?;
+            let journal = files.journal.lock()?;
             self.keep_edit(files, &journal)?;
             journal.header.successor()
         };
-        let written = self.write_entries(files, lineage);
+        let at = self.lock()?.revision_and_clock();
+        let written = self.write_entries(disk, paths, lineage, at);
+        let written = written.and_then(|pair| Ok(pair.journal.file.sync()?));
         // Checked again, because copying takes a while.
         self.check_directory()?;
-        let swapped = written.and_then(|()| {
-            generation::swap(disk, paths).map_err(|error| match error {
-                SwapError::NotBegun(error) => CheckpointError::Io(error),
-                SwapError::HalfDone(error) => CheckpointError::HalfDone(error),
-            })
-        });
+        let swapped = written.and_then(|()| Ok(generation::swap(disk, paths)?));
         if !matches!(swapped, Ok(()) | Err(CheckpointError::HalfDone(_))) {
             let _ = generation::remove_temporaries(disk, paths); // the first error is the one to tell
         }
         swapped
-    }
-
-    /// Writes and syncs a pair of temporary files, from memory or from the files that are still open.
-    fn write_entries(self: &Arc<Self>, files: &Files, lineage: Lineage) -> Result<(), CheckpointError> {
-        let mut writer = GenerationWriter::create(files.disk.as_ref(), &files.paths, lineage)?;
-        self.copy_entries(files.cache, &mut writer)?;
-        let (revision, clock_ms) = {
-            let state = self.lock().map_err(|_| CheckpointError::Stopped)?;
-            (state.namespace.revision(), state.namespace.clock_ms())
-        };
-        writer.finish(revision, clock_ms)?.journal.sync()?;
-        Ok(())
     }
 
     /// Copies the file that has the journal's name now, because the new journal will replace it.

@@ -9,7 +9,7 @@ use super::recovery_error::{RecoveryError, bad_line, io_error};
 use super::replay::replay;
 use crate::disk::{Disk, DiskFile, Open, Stamp};
 use crate::names::Key;
-use crate::persist::files::generation::{self, GenerationWriter, Paths, WrittenGeneration};
+use crate::persist::files::generation::{self, GenerationWriter, Pair, Paths};
 use crate::persist::files::header::Lineage;
 use crate::persist::files::preserved_copies::{self, PreservedCopy};
 use crate::persist::files::record::{self, Line};
@@ -149,7 +149,7 @@ impl Edited {
         paths: &Paths,
         lineage: Lineage,
         namespace: &Namespace,
-    ) -> Result<WrittenGeneration, RecoveryError> {
+    ) -> Result<Pair, RecoveryError> {
         let mut writer = GenerationWriter::create(disk, paths, lineage).map_err(io_error(&paths.json))?;
         let mut values = EditedFile::new(self.file.as_ref(), paths.key_rule);
         let mut text = Vec::new();

@@ -14,12 +14,12 @@
 use super::consistency::{complete_interrupted_checkpoint, read_header};
 use super::import;
 use super::recovery_error::{RecoveryError, bad_line, io_error};
-use super::renewal::{self, ReadJournal};
+use super::renewal::{self, RenewedJournal};
 use super::replay::replay;
-use crate::disk::{Disk, DiskFile, Open, Stamp};
+use crate::disk::{Disk, DiskFile, Open};
 use crate::names::Key;
 use crate::persist::files::data_file::{self, DataLine};
-use crate::persist::files::generation::{self, Paths};
+use crate::persist::files::generation::{self, GenerationWriter, JournalFile, Pair, Paths};
 use crate::persist::files::header::{Header, Lineage};
 use crate::persist::files::line_copy::Lines;
 use crate::persist::files::locations::{LocatedValue, push_locations};
@@ -49,20 +49,9 @@ pub enum ValueCache {
 pub(crate) struct Recovered {
     /// Its keys.
     pub namespace: Namespace,
-    /// The values' file.
-    pub json: Arc<dyn DiskFile>,
-    /// What that file was when it was read.
-    pub json_stamp: Stamp,
-    /// The journal, for appending at `journal_end`.
-    pub journal: Arc<dyn DiskFile>,
-    /// Whether the changes in it may not be on the disk, because the disk is full.
+    pub pair: Pair,
+    /// Whether the changes in the journal may not be on the disk, because the disk is full.
     pub is_unsure: bool,
-    /// The journal's header.
-    pub header: Header,
-    /// Where the changes begin in the journal.
-    pub changes_start: u64,
-    /// Where the next change goes.
-    pub journal_end: u64,
     /// Whether there were no files of it, so that it begins empty.
     pub is_new: bool,
     /// Sentences for the log: what was repaired or imported.
@@ -89,8 +78,7 @@ pub(crate) fn recover(
     let found = (exists(&paths.json)?, exists(&paths.journal)?);
     match found {
         (false, false) => {
-            let empty = Namespace::starting_at(begin, 0);
-            generation::install(disk, paths, Lineage::first(), &empty).map_err(io_error(&paths.json))?;
+            install_empty(disk, paths, begin).map_err(io_error(&paths.json))?;
         }
         (false, true) => return Err(RecoveryError::ValuesMissing { path: paths.json.clone() }),
         (true, false) if complete_interrupted_checkpoint(disk, paths)? => {}
@@ -128,6 +116,15 @@ pub(crate) fn recover(
     recovered.notices.splice(0..0, notices);
     recovered.is_new = found == (false, false);
     Ok(recovered)
+}
+
+fn install_empty(disk: &dyn Disk, paths: &Paths, begin: Revision) -> io::Result<()> {
+    let written = GenerationWriter::create(disk, paths, Lineage::first())
+        .and_then(|writer| writer.finish(begin, 0))
+        .inspect_err(|_| {
+            let _ = generation::remove_temporaries(disk, paths); // the first error is the one to tell
+        })?;
+    written.install(disk, paths)
 }
 
 enum Loaded {
@@ -168,29 +165,14 @@ fn load(disk: &dyn Disk, paths: &Paths, cache: ValueCache) -> Result<Loaded, Rec
         ));
     }
     let length = metas.offset();
-    let read = ReadJournal { file: Arc::clone(&journal), header, changes_start, end: tail.end, length };
-    let header_bytes = read.header.bytes();
-    let renewed = renewal::renew(disk, paths, read)?;
-    notices.extend(renewed.notice);
-    let at_new_offset = |offset: u64| offset - header_bytes + renewed.header.bytes();
-    let (changes_start, journal_end) = (at_new_offset(changes_start), at_new_offset(tail.end));
-    if cache == ValueCache::Disk && header_bytes != renewed.header.bytes() {
-        let (file, seed) = (renewed.file.as_ref(), renewed.header.seed);
-        let changes = Lines { file, seed, start: changes_start, end: journal_end };
-        relocate(&mut namespace, &changes).map_err(io_error(&paths.journal))?;
+    let read = JournalFile { file: Arc::clone(&journal), header, changes_start, end: tail.end };
+    let RenewedJournal { journal, is_unsure, notice } = renewal::renew(disk, paths, read, length)?;
+    notices.extend(notice);
+    if cache == ValueCache::Disk && changes_start != journal.changes_start {
+        relocate(&mut namespace, &journal.changes()).map_err(io_error(&paths.journal))?;
     }
-    Ok(Loaded::Fits(Box::new(Recovered {
-        namespace,
-        is_new: false,
-        json,
-        json_stamp,
-        journal: renewed.file,
-        is_unsure: renewed.is_unsure,
-        changes_start,
-        journal_end,
-        header: renewed.header,
-        notices,
-    })))
+    let pair = Pair { json, json_stamp, journal };
+    Ok(Loaded::Fits(Box::new(Recovered { namespace, pair, is_unsure, is_new: false, notices })))
 }
 
 /// Moves the values of `changes` to their offsets in a journal that was written again with a longer header.

@@ -8,54 +8,43 @@
 
 use super::recovery_error::{RecoveryError, io_error};
 use crate::disk::{Disk, DiskFile, Open, Others, is_disk_full, write_all_at};
-use crate::persist::files::generation::{Paths, remove_if_exists, renewed_path, was_refused};
+use crate::persist::files::generation::{JournalFile, Paths, remove_if_exists, renewed_path, was_refused};
 use crate::persist::files::header::{self, Header};
 use crate::persist::files::line_copy::{CopyError, Lines, Target, copy_lines, write_again};
 use crate::persist::files::seed::Seed;
 use std::io;
 use std::sync::Arc;
 
-/// A journal that was read to its end.
-pub(crate) struct ReadJournal {
-    pub(crate) file: Arc<dyn DiskFile>,
-    pub(crate) header: Header,
-    /// Offset of the changes.
-    pub(crate) changes_start: u64,
-    /// Offset after them. A torn tail and a reserve may follow.
-    pub(crate) end: u64,
-    /// Length of the file.
-    pub(crate) length: u64,
-}
-
 /// The journal that a project begins with.
 pub(crate) struct RenewedJournal {
-    pub(crate) file: Arc<dyn DiskFile>,
-    pub(crate) header: Header,
+    pub(crate) journal: JournalFile,
     /// Whether its changes may not be on the disk yet, because the disk is full.
     pub(crate) is_unsure: bool,
     /// A sentence for the log, if the journal could not be copied.
     pub(crate) notice: Option<String>,
 }
 
-/// Writes a journal again if that is needed.
+/// Writes a journal again if that is needed. It was read to its end, `length`; a torn tail and a reserve may follow
+/// the changes.
 ///
 /// # Errors
 /// As the disk returns them; [`RecoveryError::Corrupt`] if it is damaged by now.
 pub(crate) fn renew(
     disk: &dyn Disk,
     paths: &Paths,
-    old: ReadJournal,
+    old: JournalFile,
+    length: u64,
 ) -> Result<RenewedJournal, RecoveryError> {
     // With a second name it is part of a hard-linked copy of the directory, which must not change.
     let is_shared = old.file.status().map_err(io_error(&paths.journal))?.links > 1;
-    let is_whole = old.length == old.changes_start && old.header.seed != Seed::NONE;
+    let is_whole = length == old.changes_start && old.header.seed != Seed::NONE;
     if is_whole && !is_shared {
-        return Ok(RenewedJournal { file: old.file, header: old.header, is_unsure: false, notice: None });
+        return Ok(RenewedJournal { journal: old, is_unsure: false, notice: None });
     }
     let refused = match copy_to_new(disk, paths, &old) {
-        Ok((file, header)) => {
+        Ok(journal) => {
             disk.sync_directory(paths.directory()).map_err(io_error(paths.directory()))?;
-            return Ok(RenewedJournal { file, header, is_unsure: false, notice: None });
+            return Ok(RenewedJournal { journal, is_unsure: false, notice: None });
         }
         Err(CopyError::Io(error)) if was_refused(&error) && !is_shared => error,
         Err(error) => return Err(recovery_error(paths, error)),
@@ -76,38 +65,23 @@ pub(crate) fn renew(
     };
     let path = paths.journal.display();
     let notice = format!("{path}: could not be written again to a new file ({refused}), {outcome}");
-    Ok(RenewedJournal {
-        file: Arc::clone(&old.file),
-        header: old.header.clone(),
-        is_unsure,
-        notice: Some(notice),
-    })
-}
-
-impl ReadJournal {
-    fn changes(&self) -> Lines<'_> {
-        let (file, seed) = (self.file.as_ref(), self.header.seed);
-        Lines { file, seed, start: self.changes_start, end: self.end }
-    }
+    Ok(RenewedJournal { journal: old, is_unsure, notice: Some(notice) })
 }
 
 /// Copies the journal and renames the copy. The rename is not durable yet.
-fn copy_to_new(
-    disk: &dyn Disk,
-    paths: &Paths,
-    old: &ReadJournal,
-) -> Result<(Arc<dyn DiskFile>, Header), CopyError> {
+fn copy_to_new(disk: &dyn Disk, paths: &Paths, old: &JournalFile) -> Result<JournalFile, CopyError> {
     let path = renewed_path(paths);
     let header = Header { seed: Seed::draw(old.header.generation), ..old.header.clone() };
     let file: Arc<dyn DiskFile> = disk.open(&path, Open::Create)?.into();
     write_all_at(file.as_ref(), &header::encode(&header), 0)?;
     let source = Lines { start: old.header.bytes(), ..old.changes() };
     let target = Target { file: file.as_ref(), seed: header.seed, start: header.bytes() };
-    copy_lines(&source, &target)?;
+    let end = copy_lines(&source, &target)?;
     disk.keep_permissions(&path, &paths.journal, Others::Kept);
     file.sync()?;
     disk.rename(&path, &paths.journal)?;
-    Ok((file, header))
+    let changes_start = end - (old.end - old.changes_start);
+    Ok(JournalFile { file, header, changes_start, end })
 }
 
 fn recovery_error(paths: &Paths, error: CopyError) -> RecoveryError {
