@@ -4,12 +4,12 @@
 
 use super::long_lane::Long;
 use super::project::Project;
-use super::queues::{NOT_SCHEDULED, Queues, Scheduled};
+use super::queues::Queues;
 use super::writer_queue::{Call, Work, Written};
 use crate::limits::{ENGINE_STACK_BYTES, LONG_BYTES_MIN, LONG_KEYS_MIN};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 /// The queues of all projects, and the threads that serve them.
@@ -19,12 +19,6 @@ pub type Engine = Queues<Project>;
 pub struct WorkerThreads {
     engine: Arc<Engine>,
     threads: Vec<JoinHandle<()>>,
-}
-
-impl Scheduled for Project {
-    fn due_ms(&self) -> &AtomicU64 {
-        &self.maintenance_due_ms
-    }
 }
 
 impl Engine {
@@ -108,8 +102,7 @@ impl Engine {
 
     /// Does the maintenance that is due for a project.
     pub(super) fn maintain_one(&self, project: &Arc<Project>) {
-        // Before it begins: what becomes due from here on is scheduled again.
-        project.maintenance_due_ms.store(NOT_SCHEDULED, Ordering::Release);
+        self.begin(project);
         if let Some(due) = project.maintain() {
             self.schedule(project, due);
         }

@@ -83,9 +83,9 @@ impl Project {
 
     /// Leaves the project to the thread that holds its journal.
     fn leave(self: &Arc<Self>) -> QueueAgain {
-        self.queues.leave();
+        self.queues.writers.leave();
         let project = Arc::clone(self);
-        Box::new(move || Arc::clone(&project.queues).queue_left(project))
+        Box::new(move || Arc::clone(&project.queues).writers.queue_left(project))
     }
 
     /// Returns whether `sync: interval` still has something to sync.
@@ -144,7 +144,7 @@ impl Project {
         match state.turn {
             Turn::Idle => {
                 state.turn = Turn::Queued;
-                self.queues.queue(Arc::clone(self));
+                self.queues.writers.queue(Arc::clone(self));
             }
             Turn::Writing => state.turn = Turn::WritingMore,
             Turn::Queued | Turn::WritingMore => {}

@@ -21,8 +21,8 @@ struct Queue<P> {
 
 /// A long task.
 pub(super) enum Long<P> {
-    /// Maintenance of a project. While it waits here the engine schedules nothing for it (`IN_HAND`), so a project
-    /// is queued once.
+    /// Maintenance of a project. While it waits here the engine schedules nothing for it, so a project is queued
+    /// once.
     Maintain(Arc<P>),
     /// Memory to free.
     Free(Box<dyn Send>),

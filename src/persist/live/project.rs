@@ -2,7 +2,7 @@
 
 use super::journal::Journal;
 use super::journal_lock::JournalLock;
-use super::queues::{NOT_SCHEDULED, Queues};
+use super::queues::Queues;
 use crate::config::schema::SyncMode;
 use crate::disk::Disk;
 use crate::limits::GIVE_WAY_MICROS;
@@ -22,7 +22,7 @@ use crate::store::error::StorageError;
 use crate::store::namespace::{Namespace, Totals, Undo};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
@@ -31,8 +31,6 @@ pub struct Project {
     pub(super) id: ProjectId,
     pub(super) files: Option<Files>,
     pub(super) queues: Arc<Queues<Project>>,
-    /// When the maintenance thread next serves the project, on the clock of `queues`.
-    pub(super) maintenance_due_ms: AtomicU64,
     /// Whether the long lane has the project; no other thread maintains it then.
     pub(super) is_in_long_lane: AtomicBool,
     pub(super) state: Mutex<State>,
@@ -254,7 +252,6 @@ impl Project {
             id,
             files,
             queues,
-            maintenance_due_ms: AtomicU64::new(NOT_SCHEDULED),
             is_in_long_lane: AtomicBool::new(false),
             state: Mutex::new(state),
             waiting: AtomicU32::new(0),

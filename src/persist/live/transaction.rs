@@ -46,6 +46,7 @@ impl Project {
         self.record_clock(state, now_ms);
         state.reclaim(self.files.is_some());
         let undo_start = state.pending.undo.len();
+        let expiry_before = state.namespace.next_expiry_ms();
         let mut transaction = self.begin(state, now_ms);
         let answer = match change(&mut transaction) {
             Ok(answer) => {
@@ -67,7 +68,9 @@ impl Project {
             None
         };
         self.queue_pending(state);
-        if let Some(next_ms) = state.namespace.next_expiry_ms() {
+        if let Some(next_ms) = state.namespace.next_expiry_ms()
+            && expiry_before != Some(next_ms)
+        {
             self.queues.schedule(self, maintenance::expiry_due(next_ms, now_ms, clock::monotonic()));
         }
         Ok(Pending { answer, commit })
