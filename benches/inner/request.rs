@@ -12,6 +12,7 @@ use pikv::testing::config::file;
 use pikv::testing::disk::RealDisk;
 use pikv::testing::entropy;
 use pikv::testing::http::exchange::{Bounds, Exchange, Step};
+use pikv::testing::http::request::Request;
 use pikv::testing::http::response::{self, BodySize};
 use pikv::testing::limits::{BODY_BYTES_MAX_DEFAULT, HEAD_BYTES_MAX, MEMORY_BYTES_MAX_DEFAULT};
 use pikv::testing::memory::Memory;
@@ -49,7 +50,8 @@ fn request(method: &str, body: &str) -> Vec<u8> {
 /// Answers `wire`, one whole request, at the end of `out`. Returns the status.
 fn answer(app: &Arc<App>, wire: &[u8], date: &str, out: &mut Vec<u8>) -> u16 {
     let mut exchange = Exchange::new(BOUNDS);
-    let (_, Step::Request(request)) = exchange.step(wire) else { panic!("no whole request") };
+    let (_, Step::Request(head, body)) = exchange.step(wire) else { panic!("no whole request") };
+    let request = Request { head, body: &body };
     let arrival = Arrival {
         wall_ms: clock::wall_ms(),
         at: clock::monotonic(),

@@ -36,7 +36,7 @@ fn field(accounts: &Accounts, client: Client, value: &str, seconds: u64) -> Stri
 
 /// The token in the session cookie of this installation; `None` if there is no such cookie, or more than
 /// one: nobody knows which of them is ours.
-pub(crate) fn session<'b>(head: &Head<'b>, accounts: &Accounts, client: Client) -> Option<&'b str> {
+pub(crate) fn session<'h>(head: &'h Head<'_>, accounts: &Accounts, client: Client) -> Option<&'h str> {
     let name = name(accounts, client);
     single(pairs(head).filter(|(other, _)| *other == name))
 }
@@ -44,7 +44,7 @@ pub(crate) fn session<'b>(head: &Head<'b>, accounts: &Accounts, client: Client) 
 /// The token in a session cookie of another name, if there is just one and none of our own: it may be from
 /// before the signing key was replaced, or from a version that had one name for all. If it is another
 /// server's, no session of ours has that token.
-pub(crate) fn former_session<'b>(head: &Head<'b>, accounts: &Accounts, client: Client) -> Option<&'b str> {
+pub(crate) fn former_session<'h>(head: &'h Head<'_>, accounts: &Accounts, client: Client) -> Option<&'h str> {
     let name = name(accounts, client);
     if pairs(head).any(|(other, _)| other == name) {
         return None;
@@ -57,7 +57,7 @@ pub(crate) fn former_session<'b>(head: &Head<'b>, accounts: &Accounts, client: C
 }
 
 /// Name and value of every cookie that has a value.
-fn pairs<'b>(head: &Head<'b>) -> impl Iterator<Item = (&'b str, &'b str)> {
+fn pairs<'h>(head: &'h Head<'_>) -> impl Iterator<Item = (&'h str, &'h str)> {
     let fields = head.fields("cookie").filter_map(|field| str::from_utf8(field).ok());
     let pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.filter(|(_, value)| !value.is_empty())

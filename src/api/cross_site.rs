@@ -40,7 +40,7 @@ pub(crate) fn check(
     trusted: Trusted,
 ) -> Result<(), ApiError> {
     let own = Own {
-        host: head.authority,
+        host: head.authority(),
         forwarded_host: client::forwarded_host(head, peer, &registry.trusted_proxies),
         is_tls: client::client(head, peer, &registry.trusted_proxies).is_tls,
         public_origins: &registry.public_origins,
@@ -74,11 +74,11 @@ pub(crate) fn check_host(
         return Ok(());
     }
     let forwarded = client::forwarded_host(head, peer, &registry.trusted_proxies);
-    let mut named = [head.authority, forwarded].into_iter().flatten();
+    let mut named = [head.authority(), forwarded].into_iter().flatten();
     if named.any(|host| registry.public_hosts.iter().any(|known| known.matches(host))) {
         return Ok(());
     }
-    let error = ApiError::HostUnknown { host: shown(head.authority.unwrap_or_default()) };
+    let error = ApiError::HostUnknown { host: shown(head.authority().unwrap_or_default()) };
     log::warn!("refused a request from {peer}: {}", error.detail());
     Err(error)
 }

@@ -54,10 +54,10 @@ impl App {
         let registry = self.catalog.registry();
         let client = client::client(head, peer, &registry.trusted_proxies);
         let caller = Caller { client, permission: Permission::of(head, &registry) };
-        let (path, found) = match head.target {
+        let (path, found) = match head.target() {
             Ok(Target::Origin { path, .. }) => (path.as_bytes(), Some(routes::find(head.method, path))),
             Ok(Target::Asterisk | Target::Authority) => (&b""[..], None),
-            Err(_) => (head.target_text, None),
+            Err(_) => (head.target_text(), None),
         };
         let dialect = match &found {
             Some(Ok(found)) => found.route.dialect,
@@ -77,7 +77,7 @@ impl App {
             Ok(Decision::Answer(response)) => return Reply::now(response),
             Err(error) => return Reply::failed(error),
         };
-        let Ok(Target::Origin { path, query }) = request.head.target else {
+        let Ok(Target::Origin { path, query }) = request.head.target() else {
             return Reply::failed(ApiError::Internal);
         };
         let captures = offsets.of(path);
@@ -112,7 +112,7 @@ impl App {
         found: Option<Result<Found<'_>, ApiError>>,
         registry: &Arc<Registry>,
     ) -> Result<Decision, ApiError> {
-        let path = match head.target? {
+        let path = match head.target()? {
             Target::Asterisk => "*",
             Target::Origin { path, .. } => path,
             Target::Authority => return Err(allowed_nowhere()),

@@ -84,7 +84,7 @@ impl App {
     }
 
     /// The token of the session that the browser has, unless a header field has a credential.
-    pub fn session<'b>(&self, head: &Head<'b>, client: Client, registry: &Registry) -> Option<&'b str> {
+    pub fn session<'b>(&self, head: &'b Head<'_>, client: Client, registry: &Registry) -> Option<&'b str> {
         let session = self.session_cookie(head, client, registry);
         session.filter(|_| matches!(self.credential(head, client, registry), Ok(None)))
     }
@@ -92,7 +92,7 @@ impl App {
     /// The token in the session cookie, whatever else the request has.
     pub fn session_cookie<'b>(
         &self,
-        head: &Head<'b>,
+        head: &'b Head<'_>,
         client: Client,
         registry: &Registry,
     ) -> Option<&'b str> {
@@ -103,7 +103,7 @@ impl App {
     /// The credential in the header fields of a request.
     pub fn credential<'b>(
         &self,
-        head: &Head<'b>,
+        head: &'b Head<'_>,
         client: Client,
         registry: &Registry,
     ) -> Result<Option<Credential<'b>>, Denied> {

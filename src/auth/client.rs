@@ -35,7 +35,7 @@ pub(crate) fn client(head: &Head<'_>, peer: IpAddr, proxies: &[Network]) -> Clie
 
 /// The host that a proxy states its client asked for, `X-Forwarded-Host`: of several, what the last proxy
 /// wrote. `None` unless the request arrived from one of `proxies`.
-pub(crate) fn forwarded_host<'b>(head: &Head<'b>, peer: IpAddr, proxies: &[Network]) -> Option<&'b str> {
+pub(crate) fn forwarded_host<'h>(head: &'h Head<'_>, peer: IpAddr, proxies: &[Network]) -> Option<&'h str> {
     let host = elements_from_the_right(head, "x-forwarded-host").next()?;
     str::from_utf8(host).ok().filter(|host| !host.is_empty() && is_proxy(peer.to_canonical(), proxies))
 }
@@ -70,7 +70,7 @@ pub(crate) fn is_proxy(address: IpAddr, proxies: &[Network]) -> bool {
 }
 
 /// The elements of the list that all fields called `name` make, the last one first.
-fn elements_from_the_right<'b>(head: &Head<'b>, name: &str) -> impl Iterator<Item = &'b [u8]> {
+fn elements_from_the_right<'h>(head: &'h Head<'_>, name: &str) -> impl Iterator<Item = &'h [u8]> {
     let fields: Vec<&[u8]> = head.fields(name).collect();
     fields.into_iter().rev().flat_map(|field| field.rsplit(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
 }

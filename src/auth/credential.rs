@@ -42,12 +42,12 @@ impl Credential<'_> {
 }
 
 /// The credential of a request. `has_session` states whether the request has a session cookie.
-pub(crate) fn credential<'b>(
-    head: &Head<'b>,
+pub(crate) fn credential<'h>(
+    head: &'h Head<'_>,
     has_session: impl Fn() -> bool,
-) -> Result<Option<Credential<'b>>, Denied> {
-    let mut found: Option<Credential<'b>> = None;
-    let mut add = |text: Cow<'b, [u8]>, sent_as| match &found {
+) -> Result<Option<Credential<'h>>, Denied> {
+    let mut found: Option<Credential<'h>> = None;
+    let mut add = |text: Cow<'h, [u8]>, sent_as| match &found {
         Some(before) if before.text != text => Err(Denied::Conflict),
         Some(_) => Ok(()),
         None => {
@@ -109,7 +109,8 @@ mod tests {
     fn found(fields: &[&str], has_session: bool) -> Result<Option<(String, SentAs)>, Denied> {
         let lines: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
         let wire = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
-        let credential = credential(&parse_complete(wire.as_bytes()).unwrap(), || has_session)?;
+        let head = parse_complete(wire.as_bytes()).unwrap();
+        let credential = credential(&head, || has_session)?;
         Ok(credential.map(|c| (String::from_utf8(c.text.into_owned()).unwrap(), c.sent_as)))
     }
 

@@ -38,7 +38,7 @@ fn verdict(host: &str, fields: &[&str], own: Own<'_>) -> Result<(), Forgery> {
     let lines: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
     let wire = format!("POST /api/login HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n");
     let head = parse_complete(wire.as_bytes()).unwrap();
-    check(&head, &Own { host: head.authority, ..own })
+    check(&head, &Own { host: head.authority(), ..own })
 }
 
 const PLAIN: Own<'_> = Own { host: None, forwarded_host: None, is_tls: false, public_origins: &[] };

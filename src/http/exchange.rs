@@ -1,13 +1,14 @@
 //! The state machine of one connection, request after request; the graph is in [`crate::http`].
 //!
 //! A request that is all there is borrowed from the input and nothing is copied. Otherwise the
-//! head and what arrives of the body are kept here until the body is complete. Between requests
-//! an exchange owns no heap memory.
+//! head, parsed once, and what arrives of the body are kept here until the body is complete. Between
+//! requests an exchange owns no heap memory.
 
 use crate::http::body::{BodyDecoder, Decoded};
 use crate::http::head::{self, Parsed, Progress};
 use crate::http::refusal::{Malformed, Refusal};
-use crate::http::request::{Framing, Head, Request};
+use crate::http::request::{Framing, Head};
+use std::borrow::Cow;
 
 /// What one request may have.
 #[derive(Clone, Copy, Debug)]
@@ -32,18 +33,16 @@ enum Phase {
     /// Between requests or in a head.
     Head(Progress),
     /// The head was admitted, its body is due.
-    Body(Kept, BodyDecoder),
-    /// The request was handed out and borrows from here until the next step.
-    Pending(Kept),
-    /// No further request can be read. The head is that of the request whose body is why, or empty.
-    Over(Refusal, Vec<u8>),
+    Body(Box<Receiving>),
+    /// No further request can be read.
+    Over(Refusal),
 }
 
-/// What does not fit in the caller's input any more.
+/// A request whose body is not all there.
 #[derive(Debug)]
-struct Kept {
-    /// The head as sent.
-    head: Vec<u8>,
+struct Receiving {
+    head: Head<'static>,
+    decoder: BodyDecoder,
     /// The body as far as it is decoded.
     body: Vec<u8>,
 }
@@ -56,9 +55,9 @@ pub enum Step<'b> {
     /// A good head whose body is not all there. Comes once, before its [`Step::Request`]; the
     /// caller may answer now and close, or send [`crate::http::response::CONTINUE`] when the
     /// client expects it and no input is left.
-    Admit(Head<'b>),
-    /// A complete request.
-    Request(Request<'b>),
+    Admit(&'b Head<'static>),
+    /// A complete request: its head, and its body, which is empty when there is none.
+    Request(Head<'b>, Cow<'b, [u8]>),
     /// A good head whose body is none, or too large: answer, then close. Every further step is the
     /// refusal alone.
     BodyRefused(Head<'b>, Refusal),
@@ -87,51 +86,42 @@ impl Exchange {
     }
 
     /// Takes the next step with `input`, all bytes that have arrived and are not consumed. Returns
-    /// how many of them to consume once the step is dealt with. Step until input is needed: the
-    /// step after a request is also what frees its memory.
+    /// how many of them to consume once the step is dealt with. Step until input is needed.
     pub fn step<'b>(&'b mut self, input: &'b [u8]) -> (usize, Step<'b>) {
-        match &mut self.phase {
-            Phase::Over(refusal, _) => (input.len(), Step::Refused(*refusal)),
-            Phase::Body(..) => self.step_body(input),
-            Phase::Head(_) => self.step_head(input),
-            Phase::Pending(_) => {
-                self.phase = Phase::Head(Progress::default());
-                self.step_head(input)
-            }
+        match std::mem::replace(&mut self.phase, Phase::Head(Progress::default())) {
+            Phase::Head(progress) => self.step_head(progress, input),
+            Phase::Body(receiving) => self.step_body(receiving, input),
+            Phase::Over(refusal) => self.refuse(input, refusal),
         }
     }
 
     /// Bytes of heap memory that the request being received holds. 0 between requests.
     pub fn body_bytes_held(&self) -> usize {
         match &self.phase {
-            Phase::Body(kept, _) | Phase::Pending(kept) => kept.head.capacity() + kept.body.capacity(),
-            Phase::Over(_, head) => head.capacity(),
-            Phase::Head(_) => 0,
+            Phase::Body(receiving) => receiving.head.bytes_held() + receiving.body.capacity(),
+            Phase::Over(_) | Phase::Head(_) => 0,
         }
     }
 
     /// Frees what the request being received holds. Nothing more is read from this connection.
     pub fn release(&mut self) {
-        self.phase = Phase::Over(Malformed::RequestLine.into(), Vec::new());
+        self.phase = Phase::Over(Malformed::RequestLine.into());
     }
 
-    fn step_head<'b>(&'b mut self, input: &'b [u8]) -> (usize, Step<'b>) {
-        let Phase::Head(progress) = &mut self.phase else {
-            unreachable!("step() comes here only in this phase");
-        };
-        let (head, bytes, rest) = match head::parse(input, self.bounds.head_bytes_max, progress) {
+    fn step_head<'b>(&'b mut self, mut progress: Progress, input: &'b [u8]) -> (usize, Step<'b>) {
+        let (head, rest) = match head::parse(input, self.bounds.head_bytes_max, &mut progress) {
             Err(refusal) => {
                 let cause = self.before.and_then(|framing| likely_cause(framing, input));
                 return self.refuse(input, cause.unwrap_or(refusal));
             }
-            Ok(Parsed::Partial { skipped, begun: false }) => {
-                return (skipped, Step::NeedInput(Waiting::Idle));
+            Ok(Parsed::Partial { skipped, begun }) => {
+                self.phase = Phase::Head(progress);
+                return (skipped, Step::NeedInput(if begun { Waiting::Head } else { Waiting::Idle }));
             }
-            Ok(Parsed::Partial { skipped, begun: true }) => return (skipped, Step::NeedInput(Waiting::Head)),
-            Ok(Parsed::Complete { head, bytes, rest }) => (head, bytes, rest),
+            Ok(Parsed::Complete { head, rest }) => (head, rest),
         };
         let decoder = match BodyDecoder::new(head.framing, self.bounds.body_bytes_max) {
-            Err(refusal) => return self.refuse_body(input, bytes.to_vec(), refusal),
+            Err(refusal) => return self.refuse_body(input, head, refusal),
             Ok(decoder) => decoder,
         };
         let arrived = match head.framing {
@@ -139,68 +129,53 @@ impl Exchange {
             Framing::Length(bytes) => usize::try_from(bytes).ok(),
             Framing::Chunked => None,
         };
-        self.before = Some(head.framing);
         if let Some((body, rest)) = arrived.and_then(|bytes| rest.split_at_checked(bytes)) {
-            if let Some(refusal) = misses_bytes(head.framing, rest) {
-                return self.refuse_body(input, bytes.to_vec(), refusal);
-            }
-            self.phase = Phase::Head(Progress::default());
-            return (input.len() - rest.len(), Step::Request(Request { head, body }));
+            return self.complete(head, Cow::Borrowed(body), input, rest);
         }
-        self.phase = Phase::Body(Kept { head: bytes.to_vec(), body: Vec::new() }, decoder);
-        (input.len() - rest.len(), Step::Admit(head))
+        let receiving = Receiving { head: head.into_owned(), decoder, body: Vec::new() };
+        self.phase = Phase::Body(Box::new(receiving));
+        let Phase::Body(receiving) = &self.phase else { unreachable!("set in the line above") };
+        (input.len() - rest.len(), Step::Admit(&receiving.head))
     }
 
-    fn step_body<'b>(&'b mut self, input: &'b [u8]) -> (usize, Step<'b>) {
-        let Phase::Body(kept, decoder) = &mut self.phase else {
-            unreachable!("step() comes here only in this phase");
-        };
-        let unread = match decoder.decode(input, &mut kept.body) {
-            Err(refusal) => {
-                let head = std::mem::take(&mut kept.head);
-                return self.refuse_body(input, head, refusal);
-            }
+    fn step_body<'b>(&mut self, mut receiving: Box<Receiving>, input: &'b [u8]) -> (usize, Step<'b>) {
+        match receiving.decoder.decode(input, &mut receiving.body) {
+            Err(refusal) => self.refuse_body(input, receiving.head, refusal),
             Ok(Decoded::Partial) => {
-                let waiting = Waiting::Body { received: decoder.received() };
-                return (input.len(), Step::NeedInput(waiting));
+                let waiting = Waiting::Body { received: receiving.decoder.received() };
+                self.phase = Phase::Body(receiving);
+                (input.len(), Step::NeedInput(waiting))
             }
-            Ok(Decoded::Complete { unread }) => unread,
-        };
-        let rest = input.get(input.len() - unread..).unwrap_or_default();
-        if let Some(refusal) = self.before.and_then(|framing| misses_bytes(framing, rest)) {
-            let head = std::mem::take(&mut kept.head);
+            Ok(Decoded::Complete { unread }) => {
+                let rest = input.get(input.len() - unread..).unwrap_or_default();
+                self.complete(receiving.head, Cow::Owned(receiving.body), input, rest)
+            }
+        }
+    }
+
+    /// Hands a request out, which `rest` of `input` follows.
+    fn complete<'b>(
+        &mut self,
+        head: Head<'b>,
+        body: Cow<'b, [u8]>,
+        input: &[u8],
+        rest: &[u8],
+    ) -> (usize, Step<'b>) {
+        if let Some(refusal) = misses_bytes(head.framing, rest) {
             return self.refuse_body(input, head, refusal);
         }
-        let kept = Kept { head: std::mem::take(&mut kept.head), body: std::mem::take(&mut kept.body) };
-        self.phase = Phase::Pending(kept);
-        (input.len() - unread, self.answered())
-    }
-
-    /// The request that is kept here. Its head was good when it was admitted, and is the same.
-    fn answered(&self) -> Step<'_> {
-        let Phase::Pending(kept) = &self.phase else {
-            unreachable!("step_body() comes here only in this phase");
-        };
-        match head::parse_complete(&kept.head) {
-            Ok(head) => Step::Request(Request { head, body: &kept.body }),
-            Err(refusal) => Step::Refused(refusal),
-        }
+        self.before = Some(head.framing);
+        (input.len() - rest.len(), Step::Request(head, body))
     }
 
     fn refuse<'b>(&mut self, input: &[u8], refusal: Refusal) -> (usize, Step<'b>) {
-        self.phase = Phase::Over(refusal, Vec::new());
+        self.phase = Phase::Over(refusal);
         (input.len(), Step::Refused(refusal))
     }
 
-    fn refuse_body(&mut self, input: &[u8], head: Vec<u8>, refusal: Refusal) -> (usize, Step<'_>) {
-        self.phase = Phase::Over(refusal, head);
-        let Phase::Over(_, head) = &self.phase else {
-            unreachable!("set in the line above");
-        };
-        // It was good when it was read first, and is the same.
-        let step =
-            head::parse_complete(head).map_or_else(Step::Refused, |head| Step::BodyRefused(head, refusal));
-        (input.len(), step)
+    fn refuse_body<'b>(&mut self, input: &[u8], head: Head<'b>, refusal: Refusal) -> (usize, Step<'b>) {
+        self.phase = Phase::Over(refusal);
+        (input.len(), Step::BodyRefused(head, refusal))
     }
 }
 

@@ -5,19 +5,18 @@
 use crate::digits;
 use crate::http::field_name::FieldName;
 use crate::http::refusal::{Malformed, Refusal};
-use crate::http::request::{Framing, Version};
+use crate::http::request::{Field, Framing, Span, Version};
 use crate::http::target::is_authority;
 use crate::limits::FIELDS_MAX;
-use httparse::Header;
 
 /// Fields that most requests have at most. Room for [`FIELDS_MAX`] is cleared only for the others.
 const FIELDS_USUAL: usize = 24;
 const _: () = assert!(FIELDS_USUAL < FIELDS_MAX);
 
-/// Parses `bytes`, which are the fields up to and with the empty line, each line ended by CR LF.
-pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Header<'_>>, Refusal> {
-    let parsed = match parse_up_to::<FIELDS_USUAL>(bytes) {
-        Err(httparse::Error::TooManyHeaders) => parse_up_to::<FIELDS_MAX>(bytes),
+/// Parses the fields of `head`, which begin at `start` and end with the empty line, each line ended by CR LF.
+pub(super) fn parse(head: &[u8], start: usize) -> Result<Vec<Field>, Refusal> {
+    let parsed = match parse_up_to::<FIELDS_USUAL>(head, start) {
+        Err(httparse::Error::TooManyHeaders) => parse_up_to::<FIELDS_MAX>(head, start),
         usual => usual,
     };
     parsed.map_err(|error| match error {
@@ -27,14 +26,19 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Header<'_>>, Refusal> {
         | httparse::Error::NewLine
         | httparse::Error::Status
         | httparse::Error::Token
-        | httparse::Error::Version => Refusal::Malformed(diagnose(bytes)),
+        | httparse::Error::Version => Refusal::Malformed(diagnose(head.get(start..).unwrap_or_default())),
     })
 }
 
-fn parse_up_to<const COUNT: usize>(bytes: &[u8]) -> Result<Vec<Header<'_>>, httparse::Error> {
+fn parse_up_to<const COUNT: usize>(head: &[u8], start: usize) -> Result<Vec<Field>, httparse::Error> {
     let mut slots = [httparse::EMPTY_HEADER; COUNT];
+    let span = |part| Span::of(part, head);
+    let bytes = head.get(start..).unwrap_or_default();
     match httparse::parse_headers(bytes, &mut slots)? {
-        httparse::Status::Complete((end, fields)) if end == bytes.len() => Ok(fields.to_vec()),
+        httparse::Status::Complete((end, fields)) if end == bytes.len() => Ok(fields
+            .iter()
+            .map(|field| Field { name: span(field.name.as_bytes()), value: span(field.value) })
+            .collect()),
         httparse::Status::Complete(_) | httparse::Status::Partial => Err(httparse::Error::NewLine),
     }
 }
@@ -88,35 +92,40 @@ pub(super) struct Meaning<'b> {
 
 /// Reads the fields that decide how the connection goes on. Whatever could be understood in two
 /// ways is refused, since a proxy in front may have understood it in the other one.
-pub(super) fn interpret<'b>(fields: &[Header<'b>], version: Version) -> Result<Meaning<'b>, Refusal> {
+pub(super) fn interpret<'b>(
+    fields: &[Field],
+    head: &'b [u8],
+    version: Version,
+) -> Result<Meaning<'b>, Refusal> {
     let mut host = None;
     let mut length = None;
     let mut codings = Codings::default();
     let (mut says_close, mut says_keep_alive, mut expects_continue) = (false, false, false);
     let mut has_type = false;
     for field in fields {
-        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-        match field.name.len() {
-            4 if is("host") => {
-                let first = host.replace(parse_host(field.value)?).is_none();
+        let (name, value) = (field.name.in_bytes(head), field.value.in_bytes(head));
+        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        match name.len() {
+            4 if is(b"host") => {
+                let first = host.replace(parse_host(value)?).is_none();
                 first.then_some(()).ok_or(Malformed::HostTwice)?;
             }
-            6 if is("expect") => expects_continue = parse_expect(field.value, version)?,
-            10 if is("connection") => {
-                for option in elements(field.value) {
+            6 if is(b"expect") => expects_continue = parse_expect(value, version)?,
+            10 if is(b"connection") => {
+                for option in elements(value) {
                     says_close |= option.eq_ignore_ascii_case(b"close");
                     says_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
             }
-            12 if is("content-type") => {
+            12 if is(b"content-type") => {
                 let first = !std::mem::replace(&mut has_type, true);
                 first.then_some(()).ok_or(Malformed::TypeTwice)?;
             }
-            14 if is("content-length") => {
-                let first = length.replace(parse_length(field.value)?).is_none();
+            14 if is(b"content-length") => {
+                let first = length.replace(parse_length(value)?).is_none();
                 first.then_some(()).ok_or(Malformed::LengthTwice)?;
             }
-            17 if is("transfer-encoding") => codings.add(field.value)?,
+            17 if is(b"transfer-encoding") => codings.add(value)?,
             _ => {}
         }
     }

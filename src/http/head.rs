@@ -7,9 +7,10 @@
 
 use crate::http::fields::{self, is_token_byte};
 use crate::http::refusal::{Malformed, Refusal};
-use crate::http::request::{Head, Method, Version};
+use crate::http::request::{Head, Method, Span, Version};
 use crate::http::target::{self, Target};
 use crate::limits::{LEADING_EMPTY_LINES_MAX, METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX, TARGET_BYTES_MAX};
+use std::borrow::Cow;
 
 /// The first byte of a TLS connection (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
@@ -30,8 +31,6 @@ pub enum Parsed<'b> {
     /// All of it.
     Complete {
         head: Head<'b>,
-        /// The head as sent, without empty lines before it. [`parse_complete`] takes it again.
-        bytes: &'b [u8],
         /// What follows it.
         rest: &'b [u8],
     },
@@ -61,7 +60,7 @@ pub fn parse<'b>(
     let bounded = input.get(..head_bytes_max).unwrap_or(input);
     let searched = search_end(bounded, progress.searched);
     if let Ok(Some((bytes, rest))) = searched.map(|end| end.and_then(|end| input.split_at_checked(end))) {
-        return Ok(Parsed::Complete { head: parse_complete(bytes)?, bytes, rest });
+        return Ok(Parsed::Complete { head: parse_complete(bytes)?, rest });
     }
     if !progress.request_line_checked {
         progress.request_line_checked = check_request_line(bounded)?;
@@ -93,27 +92,29 @@ pub fn may_begin_request(input: &[u8]) -> bool {
 pub fn parse_complete(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
     check_request_line_start(bytes)?;
     let end = find_lf(bytes, 0).map_or(bytes.len(), |lf| lf + 1);
-    let (line, field_bytes) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+    let (line, _) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
     let RequestLine { method, target: target_text, version } = parse_request_line(line)?;
-    let fields = fields::parse(field_bytes)?;
-    let meaning = fields::interpret(&fields, version)?;
+    let fields = fields::parse(bytes, end)?;
+    let meaning = fields::interpret(&fields, bytes, version)?;
     let mut authority = meaning.host;
+    let span = |text: &str| Span::of(text.as_bytes(), bytes);
     let target = match (method, target_text) {
         (Method::Connect, _) => Ok(Target::Authority),
         (Method::Options, b"*") => Ok(Target::Asterisk),
         (_, b"*") => return Err(Malformed::Asterisk.into()),
-        (_, text) => target::parse(text).map(|(target, own)| {
+        (_, text) => target::parse(text).map(|(path, query, own)| {
             // RFC 9112, section 3.2.2: the authority of an absolute target replaces Host.
             authority = own.or(authority);
-            target
+            Target::Origin { path: span(path), query: query.map(span) }
         }),
     };
     Ok(Head {
+        bytes: Cow::Borrowed(bytes),
         method,
         target,
-        target_text,
+        target_text: Span::of(target_text, bytes),
         version,
-        authority,
+        authority: authority.map(span),
         persistent: meaning.persistent,
         expects_continue: meaning.expects_continue,
         framing: meaning.framing,

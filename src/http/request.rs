@@ -1,6 +1,7 @@
-//! A request as it was understood: every part is borrowed from the bytes it came in.
+//! A request as it was understood: every part is a part of the bytes it came in.
 
 use crate::http::target::{Target, TargetError};
+use std::borrow::Cow;
 
 /// The method of a request. Names are case-sensitive (RFC 9110, section 9.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,40 +71,114 @@ pub enum Framing {
     Chunked,
 }
 
-/// Request line and fields.
+/// Request line and fields. What is found in them is kept as spans of their bytes: while a body arrives, the bytes
+/// move and the head stays as it was parsed.
 #[derive(Clone, Debug)]
 pub struct Head<'b> {
+    /// The head as sent.
+    pub bytes: Cow<'b, [u8]>,
     pub method: Method,
-    /// What the request is about. A target that cannot be understood leaves the framing intact:
-    /// the request is still read, answered with an error, and the connection goes on.
-    pub target: Result<Target<'b>, TargetError>,
-    /// The target as sent, for the log. No control characters; perhaps no UTF-8.
-    pub target_text: &'b [u8],
+    pub(super) target: Result<Target<Span>, TargetError>,
+    pub(super) target_text: Span,
     /// The version of the client.
     pub version: Version,
-    /// Whom the client believes to talk to, `host[:port]`: of an absolute target, else of `Host`.
-    pub authority: Option<&'b str>,
+    pub(super) authority: Option<Span>,
     /// The client will send further requests on this connection.
     pub persistent: bool,
     /// The client waits for `100 Continue` before it sends the body. False when there is none.
     pub expects_continue: bool,
-    /// How the end of the body is found.
     pub framing: Framing,
-    pub(super) fields: Vec<httparse::Header<'b>>,
+    pub(super) fields: Vec<Field>,
 }
 
-impl<'b> Head<'b> {
+#[derive(Clone, Debug)]
+pub(super) struct Field {
+    pub(super) name: Span,
+    pub(super) value: Span,
+}
+
+/// A part of the bytes of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Span {
+    /// The span of `part`, a slice of `bytes`.
+    pub(super) fn of(part: &[u8], bytes: &[u8]) -> Span {
+        let start = part.as_ptr().addr().saturating_sub(bytes.as_ptr().addr());
+        Span { start, end: start + part.len() }
+    }
+
+    pub(super) fn in_bytes(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The part as text, which it was when it was found.
+    fn in_text(self, bytes: &[u8]) -> &str {
+        str::from_utf8(self.in_bytes(bytes)).unwrap_or_default()
+    }
+}
+
+impl Head<'_> {
+    /// What the request is about. A target that cannot be understood leaves the framing intact: the request is still
+    /// read, answered with an error, and the connection is kept.
+    pub fn target(&self) -> Result<Target<&str>, TargetError> {
+        Ok(match self.target? {
+            Target::Asterisk => Target::Asterisk,
+            Target::Origin { path, query } => {
+                // RFC 9112, section 3.2.2 and RFC 9110, section 4.2.3: an empty path is the root.
+                let path = Some(path.in_text(&self.bytes)).filter(|path| !path.is_empty()).unwrap_or("/");
+                Target::Origin { path, query: query.map(|query| query.in_text(&self.bytes)) }
+            }
+            Target::Authority => Target::Authority,
+        })
+    }
+
+    /// The target as sent, for the log. No control characters; perhaps no UTF-8.
+    pub fn target_text(&self) -> &[u8] {
+        self.target_text.in_bytes(&self.bytes)
+    }
+
+    /// Whom the client believes to talk to, `host[:port]`: of an absolute target, else of `Host`.
+    pub fn authority(&self) -> Option<&str> {
+        self.authority.map(|authority| authority.in_text(&self.bytes))
+    }
+
     /// The values of all fields called `name` (in any case), in order, without the spaces and tabs
     /// around them. They have no control characters but tabs; they may be no UTF-8.
-    pub fn fields<'h>(&'h self, name: &'h str) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b> {
-        self.fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    pub fn fields<'h>(&'h self, name: &str) -> impl Iterator<Item = &'h [u8]> {
+        let bytes: &[u8] = &self.bytes;
+        let is_named = move |field: &&Field| field.name.in_bytes(bytes).eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().filter(is_named).map(|field| field.value.in_bytes(bytes))
+    }
+
+    /// The head with a copy of its bytes.
+    pub(super) fn into_owned(self) -> Head<'static> {
+        Head {
+            bytes: Cow::Owned(self.bytes.into_owned()),
+            method: self.method,
+            target: self.target,
+            target_text: self.target_text,
+            version: self.version,
+            authority: self.authority,
+            persistent: self.persistent,
+            expects_continue: self.expects_continue,
+            framing: self.framing,
+            fields: self.fields,
+        }
+    }
+
+    /// Bytes of heap memory that a head with a copy of its bytes holds.
+    pub(super) fn bytes_held(&self) -> usize {
+        self.bytes.len() + self.fields.capacity() * size_of::<Field>()
     }
 }
 
 /// A complete request.
 #[derive(Clone, Debug)]
 pub struct Request<'b> {
-    /// Request line and fields.
     pub head: Head<'b>,
     /// The body, decoded; empty when there is none.
     pub body: &'b [u8],

@@ -9,16 +9,11 @@ use std::fmt;
 
 /// What a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target<'b> {
+pub enum Target<T> {
     /// `*`, the server as a whole. Only with OPTIONS.
     Asterisk,
-    /// A path on this server.
-    Origin {
-        /// Begins with `/`; percent-encoded.
-        path: &'b str,
-        /// What follows the first `?`; percent-encoded.
-        query: Option<&'b str>,
-    },
+    /// A path on this server, which begins with `/`, and what follows the first `?`; percent-encoded.
+    Origin { path: T, query: Option<T> },
     /// Whatever a CONNECT asked for; nothing is tunnelled here.
     Authority,
 }
@@ -63,9 +58,9 @@ impl fmt::Display for TargetError {
 
 impl std::error::Error for TargetError {}
 
-/// A target that is no CONNECT's and not `*`: the target, and the authority of an absolute one.
+/// Path and query of a target that is no CONNECT's and not `*`, and the authority of an absolute one.
 /// `text` has neither spaces nor control characters.
-pub(super) fn parse(text: &[u8]) -> Result<(Target<'_>, Option<&str>), TargetError> {
+pub(super) fn parse(text: &[u8]) -> Result<(&str, Option<&str>, Option<&str>), TargetError> {
     let forbidden =
         |byte: &&u8| matches!(byte, b'#' | b'\\' | b'"' | b'<' | b'>' | 0x80..) || byte.is_ascii_control();
     if let Some(&byte) = text.iter().find(forbidden) {
@@ -81,9 +76,7 @@ pub(super) fn parse(text: &[u8]) -> Result<(Target<'_>, Option<&str>), TargetErr
         decode(path)?;
         decode_query(query.unwrap_or_default())?;
     }
-    // RFC 9112, section 3.2.2 and RFC 9110, section 4.2.3: an empty path is the root.
-    let path = if path.is_empty() { "/" } else { path };
-    Ok((Target::Origin { path, query }, authority))
+    Ok((path, query, authority))
 }
 
 /// Splits `http://authority/path?query` behind the authority.

@@ -232,7 +232,7 @@ impl InFlightRequest {
         started: Instant,
         request_id: String,
     ) -> InFlightRequest {
-        let path = loggable_target(head.target_text);
+        let path = loggable_target(head.target_text());
         let logged = path.get(..LOG_FIELD_BYTES_MAX + 1).unwrap_or(&path);
         InFlightRequest {
             method: head.method,

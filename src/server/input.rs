@@ -10,7 +10,7 @@ use crate::clock;
 use crate::digits::encode_u64;
 use crate::http::exchange::{Bounds, Exchange, Step, Waiting};
 use crate::http::refusal::Refusal;
-use crate::http::request::{Framing, Head, Method};
+use crate::http::request::{Framing, Head, Method, Request};
 use crate::limits::{HEAD_BYTES_MAX, RETRIES_MAX};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -92,15 +92,16 @@ pub(super) fn step(
             Received::Denied(in_flight(&head, None, &routed), ApiError::Refused(refusal))
         }
         Step::Admit(head) => {
-            let mut routed = app.route(&head, peer);
+            let mut routed = app.route(head, peer);
             if let Some(error) = routed.take_failure() {
-                Received::Denied(in_flight(&head, None, &routed), error)
+                Received::Denied(in_flight(head, None, &routed), error)
             } else {
                 connection.routed = Some(Box::new(routed));
                 Received::HeadAccepted { tell: head.expects_continue && used == bytes.len() }
             }
         }
-        Step::Request(request) => {
+        Step::Request(head, body) => {
+            let request = Request { head, body: &body };
             let routed = routed.filter(|routed| routed.is_current(app));
             let routed = routed.map_or_else(|| app.route(&request.head, peer), |routed| *routed);
             let mut in_flight = in_flight(&request.head, Some(request.body), &routed);
@@ -121,8 +122,9 @@ pub(super) fn step(
 pub(super) fn read_again(request: &[u8], peer: IpAddr, shared: &Shared) -> Reply {
     let bounds = Bounds { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: 0 };
     match Exchange::new(bounds).step(request) {
-        (_, Step::Request(request)) => guarded(|| {
-            let routed = shared.app.route(&request.head, peer);
+        (_, Step::Request(head, body)) => guarded(|| {
+            let routed = shared.app.route(&head, peer);
+            let request = Request { head, body: &body };
             shared.app.handle(&request, routed, arrival(peer, Repeated::Yes))
         }),
         (_, Step::NeedInput(_) | Step::Admit(_) | Step::BodyRefused(..) | Step::Refused(_)) => {

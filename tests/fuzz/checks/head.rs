@@ -40,7 +40,8 @@ fn check_whole(data: &[u8], bytes_max: usize) -> Found {
     let expected = independent::parse(data, bytes_max);
     let mut progress = Progress::default();
     match (head::parse(data, bytes_max, &mut progress), expected) {
-        (Ok(Parsed::Complete { head, bytes, rest }), independent::Verdict::Complete(own, own_rest)) => {
+        (Ok(Parsed::Complete { head, rest }), independent::Verdict::Complete(own, own_rest)) => {
+            let bytes: &[u8] = &head.bytes;
             assert_eq!(rest, own_rest, "what follows the head");
             assert!(data.ends_with(&[bytes, rest].concat()), "head and rest are the input");
             assert!(bytes.len() <= bytes_max, "a head of {} bytes", bytes.len());
@@ -71,11 +72,14 @@ pub(super) fn check_same(head: &Head<'_>, own: &independent::Head) {
     let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
     let method = if known.contains(&own.method.as_str()) { own.method.as_str() } else { "-" };
     assert_eq!(head.method.as_str(), method);
-    assert_eq!((head.target_text, head.version == Version::Http11), (&own.target_text[..], own.is_http_1_1));
-    assert!(head.target_text.len() <= TARGET_BYTES_MAX && own.fields.len() <= FIELDS_MAX);
-    match (&head.target, &own.target) {
+    assert_eq!(
+        (head.target_text(), head.version == Version::Http11),
+        (&own.target_text[..], own.is_http_1_1)
+    );
+    assert!(head.target_text().len() <= TARGET_BYTES_MAX && own.fields.len() <= FIELDS_MAX);
+    match (head.target(), &own.target) {
         (Ok(Target::Origin { path, query }), independent::Target::Origin(origin)) => {
-            assert_eq!((*path, *query), (origin.path.as_str(), origin.query.as_deref()));
+            assert_eq!((path, query), (origin.path.as_str(), origin.query.as_deref()));
         }
         (Ok(Target::Asterisk), independent::Target::Asterisk)
         | (Ok(Target::Authority), independent::Target::Authority)
@@ -88,7 +92,7 @@ pub(super) fn check_same(head: &Head<'_>, own: &independent::Head) {
         independent::Framing::Chunked => Framing::Chunked,
     };
     assert_eq!(head.framing, framing);
-    assert_eq!(head.authority, own.authority.as_deref());
+    assert_eq!(head.authority(), own.authority.as_deref());
     assert_eq!((head.persistent, head.expects_continue), (own.persistent, own.expects_continue));
     for (name, _) in &own.fields {
         let same_name = own.fields.iter().filter(|field| field.0 == *name);
@@ -108,8 +112,8 @@ fn feed(pieces: &[&[u8]], bytes_max: usize) -> Found {
         buffer.extend_from_slice(piece);
         let skipped = match head::parse(&buffer, bytes_max, &mut progress) {
             Err(refusal) => return Found::Refused(refusal),
-            Ok(Parsed::Complete { bytes, rest, .. }) => {
-                return Found::Complete(bytes.to_vec(), given - fed + rest.len());
+            Ok(Parsed::Complete { head, rest }) => {
+                return Found::Complete(head.bytes.to_vec(), given - fed + rest.len());
             }
             Ok(Parsed::Partial { skipped, begun }) => {
                 last = Found::Partial(skipped_before + skipped, begun);

@@ -60,11 +60,11 @@ fn check_target(data: &[u8]) {
         return;
     };
     let Ok(head) = parse_complete(&wire) else { panic!("{:?} is refused", own.target) };
-    assert_eq!(head.target_text, data);
-    match (head.target, &own.target) {
+    assert_eq!(head.target_text(), data);
+    match (head.target(), &own.target) {
         (Ok(Target::Origin { path, query }), OwnTarget::Origin(origin)) => {
             assert_eq!((path, query), (origin.path.as_str(), origin.query.as_deref()));
-            assert_eq!(head.authority, Some(origin.authority.as_deref().unwrap_or("own")));
+            assert_eq!(head.authority(), Some(origin.authority.as_deref().unwrap_or("own")));
             assert!(path.starts_with('/') && !path.contains(['?', '#', ' ']), "{path}");
             assert!(decode(path).is_ok(), "a path that was taken can be decoded");
             let every_pair = pairs(query.unwrap_or_default());
@@ -72,7 +72,7 @@ fn check_target(data: &[u8]) {
                 assert!(decode_query(part).is_ok(), "{part} of a query that was taken can be decoded");
             }
         }
-        (Err(_), OwnTarget::Bad) => assert_eq!(head.authority, Some("own"), "the connection goes on"),
+        (Err(_), OwnTarget::Bad) => assert_eq!(head.authority(), Some("own"), "the connection goes on"),
         (found, expected) => panic!("{found:?}, and in the other view {expected:?}"),
     }
 }
