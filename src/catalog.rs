@@ -6,7 +6,7 @@
 mod deleting;
 mod error;
 mod in_force;
-pub(crate) mod keys;
+pub mod keys;
 mod opening;
 mod opening_many;
 mod saving;

@@ -14,9 +14,9 @@
 //!
 //! Not here: hashing passwords and signing tokens (`auth/`), HTTP.
 
-pub(crate) mod account;
+pub mod account;
 pub(crate) mod data;
-pub(crate) mod directory;
+pub mod directory;
 mod error;
 pub(crate) mod registration;
 pub(crate) mod sessions;

@@ -4,16 +4,16 @@
 
 mod cors;
 mod effective;
-pub(crate) mod field;
-pub(crate) mod file;
+pub mod field;
+pub mod file;
 mod members;
 pub(crate) mod mistake;
 pub(crate) mod nearest;
 mod older;
 mod parse;
 mod public;
-pub(crate) mod schema;
+pub mod schema;
 mod sections;
-pub(crate) mod setting;
-pub(crate) mod settings;
+pub mod setting;
+pub mod settings;
 pub(crate) mod text;

@@ -9,25 +9,23 @@
 //! One exchange on a connection ([`exchange::Exchange::step`]):
 //!
 //! ```text
-//!            head complete,          head complete, body not all here yet
-//!            body all here           (a chunked one never counts as here)
-//!  +------+ ------------> Request  +------+ ------------------> Admit   +------+
-//!  | Head | <--------------------- | Head |                             | Body |
-//!  +------+      next exchange     +------+ <---- Pending <- Request - +------+
-//!      |                                      next step frees buffers      |
-//!      |  head malformed, too long,                   body malformed,      |
-//!      |  framing not understood                      too large            |
-//!      +------------------------------> Over <-----------------------------+
-//!             Refused; where the head was good BodyRefused, then Refused
+//!    +---+  Request: head and body are here
+//!    |   v
+//!  +------+  Admit: the body is not all here (a chunked one never counts as here)  +------+
+//!  | Head | ---------------------------------------------------------------------> | Body |
+//!  +------+ <----------------------------- Request ------------------------------- +------+
+//!      |                                                                              |
+//!      +-- Refused: malformed, too long ---> Over <--- BodyRefused: malformed, too large --+
 //! ```
+//! A head is parsed once, also if its body comes later. Every further step after a refusal is `Refused`.
 
-pub(crate) mod body;
+pub mod body;
 mod chunk_extension;
-pub(crate) mod exchange;
+pub mod exchange;
 pub(crate) mod field_name;
 mod fields;
-pub(crate) mod head;
-pub(crate) mod refusal;
-pub(crate) mod request;
-pub(crate) mod response;
-pub(crate) mod target;
+pub mod head;
+pub mod refusal;
+pub mod request;
+pub mod response;
+pub mod target;

@@ -9,6 +9,6 @@
 //! Three locks, taken in this order: `checkpoint`, held for the length of one; `journal`, held across I/O and never
 //! taken by an event loop; `state`, held for microseconds and never across I/O.
 
-pub(crate) mod files;
-pub(crate) mod live;
-pub(crate) mod start;
+pub mod files;
+pub mod live;
+pub mod start;

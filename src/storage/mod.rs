@@ -8,7 +8,7 @@
 //! same closure runs later ([`Outcome::Blocking`]). Nothing here knows HTTP or who may do what.
 
 mod bucket;
-pub(crate) mod embedded;
+pub mod embedded;
 mod keyspace;
 mod outcome;
 mod read;

@@ -1,8 +1,8 @@
 //! Projects while the server runs: changes, checkpoints, and the threads that write them.
 
 pub(crate) mod checkpoint;
-pub(crate) mod checkpoint_error;
-pub(crate) mod engine;
+pub mod checkpoint_error;
+pub mod engine;
 mod external_edit;
 pub(crate) mod flush;
 mod journal;
@@ -11,12 +11,12 @@ mod long_lane;
 mod loss;
 pub(crate) mod maintenance;
 mod ownership;
-pub(crate) mod project;
+pub mod project;
 pub(crate) mod queues;
 pub(crate) mod relocation;
 pub(crate) mod reopening;
 mod repair;
 mod rescue;
-pub(crate) mod transaction;
+pub mod transaction;
 mod unpoisoned;
 mod writer_queue;

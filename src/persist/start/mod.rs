@@ -2,10 +2,10 @@
 
 pub(crate) mod consistency;
 pub(crate) mod edited_file;
-pub(crate) mod import;
+pub mod import;
 pub(crate) mod json_reader;
-pub(crate) mod recovery;
-pub(crate) mod recovery_error;
+pub mod recovery;
+pub mod recovery_error;
 pub(crate) mod renewal;
 pub(crate) mod replay;
-pub(crate) mod salvage;
+pub mod salvage;
