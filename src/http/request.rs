@@ -111,6 +111,10 @@ impl Span {
         Span { start, end: start + part.len() }
     }
 
+    fn len(self) -> usize {
+        self.end - self.start
+    }
+
     pub(super) fn in_bytes(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.start..self.end).unwrap_or_default()
     }
@@ -150,7 +154,10 @@ impl Head<'_> {
     /// around them. They have no control characters but tabs; they may be no UTF-8.
     pub fn fields<'h>(&'h self, name: &str) -> impl Iterator<Item = &'h [u8]> {
         let bytes: &[u8] = &self.bytes;
-        let is_named = move |field: &&Field| field.name.in_bytes(bytes).eq_ignore_ascii_case(name.as_bytes());
+        let is_named = move |field: &&Field| {
+            field.name.len() == name.len()
+                && field.name.in_bytes(bytes).eq_ignore_ascii_case(name.as_bytes())
+        };
         self.fields.iter().filter(is_named).map(|field| field.value.in_bytes(bytes))
     }
 
