@@ -155,8 +155,7 @@ impl Head<'_> {
     pub fn fields<'h>(&'h self, name: &str) -> impl Iterator<Item = &'h [u8]> {
         let bytes: &[u8] = &self.bytes;
         let is_named = move |field: &&Field| {
-            field.name.len() == name.len()
-                && field.name.in_bytes(bytes).eq_ignore_ascii_case(name.as_bytes())
+            field.name.len() == name.len() && field.name.in_bytes(bytes).eq_ignore_ascii_case(name.as_bytes())
         };
         self.fields.iter().filter(is_named).map(|field| field.value.in_bytes(bytes))
     }

@@ -43,8 +43,11 @@ const PHRASES: &[(&str, &str)] = &[
     ("does/do not do", "is not sufficient"),
 ];
 
-/// A word that is banned in one of its senses, how the wrong sense is told, and what to write.
-const SENSES: &[(&str, fn(&Words<'_>, usize) -> bool, &str)] = &[
+/// Whether the word at an index has the wrong sense.
+type IsWrong = fn(&Words<'_>, usize) -> bool;
+
+/// A word that is banned in one of its senses, and what to write instead.
+const SENSES: &[(&str, IsWrong, &str)] = &[
     ("there", is_existence, "exists"),
     ("made", is_creation, "created, written, caused"),
     ("behind", is_after, "after"),
