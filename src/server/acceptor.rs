@@ -1,14 +1,14 @@
 //! Owns the listening socket and hands connections to the event loops, round robin.
 //!
-//! If all slots are taken it accepts a few more clients, which stand in line ([`Line`]); the others wait in the
-//! kernel's queue. While somebody is in line, other connections give way ([`Shed`]). An address that has as many
-//! connections as it may have is refused, and if the line does not move, so is one that has most of the slots.
-//! Running out of descriptors pauses it and never ends it.
+//! If all slots are in use, it accepts a few more clients, which wait in a line ([`Line`]). The others wait in the
+//! kernel's queue. While a client is in the line, other connections are closed for it ([`Shed`]). An address that has
+//! its maximum of connections is refused. If the line does not move, so is the address that has most of the slots.
+//! The acceptor pauses when it runs out of descriptors, and never ends because of it.
 
 use super::line::{Line, WaitingClient};
 use super::log_pace::LogPace;
 use super::mailbox::{Mailbox, Message, Shed, ShedStage, WAKER};
-use super::slots::{AddressFull, AddressUsage, Peer, Slots};
+use super::slots::{AddressFull, AddressUsage, Slots};
 use crate::api::error::ApiError;
 use crate::api::state::App;
 use crate::auth::client::is_proxy;
@@ -28,7 +28,7 @@ use std::time::Duration;
 
 const LISTENER: Token = Token(0);
 
-/// Talks to the acceptor from other threads.
+/// Reaches the acceptor from other threads.
 #[derive(Clone)]
 pub(super) struct Handle {
     waker: Arc<Waker>,
@@ -51,7 +51,7 @@ impl Handle {
 
     fn wake(&self) {
         if let Err(error) = self.waker.wake() {
-            log::error!("the acceptor could not be woken: {error}");
+            log::error!("could not wake the acceptor: {error}");
         }
     }
 }
@@ -63,9 +63,8 @@ pub(super) struct Acceptor {
     mailboxes: Vec<Arc<Mailbox>>,
     next: usize,
     handle: Handle,
-    /// Connections may be waiting: accepting has not said "would block" since the last event.
+    /// Clients may be waiting in the kernel's queue: no accept has returned "would block" since the last event.
     ready: bool,
-    /// Accepted, and waiting for a slot.
     line: Line,
     short_of_descriptors: bool,
     app: Arc<App>,
@@ -73,12 +72,11 @@ pub(super) struct Acceptor {
     refusals_logged: LogPace,
 }
 
-/// What bounds the number of connections beside the projects.
+/// What bounds the number of connections, besides the projects.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// As configured.
     pub(super) connections_max: usize,
-    /// Descriptors of the process.
+    /// Descriptors that the process may have.
     pub(super) descriptors_max: usize,
 }
 
@@ -117,7 +115,7 @@ impl Acceptor {
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(8);
         while !self.handle.stopping.load(Ordering::Acquire) {
-            // After EMFILE, what is queued already raises no new event, so come back by time.
+            // After EMFILE, clients in the kernel's queue raise no new event, so the acceptor tries again by time.
             let pause_ms = match (self.line.is_empty(), self.short_of_descriptors) {
                 (false, _) => Some(SHED_INTERVAL_MS),
                 (true, true) => Some(ACCEPT_PAUSE_MS),
@@ -137,7 +135,7 @@ impl Acceptor {
     }
 
     fn accept(&mut self) {
-        // Projects that were created since hold descriptors that connections had.
+        // Projects that were created since then hold descriptors that connections had.
         let held = self.app.catalog.registry().held_descriptors;
         self.slots.set_max(held.connections(self.bounds.connections_max, self.bounds.descriptors_max));
         let now = clock::monotonic();
@@ -160,14 +158,14 @@ impl Acceptor {
                 Err(error) => self.accept_failed(&error),
             }
         }
-        let shed = self.line.next().map(|waiting| self.who_gives_way(waiting));
+        let shed = self.line.next().map(|waiting| self.shed_for(waiting));
         self.slots.set_accept_blocked(shed.is_some());
         if self.ready && !self.line.is_full() {
-            self.handle.wake(); // that was enough for one turn
+            self.handle.wake(); // for the next turn
         }
         if let Some(shed) = shed {
             self.mailboxes.iter().for_each(|mailbox| mailbox.post(Message::CloseIdle(shed)));
-            // A slot that came free before `accept_blocked` was seen woke nobody.
+            // A slot that became free before its loop saw `accept_blocked` woke nobody.
             if !self.slots.full() {
                 self.handle.wake();
             }
@@ -175,11 +173,8 @@ impl Acceptor {
     }
 
     fn accepted(&mut self, stream: TcpStream, address: SocketAddr) {
-        let peer = match is_proxy(address.ip(), &self.app.catalog.registry().trusted_proxies) {
-            true => Peer::TrustedProxy,
-            false => Peer::Client(address.ip()),
-        };
-        match self.slots.join(peer) {
+        let is_proxy = is_proxy(address.ip(), &self.app.catalog.registry().trusted_proxies);
+        match self.slots.join((!is_proxy).then_some(address.ip())) {
             Ok(usage) => {
                 let waiting = WaitingClient { stream, address, usage, since: clock::monotonic() };
                 if let Some(WaitingClient { stream, usage, .. }) = self.line.add(waiting) {
@@ -194,8 +189,8 @@ impl Acceptor {
         }
     }
 
-    /// The longer a client waits, the more it is worth.
-    fn who_gives_way(&self, waiting: &WaitingClient) -> Shed {
+    /// The longer a client waits, the more connections may be closed for it.
+    fn shed_for(&self, waiting: &WaitingClient) -> Shed {
         let waited = clock::monotonic().saturating_duration_since(waiting.since);
         let silent_ms = if self.slots.has_silent() { SILENT_GRACE_MS + SHED_INTERVAL_MS } else { 0 };
         let stage = match waited.as_millis() {
@@ -211,21 +206,19 @@ impl Acceptor {
             let address = address.ip();
             log::warn!(
                 "Address {address} has {max} connections; the maximum is {max} \
-                 (limits.connections_per_address_max). More of them are refused, and logged once a minute"
+                 (limits.connections_per_address_max). Others are refused; this is logged at most once a minute."
             );
         }
     }
 
     fn accept_failed(&mut self, error: &io::Error) {
-        let passing = [ErrorKind::Interrupted, ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset];
+        let transient = [ErrorKind::Interrupted, ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset];
         if error.kind() == ErrorKind::WouldBlock {
             self.ready = false;
             self.short_of_descriptors = false;
-        } else if !passing.contains(&error.kind()) {
+        } else if !transient.contains(&error.kind()) {
             if !self.short_of_descriptors {
-                log::warn!(
-                    "no connection can be accepted ({error}); trying again every {ACCEPT_PAUSE_MS} ms"
-                );
+                log::warn!("accept failed ({error}); the server tries again every {ACCEPT_PAUSE_MS} ms");
             }
             self.short_of_descriptors = true;
             self.ready = false;
@@ -243,7 +236,7 @@ impl Acceptor {
     }
 }
 
-/// Tells a client why it is not served, as well as that can be done without waiting for it.
+/// Tells a client why it is not served, as far as that is possible without waiting for it.
 fn refuse(mut stream: TcpStream, error: &ApiError) {
     let response = error.response();
     let body = BodySize::Known(response.body_bytes().len() as u64);
@@ -253,7 +246,7 @@ fn refuse(mut stream: TcpStream, error: &ApiError) {
     let mut answer = Vec::new();
     response::encode_head(&response, &reply, &[], &mut answer);
     answer.extend_from_slice(response.body_bytes());
-    // The connection ends whatever comes of these.
+    // The connection ends whether or not these succeed.
     let _ = stream.write(&answer);
     let _ = stream.shutdown(Shutdown::Write);
     let _ = stream.read(&mut [0; READ_BYTES]);

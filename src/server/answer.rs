@@ -1,12 +1,11 @@
-//! What a connection does in each of its phases, from a reply to its last byte.
+//! The work of a connection in each of its phases, from a reply to its last byte.
 
 use super::connection::{
     Connection, Deferred, InFlightRequest, Input, Phase, Retry, Socket, Stage, Streaming,
 };
 use super::event_loop::{Disposition, EventLoop};
 use super::input::{self, Received};
-use super::mailbox::{ConnectionId, Message};
-use super::output::Sent;
+use super::mailbox::Message;
 use super::pool::Turn;
 use crate::api::error::ApiError;
 use crate::api::reply::{Answer, Job, Lane, Pull, Reply};
@@ -14,15 +13,15 @@ use crate::clock;
 use crate::http::exchange::Waiting;
 use crate::http::response::{self, BodySize, CONTINUE, EncodedHead, Response};
 use crate::limits::{
-    DRAIN_BYTES_MAX, OUTPUT_BYTES_HIGH, READS_PER_TURN_MAX, REQUESTS_PER_TURN_MAX, RETRIES_MAX,
-    ROUNDS_PER_TURN_MAX, SENT_BYTES_PER_TURN_MAX,
+    DRAIN_BYTES_MAX, OUTPUT_BYTES_HIGH, READS_PER_TURN_MAX, REPLY_TIMEOUT_MS, REQUESTS_PER_TURN_MAX,
+    RETRIES_MAX, ROUNDS_PER_TURN_MAX, SENT_BYTES_PER_TURN_MAX,
 };
 use crate::log::{RequestLine, render_request};
 use std::io::{ErrorKind, Read};
 use std::net::Shutdown;
 use std::sync::Arc;
 
-/// Whether a phase got anywhere.
+/// What a phase achieved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     Made,
@@ -30,7 +29,6 @@ pub(super) enum Progress {
     Over,
 }
 
-/// What a read of a socket gave.
 enum Arrived {
     Bytes(usize),
     NothingYet,
@@ -39,8 +37,8 @@ enum Arrived {
 }
 
 impl EventLoop {
-    /// Lets a connection go on as far as it can, up to the cap of a turn.
-    pub(super) fn drive(&mut self, id: ConnectionId, connection: &mut Connection) -> Disposition {
+    /// Advances a connection as far as possible, up to the cap of a turn.
+    pub(super) fn drive(&mut self, connection: &mut Connection) -> Disposition {
         let (mut sendable_bytes, requests_before) = (SENT_BYTES_PER_TURN_MAX, self.request_ids.given_out());
         let mut reads_left = READS_PER_TURN_MAX;
         for _ in 0..ROUNDS_PER_TURN_MAX {
@@ -49,15 +47,15 @@ impl EventLoop {
             }
             let requests = self.request_ids.given_out() - requests_before;
             if sendable_bytes == 0 || reads_left == 0 || requests >= REQUESTS_PER_TURN_MAX as u64 {
-                break; // no long answer, body or pipeline is dealt with as a whole while the others wait
+                break; // a long answer, body or pipeline takes several turns, so that the other connections do not wait
             }
             let reads = !matches!(connection.input, Input::Unseen(_))
                 && matches!(connection.phase, Phase::Receiving(_) | Phase::Draining { .. });
             let progress = match &connection.phase {
-                Phase::Receiving(_) => self.receive(id, connection),
+                Phase::Receiving(_) => self.receive(connection),
                 Phase::AwaitSync(commit, _) if commit.is_pending() => Progress::None,
-                Phase::AwaitSync(..) => self.commit_resolved(id, connection),
-                Phase::Streaming(..) => self.stream(id, connection),
+                Phase::AwaitSync(..) => self.commit_resolved(connection),
+                Phase::Streaming(..) => self.stream(connection),
                 Phase::AwaitJob(_) | Phase::AwaitPiece(_) => Progress::None,
                 Phase::Closing => half_close(connection),
                 Phase::Draining { .. } => self.drain(connection),
@@ -67,31 +65,31 @@ impl EventLoop {
                 Progress::Made => reads_left -= usize::from(reads),
                 Progress::Over => return Disposition::Close,
                 Progress::None => {
-                    let owed = !connection.output.is_empty();
+                    let had_output = !connection.output.is_empty();
                     if send(connection, &mut sendable_bytes) == Disposition::Close {
                         return Disposition::Close;
                     }
                     if sendable_bytes == 0 {
                         break;
                     }
-                    // Where everything is out now, what waited for room can go on.
-                    if !owed || !connection.output.is_empty() {
+                    // If all output is sent now, the phase may continue: it may have waited for space.
+                    if !had_output || !connection.output.is_empty() {
                         return Disposition::Keep;
                     }
                 }
             }
         }
-        self.requeue(id);
+        self.ready.push(connection.id);
         Disposition::Keep
     }
 
-    fn receive(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
+    fn receive(&mut self, connection: &mut Connection) -> Progress {
         if self.holds_back(connection) {
             return Progress::None; // a client that does not read is not read from
         }
         if let Input::Unseen(_) = connection.input {
             let bytes = connection.input.take();
-            self.take_requests(id, connection, &bytes);
+            self.take_requests(connection, &bytes);
             return Progress::Made;
         }
         if !connection.socket.is_readable() {
@@ -102,7 +100,7 @@ impl EventLoop {
         let progress = match read(connection, &mut scratch) {
             Arrived::End => {
                 connection.socket = Socket::Ended;
-                // What is not complete never will be; nothing of it is applied.
+                // An incomplete request stays incomplete; no part of it is applied.
                 if connection.output.is_empty() { Progress::Over } else { Progress::None }
             }
             Arrived::Bytes(count) => {
@@ -111,11 +109,11 @@ impl EventLoop {
                 }
                 let read = scratch.get(..count).unwrap_or_default();
                 if connection.input.bytes().is_empty() {
-                    self.take_requests(id, connection, read);
+                    self.take_requests(connection, read);
                 } else {
                     let mut bytes = connection.input.take();
                     bytes.extend_from_slice(read);
-                    self.take_requests(id, connection, &bytes);
+                    self.take_requests(connection, &bytes);
                 }
                 Progress::Made
             }
@@ -126,21 +124,21 @@ impl EventLoop {
         progress
     }
 
-    /// Answers the requests in `bytes` until one has to wait, and keeps what is left.
-    fn take_requests(&mut self, id: ConnectionId, connection: &mut Connection, bytes: &[u8]) {
+    /// Answers the requests in `bytes` until one has to wait, and keeps the rest.
+    fn take_requests(&mut self, connection: &mut Connection, bytes: &[u8]) {
         let (mut rest, mut is_seen) = (bytes, false);
         for _ in 0..REQUESTS_PER_TURN_MAX {
             let (used, stepped) = input::step(connection, rest, &self.shared, &mut self.request_ids);
             rest = rest.get(used..).unwrap_or_default();
             is_seen = matches!(stepped, Received::Need(_));
-            self.act_on(id, connection, stepped);
+            self.act_on(connection, stepped);
             let receives = matches!(connection.phase, Phase::Receiving(_));
             if is_seen || !receives || connection.output.len() >= OUTPUT_BYTES_HIGH {
                 is_seen |= receives && rest.is_empty();
                 break;
             }
         }
-        // What is not seen is looked at again once the answer is out.
+        // Unseen bytes are parsed once the answer is sent.
         connection.input = match &connection.phase {
             Phase::Closing | Phase::Draining { .. } | Phase::Lingering => Input::default(),
             Phase::Receiving(_) if is_seen => Input::Seen(rest.to_vec()),
@@ -152,19 +150,19 @@ impl EventLoop {
         };
     }
 
-    fn act_on(&mut self, id: ConnectionId, connection: &mut Connection, stepped: Received) {
+    fn act_on(&mut self, connection: &mut Connection, stepped: Received) {
         let now = clock::monotonic();
         match stepped {
             Received::Need(waiting) => {
                 connection.wait_for(waiting, now);
             }
-            Received::HeadAccepted { tell } => {
+            Received::HeadAccepted { send_continue } => {
                 connection.wait_for(Waiting::Body { received: 0 }, now);
-                if tell {
+                if send_continue {
                     connection.output.append(|out| out.extend_from_slice(CONTINUE));
                 }
             }
-            Received::Replied(in_flight, reply) => self.reply(id, connection, in_flight, reply),
+            Received::Replied(in_flight, reply) => self.reply(connection, in_flight, reply),
             Received::Denied(in_flight, error) => {
                 let in_flight = InFlightRequest { persistent: false, ..in_flight };
                 self.respond(connection, in_flight, Err(error));
@@ -172,7 +170,7 @@ impl EventLoop {
             Received::Refused(refusal) => {
                 let was_refused = connection.last_status.is_some_and(|status| status >= 400);
                 if was_refused && refusal.follows_request() {
-                    // The client has its answer; one about the rest of the same request would only confuse it.
+                    // The client has its answer; another one about the rest of the same request would confuse it.
                     connection.enter(Phase::Closing, now);
                 } else {
                     self.refuse(connection, ApiError::Refused(refusal));
@@ -181,28 +179,25 @@ impl EventLoop {
         }
     }
 
-    /// Answers bytes that are no request, or never became one, and ends the connection.
+    /// Answers bytes that are not a request, or did not become one, and ends the connection.
     pub(super) fn refuse(&mut self, connection: &mut Connection, error: ApiError) {
-        let in_flight =
-            InFlightRequest::of_nothing(connection.remote.address, connection.since, self.request_ids.next());
+        let in_flight = InFlightRequest::of_no_request(
+            connection.remote.address,
+            connection.since,
+            self.request_ids.next(),
+        );
         self.respond(connection, in_flight, Err(error));
     }
 
-    fn reply(
-        &mut self,
-        id: ConnectionId,
-        connection: &mut Connection,
-        in_flight: InFlightRequest,
-        reply: Reply,
-    ) {
+    fn reply(&mut self, connection: &mut Connection, in_flight: InFlightRequest, reply: Reply) {
         match reply {
             Reply::Ready(answer, None) => self.respond(connection, in_flight, answer),
             Reply::Ready(answer, Some(commit)) => {
-                self.await_commit(id, connection, commit, Deferred::Answer(in_flight, answer));
+                self.await_commit(connection, commit, Deferred::Answer(in_flight, answer));
             }
-            Reply::Job(lane, None, job) => self.start_job(id, connection, in_flight, lane, job),
+            Reply::Job(lane, None, job) => self.start_job(connection, in_flight, lane, job),
             Reply::Job(lane, Some(commit), job) => {
-                self.await_commit(id, connection, commit, Deferred::Job(in_flight, lane, job));
+                self.await_commit(connection, commit, Deferred::Job(in_flight, lane, job));
             }
             Reply::Stream(response, source) => {
                 let streaming = Streaming {
@@ -217,20 +212,13 @@ impl EventLoop {
         }
     }
 
-    fn start_job(
-        &mut self,
-        id: ConnectionId,
-        connection: &mut Connection,
-        in_flight: InFlightRequest,
-        lane: Lane,
-        job: Job,
-    ) {
-        let mailbox = Arc::clone(&self.shared.mailbox);
+    fn start_job(&mut self, connection: &mut Connection, in_flight: InFlightRequest, lane: Lane, job: Job) {
+        let (mailbox, id) = (Arc::clone(&self.shared.mailbox), connection.id);
         let work = move |turn| {
             let reply = match turn {
                 Turn::Run => input::guarded(job),
                 Turn::Refused => {
-                    // Before the answer leaves: an attempt to sign in then no longer counts.
+                    // Before the answer is sent, so that an attempt to sign in no longer counts then.
                     drop(job);
                     Reply::failed(ApiError::Overloaded)
                 }
@@ -241,36 +229,29 @@ impl EventLoop {
         self.shared.pools.push(lane, Box::new(work));
     }
 
-    pub(super) fn job_done(
-        &mut self,
-        id: ConnectionId,
-        connection: &mut Connection,
-        reply: Reply,
-    ) -> Disposition {
+    pub(super) fn job_done(&mut self, connection: &mut Connection, reply: Reply) -> Disposition {
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let Phase::AwaitJob(in_flight) = phase else {
-            unreachable!("a connection has one job at a time and waits for it");
+            unreachable!("a connection waits for its only job");
         };
-        self.reply(id, connection, in_flight, reply);
-        self.drive(id, connection)
+        self.reply(connection, in_flight, reply);
+        self.drive(connection)
     }
 
-    fn commit_resolved(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
+    fn commit_resolved(&mut self, connection: &mut Connection) -> Progress {
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let Phase::AwaitSync(commit, held) = phase else {
-            unreachable!("drive() comes here only in this phase");
+            unreachable!("drive() calls this only in this phase");
         };
         let failure = commit.failure().map(ApiError::from);
         match (held, failure) {
             (Deferred::Answer(in_flight, answer), None) => self.respond(connection, in_flight, answer),
-            (Deferred::Job(in_flight, lane, job), None) => {
-                self.start_job(id, connection, in_flight, lane, job)
-            }
+            (Deferred::Job(in_flight, lane, job), None) => self.start_job(connection, in_flight, lane, job),
             (Deferred::Piece(streaming, source, bytes, last), None) => {
                 self.send_piece(connection, streaming, source, bytes, last);
             }
             (Deferred::Answer(in_flight, _) | Deferred::Job(in_flight, ..), Some(error)) => {
-                self.read_again(id, connection, in_flight, error);
+                self.read_again(connection, in_flight, error);
             }
             (Deferred::Piece(mut streaming, mut source, ..), Some(error)) => {
                 if streaming.retries_left == 0 {
@@ -284,25 +265,19 @@ impl EventLoop {
         Progress::Made
     }
 
-    /// The changes that an answer waited for were taken back. A read is done over, a write has failed.
-    fn read_again(
-        &mut self,
-        id: ConnectionId,
-        connection: &mut Connection,
-        mut in_flight: InFlightRequest,
-        error: ApiError,
-    ) {
+    /// The changes that an answer waited for were rolled back. A read runs again; a write has failed.
+    fn read_again(&mut self, connection: &mut Connection, mut in_flight: InFlightRequest, error: ApiError) {
         match in_flight.retry.take() {
             Some(Retry { request, peer, left: left @ 1.. }) => {
                 let reply = input::read_again(&request, peer, &self.shared);
                 in_flight.retry = Some(Retry { request, peer, left: left - 1 });
-                self.reply(id, connection, in_flight, reply);
+                self.reply(connection, in_flight, reply);
             }
             Some(_) | None => self.respond(connection, in_flight, Err(error)),
         }
     }
 
-    /// Encodes an answer and logs it. Afterwards the connection receives again, or closes.
+    /// Encodes an answer and logs it. Then the connection receives again, or closes.
     pub(super) fn respond(
         &mut self,
         connection: &mut Connection,
@@ -331,13 +306,13 @@ impl EventLoop {
         body: BodySize,
     ) -> EncodedHead {
         self.refresh_date();
-        let goes_on = connection.socket != Socket::Ended
+        let continues = connection.socket != Socket::Ended
             && self.stopping.is_none()
             && !self.shared.slots.accept_blocked();
         let reply = response::Reply {
             method: in_flight.method,
             version: in_flight.version,
-            persistent: in_flight.persistent && goes_on,
+            persistent: in_flight.persistent && continues,
             body,
             date: &self.date,
         };
@@ -352,9 +327,9 @@ impl EventLoop {
     /// The answer that began with `head` is complete.
     pub(super) fn finish(&self, connection: &mut Connection, head: EncodedHead, status: u16) {
         connection.last_status = Some(status);
-        let goes_on = head.persistent && self.stopping.is_none();
-        let phase = if goes_on { Phase::Receiving(Waiting::Idle) } else { Phase::Closing };
-        if !goes_on {
+        let continues = head.persistent && self.stopping.is_none();
+        let phase = if continues { Phase::Receiving(Waiting::Idle) } else { Phase::Closing };
+        if !continues {
             connection.exchange.release();
             connection.routed = None;
         }
@@ -368,7 +343,7 @@ impl EventLoop {
             Arrived::End | Arrived::Broken => return Progress::Over,
         };
         let Phase::Draining { bytes } = &mut connection.phase else {
-            unreachable!("drive() comes here only in this phase");
+            unreachable!("drive() calls this only in this phase");
         };
         *bytes += count as u64;
         if *bytes > DRAIN_BYTES_MAX {
@@ -378,17 +353,18 @@ impl EventLoop {
     }
 
     /// The phase of a connection has lasted too long.
-    pub(super) fn time_out(&mut self, id: ConnectionId, connection: &mut Connection) -> Disposition {
+    pub(super) fn time_out(&mut self, connection: &mut Connection) -> Disposition {
         match &connection.phase {
             Phase::Receiving(waiting @ (Waiting::Head | Waiting::Body { .. }))
                 if connection.output.is_empty() =>
             {
-                let error = ApiError::Timeout(*waiting);
-                self.refuse(connection, error);
-                self.drive(id, connection)
+                self.refuse(connection, ApiError::Timeout(*waiting));
+                self.drive(connection)
             }
             Phase::AwaitSync(..) | Phase::AwaitJob(_) | Phase::AwaitPiece(_) => {
-                log::error!("a request got no answer in time from the disk; its connection is closed");
+                log::error!(
+                    "Timeout of the disk or a lane after {REPLY_TIMEOUT_MS} ms; the connection is closed"
+                );
                 Disposition::Close
             }
             Phase::Receiving(_)
@@ -447,23 +423,22 @@ fn read(connection: &mut Connection, buffer: &mut [u8]) -> Arrived {
     }
 }
 
-/// Sends what is owed, as far as the socket takes it and `bytes_max` goes, which is counted down.
+/// Sends output until the socket would block, and `bytes_max` at most, from which it subtracts what it sent.
 fn send(connection: &mut Connection, bytes_max: &mut usize) -> Disposition {
-    let owed_bytes = connection.output.len();
-    if owed_bytes == 0 {
+    if connection.output.is_empty() {
         return Disposition::Keep;
     }
-    let sent = connection.output.send(&mut connection.stream, *bytes_max);
-    *bytes_max -= owed_bytes - connection.output.len();
-    match sent {
-        Sent::Gone => return Disposition::Close,
-        Sent::Some { progress: false } => {}
-        Sent::All | Sent::Some { progress: true } => connection.taken_at = clock::monotonic(),
+    let Ok(sent_bytes) = connection.output.send(&mut connection.stream, *bytes_max) else {
+        return Disposition::Close;
+    };
+    *bytes_max -= sent_bytes;
+    if sent_bytes > 0 {
+        connection.taken_at = clock::monotonic();
     }
     Disposition::Keep
 }
 
-/// Tells the client that no more will come, and lets it read what came.
+/// Closes the sending side, and leaves the client time to read the answer.
 fn half_close(connection: &mut Connection) -> Progress {
     if !connection.output.is_empty() {
         return Progress::None;

@@ -1,4 +1,4 @@
-//! A connection: what it is doing, and until when it may.
+//! A connection: its phase and the deadline of that.
 //!
 //! ```text
 //!                    request                     answer that may leave
@@ -9,8 +9,8 @@
 //!      |               +----> AwaitPiece                                      |
 //!      +-- refused, denied, timed out ----------------------------------------+
 //! ```
-//! Every phase has a deadline ([`Connection::deadline`]). A connection whose next answer is not
-//! known yet, or that has [`OUTPUT_BYTES_HIGH`](crate::limits::OUTPUT_BYTES_HIGH) unsent, is not read from.
+//! Every phase has a deadline ([`Connection::deadline`]). A connection is not read from while its next answer is not
+//! known, or while it has [`OUTPUT_BYTES_HIGH`](crate::limits::OUTPUT_BYTES_HIGH) of unsent output.
 
 use super::mailbox::ConnectionId;
 use super::output::Output;
@@ -38,30 +38,29 @@ use std::time::{Duration, Instant};
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) remote: Remote,
-    pub(super) slot_epoch: u64,
+    pub(super) id: ConnectionId,
     pub(super) exchange: Exchange,
-    /// Bytes that arrived and belong to no request that was handed out.
     pub(super) input: Input,
-    /// The request whose body is being received, routed.
+    /// The route of the request whose body is being received.
     pub(super) routed: Option<Box<Routed>>,
     pub(super) output: Output,
     pub(super) phase: Phase,
     /// When the phase began.
     pub(super) since: Instant,
-    /// When the client last took some of `output`, or `output` was empty.
+    /// When the client last received some of `output`, or when `output` was last empty.
     pub(super) taken_at: Instant,
     pub(super) socket: Socket,
-    /// The status of the answer before, if there was one.
+    /// The status of the previous answer.
     pub(super) last_status: Option<u16>,
     /// The deadline that is in the loop's heap.
     pub(super) armed: Option<Instant>,
-    /// Nothing has arrived.
+    /// Nothing has arrived yet.
     pub(super) is_silent: bool,
-    /// Bytes of memory that were last counted for it.
+    /// Bytes of memory that the last count found.
     pub(super) counted_bytes: usize,
 }
 
-/// What is known of the receiving side of a socket.
+/// The receiving side of a socket, as far as it is known.
 ///
 /// ```text
 ///             event                        event: last byte, or urgent ones
@@ -73,19 +72,19 @@ pub(super) struct Connection {
 pub(super) enum Socket {
     /// There is nothing to read before an event.
     Drained,
-    /// There may be something. A read that gives less than fits has drained it, and what comes later raises an event
-    /// (epoll(7), question 9).
+    /// There may be something to read. A read that returns less than fits has drained the socket, and later bytes raise
+    /// an event (epoll(7), question 9).
     Readable,
-    /// There may be something, and only a read that would block shows that it is drained: an event told of the
-    /// client's last byte, or of urgent ones, before which a read stops. What follows them raises no event.
+    /// There may be something to read, and only a read that would block shows that the socket is drained: an event
+    /// reported the client's last byte, or urgent bytes, before which a read stops. Bytes after them raise no event.
     ReadableToEnd,
-    /// The client has sent its last byte, and all is read.
+    /// The client has sent its last byte, and all bytes are read.
     Ended,
 }
 
 /// Bytes of a connection that belong to no request yet.
 pub(super) enum Input {
-    /// The exchange has seen them and needs more.
+    /// The exchange has seen these bytes and needs more.
     Seen(Vec<u8>),
     /// The exchange has not seen all of them.
     Unseen(Vec<u8>),
@@ -96,7 +95,7 @@ impl Socket {
         matches!(self, Socket::Readable | Socket::ReadableToEnd)
     }
 
-    /// After an event that says `readable`, or `to_end`.
+    /// After an event that reports `readable`, or `to_end`.
     pub(super) fn after_event(self, readable: bool, to_end: bool) -> Socket {
         match self {
             Socket::Ended => Socket::Ended,
@@ -132,31 +131,28 @@ impl Default for Input {
 pub(super) struct Remote {
     /// The other end: a client or a proxy.
     pub(super) address: IpAddr,
-    /// What all connections of its client address hold.
     pub(super) usage: Arc<AddressUsage>,
 }
 
 pub(super) enum Phase {
     /// Waiting for a request or the rest of one.
     Receiving(Waiting),
-    /// Something may not go on before this commit is resolved.
     AwaitSync(Commit, Deferred),
-    /// A lane has its job.
+    /// A lane runs its job.
     AwaitJob(InFlightRequest),
-    /// A lane makes the next piece of a stream.
+    /// A lane reads the next piece of a stream.
     AwaitPiece(Streaming),
-    /// A stream goes on when there is room for it.
+    /// The next piece of a stream is read once there is space for it in the output.
     Streaming(Streaming, Source),
     /// The last answer is being sent; then the connection ends.
     Closing,
-    /// The last answer is sent. The client's bytes are read and dropped until it has closed: closing while
-    /// some are unread would make the kernel drop the answer (RST).
+    /// The last answer is sent. The client's bytes are read and dropped until it closes: if the server closed while
+    /// some are unread, the kernel would drop the answer (RST).
     Draining {
-        /// Bytes that were dropped.
         bytes: u64,
     },
-    /// More bytes came than are dropped. Nothing is read any more, and the client has a last chance to find
-    /// the answer.
+    /// More bytes arrived than the server drops. Nothing is read any more, and the client has a last chance to read the
+    /// answer.
     Lingering,
 }
 
@@ -179,28 +175,24 @@ pub(super) struct InFlightRequest {
     pub(super) method: Method,
     pub(super) version: Version,
     pub(super) persistent: bool,
-    /// The path as sent, as far as it is logged.
+    /// The path as sent, cut to what is logged.
     pub(super) path: Box<[u8]>,
-    /// How its client is told of a failure.
     pub(super) failure_style: Style,
     pub(super) started: Instant,
     pub(super) request_id: String,
-    /// Who sent it.
     pub(super) caller: Caller,
-    /// How to answer it anew, for a read that waits for changes of others.
+    /// Of a read that waits for changes of other clients.
     pub(super) retry: Option<Retry>,
     /// Bytes of the request's body, which a job for it may hold.
     pub(super) request_bytes: usize,
 }
 
-/// A read may rest on changes that are then taken back because the disk failed or had no room. That
-/// is the writers' failure, not the reader's: it reads again, what is there now.
+/// How to answer a read again. It may have returned changes that are then rolled back, because the disk failed or was
+/// full. That is a failure of the writes, not of the read.
 pub(super) struct Retry {
     /// The request as sent.
     pub(super) request: Box<[u8]>,
-    /// Who sent it.
     pub(super) peer: IpAddr,
-    /// How often it may be done over.
     pub(super) left: u32,
 }
 
@@ -211,20 +203,18 @@ pub(super) struct Streaming {
     pub(super) body_bytes: u64,
     /// Bytes of memory that its source holds.
     pub(super) source_bytes: usize,
-    /// How often the piece being sent may be read again.
+    /// How often the current piece may be read again.
     pub(super) retries_left: u32,
 }
 
-/// How far a stream is.
 pub(super) enum Stage {
-    /// Its head waits for the first piece, so that a failure there is still a proper answer.
+    /// The head waits for the first piece, so that a failure there still gets a proper answer.
     Begun(Response),
-    /// Its head is out.
+    /// The head is sent.
     Body { head: EncodedHead, status: u16 },
 }
 
 impl InFlightRequest {
-    /// For an answer to a request with this head.
     pub(super) fn of(
         head: &Head<'_>,
         failure_style: Style,
@@ -248,8 +238,8 @@ impl InFlightRequest {
         }
     }
 
-    /// For an answer to bytes that were no request.
-    pub(super) fn of_nothing(address: IpAddr, started: Instant, request_id: String) -> InFlightRequest {
+    /// For an answer to bytes that are not a request.
+    pub(super) fn of_no_request(address: IpAddr, started: Instant, request_id: String) -> InFlightRequest {
         InFlightRequest {
             method: Method::Unknown,
             version: Version::Http11,
@@ -273,14 +263,14 @@ impl Connection {
     pub(super) fn new(
         stream: TcpStream,
         remote: Remote,
-        slot_epoch: u64,
+        id: ConnectionId,
         bounds: Bounds,
         now: Instant,
     ) -> Connection {
         Connection {
             stream,
             remote,
-            slot_epoch,
+            id,
             exchange: Exchange::new(bounds),
             input: Input::default(),
             routed: None,
@@ -301,7 +291,7 @@ impl Connection {
         self.since = now;
     }
 
-    /// Notes what a receiving connection waits for; the time counts from when that began.
+    /// Sets what a receiving connection waits for. The time of a wait that continues counts from its beginning.
     pub(super) fn wait_for(&mut self, waiting: Waiting, now: Instant) {
         let begins = match (&self.phase, waiting) {
             (Phase::Receiving(Waiting::Idle), Waiting::Idle)
@@ -315,14 +305,14 @@ impl Connection {
         }
     }
 
-    /// Whether nothing of a request or an answer is under way.
+    /// Whether no part of a request or an answer is pending.
     pub(super) fn is_idle(&self) -> bool {
         let receives = matches!(self.phase, Phase::Receiving(Waiting::Idle));
         receives && !self.socket.is_readable() && self.input.bytes().is_empty() && self.output.is_empty()
     }
 
-    /// Whether it may be closed for the sake of others: it is kept alive and nothing is under way, or its client
-    /// has had its last answer for a while and sends nothing.
+    /// Whether it may be closed for another client: it is kept alive and idle, or its client got its last answer a
+    /// while ago and sends nothing.
     pub(super) fn is_dispensable(&self, now: Instant) -> bool {
         let grace = Duration::from_millis(SILENT_GRACE_MS);
         match &self.phase {
@@ -338,12 +328,7 @@ impl Connection {
         }
     }
 
-    /// Whether it is the connection `id`, on which nothing has arrived.
-    pub(super) fn is_silent_as(&self, id: ConnectionId) -> bool {
-        self.is_silent && self.slot_epoch == id.slot_epoch
-    }
-
-    /// Whether a handler or the disk is busy for it, which takes a short time whatever its client does.
+    /// Whether a handler or the disk works for it, which takes a short time whatever its client does.
     pub(super) fn awaits_server(&self) -> bool {
         match &self.phase {
             Phase::AwaitSync(..) | Phase::AwaitJob(_) | Phase::AwaitPiece(_) => true,
@@ -355,7 +340,7 @@ impl Connection {
         }
     }
 
-    /// Bytes of memory that a request or an answer under way holds, unless they are too few to count.
+    /// Bytes of memory that a pending request or answer holds, unless they are too few to count.
     pub(super) fn bytes_held(&self) -> usize {
         let phase_bytes = match &self.phase {
             Phase::AwaitSync(_, Deferred::Answer(in_flight, answer)) => {
@@ -375,7 +360,7 @@ impl Connection {
         if bytes < CONNECTION_BYTES_UNCOUNTED { 0 } else { bytes }
     }
 
-    /// Until when the phase may last.
+    /// When the phase has to end.
     pub(super) fn deadline(&self, timeouts: &Timeouts) -> Instant {
         let after = |from: Instant, ms: u64| from + Duration::from_millis(ms);
         if !self.output.is_empty() {
@@ -395,17 +380,17 @@ impl Connection {
     }
 }
 
-/// How long a connection is drained of which so many bytes were dropped. A client on a slow link may send the
-/// rest of its body; one that only trickles is not waited for.
-fn drain_ms(bytes: u64) -> u64 {
-    let prolonged_ms = bytes.saturating_mul(1_000) / DRAIN_BYTES_PER_SECOND_MIN;
+/// How long a connection is drained of which `dropped_bytes` were read. A client on a slow link may send the rest of
+/// its body; one that sends only a few bytes a second may not.
+fn drain_ms(dropped_bytes: u64) -> u64 {
+    let prolonged_ms = dropped_bytes.saturating_mul(1_000) / DRAIN_BYTES_PER_SECOND_MIN;
     DRAIN_TIMEOUT_MS.saturating_add(prolonged_ms).min(DRAIN_TIMEOUT_MS_MAX)
 }
 
-/// How long a body may take of which so many bytes have arrived: as long as its rate is above the
-/// slowest one accepted, and the grace in any case.
+/// How long a body may take of which `received` bytes have arrived: as long as its rate is above the minimum, and the
+/// grace period in any case.
 fn body_ms(received: u64, timeouts: &Timeouts) -> u64 {
-    /// Without a slowest rate a body may take its time; a day is for ever here.
+    /// If there is no minimum rate: a day.
     const UNLIMITED_MS: u64 = 86_400_000;
     let earned = received.saturating_mul(1_000).checked_div(timeouts.body_bytes_per_second_min);
     earned.unwrap_or(UNLIMITED_MS).max(timeouts.body_grace_ms)

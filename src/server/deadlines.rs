@@ -1,8 +1,8 @@
-//! When to look at which connection again.
+//! The deadlines of connections.
 //!
-//! An entry is not moved when a deadline moves to a later time, which happens with every request:
-//! it comes up at its old time and is put back. So a busy connection costs the heap nothing.
-//! Entries of connections that are gone stay until their time comes, or until there are too many.
+//! If a deadline moves to a later time, which happens with every request, its entry stays: it comes up at its old time
+//! and is added again. So a busy connection costs the heap nothing. Entries of closed connections stay until their
+//! time comes, or until there are too many.
 
 use super::mailbox::ConnectionId;
 use crate::limits::STALE_DEADLINES_MAX;
@@ -20,8 +20,8 @@ impl Deadlines {
         self.heap.push(Reverse((at, connection)));
     }
 
-    /// Forgets the entries that `is_current` denies, once there are [`STALE_DEADLINES_MAX`] more than two
-    /// for each of `connections`. At most one for each is current, so this costs little per entry.
+    /// Removes the entries that are not current, once there are [`STALE_DEADLINES_MAX`] more than two for each of
+    /// `connections`. At most one for each is current, so this costs little per entry.
     pub(super) fn forget_stale(
         &mut self,
         connections: usize,
@@ -32,12 +32,12 @@ impl Deadlines {
         }
     }
 
-    /// The earliest entry's time.
+    /// The time of the earliest entry.
     pub(super) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Takes out an entry whose time has come.
+    /// Removes and returns an entry whose time has come.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Instant, ConnectionId)> {
         if self.next()? > now {
             return None;

@@ -1,19 +1,19 @@
 //! A bounded queue that clients share by address: a flood from one address delays that address alone.
 //!
 //! ```text
-//! push ---> [a: j j j j]                   pop takes one from the first address of the ring,
-//!           [b: j]        ring: a b c ---> which then goes to the end: a b c a a a
+//! push ---> [a: j j j j]                   pop takes one item of the first address of the ring,
+//!           [b: j]        ring: a b c ---> which then moves to the end: a b c a a a
 //!           [c: j]
 //! ```
-//! A full queue evicts the newest of the address that has most, for an address that has fewer. So
-//! one address may use the whole queue while nobody else needs it, and loses it to those who do.
+//! A full queue evicts the newest item of the address that has the most, for an address that has fewer. So one address
+//! may use the whole queue while no other needs it.
 //!
 //! Not here: threads, and which addresses count as one.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-/// What waits, by address. All queues in the map have something, and the ring has each address once.
+/// The items by address. No queue in the map is empty, and the ring has each address once.
 pub(super) struct FairQueue<T> {
     waiting_max: usize,
     waiting: usize,
@@ -22,13 +22,12 @@ pub(super) struct FairQueue<T> {
 }
 
 impl<T> FairQueue<T> {
-    /// A queue for at most `waiting_max` of all addresses together.
     pub(super) fn new(waiting_max: usize) -> FairQueue<T> {
         FairQueue { waiting_max, waiting: 0, by_address: HashMap::new(), ring: VecDeque::new() }
     }
 
-    /// Adds `item` of `address`. Returns what found no space: an item of the address that has most, or
-    /// `item` itself.
+    /// Adds `item` of `address`. If the queue is full, returns an item of the address that has the most, or `item`
+    /// itself.
     pub(super) fn push(&mut self, address: IpAddr, item: T) -> Option<T> {
         let mut evicted = None;
         if self.waiting >= self.waiting_max {
@@ -70,7 +69,7 @@ impl<T> FairQueue<T> {
         lengths.max_by_key(|&(_, length)| length)
     }
 
-    /// Of an address that has several, so that its queue does not become empty.
+    /// Of an address that has several items, so that its queue does not become empty.
     fn take_newest(&mut self, address: IpAddr) -> Option<T> {
         let item = self.by_address.get_mut(&address)?.pop_back()?;
         self.waiting -= 1;
@@ -86,7 +85,7 @@ mod tests {
         [10, 0, 0, number].into()
     }
 
-    /// A queue of 4 with `items`, of which none was refused.
+    /// A queue for at most 4 items, with `items`.
     fn queue(items: &[(u8, &'static str)]) -> FairQueue<&'static str> {
         let mut queue = FairQueue::new(4);
         for &(number, item) in items {
@@ -111,24 +110,24 @@ mod tests {
     }
 
     #[test]
-    fn one_address_may_fill_the_queue_and_is_refused_beyond_it() {
+    fn one_address_may_fill_the_queue_and_is_refused_then() {
         let mut full = queue(&[(1, "a1"), (1, "a2"), (1, "a3"), (1, "a4")]);
         assert_eq!(full.push(address(1), "a5"), Some("a5"));
         assert_eq!(drained(full), ["a1", "a2", "a3", "a4"]);
     }
 
     #[test]
-    fn a_full_queue_evicts_the_newest_of_who_has_most() {
+    fn a_full_queue_evicts_the_newest_item_of_the_address_that_has_the_most() {
         let mut full = queue(&[(1, "a1"), (1, "a2"), (1, "a3"), (2, "b1")]);
         assert_eq!(full.push(address(3), "c1"), Some("a3"));
         assert_eq!(full.push(address(4), "d1"), Some("a2"));
-        assert_eq!(full.push(address(5), "e1"), Some("e1"), "nobody has more than one");
+        assert_eq!(full.push(address(5), "e1"), Some("e1"), "no address has more than one item");
         assert_eq!(full.push(address(1), "a4"), Some("a4"));
         assert_eq!(drained(full), ["a1", "b1", "c1", "d1"]);
     }
 
     #[test]
-    fn nobody_is_evicted_for_an_address_that_would_have_as_much() {
+    fn nothing_is_evicted_for_an_address_that_would_have_as_many_items() {
         let mut full = queue(&[(1, "a1"), (1, "a2"), (2, "b1"), (2, "b2")]);
         assert_eq!(full.push(address(2), "b3"), Some("b3"));
         assert!(matches!(full.push(address(3), "c1"), Some("a2" | "b2")));

@@ -15,14 +15,14 @@ use crate::limits::{HEAD_BYTES_MAX, RETRIES_MAX};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Names the requests of one event loop: the run of the server, the loop, and a count.
+/// The ids of the requests of one event loop: the run of the server, the loop, and a count.
 pub(super) struct RequestIds {
     /// The run and the loop, `b3799d41-0-`.
     prefix: String,
     count: u64,
 }
 
-/// What a name has while its loop has answered fewer than a billion requests.
+/// The length of an id while its loop has answered fewer than a billion requests.
 const REQUEST_ID_BYTES_USUAL: usize = 24;
 
 impl RequestIds {
@@ -30,7 +30,6 @@ impl RequestIds {
         RequestIds { prefix: format!("{run_id:08x}-{loop_number}-"), count: 0 }
     }
 
-    /// How many requests were named.
     pub(super) fn given_out(&self) -> u64 {
         self.count
     }
@@ -44,23 +43,23 @@ impl RequestIds {
     }
 }
 
-/// What the next bytes of a connection led to.
+/// The result of a step.
 pub(super) enum Received {
     /// More input is needed.
     Need(Waiting),
-    /// The body of a request is welcome; the client may wait to be told so.
+    /// The body of a request may be sent. The client waits for a `100 Continue` if `send_continue`.
     HeadAccepted {
-        tell: bool,
+        send_continue: bool,
     },
     Replied(InFlightRequest, Reply),
-    /// The head of a request was enough to answer it; its body is not read.
+    /// The head of a request was sufficient to answer it; its body is not read.
     Denied(InFlightRequest, ApiError),
-    /// The bytes are no request.
+    /// The bytes are not a request.
     Refused(Refusal),
 }
 
-/// Takes one step with `bytes`, which are all that the exchange has not consumed. Returns how many
-/// of them to consume.
+/// Takes one step with `bytes`, which are all that the exchange has not consumed. Returns how many of them it
+/// consumed.
 pub(super) fn step(
     connection: &mut Connection,
     bytes: &[u8],
@@ -97,7 +96,7 @@ pub(super) fn step(
                 Received::Denied(in_flight(head, None, &routed), error)
             } else {
                 connection.routed = Some(Box::new(routed));
-                Received::HeadAccepted { tell: head.expects_continue && used == bytes.len() }
+                Received::HeadAccepted { send_continue: head.expects_continue && used == bytes.len() }
             }
         }
         Step::Request(head, body) => {
@@ -106,7 +105,7 @@ pub(super) fn step(
             let routed = routed.map_or_else(|| app.route(&request.head, peer), |routed| *routed);
             let mut in_flight = in_flight(&request.head, Some(request.body), &routed);
             in_flight.request_bytes = request.body.len();
-            let reply = guarded(|| app.handle(&request, routed, arrival(peer, Repeated::No)));
+            let reply = guarded(|| app.handle(&request, routed, arrival_now(peer)));
             let is_read = matches!(request.head.method, Method::Get | Method::Head);
             if is_read && request.head.framing == Framing::None && reply.waits() {
                 let request = bytes.get(..used).unwrap_or_default().into();
@@ -118,35 +117,27 @@ pub(super) fn step(
     (used, stepped)
 }
 
-/// Answers a request anew, from the bytes that it was sent as.
+/// Answers a read again, from the bytes of its request.
 pub(super) fn read_again(request: &[u8], peer: IpAddr, shared: &Shared) -> Reply {
     let bounds = Bounds { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: 0 };
     match Exchange::new(bounds).step(request) {
         (_, Step::Request(head, body)) => guarded(|| {
             let routed = shared.app.route(&head, peer);
             let request = Request { head, body: &body };
-            shared.app.handle(&request, routed, arrival(peer, Repeated::Yes))
+            shared.app.handle(&request, routed, Arrival { is_repeated: true, ..arrival_now(peer) })
         }),
         (_, Step::NeedInput(_) | Step::Admit(_) | Step::BodyRefused(..) | Step::Refused(_)) => {
-            unreachable!("it was a whole request without a body before")
+            unreachable!("these bytes were a whole request without a body before")
         }
     }
 }
 
-/// Whether a request is answered anew.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Repeated {
-    Yes,
-    No,
+fn arrival_now(peer: IpAddr) -> Arrival {
+    Arrival { wall_ms: clock::wall_ms(), at: clock::monotonic(), peer, is_repeated: false }
 }
 
-fn arrival(peer: IpAddr, repeated: Repeated) -> Arrival {
-    let is_repeated = repeated == Repeated::Yes;
-    Arrival { wall_ms: clock::wall_ms(), at: clock::monotonic(), peer, is_repeated }
-}
-
-/// Runs a handler or a job; a panic becomes a 500 and ends nothing else. What it may leave half
-/// changed is behind locks that notice.
+/// Runs a handler or a job. A panic becomes a 500 and ends nothing else: if state is half changed, its lock is
+/// poisoned.
 pub(super) fn guarded(run: impl FnOnce() -> Reply) -> Reply {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Reply::failed(ApiError::Internal))
 }

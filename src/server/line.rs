@@ -1,7 +1,7 @@
 //! The clients that are accepted and wait for a slot.
 //!
-//! The one whose address has the fewest connections is served first, so an address that has many does not hold
-//! up the others by waiting with even more.
+//! The client whose address has the fewest connections is served first, so an address with many connections does not
+//! delay the others.
 
 use super::slots::AddressUsage;
 use crate::limits::{LINE_PATIENCE_MS, LINE_STANDS_STILL_MS};
@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 const LINE_PATIENCE: Duration = Duration::from_millis(LINE_PATIENCE_MS);
 const LINE_STANDS_STILL: Duration = Duration::from_millis(LINE_STANDS_STILL_MS);
 
-/// A client that waits for a slot.
 pub(super) struct WaitingClient {
     pub(super) stream: TcpStream,
     pub(super) address: SocketAddr,
@@ -21,16 +20,15 @@ pub(super) struct WaitingClient {
     pub(super) since: Instant,
 }
 
-/// They stand in the order in which they came.
 pub(super) struct Line {
+    /// The longest wait first.
     waiting: Vec<WaitingClient>,
     max: usize,
-    /// When somebody was last served.
+    /// When a client was last served.
     moved_at: Option<Instant>,
 }
 
 impl Line {
-    /// At most `max` clients.
     pub(super) fn new(max: usize) -> Line {
         Line { waiting: Vec::new(), max, moved_at: None }
     }
@@ -43,7 +41,7 @@ impl Line {
         self.waiting.len() >= self.max
     }
 
-    /// Whether it is full and does not move, or hardly.
+    /// Whether it is full and moves slowly or not at all.
     pub(super) fn is_stuck(&self, now: Instant) -> bool {
         let Some(first) = self.waiting.first().filter(|_| self.is_full()) else { return false };
         let since = |start: Instant| now.saturating_duration_since(start);
@@ -51,18 +49,18 @@ impl Line {
         since(first.since) >= LINE_PATIENCE || (stands_still && since(first.since) >= LINE_STANDS_STILL)
     }
 
-    /// Adds a client. Gives back one if they are too many then, of the address that has the most connections.
+    /// Adds a client. If they are too many then, removes and returns one, of the address that has the most connections.
     pub(super) fn add(&mut self, waiting: WaitingClient) -> Option<WaitingClient> {
         self.waiting.push(waiting);
         if self.waiting.len() > self.max { self.take(|connections| usize::MAX - connections) } else { None }
     }
 
-    /// Who is served next.
+    /// The client to serve next.
     pub(super) fn next(&self) -> Option<&WaitingClient> {
         self.waiting.iter().min_by_key(|waiting| waiting.usage.connections())
     }
 
-    /// Takes out the one who is served now.
+    /// Removes and returns the client to serve next.
     pub(super) fn take_next(&mut self, now: Instant) -> Option<WaitingClient> {
         let next = self.take(|connections| connections)?;
         self.moved_at = Some(now);

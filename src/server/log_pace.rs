@@ -1,17 +1,16 @@
-//! Keeps a refusal that may repeat thousands of times a second from filling the log.
+//! Keeps a warning that may repeat thousands of times a second from filling the log.
 
 use crate::clock;
 use crate::limits::REFUSALS_LOGGED_EVERY_MS;
 use std::time::{Duration, Instant};
 
-/// When a kind of refusal was last logged.
 #[derive(Default)]
 pub(super) struct LogPace {
     last: Option<Instant>,
 }
 
 impl LogPace {
-    /// Whether the next refusal is logged. If so, those of the next [`REFUSALS_LOGGED_EVERY_MS`] are not.
+    /// Whether to log the warning now. If so, it is not due in the next [`REFUSALS_LOGGED_EVERY_MS`].
     pub(super) fn is_due(&mut self) -> bool {
         let now = clock::monotonic();
         let pause = Duration::from_millis(REFUSALS_LOGGED_EVERY_MS);

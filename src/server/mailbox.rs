@@ -1,4 +1,4 @@
-//! What other threads have for an event loop, and how they wake it.
+//! Messages of other threads to an event loop, and how they wake it.
 
 use super::slots::AddressUsage;
 use crate::api::reply::{Piece, Reply, Source};
@@ -12,42 +12,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The token of the waker; connections have the others.
 pub(super) const WAKER: Token = Token(usize::MAX);
 
-/// Names a connection of a loop, also after its token went to another one.
+/// Identifies a connection of a loop. A later connection may have the same token; its epoch differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ConnectionId {
     pub(super) token: usize,
     pub(super) slot_epoch: u64,
 }
 
-/// What an event loop is told.
 pub(super) enum Message {
-    /// A new connection.
     Accepted(TcpStream, SocketAddr, Arc<AddressUsage>),
     JobDone(ConnectionId, Reply),
-    /// A lane has made a piece of a stream.
+    /// A lane has read a piece of a stream.
     PieceDone(ConnectionId, Vec<u8>, Piece, Source),
-    /// Others wait to be accepted: close a connection of these.
+    /// Clients wait to be accepted: close a connection of these.
     CloseIdle(Shed),
-    /// Finish what runs, then end.
+    /// Finish the requests that run, then end.
     Stop,
 }
 
-/// Which connections give way to a client that waits.
+/// Which connections may be closed for a client that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shed {
     pub(super) stage: ShedStage,
-    /// Connections of the client's address, the waiting one among them. Those of addresses that have fewer stay.
+    /// Connections of the client's address, including the waiting one. Addresses that have fewer keep theirs.
     pub(super) connections: usize,
 }
 
-/// What connections do that give way. Each stage includes those before it.
+/// The state of connections that may be closed. Each stage includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ShedStage {
     /// Nothing has arrived on them for a while.
     Silent,
-    /// They are kept alive and do nothing.
+    /// They are kept alive and idle.
     Idle,
-    /// Anything, if their address has more connections than the client's will have.
+    /// Any, if their address has more connections than the client's will have.
     Surplus,
 }
 
@@ -75,9 +73,10 @@ impl Mailbox {
         std::mem::take(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Says whether connections wait for commits. If some do, the loop looks once more before it sleeps. Both sides
-    /// store, fence and load, so that one of them sees what the other has stored: the loop a commit that was
-    /// resolved, or [`Mailbox::wake_if_waiting`] that the loop waits. No wake-up is lost.
+    /// Announces whether connections wait for commits. If some do, the loop checks the commits once more before it
+    /// sleeps. Both sides store, fence and load (Dekker's pattern), so at least one of them sees what the other has
+    /// stored: the loop sees the resolved commit, or [`Mailbox::wake_if_waiting`] sees that the loop waits. No
+    /// wake-up is lost.
     pub(super) fn wait_for_commits(&self, some_wait: bool) {
         self.waits_for_commits.store(some_wait, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -92,7 +91,7 @@ impl Mailbox {
 
     fn wake(&self) {
         if let Err(error) = self.waker.wake() {
-            log::error!("an event loop could not be woken: {error}");
+            log::error!("could not wake an event loop: {error}");
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Sockets and threads: an acceptor, event loops, and lanes for what would stall them (uncached
-//! reads; administration of projects; passwords). The only user of mio.
+//! Sockets and threads: an acceptor, event loops, and lanes for jobs that would stall an event loop (uncached reads,
+//! administration of projects, passwords). The only user of mio.
 //!
 //! ```text
 //!              accept                      request                    job
 //!  acceptor ------------> event loop <----------------> api   ------------> lanes
 //!     ^     round robin       |  ^                                              |
 //!     +---- a slot is free ---+  +------ mailbox: result of the job ------------+
-//!                                +------ waker: commits were resolved ---- writer thread (persist)
+//!                                +------ waker: a commit is resolved ---- writer thread (persist)
 //! ```
-//! Nothing here knows JSON or a key; nothing below here knows a socket.
+//! Nothing here knows JSON or keys, and no lower layer knows sockets.
 
 mod acceptor;
 mod answer;
@@ -21,13 +21,12 @@ mod line;
 mod log_pace;
 mod mailbox;
 mod output;
-mod password_lane;
+mod password_queues;
 mod pool;
 mod pools;
 mod settings;
 mod shared;
 mod shedding;
-mod silent;
 mod slots;
 mod streaming;
 mod waiters;
@@ -47,8 +46,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// The pollers of a server that is not running yet. Made first, because whoever resolves commits
-/// has to be able to wake them.
+/// The pollers of a server that does not run yet. They are created first, because the writer threads must be able
+/// to wake them.
 pub(crate) struct Prepared {
     loops: Vec<(mio::Poll, Arc<Mailbox>)>,
 }
@@ -59,27 +58,26 @@ pub(crate) struct Wakers {
     mailboxes: Vec<Arc<Mailbox>>,
 }
 
-/// A server that is running.
 pub(crate) struct Running {
     acceptor: acceptor::Handle,
     acceptor_thread: JoinHandle<()>,
     mailboxes: Vec<Arc<Mailbox>>,
     loop_threads: Vec<JoinHandle<()>>,
     pools: Pools,
+    pool_threads: Vec<JoinHandle<()>>,
 }
 
 impl Prepared {
-    /// Makes the pollers of `loops` event loops, at least 1 and at most [`LOOPS_MAX`].
+    /// Creates the pollers of `loops` event loops, at least 1 and at most [`LOOPS_MAX`].
     pub(crate) fn new(loops: usize) -> io::Result<Prepared> {
-        let make = |_| {
+        let create = |_| {
             let poll = mio::Poll::new()?;
             let mailbox = Arc::new(Mailbox::new(&poll)?);
             Ok((poll, mailbox))
         };
-        Ok(Prepared { loops: (0..loops.clamp(1, LOOPS_MAX)).map(make).collect::<io::Result<_>>()? })
+        Ok(Prepared { loops: (0..loops.clamp(1, LOOPS_MAX)).map(create).collect::<io::Result<_>>()? })
     }
 
-    /// What wakes these loops.
     pub(crate) fn wakers(&self) -> Wakers {
         Wakers { mailboxes: self.loops.iter().map(|(_, mailbox)| Arc::clone(mailbox)).collect() }
     }
@@ -91,14 +89,14 @@ impl Prepared {
         app: &Arc<App>,
         settings: Settings,
     ) -> io::Result<Running> {
-        let pools = Pools::start(settings.cores)?;
+        let (pools, pool_threads) = Pools::start(settings.cores)?;
         let (descriptors, held) = (descriptors_max(), app.catalog.registry().held_descriptors);
         let connections_max = held.connections(settings.connections_max, descriptors);
         if connections_max < settings.connections_max {
             log::warn!(
-                "limits.connections_max is {}, and {descriptors} descriptors are enough for {connections_max} \
-                 connections beside the projects; others wait. Raise the limit (`ulimit -n {}`, under systemd LimitNOFILE=) or lower \
-                 the setting",
+                "limits.connections_max is {}, but the limit of {descriptors} file descriptors allows only \
+                 {connections_max} connections besides the projects; other clients wait. Raise that limit \
+                 (`ulimit -n {}`, under systemd LimitNOFILE=) or lower the setting.",
                 settings.connections_max,
                 settings.connections_max + held.descriptors + DESCRIPTORS_RESERVED
             );
@@ -117,7 +115,7 @@ impl Prepared {
                 mailbox,
                 slots: Arc::clone(&slots),
                 acceptor: handle.clone(),
-                pools: pools.senders(),
+                pools: pools.clone(),
                 settings,
                 number,
             };
@@ -127,28 +125,33 @@ impl Prepared {
         }
         let acceptor_thread =
             std::thread::Builder::new().name("acceptor".to_owned()).spawn(move || acceptor.run())?;
-        Ok(Running { acceptor: handle, acceptor_thread, mailboxes, loop_threads, pools })
+        Ok(Running { acceptor: handle, acceptor_thread, mailboxes, loop_threads, pools, pool_threads })
     }
 }
 
 impl Wakers {
-    /// Commits were resolved.
+    /// Wakes the loops that wait for commits, because some are resolved.
     pub(crate) fn resolved(&self) {
         self.mailboxes.iter().for_each(|mailbox| mailbox.wake_if_waiting());
     }
 }
 
 impl Running {
-    /// Stops accepting, lets what runs finish (the loops keep the time), and returns when all is done.
+    /// Stops accepting connections, lets the requests that run finish (the loops watch their deadline), and returns
+    /// when all threads have ended.
     pub(crate) fn stop(self) {
         self.acceptor.stop();
-        // A thread that panicked has said so in the log; there is nothing more to wait for.
+        // A thread that panicked has logged that; there is nothing left to wait for.
         let _ = self.acceptor_thread.join();
         self.mailboxes.iter().for_each(|mailbox| mailbox.post(mailbox::Message::Stop));
         for thread in self.loop_threads {
             let _ = thread.join();
         }
+        // Work that is only queued is dropped: no client is left to wait for it.
         self.pools.stop();
+        for thread in self.pool_threads {
+            let _ = thread.join();
+        }
     }
 }
 

@@ -2,35 +2,23 @@
 
 use crate::limits::OUTPUT_COPY_BYTES_MAX;
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 
-/// What is to be sent, in pieces; large bodies are moved in, not copied. Owns no memory when empty.
+/// Large bodies are moved in, not copied. Owns no memory when empty.
 #[derive(Default)]
 pub(super) struct Output {
     pieces: VecDeque<Vec<u8>>,
-    /// Bytes of the first piece that are sent.
+    /// Bytes of the first piece that are sent already.
     sent: usize,
     bytes: usize,
 }
 
-/// How a round of sending ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sent {
-    /// Everything is out.
-    All,
-    /// The socket takes no more for now, or has got what it may; whether it took anything.
-    Some { progress: bool },
-    /// The connection is gone.
-    Gone,
-}
-
 impl Output {
-    /// Bytes that are not sent.
     pub(super) fn len(&self) -> usize {
         self.bytes
     }
 
-    /// Bytes of memory that are kept for them.
+    /// Bytes of memory.
     pub(super) fn bytes_held(&self) -> usize {
         self.pieces.iter().map(Vec::capacity).sum()
     }
@@ -39,14 +27,13 @@ impl Output {
         self.bytes == 0
     }
 
-    /// Appends with `encode`, for heads and small pieces.
+    /// Lets `encode` append a head or another small piece.
     pub(super) fn append<T>(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-        let has_room = self.pieces.back().is_some_and(|piece| piece.len() < OUTPUT_COPY_BYTES_MAX);
-        if !has_room {
+        if self.pieces.back().is_none_or(|piece| piece.len() >= OUTPUT_COPY_BYTES_MAX) {
             self.pieces.push_back(Vec::with_capacity(512));
         }
         let Some(piece) = self.pieces.back_mut() else {
-            unreachable!("a piece was pushed where there was none");
+            unreachable!("if there was no piece, one was pushed");
         };
         let before = piece.len();
         let result = encode(piece);
@@ -54,7 +41,6 @@ impl Output {
         result
     }
 
-    /// Appends a body.
     pub(super) fn push(&mut self, body: Vec<u8>) {
         if body.len() <= OUTPUT_COPY_BYTES_MAX {
             self.append(|out| out.extend_from_slice(&body));
@@ -64,9 +50,11 @@ impl Output {
         }
     }
 
-    /// Sends until the socket would block, and `bytes_max` at most.
-    pub(super) fn send(&mut self, stream: &mut impl Write, bytes_max: usize) -> Sent {
-        let mut progress = false;
+    /// Sends until the socket would block, and `bytes_max` at most. Returns how many bytes were sent.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(super) fn send(&mut self, stream: &mut impl Write, bytes_max: usize) -> io::Result<usize> {
         let mut left = bytes_max;
         while let Some(piece) = self.pieces.front() {
             let rest = piece.get(self.sent..).unwrap_or_default();
@@ -76,32 +64,30 @@ impl Output {
                 continue;
             }
             if left == 0 {
-                return Sent::Some { progress };
+                return Ok(bytes_max);
             }
             match stream.write(rest.get(..left).unwrap_or(rest)) {
-                Ok(0) => return Sent::Gone,
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => {
-                    progress = true;
                     left -= written;
                     self.sent += written;
                     self.bytes -= written;
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Sent::Some { progress },
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(bytes_max - left),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Sent::Gone,
+                Err(error) => return Err(error),
             }
         }
         self.pieces = VecDeque::new();
-        Sent::All
+        Ok(bytes_max - left)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io;
 
-    /// Takes three bytes at a time and blocks after every second call.
+    /// Accepts three bytes at a time and blocks after every second call.
     struct Slow(Vec<u8>, usize);
 
     impl Write for Slow {
@@ -121,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_leave_in_order_whatever_the_socket_takes() {
+    fn pieces_are_sent_in_order_however_few_bytes_the_socket_accepts() {
         let mut output = Output::default();
         let large = vec![b'x'; OUTPUT_COPY_BYTES_MAX + 1];
         output.append(|out| out.extend_from_slice(b"head"));
@@ -131,10 +117,11 @@ mod tests {
         let expected = [&b"headsmall"[..], &large, b"tail"].concat();
         assert_eq!(output.len(), expected.len());
         let mut socket = Slow(Vec::new(), 0);
-        assert_eq!(output.send(&mut socket, 4), Sent::Some { progress: true });
-        assert_eq!(socket.0, b"head", "no more than it may");
-        while output.send(&mut socket, 1_000) != Sent::All {}
-        assert!(output.is_empty());
+        assert_eq!(output.send(&mut socket, 4).unwrap(), 4);
+        assert_eq!(socket.0, b"head", "no more than the maximum");
+        while !output.is_empty() {
+            output.send(&mut socket, 1_000).unwrap();
+        }
         assert_eq!(socket.0, expected);
     }
 }

@@ -1,78 +1,100 @@
-//! A pool of threads for jobs that would stall an event loop, with a bounded queue.
+//! Threads for jobs that would stall an event loop, and the jobs that wait for them.
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// Does something, or hears that it was refused, and tells its result to whoever waits for it.
+/// Runs a job, or refuses it, and reports the result to its client.
 pub(super) type Work = Box<dyn FnOnce(Turn) + Send>;
 
-/// What a pool says to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// It is its turn.
     Run,
-    /// Too much is waiting.
+    /// Too much work is waiting.
     Refused,
 }
 
-/// Where the event loops put work.
-#[derive(Clone)]
-pub(super) struct Sender(SyncSender<Work>);
+/// Work that waits, and the order in which it is done.
+pub(super) trait Queue: Send + 'static {
+    fn pop(&mut self) -> Option<Work>;
+}
 
-impl Sender {
-    /// Queues `work`, or refuses it if too much is waiting.
-    pub(super) fn push(&self, work: Work) {
-        if let Err(TrySendError::Full(work) | TrySendError::Disconnected(work)) = self.0.try_send(work) {
-            work(Turn::Refused);
-        }
+impl Queue for VecDeque<Work> {
+    fn pop(&mut self) -> Option<Work> {
+        self.pop_front()
     }
 }
 
-pub(super) struct Pool {
-    sender: SyncSender<Work>,
-    is_stopping: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
+/// The threads of one lane.
+pub(super) struct Pool<Q> {
+    state: Mutex<State<Q>>,
+    changed: Condvar,
 }
 
-impl Pool {
-    pub(super) fn start(name: &str, threads: usize, queue_max: usize) -> io::Result<Pool> {
-        let (sender, receiver) = sync_channel(queue_max);
-        let receiver = Arc::new(Mutex::new(receiver));
-        let is_stopping = Arc::new(AtomicBool::new(false));
+struct State<Q> {
+    queue: Q,
+    idle_threads: usize,
+    is_stopping: bool,
+}
+
+impl<Q: Queue> Pool<Q> {
+    pub(super) fn new(queue: Q) -> Arc<Pool<Q>> {
+        let state = State { queue, idle_threads: 0, is_stopping: false };
+        Arc::new(Pool { state: Mutex::new(state), changed: Condvar::new() })
+    }
+
+    /// Starts `count` threads, which run until [`Pool::stop`].
+    pub(super) fn spawn(self: &Arc<Self>, name: &str, count: usize) -> io::Result<Vec<JoinHandle<()>>> {
         let spawn = |number| {
-            let (receiver, is_stopping) = (Arc::clone(&receiver), Arc::clone(&is_stopping));
+            let pool = Arc::clone(self);
             let thread = std::thread::Builder::new().name(format!("{name}-{number}"));
             thread.spawn(move || {
-                while let Some(work) = next(&receiver) {
-                    if !is_stopping.load(Ordering::Relaxed) {
-                        work(Turn::Run);
-                    }
+                while let Some(work) = pool.next() {
+                    work(Turn::Run);
                 }
             })
         };
-        let threads = (0..threads).map(spawn).collect::<io::Result<_>>()?;
-        Ok(Pool { sender, is_stopping, threads })
+        (0..count).map(spawn).collect()
     }
 
-    pub(super) fn sender(&self) -> Sender {
-        Sender(self.sender.clone())
-    }
-
-    /// Waits for what is being done. What is only queued is dropped: nobody is left who waits for it.
-    /// All other senders must be gone.
-    pub(super) fn stop(self) {
-        self.is_stopping.store(true, Ordering::Relaxed);
-        drop(self.sender);
-        for thread in self.threads {
-            // Work that panics is caught where it was made.
-            let _ = thread.join();
+    /// Has `add` put work into the queue. What `add` returns did not fit and is refused.
+    pub(super) fn push(&self, add: impl FnOnce(&mut Q) -> Option<Work>) {
+        let mut state = self.lock();
+        let refused = add(&mut state.queue);
+        let is_awaited = state.idle_threads > 0;
+        drop(state);
+        if is_awaited {
+            self.changed.notify_one();
+        }
+        if let Some(work) = refused {
+            work(Turn::Refused);
         }
     }
-}
 
-fn next(receiver: &Mutex<Receiver<Work>>) -> Option<Work> {
-    receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+    /// Lets the threads end after the work that they are doing. Nothing that is only queued is done any more.
+    pub(super) fn stop(&self) {
+        self.lock().is_stopping = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for the next work. `None` once the pool stops.
+    pub(super) fn next(&self) -> Option<Work> {
+        let mut state = self.lock();
+        loop {
+            if state.is_stopping {
+                return None;
+            }
+            if let Some(work) = state.queue.pop() {
+                return Some(work);
+            }
+            state.idle_threads += 1;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle_threads -= 1;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<Q>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -1,56 +1,58 @@
 //! The pools of threads, one for each lane of jobs.
 
-use super::password_lane::{self, PasswordLane};
-use super::pool::{self, Pool, Turn, Work};
+use super::password_queues::PasswordQueues;
+use super::pool::{Pool, Turn, Work};
 use crate::api::reply::Lane;
 use crate::limits::{ADMINISTRATION_THREADS, DISK_THREADS, LANE_QUEUE_MAX, PASSWORD_THREADS_MAX};
+use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
-/// The pools of a server.
-pub(super) struct Pools {
-    disk: Pool,
-    admin: Pool,
-    password: PasswordLane,
-}
-
-/// Where an event loop puts work.
 #[derive(Clone)]
-pub(super) struct Senders {
-    disk: pool::Sender,
-    admin: pool::Sender,
-    password: password_lane::Sender,
+pub(super) struct Pools {
+    disk: Arc<Pool<VecDeque<Work>>>,
+    admin: Arc<Pool<VecDeque<Work>>>,
+    password: Arc<Pool<PasswordQueues>>,
 }
 
 impl Pools {
     /// Starts the threads, on a machine with `cores`.
-    pub(super) fn start(cores: usize) -> io::Result<Pools> {
-        Ok(Pools {
-            disk: Pool::start("disk", DISK_THREADS, LANE_QUEUE_MAX)?,
-            admin: Pool::start("admin", ADMINISTRATION_THREADS, LANE_QUEUE_MAX)?,
-            password: PasswordLane::start((cores / 2).clamp(1, PASSWORD_THREADS_MAX))?,
-        })
+    pub(super) fn start(cores: usize) -> io::Result<(Pools, Vec<JoinHandle<()>>)> {
+        let pools = Pools {
+            disk: Pool::new(VecDeque::new()),
+            admin: Pool::new(VecDeque::new()),
+            password: Pool::new(PasswordQueues::new()),
+        };
+        let mut threads = pools.disk.spawn("disk", DISK_THREADS)?;
+        threads.extend(pools.admin.spawn("admin", ADMINISTRATION_THREADS)?);
+        threads.extend(pools.password.spawn("password", (cores / 2).clamp(1, PASSWORD_THREADS_MAX))?);
+        Ok((pools, threads))
     }
 
-    pub(super) fn senders(&self) -> Senders {
-        Senders { disk: self.disk.sender(), admin: self.admin.sender(), password: self.password.sender() }
+    /// Has `work` done in `lane`, or refused if too much is waiting there.
+    pub(super) fn push(&self, lane: Lane, work: Work) {
+        match lane {
+            Lane::Loop => work(Turn::Run),
+            Lane::Disk => self.disk.push(|queue| push_bounded(queue, work)),
+            Lane::Admin => self.admin.push(|queue| push_bounded(queue, work)),
+            Lane::Password(share) => self.password.push(|queues| queues.push(share, work)),
+        }
     }
 
-    /// Waits for what is being done. What is only queued is dropped. All senders must be gone.
-    pub(super) fn stop(self) {
+    /// Lets all threads end after the work that they are doing.
+    pub(super) fn stop(&self) {
         self.disk.stop();
         self.admin.stop();
         self.password.stop();
     }
 }
 
-impl Senders {
-    /// Has `work` done in `lane`, or refused there.
-    pub(super) fn push(&self, lane: Lane, work: Work) {
-        match lane {
-            Lane::Loop => work(Turn::Run),
-            Lane::Disk => self.disk.push(work),
-            Lane::Admin => self.admin.push(work),
-            Lane::Password(share) => self.password.push(share, work),
-        }
+/// Returns `work` if the queue is full.
+fn push_bounded(queue: &mut VecDeque<Work>, work: Work) -> Option<Work> {
+    if queue.len() >= LANE_QUEUE_MAX {
+        return Some(work);
     }
+    queue.push_back(work);
+    None
 }

@@ -1,11 +1,11 @@
-//! Who gives way when there are too many connections or when they hold too much memory.
+//! Which connections are closed if there are too many or if they hold too much memory.
 //!
-//! Connections: first those on which nothing has arrived, then those that are kept alive and do nothing, at last
-//! those of the address that has the most, whatever they do. None gives way to a client whose address has more
-//! than its own, so one address cannot push the others out.
+//! Too many: first those on which nothing has arrived, then idle kept-alive ones, at last those of the address that
+//! has the most, whatever they do. None is closed for a client whose address has more connections than its own, so one
+//! address cannot push the others out.
 //!
-//! Memory: a connection that takes more of it while it is short loses the request that it is sending, or the
-//! answer that it does not read.
+//! Memory: a connection that needs more of it while it is short loses the request that it is sending, or the answer
+//! that it does not read.
 
 use super::connection::{Connection, InFlightRequest, Phase};
 use super::event_loop::{Disposition, EventLoop};
@@ -17,14 +17,15 @@ use crate::http::exchange::Waiting;
 use crate::http::request::Method;
 use crate::http::response::Response;
 use crate::limits::{LARGE_ANSWER_BYTES, OUTPUT_BYTES_HIGH, SHED_CANDIDATES_MAX, SILENT_GRACE_MS};
+use std::cmp::Reverse;
 use std::time::Duration;
 
 impl EventLoop {
-    /// Closes a connection so that another client can be served, if there is one that gives way.
+    /// Closes a connection, if one qualifies, so that another client can be served.
     pub(super) fn shed(&mut self, shed: Shed) {
         let Shed { stage, connections } = shed;
         if let Some(id) = self.longest_silent(connections) {
-            // A request that has arrived meanwhile is answered.
+            // A request that has arrived in the meantime is answered.
             self.advance(id);
             if self.connection(id).is_some_and(|connection| connection.is_silent) {
                 self.close(id);
@@ -43,58 +44,51 @@ impl EventLoop {
         }
     }
 
-    /// Of the oldest connections that have been silent for a while, one whose address has the most connections.
+    /// Among the oldest connections that have been silent for a while, one whose address has the most connections.
     fn longest_silent(&mut self, newcomers: usize) -> Option<ConnectionId> {
-        let mut ids = std::mem::take(&mut self.silent.ids);
-        let silent =
-            |id: &ConnectionId| self.connection(*id).filter(|connection| connection.is_silent_as(*id));
+        let mut ids = std::mem::take(&mut self.silent);
+        let silent = |id: &ConnectionId| self.connection(*id).filter(|connection| connection.is_silent);
         while ids.front().is_some_and(|id| silent(id).is_none()) {
             ids.pop_front();
         }
-        let candidates = ids.iter().take(SHED_CANDIDATES_MAX).rev();
+        let candidates = ids.iter().take(SHED_CANDIDATES_MAX).rev().filter_map(silent);
         let grace = Duration::from_millis(SILENT_GRACE_MS);
         let now = clock::monotonic();
         let chosen = candidates
-            .filter_map(|id| Some((silent(id)?, *id)))
-            .filter(|(connection, _)| now.saturating_duration_since(connection.since) >= grace)
-            .map(|(connection, id)| (&connection.remote.usage, id))
-            .filter(|(usage, _)| usage.yields_to(newcomers))
-            .map(|(usage, id)| (usage.connections(), id))
-            .max_by_key(|(connections, _)| *connections)
-            .map(|(_, id)| id);
-        self.silent.ids = ids;
+            .filter(|connection| now.saturating_duration_since(connection.since) >= grace)
+            .filter(|connection| connection.remote.usage.yields_to(newcomers))
+            .max_by_key(|connection| connection.remote.usage.connections())
+            .map(|connection| connection.id);
+        self.silent = ids;
         chosen
     }
 
     fn longest_idle(&self, newcomers: usize) -> Option<ConnectionId> {
         let now = clock::monotonic();
-        let idle = self.ids().filter(|(_, connection)| {
+        let idle = self.open_connections().filter(|connection| {
             connection.is_dispensable(now) && connection.remote.usage.yields_to(newcomers)
         });
-        idle.min_by_key(|(_, connection)| connection.since).map(|(id, _)| id)
+        idle.min_by_key(|connection| connection.since).map(|connection| connection.id)
     }
 
-    /// A connection of the address that has the most, if that stays ahead of the client's `newcomers`. What waits
-    /// for the server is left alone: it ends by itself.
+    /// A connection of the address that has the most, if those are more than the client's `newcomers`. A connection
+    /// that waits for the server is left alone: that wait ends by itself.
     fn longest_of_surplus(&self, newcomers: usize) -> Option<ConnectionId> {
-        let surplus = self.ids().filter(|(_, connection)| {
+        let surplus = self.open_connections().filter(|connection| {
             connection.remote.usage.connections() > newcomers && !connection.awaits_server()
         });
         surplus
-            .max_by(|(_, a), (_, b)| {
-                let connections = a.remote.usage.connections().cmp(&b.remote.usage.connections());
-                connections.then(b.since.cmp(&a.since))
-            })
-            .map(|(id, _)| id)
+            .max_by_key(|connection| (connection.remote.usage.connections(), Reverse(connection.since)))
+            .map(|connection| connection.id)
     }
 
-    /// Whether nothing is added to what a client has not taken yet.
+    /// Whether the client has to read unsent output before it gets more.
     pub(super) fn holds_back(&self, connection: &Connection) -> bool {
         let unsent = connection.output.len();
         unsent >= OUTPUT_BYTES_HIGH || (unsent > 0 && self.is_short(connection, 0))
     }
 
-    /// `response`, unless it is a large answer to a read and there is no memory to keep it in.
+    /// `response`, unless it is a large answer to a read and memory is short.
     pub(super) fn bounded(
         &self,
         connection: &Connection,
@@ -102,7 +96,7 @@ impl EventLoop {
         response: Response,
     ) -> Answer {
         let bytes = response.body_bytes().len();
-        // What was changed is reported, however long the report is.
+        // A write has taken effect, so its answer is sent, however long it is.
         if bytes <= LARGE_ANSWER_BYTES || in_flight.method != Method::Get || !self.is_short(connection, bytes)
         {
             return Ok(response);
@@ -110,8 +104,8 @@ impl EventLoop {
         Err(self.memory_full())
     }
 
-    /// Counts the memory that a connection holds now, and ends what it does if that has grown too much.
-    pub(super) fn account(&mut self, id: ConnectionId, connection: &mut Connection) -> Disposition {
+    /// Counts the memory that a connection holds now, and ends its request or its answer if that has grown too much.
+    pub(super) fn account(&mut self, connection: &mut Connection) -> Disposition {
         let grew = self.recount(connection);
         if !grew || !self.is_short(connection, 0) || connection.awaits_server() {
             return Disposition::Keep;
@@ -125,12 +119,12 @@ impl EventLoop {
             return Disposition::Close;
         }
         self.refuse(connection, self.memory_full());
-        let fate = self.drive(id, connection);
+        let disposition = self.drive(connection);
         self.recount(connection);
-        fate
+        disposition
     }
 
-    /// Whether the connection holds more than before.
+    /// Counts the memory of a connection. Returns whether it has grown.
     fn recount(&self, connection: &mut Connection) -> bool {
         let (before, after) = (connection.counted_bytes, connection.bytes_held());
         if before != after {
@@ -154,8 +148,8 @@ impl EventLoop {
         }
         let memory = &self.shared.app.memory;
         log::warn!(
-            "Requests and answers under way hold {} bytes; the maximum is {}, half of it for one address \
-             (limits.memory_bytes_max). A connection of {} was ended; more of them are logged once a minute",
+            "Pending requests and answers hold {} bytes; the maximum is {}, half of it for one address \
+             (limits.memory_bytes_max). A connection of {} was closed; this is logged at most once a minute.",
             memory.bytes(),
             memory.bytes_max(),
             connection.remote.address

@@ -1,7 +1,7 @@
-//! How many connections are open, how many of them each client address has, and what memory these hold.
+//! How many connections are open, how many of them each client address has, and how much memory they hold.
 //!
-//! An address is the client's own, of IPv6 its /64. Connections of trusted proxies carry the requests of
-//! many clients; they count only towards the total.
+//! IPv6 addresses are counted by their /64. Connections of trusted proxies carry the requests of many clients, so
+//! they count only towards the total.
 
 use crate::auth::client::counted_address;
 use crate::memory::{self, Memory};
@@ -22,7 +22,7 @@ pub(super) struct Slots {
     usages: Mutex<HashMap<IpAddr, Arc<AddressUsage>>>,
 }
 
-/// What one client address has.
+/// The connections and the memory of one client address.
 pub(super) struct AddressUsage {
     /// `None` for a trusted proxy.
     address: Option<IpAddr>,
@@ -30,22 +30,14 @@ pub(super) struct AddressUsage {
     bytes: AtomicUsize,
 }
 
-/// An address has as many connections as it may have.
+/// The address has its maximum of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AddressFull {
-    /// Connections of one address, at most.
     pub(super) max: usize,
 }
 
-/// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Peer {
-    Client(IpAddr),
-    TrustedProxy,
-}
-
 impl Slots {
-    /// `max` connections, of which one address may have `per_address_max`.
+    /// At most `max` connections, of which one address may have `per_address_max`.
     pub(super) fn new(max: usize, per_address_max: Option<usize>) -> Slots {
         Slots {
             max: AtomicUsize::new(max),
@@ -57,17 +49,16 @@ impl Slots {
         }
     }
 
-    /// Connections that may be open.
     pub(super) fn max(&self) -> usize {
         self.max.load(Ordering::Relaxed)
     }
 
-    /// Lets another number of connections be open. Those above it stay until they end.
+    /// Changes the number of connections that may be open. Surplus connections stay until they end.
     pub(super) fn set_max(&self, max: usize) {
         self.max.store(max, Ordering::Relaxed);
     }
 
-    /// Whether clients wait to be accepted: answers then end their connection.
+    /// Whether clients wait to be accepted. Then each answer is the last one on its connection.
     pub(super) fn accept_blocked(&self) -> bool {
         self.accept_blocked.load(Ordering::Relaxed)
     }
@@ -80,15 +71,15 @@ impl Slots {
         self.open.load(Ordering::Acquire) >= self.max()
     }
 
-    /// Whether some connection is open on which nothing has arrived yet.
     pub(super) fn has_silent(&self) -> bool {
         self.silent.load(Ordering::Acquire) > 0
     }
 
-    /// Counts a connection of `peer` that is accepted but not served yet.
-    pub(super) fn join(&self, peer: Peer) -> Result<Arc<AddressUsage>, AddressFull> {
-        let Peer::Client(address) = peer else { return Ok(Arc::new(AddressUsage::of(None))) };
-        let address = counted_address(address);
+    /// Counts a connection of `client` that is accepted but not served yet; `None` is a trusted proxy.
+    pub(super) fn join(&self, client: Option<IpAddr>) -> Result<Arc<AddressUsage>, AddressFull> {
+        let Some(address) = client.map(counted_address) else {
+            return Ok(Arc::new(AddressUsage::of(None)));
+        };
         let mut usages = self.usages.lock().unwrap_or_else(PoisonError::into_inner);
         let usage = usages.entry(address).or_insert_with(|| Arc::new(AddressUsage::of(Some(address))));
         match self.per_address_max {
@@ -98,23 +89,24 @@ impl Slots {
         Ok(Arc::clone(usage))
     }
 
-    /// A connection that joined is handed to an event loop. It is silent.
+    /// Counts a joined connection, which is silent, as open: an event loop gets it.
     pub(super) fn open(&self) {
         self.open.fetch_add(1, Ordering::AcqRel);
         self.silent.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Something arrived on a silent connection, or it has ended.
+    /// To call when something arrives on a silent connection, or when it ends.
     pub(super) fn no_longer_silent(&self) {
         self.silent.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// An open connection has ended.
+    /// To call when an open connection ends.
     pub(super) fn close(&self, usage: &AddressUsage) {
         self.leave(usage);
         self.open.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// To call when a connection ends that joined and was never open.
     pub(super) fn leave(&self, usage: &AddressUsage) {
         let Some(address) = usage.address else { return };
         let mut usages = self.usages.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,24 +124,24 @@ impl AddressUsage {
         AddressUsage { address, connections: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
     }
 
-    /// Connections of this address; 0 for a trusted proxy.
+    /// Is 0 for a trusted proxy.
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Whether a connection that does nothing gives way to a client whose address has `connections`.
+    /// Whether an idle connection may be closed for a client whose address has `connections`.
     pub(super) fn yields_to(&self, connections: usize) -> bool {
         self.address.is_none() || self.connections() >= connections
     }
 
-    /// A connection of this address that held `before` bytes holds `after` bytes.
+    /// Counts that a connection of this address, which held `before` bytes, holds `after` bytes.
     pub(super) fn recount(&self, memory: &Memory, before: usize, after: usize) {
         memory.recount(before, after);
         memory::recount(&self.bytes, before, after);
     }
 
-    /// Whether `more` bytes are too many: for the server, or for this address, which may have half of that so
-    /// that it cannot keep the others out.
+    /// Whether `more` bytes are too many for the server, or for this address: it may have half of the server's memory,
+    /// so that it cannot use up all of it.
     pub(super) fn is_exceeded_by(&self, memory: &Memory, more: usize) -> bool {
         let own = self.bytes.load(Ordering::Relaxed).saturating_add(more);
         !memory.has_space_for(more as u64) || (self.address.is_some() && own > memory.bytes_max() / 2)
@@ -160,12 +152,12 @@ impl AddressUsage {
 mod tests {
     use super::*;
 
-    fn client(address: &str) -> Peer {
-        Peer::Client(address.parse().unwrap())
+    fn client(address: &str) -> Option<IpAddr> {
+        Some(address.parse().unwrap())
     }
 
     #[test]
-    fn an_address_has_its_number_of_connections_and_no_more() {
+    fn an_address_cannot_exceed_its_maximum_of_connections() {
         let slots = Slots::new(10, Some(2));
         let first = slots.join(client("192.0.2.1")).unwrap();
         slots.join(client("192.0.2.1")).unwrap();
@@ -176,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_counts_as_one_address() {
+    fn addresses_of_one_ipv6_network_count_as_one() {
         let slots = Slots::new(10, Some(1));
         let first = slots.join(client("2001:db8::1")).unwrap();
         assert!(slots.join(client("2001:db8::2:0:0:1")).is_err());
@@ -189,7 +181,7 @@ mod tests {
     fn trusted_proxies_are_not_bounded() {
         let slots = Slots::new(10, Some(1));
         for _ in 0..3 {
-            slots.join(Peer::TrustedProxy).unwrap();
+            slots.join(None).unwrap();
         }
     }
 
@@ -204,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_holds_half_of_the_memory_at_most() {
+    fn one_address_holds_at_most_half_of_the_memory() {
         let (slots, memory) = (Slots::new(10, None), Memory::new(100));
         let first = slots.join(client("192.0.2.1")).unwrap();
         first.recount(&memory, 0, 50);
@@ -212,7 +204,7 @@ mod tests {
         assert!(first.is_exceeded_by(&memory, 1));
         let second = slots.join(client("192.0.2.2")).unwrap();
         assert!(!second.is_exceeded_by(&memory, 50));
-        let proxy = slots.join(Peer::TrustedProxy).unwrap();
+        let proxy = slots.join(None).unwrap();
         proxy.recount(&memory, 0, 50);
         assert!(!proxy.is_exceeded_by(&memory, 0));
         assert!(second.is_exceeded_by(&memory, 1));

@@ -3,7 +3,7 @@
 use super::answer::Progress;
 use super::connection::{Connection, Deferred, Last, Phase, Stage, Streaming};
 use super::event_loop::{Disposition, EventLoop};
-use super::mailbox::{ConnectionId, Message};
+use super::mailbox::Message;
 use super::pool::Turn;
 use crate::api::error::ApiError;
 use crate::api::reply::{Lane, Piece, Pull, Source};
@@ -14,13 +14,13 @@ use crate::limits::RETRIES_MAX;
 use std::sync::Arc;
 
 impl EventLoop {
-    pub(super) fn stream(&mut self, id: ConnectionId, connection: &mut Connection) -> Progress {
+    pub(super) fn stream(&mut self, connection: &mut Connection) -> Progress {
         if self.holds_back(connection) {
             return Progress::None;
         }
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let Phase::Streaming(streaming, mut source) = phase else {
-            unreachable!("drive() comes here only in this phase");
+            unreachable!("drive() calls this only in this phase");
         };
         if let (Stage::Begun(response), Method::Head) = (&streaming.stage, streaming.in_flight.method) {
             let head = self.encode_head(connection, &streaming.in_flight, response, BodySize::Stream);
@@ -32,10 +32,10 @@ impl EventLoop {
             Lane::Loop => {
                 let mut bytes = Vec::new();
                 let piece = next_piece(&mut source, &mut bytes);
-                self.piece(id, connection, streaming, source, bytes, piece)
+                self.piece(connection, streaming, source, bytes, piece)
             }
             lane @ (Lane::Disk | Lane::Admin | Lane::Password(_)) => {
-                let mailbox = Arc::clone(&self.shared.mailbox);
+                let (mailbox, id) = (Arc::clone(&self.shared.mailbox), connection.id);
                 let work = move |turn| {
                     let mut bytes = Vec::new();
                     let piece = match turn {
@@ -53,7 +53,6 @@ impl EventLoop {
 
     pub(super) fn piece_done(
         &mut self,
-        id: ConnectionId,
         connection: &mut Connection,
         bytes: Vec<u8>,
         piece: Piece,
@@ -61,17 +60,16 @@ impl EventLoop {
     ) -> Disposition {
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let Phase::AwaitPiece(streaming) = phase else {
-            unreachable!("a connection has one piece read at a time and waits for it");
+            unreachable!("a connection waits for its only piece");
         };
-        match self.piece(id, connection, streaming, source, bytes, piece) {
+        match self.piece(connection, streaming, source, bytes, piece) {
             Progress::Over => Disposition::Close,
-            Progress::Made | Progress::None => self.drive(id, connection),
+            Progress::Made | Progress::None => self.drive(connection),
         }
     }
 
     fn piece(
         &mut self,
-        id: ConnectionId,
         connection: &mut Connection,
         streaming: Streaming,
         source: Source,
@@ -86,7 +84,7 @@ impl EventLoop {
         match commit {
             Some(commit) => {
                 let held = Deferred::Piece(streaming, source, bytes, last);
-                self.await_commit(id, connection, commit, held);
+                self.await_commit(connection, commit, held);
             }
             None => self.send_piece(connection, streaming, source, bytes, last),
         }
@@ -128,8 +126,8 @@ impl EventLoop {
         }
     }
 
-    /// Ends a stream that cannot go on: with a proper answer where nothing of it was sent, else by
-    /// cutting the connection, so that nobody takes it for complete.
+    /// Ends a stream that has failed: with a proper answer if nothing of it was sent, else by closing the connection,
+    /// so that the client does not mistake it for complete.
     pub(super) fn break_off(
         &mut self,
         connection: &mut Connection,
@@ -143,7 +141,8 @@ impl EventLoop {
             }
             Stage::Body { status, .. } => {
                 self.log(&streaming.in_flight, status, streaming.body_bytes);
-                log::warn!("an answer was cut off: request {}", streaming.in_flight.request_id);
+                let id = streaming.in_flight.request_id;
+                log::warn!("response truncated, because the rest of it could not be read: request {id}");
                 Progress::Over
             }
         }

@@ -1,5 +1,5 @@
-//! The connections of a loop that wait for commits, grouped by commit: a wake-up looks at each batch of changes once,
-//! however many connections wait for it.
+//! The connections of a loop that wait for commits, grouped by commit: a wake-up checks each commit once, however many
+//! connections wait for it.
 
 use super::mailbox::ConnectionId;
 use crate::limits::STALE_DEADLINES_MAX;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 #[derive(Default)]
 pub(super) struct Waiters {
-    /// By [`Commit::address`], which belongs to no other commit while this one is here.
+    /// By [`Commit::address`], which no other commit has while this one exists.
     groups: BTreeMap<usize, Group>,
 }
 
@@ -18,8 +18,8 @@ struct Group {
 }
 
 impl Waiters {
-    /// Adds a connection of a loop that has `connections`. Those that `waits` denies are forgotten once they are many:
-    /// while a disk hangs, connections come, wait and go.
+    /// Adds a connection of a loop that has `connections`. Those that no longer wait are removed once they are many:
+    /// while a disk hangs, connections come, wait and end.
     pub(super) fn add(
         &mut self,
         commit: &Commit,
@@ -35,12 +35,11 @@ impl Waiters {
         ids.push(id);
     }
 
-    /// Whether no connection waits.
     pub(super) fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }
 
-    /// Takes the connections out whose commits are resolved. Some may have ended since.
+    /// Removes and returns the connections whose commits are resolved. Some may have ended since.
     pub(super) fn take_resolved(&mut self) -> Vec<ConnectionId> {
         let resolved = self.groups.iter().filter(|(_, group)| !group.commit.is_pending());
         let resolved: Vec<usize> = resolved.map(|(address, _)| *address).collect();
@@ -62,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn those_whose_commit_is_resolved_are_taken_and_others_stay() {
+    fn connections_of_resolved_commits_are_returned_and_others_stay() {
         let (mut waiters, commits) = (Waiters::default(), [Commit::default(), Commit::default()]);
         for token in 0..6 {
             waiters.add(&commits[token % 2], id(token), 6, |_| true);
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_come_and_go_do_not_pile_up() {
+    fn connections_that_come_and_end_do_not_accumulate() {
         let (mut waiters, commit) = (Waiters::default(), Commit::default());
         for token in 0..10 * STALE_DEADLINES_MAX {
             waiters.add(&commit, id(token), 1, |id| id.token == 0);

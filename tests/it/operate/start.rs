@@ -131,10 +131,10 @@ fn a_project_without_files_begins_empty_and_the_log_says_so() {
 }
 
 #[test]
-fn connections_that_the_descriptors_do_not_reach_are_told_with_what_to_raise() {
+fn too_few_descriptors_for_the_connections_are_reported_with_the_limit_to_raise() {
     let limited = Options { descriptors_max: Some(80), ..Options::default() };
     let server = Server::start_as(limited);
-    server.await_stderr("WARN limits.connections_max is 10000, and 80 descriptors are enough for 19");
+    server.await_stderr("WARN limits.connections_max is 10000, but the limit of 80 file descriptors allows only 19 connections");
     server.await_stderr("`ulimit -n 10068`");
     let mut config = documented_config();
     config["limits"] = json!({"connections_max": 16});
