@@ -49,19 +49,19 @@ pub enum Act {
 pub(super) fn add(call: &Call<'_>) -> Result<Act, UsageError> {
     let email = option(call, Flag::EMAIL, Wanted::Unicode, |text| Some(text.to_owned()))?;
     let email = email.map(|email| email.value);
-    Ok(Act::Add { username: username(call.argument())?, email, rule: rule(call) })
+    Ok(Act::Add { username: username(call.argument(0))?, email, rule: rule(call) })
 }
 
 pub(super) fn set_password(call: &Call<'_>) -> Result<Act, UsageError> {
-    Ok(Act::SetPassword { username: username(call.argument())?, rule: rule(call) })
+    Ok(Act::SetPassword { username: username(call.argument(0))?, rule: rule(call) })
 }
 
 pub(super) fn set_disabled(call: &Call<'_>, is_disabled: bool) -> Result<Act, UsageError> {
-    Ok(Act::SetDisabled { username: username(call.argument())?, is_disabled })
+    Ok(Act::SetDisabled { username: username(call.argument(0))?, is_disabled })
 }
 
 pub(super) fn delete(call: &Call<'_>) -> Result<Act, UsageError> {
-    Ok(Act::Delete { username: username(call.argument())? })
+    Ok(Act::Delete { username: username(call.argument(0))? })
 }
 
 fn rule(call: &Call<'_>) -> Rule {

@@ -29,9 +29,8 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The only argument.
-    pub(super) fn argument(&self) -> &str {
-        self.arguments.first().unwrap_or(&"")
+    pub(super) fn argument(&self, index: usize) -> &str {
+        self.arguments.get(index).unwrap_or(&"")
     }
 
     pub(super) fn has(&self, flag: Flag) -> bool {

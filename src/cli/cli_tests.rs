@@ -45,6 +45,15 @@ fn every_command_is_known_by_its_words() {
     assert_eq!(parsed("init").unwrap(), Command::Init(Options::default()));
     assert_eq!(parsed("config check").unwrap(), Command::ConfigCheck(Options::default()));
     assert_eq!(parsed("config show").unwrap(), Command::ConfigShow(Options::default()));
+    let set = Command::ConfigSet {
+        options: Options::default(),
+        setting: "server_port".to_owned(),
+        value: "80".to_owned(),
+    };
+    assert_eq!(parsed("config set server_port 80").unwrap(), set);
+    assert!(complaint("config set").contains("needs the name of a setting"), "{}", complaint("config set"));
+    assert!(complaint("config set server_port").contains("needs its value"));
+    complaint("config set server_port 80 81");
     for (text, wanted) in [
         ("--journal replay", RecoverAct::Replay),
         ("--journal discard", RecoverAct::Discard),

@@ -22,6 +22,15 @@ pub enum Command {
     ConfigCheck(Options),
     /// Print the effective settings and their sources.
     ConfigShow(Options),
+    /// Set one setting in config.json.
+    ConfigSet {
+        /// The location of the configuration.
+        options: Options,
+        /// Its path, as typed.
+        setting: String,
+        /// Its value, as typed.
+        value: String,
+    },
     /// Decide between a data file edited by hand and the changes that are not in it, or save what is readable.
     Recover {
         /// The location of the configuration.
@@ -119,6 +128,24 @@ pub const COMMANDS: &[CommandRow] = &[
         build: |call| Ok(Command::ConfigShow(serving_options(call)?)),
     },
     CommandRow {
+        words: &["config", "set"],
+        arguments: &[("SETTING", "the name of a setting"), ("VALUE", "its value")],
+        flags: &[Flag::CONFIG],
+        summary: "change one setting in config.json",
+        details: "SETTING is a name that `config show` prints. VALUE is a text, or JSON for numbers, switches and lists.\n\
+                  If the value is not valid, changes nothing. A running server reloads the file; some settings need\n\
+                  a restart, which is reported.",
+        examples: &[
+            "pikv config set accounts.registration closed",
+            "pikv config set trusted_proxies '[\"127.0.0.1\"]'",
+            "pikv config set projects.shop.storage.sync interval",
+        ],
+        build: |call| {
+            let (setting, value) = (call.argument(0).to_owned(), call.argument(1).to_owned());
+            Ok(Command::ConfigSet { options: file_options(call)?, setting, value })
+        },
+    },
+    CommandRow {
         words: &["recover"],
         arguments: &[("PROJECT", "the id of a project")],
         flags: &[Flag::JOURNAL, Flag::SALVAGE, Flag::CONFIG],
@@ -209,7 +236,7 @@ impl CommandRow {
 fn recover(call: &Call<'_>) -> Result<Command, UsageError> {
     let missing =
         |missing: &str| UsageError::Incomplete { command: "recover".to_owned(), missing: missing.to_owned() };
-    let text = call.argument();
+    let text = call.argument(0);
     // The server's own projects can be damaged like any other.
     let internal = InternalProject::ALL.into_iter().map(ProjectId::from).find(|id| id.as_str() == text);
     let project = internal

@@ -3,6 +3,7 @@
 use super::account::error::AccountCommandError;
 use crate::catalog::CatalogError;
 use crate::catalog::keys::KeyError;
+use crate::config::edit::EditError;
 use crate::config::mistake::ConfigError;
 use crate::descriptors::TooFewDescriptors;
 use crate::disk::{self, Holder};
@@ -28,6 +29,10 @@ pub enum RunError {
     },
     /// config.json does not exist.
     ConfigMissing { path: PathBuf },
+    /// A setting of config.json cannot be set.
+    Edit(EditError),
+    /// Something else keeps changing config.json.
+    ConfigBusy { path: PathBuf },
     /// config.json exists already.
     ConfigExists { path: PathBuf },
     /// The address cannot be listened on.
@@ -102,6 +107,10 @@ impl fmt::Display for RunError {
             RunError::Key { path, error } => write!(f, "{}: {error}", path.display()),
             RunError::ConfigMissing { path } => {
                 write!(f, "{}: does not exist; create it with `pikv init` or `pikv serve`", path.display())
+            }
+            RunError::Edit(error) => error.fmt(f),
+            RunError::ConfigBusy { path } => {
+                write!(f, "{}: Another program keeps changing the file. Try again once it is complete.", path.display())
             }
             RunError::ConfigExists { path } => {
                 write!(

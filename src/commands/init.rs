@@ -18,7 +18,7 @@ pub(super) fn init(options: &Options) -> Result<(), RunError> {
     if printing::is_discarded() {
         return Err(RunError::OutputDiscarded);
     }
-    let mut config = file::default_config();
+    let mut config = file::first_config();
     let completed = keys::ensure_keys(&mut config, &mut random_bytes).map_err(key_error(path))?;
     save_generated(&RealDisk, path, &config, &completed)?;
     let text = format!("created {}\n{}", absolute(path).display(), keys_text(&completed));

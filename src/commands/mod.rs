@@ -1,24 +1,22 @@
 //! What the program does, one file for each command.
 
 mod account;
+mod config;
 mod error;
 mod init;
 mod printing;
+mod reachability;
 mod recover;
 mod serve;
 mod setup;
 
 pub use error::RunError;
 
-use crate::catalog::keys;
-use crate::cli::effective;
-use crate::cli::{Command, help, show};
-use crate::config::file::Loaded;
+use crate::cli::{Command, help};
 use crate::limits::LOG_FLUSH_MS;
 use crate::log as sink;
 use ::log::LevelFilter;
 use printing::say;
-use setup::{key_error, load_existing};
 use signal_hook::consts::SIGXFSZ;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -39,17 +37,9 @@ pub fn run(command: Command) -> Result<(), RunError> {
             ended
         }
         Command::Init(options) => init::init(&options),
-        Command::ConfigCheck(options) => {
-            let path = &options.config_path.value;
-            let Loaded { config, warnings } = load_existing(path)?;
-            keys::check(&config).map_err(key_error(path))?;
-            let warnings: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
-            say(&format!("{warnings}{} is right\n", path.display()))
-        }
-        Command::ConfigShow(options) => {
-            let config = load_existing(&options.config_path.value)?.config;
-            say(&show::render(&options, &config, &effective::resolve(&options, &config)))
-        }
+        Command::ConfigCheck(options) => config::check(&options),
+        Command::ConfigShow(options) => config::show(&options),
+        Command::ConfigSet { options, setting, value } => config::set(&options, &setting, &value),
         Command::Recover { options, project, act } => recover::recover(&options, &project, act),
         Command::Account { options, global_key, act } => {
             // It may open the files, and what it finds and mends there is not found again by the next start.

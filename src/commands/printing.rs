@@ -1,6 +1,7 @@
 //! What commands print on standard output. The log goes to standard error.
 
 use super::error::RunError;
+use super::reachability;
 use super::setup::{ConfigFile, absolute};
 use crate::catalog::keys::KeyChanges;
 use crate::cli::help;
@@ -66,12 +67,12 @@ pub(super) fn keys_text(completed: &KeyChanges) -> String {
     completed.issued.iter().map(line).collect()
 }
 
-/// What a start prints: the paths and the address, the keys that were just generated, and the commands of a first
-/// write and read.
+/// What a start prints: the paths and the addresses, the keys that were just generated, the commands of a first write
+/// and read, and how to stop.
 pub(super) fn banner(
     config_path: &Path,
     directory: &Path,
-    address: SocketAddr,
+    listening: SocketAddr,
     completed: &KeyChanges,
     config_file: ConfigFile,
 ) -> String {
@@ -83,17 +84,22 @@ pub(super) fn banner(
     text.push_str(&format!("{config:<19} {}\n", absolute(config_path).display()));
     text.push_str(&format!("{:<19} {}\n", "data directory", absolute(directory).display()));
     text.push_str(&keys_text(completed));
-    text.push_str(&format!("{:<19} http://{address}\n", "listening on"));
+    let addresses = reachability::addresses(listening);
+    for (index, address) in addresses.iter().enumerate() {
+        let label = if index == 0 { "listening on" } else { "" };
+        text.push_str(&format!("{label:<19} http://{address}\n"));
+    }
     let first = completed.issued.iter().find_map(|(owner, key)| match owner {
         KeyOwner::Project(id) => Some((id, key)),
         KeyOwner::Global => None,
     });
-    if let Some((id, key)) = first {
+    if let (Some((id, key)), Some(address)) = (first, addresses.first()) {
         let (url, key) = (format!("http://{address}/api/v1/projects/{id}/keys/hello"), key.reveal());
         text.push_str(&format!(
-            "\nwrite a value, read it back:\n  curl -H 'X-API-Key: {key}' -X PUT {url} -d '\"world\"'\n  \
-             curl -H 'X-API-Key: {key}' {url}\n"
+            "\nOpen a second terminal, write a value and read it back:\n  curl -H 'X-API-Key: {key}' -X PUT {url} -d \
+             '\"world\"'\n  curl -H 'X-API-Key: {key}' {url}\n"
         ));
     }
+    text.push_str("\nPress Ctrl-C to stop the server.\n");
     text
 }

@@ -3,6 +3,7 @@
 
 use super::error::RunError;
 use super::printing::{banner, keys_text, owner_text, say_keys};
+use super::reachability;
 use super::setup::{ConfigFile, absolute, check_files, guard, key_error, lock};
 use crate::accounts::{Accounts, OpenError};
 use crate::api::state::App;
@@ -13,8 +14,9 @@ use crate::clock;
 use crate::config::file;
 use crate::config::mistake::ConfigError;
 use crate::config::schema::{Config, LogFormat};
-use crate::disk::{self, Directory, Disk, RealDisk};
+use crate::disk::{self, Directory, Disk, LockFile, RealDisk};
 use crate::entropy::random_bytes;
+use crate::limits::LOG_FLUSH_MS;
 use crate::log as sink;
 use crate::memory::Memory;
 use crate::persist::files::own_files::ADDRESS_FILE;
@@ -27,12 +29,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Whatever may be refused is asked for first: configuration, port, data directory. The lock comes
 /// before anything is written, and what was read before it is read again.
 pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let path = &options.config_path.value;
-    let found = file::load(&RealDisk, path)?.unwrap_or_else(file::default_config);
+    let found = file::load(&RealDisk, path)?.unwrap_or_else(file::first_config);
     let wanted = effective::resolve(options, &found);
     let address = SocketAddr::new(wanted.host.value, wanted.port.value);
     found.held_descriptors().check(disk::descriptors_max()).map_err(RunError::TooFewDescriptors)?;
@@ -46,7 +49,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let existing = file::load_synced(&RealDisk, path)?;
     let config_file = if existing.is_some() { ConfigFile::Found } else { ConfigFile::Created };
     let (mut config, warnings) = existing
-        .map_or_else(|| (file::default_config(), Vec::new()), |loaded| (loaded.config, loaded.warnings));
+        .map_or_else(|| (file::first_config(), Vec::new()), |loaded| (loaded.config, loaded.warnings));
     check_files(&config, path)?;
     let effective = effective::resolve(options, &config);
     let mut completed = keys::ensure_keys(&mut config, &mut random_bytes).map_err(key_error(path))?;
@@ -54,11 +57,9 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let format = log_format(effective.log_format.value);
     sink::start(effective.log_level.value.filter(), format).map_err(RunError::Start)?;
     log_panics();
-    if let Some(error) = lock.unwritten() {
-        let path = lock.path().display();
-        log::warn!("{path}: {error}; it does not name this process, and the lock holds all the same");
-    }
-    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    warn_if_unwritten(&lock);
+    let exposed = reachability::warnings(&config, address.ip());
+    warnings.iter().chain(&exposed).for_each(|warning| log::warn!("{warning}"));
     unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
     removed_texts(&completed);
     if config_file == ConfigFile::Found && made == Directory::Made {
@@ -85,8 +86,10 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let running = prepared.start(listener, &app, settings).map_err(RunError::Start)?;
     let address_path = directory.join(ADDRESS_FILE);
     write_address(&address_path, address);
-    say_keys(&banner(path, &directory, address, &completed, config_file), &completed);
     log::info!("listening on {address}");
+    // The banner comes last, so that no log line interrupts it.
+    sink::flush(Duration::from_millis(LOG_FLUSH_MS));
+    say_keys(&banner(path, &directory, address, &completed, config_file), &completed);
 
     wait_for_end(&mut signals, options, &app);
     running.stop();
@@ -99,6 +102,13 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     }
     log::info!("stopped");
     Ok(())
+}
+
+fn warn_if_unwritten(lock: &LockFile) {
+    if let Some(error) = lock.unwritten() {
+        let path = lock.path().display();
+        log::warn!("{path}: {error}; it does not name this process, and the lock holds all the same");
+    }
 }
 
 /// Saves a new config.json, or the keys of an existing one. Returns why the texts of keys stay in it.

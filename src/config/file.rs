@@ -5,7 +5,7 @@
 use super::mistake::{ConfigError, Mistake};
 use super::older;
 use super::schema::{AuthenticationChoice, Config, FIRST_PROJECT, ProjectConfig, StorageChoice};
-use super::setting::object;
+use super::setting::{mark_with_sections, object};
 use super::settings::SETTINGS;
 use crate::disk::{self, Disk, Open};
 use crate::limits::{CONFIG_BYTES_MAX, CONFIG_SYNCS_MAX};
@@ -23,8 +23,25 @@ pub fn parse(text: &[u8]) -> Result<Config, Mistake> {
     super::parse::parse(text)
 }
 
-/// The configuration of a first start: one project on disk and in memory, authentication on, no
-/// keys yet.
+/// The optional settings that a first start writes, because people change them.
+const EDITED_SETTINGS: [&str; 7] = [
+    "server_host",
+    "log.level",
+    "accounts.enabled",
+    "accounts.registration",
+    "trusted_proxies",
+    "public_hosts",
+    "cors.origins",
+];
+
+/// The configuration that a first start writes: [`default_config`] with the sections that people edit.
+pub fn first_config() -> Config {
+    let mut config = default_config();
+    EDITED_SETTINGS.iter().for_each(|path| mark_with_sections(&mut config, path));
+    config
+}
+
+/// What has to be in a configuration, and one project on disk and in memory: authentication on, no keys yet.
 pub fn default_config() -> Config {
     let storage =
         StorageChoice { on_disk: Some(true), cache_in_memory: Some(true), ..StorageChoice::default() };

@@ -71,6 +71,20 @@ fn the_default_configuration_is_written_as_documented() {
 }
 
 #[test]
+fn a_first_start_writes_the_sections_that_people_edit() {
+    let first = first_config();
+    let text = encode(&first);
+    assert_eq!(parse(&text).unwrap(), first);
+    let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(value["accounts"], serde_json::json!({"enabled": true, "registration": "open"}));
+    assert_eq!(
+        (&value["server_host"], &value["trusted_proxies"]),
+        (&"127.0.0.1".into(), &serde_json::json!([]))
+    );
+    assert_eq!(Config { written: Default::default(), ..first }, default_config());
+}
+
+#[test]
 fn a_trailing_comma_is_refused_with_its_place() {
     let text = SEED.replacen("        }\n    },\n", "        },\n    },\n", 1);
     let mistake = parse(text.as_bytes()).unwrap_err();

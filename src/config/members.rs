@@ -33,6 +33,11 @@ impl<'a> Node<'a> {
         Ok(Node { source, text: raw.get(), member: String::new() })
     }
 
+    /// Takes `source`, all of it, as the JSON value of the member `name`.
+    pub(super) fn of_value(source: &'a str, name: &str) -> Result<Node<'a>, Mistake> {
+        Node::parse(source).map(|node| Node { member: name.to_owned(), ..node })
+    }
+
     /// A mistake in this value.
     pub(super) fn mistake(&self, problem: Problem) -> Mistake {
         mistake_at(self.source, offset(self.source, self.text), problem)

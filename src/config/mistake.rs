@@ -76,6 +76,13 @@ impl Problem {
     }
 }
 
+impl Mistake {
+    /// What is wrong and the fix, for a value that is not in a file.
+    pub fn without_location(&self) -> String {
+        format!("{}{}", self.problem, Advice(&self.problem))
+    }
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at line {}, column {}{}", self.problem, self.line, self.column, Advice(&self.problem))

@@ -3,6 +3,7 @@
 //! Pure but for [`file::load`] and [`file::save`]. Which API keys are good is decided in `auth`.
 
 mod cors;
+pub mod edit;
 mod effective;
 pub mod field;
 pub mod file;

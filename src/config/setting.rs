@@ -104,6 +104,24 @@ pub(super) fn read<T: Owner>(
     Ok(())
 }
 
+/// Sets `setting` to the value of `node`, and has it written from now on.
+pub(super) fn set_one<T: Owner>(
+    setting: &'static Setting<T>,
+    owner: &mut T,
+    node: &Node<'_>,
+) -> Result<(), Mistake> {
+    (setting.set)(owner, node, &setting.kind)?;
+    if setting.presence == Presence::Optional {
+        mark_with_sections(owner, setting.path);
+    }
+    Ok(())
+}
+
+/// Notes that the file has the setting at `path`, and so the objects that it lies in.
+pub(super) fn mark_with_sections(owner: &mut impl Owner, path: &'static str) {
+    sections(path).chain([path]).for_each(|path| owner.mark(path));
+}
+
 /// The names that the object at `section` may have.
 pub(super) fn names<T>(settings: &'static [Setting<T>], section: &str) -> Vec<&'static str> {
     children(settings, section).into_iter().map(|(name, _)| name).collect()

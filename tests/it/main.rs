@@ -107,6 +107,7 @@ mod operate {
     pub mod account_commands;
     pub mod commands;
     pub mod config_mounts;
+    pub mod config_set;
     pub mod file_size_limit;
     pub mod project_descriptors;
     pub mod signals;

@@ -121,7 +121,7 @@ fn config_check_warns_of_a_mode_of_older_versions() {
     assert_eq!(checked.code, Some(0), "{checked:?}");
     let [warning, right] = checked.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{checked:?}") };
     assert!(warning.starts_with("warning: ") && warning.contains("project first_project"), "{warning}");
-    assert!(right.ends_with("config.json is right"), "{right}");
+    assert!(right.ends_with("config.json is valid."), "{right}");
 }
 
 #[test]

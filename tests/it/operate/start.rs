@@ -49,6 +49,34 @@ fn a_first_start_prints_keys_paths_and_address() {
 }
 
 #[test]
+fn the_banner_is_whole_and_last_and_says_how_to_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("output");
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg("exec \"$0\" --config \"$1\" --host 0.0.0.0 --port 0 >\"$2\" 2>&1");
+    shell.arg(env!("CARGO_BIN_EXE_pikv")).arg(directory.path().join("config.json")).arg(&output);
+    let mut child = shell.current_dir(directory.path()).spawn().unwrap();
+    let text = || std::fs::read_to_string(&output).unwrap_or_default();
+    let is_printed = holds_within(PATIENCE, || text().contains("Ctrl-C"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let text = text();
+    assert!(is_printed, "{text}");
+    let (log, banner) = text.split_at(text.find("pikv 0").unwrap());
+    assert!(log.contains("INFO listening on 0.0.0.0:"), "{text}");
+    assert!(banner.ends_with("\nPress Ctrl-C to stop the server.\n"), "{text}");
+    assert!(banner.contains("\nOpen a second terminal,"), "{text}");
+    // What a browser can open, instead of every address.
+    let urls: Vec<&str> =
+        banner.lines().filter_map(|line| line.split_once("http://")).map(|(_, url)| url).collect();
+    assert!(urls.iter().any(|url| url.starts_with("127.0.0.1:")), "{text}");
+    assert!(!banner.contains("0.0.0.0"), "{text}");
+    for warning in ["can create an account", "accounts.registration closed", "not encrypted"] {
+        assert!(log.contains(warning), "{warning} in {text}");
+    }
+}
+
+#[test]
 fn a_start_without_authentication_prints_no_key() {
     let mut config = documented_config();
     config["default"]["authentication"]["enabled"] = false.into();
@@ -62,6 +90,11 @@ fn a_start_without_authentication_prints_no_key() {
 fn a_first_start_makes_the_documented_configuration_for_nobody_else() {
     let kv = Kv::new();
     let mut expected = documented_config();
+    expected["server_host"] = "127.0.0.1".into();
+    expected["log"] = json!({"level": "info"});
+    expected["accounts"] = json!({"enabled": true, "registration": "open"});
+    (expected["trusted_proxies"], expected["public_hosts"]) = (json!([]), json!([]));
+    expected["cors"] = json!({"origins": []});
     expected["default"]["authentication"]["api_key_hash"] = hash_of(&kv.global_key).into();
     expected["projects"][0]["authentication"]["api_key_hash"] = hash_of(&kv.project_key).into();
     assert_eq!(kv.config(), expected);

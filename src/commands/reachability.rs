@@ -1,0 +1,124 @@
+//! From where a server can be reached, and what to know about that.
+
+use crate::config::schema::{Config, Registration};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+/// Destinations whose routes lead through the interfaces of an ordinary machine: the default routes (RFC 5737 and
+/// RFC 3849 reserve these addresses for documentation), and private networks (RFC 1918).
+const DESTINATIONS: [&str; 5] = ["192.0.2.1", "2001:db8::1", "192.168.0.1", "172.16.0.1", "10.0.0.1"];
+
+/// The addresses under which clients reach a server that listens on `listening`. If that is every address of this
+/// machine, those of its networks come first, then the loopback address.
+pub(super) fn addresses(listening: SocketAddr) -> Vec<SocketAddr> {
+    if !listening.ip().is_unspecified() {
+        return vec![listening];
+    }
+    let loopback = match listening.ip() {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
+    let mut found = Vec::new();
+    let own = DESTINATIONS.iter().filter_map(|destination| source_address(destination.parse().ok()?));
+    for address in own.filter(|own| listening.is_ipv6() || own.is_ipv4()).chain([loopback]) {
+        let address = SocketAddr::new(address, listening.port());
+        if !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    found
+}
+
+/// The address of this machine that packets to `destination` carry; `None` without a route. Connecting a UDP socket
+/// selects it and sends nothing.
+fn source_address(destination: IpAddr) -> Option<IpAddr> {
+    let any: IpAddr = match destination {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((destination, 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
+}
+
+/// What anyone on the network can do, unless `host` is reached from this machine only.
+pub(super) fn warnings(config: &Config, host: IpAddr) -> Vec<String> {
+    if host.is_loopback() {
+        return Vec::new();
+    }
+    let mut warnings = Vec::new();
+    let open_projects: Vec<&str> = config
+        .projects()
+        .iter()
+        .filter(|project| !config.authentication_enabled(project))
+        .map(|project| project.id.as_str())
+        .collect();
+    if !config.authentication.enabled {
+        warnings.push(
+            "Anyone on the network can read and write every project, because authentication is off. Enable it with \
+             `pikv config set default.authentication.enabled true`."
+                .to_owned(),
+        );
+    } else if !open_projects.is_empty() {
+        warnings.push(format!(
+            "Anyone on the network can read and write these projects, because their authentication is off: {}. Enable it \
+             with `pikv config set projects.ID.authentication.enabled true`.",
+            open_projects.join(", ")
+        ));
+    }
+    if config.accounts.enabled && config.accounts.registration == Registration::Open {
+        warnings.push(
+            "Anyone on the network can create an account, because registration is open. Close it with `pikv config set \
+             accounts.registration closed`."
+                .to_owned(),
+        );
+    }
+    if !warnings.is_empty() {
+        warnings.push(
+            "HTTP is not encrypted: anyone on the network path can read keys, passwords and values. Put a proxy with TLS \
+             in front of the server, or set server_host to 127.0.0.1."
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::edit;
+    use crate::config::file::first_config;
+
+    #[test]
+    fn a_specific_address_is_the_only_one() {
+        let address: SocketAddr = "192.0.2.7:80".parse().unwrap();
+        assert_eq!(addresses(address), [address]);
+    }
+
+    #[test]
+    fn every_address_means_those_of_this_machine() {
+        for (any, loopback) in [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80")] {
+            let found = addresses(any.parse().unwrap());
+            assert_eq!(found.last().unwrap().to_string(), loopback);
+            assert!(found.iter().all(|address| !address.ip().is_unspecified()), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_host_on_a_network_has_warnings() {
+        let mut config = first_config();
+        let lan: IpAddr = "0.0.0.0".parse().unwrap();
+        let text = |config: &Config, host: IpAddr| warnings(config, host).join("\n");
+        assert_eq!(text(&config, "127.0.0.1".parse().unwrap()), "");
+        assert_eq!(text(&config, "::1".parse().unwrap()), "");
+        let open = text(&config, lan);
+        assert!(open.contains("accounts.registration closed") && open.contains("not encrypted"), "{open}");
+        assert!(!open.contains("authentication"), "{open}");
+        config.accounts.registration = Registration::Closed;
+        assert_eq!(text(&config, lan), "");
+        edit::set(&mut config, "projects.first_project.authentication.enabled", "false").unwrap();
+        assert!(text(&config, lan).contains("first_project"), "{}", text(&config, lan));
+        config.authentication.enabled = false;
+        let off = text(&config, lan);
+        assert!(off.contains("every project") && !off.contains("first_project"), "{off}");
+    }
+}
