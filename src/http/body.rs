@@ -1,8 +1,7 @@
 //! Bodies of requests, decoded as they arrive: by length, or by chunks (RFC 9112, section 7.1).
 //!
-//! The chunk parser is strict where others are lax, because a size that two readers understand
-//! differently is a smuggled request. Extensions and trailers are checked and dropped; a trailer
-//! line follows the same grammar as a header line.
+//! The chunk parser is stricter than others, because a size that two readers understand differently allows request
+//! smuggling. Extensions and trailers are checked and dropped; a trailer line follows the grammar of a header line.
 //!
 //! ```text
 //! Size -+-> SizeLf --> Data --> DataCr --> DataLf --> Size
@@ -18,16 +17,14 @@ use crate::http::request::Framing;
 use crate::http::target::hex_value;
 use crate::limits::{CHUNK_EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX};
 
-/// Digits of the size of a chunk: what fits 64 bits. Leading zeros count.
+/// Digits of a chunk size that fits 64 bits. Leading zeros count.
 const SIZE_DIGITS_MAX: u8 = 16;
 
-/// Decodes the body of one request.
 #[derive(Debug)]
 pub struct BodyDecoder {
     state: State,
-    /// Bytes of content that were announced so far.
+    /// Bytes of content that `Content-Length` or the chunk sizes so far announce.
     announced: u64,
-    /// Bytes of content that arrived.
     received: u64,
     bytes_max: usize,
     extension_bytes: usize,
@@ -36,19 +33,19 @@ pub struct BodyDecoder {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// `Content-Length`: that much is due.
+    /// In a body by `Content-Length`.
     Length { left: u64 },
     /// In the digits of a chunk size.
     Size { digits: u8, size: u64 },
     /// After the semicolon.
     Extension { size: u64, extension: Extension },
-    /// LF of the size line is due.
+    /// Before the LF of the size line.
     SizeLf { size: u64 },
     /// In the data of a chunk.
     Data { left: u64 },
-    /// CR behind the data is due.
+    /// Before the CR after the data.
     DataCr,
-    /// LF behind the data is due.
+    /// Before the LF after the data.
     DataLf,
     /// At the start of a trailer line.
     TrailerStart,
@@ -56,31 +53,27 @@ enum State {
     TrailerName,
     /// After the colon of a trailer field.
     TrailerValue,
-    /// LF of a trailer line is due.
+    /// Before the LF of a trailer line.
     TrailerLf,
-    /// LF of the empty line that ends the body is due.
+    /// Before the LF of the empty line that ends the body.
     LastLf,
-    /// Nothing is due.
+    /// Nothing is expected.
     Complete,
 }
 
-/// How far [`BodyDecoder::decode`] came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoded {
-    /// All input was taken, more is due.
+    /// All input was decoded, and the body is not complete.
     Partial,
-    /// The body is complete; so many bytes at the end of the input are not part of it.
-    Complete {
-        /// Bytes left over.
-        unread: usize,
-    },
+    /// The body is complete. `unread` bytes at the end of the input are not part of it.
+    Complete { unread: usize },
 }
 
 impl BodyDecoder {
-    /// A decoder for a body of at most `bytes_max`. Nothing is allocated for what is announced.
+    /// A decoder for a body of at most `bytes_max`. It allocates nothing for announced bytes.
     ///
     /// # Errors
-    /// [`Refusal::BodyTooLarge`] when more is announced.
+    /// [`Refusal::BodyTooLarge`] if more is announced.
     pub fn new(framing: Framing, bytes_max: usize) -> Result<BodyDecoder, Refusal> {
         let state = match framing {
             Framing::None => State::Length { left: 0 },
@@ -95,12 +88,12 @@ impl BodyDecoder {
         Ok(decoder)
     }
 
-    /// Bytes of content that arrived so far.
+    /// Bytes of content so far.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// Decodes what `input` has of the body, appending the content to `out`.
+    /// Decodes the part of the body in `input` and appends its content to `out`.
     ///
     /// # Errors
     /// [`Refusal`]; the decoder must not be used again.
@@ -134,26 +127,26 @@ impl BodyDecoder {
                     self.state = self.advance(byte)?;
                 }
             }
-            let is_data_due = matches!(self.state, State::Length { left: 1.. } | State::Data { .. });
-            if is_data_due && rest.is_empty() {
+            let needs_data = matches!(self.state, State::Length { left: 1.. } | State::Data { .. });
+            if needs_data && rest.is_empty() {
                 return Ok(Decoded::Partial);
             }
         }
     }
 
-    /// Moves content from `rest` to `out`; returns what is still due of `left`.
+    /// Moves content from `rest` to `out`. Returns what remains of `left`.
     fn take_content(&mut self, rest: &mut &[u8], left: u64, out: &mut Vec<u8>) -> u64 {
         let count = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
         let (content, tail) = rest.split_at_checked(count).unwrap_or((rest, &[]));
         if out.capacity() - out.len() < count {
-            // Doubles with what has arrived, never beyond what may still come.
-            let room = self.bytes_max.saturating_sub(out.len());
-            let due = if matches!(self.state, State::Length { .. }) {
-                usize::try_from(left).unwrap_or(usize::MAX).min(room)
+            // The capacity doubles, but not beyond the bytes that may still arrive.
+            let allowed = self.bytes_max.saturating_sub(out.len());
+            let expected = if matches!(self.state, State::Length { .. }) {
+                usize::try_from(left).unwrap_or(usize::MAX).min(allowed)
             } else {
-                room
+                allowed
             };
-            out.reserve_exact(out.len().min(due).max(count));
+            out.reserve_exact(out.len().min(expected).max(count));
         }
         out.extend_from_slice(content);
         *rest = tail;
@@ -205,7 +198,7 @@ impl BodyDecoder {
         Ok(next)
     }
 
-    /// Counts content that was announced.
+    /// Counts announced content.
     fn announce(&mut self, bytes: u64) -> Result<(), Refusal> {
         self.announced = self.announced.saturating_add(bytes);
         if usize::try_from(self.announced).is_ok_and(|announced| announced <= self.bytes_max) {
@@ -223,7 +216,7 @@ impl BodyDecoder {
         Ok(State::Extension { size, extension })
     }
 
-    /// Counts a byte of a trailer line, or its end as one.
+    /// Counts a byte of a trailer line; its line end counts as one.
     fn trail(&mut self, next: State) -> Result<State, Refusal> {
         self.trailer_bytes += 1;
         if self.trailer_bytes > TRAILER_BYTES_MAX {

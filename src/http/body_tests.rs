@@ -3,8 +3,8 @@ use proptest::prelude::*;
 
 const BYTES_MAX: usize = 200;
 
-/// Decodes a chunked body that is wholly there, in the plainest way: what the grammar says, line
-/// by line. `None` for a bad or an incomplete one, else the content and what is left over.
+/// Decodes a whole chunked body in the plainest way, line by line after the grammar. `None` for an invalid or incomplete
+/// one, else the content and the number of bytes after the body.
 fn decode_whole(wire: &[u8]) -> Option<(Vec<u8>, usize)> {
     fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
@@ -89,7 +89,7 @@ fn any_part() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
-    fn chunks_decode_as_an_independent_decoder_says(
+    fn chunks_decode_as_by_an_independent_decoder(
         parts in prop::collection::vec(any_part(), 0..6), end in any::<bool>(), size in 1_usize..50,
     ) {
         let mut wire = parts.concat();
@@ -101,7 +101,7 @@ proptest! {
 }
 
 #[test]
-fn what_follows_a_chunk_size_is_extensions_and_nothing_else() {
+fn only_extensions_may_follow_a_chunk_size() {
     let check = |extensions: &str, expected: bool| {
         let wire = format!("1{extensions}\r\nx\r\n0\r\n\r\n");
         for size in 1..wire.len() {
@@ -179,7 +179,7 @@ fn a_trailer_line_follows_the_grammar_of_a_header_line() {
 }
 
 #[test]
-fn a_body_by_length_ends_where_it_says() {
+fn a_body_with_a_length_ends_after_that_many_bytes() {
     for size in 1..9 {
         let mut decoder = BodyDecoder::new(Framing::Length(5), 5).unwrap();
         let (mut content, mut last) = (Vec::new(), Decoded::Partial);
@@ -193,7 +193,7 @@ fn a_body_by_length_ends_where_it_says() {
 }
 
 #[test]
-fn room_grows_with_what_arrives_and_not_beyond_what_may() {
+fn the_capacity_grows_with_the_arrived_bytes_up_to_the_maximum() {
     let mut decoder = BodyDecoder::new(Framing::Length(1000), 4000).unwrap();
     let mut content = Vec::new();
     for _ in 0..9 {
@@ -203,7 +203,7 @@ fn room_grows_with_what_arrives_and_not_beyond_what_may() {
 }
 
 #[test]
-fn room_for_small_chunks_doubles() {
+fn the_capacity_for_small_chunks_doubles() {
     let mut decoder = BodyDecoder::new(Framing::Chunked, 100_000).unwrap();
     let (mut content, mut capacity, mut growths) = (Vec::new(), 0, 0);
     for _ in 0..50_000 {

@@ -1,6 +1,6 @@
-//! Chunk extensions, byte by byte: `*( BWS ";" BWS name [ BWS "=" BWS value ] )`, a value being a
-//! token or a quoted string (RFC 9112, section 7.1.1). White space directly after the size is not
-//! part of this: the size line refuses it.
+//! Chunk extensions, byte by byte: `*( BWS ";" BWS name [ BWS "=" BWS value ] )`, in which a value is a token or a
+//! quoted string (RFC 9112, section 7.1.1). White space directly after the size is not part of this: the size line
+//! refuses it.
 //!
 //! ```text
 //! Start      white space -> Start     token -> Name
@@ -14,11 +14,10 @@
 //! `;` leads from Name, NameEnd, Token, QuotedEnd and ValueEnd to Start.
 //! The line may end after Name, Token and QuotedEnd.
 //! ```
-//! What the extensions mean is ignored; only where they end matters.
+//! The extensions are ignored; only their end matters.
 
 use crate::http::fields::is_token_byte;
 
-/// How far the extensions of one size line have been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extension {
     /// After `;`.
@@ -32,7 +31,7 @@ pub(super) enum Extension {
     Token,
     /// In a quoted string.
     Quoted,
-    /// After the `\\` of a quoted string.
+    /// After the backslash in a quoted string.
     Escape,
     /// After the closing quote.
     QuotedEnd,

@@ -1,8 +1,8 @@
 //! The state machine of one connection, request after request; the graph is in [`crate::http`].
 //!
-//! A request that is all there is borrowed from the input and nothing is copied. Otherwise the
-//! head, parsed once, and what arrives of the body are kept here until the body is complete. Between
-//! requests an exchange owns no heap memory.
+//! A request that has arrived completely is borrowed from the input, and nothing is copied. Otherwise the exchange
+//! keeps the parsed head and the bytes of the body until the body is complete. Between requests it owns no heap
+//! memory.
 
 use crate::http::body::{BodyDecoder, Decoded};
 use crate::http::head::{self, Parsed, Progress};
@@ -10,7 +10,7 @@ use crate::http::refusal::{Malformed, Refusal};
 use crate::http::request::{Framing, Head};
 use std::borrow::Cow;
 
-/// What one request may have.
+/// The maximum sizes of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Request line and fields together, bytes.
@@ -24,21 +24,21 @@ pub struct Bounds {
 pub struct Exchange {
     bounds: Bounds,
     phase: Phase,
-    /// How the request before the next one was framed.
-    before: Option<Framing>,
+    /// The framing of the previous request.
+    previous: Option<Framing>,
 }
 
 #[derive(Debug)]
 enum Phase {
     /// Between requests or in a head.
     Head(Progress),
-    /// The head was admitted, its body is due.
+    /// The head was admitted, and its body is not complete.
     Body(Box<Receiving>),
     /// No further request can be read.
     Over(Refusal),
 }
 
-/// A request whose body is not all there.
+/// A request whose body is not complete.
 #[derive(Debug)]
 struct Receiving {
     head: Head<'static>,
@@ -47,21 +47,19 @@ struct Receiving {
     body: Vec<u8>,
 }
 
-/// What comes next on a connection.
+/// The next event of a connection.
 #[derive(Debug)]
 pub enum Step<'b> {
-    /// Nothing until more input has arrived.
+    /// More input is needed.
     NeedInput(Waiting),
-    /// A good head whose body is not all there. Comes once, before its [`Step::Request`]; the
-    /// caller may answer now and close, or send [`crate::http::response::CONTINUE`] when the
-    /// client expects it and no input is left.
+    /// A valid head whose body is not complete. It comes once, before its [`Step::Request`]. The caller may answer
+    /// now and close, or send [`crate::http::response::CONTINUE`] if the client expects it and no input is left.
     Admit(&'b Head<'static>),
-    /// A complete request: its head, and its body, which is empty when there is none.
+    /// A complete request. Its body is empty if it has none.
     Request(Head<'b>, Cow<'b, [u8]>),
-    /// A good head whose body is none, or too large: answer, then close. Every further step is the
-    /// refusal alone.
+    /// A valid head whose body is malformed or too large: answer, then close. Every further step is `Refused`.
     BodyRefused(Head<'b>, Refusal),
-    /// The connection is over: answer, then close. Every further step is the same.
+    /// No request can be read: answer, then close. Every further step is the same.
     Refused(Refusal),
 }
 
@@ -80,13 +78,12 @@ pub enum Waiting {
 }
 
 impl Exchange {
-    /// A connection on which nothing has arrived.
     pub fn new(bounds: Bounds) -> Exchange {
-        Exchange { bounds, phase: Phase::Head(Progress::default()), before: None }
+        Exchange { bounds, phase: Phase::Head(Progress::default()), previous: None }
     }
 
-    /// Takes the next step with `input`, all bytes that have arrived and are not consumed. Returns
-    /// how many of them to consume once the step is dealt with. Step until input is needed.
+    /// Takes the next step with `input`, which is all bytes that have arrived and are not consumed. Returns how many of
+    /// them to consume after the step is handled. Call it until it needs input.
     pub fn step<'b>(&'b mut self, input: &'b [u8]) -> (usize, Step<'b>) {
         match std::mem::replace(&mut self.phase, Phase::Head(Progress::default())) {
             Phase::Head(progress) => self.step_head(progress, input),
@@ -95,7 +92,7 @@ impl Exchange {
         }
     }
 
-    /// Bytes of heap memory that the request being received holds. 0 between requests.
+    /// Bytes of heap memory that an incomplete request holds. 0 between requests.
     pub fn body_bytes_held(&self) -> usize {
         match &self.phase {
             Phase::Body(receiving) => receiving.head.bytes_held() + receiving.body.capacity(),
@@ -103,7 +100,7 @@ impl Exchange {
         }
     }
 
-    /// Frees what the request being received holds. Nothing more is read from this connection.
+    /// Frees an incomplete request. No further request can be read.
     pub fn release(&mut self) {
         self.phase = Phase::Over(Malformed::RequestLine.into());
     }
@@ -111,7 +108,7 @@ impl Exchange {
     fn step_head<'b>(&'b mut self, mut progress: Progress, input: &'b [u8]) -> (usize, Step<'b>) {
         let (head, rest) = match head::parse(input, self.bounds.head_bytes_max, &mut progress) {
             Err(refusal) => {
-                let cause = self.before.and_then(|framing| likely_cause(framing, input));
+                let cause = self.previous.and_then(|framing| likely_cause(framing, input));
                 return self.refuse(input, cause.unwrap_or(refusal));
             }
             Ok(Parsed::Partial { skipped, begun }) => {
@@ -153,7 +150,7 @@ impl Exchange {
         }
     }
 
-    /// Hands a request out, which `rest` of `input` follows.
+    /// Returns a complete request; `rest` of `input` follows it.
     fn complete<'b>(
         &mut self,
         head: Head<'b>,
@@ -164,7 +161,7 @@ impl Exchange {
         if let Some(refusal) = misses_bytes(head.framing, rest) {
             return self.refuse_body(input, head, refusal);
         }
-        self.before = Some(head.framing);
+        self.previous = Some(head.framing);
         (input.len() - rest.len(), Step::Request(head, body))
     }
 
@@ -179,8 +176,8 @@ impl Exchange {
     }
 }
 
-/// Refuses a request whose body was cut off by its own `Content-Length`, as the bytes in `rest`, which
-/// follow it, tell: what was read of it is not what its sender meant.
+/// Refuses a request whose body is longer than its `Content-Length`, as the bytes after it, `rest`, show: its sender
+/// meant another body.
 fn misses_bytes(framing: Framing, rest: &[u8]) -> Option<Refusal> {
     match framing {
         Framing::Length(_) => likely_cause(framing, rest),
@@ -188,7 +185,8 @@ fn misses_bytes(framing: Framing, rest: &[u8]) -> Option<Refusal> {
     }
 }
 
-/// Why the bytes in `rest`, which follow a request, are none, if its framing is the likely cause.
+/// Why `rest`, the bytes after a request with this framing, does not begin a request, if the framing is the likely
+/// cause.
 fn likely_cause(framing: Framing, rest: &[u8]) -> Option<Refusal> {
     match framing {
         _ if head::may_begin_request(rest) => None,

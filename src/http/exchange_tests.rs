@@ -8,7 +8,7 @@ mod framing;
 
 const BOUNDS: Bounds = Bounds { head_bytes_max: 16 * 1024, body_bytes_max: 1000 };
 
-/// What a connection made of its input.
+/// An event of a connection.
 #[derive(Debug, PartialEq)]
 enum Event {
     /// Method, target as rendered, body, persistent.
@@ -48,7 +48,7 @@ fn feed(pieces: &[&[u8]]) -> (Vec<Event>, Option<Waiting>) {
     }
     if waiting == Some(Waiting::Idle) {
         assert_eq!(exchange.body_bytes_held(), 0, "an idle connection owns nothing");
-        assert!(buffer.len() <= 1, "an idle connection leaves nothing to keep but a CR");
+        assert!(buffer.len() <= 1, "an idle connection keeps at most a CR");
     }
     (events, waiting)
 }
@@ -81,7 +81,7 @@ fn a_body_is_never_read_as_the_next_request() {
 }
 
 #[test]
-fn pipelined_requests_come_in_order_whatever_their_framing() {
+fn pipelined_requests_come_in_order_with_any_framing() {
     let wire = b"PUT /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\none\
         GET /2 HTTP/1.1\r\nHost: a\r\n\r\n\
         \r\nPUT /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nthr\r\n2\r\nee\r\n0\r\n\r\n\
@@ -101,7 +101,7 @@ fn pipelined_requests_come_in_order_whatever_their_framing() {
 }
 
 #[test]
-fn a_request_that_is_all_there_is_borrowed_from_the_input() {
+fn a_complete_request_is_borrowed_from_the_input() {
     let wire =
         b"PUT /k?q HTTP/1.1\r\nHost: a\r\nX-API-Key:  secret \r\nContent-Length: 4\r\n\r\nbody".to_vec();
     let mut exchange = Exchange::new(BOUNDS);
@@ -127,7 +127,7 @@ fn a_refused_connection_stays_refused() {
 }
 
 #[test]
-fn waiting_tells_idle_head_and_body_apart() {
+fn waiting_distinguishes_idle_head_and_body() {
     let mut exchange = Exchange::new(BOUNDS);
     let mut waiting = |input: &[u8]| match exchange.step(input) {
         (consumed, Step::NeedInput(waiting)) => (consumed, Some(waiting)),
@@ -145,7 +145,7 @@ fn waiting_tells_idle_head_and_body_apart() {
 }
 
 #[test]
-fn an_exchange_is_small_and_frees_what_a_request_held() {
+fn an_exchange_is_small_and_frees_the_memory_of_a_request() {
     assert!(size_of::<Exchange>() <= 256, "{}", size_of::<Exchange>());
     let mut exchange = Exchange::new(BOUNDS);
     exchange.step(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n");
@@ -157,9 +157,9 @@ fn an_exchange_is_small_and_frees_what_a_request_held() {
 }
 
 proptest! {
-    /// Any bytes, cut anywhere, give what they give at once.
+    /// Any bytes, cut anywhere, give the same events as the whole.
     #[test]
-    fn no_input_depends_on_how_it_is_cut(
+    fn the_events_do_not_depend_on_how_the_input_is_cut(
         parts in prop::collection::vec(prop::sample::select(vec![
             "GET ", "PUT ", "/", "* ", " ", "HTTP/1.1\r\n", "\r\n", "\r", "\n", "Host: a\r\n", "Content-Length: 3\r\n",
             "Transfer-Encoding: chunked\r\n", "3\r\n", "abc", "0\r\n\r\n", "X: y", ":", "\0", ";", "\t",

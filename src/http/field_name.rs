@@ -1,4 +1,4 @@
-//! The name of a header field, kept in an error after the request is gone.
+//! The name of a header field in an error, which outlives the request.
 
 use crate::limits::SHOWN_NAME_CHARACTERS_MAX;
 use std::fmt;

@@ -1,6 +1,5 @@
-//! The fields of a head: their grammar (by `httparse`) and the meaning of those that decide how
-//! a connection continues: Host, Content-Length, Transfer-Encoding, Connection, Expect. That
-//! Content-Type appears once is checked here too.
+//! The fields of a head: their grammar (by `httparse`) and the meaning of those that decide how a connection continues:
+//! Host, Content-Length, Transfer-Encoding, Connection, Expect. Here is also the check that Content-Type appears once.
 
 use crate::digits;
 use crate::http::field_name::FieldName;
@@ -9,7 +8,7 @@ use crate::http::request::{Field, Framing, Span, Version};
 use crate::http::target::is_authority;
 use crate::limits::FIELDS_MAX;
 
-/// Fields that most requests have at most. Room for [`FIELDS_MAX`] is cleared only for the others.
+/// Most requests have no more fields. Only for the others is space for [`FIELDS_MAX`] initialized.
 const FIELDS_USUAL: usize = 24;
 const _: () = assert!(FIELDS_USUAL < FIELDS_MAX);
 
@@ -43,7 +42,7 @@ fn parse_up_to<const COUNT: usize>(head: &[u8], start: usize) -> Result<Vec<Fiel
     }
 }
 
-/// Names what `httparse` refused: the first line that is no field.
+/// Finds what `httparse` refused: the first line that is not a field.
 fn diagnose(bytes: &[u8]) -> Malformed {
     let lines = bytes.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     lines.filter(|line| !line.is_empty()).find_map(diagnose_line).unwrap_or(Malformed::FieldColonMissing)
@@ -68,7 +67,7 @@ fn diagnose_line(line: &[u8]) -> Option<Malformed> {
     Some(Malformed::FieldValue { name: FieldName::of(name), byte })
 }
 
-/// Names a field line that ends with LF alone; `line` has no line end.
+/// The error of a field line that ends with LF alone; `line` has no line end.
 pub(super) fn diagnose_bare_lf(line: &[u8]) -> Malformed {
     let name = line.split(|&byte| byte == b':').next().filter(|name| name.len() < line.len());
     match name.filter(|name| !name.is_empty() && name.iter().copied().all(is_token_byte)) {
@@ -82,7 +81,6 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// What the fields say about the connection.
 pub(super) struct Meaning<'b> {
     pub host: Option<&'b str>,
     pub framing: Framing,
@@ -90,8 +88,8 @@ pub(super) struct Meaning<'b> {
     pub expects_continue: bool,
 }
 
-/// Reads the fields that decide how the connection goes on. Whatever could be understood in two
-/// ways is refused, since a proxy in front may have understood it in the other one.
+/// Reads the fields that decide how the connection continues. Ambiguous fields are refused, because a proxy before this
+/// server may have understood them in another way.
 pub(super) fn interpret<'b>(
     fields: &[Field],
     head: &'b [u8],
@@ -100,7 +98,7 @@ pub(super) fn interpret<'b>(
     let mut host = None;
     let mut length = None;
     let mut codings = Codings::default();
-    let (mut says_close, mut says_keep_alive, mut expects_continue) = (false, false, false);
+    let (mut has_close, mut has_keep_alive, mut expects_continue) = (false, false, false);
     let mut has_type = false;
     for field in fields {
         let (name, value) = (field.name.in_bytes(head), field.value.in_bytes(head));
@@ -113,8 +111,8 @@ pub(super) fn interpret<'b>(
             6 if is(b"expect") => expects_continue = parse_expect(value, version)?,
             10 if is(b"connection") => {
                 for option in elements(value) {
-                    says_close |= option.eq_ignore_ascii_case(b"close");
-                    says_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                    has_close |= option.eq_ignore_ascii_case(b"close");
+                    has_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
             }
             12 if is(b"content-type") => {
@@ -134,8 +132,8 @@ pub(super) fn interpret<'b>(
     }
     let framing = decide_framing(length, &codings, version)?;
     let persistent = match version {
-        Version::Http11 => !says_close,
-        Version::Http10 => says_keep_alive && !says_close,
+        Version::Http11 => !has_close,
+        Version::Http10 => has_keep_alive && !has_close,
     };
     let expects_continue = expects_continue && !matches!(framing, Framing::None | Framing::Length(0));
     Ok(Meaning { host, framing, persistent, expects_continue })
@@ -152,7 +150,7 @@ fn decide_framing(length: Option<u64>, codings: &Codings, version: Version) -> R
     }
 }
 
-/// The transfer codings of all fields of that name together.
+/// The transfer codings of all `Transfer-Encoding` fields together.
 #[derive(Default)]
 struct Codings {
     present: bool,

@@ -1,4 +1,4 @@
-//! Each row of the framing table: what is refused and why (the connection ends), what is kept.
+//! Each row of the framing table: which requests are refused and why (the connection ends), and which are kept.
 
 use super::{BOUNDS, Event, Exchange, Head, Step, Waiting, events, feed};
 use crate::http::field_name::FieldName;
@@ -36,7 +36,7 @@ fn check_chunked_refused(bodies: &[&str], expected: impl Into<Refusal>) {
     }
 }
 
-/// The head of the only request in `wire`, after which the connection goes on.
+/// The head of the only request in `wire`, after which the connection is kept.
 fn check_kept(wire: &str, check: impl Fn(&Head<'_>)) {
     let found = events(wire.as_bytes());
     assert!(matches!(found.as_slice(), [Event::Request(..)]), "{wire:?}: {found:?}");
@@ -102,7 +102,7 @@ fn an_error_in_a_field_names_the_field_and_never_its_value() {
 }
 
 #[test]
-fn http_1_0_needs_no_host_and_persists_only_when_asked_to() {
+fn http_1_0_needs_no_host_and_persists_only_on_request() {
     check_kept("GET / HTTP/1.0\r\n\r\n", |head| {
         assert!(!head.persistent);
         assert_eq!((head.version, head.authority), (Version::Http10, None));
@@ -118,7 +118,7 @@ fn http_1_0_needs_no_host_and_persists_only_when_asked_to() {
 }
 
 #[test]
-fn http_1_1_persists_unless_told_to_close() {
+fn http_1_1_persists_unless_the_client_sends_close() {
     for (fields, persistent) in [
         ("X: y", true),
         ("Connection: upgrade\r\nUpgrade: h2c, websocket", true),
@@ -146,7 +146,7 @@ fn the_authority_of_an_absolute_target_wins() {
 }
 
 #[test]
-fn an_asterisk_goes_only_with_options() {
+fn an_asterisk_is_valid_with_options_only() {
     check_kept("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", |head| {
         assert_eq!(head.target(), Ok(Target::Asterisk));
     });
@@ -154,7 +154,7 @@ fn an_asterisk_goes_only_with_options() {
 }
 
 #[test]
-fn field_lines_that_two_readers_could_read_differently_are_refused() {
+fn ambiguous_field_lines_are_refused() {
     check_fields_refused(&["X : y", "X\t: y", "Content-Length : 5"], Malformed::FieldSpaceBeforeColon);
     check_fields_refused(&["X: y\r\n z", "X: y\r\n\tz", " X: y", "X:\r\n y"], Malformed::FieldFolded);
     check_refused(&["GET / HTTP/1.1\r\n Host: a\r\n\r\n"], Malformed::FieldFolded);
@@ -205,7 +205,7 @@ fn two_empty_lines_before_a_request_are_ignored() {
     check_refused(&["\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"], Malformed::EmptyLines);
     assert_eq!(feed(&[b"\r", b"\n", b"\r\n"]), (vec![], Some(Waiting::Idle)));
     let after_each = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n\r\n".repeat(4);
-    assert_eq!(events(&after_each).len(), 4, "the count begins anew with each request");
+    assert_eq!(events(&after_each).len(), 4, "the count begins again with each request");
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn a_request_line_is_three_parts_with_one_space_between() {
 }
 
 #[test]
-fn other_versions_are_not_spoken() {
+fn other_versions_are_refused() {
     check_refused(
         &[
             "GET / HTTP/1.2\r\n\r\n",
@@ -277,7 +277,7 @@ fn a_target_has_8_kib_and_a_head_its_bound() {
 }
 
 #[test]
-fn a_request_has_100_fields_at_most() {
+fn a_request_has_at_most_100_fields() {
     let with_fields =
         |count: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(count - 1));
     for count in [24, 25, 100] {
@@ -287,7 +287,7 @@ fn a_request_has_100_fields_at_most() {
 }
 
 #[test]
-fn a_bad_target_keeps_the_connection() {
+fn an_invalid_target_keeps_the_connection() {
     for byte in [b'#', b'\\', b'"', b'<', b'>'] {
         assert_eq!(target_error(&format!("/a{}", char::from(byte))), Some(TargetError::Byte { byte }));
     }
@@ -368,7 +368,7 @@ fn a_body_above_the_bound_is_refused_before_it_is_read() {
     let mut exchange = Exchange::new(BOUNDS);
     let head = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
     assert!(matches!(exchange.step(head).1, Step::Admit(_)));
-    assert!(exchange.body_bytes_held() < 1_000, "nothing is allocated for what was announced");
+    assert!(exchange.body_bytes_held() < 1_000, "nothing is allocated for announced bytes");
 }
 
 #[test]
@@ -453,7 +453,7 @@ fn chunk_extensions_and_trailers_are_checked_bounded_and_dropped() {
 }
 
 #[test]
-fn only_a_continue_can_be_expected_and_only_of_http_1_1() {
+fn the_only_expectation_is_100_continue_and_only_in_http_1_1() {
     let wire = |version: &str, fields: &str| format!("PUT / {version}\r\nHost: a\r\n{fields}\r\n\r\nhi");
     let continues = wire("HTTP/1.1", "Expect: 100-Continue\r\nContent-Length: 2");
     check_kept(&continues, |head| assert!(head.expects_continue));
@@ -480,9 +480,9 @@ fn methods_are_case_sensitive_tokens() {
     });
 }
 
-/// Long names and values take the vectorised paths of httparse, which have rules of their own.
+/// httparse parses long names and values with vectorised code, which has its own rules.
 #[test]
-fn long_fields_are_held_to_the_same_grammar_at_every_byte() {
+fn long_fields_follow_the_same_grammar_at_every_byte() {
     let is_accepted = |name: &[u8], value: &[u8]| {
         let wire = [b"GET / HTTP/1.1\r\nHost: a\r\n", name, b": ", value, b"\r\n\r\n"].concat();
         matches!(Exchange::new(BOUNDS).step(&wire).1, Step::Request(..))

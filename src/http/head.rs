@@ -1,9 +1,9 @@
-//! The head of a request: where it ends, and what its request line says.
+//! The head of a request: its end, and its request line.
 //!
-//! The request line is parsed here, since `httparse` takes bare LF, any number of empty lines and
-//! any byte in a target; the fields are left to it, once every line is known to end with CR LF.
-//! The result does not depend on how the bytes were cut up: request line first, then line ends,
-//! then length, and the fields only of a complete head.
+//! The request line is parsed here, because `httparse` accepts bare LF, any number of empty lines and any byte in a
+//! target. `httparse` parses the fields, after every line is known to end with CR LF. The result does not depend on how
+//! the bytes arrive: the request line is checked first, then line ends, then the length, and the fields only of a
+//! complete head.
 
 use crate::http::fields::{self, is_token_byte};
 use crate::http::refusal::{Malformed, Refusal};
@@ -15,39 +15,36 @@ use std::borrow::Cow;
 /// The first byte of a TLS connection (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
 
-/// How far a head was looked through, so that no byte is searched twice.
+/// How far a head was searched, so that no byte is searched twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Empty lines consumed before the request line.
     empty_lines: usize,
-    /// Bytes without the end of the head in them.
+    /// Bytes that do not contain the end of the head.
     searched: usize,
     request_line_checked: bool,
 }
 
-/// What was found of a head.
 #[derive(Debug)]
 pub enum Parsed<'b> {
-    /// All of it.
     Complete {
         head: Head<'b>,
-        /// What follows it.
+        /// The bytes after the head.
         rest: &'b [u8],
     },
-    /// Not its end yet.
     Partial {
         /// Bytes of empty lines, which must not be passed again.
         skipped: usize,
-        /// Something of the request line has arrived.
+        /// Bytes of the request line have arrived.
         begun: bool,
     },
 }
 
-/// Looks for a head at the start of `input`, of `head_bytes_max` at most. `progress` is new for a
-/// new head and kept until it is complete; passed bytes come again, but for the skipped ones.
+/// Parses a head of at most `head_bytes_max` at the start of `input`. `progress` is new for a new head and kept until
+/// the head is complete. Each call gets the bytes of the call before again, without the skipped ones.
 ///
 /// # Errors
-/// [`Refusal`], as soon as the head cannot become a good one.
+/// [`Refusal`], as soon as the head cannot become valid.
 pub fn parse<'b>(
     input: &'b [u8],
     head_bytes_max: usize,
@@ -73,8 +70,8 @@ pub fn parse<'b>(
     Ok(Parsed::Partial { skipped, begun: true })
 }
 
-/// Whether `input`, which follows a whole request, is or may become the start of another one. A word that
-/// could be a method and the space after it are enough; what else is wrong is for [`parse`] to find.
+/// Whether `input`, which follows a complete request, is or may become the start of another one. A token that may be a
+/// method, and a space after it, are enough; [`parse`] finds other errors.
 pub fn may_begin_request(input: &[u8]) -> bool {
     let mut rest = input;
     for _ in 0..LEADING_EMPTY_LINES_MAX {
@@ -140,7 +137,7 @@ fn skip_empty_lines<'b>(input: &'b [u8], count: &mut usize) -> Result<(usize, &'
     Ok((input.len() - rest.len(), rest))
 }
 
-/// Where the head ends, if it does: behind the first empty line. Bytes before `from` have no end.
+/// The end of the head, which is after the first empty line. The bytes before `from` do not contain it.
 fn search_end(bytes: &[u8], mut from: usize) -> Result<Option<usize>, Malformed> {
     while let Some(lf) = find_lf(bytes, from) {
         let upto = bytes.get(..lf).unwrap_or_default();
@@ -153,7 +150,7 @@ fn search_end(bytes: &[u8], mut from: usize) -> Result<Option<usize>, Malformed>
     Ok(None)
 }
 
-/// Names the LF without CR at the end of `head`, which has the request line in it.
+/// The error of an LF without CR at the end of `head`, which begins with the request line.
 fn bare_lf(head: &[u8]) -> Malformed {
     match head.iter().rposition(|&byte| byte == b'\n').and_then(|before| head.get(before + 1..)) {
         Some(field_line) => fields::diagnose_bare_lf(field_line),
@@ -165,8 +162,7 @@ fn find_lf(bytes: &[u8], from: usize) -> Option<usize> {
     bytes.get(from..)?.iter().position(|&byte| byte == b'\n').map(|at| from + at)
 }
 
-/// Refuses a request line that is wrong, or, while it is incomplete, that cannot become right.
-/// Says whether it was complete.
+/// Refuses a request line that is invalid or cannot become valid. Returns whether it is complete.
 fn check_request_line(bytes: &[u8]) -> Result<bool, Refusal> {
     check_request_line_start(bytes)?;
     match find_lf(bytes, 0) {
@@ -176,7 +172,7 @@ fn check_request_line(bytes: &[u8]) -> Result<bool, Refusal> {
     }
 }
 
-/// Refuses what is no method, so that a TLS hello or a stray body is known by its first bytes.
+/// Refuses bytes that are not a method, so that a TLS hello or the rest of a body is refused by its first bytes.
 fn check_request_line_start(bytes: &[u8]) -> Result<(), Refusal> {
     if bytes.first() == Some(&TLS_HANDSHAKE) {
         return Err(Malformed::Tls.into());

@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 /// A valid head with one byte replaced or inserted.
-fn bent(at: usize, byte: u8, replace: bool) -> Vec<u8> {
+fn altered(at: usize, byte: u8, replace: bool) -> Vec<u8> {
     let mut head = b"PUT /a%20b?c HTTP/1.1\r\nHost: a\r\nX-Key: v w\r\nContent-Length: 2\r\n\r\n".to_vec();
     let at = at % head.len();
     if replace {
@@ -14,7 +14,7 @@ fn bent(at: usize, byte: u8, replace: bool) -> Vec<u8> {
 }
 
 #[test]
-fn a_grown_head_is_not_searched_again() {
+fn searched_bytes_of_a_head_are_not_searched_again() {
     let mut progress = Progress::default();
     let wire = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     for upto in 1..wire.len() {
@@ -26,17 +26,17 @@ fn a_grown_head_is_not_searched_again() {
 }
 
 #[test]
-fn every_reason_says_what_would_be_right() {
+fn a_refusal_for_a_limit_states_the_limit() {
     for refusal in [Refusal::TargetTooLong, Malformed::EmptyLines.into(), Malformed::TrailersTooLong.into()] {
         assert!(refusal.to_string().contains(|c: char| c.is_ascii_digit()), "{refusal} names no limit");
     }
 }
 
 proptest! {
-    /// No byte that a line-based reader would take for the end of a line or of a field passes.
+    /// A line-based reader could mistake such a byte for the end of a line or of a field.
     #[test]
     fn an_accepted_head_has_no_control_characters(at in 0_usize..100, byte in any::<u8>(), replace in any::<bool>()) {
-        let wire = bent(at, byte, replace);
+        let wire = altered(at, byte, replace);
         if let Ok(Parsed::Complete { head, .. }) = parse(&wire, 1000, &mut Progress::default()) {
             let bytes: &[u8] = &head.bytes;
             let text = String::from_utf8_lossy(bytes).replace("\r\n", "");

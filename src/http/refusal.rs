@@ -1,8 +1,8 @@
-//! Why no further request can be read from a connection: the sender broke the framing, or sent
-//! more than is read. Whoever refuses answers once and closes.
+//! Why no further request can be read from a connection: the sender broke the framing, or exceeded a bound. The server
+//! answers once and closes.
 //!
-//! The variants of [`Refusal`] are told apart by what a client may do about them; how a malformed
-//! request is malformed is text only, in [`Malformed`].
+//! The variants of [`Refusal`] differ in what a client may do about them. Those of [`Malformed`] differ in their text
+//! only.
 
 use crate::http::field_name::FieldName;
 use crate::limits::{
@@ -10,70 +10,49 @@ use crate::limits::{
 };
 use std::fmt;
 
-/// Why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The bytes are no HTTP/1.1, or are HTTP/1.1 that could be read in two ways.
+    /// The bytes are not HTTP/1.1, or are ambiguous HTTP/1.1.
     Malformed(Malformed),
-    /// The target is longer than [`TARGET_BYTES_MAX`].
     TargetTooLong,
-    /// Request line and fields together are longer than the bound of the connection.
+    /// Request line and fields together.
     HeadTooLong {
-        /// The bound, bytes.
         bytes_max: usize,
     },
-    /// More than [`FIELDS_MAX`] fields.
     FieldsTooMany,
-    /// A body larger than the bound of the connection.
     BodyTooLarge {
         /// Bytes announced: `Content-Length`, or the sum of the chunk sizes so far.
         bytes: u64,
-        /// The bound, bytes.
         bytes_max: usize,
     },
-    /// A method longer than any that exists.
     MethodTooLong,
-    /// A transfer coding other than `chunked`.
     CodingUnknown,
-    /// An HTTP version other than 1.0 and 1.1.
     VersionUnsupported,
-    /// An expectation other than `100-continue`.
     ExpectationUnknown,
 }
 
-/// How a request is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// More than [`LEADING_EMPTY_LINES_MAX`] empty lines before the request line.
     EmptyLines,
-    /// LF without CR before it.
     BareLf,
-    /// CR without LF behind it.
     BareCr,
-    /// The client speaks TLS.
     Tls,
-    /// The method is empty or has a character that no token has.
     Method,
-    /// No request begins after one with a `Content-Length`, which was probably too small for its body.
+    /// No request begins after one with `Content-Length`, which was probably too small for its body.
     AfterBody {
         /// The `Content-Length`.
         length: u64,
     },
     /// No request begins after one without `Content-Length`, which probably had a body.
     AfterHead,
-    /// The request line is not `method SP target SP version`.
     RequestLine,
     /// The version is not written `HTTP/d.d`.
     Version,
-    /// The target `*` with another method than OPTIONS.
     Asterisk,
-    /// A line that begins with white space: a folded field, or space before the first one.
+    /// A line that begins with white space: a folded field, or white space before the first one.
     FieldFolded,
-    /// A field without a colon.
     FieldColonMissing,
-    /// White space between the name of a field and its colon.
     FieldSpaceBeforeColon,
-    /// The name of a field is empty or has a character that no token has.
     FieldName,
     /// The value of a field has a control character, or its line ends with LF alone.
     FieldValue {
@@ -81,42 +60,27 @@ pub enum Malformed {
         /// The first such byte.
         byte: u8,
     },
-    /// More than one `Content-Type`.
     TypeTwice,
-    /// HTTP/1.1 without `Host`.
     HostMissing,
-    /// More than one `Host`.
     HostTwice,
-    /// The value of `Host` is not `name[:port]`.
     Host,
-    /// `Content-Length` is not a plain decimal number below 2^64.
     Length,
-    /// More than one `Content-Length`.
     LengthTwice,
-    /// `Content-Length` beside `Transfer-Encoding`.
     LengthAndCoding,
-    /// `Transfer-Encoding` from a client that speaks HTTP/1.0.
     CodingInHttp10,
-    /// `Transfer-Encoding` names nothing, or has an empty element.
     CodingEmpty,
     /// A coding after `chunked`, or `chunked` twice.
     CodingAfterChunked,
-    /// The size of a chunk is not 1 to 16 hexadecimal digits.
     ChunkSize,
-    /// No CRLF behind the data of a chunk.
     ChunkEnd,
-    /// A chunk extension is not `;name`, `;name=token` or `;name="text"`.
     ChunkExtension,
-    /// Chunk extensions of more than [`CHUNK_EXTENSION_BYTES_MAX`].
     ChunkExtensionsTooLong,
-    /// A trailer line is not `name: value`.
     Trailer,
-    /// A trailer section of more than [`TRAILER_BYTES_MAX`].
     TrailersTooLong,
 }
 
 impl Refusal {
-    /// Whether the refused bytes are probably the rest of the request before, which had its answer.
+    /// Whether the refused bytes are probably the rest of the previous request, which has its answer.
     pub fn follows_request(self) -> bool {
         matches!(self, Refusal::Malformed(Malformed::AfterBody { .. } | Malformed::AfterHead))
     }
@@ -133,27 +97,24 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::Malformed(malformed) => malformed.fmt(f),
             Refusal::TargetTooLong => {
-                write!(f, "the request target is too long; it may have {TARGET_BYTES_MAX} bytes")
+                write!(f, "The request target is too long; the maximum is {TARGET_BYTES_MAX} bytes.")
             }
             Refusal::HeadTooLong { bytes_max } => {
-                write!(
-                    f,
-                    "request line and header fields are too long; together they may have {bytes_max} bytes"
-                )
+                write!(f, "The request head is too long; the maximum is {bytes_max} bytes.")
             }
             Refusal::FieldsTooMany => {
-                write!(f, "a request may have {FIELDS_MAX} header fields, this one has more")
+                write!(f, "The request has too many header fields; the maximum is {FIELDS_MAX}.")
             }
             Refusal::BodyTooLarge { bytes, bytes_max } => {
-                write!(f, "a body may have {bytes_max} bytes, {bytes} were announced")
+                write!(f, "The body has {bytes} bytes; the maximum is {bytes_max}.")
             }
             Refusal::MethodTooLong => {
-                f.write_str("no method is that long; GET, HEAD, POST, PUT, DELETE exist")
+                f.write_str("The method is unknown; use GET, HEAD, POST, PUT or DELETE.")
             }
-            Refusal::CodingUnknown => f.write_str("the only transfer coding understood here is chunked"),
-            Refusal::VersionUnsupported => f.write_str("only HTTP/1.1 and HTTP/1.0 are spoken here"),
+            Refusal::CodingUnknown => f.write_str("The transfer coding is unknown; use chunked."),
+            Refusal::VersionUnsupported => f.write_str("The HTTP version is not supported; use HTTP/1.1."),
             Refusal::ExpectationUnknown => {
-                f.write_str("the only expectation understood here is 100-continue")
+                f.write_str("The expectation is unknown; only 100-continue is supported.")
             }
         }
     }
@@ -163,19 +124,22 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Malformed::EmptyLines => {
-                return write!(f, "at most {LEADING_EMPTY_LINES_MAX} empty lines may precede a request");
+                return write!(f, "Too many empty lines; the maximum is {LEADING_EMPTY_LINES_MAX}.");
             }
             Malformed::ChunkExtensionsTooLong => {
-                return write!(f, "chunk extensions may have {CHUNK_EXTENSION_BYTES_MAX} bytes in one body");
+                return write!(
+                    f,
+                    "The chunk extensions of the body are too long; the maximum is {CHUNK_EXTENSION_BYTES_MAX} bytes."
+                );
             }
             Malformed::TrailersTooLong => {
-                return write!(f, "the trailer section may have {TRAILER_BYTES_MAX} bytes");
+                return write!(f, "The trailers are too long; the maximum is {TRAILER_BYTES_MAX} bytes.");
             }
             Malformed::FieldValue { name, byte } => return write_field_value(f, name, *byte),
             Malformed::AfterBody { length } => {
                 return write!(
                     f,
-                    "Content-Length is {length}, and the bytes after that many do not begin another request; set \
+                    "Content-Length is {length}, but the bytes after such a body do not begin another request; set \
                      Content-Length to the number of bytes in the body."
                 );
             }
@@ -183,46 +147,43 @@ impl fmt::Display for Malformed {
                 "The bytes after a request without Content-Length do not begin another request; a request with a \
                  body needs Content-Length."
             }
-            Malformed::Tls => "The client speaks TLS, and this port speaks plain HTTP; use an http:// URL.",
-            Malformed::BareLf => "a line ends with LF alone; lines end with CR LF",
-            Malformed::BareCr => "a CR without LF behind it; lines end with CR LF",
+            Malformed::Tls => "The client speaks TLS, but this port speaks plain HTTP; use an http:// URL.",
+            Malformed::BareLf => "A line ends with LF alone; end each line with CR LF.",
+            Malformed::BareCr => "A CR is not followed by LF; end each line with CR LF.",
             Malformed::Method => "The request does not begin with a method such as GET.",
-            Malformed::RequestLine => "the request line is not method, one space, target, one space, version",
-            Malformed::Version => "the version is not written HTTP/1.1 or HTTP/1.0",
-            Malformed::Asterisk => "the target * goes only with OPTIONS; use a path that begins with /",
-            Malformed::FieldFolded => "a header line begins with white space; each field is one line",
-            Malformed::FieldColonMissing => "a header line has no colon; a field is name: value",
-            Malformed::FieldSpaceBeforeColon => {
-                "white space between a field name and its colon; there may be none"
-            }
-            Malformed::FieldName => "a field name is empty or has a character that names do not have",
-            Malformed::HostMissing => "the Host field is missing; HTTP/1.1 requires exactly one",
-            Malformed::HostTwice => "there are several Host fields; HTTP/1.1 requires exactly one",
+            Malformed::RequestLine => "The request line is malformed; send for example GET / HTTP/1.1.",
+            Malformed::Version => "The version in the request line is malformed; send HTTP/1.1.",
+            Malformed::Asterisk => "The target * is valid with OPTIONS only; use a path that begins with /.",
+            Malformed::FieldFolded => "A header line begins with white space; send each field in one line.",
+            Malformed::FieldColonMissing => "A header line has no colon; send each field as name: value.",
+            Malformed::FieldSpaceBeforeColon => "White space precedes the colon of a field; remove it.",
+            Malformed::FieldName => "A field name is empty or has an invalid character; correct it.",
+            Malformed::HostMissing => "The field Host is missing; HTTP/1.1 requires exactly one.",
+            Malformed::HostTwice => "The field Host appears more than once; send it once.",
             Malformed::Host => {
-                "The Host field is empty or not a host name or address with an optional :port; send one, \
+                "The field Host is empty or malformed; send a host name or an address with an optional :port, \
                  for example `Host: localhost`."
             }
             Malformed::TypeTwice => "The field Content-Type appears more than once; send it once.",
-            Malformed::Length => {
-                "Content-Length is not a plain decimal number without sign and leading zeros"
-            }
-            Malformed::LengthTwice => "there are several Content-Length fields; there may be one",
+            Malformed::Length => "Content-Length is malformed; send a number without leading zeros.",
+            Malformed::LengthTwice => "The field Content-Length appears more than once; send it once.",
             Malformed::LengthAndCoding => {
-                "Content-Length and Transfer-Encoding exclude each other; send one of them"
+                "Content-Length and Transfer-Encoding exclude each other; send one."
             }
-            Malformed::CodingInHttp10 => "Transfer-Encoding does not exist in HTTP/1.0; send Content-Length",
-            Malformed::CodingEmpty => "Transfer-Encoding has an empty element; the only coding is chunked",
-            Malformed::CodingAfterChunked => "chunked must be the last transfer coding, and only once",
-            Malformed::ChunkSize => {
-                "a chunk size is not 1 to 16 hexadecimal digits followed by CR LF or an extension"
+            Malformed::CodingInHttp10 => "Transfer-Encoding does not exist in HTTP/1.0; send Content-Length.",
+            Malformed::CodingEmpty => "Transfer-Encoding has an empty element; send chunked alone.",
+            Malformed::CodingAfterChunked => {
+                "A transfer coding follows chunked; send chunked once, as the last."
             }
-            Malformed::ChunkEnd => "the data of a chunk is not followed by CR LF",
+            Malformed::ChunkSize => "A chunk size is malformed; send 1 to 16 hexadecimal digits.",
+            Malformed::ChunkEnd => {
+                "The data of a chunk is not followed by CR LF; check the size of the chunk."
+            }
             Malformed::ChunkExtension => {
-                "A chunk extension is not well-formed; write it as ;name, ;name=token or ;name=\"text\"."
+                "A chunk extension is malformed; send it as ;name, ;name=token or ;name=\"text\"."
             }
             Malformed::Trailer => {
-                "A trailer line is not well-formed; write it as name: value, without white space before \
-                 the colon."
+                "A trailer line is malformed; send it as name: value, without white space before the colon."
             }
         };
         f.write_str(text)

@@ -1,4 +1,4 @@
-//! A request as it was understood: every part is a part of the bytes it came in.
+//! A parsed request. Every part of it is a part of the bytes as sent.
 
 use crate::http::target::{Target, TargetError};
 use std::borrow::Cow;
@@ -20,7 +20,6 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method that a token names.
     pub fn parse(token: &[u8]) -> Method {
         match token {
             b"GET" => Method::Get,
@@ -36,7 +35,7 @@ impl Method {
         }
     }
 
-    /// The name of the method; `-` for one that is not known.
+    /// The name of the method; `-` for an unknown one.
     pub fn as_str(self) -> &'static str {
         match self {
             Method::Get => "GET",
@@ -53,7 +52,6 @@ impl Method {
     }
 }
 
-/// The versions that are spoken here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     Http10,
@@ -63,7 +61,7 @@ pub enum Version {
 /// How the end of a request body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// There is no body.
+    /// The request has no body.
     None,
     /// `Content-Length`, bytes.
     Length(u64),
@@ -71,8 +69,8 @@ pub enum Framing {
     Chunked,
 }
 
-/// Request line and fields. What is found in them is kept as spans of their bytes: while a body arrives, the bytes
-/// move and the head stays as it was parsed.
+/// The request line and the fields. Their parts are spans of the bytes: while a body arrives, the bytes move and the
+/// head stays as it was parsed.
 #[derive(Clone, Debug)]
 pub struct Head<'b> {
     /// The head as sent.
@@ -80,12 +78,11 @@ pub struct Head<'b> {
     pub method: Method,
     pub(super) target: Result<Target<Span>, TargetError>,
     pub(super) target_text: Span,
-    /// The version of the client.
     pub version: Version,
     pub(super) authority: Option<Span>,
     /// The client will send further requests on this connection.
     pub persistent: bool,
-    /// The client waits for `100 Continue` before it sends the body. False when there is none.
+    /// The client waits for `100 Continue` before it sends the body. False if the request has no body.
     pub expects_continue: bool,
     pub framing: Framing,
     pub(super) fields: Vec<Field>,
@@ -119,15 +116,15 @@ impl Span {
         bytes.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// The part as text, which it was when it was found.
+    /// The part as text. The parser has checked that it is UTF-8.
     fn in_text(self, bytes: &[u8]) -> &str {
         str::from_utf8(self.in_bytes(bytes)).unwrap_or_default()
     }
 }
 
 impl Head<'_> {
-    /// What the request is about. A target that cannot be understood leaves the framing intact: the request is still
-    /// read, answered with an error, and the connection is kept.
+    /// An invalid target leaves the framing intact: the request is still read and answered with an error, and the
+    /// connection is kept.
     pub fn target(&self) -> Result<Target<&str>, TargetError> {
         Ok(match self.target? {
             Target::Asterisk => Target::Asterisk,
@@ -140,18 +137,18 @@ impl Head<'_> {
         })
     }
 
-    /// The target as sent, for the log. No control characters; perhaps no UTF-8.
+    /// The target as sent, for the log. It has no control characters, but may be invalid UTF-8.
     pub fn target_text(&self) -> &[u8] {
         self.target_text.in_bytes(&self.bytes)
     }
 
-    /// Whom the client believes to talk to, `host[:port]`: of an absolute target, else of `Host`.
+    /// The `host[:port]` that the client addresses: of an absolute target, else of `Host`.
     pub fn authority(&self) -> Option<&str> {
         self.authority.map(|authority| authority.in_text(&self.bytes))
     }
 
-    /// The values of all fields called `name` (in any case), in order, without the spaces and tabs
-    /// around them. They have no control characters but tabs; they may be no UTF-8.
+    /// The values of all fields with the name `name` (case-insensitive), in order, without the spaces and tabs around
+    /// them. They have no control characters except tabs, but may be invalid UTF-8.
     pub fn fields<'h>(&'h self, name: &str) -> impl Iterator<Item = &'h [u8]> {
         let bytes: &[u8] = &self.bytes;
         let is_named = move |field: &&Field| {
@@ -182,10 +179,9 @@ impl Head<'_> {
     }
 }
 
-/// A complete request.
 #[derive(Clone, Debug)]
 pub struct Request<'b> {
     pub head: Head<'b>,
-    /// The body, decoded; empty when there is none.
+    /// The body, decoded; empty if there is none.
     pub body: &'b [u8],
 }

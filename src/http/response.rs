@@ -29,22 +29,21 @@ impl Response {
         Response { status, cache_control: CACHE_CONTROL_DEFAULT, fields: Vec::new(), body: Vec::new() }
     }
 
-    /// Lets caches keep the answer as `cache_control` states. Only for what everybody may read.
+    /// Lets caches keep the answer as `cache_control` states. Only for public answers.
     #[must_use]
     pub fn cacheable(mut self, cache_control: &'static str) -> Response {
         self.cache_control = cache_control;
         self
     }
 
-    /// Adds a field. A control character in `value` becomes a space, so that no value can end its
-    /// line. `name` must be none of those that [`encode_head`] writes.
+    /// Adds a field. A control character in `value` becomes a space, so that no value can end its line. `name` must
+    /// not be one that [`encode_head`] writes.
     #[must_use]
     pub fn field(mut self, name: &'static str, value: &str) -> Response {
         push_field(name, value, &mut self.fields);
         self
     }
 
-    /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: Vec<u8>) -> Response {
         self.body = body;
@@ -59,47 +58,44 @@ impl Response {
         &self.body
     }
 
-    /// The body, without copying it.
     pub fn into_body(self) -> Vec<u8> {
         self.body
     }
 }
 
-/// What is known of a body before it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodySize {
-    /// So many bytes, 0 for none.
+    /// In bytes; 0 for no body.
     Known(u64),
-    /// Produced while it is sent.
+    /// The body is produced while it is sent.
     Stream,
 }
 
-/// The request that is answered and what the answer is made of, besides the [`Response`]. Without
-/// a request that could be read: `GET`, HTTP/1.1, not persistent.
+/// What the head of an answer depends on besides the [`Response`]. For bytes that are not a request: `GET`, HTTP/1.1,
+/// not persistent.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
-    /// Method of the request.
+    /// Of the request.
     pub method: Method,
-    /// Version of the request.
+    /// Of the request.
     pub version: Version,
-    /// Both sides want to go on after this answer.
+    /// Both sides want to keep the connection after this answer.
     pub persistent: bool,
-    /// The body that follows.
     pub body: BodySize,
-    /// Now, as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+    /// The current time, as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
     pub date: &'a str,
 }
 
 /// How the end of a response is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyFraming {
-    /// It ends with its head, which says nothing about a body.
+    /// It ends with its head, which does not mention a body.
     Bodiless,
-    /// It ends with its head, which has the length that a GET would have got.
+    /// It ends with its head, which has the length of the answer to a GET.
     LengthOnly(u64),
-    /// It ends with its head, which says that a GET would have got chunks.
+    /// It ends with its head, which states that the answer to a GET has chunks.
     ChunkedOnly,
-    /// The body has so many bytes.
+    /// In bytes.
     Length(u64),
     /// The body is sent in chunks ([`encode_chunk`], [`encode_last_chunk`]).
     Chunked,
@@ -107,17 +103,14 @@ pub enum ReplyFraming {
     UntilClose,
 }
 
-/// What the caller sends and does after a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodedHead {
-    /// How the body follows, if it does.
     pub framing: ReplyFraming,
-    /// The connection goes on after this answer; otherwise the client was told that it ends.
+    /// The connection is kept after this answer; otherwise the head announces its end.
     pub persistent: bool,
 }
 
 impl ReplyFraming {
-    /// Whether the body is sent at all.
     pub fn sends_body(self) -> bool {
         match self {
             ReplyFraming::Length(_) | ReplyFraming::Chunked | ReplyFraming::UntilClose => true,
@@ -138,8 +131,8 @@ impl ReplyFraming {
     }
 }
 
-/// Appends status line and fields of `response`, then the fields `extra`, to `out`, up to and with the
-/// empty line. The body is the caller's to send, from `response` or elsewhere, as the returned framing says.
+/// Appends the status line and the fields of `response`, then the fields `extra`, and the empty line to `out`. The
+/// caller sends the body, of `response` or another one, as the returned framing requires.
 pub fn encode_head(
     response: &Response,
     reply: &Reply<'_>,
@@ -181,7 +174,7 @@ pub fn encode_head(
     EncodedHead { framing, persistent }
 }
 
-/// Appends `bytes` as one chunk. Nothing for no bytes: an empty chunk would end the body.
+/// Appends `bytes` as one chunk, or nothing if they are empty: an empty chunk would end the body.
 pub fn encode_chunk(bytes: &[u8], out: &mut Vec<u8>) {
     use std::io::Write;
     if bytes.is_empty() {
@@ -208,36 +201,28 @@ fn push_field(name: &'static str, value: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The text behind a status (RFC 9110, section 15; RFC 6585; RFC 4918). Clients ignore it.
+/// The reason phrases of the statuses that the server sends (RFC 9110, section 15; RFC 6585; RFC 4918). Clients ignore
+/// them.
 pub fn reason_phrase(status: u16) -> &'static str {
     match status {
-        100 => "Continue",
         200 => "OK",
         201 => "Created",
-        202 => "Accepted",
         204 => "No Content",
-        206 => "Partial Content",
         301 => "Moved Permanently",
         302 => "Found",
-        303 => "See Other",
         304 => "Not Modified",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
-        406 => "Not Acceptable",
         408 => "Request Timeout",
         409 => "Conflict",
-        410 => "Gone",
         411 => "Length Required",
         412 => "Precondition Failed",
         413 => "Content Too Large",
         414 => "URI Too Long",
         415 => "Unsupported Media Type",
-        416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
         421 => "Misdirected Request",
         429 => "Too Many Requests",

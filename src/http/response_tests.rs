@@ -58,7 +58,7 @@ fn a_head_is_status_date_fields_and_framing() {
 }
 
 #[test]
-fn an_answer_is_stored_by_nobody_unless_it_says_so_and_never_sniffed() {
+fn an_answer_is_not_cached_unless_it_states_so_and_never_sniffed() {
     let stored = |response: &Response| {
         let (wire, _) = encoded(response, Method::Get, Version::Http11, true, BodySize::Known(0));
         assert_eq!(wire.matches("x-content-type-options: nosniff\r\n").count(), 1, "{wire}");
@@ -72,7 +72,7 @@ fn an_answer_is_stored_by_nobody_unless_it_says_so_and_never_sniffed() {
 }
 
 #[test]
-fn the_client_is_told_when_the_connection_ends_or_stays_against_its_version() {
+fn the_head_states_the_end_of_a_connection_or_a_persistence_that_differs_from_the_default() {
     for (version, persistent, told) in [
         (Version::Http11, true, None),
         (Version::Http11, false, Some("connection: close\r\n")),

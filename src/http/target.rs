@@ -1,38 +1,33 @@
 //! The request target: its forms (RFC 9112, section 3.2), percent-decoding, query pairs.
 //!
-//! A path is kept as sent, because `%2F` and `/` differ until a route was chosen; `..` is just
-//! text. That both parts decode to UTF-8 is checked here, once.
+//! A path is kept as sent, because `%2F` and `/` differ until a route is chosen; `..` has no special meaning. The check
+//! that path and query decode to UTF-8 is here.
 
 use crate::digits;
 use std::borrow::Cow;
 use std::fmt;
 
-/// What a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<T> {
     /// `*`, the server as a whole. Only with OPTIONS.
     Asterisk,
-    /// A path on this server, which begins with `/`, and what follows the first `?`; percent-encoded.
+    /// A path on this server, which begins with `/`, and the query after the first `?`; both percent-encoded.
     Origin { path: T, query: Option<T> },
-    /// Whatever a CONNECT asked for; nothing is tunnelled here.
+    /// The target of a CONNECT. The server does not tunnel.
     Authority,
 }
 
-/// Why a target is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetError {
-    /// A byte that must be percent-encoded, or a fragment.
+    /// The first byte that must be percent-encoded, or that begins a fragment.
     Byte {
-        /// The first such byte.
         byte: u8,
     },
     /// Neither a path that begins with `/` nor an `http://` or `https://` URL.
     Form,
     /// The host of an absolute URL is not `name[:port]`.
     Authority,
-    /// `%` without two hexadecimal digits behind it.
     Escape,
-    /// Not UTF-8 once decoded.
     Utf8,
 }
 
@@ -40,25 +35,28 @@ impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TargetError::Byte { byte } => {
-                write!(f, "the URL has the byte 0x{byte:02X} as such; percent-encode it as %{byte:02X}")
+                write!(f, "The URL has the unencoded byte 0x{byte:02X}; percent-encode it as %{byte:02X}.")
             }
             TargetError::Form => {
-                f.write_str("the URL is neither a path that begins with / nor http://host/path")
+                f.write_str("The URL is malformed; send a path that begins with /, or http://host/path.")
             }
-            TargetError::Authority => {
-                f.write_str("the host in the URL is not a name or address with an optional :port")
-            }
+            TargetError::Authority => f.write_str(
+                "The host in the URL is malformed; send a name or an address, with an optional :port.",
+            ),
             TargetError::Escape => {
-                f.write_str("a % in the URL is not followed by two hexadecimal digits; write %25 for %")
+                f.write_str("A % in the URL is not followed by two hexadecimal digits; write %25 for %.")
             }
-            TargetError::Utf8 => f.write_str("the URL is not UTF-8 after percent-decoding"),
+            TargetError::Utf8 => {
+                f.write_str("The URL is not UTF-8 after percent-decoding; encode its text as UTF-8.")
+            }
         }
     }
 }
 
 impl std::error::Error for TargetError {}
 
-/// Path and query of a target that is no CONNECT's and not `*`, and the authority of an absolute one.
+/// The path, the query and the authority of a target other than `*` or that of a CONNECT. Only an absolute target has
+/// an authority.
 /// `text` has neither spaces nor control characters.
 pub(super) fn parse(text: &[u8]) -> Result<(&str, Option<&str>, Option<&str>), TargetError> {
     let forbidden =
@@ -79,7 +77,7 @@ pub(super) fn parse(text: &[u8]) -> Result<(&str, Option<&str>, Option<&str>), T
     Ok((path, query, authority))
 }
 
-/// Splits `http://authority/path?query` behind the authority.
+/// Splits `http://authority/path?query` after the authority.
 fn split_absolute(text: &str) -> Result<(Option<&str>, &str), TargetError> {
     let (scheme, rest) = text.split_once("://").ok_or(TargetError::Form)?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
@@ -93,8 +91,8 @@ fn split_absolute(text: &str) -> Result<(Option<&str>, &str), TargetError> {
     Ok((Some(authority), local))
 }
 
-/// Whether `text` is `uri-host [ ":" port ]` (RFC 3986, section 3.2), without user information. The
-/// host is not empty: every http URL has one (RFC 9110, section 4.2.1).
+/// Whether `text` is `uri-host [ ":" port ]` (RFC 3986, section 3.2), without user information. The host must not be
+/// empty (RFC 9110, section 4.2.1).
 pub(super) fn is_authority(text: &str) -> bool {
     let (is_host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => {
@@ -112,7 +110,7 @@ pub(super) fn is_authority(text: &str) -> bool {
     is_host && (port.is_empty() || is_port(port))
 }
 
-/// Percent-decodes a path or a part of one. Borrowed when there is nothing to decode.
+/// Percent-decodes a path or a part of one. Borrowed if there is nothing to decode.
 pub fn decode(text: &str) -> Result<Cow<'_, str>, TargetError> {
     if text.contains('%') { unescape(text, Plus::Literal).map(Cow::Owned) } else { Ok(Cow::Borrowed(text)) }
 }
@@ -126,8 +124,7 @@ pub fn decode_query(text: &str) -> Result<Cow<'_, str>, TargetError> {
     }
 }
 
-/// Percent-encodes `text` as a name or value of a query: all but the unreserved characters
-/// (RFC 3986, section 2.3).
+/// Percent-encodes all characters of a name or value of a query but the unreserved ones (RFC 3986, section 2.3).
 pub fn encode_query(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -141,8 +138,8 @@ pub fn encode_query(text: &str) -> String {
     encoded
 }
 
-/// The pairs of a query, as sent: `a=1&b&c=` is `(a, 1)`, `(b, None)`, `(c, "")`. Empty ones are
-/// left out. Decode each part with [`decode_query`].
+/// The pairs of a query, as sent: `a=1&b&c=` is `(a, 1)`, `(b, None)`, `(c, "")`. Empty pairs are skipped. Decode each
+/// part with [`decode_query`].
 pub fn pairs(query: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| match pair.split_once('=') {
         Some((name, value)) => (name, Some(value)),
@@ -150,7 +147,6 @@ pub fn pairs(query: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     })
 }
 
-/// What `+` stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Plus {
     Literal,
@@ -183,7 +179,7 @@ pub(super) fn hex_value(digit: u8) -> Option<u8> {
     digits::hex_value(digit.to_ascii_lowercase())
 }
 
-/// RFC 3986, section 2.1 asks for upper case.
+/// In upper case, as RFC 3986, section 2.1 recommends.
 fn hex_digit(value: u8) -> char {
     char::from(digits::hex_digit(value)).to_ascii_uppercase()
 }

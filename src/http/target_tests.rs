@@ -14,7 +14,7 @@ fn escapes_decode_and_plus_is_a_space_only_in_queries() {
 }
 
 #[test]
-fn bad_escapes_and_bad_utf8_are_told_apart() {
+fn bad_escapes_and_bad_utf8_have_different_errors() {
     for bad in ["%", "%1", "%g1", "%1g", "a%", "%%41"] {
         assert_eq!(decode(bad), Err(TargetError::Escape), "{bad}");
     }
@@ -33,7 +33,7 @@ fn pairs_keep_their_parts_as_sent() {
 }
 
 #[test]
-fn encoded_query_has_only_unreserved_characters_and_decodes_to_the_same() {
+fn an_encoded_query_has_only_unreserved_characters_and_decodes_to_the_same_text() {
     assert_eq!(encode_query("a-Z_0.~"), "a-Z_0.~");
     assert_eq!(encode_query("a b+c/%&=#\"<é"), "a%20b%2Bc%2F%25%26%3D%23%22%3C%C3%A9");
     let every_character: String = ('\0'..='\u{2FF}').collect();

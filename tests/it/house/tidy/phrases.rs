@@ -17,6 +17,7 @@ const ROOTS: &[&str] = &[
     ".github",
     ".ci",
     "src/server",
+    "src/http",
 ];
 
 /// A phrase, and what to write. Words are separated by a space, variants of a word by `/`.
