@@ -25,7 +25,8 @@ mod http;
 mod router;
 mod store;
 
-// L3: bytes on disk.
+// L3: bytes on disk, and other servers.
+mod http_client;
 mod persist;
 
 // L4: decisions about who may do what; where keys are kept.

@@ -203,7 +203,11 @@ pub(crate) const SESSIONS_MAX: u64 = 1_000_000;
 /// What `pikv account` reads of standard input, bytes: more than any password has.
 pub(crate) const PASSWORD_INPUT_BYTES_MAX: u64 = 4 * 1024;
 /// What `pikv account` reads of a running server's answer, bytes.
-pub(crate) const CLIENT_ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+pub(crate) const CLIENT_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The head of a response that the program reads as a client, bytes, fields, and what is read at once.
+pub(crate) const CLIENT_HEAD_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const CLIENT_FIELDS_MAX: usize = 64;
+pub(crate) const CLIENT_READ_BYTES: usize = 16 * 1024;
 /// How long `pikv account` waits for a running server, seconds.
 pub(crate) const CLIENT_TIMEOUT_SECONDS: u64 = 60;
 /// Registrations of one address in a window for which a password was hashed. Beyond: 429.

@@ -1,18 +1,20 @@
-//! Asks a running server to look after an account: a client for `/api/v1/accounts`, one request a connection.
+//! Asks a running server to look after an account: a client for `/api/v1/accounts`, one request for each connection.
 
 use super::listing::{Line, done, table};
 use crate::auth::password::Rule;
 use crate::cli::account::{Act, GLOBAL_KEY_VARIABLE};
+use crate::clock;
 use crate::config::schema::PublicHost;
 use crate::disk::{self, RealDisk};
+use crate::http_client::{Answer, ClientRequest, ExchangeError, HttpClient};
 use crate::limits::{ADDRESS_FILE_BYTES_MAX, CLIENT_ANSWER_BYTES_MAX, CLIENT_TIMEOUT_SECONDS};
 use crate::persist::files::own_files::ADDRESS_FILE;
 use crate::secret::Secret;
 use serde::Deserialize;
 use serde_json::json;
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -165,38 +167,37 @@ impl<'a> Server<'a> {
 
     /// The body of a success.
     fn send(&self, method: &str, rest: &str, body: &str) -> Result<Vec<u8>, ClientError> {
-        let answer = self.exchange(method, rest, body).map_err(|error| self.unreachable(error))?;
-        let (status, body) = split(&answer).ok_or(ClientError::Answer { address: self.address })?;
+        let address = self.address;
+        let exchanged = self.exchange(method, rest, body);
+        let Answer { status, body, .. } = exchanged.map_err(|error| {
+            if error.kind() == ErrorKind::InvalidData {
+                return ClientError::Answer { address };
+            }
+            ClientError::Io { address, error }
+        })?;
         if (200..300).contains(&status) {
-            return Ok(body.to_vec());
+            return Ok(body);
         }
         if let (401 | 403, Some(GlobalKey { source, .. })) = (status, self.key) {
             return Err(ClientError::KeyRefused { address: self.address, source });
         }
-        let problem: Option<Problem> = serde_json::from_slice(body).ok();
+        let problem: Option<Problem> = serde_json::from_slice(&body).ok();
         let detail = problem.map_or_else(|| "no reason given".to_owned(), |problem| problem.detail);
         Err(ClientError::Refused { status, detail })
     }
 
-    fn unreachable(&self, error: io::Error) -> ClientError {
-        ClientError::Io { address: self.address, error }
-    }
-
-    fn exchange(&self, method: &str, rest: &str, body: &str) -> io::Result<Vec<u8>> {
+    fn exchange(&self, method: &str, rest: &str, body: &str) -> io::Result<Answer> {
         let timeout = Duration::from_secs(CLIENT_TIMEOUT_SECONDS);
-        let mut stream = TcpStream::connect_timeout(&self.address, timeout)?;
-        stream.set_read_timeout(Some(timeout))?;
-        stream.set_write_timeout(Some(timeout))?;
-        let (host, length) = (&self.host, body.len());
-        let key = self.key.map(|key| format!("x-api-key: {}\r\n", key.key.reveal())).unwrap_or_default();
-        let request = format!(
-            "{method} /api/v1/accounts{rest} HTTP/1.1\r\nhost: {host}\r\n{key}connection: close\r\n\
-             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes())?;
-        let mut answer = Vec::new();
-        stream.take(CLIENT_ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-        Ok(answer)
+        let target = format!("/api/v1/accounts{rest}");
+        let key = self.key.map(|key| ("x-api-key", key.key.reveal()));
+        let request =
+            ClientRequest { method, target: &target, fields: key.as_slice(), body: body.as_bytes() };
+        let mut client = HttpClient::connect(self.address, self.host.clone(), timeout)?;
+        client.exchange(&request, clock::monotonic() + timeout, CLIENT_ANSWER_BYTES_MAX).map_err(|error| {
+            match error {
+                ExchangeError::NotSent(error) | ExchangeError::Unanswered(error) => error,
+            }
+        })
     }
 }
 
@@ -214,15 +215,6 @@ fn reachable(address: IpAddr) -> IpAddr {
         IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         IpAddr::V4(_) | IpAddr::V6(_) => address,
     }
-}
-
-/// Status and body of an answer that ended with its connection.
-fn split(answer: &[u8]) -> Option<(u16, &[u8])> {
-    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
-    let (head, body) = answer.split_at_checked(end + 4)?;
-    let head = str::from_utf8(head).ok()?;
-    let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    Some((status, body))
 }
 
 impl fmt::Display for ClientError {
