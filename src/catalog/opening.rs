@@ -247,7 +247,7 @@ impl Catalog {
         let paths = Paths::new(&self.data_directory, &id);
         let opening = OpenOptions { cache: ValueCache::Memory, ..opening_of(id, storage) };
         let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
-        Ok(Project::open_in_memory(disk, paths, opening, engine, now_ms)?.start())
+        Ok(Project::open(disk, paths, opening, engine, now_ms)?.in_memory().start())
     }
 
     /// Writes the files of a project that lives in memory and closes it.
@@ -268,14 +268,8 @@ impl Catalog {
         project.close(clock::wall_ms(), clock::monotonic());
         project.save_as(self.disk.as_ref(), &paths).map_err(|error| {
             project.resume();
-            let cause = match &error {
-                CheckpointError::Io(error) if is_disk_full(error) => Cause::DiskFull,
-                CheckpointError::Io(_)
-                | CheckpointError::HalfDone(_)
-                | CheckpointError::Damaged { .. }
-                | CheckpointError::RolledBack
-                | CheckpointError::Stopped => Cause::Other,
-            };
+            let is_full = matches!(&error, CheckpointError::Io(error) if is_disk_full(error));
+            let cause = if is_full { Cause::DiskFull } else { Cause::Other };
             OpenError { reason: format!("not written to disk: {error}"), cause }
         })
     }

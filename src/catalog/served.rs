@@ -5,7 +5,6 @@ use crate::config::schema::{
     Accounts, AuthenticationSettings, Config, Origin, PublicHost, RateLimit, StorageSettings,
 };
 use crate::descriptors::Held;
-use crate::disk::is_disk_full;
 use crate::names::ProjectId;
 use crate::network::Network;
 use crate::persist::live::project::{Health, Project};
@@ -168,18 +167,7 @@ impl Registry {
 
 impl From<RecoveryError> for OpenError {
     fn from(error: RecoveryError) -> OpenError {
-        let cause = match &error {
-            RecoveryError::Io { error, .. } if is_disk_full(error) => Cause::DiskFull,
-            RecoveryError::Io { .. }
-            | RecoveryError::Corrupt { .. }
-            | RecoveryError::LaterVersion { .. }
-            | RecoveryError::NotAJournal { .. }
-            | RecoveryError::MixedPair { .. }
-            | RecoveryError::EditedWithChanges { .. }
-            | RecoveryError::EditedBadly { .. }
-            | RecoveryError::NotEdited { .. }
-            | RecoveryError::ValuesMissing { .. } => Cause::Other,
-        };
+        let cause = if error.is_disk_full() { Cause::DiskFull } else { Cause::Other };
         OpenError { reason: error.to_string(), cause }
     }
 }

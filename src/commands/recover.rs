@@ -11,7 +11,7 @@ use crate::names::{InternalProject, ProjectId};
 use crate::persist::files::generation::Paths;
 use crate::persist::files::watermark;
 use crate::persist::start::import::{self, JournalChanges};
-use crate::persist::start::recovery_error::RecoveryError;
+use crate::persist::start::recovery_error::FileProblem;
 use crate::persist::start::salvage::{self, Damage, Problem, Salvage};
 use std::fmt::Write;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(super) fn recover(options: &Options, project: &ProjectId, act: RecoverAct) -
     let decide = |changes| {
         let now_ms = clock::wall_ms();
         let begin = watermark::begin(&RealDisk, &directory, now_ms)
-            .map_err(|error| RecoveryError::Io { path: watermark::path_in(&directory), error })?;
+            .map_err(|error| FileProblem::Io(error).of(&watermark::path_in(&directory)))?;
         import::edited(&RealDisk, &paths, changes, begin, now_ms)
     };
     say(&match act {

@@ -13,6 +13,7 @@ use crate::persist::files::generation::Paths;
 use crate::persist::files::value_reader::StoredValue;
 use crate::persist::files::watermark;
 use crate::persist::live::project::{Health, OpenOptions, OpenedProject, View};
+use crate::persist::start::recovery_error::FileProblem;
 use crate::store::batch::{Act, Batch, OneOrMany, When};
 use crate::store::change::{Meta, Revision, Value};
 use crate::store::commit::{Commit, Pending};
@@ -46,7 +47,7 @@ impl Home {
         directory: PathBuf,
     ) -> Result<Home, RecoveryError> {
         let read = engine.watermark.read(disk.as_ref(), &directory);
-        read.map_err(|error| RecoveryError::Io { path: watermark::path_in(&directory), error })?;
+        read.map_err(|error| FileProblem::Io(error).of(&watermark::path_in(&directory)))?;
         Ok(Home { disk: Arc::clone(disk), engine: Arc::clone(engine), directory })
     }
 
@@ -94,10 +95,6 @@ impl Kept {
         }
     }
 
-    fn is_on_disk(&self) -> bool {
-        !matches!(self, Kept::Text(_))
-    }
-
     /// The text; reads it if it lies in a file, which blocks.
     fn into_text(self) -> Result<Vec<u8>, StorageError> {
         let stored = match self {
@@ -122,7 +119,7 @@ impl Kept {
 impl Found {
     /// Whether its value has to be read from the disk.
     pub fn is_on_disk(&self) -> bool {
-        self.value.is_on_disk()
+        !matches!(self.value, Kept::Text(_))
     }
 
     /// The value, minified JSON text. Blocks if it lies on disk.
@@ -223,7 +220,7 @@ pub(super) fn write(
         return read_only(project, now_ms, batch, |_, steps| steps);
     }
     project.write(now_ms, |transaction| {
-        let steps = transaction.decide(batch)?;
+        let steps = transaction.view().decide(batch)?;
         transaction.apply_steps(batch, &steps);
         Ok(steps)
     })
@@ -241,7 +238,7 @@ pub(super) fn write_and_read(
         });
     }
     project.write(now_ms, |transaction| {
-        let steps = transaction.decide(batch)?;
+        let steps = transaction.view().decide(batch)?;
         let found = find(batch, &steps, &transaction.view());
         transaction.apply_steps(batch, &steps);
         Ok((steps, found))

@@ -27,40 +27,30 @@ pub(crate) struct Target<'f> {
     pub(crate) start: u64,
 }
 
-/// Why lines were not copied, or not all of them.
+/// There is no whole line with the right checksum at an offset. Carried in an [`io::Error`].
 #[derive(Debug)]
-pub(crate) enum CopyError {
-    /// A file could not be read or written.
-    Io(io::Error),
-    /// There is no whole line with a right checksum at this offset.
-    Damaged {
-        /// File offset of the line.
-        offset: u64,
-    },
+struct DamagedLine {
+    offset: u64,
 }
 
-impl From<io::Error> for CopyError {
-    fn from(error: io::Error) -> CopyError {
-        CopyError::Io(error)
-    }
+/// The offset of the damaged line, if `error` is about one.
+pub(crate) fn damaged_at(error: &io::Error) -> Option<u64> {
+    error.get_ref()?.downcast_ref().map(|DamagedLine { offset }| *offset)
 }
 
-impl fmt::Display for CopyError {
+impl fmt::Display for DamagedLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CopyError::Io(error) => error.fmt(f),
-            CopyError::Damaged { offset } => {
-                write!(f, "the line at byte {offset} of the journal is damaged; its checksum is wrong")
-            }
-        }
+        write!(f, "the line at byte {} of the journal is damaged; its checksum is wrong", self.offset)
     }
 }
+
+impl std::error::Error for DamagedLine {}
 
 /// Copies `source` to `target`. Returns the offset after the last line there. Blocks for the disk.
 ///
 /// # Errors
-/// [`CopyError`]; some lines may be copied.
-pub(crate) fn copy_lines(source: &Lines<'_>, target: &Target<'_>) -> Result<u64, CopyError> {
+/// As the files return them, or [`damaged_at`] an offset; some lines may be copied.
+pub(crate) fn copy_lines(source: &Lines<'_>, target: &Target<'_>) -> io::Result<u64> {
     let mut lines = LineReader::new(source.file, source.start);
     let mut buffer = Vec::new();
     let mut at = target.start;
@@ -70,7 +60,8 @@ pub(crate) fn copy_lines(source: &Lines<'_>, target: &Target<'_>) -> Result<u64,
             let ends_inside = offset + (line.bytes.len() as u64) < source.end;
             line.terminated && ends_inside && record::is_intact(line.bytes, source.seed)
         });
-        let line = line.ok_or(CopyError::Damaged { offset })?;
+        let damaged = || io::Error::new(io::ErrorKind::InvalidData, DamagedLine { offset });
+        let line = line.ok_or_else(damaged)?;
         let line_start = buffer.len();
         buffer.extend_from_slice(line.bytes);
         record::end_line(&mut buffer);
@@ -91,13 +82,13 @@ pub(crate) fn copy_lines(source: &Lines<'_>, target: &Target<'_>) -> Result<u64,
 /// earlier sync failed. Blocks for the disk.
 ///
 /// # Errors
-/// [`CopyError`]; it is then still unknown whether the bytes are on the disk.
-pub(crate) fn write_again(lines: &Lines<'_>, from: u64) -> Result<(), CopyError> {
+/// As for [`copy_lines`]; it is then still unknown whether the bytes are on the disk.
+pub(crate) fn write_again(lines: &Lines<'_>, from: u64) -> io::Result<()> {
     lines.file.set_length(lines.end)?;
     let before = lines.start.saturating_sub(from);
     let mut before = vec![0; usize::try_from(before).map_err(io::Error::other)?];
     read_exact_at(lines.file, &mut before, from)?;
     write_all_at(lines.file, &before, from)?;
     copy_lines(lines, &Target { file: lines.file, seed: lines.seed, start: lines.start })?;
-    Ok(lines.file.sync()?)
+    lines.file.sync()
 }

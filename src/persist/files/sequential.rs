@@ -2,7 +2,6 @@
 
 use crate::disk::{DiskFile, write_all_at};
 use crate::limits::{FILE_BUFFER_BYTES, FIRST_READ_BYTES, JOURNAL_LINE_BYTES_MAX};
-use std::fmt;
 use std::io::{self, BufRead};
 
 /// Reads lines and keeps the checksum of everything read so far.
@@ -54,7 +53,8 @@ impl<'f> LineReader<'f> {
             }
             let kept = self.buffer.len() - self.start;
             if kept > JOURNAL_LINE_BYTES_MAX {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, LineTooLong));
+                let text = "a line is longer than any that was written";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
             }
             self.fill()?;
             searched = self.start + kept;
@@ -94,23 +94,6 @@ impl<'f> LineReader<'f> {
         self.checksum.update(self.buffer.get(kept..).unwrap_or_default());
         Ok(())
     }
-}
-
-/// A line over [`JOURNAL_LINE_BYTES_MAX`].
-#[derive(Debug)]
-struct LineTooLong;
-
-impl fmt::Display for LineTooLong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a line is longer than any that was written")
-    }
-}
-
-impl std::error::Error for LineTooLong {}
-
-/// Whether `error` is about a line that is longer than any that was written.
-pub(crate) fn is_too_long(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<LineTooLong>())
 }
 
 /// CRC-32 of a whole file.

@@ -19,7 +19,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::limits::{CHECKPOINT_RETRY_MS, ENTRIES_PER_LOCK_MAX, FILE_BUFFER_BYTES};
 use crate::persist::files::generation::{self, GenerationWriter, Pair, Paths, SwapError};
 use crate::persist::files::header::Lineage;
-use crate::persist::files::line_copy::{CopyError, Lines, Target, copy_lines};
+use crate::persist::files::line_copy::{Lines, Target, copy_lines, damaged_at};
 use crate::persist::files::seed::Seed;
 use crate::persist::files::value_reader::StoredValue;
 use crate::persist::start::recovery::ValueCache;
@@ -93,8 +93,10 @@ impl Project {
             return Ok(());
         }
         let mut result = self.write_new_pair(files, now);
-        if let Err(CheckpointError::Damaged { offset }) = result {
-            result = self.replace_damaged(files, offset, now);
+        if let Err(CheckpointError::Io(error)) = &result
+            && damaged_at(error).is_some()
+        {
+            result = self.replace_damaged(files, error, now);
         }
         if let Err(error) = &result {
             // If foreign files were the cause, the project stops now.
@@ -129,17 +131,15 @@ impl Project {
         Ok(())
     }
 
-    /// Writes a new pair of files after a bad line was found at `offset` of the journal. Its change is in memory,
-    /// so a checkpoint that begins now does not read it. If this one fails too, the project stops: the next start
+    /// Writes a new pair of files after `damage` was found in a line of the journal. Its change is in memory, so a checkpoint that begins now does not read it. If this one fails too, the project stops: the next start
     /// would refuse everything after that line.
     fn replace_damaged(
         self: &Arc<Self>,
         files: &Files,
-        offset: u64,
+        damage: &io::Error,
         now: Instant,
     ) -> Result<(), CheckpointError> {
         let (id, path) = (&self.id, files.paths.journal.display());
-        let damage = CopyError::Damaged { offset };
         log::error!(
             "project {id}: {path}: {damage}. Both files are written again from memory. Check the disk"
         );

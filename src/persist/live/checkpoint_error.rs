@@ -1,7 +1,6 @@
 //! Why a checkpoint was not written.
 
 use crate::persist::files::generation::SwapError;
-use crate::persist::files::line_copy::CopyError;
 use crate::store::error::StorageError;
 use std::io;
 
@@ -10,14 +9,9 @@ use std::io;
 pub enum CheckpointError {
     /// A file could not be written or read.
     Io(io::Error),
-    /// The new values may be in place and their journal not: the project has failed, and the next
-    /// start completes the swap.
+    /// The new data file may be in place and its journal is not: the project has failed, and the next start completes
+    /// the swap.
     HalfDone(io::Error),
-    /// The journal is damaged in a change since the checkpoint began.
-    Damaged {
-        /// File offset of the bad line.
-        offset: u64,
-    },
     /// Changes were rolled back while they were copied.
     RolledBack,
     /// The project takes no writes any more. Nothing is rolled back because of that.
@@ -46,20 +40,10 @@ impl From<SwapError> for CheckpointError {
     }
 }
 
-impl From<CopyError> for CheckpointError {
-    fn from(error: CopyError) -> CheckpointError {
-        match error {
-            CopyError::Io(error) => CheckpointError::Io(error),
-            CopyError::Damaged { offset } => CheckpointError::Damaged { offset },
-        }
-    }
-}
-
 impl std::fmt::Display for CheckpointError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             CheckpointError::Io(error) | CheckpointError::HalfDone(error) => error.fmt(f),
-            CheckpointError::Damaged { offset } => CopyError::Damaged { offset: *offset }.fmt(f),
             CheckpointError::RolledBack => f.write_str("changes were rolled back while they were copied"),
             CheckpointError::Stopped => f.write_str("the project stopped taking writes"),
         }

@@ -20,7 +20,8 @@ fn open(directory: &Path) -> Arc<Project> {
     let paths = Paths::new(directory, &id);
     let opening =
         OpenOptions { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
-    Project::open(Arc::new(RealDisk), paths, opening, Engine::new(Box::new(|| ())), NOW).unwrap().project
+    let opened = Project::open(Arc::new(RealDisk), paths, opening, Engine::new(Box::new(|| ())), NOW);
+    Arc::new(opened.unwrap().project)
 }
 
 #[test]

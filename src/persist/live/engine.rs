@@ -5,7 +5,7 @@
 use super::long_lane::Long;
 use super::project::Project;
 use super::queues::Queues;
-use super::writer_queue::{Call, Work, Written};
+use super::writer_queue::{AfterTurn, Call, Work};
 use crate::limits::{ENGINE_STACK_BYTES, LONG_BYTES_MIN, LONG_KEYS_MIN};
 use std::io;
 use std::sync::Arc;
@@ -76,10 +76,10 @@ impl Engine {
             match work {
                 Work::Write(project) => {
                     let after = project.write_in_turn();
-                    if after.again || after.sync_after.is_some() {
-                        written = Some(Written { project, again: after.again, sync_after: after.sync_after });
-                    } else {
+                    if after == AfterTurn::default() {
                         self.let_go(project);
+                    } else {
+                        written = Some((project, after));
                     }
                 }
                 Work::SyncDue(project) => project.want_sync(),

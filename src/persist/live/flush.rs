@@ -4,6 +4,7 @@ use super::journal::Journal;
 use super::journal_lock::{Attempt, JournalGuard, QueueAgain};
 use super::ownership::NotOurs;
 use super::project::{Batch, Files, Health, Project, State, SyncLater, Turn};
+use super::writer_queue::AfterTurn;
 use crate::clock;
 use crate::config::schema::SyncMode;
 use crate::disk::is_disk_full;
@@ -22,15 +23,6 @@ use std::time::{Duration, Instant};
 
 /// What "file too large" means for a journal.
 const FILE_SIZE_LIMIT: &str = ", which is the file-size limit of this process (`ulimit -f`, LimitFSIZE=)";
-
-/// What is left to do for a project after its turn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct AfterTurn {
-    /// There is more to write.
-    pub(super) again: bool,
-    /// After which time it has to be synced, if it has `sync: interval`.
-    pub(super) sync_after: Option<Duration>,
-}
 
 /// Which thread takes the pending changes.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use super::checkpoint::Need;
 use super::checkpoint_error::CheckpointError;
 use super::external_edit::{self, Content, Edit};
 use super::journal::SeenEdit;
+use super::maintenance::RETRY_ADVICE;
 use super::project::{Files, Project};
 use crate::limits::FILES_LOOK_AFTER_MS;
 use crate::persist::start::recovery::ValueCache;
@@ -41,7 +42,7 @@ impl Project {
                 match self.checkpoint_for(Need::Edit, now_ms, now) {
                     // Why it stopped is logged.
                     Ok(()) | Err(CheckpointError::Stopped) => {}
-                    Err(error) => self.log_unwritten("values", &error),
+                    Err(error) => self.log_unwritten("values", &error, RETRY_ADVICE),
                 }
                 files.journal.lock().ok()?.retry_at
             }

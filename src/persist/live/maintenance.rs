@@ -4,6 +4,7 @@ use super::checkpoint::Need;
 use super::checkpoint_error::CheckpointError;
 use super::external_edit;
 use super::journal::Journal;
+use super::journal_lock::JournalGuard;
 use super::project::{Health, Project};
 use crate::clock;
 use crate::limits::EXPIRY_INTERVAL_MS;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What to do about a values' file that cannot be written again while the server runs.
-const RETRY_ADVICE: &str =
+pub(super) const RETRY_ADVICE: &str =
     "Move away what has that name while the server runs; a later checkpoint writes the file again";
 /// What becomes of values that the last checkpoint did not write.
 const CLOSED_ADVICE: &str =
@@ -47,7 +48,7 @@ impl Project {
             // The clock is read again: freeing many keys takes a while, and it may have been set back.
             && let Err(error) = self.checkpoint(clock::wall_ms(), now)
         {
-            self.log_unwritten("checkpoint", &error);
+            self.log_unwritten("checkpoint", &error, RETRY_ADVICE);
         }
         let dues = [expiry, reclaim, self.checkpoint_due(now), self.repair(now), look];
         dues.into_iter().flatten().min()
@@ -60,12 +61,6 @@ impl Project {
             self.sync_written();
         }
         files.journal.lock().ok()?.repair_due(now)
-    }
-
-    /// Whether the values' file is still the one that was written with the journal.
-    pub(super) fn has_values_in_place(&self) -> bool {
-        let Some(files) = &self.files else { return true };
-        files.journal.lock().is_ok_and(|journal| external_edit::has_values_in_place(files, &journal))
     }
 
     /// When to reclaim keys that cannot be reclaimed now, because the record of their expiry is not on disk yet.
@@ -117,7 +112,7 @@ impl Project {
         if self.end_writing() {
             self.flush(now);
             if let Err(error) = self.checkpoint_for(Need::Loss, now_ms, now) {
-                self.log_not_written("last checkpoint", &error, CLOSED_ADVICE);
+                self.log_unwritten("last checkpoint", &error, CLOSED_ADVICE);
                 if self.has_lost_values(&error)
                     && let Ok(mut state) = self.lock()
                 {
@@ -136,16 +131,14 @@ impl Project {
 
     /// Whether values are in no file that a start finds, after a checkpoint failed with `error`.
     fn has_lost_values(&self, error: &CheckpointError) -> bool {
-        // The next start completes a swap that is half done; the values' file may be the new one.
-        !matches!(error, CheckpointError::HalfDone(_)) && !self.has_values_in_place()
+        let Some(files) = &self.files else { return false };
+        let is_in_place = |journal: JournalGuard<'_>| external_edit::has_values_in_place(files, &journal);
+        // The next start completes a swap that is half done; the data file may be the new one.
+        !matches!(error, CheckpointError::HalfDone(_)) && !files.journal.lock().is_ok_and(is_in_place)
     }
 
-    /// Logs that `what` was not written and is tried again.
-    pub(super) fn log_unwritten(&self, what: &str, error: &CheckpointError) {
-        self.log_not_written(what, error, RETRY_ADVICE);
-    }
-
-    fn log_not_written(&self, what: &str, error: &CheckpointError, advice: &str) {
+    /// Logs that `what` was not written, and the `advice` if that may lose values.
+    pub(super) fn log_unwritten(&self, what: &str, error: &CheckpointError, advice: &str) {
         if let Some((level, text)) = self.unwritten_text(what, error, advice) {
             log::log!(level, "{text}");
         }

@@ -165,7 +165,7 @@ pub struct OpenOptions {
 
 /// A project that was opened.
 pub struct OpenedProject {
-    pub project: Arc<Project>,
+    pub project: Project,
     /// Whether there were no files, so that it begins empty.
     pub is_new: bool,
     /// Sentences for the log: what was repaired or imported.
@@ -193,29 +193,6 @@ impl Project {
         queues: Arc<Queues<Project>>,
         now_ms: u64,
     ) -> Result<OpenedProject, RecoveryError> {
-        let (project, is_new, notices) = Project::recover(disk, paths, options, queues, now_ms)?;
-        Ok(OpenedProject { project: Arc::new(project), is_new, notices })
-    }
-
-    /// As [`Project::open`], but the project then lives in memory only. The files stay as they are.
-    pub fn open_in_memory(
-        disk: Arc<dyn Disk>,
-        paths: Paths,
-        options: OpenOptions,
-        queues: Arc<Queues<Project>>,
-        now_ms: u64,
-    ) -> Result<OpenedProject, RecoveryError> {
-        let (project, is_new, notices) = Project::recover(disk, paths, options, queues, now_ms)?;
-        Ok(OpenedProject { project: Arc::new(Project { files: None, ..project }), is_new, notices })
-    }
-
-    fn recover(
-        disk: Arc<dyn Disk>,
-        paths: Paths,
-        options: OpenOptions,
-        queues: Arc<Queues<Project>>,
-        now_ms: u64,
-    ) -> Result<(Project, bool, Vec<String>), RecoveryError> {
         let begin = queues.watermark.begin(now_ms);
         let Recovered { mut namespace, pair, is_unsure, is_new, notices } =
             recovery::recover(disk.as_ref(), &paths, options.cache, begin, now_ms)?;
@@ -244,7 +221,7 @@ impl Project {
             checkpoint: Mutex::new(()),
         };
         let project = Project::with(options.id, Some(files), queues, state);
-        Ok((project, is_new, notices))
+        Ok(OpenedProject { project, is_new, notices })
     }
 
     fn with(id: ProjectId, files: Option<Files>, queues: Arc<Queues<Project>>, state: State) -> Project {
@@ -348,15 +325,22 @@ impl Project {
 }
 
 impl OpenedProject {
+    /// This project without its files, which stay as they are: it lives in memory only.
+    #[must_use]
+    pub fn in_memory(self) -> OpenedProject {
+        OpenedProject { project: Project { files: None, ..self.project }, ..self }
+    }
+
     /// Begins to serve: logs what was found and repaired, and schedules maintenance.
     pub fn start(self) -> Arc<Project> {
-        if let (true, Some(files)) = (self.is_new, &self.project.files) {
+        let project = Arc::new(self.project);
+        if let (true, Some(files)) = (self.is_new, &project.files) {
             let directory = files.paths.directory().display();
-            log::info!("project {}: no files in {directory} yet; it begins empty", self.project.id);
+            log::info!("project {}: no files in {directory} yet; it begins empty", project.id);
         }
         self.notices.iter().for_each(|notice| log::warn!("{notice}"));
-        self.project.begin_maintenance();
-        self.project
+        project.begin_maintenance();
+        project
     }
 }
 

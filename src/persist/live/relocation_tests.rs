@@ -24,7 +24,8 @@ fn open(directory: &tempfile::TempDir) -> Arc<Project> {
     let paths = Paths::new(directory.path(), &id);
     let opening =
         OpenOptions { id, cache: ValueCache::Disk, sync: SyncMode::Always, sync_interval: Duration::ZERO };
-    Project::open(Arc::new(RealDisk), paths, opening, Engine::new(Box::new(|| ())), NOW).unwrap().project
+    let opened = Project::open(Arc::new(RealDisk), paths, opening, Engine::new(Box::new(|| ())), NOW);
+    Arc::new(opened.unwrap().project)
 }
 
 fn change(project: &Arc<Project>, change: impl FnOnce(&mut Transaction<'_>)) {

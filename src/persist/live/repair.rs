@@ -12,7 +12,7 @@
 use super::journal::Journal;
 use crate::disk::is_disk_full;
 use crate::limits::{CHECKPOINT_RETRY_MS, PAGE_BYTES_MAX};
-use crate::persist::files::line_copy::{CopyError, Lines, write_again};
+use crate::persist::files::line_copy::{Lines, write_again};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -89,8 +89,7 @@ impl Journal {
                 (self.synced_end, self.reserve_end, self.unsure_from) = (self.end, self.end, None);
                 return Ok(());
             }
-            Err(CopyError::Io(error)) => error,
-            Err(damaged @ CopyError::Damaged { .. }) => io::Error::other(damaged.to_string()),
+            Err(error) => error,
         };
         if is_disk_full(&error) {
             // It may have been the sync that failed.

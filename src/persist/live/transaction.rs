@@ -7,10 +7,10 @@ use crate::limits::{
     BATCH_OPERATIONS_MAX, EXPIRY_INTERVAL_MS, EXPIRY_ROUNDS_BEFORE_CLEAR_MAX, PENDING_BYTES_MAX,
 };
 use crate::persist::files::record;
-use crate::store::batch::{Batch, OneOrMany};
+use crate::store::batch::Batch;
 use crate::store::change::Change;
 use crate::store::commit::Pending;
-use crate::store::decide::{Conflict, Step, changes};
+use crate::store::decide::{Step, changes};
 use crate::store::error::StorageError;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -187,11 +187,6 @@ impl Transaction<'_> {
     /// The project as it is now, for reading.
     pub fn view(&self) -> View<'_> {
         View { namespace: &self.state.namespace, open_files: &self.state.open_files, now_ms: self.now_ms }
-    }
-
-    /// What `batch` does now. Nothing is changed yet.
-    pub fn decide(&self, batch: &Batch<'_>) -> Result<OneOrMany<Step>, Conflict> {
-        self.view().decide(batch)
     }
 
     /// Does the `steps` that were decided for `batch`.

@@ -27,7 +27,7 @@ fn project(directory: &tempfile::TempDir, sync: SyncMode, cache: ValueCache) -> 
     let paths = Paths::new(directory.path(), &id);
     let opening = OpenOptions { id, cache, sync, sync_interval: Duration::from_secs(1) };
     let engine = Engine::new(Box::new(|| ()));
-    Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().project
+    Arc::new(Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().project)
 }
 
 fn put(project: &Arc<Project>, name: &str, value: &[u8]) -> Pending<Result<Meta, ()>> {
@@ -49,7 +49,7 @@ impl Transaction<'_> {
 
     fn run(&mut self, op: Op<'_>) -> Step {
         let batch = Batch::one(op);
-        let steps = self.decide(&batch).unwrap();
+        let steps = self.view().decide(&batch).unwrap();
         self.apply_steps(&batch, &steps);
         steps[0]
     }
@@ -92,17 +92,17 @@ fn what_a_project_brings_into_memory_expires_without_a_write() {
         OpenOptions { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     let paths = Paths::new(directory.path(), &opening.id);
     let threads = engine.start().unwrap();
-    let opened = Project::open_in_memory(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap();
-    let project = Arc::clone(&opened.project);
-    let stored = || project.lock().unwrap().namespace.stored_range("", None).count();
-    assert_eq!(stored(), 2, "nothing is due before it starts");
-    assert!(opened.start().is_in_memory());
+    let opened = Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().in_memory();
+    let stored = |project: &Project| project.lock().unwrap().namespace.stored_range("", None).count();
+    assert_eq!(stored(&opened.project), 2, "nothing is due before it starts");
+    let project = opened.start();
+    assert!(project.is_in_memory());
     let begun = clock::monotonic();
-    while stored() > 1 && begun.elapsed() < Duration::from_secs(20) {
+    while stored(&project) > 1 && begun.elapsed() < Duration::from_secs(20) {
         std::thread::yield_now();
     }
     threads.stop();
-    assert_eq!(stored(), 1, "nobody wrote, and what expired is gone");
+    assert_eq!(stored(&project), 1, "nobody wrote, and what expired is gone");
 }
 
 #[test]

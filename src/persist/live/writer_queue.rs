@@ -76,12 +76,12 @@ pub(super) enum Call {
     Start(usize),
 }
 
-/// A project whose turn has ended.
-pub(super) struct Written<P> {
-    pub(super) project: Arc<P>,
+/// What is left to do for a project after its turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct AfterTurn {
     /// There is more to write.
     pub(super) again: bool,
-    /// After which time it has to be synced.
+    /// After which time it has to be synced, if it has `sync: interval`.
     pub(super) sync_after: Option<Duration>,
 }
 
@@ -147,11 +147,15 @@ impl<P> WriterQueue<P> {
     }
 
     /// Waits for a task. `None` if the writer has to end.
-    pub(super) fn next(&self, number: usize, written: Option<Written<P>>) -> Option<(Work<P>, Call)> {
+    pub(super) fn next(
+        &self,
+        number: usize,
+        written: Option<(Arc<P>, AfterTurn)>,
+    ) -> Option<(Work<P>, Call)> {
         let signal = self.signals.get(number)?;
         let mut queue = unpoisoned(self.queue.lock());
-        if let Some(written) = written {
-            queue.add(written);
+        if let Some((project, after)) = written {
+            queue.add(project, after);
         }
         let mut quiet_end = None;
         loop {
@@ -211,12 +215,13 @@ impl<P> Queue<P> {
         self.slots.iter().any(|slot| *slot != Slot::Absent)
     }
 
-    fn add(&mut self, written: Written<P>) {
-        if let Some(after) = written.sync_after {
-            self.sync_at(clock::monotonic() + after, &written.project);
+    /// Queues what is left to do for a project after its turn.
+    fn add(&mut self, project: Arc<P>, after: AfterTurn) {
+        if let Some(sync_after) = after.sync_after {
+            self.sync_at(clock::monotonic() + sync_after, &project);
         }
-        if written.again {
-            self.projects.push_back(written.project);
+        if after.again {
+            self.projects.push_back(project);
         }
     }
 
@@ -288,8 +293,8 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3_600);
 
-    fn written(project: &Arc<String>, after: Duration) -> Written<String> {
-        Written { project: Arc::clone(project), again: false, sync_after: Some(after) }
+    fn add(queue: &mut Queue<String>, project: &Arc<String>, after: Duration) {
+        queue.add(Arc::clone(project), AfterTurn { again: false, sync_after: Some(after) });
     }
 
     fn due(work: Option<Work<String>>) -> Option<String> {
@@ -325,8 +330,8 @@ mod tests {
         let writers = WriterQueue::new();
         let mut queue = writers.queue.lock().unwrap();
         let (hourly, quick) = (Arc::new("hourly".to_owned()), Arc::new("quick".to_owned()));
-        queue.add(written(&hourly, HOUR));
-        queue.add(written(&quick, Duration::ZERO));
+        add(&mut queue, &hourly, HOUR);
+        add(&mut queue, &quick, Duration::ZERO);
         assert_eq!(due(queue.take()), Some("quick".to_owned()));
         assert_eq!(due(queue.take()), None);
         queue.stopping = true;
@@ -349,7 +354,7 @@ mod tests {
         let writers = WriterQueue::new();
         let mut queue = writers.queue.lock().unwrap();
         let project = Arc::new("closed".to_owned());
-        queue.add(written(&project, Duration::ZERO));
+        add(&mut queue, &project, Duration::ZERO);
         assert!(Arc::into_inner(project).is_some(), "the queue does not keep it alive");
         assert_eq!(due(queue.take()), None);
     }
@@ -359,12 +364,12 @@ mod tests {
         let writers = WriterQueue::new();
         let mut queue = writers.queue.lock().unwrap();
         let project = Arc::new("p".to_owned());
-        queue.add(written(&project, HOUR));
+        add(&mut queue, &project, HOUR);
         let until = queue.sync_due();
         queue.set(0, Slot::Idle { until });
         queue.set(1, Slot::Busy);
         assert!(matches!(queue.call(), Call::Nobody), "somebody waits for it already");
-        queue.add(written(&project, Duration::from_secs(1)));
+        add(&mut queue, &project, Duration::from_secs(1));
         assert!(matches!(queue.call(), Call::Wake(0)));
     }
 }

@@ -3,7 +3,7 @@
 //! The header of a journal identifies its values by length and checksum. The only repair here is to complete an
 //! interrupted swap of files; edits are not imported.
 
-use super::recovery_error::{RecoveryError, bad_line, io_error};
+use super::recovery_error::{FileProblem, RecoveryError, bad_line, io_error};
 use crate::disk::{Disk, DiskFile, Open, temporary_path};
 use crate::json;
 use crate::limits::FIRST_READ_BYTES;
@@ -17,7 +17,7 @@ use std::path::Path;
 /// Whether the files of a project fit each other: a start then needs no decision of the operator.
 pub(crate) fn is_consistent(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
     if !disk.exists(&paths.json).map_err(io_error(&paths.json))? {
-        return Err(RecoveryError::ValuesMissing { path: paths.json.clone() });
+        return Err(FileProblem::ValuesMissing.of(&paths.json));
     }
     let journal = disk.open(&paths.journal, Open::Read).map_err(io_error(&paths.journal))?;
     let header = read_header(journal.as_ref(), &paths.journal)?;
@@ -33,7 +33,7 @@ pub(crate) fn complete_interrupted_checkpoint(disk: &dyn Disk, paths: &Paths) ->
     let journal = disk.open(&temporary, Open::Read).map_err(io_error(&temporary))?;
     let header = match read_header(journal.as_ref(), &temporary) {
         Ok(header) => header,
-        Err(later @ RecoveryError::LaterVersion { .. }) => return Err(later),
+        Err(later @ RecoveryError { problem: FileProblem::LaterVersion { .. }, .. }) => return Err(later),
         Err(_) => return Ok(false),
     };
     if !fits(disk, &paths.json, &header)? || !has_metas(journal.as_ref(), &header, &temporary)? {
@@ -71,8 +71,8 @@ fn has_metas(journal: &dyn DiskFile, header: &Header, path: &Path) -> Result<boo
 /// Reads the header of a journal.
 ///
 /// # Errors
-/// [`RecoveryError::LaterVersion`] for the header of another format, [`RecoveryError::NotAJournal`] for a
-/// file that is something else, [`RecoveryError::Corrupt`] for a damaged header.
+/// [`FileProblem::LaterVersion`] for the header of another format, [`FileProblem::NotAJournal`] for a file that is
+/// something else, [`FileProblem::Corrupt`] for a damaged header.
 pub(crate) fn read_header(journal: &dyn DiskFile, path: &Path) -> Result<Header, RecoveryError> {
     let mut lines = LineReader::new(journal, 0);
     let line = lines.next_line().map_err(io_error(path))?;
@@ -80,15 +80,12 @@ pub(crate) fn read_header(journal: &dyn DiskFile, path: &Path) -> Result<Header,
     if header::is_header(line) {
         return header::decode(line).ok_or_else(|| bad_line(line, Seed::NONE, path, 0));
     }
-    let path = path.to_owned();
     if line.strip_suffix(b"\r").is_some_and(header::is_header) {
         let found = "its line ends were changed to CR LF, as some editors and git do";
-        return Err(RecoveryError::NotAJournal { path, found });
+        return Err(FileProblem::NotAJournal(found).of(path));
     }
     let mut begin = vec![0; FIRST_READ_BYTES];
-    let count = journal.read_at(&mut begin, 0).map_err(io_error(&path))?;
-    Err(match json::foreign_content(begin.get(..count).unwrap_or_default()) {
-        Some(found) => RecoveryError::NotAJournal { path, found },
-        None => RecoveryError::Corrupt { path, offset: 0 },
-    })
+    let count = journal.read_at(&mut begin, 0).map_err(io_error(path))?;
+    let found = json::foreign_content(begin.get(..count).unwrap_or_default());
+    Err(found.map_or(FileProblem::Corrupt { offset: 0 }, FileProblem::NotAJournal).of(path))
 }

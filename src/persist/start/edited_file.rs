@@ -8,13 +8,13 @@
 //! deleted and loaded again. At most one value is in memory at a time, and one above the maximum is refused before
 //! it is read to its end. A file may thus be larger than the memory.
 
-use super::json_reader::{Collected, JsonReader, is_byte_order_mark, place_of, skip_byte_order_mark};
+use super::json_reader::{JsonReader, is_byte_order_mark, place_of, skip_byte_order_mark};
 use crate::config::mistake::{Mistake, Problem, shown};
 use crate::config::text::object_text;
 use crate::disk::{DiskFile, load_from};
 use crate::json::{self, JsonErrorKind};
 use crate::limits::{CONFIG_BYTES_MAX, KEY_TEXT_BYTES_MAX, VALUE_BYTES_MAX, VALUE_DEPTH_MAX};
-use crate::names::{Key, KeyError, KeyRule};
+use crate::names::{Key, KeyRule};
 use crate::persist::files::value_reader::JSON_FILE;
 use crate::store::change::{Location, Meta, Revision, Value};
 use crate::store::entry::{self, Entries, Entry};
@@ -79,33 +79,9 @@ pub(crate) struct EditedFile<'f> {
     text: Vec<u8>,
 }
 
-/// Why reading stopped.
-enum Fault {
-    Io(io::Error),
-    Refused { offset: u64, refusal: Refusal },
-}
-
-/// What is wrong at an offset.
-enum Refusal {
-    /// It is not JSON; what was expected.
-    Syntax(&'static str),
-    /// A key that the API refuses.
-    Key(String, KeyError),
-    /// The text of a key is longer than that of any valid key; its beginning.
-    LongKeyText(String),
-    /// A key has half of a surrogate pair; its text.
-    LoneSurrogate(String),
-    /// A duplicate key, and the offset of its first value.
-    Twice(String, u64),
-    /// The value of this key is too long.
-    LongValue(String),
-    /// The value of this key is nested too deeply.
-    DeepValue(String),
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Fault {
-        Fault::Io(error)
+impl From<io::Error> for EditedFileError {
+    fn from(error: io::Error) -> EditedFileError {
+        EditedFileError::Io(error)
     }
 }
 
@@ -114,17 +90,6 @@ impl<'f> EditedFile<'f> {
     pub(crate) fn new(file: &'f dyn DiskFile, rule: KeyRule) -> EditedFile<'f> {
         let reader = JsonReader::new(file);
         EditedFile { file, reader, rule, value_bytes_max: VALUE_BYTES_MAX, text: Vec::new() }
-    }
-
-    /// Checks the whole file and returns its keys.
-    pub(crate) fn read_keys(&mut self) -> Result<EditedKeys, EditedFileError> {
-        self.read_object().map_err(|fault| match fault {
-            Fault::Io(error) => EditedFileError::Io(error),
-            Fault::Refused { offset, refusal } => {
-                let told = self.tell(offset, &refusal);
-                told.map_or_else(EditedFileError::Io, EditedFileError::Invalid)
-            }
-        })
     }
 
     /// Replaces the content of `out` by the minified value at `location`.
@@ -139,8 +104,7 @@ impl<'f> EditedFile<'f> {
         out.clear();
         self.text.clear();
         self.reader.seek(location.offset);
-        let collected = self.reader.collect_value(&mut self.text, self.value_bytes_max);
-        let is_whole = collected.map_err(EditedFileError::Io)? == Collected::Whole;
+        let is_whole = self.reader.collect_value(&mut self.text, self.value_bytes_max)?;
         let is_json = is_whole && json::minify(&self.text, VALUE_DEPTH_MAX, out).is_ok();
         if is_json && crc32fast::hash(out) == location.crc32 {
             Ok(())
@@ -160,7 +124,8 @@ impl<'f> EditedFile<'f> {
         Ok(members)
     }
 
-    fn read_object(&mut self) -> Result<EditedKeys, Fault> {
+    /// Checks the whole file and returns its keys.
+    pub(crate) fn read_keys(&mut self) -> Result<EditedKeys, EditedFileError> {
         let mut keys = EditedKeys::default();
         skip_byte_order_mark(&mut self.reader)?;
         self.reader.skip_whitespace()?;
@@ -177,12 +142,12 @@ impl<'f> EditedFile<'f> {
         self.reader.skip_whitespace()?;
         match self.reader.peek()? {
             None => Ok(keys),
-            Some(_) => Err(self.refused_here(Refusal::Syntax("the end of the file"))),
+            Some(_) => Err(self.not_json(self.reader.position(), "the end of the file")),
         }
     }
 
     /// Reads a key, its value and the white space after it.
-    fn read_member(&mut self, keys: &mut EditedKeys) -> Result<(), Fault> {
+    fn read_member(&mut self, keys: &mut EditedKeys) -> Result<(), EditedFileError> {
         let key_offset = self.reader.position();
         let key = self.read_key()?;
         self.reader.skip_whitespace()?;
@@ -193,109 +158,115 @@ impl<'f> EditedFile<'f> {
         let location = Location { file: JSON_FILE, offset, length, crc32 };
         let first = Key::parse_stored(&key).ok().and_then(|key| keys.add(key, location));
         if let Some(first) = first {
-            return Err(Fault::Refused { offset: key_offset, refusal: Refusal::Twice(key, first) });
+            let first = place_of(self.file, first)?;
+            return Err(self.invalid(key_offset, |place| {
+                let key = shown(&key);
+                format!(
+                    "the key \"{key}\" {place} is a duplicate; its first value is {first}; keep one of them"
+                )
+            }));
         }
-        self.reader.skip_whitespace()?;
-        Ok(())
+        Ok(self.reader.skip_whitespace()?)
     }
 
-    fn read_key(&mut self) -> Result<String, Fault> {
+    fn read_key(&mut self) -> Result<String, EditedFileError> {
         let offset = self.reader.position();
-        let refused = |refusal| Fault::Refused { offset, refusal };
+        let expected = "a key in double quotes";
         if self.reader.peek()? != Some(b'"') {
-            return Err(refused(Refusal::Syntax("a key in double quotes")));
+            return Err(self.not_json(offset, expected));
         }
         self.text.clear();
-        let collected = self.reader.collect_string(&mut self.text, KEY_TEXT_BYTES_MAX)?;
-        let beginning = String::from_utf8_lossy(&self.text);
-        if collected == Collected::TooLong {
-            return Err(refused(Refusal::LongKeyText(beginning.into_owned())));
+        let is_whole = self.reader.collect_string(&mut self.text, KEY_TEXT_BYTES_MAX)?;
+        let text = || shown(&String::from_utf8_lossy(&self.text));
+        if !is_whole {
+            return Err(self.invalid(offset, |place| {
+                format!(
+                    "the key {} {place} is too long; the maximum is {} bytes; shorten it, or add its closing quote if \
+                     that is missing",
+                    text(),
+                    self.rule.bytes_max()
+                )
+            }));
         }
         if json::minify(&self.text, 0, &mut Vec::new()).is_err() {
-            return Err(refused(Refusal::Syntax("a key in double quotes")));
+            return Err(self.not_json(offset, expected));
         }
         let Some(key) = json::decode_string(&self.text) else {
-            return Err(refused(Refusal::LoneSurrogate(beginning.into_owned())));
+            return Err(self.invalid(offset, |place| {
+                format!(
+                    "the key {} {place} has an escape of half a surrogate pair, which is not a character; write both \
+                     halves, or remove it",
+                    text()
+                )
+            }));
         };
-        match self.rule.parse(&key) {
-            Ok(_) => Ok(key.into_owned()),
-            Err(error) => Err(refused(Refusal::Key(key.into_owned(), error))),
-        }
+        self.rule.parse(&key).map_err(|error| {
+            self.invalid(offset, |place| format!("the key \"{}\" {place} is refused: {error}", shown(&key)))
+        })?;
+        Ok(key.into_owned())
     }
 
     /// Reads the value of `key` at `offset`. Returns the length and the checksum of its minified text.
-    fn read_checked(&mut self, offset: u64, key: &str) -> Result<(u32, u32), Fault> {
+    fn read_checked(&mut self, offset: u64, key: &str) -> Result<(u32, u32), EditedFileError> {
         self.text.clear();
-        if self.reader.collect_value(&mut self.text, self.value_bytes_max)? == Collected::TooLong {
-            return Err(Fault::Refused { offset, refusal: Refusal::LongValue(key.to_owned()) });
+        if !self.reader.collect_value(&mut self.text, self.value_bytes_max)? {
+            return Err(self.invalid(offset, |place| {
+                format!(
+                    "the value of \"{}\" {place} is too long; the maximum is {} bytes minified; shorten it, or \
+                     complete it if its end is missing",
+                    shown(key),
+                    self.value_bytes_max
+                )
+            }));
         }
         let mut minified = Vec::with_capacity(self.text.len());
         let Err(error) = json::minify(&self.text, VALUE_DEPTH_MAX, &mut minified) else {
             let length = u32::try_from(minified.len()).unwrap_or(u32::MAX); // at most `value_bytes_max`
             return Ok((length, crc32fast::hash(&minified)));
         };
-        let is_too_deep = error.kind == JsonErrorKind::TooDeep;
         self.reader.seek(offset);
         self.reader.skip_collected(error.offset)?;
-        let refusal =
-            if is_too_deep { Refusal::DeepValue(key.to_owned()) } else { Refusal::Syntax("a JSON value") };
-        Err(self.refused_here(refusal))
-    }
-
-    fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Fault> {
-        if self.reader.take_if(byte)? { Ok(()) } else { Err(self.refused_here(Refusal::Syntax(what))) }
-    }
-
-    fn refused_here(&self, refusal: Refusal) -> Fault {
-        Fault::Refused { offset: self.reader.position(), refusal }
-    }
-
-    /// The sentence about a mistake at `offset`.
-    fn tell(&self, offset: u64, refusal: &Refusal) -> io::Result<String> {
-        let (line, column) = place_of(self.file, offset)?;
-        let place = format!("at line {line}, column {column}");
-        Ok(match refusal {
-            Refusal::Syntax(_) if is_byte_order_mark(self.file, offset)? => format!(
-                "not JSON: a byte order mark {place} (byte {offset}); a file has at most one, at its \
-                 start; remove this one"
-            ),
-            Refusal::Syntax(expected) => match self.recognized()? {
-                None => format!("not JSON: expected {expected} {place}"),
-                Some(Mistake { problem: Problem::Empty, .. }) => EMPTY_ADVICE.to_owned(),
-                // The position that serde_json reports may be that of the byte before.
-                Some(Mistake { problem: problem @ Problem::Syntax { .. }, .. }) => {
-                    format!("{problem} {place}")
-                }
-                Some(mistake) => mistake.to_string(),
-            },
-            Refusal::Key(key, error) => format!("the key \"{}\" {place} is refused: {error}", shown(key)),
-            Refusal::LongKeyText(text) => format!(
-                "the key {} {place} is too long; the maximum is {} bytes; shorten it, or add its closing quote if that \
-                 is missing",
-                shown(text),
-                self.rule.bytes_max()
-            ),
-            Refusal::LoneSurrogate(text) => format!(
-                "the key {} {place} has an escape of half a surrogate pair, which is not a character; write both \
-                 halves, or remove it",
-                shown(text)
-            ),
-            Refusal::Twice(key, first) => {
-                let (line, column) = place_of(self.file, *first)?;
-                let first = format!("its first value is at line {line}, column {column}");
-                format!("the key \"{}\" {place} is a duplicate; {first}; keep one of them", shown(key))
-            }
-            Refusal::LongValue(key) => format!(
-                "the value of \"{}\" {place} is too long; the maximum is {} bytes minified; shorten it, or complete it \
-                 if its end is missing",
-                shown(key),
-                self.value_bytes_max
-            ),
-            Refusal::DeepValue(key) => format!(
+        let offset = self.reader.position();
+        if error.kind != JsonErrorKind::TooDeep {
+            return Err(self.not_json(offset, "a JSON value"));
+        }
+        Err(self.invalid(offset, |place| {
+            format!(
                 "the value of \"{}\" is nested too deeply {place}; the maximum is {VALUE_DEPTH_MAX} levels of arrays \
                  and objects; flatten it",
                 shown(key)
+            )
+        }))
+    }
+
+    fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), EditedFileError> {
+        if self.reader.take_if(byte)? { Ok(()) } else { Err(self.not_json(self.reader.position(), what)) }
+    }
+
+    /// The error with the text of `tell`, which gets the place of `offset`.
+    fn invalid(&self, offset: u64, tell: impl FnOnce(&str) -> String) -> EditedFileError {
+        let place = place_of(self.file, offset);
+        place.map_or_else(EditedFileError::Io, |place| EditedFileError::Invalid(tell(&place)))
+    }
+
+    /// The error for a text that is not JSON, because `expected` is not at `offset`.
+    fn not_json(&self, offset: u64, expected: &str) -> EditedFileError {
+        let found =
+            is_byte_order_mark(self.file, offset).and_then(|is_mark| Ok((is_mark, self.recognized()?)));
+        let (is_mark, mistake) = match found {
+            Ok(found) => found,
+            Err(error) => return EditedFileError::Io(error),
+        };
+        self.invalid(offset, |place| match mistake {
+            _ if is_mark => format!(
+                "not JSON: a byte order mark {place} (byte {offset}); a file has at most one, at its start; remove \
+                 this one"
             ),
+            None => format!("not JSON: expected {expected} {place}"),
+            Some(Mistake { problem: Problem::Empty, .. }) => EMPTY_ADVICE.to_owned(),
+            // The position that serde_json reports may be that of the byte before.
+            Some(Mistake { problem: problem @ Problem::Syntax { .. }, .. }) => format!("{problem} {place}"),
+            Some(mistake) => mistake.to_string(),
         })
     }
 

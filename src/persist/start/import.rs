@@ -5,14 +5,13 @@
 
 use super::consistency;
 use super::edited_file::{EditedFile, EditedFileError, EditedKeys};
-use super::recovery_error::{RecoveryError, bad_line, io_error};
-use super::replay::replay;
+use super::recovery_error::{FileProblem, RecoveryError, io_error};
+use super::replay::{next_meta, replay};
 use crate::disk::{Disk, DiskFile, Open, Stamp};
 use crate::names::Key;
 use crate::persist::files::generation::{self, GenerationWriter, Pair, Paths};
 use crate::persist::files::header::Lineage;
 use crate::persist::files::preserved_copies::{self, PreservedCopy};
-use crate::persist::files::record::{self, Line};
 use crate::persist::files::sequential::{LineReader, checksum_of};
 use crate::store::change::{Change, Meta, Revision, Value};
 use crate::store::entry::{self, Entries, Entry};
@@ -23,7 +22,7 @@ use crate::store::run::Packed;
 /// What to do with the changes in the journal of an edited file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalChanges {
-    /// Stop with [`RecoveryError::EditedWithChanges`].
+    /// Stop with [`FileProblem::EditedWithChanges`].
     Refuse,
     /// Put them on top of the edited file.
     Replay,
@@ -60,25 +59,21 @@ pub fn edited(
     now_ms: u64,
 ) -> Result<(), RecoveryError> {
     if choice != JournalChanges::Refuse && consistency::is_consistent(disk, paths)? {
-        return Err(RecoveryError::NotEdited { path: paths.json.clone() });
+        return Err(FileProblem::NotEdited.of(&paths.json));
     }
     let journal = disk.open(&paths.journal, Open::Read).map_err(io_error(&paths.journal))?;
     let header = consistency::read_header(journal.as_ref(), &paths.journal)?;
     let (edited, keys) = Edited::open(disk, paths)?;
     let age = header.before.iter().position(|&crc32| crc32 == edited.crc32);
     if let (JournalChanges::Refuse, Some(newer)) = (choice, age) {
-        return Err(RecoveryError::MixedPair { path: paths.json.clone(), checkpoints: newer + 1 });
+        return Err(FileProblem::MixedPair { checkpoints: newer + 1 }.of(&paths.json));
     }
     let mut lines = LineReader::new(journal.as_ref(), header.bytes());
     let (mut metas, mut packed) = (Index::default(), Vec::new());
     for _ in 0..header.keys {
         let offset = lines.offset();
-        let corrupt = || RecoveryError::Corrupt { path: paths.journal.clone(), offset };
-        let line = lines.next_line().map_err(io_error(&paths.journal))?;
-        let line = line.filter(|line| line.terminated).ok_or_else(corrupt)?;
-        let Some(Line::Meta { key, meta }) = record::decode_line(line.bytes, header.seed) else {
-            return Err(bad_line(line.bytes, header.seed, &paths.journal, offset));
-        };
+        let corrupt = || FileProblem::Corrupt { offset }.of(&paths.journal);
+        let (key, meta) = next_meta(&mut lines, header.seed, &paths.journal)?.ok_or_else(corrupt)?;
         let key = Key::parse_stored(&key).map_err(|_| corrupt())?;
         packed.clear();
         entry::pack(key, Value::Text(b""), &meta, &mut packed);
@@ -98,7 +93,7 @@ pub fn edited(
     })?;
     match choice {
         JournalChanges::Refuse if changes > 0 => {
-            return Err(RecoveryError::EditedWithChanges { path: paths.json.clone(), changes });
+            return Err(FileProblem::EditedWithChanges { changes }.of(&paths.json));
         }
         JournalChanges::Discard => {
             preserved_copies::preserve(disk, paths, PreservedCopy::Discarded, header.generation)
@@ -174,7 +169,7 @@ impl Edited {
 fn of_file(paths: &Paths) -> impl FnOnce(EditedFileError) -> RecoveryError + '_ {
     |error| match error {
         EditedFileError::Io(error) => io_error(&paths.json)(error),
-        EditedFileError::Invalid(problem) => RecoveryError::EditedBadly { path: paths.json.clone(), problem },
+        EditedFileError::Invalid(problem) => FileProblem::EditedBadly(problem).of(&paths.json),
     }
 }
 

@@ -19,15 +19,6 @@ pub(crate) struct JsonReader<'f> {
     piece_bytes: usize,
 }
 
-/// Whether a string or a value was within its limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Collected {
-    /// It was collected to its end.
-    Whole,
-    /// It is longer than the limit.
-    TooLong,
-}
-
 /// How far a value has been read.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
@@ -99,8 +90,9 @@ impl<'f> JsonReader<'f> {
         Ok(())
     }
 
-    /// Appends the string that begins here to `out`, with its quotes, up to about `bytes_max`.
-    pub(crate) fn collect_string(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> io::Result<Collected> {
+    /// Appends the string that begins here to `out`, with its quotes, up to about `bytes_max`. Returns false if it is
+    /// longer.
+    pub(crate) fn collect_string(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> io::Result<bool> {
         let mut progress = Progress::default();
         while let Some(byte) = self.next_of_value(&mut progress)? {
             out.push(byte);
@@ -108,16 +100,15 @@ impl<'f> JsonReader<'f> {
                 break;
             }
             if out.len() >= bytes_max {
-                return Ok(Collected::TooLong);
+                return Ok(false);
             }
         }
-        Ok(Collected::Whole)
+        Ok(true)
     }
 
     /// Appends the value that begins here to `out`, up to the `,`, `}` or `]` that ends it, with one space in
-    /// place of each run of white space. `bytes_max` bounds its length without those
-    /// spaces.
-    pub(crate) fn collect_value(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> io::Result<Collected> {
+    /// place of each run of white space. Returns false if it is longer than `bytes_max` without those spaces.
+    pub(crate) fn collect_value(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> io::Result<bool> {
         let mut progress = Progress::default();
         let mut spaces = 0;
         loop {
@@ -125,9 +116,9 @@ impl<'f> JsonReader<'f> {
                 self.collect_plain(out);
             }
             if out.len() - spaces > bytes_max {
-                return Ok(Collected::TooLong);
+                return Ok(false);
             }
-            let Some(byte) = self.next_of_value(&mut progress)? else { return Ok(Collected::Whole) };
+            let Some(byte) = self.next_of_value(&mut progress)? else { return Ok(true) };
             spaces += usize::from(byte == b' ' && !progress.in_string);
             out.push(byte);
         }
@@ -188,9 +179,9 @@ fn is_whitespace(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-/// Line and column, both from 1, of the byte at `offset` of a text in UTF-8. Columns count characters; a byte
-/// order mark at the start of the file is not counted.
-pub(crate) fn place_of(file: &dyn DiskFile, offset: u64) -> io::Result<(u64, u64)> {
+/// Line and column, both from 1, of the byte at `offset` of a text in UTF-8, for a message. Columns count characters;
+/// a byte order mark at the start of the file is not counted.
+pub(crate) fn place_of(file: &dyn DiskFile, offset: u64) -> io::Result<String> {
     let mut reader = JsonReader::new(file);
     skip_byte_order_mark(&mut reader)?;
     let (mut line, mut column) = (1, 1);
@@ -203,7 +194,7 @@ pub(crate) fn place_of(file: &dyn DiskFile, offset: u64) -> io::Result<(u64, u64
         }
         reader.at += 1;
     }
-    Ok((line, column))
+    Ok(format!("at line {line}, column {column}"))
 }
 
 /// Skips the byte order mark that some editors write at the start of a file.

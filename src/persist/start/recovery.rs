@@ -13,9 +13,9 @@
 
 use super::consistency::{complete_interrupted_checkpoint, read_header};
 use super::import;
-use super::recovery_error::{RecoveryError, bad_line, io_error};
+use super::recovery_error::{FileProblem, RecoveryError, io_error};
 use super::renewal::{self, RenewedJournal};
-use super::replay::replay;
+use super::replay::{next_meta, replay};
 use crate::disk::{Disk, DiskFile, Open};
 use crate::names::Key;
 use crate::persist::files::data_file::{self, DataLine};
@@ -23,11 +23,9 @@ use crate::persist::files::generation::{self, GenerationWriter, JournalFile, Pai
 use crate::persist::files::header::{Header, Lineage};
 use crate::persist::files::line_copy::Lines;
 use crate::persist::files::locations::{LocatedValue, push_locations};
-use crate::persist::files::record::{self, Line};
-use crate::persist::files::seed::Seed;
-use crate::persist::files::sequential::{LineReader, is_too_long};
+use crate::persist::files::sequential::LineReader;
 use crate::persist::files::value_reader::{JOURNAL_FILE, JSON_FILE, location_of};
-use crate::store::change::{Change, Meta, Revision, Value};
+use crate::store::change::{Change, Revision, Value};
 use crate::store::entry::{self, Entries, Entry};
 use crate::store::index::Index;
 use crate::store::namespace::Namespace;
@@ -80,7 +78,7 @@ pub(crate) fn recover(
         (false, false) => {
             install_empty(disk, paths, begin).map_err(io_error(&paths.json))?;
         }
-        (false, true) => return Err(RecoveryError::ValuesMissing { path: paths.json.clone() }),
+        (false, true) => return Err(FileProblem::ValuesMissing.of(&paths.json)),
         (true, false) if complete_interrupted_checkpoint(disk, paths)? => {}
         (true, false) => {
             import::without_journal(disk, paths, begin, now_ms)?;
@@ -93,8 +91,8 @@ pub(crate) fn recover(
         (true, true) => {}
     }
     let mut recovered = match load(disk, paths, cache)? {
-        Loaded::Fits(recovered) => *recovered,
-        Loaded::Edited => {
+        Some(recovered) => recovered,
+        None => {
             if !complete_interrupted_checkpoint(disk, paths)? {
                 import::edited(disk, paths, import::JournalChanges::Refuse, begin, now_ms)?;
                 notices.push(format!(
@@ -102,12 +100,8 @@ pub(crate) fn recover(
                     paths.json.display()
                 ));
             }
-            match load(disk, paths, cache)? {
-                Loaded::Fits(recovered) => *recovered,
-                Loaded::Edited => {
-                    return Err(RecoveryError::Corrupt { path: paths.journal.clone(), offset: 0 });
-                }
-            }
+            let corrupt = || FileProblem::Corrupt { offset: 0 }.of(&paths.journal);
+            load(disk, paths, cache)?.ok_or_else(corrupt)?
         }
     };
     for path in generation::temporaries(paths) {
@@ -127,25 +121,19 @@ fn install_empty(disk: &dyn Disk, paths: &Paths, begin: Revision) -> io::Result<
     written.install(disk, paths)
 }
 
-enum Loaded {
-    Fits(Box<Recovered>),
-    /// The values are not what the journal's header says.
-    Edited,
-}
-
-fn load(disk: &dyn Disk, paths: &Paths, cache: ValueCache) -> Result<Loaded, RecoveryError> {
+/// `None` if the data file is not the one that the journal belongs to.
+fn load(disk: &dyn Disk, paths: &Paths, cache: ValueCache) -> Result<Option<Recovered>, RecoveryError> {
     let json: Arc<dyn DiskFile> = disk.open(&paths.json, Open::Read).map_err(io_error(&paths.json))?.into();
     let journal: Arc<dyn DiskFile> =
         disk.open(&paths.journal, Open::Write).map_err(io_error(&paths.journal))?.into();
     let header = read_header(journal.as_ref(), &paths.journal)?;
     let json_stamp = json.stamp().map_err(io_error(&paths.json))?;
     if json_stamp.length != header.json_bytes {
-        return Ok(Loaded::Edited);
+        return Ok(None);
     }
     let mut metas = LineReader::new(journal.as_ref(), header.bytes());
-    let entries = match load_entries(json.as_ref(), &mut metas, &header, cache, paths)? {
-        Some(entries) => entries,
-        None => return Ok(Loaded::Edited),
+    let Some(entries) = load_entries(json.as_ref(), &mut metas, &header, cache, paths)? else {
+        return Ok(None);
     };
     let mut namespace = Namespace::starting_at(header.revision, header.clock_ms).with_entries(entries);
     let changes_start = metas.offset();
@@ -172,7 +160,7 @@ fn load(disk: &dyn Disk, paths: &Paths, cache: ValueCache) -> Result<Loaded, Rec
         relocate(&mut namespace, &journal.changes()).map_err(io_error(&paths.journal))?;
     }
     let pair = Pair { json, json_stamp, journal };
-    Ok(Loaded::Fits(Box::new(Recovered { namespace, pair, is_unsure, is_new: false, notices })))
+    Ok(Some(Recovered { namespace, pair, is_unsure, is_new: false, notices }))
 }
 
 /// Moves the values of `changes` to their offsets in a journal that was written again with a longer header.
@@ -214,7 +202,8 @@ fn load_entries(
         let line = match lines.next_line() {
             Ok(Some(line)) => line,
             Ok(None) => break,
-            Err(error) if is_too_long(&error) => return Ok(None), // an editor may join all lines
+            // A line that is too long: an editor may join all lines.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(None),
             Err(error) => return Err(io_error(&paths.json)(error)),
         };
         match data_file::decode_line(line.bytes) {
@@ -224,7 +213,11 @@ fn load_entries(
                 if entries.sums().keys == header.keys {
                     return Ok(None);
                 }
-                let Some(meta) = next_meta(metas, header.seed, key, &paths.journal)? else { return Ok(None) };
+                // The line of another key means that the values were edited.
+                let found = next_meta(metas, header.seed, &paths.journal)?;
+                let Some((_, meta)) = found.filter(|(found, _)| *found == *key.as_str()) else {
+                    return Ok(None);
+                };
                 let offset = line.offset + value_start as u64;
                 let value = match cache {
                     ValueCache::Memory => Value::Text(value),
@@ -239,23 +232,4 @@ fn load_entries(
     }
     let complete = entries.sums().keys == header.keys && lines.checksum() == header.json_crc32;
     Ok(complete.then_some(entries))
-}
-
-/// The next meta line, which must be that of `key`: the file pair was written so. A line of
-/// another key means that the values were edited; a damaged one is corruption.
-fn next_meta(
-    metas: &mut LineReader<'_>,
-    seed: Seed,
-    key: Key<'_>,
-    path: &Path,
-) -> Result<Option<Meta>, RecoveryError> {
-    let offset = metas.offset();
-    let corrupt = || RecoveryError::Corrupt { path: path.to_owned(), offset };
-    let line = metas.next_line().map_err(io_error(path))?;
-    let line = line.filter(|line| line.terminated).ok_or_else(corrupt)?;
-    match record::decode_line(line.bytes, seed) {
-        Some(Line::Meta { key: found, meta }) => Ok((*found == *key.as_str()).then_some(meta)),
-        Some(Line::Synced(_) | Line::Changes(_)) => Ok(None),
-        None => Err(bad_line(line.bytes, seed, path, offset)),
-    }
 }

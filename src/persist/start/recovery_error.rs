@@ -1,6 +1,7 @@
-//! Why a project cannot be opened: each names the file, the place and the way out.
+//! Why a project cannot be opened. Each text names the file, the problem and the fix.
 
 use crate::config::mistake::shown;
+use crate::disk::is_disk_full;
 use crate::persist::files::header;
 use crate::persist::files::record;
 use crate::persist::files::seed::Seed;
@@ -10,94 +11,80 @@ use std::path::{Path, PathBuf};
 
 /// Why a project cannot be opened. Its files are as they were.
 #[derive(Debug)]
-pub enum RecoveryError {
-    /// The operating system failed at this file.
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        error: io::Error,
-    },
-    /// The journal is damaged where it was synced.
+pub struct RecoveryError {
+    pub path: PathBuf,
+    pub problem: FileProblem,
+}
+
+/// What is wrong with a file of a project.
+#[derive(Debug)]
+pub enum FileProblem {
+    Io(io::Error),
+    /// The line at this offset of the journal is damaged, and a later one was synced.
     Corrupt {
-        /// The journal.
-        path: PathBuf,
-        /// First byte of the bad line.
         offset: u64,
     },
-    /// The journal, or a line of it, is intact and of a format that this version does not know.
+    /// The journal is intact and of an unknown format, or has an intact line of an unknown kind.
     LaterVersion {
-        /// The journal.
-        path: PathBuf,
         /// The format that its header names, or `None` for an unknown line.
         format: Option<String>,
         /// First byte of the line.
         offset: u64,
     },
-    /// What has the name of a journal is something else.
-    NotAJournal {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        found: &'static str,
-    },
-    /// The values are those of an earlier checkpoint: the two files were copied at different moments.
+    /// The file has the name of a journal and is this instead.
+    NotAJournal(&'static str),
+    /// The data file is that of an earlier checkpoint: the two files were copied at different moments.
     MixedPair {
-        /// The values' file.
-        path: PathBuf,
-        /// How many checkpoints earlier it was written than the journal.
+        /// How many checkpoints earlier than the journal.
         checkpoints: usize,
     },
-    /// The values were edited while the journal has changes that are not in them.
+    /// The data file was edited, and the journal has this many changes that are not in it.
     EditedWithChanges {
-        /// The values' file.
-        path: PathBuf,
-        /// Changes in the journal.
         changes: u64,
     },
-    /// The values were edited into something that is not their format.
-    EditedBadly {
-        /// The values' file.
-        path: PathBuf,
-        /// What is wrong, with line and column.
-        problem: String,
-    },
-    /// There is nothing to decide: the values are the ones that the journal belongs to.
-    NotEdited {
-        /// The values' file.
-        path: PathBuf,
-    },
-    /// There is a journal and no values.
-    ValuesMissing {
-        /// The values' file.
-        path: PathBuf,
-    },
+    /// The data file was edited and is invalid: what is wrong, with line and column.
+    EditedBadly(String),
+    /// A decision was made about a data file that was not edited.
+    NotEdited,
+    /// There is a journal and no data file.
+    ValuesMissing,
+}
+
+impl FileProblem {
+    /// This problem, of the file `path`.
+    pub(crate) fn of(self, path: &Path) -> RecoveryError {
+        RecoveryError { path: path.to_owned(), problem: self }
+    }
+}
+
+impl RecoveryError {
+    pub(crate) fn is_disk_full(&self) -> bool {
+        matches!(&self.problem, FileProblem::Io(error) if is_disk_full(error))
+    }
 }
 
 impl fmt::Display for RecoveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RecoveryError::Io { path, error } => write!(f, "{}: {error}", path.display()),
-            RecoveryError::Corrupt { path, offset } => write!(
+        let project = self.path.file_stem().unwrap_or_default().display();
+        write!(f, "{}: ", self.path.display())?;
+        match &self.problem {
+            FileProblem::Io(error) => error.fmt(f),
+            FileProblem::Corrupt { offset } => write!(
                 f,
-                "{}: is damaged at byte {offset}, before data that was synced. It was left as it is. Restore this file \
-                 and the .json beside it from a backup, or run `pikv recover {} --salvage`, which writes every key that \
-                 is still readable to another file and lists what is not",
-                path.display(),
-                project_of(path)
+                "is damaged at byte {offset}, before data that was synced. It was left as it is. Restore this file \
+                 and the .json beside it from a backup, or run `pikv recover {project} --salvage`, which writes every \
+                 key that is still readable to another file and lists what is not"
             ),
-            RecoveryError::MixedPair { path, checkpoints } => write!(
+            FileProblem::MixedPair { checkpoints } => write!(
                 f,
-                "{}: is older than the .journal beside it, by {checkpoints} {}: the two files were copied at different \
+                "is older than the .journal beside it, by {checkpoints} {}: the two files were copied at different \
                  moments, as from the directory of a running server. They were left as they are. Restore both from \
                  one copy that was taken while the server was stopped. If you want the older values, run `pikv \
-                 recover {} --journal discard`, which keeps a copy of the journal",
-                path.display(),
-                if *checkpoints == 1 { "checkpoint" } else { "checkpoints" },
-                project_of(path)
+                 recover {project} --journal discard`, which keeps a copy of the journal",
+                if *checkpoints == 1 { "checkpoint" } else { "checkpoints" }
             ),
-            RecoveryError::LaterVersion { path, format, offset } => {
-                write!(f, "{}: was written by a later version of PiKV (", path.display())?;
+            FileProblem::LaterVersion { format, offset } => {
+                f.write_str("was written by a later version of PiKV (")?;
                 match format {
                     Some(format) => write!(f, "its format is {}", shown(format))?,
                     None => write!(f, "the line at byte {offset} is intact and unknown here")?,
@@ -110,37 +97,30 @@ impl fmt::Display for RecoveryError {
                     env!("CARGO_PKG_VERSION")
                 )
             }
-            RecoveryError::NotAJournal { path, found } => write!(
+            FileProblem::NotAJournal(found) => write!(
                 f,
-                "{}: is not a journal: {found}; it was left as it is. Restore this file and the .json beside it from a \
-                 backup, or move this file away to continue with the .json alone, without times to live",
-                path.display()
+                "is not a journal: {found}; it was left as it is. Restore this file and the .json beside it from a \
+                 backup, or move this file away to continue with the .json alone, without times to live"
             ),
-            RecoveryError::EditedWithChanges { path, changes } => write!(
+            FileProblem::EditedWithChanges { changes } => write!(
                 f,
-                "{}: was edited while its journal holds changes ({changes}) that are not in it. If you edited it, stop \
+                "was edited while its journal holds changes ({changes}) that are not in it. If you edited it, stop \
                  the server and decide with `pikv recover {project} --journal replay` (the changes are applied to the \
                  edited file) or `pikv recover {project} --journal discard` (the edited file alone counts; a copy of \
                  the journal is kept). If the two files come from a copy of a running server's directory, they are of \
-                 different moments: restore both from one copy that was taken while the server was stopped",
-                path.display(),
-                project = project_of(path)
+                 different moments: restore both from one copy that was taken while the server was stopped"
             ),
-            RecoveryError::EditedBadly { path, problem } => {
-                write!(f, "{}: {problem}; correct the file, it was left as it is", path.display())
+            FileProblem::EditedBadly(problem) => {
+                write!(f, "{problem}; correct the file, it was left as it is")
             }
-            RecoveryError::NotEdited { path } => write!(
+            FileProblem::NotEdited => {
+                f.write_str("needs no decision, because it was not edited; nothing was changed")
+            }
+            FileProblem::ValuesMissing => write!(
                 f,
-                "{}: needs no decision, because it was not edited; nothing was changed",
-                path.display()
-            ),
-            RecoveryError::ValuesMissing { path } => write!(
-                f,
-                "{}: is missing, but its .journal exists. Nothing was changed. If the file was moved, move it back, or \
-                 restore both files of the project from one backup. If you have neither, run `pikv recover {} \
-                 --salvage`, which writes every key that the .journal has to another file and states how to continue",
-                path.display(),
-                project_of(path)
+                "is missing, but its .journal exists. Nothing was changed. If the file was moved, move it back, or \
+                 restore both files of the project from one backup. If you have neither, run `pikv recover {project} \
+                 --salvage`, which writes every key that the .journal has to another file and states how to continue"
             ),
         }
     }
@@ -148,22 +128,16 @@ impl fmt::Display for RecoveryError {
 
 impl std::error::Error for RecoveryError {}
 
-/// The project that a file belongs to.
-fn project_of(path: &Path) -> impl fmt::Display + '_ {
-    path.file_stem().unwrap_or_default().display()
-}
-
 /// What is wrong with a line that could not be decoded, in a journal with this seed.
 pub(crate) fn bad_line(line: &[u8], seed: Seed, path: &Path, offset: u64) -> RecoveryError {
-    let path = path.to_owned();
-    if record::is_intact(line, seed) {
-        RecoveryError::LaterVersion { path, format: header::other_format(line), offset }
+    let problem = if record::is_intact(line, seed) {
+        FileProblem::LaterVersion { format: header::other_format(line), offset }
     } else {
-        RecoveryError::Corrupt { path, offset }
-    }
+        FileProblem::Corrupt { offset }
+    };
+    problem.of(path)
 }
 
-/// Ties an I/O error to its file.
 pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> RecoveryError + '_ {
-    move |error| RecoveryError::Io { path: path.to_owned(), error }
+    move |error| FileProblem::Io(error).of(path)
 }

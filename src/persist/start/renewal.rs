@@ -6,11 +6,11 @@
 //!
 //! A journal without changes was synced before it got its name, and is used as it is.
 
-use super::recovery_error::{RecoveryError, io_error};
+use super::recovery_error::{FileProblem, RecoveryError, io_error};
 use crate::disk::{Disk, DiskFile, Open, Others, is_disk_full, write_all_at};
 use crate::persist::files::generation::{JournalFile, Paths, remove_if_exists, renewed_path, was_refused};
 use crate::persist::files::header::{self, Header};
-use crate::persist::files::line_copy::{CopyError, Lines, Target, copy_lines, write_again};
+use crate::persist::files::line_copy::{Lines, Target, copy_lines, damaged_at, write_again};
 use crate::persist::files::seed::Seed;
 use std::io;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(crate) struct RenewedJournal {
 /// the changes.
 ///
 /// # Errors
-/// As the disk returns them; [`RecoveryError::Corrupt`] if it is damaged by now.
+/// As the disk returns them; [`FileProblem::Corrupt`] if it is damaged by now.
 pub(crate) fn renew(
     disk: &dyn Disk,
     paths: &Paths,
@@ -46,8 +46,8 @@ pub(crate) fn renew(
             disk.sync_directory(paths.directory()).map_err(io_error(paths.directory()))?;
             return Ok(RenewedJournal { journal, is_unsure: false, notice: None });
         }
-        Err(CopyError::Io(error)) if was_refused(&error) && !is_shared => error,
-        Err(error) => return Err(recovery_error(paths, error)),
+        Err(error) if was_refused(&error) && !is_shared => error,
+        Err(error) => return Err(recovery_error(paths, &error)),
     };
     let path = renewed_path(paths);
     remove_if_exists(disk, &path).map_err(io_error(&path))?;
@@ -55,8 +55,8 @@ pub(crate) fn renew(
     let is_unsure = match write_again(&lines, lines.start) {
         Ok(()) => false,
         // Reads are served. The first write tries again, and is refused until there is disk space.
-        Err(CopyError::Io(error)) if is_disk_full(&error) => true,
-        Err(error) => return Err(recovery_error(paths, error)),
+        Err(error) if is_disk_full(&error) => true,
+        Err(error) => return Err(recovery_error(paths, &error)),
     };
     let outcome = if is_unsure {
         "nor in place; writes get 507 until there is disk space"
@@ -69,7 +69,7 @@ pub(crate) fn renew(
 }
 
 /// Copies the journal and renames the copy. The rename is not durable yet.
-fn copy_to_new(disk: &dyn Disk, paths: &Paths, old: &JournalFile) -> Result<JournalFile, CopyError> {
+fn copy_to_new(disk: &dyn Disk, paths: &Paths, old: &JournalFile) -> io::Result<JournalFile> {
     let path = renewed_path(paths);
     let header = Header { seed: Seed::draw(old.header.generation), ..old.header.clone() };
     let file: Arc<dyn DiskFile> = disk.open(&path, Open::Create)?.into();
@@ -84,12 +84,13 @@ fn copy_to_new(disk: &dyn Disk, paths: &Paths, old: &JournalFile) -> Result<Jour
     Ok(JournalFile { file, header, changes_start, end })
 }
 
-fn recovery_error(paths: &Paths, error: CopyError) -> RecoveryError {
-    match error {
-        CopyError::Io(error) => {
+fn recovery_error(paths: &Paths, error: &io::Error) -> RecoveryError {
+    let problem = match damaged_at(error) {
+        Some(offset) => FileProblem::Corrupt { offset },
+        None => {
             let text = format!("it could not be written again at the start: {error}");
-            RecoveryError::Io { path: paths.journal.clone(), error: io::Error::new(error.kind(), text) }
+            FileProblem::Io(io::Error::new(error.kind(), text))
         }
-        CopyError::Damaged { offset } => RecoveryError::Corrupt { path: paths.journal.clone(), offset },
-    }
+    };
+    problem.of(&paths.journal)
 }

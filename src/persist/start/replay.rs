@@ -1,15 +1,35 @@
-//! The changes of a journal in order, and where they end.
+//! The meta lines of a journal, its changes in order, and where they end.
 //!
 //! After the last synced change a power cut may leave anything: a torn tail. A bad line before a later line that
 //! states that it was synced is corruption instead.
 
-use super::recovery_error::{RecoveryError, bad_line, io_error};
+use super::recovery_error::{FileProblem, RecoveryError, bad_line, io_error};
 use crate::persist::files::header;
 use crate::persist::files::record::{self, Line};
 use crate::persist::files::seed::Seed;
 use crate::persist::files::sequential::{LineReader, RawLine};
-use crate::store::change::{Change, Revision};
+use crate::store::change::{Change, Meta, Revision};
+use std::borrow::Cow;
 use std::path::Path;
+
+/// Reads the next meta line of a journal: a key, and what is known of it. `None` if the line is of another kind.
+///
+/// # Errors
+/// [`FileProblem::Corrupt`] or [`FileProblem::LaterVersion`] for a line that cannot be decoded.
+pub(crate) fn next_meta<'l>(
+    lines: &'l mut LineReader<'_>,
+    seed: Seed,
+    path: &Path,
+) -> Result<Option<(Cow<'l, str>, Meta)>, RecoveryError> {
+    let offset = lines.offset();
+    let line = lines.next_line().map_err(io_error(path))?.filter(|line| line.terminated);
+    let line = line.ok_or_else(|| FileProblem::Corrupt { offset }.of(path))?;
+    match record::decode_line(line.bytes, seed) {
+        Some(Line::Meta { key, meta }) => Ok(Some((key, meta))),
+        Some(Line::Synced(_) | Line::Changes(_)) => Ok(None),
+        None => Err(bad_line(line.bytes, seed, path, offset)),
+    }
+}
 
 /// How the changes of a journal end.
 #[derive(Debug)]
@@ -26,8 +46,8 @@ pub(crate) struct Tail {
 /// `revision` is the latest one before them, `seed` that of the journal.
 ///
 /// # Errors
-/// [`RecoveryError::Corrupt`] for a bad line before a later line that says it was synced, and for a header or
-/// a meta line; [`RecoveryError::LaterVersion`] for an intact line that is unknown.
+/// [`FileProblem::Corrupt`] for a bad line before a later line that says it was synced, and for a header or
+/// a meta line; [`FileProblem::LaterVersion`] for an intact line that is unknown.
 pub(crate) fn replay(
     lines: &mut LineReader<'_>,
     path: &Path,
@@ -56,11 +76,11 @@ pub(crate) fn replay(
             Some(Line::Synced(_)) => {}
             // Written whole, and for another place.
             Some(Line::Meta { .. }) => {
-                return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: end });
+                return Err(FileProblem::Corrupt { offset: end }.of(path));
             }
             // A header has no seed, so only in a journal of format 1 is it more than a stale block.
             None if line.terminated && seed == Seed::NONE && header::is_header(line.bytes) => {
-                return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: end });
+                return Err(FileProblem::Corrupt { offset: end }.of(path));
             }
             None if line.terminated && record::is_intact(line.bytes, seed) => {
                 return Err(bad_line(line.bytes, seed, path, end));
@@ -89,7 +109,7 @@ fn torn_tail(
         reserve = reserve_of(&line);
     }
     if synced.is_some_and(|synced| synced > revision) {
-        return Err(RecoveryError::Corrupt { path: path.to_owned(), offset: bad_offset });
+        return Err(FileProblem::Corrupt { offset: bad_offset }.of(path));
     }
     Ok(lines.offset() - bad_offset - reserve)
 }

@@ -6,7 +6,7 @@
 //! If the header is damaged, the seed is the one for which most lines have the right checksum.
 
 use super::edited_file::EditedFile;
-use super::recovery_error::{RecoveryError, io_error};
+use super::recovery_error::{FileProblem, RecoveryError, io_error};
 use crate::disk::{self, Disk, DiskFile, Open};
 use crate::json;
 use crate::limits::{DAMAGES_LISTED_MAX, VALUE_DEPTH_MAX};
@@ -68,7 +68,7 @@ pub enum Problem {
 /// expired at `now_ms` are left out.
 ///
 /// # Errors
-/// [`RecoveryError::LaterVersion`]; [`RecoveryError::ValuesMissing`] if neither file exists; as the disk
+/// [`FileProblem::LaterVersion`]; [`FileProblem::ValuesMissing`] if neither file exists; as the disk
 /// returns them.
 pub fn salvage(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<Salvage, RecoveryError> {
     let mut damages = Damages::default();
@@ -78,7 +78,7 @@ pub fn salvage(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<Salvage, R
     let header = journal.as_ref().and_then(|journal| journal.header.as_ref());
     let found = values(disk, &paths.json, header, &mut damages)?;
     if found.is_none() && journal.is_none() {
-        return Err(RecoveryError::ValuesMissing { path: paths.json.clone() });
+        return Err(FileProblem::ValuesMissing.of(&paths.json));
     }
     for (name, value) in found.iter().flatten() {
         let Ok(key) = Key::parse_stored(name) else { continue }; // `values` returns only valid keys
@@ -195,11 +195,7 @@ impl Journal {
         let header = first.as_ref().and_then(|line| header::decode(line.bytes));
         let (line, place) = first.map_or((&[][..], (0, 0)), |line| (line.bytes, place_of(&line)));
         if let Some(format) = header::other_format(line) {
-            return Err(RecoveryError::LaterVersion {
-                path: path.to_owned(),
-                format: Some(format),
-                offset: 0,
-            });
+            return Err(FileProblem::LaterVersion { format: Some(format), offset: 0 }.of(path));
         }
         let seed = match &header {
             Some(header) => header.seed,

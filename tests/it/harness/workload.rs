@@ -141,7 +141,7 @@ pub fn open(
     let id = ProjectId::parse("p").unwrap();
     let opening = OpenOptions { id, cache, sync, sync_interval: Duration::from_secs(1) };
     let opened = Project::open(disk, paths(), opening, Engine::new(Box::new(|| ())), now_ms)?;
-    Ok((opened.project, opened.notices))
+    Ok((Arc::new(opened.project), opened.notices))
 }
 
 /// All that a reader finds, values read from where they lie.

@@ -28,7 +28,7 @@ impl Writes for Transaction<'_> {
 
 fn done(transaction: &mut Transaction<'_>, op: Op<'_>) -> Step {
     let batch = Batch::one(op);
-    let steps = transaction.decide(&batch).unwrap();
+    let steps = transaction.view().decide(&batch).unwrap();
     transaction.apply_steps(&batch, &steps);
     steps[0]
 }

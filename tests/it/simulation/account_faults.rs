@@ -255,7 +255,7 @@ fn stored(disk: &SimDisk, project: InternalProject) -> BTreeMap<String, String> 
     let opening =
         OpenOptions { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     let (disk, engine) = (Arc::new(disk.after_kill()), Engine::new(Box::new(|| ())));
-    let project = Project::open(disk, paths, opening, engine, START_MS).unwrap().project;
+    let project = Arc::new(Project::open(disk, paths, opening, engine, START_MS).unwrap().project);
     read_all(&project, START_MS).into_iter().map(|(key, (value, _))| (key, value)).collect()
 }
 

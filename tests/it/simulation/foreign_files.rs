@@ -15,7 +15,7 @@ use pikv::testing::persist::files::guard::DirectoryGuard;
 use pikv::testing::persist::live::engine::Engine;
 use pikv::testing::persist::live::project::{Health, OpenOptions, Project};
 use pikv::testing::persist::start::recovery::ValueCache;
-use pikv::testing::persist::start::recovery_error::RecoveryError;
+use pikv::testing::persist::start::recovery_error::{FileProblem, RecoveryError};
 use pikv::testing::store::commit::CommitState;
 use pikv::testing::store::error::StorageError;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ pub fn opened_with(
     let files = Paths::new(Path::new(DIRECTORY), &id);
     let opening = OpenOptions { id, cache, sync, sync_interval: Duration::from_secs(1) };
     let opened = Project::open(Arc::new(disk.clone()), files, opening, Arc::clone(engine), START_MS);
-    opened.unwrap().project
+    Arc::new(opened.unwrap().project)
 }
 
 /// Writes a value and says what became of it.
@@ -189,7 +189,7 @@ fn rescued_files_remember_revisions_and_the_values_before() {
     assert!(revision(&next) >= before, "{} after {before}", revision(&next));
     disk.place(&paths().json, &values);
     let older = open(Arc::new(disk), ValueCache::Memory, SyncMode::Always, START_MS).map(drop);
-    assert!(matches!(older, Err(RecoveryError::MixedPair { .. })), "{older:?}");
+    assert!(matches!(older, Err(RecoveryError { problem: FileProblem::MixedPair { .. }, .. })), "{older:?}");
 }
 
 /// The names are looked at from time to time, the length each time.

@@ -12,7 +12,7 @@ use pikv::testing::names::ProjectId;
 use pikv::testing::persist::live::engine::{Engine, WorkerThreads};
 use pikv::testing::persist::live::project::{Health, OpenOptions, Project};
 use pikv::testing::persist::start::recovery::ValueCache;
-use pikv::testing::persist::start::recovery_error::RecoveryError;
+use pikv::testing::persist::start::recovery_error::{FileProblem, RecoveryError};
 use pikv::testing::store::commit::CommitState;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -97,7 +97,7 @@ fn copies(disk: &SimDisk) -> Vec<PathBuf> {
 fn start_now(disk: &SimDisk, cache: ValueCache) -> Option<Vec<String>> {
     match open(Arc::new(disk.after_kill()), cache, SyncMode::Always, START_MS) {
         Ok((project, _)) => Some(names(&project)),
-        Err(RecoveryError::ValuesMissing { .. }) => None,
+        Err(RecoveryError { problem: FileProblem::ValuesMissing, .. }) => None,
         Err(other) => panic!("{other}"),
     }
 }
@@ -246,7 +246,9 @@ fn crash_while_lost_values_are_written_again_leaves_all_or_a_refusal() {
             for seed in 0..4 {
                 match open(Arc::new(disk.after_crash(seed)), cache, SyncMode::Always, START_MS) {
                     Ok((project, _)) => assert_eq!(names(&project), ALL, "{cache:?} operation {at}"),
-                    Err(RecoveryError::ValuesMissing { .. }) if !written => refusals += 1,
+                    Err(RecoveryError { problem: FileProblem::ValuesMissing, .. }) if !written => {
+                        refusals += 1
+                    }
                     Err(other) => panic!("{other}, operation {at}"),
                 }
             }

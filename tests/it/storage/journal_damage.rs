@@ -9,7 +9,7 @@ use pikv::testing::persist::files::record;
 use pikv::testing::persist::files::seed::Seed;
 use pikv::testing::persist::start::import::{self, JournalChanges};
 use pikv::testing::persist::start::recovery::ValueCache;
-use pikv::testing::persist::start::recovery_error::RecoveryError;
+use pikv::testing::persist::start::recovery_error::{FileProblem, RecoveryError};
 use pikv::testing::store::change::Meta;
 use pikv::testing::store::change::Revision;
 use std::collections::BTreeSet;
@@ -74,7 +74,10 @@ fn a_journal_cut_anywhere_gives_whole_changes_or_is_refused() {
                 None => {
                     let is_named = matches!(
                         found,
-                        Err(RecoveryError::Corrupt { .. } | RecoveryError::NotAJournal { .. })
+                        Err(RecoveryError {
+                            problem: FileProblem::Corrupt { .. } | FileProblem::NotAJournal(_),
+                            ..
+                        })
                     );
                     assert!(is_named, "cut at {cut}");
                     assert_eq!(disk.content(&paths().journal), &journal[..cut], "left as it was");
@@ -121,7 +124,7 @@ fn a_flipped_byte_is_refused_where_it_was_synced_and_cut_off_behind_that() {
                     assert!(at >= watermark, "byte {at} was synced and is not missed");
                     assert_eq!(keys, damaged.states[2], "byte {at}");
                 }
-                Err(RecoveryError::Corrupt { offset, .. }) => {
+                Err(RecoveryError { problem: FileProblem::Corrupt { offset }, .. }) => {
                     assert!(at < watermark, "byte {at} is behind what was known to be synced");
                     let line = lines.iter().rposition(|&start| start <= at).unwrap();
                     assert_eq!(offset as usize, lines[line], "byte {at}");
@@ -148,9 +151,9 @@ fn a_whole_line_that_is_no_change_is_refused_and_left() {
         let (disk, found) = damaged.opened_with(&journal, ValueCache::Memory);
         let refused = found.map(|_| ()).unwrap_err();
         let is_named = if payload.starts_with("{\"key") {
-            matches!(refused, RecoveryError::Corrupt { offset: at, .. } if at == offset)
+            matches!(refused.problem, FileProblem::Corrupt { offset: at } if at == offset)
         } else {
-            matches!(refused, RecoveryError::LaterVersion { offset: at, .. } if at == offset)
+            matches!(refused.problem, FileProblem::LaterVersion { offset: at, .. } if at == offset)
         };
         assert!(is_named, "{refused}");
         assert_eq!(disk.content(&paths().journal), journal, "left as it was");
@@ -178,8 +181,10 @@ fn damaged_values_with_changes_in_the_journal_are_refused() {
             let disk = damaged.disk.after_kill();
             disk.place(&paths().json, text);
             match open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS) {
-                Err(RecoveryError::EditedWithChanges { changes, .. }) => assert_eq!(changes, 6),
-                Err(RecoveryError::EditedBadly { .. }) => {}
+                Err(RecoveryError { problem: FileProblem::EditedWithChanges { changes }, .. }) => {
+                    assert_eq!(changes, 6)
+                }
+                Err(RecoveryError { problem: FileProblem::EditedBadly(_), .. }) => {}
                 Err(other) => panic!("byte {at}: {other}"),
                 Ok(_) => panic!("byte {at}: changes were put on top of other values"),
             }
@@ -210,7 +215,7 @@ fn damaged_values_are_taken_over_as_they_read_or_refused_never_emptied() {
                     assert_eq!(values.as_object().unwrap().len(), found.len());
                     assert_eq!(found.len(), 2, "a flipped bit removes no key");
                 }
-                Err(RecoveryError::EditedBadly { .. }) => {
+                Err(RecoveryError { problem: FileProblem::EditedBadly(_), .. }) => {
                     assert_eq!(disk.content(&paths().json), text, "left as it was");
                 }
                 Err(other) => panic!("byte {at}: {other}"),
@@ -267,7 +272,10 @@ fn edited_values_with_changes_wait_for_the_owners_decision() {
         disk.place(&paths().json, b"{\"a\":10,\"b\":2,\"c\":3}");
         let journal = disk.content(&paths().journal);
         let refused = open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS);
-        assert!(matches!(refused, Err(RecoveryError::EditedWithChanges { changes: 2, .. })));
+        assert!(matches!(
+            refused,
+            Err(RecoveryError { problem: FileProblem::EditedWithChanges { changes: 2 }, .. })
+        ));
         import::edited(&disk, &paths(), choice, Revision::at_clock(START_MS), START_MS).unwrap();
         let (project, _) =
             open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
@@ -319,7 +327,7 @@ fn a_journal_without_values_is_refused() {
     damaged.disk.take_away(&paths().json);
     let refused = open(Arc::new(damaged.disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS);
     let refused = refused.map(drop).unwrap_err();
-    assert!(matches!(refused, RecoveryError::ValuesMissing { .. }));
+    assert!(matches!(refused.problem, FileProblem::ValuesMissing));
     let text = refused.to_string();
     assert!(text.contains("move it back") && text.contains("`pikv recover p --salvage`"), "{text}");
     assert_eq!(damaged.disk.names(), [paths().journal], "nothing was made in its place");
@@ -363,7 +371,7 @@ fn temporary_journal_of_a_later_version_is_named_and_left() {
     disk.place(&paths().json, b"{\n\"of the later\": 1\n}\n");
     disk.take_away(&paths().journal);
     let refused = open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS).map(|_| ());
-    assert!(matches!(refused, Err(RecoveryError::LaterVersion { .. })));
+    assert!(matches!(refused, Err(RecoveryError { problem: FileProblem::LaterVersion { .. }, .. })));
     assert_eq!(disk.content(&temporary), later);
 }
 

@@ -7,7 +7,7 @@ use pikv::testing::disk::temporary_path;
 use pikv::testing::limits::FILE_BUFFER_BYTES;
 use pikv::testing::persist::start::import::{self, JournalChanges};
 use pikv::testing::persist::start::recovery::ValueCache;
-use pikv::testing::persist::start::recovery_error::RecoveryError;
+use pikv::testing::persist::start::recovery_error::{FileProblem, RecoveryError};
 use pikv::testing::store::change::Revision;
 use std::sync::Arc;
 
@@ -45,7 +45,9 @@ fn values_older_than_their_journal_are_refused_and_left() {
         for cache in [ValueCache::Memory, ValueCache::Disk] {
             match (age, opened(&disk, cache)) {
                 (0, found) => assert_eq!(found.unwrap(), "69"),
-                (1..=64, Err(RecoveryError::MixedPair { checkpoints, .. })) => assert_eq!(checkpoints, age),
+                (1..=64, Err(RecoveryError { problem: FileProblem::MixedPair { checkpoints }, .. })) => {
+                    assert_eq!(checkpoints, age)
+                }
                 // Nobody remembers further back than that.
                 (65.., Ok(found)) => assert_eq!(found, (69 - age).to_string()),
                 (_, found) => panic!("{age} checkpoints older: {found:?}"),
@@ -81,7 +83,7 @@ fn edit_of_the_present_values_is_no_older_copy() {
     let copied = placed(json, &disk.content(&paths().journal));
     assert!(matches!(
         opened(&copied, ValueCache::Memory),
-        Err(RecoveryError::MixedPair { checkpoints: 2, .. })
+        Err(RecoveryError { problem: FileProblem::MixedPair { checkpoints: 2 }, .. })
     ));
 }
 
@@ -98,7 +100,7 @@ fn changes_beside_newer_values_are_refused_with_both_causes() {
     run.flush();
     run.project.checkpoint(START_MS, run.instant).unwrap();
     let error = opened(&placed(&disk.content(&paths().json), &journal), ValueCache::Memory).unwrap_err();
-    assert!(matches!(error, RecoveryError::EditedWithChanges { changes: 1, .. }), "{error}");
+    assert!(matches!(error.problem, FileProblem::EditedWithChanges { changes: 1 }), "{error}");
     assert!(error.to_string().contains("a copy of a running server's directory"), "{error}");
 }
 

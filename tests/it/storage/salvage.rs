@@ -6,7 +6,7 @@ use crate::harness::sim_disk::{Failure, Lasting, SimDisk};
 use crate::harness::workload::{Run, START_MS, paths, read_all};
 use pikv::testing::config::schema::SyncMode;
 use pikv::testing::persist::start::recovery::ValueCache;
-use pikv::testing::persist::start::recovery_error::RecoveryError;
+use pikv::testing::persist::start::recovery_error::{FileProblem, RecoveryError};
 use pikv::testing::persist::start::salvage::{Damage, Problem, Salvage, salvage};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -172,7 +172,7 @@ fn one_file_alone_is_saved_and_none_is_an_error() {
     assert_eq!(salvage.damages, [damage(&paths().json, (0, 0), Problem::Missing)]);
     assert!(found.keys().eq(values.keys().filter(|key| key.starts_with("new"))), "{found:?}");
     alone.take_away(&paths().journal);
-    assert!(matches!(salvage_error(&alone), RecoveryError::ValuesMissing { .. }));
+    assert!(matches!(salvage_error(&alone).problem, FileProblem::ValuesMissing));
     disk.take_away(&paths().journal);
     let (salvage, found) = salvaged(&disk);
     assert_eq!(salvage.damages, [damage(&paths().journal, (0, 0), Problem::Missing)]);
@@ -185,7 +185,7 @@ fn journal_of_a_later_version_is_left_to_that_version() {
     let payload = b"{\"pikv_journal\":3}";
     let header = format!("{:08x} {{\"pikv_journal\":3}}\n", crc32fast::hash(payload));
     disk.place(&paths().journal, header.as_bytes());
-    assert!(matches!(salvage_error(&disk), RecoveryError::LaterVersion { .. }));
+    assert!(matches!(salvage_error(&disk).problem, FileProblem::LaterVersion { .. }));
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn open(directory: &Path, cache: ValueCache, sync: SyncMode, engine: &Arc<Engine
     let paths = Paths::new(directory, &id);
     let opening = OpenOptions { id, cache, sync, sync_interval: Duration::from_secs(1) };
     let opened = Project::open(Arc::new(RealDisk), paths, opening, Arc::clone(engine), clock::wall_ms());
-    opened.unwrap().project
+    Arc::new(opened.unwrap().project)
 }
 
 /// Writes ever larger numbers under keys of its own. Values are long, so that much is copied.
