@@ -276,22 +276,13 @@ pub(crate) fn is_null_device(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
     if metadata.file_type().is_char_device() { is_same() } else { Ok(false) }
 }
 
-/// Whether a directory was there before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Directory {
-    /// It was.
-    Found,
-    /// It was made.
-    Made,
-}
-
-/// Makes `directory` with mode 0700, and the directories above it; one that exists is left as it is.
-pub(crate) fn create_directory(directory: &Path) -> io::Result<Directory> {
+/// Creates `directory` with mode 0700, and the directories above it. Returns false if it exists: it is left as it is.
+pub(crate) fn create_directory(directory: &Path) -> io::Result<bool> {
     if directory.is_dir() {
-        return Ok(Directory::Found);
+        return Ok(false);
     }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    Ok(Directory::Made)
+    Ok(true)
 }
 
 /// Descriptors this process may have open: the soft limit, from `/proc/self/limits` where there is

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::file;
 use crate::config::mistake::ConfigError;
 use crate::config::schema::{Config, LogFormat};
-use crate::disk::{self, Directory, Disk, LockFile, RealDisk};
+use crate::disk::{self, Disk, LockFile, RealDisk};
 use crate::entropy::random_bytes;
 use crate::limits::LOG_FLUSH_MS;
 use crate::log as sink;
@@ -42,7 +42,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let listener = server::listen(address).map_err(|error| RunError::Listen { address, error })?;
     let directory = found.data_directory(path);
     check_files(&found, path)?;
-    let made = disk::create_directory(&directory)
+    let is_new_directory = disk::create_directory(&directory)
         .map_err(|error| RunError::DataDirectory { path: directory.clone(), error })?;
     let lock = lock(&directory)?;
     // Nothing acts on an edit that a power cut would undo.
@@ -62,7 +62,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     warnings.iter().chain(&exposed).for_each(|warning| log::warn!("{warning}"));
     unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
     removed_texts(&completed);
-    if config_file == ConfigFile::Found && made == Directory::Made {
+    if config_file == ConfigFile::Found && is_new_directory {
         let path = absolute(&directory);
         log::warn!(
             "{}: was not there and was made; the projects on disk begin empty (persistent_file_path)",

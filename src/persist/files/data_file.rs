@@ -8,22 +8,51 @@
 //! ```
 //! What the server wrote is read back line by line; `edited_file.rs` reads what somebody edited.
 
+use super::sequential::SequentialWriter;
+use crate::disk::DiskFile;
 use crate::json;
 use std::borrow::Cow;
+use std::io;
 
-/// First line of a data file.
-pub(crate) const OPENING: &[u8] = b"{\n";
-/// Last line of a data file.
-pub(crate) const CLOSING: &[u8] = b"}\n";
+/// Writes a data file, key by key in key order.
+pub(crate) struct DataFileWriter {
+    pub(crate) file: SequentialWriter,
+    /// How many keys were written.
+    pub(crate) keys: u64,
+}
 
-/// Appends the line of a key but for its end, and says where in `out` the value begins. The line
-/// ends with `,\n`, or with `\n` where it is the last one.
-pub(crate) fn encode_line(key: &str, value: &[u8], out: &mut Vec<u8>) -> usize {
+impl DataFileWriter {
+    /// Begins to write `file`, which is empty.
+    pub(crate) fn new(file: Box<dyn DiskFile>) -> DataFileWriter {
+        let mut file = SequentialWriter::new(file, 0);
+        file.buffer().extend_from_slice(b"{\n");
+        DataFileWriter { file, keys: 0 }
+    }
+
+    /// Appends a key, in the buffer only.
+    pub(crate) fn encode(&mut self, key: &str, value: &[u8]) {
+        let out = self.file.buffer();
+        if self.keys > 0 {
+            out.extend_from_slice(b",\n");
+        }
+        self.keys += 1;
+        encode_line(key, value, out);
+    }
+
+    /// Completes the file and syncs it.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        let end: &[u8] = if self.keys > 0 { b"\n}\n" } else { b"}\n" };
+        self.file.buffer().extend_from_slice(end);
+        self.file.flush()?;
+        self.file.file().sync()
+    }
+}
+
+/// Appends the line of a key without its end, which is `,\n`, or `\n` after the last key.
+fn encode_line(key: &str, value: &[u8], out: &mut Vec<u8>) {
     json::encode_string(key, out);
     out.extend_from_slice(b": ");
-    let value_start = out.len();
     out.extend_from_slice(value);
-    value_start
 }
 
 /// A line of a data file that the server wrote.
@@ -77,7 +106,8 @@ mod tests {
     fn written_line_is_read_back() {
         for key in ["a", "a\"b", "back\\", "\\\"", "é: x", "a,"] {
             let mut line = Vec::new();
-            let value_start = encode_line(key, b"{\"a\": \",\"}", &mut line);
+            encode_line(key, b"{\"a\": \",\"}", &mut line);
+            let value_start = line.len() - b"{\"a\": \",\"}".len();
             for end in [&b""[..], b","] {
                 let whole = [&line, end].concat();
                 let value = &b"{\"a\": \",\"}"[..];

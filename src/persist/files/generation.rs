@@ -4,7 +4,7 @@
 //! `.journal`, each followed by a sync of the directory. A crash in between leaves a new `.json`
 //! whose journal still has its temporary name; recovery completes the swap.
 
-use super::data_file;
+use super::data_file::DataFileWriter;
 use super::header::{self, HEADER_BYTES, Header, Lineage};
 use super::line_copy::Lines;
 use super::record;
@@ -38,9 +38,9 @@ impl Paths {
         Paths { json: named("json"), journal: named("journal"), key_rule: id.key_rule() }
     }
 
-    /// What the log calls the files of project `id`, the values' before the journal.
-    pub fn names(&self, id: &ProjectId) -> [Arc<str>; 2] {
-        [&self.json, &self.journal].map(|path| format!("project {id}: {}", path.display()).into())
+    /// What the log calls the files of project `id`, the data file first.
+    pub fn names(&self, id: &ProjectId) -> [String; 2] {
+        [&self.json, &self.journal].map(|path| format!("project {id}: {}", path.display()))
     }
 
     /// Whether one of them exists.
@@ -56,11 +56,10 @@ impl Paths {
 
 /// Writes a new pair of files, key by key in key order.
 pub(crate) struct GenerationWriter {
-    json: SequentialWriter,
+    json: DataFileWriter,
     journal: SequentialWriter,
     seed: Seed,
     lineage: Lineage,
-    keys: u64,
 }
 
 /// The two files of a project, open.
@@ -97,20 +96,15 @@ impl GenerationWriter {
         let journal = disk.open(&temporary_path(&paths.journal), Open::Create)?;
         // After a crash, a start completes a swap only if it finds the temporary journal by its name.
         disk.sync_directory(paths.directory())?;
-        let mut json = SequentialWriter::new(json, 0);
-        json.buffer().extend_from_slice(data_file::OPENING);
+        let json = DataFileWriter::new(json);
         let journal = SequentialWriter::new(journal, HEADER_BYTES as u64);
         let seed = Seed::draw(lineage.generation);
-        Ok(GenerationWriter { json, journal, seed, lineage, keys: 0 })
+        Ok(GenerationWriter { json, journal, seed, lineage })
     }
 
     /// Appends a key, in the buffers only.
     pub(crate) fn encode(&mut self, key: &str, value: &[u8], meta: &Meta) {
-        if self.keys > 0 {
-            self.json.buffer().extend_from_slice(b",\n");
-        }
-        self.keys += 1;
-        data_file::encode_line(key, value, self.json.buffer());
+        self.json.encode(key, value);
         let line_start = self.journal.buffer().len();
         record::encode_meta(key, meta, self.journal.buffer());
         record::seal(self.journal.buffer().get_mut(line_start..).unwrap_or_default(), self.seed);
@@ -118,41 +112,37 @@ impl GenerationWriter {
 
     /// Bytes that wait in the buffers.
     pub(crate) fn buffered_bytes(&mut self) -> usize {
-        self.json.buffer().len() + self.journal.buffer().len()
+        self.json.file.buffer().len() + self.journal.buffer().len()
     }
 
     /// Writes out the buffers that are full.
     pub(crate) fn flush_if_full(&mut self) -> io::Result<()> {
-        self.json.flush_if_full()?;
+        self.json.file.flush_if_full()?;
         self.journal.flush_if_full()
     }
 
     /// Ends both files and syncs the values, but not the journal, which may get changes. `revision` and `clock_ms` go
     /// into the header.
     pub(crate) fn finish(mut self, revision: Revision, clock_ms: u64) -> io::Result<Pair> {
-        if self.keys > 0 {
-            self.json.buffer().push(b'\n');
-        }
-        self.json.buffer().extend_from_slice(data_file::CLOSING);
-        self.json.flush()?;
-        self.json.file().sync()?;
+        self.json.finish()?;
+        let (json, keys) = (self.json.file, self.json.keys);
         self.journal.flush()?;
         let header = Header {
             seed: self.seed,
             generation: self.lineage.generation,
-            json_bytes: self.json.position(),
-            json_crc32: self.json.checksum(),
-            keys: self.keys,
+            json_bytes: json.position(),
+            json_crc32: json.checksum(),
+            keys,
             revision,
             clock_ms,
             before: self.lineage.before,
         };
         write_all_at(self.journal.file(), &header::encode(&header), 0)?;
         let end = self.journal.position();
-        let json_stamp = self.json.file().stamp()?;
+        let json_stamp = json.file().stamp()?;
         let file = self.journal.into_file().into();
         let journal = JournalFile { file, header, changes_start: end, end };
-        Ok(Pair { json: self.json.into_file().into(), json_stamp, journal })
+        Ok(Pair { json: json.into_file().into(), json_stamp, journal })
     }
 }
 

@@ -46,12 +46,7 @@ impl PreservedCopy {
     }
 
     fn path_of(self, paths: &Paths) -> &Path {
-        match self {
-            PreservedCopy::Edited | PreservedCopy::Replaced | PreservedCopy::Salvaged => &paths.json,
-            PreservedCopy::Discarded | PreservedCopy::Foreign | PreservedCopy::ReplacedJournal => {
-                &paths.journal
-            }
-        }
+        if self.infix().starts_with(".json.") { &paths.json } else { &paths.journal }
     }
 }
 

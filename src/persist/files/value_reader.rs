@@ -21,57 +21,57 @@ pub(crate) fn location_of(file: u32, offset: u64, text: &[u8]) -> Location {
 /// The open files that locations of a project refer to.
 #[derive(Default)]
 pub(crate) struct FileTable {
-    files: Vec<Numbered>,
+    files: Vec<Arc<OpenFile>>,
 }
 
-struct Numbered {
+/// A file with values. It stays readable after it was replaced.
+pub(crate) struct OpenFile {
     number: u32,
     file: Arc<dyn DiskFile>,
-    /// What the log calls it: its project and its path.
-    name: Arc<str>,
-    /// The stamp of a values' file when it was written; `None` for a journal, which grows.
+    /// The project and the path, for the log.
+    name: String,
+    /// The stamp of a data file when it was written; `None` for a journal, which grows.
     stamp: Option<Stamp>,
 }
 
+impl OpenFile {
+    /// Whether nobody has changed the file since it was written. Always true of a journal.
+    pub(crate) fn is_unchanged(&self) -> io::Result<bool> {
+        self.stamp.map_or(Ok(true), |stamp| Ok(self.file.stamp()? == stamp))
+    }
+}
+
 impl FileTable {
-    /// Adds the files of `pair`: the journal under `number`, the values' file under the one before. Neither number is
-    /// in use. `names` are what the log calls them.
-    pub(crate) fn add(&mut self, number: u32, pair: &Pair, [json, journal]: [Arc<str>; 2]) {
+    /// Adds the files of `pair`: the journal under `number`, the data file under the one before. Neither number is
+    /// in use. `names` are for the log.
+    pub(crate) fn add(&mut self, number: u32, pair: &Pair, [json, journal]: [String; 2]) {
         let (json_file, journal_file) = (Arc::clone(&pair.json), Arc::clone(&pair.journal.file));
         let stamp = Some(pair.json_stamp);
-        self.files.push(Numbered { number: number - 1, file: json_file, name: json, stamp });
-        self.files.push(Numbered { number, file: journal_file, name: journal, stamp: None });
+        self.files.push(Arc::new(OpenFile { number: number - 1, file: json_file, name: json, stamp }));
+        self.files.push(Arc::new(OpenFile { number, file: journal_file, name: journal, stamp: None }));
     }
 
-    /// The values' files that are open, with the stamps that they had when they were written.
-    pub(crate) fn values(&self) -> Vec<(Arc<dyn DiskFile>, Stamp)> {
-        let files = self.files.iter();
-        files.filter_map(|known| Some((Arc::clone(&known.file), known.stamp?))).collect()
+    pub(crate) fn files(&self) -> Vec<Arc<OpenFile>> {
+        self.files.clone()
     }
 
     /// Closes all files below `number`, once no location refers to them. Reads that have begun continue.
     pub(crate) fn forget_below(&mut self, number: u32) {
-        self.files.retain(|known| known.number >= number);
+        self.files.retain(|file| file.number >= number);
     }
 
     /// The value at `location`, to be read without a lock.
     pub(crate) fn locate(&self, location: Location) -> Option<StoredValue> {
-        let known = self.files.iter().find(|known| known.number == location.file)?;
-        let (file, name) = (Arc::clone(&known.file), Arc::clone(&known.name));
-        let Location { offset, length, crc32, .. } = location;
-        Some(StoredValue { file, name, offset, length, crc32, stamp: known.stamp })
+        let file = self.files.iter().find(|file| file.number == location.file)?;
+        Some(StoredValue { file: Arc::clone(file), location })
     }
 }
 
-/// A value that lies in an open file, which stays readable even where it was replaced since.
+/// A value that lies in an open file.
 #[derive(Clone)]
 pub struct StoredValue {
-    file: Arc<dyn DiskFile>,
-    name: Arc<str>,
-    offset: u64,
-    length: u32,
-    crc32: u32,
-    stamp: Option<Stamp>,
+    file: Arc<OpenFile>,
+    location: Location,
 }
 
 impl StoredValue {
@@ -81,12 +81,12 @@ impl StoredValue {
     /// As the disk returns them; `InvalidData` if other bytes lie there now: the file was edited, or is damaged. `out`
     /// is then as it was.
     pub fn read_into(&self, out: &mut Vec<u8>) -> io::Result<()> {
-        let start = out.len();
-        out.resize(start + self.length as usize, 0);
-        let read = read_exact_at(self.file.as_ref(), out.get_mut(start..).unwrap_or_default(), self.offset);
-        let is_right = read.is_ok() && crc32fast::hash(out.get(start..).unwrap_or_default()) == self.crc32;
+        let (start, Location { offset, length, crc32, .. }) = (out.len(), self.location);
+        out.resize(start + length as usize, 0);
+        let read = read_exact_at(self.file.file.as_ref(), out.get_mut(start..).unwrap_or_default(), offset);
+        let is_right = read.is_ok() && crc32fast::hash(out.get(start..).unwrap_or_default()) == crc32;
         let ends_early = read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::UnexpectedEof);
-        let read = if is_right || !(read.is_ok() || ends_early) { read } else { Err(damaged(self.offset)) };
+        let read = if is_right || !(read.is_ok() || ends_early) { read } else { Err(damaged(offset)) };
         // If the file was edited, that is what is wrong, and not what lies there now.
         let read = self.check_stamp().and(read);
         if read.is_err() {
@@ -97,26 +97,26 @@ impl StoredValue {
 
     /// Logs that the value could not be read because of `error`, with the file and the fix.
     pub fn log_unread(&self, error: &io::Error) {
+        let name = &self.file.name;
         if error.kind() == io::ErrorKind::InvalidData {
-            log::error!("{}: {error}", self.name); // it says what to do
+            log::error!("{name}: {error}"); // it has the fix
             return;
         }
         log::error!(
-            "{}: a value could not be read: {error}; check the disk, and if this continues, restore both files of the \
-             project from a backup",
-            self.name
+            "{name}: a value could not be read: {error}; check the disk, and if this continues, restore both files of \
+             the project from a backup"
         );
     }
 
-    /// Asked after reading: an edit before that has changed the stamp.
+    /// Called after reading: an edit before that has changed the stamp.
     fn check_stamp(&self) -> io::Result<()> {
-        match self.stamp {
-            Some(stamp) if self.file.stamp()? != stamp => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "was edited while the server runs, so no value is read from it; stop the server, correct the file, start again",
-            )),
-            Some(_) | None => Ok(()),
+        if self.file.is_unchanged()? {
+            return Ok(());
         }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "was edited while the server runs, so no value is read from it; stop the server, correct the file, start again",
+        ))
     }
 }
 
@@ -131,6 +131,6 @@ fn damaged(offset: u64) -> io::Error {
 
 impl fmt::Debug for StoredValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StoredValue {{ offset: {}, length: {} }}", self.offset, self.length)
+        write!(f, "StoredValue {{ offset: {}, length: {} }}", self.location.offset, self.location.length)
     }
 }

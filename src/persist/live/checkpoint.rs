@@ -284,18 +284,14 @@ impl Project {
             return Err(error.into());
         }
         journal.begin_generation(written, identity, now);
-        self.use_new_files(files, written, journal.number);
-        Ok(journal.number)
-    }
-
-    /// The new pair is in place, and everything that was acknowledged is synced. With the values in memory no file
-    /// is needed for reading. Otherwise the old ones stay open until all locations have been moved.
-    fn use_new_files(&self, files: &Files, pair: &Pair, number: u32) {
-        let Ok(mut state) = self.lock() else { return };
-        state.synced = state.acknowledged;
-        if files.cache == ValueCache::Disk {
-            state.open_files.add(number, pair, files.paths.names(&self.id));
+        if let Ok(mut state) = self.lock() {
+            state.synced = state.acknowledged;
+            if files.cache == ValueCache::Disk {
+                // The old files stay open until all locations have been moved.
+                state.open_files.add(journal.number, written, files.paths.names(&self.id));
+            }
         }
+        Ok(journal.number)
     }
 }
 

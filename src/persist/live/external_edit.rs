@@ -70,9 +70,9 @@ impl Project {
 
     /// Whether the open files that values are read from are as they were written.
     fn has_open_values(&self) -> io::Result<bool> {
-        let files = self.lock().map(|state| state.open_files.values()).unwrap_or_default();
-        for (file, stamp) in files {
-            if file.stamp()? != stamp {
+        let files = self.lock().map(|state| state.open_files.files()).unwrap_or_default();
+        for file in files {
+            if !file.is_unchanged()? {
                 return Ok(false);
             }
         }

@@ -11,13 +11,13 @@ use crate::disk::{self, Disk, DiskFile, Open};
 use crate::json;
 use crate::limits::{DAMAGES_LISTED_MAX, VALUE_DEPTH_MAX};
 use crate::names::{Key, KeyRule};
-use crate::persist::files::data_file::{self, DataLine};
+use crate::persist::files::data_file::{self, DataFileWriter, DataLine};
 use crate::persist::files::generation::Paths;
 use crate::persist::files::header::{self, Header};
 use crate::persist::files::preserved_copies::{self, PreservedCopy};
 use crate::persist::files::record::{self, Line};
 use crate::persist::files::seed::Seed;
-use crate::persist::files::sequential::{LineReader, RawLine, SequentialWriter, checksum_of};
+use crate::persist::files::sequential::{LineReader, RawLine, checksum_of};
 use crate::store::change::{Change, Meta, Revision, Value};
 use crate::store::namespace::Namespace;
 use std::collections::BTreeMap;
@@ -261,31 +261,19 @@ fn likely_seed(file: &dyn DiskFile) -> io::Result<Seed> {
 
 /// Writes the keys to a new data file, and removes that if it cannot be completed.
 fn write(disk: &dyn Disk, path: &Path, namespace: &Namespace, now_ms: u64) -> io::Result<()> {
-    let mut writer = SequentialWriter::new(disk.open(path, Open::Create)?, 0);
-    let written = write_lines(&mut writer, namespace, now_ms)
-        .and_then(|()| disk.sync_directory(disk::parent_directory(path)));
-    written.inspect_err(|_| {
+    let mut writer = DataFileWriter::new(disk.open(path, Open::Create)?);
+    let mut write = || {
+        for entry in namespace.range("", None, now_ms) {
+            match entry.value() {
+                Value::Text(text) => writer.encode(entry.key(), text),
+                Value::Stored(_) => unreachable!("values that were salvaged are in memory"),
+            }
+            writer.file.flush_if_full()?;
+        }
+        writer.finish()?;
+        disk.sync_directory(disk::parent_directory(path))
+    };
+    write().inspect_err(|_| {
         let _ = disk.remove(path); // the first error is the one to report
     })
-}
-
-fn write_lines(writer: &mut SequentialWriter, namespace: &Namespace, now_ms: u64) -> io::Result<()> {
-    writer.buffer().extend_from_slice(data_file::OPENING);
-    let mut is_first = true;
-    for entry in namespace.range("", None, now_ms) {
-        if !std::mem::take(&mut is_first) {
-            writer.buffer().extend_from_slice(b",\n");
-        }
-        match entry.value() {
-            Value::Text(text) => drop(data_file::encode_line(entry.key(), text, writer.buffer())),
-            Value::Stored(_) => unreachable!("values that were salvaged are in memory"),
-        }
-        writer.flush_if_full()?;
-    }
-    if !is_first {
-        writer.buffer().push(b'\n');
-    }
-    writer.buffer().extend_from_slice(data_file::CLOSING);
-    writer.flush()?;
-    writer.file().sync()
 }
