@@ -30,8 +30,8 @@ use crate::disk::{Disk, descriptors_max};
 use crate::entropy::random_bytes;
 use crate::names::ProjectId;
 use crate::persist::files::own_files::{Collision, OwnFiles};
-use crate::persist::live::engine::Engine;
 use crate::persist::live::project::Project;
+use crate::persist::live::worker_threads::ProjectQueues;
 use crate::secret::Secret;
 use error::stopped;
 use in_force::InForce;
@@ -45,7 +45,7 @@ use std::time::Instant;
 /// All projects.
 pub struct Catalog {
     disk: Arc<dyn Disk>,
-    engine: Arc<Engine>,
+    engine: Arc<ProjectQueues>,
     config_path: PathBuf,
     data_directory: PathBuf,
     config: Mutex<InForce>,
@@ -62,7 +62,7 @@ impl Catalog {
     /// [`CatalogError`], if config.json or the data directory cannot be written.
     pub fn open(
         disk: Arc<dyn Disk>,
-        engine: Arc<Engine>,
+        engine: Arc<ProjectQueues>,
         config_path: PathBuf,
         config: Config,
     ) -> Result<Catalog, CatalogError> {
@@ -267,7 +267,7 @@ impl Catalog {
         self.engine.check_directory().is_ok()
     }
 
-    /// Notices that the wall clock was set. See [`Engine::look_at_clock`].
+    /// Notices that the wall clock was set. See [`ProjectQueues::look_at_clock`].
     pub fn look_at_clock(&self, wall_ms: u64, now: Instant) {
         self.engine.look_at_clock(wall_ms, now);
     }

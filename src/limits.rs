@@ -248,7 +248,7 @@ pub const ENDED_LOOKED_AT_MAX: u64 = 4_096;
 pub(crate) const ENDED_COUNTED_MAX: u64 = 1_024;
 /// Changes of the clock whose keys wait to be reclaimed, each after the clock was set back. Beyond: the next
 /// change is recorded once there are fewer; what it would end is absent by its own time.
-pub(crate) const CLOCK_CHANGES_MAX: usize = 16;
+pub(crate) const EXPIRY_WATERMARKS_MAX: usize = 16;
 /// Pause between two holds of a project's lock while another thread waits for it, microseconds: the lock is not
 /// fair, and a thread that waits takes a moment to wake up.
 pub(crate) const GIVE_WAY_MICROS: u64 = 50;

@@ -6,9 +6,9 @@ use pikv::testing::names::Key;
 use pikv::testing::persist::files::record::{self, Line};
 use pikv::testing::persist::files::seed::Seed;
 use pikv::testing::store::batch::{Batch, Op};
-use pikv::testing::store::change::{Change, Meta, Revision, Value};
+use pikv::testing::store::change::{Change, EntryMeta, Revision, Value};
 use pikv::testing::store::decide::{At, changes, decide};
-use pikv::testing::store::namespace::Namespace;
+use pikv::testing::store::key_map::KeyMap;
 
 const NOW_MS: u64 = 1_764_000_000_000;
 /// Records of the journal that is replayed.
@@ -26,7 +26,7 @@ fn keys(count: usize) -> Vec<String> {
 
 fn put<'a>(key: &'a str, value: &'a [u8], revision: u64) -> Change<'a> {
     let revision = Revision::new(revision).unwrap();
-    let meta = Meta { revision, created_ms: NOW_MS, updated_ms: NOW_MS, expires_ms: None };
+    let meta = EntryMeta { revision, created_ms: NOW_MS, updated_ms: NOW_MS, expires_ms: None };
     Change::Put { key: Key::parse(key).unwrap(), value: Value::Text(value), meta }
 }
 
@@ -42,12 +42,12 @@ fn encode(change: &Change<'_>, out: &mut Vec<u8>) {
     record::end_line(out);
 }
 
-fn namespace_of(keys: &[String], value: &[u8]) -> Namespace {
-    let mut namespace = Namespace::default();
+fn namespace_of(keys: &[String], value: &[u8]) -> KeyMap {
+    let mut key_map = KeyMap::default();
     for (revision, key) in (1..).zip(keys) {
-        namespace.apply(&put(key, value, revision));
+        key_map.apply(&put(key, value, revision));
     }
-    namespace
+    key_map
 }
 
 /// The line of a put of 100 bytes, checksum included.
@@ -68,16 +68,16 @@ fn encode_and_seal_put(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = [1_000, 1_000_000], sample_size = 1_000)]
 fn apply_put(bencher: Bencher<'_, '_>, count: usize) {
     let (keys, value) = (keys(count), value());
-    let mut namespace = namespace_of(&keys, &value);
+    let mut key_map = namespace_of(&keys, &value);
     let mut at = 0;
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
         // A step that has no factor in common with the counts.
         at = (at + 618_033) % count;
         let key = Key::parse(&keys[at]).unwrap();
         let batch = Batch::one(Op::put(key, &value, None));
-        let steps = decide(&batch, &At { namespace: &namespace, now_ms: NOW_MS }, NOW_MS).unwrap();
+        let steps = decide(&batch, &At { key_map: &key_map, now_ms: NOW_MS }, NOW_MS).unwrap();
         let change = changes(&batch, &steps).next().unwrap();
-        black_box(namespace.apply(&change))
+        black_box(key_map.apply(&change))
     });
 }
 
@@ -85,11 +85,11 @@ fn apply_put(bencher: Bencher<'_, '_>, count: usize) {
 #[divan::bench(args = [1_000, 1_000_000], sample_size = 1_000)]
 fn lookup(bencher: Bencher<'_, '_>, count: usize) {
     let (keys, value) = (keys(count), value());
-    let namespace = namespace_of(&keys, &value);
+    let key_map = namespace_of(&keys, &value);
     let mut at = 0;
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
         at = (at + 618_033) % count;
-        namespace.get(Key::parse(&keys[at]).unwrap(), NOW_MS).map(|entry| entry.value().length())
+        key_map.get(Key::parse(&keys[at]).unwrap(), NOW_MS).map(|entry| entry.value().length())
     });
 }
 
@@ -103,7 +103,7 @@ fn replay(bencher: Bencher<'_, '_>) {
     }
     record::seal(&mut journal, seed());
     bencher.counter(ItemsCount::new(RECORDS)).counter(BytesCount::of_slice(&journal)).bench_local(|| {
-        let mut namespace = Namespace::default();
+        let mut key_map = KeyMap::default();
         for line in black_box(&journal).split_inclusive(|&byte| byte == b'\n') {
             let Some(Line::Changes(recorded)) =
                 record::decode_line(line.strip_suffix(b"\n").unwrap(), seed())
@@ -111,9 +111,9 @@ fn replay(bencher: Bencher<'_, '_>) {
                 panic!("not a line of changes")
             };
             for recorded in &recorded {
-                namespace.apply(&recorded.change().unwrap());
+                key_map.apply(&recorded.change().unwrap());
             }
         }
-        namespace
+        key_map
     });
 }

@@ -16,7 +16,7 @@ use pikv::testing::http::request::Request;
 use pikv::testing::http::response::{self, BodySize};
 use pikv::testing::limits::{BODY_BYTES_MAX_DEFAULT, HEAD_BYTES_MAX, MEMORY_BYTES_MAX_DEFAULT};
 use pikv::testing::memory::Memory;
-use pikv::testing::persist::live::engine::Engine;
+use pikv::testing::persist::live::worker_threads::ProjectQueues;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ const BOUNDS: Bounds = Bounds { head_bytes_max: HEAD_BYTES_MAX, body_bytes_max: 
 fn app(directory: &Path) -> Arc<App> {
     let mut config = file::parse(CONFIG.as_bytes()).unwrap();
     keys::ensure_keys(&mut config, &mut entropy::random_bytes).unwrap();
-    let engine = Engine::new(Box::new(|| ()));
+    let engine = ProjectQueues::new(Box::new(|| ()));
     let catalog = Catalog::open(Arc::new(RealDisk), engine, directory.join("config.json"), config);
     Arc::new(App::new(catalog.unwrap(), None, Memory::new(MEMORY_BYTES_MAX_DEFAULT)))
 }

@@ -29,7 +29,7 @@ use crate::clock;
 use crate::disk::Disk;
 use crate::names::InternalProject;
 use crate::storage::Bucket;
-use crate::storage::embedded::{Engine, Home, RecoveryError, ValueCache};
+use crate::storage::embedded::{Home, ProjectQueues, RecoveryError, ValueCache};
 use directory::Directory;
 use sessions::Sessions;
 use signing_key::{Origin, SigningKeyError};
@@ -75,7 +75,7 @@ impl Accounts {
     /// [`OpenError`] says which file, and what to do.
     pub fn open(
         disk: &Arc<dyn Disk>,
-        engine: &Arc<Engine>,
+        engine: &Arc<ProjectQueues>,
         directory: &Path,
         cache: ValueCache,
     ) -> Result<Accounts, OpenError> {

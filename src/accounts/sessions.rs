@@ -116,12 +116,12 @@ mod tests {
     use super::*;
     use crate::limits::ENTRIES_PER_LOCK_MAX;
     use crate::names::{InternalProject, Key};
-    use crate::storage::embedded::{Engine, Project};
+    use crate::storage::embedded::{Project, ProjectQueues};
     use std::sync::Arc;
 
     #[test]
     fn what_has_no_end_is_taken_out_wherever_it_lies() {
-        let engine = Engine::new(Box::new(|| ()));
+        let engine = ProjectQueues::new(Box::new(|| ()));
         let project = Project::in_memory(InternalProject::Sessions.into(), engine, 1);
         let bucket = Bucket::Embedded(Arc::new(project));
         let names: Vec<String> =

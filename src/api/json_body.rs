@@ -4,8 +4,8 @@ use crate::catalog::Served;
 use crate::clock;
 use crate::http::response::Response;
 use crate::json;
-use crate::store::change::Meta;
-use crate::store::namespace::Totals;
+use crate::store::change::EntryMeta;
+use crate::store::key_map::Totals;
 
 /// An answer whose body is JSON.
 pub(crate) fn json_response(status: u16, body: Vec<u8>) -> Response {
@@ -25,7 +25,7 @@ pub(crate) fn push_strings<'s>(strings: impl Iterator<Item = &'s str>, out: &mut
 }
 
 /// Appends `"revision":…,"created_at":…,"updated_at":…,"expires_at":…`, members of an entry object.
-pub(crate) fn push_meta(meta: &Meta, out: &mut Vec<u8>) {
+pub(crate) fn push_meta(meta: &EntryMeta, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"revision\":");
     json::encode_u64(meta.revision.get(), out);
     out.extend_from_slice(b",\"created_at\":");
@@ -63,7 +63,7 @@ pub(crate) fn push_type(value: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends an entry object.
-pub(crate) fn push_entry(key: &str, shown: Shown<'_>, meta: &Meta, out: &mut Vec<u8>) {
+pub(crate) fn push_entry(key: &str, shown: Shown<'_>, meta: &EntryMeta, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"key\":");
     json::encode_string(key, out);
     out.push(b',');
@@ -84,7 +84,7 @@ pub(crate) fn push_entry(key: &str, shown: Shown<'_>, meta: &Meta, out: &mut Vec
 }
 
 /// An entry object without its value, or `null` for a key that is absent.
-pub(crate) fn current(key: &str, meta: Option<&Meta>) -> String {
+pub(crate) fn current(key: &str, meta: Option<&EntryMeta>) -> String {
     let Some(meta) = meta else { return "null".to_owned() };
     let mut out = Vec::new();
     push_entry(key, Shown::Nothing, meta, &mut out);

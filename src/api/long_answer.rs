@@ -11,7 +11,7 @@ use crate::limits::{ANSWER_BYTES_MAX, ENTRIES_PER_LOCK_MAX, LISTING_PIECE_BYTES,
 use crate::names::{Key, KeyBuf};
 use crate::storage::{Found, Keyspace};
 use crate::store::batch::{Batch, OneOrMany, Require};
-use crate::store::change::Meta;
+use crate::store::change::EntryMeta;
 use crate::store::commit::Pending;
 use crate::store::decide::{Conflict, Step};
 use crate::store::error::StorageError;
@@ -27,7 +27,7 @@ pub(crate) struct Layout {
 }
 
 /// Appends the element of a key, given its revision and times and its value if it exists; or nothing.
-pub(crate) type PushElement = fn(&str, Option<(&Meta, &[u8])>, &mut Vec<u8>);
+pub(crate) type PushElement = fn(&str, Option<(&EntryMeta, &[u8])>, &mut Vec<u8>);
 
 /// How far an answer has come.
 #[derive(Clone, Default)]
@@ -113,7 +113,13 @@ impl Layout {
         json_response(200, body)
     }
 
-    fn push(&self, key: &str, found: Option<(&Meta, &[u8])>, position: &mut Position, out: &mut Vec<u8>) {
+    fn push(
+        &self,
+        key: &str,
+        found: Option<(&EntryMeta, &[u8])>,
+        position: &mut Position,
+        out: &mut Vec<u8>,
+    ) {
         let start = out.len();
         if position.elements > 0 {
             out.push(b',');

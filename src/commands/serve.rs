@@ -20,7 +20,7 @@ use crate::limits::LOG_FLUSH_MS;
 use crate::log as sink;
 use crate::memory::Memory;
 use crate::persist::files::own_files::ADDRESS_FILE;
-use crate::persist::live::engine::Engine;
+use crate::persist::live::worker_threads::ProjectQueues;
 use crate::persist::start::recovery::ValueCache;
 use crate::server::{self, Prepared, Settings};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU};
@@ -74,7 +74,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXCPU]).map_err(RunError::Start)?;
     let prepared = Prepared::new(config.server_threads.unwrap_or_else(cores)).map_err(RunError::Start)?;
     let wakers = prepared.wakers();
-    let engine = Engine::guarding(Some(guard(&lock)?), Box::new(move || wakers.resolved()));
+    let engine = ProjectQueues::guarding(Some(guard(&lock)?), Box::new(move || wakers.resolved()));
     let engine_threads = engine.start().map_err(RunError::Start)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let settings = settings_of(&config, format);
@@ -140,7 +140,7 @@ fn write_address(path: &Path, address: SocketAddr) {
 fn open_accounts(
     config: &Config,
     disk: &Arc<dyn Disk>,
-    engine: &Arc<Engine>,
+    engine: &Arc<ProjectQueues>,
     directory: &Path,
 ) -> Option<Result<Arc<Accounts>, OpenError>> {
     let cache = if config.storage.cache_in_memory { ValueCache::Memory } else { ValueCache::Disk };

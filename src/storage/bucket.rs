@@ -8,7 +8,7 @@ use crate::store::batch::{Batch, OneOrMany, Op, When};
 use crate::store::commit::{Commit, Pending};
 use crate::store::decide::{Conflict, Step};
 use crate::store::error::StorageError;
-use crate::store::namespace::Totals;
+use crate::store::key_map::Totals;
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -12,10 +12,10 @@ use crate::names::{InternalProject, Key};
 use crate::persist::files::generation::Paths;
 use crate::persist::files::value_reader::StoredValue;
 use crate::persist::files::watermark;
-use crate::persist::live::project::{Health, OpenOptions, OpenedProject, View};
+use crate::persist::live::project::{Health, OpenOptions, OpenedProject, ReadTransaction};
 use crate::persist::start::recovery_error::FileProblem;
 use crate::store::batch::{Act, Batch, OneOrMany, When};
-use crate::store::change::{Meta, Revision, Value};
+use crate::store::change::{EntryMeta, Revision, Value};
 use crate::store::commit::{Commit, Pending};
 use crate::store::decide::{Conflict, Source, Step};
 use crate::store::entry::Entry;
@@ -24,15 +24,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::persist::live::engine::Engine;
 pub use crate::persist::live::project::Project;
+pub use crate::persist::live::worker_threads::ProjectQueues;
 pub use crate::persist::start::recovery::ValueCache;
 pub(crate) use crate::persist::start::recovery_error::RecoveryError;
 
 /// Where the projects of the server itself are kept.
 pub(crate) struct Home {
     disk: Arc<dyn Disk>,
-    engine: Arc<Engine>,
+    engine: Arc<ProjectQueues>,
     directory: PathBuf,
 }
 
@@ -43,7 +43,7 @@ impl Home {
     /// [`RecoveryError`] if the file with the latest revision of all projects cannot be read.
     pub(crate) fn new(
         disk: &Arc<dyn Disk>,
-        engine: &Arc<Engine>,
+        engine: &Arc<ProjectQueues>,
         directory: PathBuf,
     ) -> Result<Home, RecoveryError> {
         let read = engine.watermark.read(disk.as_ref(), &directory);
@@ -74,7 +74,7 @@ pub(crate) type DecidedAndRead = Result<(OneOrMany<Step>, Vec<Found>), Conflict>
 /// An entry that was found and has left the engine's lock.
 pub struct Found {
     /// Revision and times.
-    pub meta: Meta,
+    pub meta: EntryMeta,
     value: Kept,
 }
 
@@ -88,7 +88,7 @@ enum Kept {
 }
 
 impl Kept {
-    fn of(view: &View<'_>, entry: Entry<'_>) -> Kept {
+    fn of(view: &ReadTransaction<'_>, entry: Entry<'_>) -> Kept {
         match entry.value() {
             Value::Text(text) => Kept::Text(text.to_vec()),
             Value::Stored(location) => view.locate(location).map_or(Kept::Lost, Kept::Stored),
@@ -144,7 +144,7 @@ pub fn values_of(found: Vec<Found>, commit: Option<Commit>) -> Outcome<Vec<Vec<u
 /// What a read under the lock gave: a result, or a value to be read without it.
 enum Got<R, F> {
     Rendered(R),
-    OnDisk(Meta, Kept, F),
+    OnDisk(EntryMeta, Kept, F),
 }
 
 pub(super) fn get<R: 'static>(
@@ -202,7 +202,7 @@ pub(super) fn get_first(
     })
 }
 
-fn found_of(view: &View<'_>, entry: Entry<'_>) -> Found {
+fn found_of(view: &ReadTransaction<'_>, entry: Entry<'_>) -> Found {
     Found { meta: entry.meta(), value: Kept::of(view, entry) }
 }
 
@@ -250,7 +250,7 @@ fn read_only<T>(
     project: &Arc<Project>,
     now_ms: u64,
     batch: &Batch<'_>,
-    then: impl FnOnce(&View<'_>, OneOrMany<Step>) -> T,
+    then: impl FnOnce(&ReadTransaction<'_>, OneOrMany<Step>) -> T,
 ) -> Result<Pending<Result<T, Conflict>>, StorageError> {
     project.read(now_ms, |view| {
         let decided = view.decide(batch);
@@ -264,7 +264,7 @@ fn read_only<T>(
 }
 
 /// The values that the reads among `steps` find, before the changes of the batch are applied.
-fn find(batch: &Batch<'_>, steps: &[Step], view: &View<'_>) -> Vec<Found> {
+fn find(batch: &Batch<'_>, steps: &[Step], view: &ReadTransaction<'_>) -> Vec<Found> {
     let each = batch.ops.iter().zip(steps).filter_map(|(op, step)| match *step {
         Step::Found(meta, Source::Entries) => {
             view.get(op.key).map(|entry| Found { meta, value: Kept::of(view, entry) })
@@ -323,7 +323,7 @@ pub(super) fn scan(
 }
 
 /// Gives the entries of `scan` to `look`. Those that have expired count as looked at: there may be any number.
-fn scan_view<'v>(view: &View<'v>, scan: &Scan<'_>, mut look: impl FnMut(Entry<'_>)) -> Scanned {
+fn scan_view<'v>(view: &ReadTransaction<'v>, scan: &Scan<'_>, mut look: impl FnMut(Entry<'_>)) -> Scanned {
     let (mut last, mut keys, mut bytes, mut end) = (None, 0, 0, ScanEnd::Exhausted);
     for (looked, entry) in view.stored_range(scan.prefix, scan.after).enumerate() {
         if looked == ENTRIES_PER_LOCK_MAX || bytes >= scan.bytes_max {

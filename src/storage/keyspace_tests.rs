@@ -2,12 +2,12 @@ use super::*;
 use crate::limits::ENTRIES_PER_LOCK_MAX;
 use crate::names::ProjectId;
 use crate::storage::ScanEnd;
-use crate::storage::embedded::{Engine, Project};
+use crate::storage::embedded::{Project, ProjectQueues};
 use std::sync::Arc;
 
 fn bucket() -> Bucket {
     let id = ProjectId::parse("p").unwrap();
-    Bucket::Embedded(Arc::new(Project::in_memory(id, Engine::new(Box::new(|| ())), 1)))
+    Bucket::Embedded(Arc::new(Project::in_memory(id, ProjectQueues::new(Box::new(|| ())), 1)))
 }
 
 fn key(text: &str) -> Key<'_> {

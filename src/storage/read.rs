@@ -1,7 +1,7 @@
 //! What reads ask for and find, whatever the engine.
 
 use crate::store::batch::OneOrMany;
-use crate::store::change::Meta;
+use crate::store::change::EntryMeta;
 use crate::store::decide::{Conflict, Step};
 
 /// What each operation of a batch did, or why none of them was done.
@@ -12,7 +12,7 @@ pub(crate) type Decided = Result<OneOrMany<Step>, Conflict>;
 pub struct Item<'a> {
     pub key: &'a str,
     /// Revision and times.
-    pub meta: Meta,
+    pub meta: EntryMeta,
     /// Minified JSON text; of a scan without values, anything.
     pub value: &'a [u8],
 }
@@ -22,7 +22,7 @@ pub enum Read<'a> {
     /// The key does not exist.
     Absent,
     /// The key is not in the state that the read asks for.
-    Refused(Meta),
+    Refused(EntryMeta),
     /// The entry.
     Found(Item<'a>),
 }

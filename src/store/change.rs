@@ -56,7 +56,7 @@ impl fmt::Display for Revision {
 
 /// What is known of a key beside its value. Instants are milliseconds since 1970, below 2^48.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Meta {
+pub struct EntryMeta {
     /// The change that wrote the value.
     pub revision: Revision,
     /// When the key came into being.
@@ -115,7 +115,7 @@ pub enum Change<'a> {
         key: Key<'a>,
         value: Value<'a>,
         /// Revision and instants.
-        meta: Meta,
+        meta: EntryMeta,
     },
     /// The key is absent from this revision on.
     Delete {
@@ -132,7 +132,7 @@ pub enum Change<'a> {
     },
     /// The project has seen this instant: whatever was written before this revision and expires until
     /// then stays absent, even where the clock is set back later.
-    Clock {
+    ExpireUntil {
         /// The instant, milliseconds since 1970.
         at_ms: u64,
         /// The change's number.
@@ -147,7 +147,7 @@ impl Change<'_> {
             Change::Put { meta, .. } => meta.revision,
             Change::Delete { revision, .. }
             | Change::Clear { revision, .. }
-            | Change::Clock { revision, .. } => *revision,
+            | Change::ExpireUntil { revision, .. } => *revision,
         }
     }
 }

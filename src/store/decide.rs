@@ -4,8 +4,8 @@
 //! answers with the conflict.
 
 use super::batch::{Act, Batch, OneOrMany, Op, Otherwise};
-use super::change::{Change, Meta, Revision, Value};
-use super::namespace::Namespace;
+use super::change::{Change, EntryMeta, Revision, Value};
+use super::key_map::KeyMap;
 use crate::names::Key;
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub trait Entries {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Existing {
     /// Revision and times.
-    pub meta: Meta,
+    pub meta: EntryMeta,
     pub value_bytes: usize,
 }
 
@@ -35,11 +35,11 @@ pub enum Step {
     /// Nothing: the key that it reads or deletes does not exist.
     Absent,
     /// It reads the value.
-    Found(Meta, Source),
+    Found(EntryMeta, Source),
     /// It gives the key a value.
     Put {
         /// Revision and times from then on.
-        meta: Meta,
+        meta: EntryMeta,
         /// Whether the key did not exist.
         created: bool,
     },
@@ -63,7 +63,7 @@ pub enum Conflict {
         /// The index of the operation.
         index: usize,
         /// Its key as it is then, `None` if it does not exist.
-        current: Option<Meta>,
+        current: Option<EntryMeta>,
     },
     /// The key that the batch requires does not exist.
     NotPresent,
@@ -147,7 +147,7 @@ fn step<'r>(
         }
         (Act::Put { value, ttl_ms }, _) => {
             written.added += u64::from(before.is_none());
-            let meta = Meta {
+            let meta = EntryMeta {
                 revision: next_revision(entries, written),
                 created_ms: current.map_or(now_ms, |meta| meta.created_ms),
                 updated_ms: now_ms,
@@ -184,23 +184,23 @@ pub fn changes<'b>(batch: &'b Batch<'_>, steps: &'b [Step]) -> impl Iterator<Ite
 /// A namespace at one instant.
 #[derive(Clone, Copy)]
 pub struct At<'n> {
-    pub namespace: &'n Namespace,
+    pub key_map: &'n KeyMap,
     /// The instant, milliseconds since 1970.
     pub now_ms: u64,
 }
 
 impl Entries for At<'_> {
     fn get(&self, key: Key<'_>) -> Option<Existing> {
-        let entry = self.namespace.get(key, self.now_ms)?;
+        let entry = self.key_map.get(key, self.now_ms)?;
         Some(Existing { meta: entry.meta(), value_bytes: entry.value().length() })
     }
 
     fn keys(&self) -> u64 {
-        self.namespace.totals(self.now_ms).keys
+        self.key_map.totals(self.now_ms).keys
     }
 
     fn revision(&self) -> Revision {
-        self.namespace.revision()
+        self.key_map.revision()
     }
 }
 

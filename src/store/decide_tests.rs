@@ -10,8 +10,8 @@ fn revision(number: u64) -> Revision {
     Revision::new(number).unwrap()
 }
 
-fn meta(number: u64) -> Meta {
-    Meta { revision: revision(number), created_ms: number, updated_ms: number, expires_ms: None }
+fn meta(number: u64) -> EntryMeta {
+    EntryMeta { revision: revision(number), created_ms: number, updated_ms: number, expires_ms: None }
 }
 
 impl Entries for Given {
@@ -42,7 +42,7 @@ fn decided(ops: Vec<Op<'_>>, otherwise: Otherwise) -> Result<Vec<Step>, Conflict
 }
 
 fn put_step(number: u64, created_ms: u64, created: bool) -> Step {
-    let meta = Meta { revision: revision(number), created_ms, updated_ms: NOW, expires_ms: None };
+    let meta = EntryMeta { revision: revision(number), created_ms, updated_ms: NOW, expires_ms: None };
     Step::Put { meta, created }
 }
 
@@ -164,7 +164,7 @@ fn changes_are_those_of_the_steps_that_change_something() {
     let batch = Batch::many(ops, Otherwise::Abort);
     let steps = decide(&batch, &given(), NOW).unwrap();
     let changes: Vec<Change<'_>> = changes(&batch, &steps).collect();
-    let meta = Meta { revision: revision(101), created_ms: 7, updated_ms: NOW, expires_ms: None };
+    let meta = EntryMeta { revision: revision(101), created_ms: 7, updated_ms: NOW, expires_ms: None };
     let put = Change::Put { key: key("a"), value: Value::Text(b"1"), meta };
     assert_eq!(changes, [put, Change::Delete { key: key("b"), revision: revision(102) }]);
 }

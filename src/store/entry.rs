@@ -8,7 +8,7 @@
 //! offset and length as varints, then the checksum in 4 bytes. Entries are packed because millions of small ones
 //! are most of the server's memory: one with a key of 16 bytes and a value in a file takes about 41 bytes.
 
-use super::change::{Location, Meta, Revision, Value};
+use super::change::{EntryMeta, Location, Revision, Value};
 use super::expiry::Timer;
 use super::run::{Kind, Packed, Sums};
 use super::varint::{GROUPS_MAX, groups_of, push_groups};
@@ -55,7 +55,7 @@ pub(crate) fn packed_bytes_max(key: Key<'_>, value: Value<'_>) -> usize {
 
 /// Appends a packed key, its value and its times. Instants from 2^48 ms on (the year 10889) are clamped to the
 /// largest below that.
-pub(crate) fn pack(key: Key<'_>, value: Value<'_>, meta: &Meta, out: &mut Vec<u8>) {
+pub(crate) fn pack(key: Key<'_>, value: Value<'_>, meta: &EntryMeta, out: &mut Vec<u8>) {
     let key = key.as_str().as_bytes();
     let updated_ms = Some(meta.updated_ms).filter(|updated_ms| *updated_ms != meta.created_ms);
     let mut head = u16::try_from(key.len()).unwrap_or(KEY_LENGTH_MASK);
@@ -132,10 +132,10 @@ impl<'a> Entry<'a> {
     }
 
     /// Revision and times.
-    pub fn meta(self) -> Meta {
+    pub fn meta(self) -> EntryMeta {
         let created_ms = u48_at(self.0, 9);
         let updated_ms = if self.has(HAS_UPDATE) { u48_at(self.0, FIXED_BYTES) } else { created_ms };
-        Meta { revision: self.revision(), created_ms, updated_ms, expires_ms: self.expires_ms() }
+        EntryMeta { revision: self.revision(), created_ms, updated_ms, expires_ms: self.expires_ms() }
     }
 
     /// The change that wrote the value.
@@ -218,7 +218,7 @@ impl fmt::Debug for OwnedEntry {
 mod tests {
     use super::*;
 
-    fn packed(key: &str, value: Value<'_>, meta: &Meta) -> Vec<u8> {
+    fn packed(key: &str, value: Value<'_>, meta: &EntryMeta) -> Vec<u8> {
         let mut packed = Vec::new();
         pack(Key::parse(key).unwrap(), value, meta, &mut packed);
         packed
@@ -227,7 +227,7 @@ mod tests {
     fn check(key: &str, value: Value<'_>, expires_ms: Option<u64>) {
         for updated_ms in [1_764_000_000_000, 1_764_000_000_999] {
             let revision = if expires_ms.is_some() { Revision::MAX } else { Revision::at_clock(updated_ms) };
-            let meta = Meta { revision, created_ms: 1_764_000_000_000, updated_ms, expires_ms };
+            let meta = EntryMeta { revision, created_ms: 1_764_000_000_000, updated_ms, expires_ms };
             let packed = packed(key, value, &meta);
             let entry = Entry::of(&packed);
             assert_eq!((entry.key(), entry.value(), entry.meta()), (key, value, meta));
@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn a_small_entry_whose_value_lies_in_a_file_is_small() {
-        let meta = Meta { revision: Revision::default(), created_ms: 1, updated_ms: 1, expires_ms: None };
+        let meta =
+            EntryMeta { revision: Revision::default(), created_ms: 1, updated_ms: 1, expires_ms: None };
         let value = Value::Stored(Location { file: 2, offset: 120_000_000, length: 100, crc32: u32::MAX });
         assert_eq!(packed("sixteen bytes...", value, &meta).len(), 41);
     }

@@ -1,12 +1,12 @@
 use super::*;
 use crate::limits::{DEAD_PART_MAX, RUN_ENTRIES_MAX};
 use crate::names::Key;
-use crate::store::change::{Meta, Revision, Value};
+use crate::store::change::{EntryMeta, Revision, Value};
 use crate::store::entry::{Entries, Entry, OwnedEntry, pack};
 use std::collections::BTreeMap;
 
 fn entry(name: &str, value: &str, expires_ms: Option<u64>) -> OwnedEntry {
-    let meta = Meta { revision: Revision::default(), created_ms: 1, updated_ms: 1, expires_ms };
+    let meta = EntryMeta { revision: Revision::default(), created_ms: 1, updated_ms: 1, expires_ms };
     let mut packed = Vec::new();
     pack(Key::parse(name).unwrap(), Value::Text(value.as_bytes()), &meta, &mut packed);
     OwnedEntry::of(packed.into())

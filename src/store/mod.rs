@@ -11,7 +11,7 @@ pub mod entry;
 pub mod error;
 pub(crate) mod expiry;
 pub(crate) mod index;
-pub mod namespace;
+pub mod key_map;
 mod page;
 pub(crate) mod run;
 pub(crate) mod times;

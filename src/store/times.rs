@@ -17,7 +17,7 @@ pub(crate) struct Times {
     /// Those that no change of the clock has ended.
     running: ExpiryIndex,
     /// The latest change of the clock.
-    seen: Seen,
+    watermark: ExpiryWatermark,
     /// Those that `seen` has ended.
     ended: ExpiryIndex,
     /// Those that earlier changes have ended and that `seen` may not end. The oldest come first.
@@ -28,7 +28,7 @@ pub(crate) struct Times {
 
 /// A change of the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct ExpiryWatermark {
     /// Its instant, milliseconds since 1970.
     pub at_ms: u64,
     pub revision: Revision,
@@ -36,14 +36,14 @@ pub(crate) struct Seen {
 
 #[derive(Debug)]
 struct Earlier {
-    seen: Seen,
+    watermark: ExpiryWatermark,
     ended: ExpiryIndex,
 }
 
 /// What undoes a change of the clock.
 #[derive(Debug)]
-pub struct UndoClock {
-    before: Seen,
+pub struct UndoExpiry {
+    before: ExpiryWatermark,
     ended: Ended,
 }
 
@@ -56,28 +56,31 @@ enum Ended {
     All,
 }
 
-impl Seen {
+impl ExpiryWatermark {
     /// Whether the change ended `entry`.
-    fn ends(self, entry: Entry<'_>) -> bool {
+    fn covers(self, entry: Entry<'_>) -> bool {
         entry.expires_ms().is_some_and(|expires_ms| expires_ms <= self.at_ms)
             && entry.revision() <= self.revision
     }
 }
 
 impl Times {
-    /// No timers, and a clock that was last changed to `clock_ms`.
-    pub(crate) fn starting_at(clock_ms: u64) -> Times {
-        Times { seen: Seen { at_ms: clock_ms, revision: Revision::default() }, ..Times::default() }
+    /// No timers, and a clock that was last changed to `expired_until_ms`.
+    pub(crate) fn starting_at(expired_until_ms: u64) -> Times {
+        Times {
+            watermark: ExpiryWatermark { at_ms: expired_until_ms, revision: Revision::default() },
+            ..Times::default()
+        }
     }
 
     /// The instant of the latest change of the clock.
-    pub(crate) fn clock_ms(&self) -> u64 {
-        self.seen.at_ms
+    pub(crate) fn expired_until_ms(&self) -> u64 {
+        self.watermark.at_ms
     }
 
     /// Whether a change of the clock has ended `entry`.
-    pub(crate) fn have_ended(&self, entry: Entry<'_>) -> bool {
-        self.seen.ends(entry) || self.earlier.iter().any(|earlier| earlier.seen.ends(entry))
+    pub(crate) fn have_expired(&self, entry: Entry<'_>) -> bool {
+        self.watermark.covers(entry) || self.earlier.iter().any(|earlier| earlier.watermark.covers(entry))
     }
 
     /// The timer that ends next.
@@ -105,9 +108,9 @@ impl Times {
     }
 
     /// Applies the change of the clock `seen`, which is newer than all others.
-    pub(crate) fn see(&mut self, seen: Seen) -> UndoClock {
-        let newly = self.running.take_expired(seen.at_ms);
-        let ends_all = seen.at_ms >= self.seen.at_ms && self.ended.precedes(&newly);
+    pub(crate) fn advance(&mut self, watermark: ExpiryWatermark) -> UndoExpiry {
+        let newly = self.running.take_expired(watermark.at_ms);
+        let ends_all = watermark.at_ms >= self.watermark.at_ms && self.ended.precedes(&newly);
         let ended = if ends_all || self.ended.sums().0 == 0 {
             let first = newly
                 .first()
@@ -116,14 +119,14 @@ impl Times {
             first.unwrap_or(Ended::Nothing)
         } else {
             let before = std::mem::replace(&mut self.ended, newly);
-            self.earlier.push(Earlier { seen: self.seen, ended: before });
+            self.earlier.push(Earlier { watermark: self.watermark, ended: before });
             Ended::All
         };
-        UndoClock { before: std::mem::replace(&mut self.seen, seen), ended }
+        UndoExpiry { before: std::mem::replace(&mut self.watermark, watermark), ended }
     }
 
     /// Undoes a change of the clock. The changes after it have been undone before.
-    pub(crate) fn forget(&mut self, undo: UndoClock) {
+    pub(crate) fn forget(&mut self, undo: UndoExpiry) {
         let newly = match undo.ended {
             Ended::Nothing => ExpiryIndex::default(),
             Ended::From(expires_ms, revision, key) => {
@@ -131,27 +134,28 @@ impl Times {
             }
             Ended::All => {
                 // It no longer exists if its last key was reclaimed in the meantime.
-                let before = self.earlier.pop_if(|earlier| earlier.seen == undo.before);
+                let before = self.earlier.pop_if(|earlier| earlier.watermark == undo.before);
                 std::mem::replace(&mut self.ended, before.map(|before| before.ended).unwrap_or_default())
             }
         };
         let later = std::mem::replace(&mut self.running, newly);
         self.running.append(later);
-        self.seen = undo.before;
+        self.watermark = undo.before;
     }
 
     /// The first timer that a change of the clock up to `until` has ended.
     pub(crate) fn first_ended(&self, until: Revision) -> Option<Timer<'_>> {
-        let groups = self.earlier.iter().map(|earlier| (earlier.seen, &earlier.ended));
-        let mut groups = groups.chain([(self.seen, &self.ended)]);
-        groups.find_map(|(seen, ended)| if seen.revision <= until { ended.first() } else { None })
+        let groups = self.earlier.iter().map(|earlier| (earlier.watermark, &earlier.ended));
+        let mut groups = groups.chain([(self.watermark, &self.ended)]);
+        groups.find_map(|(watermark, ended)| if watermark.revision <= until { ended.first() } else { None })
     }
 
     /// Removes what [`Times::first_ended`] returned: its key, and the bytes of key and value.
     pub(crate) fn pop_ended(&mut self, until: Revision) -> Option<(Box<str>, u64)> {
-        let groups = self.earlier.iter_mut().map(|earlier| (earlier.seen, &mut earlier.ended));
-        let mut groups = groups.chain([(self.seen, &mut self.ended)]);
-        let popped = groups.find_map(|(seen, ended)| if seen.revision <= until { ended.pop() } else { None });
+        let groups = self.earlier.iter_mut().map(|earlier| (earlier.watermark, &mut earlier.ended));
+        let mut groups = groups.chain([(self.watermark, &mut self.ended)]);
+        let popped = groups
+            .find_map(|(watermark, ended)| if watermark.revision <= until { ended.pop() } else { None });
         drop(groups);
         self.earlier.retain(|earlier| earlier.ended.sums().0 > 0);
         popped
@@ -208,14 +212,14 @@ impl Times {
 
     /// Removes all timers. The clock stays as it is.
     pub(crate) fn take_all(&mut self) -> Times {
-        std::mem::replace(self, Times { seen: self.seen, ..Times::default() })
+        std::mem::replace(self, Times { watermark: self.watermark, ..Times::default() })
     }
 
     /// The index that has the timer of `entry`, or that it belongs in: that of the first change that ended it.
     fn index_of(&mut self, entry: Entry<'_>) -> &mut ExpiryIndex {
-        if let Some(earlier) = self.earlier.iter_mut().find(|earlier| earlier.seen.ends(entry)) {
+        if let Some(earlier) = self.earlier.iter_mut().find(|earlier| earlier.watermark.covers(entry)) {
             return &mut earlier.ended;
         }
-        if self.seen.ends(entry) { &mut self.ended } else { &mut self.running }
+        if self.watermark.covers(entry) { &mut self.ended } else { &mut self.running }
     }
 }

@@ -15,7 +15,7 @@ use crate::names::KeyBuf;
 use crate::storage::Keyspace;
 use crate::storage::embedded::values_of;
 use crate::store::batch::{self, Batch, Op, Otherwise, Require, When};
-use crate::store::change::{Meta, Revision};
+use crate::store::change::{EntryMeta, Revision};
 use crate::store::commit::Pending;
 use crate::store::decide::{Conflict, Step};
 use serde::Deserialize;
@@ -168,7 +168,7 @@ impl Operation {
 }
 
 /// Why `if_revision` does not hold.
-fn not_at_revision(wanted: u64, current: Option<&Meta>) -> String {
+fn not_at_revision(wanted: u64, current: Option<&EntryMeta>) -> String {
     match current {
         Some(meta) if wanted == 0 => {
             format!("`if_revision` is 0, but the key exists; its revision is {}.", meta.revision)
@@ -203,7 +203,7 @@ fn render(operations: &[Operation], steps: &[Step], values: &[Vec<u8>]) -> Respo
     json_response(200, body)
 }
 
-fn push_read(key: &str, found: Option<(&Meta, &[u8])>, out: &mut Vec<u8>) {
+fn push_read(key: &str, found: Option<(&EntryMeta, &[u8])>, out: &mut Vec<u8>) {
     push_op("get", key, out);
     match found {
         Some((meta, value)) => {
@@ -217,7 +217,7 @@ fn push_read(key: &str, found: Option<(&Meta, &[u8])>, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn push_set(key: &str, value: &[u8], meta: &Meta, created: bool, out: &mut Vec<u8>) {
+fn push_set(key: &str, value: &[u8], meta: &EntryMeta, created: bool, out: &mut Vec<u8>) {
     push_op("set", key, out);
     out.extend_from_slice(if created { b",\"created\":true," } else { b",\"created\":false," });
     json_body::push_type(value, out);

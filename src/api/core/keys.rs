@@ -13,7 +13,7 @@ use crate::json;
 use crate::names::Key;
 use crate::storage::{Outcome, Read};
 use crate::store::batch::Op;
-use crate::store::change::Meta;
+use crate::store::change::EntryMeta;
 use crate::store::commit::Pending;
 use crate::store::decide::{Conflict, Step};
 use serde::Deserialize;
@@ -55,7 +55,7 @@ pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 /// The answer to a read whose conditions do not hold.
-fn not_read(conditions: &Conditions, key: Key<'_>, meta: &Meta) -> Answer {
+fn not_read(conditions: &Conditions, key: Key<'_>, meta: &EntryMeta) -> Answer {
     match conditions.refuse_read(meta.revision) {
         Some(reason) => {
             let current = json_body::current(key.as_str(), Some(meta));
@@ -65,7 +65,7 @@ fn not_read(conditions: &Conditions, key: Key<'_>, meta: &Meta) -> Answer {
     }
 }
 
-fn value_response(key: &str, value: &[u8], meta: &Meta, form: Form) -> Response {
+fn value_response(key: &str, value: &[u8], meta: &EntryMeta, form: Form) -> Response {
     let response = with_etag(Response::new(200), meta);
     match form {
         Form::Entry => {
@@ -81,7 +81,7 @@ fn value_response(key: &str, value: &[u8], meta: &Meta, form: Form) -> Response 
     }
 }
 
-fn with_etag(response: Response, meta: &Meta) -> Response {
+fn with_etag(response: Response, meta: &EntryMeta) -> Response {
     let mut tag = Vec::with_capacity(22); // A revision has up to 20 digits.
     tag.push(b'"');
     encode_u64(meta.revision.get(), &mut tag);
@@ -179,7 +179,7 @@ fn change(
 }
 
 /// Why a write to a key as it is in `current` is refused.
-fn not_written(conditions: &Conditions, key: Key<'_>, current: Option<&Meta>) -> ApiError {
+fn not_written(conditions: &Conditions, key: Key<'_>, current: Option<&EntryMeta>) -> ApiError {
     let reason = conditions.refuse_write(current.map(|meta| meta.revision)).unwrap_or_default();
     ApiError::Precondition { reason, current: json_body::current(key.as_str(), current), index: None }
 }

@@ -22,7 +22,7 @@ enum Show {
     Names,
     Values,
     ValuesAndMeta,
-    Meta,
+    EntryMeta,
 }
 
 /// A listing that is being sent.
@@ -54,7 +54,7 @@ pub(crate) fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
         (true, false) => Show::Values,
         (true, true) => Show::ValuesAndMeta,
         (false, false) => Show::Names,
-        (false, true) => Show::Meta,
+        (false, true) => Show::EntryMeta,
     };
     let left = parameters.limit()?;
     let (prefix, after) = parameters.prefix_and_cursor()?;
@@ -122,7 +122,7 @@ fn push(show: Show, count: &mut u64, item: &Item<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(item.value);
             out.push(b',');
         }
-        Show::Meta => out.extend_from_slice(b":{"),
+        Show::EntryMeta => out.extend_from_slice(b":{"),
     }
     json_body::push_meta(&item.meta, out);
     out.push(b'}');

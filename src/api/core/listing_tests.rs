@@ -2,14 +2,14 @@ use super::*;
 use crate::disk::{Disk, RealDisk};
 use crate::limits::ENTRIES_PER_LOCK_MAX;
 use crate::names::{InternalProject, Key, ProjectId};
-use crate::storage::embedded::{Engine, Home, Project, ValueCache};
+use crate::storage::embedded::{Home, Project, ProjectQueues, ValueCache};
 use crate::store::batch::Op;
 use std::sync::Arc;
 
 /// A project of which all keys but a few have expired long ago and were not swept.
 fn bucket(keys: usize, live: &[&str]) -> Bucket {
     let id = ProjectId::parse("p").unwrap();
-    let bucket = Bucket::Embedded(Arc::new(Project::in_memory(id, Engine::new(Box::new(|| ())), 1)));
+    let bucket = Bucket::Embedded(Arc::new(Project::in_memory(id, ProjectQueues::new(Box::new(|| ())), 1)));
     let put = |name: &str, ttl_ms: Option<u64>| {
         let key = Key::parse(name).unwrap();
         bucket.write_one(1, Op::put(key, b"1", ttl_ms)).unwrap();
@@ -69,7 +69,7 @@ fn a_page_ends_where_there_is_a_key_behind_it_and_not_before() {
 fn values_come_in_key_order_whether_they_are_written_or_not() {
     let directory = tempfile::tempdir().unwrap();
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let home = Home::new(&disk, &Engine::new(Box::new(|| ())), directory.path().to_owned()).unwrap();
+    let home = Home::new(&disk, &ProjectQueues::new(Box::new(|| ())), directory.path().to_owned()).unwrap();
     let bucket = Bucket::Embedded(home.open(InternalProject::Sessions, ValueCache::Disk).unwrap());
     let put = |name: &str, value: &[u8]| {
         let put = Op::put(Key::parse(name).unwrap(), value, None);

@@ -17,7 +17,7 @@ use crate::json;
 use crate::limits::{SYNC_INTERVAL_SECONDS_MAX, SYNC_INTERVAL_SECONDS_MIN};
 use crate::names::ProjectId;
 use crate::secret::Secret;
-use crate::store::namespace::Totals;
+use crate::store::key_map::Totals;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;

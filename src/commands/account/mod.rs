@@ -21,7 +21,7 @@ use crate::disk::{self, Disk, Holder, LockFile, RealDisk};
 use crate::entropy::random_bytes;
 use crate::limits::ACCOUNTS_PER_PAGE;
 use crate::names::Username;
-use crate::persist::live::engine::Engine;
+use crate::persist::live::worker_threads::ProjectQueues;
 use crate::persist::start::recovery::ValueCache;
 use crate::secret::Secret;
 use crate::store::commit::Commit;
@@ -89,7 +89,7 @@ fn in_files(
     act: &Act,
     password: Option<&Secret>,
 ) -> Result<String, RunError> {
-    let engine = Engine::guarding(Some(guard(lock)?), Box::new(|| {}));
+    let engine = ProjectQueues::guarding(Some(guard(lock)?), Box::new(|| {}));
     let directory = disk::parent_directory(lock.path());
     let threads = engine.start().map_err(RunError::Start)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);

@@ -15,7 +15,7 @@ use crate::disk::{
     write_all_at,
 };
 use crate::names::{KeyRule, ProjectId};
-use crate::store::change::{Meta, Revision};
+use crate::store::change::{EntryMeta, Revision};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,7 +103,7 @@ impl GenerationWriter {
     }
 
     /// Appends a key, in the buffers only.
-    pub(crate) fn encode(&mut self, key: &str, value: &[u8], meta: &Meta) {
+    pub(crate) fn encode(&mut self, key: &str, value: &[u8], meta: &EntryMeta) {
         self.json.encode(key, value);
         let line_start = self.journal.buffer().len();
         record::encode_meta(key, meta, self.journal.buffer());
@@ -121,9 +121,9 @@ impl GenerationWriter {
         self.journal.flush_if_full()
     }
 
-    /// Ends both files and syncs the values, but not the journal, which may get changes. `revision` and `clock_ms` go
+    /// Ends both files and syncs the values, but not the journal, which may get changes. `revision` and `expired_until_ms` go
     /// into the header.
-    pub(crate) fn finish(mut self, revision: Revision, clock_ms: u64) -> io::Result<Pair> {
+    pub(crate) fn finish(mut self, revision: Revision, expired_until_ms: u64) -> io::Result<Pair> {
         self.json.finish()?;
         let (json, keys) = (self.json.file, self.json.keys);
         self.journal.flush()?;
@@ -134,7 +134,7 @@ impl GenerationWriter {
             json_crc32: json.checksum(),
             keys,
             revision,
-            clock_ms,
+            expired_until_ms,
             before: self.lineage.before,
         };
         write_all_at(self.journal.file(), &header::encode(&header), 0)?;

@@ -39,7 +39,7 @@ pub struct Header {
     pub revision: Revision,
     /// The instant of the project's latest change of the clock at the checkpoint, milliseconds since 1970.
     /// For readers of the file: nothing depends on it, and it may be earlier than in the journal before.
-    pub clock_ms: u64,
+    pub expired_until_ms: u64,
     /// CRC-32 (IEEE) of the data files that this one and those before it replaced, the newest first: at most
     /// [`PREDECESSORS_MAX`]. Empty in format 1.
     pub before: Vec<u32>,
@@ -96,7 +96,7 @@ pub fn encode(header: &Header) -> Vec<u8> {
         header.json_crc32,
         header.keys,
         header.revision,
-        header.clock_ms
+        header.expired_until_ms
     );
     let written = header.before.iter().fold(written, |so_far, crc| so_far.and(write!(out, "{crc:08x}")));
     debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
@@ -140,7 +140,7 @@ pub fn decode(line: &[u8]) -> Option<Header> {
         json_crc32: from_hex(parts.json_crc32.as_bytes())?,
         keys: parts.keys,
         revision: Revision::new(parts.revision)?,
-        clock_ms: parts.clock_ms,
+        expired_until_ms: parts.clock_ms,
         before,
     };
     (line.len() as u64 + 1 == header.bytes()).then_some(header)
@@ -179,7 +179,7 @@ mod tests {
             json_crc32: 0x00ab_cdef,
             keys: u64::MAX,
             revision: Revision::MAX,
-            clock_ms: u64::MAX,
+            expired_until_ms: u64::MAX,
             before: (0..).take(PREDECESSORS_MAX).collect(),
         }
     }

@@ -46,7 +46,7 @@ pub(crate) fn push_locations(
 mod tests {
     use super::*;
     use crate::names::Key;
-    use crate::store::change::{Meta, Value};
+    use crate::store::change::{EntryMeta, Value};
 
     #[test]
     fn each_value_of_a_line_is_found_at_its_location() {
@@ -55,7 +55,7 @@ mod tests {
         let put = |name, value, number| Change::Put {
             key: Key::parse(name).unwrap(),
             value: Value::Text(value),
-            meta: Meta { revision: revision(number), created_ms: 1, updated_ms: 1, expires_ms: None },
+            meta: EntryMeta { revision: revision(number), created_ms: 1, updated_ms: 1, expires_ms: None },
         };
         let changes = [
             put("a\"b", &b"[1,2]"[..], 3),

@@ -16,7 +16,7 @@ use super::seed::{self, Seed, from_hex, hex_of};
 use super::sequential::find_line_feed;
 use crate::json;
 use crate::names::Key;
-use crate::store::change::{Change, Meta, Revision, Value};
+use crate::store::change::{Change, EntryMeta, Revision, Value};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -33,7 +33,7 @@ pub enum Line<'a> {
     Meta {
         key: Cow<'a, str>,
         /// Its revision and times.
-        meta: Meta,
+        meta: EntryMeta,
     },
     /// Every change up to this one was synced when the line was written.
     Synced(Revision),
@@ -47,7 +47,7 @@ pub struct RecordedChange<'a> {
     text: Cow<'a, str>,
     kind: Kind,
     revision: Revision,
-    meta: Meta,
+    meta: EntryMeta,
     value: &'a [u8],
 }
 
@@ -56,7 +56,7 @@ enum Kind {
     Put,
     Delete,
     Clear,
-    Clock { at_ms: u64 },
+    ExpireUntil { at_ms: u64 },
 }
 
 impl RecordedChange<'_> {
@@ -71,7 +71,7 @@ impl RecordedChange<'_> {
             },
             Kind::Delete => Change::Delete { key: Key::parse_stored(&self.text).ok()?, revision },
             Kind::Clear => Change::Clear { prefix: &self.text, revision },
-            Kind::Clock { at_ms } => Change::Clock { at_ms, revision },
+            Kind::ExpireUntil { at_ms } => Change::ExpireUntil { at_ms, revision },
         })
     }
 
@@ -128,7 +128,7 @@ pub fn encode_change(change: &Change<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(b"{\"clear\":");
             json::encode_string(prefix, out);
         }
-        Change::Clock { at_ms, .. } => {
+        Change::ExpireUntil { at_ms, .. } => {
             out.extend_from_slice(b"{\"clock\":");
             json::encode_u64(*at_ms, out);
         }
@@ -138,7 +138,7 @@ pub fn encode_change(change: &Change<'_>, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn encode_meta_members(meta: &Meta, out: &mut Vec<u8>) {
+fn encode_meta_members(meta: &EntryMeta, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"revision\":");
     json::encode_u64(meta.revision.get(), out);
     out.extend_from_slice(b",\"created\":");
@@ -152,7 +152,7 @@ fn encode_meta_members(meta: &Meta, out: &mut Vec<u8>) {
 }
 
 /// Appends the meta line of a key, not sealed.
-pub fn encode_meta(key: &str, meta: &Meta, out: &mut Vec<u8>) {
+pub fn encode_meta(key: &str, meta: &EntryMeta, out: &mut Vec<u8>) {
     begin_line(out);
     out.extend_from_slice(b"{\"key\":");
     json::encode_string(key, out);
@@ -199,7 +199,7 @@ pub fn decode_line(line: &[u8], seed: Seed) -> Option<Line<'_>> {
     if payload.starts_with(b"{\"key\":") {
         let parts: MetaParts<'_> = serde_json::from_slice(payload).ok()?;
         let key = json::decode_string(parts.key.get().as_bytes())?;
-        let meta = Meta {
+        let meta = EntryMeta {
             revision: Revision::new(parts.revision)?,
             created_ms: parts.created,
             updated_ms: parts.updated,
@@ -270,15 +270,19 @@ struct ChangeParts<'a> {
 fn recorded_change(parts: ChangeParts<'_>) -> Option<RecordedChange<'_>> {
     let text = |raw: &'_ RawValue| json::decode_string(raw.get().as_bytes()).map(Cow::into_owned);
     let revision = Revision::new(parts.revision)?;
-    let meta =
-        Meta { revision, created_ms: parts.created, updated_ms: parts.updated, expires_ms: parts.expires };
+    let meta = EntryMeta {
+        revision,
+        created_ms: parts.created,
+        updated_ms: parts.updated,
+        expires_ms: parts.expires,
+    };
     let (kind, text, value) = match (parts.put, parts.delete, parts.clear, parts.clock) {
         (Some(key), None, None, None) => {
             (Kind::Put, json::decode_string(key.get().as_bytes())?, parts.value?.get().as_bytes())
         }
         (None, Some(key), None, None) => (Kind::Delete, text(key)?.into(), &[][..]),
         (None, None, Some(prefix), None) => (Kind::Clear, text(prefix)?.into(), &[][..]),
-        (None, None, None, Some(at_ms)) => (Kind::Clock { at_ms }, "".into(), &[][..]),
+        (None, None, None, Some(at_ms)) => (Kind::ExpireUntil { at_ms }, "".into(), &[][..]),
         (_, _, _, _) => return None,
     };
     Some(RecordedChange { text, kind, revision, meta, value })
@@ -292,8 +296,8 @@ mod tests {
         Seed::new(0x9e37_79b9).unwrap()
     }
 
-    fn meta(expires_ms: Option<u64>) -> Meta {
-        Meta { revision: Revision::new(18).unwrap(), created_ms: 1, updated_ms: 2, expires_ms }
+    fn meta(expires_ms: Option<u64>) -> EntryMeta {
+        EntryMeta { revision: Revision::new(18).unwrap(), created_ms: 1, updated_ms: 2, expires_ms }
     }
 
     #[test]
@@ -306,7 +310,7 @@ mod tests {
             Change::Put { key, value: Value::Text(b"null"), meta: meta(None) },
             Change::Delete { key, revision },
             Change::Clear { prefix: "", revision },
-            Change::Clock { at_ms: 1_764_000_000_000, revision },
+            Change::ExpireUntil { at_ms: 1_764_000_000_000, revision },
         ];
         let mut out = Vec::new();
         begin_line(&mut out);

@@ -23,7 +23,7 @@ use crate::persist::files::line_copy::{Lines, Target, copy_lines, damaged_at};
 use crate::persist::files::seed::Seed;
 use crate::persist::files::value_reader::StoredValue;
 use crate::persist::start::recovery::ValueCache;
-use crate::store::change::{Meta, Revision, Value};
+use crate::store::change::{EntryMeta, Revision, Value};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ pub(super) enum Need {
 }
 
 /// A key whose value lies in a file.
-type StoredEntry = (String, Meta, StoredValue);
+type StoredEntry = (String, EntryMeta, StoredValue);
 
 /// Where the old journal ended when the copying began.
 struct CheckpointStart {
@@ -164,7 +164,7 @@ impl Project {
         }
         Ok(CheckpointStart {
             offset: journal.end,
-            at: state.revision_and_clock(),
+            at: state.revision_and_watermark(),
             rollbacks: state.rollbacks,
         })
     }
@@ -179,14 +179,14 @@ impl Project {
         if state.rollbacks == start.rollbacks { Ok(()) } else { Err(CheckpointError::RolledBack) }
     }
 
-    /// Writes all entries to a pair of temporary files, a few under each hold of the lock. `revision` and `clock_ms` go
+    /// Writes all entries to a pair of temporary files, a few under each hold of the lock. `revision` and `expired_until_ms` go
     /// into the header.
     pub(super) fn write_entries(
         &self,
         disk: &dyn Disk,
         paths: &Paths,
         lineage: Lineage,
-        (revision, clock_ms): (Revision, u64),
+        (revision, expired_until_ms): (Revision, u64),
     ) -> Result<Pair, CheckpointError> {
         let mut writer = GenerationWriter::create(disk, paths, lineage)?;
         let (mut after, mut text) = (None, Vec::new());
@@ -205,7 +205,7 @@ impl Project {
             after = last;
             self.give_way();
         }
-        Ok(writer.finish(revision, clock_ms)?)
+        Ok(writer.finish(revision, expired_until_ms)?)
     }
 
     /// Encodes the next entries that have texts, then finds the next values that lie in files, which are read without
@@ -218,9 +218,9 @@ impl Project {
         let state = self.lock()?;
         let bytes_before = writer.buffered_bytes();
         let (mut last, mut stored) = (None, Vec::new());
-        for entry in state.namespace.stored_range("", after).take(ENTRIES_PER_LOCK_MAX) {
+        for entry in state.key_map.stored_range("", after).take(ENTRIES_PER_LOCK_MAX) {
             match entry.value() {
-                _ if !state.namespace.is_live(entry, 0) => {}
+                _ if !state.key_map.is_live(entry, 0) => {}
                 // Entries are written in the order of their keys.
                 Value::Text(_) if !stored.is_empty() => break,
                 Value::Text(text) => writer.encode(entry.key(), text, &entry.meta()),

@@ -4,8 +4,8 @@ use crate::config::schema::SyncMode;
 use crate::disk::{Disk, RealDisk};
 use crate::names::{Key, ProjectId};
 use crate::persist::files::generation::Paths;
-use crate::persist::live::engine::Engine;
 use crate::persist::live::project::OpenOptions;
+use crate::persist::live::worker_threads::ProjectQueues;
 use std::path::Path;
 
 const NOW: u64 = 1_764_000_000_000;
@@ -20,7 +20,7 @@ fn open(directory: &Path) -> Arc<Project> {
     let paths = Paths::new(directory, &id);
     let opening =
         OpenOptions { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
-    let opened = Project::open(Arc::new(RealDisk), paths, opening, Engine::new(Box::new(|| ())), NOW);
+    let opened = Project::open(Arc::new(RealDisk), paths, opening, ProjectQueues::new(Box::new(|| ())), NOW);
     Arc::new(opened.unwrap().project)
 }
 

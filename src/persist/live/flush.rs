@@ -16,7 +16,7 @@ use crate::persist::files::generation::Paths;
 use crate::persist::start::recovery::ValueCache;
 use crate::store::change::Revision;
 use crate::store::commit::{Commit, CommitState};
-use crate::store::namespace::Undo;
+use crate::store::key_map::Undo;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -327,13 +327,13 @@ impl State {
     /// Removes some keys that have expired, unless their expiry may still be rolled back. Returns whether there are more.
     pub(super) fn reclaim(&mut self, is_durable: bool) -> bool {
         let until = if is_durable { self.acknowledged } else { Revision::MAX };
-        self.namespace.reclaim(RECLAIMED_PER_LOCK_MAX, until) == RECLAIMED_PER_LOCK_MAX
+        self.key_map.reclaim(RECLAIMED_PER_LOCK_MAX, until) == RECLAIMED_PER_LOCK_MAX
     }
 
     /// The changes of `undo` are final. Returns whether they left garbage.
     pub(super) fn finalize(&mut self, undo: &mut Vec<Undo>) -> bool {
         let cleared = undo.extract_if(.., |undo| matches!(undo, Undo::RestoreAll(_)));
-        let finalized = cleared.map(|undo| self.namespace.finalize(undo)).count();
+        let finalized = cleared.map(|undo| self.key_map.finalize(undo)).count();
         finalized > 0
     }
 
@@ -342,7 +342,7 @@ impl State {
     pub(super) fn rollback(&mut self, outcome: &CommitState) {
         let pending = std::mem::replace(&mut self.pending, Batch::empty());
         for batch in [Some(pending), self.in_flight.take()].into_iter().flatten() {
-            batch.undo.into_iter().rev().for_each(|undo| self.namespace.rollback(undo));
+            batch.undo.into_iter().rev().for_each(|undo| self.key_map.rollback(undo));
             batch.commit.resolve(outcome.clone());
         }
         self.rollbacks += 1;

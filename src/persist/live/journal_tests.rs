@@ -19,7 +19,7 @@ fn journal(rewritten: u64, changes: u64) -> Journal {
         json_crc32: 0,
         keys: 0,
         revision: Revision::default(),
-        clock_ms: 0,
+        expired_until_ms: 0,
         before: Vec::new(),
     };
     let json_stamp = Stamp { length: header.json_bytes, modified_ns: 0 };

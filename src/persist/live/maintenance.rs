@@ -65,13 +65,13 @@ impl Project {
 
     /// When to reclaim keys that cannot be reclaimed now, because the record of their expiry is not on disk yet.
     fn reclaim_due(&self, now: Instant) -> Option<Instant> {
-        let has_ended = self.lock().is_ok_and(|state| state.namespace.has_ended());
+        let has_ended = self.lock().is_ok_and(|state| state.key_map.has_ended());
         has_ended.then(|| now + Duration::from_millis(EXPIRY_INTERVAL_MS))
     }
 
     /// Frees keys that were deleted together, some under each hold of the lock.
     pub fn free_garbage(&self) {
-        while let Some(freed) = self.lock().ok().and_then(|mut state| state.namespace.free_some()) {
+        while let Some(freed) = self.lock().ok().and_then(|mut state| state.key_map.free_some()) {
             drop(freed);
             self.give_way();
         }
@@ -98,7 +98,7 @@ impl Project {
         if !journal.out_of_space || !journal.has_changes() {
             return None;
         }
-        let left = self.lock().ok()?.namespace.totals(0).bytes;
+        let left = self.lock().ok()?.key_map.totals(0).bytes;
         let taken = journal.json_stamp.length + journal.end;
         (left <= taken / 2).then(|| journal.retry_at.map_or(now, |retry| retry.max(now)))
     }

@@ -2,7 +2,6 @@
 
 pub(crate) mod checkpoint;
 pub mod checkpoint_error;
-pub mod engine;
 mod external_edit;
 pub(crate) mod flush;
 mod journal;
@@ -19,4 +18,5 @@ mod repair;
 mod rescue;
 pub mod transaction;
 mod unpoisoned;
+pub mod worker_threads;
 mod writer_queue;

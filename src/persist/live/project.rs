@@ -19,7 +19,7 @@ use crate::store::commit::Pending;
 use crate::store::decide::{At, Conflict, Step, decide};
 use crate::store::entry::Entry;
 use crate::store::error::StorageError;
-use crate::store::namespace::{Namespace, Totals, Undo};
+use crate::store::key_map::{KeyMap, Totals, Undo};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -53,7 +53,7 @@ pub(super) struct Files {
 
 /// What the `state` lock protects.
 pub(super) struct State {
-    pub(super) namespace: Namespace,
+    pub(super) key_map: KeyMap,
     /// Applied and encoded, not yet with the writer.
     pub(super) pending: Batch,
     /// With the writer.
@@ -175,9 +175,9 @@ pub struct OpenedProject {
 impl Project {
     /// A project that lives in memory only.
     pub fn in_memory(id: ProjectId, queues: Arc<Queues<Project>>, now_ms: u64) -> Project {
-        let namespace = Namespace::starting_at(queues.watermark.begin(now_ms), 0);
-        queues.watermark.opened(namespace.revision());
-        let mut state = State::new(namespace);
+        let key_map = KeyMap::starting_at(queues.watermark.begin(now_ms), 0);
+        queues.watermark.opened(key_map.revision());
+        let mut state = State::new(key_map);
         state.jumps_seen = queues.jumps();
         Project::with(id, None, queues, state)
     }
@@ -194,13 +194,13 @@ impl Project {
         now_ms: u64,
     ) -> Result<OpenedProject, RecoveryError> {
         let begin = queues.watermark.begin(now_ms);
-        let Recovered { mut namespace, pair, is_unsure, is_new, notices } =
+        let Recovered { mut key_map, pair, is_unsure, is_new, notices } =
             recovery::recover(disk.as_ref(), &paths, options.cache, begin, now_ms)?;
         // Above all revisions that were assigned and then lost, because the project does not always sync or was
         // deleted; none of them is used again.
-        namespace.skip_to(begin);
-        queues.watermark.opened(namespace.revision());
-        let mut state = State::new(namespace);
+        key_map.skip_to(begin);
+        queues.watermark.opened(key_map.revision());
+        let mut state = State::new(key_map);
         state.jumps_seen = queues.jumps();
         if options.cache == ValueCache::Disk {
             state.open_files.add(JOURNAL_FILE, &pair, paths.names(&options.id));
@@ -269,12 +269,12 @@ impl Project {
     pub fn read<T>(
         self: &Arc<Self>,
         now_ms: u64,
-        read: impl FnOnce(&View<'_>) -> (T, Revision),
+        read: impl FnOnce(&ReadTransaction<'_>) -> (T, Revision),
     ) -> Result<Pending<T>, StorageError> {
         let mut guard = self.lock()?;
         let state = &mut *guard;
-        self.record_clock(state, now_ms);
-        let view = View { namespace: &state.namespace, open_files: &state.open_files, now_ms };
+        self.advance_expiry_watermark(state, now_ms);
+        let view = ReadTransaction { key_map: &state.key_map, open_files: &state.open_files, now_ms };
         let (answer, revision) = read(&view);
         let commit = self.waits(state).then(|| self.commit_for(state, revision)).flatten();
         Ok(Pending { answer, commit })
@@ -363,16 +363,16 @@ impl State {
     }
 
     /// The revision and the clock.
-    pub(super) fn revision_and_clock(&self) -> (Revision, u64) {
-        (self.namespace.revision(), self.namespace.clock_ms())
+    pub(super) fn revision_and_watermark(&self) -> (Revision, u64) {
+        (self.key_map.revision(), self.key_map.expired_until_ms())
     }
 
-    fn new(namespace: Namespace) -> State {
+    fn new(key_map: KeyMap) -> State {
         State {
-            acknowledged: namespace.revision(),
-            synced: namespace.revision(),
-            synced_recorded: namespace.revision(),
-            namespace,
+            acknowledged: key_map.revision(),
+            synced: key_map.revision(),
+            synced_recorded: key_map.revision(),
+            key_map,
             pending: Batch::empty(),
             in_flight: None,
             open_files: FileTable::default(),
@@ -390,50 +390,50 @@ impl State {
 }
 
 /// A project under its lock, for reading.
-pub struct View<'a> {
-    pub(super) namespace: &'a Namespace,
+pub struct ReadTransaction<'a> {
+    pub(super) key_map: &'a KeyMap,
     pub(super) open_files: &'a FileTable,
     pub(super) now_ms: u64,
 }
 
-impl<'a> View<'a> {
+impl<'a> ReadTransaction<'a> {
     pub fn get(&self, key: Key<'_>) -> Option<Entry<'a>> {
-        self.namespace.get(key, self.now_ms)
+        self.key_map.get(key, self.now_ms)
     }
 
     /// The entries that begin with `prefix` and come after `after`, in key order. Passes any number that
-    /// have expired: where keys have a time to live, look at some of [`View::stored_range`] instead.
+    /// have expired: where keys have a time to live, look at some of [`ReadTransaction::stored_range`] instead.
     pub fn range<'b>(&'b self, prefix: &'b str, after: Option<&'b str>) -> impl Iterator<Item = Entry<'b>> {
-        self.namespace.range(prefix, after, self.now_ms)
+        self.key_map.range(prefix, after, self.now_ms)
     }
 
-    /// As [`View::range`], with the entries that have expired and are still in memory.
+    /// As [`ReadTransaction::range`], with the entries that have expired and are still in memory.
     pub fn stored_range<'b>(
         &'b self,
         prefix: &'b str,
         after: Option<&'b str>,
     ) -> impl Iterator<Item = Entry<'b>> {
-        self.namespace.stored_range(prefix, after)
+        self.key_map.stored_range(prefix, after)
     }
 
     /// What `batch` would do.
     pub fn decide(&self, batch: &batch::Batch<'_>) -> Result<OneOrMany<Step>, Conflict> {
-        decide(batch, &At { namespace: self.namespace, now_ms: self.now_ms }, self.now_ms)
+        decide(batch, &At { key_map: self.key_map, now_ms: self.now_ms }, self.now_ms)
     }
 
     /// Whether `entry` is there.
     pub fn is_live(&self, entry: Entry<'_>) -> bool {
-        self.namespace.is_live(entry, self.now_ms)
+        self.key_map.is_live(entry, self.now_ms)
     }
 
     /// How much there is.
     pub fn totals(&self) -> Totals {
-        self.namespace.totals(self.now_ms)
+        self.key_map.totals(self.now_ms)
     }
 
     /// The revision of the latest change: what a result that says "absent", or speaks of many keys, rests on.
     pub fn revision(&self) -> Revision {
-        self.namespace.revision()
+        self.key_map.revision()
     }
 
     /// A value that lies in a file, to be read after the lock is gone.

@@ -136,7 +136,7 @@ impl State {
     /// Replaces a value by its location, unless the key has changed since. Returns the revision of the key's entry.
     fn relocate(&mut self, located: &LocatedValue) -> Option<Revision> {
         let key = Key::parse_stored(&located.key).ok()?; // keys of our own files are keys
-        self.namespace.relocate(key, located.revision, Value::Stored(located.location))
+        self.key_map.relocate(key, located.revision, Value::Stored(located.location))
     }
 
     /// Gives the values that a rollback restored their locations.

@@ -4,10 +4,10 @@ use crate::config::schema::SyncMode;
 use crate::disk::RealDisk;
 use crate::names::ProjectId;
 use crate::persist::files::generation::Paths;
-use crate::persist::live::engine::Engine;
 use crate::persist::live::flush::Taker;
 use crate::persist::live::project::OpenOptions;
 use crate::persist::live::transaction::Transaction;
+use crate::persist::live::worker_threads::ProjectQueues;
 use crate::persist::start::recovery::ValueCache;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn open(directory: &tempfile::TempDir) -> Arc<Project> {
     let paths = Paths::new(directory.path(), &id);
     let opening =
         OpenOptions { id, cache: ValueCache::Disk, sync: SyncMode::Always, sync_interval: Duration::ZERO };
-    let opened = Project::open(Arc::new(RealDisk), paths, opening, Engine::new(Box::new(|| ())), NOW);
+    let opened = Project::open(Arc::new(RealDisk), paths, opening, ProjectQueues::new(Box::new(|| ())), NOW);
     Arc::new(opened.unwrap().project)
 }
 
@@ -43,7 +43,7 @@ fn put(transaction: &mut Transaction<'_>, name: &str, text: &[u8]) {
 /// The text of a value, and whether it is in memory.
 fn value(project: &Arc<Project>, name: &str) -> (String, bool) {
     let state = project.lock().unwrap();
-    let entry = state.namespace.get(key(name), NOW).unwrap();
+    let entry = state.key_map.get(key(name), NOW).unwrap();
     let (text, is_in_memory) = match entry.value() {
         Value::Text(text) => (text.to_vec(), true),
         Value::Stored(location) => {

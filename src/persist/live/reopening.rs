@@ -105,7 +105,7 @@ impl Project {
         let mut journal = self.files.as_ref().and_then(|files| files.journal.lock().ok());
         let needs_rescue = self.lock().is_ok_and(|mut state| {
             state.is_released = true;
-            self.queues.watermark.closed(state.namespace.revision());
+            self.queues.watermark.closed(state.key_map.revision());
             if let Some(journal) = &mut journal {
                 journal.retire();
                 let is_deleted = state.health == Health::Deleted;
@@ -138,7 +138,7 @@ impl Project {
                 log::warn!("project {id}: {old} existed already and is replaced; it is kept as {copy}");
             }
         }
-        let at = self.lock()?.revision_and_clock();
+        let at = self.lock()?.revision_and_watermark();
         let written = self.write_entries(disk, paths, Lineage::first(), at).inspect_err(|_| {
             let _ = generation::remove_temporaries(disk, paths); // the first error is the one to tell
         })?;

@@ -5,9 +5,9 @@
 //! them. Nothing is written if the directory is another one by now, or if a second server may use it.
 
 use super::checkpoint_error::CheckpointError;
-use super::engine::Engine;
 use super::project::{Files, Project};
 use super::unpoisoned::unpoisoned;
+use super::worker_threads::ProjectQueues;
 use crate::clock;
 use crate::disk::{Open, is_not_regular};
 use crate::persist::files::generation;
@@ -15,7 +15,7 @@ use crate::persist::files::preserved_copies::{self, PreservedCopy};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-impl Engine {
+impl ProjectQueues {
     /// Has a project rescued on a thread of its own. Until that is done a crash loses acknowledged writes, and the
     /// writers and the maintenance thread may be busy for seconds.
     pub(super) fn rescue_soon(self: &Arc<Self>, project: &Arc<Project>) {
@@ -89,7 +89,7 @@ impl Project {
             self.keep_edit(files, &journal)?;
             journal.header.successor()
         };
-        let at = self.lock()?.revision_and_clock();
+        let at = self.lock()?.revision_and_watermark();
         let written = self.write_entries(disk, paths, lineage, at);
         let written = written.and_then(|pair| Ok(pair.journal.file.sync()?));
         // Checked again, because copying takes a while.

@@ -1,7 +1,7 @@
 //! Changing a project: all of a transaction or nothing, encoded for the journal as it happens.
 
 use super::maintenance;
-use super::project::{Health, Project, State, View};
+use super::project::{Health, Project, ReadTransaction, State};
 use crate::clock;
 use crate::limits::{
     BATCH_OPERATIONS_MAX, EXPIRY_INTERVAL_MS, EXPIRY_ROUNDS_BEFORE_CLEAR_MAX, PENDING_BYTES_MAX,
@@ -43,10 +43,10 @@ impl Project {
     ) -> Result<Pending<Result<T, E>>, StorageError> {
         let mut guard = self.lock_for_write()?;
         let state = &mut *guard;
-        self.record_clock(state, now_ms);
+        self.advance_expiry_watermark(state, now_ms);
         state.reclaim(self.files.is_some());
         let undo_start = state.pending.undo.len();
-        let expiry_before = state.namespace.next_expiry_ms();
+        let expiry_before = state.key_map.next_expiry_ms();
         let mut transaction = self.begin(state, now_ms);
         let answer = match change(&mut transaction) {
             Ok(answer) => {
@@ -60,7 +60,7 @@ impl Project {
                 Err(error)
             }
         };
-        let revision = state.namespace.revision();
+        let revision = state.key_map.revision();
         let commit = if self.waits(state) {
             self.commit_for(state, revision)
         } else {
@@ -68,7 +68,7 @@ impl Project {
             None
         };
         self.queue_pending(state);
-        if let Some(next_ms) = state.namespace.next_expiry_ms()
+        if let Some(next_ms) = state.key_map.next_expiry_ms()
             && expiry_before != Some(next_ms)
         {
             self.queues.schedule(self, maintenance::expiry_due(next_ms, now_ms, clock::monotonic()));
@@ -80,11 +80,11 @@ impl Project {
     /// Returns when the next key expires, which has passed already where the project could not record it.
     pub fn expire(self: &Arc<Self>, now_ms: u64) -> Option<u64> {
         // Once: it takes a while to free many, and the clock may be set back meanwhile.
-        self.record_clock(&mut *self.lock().ok()?, now_ms);
+        self.advance_expiry_watermark(&mut *self.lock().ok()?, now_ms);
         while self.lock().ok()?.reclaim(self.files.is_some()) {
             self.give_way();
         }
-        self.lock().ok()?.namespace.next_expiry_ms()
+        self.lock().ok()?.key_map.next_expiry_ms()
     }
 
     /// Removes all keys that begin with `prefix` and returns how many there were. Keys that have expired and
@@ -97,7 +97,7 @@ impl Project {
     pub fn clear(self: &Arc<Self>, prefix: &str) -> Result<Pending<u64>, StorageError> {
         for _ in 0..EXPIRY_ROUNDS_BEFORE_CLEAR_MAX {
             let now_ms = clock::wall_ms();
-            self.try_clock(&mut *self.lock()?, now_ms);
+            self.try_to_advance(&mut *self.lock()?, now_ms);
             let answered = self.write(now_ms, |transaction| transaction.clear(prefix).ok_or(()))?;
             if let Ok(answer) = answered.answer {
                 return Ok(Pending { answer, commit: answered.commit });
@@ -114,27 +114,27 @@ impl Project {
 
     /// Sets the project's clock to `now_ms` where a key has expired, also back. A project that cannot
     /// write leaves it: reads go on, and the key is absent by the time itself.
-    pub(super) fn record_clock(self: &Arc<Self>, state: &mut State, now_ms: u64) {
+    pub(super) fn advance_expiry_watermark(self: &Arc<Self>, state: &mut State, now_ms: u64) {
         if state.health == Health::Healthy {
-            self.try_clock(state, now_ms);
+            self.try_to_advance(state, now_ms);
         }
     }
 
-    /// As [`Project::record_clock`], also where the disk was full: that is tried again.
-    fn try_clock(self: &Arc<Self>, state: &mut State, now_ms: u64) {
+    /// As [`Project::advance_expiry_watermark`], also where the disk was full: that is tried again.
+    fn try_to_advance(self: &Arc<Self>, state: &mut State, now_ms: u64) {
         let room = state.pending.bytes.len() < PENDING_BYTES_MAX;
         if !matches!(state.health, Health::Healthy | Health::DiskFull) || !room {
             return;
         }
         let jumps = self.queues.jumps();
         let has_jumped = std::mem::replace(&mut state.jumps_seen, jumps) != jumps;
-        let Some(change) = state.namespace.decide_clock(now_ms) else { return };
-        let keys_before = has_jumped.then(|| state.namespace.totals(0).keys);
+        let Some(change) = state.key_map.decide_expiry(now_ms) else { return };
+        let keys_before = has_jumped.then(|| state.key_map.totals(0).keys);
         let mut transaction = self.begin(state, now_ms);
         transaction.apply(&change);
         transaction.commit();
         if let Some(keys_before) = keys_before {
-            let ended = keys_before.saturating_sub(state.namespace.totals(0).keys);
+            let ended = keys_before.saturating_sub(state.key_map.totals(0).keys);
             log::warn!("project {}: keys that ended because the clock jumped: {ended}", self.id);
         }
         self.queue_pending(state);
@@ -157,7 +157,7 @@ impl Project {
             return Err(StorageError::Busy);
         }
         let revisions = BATCH_OPERATIONS_MAX as u64 + 1;
-        state.namespace.revision().advanced(revisions).ok_or(StorageError::RevisionsUsedUp)?;
+        state.key_map.revision().advanced(revisions).ok_or(StorageError::RevisionsUsedUp)?;
         Ok(state)
     }
 
@@ -185,8 +185,12 @@ impl Project {
 
 impl Transaction<'_> {
     /// The project as it is now, for reading.
-    pub fn view(&self) -> View<'_> {
-        View { namespace: &self.state.namespace, open_files: &self.state.open_files, now_ms: self.now_ms }
+    pub fn view(&self) -> ReadTransaction<'_> {
+        ReadTransaction {
+            key_map: &self.state.key_map,
+            open_files: &self.state.open_files,
+            now_ms: self.now_ms,
+        }
     }
 
     /// Does the `steps` that were decided for `batch`.
@@ -197,9 +201,9 @@ impl Transaction<'_> {
     /// Removes all keys that begin with `prefix` and returns how many there were. `None` if so many keys have
     /// expired and are still in memory that to count the others takes long; [`Project::clear`] waits for that.
     pub fn clear(&mut self, prefix: &str) -> Option<u64> {
-        let namespace = &self.state.namespace;
-        let keys = namespace.count(prefix, self.now_ms)?;
-        if let (1.., Some(revision)) = (keys, namespace.revision().advanced(1)) {
+        let key_map = &self.state.key_map;
+        let keys = key_map.count(prefix, self.now_ms)?;
+        if let (1.., Some(revision)) = (keys, key_map.revision().advanced(1)) {
             self.apply(&Change::Clear { prefix, revision });
         }
         Some(keys)
@@ -215,7 +219,7 @@ impl Transaction<'_> {
             recording.changes += 1;
             record::encode_change(change, out);
         }
-        let undo = state.namespace.apply(change);
+        let undo = state.key_map.apply(change);
         state.pending.undo.push(undo);
     }
 
@@ -235,7 +239,7 @@ impl Transaction<'_> {
             Some(_) => {
                 pending.bytes.push(b']');
                 record::end_line(&mut pending.bytes);
-                pending.revision = self.state.namespace.revision();
+                pending.revision = self.state.key_map.revision();
                 self.state.synced_recorded = self.state.synced;
             }
         }
@@ -244,7 +248,7 @@ impl Transaction<'_> {
 
     fn abort(self) {
         for undo in self.state.pending.undo.drain(self.undo_start..).rev() {
-            self.state.namespace.rollback(undo);
+            self.state.key_map.rollback(undo);
         }
         if let Some(recording) = self.recording {
             self.state.pending.bytes.truncate(recording.bytes_start);

@@ -5,11 +5,11 @@ use crate::limits::KEY_BYTES_MAX;
 use crate::names::Key;
 use crate::names::ProjectId;
 use crate::persist::files::generation::Paths;
-use crate::persist::live::engine::Engine;
-use crate::persist::live::project::{OpenOptions, View};
+use crate::persist::live::project::{OpenOptions, ReadTransaction};
+use crate::persist::live::worker_threads::ProjectQueues;
 use crate::persist::start::recovery::ValueCache;
 use crate::store::batch::Op;
-use crate::store::change::Meta;
+use crate::store::change::EntryMeta;
 use crate::store::commit::CommitState;
 use crate::store::decide::Step;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,22 +26,27 @@ fn project(directory: &tempfile::TempDir, sync: SyncMode, cache: ValueCache) -> 
     let id = ProjectId::parse("p").unwrap();
     let paths = Paths::new(directory.path(), &id);
     let opening = OpenOptions { id, cache, sync, sync_interval: Duration::from_secs(1) };
-    let engine = Engine::new(Box::new(|| ()));
+    let engine = ProjectQueues::new(Box::new(|| ()));
     Arc::new(Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().project)
 }
 
-fn put(project: &Arc<Project>, name: &str, value: &[u8]) -> Pending<Result<Meta, ()>> {
+fn put(project: &Arc<Project>, name: &str, value: &[u8]) -> Pending<Result<EntryMeta, ()>> {
     project.write(NOW, |transaction| Ok(transaction.put(key(name), value, None))).unwrap()
 }
 
 /// Writes without conditions.
 impl Transaction<'_> {
-    pub(in crate::persist::live) fn put(&mut self, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>) -> Meta {
+    pub(in crate::persist::live) fn put(
+        &mut self,
+        key: Key<'_>,
+        value: &[u8],
+        ttl_ms: Option<u64>,
+    ) -> EntryMeta {
         let Step::Put { meta, .. } = self.run(Op::put(key, value, ttl_ms)) else { panic!("no put") };
         meta
     }
 
-    pub(in crate::persist::live) fn delete(&mut self, key: Key<'_>) -> Option<Meta> {
+    pub(in crate::persist::live) fn delete(&mut self, key: Key<'_>) -> Option<EntryMeta> {
         let before = self.view().get(key).map(|entry| entry.meta());
         self.run(Op::delete(key));
         before
@@ -86,14 +91,14 @@ fn what_a_project_brings_into_memory_expires_without_a_write() {
     on_disk.write(NOW, |t| Ok::<_, ()>(t.put(key("a"), b"1", Some(1_000)))).unwrap();
     put(&on_disk, "b", b"1");
     on_disk.close(NOW, clock::monotonic());
-    let engine = Engine::new(Box::new(|| ()));
+    let engine = ProjectQueues::new(Box::new(|| ()));
     let id = on_disk.id().clone();
     let opening =
         OpenOptions { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     let paths = Paths::new(directory.path(), &opening.id);
     let threads = engine.start().unwrap();
     let opened = Project::open(Arc::new(RealDisk), paths, opening, engine, NOW).unwrap().in_memory();
-    let stored = |project: &Project| project.lock().unwrap().namespace.stored_range("", None).count();
+    let stored = |project: &Project| project.lock().unwrap().key_map.stored_range("", None).count();
     assert_eq!(stored(&opened.project), 2, "nothing is due before it starts");
     let project = opened.start();
     assert!(project.is_in_memory());
@@ -182,13 +187,13 @@ fn expired_key_is_reclaimed_once_its_end_cannot_be_rolled_back() {
     let project = project(&directory, SyncMode::Always, ValueCache::Memory);
     drop(project.write(NOW, |t| Ok::<_, ()>(t.put(key("a"), b"1", Some(1_000)))));
     project.flush(clock::monotonic());
-    let stored = || project.lock().unwrap().namespace.stored_range("", None).count();
+    let stored = || project.lock().unwrap().key_map.stored_range("", None).count();
     assert_eq!(project.expire(NOW + 2_000), None);
     assert_eq!(stored(), 1, "its end is not on disk yet");
     let files = project.files.as_ref().unwrap();
     let failure = std::io::ErrorKind::StorageFull.into();
     project.rollback(&files.paths, &mut files.journal.lock().unwrap(), &failure);
-    assert!(project.lock().unwrap().namespace.get(key("a"), NOW).is_some());
+    assert!(project.lock().unwrap().key_map.get(key("a"), NOW).is_some());
     drop(project.write(NOW + 2_000, |t| Ok::<_, ()>(t.put(key("b"), b"1", None))));
     project.flush(clock::monotonic());
     assert_eq!((project.expire(NOW + 2_000), stored()), (None, 2));
@@ -208,7 +213,9 @@ fn a_clock_that_was_ahead_spoils_no_time_to_live_in_memory_nor_after_restarts() 
             project.write(now_ms, put).unwrap().answer.unwrap()
         };
         let names = |project: &Arc<Project>, now_ms| -> Vec<String> {
-            let names = |view: &View<'_>| view.range("", None).map(|entry| entry.key().to_owned()).collect();
+            let names = |view: &ReadTransaction<'_>| {
+                view.range("", None).map(|entry| entry.key().to_owned()).collect()
+            };
             project.read(now_ms, |view| (names(view), view.revision())).unwrap().answer
         };
         put(&open, "old", NOW);
@@ -237,8 +244,11 @@ fn a_clock_that_was_ahead_spoils_no_time_to_live_in_memory_nor_after_restarts() 
 #[test]
 fn change_made_during_an_expiry_stays_although_the_clock_was_set_back() {
     const AHEAD: u64 = NOW + 7_200_000;
-    let project =
-        Arc::new(Project::in_memory(ProjectId::parse("p").unwrap(), Engine::new(Box::new(|| ())), NOW));
+    let project = Arc::new(Project::in_memory(
+        ProjectId::parse("p").unwrap(),
+        ProjectQueues::new(Box::new(|| ())),
+        NOW,
+    ));
     let put = |name: &str, now_ms, ttl_ms| {
         let put = |t: &mut Transaction<'_>| Ok::<_, ()>(t.put(key(name), b"1", Some(ttl_ms)));
         project.write(now_ms, put).unwrap().answer.unwrap();
@@ -249,7 +259,7 @@ fn change_made_during_an_expiry_stays_although_the_clock_was_set_back() {
         move || project.expire(AHEAD)
     });
     let mut names = Vec::new();
-    while project.lock().unwrap().namespace.clock_ms() != AHEAD {
+    while project.lock().unwrap().key_map.expired_until_ms() != AHEAD {
         std::thread::yield_now();
     }
     while !expiry.is_finished() {
@@ -258,6 +268,6 @@ fn change_made_during_an_expiry_stays_although_the_clock_was_set_back() {
         names.push(name);
     }
     let state = project.lock().unwrap();
-    let gone = names.iter().filter(|name| state.namespace.get(key(name), NOW + 20).is_none()).count();
+    let gone = names.iter().filter(|name| state.key_map.get(key(name), NOW + 20).is_none()).count();
     assert_eq!(gone, 0, "of {}", names.len());
 }

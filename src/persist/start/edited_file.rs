@@ -16,7 +16,7 @@ use crate::json::{self, JsonErrorKind};
 use crate::limits::{CONFIG_BYTES_MAX, KEY_TEXT_BYTES_MAX, VALUE_BYTES_MAX, VALUE_DEPTH_MAX};
 use crate::names::{Key, KeyRule};
 use crate::persist::files::value_reader::JSON_FILE;
-use crate::store::change::{Location, Meta, Revision, Value};
+use crate::store::change::{EntryMeta, Location, Revision, Value};
 use crate::store::entry::{self, Entries, Entry};
 use crate::store::index::{Index, Start};
 use crate::store::run::Packed;
@@ -36,7 +36,7 @@ impl EditedKeys {
             return Some(first.offset);
         }
         let mut packed = Vec::new();
-        let meta = Meta { revision: Revision::ZERO, created_ms: 0, updated_ms: 0, expires_ms: None };
+        let meta = EntryMeta { revision: Revision::ZERO, created_ms: 0, updated_ms: 0, expires_ms: None };
         entry::pack(key, Value::Stored(location), &meta, &mut packed);
         self.0.push(Entry::of(&packed));
         None

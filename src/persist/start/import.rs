@@ -13,10 +13,10 @@ use crate::persist::files::generation::{self, GenerationWriter, Pair, Paths};
 use crate::persist::files::header::Lineage;
 use crate::persist::files::preserved_copies::{self, PreservedCopy};
 use crate::persist::files::sequential::{LineReader, checksum_of};
-use crate::store::change::{Change, Meta, Revision, Value};
+use crate::store::change::{Change, EntryMeta, Revision, Value};
 use crate::store::entry::{self, Entries, Entry};
 use crate::store::index::Index;
-use crate::store::namespace::Namespace;
+use crate::store::key_map::KeyMap;
 use crate::store::run::Packed;
 
 /// What to do with the changes in the journal of an edited file.
@@ -41,9 +41,9 @@ pub fn without_journal(
     now_ms: u64,
 ) -> Result<(), RecoveryError> {
     let (edited, keys) = Edited::open(disk, paths)?;
-    let namespace = base(&keys, &Index::default(), Namespace::starting_at(begin, 0), now_ms);
+    let key_map = base(&keys, &Index::default(), KeyMap::starting_at(begin, 0), now_ms);
     let lineage = Lineage::first().replacing(edited.crc32);
-    edited.install(disk, paths, lineage, &renumbered(&namespace, begin))
+    edited.install(disk, paths, lineage, &renumbered(&key_map, begin))
 }
 
 /// Imports edited values with the times in their journal. Revisions begin after `begin` and after those in the
@@ -79,15 +79,15 @@ pub fn edited(
         entry::pack(key, Value::Text(b""), &meta, &mut packed);
         metas.push(Entry::of(&packed));
     }
-    let empty = Namespace::starting_at(header.revision, header.clock_ms);
-    let mut namespace = base(&keys, &metas, empty, now_ms);
+    let empty = KeyMap::starting_at(header.revision, header.expired_until_ms);
+    let mut key_map = base(&keys, &metas, empty, now_ms);
     let mut changes = 0;
     let tail = replay(&mut lines, &paths.journal, header.seed, header.revision, |change, _| match change {
-        Change::Clock { .. } => namespace.apply_for_good(&change),
+        Change::ExpireUntil { .. } => key_map.apply_for_good(&change),
         Change::Put { .. } | Change::Delete { .. } | Change::Clear { .. } => {
             changes += 1;
             if choice == JournalChanges::Replay {
-                namespace.apply_for_good(&change);
+                key_map.apply_for_good(&change);
             }
         }
     })?;
@@ -102,10 +102,10 @@ pub fn edited(
         JournalChanges::Refuse | JournalChanges::Replay => {}
     }
     // Revisions may have been assigned that the journal has lost.
-    let namespace = renumbered(&namespace, tail.revision.max(begin));
+    let key_map = renumbered(&key_map, tail.revision.max(begin));
     // A copy of the directory may have the edited file as well as the one before it.
     let lineage = header.successor().replacing(edited.crc32);
-    edited.install(disk, paths, lineage, &namespace)
+    edited.install(disk, paths, lineage, &key_map)
 }
 
 /// A data file whose keys and values were all checked.
@@ -130,9 +130,9 @@ impl Edited {
         disk: &dyn Disk,
         paths: &Paths,
         lineage: Lineage,
-        namespace: &Namespace,
+        key_map: &KeyMap,
     ) -> Result<(), RecoveryError> {
-        let written = self.write(disk, paths, lineage, namespace).inspect_err(|_| {
+        let written = self.write(disk, paths, lineage, key_map).inspect_err(|_| {
             let _ = generation::remove_temporaries(disk, paths); // the first error is the one to tell
         })?;
         written.install(disk, paths).map_err(io_error(&paths.json))
@@ -143,12 +143,12 @@ impl Edited {
         disk: &dyn Disk,
         paths: &Paths,
         lineage: Lineage,
-        namespace: &Namespace,
+        key_map: &KeyMap,
     ) -> Result<Pair, RecoveryError> {
         let mut writer = GenerationWriter::create(disk, paths, lineage).map_err(io_error(&paths.json))?;
         let mut values = EditedFile::new(self.file.as_ref(), paths.key_rule);
         let mut text = Vec::new();
-        for entry in namespace.range("", None, 0) {
+        for entry in key_map.range("", None, 0) {
             match entry.value() {
                 Value::Text(text) => writer.encode(entry.key(), text, &entry.meta()),
                 Value::Stored(location) => {
@@ -161,7 +161,7 @@ impl Edited {
         if self.file.stamp().map_err(io_error(&paths.json))? != self.stamp {
             return Err(of_file(paths)(EditedFileError::changed()));
         }
-        let written = writer.finish(namespace.revision(), namespace.clock_ms());
+        let written = writer.finish(key_map.revision(), key_map.expired_until_ms());
         written.map_err(io_error(&paths.json))
     }
 }
@@ -174,25 +174,25 @@ fn of_file(paths: &Paths) -> impl FnOnce(EditedFileError) -> RecoveryError + '_ 
 }
 
 /// The edited keys with the times that are known of them, put into `namespace`.
-fn base(keys: &EditedKeys, metas: &Index<Entries>, mut namespace: Namespace, now_ms: u64) -> Namespace {
-    let revision = namespace.revision();
-    let new = Meta { revision, created_ms: now_ms, updated_ms: now_ms, expires_ms: None };
+fn base(keys: &EditedKeys, metas: &Index<Entries>, mut key_map: KeyMap, now_ms: u64) -> KeyMap {
+    let revision = key_map.revision();
+    let new = EntryMeta { revision, created_ms: now_ms, updated_ms: now_ms, expires_ms: None };
     for (name, location) in keys.iter() {
         let Ok(key) = Key::parse_stored(name) else { continue }; // checked when the file was read
         let meta = metas.get(name.as_bytes()).map_or(new, Entry::meta);
-        namespace.apply_for_good(&Change::Put { key, value: Value::Stored(location), meta });
+        key_map.apply_for_good(&Change::Put { key, value: Value::Stored(location), meta });
     }
-    namespace
+    key_map
 }
 
 /// The same keys and times with revisions after `revision`.
-fn renumbered(namespace: &Namespace, revision: Revision) -> Namespace {
-    let clock_ms = namespace.clock_ms();
-    let mut fresh = Namespace::starting_at(revision, clock_ms);
-    for entry in namespace.range("", None, 0) {
+fn renumbered(key_map: &KeyMap, revision: Revision) -> KeyMap {
+    let expired_until_ms = key_map.expired_until_ms();
+    let mut fresh = KeyMap::starting_at(revision, expired_until_ms);
+    for entry in key_map.range("", None, 0) {
         let Ok(key) = Key::parse_stored(entry.key()) else { continue }; // keys of a namespace are keys
         let next = fresh.revision().advanced(1).unwrap_or(Revision::MAX);
-        let meta = Meta { revision: next, ..entry.meta() };
+        let meta = EntryMeta { revision: next, ..entry.meta() };
         fresh.apply_for_good(&Change::Put { key, value: entry.value(), meta });
     }
     fresh

@@ -28,7 +28,7 @@ use crate::persist::files::value_reader::{JOURNAL_FILE, JSON_FILE, location_of};
 use crate::store::change::{Change, Revision, Value};
 use crate::store::entry::{self, Entries, Entry};
 use crate::store::index::Index;
-use crate::store::namespace::Namespace;
+use crate::store::key_map::KeyMap;
 use crate::store::run::Packed;
 use std::io;
 use std::path::Path;
@@ -46,7 +46,7 @@ pub enum ValueCache {
 /// A project as its files had it.
 pub(crate) struct Recovered {
     /// Its keys.
-    pub namespace: Namespace,
+    pub key_map: KeyMap,
     pub pair: Pair,
     /// Whether the changes in the journal may not be on the disk, because the disk is full.
     pub is_unsure: bool,
@@ -135,14 +135,14 @@ fn load(disk: &dyn Disk, paths: &Paths, cache: ValueCache) -> Result<Option<Reco
     let Some(entries) = load_entries(json.as_ref(), &mut metas, &header, cache, paths)? else {
         return Ok(None);
     };
-    let mut namespace = Namespace::starting_at(header.revision, header.clock_ms).with_entries(entries);
+    let mut key_map = KeyMap::starting_at(header.revision, header.expired_until_ms).with_entries(entries);
     let changes_start = metas.offset();
     let tail = replay(&mut metas, &paths.journal, header.seed, header.revision, |change, offset| {
         let change = match cache {
             ValueCache::Memory => change,
             ValueCache::Disk => stored_at(change, JOURNAL_FILE, offset),
         };
-        namespace.apply_for_good(&change);
+        key_map.apply_for_good(&change);
     })?;
     let mut notices = Vec::new();
     if let Some(torn) = tail.torn_bytes {
@@ -157,20 +157,20 @@ fn load(disk: &dyn Disk, paths: &Paths, cache: ValueCache) -> Result<Option<Reco
     let RenewedJournal { journal, is_unsure, notice } = renewal::renew(disk, paths, read, length)?;
     notices.extend(notice);
     if cache == ValueCache::Disk && changes_start != journal.changes_start {
-        relocate(&mut namespace, &journal.changes()).map_err(io_error(&paths.journal))?;
+        relocate(&mut key_map, &journal.changes()).map_err(io_error(&paths.journal))?;
     }
     let pair = Pair { json, json_stamp, journal };
-    Ok(Some(Recovered { namespace, pair, is_unsure, is_new: false, notices }))
+    Ok(Some(Recovered { key_map, pair, is_unsure, is_new: false, notices }))
 }
 
 /// Moves the values of `changes` to their offsets in a journal that was written again with a longer header.
-fn relocate(namespace: &mut Namespace, changes: &Lines<'_>) -> io::Result<()> {
+fn relocate(key_map: &mut KeyMap, changes: &Lines<'_>) -> io::Result<()> {
     let (mut lines, mut located) = (LineReader::new(changes.file, changes.start), Vec::new());
     while let Some(line) = lines.next_line()?.filter(|line| line.offset < changes.end) {
         push_locations(line.bytes, changes.seed, (JOURNAL_FILE, line.offset), &mut located)?;
         for LocatedValue { key, revision, location } in located.drain(..) {
             if let Ok(key) = Key::parse_stored(&key) {
-                namespace.relocate(key, revision, Value::Stored(location));
+                key_map.relocate(key, revision, Value::Stored(location));
             }
         }
     }
@@ -183,7 +183,9 @@ fn stored_at<'a>(change: Change<'a>, file: u32, offset: u64) -> Change<'a> {
         Change::Put { key, value: Value::Text(text), meta } => {
             Change::Put { key, value: Value::Stored(location_of(file, offset, text)), meta }
         }
-        Change::Put { .. } | Change::Delete { .. } | Change::Clear { .. } | Change::Clock { .. } => change,
+        Change::Put { .. } | Change::Delete { .. } | Change::Clear { .. } | Change::ExpireUntil { .. } => {
+            change
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::persist::files::header;
 use crate::persist::files::record::{self, Line};
 use crate::persist::files::seed::Seed;
 use crate::persist::files::sequential::{LineReader, RawLine};
-use crate::store::change::{Change, Meta, Revision};
+use crate::store::change::{Change, EntryMeta, Revision};
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub(crate) fn next_meta<'l>(
     lines: &'l mut LineReader<'_>,
     seed: Seed,
     path: &Path,
-) -> Result<Option<(Cow<'l, str>, Meta)>, RecoveryError> {
+) -> Result<Option<(Cow<'l, str>, EntryMeta)>, RecoveryError> {
     let offset = lines.offset();
     let line = lines.next_line().map_err(io_error(path))?.filter(|line| line.terminated);
     let line = line.ok_or_else(|| FileProblem::Corrupt { offset }.of(path))?;

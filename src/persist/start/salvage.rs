@@ -18,8 +18,8 @@ use crate::persist::files::preserved_copies::{self, PreservedCopy};
 use crate::persist::files::record::{self, Line};
 use crate::persist::files::seed::Seed;
 use crate::persist::files::sequential::{LineReader, RawLine, checksum_of};
-use crate::store::change::{Change, Meta, Revision, Value};
-use crate::store::namespace::Namespace;
+use crate::store::change::{Change, EntryMeta, Revision, Value};
+use crate::store::key_map::KeyMap;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ pub enum Problem {
 pub fn salvage(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<Salvage, RecoveryError> {
     let mut damages = Damages::default();
     let journal = Journal::open(disk, &paths.journal, &mut damages)?;
-    let mut namespace = Namespace::starting_at(Revision::default(), 0);
+    let mut key_map = KeyMap::starting_at(Revision::default(), 0);
     let metas = journal.as_ref().map_or_else(|| Ok(BTreeMap::new()), Journal::metas)?;
     let header = journal.as_ref().and_then(|journal| journal.header.as_ref());
     let found = values(disk, &paths.json, header, &mut damages)?;
@@ -82,19 +82,23 @@ pub fn salvage(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<Salvage, R
     }
     for (name, value) in found.iter().flatten() {
         let Ok(key) = Key::parse_stored(name) else { continue }; // `values` returns only valid keys
-        let unknown =
-            Meta { revision: Revision::default(), created_ms: now_ms, updated_ms: now_ms, expires_ms: None };
+        let unknown = EntryMeta {
+            revision: Revision::default(),
+            created_ms: now_ms,
+            updated_ms: now_ms,
+            expires_ms: None,
+        };
         let meta = metas.get(name).copied().unwrap_or(unknown);
-        namespace.apply_for_good(&Change::Put { key, value: Value::Text(value), meta });
+        key_map.apply_for_good(&Change::Put { key, value: Value::Text(value), meta });
     }
     if let Some(journal) = &journal {
-        journal.apply_changes(&mut namespace, &mut damages)?;
+        journal.apply_changes(&mut key_map, &mut damages)?;
     }
     let path = preserved_copies::path_of_copy(paths, PreservedCopy::Salvaged, now_ms);
-    write(disk, &path, &namespace, now_ms).map_err(io_error(&path))?;
-    let keys_with_expiry = namespace.range("", None, now_ms).filter(|entry| entry.expires_ms().is_some());
+    write(disk, &path, &key_map, now_ms).map_err(io_error(&path))?;
+    let keys_with_expiry = key_map.range("", None, now_ms).filter(|entry| entry.expires_ms().is_some());
     Ok(Salvage {
-        keys: namespace.totals(now_ms).keys,
+        keys: key_map.totals(now_ms).keys,
         keys_with_expiry: keys_with_expiry.count() as u64,
         path,
         damages_count: damages.count,
@@ -221,7 +225,7 @@ impl Journal {
         read().map_err(failed)
     }
 
-    fn metas(&self) -> Result<BTreeMap<String, Meta>, RecoveryError> {
+    fn metas(&self) -> Result<BTreeMap<String, EntryMeta>, RecoveryError> {
         let mut metas = BTreeMap::new();
         self.for_each(|line, _| {
             if let Some(Line::Meta { key, meta }) = line {
@@ -231,11 +235,11 @@ impl Journal {
         Ok(metas)
     }
 
-    fn apply_changes(&self, namespace: &mut Namespace, damages: &mut Damages) -> Result<(), RecoveryError> {
+    fn apply_changes(&self, key_map: &mut KeyMap, damages: &mut Damages) -> Result<(), RecoveryError> {
         self.for_each(|line, raw| match line {
             Some(Line::Changes(changes)) => {
                 for change in changes.iter().filter_map(|recorded| recorded.change()) {
-                    namespace.apply_for_good(&change);
+                    key_map.apply_for_good(&change);
                 }
             }
             Some(Line::Meta { .. } | Line::Synced(_)) => {}
@@ -260,10 +264,10 @@ fn likely_seed(file: &dyn DiskFile) -> io::Result<Seed> {
 }
 
 /// Writes the keys to a new data file, and removes that if it cannot be completed.
-fn write(disk: &dyn Disk, path: &Path, namespace: &Namespace, now_ms: u64) -> io::Result<()> {
+fn write(disk: &dyn Disk, path: &Path, key_map: &KeyMap, now_ms: u64) -> io::Result<()> {
     let mut writer = DataFileWriter::new(disk.open(path, Open::Create)?);
     let mut write = || {
-        for entry in namespace.range("", None, now_ms) {
+        for entry in key_map.range("", None, now_ms) {
             match entry.value() {
                 Value::Text(text) => writer.encode(entry.key(), text),
                 Value::Stored(_) => unreachable!("values that were salvaged are in memory"),

@@ -11,7 +11,7 @@ use pikv::testing::persist::files::record::{self, Line, RecordedChange};
 use pikv::testing::persist::files::seed::Seed;
 use pikv::testing::store::change::{Change, Revision};
 use pikv::testing::store::entry::Entry;
-use pikv::testing::store::namespace::Namespace;
+use pikv::testing::store::key_map::KeyMap;
 use serde_json::Value;
 
 /// Takes `data` as the module says.
@@ -107,7 +107,10 @@ fn check_header(payload: &[u8], header: &Header) {
     assert_eq!(number("pikv_journal"), Some(if header.seed == Seed::NONE { 1 } else { 2 }));
     assert_eq!((number("generation"), number("keys")), (Some(header.generation), Some(header.keys)));
     assert_eq!(number("revision"), Some(header.revision.get()));
-    assert_eq!((number("json_bytes"), number("clock_ms")), (Some(header.json_bytes), Some(header.clock_ms)));
+    assert_eq!(
+        (number("json_bytes"), number("clock_ms")),
+        (Some(header.json_bytes), Some(header.expired_until_ms))
+    );
     let before: String = header.before.iter().map(|crc| format!("{crc:08x}")).collect();
     assert_eq!(value.get("before").and_then(Value::as_str).unwrap_or_default(), before);
 }
@@ -188,7 +191,7 @@ fn check_change(payload: &[u8], recorded: &RecordedChange<'_>, object: &Value) {
         Some(Change::Clear { prefix, revision }) => {
             assert_eq!((named("clear"), number("revision")), (Some(prefix), Some(revision.get())));
         }
-        Some(Change::Clock { at_ms, revision }) => {
+        Some(Change::ExpireUntil { at_ms, revision }) => {
             assert_eq!((number("clock"), number("revision")), (Some(at_ms), Some(revision.get())));
         }
         None => assert!(named("put").or(named("delete")).is_some(), "only keys can be wrong"),
@@ -197,23 +200,23 @@ fn check_change(payload: &[u8], recorded: &RecordedChange<'_>, object: &Value) {
 
 /// Applies changes with whatever revisions they have.
 fn check_applied(changes: &[Change<'_>]) {
-    let mut namespace = Namespace::default();
+    let mut key_map = KeyMap::default();
     for change in changes {
-        let before = record_script::state(&namespace);
-        let undo = namespace.apply(change);
-        let after = record_script::state(&namespace);
+        let before = record_script::state(&key_map);
+        let undo = key_map.apply(change);
+        let after = record_script::state(&key_map);
         let newer = before.0.iter().filter(|(_, _, meta)| meta.revision > change.revision());
         newer.for_each(|entry| assert!(after.0.contains(entry), "newer than {change:?}: {entry:?}"));
-        namespace.rollback(undo);
-        assert_eq!(record_script::state(&namespace), before, "taken back: {change:?}");
-        namespace.apply(change);
-        assert_eq!(record_script::state(&namespace), after, "done again: {change:?}");
-        for now_ms in [0, namespace.clock_ms(), u64::MAX] {
-            let entries: Vec<Entry<'_>> = namespace.range("", None, now_ms).collect();
+        key_map.rollback(undo);
+        assert_eq!(record_script::state(&key_map), before, "taken back: {change:?}");
+        key_map.apply(change);
+        assert_eq!(record_script::state(&key_map), after, "done again: {change:?}");
+        for now_ms in [0, key_map.expired_until_ms(), u64::MAX] {
+            let entries: Vec<Entry<'_>> = key_map.range("", None, now_ms).collect();
             let bytes: u64 = entries.iter().map(|entry| entry.counted_bytes()).sum();
-            let totals = namespace.totals(now_ms);
+            let totals = key_map.totals(now_ms);
             assert_eq!((totals.keys, totals.bytes), (entries.len() as u64, bytes), "at {now_ms}");
         }
-        assert!(namespace.revision() >= change.revision());
+        assert!(key_map.revision() >= change.revision());
     }
 }

@@ -7,9 +7,9 @@ use pikv::testing::names::Key;
 use pikv::testing::persist::files::record::{self, Line, RecordedChange};
 use pikv::testing::persist::files::seed::Seed;
 use pikv::testing::store::batch::{Batch, Op};
-use pikv::testing::store::change::{Change, Meta, Revision, Value};
+use pikv::testing::store::change::{Change, EntryMeta, Revision, Value};
 use pikv::testing::store::decide::{self, At, Step};
-use pikv::testing::store::namespace::Namespace;
+use pikv::testing::store::key_map::KeyMap;
 use std::collections::BTreeMap;
 
 const KEYS: [&str; 8] = ["a", "a/b", "a/c", "b", "é", "\"\\", "a/", "z z"];
@@ -21,18 +21,18 @@ const STEPS_MAX: usize = 48;
 const LINE_CHANGES_MAX: usize = 5;
 
 /// What a namespace holds: keys, values and times, and its clock.
-pub type State = (Vec<(String, String, Meta)>, u64);
+pub type State = (Vec<(String, String, EntryMeta)>, u64);
 
 /// All that `namespace` holds and has not seen expire.
-pub fn state(namespace: &Namespace) -> State {
-    let entries = namespace.range("", None, 0).map(|entry| {
+pub fn state(key_map: &KeyMap) -> State {
+    let entries = key_map.range("", None, 0).map(|entry| {
         let text = match entry.value() {
             Value::Text(text) => String::from_utf8_lossy(text).into_owned(),
             Value::Stored(location) => format!("{location:?}"),
         };
         (entry.key().to_owned(), text, entry.meta())
     });
-    (entries.collect(), namespace.clock_ms())
+    (entries.collect(), key_map.expired_until_ms())
 }
 
 /// Appends a line of `changes` to `out`, sealed with `seed`.
@@ -53,7 +53,7 @@ pub fn encode(changes: &[Change<'_>], seed: Seed, out: &mut Vec<u8>) {
 
 /// Takes `script` as steps.
 pub fn check(script: &[u8]) {
-    let (mut live, mut model, mut now_ms) = (Namespace::default(), Model::default(), 1_000);
+    let (mut live, mut model, mut now_ms) = (KeyMap::default(), Model::default(), 1_000);
     let (mut journal, mut pending) = (Vec::new(), Vec::new());
     for step in script.chunks_exact(4).take(STEPS_MAX) {
         now_ms = model.advance(now_ms, step[2]);
@@ -71,7 +71,7 @@ pub fn check(script: &[u8]) {
     encode(&pending, Seed::NONE, &mut journal);
     let lines: Vec<&[u8]> = journal.split(|&byte| byte == b'\n').collect();
     let expected = state(&live);
-    let mut replayed = Namespace::default();
+    let mut replayed = KeyMap::default();
     for line in &lines {
         replay(&mut replayed, line);
     }
@@ -84,7 +84,7 @@ pub fn check(script: &[u8]) {
     check_purged(live, now_ms);
 }
 
-fn replay(namespace: &mut Namespace, line: &[u8]) {
+fn replay(key_map: &mut KeyMap, line: &[u8]) {
     if line.is_empty() {
         return;
     }
@@ -93,28 +93,28 @@ fn replay(namespace: &mut Namespace, line: &[u8]) {
     };
     for recorded in &recorded {
         let Some(change) = RecordedChange::change(recorded) else { panic!("a key is none") };
-        namespace.apply(&change);
+        key_map.apply(&change);
     }
 }
 
 /// Fails where taking expired entries out changes what a reader finds.
-fn check_purged(mut namespace: Namespace, now_ms: u64) {
-    let read = |namespace: &Namespace| {
+fn check_purged(mut key_map: KeyMap, now_ms: u64) {
+    let read = |key_map: &KeyMap| {
         // At 0 all that no change of the clock has ended.
         let keys = [0, now_ms].map(|now_ms| -> Vec<String> {
-            namespace.range("", None, now_ms).map(|entry| entry.key().to_owned()).collect()
+            key_map.range("", None, now_ms).map(|entry| entry.key().to_owned()).collect()
         });
-        (keys, namespace.totals(0), namespace.totals(now_ms))
+        (keys, key_map.totals(0), key_map.totals(now_ms))
     };
-    let before = read(&namespace);
-    namespace.reclaim(usize::MAX, Revision::MAX);
-    assert_eq!(read(&namespace), before);
+    let before = read(&key_map);
+    key_map.reclaim(usize::MAX, Revision::MAX);
+    assert_eq!(read(&key_map), before);
 }
 
-fn decide(live: &Namespace, step: &[u8], now_ms: u64) -> Vec<Change<'static>> {
+fn decide(live: &KeyMap, step: &[u8], now_ms: u64) -> Vec<Change<'static>> {
     let name = KEYS[usize::from(step[1]) % KEYS.len()];
     let Ok(key) = Key::parse(name) else { unreachable!("all of them are keys") };
-    let clock = live.decide_clock(now_ms);
+    let clock = live.decide_expiry(now_ms);
     let revision = live.revision().advanced(1 + u64::from(clock.is_some()));
     let Some(revision) = revision else { unreachable!("revisions begin at 0") };
     let change = match step[0] % 8 {
@@ -122,7 +122,7 @@ fn decide(live: &Namespace, step: &[u8], now_ms: u64) -> Vec<Change<'static>> {
             let value = VALUES[usize::from(step[3]) % VALUES.len()].as_bytes();
             let ttl_ms = (step[2] & 1 == 1).then(|| u64::from(step[3]) * 10);
             let op = Op::put(key, value, ttl_ms);
-            let steps = decide::decide(&Batch::one(op), &At { namespace: live, now_ms }, now_ms);
+            let steps = decide::decide(&Batch::one(op), &At { key_map: live, now_ms }, now_ms);
             let step = steps.ok().and_then(|steps| steps.first().copied());
             let Some(Step::Put { meta, .. }) = step else { unreachable!("nothing can stop a put") };
             Some(numbered(Change::Put { key, value: Value::Text(value), meta }, revision))
@@ -139,15 +139,15 @@ fn decide(live: &Namespace, step: &[u8], now_ms: u64) -> Vec<Change<'static>> {
 /// A put behind a clock change of the same step has the number after it.
 fn numbered(change: Change<'static>, revision: Revision) -> Change<'static> {
     match change {
-        Change::Put { key, value, meta } => Change::Put { key, value, meta: Meta { revision, ..meta } },
-        Change::Delete { .. } | Change::Clear { .. } | Change::Clock { .. } => change,
+        Change::Put { key, value, meta } => Change::Put { key, value, meta: EntryMeta { revision, ..meta } },
+        Change::Delete { .. } | Change::Clear { .. } | Change::ExpireUntil { .. } => change,
     }
 }
 
 /// The same in a map. What has expired is absent.
 #[derive(Default)]
 struct Model {
-    keys: BTreeMap<String, (String, Meta)>,
+    keys: BTreeMap<String, (String, EntryMeta)>,
 }
 
 impl Model {
@@ -165,11 +165,11 @@ impl Model {
             Change::Put { .. } => unreachable!("values are text here"),
             Change::Delete { key, .. } => drop(self.keys.remove(key.as_str())),
             Change::Clear { prefix, .. } => self.keys.retain(|name, _| !name.starts_with(prefix)),
-            Change::Clock { at_ms, .. } => self.keys.retain(|_, (_, meta)| is_there(meta, at_ms)),
+            Change::ExpireUntil { at_ms, .. } => self.keys.retain(|_, (_, meta)| is_there(meta, at_ms)),
         }
     }
 
-    fn compare(&self, live: &Namespace, now_ms: u64) {
+    fn compare(&self, live: &KeyMap, now_ms: u64) {
         let expected = self.keys.iter().filter(|(_, (_, meta))| is_there(meta, now_ms));
         let expected: Vec<_> =
             expected.map(|(name, (text, meta))| (name.as_str(), text.as_bytes(), *meta)).collect();
@@ -192,6 +192,6 @@ impl Model {
     }
 }
 
-fn is_there(meta: &Meta, now_ms: u64) -> bool {
+fn is_there(meta: &EntryMeta, now_ms: u64) -> bool {
     meta.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms)
 }

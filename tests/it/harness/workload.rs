@@ -9,12 +9,12 @@ use pikv::testing::config::schema::SyncMode;
 use pikv::testing::disk::Disk;
 use pikv::testing::names::{Key, ProjectId};
 use pikv::testing::persist::files::generation::Paths;
-use pikv::testing::persist::live::engine::Engine;
 use pikv::testing::persist::live::project::{Health, OpenOptions, Project};
 use pikv::testing::persist::live::transaction::Transaction;
+use pikv::testing::persist::live::worker_threads::ProjectQueues;
 use pikv::testing::persist::start::recovery::ValueCache;
 use pikv::testing::persist::start::recovery_error::RecoveryError;
-use pikv::testing::store::change::{Meta, Revision, Value};
+use pikv::testing::store::change::{EntryMeta, Revision, Value};
 use pikv::testing::store::commit::{Commit, CommitState};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 pub const START_MS: u64 = 1_764_000_000_000;
 
 /// The keys of a project: value and times.
-pub type Keys = BTreeMap<String, (String, Meta)>;
+pub type Keys = BTreeMap<String, (String, EntryMeta)>;
 
 /// A state that a project went through.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,7 @@ pub struct State {
 impl State {
     /// What a reader finds at `now_ms`.
     pub fn live(&self, now_ms: u64) -> Keys {
-        let lives = |meta: &Meta| meta.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms);
+        let lives = |meta: &EntryMeta| meta.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms);
         self.keys.iter().filter(|(_, (_, meta))| lives(meta)).map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
@@ -140,7 +140,7 @@ pub fn open(
 ) -> Result<(Arc<Project>, Vec<String>), RecoveryError> {
     let id = ProjectId::parse("p").unwrap();
     let opening = OpenOptions { id, cache, sync, sync_interval: Duration::from_secs(1) };
-    let opened = Project::open(disk, paths(), opening, Engine::new(Box::new(|| ())), now_ms)?;
+    let opened = Project::open(disk, paths(), opening, ProjectQueues::new(Box::new(|| ())), now_ms)?;
     Ok((Arc::new(opened.project), opened.notices))
 }
 
@@ -465,7 +465,7 @@ pub fn recover_and_check(run: &Run, disk: &SimDisk, now_ms: u64, context: &str) 
 
 fn listed(keys: &Keys) -> String {
     let cut = |value: &str| value.chars().take(20).collect::<String>();
-    let line = |(name, (value, meta)): (&String, &(String, Meta))| {
+    let line = |(name, (value, meta)): (&String, &(String, EntryMeta))| {
         format!("  {name} = {} at {}, until {:?}\n", cut(value), meta.revision, meta.expires_ms)
     };
     keys.iter().map(line).collect()

@@ -12,8 +12,8 @@ use pikv::testing::config::schema::SyncMode;
 use pikv::testing::disk::Disk;
 use pikv::testing::names::{InternalProject, Key, ProjectId, Username};
 use pikv::testing::persist::files::generation::Paths;
-use pikv::testing::persist::live::engine::Engine;
 use pikv::testing::persist::live::project::{OpenOptions, Project};
+use pikv::testing::persist::live::worker_threads::ProjectQueues;
 use pikv::testing::persist::start::recovery::ValueCache;
 use pikv::testing::storage::Bucket;
 use pikv::testing::store::batch::Op;
@@ -92,7 +92,7 @@ struct Work {
 
 fn open(disk: &SimDisk, cache: ValueCache) -> Result<Accounts, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    Accounts::open(&disk, &Engine::new(Box::new(|| ())), Path::new(DIRECTORY), cache)
+    Accounts::open(&disk, &ProjectQueues::new(Box::new(|| ())), Path::new(DIRECTORY), cache)
 }
 
 impl State {
@@ -254,7 +254,7 @@ fn stored(disk: &SimDisk, project: InternalProject) -> BTreeMap<String, String> 
     let paths = Paths::new(Path::new(DIRECTORY), &id);
     let opening =
         OpenOptions { id, cache: ValueCache::Memory, sync: SyncMode::Always, sync_interval: Duration::ZERO };
-    let (disk, engine) = (Arc::new(disk.after_kill()), Engine::new(Box::new(|| ())));
+    let (disk, engine) = (Arc::new(disk.after_kill()), ProjectQueues::new(Box::new(|| ())));
     let project = Arc::new(Project::open(disk, paths, opening, engine, START_MS).unwrap().project);
     read_all(&project, START_MS).into_iter().map(|(key, (value, _))| (key, value)).collect()
 }

@@ -12,8 +12,8 @@ use pikv::testing::config::schema::{AuthenticationChoice, StorageChoice, SyncMod
 use pikv::testing::names::{Key, ProjectId};
 use pikv::testing::persist::files::deletion::SPARE_FILE;
 use pikv::testing::persist::files::watermark;
-use pikv::testing::persist::live::engine::{Engine, WorkerThreads};
 use pikv::testing::persist::live::project::Project;
+use pikv::testing::persist::live::worker_threads::{ProjectQueues, WorkerThreads};
 use pikv::testing::store::commit::CommitState;
 use pikv::testing::store::error::StorageError;
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ impl Server {
     fn start(disk: &SimDisk) -> Server {
         let path = Path::new("/config.json");
         let config = file::load(disk, path).unwrap().unwrap_or_else(file::default_config);
-        let engine = Engine::new(Box::new(|| {}));
+        let engine = ProjectQueues::new(Box::new(|| {}));
         let threads = engine.start().unwrap();
         let catalog = Catalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config).unwrap();
         Server { catalog, threads }
@@ -396,7 +396,7 @@ fn revisions_are_not_used_again_wherever_a_start_is_cut_off() {
         let cut = disk.after_kill();
         cut.crash_at(cut.operations() + at);
         let config = file::load(&disk, Path::new("/config.json")).unwrap().unwrap();
-        let engine = Engine::new(Box::new(|| {}));
+        let engine = ProjectQueues::new(Box::new(|| {}));
         let opened = Catalog::open(Arc::new(cut.clone()), engine, "/config.json".into(), config);
         drop(opened);
         let disk = cut.after_crash(0);
@@ -461,7 +461,7 @@ fn revisions_of_a_project_that_was_brought_along_and_deleted_are_not_used_again(
 #[test]
 fn project_that_is_created_late_in_a_run_gives_no_revision_above_the_reserved_ones() {
     let disk = SimDisk::default();
-    let engine = Engine::new(Box::new(|| {}));
+    let engine = ProjectQueues::new(Box::new(|| {}));
     let start_ms = clock::wall_ms();
     engine.watermark.reserve(&disk, Path::new(DIRECTORY), start_ms).unwrap();
     let project = Project::in_memory(id("late"), engine, start_ms + 2 * 60 * 60 * 1000);
@@ -474,7 +474,7 @@ fn file_of_revisions_that_holds_something_else_is_refused_and_left_alone() {
     for content in [&b""[..], b"12a", b"-1", b"9007199254740991", b"1\n2"] {
         let disk = SimDisk::default();
         disk.place(&watermark_path(), content);
-        let engine = Engine::new(Box::new(|| {}));
+        let engine = ProjectQueues::new(Box::new(|| {}));
         let opened =
             Catalog::open(Arc::new(disk.clone()), engine, "/config.json".into(), file::default_config());
         let error = opened.err().unwrap().to_string();

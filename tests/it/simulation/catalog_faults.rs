@@ -11,8 +11,8 @@ use pikv::testing::config::schema::{AuthenticationChoice, ProjectConfig, Storage
 use pikv::testing::disk::{Disk, Open, write_all_at};
 use pikv::testing::names::{Key, ProjectId};
 use pikv::testing::persist::files::guard::DirectoryGuard;
-use pikv::testing::persist::live::engine::{Engine, WorkerThreads};
 use pikv::testing::persist::live::project::Project;
+use pikv::testing::persist::live::worker_threads::{ProjectQueues, WorkerThreads};
 use pikv::testing::store::commit::CommitState;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
@@ -39,7 +39,7 @@ pub fn id(text: &str) -> ProjectId {
 pub fn start(disk: &SimDisk) -> (Catalog, WorkerThreads) {
     let path = Path::new("/config.json");
     let config = file::load(disk, path).unwrap().unwrap_or_else(file::default_config);
-    let engine = Engine::new(Box::new(|| {}));
+    let engine = ProjectQueues::new(Box::new(|| {}));
     let threads = engine.start().unwrap();
     (Catalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config).unwrap(), threads)
 }
@@ -545,7 +545,7 @@ fn project_that_would_be_stored_in_the_configuration_file_is_refused_everywhere_
     );
     assert!(catalog.registry().projects.contains_key(&id("first_project")));
     threads.stop();
-    let engine = Engine::new(Box::new(|| {}));
+    let engine = ProjectQueues::new(Box::new(|| {}));
     let path = Path::new("/config.json").to_owned();
     assert!(Catalog::open(Arc::new(disk.clone()), engine, path, config).is_err());
     assert_eq!(disk.content(Path::new("/config.json")), text);
@@ -558,7 +558,7 @@ fn nothing_is_created_changed_or_deleted_in_a_directory_that_is_not_ours() {
     disk.place(lock, b"1\n");
     let locked = disk.status(lock).unwrap().identity;
     let guard = DirectoryGuard::new(Arc::new(disk.clone()), lock, locked).unwrap();
-    let engine = Engine::guarding(Some(guard), Box::new(|| {}));
+    let engine = ProjectQueues::guarding(Some(guard), Box::new(|| {}));
     let threads = engine.start().unwrap();
     let mut config = file::default_config();
     file::save(&disk, path, &config).unwrap();

@@ -12,8 +12,8 @@ use pikv::testing::names::ProjectId;
 use pikv::testing::persist::files::deletion;
 use pikv::testing::persist::files::generation::Paths;
 use pikv::testing::persist::files::guard::DirectoryGuard;
-use pikv::testing::persist::live::engine::Engine;
 use pikv::testing::persist::live::project::{Health, OpenOptions, Project};
+use pikv::testing::persist::live::worker_threads::ProjectQueues;
 use pikv::testing::persist::start::recovery::ValueCache;
 use pikv::testing::persist::start::recovery_error::{FileProblem, RecoveryError};
 use pikv::testing::store::commit::CommitState;
@@ -28,20 +28,20 @@ const LOCK: &str = "/data/pikv.lock";
 const DIRECTORY: &str = "/data";
 
 /// An engine that guards `/data` of `disk`, as a server has that took the lock.
-pub fn guarding(disk: &SimDisk) -> Arc<Engine> {
+pub fn guarding(disk: &SimDisk) -> Arc<ProjectQueues> {
     disk.place(Path::new(LOCK), b"1\n");
     let locked = disk.status(Path::new(LOCK)).unwrap().identity;
     let guard = DirectoryGuard::new(Arc::new(disk.clone()), Path::new(LOCK), locked).unwrap();
-    Engine::guarding(Some(guard), Box::new(|| ()))
+    ProjectQueues::guarding(Some(guard), Box::new(|| ()))
 }
 
-fn opened(disk: &SimDisk, engine: &Arc<Engine>, name: &str, cache: ValueCache) -> Arc<Project> {
+fn opened(disk: &SimDisk, engine: &Arc<ProjectQueues>, name: &str, cache: ValueCache) -> Arc<Project> {
     opened_with(disk, engine, name, cache, SyncMode::Always)
 }
 
 pub fn opened_with(
     disk: &SimDisk,
-    engine: &Arc<Engine>,
+    engine: &Arc<ProjectQueues>,
     name: &str,
     cache: ValueCache,
     sync: SyncMode,
@@ -74,7 +74,7 @@ fn put_at(
 }
 
 /// A project with values in its `.json` and in its journal, all acknowledged.
-fn written(disk: &SimDisk, engine: &Arc<Engine>, cache: ValueCache) -> Arc<Project> {
+fn written(disk: &SimDisk, engine: &Arc<ProjectQueues>, cache: ValueCache) -> Arc<Project> {
     let project = opened(disk, engine, "p", cache);
     assert_eq!(put(&project, "old", "\"in the json\""), Ok(CommitState::Committed));
     project.checkpoint(START_MS, Instant::now()).unwrap();

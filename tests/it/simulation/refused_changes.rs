@@ -9,7 +9,7 @@ use pikv::testing::api::error::ApiError;
 use pikv::testing::catalog::{Catalog, ChangeError};
 use pikv::testing::config::file;
 use pikv::testing::config::schema::{Config, ProjectConfig};
-use pikv::testing::persist::live::engine::WorkerThreads;
+use pikv::testing::persist::live::worker_threads::WorkerThreads;
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "/config.json";

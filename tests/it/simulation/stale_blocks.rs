@@ -94,7 +94,7 @@ pub fn as_format_1(journal: &[u8]) -> Vec<u8> {
         header.json_crc32,
         header.keys,
         header.revision,
-        header.clock_ms
+        header.expired_until_ms
     );
     let mut whole = format!("00000000 {payload:<246}\n").into_bytes();
     assert_eq!(whole.len(), 256);

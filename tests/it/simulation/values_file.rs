@@ -9,8 +9,8 @@ use crate::simulation::foreign_files::{found, guarding, reason};
 use pikv::testing::config::schema::SyncMode;
 use pikv::testing::disk::Disk;
 use pikv::testing::names::ProjectId;
-use pikv::testing::persist::live::engine::{Engine, WorkerThreads};
 use pikv::testing::persist::live::project::{Health, OpenOptions, Project};
+use pikv::testing::persist::live::worker_threads::{ProjectQueues, WorkerThreads};
 use pikv::testing::persist::start::recovery::ValueCache;
 use pikv::testing::persist::start::recovery_error::{FileProblem, RecoveryError};
 use pikv::testing::store::commit::CommitState;
@@ -36,7 +36,7 @@ const LOSSES: [(&str, Act); 4] = [
 const CUTS: [(&str, Act); 2] =
     [("cut to nothing", |disk| disk.cut(&paths().json, 0)), ("cut", |disk| disk.cut(&paths().json, 20))];
 
-fn started(disk: &SimDisk, engine: &Arc<Engine>, cache: ValueCache) -> Arc<Project> {
+fn started(disk: &SimDisk, engine: &Arc<ProjectQueues>, cache: ValueCache) -> Arc<Project> {
     let id = ProjectId::parse("p").unwrap();
     let opening = OpenOptions { id, cache, sync: SyncMode::Always, sync_interval: Duration::ZERO };
     let disk = Arc::new(disk.clone());

@@ -8,7 +8,7 @@ use pikv::testing::catalog::{Catalog, ChangeError};
 use pikv::testing::config::file;
 use pikv::testing::config::schema::{AuthenticationChoice, StorageChoice};
 use pikv::testing::disk::RealDisk;
-use pikv::testing::persist::live::engine::{Engine, WorkerThreads};
+use pikv::testing::persist::live::worker_threads::{ProjectQueues, WorkerThreads};
 use pikv::testing::store::commit::CommitState;
 use std::path::Path;
 use std::sync::Arc;
@@ -273,7 +273,7 @@ fn directory_with_the_name_of_a_file_keeps_only_its_own_project_from_being_serve
         if *name != "p.deleted" {
             std::fs::write(path("p.deleted"), "").unwrap();
         }
-        let engine = Engine::new(Box::new(|| {}));
+        let engine = ProjectQueues::new(Box::new(|| {}));
         let threads = engine.start().unwrap();
         let opened = Catalog::open(Arc::new(RealDisk), engine, config_path, file::default_config());
         let catalog = opened.unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -10,7 +10,7 @@ use pikv::testing::persist::files::seed::Seed;
 use pikv::testing::persist::start::import::{self, JournalChanges};
 use pikv::testing::persist::start::recovery::ValueCache;
 use pikv::testing::persist::start::recovery_error::{FileProblem, RecoveryError};
-use pikv::testing::store::change::Meta;
+use pikv::testing::store::change::EntryMeta;
 use pikv::testing::store::change::Revision;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -238,7 +238,7 @@ fn edited_values_keep_their_times_and_get_revisions_of_their_own() {
     let later_ms = START_MS + 9_000;
     let (project, _) = open(Arc::new(disk.clone()), ValueCache::Disk, SyncMode::Always, later_ms).unwrap();
     let found = read_all(&project, later_ms);
-    let times = |meta: &Meta| (meta.created_ms, meta.expires_ms);
+    let times = |meta: &EntryMeta| (meta.created_ms, meta.expires_ms);
     let seen: Vec<_> =
         found.iter().map(|(k, (value, meta))| (k.as_str(), value.as_str(), times(meta))).collect();
     assert_eq!(

@@ -7,7 +7,7 @@ use crate::harness::workload::{START_MS, open};
 use pikv::testing::clock;
 use pikv::testing::config::schema::SyncMode;
 use pikv::testing::names::{Key, ProjectId};
-use pikv::testing::storage::embedded::{Engine, Project, ValueCache, values_of};
+use pikv::testing::storage::embedded::{Project, ProjectQueues, ValueCache, values_of};
 use pikv::testing::storage::{Bucket, Outcome, Read, Scan, ScanEnd};
 use pikv::testing::store::batch::{Act, Batch, Op, Otherwise, Revisions, When};
 use pikv::testing::store::change::Revision;
@@ -289,7 +289,7 @@ fn check(make: impl Fn() -> Arc<Project>) {
 fn a_bucket_in_memory_answers_as_a_map_does() {
     check(|| {
         let id = ProjectId::parse("p").unwrap();
-        Arc::new(Project::in_memory(id, Engine::new(Box::new(|| ())), START_MS))
+        Arc::new(Project::in_memory(id, ProjectQueues::new(Box::new(|| ())), START_MS))
     });
 }
 

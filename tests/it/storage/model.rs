@@ -6,8 +6,8 @@ use crate::harness::sim_disk::{Random, SimDisk};
 use crate::harness::workload::{Run, START_MS, State, open, read_all};
 use pikv::testing::config::schema::SyncMode;
 use pikv::testing::names::ProjectId;
-use pikv::testing::persist::live::engine::Engine;
 use pikv::testing::persist::live::project::Project;
+use pikv::testing::persist::live::worker_threads::ProjectQueues;
 use pikv::testing::persist::start::recovery::ValueCache;
 use std::sync::Arc;
 
@@ -119,7 +119,7 @@ fn a_project_on_disk_does_what_a_map_does_through_restarts() {
 fn a_project_in_memory_does_what_a_map_does() {
     for_each_seed(|random| {
         let id = ProjectId::parse("p").unwrap();
-        let project = Arc::new(Project::in_memory(id, Engine::new(Box::new(|| ())), START_MS));
+        let project = Arc::new(Project::in_memory(id, ProjectQueues::new(Box::new(|| ())), START_MS));
         let kind = (ValueCache::Memory, SyncMode::Always);
         let run = Run::going_on(project, &SimDisk::default(), kind, START_MS, State::default());
         for _ in 0..STEPS {

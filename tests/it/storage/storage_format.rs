@@ -89,7 +89,7 @@ fn text_in_the_document_is_that_of_the_fixtures() {
 fn headers_are_decoded_as_the_document_says() {
     for format in FORMATS {
         let header = format.header();
-        assert_eq!((header.generation, header.keys, header.clock_ms), (2, 2, 0));
+        assert_eq!((header.generation, header.keys, header.expired_until_ms), (2, 2, 0));
         assert_eq!((header.json_bytes, header.json_crc32), (31, 0xfeb8_dc10));
         assert_eq!(header.json_crc32, crc_of(0, &format.fixture("demo.json")));
         assert_eq!(header.bytes() as usize, format.header_bytes);
@@ -101,7 +101,7 @@ fn headers_are_decoded_as_the_document_says() {
 
 #[test]
 fn every_kind_of_line_is_decoded_as_the_document_says() {
-    for (format, first_revision, expires_ms, clock_ms) in [
+    for (format, first_revision, expires_ms, expired_until_ms) in [
         (FORMATS[0], 1_795_233_915_618, 2_110_593_916_048, 1_795_233_918_671_u64),
         (FORMATS[1], 1_795_803_754_356_001, 2_111_163_755_840, 1_795_803_758_473),
     ] {
@@ -130,7 +130,7 @@ fn every_kind_of_line_is_decoded_as_the_document_says() {
         }
         let batches: Vec<Vec<String>> = batches;
         assert_eq!(synced, [1, 2, 4, 5, 6, 7]);
-        let clock = format!("clock {clock_ms}");
+        let clock = format!("clock {expired_until_ms}");
         let expected = [
             &["put c \"x\""][..],
             &["put d/1 [true,null]", "delete a"],
@@ -151,7 +151,7 @@ fn summary(change: Change<'_>) -> String {
         Change::Put { value: Value::Stored(_), .. } => panic!("a journal has values as text"),
         Change::Delete { key, .. } => format!("delete {}", key.as_str()),
         Change::Clear { prefix, .. } => format!("clear {prefix}"),
-        Change::Clock { at_ms, .. } => format!("clock {at_ms}"),
+        Change::ExpireUntil { at_ms, .. } => format!("clock {at_ms}"),
     }
 }
 

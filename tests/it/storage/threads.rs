@@ -8,8 +8,8 @@ use pikv::testing::config::schema::SyncMode;
 use pikv::testing::disk::RealDisk;
 use pikv::testing::names::ProjectId;
 use pikv::testing::persist::files::generation::Paths;
-use pikv::testing::persist::live::engine::Engine;
 use pikv::testing::persist::live::project::{OpenOptions, Project};
+use pikv::testing::persist::live::worker_threads::ProjectQueues;
 use pikv::testing::persist::start::recovery::ValueCache;
 use pikv::testing::store::change::Value;
 use pikv::testing::store::commit::{Commit, CommitState};
@@ -49,7 +49,7 @@ impl Bell {
     }
 }
 
-fn open(directory: &Path, cache: ValueCache, sync: SyncMode, engine: &Arc<Engine>) -> Arc<Project> {
+fn open(directory: &Path, cache: ValueCache, sync: SyncMode, engine: &Arc<ProjectQueues>) -> Arc<Project> {
     let id = ProjectId::parse("p").unwrap();
     let paths = Paths::new(directory, &id);
     let opening = OpenOptions { id, cache, sync, sync_interval: Duration::from_secs(1) };
@@ -107,7 +107,7 @@ fn run_threads(cache: ValueCache, sync: SyncMode) {
     let directory = tempfile::tempdir().unwrap();
     let bell = Arc::new(Bell::default());
     let ringer = Arc::clone(&bell);
-    let engine = Engine::new(Box::new(move || ringer.ring()));
+    let engine = ProjectQueues::new(Box::new(move || ringer.ring()));
     let threads = engine.start().unwrap();
     let project = open(directory.path(), cache, sync, &engine);
     let done = AtomicBool::new(false);
@@ -140,7 +140,7 @@ fn run_threads(cache: ValueCache, sync: SyncMode) {
     }
     threads.stop();
     drop(project);
-    let engine = Engine::new(Box::new(|| ()));
+    let engine = ProjectQueues::new(Box::new(|| ()));
     let again = open(directory.path(), cache, sync, &engine);
     assert_eq!(read_all(&again, clock::wall_ms()), expected, "after a restart without a last checkpoint");
     again.close(clock::wall_ms(), clock::monotonic());
@@ -170,7 +170,7 @@ fn a_small_file_is_brought_up_to_date_shortly_after_the_last_write() {
     let directory = tempfile::tempdir().unwrap();
     let bell = Arc::new(Bell::default());
     let ringer = Arc::clone(&bell);
-    let engine = Engine::new(Box::new(move || ringer.ring()));
+    let engine = ProjectQueues::new(Box::new(move || ringer.ring()));
     let threads = engine.start().unwrap();
     let project = open(directory.path(), ValueCache::Memory, SyncMode::Always, &engine);
     for (name, ttl_ms) in [("ttl", Some(3_600_000)), ("a", None)] {
@@ -212,7 +212,7 @@ fn die() {
         ["first words", "last words"].iter().for_each(|text| log::error!("{text}"))
     }));
     let directory = tempfile::tempdir().unwrap();
-    let engine = Engine::new(Box::new(|| panic!("on purpose")));
+    let engine = ProjectQueues::new(Box::new(|| panic!("on purpose")));
     let threads = engine.start().unwrap();
     let project = open(directory.path(), ValueCache::Memory, SyncMode::Always, &engine);
     project.write(clock::wall_ms(), |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap().answer.unwrap();
@@ -222,7 +222,7 @@ fn die() {
 #[test]
 fn a_project_opened_where_the_clock_is_behind_uses_no_revision_again() {
     let directory = tempfile::tempdir().unwrap();
-    let engine = Engine::new(Box::new(|| {}));
+    let engine = ProjectQueues::new(Box::new(|| {}));
     let open_at = |now_ms| {
         let id = ProjectId::parse("p").unwrap();
         Arc::new(Project::in_memory(id, Arc::clone(&engine), now_ms))
@@ -241,7 +241,7 @@ fn a_project_opened_where_the_clock_is_behind_uses_no_revision_again() {
 #[test]
 fn a_project_begun_at_the_end_of_time_still_takes_writes() {
     let id = ProjectId::parse("p").unwrap();
-    let project = Arc::new(Project::in_memory(id, Engine::new(Box::new(|| {})), u64::MAX));
+    let project = Arc::new(Project::in_memory(id, ProjectQueues::new(Box::new(|| {})), u64::MAX));
     project.write(0, |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap().answer.unwrap();
 }
 

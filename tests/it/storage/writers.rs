@@ -10,8 +10,8 @@ use pikv::testing::config::schema::SyncMode;
 use pikv::testing::limits::{LONG_KEYS_MIN, WRITERS_MAX};
 use pikv::testing::names::ProjectId;
 use pikv::testing::persist::files::generation::Paths;
-use pikv::testing::persist::live::engine::{Engine, WorkerThreads};
 use pikv::testing::persist::live::project::{OpenOptions, Project};
+use pikv::testing::persist::live::worker_threads::{ProjectQueues, WorkerThreads};
 use pikv::testing::persist::start::recovery::ValueCache;
 use pikv::testing::store::commit::{Commit, CommitState};
 use std::path::Path;
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 struct Rig {
     disk: SimDisk,
-    engine: Arc<Engine>,
+    engine: Arc<ProjectQueues>,
     threads: WorkerThreads,
     bell: Arc<Bell>,
     projects: Vec<Arc<Project>>,
@@ -37,7 +37,7 @@ impl Rig {
     fn with_interval(count: usize, sync: SyncMode, interval: Duration) -> Rig {
         let bell = Arc::new(Bell::default());
         let ringer = Arc::clone(&bell);
-        let engine = Engine::new(Box::new(move || ringer.ring()));
+        let engine = ProjectQueues::new(Box::new(move || ringer.ring()));
         let threads = engine.start().unwrap();
         let disk = SimDisk::default();
         let projects = (0..count).map(|number| open(&disk, &engine, number, (sync, interval))).collect();
@@ -51,7 +51,7 @@ impl Rig {
 
 fn open(
     disk: &SimDisk,
-    engine: &Arc<Engine>,
+    engine: &Arc<ProjectQueues>,
     number: usize,
     (sync, sync_interval): (SyncMode, Duration),
 ) -> Arc<Project> {
@@ -70,7 +70,7 @@ fn put(project: &Arc<Project>, name: &str, value: &str) -> Option<Commit> {
 }
 
 fn text(project: &Arc<Project>, name: &str) -> Option<Vec<u8>> {
-    let read = |view: &pikv::testing::persist::live::project::View<'_>| {
+    let read = |view: &pikv::testing::persist::live::project::ReadTransaction<'_>| {
         let text = view.get(key(name)).map(|entry| match entry.value() {
             pikv::testing::store::change::Value::Text(text) => text.to_vec(),
             pikv::testing::store::change::Value::Stored(_) => unreachable!("values are in memory"),
@@ -155,11 +155,12 @@ fn no_project_is_forgotten_among_many_writers_checkpoints_and_waiting_threads() 
     }
     rig.threads.stop();
     let disk = rig.disk.after_crash(0);
-    let engine = Engine::new(Box::new(|| {}));
+    let engine = ProjectQueues::new(Box::new(|| {}));
     for (number, written) in written.iter().enumerate() {
         let project = open(&disk, &engine, number, (SyncMode::Always, Duration::ZERO));
-        let read =
-            |view: &pikv::testing::persist::live::project::View<'_>| (view.totals().keys, view.revision());
+        let read = |view: &pikv::testing::persist::live::project::ReadTransaction<'_>| {
+            (view.totals().keys, view.revision())
+        };
         let keys = project.read(clock::wall_ms(), read).unwrap().answer;
         assert_eq!(keys, written.load(Ordering::Relaxed), "p{number}");
     }
@@ -177,7 +178,7 @@ fn an_orderly_stop_writes_and_syncs_what_is_queued_in_every_project() {
             "{sync:?}"
         );
         let disk = rig.disk.after_crash(0);
-        let engine = Engine::new(Box::new(|| {}));
+        let engine = ProjectQueues::new(Box::new(|| {}));
         for number in 0..rig.projects.len() {
             let project = open(&disk, &engine, number, (sync, interval));
             assert_eq!(text(&project, "a").as_deref(), Some(&b"1"[..]), "p{number}, {sync:?} {interval:?}");

@@ -8,8 +8,8 @@ use pikv::testing::clock;
 use pikv::testing::config::schema::SyncMode;
 use pikv::testing::limits::{BATCH_OPERATIONS_MAX, ENDED_LOOKED_AT_MAX};
 use pikv::testing::names::ProjectId;
-use pikv::testing::persist::live::engine::Engine;
 use pikv::testing::persist::live::project::{Health, Project};
+use pikv::testing::persist::live::worker_threads::ProjectQueues;
 use pikv::testing::persist::start::recovery::ValueCache;
 use pikv::testing::store::commit::CommitState;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ fn clear_at_once(project: &Arc<Project>, prefix: &str) -> Option<u64> {
 #[test]
 fn keys_that_have_just_expired_are_not_counted_as_deleted() {
     let id = ProjectId::parse("p").unwrap();
-    let in_memory = Arc::new(Project::in_memory(id, Engine::new(Box::new(|| ())), clock::wall_ms()));
+    let in_memory = Arc::new(Project::in_memory(id, ProjectQueues::new(Box::new(|| ())), clock::wall_ms()));
     let on_disk =
         |cache| open(Arc::new(SimDisk::default()), cache, SyncMode::Always, clock::wall_ms()).unwrap().0;
     for project in [in_memory, on_disk(ValueCache::Memory), on_disk(ValueCache::Disk)] {

@@ -12,7 +12,7 @@ const STEPS: u64 = 220;
 const MANY: u64 = ENTRIES_PER_LOCK_MAX as u64 + 30;
 const PREFIXES: [&str; 6] = ["", "a/", "a/b/", "a/b/1", "c", "nothing"];
 
-type Keys = BTreeMap<String, Meta>;
+type Keys = BTreeMap<String, EntryMeta>;
 
 /// A change that may yet be rolled back, and what there was before it.
 struct Open {
@@ -22,7 +22,7 @@ struct Open {
 }
 
 struct Run {
-    namespace: Namespace,
+    key_map: KeyMap,
     keys: Keys,
     open: Vec<Open>,
     finalized: Revision,
@@ -49,27 +49,27 @@ impl Run {
             Change::Put { key, meta, .. } => drop(self.keys.insert(key.as_str().to_owned(), meta)),
             Change::Delete { key, .. } => drop(self.keys.remove(key.as_str())),
             Change::Clear { prefix, .. } => self.keys.retain(|name, _| !name.starts_with(prefix)),
-            Change::Clock { at_ms, .. } => self.keys.retain(|_, meta| is_there(meta, at_ms)),
+            Change::ExpireUntil { at_ms, .. } => self.keys.retain(|_, meta| is_there(meta, at_ms)),
         }
-        let undo = self.namespace.apply(change);
+        let undo = self.key_map.apply(change);
         self.open.push(Open { undo, revision: change.revision(), before });
     }
 
     /// Records the clock as every write does.
     fn clock(&mut self) {
-        if let Some(change) = self.namespace.decide_clock(self.now_ms) {
+        if let Some(change) = self.key_map.decide_expiry(self.now_ms) {
             self.apply(&change);
         }
     }
 
     fn next(&self) -> Revision {
-        self.namespace.revision().advanced(1).unwrap()
+        self.key_map.revision().advanced(1).unwrap()
     }
 
     fn put(&mut self, name: &str, ttl_ms: Option<u64>) {
         let key = Key::parse(name).unwrap();
         let batch = Batch::one(Op::put(key, b"12", ttl_ms));
-        let at = At { namespace: &self.namespace, now_ms: self.now_ms };
+        let at = At { key_map: &self.key_map, now_ms: self.now_ms };
         let steps = decide(&batch, &at, self.now_ms).unwrap();
         self.apply(&changes(&batch, &steps).next().unwrap());
     }
@@ -85,23 +85,24 @@ impl Run {
 
     fn clear(&mut self) {
         let prefix = PREFIXES[self.index_below(6)];
-        let there = |(name, meta): &(&String, &Meta)| name.starts_with(prefix) && is_there(meta, self.now_ms);
+        let there =
+            |(name, meta): &(&String, &EntryMeta)| name.starts_with(prefix) && is_there(meta, self.now_ms);
         let count = self.keys.iter().filter(there).count() as u64;
-        assert_eq!(self.namespace.count(prefix, self.now_ms), Some(count), "{prefix}");
+        assert_eq!(self.key_map.count(prefix, self.now_ms), Some(count), "{prefix}");
         let revision = self.next();
         self.apply(&Change::Clear { prefix, revision });
     }
 
     fn rollback_all(&mut self) {
         while let Some(Open { undo, before, .. }) = self.open.pop() {
-            self.namespace.rollback(undo);
+            self.key_map.rollback(undo);
             self.keys = before;
         }
     }
 
     fn finalize_all(&mut self) {
         for Open { undo, revision, .. } in self.open.drain(..) {
-            self.namespace.finalize(undo);
+            self.key_map.finalize(undo);
             self.finalized = revision;
         }
     }
@@ -133,20 +134,20 @@ impl Run {
             11 => self.rollback_all(),
             12 | 13 => {
                 let entries_max = self.index_below(200);
-                self.namespace.reclaim(entries_max, self.finalized);
+                self.key_map.reclaim(entries_max, self.finalized);
             }
-            _ => drop(self.namespace.free_some()),
+            _ => drop(self.key_map.free_some()),
         }
     }
 
     fn check(&self, context: &str) {
         let live = || self.keys.iter().filter(|(_, meta)| is_there(meta, self.now_ms));
-        let found = self.namespace.range("", None, self.now_ms).map(|entry| (entry.key(), entry.meta()));
+        let found = self.key_map.range("", None, self.now_ms).map(|entry| (entry.key(), entry.meta()));
         assert!(found.eq(live().map(|(name, meta)| (name.as_str(), *meta))), "{context}");
         let keys = live().count() as u64;
         let bytes = live().map(|(name, _)| name.len() as u64 + 2).sum::<u64>();
-        let totals = self.namespace.totals(self.now_ms);
-        if self.namespace.times.ended(self.now_ms).0 <= ENDED_COUNTED_MAX {
+        let totals = self.key_map.totals(self.now_ms);
+        if self.key_map.times.ended(self.now_ms).0 <= ENDED_COUNTED_MAX {
             assert_eq!(totals, Totals { keys, bytes }, "{context}");
         } else {
             assert!(totals.keys >= keys && totals.bytes >= bytes, "{context}");
@@ -154,7 +155,7 @@ impl Run {
     }
 }
 
-fn is_there(meta: &Meta, now_ms: u64) -> bool {
+fn is_there(meta: &EntryMeta, now_ms: u64) -> bool {
     meta.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms)
 }
 
@@ -162,7 +163,7 @@ fn is_there(meta: &Meta, now_ms: u64) -> bool {
 fn a_namespace_does_what_a_map_does_while_changes_are_rolled_back_and_memory_is_freed() {
     for seed in 0..SEEDS {
         let mut run = Run {
-            namespace: Namespace::default(),
+            key_map: KeyMap::default(),
             keys: Keys::new(),
             open: Vec::new(),
             finalized: Revision::default(),
@@ -177,14 +178,10 @@ fn a_namespace_does_what_a_map_does_while_changes_are_rolled_back_and_memory_is_
         run.now_ms += 10_000;
         run.clock();
         run.finalize_all();
-        while run.namespace.free_some().is_some() {}
-        while run.namespace.reclaim(100, run.finalized) > 0 {}
-        let (namespace, keys) = (&run.namespace, run.keys.len());
-        assert_eq!(namespace.entries.sums().keys, keys as u64, "seed {seed}: nothing that is gone is left");
-        assert_eq!(
-            (namespace.times.ended(u64::MAX), namespace.times.stale()),
-            ((0, 0), (0, 0)),
-            "seed {seed}"
-        );
+        while run.key_map.free_some().is_some() {}
+        while run.key_map.reclaim(100, run.finalized) > 0 {}
+        let (key_map, keys) = (&run.key_map, run.keys.len());
+        assert_eq!(key_map.entries.sums().keys, keys as u64, "seed {seed}: nothing that is gone is left");
+        assert_eq!((key_map.times.ended(u64::MAX), key_map.times.stale()), ((0, 0), (0, 0)), "seed {seed}");
     }
 }

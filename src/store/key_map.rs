@@ -11,17 +11,17 @@
 //! ```
 //! Work that needs a step for each of many keys is done later, in slices.
 
-use super::change::{Change, Meta, Revision, Value};
+use super::change::{Change, EntryMeta, Revision, Value};
 use super::entry::{self, Entries, Entry, OwnedEntry};
 use super::index::{Index, Start};
 use super::run::{Packed, Run};
-use super::times::{Seen, Times, UndoClock};
-use crate::limits::{CLOCK_CHANGES_MAX, ENDED_COUNTED_MAX, ENDED_LOOKED_AT_MAX, ENTRIES_PER_LOCK_MAX};
+use super::times::{ExpiryWatermark, Times, UndoExpiry};
+use crate::limits::{ENDED_COUNTED_MAX, ENDED_LOOKED_AT_MAX, ENTRIES_PER_LOCK_MAX, EXPIRY_WATERMARKS_MAX};
 use crate::names::Key;
 
 /// All keys of a project, in the order of their bytes.
 #[derive(Debug, Default)]
-pub struct Namespace {
+pub struct KeyMap {
     entries: Index<Entries>,
     times: Times,
     revision: Revision,
@@ -54,7 +54,7 @@ pub enum Undo {
     /// The change removed all these entries together.
     RestoreAll(Box<Cleared>),
     /// The change of the clock came after another one.
-    Clock(UndoClock),
+    Expiry(UndoExpiry),
 }
 
 /// Entries that were removed together.
@@ -84,15 +84,15 @@ pub enum Freed {
     Cleared(Cleared),
 }
 
-impl Namespace {
+impl KeyMap {
     /// A namespace without keys whose next change gets the revision after `revision`, and whose
-    /// clock was last changed to `clock_ms`.
-    pub fn starting_at(revision: Revision, clock_ms: u64) -> Namespace {
-        Namespace { revision, times: Times::starting_at(clock_ms), ..Namespace::default() }
+    /// clock was last changed to `expired_until_ms`.
+    pub fn starting_at(revision: Revision, expired_until_ms: u64) -> KeyMap {
+        KeyMap { revision, times: Times::starting_at(expired_until_ms), ..KeyMap::default() }
     }
 
     /// Begins with the entries of a checkpoint. Faster than applying them one by one.
-    pub fn with_entries(mut self, entries: Index<Entries>) -> Namespace {
+    pub fn with_entries(mut self, entries: Index<Entries>) -> KeyMap {
         for entry in entries.range(Start::At(b"")) {
             self.revision = self.revision.max(entry.revision());
             self.times.add(entry);
@@ -107,8 +107,8 @@ impl Namespace {
     }
 
     /// The instant of the latest change of the clock, milliseconds since 1970.
-    pub fn clock_ms(&self) -> u64 {
-        self.times.clock_ms()
+    pub fn expired_until_ms(&self) -> u64 {
+        self.times.expired_until_ms()
     }
 
     /// The entry of `key`, if it exists at `now_ms`.
@@ -118,7 +118,7 @@ impl Namespace {
 
     /// Whether `entry` of this namespace exists at `now_ms`; at 0, unless a change of the clock has ended it.
     pub fn is_live(&self, entry: Entry<'_>, now_ms: u64) -> bool {
-        entry.expires_ms().is_none_or(|expires_ms| expires_ms > now_ms && !self.times.have_ended(entry))
+        entry.expires_ms().is_none_or(|expires_ms| expires_ms > now_ms && !self.times.have_expired(entry))
     }
 
     /// The entries that begin with `prefix` and come after `after`, as far as they are there at `now_ms`.
@@ -195,10 +195,10 @@ impl Namespace {
     /// The clock change that is due before anything is answered at `now_ms`: a key has expired that
     /// no change of the clock has ended. `None` where none has, and while too many earlier changes wait for
     /// their keys to be reclaimed.
-    pub fn decide_clock(&self, now_ms: u64) -> Option<Change<'static>> {
-        let next_ms = self.next_expiry_ms().filter(|_| !self.times.are_crowded(CLOCK_CHANGES_MAX))?;
+    pub fn decide_expiry(&self, now_ms: u64) -> Option<Change<'static>> {
+        let next_ms = self.next_expiry_ms().filter(|_| !self.times.are_crowded(EXPIRY_WATERMARKS_MAX))?;
         let revision = self.revision.advanced(1)?;
-        (next_ms <= now_ms).then_some(Change::Clock { at_ms: now_ms, revision })
+        (next_ms <= now_ms).then_some(Change::ExpireUntil { at_ms: now_ms, revision })
     }
 
     /// When the next key expires that no change of the clock has ended.
@@ -219,7 +219,7 @@ impl Namespace {
                 self.take(key.as_str()).map_or(Undo::Nothing, Undo::Restore)
             }
             Change::Clear { prefix, revision } => self.clear(prefix, revision),
-            Change::Clock { at_ms, revision } => self.see(Seen { at_ms, revision }),
+            Change::ExpireUntil { at_ms, revision } => self.advance(ExpiryWatermark { at_ms, revision }),
         }
     }
 
@@ -252,7 +252,7 @@ impl Namespace {
                 }
                 self.entries.put_back(entries);
             }
-            Undo::Clock(undo) => self.times.forget(undo),
+            Undo::Expiry(undo) => self.times.forget(undo),
         }
     }
 
@@ -265,7 +265,7 @@ impl Namespace {
                 self.garbage.push(*cleared);
                 None
             }
-            Undo::Nothing | Undo::Remove(_) | Undo::Restore(_) | Undo::RestoreEach(_) | Undo::Clock(_) => {
+            Undo::Nothing | Undo::Remove(_) | Undo::Restore(_) | Undo::RestoreEach(_) | Undo::Expiry(_) => {
                 Some(undo)
             }
         }
@@ -329,7 +329,7 @@ impl Namespace {
         Some(found)
     }
 
-    fn put(&mut self, key: Key<'_>, value: Value<'_>, meta: &Meta) -> Undo {
+    fn put(&mut self, key: Key<'_>, value: Value<'_>, meta: &EntryMeta) -> Undo {
         let before = self.entries.get(key.as_str().as_bytes());
         if before.is_some_and(|before| before.revision() >= meta.revision) {
             return Undo::Nothing;
@@ -346,18 +346,19 @@ impl Namespace {
         replaced.map_or_else(|| Undo::Remove(key.as_str().into()), Undo::Restore)
     }
 
-    fn write(&mut self, key: Key<'_>, value: Value<'_>, meta: &Meta) -> Option<OwnedEntry> {
+    fn write(&mut self, key: Key<'_>, value: Value<'_>, meta: &EntryMeta) -> Option<OwnedEntry> {
         let mut packed = Vec::with_capacity(entry::packed_bytes_max(key, value));
         entry::pack(key, value, meta, &mut packed);
         self.entries.replace(Entry::of(&packed)).map(OwnedEntry::of)
     }
 
-    fn see(&mut self, seen: Seen) -> Undo {
-        if self.revision == seen.revision {
-            return Undo::Clock(self.times.see(seen));
+    fn advance(&mut self, watermark: ExpiryWatermark) -> Undo {
+        if self.revision == watermark.revision {
+            return Undo::Expiry(self.times.advance(watermark));
         }
         // One that is not the newest, which only a recovery meets, ends what is older and no more.
-        let until = self.times.running_until(seen.at_ms).filter(|timer| timer.revision <= seen.revision);
+        let until =
+            self.times.running_until(watermark.at_ms).filter(|timer| timer.revision <= watermark.revision);
         let keys: Vec<Box<str>> = until.map(|timer| timer.key.into()).collect();
         Undo::RestoreEach(keys.iter().filter_map(|key| self.take(key)).collect())
     }
@@ -398,9 +399,9 @@ impl Namespace {
 }
 
 #[cfg(test)]
-#[path = "namespace_tests.rs"]
+#[path = "key_map_tests.rs"]
 mod tests;
 
 #[cfg(test)]
-#[path = "namespace_model_tests.rs"]
+#[path = "key_map_model_tests.rs"]
 mod model_tests;

@@ -13,15 +13,15 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 /// The queues of all projects, and the threads that serve them.
-pub type Engine = Queues<Project>;
+pub type ProjectQueues = Queues<Project>;
 
 /// The threads of an engine.
 pub struct WorkerThreads {
-    engine: Arc<Engine>,
+    engine: Arc<ProjectQueues>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Engine {
+impl ProjectQueues {
     /// Starts the first writer, the maintenance thread and that of the long lane.
     pub fn start(self: &Arc<Self>) -> io::Result<WorkerThreads> {
         self.begin_schedule();
@@ -37,7 +37,7 @@ impl Engine {
     pub(super) fn spawn(
         self: &Arc<Self>,
         name: &str,
-        run: impl FnOnce(&Arc<Engine>) + Send + 'static,
+        run: impl FnOnce(&Arc<ProjectQueues>) + Send + 'static,
     ) -> io::Result<JoinHandle<()>> {
         let engine = Arc::clone(self);
         let guarded = move || {
@@ -139,7 +139,7 @@ impl Project {
             return true;
         }
         let is_large = self.lock().is_ok_and(|state| {
-            let stored = state.namespace.totals_in_memory();
+            let stored = state.key_map.totals_in_memory();
             stored.keys >= LONG_KEYS_MIN || stored.bytes >= LONG_BYTES_MIN
         });
         self.is_in_long_lane.store(is_large, Ordering::Release);
