@@ -251,7 +251,7 @@ pub(crate) const ENDED_COUNTED_MAX: u64 = 1_024;
 pub(crate) const EXPIRY_WATERMARKS_MAX: usize = 16;
 /// Pause between two holds of a project's lock while another thread waits for it, microseconds: the lock is not
 /// fair, and a thread that waits takes a moment to wake up.
-pub(crate) const GIVE_WAY_MICROS: u64 = 50;
+pub(crate) const YIELD_MICROS: u64 = 50;
 /// How often a deletion by prefix has expired keys reclaimed before it is refused with 503.
 pub(crate) const EXPIRY_ROUNDS_BEFORE_CLEAR_MAX: u32 = 16;
 /// How often the writer gives way before it writes, while changes keep coming.

@@ -1,4 +1,4 @@
-//! One bucket: all operations on the keys of a project, and which engine does them.
+//! A bucket: all operations on the keys of a project, and the engine that does them.
 
 use super::embedded::{self, DecidedAndRead, Found, Project};
 use super::outcome::Outcome;
@@ -20,7 +20,7 @@ pub enum Bucket {
 }
 
 impl Bucket {
-    /// Reads `key` at `now_ms` and returns what `render` makes of it. `when` is asked of a key that exists.
+    /// Reads `key` at `now_ms` and returns the result of `render`. `when` is a condition on a key that exists.
     pub fn get<R: 'static>(
         &self,
         now_ms: u64,
@@ -32,8 +32,8 @@ impl Bucket {
         embedded::get(project, now_ms, key, when, render)
     }
 
-    /// The entries of the first of `keys` at one moment: of at least one, and of as many as have `bytes_max` bytes
-    /// of values together. `None` for a key that does not exist.
+    /// The entries of the first of `keys` at one moment: at least one, then until their values have `bytes_max` bytes.
+    /// `None` for a key that does not exist.
     pub fn get_first(
         &self,
         now_ms: u64,
@@ -44,11 +44,11 @@ impl Bucket {
         embedded::get_first(project, now_ms, keys, bytes_max)
     }
 
-    /// Does what `batch` asks for, or nothing of it. A conflict waits for its commit, too: it may rest on changes
-    /// that are not on disk yet. A batch of reads changes nothing, and tells what there is.
+    /// Applies `batch`, or nothing of it. A conflict waits for its commit, too: it may depend on changes that are not
+    /// on disk yet. A batch of reads changes nothing.
     ///
     /// # Errors
-    /// [`StorageError`] if the bucket cannot be asked. Nothing has changed then.
+    /// [`StorageError`]; nothing has changed then.
     pub fn write(&self, now_ms: u64, batch: &Batch<'_>) -> Result<Pending<Decided>, StorageError> {
         let Bucket::Embedded(project) = self;
         embedded::write(project, now_ms, batch)
@@ -63,7 +63,7 @@ impl Bucket {
         Ok(first_of(self.write(now_ms, &Batch::one(op))?))
     }
 
-    /// As [`Bucket::write`], with the values that its reads found, in their order.
+    /// As [`Bucket::write`], with the values that its reads found, in order.
     pub fn write_and_read(
         &self,
         now_ms: u64,
@@ -73,19 +73,19 @@ impl Bucket {
         embedded::write_and_read(project, now_ms, batch)
     }
 
-    /// Removes all keys that begin with `prefix`, and returns how many there were.
+    /// Removes all keys that begin with `prefix`, and returns their number.
     ///
     /// # Errors
-    /// [`StorageError`] if the bucket cannot be asked. Nothing has changed then.
+    /// [`StorageError`]; nothing has changed then.
     pub fn clear(&self, now_ms: u64, prefix: &str) -> Result<Outcome<u64>, StorageError> {
         let Bucket::Embedded(project) = self;
         embedded::clear(project, now_ms, prefix)
     }
 
-    /// Gives some entries to `sink`, in the order of their keys. Blocks if values are wanted and lie on disk.
+    /// Passes some entries to `sink`, in key order. Blocks if values are wanted and lie on disk.
     ///
     /// # Errors
-    /// [`StorageError`] if the bucket cannot be asked or a value cannot be read.
+    /// [`StorageError`], also if a value cannot be read.
     pub fn scan(
         &self,
         now_ms: u64,
@@ -115,8 +115,8 @@ impl Bucket {
             };
             let Pending { answer: scanned, commit } = self.scan(now_ms, &part, &mut count)?;
             if scanned.end != ScanEnd::Paused {
-                // What an earlier part rests on may have been rolled back since. What is still pending is rolled back
-                // together with what the last part rests on.
+                // An earlier part may depend on a change that was rolled back since. A change that is still pending is
+                // rolled back together with those that the last part depends on.
                 let failed = earlier.iter().filter(|commit| !commit.is_pending()).find_map(Commit::failure);
                 let commit = commit.or(earlier.into_iter().find(Commit::is_pending));
                 return failed.map_or(Ok(Pending { answer: scanned.end, commit }), Err);
@@ -128,7 +128,6 @@ impl Bucket {
         }
     }
 
-    /// How many keys there are, and the bytes of their names and values.
     pub fn totals(&self, now_ms: u64) -> Result<Pending<Totals>, StorageError> {
         let Bucket::Embedded(project) = self;
         project.read(now_ms, |view| (view.totals(), view.revision()))
@@ -140,7 +139,7 @@ impl Bucket {
     /// [`StorageError`] if its changes were rolled back.
     pub fn wait(&self, commit: Option<&Commit>) -> Result<(), StorageError> {
         let Bucket::Embedded(project) = self;
-        project.wait_written(commit);
+        project.flush_and_confirm(commit);
         commit.and_then(Commit::failure).map_or(Ok(()), Err)
     }
 
@@ -150,13 +149,11 @@ impl Bucket {
         project.reads_disk()
     }
 
-    /// Its name.
     pub fn id(&self) -> &ProjectId {
         let Bucket::Embedded(project) = self;
         project.id()
     }
 
-    /// Whether it takes writes.
     pub fn is_healthy(&self) -> bool {
         let Bucket::Embedded(project) = self;
         embedded::is_healthy(project)
@@ -168,20 +165,20 @@ impl Bucket {
         project.has_failed()
     }
 
-    /// Checks soon whether its files are still there, although nothing is written.
+    /// Schedules a check of its files although nothing is written.
     pub fn look_at_files(&self, now: Instant) {
         let Bucket::Embedded(project) = self;
         project.look_soon(now);
     }
 
-    /// Brings its files up to date and ends writing.
+    /// Writes everything to its files and ends writing.
     pub fn close(&self, now_ms: u64, now: Instant) {
         let Bucket::Embedded(project) = self;
         project.close(now_ms, now);
     }
 }
 
-/// What the first operation of a batch did.
+/// The result of the first operation of a batch.
 pub(super) fn first_of(pending: Pending<Decided>) -> Pending<Result<Step, Conflict>> {
     let first = |steps: OneOrMany<Step>| steps.first().copied().unwrap_or(Step::Skipped);
     Pending { answer: pending.answer.map(first), commit: pending.commit }

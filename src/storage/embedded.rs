@@ -29,7 +29,7 @@ pub use crate::persist::live::worker_threads::ProjectQueues;
 pub use crate::persist::start::recovery::ValueCache;
 pub(crate) use crate::persist::start::recovery_error::RecoveryError;
 
-/// Where the projects of the server itself are kept.
+/// The storage of the server's own projects.
 pub(crate) struct Home {
     disk: Arc<dyn Disk>,
     engine: Arc<ProjectQueues>,
@@ -37,8 +37,6 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Those in `directory`, which has the files of one server.
-    ///
     /// # Errors
     /// [`RecoveryError`] if the file with the latest revision of all projects cannot be read.
     pub(crate) fn new(
@@ -51,10 +49,10 @@ impl Home {
         Ok(Home { disk: Arc::clone(disk), engine: Arc::clone(engine), directory })
     }
 
-    /// Opens `project`, or creates it. `cache` says whether its values stay in memory.
+    /// Opens `project`, or creates it.
     ///
     /// # Errors
-    /// [`RecoveryError`] says which file cannot be read, and what to do.
+    /// [`RecoveryError`] names the file that cannot be read, and the fix.
     pub(crate) fn open(
         &self,
         project: InternalProject,
@@ -71,17 +69,15 @@ impl Home {
 /// A [`Decided`] batch, with the values that reads found.
 pub(crate) type DecidedAndRead = Result<(OneOrMany<Step>, Vec<Found>), Conflict>;
 
-/// An entry that was found and has left the engine's lock.
+/// An entry that was found, for use without the engine's lock.
 pub struct Found {
-    /// Revision and times.
     pub meta: EntryMeta,
     value: Kept,
 }
 
-/// A value that was found and has left the lock.
+/// A value that was found, for use without the lock.
 enum Kept {
     Text(Vec<u8>),
-    /// The location of its text.
     Stored(StoredValue),
     /// A file that is not open, which is a bug.
     Lost,
@@ -117,7 +113,6 @@ impl Kept {
 }
 
 impl Found {
-    /// Whether its value has to be read from the disk.
     pub fn is_on_disk(&self) -> bool {
         !matches!(self.value, Kept::Text(_))
     }
@@ -164,7 +159,7 @@ pub(super) fn get<R: 'static>(
             Value::Text(value) => Got::Rendered(render(Read::Found(Item { key: key.as_str(), meta, value }))),
             Value::Stored(_) => Got::OnDisk(meta, Kept::of(view, entry), render),
         };
-        // What exists rests on its own change only, and waits for no other.
+        // An entry depends on its own change only, and waits for no other.
         (got, meta.revision)
     })?;
     Ok(match answer {
@@ -206,7 +201,7 @@ fn found_of(view: &ReadTransaction<'_>, entry: Entry<'_>) -> Found {
     Found { meta: entry.meta(), value: Kept::of(view, entry) }
 }
 
-/// The latest of the revisions of keys that all exist, which wait for no other change. `None` if one is absent.
+/// The latest revision of keys that all exist: they depend on no other change. `None` if one is absent.
 fn latest(revisions: impl Iterator<Item = Option<Revision>>) -> Option<Revision> {
     revisions.collect::<Option<Vec<Revision>>>()?.into_iter().max()
 }
@@ -245,7 +240,7 @@ pub(super) fn write_and_read(
     })
 }
 
-/// Decides a batch of reads, which a project answers that takes no writes.
+/// Decides a batch of reads. A project that takes no writes answers it, too.
 fn read_only<T>(
     project: &Arc<Project>,
     now_ms: u64,
@@ -284,11 +279,11 @@ pub(super) fn clear(project: &Arc<Project>, now_ms: u64, prefix: &str) -> Result
     if let Ok(answer) = answer {
         return Ok(Outcome::Ready(Pending { answer, commit }));
     }
-    // So many keys have just expired that to count the others takes a while.
+    // So many keys have just expired that counting the others takes a while.
     let (project, prefix) = (Arc::clone(project), prefix.to_owned());
     let run = move || {
         let Pending { answer, commit } = project.clear(&prefix)?;
-        project.wait_written(commit.as_ref());
+        project.flush_and_confirm(commit.as_ref());
         commit.as_ref().and_then(Commit::failure).map_or(Ok(answer), Err)
     };
     Ok(Outcome::Blocking(commit, Box::new(run)))
@@ -322,7 +317,7 @@ pub(super) fn scan(
     Ok(Pending { answer: scanned, commit })
 }
 
-/// Gives the entries of `scan` to `look`. Those that have expired count as looked at: there may be any number.
+/// Passes the entries of `scan` to `look`. Expired ones count for the bound of the critical section: there may be many.
 fn scan_view<'v>(view: &ReadTransaction<'v>, scan: &Scan<'_>, mut look: impl FnMut(Entry<'_>)) -> Scanned {
     let (mut last, mut keys, mut bytes, mut end) = (None, 0, 0, ScanEnd::Exhausted);
     for (looked, entry) in view.stored_range(scan.prefix, scan.after).enumerate() {

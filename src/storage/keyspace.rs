@@ -1,7 +1,7 @@
-//! A set of keys as the APIs of accounts see one: all of a bucket, or those under a prefix.
+//! A set of keys as the APIs for accounts see it: all of a bucket, or those under a prefix.
 //!
-//! Keys under a prefix exist as long as the key that equals the prefix does, their marker: every write of the batch
-//! requires it. So what owns them can be deleted, and nothing that was let through before is written after that.
+//! Keys under a prefix exist as long as their marker does, the key that equals the prefix: every batch of writes
+//! requires it. So after their owner is deleted, no write that was authorized before adds a key.
 
 use super::bucket::{Bucket, first_of};
 use super::embedded::{DecidedAndRead, Found};
@@ -13,7 +13,7 @@ use crate::store::commit::Pending;
 use crate::store::decide::{Conflict, Step};
 use crate::store::error::StorageError;
 
-/// A set of keys. They are named without the prefix.
+/// A set of keys, named without the prefix.
 #[derive(Clone, Debug)]
 pub struct Keyspace {
     bucket: Bucket,
@@ -25,10 +25,10 @@ pub struct Keyspace {
 struct Scope {
     /// The key that equals the prefix.
     marker: KeyBuf,
-    /// Where their owner is recorded. Once that has failed a restart may find the owner deleted and the keys with
-    /// it, so nothing is written.
+    /// The bucket that records their owner. If it has failed, a restart may find the owner and the keys deleted, so
+    /// nothing is written.
     owners: Bucket,
-    /// Whether every owner has a marker. If not, that one is absent tells nothing.
+    /// Whether every owner has a marker. If not, an absent marker means nothing.
     has_markers: bool,
 }
 
@@ -105,7 +105,7 @@ impl Keyspace {
         self.within_scope(batch, |batch| self.bucket.write_and_read(now_ms, batch))
     }
 
-    /// The names of the keys after `after`, at most `keys_max`; fewer if many between them have just expired.
+    /// The names of the keys after `after`, at most `keys_max`; fewer if many have just expired.
     pub fn list(
         &self,
         now_ms: u64,
@@ -113,7 +113,7 @@ impl Keyspace {
         keys_max: usize,
     ) -> Result<Pending<(Vec<String>, Scanned)>, StorageError> {
         let prefix = self.prefix();
-        // The marker, which comes first, is none of the keys.
+        // The marker comes first, and is not one of the keys.
         let after = match (&self.scope, after) {
             (None, after) => after.map(str::to_owned),
             (Some(_), after) => Some(format!("{prefix}{}", after.unwrap_or_default())),

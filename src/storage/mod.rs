@@ -1,11 +1,11 @@
-//! Where keys are kept, and the only way to them for everything above.
+//! The storage of keys, and the only access to it for all layers above.
 //!
 //! ```text
 //! api, accounts ---> Keyspace ---> Bucket ---> embedded ---> persist
 //! ```
-//! A write is data ([`Batch`]), decided by `store::decide` where the entries are. A read passes a closure that
-//! renders borrowed entries under the engine's lock, so that no value is copied. If a value lies only on disk, the
-//! same closure runs later ([`Outcome::Blocking`]). Nothing here knows HTTP or who may do what.
+//! A write is data ([`Batch`]); the engine that has the entries decides it (`store::decide`). A read passes a closure
+//! that renders borrowed entries under the engine's lock, so that no value is copied. If a value lies only on disk, the
+//! same closure runs later ([`Outcome::Blocking`]). Nothing here knows HTTP or access rights.
 
 mod bucket;
 pub mod embedded;

@@ -1,21 +1,20 @@
-//! What a read gives: now, or once a value was read from the disk.
+//! The result of a read: known now, or after a value is read from the disk.
 
 use crate::store::commit::{Commit, Pending};
 use crate::store::error::StorageError;
 
 /// The result of a read.
 pub enum Outcome<T> {
-    /// It is known. It may be shown once its commit, if there is one, is resolved.
+    /// It is known. It may be sent once its commit, if there is one, is resolved.
     Ready(Pending<T>),
     /// A value lies only on disk. The closure blocks; it may run once the commit, if there is one, is resolved.
     Blocking(Option<Commit>, Blocking<T>),
 }
 
-/// Reads values from the disk and makes the result of them.
+/// Reads values from the disk and computes the result.
 pub(crate) type Blocking<T> = Box<dyn FnOnce() -> Result<T, StorageError> + Send>;
 
 impl<T: 'static> Outcome<T> {
-    /// This outcome with what `then` makes of its result.
     pub fn map<U: 'static>(self, then: impl FnOnce(T) -> U + Send + 'static) -> Outcome<U> {
         match self {
             Outcome::Ready(Pending { answer, commit }) => {
@@ -25,7 +24,7 @@ impl<T: 'static> Outcome<T> {
         }
     }
 
-    /// This outcome, which waits for `commit` instead of its own commit, if there is one.
+    /// This outcome, but it waits for `commit`, if there is one, instead of its own commit.
     #[must_use]
     pub fn after(self, commit: Option<Commit>) -> Outcome<T> {
         match self {
@@ -36,7 +35,7 @@ impl<T: 'static> Outcome<T> {
         }
     }
 
-    /// The result, read here if it has to be, which blocks.
+    /// The result. Blocks if it has to be read.
     ///
     /// # Errors
     /// [`StorageError`] of the value that could not be read.

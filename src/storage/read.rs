@@ -1,64 +1,56 @@
-//! What reads ask for and find, whatever the engine.
+//! The requests and results of reads, for any engine.
 
 use crate::store::batch::OneOrMany;
 use crate::store::change::EntryMeta;
 use crate::store::decide::{Conflict, Step};
 
-/// What each operation of a batch did, or why none of them was done.
+/// The result of each operation of a batch, or why none was applied.
 pub(crate) type Decided = Result<OneOrMany<Step>, Conflict>;
 
 /// An entry that a closure renders.
 #[derive(Clone, Copy)]
 pub struct Item<'a> {
     pub key: &'a str,
-    /// Revision and times.
     pub meta: EntryMeta,
     /// Minified JSON text; of a scan without values, anything.
     pub value: &'a [u8],
 }
 
-/// What a read of one key finds.
 pub enum Read<'a> {
-    /// The key does not exist.
     Absent,
-    /// The key is not in the state that the read asks for.
+    /// The key does not meet the condition of the read.
     Refused(EntryMeta),
-    /// The entry.
     Found(Item<'a>),
 }
 
-/// Which entries a scan looks at, in the order of their keys.
+/// The range of a scan, in key order.
 #[derive(Clone, Copy)]
 pub struct Scan<'s> {
-    /// What the keys begin with.
     pub prefix: &'s str,
-    /// The key after which it begins.
     pub after: Option<&'s str>,
-    /// How many keys are wanted; `None` for all.
+    /// `None` for all.
     pub keys_max: Option<usize>,
-    /// It ends once keys and values have so many bytes.
+    /// The scan pauses once keys and values have this many bytes.
     pub bytes_max: usize,
     /// Whether values are wanted, which may have to be read from the disk.
     pub with_values: bool,
 }
 
-/// How far a scan came.
+/// The end of a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scanned {
-    /// The last key that it looked at, also if that has expired.
+    /// The last key that it passed, even if that has expired.
     pub last: Option<String>,
-    /// Why it ended there.
     pub end: ScanEnd,
 }
 
 /// Why a scan ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanEnd {
-    /// There are no more keys.
     Exhausted,
-    /// There is a key beyond those that were wanted.
+    /// There are more keys than `keys_max`.
     Limit,
-    /// That is enough for one critical section. There may be more.
+    /// The bound of one critical section is reached. There may be more keys.
     Paused,
 }
 

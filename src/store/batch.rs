@@ -1,27 +1,23 @@
-//! Writes as data: which keys, under which conditions, and what becomes of them.
+//! Writes as data: the keys, the conditions, and the operations.
 //!
-//! A batch can be decided by whoever has the entries of its keys: the embedded engine under its lock, or an
-//! engine that had to fetch them (`decide.rs`).
+//! Any engine that has the entries of the keys can decide a batch (`decide.rs`): the embedded one under its lock, or
+//! one that had to fetch them.
 
 use super::change::Revision;
 use crate::names::Key;
 use std::ops::Deref;
 
-/// Operations that are decided and committed together. Each sees what those before it do.
+/// Operations that are decided and committed together. Each sees the effects of those before it.
 pub struct Batch<'r> {
-    /// The operations, in their order.
     pub ops: OneOrMany<Op<'r>>,
     /// What happens if the condition of one does not hold.
     pub otherwise: Otherwise,
-    /// What has to hold beside the conditions.
     pub require: Require<'r>,
 }
 
 /// One element without an allocation, or several.
 pub enum OneOrMany<T> {
-    /// One.
     One(T),
-    /// Any number.
     Many(Vec<T>),
 }
 
@@ -29,102 +25,87 @@ pub enum OneOrMany<T> {
 #[derive(Clone, Copy)]
 pub struct Op<'r> {
     pub key: Key<'r>,
-    /// The state that it has to be in.
+    /// The required state of the key.
     pub when: When<'r>,
-    /// What is done.
     pub act: Act<'r>,
 }
 
-/// What an operation does.
 #[derive(Clone, Copy)]
 pub enum Act<'r> {
-    /// Reads the key.
     Get,
-    /// Gives it a value.
     Put {
         /// Minified JSON text.
         value: &'r [u8],
-        /// Milliseconds until it expires; `None` keeps it for ever.
+        /// Milliseconds until the key expires; `None` if it does not expire.
         ttl_ms: Option<u64>,
     },
-    /// Removes it, if it exists.
     Delete,
 }
 
-/// The state that a key has to be in: it matches the one list and none of the other (RFC 9110, section 13.1).
+/// The required state of a key: it matches the one list and not the other (RFC 9110, section 13.1).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct When<'r> {
-    /// Its revision has to be among these.
     pub matches: Option<Revisions<'r>>,
-    /// Its revision has to be none of these.
     pub matches_none: Option<Revisions<'r>>,
 }
 
 /// Revisions of a key. An absent key has none.
 #[derive(Clone, Copy, Debug)]
 pub enum Revisions<'r> {
-    /// All of them.
     Any,
-    /// These.
     Of(&'r [Revision]),
 }
 
 /// What happens if the condition of an operation does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Otherwise {
-    /// Nothing of the batch is done.
+    /// Nothing of the batch is applied.
     Abort,
-    /// This operation is not done.
+    /// This operation is not applied.
     Skip,
 }
 
-/// What a batch needs beside the conditions of its operations. Nothing of it is done otherwise.
+/// What a batch requires apart from the conditions of its operations. Otherwise nothing of it is applied.
 #[derive(Clone, Copy)]
 pub struct Require<'r> {
     /// This key exists.
     pub present: Option<Key<'r>>,
-    /// There are at most so many keys afterwards, if the batch adds any.
+    /// The maximum number of keys afterwards, if the batch adds any.
     pub keys_max: Option<u64>,
-    /// Its reads find at most so many bytes of values, unless the first of them alone has more.
+    /// The maximum bytes of the values that it reads; the first value alone may have more.
     pub read_bytes_max: u64,
-    /// Its reads find at most so many bytes of values, even the first.
+    /// The same, but for the first value, too.
     pub memory_bytes_max: u64,
 }
 
 impl<'r> Batch<'r> {
-    /// A batch of one operation.
     pub fn one(op: Op<'r>) -> Batch<'r> {
         Batch { ops: OneOrMany::One(op), otherwise: Otherwise::Abort, require: Require::NOTHING }
     }
 
-    /// Whether it changes nothing.
     pub fn is_read_only(&self) -> bool {
         self.ops.iter().all(|op| matches!(op.act, Act::Get))
     }
 
-    /// A batch of several operations.
     pub fn many(ops: Vec<Op<'r>>, otherwise: Otherwise) -> Batch<'r> {
         Batch { ops: OneOrMany::Many(ops), otherwise, require: Require::NOTHING }
     }
 }
 
 impl<'r> Op<'r> {
-    /// Gives `key` the minified JSON text `value`, for ever or for `ttl_ms`.
+    /// Sets `key` to the minified JSON text `value`, for `ttl_ms` or without expiry.
     pub fn put(key: Key<'r>, value: &'r [u8], ttl_ms: Option<u64>) -> Op<'r> {
         Op { key, when: When::ALWAYS, act: Act::Put { value, ttl_ms } }
     }
 
-    /// Reads `key`.
     pub fn get(key: Key<'r>) -> Op<'r> {
         Op { key, when: When::ALWAYS, act: Act::Get }
     }
 
-    /// Removes `key`, if it exists.
     pub fn delete(key: Key<'r>) -> Op<'r> {
         Op { key, when: When::ALWAYS, act: Act::Delete }
     }
 
-    /// This operation under a condition.
     #[must_use]
     pub fn when(self, when: When<'r>) -> Op<'r> {
         Op { when, ..self }
@@ -132,14 +113,11 @@ impl<'r> Op<'r> {
 }
 
 impl When<'_> {
-    /// No condition.
     pub const ALWAYS: When<'static> = When { matches: None, matches_none: None };
-    /// The key does not exist.
     pub const ABSENT: When<'static> = When { matches: None, matches_none: Some(Revisions::Any) };
-    /// The key exists.
     pub const PRESENT: When<'static> = When { matches: Some(Revisions::Any), matches_none: None };
 
-    /// Whether a key with this revision, or an absent one, is in that state.
+    /// Whether a key with this revision, or an absent one, is in the required state.
     pub fn holds(&self, revision: Option<Revision>) -> bool {
         self.matches.is_none_or(|wanted| wanted.contain(revision))
             && !self.matches_none.is_some_and(|unwanted| unwanted.contain(revision))
@@ -147,14 +125,12 @@ impl When<'_> {
 }
 
 impl<'r> When<'r> {
-    /// The key has one of `revisions`.
     pub fn revision_in(revisions: &'r [Revision]) -> When<'r> {
         When { matches: Some(Revisions::Of(revisions)), matches_none: None }
     }
 }
 
 impl Revisions<'_> {
-    /// Whether a key with this revision is meant.
     pub fn contain(&self, revision: Option<Revision>) -> bool {
         match (self, revision) {
             (_, None) => false,

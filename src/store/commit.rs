@@ -1,15 +1,13 @@
-//! What a reply holds that may not leave before its change is on disk.
+//! A handle for a reply that may not be sent before its change is on disk.
 
 use super::error::StorageError;
 use crate::names::ProjectId;
 use std::sync::{Arc, OnceLock};
 
-/// How the sync that a reply waits for ended.
+/// The result of the sync that a reply waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommitState {
-    /// It has not ended.
     Pending,
-    /// The change is on disk.
     Committed,
     /// There was no disk space; the change was rolled back.
     DiskFull,
@@ -24,7 +22,7 @@ pub enum CommitState {
 pub struct Commit(Arc<OnceLock<CommitState>>);
 
 impl Commit {
-    /// Tells this commit and its clones from all others that exist.
+    /// Distinguishes this commit and its clones from all others that exist.
     pub fn address(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }
@@ -33,7 +31,7 @@ impl Commit {
         self.0.get().cloned().unwrap_or(CommitState::Pending)
     }
 
-    /// Why its changes were rolled back; `None` if they are on disk. One that has not ended counts as failed.
+    /// Why its changes were rolled back; `None` if they are on disk. A pending commit counts as failed.
     pub fn failure(&self) -> Option<StorageError> {
         match self.outcome() {
             CommitState::Committed => None,
@@ -47,7 +45,7 @@ impl Commit {
         self.0.get().is_none()
     }
 
-    /// Tells all holders of a clone how the batch ended. Only the first call counts.
+    /// Sets the result for all clones. Only the first call counts.
     pub fn resolve(&self, outcome: CommitState) {
         self.0.get_or_init(|| outcome);
     }
@@ -56,8 +54,7 @@ impl Commit {
 /// A result, and the commit that its reply has to wait for.
 #[derive(Debug)]
 pub struct Pending<T> {
-    /// The result.
     pub answer: T,
-    /// `None` where everything the result rests on is on disk, or need not be.
+    /// `None` if everything that the result depends on is on disk, or need not be.
     pub commit: Option<Commit>,
 }

@@ -1,7 +1,7 @@
-//! What a batch does to given entries: the one place where its conditions and bounds are checked.
+//! Decides what a batch does to given entries. Only this file checks its conditions and bounds.
 //!
-//! Nothing is changed here. The engine that has the entries turns the steps into changes ([`changes`]), or
-//! answers with the conflict.
+//! Nothing is changed here. The engine that has the entries converts the steps to changes ([`changes`]), or returns the
+//! conflict.
 
 use super::batch::{Act, Batch, OneOrMany, Op, Otherwise};
 use super::change::{Change, EntryMeta, Revision, Value};
@@ -9,20 +9,16 @@ use super::key_map::KeyMap;
 use crate::names::Key;
 use std::collections::BTreeMap;
 
-/// The entries that a batch is decided on, as they are at one moment.
+/// The entries that a batch is decided on, at one moment.
 pub trait Entries {
-    /// The entry of `key`, if it exists.
     fn get(&self, key: Key<'_>) -> Option<Existing>;
-    /// How many keys exist.
     fn keys(&self) -> u64;
     /// The revision after which the changes of the batch are numbered.
     fn revision(&self) -> Revision;
 }
 
-/// What a decision needs of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Existing {
-    /// Revision and times.
     pub meta: EntryMeta,
     pub value_bytes: usize,
 }
@@ -32,22 +28,18 @@ pub struct Existing {
 pub enum Step {
     /// Nothing, because its condition does not hold.
     Skipped,
-    /// Nothing: the key that it reads or deletes does not exist.
+    /// Nothing, because the key does not exist.
     Absent,
-    /// It reads the value.
     Found(EntryMeta, Source),
-    /// It gives the key a value.
     Put {
-        /// Revision and times from then on.
         meta: EntryMeta,
         /// Whether the key did not exist.
         created: bool,
     },
-    /// It removes the key.
     Deleted(Revision),
 }
 
-/// Where the value lies that an operation reads.
+/// The source of the value that an operation reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     Entries,
@@ -55,21 +47,18 @@ pub enum Source {
     Op(usize),
 }
 
-/// Why a batch is not done.
+/// Why a batch is not applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
-    /// The condition of an operation does not hold.
     Condition {
-        /// The index of the operation.
         index: usize,
-        /// Its key as it is then, `None` if it does not exist.
+        /// Its key at that moment, `None` if it does not exist.
         current: Option<EntryMeta>,
     },
     /// The key that the batch requires does not exist.
     NotPresent,
     /// There would be more keys than the batch allows.
     Full,
-    /// The values that it reads have more bytes than the batch allows.
     ReadTooLarge {
         /// The index of the operation that exceeds the bound.
         index: usize,
@@ -78,7 +67,7 @@ pub enum Conflict {
     },
 }
 
-/// The keys that the operations so far have written.
+/// The effects of the operations so far.
 struct Written<'r> {
     keys: BTreeMap<&'r str, (Option<Existing>, Source)>,
     changes: u64,
@@ -185,7 +174,6 @@ pub fn changes<'b>(batch: &'b Batch<'_>, steps: &'b [Step]) -> impl Iterator<Ite
 #[derive(Clone, Copy)]
 pub struct At<'n> {
     pub key_map: &'n KeyMap,
-    /// The instant, milliseconds since 1970.
     pub now_ms: u64,
 }
 

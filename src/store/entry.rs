@@ -28,7 +28,6 @@ const CHECKSUM_BYTES: usize = 4;
 const _: () = assert!(Revision::MAX.get() < 1 << 56);
 const _: () = assert!(STORED_KEY_BYTES_MAX <= KEY_LENGTH_MASK as usize);
 
-/// The kind of entries that are keys with their values.
 #[derive(Debug, Default)]
 pub struct Entries;
 
@@ -44,7 +43,7 @@ pub struct Entry<'a>(&'a [u8]);
 #[derive(Clone)]
 pub struct OwnedEntry(Box<[u8]>);
 
-/// Bytes that [`pack`] appends at most.
+/// The maximum bytes that [`pack`] appends.
 pub(crate) fn packed_bytes_max(key: Key<'_>, value: Value<'_>) -> usize {
     let value_bytes = match value {
         Value::Text(text) => text.len(),
@@ -101,7 +100,6 @@ impl<'a> Packed<'a> for Entry<'a> {
 }
 
 impl OwnedEntry {
-    /// The entry that was packed into `bytes`.
     pub fn of(bytes: Box<[u8]>) -> OwnedEntry {
         OwnedEntry(bytes)
     }
@@ -131,21 +129,18 @@ impl<'a> Entry<'a> {
         Value::Stored(Location { file, offset, length, crc32 })
     }
 
-    /// Revision and times.
     pub fn meta(self) -> EntryMeta {
         let created_ms = u48_at(self.0, 9);
         let updated_ms = if self.has(HAS_UPDATE) { u48_at(self.0, FIXED_BYTES) } else { created_ms };
         EntryMeta { revision: self.revision(), created_ms, updated_ms, expires_ms: self.expires_ms() }
     }
 
-    /// The change that wrote the value.
     pub fn revision(self) -> Revision {
         let [a, b, c, d, e, f, g] = array_at(self.0, 2);
         // `pack` wrote a revision.
         Revision::new(u64::from_le_bytes([a, b, c, d, e, f, g, 0])).unwrap_or(Revision::MAX)
     }
 
-    /// From when on the key is absent.
     pub fn expires_ms(self) -> Option<u64> {
         let start = FIXED_BYTES + if self.has(HAS_UPDATE) { 6 } else { 0 };
         self.has(HAS_EXPIRY).then(|| u48_at(self.0, start))
@@ -156,7 +151,6 @@ impl<'a> Entry<'a> {
         (self.key_length() + self.value().length()) as u64
     }
 
-    /// When the key expires, if it does.
     pub fn timer(self) -> Option<Timer<'a>> {
         let expires_ms = self.expires_ms()?;
         Some(Timer { expires_ms, revision: self.revision(), key: self.key() })

@@ -1,9 +1,9 @@
-//! Why a project does not take a request.
+//! Why a project does not process a request.
 
 use crate::names::ProjectId;
 use std::fmt;
 
-/// Why a project could not be asked at all. Nothing has changed.
+/// Why a project did not process a request. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageError {
     /// More changes wait for the disk than [`crate::limits::PENDING_BYTES_MAX`].
@@ -14,13 +14,13 @@ pub enum StorageError {
     Closed,
     /// This project was deleted.
     Deleted(ProjectId),
-    /// There is no disk space; what was to be written is rolled back.
+    /// There is no disk space; the changes are rolled back.
     Full,
-    /// A value could not be read from its file. The log has why.
+    /// A value could not be read from its file. The log has the reason.
     Unread,
     /// A bug stopped a change halfway; a restart recovers from the files.
     Poisoned,
-    /// [`crate::store::change::Revision::MAX`] changes have been made.
+    /// The next revision would be above [`crate::store::change::Revision::MAX`].
     RevisionsUsedUp,
 }
 

@@ -1,4 +1,4 @@
-//! The keys that have a time to live, in order of expiry, with the bytes that they hold.
+//! The timers of keys with a time to live, in order of expiry, with the bytes of key and value.
 //!
 //! Timers are packed as the entries of an index:
 //! ```text
@@ -12,21 +12,18 @@ use super::index::{Index, Start};
 use super::run::{Kind, Packed, Sums};
 use super::varint::{GROUPS_MAX, groups_of, push_groups};
 
-/// The keys of a project that have a time to live.
 #[derive(Debug, Default)]
 pub(crate) struct ExpiryIndex(Index<Timers>);
 
 /// The expiry of the value that a change wrote to a key. The fields are in the order in which timers are sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timer<'k> {
-    /// From when on the key is absent, below 2^48.
+    /// The key is absent from this instant on; below 2^48.
     pub expires_ms: u64,
-    /// The change that wrote the value.
     pub revision: Revision,
     pub key: &'k str,
 }
 
-/// The kind of entries that are timers.
 #[derive(Debug)]
 struct Timers;
 
@@ -128,13 +125,13 @@ impl ExpiryIndex {
         self.0.range(Start::At(b"")).next().map(PackedTimer::timer)
     }
 
-    /// How many keys there are, and their bytes.
+    /// The number of keys, and their bytes.
     pub(crate) fn sums(&self) -> (u64, u64) {
         let Sums { keys, bytes, .. } = self.0.sums();
         (keys, bytes)
     }
 
-    /// How many keys have expired at `now_ms`, and their bytes.
+    /// The number of keys that have expired at `now_ms`, and their bytes.
     pub(crate) fn expired(&self, now_ms: u64) -> (u64, u64) {
         let Sums { keys, bytes, .. } = self.0.sums_before(&end_of(now_ms));
         (keys, bytes)

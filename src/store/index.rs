@@ -1,7 +1,7 @@
-//! Entries in the order of their keys.
+//! Entries in key order.
 //!
-//! They lie in runs, each with its sums. A range is counted, removed and inserted again with one step for each run,
-//! in less than a millisecond for ten million entries.
+//! They lie in runs, each with its sums. Counting, removing or inserting a range takes one step for each run, less than
+//! a millisecond for ten million entries.
 
 use super::run::{Kind, Packed, Run, Sums, slot_bytes};
 use crate::limits::{MERGED_BYTES_MAX, MERGED_ENTRIES_MAX, PAGE_BYTES};
@@ -16,12 +16,10 @@ pub struct Index<K> {
     sums: Sums,
 }
 
-/// Where a range begins.
+/// The beginning of a range.
 #[derive(Clone, Copy, Debug)]
 pub enum Start<'k> {
-    /// With this key.
     At(&'k [u8]),
-    /// After this key.
     After(&'k [u8]),
 }
 
@@ -35,12 +33,10 @@ impl<K> Default for Index<K> {
 }
 
 impl<K: Kind> Index<K> {
-    /// What all entries hold together.
     pub fn sums(&self) -> Sums {
         self.sums
     }
 
-    /// How many runs there are.
     #[cfg(test)]
     pub fn runs(&self) -> usize {
         self.runs.len()
@@ -73,7 +69,7 @@ impl<K: Kind> Index<K> {
         }
     }
 
-    /// Replaces the entry of the same key by `entry`, without a copy of it. Does nothing if there is none.
+    /// Replaces the entry of the same key by `entry`, without a copy of the old one. Does nothing if there is none.
     pub fn update(&mut self, entry: K::Entry<'_>) {
         let at = self.run_of(entry.key_bytes());
         let Some(run) = self.runs.get(at) else { return };
@@ -186,7 +182,6 @@ impl<K: Kind> Index<K> {
         self.merge(at);
     }
 
-    /// The last key.
     pub fn last(&self) -> Option<&[u8]> {
         self.runs.back().and_then(Run::last)
     }
@@ -251,13 +246,13 @@ impl<K: Kind> Index<K> {
         self.runs.partition_point(|run| run.begins_by(key)).saturating_sub(1)
     }
 
-    /// The first entry that is not before what `is_before` compares with.
+    /// The first entry for which `is_before` is false.
     fn find(&self, is_before: impl Fn(&[u8]) -> bool) -> Position {
         let at = self.runs.partition_point(|run| run.first().is_some_and(&is_before)).saturating_sub(1);
         (at, self.runs.get(at).map_or(0, |run| run.partition(is_before)))
     }
 
-    /// Splits the run of the first entry that is not before. Returns the run that begins with it.
+    /// Splits the run of the first entry for which `is_before` is false. Returns the run that begins with that entry.
     fn cut(&mut self, is_before: impl Fn(&[u8]) -> bool) -> usize {
         let (at, index) = self.find(is_before);
         let Some(run) = self.runs.get_mut(at) else { return at };

@@ -101,7 +101,7 @@ fn an_index_holds_what_a_map_holds() {
 }
 
 #[test]
-fn runs_stay_full_where_keys_come_in_order_and_join_where_they_go() {
+fn runs_stay_full_if_keys_come_in_order_and_merge_if_they_are_removed() {
     let mut index = Index::<Entries>::default();
     let count = 10 * RUN_ENTRIES_MAX;
     (0..count).for_each(|number| drop(index.replace(entry(&format!("{number:06}"), "1", None).view())));

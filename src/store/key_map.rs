@@ -1,15 +1,14 @@
-//! The keys of one project: what they hold now, what a change would be, and what it does.
+//! The keys of one project: their values, the expiry change that is due, and the effect of a change.
 //!
-//! Time is an argument. A change of the clock ends every key written before it that expires until
-//! then, so a clock that is set back brings nothing back to life; what is written later counts from
-//! the time that it is then, so a clock that was ahead once spoils nothing.
+//! Time is an argument. Expiry uses a watermark that is logged. Keys written before a watermark and expiring at or
+//! before it are gone for good, even if the clock is set back; keys written later are judged by the current time.
 //!
 //! ```text
 //! put ---> expiry: to expire --- clock ---> expired: gone, still in memory --- reclaim ---> freed
 //!
 //! clear ---> out of the index at once, in an Undo --- finalize ---> garbage --- free_some ---> freed
 //! ```
-//! Work that needs a step for each of many keys is done later, in slices.
+//! Work that takes a step for each of many keys is done later, in slices.
 
 use super::change::{Change, EntryMeta, Revision, Value};
 use super::entry::{self, Entries, Entry, OwnedEntry};
@@ -31,10 +30,8 @@ pub struct KeyMap {
     garbage: Vec<Cleared>,
 }
 
-/// How many keys a project has, and the bytes of their names and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
-    /// Keys that are not expired.
     pub keys: u64,
     /// Bytes of their names and minified values.
     pub bytes: u64,
@@ -43,17 +40,14 @@ pub struct Totals {
 /// Reverts a change. Applied in reverse order of the changes.
 #[derive(Debug)]
 pub enum Undo {
-    /// The change did nothing, because a later one was there already.
+    /// The change did nothing, because a later one was applied already.
     Nothing,
-    /// The change created this key.
     Remove(Box<str>),
-    /// The change replaced or removed this entry.
     Restore(OwnedEntry),
     /// The change removed all these entries one by one.
     RestoreEach(Vec<OwnedEntry>),
     /// The change removed all these entries together.
     RestoreAll(Box<Cleared>),
-    /// The change of the clock came after another one.
     Expiry(UndoExpiry),
 }
 
@@ -64,34 +58,31 @@ pub struct Cleared {
     timers: Timers,
 }
 
-/// Where the timers are of entries that were removed together.
+/// The timers of entries that were removed together.
 #[derive(Debug)]
 enum Timers {
-    /// They were few and are removed.
+    /// They were few, and are removed.
     Removed,
-    /// They are here, since no others were left.
+    /// They are here, because no others were left.
     Taken(Box<Times>),
-    /// They are still among those of the namespace, stale.
+    /// They are stale, and still among those of the key map.
     Left,
 }
 
 /// Memory to be freed outside of any lock.
 #[derive(Debug)]
 pub enum Freed {
-    /// Some entries.
     Entries(Run<Entries>),
-    /// All that was cleared at once.
     Cleared(Cleared),
 }
 
 impl KeyMap {
-    /// A namespace without keys whose next change gets the revision after `revision`, and whose
-    /// clock was last changed to `expired_until_ms`.
+    /// A map without keys, whose next change gets the revision after `revision`.
     pub fn starting_at(revision: Revision, expired_until_ms: u64) -> KeyMap {
         KeyMap { revision, times: Times::starting_at(expired_until_ms), ..KeyMap::default() }
     }
 
-    /// Begins with the entries of a checkpoint. Faster than applying them one by one.
+    /// Adds the entries of a checkpoint, faster than one by one.
     pub fn with_entries(mut self, entries: Index<Entries>) -> KeyMap {
         for entry in entries.range(Start::At(b"")) {
             self.revision = self.revision.max(entry.revision());
@@ -101,12 +92,11 @@ impl KeyMap {
         self
     }
 
-    /// The revision of the latest change.
     pub fn revision(&self) -> Revision {
         self.revision
     }
 
-    /// The instant of the latest change of the clock, milliseconds since 1970.
+    /// The instant of the expiry watermark, milliseconds since 1970.
     pub fn expired_until_ms(&self) -> u64 {
         self.times.expired_until_ms()
     }
@@ -116,13 +106,12 @@ impl KeyMap {
         self.entries.get(key.as_str().as_bytes()).filter(|entry| self.is_live(*entry, now_ms))
     }
 
-    /// Whether `entry` of this namespace exists at `now_ms`; at 0, unless a change of the clock has ended it.
+    /// Whether `entry` of this map exists at `now_ms`; at 0, unless the watermark covers it.
     pub fn is_live(&self, entry: Entry<'_>, now_ms: u64) -> bool {
         entry.expires_ms().is_none_or(|expires_ms| expires_ms > now_ms && !self.times.have_expired(entry))
     }
 
-    /// The entries that begin with `prefix` and come after `after`, as far as they are there at `now_ms`.
-    /// Passes any number of others.
+    /// The entries that begin with `prefix`, come after `after` and exist at `now_ms`. Passes any number of others.
     pub fn range<'a>(
         &'a self,
         prefix: &'a str,
@@ -145,8 +134,8 @@ impl KeyMap {
         self.entries.range(start).take_while(move |entry| entry.key_bytes().starts_with(prefix.as_bytes()))
     }
 
-    /// How many keys exist at `now_ms`, and their bytes. While many keys that had times to live and were cleared wait to be
-    /// freed, this may include keys that have expired, if those are more than [`ENDED_COUNTED_MAX`].
+    /// The keys that exist at `now_ms`. While many keys that had times to live and were cleared wait to be freed, this
+    /// may include keys that have expired, if those are more than [`ENDED_COUNTED_MAX`].
     pub fn totals(&self, now_ms: u64) -> Totals {
         let (sums, (stale_keys, stale_bytes)) = (self.entries.sums(), self.times.stale());
         let (mut keys, mut bytes) = self.times.ended(now_ms);
@@ -159,8 +148,8 @@ impl KeyMap {
         Totals { keys: sums.keys - keys, bytes: sums.bytes - bytes }
     }
 
-    /// How many keys that begin with `prefix` exist at `now_ms`. `None` if more than
-    /// [`ENDED_LOOKED_AT_MAX`] have expired and are still in memory: that would have to look at each.
+    /// The number of keys that begin with `prefix` and exist at `now_ms`. `None` if more than [`ENDED_LOOKED_AT_MAX`]
+    /// have expired and are still in memory, because each of them would have to be examined.
     pub fn count(&self, prefix: &str, now_ms: u64) -> Option<u64> {
         let sums = self.entries.sums_of(prefix.as_bytes());
         let (ended, _) = self.times.ended(now_ms);
@@ -171,42 +160,40 @@ impl KeyMap {
         }
     }
 
-    /// How many keys are in memory, also those that have expired or were cleared and are not freed yet, and
-    /// the bytes of their names and values.
+    /// The keys in memory, including those that have expired or were cleared and are not freed yet.
     pub fn totals_in_memory(&self) -> Totals {
         let sums = self.garbage.iter().map(|cleared| cleared.entries.sums()).chain([self.entries.sums()]);
         let none = Totals { keys: 0, bytes: 0 };
         sums.fold(none, |sum, of| Totals { keys: sum.keys + of.keys, bytes: sum.bytes + of.bytes })
     }
 
-    /// How many entries that begin with `prefix` have expired at `now_ms`, and the bytes of their keys and
-    /// values. Looks at each timer that has ended.
+    /// The number of entries that begin with `prefix` and have expired at `now_ms`, and the bytes of their keys and
+    /// values. Examines each timer that has ended.
     fn expired_of(&self, prefix: &str, now_ms: u64) -> (u64, u64) {
         let timers = self.times.ended_timers(now_ms).filter(|(timer, _)| timer.key.starts_with(prefix));
         let expired = timers.filter(|(timer, _)| self.has(timer.key, timer.revision));
         expired.fold((0, 0), |(keys, sum), (_, bytes)| (keys + 1, sum + bytes))
     }
 
-    /// Whether the entry of `key` is that of this revision.
+    /// Whether the entry of `key` has this revision.
     fn has(&self, key: &str, revision: Revision) -> bool {
         self.entries.get(key.as_bytes()).is_some_and(|entry| entry.revision() == revision)
     }
 
-    /// The clock change that is due before anything is answered at `now_ms`: a key has expired that
-    /// no change of the clock has ended. `None` where none has, and while too many earlier changes wait for
-    /// their keys to be reclaimed.
+    /// The change that is due before any answer at `now_ms`: a key has expired that no watermark covers. `None` if no
+    /// key has, and while too many earlier watermarks wait for their keys to be reclaimed.
     pub fn decide_expiry(&self, now_ms: u64) -> Option<Change<'static>> {
         let next_ms = self.next_expiry_ms().filter(|_| !self.times.are_crowded(EXPIRY_WATERMARKS_MAX))?;
         let revision = self.revision.advanced(1)?;
         (next_ms <= now_ms).then_some(Change::ExpireUntil { at_ms: now_ms, revision })
     }
 
-    /// When the next key expires that no change of the clock has ended.
+    /// When the next key expires that no watermark covers.
     pub fn next_expiry_ms(&self) -> Option<u64> {
         self.times.next().map(|timer| timer.expires_ms)
     }
 
-    /// Applies `change`: the only way for a change to get in, live and in recovery.
+    /// Applies `change`. This is the only way to change the keys, live and in recovery.
     pub fn apply(&mut self, change: &Change<'_>) -> Undo {
         self.revision = self.revision.max(change.revision());
         match *change {
@@ -230,7 +217,7 @@ impl KeyMap {
         while self.free_some().is_some() {}
     }
 
-    /// Reverts the change that `undo` came from. The revision stays used.
+    /// Reverts the change that returned `undo`. Its revision stays used.
     pub fn rollback(&mut self, undo: Undo) {
         match undo {
             Undo::Nothing => {}
@@ -256,7 +243,7 @@ impl KeyMap {
         }
     }
 
-    /// The change that `undo` came from is final. Keys that were cleared become garbage, which is freed in slices;
+    /// Makes the change that returned `undo` final. Keys that were cleared become garbage, which is freed in slices;
     /// any other undo is returned, to be freed by the caller.
     pub fn finalize(&mut self, undo: Undo) -> Option<Undo> {
         match undo {
@@ -288,8 +275,8 @@ impl KeyMap {
         Some(Freed::Entries(entries))
     }
 
-    /// Removes up to `entries_max` entries that a change of the clock up to `until` has ended. If that change is
-    /// final, no reader can tell: they were absent already. Returns how many timers of such entries it removed.
+    /// Removes up to `entries_max` entries that a watermark up to revision `until` covers. If that watermark is final,
+    /// no reader can tell: they were absent already. Returns the number of timers that it removed.
     pub fn reclaim(&mut self, entries_max: usize, until: Revision) -> usize {
         for count in 0..entries_max {
             let Some(timer) = self.times.first_ended(until) else { return count };
@@ -306,12 +293,12 @@ impl KeyMap {
         entries_max
     }
 
-    /// Whether there are entries that a change of the clock has ended.
+    /// Whether there are entries that a watermark covers.
     pub fn has_ended(&self) -> bool {
         self.times.first_ended(Revision::MAX).is_some()
     }
 
-    /// Lets the next change get a revision after `revision` at least.
+    /// Makes the next change get a revision after `revision`.
     pub fn skip_to(&mut self, revision: Revision) {
         self.revision = self.revision.max(revision);
     }
@@ -356,7 +343,7 @@ impl KeyMap {
         if self.revision == watermark.revision {
             return Undo::Expiry(self.times.advance(watermark));
         }
-        // One that is not the newest, which only a recovery meets, ends what is older and no more.
+        // Only a recovery has a change that is not the newest: it affects only older entries.
         let until =
             self.times.running_until(watermark.at_ms).filter(|timer| timer.revision <= watermark.revision);
         let keys: Vec<Box<str>> = until.map(|timer| timer.key.into()).collect();

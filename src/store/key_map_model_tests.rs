@@ -49,7 +49,7 @@ impl Run {
             Change::Put { key, meta, .. } => drop(self.keys.insert(key.as_str().to_owned(), meta)),
             Change::Delete { key, .. } => drop(self.keys.remove(key.as_str())),
             Change::Clear { prefix, .. } => self.keys.retain(|name, _| !name.starts_with(prefix)),
-            Change::ExpireUntil { at_ms, .. } => self.keys.retain(|_, meta| is_there(meta, at_ms)),
+            Change::ExpireUntil { at_ms, .. } => self.keys.retain(|_, meta| exists(meta, at_ms)),
         }
         let undo = self.key_map.apply(change);
         self.open.push(Open { undo, revision: change.revision(), before });
@@ -86,7 +86,7 @@ impl Run {
     fn clear(&mut self) {
         let prefix = PREFIXES[self.index_below(6)];
         let there =
-            |(name, meta): &(&String, &EntryMeta)| name.starts_with(prefix) && is_there(meta, self.now_ms);
+            |(name, meta): &(&String, &EntryMeta)| name.starts_with(prefix) && exists(meta, self.now_ms);
         let count = self.keys.iter().filter(there).count() as u64;
         assert_eq!(self.key_map.count(prefix, self.now_ms), Some(count), "{prefix}");
         let revision = self.next();
@@ -123,7 +123,7 @@ impl Run {
                 self.clear();
             }
             7 => {
-                let live = self.keys.iter().find(|(_, meta)| is_there(meta, self.now_ms));
+                let live = self.keys.iter().find(|(_, meta)| exists(meta, self.now_ms));
                 let Some(name) = live.map(|(name, _)| name.clone()) else { return };
                 let revision = self.next();
                 self.apply(&Change::Delete { key: Key::parse(&name).unwrap(), revision });
@@ -141,7 +141,7 @@ impl Run {
     }
 
     fn check(&self, context: &str) {
-        let live = || self.keys.iter().filter(|(_, meta)| is_there(meta, self.now_ms));
+        let live = || self.keys.iter().filter(|(_, meta)| exists(meta, self.now_ms));
         let found = self.key_map.range("", None, self.now_ms).map(|entry| (entry.key(), entry.meta()));
         assert!(found.eq(live().map(|(name, meta)| (name.as_str(), *meta))), "{context}");
         let keys = live().count() as u64;
@@ -155,7 +155,7 @@ impl Run {
     }
 }
 
-fn is_there(meta: &EntryMeta, now_ms: u64) -> bool {
+fn exists(meta: &EntryMeta, now_ms: u64) -> bool {
     meta.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms)
 }
 

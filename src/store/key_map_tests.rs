@@ -137,7 +137,7 @@ fn range_starts_after_the_cursor_and_stays_in_the_prefix() {
 }
 
 #[test]
-fn every_change_is_taken_back_by_its_undo() {
+fn every_change_is_reverted_by_its_undo() {
     let mut key_map = KeyMap::default();
     put(&mut key_map, "a", "1", Some(500), NOW);
     put(&mut key_map, "b", "2", None, NOW);

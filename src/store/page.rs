@@ -30,22 +30,18 @@ impl Page {
         Page { memory: Memory::of(bytes), used: 0, slots: 0 }
     }
 
-    /// The bytes that were pushed.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.memory.bytes().get(..self.used).unwrap_or_default()
     }
 
-    /// As [`Page::bytes`], mutable.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         self.memory.bytes_mut().get_mut(..self.used).unwrap_or_default()
     }
 
-    /// How many bytes were pushed.
     pub(crate) fn used(&self) -> usize {
         self.used
     }
 
-    /// How many slots there are.
     pub(crate) fn slots(&self) -> usize {
         self.slots
     }
@@ -55,7 +51,6 @@ impl Page {
         Some(u64::from_le_bytes(*slot))
     }
 
-    /// Replaces slot `index`.
     pub(crate) fn set_slot(&mut self, index: usize, slot: u64) {
         let at = self.slots.checked_sub(index + 1);
         if let Some(place) = at.and_then(|at| self.slot_arrays_mut().get_mut(at)) {
@@ -74,7 +69,6 @@ impl Page {
         self.set_slot(index, slot);
     }
 
-    /// Removes slot `index`.
     pub(crate) fn remove_slot(&mut self, index: usize) {
         let to = self.slots.saturating_sub(index);
         let later = self.slot_arrays_mut().get_mut(..to).unwrap_or_default();
@@ -92,7 +86,7 @@ impl Page {
             return false;
         }
         if needed > self.memory.bytes().len() {
-            // An eighth more: a small project wastes little, and a growing one is rarely moved.
+            // An eighth more: a small project wastes little, and a growing page is rarely moved.
             self.move_to(needed + needed / 8);
         }
         for (range, part) in [(self.used..middle, head), (middle..used, bytes)] {

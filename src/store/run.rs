@@ -1,9 +1,9 @@
-//! Some entries that follow each other in key order, in one page.
+//! Consecutive entries in key order, in one page.
 //!
-//! An entry is packed bytes with a key: a key with its value, or a timer. It is appended to the page, preceded by
-//! its length. What a replaced or removed entry leaves are dead bytes, unless it was at the end. Once a sixteenth of
-//! the page is dead or has been used and is not any more, the page is compacted. Memory is thus proportional to the
-//! live entries, whatever was written before, and no entry has an allocation of its own.
+//! An entry is packed bytes with a key: a key with its value, or a timer. It is appended to the page, preceded by its
+//! length. A replaced or removed entry leaves dead bytes, unless it was at the end. Once a sixteenth of the page is
+//! dead, or was used and is free again, the page is compacted. Memory is thus proportional to the live entries,
+//! whatever was written before, and no entry has an allocation of its own.
 
 use super::page::Page;
 use super::varint::{groups, groups_count, groups_of, push_groups};
@@ -15,26 +15,21 @@ const WORTH_PART: usize = 32;
 
 /// A kind of entries.
 pub trait Kind {
-    /// One of them, as it is read.
     type Entry<'a>: Packed<'a>;
 }
 
 /// Packed bytes with a key.
 pub trait Packed<'a>: Copy {
-    /// What was packed into `bytes`.
     fn of(bytes: &'a [u8]) -> Self;
 
-    /// All of it.
     fn bytes(self) -> &'a [u8];
 
-    /// What it is found by, a part of [`Packed::bytes`].
+    /// The key, a part of [`Packed::bytes`].
     fn key_bytes(self) -> &'a [u8];
 
-    /// What it adds to the sums of a run.
     fn sums(self) -> Sums;
 }
 
-/// Entries in key order.
 #[derive(Debug)]
 pub struct Run<K> {
     /// The entries, and a [`Slot`] for each.
@@ -66,16 +61,15 @@ struct ShortKey {
 
 const SHORT_KEY_BYTES: usize = 22;
 
-/// What some entries hold together.
+/// Sums over some entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
-    /// How many there are.
     pub keys: u64,
     /// Bytes of their keys and values.
     pub bytes: u64,
-    /// How many have a time to live.
+    /// The number of entries with a time to live.
     pub timed: u64,
-    /// Bytes of the keys and values of those.
+    /// Bytes of the keys and values of those entries.
     pub timed_bytes: u64,
 }
 
@@ -98,17 +92,14 @@ impl<K: Kind> Run<K> {
         }
     }
 
-    /// How many entries there are.
     pub fn len(&self) -> usize {
         self.page.slots()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What they hold together.
     pub fn sums(&self) -> Sums {
         self.sums
     }
@@ -124,7 +115,6 @@ impl<K: Kind> Run<K> {
         self.touched
     }
 
-    /// The entries in order.
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = K::Entry<'_>> {
         (0..self.len()).filter_map(|index| self.entry(index))
     }
@@ -133,12 +123,10 @@ impl<K: Kind> Run<K> {
         self.slot(index).map(|slot| self.at(slot))
     }
 
-    /// The first key.
     pub fn first(&self) -> Option<&[u8]> {
         self.entry(0).map(Packed::key_bytes)
     }
 
-    /// The last key.
     pub fn last(&self) -> Option<&[u8]> {
         self.entry(self.len().checked_sub(1)?).map(Packed::key_bytes)
     }
@@ -169,7 +157,7 @@ impl<K: Kind> Run<K> {
         if self.slot(index).is_some_and(is_it) { Ok(index) } else { Err(index) }
     }
 
-    /// The index of the first entry whose key is not before.
+    /// The index of the first entry for which `is_before` is false.
     pub fn partition(&self, is_before: impl Fn(&[u8]) -> bool) -> usize {
         self.first_not(|slot| is_before(self.at(slot).key_bytes()))
     }
@@ -220,7 +208,7 @@ impl<K: Kind> Run<K> {
     /// Inserts `entry`, for which there is space.
     ///
     /// # Panics
-    /// If there is none: the entry would be lost without a word.
+    /// If there is none, because the entry would be lost.
     fn insert_fitting(&mut self, index: usize, entry: K::Entry<'_>) {
         assert!(
             self.insert(index, entry),
@@ -276,7 +264,6 @@ impl<K: Kind> Run<K> {
         true
     }
 
-    /// Removes entry `index`.
     pub fn remove(&mut self, index: usize) -> Option<Sums> {
         let (slot, entry) = (self.slot(index)?, self.entry(index)?);
         let (start, removed, bytes) = (usize::from(slot.start()), entry.sums(), slot_bytes(entry));
@@ -351,7 +338,7 @@ impl<K: Kind> Run<K> {
         self.dead = 0;
     }
 
-    /// Appends an entry to the page and returns where it begins.
+    /// Appends an entry to the page and returns its offset.
     fn push(&mut self, entry: K::Entry<'_>) -> Option<u16> {
         let start = u16::try_from(self.page.used()).ok()?;
         let (head, length) = groups(entry.bytes().len() as u64);
@@ -412,7 +399,6 @@ pub(crate) fn slot_bytes<'a>(entry: impl Packed<'a>) -> usize {
 }
 
 impl Sums {
-    /// These and `other`.
     pub fn with(mut self, other: Sums) -> Sums {
         self.add(other);
         self

@@ -1,35 +1,34 @@
-//! The timers of a namespace, and which of them a change of the clock has ended.
+//! The timers of a project, and the watermark up to which they have expired.
 //!
-//! A change of the clock ends every key that was written before it and expires at its instant or earlier. The
-//! timer moves from `running` to `ended`, and is removed when the key is reclaimed. If the clock is set back before
-//! that, the keys that an earlier change has ended stay with that change, because the later one does not end them.
+//! A new expiry watermark covers every key that was written before it and expires at its instant or earlier. The timer
+//! moves from `running` to `ended`, and is removed when the key is reclaimed. If the clock is set back before that, the
+//! timers that an earlier watermark covers stay with that watermark, because the later one does not cover them.
 //!
-//! If many keys are deleted together, their timers stay for a while. Such timers are *stale*: their entries are
-//! gone. They end and are counted like the others, and the totals subtract them.
+//! If many keys are deleted together, their timers stay for a while. Such timers are *stale*: their entries are gone.
+//! They end and are counted like the others; the totals subtract them.
 
 use super::change::Revision;
 use super::entry::Entry;
 use super::expiry::{ExpiryIndex, Timer};
 
-/// The timers of a namespace.
 #[derive(Debug, Default)]
 pub(crate) struct Times {
-    /// Those that no change of the clock has ended.
+    /// Timers that no watermark covers.
     running: ExpiryIndex,
-    /// The latest change of the clock.
+    /// The latest watermark.
     watermark: ExpiryWatermark,
-    /// Those that `seen` has ended.
+    /// Timers that `watermark` covers.
     ended: ExpiryIndex,
-    /// Those that earlier changes have ended and that `seen` may not end. The oldest come first.
+    /// Timers that earlier watermarks cover and `watermark` may not cover, the oldest first.
     earlier: Vec<Earlier>,
-    /// The number of stale timers, and the bytes of the keys and values that they had.
+    /// The number of stale timers, and the bytes of their keys and values.
     stale: (u64, u64),
 }
 
-/// A change of the clock.
+/// Keys written up to `revision` that expire by `at_ms` stay absent, even if the clock is set back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ExpiryWatermark {
-    /// Its instant, milliseconds since 1970.
+    /// Milliseconds since 1970.
     pub at_ms: u64,
     pub revision: Revision,
 }
@@ -40,7 +39,7 @@ struct Earlier {
     ended: ExpiryIndex,
 }
 
-/// What undoes a change of the clock.
+/// Reverts a new watermark.
 #[derive(Debug)]
 pub struct UndoExpiry {
     before: ExpiryWatermark,
@@ -50,14 +49,13 @@ pub struct UndoExpiry {
 #[derive(Debug)]
 enum Ended {
     Nothing,
-    /// This timer and those after it.
+    /// This timer and all after it.
     From(u64, Revision, Box<str>),
-    /// All of `ended`. Those that were in it before are in `earlier`.
+    /// All of `ended`. The earlier ones are in `earlier`.
     All,
 }
 
 impl ExpiryWatermark {
-    /// Whether the change ended `entry`.
     fn covers(self, entry: Entry<'_>) -> bool {
         entry.expires_ms().is_some_and(|expires_ms| expires_ms <= self.at_ms)
             && entry.revision() <= self.revision
@@ -65,7 +63,7 @@ impl ExpiryWatermark {
 }
 
 impl Times {
-    /// No timers, and a clock that was last changed to `expired_until_ms`.
+    /// No timers, and a watermark at `expired_until_ms`.
     pub(crate) fn starting_at(expired_until_ms: u64) -> Times {
         Times {
             watermark: ExpiryWatermark { at_ms: expired_until_ms, revision: Revision::default() },
@@ -73,22 +71,21 @@ impl Times {
         }
     }
 
-    /// The instant of the latest change of the clock.
+    /// The instant of the latest watermark.
     pub(crate) fn expired_until_ms(&self) -> u64 {
         self.watermark.at_ms
     }
 
-    /// Whether a change of the clock has ended `entry`.
+    /// Whether a watermark covers `entry`.
     pub(crate) fn have_expired(&self, entry: Entry<'_>) -> bool {
         self.watermark.covers(entry) || self.earlier.iter().any(|earlier| earlier.watermark.covers(entry))
     }
 
-    /// The timer that ends next.
     pub(crate) fn next(&self) -> Option<Timer<'_>> {
         self.running.first()
     }
 
-    /// Whether the keys of `changes_max` changes of the clock are not reclaimed yet, so that the next change has to wait.
+    /// Whether the keys of `watermarks_max` watermarks wait to be reclaimed, so that the next watermark has to wait.
     pub(crate) fn are_crowded(&self, changes_max: usize) -> bool {
         self.earlier.len() >= changes_max
     }
@@ -107,7 +104,7 @@ impl Times {
         }
     }
 
-    /// Applies the change of the clock `seen`, which is newer than all others.
+    /// Sets the watermark, which is newer than all others.
     pub(crate) fn advance(&mut self, watermark: ExpiryWatermark) -> UndoExpiry {
         let newly = self.running.take_expired(watermark.at_ms);
         let ends_all = watermark.at_ms >= self.watermark.at_ms && self.ended.precedes(&newly);
@@ -125,7 +122,7 @@ impl Times {
         UndoExpiry { before: std::mem::replace(&mut self.watermark, watermark), ended }
     }
 
-    /// Undoes a change of the clock. The changes after it have been undone before.
+    /// Reverts the latest watermark.
     pub(crate) fn forget(&mut self, undo: UndoExpiry) {
         let newly = match undo.ended {
             Ended::Nothing => ExpiryIndex::default(),
@@ -133,7 +130,7 @@ impl Times {
                 self.ended.split_off(Timer { expires_ms, revision, key: &key })
             }
             Ended::All => {
-                // It no longer exists if its last key was reclaimed in the meantime.
+                // It is gone if its last key was reclaimed in the meantime.
                 let before = self.earlier.pop_if(|earlier| earlier.watermark == undo.before);
                 std::mem::replace(&mut self.ended, before.map(|before| before.ended).unwrap_or_default())
             }
@@ -143,7 +140,7 @@ impl Times {
         self.watermark = undo.before;
     }
 
-    /// The first timer that a change of the clock up to `until` has ended.
+    /// The first timer that a watermark up to revision `until` covers.
     pub(crate) fn first_ended(&self, until: Revision) -> Option<Timer<'_>> {
         let groups = self.earlier.iter().map(|earlier| (earlier.watermark, &earlier.ended));
         let mut groups = groups.chain([(self.watermark, &self.ended)]);
@@ -161,7 +158,7 @@ impl Times {
         popped
     }
 
-    /// How many timers have ended at `now_ms`, stale ones too, and the bytes of their keys and values.
+    /// The number of timers that have ended at `now_ms`, including stale ones, and the bytes of their keys and values.
     pub(crate) fn ended(&self, now_ms: u64) -> (u64, u64) {
         let earlier = self.earlier.iter().map(|earlier| earlier.ended.sums());
         let now = [self.ended.sums(), self.running.expired(now_ms)];
@@ -170,14 +167,13 @@ impl Times {
             .fold((0, 0), |(keys, bytes), (more_keys, more_bytes)| (keys + more_keys, bytes + more_bytes))
     }
 
-    /// The timers that have ended at `now_ms`, stale ones too, with the bytes of keys and values.
+    /// The timers that have ended at `now_ms`, including stale ones, with the bytes of keys and values.
     pub(crate) fn ended_timers(&self, now_ms: u64) -> impl Iterator<Item = (Timer<'_>, u64)> {
         let earlier = self.earlier.iter().map(|earlier| &earlier.ended).chain([&self.ended]);
         let earlier = earlier.flat_map(|ended| ended.expired_timers(u64::MAX));
         earlier.chain(self.running.expired_timers(now_ms))
     }
 
-    /// How many timers are stale, and the bytes of the keys and values that they had.
     pub(crate) fn stale(&self) -> (u64, u64) {
         self.stale
     }
@@ -205,17 +201,17 @@ impl Times {
         self.stale.0 == 0 && self.ended(u64::MAX).0 == timed
     }
 
-    /// The timers up to `at_ms` that no change of the clock has ended.
+    /// The timers up to `at_ms` that no watermark covers.
     pub(crate) fn running_until(&self, at_ms: u64) -> impl Iterator<Item = Timer<'_>> {
         self.running.expired_timers(at_ms).map(|(timer, _)| timer)
     }
 
-    /// Removes all timers. The clock stays as it is.
+    /// Removes all timers. The watermark stays as it is.
     pub(crate) fn take_all(&mut self) -> Times {
         std::mem::replace(self, Times { watermark: self.watermark, ..Times::default() })
     }
 
-    /// The index that has the timer of `entry`, or that it belongs in: that of the first change that ended it.
+    /// The index that the timer of `entry` belongs in: that of the first watermark that covers it.
     fn index_of(&mut self, entry: Entry<'_>) -> &mut ExpiryIndex {
         if let Some(earlier) = self.earlier.iter_mut().find(|earlier| earlier.watermark.covers(entry)) {
             return &mut earlier.ended;

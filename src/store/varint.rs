@@ -1,10 +1,8 @@
 //! Numbers in few bytes: groups of seven bits, the lowest first, with the eighth bit set in all but the last
 //! (LEB128).
 
-/// Groups of seven bits that a number has at most.
 pub(crate) const GROUPS_MAX: usize = 10;
 
-/// How many bytes [`push_groups`] appends.
 pub(crate) fn groups_count(number: u64) -> usize {
     usize::try_from(number.max(1).ilog2() / 7 + 1).unwrap_or_default()
 }

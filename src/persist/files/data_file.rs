@@ -6,7 +6,7 @@
 //! "key2": {"a":1}
 //! }
 //! ```
-//! What the server wrote is read back line by line; `edited_file.rs` reads what somebody edited.
+//! What the server wrote is read line by line; `edited_file.rs` reads an edited file.
 
 use super::sequential::SequentialWriter;
 use crate::disk::DiskFile;
@@ -58,21 +58,17 @@ fn encode_line(key: &str, value: &[u8], out: &mut Vec<u8>) {
 /// A line of a data file that the server wrote.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum DataLine<'a> {
-    /// The first line.
     Opening,
-    /// The last line.
     Closing,
-    /// A key and where in the line its value is.
     Entry {
         key: Cow<'a, str>,
         /// First byte of the value, counted from the start of the line.
         value_start: usize,
-        /// The value's text.
         value: &'a [u8],
     },
 }
 
-/// Understands a line given without its line feed; `None` where the server did not write it so.
+/// Decodes a line, given without its line feed. `None` if the server did not write it.
 pub(crate) fn decode_line(line: &[u8]) -> Option<DataLine<'_>> {
     match line {
         b"{" => return Some(DataLine::Opening),
@@ -86,7 +82,7 @@ pub(crate) fn decode_line(line: &[u8]) -> Option<DataLine<'_>> {
     Some(DataLine::Entry { key: json::decode_string(key)?, value_start: key_end + 2, value })
 }
 
-/// Where the JSON string that begins `line` ends, its quote included.
+/// The offset after the JSON string that begins `line`.
 fn end_of_string(line: &[u8]) -> Option<usize> {
     let mut escaped = false;
     let inside = line.strip_prefix(b"\"")?;

@@ -17,15 +17,12 @@ use crate::names::ProjectId;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// An empty file that becomes the mark of a deletion if a full disk creates none.
 pub const SPARE_FILE: &str = "pikv.spare";
 
 /// The state of a deletion that has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Some of the files may still exist.
     Begun,
-    /// They are removed.
     FilesRemoved,
 }
 
@@ -53,12 +50,12 @@ pub enum BeginError {
     Unknown(io::Error),
 }
 
-/// Whose marker a deletion has.
+/// Which deletion created the marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {
-    /// Its own. It may be canceled.
+    /// This one. It may be canceled.
     Created,
-    /// That of an earlier deletion that stopped, after which some of the files may be missing.
+    /// An earlier one that stopped. Some of the files may be missing.
     Found,
 }
 
@@ -163,7 +160,7 @@ pub fn remove_files(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     disk.sync_directory(paths.directory())
 }
 
-/// Removes the marker of a deletion that is not to happen. Its files have to be complete.
+/// Removes the marker of a deletion that will not happen. The files have to be complete.
 ///
 /// # Errors
 /// As the disk returns them; the next start may find the marker and then deletes the project.
@@ -198,7 +195,7 @@ pub(crate) fn markers(paths: &Paths) -> [PathBuf; 2] {
     Phase::ALL.map(|phase| phase.marker(paths))
 }
 
-/// Refuses to replace files that have the name of a marker and are none.
+/// Refuses to replace files that have the name of a marker and are not markers.
 fn check_names(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     for path in Phase::ALL.map(|phase| phase.marker(paths)) {
         if disk.exists(&path)? && !is_marker(disk, &path)? {
@@ -209,7 +206,7 @@ fn check_names(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
     Ok(())
 }
 
-/// Markers are empty regular files. Any other file of that name belongs to somebody else.
+/// Markers are empty regular files. Any other file with such a name belongs to another program.
 fn is_marker(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
     if !disk.exists(path)? {
         return Ok(false);

@@ -20,14 +20,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where the files of a project are.
+/// The paths of a project's files.
 #[derive(Clone, Debug)]
 pub struct Paths {
     /// The values.
     pub json: PathBuf,
-    /// What is not in the values yet.
     pub journal: PathBuf,
-    /// What the keys in them have to be.
     pub key_rule: KeyRule,
 }
 
@@ -48,7 +46,6 @@ impl Paths {
         Ok(disk.exists(&self.json)? || disk.exists(&self.journal)?)
     }
 
-    /// The directory that holds both.
     pub fn directory(&self) -> &Path {
         parent_directory(&self.json)
     }
@@ -66,19 +63,17 @@ pub(crate) struct GenerationWriter {
 pub(crate) struct Pair {
     /// The values.
     pub json: Arc<dyn DiskFile>,
-    /// What that file was when it was written or read.
     pub json_stamp: Stamp,
     pub journal: JournalFile,
 }
 
-/// A journal, and where its changes lie.
+/// A journal, and the range of its changes.
 #[derive(Clone)]
 pub(crate) struct JournalFile {
     pub file: Arc<dyn DiskFile>,
     pub header: Header,
-    /// Offset of the changes.
     pub changes_start: u64,
-    /// Offset after them, where the next ones are written.
+    /// Offset after the changes: the next ones are written here.
     pub end: u64,
 }
 
@@ -90,7 +85,6 @@ impl JournalFile {
 }
 
 impl GenerationWriter {
-    /// Begins a pair of temporary files.
     pub(crate) fn create(disk: &dyn Disk, paths: &Paths, lineage: Lineage) -> io::Result<GenerationWriter> {
         let json = disk.open(&temporary_path(&paths.json), Open::Create)?;
         let journal = disk.open(&temporary_path(&paths.journal), Open::Create)?;
@@ -121,8 +115,8 @@ impl GenerationWriter {
         self.journal.flush_if_full()
     }
 
-    /// Ends both files and syncs the values, but not the journal, which may get changes. `revision` and `expired_until_ms` go
-    /// into the header.
+    /// Completes both files and syncs the data file, but not the journal, which may get changes. `revision` and
+    /// `expired_until_ms` go into the header.
     pub(crate) fn finish(mut self, revision: Revision, expired_until_ms: u64) -> io::Result<Pair> {
         self.json.finish()?;
         let (json, keys) = (self.json.file, self.json.keys);
@@ -155,7 +149,7 @@ pub(crate) enum SwapError {
     HalfDone(io::Error),
 }
 
-/// Replaces the old pair by the temporary one. Both temporary files are synced before.
+/// Replaces the old pair by the temporary one, whose files are synced.
 ///
 /// # Errors
 /// [`SwapError`] tells whether the old pair is still in use.
@@ -173,8 +167,8 @@ pub(crate) fn swap(disk: &dyn Disk, paths: &Paths) -> Result<(), SwapError> {
         .map_err(SwapError::HalfDone)
 }
 
-/// Whether `error` says that the system refused to create or rename a file: no disk space, no permission, or
-/// a file that is a mount of its own.
+/// Whether the system refused to create or rename a file: no disk space, no permission, or a file that is a mount
+/// point.
 pub(crate) fn was_refused(error: &io::Error) -> bool {
     use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
     is_disk_full(error)
@@ -189,7 +183,7 @@ pub(crate) fn remove_pair(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
 }
 
 impl Pair {
-    /// Installs a pair of temporary files whose journal has no changes.
+    /// Installs this pair of temporary files, whose journal has no changes.
     pub(crate) fn install(self, disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
         let synced = self.journal.file.sync().map_err(SwapError::NotBegun);
         synced.and_then(|()| swap(disk, paths)).map_err(|error| match error {
@@ -207,7 +201,7 @@ pub(crate) fn remove_temporaries(disk: &dyn Disk, paths: &Paths) -> io::Result<(
     temporaries(paths).iter().try_for_each(|path| remove_existing(disk, path))
 }
 
-/// The names that a checkpoint or a start writes to before it renames.
+/// The files that a checkpoint or a start writes before it renames them.
 pub(crate) fn temporaries(paths: &Paths) -> [PathBuf; 3] {
     [temporary_path(&paths.json), temporary_path(&paths.journal), renewed_path(paths)]
 }
@@ -219,12 +213,13 @@ fn remove_existing(disk: &dyn Disk, path: &Path) -> io::Result<()> {
 /// Removes the file at `path`, unless there is none.
 ///
 /// # Errors
-/// As the disk returns them, without the path.
+/// As the disk returns them.
 pub(crate) fn remove_if_exists(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     if disk.exists(path)? { disk.remove(path) } else { Ok(()) }
 }
 
-/// The path of the copy: another one than that of checkpoints, whose interrupted swap a start would complete.
+/// The journal that a start writes again. It differs from the one of checkpoints, whose interrupted swap a start would
+/// complete.
 pub(crate) fn renewed_path(paths: &Paths) -> PathBuf {
     let mut name = paths.journal.as_os_str().to_owned();
     name.push(".new");

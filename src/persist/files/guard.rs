@@ -19,16 +19,16 @@ pub struct DirectoryGuard {
     lost: OnceLock<String>,
 }
 
-/// A path and the file that it has to lead to.
+/// A path, and the file that it must lead to.
 struct Guarded {
     path: PathBuf,
     identity: Identity,
 }
 
 impl DirectoryGuard {
-    /// Guards the directory of the lock file `lock`, which this process has locked as the file `locked`.
+    /// Guards the directory of the file `lock`. `locked` is the file that this process has locked.
     pub fn new(disk: Arc<dyn Disk>, lock: &Path, locked: Identity) -> io::Result<DirectoryGuard> {
-        // The dot at its end has a link followed: the directory itself may be one.
+        // The final dot makes the system follow a link: the directory itself may be one.
         let path = parent_directory(lock).join(".");
         let identity = disk.status(&path)?.identity;
         let lock = Guarded { path: lock.to_owned(), identity: locked };
@@ -40,7 +40,7 @@ impl DirectoryGuard {
     /// # Errors
     /// The reason, from the first failure on.
     pub fn check(&self) -> Result<(), &str> {
-        self.check_both(self.directory.is_there(self.disk.as_ref()))
+        self.check_both(self.directory.is_in_place(self.disk.as_ref()))
     }
 
     /// As [`DirectoryGuard::check`], for the lock alone. The path of the lock leads through the directory, so this
@@ -50,7 +50,8 @@ impl DirectoryGuard {
     }
 
     fn check_both(&self, directory: io::Result<bool>) -> Result<(), &str> {
-        let found = directory.and_then(|is_there| Ok(is_there && self.lock.is_there(self.disk.as_ref())?));
+        let found =
+            directory.and_then(|is_in_place| Ok(is_in_place && self.lock.is_in_place(self.disk.as_ref())?));
         if self.lost().is_none() && !matches!(found, Ok(true)) {
             self.lose(found);
         }
@@ -66,7 +67,7 @@ impl DirectoryGuard {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let directory = absolute(parent_directory(&self.lock.path));
         let directory = directory.display();
-        let reason = if !self.directory.is_there(self.disk.as_ref()).unwrap_or(false) {
+        let reason = if !self.directory.is_in_place(self.disk.as_ref()).unwrap_or(false) {
             format!(
                 "{directory}: is not the directory that was opened at the start; something was mounted over it, or it \
                  was unmounted, moved or removed"
@@ -90,7 +91,7 @@ impl DirectoryGuard {
 }
 
 impl Guarded {
-    fn is_there(&self, disk: &dyn Disk) -> io::Result<bool> {
+    fn is_in_place(&self, disk: &dyn Disk) -> io::Result<bool> {
         match disk.status(&self.path) {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
             found => Ok(found?.identity == self.identity),

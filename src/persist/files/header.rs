@@ -1,9 +1,9 @@
-//! The first line of a journal: its format, and which values' file it belongs to.
+//! The first line of a journal: its format, and which data file it belongs to.
 //!
 //! ```text
 //! 5d4c1a20 {"pikv_journal":2,"seed":"9e3779b9","generation":3,"json_bytes":41,"json_crc32":"90ab12cd","keys":2,…}
 //! ```
-//! Its own checksum has no seed: a version that does not know the format still recognises a header.
+//! Its checksum has no seed, so a version that does not know the format still recognizes a header.
 
 use super::record;
 use super::seed::{Seed, from_hex};
@@ -17,28 +17,25 @@ pub const FORMAT_VERSION: u64 = 2;
 /// Bytes of a header line of [`FORMAT_VERSION`]: padded with spaces, because it is written before its numbers
 /// are known.
 pub const HEADER_BYTES: usize = 1024;
-/// Bytes of a header line of format 1.
 const HEADER_BYTES_OF_FORMAT_1: usize = 256;
-/// How the JSON of a header begins, in every format.
+/// The beginning of the JSON of a header, in every format.
 const HEADER_BEGIN: &[u8] = b"{\"pikv_journal\":";
 
-/// The first line of a journal: which data file it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// What the checksums of all other lines start from; [`Seed::NONE`] in format 1.
     pub seed: Seed,
     /// Counts the checkpoints of the project.
     pub generation: u64,
-    /// Length of the data file, bytes.
+    /// The data file: its length in bytes, and its CRC-32 (IEEE).
     pub json_bytes: u64,
-    /// CRC-32 (IEEE) of the data file.
     pub json_crc32: u32,
     /// Keys in the data file, which is the number of meta lines that follow.
     pub keys: u64,
     /// The latest revision whose change is not in this journal.
     pub revision: Revision,
-    /// The instant of the project's latest change of the clock at the checkpoint, milliseconds since 1970.
-    /// For readers of the file: nothing depends on it, and it may be earlier than in the journal before.
+    /// The expiry watermark at the checkpoint, milliseconds since 1970. For people who read the file: nothing depends
+    /// on it, and it may be earlier than in the journal before.
     pub expired_until_ms: u64,
     /// CRC-32 (IEEE) of the data files that this one and those before it replaced, the newest first: at most
     /// [`PREDECESSORS_MAX`]. Empty in format 1.
@@ -46,20 +43,20 @@ pub struct Header {
 }
 
 impl Header {
-    /// Bytes of the line, line feed included: where the meta lines begin.
+    /// Bytes of the line with its line feed: the offset of the meta lines.
     pub fn bytes(&self) -> u64 {
         let bytes = if self.seed == Seed::NONE { HEADER_BYTES_OF_FORMAT_1 } else { HEADER_BYTES };
         bytes as u64
     }
 
-    /// The pair of files that follows the one with this header.
+    /// The pair of files after the one with this header.
     pub fn successor(&self) -> Lineage {
         let generation = self.generation.saturating_add(1);
         Lineage { generation, before: self.before.clone() }.replacing(self.json_crc32)
     }
 }
 
-/// Where a pair of files stands among those of its project.
+/// The position of a pair of files among those of its project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lineage {
     /// As [`Header::generation`].
@@ -74,7 +71,7 @@ impl Lineage {
         Lineage { generation: 1, before: Vec::new() }
     }
 
-    /// The same, where the data file that is replaced has the checksum `json_crc32`.
+    /// The same for a pair that replaces a data file with the checksum `json_crc32`.
     pub fn replacing(mut self, json_crc32: u32) -> Lineage {
         self.before.insert(0, json_crc32);
         self.before.truncate(PREDECESSORS_MAX);
@@ -82,7 +79,7 @@ impl Lineage {
     }
 }
 
-/// The header as a line of exactly [`HEADER_BYTES`], of a journal that has a seed.
+/// The line of exactly [`HEADER_BYTES`], of a journal that has a seed.
 pub fn encode(header: &Header) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER_BYTES);
     record::begin_line(&mut out);

@@ -1,8 +1,8 @@
-//! Temporary files that a process left when it ended while writing them, and that opening a project does not
-//! remove: those of copies, and those of a project that has no files.
+//! Temporary files of a process that ended while it wrote them, if opening a project does not remove them: those of
+//! copies, and those of a project without files.
 //!
 //! `ID.json.tmp` and `ID.journal.tmp` beside one of `ID.json` and `ID.journal` stay: they may complete a swap
-//! (`consistency.rs`). Without either there is nothing to finish.
+//! (`consistency.rs`). Without either there is nothing to complete.
 
 use super::generation::Paths;
 use super::header;
@@ -38,7 +38,7 @@ pub(crate) fn remove(
             is_leftover => leftovers.push((path, is_leftover.map(drop))),
         }
     }
-    // Only now: the files of a pair identify each other.
+    // Removed last, because the files of a pair identify each other.
     for (path, result) in leftovers.iter_mut().filter(|(_, result)| result.is_ok()) {
         *result = disk.remove(path);
     }

@@ -15,11 +15,10 @@ pub(crate) struct Lines<'f> {
     pub(crate) seed: Seed,
     /// File offset of the first one.
     pub(crate) start: u64,
-    /// File offset after the last one.
     pub(crate) end: u64,
 }
 
-/// Where copied lines go.
+/// The destination of copied lines.
 pub(crate) struct Target<'f> {
     pub(crate) file: &'f dyn DiskFile,
     pub(crate) seed: Seed,

@@ -1,4 +1,4 @@
-//! Where the values of journal lines lie.
+//! The locations of the values in journal lines.
 
 use super::record::{self, Line};
 use super::seed::Seed;
@@ -9,9 +9,7 @@ use std::io;
 /// The location of a key's value, as of a revision.
 pub(crate) struct LocatedValue {
     pub key: String,
-    /// The change that wrote the value.
     pub revision: Revision,
-    /// Where the value lies.
     pub location: Location,
 }
 

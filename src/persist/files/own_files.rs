@@ -1,8 +1,8 @@
-//! Which names the server's own files have, and that no two of them are one file.
+//! The names of the server's own files, and a check that no two of them are one file.
 //!
-//! config.json may have any name and may lie in the data directory. A project `config` would be written over
-//! it, and two projects whose journals are hard links of each other would write to one file. A name or a link
-//! that gives two of our files one inode is refused before anything is changed.
+//! config.json may have any name and may lie in the data directory. A project `config` would overwrite it, and two
+//! projects whose journals are hard links of each other would write to one file. Such names and links are refused
+//! before anything changes.
 
 use super::deletion::{self, SPARE_FILE};
 use super::generation::Paths;
@@ -33,27 +33,21 @@ const SHARED: [&str; 8] = [
     SPARE_FILE,
 ];
 
-/// What follows the id in the name of a project's file. Copies have a number after it.
+/// The part of a file name after the id of the project. Copies also have a number.
 const OF_PROJECT: [&str; 7] =
     [".json", ".json.tmp", ".journal", ".journal.tmp", ".journal.new", ".deleted", ".removed"];
 
-/// Two of our files that are the same one.
+/// Two of the server's files that are one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Collision {
-    /// A project's file, or a file of the server's own, and config.json.
+    /// config.json, and a file of a project or of the server.
     WithConfig {
-        /// The project, if the file belongs to one.
         project: Option<ProjectId>,
-        /// The file in the data directory.
         file: PathBuf,
-        /// The configuration file.
         config: PathBuf,
     },
-    /// Two files in the data directory.
     InDirectory {
-        /// One of them.
         first: PathBuf,
-        /// The other.
         second: PathBuf,
     },
 }
@@ -66,7 +60,7 @@ pub(crate) struct OwnFiles<'a> {
 }
 
 impl<'a> OwnFiles<'a> {
-    /// Those of the configuration at `config`, which may be a link, and of the data directory `directory`.
+    /// `config` may be a link.
     pub(crate) fn new(disk: &'a dyn Disk, config: &Path, directory: &'a Path) -> OwnFiles<'a> {
         OwnFiles { disk, config: disk.follow_links(config), directory }
     }
@@ -97,13 +91,13 @@ impl<'a> OwnFiles<'a> {
         Ok(())
     }
 
-    /// The same for one more project.
+    /// The same for the new project `id`.
     ///
     /// # Errors
     /// The [`Collision`].
     pub(crate) fn check_new(&self, id: &ProjectId, others: &[&ProjectId]) -> Result<(), Collision> {
         self.check_name(|named| named == id)?;
-        // Without files it has none that are another's.
+        // A project without files shares none with another.
         if self.files_of(id).iter().all(|path| self.identity_of(path).is_none()) {
             return Ok(());
         }
@@ -136,7 +130,7 @@ impl<'a> OwnFiles<'a> {
         }
     }
 
-    /// Whether the configuration is found under its name in the other case too.
+    /// Whether the configuration has its name in the other case, too.
     fn is_case_insensitive(&self, name: &str) -> bool {
         let swap =
             |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };

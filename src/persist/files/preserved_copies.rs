@@ -1,5 +1,5 @@
-//! Copies of files that were replaced, under names that nothing reads, so that a mistake loses nothing.
-//! They are removed with their project, or by their owner.
+//! Copies of files that were replaced, so that a mistake loses nothing. Nothing reads them. They are removed with their
+//! project, or by the operator.
 
 use super::generation::Paths;
 use crate::disk::{self, Disk};
@@ -7,16 +7,16 @@ use crate::names::ProjectId;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a copy exists. Its name has the reason.
+/// Why a copy exists. The reason is part of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PreservedCopy {
-    /// A values' file that was edited while the server ran.
+    /// A data file that was edited while the server ran.
     Edited,
-    /// A journal that an owner decided against.
+    /// A journal that the operator decided to discard.
     Discarded,
     /// A file that had replaced a journal while the server ran.
     Foreign,
-    /// A values' file that existed when a project in memory was written to disk.
+    /// A data file that existed when a project in memory was written to disk.
     Replaced,
     /// A journal that existed then.
     ReplacedJournal,
@@ -55,8 +55,7 @@ pub(crate) fn is_copy(rest: &str) -> bool {
     PreservedCopy::ALL.iter().any(|why| rest.starts_with(why.infix()))
 }
 
-/// Copies a file of a project, durably. `number` tells copies of the same kind apart. Returns the
-/// copy's path.
+/// Copies a file of a project, durably, and returns the path of the copy. `number` distinguishes copies of one kind.
 pub(crate) fn preserve(
     disk: &dyn Disk,
     paths: &Paths,
@@ -73,7 +72,7 @@ pub(crate) fn path_of_copy(paths: &Paths, why: PreservedCopy, number: u64) -> Pa
     paths.json.with_file_name(format!("{stem}{}{number}", why.infix()))
 }
 
-/// Whether `name` is that of a copy while it is written.
+/// Whether a copy has this name while it is written.
 pub(crate) fn is_temporary_copy(name: &str) -> bool {
     PreservedCopy::ALL.into_iter().filter_map(|why| name.split_once(why.infix())).any(|(stem, rest)| {
         let number = rest.strip_suffix(".tmp").unwrap_or_default();

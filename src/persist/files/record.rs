@@ -10,7 +10,7 @@
 //! ```
 //! A line of changes is atomic. docs/STORAGE-FORMAT.md has an example byte by byte.
 //!
-//! A line is encoded without its checksum. [`seal`] fills it in once it is known which file the line goes to.
+//! A line is encoded without its checksum. [`seal`] adds it once the file is known.
 
 use super::seed::{self, Seed, from_hex, hex_of};
 use super::sequential::find_line_feed;
@@ -21,20 +21,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// What precedes the JSON of a line that is not sealed.
 const UNSEALED_PREFIX: &[u8; PREFIX_BYTES] = b"00000000 ";
 /// The checksum and the space before the JSON.
 const PREFIX_BYTES: usize = 9;
 
-/// A decoded line.
 #[derive(Debug)]
 pub enum Line<'a> {
     /// What is known of a key of the data file.
-    Meta {
-        key: Cow<'a, str>,
-        /// Its revision and times.
-        meta: EntryMeta,
-    },
+    Meta { key: Cow<'a, str>, meta: EntryMeta },
     /// Every change up to this one was synced when the line was written.
     Synced(Revision),
     /// Changes that are applied together or not at all.
@@ -81,18 +75,18 @@ impl RecordedChange<'_> {
     }
 }
 
-/// Begins a line at the end of `out`. If the line is not ended, the owner of the buffer has to truncate it.
+/// Begins a line at the end of `out`. If the line is not completed, the caller has to truncate the buffer.
 pub fn begin_line(out: &mut Vec<u8>) {
     out.extend_from_slice(UNSEALED_PREFIX);
 }
 
-/// Ends a line. Its checksum is missing until it is sealed.
+/// Ends a line, which still has to be sealed.
 pub fn end_line(out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Writes the checksums of complete lines over what is in their place. JSON that was encoded or minified here
-/// contains no line feed, so each line feed ends a line.
+/// Writes the checksums of complete lines. JSON that was encoded or minified here contains no line feed, so each line
+/// feed ends a line.
 pub fn seal(lines: &mut [u8], seed: Seed) {
     let mut rest = lines;
     while let Some(end) = find_line_feed(rest) {
@@ -105,7 +99,6 @@ pub fn seal(lines: &mut [u8], seed: Seed) {
     }
 }
 
-/// Appends the JSON object of `change`.
 pub fn encode_change(change: &Change<'_>, out: &mut Vec<u8>) {
     match change {
         Change::Put { key, value, meta } => {
@@ -182,8 +175,8 @@ pub(crate) fn payload_of(line: &[u8], seed: Seed) -> Option<&[u8]> {
     (hex_of(seed.checksum(payload)) == hex).then_some(payload)
 }
 
-/// The seed for which a line, given without its line feed, has the right checksum. Every line has one. `None` if
-/// it does not begin with a checksum.
+/// The seed that gives a line, without its line feed, the checksum that it has. Every line has one. `None` if it does
+/// not begin with a checksum.
 pub(crate) fn seed_of(line: &[u8]) -> Option<u32> {
     let (hex, rest) = line.split_at_checked(8)?;
     Some(seed::which_gives(from_hex(hex)?, rest.strip_prefix(b" ")?))

@@ -1,8 +1,8 @@
 //! The number that the checksums of a journal's lines start from.
 //!
-//! After a power cut the end of a file may hold blocks of files that were there before. Lines of another
-//! journal in them are whole, and may have later revisions than any here. Because each file has a seed of its own,
-//! their checksums are wrong, and they are a torn tail like any other.
+//! After a power cut the end of a file may have blocks of deleted files. Lines of another journal in such a block are
+//! whole, and may have later revisions. Because each file has a seed of its own, their checksums are wrong, and they
+//! are a torn tail like any other.
 
 use crate::clock;
 use crate::digits::hex_digit;

@@ -1,4 +1,4 @@
-//! Reading a file line by line and writing one from front to back, through a buffer.
+//! Buffered reading of a file line by line, and buffered writing from front to back.
 
 use crate::disk::{DiskFile, write_all_at};
 use crate::limits::{FILE_BUFFER_BYTES, FIRST_READ_BYTES, JOURNAL_LINE_BYTES_MAX};
@@ -8,29 +8,27 @@ use std::io::{self, BufRead};
 pub(crate) struct LineReader<'f> {
     file: &'f dyn DiskFile,
     buffer: Vec<u8>,
-    /// Where the unread part of the buffer begins.
+    /// Index of the first unread byte of the buffer.
     start: usize,
     /// File offset of `start`.
     offset: u64,
-    /// How much the next read asks for.
+    /// Bytes of the next read.
     piece_bytes: usize,
     at_end: bool,
     checksum: crc32fast::Hasher,
 }
 
-/// One line of a file.
 #[derive(Debug)]
 pub(crate) struct RawLine<'b> {
-    /// Where the line begins in the file.
+    /// File offset of the line.
     pub offset: u64,
     /// The line without its line feed.
     pub bytes: &'b [u8],
-    /// Whether the line feed is there; only the last line of a file may lack it.
+    /// Whether it ends with a line feed; only the last line of a file may lack it.
     pub terminated: bool,
 }
 
 impl<'f> LineReader<'f> {
-    /// Reads `file` from `offset` on.
     pub(crate) fn new(file: &'f dyn DiskFile, offset: u64) -> LineReader<'f> {
         let checksum = crc32fast::Hasher::new();
         let piece_bytes = FIRST_READ_BYTES;
@@ -110,7 +108,7 @@ pub(crate) fn checksum_of(file: &dyn DiskFile) -> io::Result<u32> {
     }
 }
 
-/// Where the first line feed is. The standard library's search looks at many bytes at once.
+/// The index of the first line feed. The search of the standard library compares many bytes at once.
 pub(crate) fn find_line_feed(bytes: &[u8]) -> Option<usize> {
     let mut rest = bytes;
     let passed = rest.skip_until(b'\n').ok()?;
@@ -127,10 +125,9 @@ pub(crate) struct SequentialWriter {
 }
 
 impl SequentialWriter {
-    /// Writes `file` from `offset` on.
     pub(crate) fn new(file: Box<dyn DiskFile>, offset: u64) -> SequentialWriter {
         let checksum = crc32fast::Hasher::new();
-        // With space for what comes before the buffer is found to be full.
+        // With space for what is appended before the next check.
         let buffer = Vec::with_capacity(FILE_BUFFER_BYTES + FILE_BUFFER_BYTES / 4);
         SequentialWriter { file, buffer, offset, checksum }
     }
@@ -140,12 +137,10 @@ impl SequentialWriter {
         &mut self.buffer
     }
 
-    /// Writes the buffer out where it is full.
     pub(crate) fn flush_if_full(&mut self) -> io::Result<()> {
         if self.buffer.len() >= FILE_BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
-    /// Writes the buffer out.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         write_all_at(self.file.as_ref(), &self.buffer, self.offset)?;
         self.checksum.update(&self.buffer);
@@ -154,7 +149,7 @@ impl SequentialWriter {
         Ok(())
     }
 
-    /// File offset behind everything written and buffered.
+    /// File offset after everything written and buffered.
     pub(crate) fn position(&self) -> u64 {
         self.offset + self.buffer.len() as u64
     }

@@ -1,4 +1,4 @@
-//! Values that only lie in a file: which files a project has open, and reading one value.
+//! Values that lie only in a file: the open files of a project, and reading one value.
 
 use super::generation::Pair;
 use crate::disk::{DiskFile, Stamp, read_exact_at};
@@ -7,12 +7,12 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// The number of the values' file that a start finds. Checkpoints continue from the journal's.
+/// The number of the data file that a start finds. Checkpoints count up from that of the journal.
 pub(crate) const JSON_FILE: u32 = 1;
 /// The number of the journal that a start finds.
 pub(crate) const JOURNAL_FILE: u32 = 2;
 
-/// Where `text`, a value, lies in a file.
+/// The location of the value `text`.
 pub(crate) fn location_of(file: u32, offset: u64, text: &[u8]) -> Location {
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
     Location { file, offset, length, crc32: crc32fast::hash(text) }
@@ -87,7 +87,7 @@ impl StoredValue {
         let is_right = read.is_ok() && crc32fast::hash(out.get(start..).unwrap_or_default()) == crc32;
         let ends_early = read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::UnexpectedEof);
         let read = if is_right || !(read.is_ok() || ends_early) { read } else { Err(damaged(offset)) };
-        // If the file was edited, that is what is wrong, and not what lies there now.
+        // If the file was edited, that is the problem to report.
         let read = self.check_stamp().and(read);
         if read.is_err() {
             out.truncate(start);

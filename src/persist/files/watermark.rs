@@ -4,9 +4,9 @@
 //! start  revisions begin after the number, or at the clock; the file gets a higher number, for what follows
 //! end    the file gets the number that was reached
 //! ```
-//! The files of a project remember its revisions. Where they do not (a deleted project, one in memory, changes that
-//! were never synced, a `.json` without its journal) this file does: every revision that is assigned between two
-//! starts is at most the number in it. See [decision 42].
+//! The files of a project record its revisions. If they do not (a deleted project, one in memory, changes that were
+//! never synced, a `.json` without its journal) this file does: every revision that is assigned between two starts is
+//! at most the number in it. See [decision 42].
 //!
 //! [decision 42]: ../../docs/decisions/0042-a-watermark-of-revisions.md
 
@@ -52,14 +52,14 @@ pub fn begin(disk: &dyn Disk, directory: &Path, now_ms: u64) -> io::Result<Revis
     Ok(Revision::at_clock(now_ms).max(load(disk, directory)?.unwrap_or_default()))
 }
 
-/// How far the revisions of all projects of a process have gone.
+/// The latest revisions of all projects of a process.
 #[derive(Debug, Default)]
 pub struct Watermark {
     /// The highest revision of the projects that were closed, at least the number that the start read.
     closed: AtomicU64,
     /// The highest revision that a project had when it was opened.
     opened: AtomicU64,
-    /// The revision after which projects begin, once a reservation is made. Until then they begin at the clock.
+    /// The revision after which projects begin, once revisions are reserved. Until then they begin at the clock.
     begin: AtomicU64,
     /// The number in the file: an upper bound of the revisions that no other file remembers.
     reserved: AtomicU64,
@@ -85,7 +85,7 @@ impl Watermark {
         self.closed.fetch_max(revision.get(), Ordering::AcqRel);
     }
 
-    /// Has all projects begin after the number in the file.
+    /// Makes all projects begin after the number in the file.
     pub fn read(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
         if let Some(revision) = load(disk, directory)? {
             self.closed(revision);
@@ -101,8 +101,8 @@ impl Watermark {
         self.save(disk, directory, reserve_after(reached))
     }
 
-    /// Records the revisions of a project that was closed and is about to be deleted. Writes the file only if a
-    /// run has made more changes than were reserved.
+    /// Records the revisions of a project that was closed and is about to be deleted. Writes the file only if a run
+    /// used more revisions than were reserved.
     pub fn keep(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
         let closed = revision(&self.closed);
         if closed <= revision(&self.reserved) {

@@ -7,9 +7,9 @@
 //! tail      copy the old journal from that end on into the new one     lock: journal, for the last part
 //! swap      sync, rename values, rename journal                        lock: journal
 //! ```
-//! Entries are copied while they change, so the copy shows no single moment. Replaying the tail of the
-//! journal over it still gives the right state (see `store::change`), and all of them are in the new
-//! journal before it replaces the old one.
+//! Entries are copied while they change, so the copy is not of a single moment. Replaying the tail of the journal over
+//! it still gives the right state (see `store::change`), and the tail is in the new journal before it replaces the old
+//! one.
 
 use super::checkpoint_error::CheckpointError;
 use super::external_edit::{has_lost_values, has_values_in_place};
@@ -28,11 +28,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What a checkpoint is written for, beside changes in the journal.
+/// The reason for a checkpoint, apart from changes in the journal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     Nothing,
-    /// A values' file that is not the one that was written.
+    /// The data file is not the one that was written.
     Edit,
     /// The project was closed: values that a start would not find, because their file is neither the one that was
     /// written nor an edit of it. An edit is left for the next start.
@@ -42,10 +42,10 @@ pub(super) enum Need {
 /// A key whose value lies in a file.
 type StoredEntry = (String, EntryMeta, StoredValue);
 
-/// Where the old journal ended when the copying began.
+/// The state at the start of the copying.
 struct CheckpointStart {
     offset: u64,
-    /// The revision and the clock.
+    /// The latest revision, and the expiry watermark.
     at: (Revision, u64),
     rollbacks: u64,
 }
@@ -68,7 +68,8 @@ impl Project {
     ) -> Result<(), CheckpointError> {
         let Some(files) = &self.files else { return Ok(()) };
         let Ok(_turn) = files.checkpoint.lock() else { return Err(CheckpointError::Stopped) };
-        // Read under the lock: after the last checkpoint of a closed project its files may be gone, or belong to a successor.
+        // Read under the lock: after the last checkpoint of a closed project, its files may be gone or belong to a
+        // successor.
         let health = self.health();
         if health.has_ended() {
             return Err(CheckpointError::Stopped); // it may have failed halfway through a swap
@@ -155,7 +156,7 @@ impl Project {
         Err(CheckpointError::Stopped)
     }
 
-    /// Every change before that offset is in memory, and none is being written.
+    /// Every change before the offset that it notes is in memory, and no change is being written.
     fn begin_checkpoint(&self, files: &Files) -> Result<CheckpointStart, CheckpointError> {
         let journal = files.journal.lock()?;
         let state = self.lock()?;
@@ -179,7 +180,7 @@ impl Project {
         if state.rollbacks == start.rollbacks { Ok(()) } else { Err(CheckpointError::RolledBack) }
     }
 
-    /// Writes all entries to a pair of temporary files, a few under each hold of the lock. `revision` and `expired_until_ms` go
+    /// Writes all entries to a pair of temporary files, a few in each critical section. `revision` and `expired_until_ms` go
     /// into the header.
     pub(super) fn write_entries(
         &self,
@@ -203,13 +204,13 @@ impl Project {
                 break;
             }
             after = last;
-            self.give_way();
+            self.yield_to_waiting();
         }
         Ok(writer.finish(revision, expired_until_ms)?)
     }
 
-    /// Encodes the next entries that have texts, then finds the next values that lie in files, which are read without
-    /// the lock. Returns the last key, `None` if there are no more, and those values.
+    /// Encodes the next entries with texts, then finds the next values that lie in files, which are read without the
+    /// lock. Returns the last key, `None` if there are no more, and those values.
     fn copy_some(
         &self,
         after: Option<&str>,
@@ -256,8 +257,8 @@ impl Project {
         Ok(end)
     }
 
-    /// The moment when writers wait: the rest of the old journal is copied, then the new pair is installed. Returns the
-    /// number of its journal.
+    /// Copies the rest of the old journal and installs the new pair, while writers wait. Returns the number of its
+    /// journal.
     fn switch_files(
         self: &Arc<Self>,
         files: &Files,
@@ -278,7 +279,7 @@ impl Project {
         if let Err(error) = generation::swap(files.disk.as_ref(), &files.paths) {
             if let SwapError::HalfDone(error) = &error {
                 journal.retire(); // all of it is in the new one, which was synced
-                // Not as an error of a full disk, after which the project would continue.
+                // Not an error of a full disk, after which the project would continue.
                 self.rollback(&files.paths, journal, &io::Error::other(error.to_string()));
             }
             return Err(error.into());

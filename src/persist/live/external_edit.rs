@@ -1,4 +1,4 @@
-//! A values' file that was edited, removed, replaced or cut while the server runs, which is unsupported and must not
+//! A data file that was edited, removed, replaced or cut while the server runs, which is unsupported and must not
 //! lose anything.
 
 use super::checkpoint_error::CheckpointError;
@@ -12,30 +12,29 @@ use crate::persist::start::edited_file::{EditedFile, EditedFileError};
 use crate::persist::start::recovery::ValueCache;
 use std::io::{self, ErrorKind};
 
-/// What somebody did to the values' file.
+/// A change to the data file by another program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Edit {
-    /// Nothing has its name.
     Removed,
-    /// What has its name was written later, and has this stamp.
+    /// The file with its name was written later, and has this stamp.
     Changed(Stamp),
 }
 
-/// What a changed values' file has.
+/// The content of a changed data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// What the server wrote: it is a copy. Nobody knows whether it is on the disk.
+    /// What the server wrote: it is a copy, which may not be on the disk.
     Same,
     /// An edit, which a start imports.
     Edited,
-    /// Something that a start refuses: it was cut, or it is no data file, or an earlier one of this project.
+    /// What a start refuses: it was cut, or it is no data file, or an earlier one of this project.
     Unusable,
 }
 
 impl Project {
-    /// Checks that a checkpoint loses nothing by replacing the values' file, and keeps an edit as a copy. If an edit
-    /// is found and the values are read from that file, the project stops, and the next start imports the edit or
-    /// asks for a decision.
+    /// Checks that a checkpoint loses nothing when it replaces the data file, and keeps an edit as a copy. If there is
+    /// an edit and the values are read from that file, the project stops, and the next start imports the edit or asks
+    /// for a decision.
     pub(super) fn detect_external_edit(
         &self,
         files: &Files,
@@ -79,7 +78,7 @@ impl Project {
         Ok(true)
     }
 
-    /// Copies a changed values' file, which is about to be replaced.
+    /// Copies a changed data file, which is about to be replaced.
     pub(super) fn keep_edit(&self, files: &Files, journal: &Journal) -> Result<(), CheckpointError> {
         let (id, path) = (&self.id, files.paths.json.display());
         match find_edit(files, journal)? {
@@ -125,7 +124,7 @@ impl Project {
     }
 }
 
-/// Whether the values' file is still the one that was written with `journal`.
+/// Whether the data file is still the one that was written with `journal`.
 pub(super) fn has_values_in_place(files: &Files, journal: &Journal) -> bool {
     matches!(find_edit(files, journal), Ok(None))
 }
@@ -141,7 +140,7 @@ pub(super) fn has_lost_values(files: &Files, journal: &Journal) -> bool {
     }
 }
 
-/// Compares the values' file with the one that was written with `journal`, by its stamp.
+/// Compares the data file with the one that was written with `journal`, by its stamp.
 pub(super) fn find_edit(files: &Files, journal: &Journal) -> io::Result<Option<Edit>> {
     match files.disk.open(&files.paths.json, Open::Read).and_then(|file| file.stamp()) {
         Ok(stamp) if stamp == journal.json_stamp => Ok(None),
@@ -151,7 +150,7 @@ pub(super) fn find_edit(files: &Files, journal: &Journal) -> io::Result<Option<E
     }
 }
 
-/// Reads a values' file that was changed. `header` is that of the journal.
+/// Reads a data file that was changed. `header` is that of the journal.
 pub(super) fn content_of(files: &Files, header: &Header) -> io::Result<Content> {
     let file = files.disk.open(&files.paths.json, Open::Read)?;
     let crc32 = checksum_of(file.as_ref())?;

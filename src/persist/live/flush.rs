@@ -21,7 +21,7 @@ use std::io::{self, ErrorKind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What "file too large" means for a journal.
+/// The cause of "file too large" for a journal.
 const FILE_SIZE_LIMIT: &str = ", which is the file-size limit of this process (`ulimit -f`, LimitFSIZE=)";
 
 /// Which thread takes the pending changes.
@@ -29,7 +29,7 @@ const FILE_SIZE_LIMIT: &str = ", which is the file-size limit of this process (`
 pub(super) enum Taker {
     /// The writer whose turn it is.
     Writer,
-    /// A thread that needs them written now, such as a checkpoint. The turn does not change.
+    /// A thread that needs them on disk now, such as a checkpoint. The turn does not change.
     Other,
 }
 
@@ -55,7 +55,7 @@ impl Project {
         self.flush_into(files, journal, Taker::Other, now);
     }
 
-    /// The turn of the project, on a writer that took it from the queue. Blocks for the disk, but not for another
+    /// Does the turn of the project, on a writer that took it from the queue. Blocks for the disk, but not for another
     /// thread that holds the journal: that thread queues the project again.
     pub(super) fn write_in_turn(self: &Arc<Self>) -> AfterTurn {
         let Some(files) = &self.files else { return AfterTurn::default() };
@@ -143,7 +143,7 @@ impl Project {
         }
     }
 
-    /// The interval of `sync: interval` is over: queues the project for a sync.
+    /// Queues the project for a sync, because the interval of `sync: interval` is over.
     pub(super) fn want_sync(self: &Arc<Self>) {
         if let Ok(mut state) = self.lock() {
             state.later = SyncLater::Due;
@@ -153,7 +153,7 @@ impl Project {
 
     /// Writes the batch of `commit` unless that is done already. Returns whether it was written. Blocks for the
     /// disk.
-    pub fn wait_written(self: &Arc<Self>, commit: Option<&Commit>) -> bool {
+    pub fn flush_and_confirm(self: &Arc<Self>, commit: Option<&Commit>) -> bool {
         let Some(commit) = commit else { return true };
         if commit.is_pending() {
             self.flush(clock::monotonic());
@@ -161,7 +161,7 @@ impl Project {
         commit.outcome() == CommitState::Committed
     }
 
-    /// A thread panicked while it changed the state or the journal: fails all commits.
+    /// Fails all commits, because a thread panicked while it changed the state or the journal.
     fn fail_waiting(&self) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for batch in state.in_flight.iter().chain([&state.pending]) {
@@ -171,8 +171,7 @@ impl Project {
         self.queues.resolved();
     }
 
-    /// Syncs what was acknowledged before it was synced: by `sync: interval`, or on a full disk. Blocks for
-    /// the disk.
+    /// Syncs what was acknowledged before it was synced, by `sync: interval` or on a full disk. Blocks for the disk.
     pub fn sync_written(self: &Arc<Self>) {
         let Some(files) = &self.files else { return };
         if let Ok(mut journal) = files.journal.lock() {
@@ -202,7 +201,7 @@ impl Project {
         }
     }
 
-    /// The batch in flight is in the journal: its replies may leave. Keeps its buffer for the next batch.
+    /// Acknowledges the batch in flight, which is in the journal. Keeps its buffer for the next batch.
     pub(super) fn acknowledge(self: &Arc<Self>, bytes: Vec<u8>, sync: SyncMode) {
         let Ok(mut state) = self.lock() else { return self.fail_waiting() };
         let Some(mut batch) = state.in_flight.take() else { return };
@@ -223,7 +222,7 @@ impl Project {
         }
         batch.commit.resolve(CommitState::Committed);
         self.queues.resolved();
-        // What the batch replaced is freed outside the lock, and by another thread if that takes long.
+        // The replaced values are freed outside the lock, and by another thread if that takes long.
         if batch.undo.len() > FREED_AT_ONCE_MAX {
             self.queues.long_lane.free(Box::new(batch.undo));
         }
@@ -232,9 +231,9 @@ impl Project {
         }
     }
 
-    /// Reverts everything in memory that is not in the journal and fails the commits that wait for it. If the
-    /// journal no longer belongs to the project, has what was acknowledged written to new files. Changes that were
-    /// acknowledged before they were written then stay in memory, because the rescue writes them, too.
+    /// Reverts everything in memory that is not in the journal and fails the commits that wait for it. If the journal
+    /// no longer belongs to the project, schedules a rescue of what was acknowledged. Changes that were acknowledged
+    /// before they were written then stay in memory, because the rescue writes them, too.
     pub(super) fn rollback(self: &Arc<Self>, paths: &Paths, journal: &mut Journal, failure: &io::Error) {
         let (not_ours, reason) = (NotOurs::of(failure), reason_of(paths, failure));
         if not_ours.is_some() {
@@ -306,7 +305,7 @@ impl Project {
     }
 }
 
-/// The file that a failure concerns, and the error of the system.
+/// The file and the error of the system.
 fn reason_of(paths: &Paths, failure: &io::Error) -> String {
     if let Some(not_ours) = NotOurs::of(failure) {
         return not_ours.to_string();
@@ -316,7 +315,7 @@ fn reason_of(paths: &Paths, failure: &io::Error) -> String {
 }
 
 impl State {
-    /// Keeps the buffer of a batch that is written for the next one, unless that has begun or the buffer is large.
+    /// Keeps the buffer of a written batch for the next one, unless that has begun or the buffer is large.
     fn keep_buffer(&mut self, mut bytes: Vec<u8>) {
         if self.pending.bytes.capacity() == 0 && bytes.capacity() <= PENDING_BYTES_KEPT_MAX {
             bytes.clear();
@@ -337,8 +336,8 @@ impl State {
         finalized > 0
     }
 
-    /// Rolls all changes back that are not in the journal, newest first, and resolves their commits with `outcome`.
-    /// The caller holds the journal.
+    /// Rolls back all changes that are not in the journal, newest first, and resolves their commits with `outcome`. The
+    /// caller holds the journal.
     pub(super) fn rollback(&mut self, outcome: &CommitState) {
         let pending = std::mem::replace(&mut self.pending, Batch::empty());
         for batch in [Some(pending), self.in_flight.take()].into_iter().flatten() {
@@ -358,7 +357,7 @@ impl State {
     fn end_turn(&mut self, sync_after: Option<Duration>) -> AfterTurn {
         let again = self.turn == Turn::WritingMore;
         self.turn = if again { Turn::Queued } else { Turn::Idle };
-        // A sync that has become due since is part of the next turn.
+        // A sync that became due in the meantime is part of the next turn.
         let sync_after = sync_after.filter(|_| self.later == SyncLater::No);
         if sync_after.is_some() {
             self.later = SyncLater::Scheduled;
@@ -381,8 +380,8 @@ impl State {
     }
 }
 
-/// Keeps all changes that are not in the journal, which takes no more. Newer ones may rest on those that were
-/// acknowledged, so also those stay whose commits wait: these fail, because nothing is written yet.
+/// Keeps all changes that are not in the journal, which takes no more. Newer ones may depend on those that were
+/// acknowledged, so the changes of waiting commits stay, too; the commits fail, because nothing is written yet.
 fn keep_unwritten(state: &mut State) {
     let pending = std::mem::replace(&mut state.pending, Batch::empty());
     let batches = [state.in_flight.take(), Some(pending)];

@@ -20,40 +20,38 @@ static SPACES: [u8; 64 * 1024] = [b' '; 64 * 1024];
 /// The journal that a project appends to.
 pub(super) struct Journal {
     pub(super) file: Arc<dyn DiskFile>,
-    /// Which file that is.
     pub(super) identity: Identity,
-    /// The number that locations in it carry.
+    /// The number in locations that refer to it.
     pub(super) number: u32,
-    /// Where the next bytes go.
+    /// The offset for the next bytes.
     pub(super) end: u64,
-    /// Where the reserve ends: spaces after `end`, which the next changes overwrite. At most `end` if there is
-    /// none.
+    /// The end of the reserve: spaces after `end`, which the next changes overwrite. At most `end` if there is none.
     pub(super) reserve_end: u64,
     /// Everything up to here is known to be on the disk.
     pub(super) synced_end: u64,
     /// After a failure: the bytes from here to `end` may not be on the disk, and others may follow them; see
     /// `repair.rs`.
     pub(super) unsure_from: Option<u64>,
-    /// Where the changes since the last checkpoint begin.
+    /// The offset of the changes since the last checkpoint.
     pub(super) changes_start: u64,
     pub(super) header: Header,
-    /// The stamp of the values' file when it was written.
+    /// The stamp of the data file when it was written.
     pub(super) json_stamp: Stamp,
-    /// A changed values' file that has its name.
+    /// A changed file that has the name of the data file.
     pub(super) seen_edit: Option<SeenEdit>,
     /// A write or sync found no disk space since the last checkpoint.
     pub(super) out_of_space: bool,
     /// Whether something was written that `sync: interval` still has to sync.
     pub(super) unsynced: bool,
     pub(super) written_at: Option<Instant>,
-    /// When its name and its directory were last checked before a write.
+    /// The last check of its name and its directory before a write.
     pub(super) checked_at: Option<Instant>,
     pub(super) checkpointed_at: Option<Instant>,
-    /// No checkpoint before this, because one failed.
+    /// No checkpoint is tried before this, because one failed.
     pub(super) retry_at: Option<Instant>,
 }
 
-/// A changed values' file, as it was at the last look.
+/// A changed data file, as the last check found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SeenEdit {
     pub(super) stamp: Stamp,
@@ -85,7 +83,7 @@ impl Journal {
         }
     }
 
-    /// Whether `length` is the length that the server left. Any is, while a full disk leaves that in doubt.
+    /// Whether `length` is the length that the server left. Any length is, while a full disk leaves that unknown.
     pub(super) fn has_length(&self, length: u64) -> bool {
         self.is_unsure() || length == self.end.max(self.reserve_end)
     }
@@ -123,9 +121,9 @@ impl Journal {
         Ok(())
     }
 
-    /// Fills the file with spaces after `end`, if the reserve is used up and the journal is large enough for
-    /// one. A sync of bytes that lie in a reserve has no new length and no new blocks to
-    /// record in the file system, which halves its time, and on an SD card what it writes.
+    /// Fills the file with spaces after `end`, if the reserve is used up and the journal is large enough for one. A
+    /// sync of bytes in a reserve has no new length and no new blocks to record in the file system, which halves its
+    /// time, and on an SD card the bytes that it writes.
     fn reserve(&mut self, end: u64) -> io::Result<()> {
         let changes = end - self.changes_start;
         if end <= self.reserve_end || changes < RESERVE_CHANGES_BYTES_MIN || self.out_of_space {
@@ -156,7 +154,6 @@ impl Journal {
         Ok(())
     }
 
-    /// Continues in the journal of a new pair of files.
     pub(super) fn begin_generation(&mut self, pair: &Pair, identity: Identity, now: Instant) {
         *self = Journal {
             number: self.number + 2,
@@ -171,8 +168,8 @@ impl Journal {
         self.end - self.changes_start
     }
 
-    /// When a checkpoint is due. A large one waits until the changes have outgrown what it rewrites,
-    /// so that it writes at most twice what the journal took.
+    /// When a checkpoint is due. A large one waits until the changes are larger than what it rewrites, so it writes at
+    /// most twice the bytes of the journal.
     pub(super) fn checkpoint_due(&self, now: Instant) -> Option<Instant> {
         let (changes, rewritten) = (self.changes_bytes(), self.json_stamp.length + self.changes_start);
         if changes == 0 {
@@ -181,7 +178,7 @@ impl Journal {
         let due = if changes >= rewritten.max(CHECKPOINT_CHANGES_BYTES_MIN) {
             now
         } else if rewritten <= CHECKPOINT_SMALL_BYTES {
-            // Changes from before the project was opened have waited long enough.
+            // Changes from before the project was opened do not wait.
             let quiet = self.written_at.map_or(now, |at| at + Duration::from_millis(CHECKPOINT_QUIET_MS));
             let apart = Duration::from_millis(CHECKPOINT_INTERVAL_MS);
             self.checkpointed_at.map_or(quiet, |last| quiet.max(last + apart))
@@ -191,7 +188,7 @@ impl Journal {
         Some(self.retry_at.map_or(due, |retry| due.max(retry)))
     }
 
-    /// Whether there is something that the values' file does not have.
+    /// Whether there are changes that the data file does not have.
     pub(super) fn has_changes(&self) -> bool {
         self.changes_bytes() > 0
     }

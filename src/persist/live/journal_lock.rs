@@ -1,7 +1,7 @@
 //! The lock of a project's journal, which is held across writes and syncs.
 //!
-//! A writer does not wait for it: it leaves the project here, and the thread that holds the lock queues the
-//! project again when it releases the lock. So one project never occupies two writers.
+//! A writer does not wait for it: it leaves the project here, and the thread that holds the lock queues the project
+//! again when it releases the lock. So a project never occupies two writers.
 
 use super::journal::Journal;
 use super::unpoisoned::unpoisoned;
@@ -12,14 +12,12 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 /// Queues the project whose journal was released.
 pub(super) type QueueAgain = Box<dyn FnOnce() + Send>;
 
-/// A journal under its lock.
 pub(super) struct JournalLock {
     journal: Mutex<Journal>,
     /// Queues the project again, if a writer left it. Locked only to set or take it.
     left: Mutex<Option<QueueAgain>>,
 }
 
-/// The journal, locked.
 pub(super) struct JournalGuard<'a> {
     // Dropped in this order: a project is queued again once its journal is free.
     guard: MutexGuard<'a, Journal>,
@@ -30,7 +28,6 @@ struct Release<'a> {
     lock: &'a JournalLock,
 }
 
-/// The result of an attempt to lock a journal.
 pub(super) enum Attempt<'a> {
     Locked(JournalGuard<'a>),
     /// Another thread holds it and will queue the project again.
@@ -56,7 +53,7 @@ impl JournalLock {
     /// Locks the journal if no other thread holds it. Otherwise that thread calls what `leave` returns when it
     /// releases the journal.
     pub(super) fn lock_or_leave(&self, leave: impl FnOnce() -> QueueAgain) -> Attempt<'_> {
-        // Locked first: a holder that releases the journal from here on finds it.
+        // Locked first: a thread that releases the journal from here on finds what is left.
         let mut left = unpoisoned(self.left.lock());
         match self.journal.try_lock() {
             Ok(guard) => Attempt::Locked(JournalGuard { guard, _release: Release { lock: self } }),

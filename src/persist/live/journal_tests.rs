@@ -7,7 +7,7 @@ use crate::store::change::Revision;
 
 const KIB: u64 = 1024;
 
-/// A journal of a project whose values' file and meta lines have `rewritten` bytes.
+/// A journal of a project whose data file and meta lines have `rewritten` bytes.
 fn journal(rewritten: u64, changes: u64) -> Journal {
     let directory = tempfile::tempdir().unwrap();
     let file: Arc<dyn DiskFile> = RealDisk.open(&directory.path().join("a"), Open::Create).unwrap().into();

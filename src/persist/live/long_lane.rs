@@ -19,12 +19,9 @@ struct Queue<P> {
     stopping: bool,
 }
 
-/// A long task.
 pub(super) enum Long<P> {
-    /// Maintenance of a project. While it waits here the engine schedules nothing for it, so a project is queued
-    /// once.
+    /// Maintenance of a project. While it waits here nothing else is scheduled for it, so a project is queued once.
     Maintain(Arc<P>),
-    /// Memory to free.
     Free(Box<dyn Send>),
 }
 
@@ -50,13 +47,13 @@ impl<P> LongLane<P> {
         }
     }
 
-    /// Has the thread end after its current task.
+    /// Ends the thread after its current task.
     pub(super) fn stop(&self) {
         unpoisoned(self.queue.lock()).stopping = true;
         self.signal.notify_one();
     }
 
-    /// Waits for a task. `None` if the engine stops.
+    /// Waits for a task. `None` if the thread has to end.
     pub(super) fn next(&self) -> Option<Long<P>> {
         let mut queue = unpoisoned(self.queue.lock());
         while !queue.stopping {

@@ -1,4 +1,4 @@
-//! Has the values written again if their file was removed, replaced or cut, although nobody writes.
+//! Writes the data file again if it was removed, replaced or cut, although nobody writes to the project.
 //!
 //! ```text
 //! in place ................. nothing to do
@@ -20,19 +20,18 @@ use crate::persist::start::recovery::ValueCache;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What a look found.
+/// The result of a check.
 enum Look {
-    /// Nothing has to be done.
     Fine,
-    /// It is too early to act.
+    /// The check is to be repeated then.
     Early(Instant),
     /// A start would not find the values.
     Lost,
 }
 
 impl Project {
-    /// Checks the values' file and has it written again if a start would not find the values in it. Returns when to
-    /// look again. Blocks for the disk.
+    /// Checks the data file and writes it again if a start would not find the values in it. Returns when to check
+    /// again. Blocks for the disk.
     pub(super) fn look_at_values(self: &Arc<Self>, now_ms: u64, now: Instant) -> Option<Instant> {
         let files = self.files.as_ref()?;
         match self.look(files, now)? {

@@ -1,4 +1,4 @@
-//! Periodic work of a project: expiry, checkpoints, repairs; and its end.
+//! Periodic work of a project: expiry, checkpoints, repairs; and closing it.
 
 use super::checkpoint::Need;
 use super::checkpoint_error::CheckpointError;
@@ -11,21 +11,21 @@ use crate::limits::EXPIRY_INTERVAL_MS;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What to do about a values' file that cannot be written again while the server runs.
+/// The fix for a data file that cannot be written again while the server runs.
 pub(super) const RETRY_ADVICE: &str =
     "Move away what has that name while the server runs; a later checkpoint writes the file again";
-/// What becomes of values that the last checkpoint did not write.
+/// The fate of values that the last checkpoint did not write.
 const CLOSED_ADVICE: &str =
     "Values that are only in memory are lost when the server ends or no longer lists the project";
 
-/// When to expire keys of which the first expires at `next_ms`. Not at once even if that has passed: the project
-/// could not record it.
+/// When to expire keys, the first of which expires at `next_ms`. Not at once even if that has passed: the project could
+/// not record it.
 pub(super) fn expiry_due(next_ms: u64, now_ms: u64, now: Instant) -> Instant {
     now + Duration::from_millis(next_ms.saturating_sub(now_ms).max(EXPIRY_INTERVAL_MS))
 }
 
 impl Project {
-    /// Does what is due and returns when the next work is. Blocks for the disk.
+    /// Does what is due and returns when the next work is due. Blocks for the disk.
     pub(super) fn maintain(self: &Arc<Self>) -> Option<Instant> {
         match self.health() {
             Health::Healthy | Health::DiskFull => {}
@@ -69,11 +69,11 @@ impl Project {
         has_ended.then(|| now + Duration::from_millis(EXPIRY_INTERVAL_MS))
     }
 
-    /// Frees keys that were deleted together, some under each hold of the lock.
+    /// Frees keys that were deleted together, some in each critical section.
     pub fn free_garbage(&self) {
         while let Some(freed) = self.lock().ok().and_then(|mut state| state.key_map.free_some()) {
             drop(freed);
-            self.give_way();
+            self.yield_to_waiting();
         }
     }
 
@@ -86,7 +86,7 @@ impl Project {
         [journal.checkpoint_due(now), self.space_due(&journal, now)].into_iter().flatten().min()
     }
 
-    /// When the journal next needs the maintenance thread.
+    /// When the journal needs the maintenance thread.
     pub(super) fn journal_due(&self, journal: &Journal, now: Instant) -> Option<Instant> {
         let due = [journal.checkpoint_due(now), self.space_due(journal, now), journal.repair_due(now)];
         due.into_iter().flatten().min()
@@ -124,7 +124,7 @@ impl Project {
                 }
             }
         }
-        // Also of a project that failed: its journal may be sound, and its next sync an hour away.
+        // Also for a project that failed: its journal may be sound, and its next sync an hour away.
         self.sync_written();
         self.release_files();
     }
@@ -144,8 +144,8 @@ impl Project {
         }
     }
 
-    /// The log text for `what`, which was not written. It states whether a start finds everything all the same. `None`
-    /// if a deletion ended it: no file is needed any more.
+    /// The log text for `what`, which was not written. It states whether a start still finds everything. `None` after a
+    /// deletion: no file is needed any more.
     pub(super) fn unwritten_text(
         &self,
         what: &str,

@@ -12,11 +12,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Why a file no longer belongs to the project. It is neither written nor cut after that, because it may belong
-/// to another process. Carried in an [`io::Error`].
+/// Why a file no longer belongs to the project. It is neither written nor cut from then on, because it may belong to
+/// another process. Carried in an [`io::Error`].
 #[derive(Debug)]
 pub(super) enum NotOurs {
-    /// The directory or its lock is another one. It is logged already.
+    /// The directory or its lock was replaced. That is logged already.
     Directory(String),
     /// The journal was removed, replaced or cut.
     Journal(String),
@@ -39,8 +39,8 @@ impl Project {
         now: Instant,
     ) -> io::Result<()> {
         self.check_before_write(files, journal, now)?;
-        // Checked between the write and the sync: a second server that creates its lock file after this check
-        // reads the journal later still, and finds what was written.
+        // Checked between the write and the sync: a second server that creates its lock file after this check reads the
+        // journal even later, and finds what was written.
         journal.append(bytes, files.sync, || {
             self.queues.check_lock().map_err(|reason| NotOurs::Directory(reason.to_owned()).into())
         })
@@ -66,7 +66,7 @@ impl Project {
         Ok(())
     }
 
-    /// Has the maintenance thread check the project's files although nothing is written.
+    /// Schedules a check of the project's files although nothing is written.
     pub fn look_soon(self: &Arc<Self>, now: Instant) {
         if self.files.is_some() {
             self.queues.schedule(self, now);

@@ -5,7 +5,7 @@ use super::journal_lock::JournalLock;
 use super::queues::Queues;
 use crate::config::schema::SyncMode;
 use crate::disk::Disk;
-use crate::limits::GIVE_WAY_MICROS;
+use crate::limits::YIELD_MICROS;
 use crate::names::{Key, ProjectId};
 use crate::persist::files::generation::Paths;
 use crate::persist::files::locations::LocatedValue;
@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
-/// A project that is being served. Shared by the event loops, the writer and the maintenance thread.
+/// A project that is served. Shared by the event loops, the writers and the maintenance thread.
 pub struct Project {
     pub(super) id: ProjectId,
     pub(super) files: Option<Files>,
@@ -38,13 +38,13 @@ pub struct Project {
     pub(super) waiting: AtomicU32,
 }
 
-/// What a project on disk has beside its state.
+/// The files of a project on disk, and its settings.
 pub(super) struct Files {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) paths: Paths,
     pub(super) cache: ValueCache,
     pub(super) sync: SyncMode,
-    /// After which time `sync: interval` syncs what was written.
+    /// The interval of `sync: interval`.
     pub(super) sync_interval: Duration,
     pub(super) journal: JournalLock,
     /// Held for the length of a checkpoint; taken before `journal`.
@@ -54,7 +54,7 @@ pub(super) struct Files {
 /// What the `state` lock protects.
 pub(super) struct State {
     pub(super) key_map: KeyMap,
-    /// Applied and encoded, not yet with the writer.
+    /// Changes that are applied and encoded, but not yet with the writer.
     pub(super) pending: Batch,
     /// With the writer.
     pub(super) in_flight: Option<Batch>,
@@ -74,13 +74,13 @@ pub(super) struct State {
     pub(super) turn: Turn,
     /// What `sync: interval` still has to sync.
     pub(super) later: SyncLater,
-    /// How many jumps of the clock the project has seen.
+    /// How many jumps of the clock the project has handled.
     pub(super) jumps_seen: u64,
     /// How often changes were rolled back; a checkpoint that may have copied some of them is void.
     pub(super) rollbacks: u64,
-    /// The journal was taken from the project: acknowledged changes are in no file that a start finds.
+    /// Another program took the journal: acknowledged changes are in no file that a start finds.
     pub(super) needs_rescue: bool,
-    /// That was so, and no rescue has succeeded since.
+    /// The same, until a rescue succeeds.
     pub(super) is_unsaved: bool,
     /// The project has released its files: those of its name may belong to a successor and are not touched.
     pub(super) is_released: bool,
@@ -89,9 +89,8 @@ pub(super) struct State {
 /// Whether something is written that `sync: interval` has to sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SyncLater {
-    /// Nothing is.
     No,
-    /// The writers know when that is due.
+    /// The writers have the time at which it is due.
     Scheduled,
     Due,
 }
@@ -101,7 +100,6 @@ pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
     pub(super) undo: Vec<Undo>,
     pub(super) commit: Commit,
-    /// The latest revision in it.
     pub(super) revision: Revision,
     /// How many of its changes were acknowledged before they are written.
     pub(super) acknowledged: u64,
@@ -119,10 +117,9 @@ impl Batch {
     }
 }
 
-/// Whether a project takes writes.
+/// Whether a project takes writes, or why not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// It does.
     Healthy,
     /// The last write found no disk space; each write tries again and waits for the disk's answer.
     DiskFull,
@@ -151,24 +148,19 @@ pub(super) enum Turn {
     WritingMore,
 }
 
-/// How a project is opened.
 pub struct OpenOptions {
-    /// Its name.
     pub id: ProjectId,
-    /// Whether values stay in memory.
     pub cache: ValueCache,
-    /// When writes are acknowledged.
     pub sync: SyncMode,
-    /// After which time [`SyncMode::Interval`] syncs what was written.
+    /// The interval of [`SyncMode::Interval`].
     pub sync_interval: Duration,
 }
 
-/// A project that was opened.
 pub struct OpenedProject {
     pub project: Project,
     /// Whether there were no files, so that it begins empty.
     pub is_new: bool,
-    /// Sentences for the log: what was repaired or imported.
+    /// What was repaired or imported, for the log.
     pub notices: Vec<String>,
 }
 
@@ -209,7 +201,7 @@ impl Project {
         let identity = status.map_err(recovery_error::io_error(&paths.journal))?.identity;
         let mut journal = Journal::opened(&pair, identity);
         if is_unsure {
-            journal.doubt_changes();
+            journal.mark_unsure();
         }
         let files = Files {
             disk,
@@ -235,17 +227,15 @@ impl Project {
         }
     }
 
-    /// Whether values lie in files, so that reading them blocks.
+    /// Whether values may lie in files, so that reading them blocks.
     pub fn reads_disk(&self) -> bool {
         self.files.as_ref().is_some_and(|files| files.cache == ValueCache::Disk)
     }
 
-    /// The project's name.
     pub fn id(&self) -> &ProjectId {
         &self.id
     }
 
-    /// Whether the project takes writes.
     pub fn health(&self) -> Health {
         if let Some(reason) = self.lost_directory() {
             return Health::Failed { reason: reason.to_owned() };
@@ -255,14 +245,14 @@ impl Project {
         })
     }
 
-    /// Why the directory of a project on disk no longer belongs to this process, once a check has found that.
+    /// Why the directory of a project on disk no longer belongs to this process, after a check found that.
     pub(super) fn lost_directory(&self) -> Option<&str> {
         self.files.as_ref().and_then(|_| self.queues.lost_directory())
     }
 
-    /// Reads at `now_ms`. `read` returns its result and the revision that this rests on.
+    /// Reads at `now_ms`. `read` returns its result and the revision that the result depends on.
     ///
-    /// Where a key has expired since the last look, that is recorded first, so that it stays so.
+    /// If a key has just expired, that is recorded first, so that the key stays absent.
     ///
     /// # Errors
     /// [`StorageError::Poisoned`] only.
@@ -280,7 +270,7 @@ impl Project {
         Ok(Pending { answer, commit })
     }
 
-    /// The state; an error where a thread panicked while it changed it.
+    /// Locks the state. Fails if a thread panicked while it changed it.
     pub(super) fn lock(&self) -> Result<MutexGuard<'_, State>, StorageError> {
         match self.state.try_lock() {
             Ok(state) => return Ok(state),
@@ -293,22 +283,22 @@ impl Project {
         locked.map_err(|_| StorageError::Poisoned)
     }
 
-    /// Lets those go first who wait for the state. For who takes the lock again and again: it is not fair, so
-    /// without this a waiting event loop is passed over for as long as that lasts.
-    pub(super) fn give_way(&self) {
+    /// Lets threads that wait for the state go first. For callers that take the lock again and again: the lock is not
+    /// fair, so without this a waiting event loop would not get it in the meantime.
+    pub(super) fn yield_to_waiting(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
-            std::thread::sleep(Duration::from_micros(GIVE_WAY_MICROS));
+            std::thread::sleep(Duration::from_micros(YIELD_MICROS));
         }
     }
 
-    /// Whether replies wait for the disk. After it was full they do in every mode, so that no client is told of a
-    /// success that the disk has no space for.
+    /// Whether replies wait for the disk. On a full disk they do in every mode, so that no client gets a success that
+    /// the disk has no space for.
     pub(super) fn waits(&self, state: &State) -> bool {
         let files = self.files.as_ref();
         files.is_some_and(|files| files.sync == SyncMode::Always || state.health == Health::DiskFull)
     }
 
-    /// The commit of the batch that `revision` is written in; `None` where it has been.
+    /// The commit of the batch with `revision`; `None` if that is written.
     pub(super) fn commit_for(&self, state: &State, revision: Revision) -> Option<Commit> {
         if self.files.is_none() || revision <= state.acknowledged {
             return None;
@@ -318,7 +308,7 @@ impl Project {
                 Some(batch.commit.clone())
             }
             Some(_) | None if !state.pending.bytes.is_empty() => Some(state.pending.commit.clone()),
-            // Revisions of changes that were rolled back: nothing rests on those.
+            // It was rolled back: no reader depends on it.
             Some(_) | None => None,
         }
     }
@@ -355,14 +345,14 @@ impl Health {
 }
 
 impl State {
-    /// Takes no more writes, because of `reason`. A deletion is no failure, whatever its files meet.
+    /// Takes no more writes, because of `reason`. A deletion is no failure, whatever happens to its files.
     pub(super) fn fail(&mut self, reason: String) {
         if self.health != Health::Deleted {
             self.health = Health::Failed { reason };
         }
     }
 
-    /// The revision and the clock.
+    /// The latest revision, and the expiry watermark.
     pub(super) fn revision_and_watermark(&self) -> (Revision, u64) {
         (self.key_map.revision(), self.key_map.expired_until_ms())
     }
@@ -389,7 +379,7 @@ impl State {
     }
 }
 
-/// A project under its lock, for reading.
+/// Reads a project under its lock.
 pub struct ReadTransaction<'a> {
     pub(super) key_map: &'a KeyMap,
     pub(super) open_files: &'a FileTable,
@@ -401,8 +391,8 @@ impl<'a> ReadTransaction<'a> {
         self.key_map.get(key, self.now_ms)
     }
 
-    /// The entries that begin with `prefix` and come after `after`, in key order. Passes any number that
-    /// have expired: where keys have a time to live, look at some of [`ReadTransaction::stored_range`] instead.
+    /// The entries that begin with `prefix` and come after `after`, in key order. Passes any number of expired ones: if
+    /// keys have a time to live, use parts of [`ReadTransaction::stored_range`] instead.
     pub fn range<'b>(&'b self, prefix: &'b str, after: Option<&'b str>) -> impl Iterator<Item = Entry<'b>> {
         self.key_map.range(prefix, after, self.now_ms)
     }
@@ -421,22 +411,21 @@ impl<'a> ReadTransaction<'a> {
         decide(batch, &At { key_map: self.key_map, now_ms: self.now_ms }, self.now_ms)
     }
 
-    /// Whether `entry` is there.
+    /// Whether `entry` has not expired.
     pub fn is_live(&self, entry: Entry<'_>) -> bool {
         self.key_map.is_live(entry, self.now_ms)
     }
 
-    /// How much there is.
     pub fn totals(&self) -> Totals {
         self.key_map.totals(self.now_ms)
     }
 
-    /// The revision of the latest change: what a result that says "absent", or speaks of many keys, rests on.
+    /// The revision of the latest change: a result that is "absent", or is about many keys, depends on it.
     pub fn revision(&self) -> Revision {
         self.key_map.revision()
     }
 
-    /// A value that lies in a file, to be read after the lock is gone.
+    /// A value that lies in a file, to be read after the lock is released.
     pub fn locate(&self, location: Location) -> Option<StoredValue> {
         self.open_files.locate(location)
     }

@@ -1,4 +1,4 @@
-//! The work that the projects of a process have for its threads, and what they share beside it.
+//! The queues of projects that have work for the threads of a process, and what all projects share.
 
 use super::long_lane::LongLane;
 use super::unpoisoned::unpoisoned;
@@ -19,11 +19,9 @@ pub struct Queues<P> {
     pub(super) long_lane: LongLane<P>,
     schedule: Mutex<Schedule<P>>,
     schedule_signal: Condvar,
-    /// Notices that the wall clock was set.
     jump_watch: JumpWatch,
-    /// How many jumps there were.
+    /// How often the clock jumped.
     jumps: AtomicU64,
-    /// How far revisions have gone.
     pub watermark: Watermark,
     /// The data directory, if this process has its lock.
     guard: Option<DirectoryGuard>,
@@ -41,13 +39,13 @@ struct Schedule<P> {
     projects: HashMap<usize, (Arc<P>, Option<Instant>)>,
     /// Until when the maintenance thread sleeps; `None` until something is scheduled.
     sleeps_until: Option<Instant>,
-    /// Whether the maintenance thread runs. Without it nothing is added: an engine and the projects in it keep each
-    /// other alive, and nobody would take them out again.
+    /// Whether the maintenance thread runs. Without it nothing is added: the queues and the projects in them keep each
+    /// other alive, and nobody would remove them.
     runs: bool,
 }
 
 impl<P> Queues<P> {
-    /// An engine without threads; `on_resolved` is called after commits were resolved.
+    /// Queues without threads. `on_resolved` is called after commits were resolved.
     pub fn new(on_resolved: Box<dyn Fn() + Send + Sync>) -> Arc<Queues<P>> {
         Queues::guarding(None, on_resolved)
     }
@@ -73,7 +71,7 @@ impl<P> Queues<P> {
         })
     }
 
-    /// Has the maintenance thread serve a project at `due` or earlier.
+    /// Schedules maintenance of a project at `due` or earlier.
     pub(super) fn schedule(&self, project: &Arc<P>, due: Instant) {
         let mut schedule = unpoisoned(self.schedule.lock());
         let Schedule { projects, sleeps_until, runs } = &mut *schedule;
@@ -134,8 +132,8 @@ impl<P> Queues<P> {
         self.guard.as_ref().and_then(DirectoryGuard::lost)
     }
 
-    /// Whether the files of projects without writes are due to be checked: at most every
-    /// [`FILES_LOOK_INTERVAL_MS`]. Returns true once for each time.
+    /// Whether a check of the files of idle projects is due: at most every [`FILES_LOOK_INTERVAL_MS`]. Returns true
+    /// once each time.
     pub fn is_look_due(&self, now: Instant) -> bool {
         let mut looked = unpoisoned(self.looked.lock());
         let is_due = now >= *looked + Duration::from_millis(FILES_LOOK_INTERVAL_MS);
@@ -160,19 +158,19 @@ impl<P> Queues<P> {
         unpoisoned(self.schedule.lock()).runs = true;
     }
 
-    /// Has the maintenance thread end.
+    /// Ends the maintenance thread.
     pub(super) fn end_schedule(&self) {
         unpoisoned(self.schedule.lock()).runs = false;
         self.schedule_signal.notify_one();
     }
 
-    /// Waits for projects that are due. `None` when the engine stops.
+    /// Waits for projects that are due. `None` if the thread has to end.
     pub(super) fn next_scheduled(&self) -> Option<Vec<Arc<P>>> {
         let mut schedule = unpoisoned(self.schedule.lock());
         while schedule.runs {
             let now = clock::monotonic();
             let next = schedule.projects.values().filter_map(|(_, due)| *due).min();
-            // While the thread works it looks again by itself: nothing is due before now.
+            // While the thread works it needs no signal: it checks again before it sleeps.
             schedule.sleeps_until = next.map(|next| next.max(now));
             schedule = match next.map(|next| next.saturating_duration_since(now)) {
                 Some(Duration::ZERO) => {

@@ -1,10 +1,10 @@
-//! Where values lie, in a project that keeps only an index in memory.
+//! The locations of values, in a project that keeps only an index in memory.
 //!
 //! ```text
 //! put ---> text in memory --- the batch is written ---> location in the journal --- checkpoint ---> in the new files
 //! ```
-//! A value has a location only once it lies there. A checkpoint moves the locations from file to file; until an
-//! entry is moved its value is read from the old file, which is unlinked but open.
+//! A value gets its location after it is written. A checkpoint moves the locations from file to file; until an entry is
+//! moved, its value is read from the old file, which is unlinked but open.
 
 use super::checkpoint_error::CheckpointError;
 use super::journal::Journal;
@@ -54,7 +54,7 @@ impl Project {
         // What a rollback could restore has old locations; after this nothing does.
         self.flush(now);
         let mut state = self.lock()?;
-        // Unless one has restored such entries. Then the old files stay open until the next checkpoint.
+        // If a rollback has restored such entries, the old files stay open until the next checkpoint.
         if state.rollbacks == rollbacks {
             state.open_files.forget_below(number - 1);
         }
@@ -101,7 +101,7 @@ impl Project {
         self.locate(&mut located, move_one)
     }
 
-    /// Calls `locate` for all of `located`, some under each hold of the lock.
+    /// Calls `locate` for all of `located`, some in each critical section.
     fn locate(
         &self,
         located: &mut Vec<LocatedValue>,
@@ -112,7 +112,7 @@ impl Project {
             let some = located.len().min(ENTRIES_PER_LOCK_MAX);
             located.drain(..some).for_each(|located| locate(&mut state, located));
             drop(state);
-            self.give_way();
+            self.yield_to_waiting();
         }
         Ok(())
     }
@@ -128,7 +128,7 @@ impl State {
         let found = self.relocate(&located);
         let may_return = !self.pending.undo.is_empty() && found.is_none_or(|found| found > self.acknowledged);
         if may_return {
-            // Over an earlier value of the same key, which no rollback restores.
+            // Replaces an earlier value of the same key, which no rollback restores.
             self.replaced.insert(located.key.clone(), located);
         }
     }

@@ -1,4 +1,4 @@
-//! Giving a project up, or moving it to another kind of storage.
+//! Closing a project for good, or moving it to another kind of storage.
 
 use super::checkpoint::Need;
 use super::checkpoint_error::CheckpointError;
@@ -14,7 +14,7 @@ use crate::store::commit::CommitState;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Why a project is not read from its files again while the server runs.
+/// Why a project cannot be read from its files again while the server runs.
 #[derive(Debug)]
 pub enum NotReopened {
     /// It takes no writes until the server is restarted. [`Project::health`] has the reason.
@@ -24,8 +24,8 @@ pub enum NotReopened {
 }
 
 impl Project {
-    /// Checks that opening the files again would find everything, and writes a values' file that is not in place
-    /// again. Blocks for the disk.
+    /// Checks that opening the files again would find everything, and writes the data file again if it is not in place.
+    /// Blocks for the disk.
     ///
     /// # Errors
     /// [`NotReopened`]; the project continues as it is.
@@ -33,7 +33,7 @@ impl Project {
         self.prepare(external_edit::has_values_in_place, now_ms, now)
     }
 
-    /// As [`Project::prepare_reopening`], but leaves an edit of the values' file, which a later start imports.
+    /// As [`Project::prepare_reopening`], but leaves an edit of the data file, which a later start imports.
     ///
     /// # Errors
     /// [`NotReopened`]; the project continues as it is.
@@ -41,7 +41,7 @@ impl Project {
         self.prepare(|files, journal| !external_edit::has_lost_values(files, journal), now_ms, now)
     }
 
-    /// `is_good` returns whether the values' file may be left as it is.
+    /// `is_good` returns whether the data file may be left as it is.
     fn prepare(
         self: &Arc<Self>,
         is_good: impl Fn(&Files, &Journal) -> bool,
@@ -81,7 +81,6 @@ impl Project {
         self.lock().map_or(true, |state| state.is_unsaved)
     }
 
-    /// Schedules maintenance of a project that was just opened.
     pub(super) fn begin_maintenance(self: &Arc<Self>) {
         self.queues.schedule(self, clock::monotonic());
     }
@@ -96,9 +95,9 @@ impl Project {
         self.release_files();
     }
 
-    /// Ends the use of the project's files: nothing writes, syncs or cuts them afterwards, because they may belong
-    /// to a successor of the same name. The engine remembers only how far the revisions went, and drops the
-    /// project, which the maintenance thread would otherwise keep until the expiry of a key in ten years.
+    /// Ends the use of the project's files: nothing writes, syncs or cuts them afterwards, because they may belong to a
+    /// successor of the same name. Only the latest revision is kept. The project is dropped from the schedule, which
+    /// would otherwise keep it until the expiry of a key in ten years.
     pub(super) fn release_files(self: &Arc<Self>) {
         // A checkpoint or rescue that is under way ends first, and then a write or a sync.
         let turn = self.files.as_ref().map(|files| (files, files.checkpoint.lock()));
@@ -127,7 +126,7 @@ impl Project {
     /// are kept as copies. Reads continue. Blocks for the disk.
     ///
     /// # Errors
-    /// As the disk returns them; [`CheckpointError::Stopped`] where a change was stopped halfway.
+    /// As the disk returns them; [`CheckpointError::Stopped`] if a thread panicked during a change.
     pub fn save_as(self: &Arc<Self>, disk: &dyn Disk, paths: &Paths) -> Result<(), CheckpointError> {
         for (path, why) in
             [(&paths.json, PreservedCopy::Replaced), (&paths.journal, PreservedCopy::ReplacedJournal)]

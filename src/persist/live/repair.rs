@@ -22,7 +22,7 @@ impl Journal {
         self.unsure_from.is_some()
     }
 
-    /// Nothing is synced or written again in the file from here on.
+    /// Ends the use of the file: nothing is synced or written again.
     pub(super) fn retire(&mut self) {
         (self.unsure_from, self.unsynced) = (None, false);
     }
@@ -32,18 +32,18 @@ impl Journal {
         self.unsure_from.map(|_| now + Duration::from_millis(CHECKPOINT_RETRY_MS))
     }
 
-    /// It is not known whether the changes are on the disk.
-    pub(super) fn doubt_changes(&mut self) {
+    /// Notes that the changes may not be on the disk.
+    pub(super) fn mark_unsure(&mut self) {
         self.synced_end = self.changes_start;
         self.unsure_from = Some(self.last_synced_page());
     }
 
-    /// A write failed; nothing of it is acknowledged.
+    /// Notes that a write failed. None of it is acknowledged.
     pub(super) fn write_failed(&mut self, error: io::Error) -> io::Error {
         self.append_failed(error, self.synced_end)
     }
 
-    /// A sync of an append failed; nothing of it is acknowledged.
+    /// Notes that the sync of an append failed. None of it is acknowledged.
     pub(super) fn sync_failed(&mut self, error: io::Error) -> io::Error {
         self.append_failed(error, self.last_synced_page())
     }
@@ -79,7 +79,7 @@ impl Journal {
         self.repair()
     }
 
-    /// Writes again what an earlier failure left in doubt.
+    /// Writes again the bytes that may not be on the disk after an earlier failure.
     pub(super) fn repair(&mut self) -> io::Result<()> {
         let Some(from) = self.unsure_from else { return Ok(()) };
         let lines =
@@ -104,7 +104,7 @@ impl Journal {
         self.synced_end - self.synced_end % PAGE_BYTES_MAX
     }
 
-    /// Gives the file up and cuts off what it has of a refused batch, which the next start would apply.
+    /// Ends the use of the file and cuts off the part of a refused batch, which the next start would apply.
     fn ended_by(&mut self, error: io::Error) -> io::Error {
         self.retire();
         let cut = self.file.set_length(self.end).and_then(|()| self.file.sync());

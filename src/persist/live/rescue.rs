@@ -16,7 +16,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 impl ProjectQueues {
-    /// Has a project rescued on a thread of its own. Until that is done a crash loses acknowledged writes, and the
+    /// Starts to rescue a project on a thread of its own. Until that is done a crash loses acknowledged writes, and the
     /// writers and the maintenance thread may be busy for seconds.
     pub(super) fn rescue_soon(self: &Arc<Self>, project: &Arc<Project>) {
         let mut rescues = unpoisoned(self.rescues.lock());

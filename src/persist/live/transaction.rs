@@ -1,4 +1,4 @@
-//! Changing a project: all of a transaction or nothing, encoded for the journal as it happens.
+//! Changes a project: all of a transaction or nothing. Changes are encoded for the journal as they are applied.
 
 use super::maintenance;
 use super::project::{Health, Project, ReadTransaction, State};
@@ -15,7 +15,7 @@ use crate::store::error::StorageError;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-/// Changes in progress under a project's lock. Each sees what those before it did.
+/// Changes in progress under a project's lock. Each sees the effects of those before it.
 pub struct Transaction<'a> {
     state: &'a mut State,
     now_ms: u64,
@@ -31,11 +31,11 @@ struct Recording {
 }
 
 impl Project {
-    /// Changes the project at `now_ms`. Where `change` returns an error nothing has changed; that
-    /// answer waits too, because it may rest on what is not on disk yet.
+    /// Changes the project at `now_ms`. If `change` returns an error, nothing has changed; that answer waits, too,
+    /// because it may depend on what is not on disk yet.
     ///
     /// # Errors
-    /// [`StorageError`] before `change` was asked.
+    /// [`StorageError`] if `change` was not called.
     pub fn write<T, E>(
         self: &Arc<Self>,
         now_ms: u64,
@@ -76,24 +76,23 @@ impl Project {
         Ok(Pending { answer, commit })
     }
 
-    /// Records that keys have expired by `now_ms` and frees them, unless that record may yet be rolled back.
-    /// Returns when the next key expires, which has passed already where the project could not record it.
+    /// Records that keys have expired by `now_ms` and frees them, unless that record may yet be rolled back. Returns
+    /// when the next key expires, which is in the past if the project could not record it.
     pub fn expire(self: &Arc<Self>, now_ms: u64) -> Option<u64> {
-        // Once: it takes a while to free many, and the clock may be set back meanwhile.
+        // Once: it takes a while to free many, and the clock may be set back in the meantime.
         self.advance_expiry_watermark(&mut *self.lock().ok()?, now_ms);
         while self.lock().ok()?.reclaim(self.files.is_some()) {
-            self.give_way();
+            self.yield_to_waiting();
         }
         self.lock().ok()?.key_map.next_expiry_ms()
     }
 
-    /// Removes all keys that begin with `prefix` and returns how many there were. Keys that have expired and
-    /// are still in memory are reclaimed first, if they are many. Blocks for the disk. The answer means nothing
-    /// if the commit fails.
+    /// Removes all keys that begin with `prefix` and returns their number. Keys that have expired and are still in
+    /// memory are reclaimed first, if they are many. Blocks for the disk. The answer means nothing if the commit fails.
     ///
     /// # Errors
-    /// [`StorageError`]; [`StorageError::Busy`] also if keys go on to expire faster than they are reclaimed, or their
-    /// end cannot be recorded.
+    /// [`StorageError`]; [`StorageError::Busy`] also if keys expire faster than they are reclaimed, or their expiry
+    /// cannot be recorded.
     pub fn clear(self: &Arc<Self>, prefix: &str) -> Result<Pending<u64>, StorageError> {
         for _ in 0..EXPIRY_ROUNDS_BEFORE_CLEAR_MAX {
             let now_ms = clock::wall_ms();
@@ -102,8 +101,8 @@ impl Project {
             if let Ok(answer) = answered.answer {
                 return Ok(Pending { answer, commit: answered.commit });
             }
-            // The record of their end has to be on disk before they are reclaimed.
-            if !self.wait_written(answered.commit.as_ref()) {
+            // The record of their expiry has to be on disk before they are reclaimed.
+            if !self.flush_and_confirm(answered.commit.as_ref()) {
                 return Ok(Pending { answer: 0, commit: answered.commit });
             }
             self.flush(clock::monotonic());
@@ -112,15 +111,15 @@ impl Project {
         Err(StorageError::Busy)
     }
 
-    /// Sets the project's clock to `now_ms` where a key has expired, also back. A project that cannot
-    /// write leaves it: reads go on, and the key is absent by the time itself.
+    /// Sets the expiry watermark to `now_ms` if a key has expired; it may also move back. A project that cannot write
+    /// leaves it as it is: reads continue, and the key is absent at that time.
     pub(super) fn advance_expiry_watermark(self: &Arc<Self>, state: &mut State, now_ms: u64) {
         if state.health == Health::Healthy {
             self.try_to_advance(state, now_ms);
         }
     }
 
-    /// As [`Project::advance_expiry_watermark`], also where the disk was full: that is tried again.
+    /// As [`Project::advance_expiry_watermark`], but also tries again after a full disk.
     fn try_to_advance(self: &Arc<Self>, state: &mut State, now_ms: u64) {
         let room = state.pending.bytes.len() < PENDING_BYTES_MAX;
         if !matches!(state.health, Health::Healthy | Health::DiskFull) || !room {
@@ -138,7 +137,7 @@ impl Project {
             log::warn!("project {}: keys that ended because the clock jumped: {ended}", self.id);
         }
         self.queue_pending(state);
-        // What has expired is freed soon, also where the clock went ahead of what is scheduled.
+        // What has expired is freed soon, even if the clock was set ahead of what is scheduled.
         self.queues.schedule(self, clock::monotonic() + Duration::from_millis(EXPIRY_INTERVAL_MS));
     }
 
@@ -175,7 +174,7 @@ impl Project {
         Transaction { state, now_ms, recording, undo_start }
     }
 
-    /// Has a writer write what is pending.
+    /// Queues the project for a writer, if changes are pending.
     fn queue_pending(self: &Arc<Self>, state: &mut State) {
         if !state.pending.bytes.is_empty() {
             self.want_turn(state);
@@ -184,7 +183,6 @@ impl Project {
 }
 
 impl Transaction<'_> {
-    /// The project as it is now, for reading.
     pub fn view(&self) -> ReadTransaction<'_> {
         ReadTransaction {
             key_map: &self.state.key_map,
@@ -193,13 +191,13 @@ impl Transaction<'_> {
         }
     }
 
-    /// Does the `steps` that were decided for `batch`.
+    /// Applies the `steps` that were decided for `batch`.
     pub fn apply_steps(&mut self, batch: &Batch<'_>, steps: &[Step]) {
         changes(batch, steps).for_each(|change| self.apply(&change));
     }
 
-    /// Removes all keys that begin with `prefix` and returns how many there were. `None` if so many keys have
-    /// expired and are still in memory that to count the others takes long; [`Project::clear`] waits for that.
+    /// Removes all keys that begin with `prefix` and returns their number. `None` if so many keys have expired and are
+    /// still in memory that counting the others takes long; [`Project::clear`] waits for that.
     pub fn clear(&mut self, prefix: &str) -> Option<u64> {
         let key_map = &self.state.key_map;
         let keys = key_map.count(prefix, self.now_ms)?;
@@ -227,7 +225,7 @@ impl Transaction<'_> {
     fn commit(self) -> bool {
         let pending = &mut self.state.pending;
         match self.recording {
-            // Nothing is written that could fail, so nothing is ever rolled back.
+            // Nothing is written, so nothing is ever rolled back.
             None => {
                 let mut undo = std::mem::take(&mut pending.undo);
                 let has_garbage = self.state.finalize(&mut undo);

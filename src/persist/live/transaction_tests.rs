@@ -65,7 +65,7 @@ fn pending_bytes(project: &Arc<Project>) -> usize {
 }
 
 #[test]
-fn a_transaction_that_fails_leaves_nothing_behind() {
+fn a_transaction_that_fails_leaves_no_trace() {
     let directory = tempfile::tempdir().unwrap();
     let project = project(&directory, SyncMode::Always, ValueCache::Memory);
     put(&project, "a", b"1");
@@ -242,7 +242,7 @@ fn a_clock_that_was_ahead_spoils_no_time_to_live_in_memory_nor_after_restarts() 
 }
 
 #[test]
-fn change_made_during_an_expiry_stays_although_the_clock_was_set_back() {
+fn change_written_during_an_expiry_stays_although_the_clock_was_set_back() {
     const AHEAD: u64 = NOW + 7_200_000;
     let project = Arc::new(Project::in_memory(
         ProjectId::parse("p").unwrap(),

@@ -1,6 +1,6 @@
 //! The threads that serve all projects: the writers, which write and sync (`writer_queue.rs`); maintenance, which
-//! expires keys and checkpoints small projects; and the long lane (`long_lane.rs`), which does the same for large
-//! ones. None of them wakes up without work.
+//! expires keys and checkpoints small projects; and the long lane (`long_lane.rs`), which does the same for large ones.
+//! A thread without work does not wake up.
 
 use super::long_lane::Long;
 use super::project::Project;
@@ -15,7 +15,6 @@ use std::thread::JoinHandle;
 /// The queues of all projects, and the threads that serve them.
 pub type ProjectQueues = Queues<Project>;
 
-/// The threads of an engine.
 pub struct WorkerThreads {
     engine: Arc<ProjectQueues>,
     threads: Vec<JoinHandle<()>>,
@@ -33,7 +32,7 @@ impl ProjectQueues {
         Ok(WorkerThreads { engine: Arc::clone(self), threads })
     }
 
-    /// Starts a thread of the engine.
+    /// Starts a thread that serves projects.
     pub(super) fn spawn(
         self: &Arc<Self>,
         name: &str,
@@ -115,12 +114,11 @@ impl ProjectQueues {
         }
     }
 
-    /// The thread of the long lane.
     pub(super) fn work_on_long(&self) {
         while let Some(work) = self.long_lane.next() {
             match work {
                 Long::Maintain(project) => {
-                    // What becomes due meanwhile waits for this.
+                    // What becomes due in the meantime waits for this.
                     project.is_in_long_lane.store(true, Ordering::Release);
                     self.maintain_one(&project);
                     project.is_in_long_lane.store(false, Ordering::Release);

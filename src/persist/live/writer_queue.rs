@@ -26,10 +26,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-/// The queue and the writers that serve it.
 pub(super) struct WriterQueue<P> {
     queue: Mutex<Queue<P>>,
-    /// One for each writer, to wake a particular one.
+    /// One for each writer.
     signals: [Condvar; WRITERS_MAX],
     /// All writers have ended.
     ended: Condvar,
@@ -46,7 +45,7 @@ struct Queue<P> {
     /// How many projects wait for the thread that holds their journal to queue them again.
     left: usize,
     slots: [Slot; WRITERS_MAX],
-    /// The operating system refused a thread; no other is started before this instant.
+    /// No thread is started before this instant, because the operating system refused one.
     start_after: Option<Instant>,
     stopping: bool,
 }
@@ -54,12 +53,13 @@ struct Queue<P> {
 /// The state of the writer with one number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Slot {
-    /// It does not run.
     Absent,
-    /// It works, or was woken or started and is about to look for work.
+    /// It works, or was woken or started and is about to take work.
     Busy,
     /// It waits for work, and for the sync that is due at `until`.
-    Idle { until: Option<Instant> },
+    Idle {
+        until: Option<Instant>,
+    },
 }
 
 /// The next task of a writer.
@@ -69,7 +69,7 @@ pub(super) enum Work<P> {
     SyncDue(Arc<P>),
 }
 
-/// Which other writer is needed when one has found work.
+/// The other writer that is needed when one has found work.
 pub(super) enum Call {
     Nobody,
     Wake(usize),
@@ -194,7 +194,7 @@ impl<P> WriterQueue<P> {
         unpoisoned(self.queue.lock()).set(number, Slot::Busy);
     }
 
-    /// A thread could not be started. The others do its work, and the next attempt is made later.
+    /// Notes that a thread could not be started. The others do its work, and the next attempt is later.
     pub(super) fn not_started(&self, number: usize) {
         let mut queue = unpoisoned(self.queue.lock());
         queue.set(number, Slot::Absent);
@@ -235,8 +235,7 @@ impl<P> Queue<P> {
         self.syncs.first_key_value().map(|((due, _), _)| *due)
     }
 
-    /// The writer `number` ends. Returns the one that has to wait for the next sync in its place, for the caller to
-    /// wake.
+    /// The writer `number` ends. Returns the writer that has to wait for the next sync instead, for the caller to wake.
     fn end(&mut self, number: usize) -> Option<usize> {
         self.set(number, Slot::Absent);
         if self.is_timed() { None } else { self.wake_one() }

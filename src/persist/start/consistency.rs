@@ -14,7 +14,7 @@ use crate::persist::files::seed::Seed;
 use crate::persist::files::sequential::{LineReader, checksum_of};
 use std::path::Path;
 
-/// Whether the files of a project fit each other: a start then needs no decision of the operator.
+/// Whether the files of a project are consistent, so that a start needs no decision of the operator.
 pub(crate) fn is_consistent(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
     if !disk.exists(&paths.json).map_err(io_error(&paths.json))? {
         return Err(FileProblem::ValuesMissing.of(&paths.json));
@@ -24,7 +24,7 @@ pub(crate) fn is_consistent(disk: &dyn Disk, paths: &Paths) -> Result<bool, Reco
     Ok(fits(disk, &paths.json, &header)? || complete_interrupted_checkpoint(disk, paths)?)
 }
 
-/// If a checkpoint was interrupted between its two renames, does the second one. Returns whether it did.
+/// Does the second rename of a checkpoint that was interrupted before it. Returns whether there was one.
 pub(crate) fn complete_interrupted_checkpoint(disk: &dyn Disk, paths: &Paths) -> Result<bool, RecoveryError> {
     let temporary = temporary_path(&paths.journal);
     if !disk.exists(&temporary).map_err(io_error(&temporary))? {
@@ -45,7 +45,7 @@ pub(crate) fn complete_interrupted_checkpoint(disk: &dyn Disk, paths: &Paths) ->
     Ok(true)
 }
 
-/// Whether the values' file is the one that `header` describes.
+/// Whether the data file is the one that `header` describes.
 fn fits(disk: &dyn Disk, json: &Path, header: &Header) -> Result<bool, RecoveryError> {
     let file = disk.open(json, Open::Read).map_err(io_error(json))?;
     if file.length().map_err(io_error(json))? != header.json_bytes {

@@ -23,8 +23,8 @@ use crate::store::run::Packed;
 use std::collections::BTreeMap;
 use std::io;
 
-/// The keys of a file in order, with the offset of each value and the length and checksum of its minified text.
-/// An [`Index`], because it returns its memory to the system.
+/// The keys of a file in key order, with the offset of each value and the length and checksum of its minified text. An
+/// [`Index`], because it returns its memory to the system.
 #[derive(Debug, Default)]
 pub(crate) struct EditedKeys(Index<Entries>);
 
@@ -52,9 +52,8 @@ impl EditedKeys {
 /// Why a file is not imported.
 #[derive(Debug)]
 pub(crate) enum EditedFileError {
-    /// It cannot be read.
     Io(io::Error),
-    /// Something in it is wrong: a sentence with line and column.
+    /// It has a mistake: a sentence with line and column.
     Invalid(String),
 }
 
@@ -65,11 +64,10 @@ impl EditedFileError {
     }
 }
 
-/// The problem of a file without content: an empty project is an empty object.
+/// The advice for an empty file: a project without keys is an empty object.
 const EMPTY_ADVICE: &str = "it is empty, as an interrupted edit or a shell redirection leaves it; restore it from a backup, or write `{}` \
      into it to start without keys";
 
-/// Reads the members of a file.
 pub(crate) struct EditedFile<'f> {
     file: &'f dyn DiskFile,
     reader: JsonReader<'f>,
@@ -243,7 +241,7 @@ impl<'f> EditedFile<'f> {
         if self.reader.take_if(byte)? { Ok(()) } else { Err(self.not_json(self.reader.position(), what)) }
     }
 
-    /// The error with the text of `tell`, which gets the place of `offset`.
+    /// The error with the text of `tell`, which gets the line and column of `offset`.
     fn invalid(&self, offset: u64, tell: impl FnOnce(&str) -> String) -> EditedFileError {
         let place = place_of(self.file, offset);
         place.map_or_else(EditedFileError::Io, |place| EditedFileError::Invalid(tell(&place)))

@@ -1,7 +1,7 @@
-//! Imports a values' file that its owner edited or provided.
+//! Imports a data file that was edited or supplied by the operator.
 //!
-//! Every key gets a revision that was never used, because its value may have changed: no earlier ETag may match.
-//! Keys that existed keep their creation time and their expiry.
+//! Every key gets a new revision, because its value may have changed: no earlier ETag may match. Keys that existed keep
+//! their creation time and their expiry.
 
 use super::consistency;
 use super::edited_file::{EditedFile, EditedFileError, EditedKeys};
@@ -24,9 +24,9 @@ use crate::store::run::Packed;
 pub enum JournalChanges {
     /// Stop with [`FileProblem::EditedWithChanges`].
     Refuse,
-    /// Put them on top of the edited file.
+    /// Apply them to the edited file.
     Replay,
-    /// Leave them out; the journal is kept beside the new one.
+    /// Discard them, and keep a copy of the journal.
     Discard,
 }
 
@@ -185,7 +185,7 @@ fn base(keys: &EditedKeys, metas: &Index<Entries>, mut key_map: KeyMap, now_ms: 
     key_map
 }
 
-/// The same keys and times with revisions after `revision`.
+/// The same keys and times, with revisions after `revision`.
 fn renumbered(key_map: &KeyMap, revision: Revision) -> KeyMap {
     let expired_until_ms = key_map.expired_until_ms();
     let mut fresh = KeyMap::starting_at(revision, expired_until_ms);

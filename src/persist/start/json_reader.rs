@@ -1,6 +1,6 @@
 //! Reads a JSON text from a file without holding more of it than one token or one value.
 //!
-//! It finds where strings and values end and does not check what is between: [`crate::json::minify`] does.
+//! It finds the ends of strings and values. [`crate::json::minify`] checks what is between.
 
 use crate::disk::DiskFile;
 use crate::json;
@@ -19,7 +19,7 @@ pub(crate) struct JsonReader<'f> {
     piece_bytes: usize,
 }
 
-/// How far a value has been read.
+/// The state within a value.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
     /// Arrays and objects that are open.
@@ -30,7 +30,6 @@ struct Progress {
 }
 
 impl<'f> JsonReader<'f> {
-    /// A reader of `file` at its first byte.
     pub(crate) fn new(file: &'f dyn DiskFile) -> JsonReader<'f> {
         JsonReader { file, buffer: Vec::new(), begin: 0, at: 0, piece_bytes: FIRST_READ_BYTES }
     }
@@ -40,7 +39,6 @@ impl<'f> JsonReader<'f> {
         self.begin + self.at as u64
     }
 
-    /// Makes the byte at `offset` the next one.
     pub(crate) fn seek(&mut self, offset: u64) {
         match offset.checked_sub(self.begin).and_then(|at| usize::try_from(at).ok()) {
             Some(at) if at <= self.buffer.len() => self.at = at,
@@ -82,7 +80,6 @@ impl<'f> JsonReader<'f> {
         Ok(is_it)
     }
 
-    /// Skips white space.
     pub(crate) fn skip_whitespace(&mut self) -> io::Result<()> {
         while self.peek()?.is_some_and(is_whitespace) {
             self.at += 1;

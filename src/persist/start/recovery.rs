@@ -1,4 +1,4 @@
-//! From the two files of a project back to its state.
+//! Recovers the state of a project from its two files.
 //!
 //! ```text
 //! .json fits the journal's header ............ load both, replay the changes, cut a torn tail
@@ -34,29 +34,27 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where values are read from.
+/// The source of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueCache {
-    /// From memory, which has all of them beside the index.
+    /// Memory, which has all of them.
     Memory,
-    /// From their files. Memory has the index, and values that are not written yet (`cache_in_memory: false`).
+    /// Their files (`cache_in_memory: false`). Memory has the index, and the values that are not written yet.
     Disk,
 }
 
-/// A project as its files had it.
 pub(crate) struct Recovered {
-    /// Its keys.
     pub key_map: KeyMap,
     pub pair: Pair,
     /// Whether the changes in the journal may not be on the disk, because the disk is full.
     pub is_unsure: bool,
-    /// Whether there were no files of it, so that it begins empty.
+    /// Whether there were no files, so that it begins empty.
     pub is_new: bool,
-    /// Sentences for the log: what was repaired or imported.
+    /// What was repaired or imported, for the log.
     pub notices: Vec<String>,
 }
 
-/// Loads a project, after repairing what a crash left and importing what its owner edited. Revisions begin after
+/// Loads a project, after repairing what a crash left and importing what the operator edited. Revisions begin after
 /// `begin` in a project without a journal.
 ///
 /// # Errors
@@ -177,7 +175,7 @@ fn relocate(key_map: &mut KeyMap, changes: &Lines<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Turns a put into one whose value lies in a file. The value's text was read from `offset`.
+/// Replaces the text of a put, which was read from `offset`, by its location.
 fn stored_at<'a>(change: Change<'a>, file: u32, offset: u64) -> Change<'a> {
     match change {
         Change::Put { key, value: Value::Text(text), meta } => {
@@ -189,8 +187,8 @@ fn stored_at<'a>(change: Change<'a>, file: u32, offset: u64) -> Change<'a> {
     }
 }
 
-/// Reads the values and, beside them, their meta lines. `None` where the values are not the ones
-/// that were written with this journal.
+/// Reads the values together with their meta lines. `None` if the values are not those that were written with this
+/// journal.
 fn load_entries(
     json: &dyn DiskFile,
     metas: &mut LineReader<'_>,

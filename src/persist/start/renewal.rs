@@ -1,4 +1,4 @@
-//! Writes a journal again at a start. After that, all of it is known to be on the disk.
+//! Writes a journal again at a start, so that all of it is known to be on the disk.
 //!
 //! After a failed sync the page cache may hold data that never reached the disk: a start reads it, and no later
 //! sync writes it. Therefore a journal with changes is copied, line by line, to a new file, which is synced and
@@ -20,12 +20,11 @@ pub(crate) struct RenewedJournal {
     pub(crate) journal: JournalFile,
     /// Whether its changes may not be on the disk yet, because the disk is full.
     pub(crate) is_unsure: bool,
-    /// A sentence for the log, if the journal could not be copied.
+    /// Text for the log, if the journal could not be copied.
     pub(crate) notice: Option<String>,
 }
 
-/// Writes a journal again if that is needed. It was read to its end, `length`; a torn tail and a reserve may follow
-/// the changes.
+/// Writes a journal again if needed. It has `length` bytes; a torn tail and a reserve may follow the changes.
 ///
 /// # Errors
 /// As the disk returns them; [`FileProblem::Corrupt`] if it is damaged by now.

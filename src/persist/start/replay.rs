@@ -1,4 +1,4 @@
-//! The meta lines of a journal, its changes in order, and where they end.
+//! Reads the meta lines of a journal, then its changes in order, and finds their end.
 //!
 //! After the last synced change a power cut may leave anything: a torn tail. A bad line before a later line that
 //! states that it was synced is corruption instead.
@@ -31,23 +31,23 @@ pub(crate) fn next_meta<'l>(
     }
 }
 
-/// How the changes of a journal end.
+/// The end of the changes of a journal.
 #[derive(Debug)]
 pub(crate) struct Tail {
-    /// Where the next change goes.
+    /// The offset for the next change.
     pub end: u64,
     /// The latest revision before it.
     pub revision: Revision,
-    /// Bytes after it that no synced write left, if there are any; without the reserve.
+    /// Bytes after it that were never synced, without the reserve.
     pub torn_bytes: Option<u64>,
 }
 
-/// Reads the changes of a journal in order, giving each with the file offset of its value.
-/// `revision` is the latest one before them, `seed` that of the journal.
+/// Reads the changes of a journal in order. `apply` gets each with the file offset of its value. `revision` is the
+/// latest one before them, `seed` that of the journal.
 ///
 /// # Errors
-/// [`FileProblem::Corrupt`] for a bad line before a later line that says it was synced, and for a header or
-/// a meta line; [`FileProblem::LaterVersion`] for an intact line that is unknown.
+/// [`FileProblem::Corrupt`] for a bad line before a later line that states that it was synced, and for a header or a
+/// meta line; [`FileProblem::LaterVersion`] for an intact line that is unknown.
 pub(crate) fn replay(
     lines: &mut LineReader<'_>,
     path: &Path,
@@ -74,7 +74,7 @@ pub(crate) fn replay(
                 }
             }
             Some(Line::Synced(_)) => {}
-            // Written whole, and for another place.
+            // It is intact, but does not belong here.
             Some(Line::Meta { .. }) => {
                 return Err(FileProblem::Corrupt { offset: end }.of(path));
             }

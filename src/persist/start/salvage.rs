@@ -24,10 +24,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What was saved of a project, and what was not.
 #[derive(Debug)]
 pub struct Salvage {
-    /// The file with the keys and values.
     pub path: PathBuf,
     pub keys: u64,
     /// Keys in it that had a time to live. A data file has no times, so they no longer expire.
@@ -38,27 +36,23 @@ pub struct Salvage {
     pub damages_count: usize,
 }
 
-/// A part of a file that could not be used.
+/// An unusable part of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// The file.
     pub path: PathBuf,
     /// Offset of its first byte.
     pub start: u64,
     /// Offset after its last byte.
     pub end: u64,
-    /// What is wrong with the part.
     pub problem: Problem,
 }
 
 /// What is wrong with a part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// The file does not exist.
     Missing,
     /// One line or more, with a wrong checksum or without an end.
     Lines,
-    /// The header of a journal.
     Header,
     /// The file is readable, but it is not the one that the journal belongs to.
     OtherContent,
@@ -106,7 +100,6 @@ pub fn salvage(disk: &dyn Disk, paths: &Paths, now_ms: u64) -> Result<Salvage, R
     })
 }
 
-/// The damages that were found so far.
 #[derive(Default)]
 struct Damages {
     listed: Vec<Damage>,

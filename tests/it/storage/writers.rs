@@ -139,7 +139,7 @@ fn no_project_is_forgotten_among_many_writers_checkpoints_and_waiting_threads() 
                     let count = written[project].fetch_add(1, Ordering::Relaxed);
                     let commit = put(&rig.projects[project], &format!("{number}/{count}"), "1");
                     match random.below(20) {
-                        0 => assert!(rig.projects[project].wait_written(commit.as_ref())),
+                        0 => assert!(rig.projects[project].flush_and_confirm(commit.as_ref())),
                         1 => rig.projects[project].checkpoint(clock::wall_ms(), clock::monotonic()).unwrap(),
                         2..=12 => rig.wait_for(commit),
                         _ => {}
@@ -207,7 +207,8 @@ fn an_orderly_stop_waits_for_a_project_whose_journal_is_held() {
 
 #[test]
 fn what_is_acknowledged_at_once_is_synced_within_the_interval_whatever_hangs() {
-    let rig = Rig::with(3, SyncMode::Interval);
+    // Shorter than the quiet time after which a checkpoint syncs everything in new files.
+    let rig = Rig::with_interval(3, SyncMode::Interval, Duration::from_millis(100));
     rig.disk.hold("sync data/p0.journal");
     put(&rig.projects[0], "a", "1");
     wait_until("the sync hangs", || rig.disk.held() == 1);

@@ -57,7 +57,7 @@ fn keys_that_have_just_expired_are_not_counted_as_deleted() {
         assert_eq!(clear_at_once(&project, "other/"), Some(0), "these have no time to live");
         let cleared = project.clear("k/").unwrap();
         assert_eq!(cleared.answer, 7);
-        assert!(project.wait_written(cleared.commit.as_ref()));
+        assert!(project.flush_and_confirm(cleared.commit.as_ref()));
         assert!(read_all(&project, clock::wall_ms()).is_empty());
         assert_eq!(clear_at_once(&project, ""), Some(0));
     }
@@ -81,7 +81,7 @@ fn a_deletion_that_waits_for_a_full_disk_fails_and_succeeds_once_there_is_space(
     disk.set_capacity(None);
     let cleared = project.clear("k/").unwrap();
     assert_eq!(cleared.answer, 7);
-    assert!(project.wait_written(cleared.commit.as_ref()));
+    assert!(project.flush_and_confirm(cleared.commit.as_ref()));
     assert_eq!(project.health(), Health::Healthy);
 }
 
