@@ -1,7 +1,6 @@
 //! The command line: arguments and environment to a checked [`Command`].
 //!
-//! Typed arguments first, checked values second. Nothing here runs a command, reads the process
-//! environment or opens a file.
+//! Nothing here runs a command, reads the process environment or opens a file.
 
 pub mod account;
 mod arguments;
@@ -15,7 +14,7 @@ mod usage_error;
 pub use arguments::Environment;
 pub use command::{Command, CommandRow, RecoverAct};
 pub use effective::CONFIG_PATH_DEFAULT;
-pub use usage_error::{USAGE_EXIT_CODE, UsageError, Wanted};
+pub use usage_error::{USAGE_EXIT_CODE, UsageError};
 
 use crate::config::mistake::shown;
 use arguments::{Call, parse_words};
@@ -37,11 +36,11 @@ pub fn parse(
         words => {
             let (row, arguments) = find(words)?;
             if let Some((_, missing)) = row.arguments.get(arguments.len()) {
-                return Err(UsageError::Incomplete { command: row.name(), missing: (*missing).to_owned() });
+                return Err(incomplete(&row.name(), missing));
             }
             check_superfluous(row, arguments)?;
             if let Some((flag, _)) = typed.values.iter().find(|(flag, _)| !row.flags.contains(flag)) {
-                return Err(UsageError::FlagOfOtherCommand { flag: flag.name, command: row.name() });
+                return Err(UsageError(format!("`pikv {}` does not take `{}`", row.name(), flag.name)));
             }
             (row.build)(&Call { typed: &typed, arguments, environment })
         }
@@ -61,43 +60,48 @@ fn find<'w, 't>(words: &'w [&'t str]) -> Result<(&'static CommandRow, &'w [&'t s
     let group = COMMANDS.iter().filter(|row| row.words.first() == words.first());
     let of_group: Vec<&'static str> = group.filter_map(|row| row.words.get(1).copied()).collect();
     match words {
-        [_, text, ..] if !of_group.is_empty() => {
-            Err(UsageError::UnknownCommand { text: shown(text), known: of_group })
-        }
+        [_, text, ..] if !of_group.is_empty() => Err(UsageError::unknown("command", text, &of_group)),
         [command] if !of_group.is_empty() => {
             let missing = of_group.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
-            Err(UsageError::Incomplete { command: (*command).to_owned(), missing })
+            Err(incomplete(command, &missing))
         }
         words => {
             let mut known: Vec<&'static str> =
                 COMMANDS.iter().filter_map(|row| row.words.first().copied()).collect();
             known.dedup();
-            Err(UsageError::UnknownCommand { text: shown(words.first().unwrap_or(&"")), known })
+            Err(UsageError::unknown("command", words.first().unwrap_or(&""), &known))
         }
     }
 }
 
 fn help_of(words: &[&str]) -> Result<Command, UsageError> {
-    let Some(word) = words.first() else { return Ok(Command::Help(None)) };
-    match find(words) {
-        Ok((row, arguments)) => {
+    let of_group = COMMANDS.iter().find(|row| words.len() == 1 && row.words.first() == words.first());
+    let row = match (words, of_group) {
+        ([], _) => return Ok(Command::Help(None)),
+        (_, Some(row)) => row,
+        (_, None) => {
+            let (row, arguments) = find(words)?;
             check_superfluous(row, arguments)?;
-            Ok(Command::Help(row.words.first().copied()))
+            row
         }
-        Err(UsageError::Incomplete { .. }) => {
-            let first = COMMANDS.iter().filter_map(|row| row.words.first()).find(|first| *first == word);
-            Ok(Command::Help(first.copied()))
-        }
-        Err(error) => Err(error),
-    }
+    };
+    Ok(Command::Help(row.words.first().copied()))
+}
+
+fn incomplete(command: &str, missing: &str) -> UsageError {
+    UsageError(format!("`pikv {command}` needs {missing}"))
 }
 
 fn check_superfluous(row: &CommandRow, arguments: &[&str]) -> Result<(), UsageError> {
     match arguments.get(row.arguments.len()) {
         None => Ok(()),
-        // It asks for a password, so this may be one.
-        Some(_) if row.flags.contains(&flag::Flag::WEAK_PASSWORD) => Err(UsageError::PasswordTyped),
-        Some(text) => Err(UsageError::Superfluous { text: shown(text) }),
+        // The argument may be a password, because the command asks for one.
+        Some(_) if row.flags.contains(&flag::Flag::WEAK_PASSWORD) => Err(UsageError(
+            "passwords are not accepted as arguments, which other users of this machine can see; run the command \
+             without it: it asks for the password, or reads it from standard input"
+                .to_owned(),
+        )),
+        Some(text) => Err(UsageError(format!("unexpected argument `{}`", shown(text)))),
     }
 }
 

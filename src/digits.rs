@@ -1,6 +1,6 @@
-//! Numbers as digits, wherever they are written: JSON, heads of responses, log lines, files.
+//! Numbers as digits, for JSON, heads of responses, log lines and files.
 
-/// Appends `value` in decimal digits, without the cost of `format!`.
+/// Appends `value` in decimal digits; faster than `format!`.
 pub fn encode_u64(value: u64, out: &mut Vec<u8>) {
     const DIGITS_MAX: usize = 20;
     let mut digits = [b'0'; DIGITS_MAX];
@@ -17,8 +17,8 @@ pub fn encode_u64(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(digits.get(DIGITS_MAX - length..).unwrap_or_default());
 }
 
-/// The number that `text` writes in plain decimal digits: no sign, no white space, no leading zero
-/// that another reader might take for octal. `None` for anything else, and beyond 64 bits.
+/// Parses plain decimal digits: no sign, no white space, no leading zero, which another reader might parse as octal.
+/// `None` for any other text and for numbers above 64 bits.
 pub(crate) fn decode_u64(text: &[u8]) -> Option<u64> {
     let is_plain = match text {
         [b'0'] => true,
@@ -28,7 +28,7 @@ pub(crate) fn decode_u64(text: &[u8]) -> Option<u64> {
     str::from_utf8(text).ok().filter(|_| is_plain)?.parse().ok()
 }
 
-/// The hexadecimal digit, in lower case, of the lowest four bits of `value`.
+/// The lower-case hexadecimal digit of the lowest four bits of `value`.
 pub(crate) fn hex_digit(value: u8) -> u8 {
     match value & 15 {
         low @ 0..=9 => b'0' + low,
@@ -36,7 +36,7 @@ pub(crate) fn hex_digit(value: u8) -> u8 {
     }
 }
 
-/// The value of a hexadecimal digit in lower case.
+/// The value of a lower-case hexadecimal digit.
 pub(crate) fn hex_value(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_number_is_read_and_nothing_else_is_one() {
+    fn plain_numbers_are_parsed_and_other_texts_refused() {
         for value in [0, 1, 9, 10, 305, u64::MAX] {
             assert_eq!(decode_u64(value.to_string().as_bytes()), Some(value));
         }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn each_hexadecimal_digit_has_its_value_and_nothing_else_is_one() {
+    fn only_hexadecimal_digits_have_a_value() {
         for value in 0..16 {
             let digit = hex_digit(value);
             assert_eq!(char::from(digit).to_digit(16), Some(value.into()));

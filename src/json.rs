@@ -1,5 +1,5 @@
-//! JSON handled as text: a stored value comes back as it was sent, without its insignificant white
-//! space, because nothing here turns it into numbers and maps and back.
+//! JSON as text: a stored value is returned as it was sent, without its insignificant white space, because nothing here
+//! converts it to numbers and maps and back.
 //!
 //! Not here: building a document in memory (serde_json does that for configuration and requests).
 //! Source: RFC 8259.
@@ -19,7 +19,6 @@ pub use member::present;
 pub use minify::minify;
 pub use text::{decode_string, encode_string, type_name};
 
-/// A whole number is written in JSON as it is anywhere.
 pub use crate::digits::encode_u64;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
 
-// L1: names, bounds, and the outside world in small pieces.
+// L1: names, bounds, disk, clock and log.
 mod clock;
 mod descriptors;
 mod digits;
@@ -19,7 +19,7 @@ mod names;
 mod network;
 mod secret;
 
-// L2: pure machines, without input, output or time; and the configuration.
+// L2: pure state machines, without input, output or time; the configuration.
 mod config;
 mod http;
 mod router;
@@ -29,15 +29,15 @@ mod store;
 mod http_client;
 mod persist;
 
-// L4: decisions about who may do what; where keys are kept.
+// L4: access decisions; where keys are stored.
 mod auth;
 mod storage;
 
-// L5: who has an account; which projects exist.
+// L5: accounts; projects.
 mod accounts;
 mod catalog;
 
-// L6: from a request to a reply.
+// L6: requests to replies.
 mod api;
 
 // L7: sockets and threads.
@@ -46,7 +46,7 @@ mod server;
 // L8: the command line.
 pub mod cli;
 
-// L9: what the program does.
+// L9: the commands.
 pub mod commands;
 
 #[doc(hidden)]

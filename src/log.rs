@@ -1,13 +1,12 @@
-//! Where log lines go: the sink of the `log` crate and of the request log.
+//! The sink of the `log` crate and of the request log.
 //!
-//! Lines are collected in a bounded queue and one thread, `log`, writes them to standard error, so
-//! that nobody waits for a slow terminal or a full pipe. A busy server's are collected for a few
-//! milliseconds: a write for each turn of each loop would cost a tenth of the processor. Lines that
-//! find no room are dropped and counted, and the count is logged. Nothing wakes up while there is
-//! nothing to write.
+//! A bounded queue collects the lines, and one thread, `log`, writes them to standard error, so that no other thread
+//! waits for a slow terminal or a full pipe. Lines of a busy server are collected for a few milliseconds: a write for
+//! each turn of each loop costs a tenth of the processor time. Lines that do not fit are dropped and counted, and the
+//! count is logged. The thread sleeps while there is nothing to write.
 //!
-//! Messages and request targets pass through `mask.rs`, which hides what looks like a secret. A caller
-//! still logs none: a key that an operator chose looks like any other text.
+//! `mask.rs` hides what looks like a secret in messages and request targets. Callers still must not log secrets: a key
+//! that an operator chose looks like any other text.
 
 mod mask;
 mod queue;
@@ -25,14 +24,13 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// There is one standard error, so there is one queue. Empty until [`start`].
+/// There is one queue, because there is one standard error. Empty until [`start`].
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
-/// Starts the thread `log` and takes over what the macros of the `log` crate send. A second call
-/// only sets the level.
+/// Starts the thread `log`, which also receives the messages of the `log` crate. A second call only sets the level.
 ///
 /// # Errors
-/// As the operating system returns them, if it starts no thread.
+/// The thread cannot be started.
 pub fn start(level: LevelFilter, format: Format) -> io::Result<()> {
     ::log::set_max_level(level);
     if QUEUE.set(Queue::new(LOG_BYTES_MAX)).is_err() {
@@ -44,26 +42,25 @@ pub fn start(level: LevelFilter, format: Format) -> io::Result<()> {
             write_forever(queue, format, &mut io::stderr());
         }
     })?;
-    // Fails only where the program has a logger already, which then keeps the macros' messages.
+    // Fails only if the program has a logger already, which then keeps the messages of the `log` crate.
     let _ = ::log::set_boxed_logger(Box::new(Logger { format }));
     Ok(())
 }
 
-/// Sets which messages of the macros are logged from now on. Who writes request lines asks the `log`
-/// crate for this level too.
+/// Sets the level of the `log` crate, which also applies to request lines.
 pub fn set_level(level: LevelFilter) {
     ::log::set_max_level(level);
 }
 
-/// Hands over `lines`, whole and ended by line feeds, in the order of writing. Never waits for
-/// standard error; before [`start`] the lines are forgotten.
+/// Queues `lines`, which are whole and end with line feeds. Never waits for standard error. Before [`start`] it drops
+/// the lines.
 pub fn append(lines: &[u8]) {
     if let Some(queue) = QUEUE.get() {
         queue.append(lines);
     }
 }
 
-/// Waits until everything handed over so far is written, at most for `timeout`.
+/// Waits until all queued lines are written, at most for `timeout`.
 pub fn flush(timeout: Duration) {
     if let Some(queue) = QUEUE.get() {
         queue.flush(timeout);
@@ -92,7 +89,7 @@ impl Log for Logger {
     }
 }
 
-/// The life of the thread `log`.
+/// The body of the thread `log`.
 fn write_forever(queue: &Queue, format: Format, out: &mut impl Write) {
     let mut batch = Vec::new();
     let mut earliest = clock::monotonic();
@@ -107,9 +104,9 @@ fn write_forever(queue: &Queue, format: Format, out: &mut impl Write) {
     }
 }
 
-/// Writes `batch`. An error gives it up: there is nowhere left to report it.
+/// Writes `batch`. After an error it drops the rest: the error cannot be reported anywhere.
 fn write_batch(batch: &[u8], out: &mut impl Write) {
-    // Standard error may be non-blocking because another process made the shared pipe so.
+    // Standard error may be non-blocking because another process has set this for the shared pipe.
     const WOULD_BLOCK_PAUSE: Duration = Duration::from_millis(10);
     let mut rest = batch;
     while !rest.is_empty() {

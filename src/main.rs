@@ -1,4 +1,4 @@
-//! The `pikv` program: parses the arguments, runs, prints one error, and sets the exit code.
+//! The `pikv` program: parses the arguments, runs the command, prints one error, and sets the exit code.
 
 use pikv::{cli, commands, log};
 use std::process::ExitCode;

@@ -1,35 +1,31 @@
-//! Networks of IP addresses, as an operator writes them.
+//! Networks of IP addresses.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An IP address with a prefix length: `10.0.0.0/8`, `2001:db8::/32`, `127.0.0.1` (which is /32).
-/// The bits behind the prefix are zero. What is written as IPv4-mapped IPv6 is a network of IPv4.
+/// The bits after the prefix are zero. An IPv4-mapped IPv6 network becomes one of IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
     prefix_bits: u8,
 }
 
-/// Why a text is no network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkError {
-    /// What stands before `/` is no IP address.
     Address,
-    /// What stands behind `/` is no number of bits that the address has.
+    /// The text after `/` is not a number of bits up to those of the address.
     Prefix {
-        /// The bits of the address, 32 or 128.
         bits_max: u8,
     },
-    /// The address has bits behind its prefix, so that it is unclear which of the two is meant.
+    /// The address has bits after its prefix, so it is unclear which of the two is meant. The network contains it.
     HostBits {
-        /// The network that the address is in.
         network: Network,
     },
 }
 
 impl Network {
-    /// Takes `text` as a network: `ADDRESS` or `ADDRESS/BITS`.
+    /// Parses `ADDRESS` or `ADDRESS/BITS`.
     pub fn parse(text: &str) -> Result<Network, NetworkError> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
@@ -48,18 +44,18 @@ impl Network {
         Ok(network.to_canonical())
     }
 
-    /// Whether `address` is one of this network. An IPv4-mapped IPv6 address counts as IPv4.
+    /// Whether `address` is in this network. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
-        // One of the other family never equals this one, masked or not.
+        // An address of the other family is never equal, masked or not.
         masked(address.to_canonical(), self.prefix_bits) == self.address
     }
 
-    /// Mapped IPv4 has 96 bits before the address proper, all of them in the prefix: they are not
-    /// all zero, so a shorter prefix would have left bits behind it.
+    /// IPv4-mapped IPv6 has 96 bits before the IPv4 address. All of them are in the prefix: they are not all zero, so a
+    /// shorter prefix would leave host bits.
     fn to_canonical(self) -> Network {
         let address = self.address.to_canonical();
-        let bits_gone = bits(self.address).saturating_sub(bits(address));
-        Network { address, prefix_bits: self.prefix_bits.saturating_sub(bits_gone) }
+        let removed_bits = bits(self.address).saturating_sub(bits(address));
+        Network { address, prefix_bits: self.prefix_bits.saturating_sub(removed_bits) }
     }
 }
 
@@ -76,16 +72,16 @@ fn bits(address: IpAddr) -> u8 {
     }
 }
 
-/// `address` with zeros behind its first `prefix_bits` bits.
+/// `address` with zeros after its first `prefix_bits` bits.
 fn masked(address: IpAddr, prefix_bits: u8) -> IpAddr {
-    let bits_behind = u32::from(bits(address).saturating_sub(prefix_bits));
+    let host_bits = u32::from(bits(address).saturating_sub(prefix_bits));
     match address {
         IpAddr::V4(v4) => {
-            let mask = u32::MAX.checked_shl(bits_behind).unwrap_or(0);
+            let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
             Ipv4Addr::from_bits(v4.to_bits() & mask).into()
         }
         IpAddr::V6(v6) => {
-            let mask = u128::MAX.checked_shl(bits_behind).unwrap_or(0);
+            let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
             Ipv6Addr::from_bits(v6.to_bits() & mask).into()
         }
     }
@@ -105,13 +101,13 @@ impl fmt::Display for NetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NetworkError::Address => {
-                f.write_str("not an IP address or a network such as 10.0.0.0/8 or 2001:db8::/32")
+                f.write_str("it must be an IP address or a network such as 10.0.0.0/8 or 2001:db8::/32")
             }
             NetworkError::Prefix { bits_max } => {
-                write!(f, "what follows `/` is not a number of bits from 0 to {bits_max}")
+                write!(f, "after `/` must be a number of bits from 0 to {bits_max}")
             }
             NetworkError::HostBits { network } => {
-                write!(f, "the address has bits behind the prefix; the network is written {network}")
+                write!(f, "the address has bits after the prefix; write the network as {network}")
             }
         }
     }
@@ -128,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_shown_as_it_is_written_best() {
+    fn a_network_is_shown_in_its_shortest_form() {
         for (text, shown) in [
             ("10.0.0.0/8", "10.0.0.0/8"),
             ("0.0.0.0/0", "0.0.0.0/0"),
@@ -147,10 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_refused_and_the_text_says_what_would_be_right() {
+    fn an_invalid_network_is_refused_with_the_fix() {
         let host_bits = |text| NetworkError::HostBits { network: network(text) };
         let (v4, v6) = (NetworkError::Prefix { bits_max: 32 }, NetworkError::Prefix { bits_max: 128 });
-        for (text, error, says) in [
+        for (text, error, part) in [
             ("", NetworkError::Address, "10.0.0.0/8"),
             ("localhost", NetworkError::Address, "10.0.0.0/8"),
             ("10.0.0/8", NetworkError::Address, "10.0.0.0/8"),
@@ -170,7 +166,7 @@ mod tests {
             ("::ffff:0:0/95", host_bits("::fffe:0:0/95"), "/95"),
         ] {
             assert_eq!(Network::parse(text), Err(error), "{text:?}");
-            assert!(error.to_string().contains(says), "{error} should say {says}");
+            assert!(error.to_string().contains(part), "{error} has {part}");
         }
     }
 

@@ -1,15 +1,15 @@
-//! Path patterns: which path is meant, and what its variable parts say. No methods, no handlers.
+//! Path patterns, and the variable parts of the paths that they match. Not here: methods and handlers.
 
-/// The variable parts of a matched path, percent-encoded as they came.
+/// The variable parts of a matched path, percent-encoded as sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Captures<'p> {
-    /// What `{}` matched: one segment, not empty.
+    /// The match of `{}`: one segment that is not empty.
     pub segment: &'p str,
-    /// What `{...}` matched: all the rest, with its slashes; may be empty.
+    /// The match of `{...}`: the rest of the path with its slashes; may be empty.
     pub rest: &'p str,
 }
 
-/// Where the variable parts of a path lie in it, for as long as it is kept and they cannot be borrowed from it.
+/// The positions of the variable parts in a path, for a path that moves, so that they cannot be borrowed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CaptureOffsets {
     segment_start: usize,
@@ -18,7 +18,7 @@ pub struct CaptureOffsets {
 }
 
 impl Captures<'_> {
-    /// Where they lie in `path`, from which they were matched.
+    /// Their positions in `path`, which they were matched from.
     pub fn offsets_in(self, path: &str) -> CaptureOffsets {
         let start_of = |part: &str| match part {
             "" => path.len(),
@@ -31,7 +31,7 @@ impl Captures<'_> {
 }
 
 impl CaptureOffsets {
-    /// The parts of `path`, which has the same text as the one that they were found in.
+    /// The parts of `path`, which has the same text as the matched path.
     pub fn of(self, path: &str) -> Captures<'_> {
         let segment = path.get(self.segment_start..self.segment_end).unwrap_or_default();
         Captures { segment, rest: path.get(self.rest_start..).unwrap_or_default() }
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn captures_come_back_from_their_offsets() {
+    fn captures_are_restored_from_their_offsets() {
         for (pattern, path) in
             [("/a/{}/b/{...}", "/a/x/b/c/d"), ("/a/{}", "/a/é"), ("/{...}", "/"), ("/a", "/a")]
         {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn literal_paths_match_themselves_only() {
+    fn literal_paths_match_only_themselves() {
         check("/api/v1/projects", "/api/v1/projects", Some(("", "")));
         for path in [
             "/api/v1/projects/",
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn segment_is_one_segment_that_is_not_empty() {
+    fn a_segment_is_not_empty_and_has_no_slash() {
         check("/p/{}/keys", "/p/a%2Fb/keys", Some(("a%2Fb", "")));
         check("/p/{}/keys", "/p//keys", None);
         check("/p/{}/keys", "/p/a/b/keys", None);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn rest_is_everything_behind_the_slash() {
+    fn the_rest_is_everything_after_the_slash() {
         check("/p/{}/k/{...}", "/p/a/k/b/c//d/", Some(("a", "b/c//d/")));
         check("/p/{}/k/{...}", "/p/a/k/", Some(("a", "")));
         check("/p/{}/k/{...}", "/p/a/k", None);

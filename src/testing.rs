@@ -1,5 +1,5 @@
-//! What the tests and the benchmarks use of the crate: every `pub` item. The others are `pub(crate)`, and the lint
-//! `unreachable_pub` finds those that are `pub` in a private module. No interface: it changes with them.
+//! The items that the tests and the benchmarks use: every `pub` item. The others are `pub(crate)`, and the lint
+//! `unreachable_pub` finds those that are `pub` in a private module. This is not a stable interface.
 
 macro_rules! publish {
     ($($module:ident)+) => { $(

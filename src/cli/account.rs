@@ -1,53 +1,42 @@
-//! `pikv account`: what to do with which account.
+//! The actions of `pikv account`.
 
 use super::arguments::{Call, option};
 use super::flag::Flag;
-use super::usage_error::{UsageError, Wanted};
+use super::usage_error::UsageError;
 use crate::auth::password::Rule;
 use crate::config::mistake::shown;
+use crate::limits::USERNAME_BYTES_MAX;
 use crate::names::Username;
 use crate::secret::Secret;
 
-/// The global key for `pikv account` while a server runs. Not a flag: other users see those.
+/// The global key for `pikv account` while a server runs. It is not a flag, because other users can see those.
 pub const GLOBAL_KEY_VARIABLE: &str = "PIKV_GLOBAL_KEY";
 
-/// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// Make an account.
+    /// Create an account. The rule is that for its password.
     Add {
-        /// Its name.
         username: Username,
-        /// Its email address.
         email: Option<String>,
-        /// The rule for its password.
         rule: Rule,
     },
-    /// Give an account another password.
     SetPassword {
-        /// Its name.
         username: Username,
-        /// The rule for the password.
         rule: Rule,
     },
-    /// Disable an account, or enable it again.
     SetDisabled {
-        /// Its name.
         username: Username,
-        /// Whether nobody may use it.
         is_disabled: bool,
     },
     /// Delete an account and its keys.
     Delete {
-        /// Its name.
         username: Username,
     },
-    /// List all accounts.
     List,
 }
 
 pub(super) fn add(call: &Call<'_>) -> Result<Act, UsageError> {
-    let email = option(call, Flag::EMAIL, Wanted::Unicode, |text| Some(text.to_owned()))?;
+    let email = option(call, Flag::EMAIL, "", |text| Some(text.to_owned()))?;
     let email = email.map(|email| email.value);
     Ok(Act::Add { username: username(call.argument(0))?, email, rule: rule(call) })
 }
@@ -68,7 +57,7 @@ fn rule(call: &Call<'_>) -> Rule {
     if call.has(Flag::WEAK_PASSWORD) { Rule::Weak } else { Rule::Strong }
 }
 
-/// The global key in the environment. The line end of a file that it was read from is not part of it.
+/// The global key in the environment, without the line end of a file that it was read from.
 pub(super) fn global_key(call: &Call<'_>) -> Option<Secret> {
     let key = (call.environment)(GLOBAL_KEY_VARIABLE)?.into_string().ok()?;
     let key = key.trim_end_matches(['\r', '\n']);
@@ -76,7 +65,12 @@ pub(super) fn global_key(call: &Call<'_>) -> Option<Secret> {
 }
 
 fn username(text: &str) -> Result<Username, UsageError> {
-    Username::parse(text).ok_or_else(|| UsageError::Username { text: shown(text) })
+    Username::parse(text).ok_or_else(|| {
+        let text = shown(text);
+        UsageError(format!(
+            "invalid user name `{text}`; use 1 to {USERNAME_BYTES_MAX} of A-Z a-z 0-9 . _ - @ +"
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -122,22 +116,22 @@ mod tests {
     }
 
     #[test]
-    fn a_password_among_the_words_is_refused_for_what_it_is() {
+    fn a_password_as_an_argument_is_refused_and_not_repeated() {
         for line in ["account add mavi Right@123", "account passwd mavi Right@123 more"] {
-            let error = parsed(line).unwrap_err();
-            assert_eq!(error, UsageError::PasswordTyped, "{line}");
-            assert!(!error.to_string().contains("Right@123"));
+            let error = parsed(line).unwrap_err().to_string();
+            assert!(error.contains("passwords are not accepted as arguments"), "{line}: {error}");
+            assert!(!error.contains("Right@123"));
         }
     }
 
     #[test]
-    fn what_is_no_act_says_what_is_missing_or_too_many() {
+    fn an_invalid_account_command_is_refused_with_what_is_wrong() {
         for (line, part) in [
             ("account", "`add` or `passwd`"),
             ("account add", "the name of an account"),
             ("account ad mavi", "did you mean `add`"),
-            ("account list mavi", "a word too many"),
-            ("account disable mavi now", "a word too many"),
+            ("account list mavi", "unexpected argument `mavi`"),
+            ("account disable mavi now", "unexpected argument `now`"),
             ("account add ma/vi", "user name"),
             ("account passwd mavi --email a@b", "does not take `--email`"),
             ("account list --port 1", "does not take `--port`"),
@@ -145,8 +139,8 @@ mod tests {
             ("serve --weak-password", "does not take `--weak-password`"),
             ("account add mavi --weak-password=1", "`--weak-password` takes no value"),
         ] {
-            let said = parsed(line).unwrap_err().to_string();
-            assert!(said.contains(part), "{line}: {said}");
+            let error = parsed(line).unwrap_err().to_string();
+            assert!(error.contains(part), "{line}: {error}");
         }
     }
 }

@@ -1,17 +1,17 @@
 //! Arguments and environment as they are typed, and the values of flags in them.
 
 use super::effective::{Options, Source, Sourced};
-use super::flag::Flag;
-use super::usage_error::{UsageError, Wanted};
+use super::flag::{self, Flag};
+use super::usage_error::UsageError;
 use crate::config::mistake::shown;
 use lexopt::Arg;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-/// Where an option comes from besides a flag: `None` where there is no such variable.
+/// The environment variables, by name.
 pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
-/// Arguments as typed: nothing is known of them but their names.
+/// Arguments as typed.
 #[derive(Default)]
 pub(super) struct Typed {
     pub(super) words: Vec<OsString>,
@@ -20,7 +20,7 @@ pub(super) struct Typed {
     pub(super) is_version_asked: bool,
 }
 
-/// A command line whose command is known.
+/// The command line of a known command.
 pub(super) struct Call<'a> {
     pub(super) typed: &'a Typed,
     /// As many as the command needs.
@@ -45,17 +45,17 @@ pub(super) fn parse_words(mut parser: lexopt::Parser) -> Result<Typed, UsageErro
             Arg::Value(word) => typed.words.push(word),
             Arg::Short('h') | Arg::Long("help") => typed.is_help_asked = true,
             Arg::Short('V') | Arg::Long("version") => typed.is_version_asked = true,
-            Arg::Short(letter) => return Err(UsageError::UnknownFlag { text: format!("-{letter}") }),
+            Arg::Short(letter) => return Err(unknown_flag(&format!("-{letter}"))),
             Arg::Long(name) => {
                 let text = format!("--{name}");
                 let flag = Flag::ALL.iter().copied().find(|flag| flag.name == text);
-                let flag = flag.ok_or(UsageError::UnknownFlag { text })?;
+                let flag = flag.ok_or_else(|| unknown_flag(&text))?;
                 let value = if flag.value.is_some() {
-                    parser.value().map_err(|_| UsageError::ValueMissing { flag: flag.name })?
+                    parser.value().map_err(|_| UsageError(format!("`{}` needs a value", flag.name)))?
                 } else {
                     OsString::new()
                 };
-                // Where a flag is there twice the last one counts, so that an alias can be overridden.
+                // The last one of two equal flags counts, so that an alias can be overridden.
                 typed.values.retain(|(other, _)| *other != flag);
                 typed.values.push((flag, value));
             }
@@ -64,14 +64,18 @@ pub(super) fn parse_words(mut parser: lexopt::Parser) -> Result<Typed, UsageErro
     Ok(typed)
 }
 
-/// lexopt's `next` fails only where a flag without a value, `--help=x`, has one.
+fn unknown_flag(text: &str) -> UsageError {
+    UsageError::unknown("flag", text, &flag::names())
+}
+
+/// lexopt's `next` fails only if a flag that takes no value has one, as in `--help=x`.
 fn value_superfluous(error: lexopt::Error) -> UsageError {
     let flag =
         if let lexopt::Error::UnexpectedValue { option, .. } = error { option } else { error.to_string() };
-    UsageError::ValueSuperfluous { flag }
+    UsageError(format!("`{}` takes no value", shown(&flag)))
 }
 
-/// What the flag says, else what its variable says; an empty variable says nothing.
+/// The value of the flag, else that of its environment variable. An empty variable is ignored.
 fn raw_value(call: &Call<'_>, flag: Flag) -> Option<(&'static str, Sourced<OsString>)> {
     if let Some((_, value)) = call.typed.values.iter().find(|(other, _)| *other == flag) {
         return Some((flag.name, Sourced { value: value.clone(), source: Source::Flag }));
@@ -81,10 +85,11 @@ fn raw_value(call: &Call<'_>, flag: Flag) -> Option<(&'static str, Sourced<OsStr
     Some((variable, Sourced { value, source: Source::Environment }))
 }
 
+/// The value of `flag`. If `parse` refuses it, `rule` states what it must be.
 pub(super) fn option<T>(
     call: &Call<'_>,
     flag: Flag,
-    wanted: Wanted,
+    rule: &str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<Sourced<T>>, UsageError> {
     let Some((name, Sourced { value, source })) = raw_value(call, flag) else {
@@ -93,23 +98,23 @@ pub(super) fn option<T>(
     let text = unicode(name, &value)?;
     match parse(text) {
         Some(value) => Ok(Some(Sourced { value, source })),
-        None => Err(UsageError::Value { name, text: shown(text), wanted }),
+        None => Err(wrong_value(name, text, rule)),
     }
 }
 
 fn unicode<'a>(name: &'static str, value: &'a OsStr) -> Result<&'a str, UsageError> {
-    value.to_str().ok_or_else(|| UsageError::Value {
-        name,
-        text: shown(&value.to_string_lossy()),
-        wanted: Wanted::Unicode,
-    })
+    value.to_str().ok_or_else(|| wrong_value(name, &value.to_string_lossy(), "it must be UTF-8"))
+}
+
+fn wrong_value(name: &str, text: &str, rule: &str) -> UsageError {
+    UsageError(format!("`{name}` is \"{}\"; {rule}", shown(text)))
 }
 
 pub(super) fn config_path(call: &Call<'_>) -> Result<Sourced<PathBuf>, UsageError> {
     match raw_value(call, Flag::CONFIG) {
         None => Ok(Options::default().config_path),
         Some((name, Sourced { value, .. })) if value.is_empty() => {
-            Err(UsageError::Value { name, text: String::new(), wanted: Wanted::Path })
+            Err(wrong_value(name, "", "it must name a file"))
         }
         Some((_, Sourced { value, source })) => Ok(Sourced { value: PathBuf::from(value), source }),
     }

@@ -4,89 +4,73 @@ use super::account::{self, Act};
 use super::arguments::{Call, config_path, option};
 use super::effective::Options;
 use super::flag::Flag;
-use super::usage_error::{UsageError, Wanted};
+use super::usage_error::UsageError;
+use crate::config::mistake::HOST_ADVICE;
 use crate::config::mistake::shown;
 use crate::config::schema::{LogFormat, LogLevel};
 use crate::names::{InternalProject, ProjectId};
 use crate::secret::Secret;
 use std::net::IpAddr;
 
-/// What is to be done. The options that a command does not take are at their defaults.
+/// The options that a command does not take have their defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Serve until a signal ends it.
     Serve(Options),
-    /// Write config.json with keys, print them and do not serve.
     Init(Options),
-    /// Validate config.json.
     ConfigCheck(Options),
-    /// Print the effective settings and their sources.
     ConfigShow(Options),
-    /// Set one setting in config.json.
+    /// Path and value are as typed.
     ConfigSet {
-        /// The location of the configuration.
         options: Options,
-        /// Its path, as typed.
         setting: String,
-        /// Its value, as typed.
         value: String,
     },
-    /// Decide between a data file edited by hand and the changes that are not in it, or save what is readable.
     Recover {
-        /// The location of the configuration.
         options: Options,
         project: ProjectId,
-        /// What to do.
         act: RecoverAct,
     },
-    /// Manage accounts.
+    /// The global key is that of a running server, if the environment has it.
     Account {
-        /// The location of the configuration.
         options: Options,
-        /// The global key of a running server, if the environment has it.
         global_key: Option<Secret>,
-        /// What to do.
         act: Act,
     },
     /// Print [`super::help::text`]: of the command with this first word, or of the program.
     Help(Option<&'static str>),
-    /// Print [`super::help::version`].
     Version,
 }
 
-/// What `pikv recover` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecoverAct {
     /// Apply the changes of the journal to the edited file.
     Replay,
     /// Use the edited file without the changes, and keep a copy of the journal.
     Discard,
-    /// Write what is readable of damaged files to another file.
+    /// Write the readable keys of damaged files to another file.
     Salvage,
 }
 
-/// A command of the program.
 pub struct CommandRow {
-    /// Its words: `config show`.
+    /// For example `config show`.
     pub words: &'static [&'static str],
-    /// The arguments that it needs, and what each is.
+    /// The names and descriptions of its arguments, all required.
     pub arguments: &'static [(&'static str, &'static str)],
-    /// The flags that it takes.
     pub flags: &'static [Flag],
     /// One line of help.
     pub summary: &'static str,
     /// Sentences for its own help and for docs/CONFIGURATION.md.
     pub details: &'static str,
-    /// Command lines.
     pub examples: &'static [&'static str],
-    /// The command of a command line with these words and arguments, and no other flags.
+    /// Builds the command from a call with these words, arguments and flags.
     pub(super) build: fn(&Call<'_>) -> Result<Command, UsageError>,
 }
 
 const SERVING: &[Flag] = &[Flag::CONFIG, Flag::HOST, Flag::PORT, Flag::LOG_LEVEL, Flag::LOG_FORMAT];
+const PORT_ADVICE: &str = "it must be a whole number, 0 to 65535; 0 takes any free port";
 const NAME: &[(&str, &str)] = &[("NAME", "the name of an account")];
 
-/// The commands. The first one is run without a word.
+/// The commands. The first one is the default.
 pub const COMMANDS: &[CommandRow] = &[
     CommandRow {
         words: &["serve"],
@@ -171,7 +155,7 @@ pub const COMMANDS: &[CommandRow] = &[
         words: &["account", "passwd"],
         arguments: NAME,
         flags: &[Flag::WEAK_PASSWORD, Flag::CONFIG],
-        summary: "set another password of an account",
+        summary: "change the password of an account",
         details: "Asks for it as `add` does. All tokens and sessions of the account end at once.",
         examples: &["pikv account passwd mavi"],
         build: |call| account_command(call, account::set_password(call)?),
@@ -215,18 +199,17 @@ pub const COMMANDS: &[CommandRow] = &[
 ];
 
 impl CommandRow {
-    /// Its words as one text.
     pub fn name(&self) -> String {
         self.words.join(" ")
     }
 
-    /// What is typed after `pikv`, without flags: `account add NAME`.
+    /// The arguments of `pikv`, without flags: `account add NAME`.
     pub fn line(&self) -> String {
         let arguments = self.arguments.iter().map(|(name, _)| *name);
         self.words.iter().copied().chain(arguments).collect::<Vec<_>>().join(" ")
     }
 
-    /// As [`CommandRow::line`], with the flags that have no environment variable.
+    /// Like [`CommandRow::line`], with the flags that have no environment variable.
     pub fn usage(&self) -> String {
         let flags = self.flags.iter().filter(|flag| flag.variable.is_none());
         flags.fold(self.line(), |usage, flag| format!("{usage} [{}]", flag.usage()))
@@ -234,25 +217,24 @@ impl CommandRow {
 }
 
 fn recover(call: &Call<'_>) -> Result<Command, UsageError> {
-    let missing =
-        |missing: &str| UsageError::Incomplete { command: "recover".to_owned(), missing: missing.to_owned() };
+    let needs = |missing: &str| Err(UsageError(format!("`pikv recover` needs {missing}")));
     let text = call.argument(0);
     // The server's own projects can be damaged like any other.
     let internal = InternalProject::ALL.into_iter().map(ProjectId::from).find(|id| id.as_str() == text);
     let project = internal
         .map_or_else(|| ProjectId::parse(text), Ok)
-        .map_err(|error| UsageError::Project { text: shown(text), error })?;
+        .map_err(|error| UsageError(format!("project id \"{}\": {error}", shown(text))))?;
     let parse_journal = |text: &str| match text {
         "replay" => Some(RecoverAct::Replay),
         "discard" => Some(RecoverAct::Discard),
         _ => None,
     };
-    let journal = option(call, Flag::JOURNAL, Wanted::OneOf(&["replay", "discard"]), parse_journal)?;
+    let journal = option(call, Flag::JOURNAL, &one_of(&["replay", "discard"]), parse_journal)?;
     let act = match (journal, call.has(Flag::SALVAGE)) {
         (Some(journal), false) => journal.value,
         (None, true) => RecoverAct::Salvage,
-        (Some(_), true) => return Err(missing("either `--journal` or `--salvage`, not both")),
-        (None, false) => return Err(missing("`--journal replay`, `--journal discard` or `--salvage`")),
+        (Some(_), true) => return needs("either `--journal` or `--salvage`, not both"),
+        (None, false) => return needs("`--journal replay`, `--journal discard` or `--salvage`"),
     };
     Ok(Command::Recover { options: file_options(call)?, project, act })
 }
@@ -268,14 +250,18 @@ fn file_options(call: &Call<'_>) -> Result<Options, UsageError> {
 fn serving_options(call: &Call<'_>) -> Result<Options, UsageError> {
     Ok(Options {
         config_path: config_path(call)?,
-        host: option(call, Flag::HOST, Wanted::Address, |text| text.parse::<IpAddr>().ok())?,
-        port: option(call, Flag::PORT, Wanted::Port, parse_port)?,
-        log_level: option(call, Flag::LOG_LEVEL, Wanted::OneOf(LogLevel::NAMES), LogLevel::parse)?,
-        log_format: option(call, Flag::LOG_FORMAT, Wanted::OneOf(LogFormat::NAMES), LogFormat::parse)?,
+        host: option(call, Flag::HOST, HOST_ADVICE, |text| text.parse::<IpAddr>().ok())?,
+        port: option(call, Flag::PORT, PORT_ADVICE, parse_port)?,
+        log_level: option(call, Flag::LOG_LEVEL, &one_of(LogLevel::NAMES), LogLevel::parse)?,
+        log_format: option(call, Flag::LOG_FORMAT, &one_of(LogFormat::NAMES), LogFormat::parse)?,
     })
 }
 
+fn one_of(names: &[&str]) -> String {
+    format!("it must be one of {}", names.join(", "))
+}
+
 fn parse_port(text: &str) -> Option<u16> {
-    // `parse` would take "+80".
+    // `parse` would accept "+80".
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }

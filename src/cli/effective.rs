@@ -1,4 +1,4 @@
-//! What is in force: a flag wins over the environment, that over the file, that over the default.
+//! The effective settings. Precedence: flag, environment variable, config.json, default.
 
 use crate::config::schema::{Config, LogFormat, LogLevel};
 use crate::config::setting::{Presence, Setting};
@@ -6,60 +6,47 @@ use crate::config::settings::SETTINGS;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// The configuration where neither flag nor environment names one.
+/// The configuration file unless a flag or the environment names one.
 pub const CONFIG_PATH_DEFAULT: &str = "config.json";
 
-/// Who decided on a value.
+/// The source of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A flag of the command line.
     Flag,
-    /// An environment variable.
     Environment,
     /// config.json.
     File,
-    /// Nobody.
     Default,
 }
 
-/// A value and who decided on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sourced<T> {
     pub value: T,
-    /// Who decided on it.
     pub source: Source,
 }
 
-/// What flags and environment say; `None` where they say nothing.
+/// The values of flags and environment; `None` if neither sets one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The configuration file.
     pub config_path: Sourced<PathBuf>,
-    /// The address to listen on.
     pub host: Option<Sourced<IpAddr>>,
-    /// The port; 0 takes any free one.
+    /// 0 takes any free port.
     pub port: Option<Sourced<u16>>,
-    /// The least important log lines that are written.
     pub log_level: Option<Sourced<LogLevel>>,
-    /// How a log line looks.
     pub log_format: Option<Sourced<LogFormat>>,
 }
 
-/// The values in force that flags and environment can set.
+/// The effective values of the settings that flags and environment can set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {
-    /// The address to listen on.
     pub host: Sourced<IpAddr>,
-    /// The port; 0 takes any free one.
     pub port: Sourced<u16>,
-    /// The least important log lines that are written.
     pub log_level: Sourced<LogLevel>,
-    /// How a log line looks.
     pub log_format: Sourced<LogFormat>,
 }
 
 impl Source {
-    /// What `pikv config show` calls it.
+    /// Its name in `pikv config show`.
     pub fn name(self) -> &'static str {
         match self {
             Source::Flag => "flag",
@@ -82,7 +69,7 @@ impl Default for Options {
     }
 }
 
-/// Puts `options` over `config`.
+/// The effective settings of `config` under `options`.
 pub fn resolve(options: &Options, config: &Config) -> Effective {
     fn over<T: Clone>(option: &Option<Sourced<T>>, value: T, config: &Config, path: &str) -> Sourced<T> {
         option.clone().unwrap_or_else(|| Sourced { value, source: source(config, path) })

@@ -5,11 +5,11 @@
 pub struct Flag {
     /// `--config`.
     pub name: &'static str,
-    /// What its value is called in a help text; `None` if it takes none.
+    /// The name of its value in a help text; `None` if it takes none.
     pub value: Option<&'static str>,
-    /// The environment variable that does the same.
+    /// The environment variable with the same effect.
     pub variable: Option<&'static str>,
-    /// What counts without it, for a help text.
+    /// The default value, for a help text.
     pub default: &'static str,
     /// One line of help.
     pub doc: &'static str,

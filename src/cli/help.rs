@@ -1,4 +1,4 @@
-//! The help texts, after the table of commands.
+//! The help texts, derived from the table of commands.
 
 use super::command::{COMMANDS, CommandRow};
 use super::flag::Flag;

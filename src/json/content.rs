@@ -1,6 +1,6 @@
-//! What a file holds that should hold JSON and plainly does not.
+//! The content of a file that should be JSON and clearly is not.
 
-/// How such content begins, and what it is.
+/// The beginnings of such content, and what it is.
 const BEGINNINGS: &[(&[u8], &str)] = &[
     (b"\xff\xfe", UTF_16),
     (b"\xfe\xff", UTF_16),
@@ -27,7 +27,7 @@ pub fn without_byte_order_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
-/// Names what begins with `bytes`, if it cannot be JSON or lines of it, and what helps.
+/// Names content that begins with `bytes` and cannot be JSON or lines of JSON, and states the fix.
 pub fn foreign_content(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.trim_ascii_start();
     if text.is_empty() {
@@ -37,7 +37,7 @@ pub fn foreign_content(bytes: &[u8]) -> Option<&'static str> {
         return Some(what);
     }
     match text {
-        // Without a byte order mark: every other byte of a Latin text is 0.
+        // UTF-16 without a byte order mark: every other byte of a Latin text is 0.
         [0, b'{' | b'[' | b'"' | b'\n' | b' ', ..] | [b'{' | b'[' | b'"', 0, ..] => Some(UTF_16),
         [0, ..] => Some("it begins with NUL bytes, as a power cut leaves them; restore it from a backup"),
         [b'<', ..] => Some("it is HTML or XML"),
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_that_is_no_json_is_named_and_json_is_not() {
+    fn foreign_content_is_named_and_json_is_not() {
         for (bytes, part) in [
             (&b" \r\n"[..], "empty"),
             (b"\0\0\0", "NUL"),

@@ -1,27 +1,25 @@
-//! What is wrong with a text that is not JSON, where, and what would have been right.
+//! Why and at which position a text is not JSON, and how to correct it.
 
 use super::hint::hint;
 use super::kind::{JsonErrorKind, Token};
 use crate::limits::VALUE_DEPTH_MAX;
 use std::fmt;
 
-/// Why a text was refused, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonError {
-    /// What was wrong.
     pub kind: JsonErrorKind,
-    /// Bytes before the place.
+    /// Bytes before the position.
     pub offset: usize,
-    /// Lines up to the place, from 1.
+    /// From 1.
     pub line: usize,
-    /// Characters of that line up to the place, from 1.
+    /// In characters of the line, from 1.
     pub column: usize,
-    /// What the mistake most likely is, and how to correct it.
+    /// The most likely mistake, and how to correct it.
     pub hint: Option<&'static str>,
 }
 
 impl JsonError {
-    /// Works out line and column of `offset` in `text`.
+    /// Determines line and column of `offset` in `text`.
     pub(super) fn locate(kind: JsonErrorKind, offset: usize, text: &[u8]) -> JsonError {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
@@ -41,7 +39,7 @@ impl fmt::Display for JsonError {
         write!(f, "line {}, column {}: ", self.line, self.column)?;
         match self.kind {
             JsonErrorKind::Empty => Ok(()),
-            JsonErrorKind::Utf8 => f.write_str("expected UTF-8, found bytes that are not"),
+            JsonErrorKind::Utf8 => f.write_str("expected UTF-8, found invalid bytes"),
             JsonErrorKind::ByteOrderMark => {
                 f.write_str("expected a JSON value, found a byte order mark; send UTF-8 without one")
             }
@@ -70,7 +68,7 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
-/// A character as an error message names it.
+/// A character in an error message. `None` is the end of the text.
 struct Found(Option<char>);
 
 impl fmt::Display for Found {

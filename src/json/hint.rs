@@ -1,11 +1,11 @@
-//! What a mistake in a JSON text most likely is, and how to correct it: the habits of other
-//! languages, and what a shell or a word processor makes of quotes.
+//! The most likely mistake in a JSON text, and how to correct it: notation of other languages, and quotes that a
+//! shell or a word processor changed.
 //!
-//! A hint names fixed words only, never a part of the text, which may hold a secret.
+//! A hint is a fixed text and never quotes the JSON text, which may contain a secret.
 
 use super::kind::{JsonErrorKind, Place, Token};
 
-const UNQUOTED: &str = "text takes double quotes, as in \"hello\"";
+const UNQUOTED: &str = "write text in double quotes, as in \"hello\"";
 
 /// The hint for an error of `kind` at `offset` in `text`.
 pub(super) fn hint(kind: JsonErrorKind, offset: usize, text: &[u8]) -> Option<&'static str> {
@@ -36,17 +36,17 @@ pub(super) fn hint(kind: JsonErrorKind, offset: usize, text: &[u8]) -> Option<&'
     }
 }
 
-/// Comments, other quotes, commas without a value: mistakes in any place.
+/// Comments, other quotes, commas without a value: mistakes at any position.
 fn of_notation(expected: Place, found: char, before: &[u8], after: &[u8]) -> Option<&'static str> {
     let last = before.trim_ascii_end().last();
     if after.starts_with(b"//") || after.starts_with(b"/*") || found == '#' {
         Some("JSON has no comments; remove it")
     } else if matches!(found, '\'' | '`') && expected != Place::TextEnd {
-        Some("JSON has double quotes only")
+        Some("use double quotes")
     } else if matches!(found, '“' | '”' | '„' | '‘' | '’' | '«' | '»') {
-        Some("JSON has straight double quotes only, as in \"hello\"")
+        Some("use straight double quotes, as in \"hello\"")
     } else if matches!(found, ']' | '}') && last == Some(&b',') {
-        Some("JSON has no `,` after the last one")
+        Some("remove the `,` after the last one")
     } else if matches!(found, ',' | '}') && last == Some(&b':') {
         Some("the member has no value; send null for none")
     } else {
@@ -57,11 +57,11 @@ fn of_notation(expected: Place, found: char, before: &[u8], after: &[u8]) -> Opt
 fn of_misplaced(expected: Place, found: char, before: &[u8], after: &[u8]) -> Option<&'static str> {
     match expected {
         Place::Name | Place::NameOrObjectEnd if found.is_alphanumeric() || matches!(found, '_' | '$') => {
-            Some("a member name takes double quotes, as in \"name\"")
+            Some("write the member name in double quotes, as in \"name\"")
         }
         Place::Name | Place::NameOrObjectEnd | Place::Colon => None,
         Place::Value | Place::ValueOrArrayEnd => match found {
-            '+' => Some("a JSON number has no plus sign; leave it out"),
+            '+' => Some("a JSON number has no plus sign; remove it"),
             '.' => Some("a JSON number has a digit before the point, as in 0.5"),
             _ if found.is_alphabetic() || !found.is_ascii() => {
                 of_word(&word(before, after)).or(Some(UNQUOTED))
@@ -75,7 +75,7 @@ fn of_misplaced(expected: Place, found: char, before: &[u8], after: &[u8]) -> Op
     }
 }
 
-/// The letters and digits around the error, in lower case: what its author takes for one word.
+/// The word around the error, in lower case.
 fn word(before: &[u8], after: &[u8]) -> Vec<u8> {
     let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$');
     let start = before.len() - before.iter().rev().take_while(is_part).count();
@@ -83,12 +83,12 @@ fn word(before: &[u8], after: &[u8]) -> Vec<u8> {
     begin.chain(after.iter().take_while(is_part)).map(u8::to_ascii_lowercase).collect()
 }
 
-/// The words of other languages for what JSON calls otherwise or has not.
+/// Words of other languages that JSON writes in another way or does not have.
 fn of_word(word: &[u8]) -> Option<&'static str> {
     match word {
         b"nan" => Some("NaN is not a JSON number; send null, or the string \"NaN\""),
         b"inf" | b"infinity" => Some("Infinity is not a JSON number; send null, or the string \"Infinity\""),
-        b"undefined" => Some("undefined is not a JSON value; send null, or leave the member out"),
+        b"undefined" => Some("undefined is not a JSON value; send null, or remove the member"),
         b"none" | b"nil" => Some("None and nil are not JSON values; send null"),
         b"null" => Some("null is written in lower case"),
         b"true" => Some("true is written in lower case"),
@@ -97,17 +97,17 @@ fn of_word(word: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What goes wrong inside a number: it begins as one and continues as something else.
+/// A text that begins as a number and continues as something else.
 fn of_number(word: &[u8]) -> Option<&'static str> {
     match word {
         [b'0', b'x' | b'o' | b'b', ..] => {
             Some("JSON has no hexadecimal, octal or binary numbers; send it in decimal, or as a string")
         }
         [b'0', rest @ ..] if !rest.is_empty() && rest.iter().all(u8::is_ascii_digit) => {
-            Some("a JSON number has no leading zero; leave it out, or send a string, as in \"007\"")
+            Some("a JSON number has no leading zero; remove it, or send a string, as in \"007\"")
         }
         [b'0'..=b'9', rest @ ..] if !rest.iter().all(u8::is_ascii_digit) => {
-            Some("a JSON number has digits only; anything else takes double quotes, as in \"12a\"")
+            Some("a JSON number has digits only; write other text in double quotes, as in \"12a\"")
         }
         _ => None,
     }

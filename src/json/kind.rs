@@ -1,33 +1,30 @@
-//! The ways in which a text is not JSON.
+//! The kinds of errors in a JSON text.
 
-/// What was wrong with a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonErrorKind {
-    /// Nothing but white space.
+    /// Only white space.
     Empty,
     /// Bytes that are not UTF-8.
     Utf8,
-    /// A byte order mark in front.
+    /// A byte order mark at the start.
     ByteOrderMark,
     /// Arrays and objects nested deeper than [`VALUE_DEPTH_MAX`].
     TooDeep,
-    /// Something else than what may stand between two tokens.
+    /// An unexpected character between two tokens.
     Misplaced {
-        /// What may stand there.
         expected: Place,
-        /// What does; `None` is the end of the text.
+        /// `None` is the end of the text.
         found: Option<char>,
     },
-    /// A number, string or word that goes wrong.
+    /// A malformed number, string or word.
     Malformed {
-        /// The token it began as.
         token: Token,
-        /// The first character that does not belong; `None` is the end of the text.
+        /// The first wrong character; `None` is the end of the text.
         found: Option<char>,
     },
 }
 
-/// Where in a document the reader stands, named by what may come next.
+/// A position in a document, named by what may come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// At the start, after `:`, or after `,` in an array.
@@ -48,14 +45,14 @@ pub enum Place {
     TextEnd,
 }
 
-/// A token in the middle of which the text went wrong.
+/// A token that is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token {
-    /// A number that lacks a digit.
+    /// A number without a required digit.
     Number,
     /// A string with a raw control character, or without its closing quote.
     String,
-    /// `\` before something that is no escape.
+    /// `\` before a character that is not an escape.
     Escape,
     /// `\u` with fewer than four hexadecimal digits.
     HexEscape,

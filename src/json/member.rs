@@ -1,11 +1,11 @@
-//! What serde has to be told about the members of an object.
+//! Deserialization of members that may be `null`.
 
 use serde::{Deserialize, Deserializer};
 
-/// For members of which `null` is a value too: serde takes it for "absent" where it is an `Option`.
+/// For members that distinguish `null` from absence: serde treats both as `None` if the type is an `Option`.
 ///
 /// # Errors
-/// As `T` has them.
+/// Those of `T`.
 pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {

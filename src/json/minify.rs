@@ -1,4 +1,4 @@
-//! One pass over a JSON text: checks it and copies it without its insignificant white space.
+//! One pass over a JSON text that checks it and copies it without its insignificant white space.
 //!
 //! ```text
 //! Value              scalar -> after it   `{` -> NameOrObjectEnd   `[` -> ValueOrArrayEnd
@@ -8,27 +8,27 @@
 //! Colon              `:` -> Value
 //! CommaOrArrayEnd    `,` -> Value         `]` -> after it
 //! CommaOrObjectEnd   `,` -> Name          `}` -> after it
-//! TextEnd            the only place where the text may end
-//! after it: CommaOrObjectEnd, CommaOrArrayEnd or TextEnd, by what is open around the value
+//! TextEnd            the only state in which the text may end
+//! after it: CommaOrObjectEnd, CommaOrArrayEnd or TextEnd, depending on what contains the value
 //! ```
-//! Open arrays and objects are one bit each of an integer, so depth costs neither memory nor stack.
+//! Each open array or object is one bit of an integer, so depth needs neither memory nor stack.
 
 use super::error::JsonError;
 use super::kind::{JsonErrorKind, Place, Token};
 use super::text::plain_length;
 use crate::limits::BODY_DEPTH_MAX;
 
-/// The deepest nesting that can be followed: one bit for each level.
+/// The deepest supported nesting: one bit for each level.
 pub(crate) const DEPTH_CEILING: usize = 128;
 const _: () = assert!(BODY_DEPTH_MAX <= DEPTH_CEILING);
 
 /// Appends `text` to `out` without insignificant white space and otherwise byte for byte.
 ///
-/// Accepts what RFC 8259 does, in UTF-8 without a byte order mark and nested at most `depth_max`
-/// deep, which is at most [`DEPTH_CEILING`]. Escapes of lone surrogates are in the grammar and pass.
+/// Accepts JSON by RFC 8259, in UTF-8 without a byte order mark and nested at most `depth_max` deep, which is at most
+/// [`DEPTH_CEILING`]. The grammar allows escapes of lone surrogates.
 ///
 /// # Errors
-/// [`JsonError`] with the first place that is wrong; `out` is as it was before.
+/// [`JsonError`] with the first error; `out` is unchanged then.
 pub fn minify(text: &[u8], depth_max: usize, out: &mut Vec<u8>) -> Result<(), JsonError> {
     let depth_max = depth_max.min(DEPTH_CEILING);
     let length_before = out.len();
@@ -41,13 +41,13 @@ pub fn minify(text: &[u8], depth_max: usize, out: &mut Vec<u8>) -> Result<(), Js
     })
 }
 
-/// An error that does not know its line yet.
+/// An error without line and column.
 struct Fault {
     kind: JsonErrorKind,
     offset: usize,
 }
 
-/// Once this has passed, every run of bytes between two ASCII bytes is UTF-8.
+/// Checks that every run of bytes between two ASCII bytes is UTF-8.
 fn check_encoding(text: &[u8]) -> Result<(), Fault> {
     if text.starts_with(b"\xEF\xBB\xBF") {
         return Err(Fault { kind: JsonErrorKind::ByteOrderMark, offset: 0 });
@@ -60,14 +60,14 @@ fn check_encoding(text: &[u8]) -> Result<(), Fault> {
 
 struct Reader<'t, 'o> {
     text: &'t [u8],
-    /// Next byte to look at.
+    /// The offset of the next byte.
     at: usize,
-    /// First byte that is not in `out` yet and not dropped as white space either.
+    /// The offset of the first byte that is neither copied to `out` nor dropped as white space.
     copied: usize,
     out: &'o mut Vec<u8>,
-    /// Arrays and objects open here.
+    /// Open arrays and objects.
     depth: usize,
-    /// The lowest bit says whether the innermost of them is an object; the next one up the next one out.
+    /// The lowest bit is set if the innermost of them is an object, the next bit for the one around it, and so on.
     objects: u128,
     depth_max: usize,
 }
@@ -102,7 +102,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// The text is over: what remains is copied if it may end here.
+    /// At the end of the text: copies the rest if the text may end here.
     fn end(&mut self, place: Place) -> Result<(), Fault> {
         if place == Place::TextEnd {
             self.out.extend_from_slice(self.text.get(self.copied..).unwrap_or_default());
@@ -154,7 +154,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Takes the byte that was looked at.
+    /// Consumes one byte.
     fn step(&mut self, next: Place) -> Place {
         self.at += 1;
         next
@@ -164,12 +164,11 @@ impl Reader<'_, '_> {
         self.text.get(self.at).copied()
     }
 
-    /// What is left to look at.
     fn rest(&self) -> &[u8] {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// Copies the run that ends here, if white space follows, and skips that.
+    /// Skips white space. If there is any, copies the run before it.
     fn drop_whitespace(&mut self) {
         let start = self.at;
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
@@ -181,7 +180,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Reads a string from its opening quote to behind its closing one.
+    /// Reads a string with its quotes.
     fn read_string(&mut self) -> Result<(), Fault> {
         self.at += 1;
         loop {
@@ -264,7 +263,7 @@ impl Reader<'_, '_> {
         Fault { kind: JsonErrorKind::Malformed { token, found: self.found() }, offset: self.at }
     }
 
-    /// The character here, `None` at the end.
+    /// The character here; `None` at the end.
     fn found(&self) -> Option<char> {
         let four = self.rest().get(..4).unwrap_or(self.rest());
         four.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next())

@@ -24,7 +24,7 @@ fn serde_accepts(text: &[u8]) -> bool {
 }
 
 #[test]
-fn every_valid_text_is_accepted_and_every_other_refused() {
+fn valid_texts_are_accepted_and_invalid_ones_refused() {
     for (name, text) in table::ACCEPTED {
         assert!(minified(text).is_ok(), "{name}: {}", message(text));
     }
@@ -35,7 +35,7 @@ fn every_valid_text_is_accepted_and_every_other_refused() {
 }
 
 #[test]
-fn tables_are_right_in_the_view_of_serde_json() {
+fn serde_json_agrees_with_the_tables() {
     for (name, text) in table::ACCEPTED {
         assert!(serde_accepts(text), "{name}");
     }
@@ -68,7 +68,7 @@ fn values_survive_byte_for_byte() {
 }
 
 #[test]
-fn only_white_space_between_tokens_goes() {
+fn only_white_space_between_tokens_is_removed() {
     let text = b" { \"a b\" :\t[ 1 ,\r\n 2.0 , \" , \" ] , \"a b\" : { } , \"\" : [ ] } ";
     assert_eq!(minified(text).unwrap(), br#"{"a b":[1,2.0," , "],"a b":{},"":[]}"#);
 }
@@ -105,7 +105,7 @@ fn every_truncation_is_refused() {
 }
 
 #[test]
-fn a_value_of_another_language_is_named_with_what_to_send() {
+fn a_value_of_another_language_is_refused_with_the_value_to_send() {
     for (text, hint) in [
         ("NaN", "NaN is not"),
         ("-NaN", "NaN is not"),
@@ -124,8 +124,8 @@ fn a_value_of_another_language_is_named_with_what_to_send() {
         ("tru", "double quotes, as in \"hello\""),
         ("NaNny", "double quotes, as in \"hello\""),
         ("hello", "double quotes, as in \"hello\""),
-        ("'hello'", "double quotes only"),
-        ("“hello”", "straight double quotes only"),
+        ("'hello'", "use double quotes"),
+        ("“hello”", "use straight double quotes"),
         ("0x1F", "no hexadecimal"),
         ("-0x1F", "no hexadecimal"),
         ("0b1", "no hexadecimal, octal or binary"),
@@ -152,14 +152,14 @@ fn a_value_of_another_language_is_named_with_what_to_send() {
 }
 
 #[test]
-fn a_slip_of_notation_is_named_with_the_correction() {
+fn a_mistake_of_notation_is_refused_with_the_correction() {
     for (text, hint) in [
-        ("{t: 1}", "a member name takes double quotes"),
-        ("{\"a\": 1, $b: 1}", "a member name takes double quotes"),
-        ("{'t': 1}", "double quotes only"),
-        ("{1: 2}", "a member name takes double quotes"),
-        ("{\"t\": 1,}", "no `,` after the last one"),
-        ("[1,\n]", "no `,` after the last one"),
+        ("{t: 1}", "write the member name in double quotes"),
+        ("{\"a\": 1, $b: 1}", "write the member name in double quotes"),
+        ("{'t': 1}", "use double quotes"),
+        ("{1: 2}", "write the member name in double quotes"),
+        ("{\"t\": 1,}", "remove the `,` after the last one"),
+        ("[1,\n]", "remove the `,` after the last one"),
         ("{\"t\": }", "the member has no value"),
         ("{\"t\":, \"u\": 1}", "the member has no value"),
         ("\"a\nb\"", "a line break in a string as \\n"),
@@ -170,24 +170,24 @@ fn a_slip_of_notation_is_named_with_the_correction() {
 }
 
 #[test]
-fn errors_name_place_finding_and_expectation() {
+fn errors_name_the_position_the_found_character_and_the_expected_one() {
     let check = |text: &str, expected: &str| assert_eq!(message(text.as_bytes()), expected, "{text:?}");
     check("", "it is empty: expected a JSON value, for example \"hello\" (with its quotes)");
     check(" \n", "it is empty: expected a JSON value, for example \"hello\" (with its quotes)");
     check(
         "hello",
-        "line 1, column 1: expected a JSON value, found `h`; text takes double quotes, as in \"hello\"",
+        "line 1, column 1: expected a JSON value, found `h`; write text in double quotes, as in \"hello\"",
     );
-    check("'hello'", "line 1, column 1: expected a JSON value, found `'`; JSON has double quotes only");
-    check("no", "line 1, column 2: expected `null`, found `o`; text takes double quotes, as in \"hello\"");
+    check("'hello'", "line 1, column 1: expected a JSON value, found `'`; use double quotes");
+    check("no", "line 1, column 2: expected `null`, found `o`; write text in double quotes, as in \"hello\"");
     check(
         "12 apples",
         "line 1, column 4: expected the end of the text after the value, found `a`; \
-         text takes double quotes, as in \"hello\"",
+         write text in double quotes, as in \"hello\"",
     );
     check("{\"a\":1 x", "line 1, column 8: expected `,` or `}` after a member, found `x`");
     check("[1\n 2]", "line 2, column 2: expected `,` or `]` after an element, found `2`");
-    check("[1,]", "line 1, column 4: expected a JSON value, found `]`; JSON has no `,` after the last one");
+    check("[1,]", "line 1, column 4: expected a JSON value, found `]`; remove the `,` after the last one");
     check("{\"é\" 1}", "line 1, column 6: expected `:` after a member name, found `1`");
     check("{\"a\":", "line 1, column 6: expected a JSON value, found the end of the text");
     check(
@@ -205,7 +205,7 @@ fn errors_name_place_finding_and_expectation() {
         &"[".repeat(101),
         "line 1, column 101: expected at most 100 levels of arrays and objects, found one more",
     );
-    assert_eq!(message(b"[\"\xff\"]"), "line 1, column 3: expected UTF-8, found bytes that are not");
+    assert_eq!(message(b"[\"\xff\"]"), "line 1, column 3: expected UTF-8, found invalid bytes");
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn strings_are_escaped_as_little_as_possible() {
 }
 
 #[test]
-fn decoding_takes_every_escape() {
+fn every_escape_is_decoded() {
     let check = |json: &str, text: Option<&str>| assert_eq!(decode_string(json.as_bytes()).as_deref(), text);
     check(r#""""#, Some(""));
     check(r#""é""#, Some("é"));

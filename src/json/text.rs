@@ -3,8 +3,7 @@
 use crate::digits::hex_digit;
 use std::borrow::Cow;
 
-/// Appends `text` as a JSON string with its quotes. Escaped is only what must be: `"`, `\` and
-/// the control characters below U+0020.
+/// Appends `text` as a JSON string with its quotes. Escapes only `"`, `\` and the control characters below U+0020.
 pub fn encode_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text.as_bytes();
@@ -34,11 +33,10 @@ fn encode_escape(byte: u8, out: &mut Vec<u8>) {
     }
 }
 
-/// The text that a JSON string holds, borrowed where it has no escapes. `json` is a valid JSON
-/// text without white space around it, as [`super::minify`] leaves it; a string has its quotes.
+/// The text of a JSON string, borrowed if it has no escapes. `json` is a valid JSON text without white space around it,
+/// as [`super::minify`] produces it; a string has its quotes.
 ///
-/// `None` where `json` is not a string, or holds the escape of a lone surrogate: that is valid
-/// JSON, and no text.
+/// `None` if `json` is not a string, or has the escape of a lone surrogate: that is valid JSON, but not text.
 pub fn decode_string(json: &[u8]) -> Option<Cow<'_, str>> {
     let inner = std::str::from_utf8(json).ok()?.strip_prefix('"')?.strip_suffix('"')?;
     let Some((plain, escaped)) = inner.split_once('\\') else { return Some(Cow::Borrowed(inner)) };
@@ -55,8 +53,8 @@ pub fn decode_string(json: &[u8]) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(text))
 }
 
-/// What kind of JSON `json` is, by its first byte. `json` is a valid JSON text without white space
-/// around it, as [`super::minify`] leaves it.
+/// The type of `json`, by its first byte. `json` is a valid JSON text without white space around it, as
+/// [`super::minify`] produces it.
 pub fn type_name(json: &[u8]) -> &'static str {
     match json.first() {
         Some(b'{') => "object",
@@ -68,7 +66,7 @@ pub fn type_name(json: &[u8]) -> &'static str {
     }
 }
 
-/// Decodes the escape whose `\` stands before `rest`, and gives what comes after it.
+/// Decodes the escape whose `\` precedes `rest`. Returns the text after it.
 fn decode_escape<'a>(rest: &'a str, text: &mut String) -> Option<&'a str> {
     let mut characters = rest.chars();
     let character = match characters.next()? {
@@ -85,7 +83,7 @@ fn decode_escape<'a>(rest: &'a str, text: &mut String) -> Option<&'a str> {
     Some(characters.as_str())
 }
 
-/// Decodes one `\uXXXX`, or the two of a surrogate pair; the first `\u` stands before `rest`.
+/// Decodes one `\uXXXX`, or the two of a surrogate pair; the first `\u` precedes `rest`.
 fn decode_hex_escape<'a>(rest: &'a str, text: &mut String) -> Option<&'a str> {
     let (first, after_first) = take_hex(rest)?;
     if !(0xD800..=0xDFFF).contains(&first) {
@@ -96,14 +94,14 @@ fn decode_hex_escape<'a>(rest: &'a str, text: &mut String) -> Option<&'a str> {
     if !(0xDC00..=0xDFFF).contains(&second) {
         return None;
     }
-    // A low surrogate in first place gives a number above the last character, so `None` as well.
+    // If the first one is a low surrogate, the number is above the last character, and the result is `None` too.
     text.push(char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00))?);
     Some(after_second)
 }
 
 fn take_hex(rest: &str) -> Option<(u32, &str)> {
     let (digits, after) = rest.split_at_checked(4)?;
-    // `from_str_radix` alone would take a `+` in front.
+    // `from_str_radix` alone would accept a leading `+`.
     let all_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if all_hex { Some((u32::from_str_radix(digits, 16).ok()?, after)) } else { None }
 }
@@ -122,10 +120,10 @@ pub(super) fn plain_length(bytes: &[u8]) -> usize {
     words.len() * 8 + tail.iter().position(is_special).unwrap_or(tail.len())
 }
 
-/// A word whose lowest set bit lies in the first special byte; 0 if there is none.
+/// A word whose lowest set bit is in the first special byte; 0 if there is none.
 ///
-/// `(x - n) & !x & 0x80` finds a byte below n (n <= 0x80). A borrow may mark later bytes wrongly,
-/// never one before the first true hit. Source: Bit Twiddling Hacks, "Determine if a word has a
+/// `(x - n) & !x & 0x80` finds a byte below n (n <= 0x80). A borrow may mark later bytes wrongly, never one before the
+/// first match. Source: Bit Twiddling Hacks, "Determine if a word has a
 /// byte less than n".
 fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;

@@ -1,29 +1,27 @@
-//! Hides secrets in what is logged: API keys and access tokens of this server wherever they stand,
-//! credentials after `Bearer` and `Basic`, and the user information of URLs.
+//! Hides secrets in log lines: API keys and access tokens of this server, credentials after `Bearer` and `Basic`, and
+//! the user information of URLs.
 //!
-//! A secret is recognised by its form, in the text as it is and after every level of percent-encoding
-//! is decoded. Not here: API keys that an operator chose. They have no form, and the server knows
-//! only their hashes.
+//! A secret is recognized by its form, in the text as it is and after every level of percent-encoding is decoded. Not
+//! here: API keys that an operator chose. They have no form, and the server knows only their hashes.
 
 use crate::digits::hex_value;
 use crate::secret::{KEY_PREFIX, MASK};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// After the prefix of a key, so many letters and digits may be a name; more are a key, or a part of one.
+/// A name may have the prefix of a key and this many letters and digits. More are a key, or a part of one.
 const NAME_DIGITS_MAX: usize = 15;
-/// A word that begins like a key is a mistyped one from this length on, bytes.
+/// A word of at least this length that begins like a key is a mistyped key, bytes.
 const MISTYPED_KEY_BYTES_MIN: usize = 40;
-/// A word that begins like a token is one from this length on, bytes. The first part of a token alone
-/// has 36.
+/// A word of at least this length that begins like a token is one, bytes. The first part of a token alone has 36.
 const TOKEN_BYTES_MIN: usize = 32;
-/// What every token begins with: base64 of `{"`.
+/// The beginning of every token: base64 of `{"`.
 const TOKEN_PREFIX: &[u8] = b"eyJ";
 /// The prefix of a key in base64, at each of the three offsets that it can have in a group.
 const ENCODED_KEY_PREFIXES: [&[u8]; 3] = [b"cGlrdl", b"Bpa3Zf", b"waWt2X"];
-/// A base64 text that begins with one of them has a key in it from this length on, bytes.
+/// A base64 text of at least this length that begins with one of them contains a key, bytes.
 const ENCODED_KEY_BYTES_MIN: usize = 24;
-/// What stands before a credential in `Authorization`.
+/// The words before a credential in `Authorization`.
 const SCHEMES: [&[u8]; 2] = [b"bearer", b"basic"];
 
 /// `text` with `***` for every secret in it. Borrowed if there is none.
@@ -41,12 +39,12 @@ pub fn mask(text: &[u8]) -> Cow<'_, [u8]> {
     replace(text, spans)
 }
 
-/// The part of a request target that may be logged: no query, no fragment, no user information, no
-/// other secret. Looks at the whole target, so that a text that is cut afterwards shows no part of one.
+/// The part of a request target that may be logged: no query, no fragment, no user information, no other secret. It
+/// must get the whole target: the beginning of a secret alone is not recognized.
 pub fn loggable_target(target: &[u8]) -> Cow<'_, [u8]> {
     let path_end = target.iter().position(|byte| b"?#".contains(byte)).unwrap_or(target.len());
     let path = target.get(..path_end).unwrap_or_default();
-    // Only an absolute URL and what CONNECT takes begin otherwise, and have user information.
+    // Only absolute URLs and the targets of CONNECT begin with another byte. They may have user information.
     if path.starts_with(b"/") {
         return mask(path);
     }
@@ -59,7 +57,7 @@ pub fn loggable_target(target: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(shown)
 }
 
-/// Whether `text` needs a closer look. Most texts do not, and this is all that they cost.
+/// Whether `text` may have a secret. Most texts do not, and need no further work.
 fn may_have_secret(text: &[u8]) -> bool {
     text.iter().enumerate().any(|(at, byte)| {
         let follows =
@@ -80,13 +78,13 @@ fn may_have_secret(text: &[u8]) -> bool {
 /// A text with every level of percent-encoding decoded.
 struct Decoded {
     bytes: Vec<u8>,
-    /// Where each of `bytes` begins in the text, and where the text ends.
+    /// The offset in the text of each of `bytes`, and the length of the text.
     starts: Vec<usize>,
 }
 
 impl Decoded {
-    /// From the right to the left, so that a `%` sees what follows it decoded. `%25` becomes a `%` that
-    /// is looked at again.
+    /// From right to left, so that the bytes after a `%` are decoded already. `%25` becomes a `%` that is examined
+    /// again.
     fn of(text: &[u8]) -> Decoded {
         let mut bytes: Vec<u8> = Vec::with_capacity(text.len());
         let mut starts = Vec::with_capacity(text.len() + 1);
@@ -108,13 +106,13 @@ impl Decoded {
 
     /// The range of the text that was decoded to `span`.
     fn encoded(&self, span: &Range<usize>) -> Range<usize> {
-        let place = |index: usize| self.starts.get(index).copied().unwrap_or_default();
-        place(span.start)..place(span.end)
+        let start = |index: usize| self.starts.get(index).copied().unwrap_or_default();
+        start(span.start)..start(span.end)
     }
 }
 
-/// The byte that two hexadecimal digits stand for, which are the last two of `reversed`. `None` also if a
-/// digit begins a secret: a `%` before a token is not part of it.
+/// The byte of the two hexadecimal digits at the end of `reversed`. `None` also if a digit begins a secret: a `%`
+/// before a token is not part of it.
 fn escaped_byte(reversed: &[u8]) -> Option<u8> {
     let [rest @ .., high] = reversed else { return None };
     let digit = |byte: &u8| hex_value(byte.to_ascii_lowercase());
@@ -132,7 +130,7 @@ fn begins_secret(reversed: &[u8]) -> bool {
     })
 }
 
-/// Where the secrets in `text` are, in order.
+/// The ranges of the secrets in `text`, in order.
 fn secrets(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -148,7 +146,7 @@ fn secrets(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// The secret that `text` begins with, or that follows what `text` begins with.
+/// The secret at the start of `text`, or after a scheme there.
 fn secret_at_start(text: &[u8]) -> Option<Range<usize>> {
     match text.first()? {
         b'p' | b'P' => key_at_start(text),
@@ -193,25 +191,25 @@ fn user_at_start(text: &[u8]) -> Option<Range<usize>> {
 fn credential_after_scheme(text: &[u8]) -> Option<Range<usize>> {
     let rest = SCHEMES.iter().find_map(|scheme| after_prefix(text, scheme))?;
     let spaces = run(rest, |byte| b" +".contains(&byte));
-    // Looks no further without a space, so that a text full of schemes is still read once.
+    // Stops here without a space, so that a text full of schemes is still read only once.
     let credential_and_more = rest.get(spaces..).filter(|_| spaces > 0)?;
     let start = text.len() - credential_and_more.len();
     let credential = run(credential_and_more, |byte| !byte.is_ascii_whitespace());
     (credential > 0).then_some(start..start + credential)
 }
 
-/// What follows `prefix`, in upper or lower case.
+/// The text after `prefix`, which may be in upper or lower case.
 fn after_prefix<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     let (start, rest) = text.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// How many bytes at the start of `text` are of a kind.
+/// The number of bytes at the start of `text` that are of a kind.
 fn run(text: &[u8], is_of_kind: impl Fn(u8) -> bool) -> usize {
     text.iter().position(|&byte| !is_of_kind(byte)).unwrap_or(text.len())
 }
 
-/// Whether `byte` continues a key or token, also one with a typing error.
+/// Whether `byte` continues a key or token, even a mistyped one.
 fn is_of_word(byte: u8) -> bool {
     !byte.is_ascii_whitespace() && !b"/\"'`,;&?".contains(&byte)
 }
@@ -223,7 +221,7 @@ fn replace(text: &[u8], mut spans: Vec<Range<usize>>) -> Cow<'_, [u8]> {
     spans.sort_by_key(|span| span.start);
     let (mut shown, mut at) = (Vec::with_capacity(text.len()), 0);
     for span in spans {
-        // One that begins in the last one is the same secret, decoded or not.
+        // A span that begins in the previous one is the same secret, found in the decoded text too.
         if let Some(between) = text.get(at..span.start) {
             shown.extend_from_slice(between);
             shown.extend_from_slice(MASK.as_bytes());

@@ -1,15 +1,15 @@
-//! The bounded queue between those who log and the thread that writes.
+//! The bounded queue between the threads that log and the thread that writes.
 
 use crate::clock;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Whole lines that wait to be written. Its lock is held for a copy, never across a write; with
-/// the batch being written it keeps at most twice its bound.
+/// Whole lines that wait to be written. Its lock is held for a copy, never during a write. With the batch that is being
+/// written it holds at most twice its bound.
 pub(super) struct Queue {
     bytes_max: usize,
     state: Mutex<State>,
-    /// There is something to write, or no time left to collect more.
+    /// There is something to write, or it is urgent.
     filled: Condvar,
     /// Everything is written.
     drained: Condvar,
@@ -18,9 +18,9 @@ pub(super) struct Queue {
 struct State {
     lines: Vec<u8>,
     lines_dropped: u64,
-    /// A batch was taken and may still be on its way out.
+    /// A batch was taken and may not be written yet.
     is_writing: bool,
-    /// Somebody waits until everything is written.
+    /// A thread waits until everything is written.
     is_awaited: bool,
 }
 
@@ -36,7 +36,7 @@ impl Queue {
         Queue { bytes_max, state: Mutex::new(state), filled: Condvar::new(), drained: Condvar::new() }
     }
 
-    /// Takes over the first of `lines` as far as there is room, and counts the rest as dropped.
+    /// Adds the first of `lines`, as many as fit, and counts the others as dropped.
     pub(super) fn append(&self, lines: &[u8]) {
         let mut state = self.lock();
         let (was_empty, was_urgent) = (state.is_empty(), self.is_urgent(&state));
@@ -51,9 +51,8 @@ impl Queue {
         }
     }
 
-    /// Says that the batch taken before is written, waits for more, and puts that into `batch`. Collects
-    /// until `earliest`, unless half the room is used or somebody waits for what is there.
-    /// Returns how many lines were dropped behind it.
+    /// Marks the previous batch as written, waits for lines, and moves them into `batch`. Collects until `earliest`, or
+    /// until half the space is used or a thread waits for the lines. Returns how many lines were dropped after them.
     pub(super) fn take(&self, batch: &mut Vec<u8>, earliest: Instant) -> u64 {
         batch.clear();
         let mut state = self.lock();
@@ -73,7 +72,7 @@ impl Queue {
         std::mem::take(&mut state.lines_dropped)
     }
 
-    /// Waits until everything is written; `false` if that took longer than `timeout`.
+    /// Waits until everything is written. `false` if that takes longer than `timeout`.
     pub(super) fn flush(&self, timeout: Duration) -> bool {
         let is_busy = |state: &mut State| state.is_writing || !state.is_empty();
         let mut state = self.lock();
@@ -87,18 +86,18 @@ impl Queue {
         state.is_awaited || state.lines.len() >= self.bytes_max / 2
     }
 
-    /// A panic elsewhere leaves whole lines behind, so a poisoned lock is as good as any.
+    /// The lines are whole even after a panic, so a poisoned lock can be used.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Splits off as many whole lines as fit into `room` bytes.
-fn split_lines(lines: &[u8], room: usize) -> (&[u8], &[u8]) {
-    if lines.len() <= room {
+/// Splits `lines` after as many whole lines as fit into `space` bytes.
+fn split_lines(lines: &[u8], space: usize) -> (&[u8], &[u8]) {
+    if lines.len() <= space {
         return (lines, &[]);
     }
-    let fitting = lines.get(..room).unwrap_or_default();
+    let fitting = lines.get(..space).unwrap_or_default();
     let end = fitting.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     lines.split_at_checked(end).unwrap_or((&[], lines))
 }

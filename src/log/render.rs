@@ -1,5 +1,5 @@
-//! Requests and messages as lines. Whatever they hold, one of them is one line, without a
-//! control character that a terminal would obey.
+//! Requests and messages as lines. Each is one line, whatever it contains, and has no control characters for a
+//! terminal.
 
 use super::mask;
 use crate::clock::render_rfc3339;
@@ -10,55 +10,42 @@ use std::fmt::Arguments;
 use std::io::Write;
 use std::net::IpAddr;
 
-/// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For people, with the time in front.
+    /// For people, with the time first.
     Text,
-    /// For people, without a time: whoever takes the lines (systemd's journal) adds it.
+    /// For people, without a time: the collector (systemd's journal) adds it.
     TextUntimed,
     /// One JSON object a line.
     Json,
 }
 
-/// What the request log says of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLine<'a> {
-    /// When it was answered, milliseconds since 1970.
+    /// The time of the answer, milliseconds since 1970.
     pub wall_ms: u64,
-    /// Who asked.
     pub address: IpAddr,
     pub method: &'a str,
-    /// Its target as [`super::loggable_target`] shows it.
+    /// Its target, by [`super::loggable_target`].
     pub path: &'a str,
-    /// Status of the answer.
     pub status: u16,
     /// Body bytes of the answer.
     pub bytes: u64,
-    /// Time from the whole request to the whole answer, microseconds.
+    /// Time from the complete request to the complete answer, microseconds.
     pub micros: u64,
-    /// What the answer's `X-Request-Id` says.
     pub request_id: &'a str,
 }
 
-/// Appends `line` with its line feed. Texts longer than [`LOG_FIELD_BYTES_MAX`] are cut.
+/// Appends `line` with its line feed. Fields longer than [`LOG_FIELD_BYTES_MAX`] are cut.
 ///
 /// ```text
 /// 2026-01-31T23:59:59.000Z 127.0.0.1 PUT /api/v1/projects/a/keys/b 201 123 85us 4f2a91c0-0-17
 /// ```
 pub fn render_request(line: &RequestLine<'_>, format: Format, out: &mut Vec<u8>) {
-    match format {
-        Format::Text => {
-            render_rfc3339(line.wall_ms, out);
-            out.push(b' ');
-            render_request_text(line, out);
-        }
-        Format::TextUntimed => render_request_text(line, out),
-        Format::Json => render_request_json(line, out),
+    if format == Format::Json {
+        return render_request_json(line, out);
     }
-}
-
-fn render_request_text(line: &RequestLine<'_>, out: &mut Vec<u8>) {
+    render_time(line.wall_ms, format, out);
     render_address(line.address, out);
     out.push(b' ');
     render_word(line.method, out);
@@ -105,30 +92,20 @@ pub(super) fn render_diagnostic(
 ) {
     let text = text.to_string();
     let text = String::from_utf8_lossy(&mask(text.as_bytes())).into_owned();
-    match format {
-        Format::Text => {
-            render_rfc3339(wall_ms, out);
-            out.push(b' ');
-            render_message(level, &text, out);
-        }
-        Format::TextUntimed => render_message(level, &text, out),
-        Format::Json => {
-            out.extend_from_slice(b"{\"time\":\"");
-            render_rfc3339(wall_ms, out);
-            out.extend_from_slice(b"\",\"level\":\"");
-            out.extend_from_slice(level.as_str().as_bytes());
-            out.extend_from_slice(b"\",\"message\":");
-            render_json_string(&text, usize::MAX, out);
-            out.extend_from_slice(b"}\n");
-        }
+    if format == Format::Json {
+        out.extend_from_slice(b"{\"time\":\"");
+        render_rfc3339(wall_ms, out);
+        out.extend_from_slice(b"\",\"level\":\"");
+        out.extend_from_slice(level.as_str().as_bytes());
+        out.extend_from_slice(b"\",\"message\":");
+        render_json_string(&text, usize::MAX, out);
+        return out.extend_from_slice(b"}\n");
     }
-}
-
-fn render_message(level: Level, text: &str, out: &mut Vec<u8>) {
+    render_time(wall_ms, format, out);
     out.extend_from_slice(level.as_str().as_bytes());
     out.push(b' ');
     for character in text.chars() {
-        // Quotes, spaces and backslashes read better as they are: a message is the rest of its line.
+        // Quotes, spaces and backslashes are not escaped: a message is the rest of its line.
         match character {
             ' '..='~' => render_character(character, out),
             _ => escape_character(character, out),
@@ -137,7 +114,14 @@ fn render_message(level: Level, text: &str, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// An IPv4 address in its IPv6 form is rendered as IPv4.
+fn render_time(wall_ms: u64, format: Format, out: &mut Vec<u8>) {
+    if format == Format::Text {
+        render_rfc3339(wall_ms, out);
+        out.push(b' ');
+    }
+}
+
+/// Renders an IPv4-mapped IPv6 address as IPv4.
 fn render_address(address: IpAddr, out: &mut Vec<u8>) {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -154,7 +138,7 @@ fn render_address(address: IpAddr, out: &mut Vec<u8>) {
     }
 }
 
-/// Renders `text` as one word: spaces, quotes, backslashes and what does not print are escaped.
+/// Renders `text` as one word: spaces, quotes, backslashes and unprintable characters are escaped.
 fn render_word(text: &str, out: &mut Vec<u8>) {
     let (text, mark) = cut(text, LOG_FIELD_BYTES_MAX);
     if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
@@ -183,8 +167,7 @@ fn render_character(character: char, out: &mut Vec<u8>) {
     out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// Like [`crate::json::encode_string`], but everything that does not print is escaped too, because
-/// people look at logs in terminals.
+/// Like [`crate::json::encode_string`], but also escapes unprintable characters, because people read logs in terminals.
 fn render_json_string(text: &str, bytes_max: usize, out: &mut Vec<u8>) {
     let (text, mark) = cut(text, bytes_max);
     out.push(b'"');
@@ -212,8 +195,7 @@ fn render_hex_escape(character: char, out: &mut Vec<u8>) {
     }
 }
 
-/// The first `bytes_max` bytes of `text`, less where a character would be cut, and what to put
-/// behind them.
+/// The first `bytes_max` bytes of `text`, fewer if a character would be cut, and the mark to append.
 fn cut(text: &str, bytes_max: usize) -> (&str, &'static str) {
     if text.len() <= bytes_max {
         return (text, "");

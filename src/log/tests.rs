@@ -86,7 +86,7 @@ fn a_request_is_one_line_without_control_characters() {
 }
 
 #[test]
-fn json_lines_hold_what_was_given() {
+fn json_lines_contain_the_given_values() {
     let path: String = ('\0'..='\u{bf}').chain(['\u{202e}', '🔑', '\u{e0001}']).collect();
     let text = request(&RequestLine { path: &path[..250], ..LINE }, Format::Json);
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -116,7 +116,7 @@ fn messages_are_one_line_in_each_format() {
 }
 
 #[test]
-fn what_finds_no_room_is_dropped_and_counted_by_lines() {
+fn lines_that_do_not_fit_are_dropped_and_counted() {
     let queue = Queue::new(10);
     let (mut batch, now) = (Vec::new(), clock::monotonic());
     queue.append(b"one\ntwo\nthree\nfour\n");
@@ -125,7 +125,7 @@ fn what_finds_no_room_is_dropped_and_counted_by_lines() {
     assert_eq!(batch, b"one\ntwo\n5\n");
     queue.append(b"seven\n");
     assert_eq!((queue.take(&mut batch, now), batch.as_slice()), (0, &b"seven\n"[..]));
-    queue.append(b"longer than all the room\n");
+    queue.append(b"longer than all the space\n");
     assert_eq!(
         (queue.take(&mut batch, now), batch.as_slice()),
         (1, &b""[..]),
@@ -134,7 +134,7 @@ fn what_finds_no_room_is_dropped_and_counted_by_lines() {
 }
 
 #[test]
-fn flushing_waits_for_the_batch_on_its_way_out() {
+fn flushing_waits_for_the_batch_that_is_being_written() {
     let queue = Queue::new(10);
     let moment = Duration::from_millis(1);
     assert!(queue.flush(moment), "nothing to wait for");
@@ -145,7 +145,7 @@ fn flushing_waits_for_the_batch_on_its_way_out() {
 }
 
 #[test]
-fn lines_are_collected_until_half_the_room_is_used_or_somebody_waits_for_them() {
+fn lines_are_collected_until_half_the_space_is_used_or_a_thread_waits_for_them() {
     let queue = Queue::new(20);
     let never = clock::monotonic() + Duration::from_secs(1_000);
     let mut batch = Vec::new();
@@ -191,7 +191,7 @@ impl Write for Gate {
 }
 
 #[test]
-fn a_stuck_standard_error_costs_lines_and_no_waiting() {
+fn a_stuck_standard_error_loses_lines_and_blocks_no_caller() {
     let queue = std::sync::Arc::new(Queue::new(100));
     let (permits, permits_taken) = mpsc::channel();
     let (pieces_sent, pieces) = mpsc::channel();
@@ -216,7 +216,7 @@ fn a_stuck_standard_error_costs_lines_and_no_waiting() {
 }
 
 #[test]
-fn a_broken_standard_error_gives_the_batch_up() {
+fn a_broken_standard_error_drops_the_batch() {
     struct Broken {
         attempts: usize,
     }
@@ -236,7 +236,7 @@ fn a_broken_standard_error_gives_the_batch_up() {
 }
 
 #[test]
-fn started_twice_is_started_once() {
+fn a_second_start_does_nothing() {
     start(LevelFilter::Warn, Format::Text).unwrap();
     start(LevelFilter::Off, Format::Json).unwrap();
     assert_eq!(::log::max_level(), LevelFilter::Off);

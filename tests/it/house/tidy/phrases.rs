@@ -18,6 +18,19 @@ const ROOTS: &[&str] = &[
     ".ci",
     "src/server",
     "src/http",
+    "src/cli",
+    "src/cli.rs",
+    "src/log",
+    "src/log.rs",
+    "src/json",
+    "src/json.rs",
+    "src/router.rs",
+    "src/network.rs",
+    "src/digits.rs",
+    "src/lib.rs",
+    "src/main.rs",
+    "src/testing.rs",
+    "src/limits.rs",
 ];
 
 /// A phrase, and what to write. Words are separated by a space, variants of a word by `/`.
