@@ -172,7 +172,7 @@ fn mistakes_in_proxies_and_origins_are_refused_with_their_element() {
         ),
         (
             r#""trusted_proxies": ["::1", "proxy"]"#,
-            "`trusted_proxies[1]` is \"proxy\" at line 30, column 32; must be an IP address or a network",
+            "`trusted_proxies[1]` is \"proxy\" at line 30, column 32; it must be an IP address or a network",
         ),
         (r#""trusted_proxies": [1]"#, "`trusted_proxies[0]` is a number and must be a text in quotes"),
         (

@@ -165,12 +165,12 @@ impl Model {
             Change::Put { .. } => unreachable!("values are text here"),
             Change::Delete { key, .. } => drop(self.keys.remove(key.as_str())),
             Change::Clear { prefix, .. } => self.keys.retain(|name, _| !name.starts_with(prefix)),
-            Change::ExpireUntil { at_ms, .. } => self.keys.retain(|_, (_, meta)| is_there(meta, at_ms)),
+            Change::ExpireUntil { at_ms, .. } => self.keys.retain(|_, (_, meta)| is_alive(meta, at_ms)),
         }
     }
 
     fn compare(&self, live: &KeyMap, now_ms: u64) {
-        let expected = self.keys.iter().filter(|(_, (_, meta))| is_there(meta, now_ms));
+        let expected = self.keys.iter().filter(|(_, (_, meta))| is_alive(meta, now_ms));
         let expected: Vec<_> =
             expected.map(|(name, (text, meta))| (name.as_str(), text.as_bytes(), *meta)).collect();
         let found: Vec<_> = live
@@ -186,12 +186,12 @@ impl Model {
         assert_eq!((totals.keys, totals.bytes), (expected.len() as u64, bytes as u64), "at {now_ms}");
         for name in KEYS {
             let Ok(key) = Key::parse(name) else { unreachable!("all of them are keys") };
-            let is_there = expected.iter().any(|entry| entry.0 == name);
-            assert_eq!(live.get(key, now_ms).is_some(), is_there, "{name}");
+            let is_alive = expected.iter().any(|entry| entry.0 == name);
+            assert_eq!(live.get(key, now_ms).is_some(), is_alive, "{name}");
         }
     }
 }
 
-fn is_there(meta: &EntryMeta, now_ms: u64) -> bool {
+fn is_alive(meta: &EntryMeta, now_ms: u64) -> bool {
     meta.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms)
 }

@@ -5,7 +5,7 @@ use crate::harness::files::Files;
 use crate::harness::{GLOBAL_KEY, Server, known_config, refused_start};
 
 #[test]
-fn a_config_cut_at_any_byte_is_refused_with_its_place_and_left_untouched() {
+fn a_config_truncated_at_any_byte_is_refused_with_the_position_and_left_unchanged() {
     let mut tally = Tally::of("config.json cut at every byte");
     let mut server = Server::start_with(known_config());
     assert_eq!(server.put_demo("a", "1").status, 201);

@@ -132,7 +132,7 @@ impl Crowd {
             answers: AtomicUsize::new(0),
             writers_left: AtomicUsize::new(self.ledgers.len()),
         };
-        self.ledgers.iter_mut().for_each(Ledger::go_on);
+        self.ledgers.iter_mut().for_each(Ledger::continue_working);
         let names = self.ledgers.iter().map(|ledger| (ledger.project.clone(), ledger.life));
         let names: &Vec<_> = &names.collect();
         let padding = self.padding;

@@ -25,7 +25,7 @@ fn journal_bytes(server: &Server) -> u64 {
 }
 
 #[test]
-fn without_descriptors_writes_go_on_and_checkpoints_and_clients_come_back_with_them() {
+fn writes_continue_without_descriptors_and_checkpoints_and_clients_resume_with_them() {
     let mut tally = Tally::of("out of file descriptors under 8 writers, then not any more");
     let mut server = Server::start_as(options());
     let mut crowd = Crowd::new(8, 2, 31);

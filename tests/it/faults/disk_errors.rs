@@ -52,7 +52,7 @@ fn put_status(server: &Server, project: &str) -> u16 {
 }
 
 /// Once the disk is well a project takes writes again by itself, or says 503 until a restart.
-fn check_going_on(server: &Server, case: &Case) -> usize {
+fn check_that_it_continues(server: &Server, case: &Case) -> usize {
     let ready = server.request("GET", "/readyz", None, &[], b"").status;
     let mut failed = 0;
     for project in PROJECTS {
@@ -75,7 +75,7 @@ fn check_going_on(server: &Server, case: &Case) -> usize {
 }
 
 #[test]
-fn disk_errors_lose_nothing_acknowledged_and_stop_no_reader() {
+fn disk_errors_lose_no_acknowledged_change_and_stop_no_reads() {
     if !strace::is_usable() {
         return;
     }
@@ -90,7 +90,7 @@ fn disk_errors_lose_nothing_acknowledged_and_stop_no_reader() {
         crowd.perform(server.port, |stage| stage.end_after(answers));
         drop(attached);
         assert!(!server.has_ended(), "{}: {}", case.fault, server.stderr_text());
-        stopped += usize::from(check_going_on(&server, case) > 0);
+        stopped += usize::from(check_that_it_continues(&server, case) > 0);
         server.kill();
         server.start_again();
         crowd.check(&server, &mut tally);
@@ -130,7 +130,7 @@ fn a_start_that_meets_an_error_at_any_operation_loses_nothing() {
 /// The writer's first write that is cut short by a limit on the size of files, and what follows. The server
 /// survives SIGXFSZ, cuts off what was written and answers as on a full disk.
 #[test]
-fn write_cut_short_in_fact_is_cut_off_and_answered_507() {
+fn a_short_write_is_cut_off_and_answered_507() {
     let mut tally = Tally::of("short writes (a limit on the size of files, then EFBIG)");
     let sizes: Vec<u32> = (0..24).map(|step| 3 + step * 2).collect();
     let sizes = sampled(sizes, 3);

@@ -142,7 +142,7 @@ pub fn strike_everywhere(
 }
 
 #[test]
-fn a_start_after_a_crash_and_an_orderly_end_may_be_killed_at_every_operation() {
+fn a_start_after_a_crash_and_a_clean_shutdown_may_be_killed_at_every_operation() {
     if !strace::is_usable() {
         return;
     }
@@ -184,7 +184,7 @@ fn a_start_that_cuts_off_a_torn_end_may_be_killed_at_every_operation() {
 }
 
 #[test]
-fn a_start_that_takes_over_edited_values_may_be_killed_at_every_operation() {
+fn a_start_that_imports_edited_values_may_be_killed_at_every_operation() {
     if !strace::is_usable() {
         return;
     }

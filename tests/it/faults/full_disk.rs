@@ -31,7 +31,7 @@ impl SmallDisk {
         while balloon.write(&[b'x'; 4096]).is_ok_and(|count| count > 0) {}
     }
 
-    pub fn make_room(&self) {
+    pub fn free_space(&self) {
         std::fs::remove_file(self.0.join("balloon")).unwrap();
     }
 }
@@ -69,7 +69,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn a_full_disk_is_507_while_reads_go_on_and_writes_resume_with_room() {
+fn a_full_disk_is_507_while_reads_continue_and_writes_resume_with_free_space() {
     let Some((mut kv, disk)) = on_a_small_disk() else { return };
     kv.project().put(&key_path("before"), "1").expect(201);
     disk.fill();
@@ -93,7 +93,7 @@ fn a_full_disk_is_507_while_reads_go_on_and_writes_resume_with_room() {
     }
     kv.project().get(KEYS).expect(200);
     kv.anonymous().get("/healthz").expect(200);
-    disk.make_room();
+    disk.free_space();
     wait_until("writes resume", || matches!(kv.project().put(&key_path("after"), "2").status, 200 | 201));
     acknowledged.push("after".to_owned());
     kv.anonymous().get("/readyz").expect(200);
@@ -108,7 +108,7 @@ fn a_full_disk_is_507_while_reads_go_on_and_writes_resume_with_room() {
 }
 
 #[test]
-fn a_full_disk_is_507_for_projects_and_costs_none_what_it_has_in_memory() {
+fn a_full_disk_is_507_for_projects_and_loses_nothing_in_memory() {
     let Some((mut kv, disk)) = on_a_small_disk() else { return };
     let key = "/api/v1/projects/light/keys/a";
     kv.create_project(&json!({"id": "light", "storage": {"on_disk": false}}));
@@ -130,7 +130,7 @@ fn a_full_disk_is_507_for_projects_and_costs_none_what_it_has_in_memory() {
     let said = || kv.server.stderr_text().matches("light: stays in memory: not written").count();
     wait_until("the log says so once more", || said() == 2);
     kv.global().put(key, "3").expect(200);
-    disk.make_room();
+    disk.free_space();
     kv.server.signal("HUP");
     wait_until("it is on disk", || kv.global().get(project).expect(200).json()["storage"]["on_disk"] == true);
     kv.global().post(ALL_PROJECTS, r#"{"id":"more"}"#).expect(201);
@@ -141,7 +141,7 @@ fn a_full_disk_is_507_for_projects_and_costs_none_what_it_has_in_memory() {
 }
 
 #[test]
-fn deleting_keys_makes_room_on_a_full_disk_that_has_room_for_a_checkpoint() {
+fn deleting_keys_frees_space_on_a_full_disk_with_space_for_a_checkpoint() {
     let Some((kv, _disk)) = on_a_small_disk() else { return };
     let kept_free = kv.server.data_path("kept-free");
     std::fs::write(&kept_free, [0; 32 * 1024]).unwrap();
@@ -157,7 +157,7 @@ fn deleting_keys_makes_room_on_a_full_disk_that_has_room_for_a_checkpoint() {
 }
 
 #[test]
-fn reads_go_on_beside_writes_that_find_no_room() {
+fn reads_continue_during_writes_without_disk_space() {
     let Some((kv, disk)) = on_a_small_disk() else { return };
     kv.project().put(&key_path("there"), "1").expect(201);
     disk.fill();
@@ -188,7 +188,7 @@ fn reads_go_on_beside_writes_that_find_no_room() {
 }
 
 #[test]
-fn deleting_a_project_makes_room_on_a_disk_that_is_full_to_the_last_byte() {
+fn deleting_a_project_frees_space_on_a_completely_full_disk() {
     let Some((mut kv, disk)) = on_a_small_disk() else { return };
     kv.project().put(&key_path("kept"), "1").expect(201);
     kv.create_project(&json!({"id": "guest"}));
@@ -208,7 +208,7 @@ fn deleting_a_project_makes_room_on_a_disk_that_is_full_to_the_last_byte() {
 }
 
 #[test]
-fn writers_on_a_disk_that_fills_up_lose_nothing_and_go_on_once_there_is_room() {
+fn writers_on_a_disk_that_fills_up_lose_nothing_and_continue_with_free_space() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("config.json"), config().to_string()).unwrap();
     let Some(disk) = small_disk_in(directory.path()) else { return };
@@ -236,7 +236,7 @@ fn writers_on_a_disk_that_fills_up_lose_nothing_and_go_on_once_there_is_room() {
         starts_on_a_full_disk += 1;
         crowd.check(&server, &mut tally);
         crowd.perform(server.port, |stage| {
-            disk.make_room();
+            disk.free_space();
             wait_until("writes resume", || stage.writes() > 200);
             stage.end();
         });

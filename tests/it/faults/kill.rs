@@ -30,7 +30,7 @@ fn interrupted(server: &Server) -> (bool, bool) {
 }
 
 #[test]
-fn kill_9_under_64_writers_loses_nothing_acknowledged_and_takes_back_nothing_read() {
+fn kill_9_with_64_writers_loses_no_acknowledged_write_and_no_value_that_was_read() {
     let seed = seed();
     let mut random = Random(seed);
     let mut crowd = Crowd::new(WRITERS, READERS, seed).with_large_values();

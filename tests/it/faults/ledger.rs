@@ -148,7 +148,7 @@ impl Ledger {
     }
 
     /// Goes on where a server is started that was not looked at with [`Ledger::check`].
-    pub fn go_on(&mut self) {
+    pub fn continue_working(&mut self) {
         self.life += u64::from(self.slots.values().any(|slot| slot.in_flight.is_some()));
     }
 

@@ -54,7 +54,7 @@ impl Drop for Contender {
 }
 
 #[test]
-fn of_servers_started_together_one_serves_and_the_others_name_it() {
+fn one_of_several_servers_started_together_serves_and_the_others_name_it() {
     let mut tally = Tally::of("2 to 4 servers started together on one directory");
     let mut server = Server::start_with(known_config());
     assert_eq!(server.put_demo("a", "1").status, 201);

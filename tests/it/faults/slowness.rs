@@ -70,7 +70,7 @@ fn reads_are_prompt_and_writes_acknowledged_in_groups_beside_a_sync_of_half_a_se
 }
 
 #[test]
-fn a_process_that_was_stopped_for_seconds_goes_on_and_expires_by_the_wall_clock() {
+fn a_process_that_was_stopped_for_seconds_continues_and_expires_by_the_wall_clock() {
     let mut tally = Tally::of("SIGSTOP for 3 s under 8 writers, then SIGCONT");
     let mut server = Server::start_as(options());
     let mut crowd = Crowd::new(8, 2, 22);

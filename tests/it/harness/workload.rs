@@ -174,11 +174,11 @@ pub fn read_all(project: &Arc<Project>, now_ms: u64) -> Keys {
 impl Run {
     pub fn begin(disk: &SimDisk, cache: ValueCache, sync: SyncMode) -> Result<Arc<Run>, RecoveryError> {
         let (project, _) = open(Arc::new(disk.clone()), cache, sync, START_MS)?;
-        Ok(Run::going_on(project, disk, (cache, sync), START_MS, State::default()))
+        Ok(Run::continued(project, disk, (cache, sync), START_MS, State::default()))
     }
 
     /// Work on a project that holds `state`.
-    pub fn going_on(
+    pub fn continued(
         project: Arc<Project>,
         disk: &SimDisk,
         (cache, sync): (ValueCache, SyncMode),

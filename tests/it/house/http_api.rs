@@ -33,7 +33,7 @@ fn without_names(route: &str) -> String {
 }
 
 #[test]
-fn shell_blocks_print_what_the_api_document_says_and_try_every_route() {
+fn shell_blocks_of_the_api_document_print_its_output_and_use_every_route() {
     let Some(server) = check_shell_blocks(DOCUMENT) else { return };
     let untried = || {
         let log = server.stderr_text();

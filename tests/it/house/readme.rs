@@ -26,7 +26,7 @@ const README_LINES_MAX: usize = 150;
 const FIRST_GET_LINE_MAX: usize = 20;
 
 #[test]
-fn shell_blocks_print_what_readme_shows() {
+fn shell_blocks_of_readme_print_its_output() {
     check_shell_blocks("README.md");
 }
 

@@ -13,7 +13,7 @@ use pikv::testing::limits::{
 const DOCUMENT: &str = "docs/SECURITY.md";
 
 #[test]
-fn numbers_of_the_security_document_are_those_in_force() {
+fn numbers_of_the_security_document_are_those_of_the_source() {
     let document = read(DOCUMENT);
     let guesses_a_day = u64::from(LOGIN_ATTEMPTS_OF_ACCOUNT_MAX) * 86_400 / LOGIN_WINDOW_SECONDS;
     for text in [

@@ -308,7 +308,7 @@ fn imports_that_point_down_or_stay_pass() {
 }
 
 #[test]
-fn neighbours_that_must_not_know_one_another_are_found() {
+fn imports_between_independent_neighbours_are_found() {
     check("src/http/body.rs", "use crate::store::Entry;", &["http must not know store"]);
     check("src/router.rs", "use crate::http::Head;", &["router must not know http"]);
     check("src/config/file.rs", "use crate::config::schema::Config;", &[]);
@@ -334,7 +334,7 @@ fn mio_is_found_outside_the_server() {
 }
 
 #[test]
-fn unfinished_work_is_found_wherever_it_stands() {
+fn marks_of_unfinished_work_are_found_at_any_position() {
     for text in FORBIDDEN_TEXTS {
         check("src/disk.rs", &format!("\n// {text} later\n"), &[":2: "]);
         check("tests/it/x.rs", &format!("{text}()"), &[":1: "]);

@@ -19,7 +19,7 @@ fn number_of(response: &Response) -> usize {
 }
 
 #[test]
-fn who_sends_many_requests_at_once_holds_nobody_up() {
+fn many_requests_at_once_delay_no_other_client() {
     let server = Server::start_with(known_config_with(json!({ "server_threads": 1 })));
     let (mut many, mut one) = (server.connect(), server.connect());
     for connection in [&mut many, &mut one] {
@@ -42,7 +42,7 @@ fn who_sends_many_requests_at_once_holds_nobody_up() {
 }
 
 #[test]
-fn who_sends_a_long_body_holds_nobody_up() {
+fn a_long_body_delays_no_other_client() {
     let server = Server::start_with(known_config_with(json!({ "server_threads": 1 })));
     let (mut long, mut one) = (server.connect(), server.connect());
     let put = |body: &[u8]| encode_request("PUT", &format!("{DEMO_KEYS}/a"), Some(DEMO_KEY), &[], body);

@@ -105,7 +105,7 @@ fn half_sent_heads_do_not_delay_another_client() {
 }
 
 #[test]
-fn a_petabyte_that_is_announced_is_refused_at_once() {
+fn an_announced_petabyte_is_refused_at_once() {
     let server = Server::start_known();
     for length in ["1125899906842624", "18446744073709551615", "9223372036854775807"] {
         let since = Instant::now();
@@ -155,7 +155,7 @@ fn sixty_clients_are_served_with_forty_descriptors() {
 }
 
 #[test]
-fn the_server_goes_on_after_it_ran_out_of_descriptors() {
+fn the_server_continues_after_it_ran_out_of_descriptors() {
     let mut server = server_with_few_descriptors();
     let crowd: Vec<_> = (0..60).map(|_| server.connect()).collect();
     let mut late = server.connect();
@@ -168,7 +168,7 @@ fn the_server_goes_on_after_it_ran_out_of_descriptors() {
 }
 
 #[test]
-fn clients_that_never_read_do_not_hurt_the_others() {
+fn clients_that_never_read_do_not_harm_the_others() {
     let mut config = known_config();
     config["projects"][0]["storage"] = json!({ "on_disk": false, "cache_in_memory": true });
     let server = Server::start_with(config);
@@ -225,7 +225,7 @@ fn connections_above_the_limit_wait_and_are_then_served() {
 }
 
 #[test]
-fn a_full_house_keeps_its_connections_while_nobody_waits() {
+fn all_slots_stay_in_use_while_no_client_waits() {
     let server = Server::start_with(known_config_with(json!({ "limits": { "connections_max": 3 } })));
     let mut guests: Vec<_> = (0..3).map(|_| server.connect()).collect();
     for _ in 0..3 {
@@ -238,7 +238,7 @@ fn a_full_house_keeps_its_connections_while_nobody_waits() {
 }
 
 #[test]
-fn whoever_is_let_in_last_is_answered_too() {
+fn the_last_accepted_client_is_answered_too() {
     let server = Server::start_with(known_config_with(json!({ "limits": { "connections_max": 1 } })));
     for _ in 0..50 {
         server.connect().still_open();
@@ -257,7 +257,7 @@ fn whoever_is_let_in_last_is_answered_too() {
 }
 
 #[test]
-fn connections_that_come_and_go_leave_nothing_behind() {
+fn closed_connections_leave_no_memory_or_descriptors() {
     let server = Server::start_known();
     let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
     server.connect().still_open();

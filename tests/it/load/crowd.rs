@@ -347,7 +347,7 @@ fn print_endings(plan: &Plan, crowd: &Crowd<'_>) {
 }
 
 #[test]
-fn good_clients_are_served_beside_a_crowd_that_is_not_and_memory_stays_bounded() {
+fn good_clients_are_served_among_many_bad_ones_and_memory_stays_bounded() {
     let plan = Plan::from_environment();
     let server = plan.server();
     let value = format!("\"{}\"", "x".repeat(VALUE_BYTES));

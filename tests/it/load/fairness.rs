@@ -36,7 +36,7 @@ fn crowd(server: &Server, address: &str, count: usize, bytes: &[u8]) -> Vec<Conn
 }
 
 #[test]
-fn silent_connections_give_way_to_a_new_client() {
+fn silent_connections_are_closed_for_a_new_client() {
     let server = server_with(json!({ "connections_max": 16 }));
     let _silent = crowd(&server, "127.0.0.1", 40, b"");
     for _ in 0..20 {
@@ -45,7 +45,7 @@ fn silent_connections_give_way_to_a_new_client() {
 }
 
 #[test]
-fn idle_connections_stay_while_silent_ones_can_give_way() {
+fn idle_connections_stay_while_silent_ones_can_be_closed() {
     let server = server_with(json!({ "connections_max": 16 }));
     let mut idle = crowd(&server, "127.0.0.1", 8, b"");
     idle.iter_mut().for_each(Connection::still_open);
@@ -60,7 +60,7 @@ fn idle_connections_stay_while_silent_ones_can_give_way() {
 }
 
 #[test]
-fn the_address_with_the_most_connections_gives_way_whatever_they_do() {
+fn connections_of_the_address_with_the_most_are_closed_in_any_state() {
     let timeouts = json!({ "head_seconds": 600, "body_grace_seconds": 600 });
     let config = json!({ "limits": { "connections_max": 16 }, "server_host": "::", "timeouts": timeouts });
     let server = Server::start_with(known_config_with(config));
@@ -77,7 +77,7 @@ fn the_address_with_the_most_connections_gives_way_whatever_they_do() {
 }
 
 #[test]
-fn a_client_that_has_said_nothing_yet_does_not_give_way_to_an_address_with_more_connections() {
+fn a_silent_connection_is_not_closed_for_an_address_with_more_connections() {
     let config = json!({ "limits": { "connections_max": 16 }, "server_host": "::", "timeouts": { "head_seconds": 600 } });
     let server = Server::start_with(known_config_with(config));
     let _heads = crowd(&server, "127.0.0.1", 15, b"GET /healthz HTT");
@@ -88,7 +88,7 @@ fn a_client_that_has_said_nothing_yet_does_not_give_way_to_an_address_with_more_
 }
 
 #[test]
-fn clients_of_one_address_that_wait_do_not_hold_up_another_address() {
+fn waiting_clients_of_one_address_do_not_delay_another_address() {
     let config = json!({
         "limits": { "connections_max": 16 }, "server_host": "::", "timeouts": { "head_seconds": 600 }
     });
@@ -148,7 +148,7 @@ fn is_refused_for_memory(response: &Response) -> bool {
 }
 
 #[test]
-fn bodies_under_way_are_bounded_together_and_by_address() {
+fn pending_bodies_are_bounded_together_and_by_address() {
     let server = short_of_memory();
     let part = most_of_a_body();
     let mut holders = Vec::new();
@@ -175,7 +175,7 @@ fn bodies_under_way_are_bounded_together_and_by_address() {
 }
 
 #[test]
-fn heads_under_way_count_too() {
+fn pending_heads_count_too() {
     let server = short_of_memory();
     let head = format!("GET /healthz HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(15_000));
     let mut holders = crowd(&server, "127.0.0.1", 400, head.as_bytes());
@@ -212,7 +212,7 @@ fn thousand_reads() -> String {
 }
 
 #[test]
-fn batches_of_reads_whose_answers_are_not_read_take_little_memory() {
+fn batches_of_reads_whose_answers_are_not_read_use_little_memory() {
     let server = Server::start_with(people_config());
     let ann = Person::register(&server, "ann");
     let value = format!("\"{}\"", "1".repeat(64_000));
@@ -252,7 +252,7 @@ fn batches_of_reads_whose_answers_are_not_read_take_little_memory() {
 }
 
 #[test]
-fn a_batch_that_reads_much_and_writes_is_refused_as_a_whole_for_want_of_memory() {
+fn a_batch_with_large_reads_and_a_write_is_refused_as_a_whole_if_memory_is_short() {
     let server = short_of_memory();
     server.put_demo("large", &format!("\"{}\"", "1".repeat(64_000)));
     let mut operations = vec![json!({ "op": "get", "key": "large" }); 200];

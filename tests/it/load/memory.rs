@@ -111,7 +111,7 @@ impl Churn {
 }
 
 #[test]
-fn memory_follows_what_is_stored() {
+fn memory_use_follows_the_stored_data() {
     let keys =
         crate::harness::environment::variable("PIKV_MEMORY_KEYS").map_or(KEYS, |keys| keys.parse().unwrap());
     let mut churn = Churn { server: Server::start_known(), keys, seed: 0 };

@@ -41,7 +41,7 @@ fn can_sign_in(server: &Server, username: &str, password: &str) -> bool {
 }
 
 #[test]
-fn accounts_are_looked_after_while_no_server_runs() {
+fn accounts_are_managed_while_no_server_runs() {
     let directory = directory_with(&people_config());
     let run = |words: &str, input: &str| account(directory.path(), words, input, &[]);
     done(&run("add mavi --email mavi@example.com", "Right@123\n"), "Account mavi was added.\n");
@@ -94,7 +94,7 @@ fn a_weak_password_is_accepted_only_on_request_in_the_files_and_by_a_running_ser
 }
 
 #[test]
-fn what_is_mended_in_the_files_is_said() {
+fn repairs_of_the_files_are_reported() {
     let directory = directory_with(&people_config());
     done(&account(directory.path(), "add mavi", PASSWORD, &[]), "Account mavi was added.\n");
     let mut made =
@@ -108,7 +108,7 @@ fn what_is_mended_in_the_files_is_said() {
 }
 
 #[test]
-fn a_running_server_is_asked_and_ends_tokens_at_once() {
+fn the_command_goes_through_a_running_server_and_ends_tokens_at_once() {
     let server = Server::start_with(people_config());
     let run = |words: &str, input: &str| account(server.directory(), words, input, &[]);
     // config.json has the key, because save_api_key_to_file is true.
@@ -150,7 +150,7 @@ fn a_list_of_a_running_server_has_all_pages() {
 }
 
 #[test]
-fn without_the_global_key_a_running_server_is_not_asked_and_it_is_said_how() {
+fn a_running_server_is_not_contacted_without_the_global_key_and_the_fix_is_stated() {
     let mut config = people_config();
     config["default"]["authentication"]["save_api_key_to_file"] = json!(false);
     let server = Server::start_with(config);
@@ -167,7 +167,7 @@ fn without_the_global_key_a_running_server_is_not_asked_and_it_is_said_how() {
 }
 
 #[test]
-fn a_lock_without_an_address_is_told_apart() {
+fn a_lock_without_an_address_is_reported() {
     let server = Server::start_with(people_config());
     std::fs::remove_file(server.data_path("pikv.address")).unwrap();
     refused(&account(server.directory(), "list", "", &[]), "has not written down where it listens");
@@ -176,7 +176,7 @@ fn a_lock_without_an_address_is_told_apart() {
 }
 
 #[test]
-fn the_address_goes_with_the_server_and_only_its_owner_reads_it() {
+fn the_address_file_is_removed_with_the_server_and_only_its_owner_reads_it() {
     use std::os::unix::fs::PermissionsExt;
     let mut server = Server::start_with(people_config());
     let path = server.data_path("pikv.address");
@@ -187,7 +187,7 @@ fn the_address_goes_with_the_server_and_only_its_owner_reads_it() {
 }
 
 #[test]
-fn the_process_id_goes_with_whoever_had_the_lock() {
+fn the_process_id_in_the_lock_is_removed_or_replaced_with_its_server() {
     let mut server = Server::start_with(people_config());
     let path = server.data_path("pikv.lock");
     let text = || std::fs::read_to_string(&path).unwrap();
@@ -226,7 +226,7 @@ fn passwords_have_their_limits_on_standard_input_too() {
 }
 
 #[test]
-fn without_accounts_or_a_configuration_nothing_is_made() {
+fn nothing_is_created_without_accounts_or_a_configuration() {
     let mut config = known_config();
     config["accounts"] = json!({ "enabled": false });
     let directory = directory_with(&config);

@@ -38,7 +38,7 @@ fn init_writes_a_configuration_whose_printed_keys_work() {
 }
 
 #[test]
-fn init_whose_keys_cannot_be_printed_fails_and_says_how_to_get_new_ones() {
+fn init_whose_keys_cannot_be_printed_fails_and_states_how_to_get_new_ones() {
     let missing = (!Path::new("/dev/full").exists()).then(|| "/dev/full does not exist".to_owned());
     if !Tool::DevFull.is_usable(missing) {
         return;
@@ -66,7 +66,7 @@ fn redirected(directory: &TempDir, words: &str, output: &str) -> std::process::O
 }
 
 #[test]
-fn init_whose_keys_nobody_would_see_is_refused_and_creates_nothing() {
+fn init_with_output_that_is_discarded_is_refused_and_creates_nothing() {
     for output in [">&-", ">/dev/null", "1</dev/null"] {
         let directory = tempfile::tempdir().unwrap();
         let ended = redirected(&directory, "init", output);
@@ -92,7 +92,7 @@ fn command_whose_result_cannot_be_printed_fails_and_one_whose_reader_left_does_n
 }
 
 #[test]
-fn init_touches_no_file_that_is_there() {
+fn init_changes_no_existing_file() {
     for text in ["", "nonsense", &documented_config().to_string()] {
         let directory = directory_with(text);
         let refused = run(&directory, &["init"]);
@@ -103,7 +103,7 @@ fn init_touches_no_file_that_is_there() {
 }
 
 #[test]
-fn config_check_says_yes_and_changes_nothing() {
+fn config_check_accepts_a_valid_file_and_changes_nothing() {
     let text = documented_config().to_string();
     let directory = directory_with(&text);
     let checked = run(&directory, &["config", "check"]);
@@ -125,7 +125,7 @@ fn config_check_warns_of_a_mode_of_older_versions() {
 }
 
 #[test]
-fn config_check_says_where_the_mistake_is_and_what_would_be_right() {
+fn config_check_reports_the_position_of_the_mistake_and_the_fix() {
     let seed_with_its_comma = "{\n  \"version\": 1,\n  \"server_port\": 1,\n}";
     let table = [
         (seed_with_its_comma.to_owned(), ["line 3", "comma"]),
@@ -194,7 +194,7 @@ fn a_mistyped_key_is_refused_with_its_file_and_member() {
 }
 
 #[test]
-fn config_check_of_a_file_that_is_not_there_makes_none() {
+fn config_check_of_a_missing_file_creates_none() {
     let directory = tempfile::tempdir().unwrap();
     let checked = run(&directory, &["config", "check"]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
@@ -203,7 +203,7 @@ fn config_check_of_a_file_that_is_not_there_makes_none() {
 }
 
 #[test]
-fn the_example_configuration_is_right_and_serves() {
+fn the_example_configuration_is_valid_and_serves() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.json.example")).unwrap();
     let directory = directory_with(&text);
     let checked = run(&directory, &["config", "check"]);
@@ -214,7 +214,7 @@ fn the_example_configuration_is_right_and_serves() {
 }
 
 #[test]
-fn config_show_says_what_is_in_force_and_why_without_a_secret() {
+fn config_show_prints_the_effective_settings_and_their_sources_without_secrets() {
     let mut config = documented_config();
     config["default"]["authentication"]["api_key"] = "canary-0123456789".into();
     config["server_host"] = "127.0.0.2".into();
@@ -245,7 +245,7 @@ fn config_show_says_what_is_in_force_and_why_without_a_secret() {
 }
 
 #[test]
-fn the_environment_names_the_configuration_where_no_flag_does() {
+fn the_environment_names_the_configuration_if_no_flag_does() {
     let (named, flagged) = (directory_with("{"), directory_with(&documented_config().to_string()));
     let elsewhere = tempfile::tempdir().unwrap();
     let check = |arguments: &[&str]| {
@@ -259,7 +259,7 @@ fn the_environment_names_the_configuration_where_no_flag_does() {
 }
 
 #[test]
-fn a_flag_wins_over_the_environment_when_serving() {
+fn a_flag_takes_precedence_over_the_environment_when_serving() {
     let options = Options {
         environment: vec![
             ("PIKV_PORT".to_owned(), "1".to_owned()),
@@ -278,7 +278,7 @@ fn a_flag_wins_over_the_environment_when_serving() {
 }
 
 #[test]
-fn help_and_version_are_printed_and_nothing_is_made() {
+fn help_and_version_are_printed_and_nothing_is_created() {
     let directory = tempfile::tempdir().unwrap();
     for words in [&["--help"][..], &["-h"], &["help"], &["serve", "--help"], &["recover", "--help"]] {
         let helped = run_to_end(directory.path(), words);
@@ -294,7 +294,7 @@ fn help_and_version_are_printed_and_nothing_is_made() {
 }
 
 #[test]
-fn a_command_line_that_cannot_be_followed_ends_with_2() {
+fn an_invalid_command_line_exits_with_2() {
     let directory = tempfile::tempdir().unwrap();
     let table = [
         (&["--prot", "1"][..], "--port"),

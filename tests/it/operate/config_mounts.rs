@@ -114,7 +114,7 @@ fn server_whose_directory_is_read_only_serves_and_refuses_changes() {
 }
 
 #[test]
-fn start_that_has_to_generate_keys_and_cannot_save_them_is_refused_with_the_way_out() {
+fn a_start_that_cannot_save_generated_keys_is_refused_with_the_fix() {
     if !can_mount() {
         return;
     }

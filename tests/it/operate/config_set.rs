@@ -32,7 +32,7 @@ fn one_setting_changes_and_all_others_stay() {
 }
 
 #[test]
-fn what_is_refused_changes_no_byte() {
+fn refused_requests_change_no_byte() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.json");
     let missing = set(directory.path(), "accounts.registration", "closed");

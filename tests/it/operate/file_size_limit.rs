@@ -23,7 +23,7 @@ fn write_above_the_file_size_limit_is_507_and_later_ones_work() {
 }
 
 #[test]
-fn processor_time_limit_stops_the_server_in_order() {
+fn the_processor_time_limit_causes_a_clean_shutdown() {
     let mut server = Server::start_known();
     server.signal("XCPU");
     assert_eq!(server.await_exit().code(), Some(0));

@@ -53,7 +53,7 @@ fn a_start_with_more_projects_than_descriptors_is_refused_and_touches_nothing() 
 }
 
 #[test]
-fn a_server_creates_no_project_with_which_it_could_not_start_again() {
+fn a_server_creates_no_project_that_would_prevent_its_next_start() {
     let mut server = Server::start_as(options(PROJECTS_POSSIBLE - 1));
     assert_eq!(post(&server, &json!({"id": "last"})).0, 201);
     let before = std::fs::read(server.config_path()).unwrap();

@@ -49,7 +49,7 @@ fn a_first_start_prints_keys_paths_and_address() {
 }
 
 #[test]
-fn the_banner_is_whole_and_last_and_says_how_to_stop() {
+fn the_banner_is_complete_and_last_and_states_how_to_stop() {
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("output");
     let mut shell = Command::new("sh");
@@ -87,7 +87,7 @@ fn a_start_without_authentication_prints_no_key() {
 }
 
 #[test]
-fn a_first_start_makes_the_documented_configuration_for_nobody_else() {
+fn a_first_start_creates_the_documented_configuration_readable_by_its_owner_only() {
     let kv = Kv::new();
     let mut expected = documented_config();
     expected["server_host"] = "127.0.0.1".into();
@@ -122,7 +122,7 @@ fn later_starts_print_no_keys_and_change_nothing() {
 }
 
 #[test]
-fn a_start_whose_keys_cannot_be_printed_says_how_to_get_new_ones_and_serves() {
+fn a_start_whose_keys_cannot_be_printed_reports_how_to_get_new_ones_and_serves() {
     let missing = (!Path::new("/dev/full").exists()).then(|| "/dev/full does not exist".to_owned());
     if !Tool::DevFull.is_usable(missing) {
         return;
@@ -145,7 +145,7 @@ fn a_start_whose_keys_cannot_be_printed_says_how_to_get_new_ones_and_serves() {
 }
 
 #[test]
-fn a_project_without_files_begins_empty_and_the_log_says_so() {
+fn a_project_without_files_begins_empty_and_the_log_reports_it() {
     let mut kv = Kv::new();
     kv.server.await_stderr("INFO project first_project: no files in ");
     kv.restart();
@@ -178,7 +178,7 @@ fn too_few_descriptors_for_the_connections_are_reported_with_the_limit_to_raise(
 }
 
 #[test]
-fn the_printed_curl_lines_work_as_they_stand() {
+fn the_printed_curl_lines_work_unchanged() {
     let kv = Kv::new();
     let mut printed = String::new();
     crate::harness::wait_until("the curl lines are printed", || {
@@ -195,7 +195,7 @@ fn the_printed_curl_lines_work_as_they_stand() {
 }
 
 #[test]
-fn keys_are_kept_in_the_file_where_that_is_asked_for() {
+fn keys_are_kept_in_the_file_if_it_is_configured() {
     let mut kv = Kv::edited(|config| {
         config["default"]["authentication"]["save_api_key_to_file"] = true.into();
         config["projects"][0]["authentication"]["save_api_key_to_file"] = true.into();
@@ -224,7 +224,7 @@ fn a_saved_key_leaves_the_file_when_saving_is_switched_off() {
 }
 
 #[test]
-fn a_key_written_by_hand_counts_from_the_next_start_and_its_hash_follows() {
+fn a_key_written_by_hand_is_valid_from_the_next_start_and_its_hash_is_saved() {
     let mut kv = Kv::new();
     kv.server.terminate();
     let (global, project) = ("by-hand-global-1", "by hand".replace(' ', "-") + "-project-1234");
@@ -259,7 +259,7 @@ fn a_placeholder_or_missing_hash_is_generated() {
 }
 
 #[test]
-fn a_hash_set_to_null_asks_for_a_new_key() {
+fn a_hash_of_null_generates_a_new_key() {
     let mut kv = Kv::new();
     kv.server.terminate();
     kv.edit_config(|config| config["projects"][0]["authentication"]["api_key_hash"] = Value::Null);
@@ -291,7 +291,7 @@ fn a_project_added_by_hand_gets_its_key_and_its_file_at_the_next_start() {
 }
 
 #[test]
-fn a_project_taken_out_by_hand_keeps_its_file_until_it_is_back() {
+fn a_project_removed_by_hand_keeps_its_file_until_it_is_added_again() {
     let mut kv = Kv::new();
     kv.project().put(&key_path("a"), "1").expect(201);
     kv.server.terminate();
@@ -318,7 +318,7 @@ fn data_files_are_json_named_after_the_project() {
 }
 
 #[test]
-fn an_open_server_has_its_data_in_the_file_a_moment_after_the_last_write() {
+fn a_running_server_has_its_data_in_the_file_a_moment_after_the_last_write() {
     let kv = Kv::new();
     kv.project().put(&key_path("a"), "\"today\"").expect(201);
     crate::harness::wait_until("the file has the value", || {
@@ -342,7 +342,7 @@ fn the_data_directory_is_found_beside_the_configuration() {
 }
 
 #[test]
-fn a_file_where_the_data_directory_is_to_be_is_told_as_one() {
+fn a_file_at_the_path_of_the_data_directory_is_reported_as_a_file() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("storage_data"), "mine").unwrap();
     let refused = refused_start(directory.path());
@@ -357,7 +357,7 @@ fn a_file_where_the_data_directory_is_to_be_is_told_as_one() {
 }
 
 #[test]
-fn the_directory_that_a_server_is_started_in_does_not_count() {
+fn the_working_directory_of_a_start_has_no_effect() {
     let kv = Kv::new();
     kv.server.pid();
     let elsewhere = tempfile::tempdir().unwrap();
@@ -415,7 +415,7 @@ fn a_server_ends_with_0_on_sigterm_and_sigint() {
 }
 
 #[test]
-fn the_port_of_the_configuration_counts_where_no_flag_says_otherwise() {
+fn the_port_of_the_configuration_is_used_unless_a_flag_sets_one() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = free.local_addr().unwrap().port();
     let directory = tempfile::tempdir().unwrap();
@@ -482,7 +482,7 @@ fn projects_whose_files_are_hard_links_of_each_other_are_refused_by_both_names()
 }
 
 #[test]
-fn a_data_directory_that_is_none_is_refused_by_name() {
+fn a_data_directory_that_is_not_a_directory_is_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("storage_data"), "a file").unwrap();
     let refused = refused_start(directory.path());

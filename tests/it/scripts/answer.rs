@@ -166,7 +166,7 @@ fn check(answer: &[&str], expected: Option<&str>) {
 }
 
 #[test]
-fn an_answer_that_is_as_the_script_has_it_passes() {
+fn an_answer_that_matches_the_script_passes() {
     check(&["< 200 {\"a\":1}", "etag: {{etag}}"], None);
     check(&["< 200", "etag: \"15\"", "", "{\"a\":{{revision}}}"], None);
     check(

@@ -307,7 +307,7 @@ fn accounts_survive_a_power_cut_at_every_operation_and_are_never_half_deleted() 
 }
 
 #[test]
-fn accounts_survive_a_power_cut_where_the_values_of_their_keys_lie_in_files() {
+fn accounts_with_values_in_files_survive_a_power_cut() {
     crash_everywhere(ValueCache::Disk);
 }
 
@@ -347,7 +347,7 @@ fn accounts_survive_a_full_disk_and_short_writes_at_every_operation() {
 }
 
 #[test]
-fn an_account_whose_write_failed_is_not_there_and_its_name_and_address_are_free() {
+fn an_account_whose_write_failed_does_not_exist_and_its_name_and_address_are_free() {
     let disk = SimDisk::default();
     let accounts = open(&disk, ValueCache::Memory).unwrap();
     disk.set_capacity(Some(disk.used()));
@@ -362,7 +362,7 @@ fn an_account_whose_write_failed_is_not_there_and_its_name_and_address_are_free(
 /// The disk is full when the data is to go: the account is gone, and so is its data once there is room
 /// and any account is deleted, without a restart.
 #[test]
-fn a_deletion_that_a_full_disk_interrupted_goes_on_with_the_next() {
+fn a_deletion_that_a_full_disk_interrupted_continues_with_the_next_one() {
     let disk = SimDisk::default();
     let work = Work::begin(&disk, ValueCache::Memory).unwrap();
     for step in &STEPS[..2] {
@@ -413,7 +413,7 @@ fn a_start_creates_the_markers_that_are_missing() {
 
 /// Whoever knew the password of an account that is gone does not get into the next one of that name.
 #[test]
-fn the_hash_of_a_password_that_was_replaced_meanwhile_is_not_kept() {
+fn the_hash_of_a_password_that_was_replaced_in_the_meantime_is_dropped() {
     let accounts = open(&SimDisk::default(), ValueCache::Memory).unwrap();
     let directory = &accounts.directory;
     let old = account("ada", "ada@example.com");
@@ -434,7 +434,7 @@ fn the_hash_of_a_password_that_was_replaced_meanwhile_is_not_kept() {
 
 /// Whoever edits `_accounts.json` may write anything there.
 #[test]
-fn an_edited_account_whose_address_is_none_is_refused_without_a_panic() {
+fn an_edited_account_with_an_invalid_address_is_refused_without_a_panic() {
     let disk = SimDisk::default();
     let work = Work::begin(&disk, ValueCache::Memory).unwrap();
     for step in [Step::Create("ada", "ada@example.com"), Step::Create("bob", "bob@example.com")] {

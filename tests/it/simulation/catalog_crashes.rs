@@ -225,7 +225,7 @@ fn disk_that_creates_no_file_has_a_spare_one_for_each_deletion() {
 }
 
 #[test]
-fn file_that_an_owner_put_there_is_kept_by_a_creation_that_is_cut_off() {
+fn a_file_of_the_operator_is_kept_by_an_interrupted_creation() {
     let place: fn(&SimDisk) = |disk| disk.place(Path::new("/storage_data/new.json"), br#"{"kept":1}"#);
     cut_everywhere(place, CREATE, |server, is_done, what| {
         assert!(!is_done || server.has("new"), "{what}");
@@ -333,7 +333,7 @@ const ENDS: [(&str, Cut); 3] = [
 ];
 
 #[test]
-fn revisions_are_not_used_again_though_the_clock_begins_at_the_same_instant() {
+fn revisions_are_not_reused_although_the_clock_begins_at_the_same_instant() {
     for (end, cut) in ENDS {
         let (disk, server) = begin();
         server.stop();
@@ -376,7 +376,7 @@ fn revisions_are_not_used_again_though_the_clock_begins_at_the_same_instant() {
 }
 
 #[test]
-fn revisions_are_not_used_again_wherever_a_start_is_cut_off() {
+fn revisions_are_not_reused_after_a_start_is_interrupted_at_any_point() {
     let (disk, server) = begin();
     server.stop();
     place_ahead(&disk);
@@ -431,7 +431,7 @@ fn revisions_of_changes_that_were_lost_are_not_used_again() {
 }
 
 #[test]
-fn revisions_of_a_project_that_was_brought_along_and_deleted_are_not_used_again() {
+fn revisions_of_an_imported_and_deleted_project_are_not_reused() {
     let files = ["again.json", "again.journal"].map(|name| Path::new(DIRECTORY).join(name));
     let (elsewhere, server) = begin();
     server.stop();
@@ -470,7 +470,7 @@ fn project_that_is_created_late_in_a_run_gives_no_revision_above_the_reserved_on
 }
 
 #[test]
-fn file_of_revisions_that_holds_something_else_is_refused_and_left_alone() {
+fn a_revision_file_with_other_content_is_refused_and_left_unchanged() {
     for content in [&b""[..], b"12a", b"-1", b"9007199254740991", b"1\n2"] {
         let disk = SimDisk::default();
         disk.place(&watermark_path(), content);
@@ -484,7 +484,7 @@ fn file_of_revisions_that_holds_something_else_is_refused_and_left_alone() {
 }
 
 #[test]
-fn full_disk_is_no_reason_not_to_start() {
+fn a_full_disk_does_not_prevent_a_start() {
     let (disk, server) = begin();
     server.stop();
     disk.refuse("create /storage_data/", ENOSPC);

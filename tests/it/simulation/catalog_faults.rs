@@ -67,7 +67,7 @@ pub fn keys(catalog: &Catalog, project: &str) -> u64 {
 }
 
 #[test]
-fn a_project_whose_sync_failed_takes_no_other_storage_until_a_restart() {
+fn a_project_whose_sync_failed_accepts_no_other_storage_settings_until_a_restart() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
     assert_eq!(put(&catalog, "first_project", "a"), CommitState::Committed);
@@ -115,7 +115,7 @@ fn a_project_that_is_created_again_after_any_crash_of_its_deletion_stays() {
 }
 
 #[test]
-fn a_deletion_that_failed_halfway_may_be_tried_again() {
+fn a_deletion_that_failed_halfway_can_be_repeated() {
     for at in 0.. {
         let disk = SimDisk::default();
         let (catalog, threads) = start(&disk);
@@ -145,7 +145,7 @@ fn a_deletion_that_failed_halfway_may_be_tried_again() {
 /// Wherever a deletion is cut off, it is undone or finished; what is put back after its files were removed
 /// stays, whether the owner writes the project into config.json too or has it made anew.
 #[test]
-fn files_put_back_after_a_deletion_stay_wherever_it_was_cut_off() {
+fn files_restored_after_a_deletion_stay_at_any_point_of_its_interruption() {
     let (values, config_path) = (Path::new("/storage_data/again.json"), Path::new("/config.json"));
     for (at, listed) in (0..).flat_map(|at| [(at, false), (at, true)]) {
         let disk = SimDisk::default();
@@ -181,7 +181,7 @@ fn files_put_back_after_a_deletion_stay_wherever_it_was_cut_off() {
 }
 
 #[test]
-fn what_a_deletion_left_does_not_come_back_with_the_next_project_of_that_name() {
+fn leftovers_of_a_deletion_do_not_appear_in_the_next_project_of_that_name() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
@@ -201,7 +201,7 @@ fn what_a_deletion_left_does_not_come_back_with_the_next_project_of_that_name() 
 }
 
 #[test]
-fn a_mark_that_cannot_be_removed_takes_nothing_from_the_next_project_of_that_name() {
+fn a_mark_that_cannot_be_removed_deletes_nothing_of_the_next_project_of_that_name() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
@@ -224,7 +224,7 @@ fn a_mark_that_cannot_be_removed_takes_nothing_from_the_next_project_of_that_nam
 }
 
 #[test]
-fn a_file_named_like_a_mark_that_holds_something_is_none() {
+fn a_file_with_the_name_of_a_mark_that_is_not_empty_is_not_a_mark() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
     assert_eq!(put(&catalog, "first_project", "a"), CommitState::Committed);
@@ -271,7 +271,7 @@ fn await_freed(project: &Weak<Project>) {
 }
 
 #[test]
-fn a_project_that_is_given_up_is_freed_although_a_key_of_it_expires_in_a_year() {
+fn a_closed_project_is_freed_although_one_of_its_keys_expires_in_a_year() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
     let held = |catalog: &Catalog| {
@@ -320,7 +320,7 @@ fn a_project_being_reopened_or_deleted_does_not_make_the_server_unready_unless_t
 }
 
 #[test]
-fn a_change_whose_saving_failed_does_not_stand_in_the_way_of_the_next() {
+fn a_change_that_could_not_be_saved_does_not_block_the_next_one() {
     for at in 0.. {
         let disk = SimDisk::default();
         let (catalog, threads) = start(&disk);
@@ -377,7 +377,7 @@ fn picture(disk: &SimDisk, catalog: &Catalog) -> (Vec<u8>, Vec<PathBuf>, String)
 }
 
 #[test]
-fn change_that_cannot_be_saved_leaves_nothing_and_names_the_reason() {
+fn a_change_that_cannot_be_saved_has_no_effect_and_names_the_reason() {
     for (what, code, words) in [
         ("rename to /config.json", EBUSY, "Mount its directory instead of the file"),
         ("create /config.json.tmp", EROFS, "mounted read-only"),
@@ -404,7 +404,7 @@ fn change_that_cannot_be_saved_leaves_nothing_and_names_the_reason() {
 }
 
 #[test]
-fn change_refused_at_any_operation_leaves_what_was_there() {
+fn a_change_refused_at_any_operation_leaves_the_state_before() {
     for (name, change) in CHANGES {
         for (failure, at) in
             [Failure::Eio, Failure::Enospc].into_iter().flat_map(|f| (0..40).map(move |at| (f, at)))
@@ -498,7 +498,7 @@ fn edit_that_comes_while_the_file_is_synced_takes_effect_too() {
 }
 
 #[test]
-fn reload_of_a_file_that_the_disk_does_not_take_is_refused_and_one_that_it_cannot_sync_is_not() {
+fn a_reload_is_refused_if_the_sync_fails_and_not_if_it_is_unsupported() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
     let mut edited = file::default_config();
@@ -552,7 +552,7 @@ fn project_that_would_be_stored_in_the_configuration_file_is_refused_everywhere_
 }
 
 #[test]
-fn nothing_is_created_changed_or_deleted_in_a_directory_that_is_not_ours() {
+fn nothing_is_created_changed_or_deleted_in_a_directory_of_another_server() {
     let disk = SimDisk::default();
     let (lock, path) = (Path::new("/storage_data/pikv.lock"), Path::new("/config.json"));
     disk.place(lock, b"1\n");

@@ -79,7 +79,7 @@ fn acknowledged_writes_survive_a_power_cut_at_every_operation() {
 }
 
 #[test]
-fn acknowledged_writes_survive_a_power_cut_where_values_lie_in_files() {
+fn acknowledged_writes_with_values_in_files_survive_a_power_cut() {
     crash_everywhere(ValueCache::Disk, SyncMode::Always);
 }
 
@@ -129,13 +129,13 @@ fn import_of_an_edited_file_survives_a_power_cut_at_every_operation() {
                 let opened =
                     workload::open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS);
                 assert!(opened.is_err(), "{context}");
-                check_taken_over(&disk.after_crash(seed), &before, &context);
+                check_import(&disk.after_crash(seed), &before, &context);
             }
         }
     }
 }
 
-fn check_taken_over(disk: &SimDisk, before: &State, context: &str) {
+fn check_import(disk: &SimDisk, before: &State, context: &str) {
     let opened = workload::open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS);
     let (project, _) = opened.unwrap_or_else(|error| panic!("{context}: {error}"));
     let found = workload::read_all(&project, START_MS);

@@ -42,7 +42,7 @@ fn next_life(run: &Run, disk: &SimDisk, context: &str) -> Arc<Run> {
     let possible = run.history.lock().unwrap().possible().to_vec();
     let state = possible.into_iter().find(|state| state.live(run.now()) == found);
     let state = state.unwrap_or_else(|| panic!("{context}: what was never so"));
-    let next = Run::going_on(project, disk, (run.cache, run.sync), run.now(), state);
+    let next = Run::continued(project, disk, (run.cache, run.sync), run.now(), state);
     for number in 0..30 {
         assert!(next.put(&format!("later/{number}"), &format!("\"{}\"", "y".repeat(100)), None), "{context}");
         assert_eq!(next.flush(), CommitState::Committed, "{context}");
@@ -137,7 +137,7 @@ fn a_sync_that_fails_in_each_of_several_lives_loses_nothing() {
 }
 
 #[test]
-fn what_interval_mode_acknowledged_before_its_sync_failed_is_written_by_the_next_start() {
+fn changes_acknowledged_in_interval_mode_before_a_failed_sync_are_written_by_the_next_start() {
     for cache in CACHES {
         let run = Run::begin(&SimDisk::default(), cache, SyncMode::Interval).unwrap();
         run.put("a", &format!("\"{}\"", "x".repeat(5_000)), None);
@@ -160,7 +160,7 @@ fn what_interval_mode_acknowledged_before_its_sync_failed_is_written_by_the_next
 }
 
 #[test]
-fn a_sync_that_finds_no_disk_space_refuses_the_write_and_the_next_one_is_taken() {
+fn a_sync_without_disk_space_refuses_the_write_and_the_next_one_is_accepted() {
     for cache in CACHES {
         for (at, loss) in syncs(cache).into_iter().flat_map(|at| [(at, None), (at, Some(at))]) {
             let Some(run) = worked(cache, at, Failure::Enospc, loss, End::Kill) else { continue };
@@ -202,7 +202,7 @@ fn writes_are_507_until_what_a_sync_left_in_doubt_is_cut_off_and_written_again()
 }
 
 #[test]
-fn interval_mode_takes_nothing_back_for_a_sync_without_disk_space() {
+fn interval_mode_rolls_nothing_back_after_a_sync_without_disk_space() {
     let run = Run::begin(&SimDisk::default(), ValueCache::Memory, SyncMode::Interval).unwrap();
     run.put("a", &format!("\"{}\"", "x".repeat(5_000)), None);
     run.flush();
@@ -291,7 +291,7 @@ fn changes_that_a_start_could_not_write_again_are_on_the_disk_with_the_next_one(
         let (project, _) = open(Arc::new(disk.clone()), cache, SyncMode::Always, START_MS).unwrap();
         disk.heal();
         let state = run.history.lock().unwrap().last().clone();
-        let next = Run::going_on(project, &disk, (cache, SyncMode::Always), START_MS, state);
+        let next = Run::continued(project, &disk, (cache, SyncMode::Always), START_MS, state);
         next.put("d", "1", None);
         assert_eq!(next.flush(), CommitState::Committed);
         check_durable(&next, "once there is space");
@@ -307,7 +307,7 @@ fn a_page_that_a_start_on_a_full_disk_could_not_sync_is_written_again_whole() {
         disk.lose_pages();
         disk.refuse("sync /data/p.journal", ENOSPC);
         let (project, _) = open(Arc::new(disk.clone()), cache, SyncMode::Always, START_MS).unwrap();
-        let next = Run::going_on(project, &disk, (cache, SyncMode::Always), START_MS, acknowledged(&run));
+        let next = Run::continued(project, &disk, (cache, SyncMode::Always), START_MS, acknowledged(&run));
         disk.heal();
         disk.set_capacity(None);
         next.put("c", "3", None);
@@ -318,7 +318,7 @@ fn a_page_that_a_start_on_a_full_disk_could_not_sync_is_written_again_whole() {
 
 /// Then there is nothing that could be written again.
 #[test]
-fn what_the_system_forgot_before_there_was_disk_space_is_not_synced_as_a_change() {
+fn writes_that_the_system_dropped_before_there_was_disk_space_are_not_synced_as_a_change() {
     let run = Run::begin(&SimDisk::default(), ValueCache::Memory, SyncMode::Interval).unwrap();
     run.put("a", "1", None);
     run.flush();
@@ -359,12 +359,12 @@ fn a_start_on_a_full_disk_writes_the_changes_again_in_place() {
 
 /// As on a file system that writes nothing in place.
 #[test]
-fn a_start_on_a_full_disk_that_takes_no_write_at_all_serves_reads_and_writes_once_there_is_space() {
+fn a_start_on_a_disk_without_any_space_serves_reads_and_later_writes() {
     for cache in CACHES {
         let (disk, run) = killed_with_changes(cache);
         disk.refuse("write ", ENOSPC);
         let (project, _) = open(Arc::new(disk.clone()), cache, SyncMode::Always, START_MS).unwrap();
-        let next = Run::going_on(project, &disk, (cache, SyncMode::Always), START_MS, acknowledged(&run));
+        let next = Run::continued(project, &disk, (cache, SyncMode::Always), START_MS, acknowledged(&run));
         next.check_memory();
         next.put("c", "3", None);
         assert_eq!(next.flush(), CommitState::DiskFull);
@@ -386,7 +386,7 @@ fn a_start_refuses_a_journal_that_it_can_write_neither_to_a_new_file_nor_in_plac
 }
 
 #[test]
-fn a_journal_with_another_name_is_left_as_it_is_for_that_name() {
+fn a_journal_under_another_name_is_left_unchanged_for_that_name() {
     let copy = Path::new("/copy/p.journal");
     for changes in [true, false] {
         let (mut disk, run) = killed_with_changes(ValueCache::Memory);
@@ -403,7 +403,7 @@ fn a_journal_with_another_name_is_left_as_it_is_for_that_name() {
         assert!(refused.unwrap_err().to_string().contains("p.journal: it could not be written again"));
         let (project, _) =
             open(Arc::new(disk.clone()), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
-        let next = Run::going_on(
+        let next = Run::continued(
             project,
             &disk,
             (ValueCache::Memory, SyncMode::Always),
@@ -417,7 +417,7 @@ fn a_journal_with_another_name_is_left_as_it_is_for_that_name() {
 }
 
 #[test]
-fn a_journal_that_was_closed_in_order_is_not_written_at_a_start() {
+fn a_journal_after_a_clean_shutdown_is_not_written_at_a_start() {
     let (_, run) = killed_with_changes(ValueCache::Memory);
     run.close();
     let disk = run.disk.after_kill();

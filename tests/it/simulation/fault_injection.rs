@@ -36,7 +36,7 @@ fn fail_everywhere(cache: ValueCache, failure: Failure) {
                 assert!(opened.is_ok(), "{context}: opens once the disk is well");
                 continue;
             };
-            check_going_on(&run, failure, &disk.operation(at), &context);
+            check_that_it_continues(&run, failure, &disk.operation(at), &context);
             for seed in 0..3 {
                 recover_and_check(&run, &disk.after_crash(seed), START_MS, &format!("{context} seed {seed}"));
             }
@@ -46,7 +46,7 @@ fn fail_everywhere(cache: ValueCache, failure: Failure) {
 }
 
 /// What the running project does after the failure: `what` is the operation that failed first.
-fn check_going_on(run: &Arc<Run>, failure: Failure, what: &str, context: &str) {
+fn check_that_it_continues(run: &Arc<Run>, failure: Failure, what: &str, context: &str) {
     run.check_memory();
     run.disk.heal();
     let journal = format!("{}", paths().journal.display());
@@ -69,19 +69,19 @@ fn check_going_on(run: &Arc<Run>, failure: Failure, what: &str, context: &str) {
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_to_a_failing_medium() {
+fn no_acknowledged_change_is_lost_to_a_failing_medium() {
     fail_everywhere(ValueCache::Memory, Failure::Eio);
     fail_everywhere(ValueCache::Disk, Failure::Eio);
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_to_a_full_disk() {
+fn no_acknowledged_change_is_lost_to_a_full_disk() {
     fail_everywhere(ValueCache::Memory, Failure::Enospc);
     fail_everywhere(ValueCache::Disk, Failure::Enospc);
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_to_short_writes() {
+fn no_acknowledged_change_is_lost_to_short_writes() {
     fail_everywhere(ValueCache::Memory, Failure::Short);
     fail_everywhere(ValueCache::Disk, Failure::Short);
 }
@@ -111,7 +111,7 @@ fn a_sync_that_failed_is_not_tried_again() {
 
 /// What was cut off after the disk was full must not come back: it was answered as not done.
 #[test]
-fn a_write_refused_for_lack_of_room_stays_away() {
+fn a_write_refused_for_lack_of_space_never_appears() {
     let disk = SimDisk::default();
     let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     run.put("a", "1", None);
@@ -132,7 +132,7 @@ fn a_write_refused_for_lack_of_room_stays_away() {
 }
 
 #[test]
-fn reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room() {
+fn reads_continue_while_the_disk_is_full_and_writes_resume_with_free_space() {
     for cache in [ValueCache::Memory, ValueCache::Disk] {
         let disk = SimDisk::default();
         let run = Run::begin(&disk, cache, SyncMode::Always).unwrap();

@@ -194,7 +194,7 @@ fn rescued_files_remember_revisions_and_the_values_before() {
 
 /// The names are looked at from time to time, the length each time.
 #[test]
-fn journal_that_was_cut_a_moment_after_a_write_takes_none() {
+fn a_journal_that_was_truncated_a_moment_after_a_write_accepts_none() {
     let disk = SimDisk::default();
     let project = written(&disk, &guarding(&disk), ValueCache::Memory);
     let now = Instant::now();
@@ -206,7 +206,7 @@ fn journal_that_was_cut_a_moment_after_a_write_takes_none() {
 }
 
 #[test]
-fn interval_sync_looks_at_the_journal_too() {
+fn an_interval_sync_checks_the_journal_too() {
     for (said, take, _) in TAKEN {
         let disk = SimDisk::default();
         let project = opened_with(&disk, &guarding(&disk), "p", ValueCache::Memory, SyncMode::Interval);
@@ -241,7 +241,7 @@ fn project_is_rescued_once_although_its_interval_ends_again_and_again() {
 }
 
 #[test]
-fn swap_that_failed_halfway_is_not_taken_for_a_foreign_hand() {
+fn a_swap_that_failed_halfway_is_not_mistaken_for_an_external_edit() {
     let disk = SimDisk::default();
     let project = opened_with(&disk, &guarding(&disk), "p", ValueCache::Memory, SyncMode::Interval);
     project.write(START_MS, |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap();
@@ -263,7 +263,7 @@ fn swap_that_failed_halfway_is_not_taken_for_a_foreign_hand() {
 }
 
 #[test]
-fn shutdown_and_checkpoint_look_at_the_journal_too() {
+fn shutdown_and_checkpoint_check_the_journal_too() {
     for (said, take, _) in TAKEN {
         for shut_down in [false, true] {
             let disk = SimDisk::default();
@@ -280,7 +280,7 @@ fn shutdown_and_checkpoint_look_at_the_journal_too() {
 }
 
 #[test]
-fn value_that_was_cut_off_is_not_read_as_something_else_and_nothing_is_written_over() {
+fn a_truncated_value_is_not_read_as_another_one_and_nothing_is_overwritten() {
     let disk = SimDisk::default();
     let project = written(&disk, &guarding(&disk), ValueCache::Disk);
     let values = disk.content(&paths().json);
@@ -292,7 +292,7 @@ fn value_that_was_cut_off_is_not_read_as_something_else_and_nothing_is_written_o
 }
 
 #[test]
-fn journal_with_a_second_name_takes_writes() {
+fn a_journal_with_a_second_hard_link_accepts_writes() {
     let disk = SimDisk::default();
     let project = written(&disk, &guarding(&disk), ValueCache::Memory);
     disk.link(&paths().journal, Path::new("/backup/p.journal"));
@@ -317,7 +317,7 @@ fn replace_by_hard_linked_copy(disk: &SimDisk) {
 }
 
 #[test]
-fn no_project_writes_in_a_directory_that_is_not_the_one_that_was_locked() {
+fn no_project_writes_to_another_directory_than_the_locked_one() {
     for (said, lose) in LOST {
         let disk = SimDisk::default();
         let engine = guarding(&disk);
@@ -340,7 +340,7 @@ fn no_project_writes_in_a_directory_that_is_not_the_one_that_was_locked() {
 }
 
 #[test]
-fn directory_that_cannot_be_looked_at_is_lost() {
+fn a_directory_that_cannot_be_read_is_lost() {
     let disk = SimDisk::default();
     let engine = guarding(&disk);
     disk.crash_at(disk.operations());
@@ -411,7 +411,7 @@ fn rescue_keeps_a_values_file_that_replaced_the_one_that_values_are_read_from() 
 }
 
 #[test]
-fn loss_of_the_directory_is_for_good() {
+fn a_lost_directory_stays_lost() {
     let disk = SimDisk::default();
     let engine = guarding(&disk);
     let project = written(&disk, &engine, ValueCache::Memory);
@@ -480,7 +480,7 @@ fn journal_is_not_cut_if_the_lock_is_taken_during_a_write_that_fails() {
 }
 
 #[test]
-fn files_that_are_taken_in_the_midst_of_a_checkpoint_lose_nothing() {
+fn files_that_are_removed_during_a_checkpoint_lose_nothing() {
     let lose: [Act; 4] = [LOST[0].1, LOST[2].1, TAKEN[0].1, TAKEN[2].1];
     for lose in lose {
         for at in 1.. {

@@ -109,7 +109,7 @@ fn check_refused(change: Change, fault: Fault, at: u64, next: Next, what: &str) 
 }
 
 #[test]
-fn refused_change_is_no_edit_and_never_takes_effect() {
+fn a_refused_change_is_not_an_edit_and_never_takes_effect() {
     for (name, change) in CHANGES {
         for fault in FAULTS {
             for at in 0..OPERATIONS_MAX {
@@ -157,7 +157,7 @@ fn reloads_on_a_full_disk_keep_what_is_known_of_a_refused_change() {
 }
 
 #[test]
-fn deletion_on_the_still_full_disk_does_not_make_the_refused_change_an_edit() {
+fn a_deletion_on_the_still_full_disk_does_not_turn_the_refused_change_into_an_edit() {
     let (disk, catalog, threads) = after_refused_creation();
     disk.refuse("create /config.json.tmp", ENOSPC);
     catalog.delete(&id("first_project")).unwrap();
@@ -170,7 +170,7 @@ fn deletion_on_the_still_full_disk_does_not_make_the_refused_change_an_edit() {
 }
 
 #[test]
-fn clean_shutdown_without_a_descriptor_takes_the_refused_change_out_once_the_projects_are_closed() {
+fn a_clean_shutdown_without_a_descriptor_removes_the_refused_change_after_closing_the_projects() {
     let (disk, catalog, threads) = after_refused_creation();
     disk.heal();
     disk.fail_open(disk.opens(), Lasting::Once);
@@ -226,7 +226,7 @@ fn keys_of_a_reload_that_could_not_save_them_are_generated_and_shown_by_the_next
 }
 
 #[test]
-fn change_that_finds_no_file_descriptor_for_saving_names_the_limit() {
+fn a_change_without_a_file_descriptor_for_saving_names_the_limit() {
     let disk = SimDisk::default();
     let (catalog, threads) = start_complete(&disk);
     disk.fail_open(disk.opens() + 1, Lasting::Once); // the first one reads config.json

@@ -117,7 +117,7 @@ fn rescued_files_have_the_revision_and_the_removals_of_unwritten_changes() {
 
 /// All of them wait while the disk is full, so none is acknowledged.
 #[test]
-fn changes_that_wait_are_refused_for_good_if_the_journal_is_taken() {
+fn pending_changes_are_refused_if_the_journal_is_removed() {
     let disk = SimDisk::default();
     let project = written(&disk, ValueCache::Memory);
     disk.refuse("write ", ENOSPC);

@@ -103,7 +103,7 @@ fn start_now(disk: &SimDisk, cache: ValueCache) -> Option<Vec<String>> {
 }
 
 #[test]
-fn look_at_an_idle_project_has_lost_values_written_again() {
+fn a_check_of_an_idle_project_writes_lost_values_again() {
     for cache in CACHES {
         let cuts = if cache == ValueCache::Memory { &CUTS[..] } else { &[] };
         for (what, lose) in LOSSES.iter().chain(cuts) {
@@ -124,7 +124,7 @@ fn look_at_an_idle_project_has_lost_values_written_again() {
 }
 
 #[test]
-fn write_has_the_values_file_looked_at() {
+fn a_write_causes_a_check_of_the_data_file() {
     let disk = SimDisk::default();
     let (project, threads) = served(&disk, ValueCache::Memory);
     disk.take_away(&paths().json);
@@ -207,7 +207,7 @@ fn both_files_that_are_removed_are_written_again() {
 }
 
 #[test]
-fn removal_in_the_midst_of_a_checkpoint_loses_nothing() {
+fn a_removal_during_a_checkpoint_loses_nothing() {
     for cache in CACHES {
         for at in 0.. {
             let disk = SimDisk::default();
@@ -261,7 +261,7 @@ fn crash_while_lost_values_are_written_again_leaves_all_or_a_refusal() {
 }
 
 #[test]
-fn project_on_a_full_disk_takes_writes_until_its_values_can_be_written_again() {
+fn a_project_on_a_full_disk_accepts_writes_until_its_values_can_be_written_again() {
     let disk = SimDisk::default();
     let (project, threads) = served(&disk, ValueCache::Memory);
     disk.refuse("create /data/p.json.tmp", ENOSPC);
@@ -280,7 +280,7 @@ fn project_on_a_full_disk_takes_writes_until_its_values_can_be_written_again() {
 }
 
 #[test]
-fn earlier_values_of_the_project_are_no_edit() {
+fn earlier_values_of_the_project_are_not_an_edit() {
     let disk = SimDisk::default();
     let project = started(&disk, &guarding(&disk), ValueCache::Memory);
     assert_eq!(put(&project, "old"), CommitState::Committed);

@@ -35,7 +35,7 @@ fn checkpoint_beside_damage(disk: &SimDisk, run: &Arc<Run>, times: u32) -> Optio
 }
 
 #[test]
-fn a_damaged_line_is_left_out_by_a_checkpoint_that_begins_after_it() {
+fn a_damaged_line_is_skipped_by_a_checkpoint_that_begins_after_it() {
     let disk = SimDisk::default();
     let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     let keys = checkpoint_beside_damage(&disk, &run, 1).unwrap();
@@ -47,7 +47,7 @@ fn a_damaged_line_is_left_out_by_a_checkpoint_that_begins_after_it() {
 }
 
 #[test]
-fn a_journal_that_is_damaged_again_stops_the_project_and_is_left() {
+fn a_journal_that_is_damaged_again_stops_the_project_and_is_left_unchanged() {
     for cache in [ValueCache::Memory, ValueCache::Disk] {
         let disk = SimDisk::default();
         let run = Run::begin(&disk, cache, SyncMode::Always).unwrap();

@@ -29,7 +29,7 @@ fn check_missing(result: Result<(), ApiError>) {
 }
 
 #[test]
-fn write_to_a_project_that_was_deleted_finds_none() {
+fn a_write_to_a_deleted_project_reports_it_as_deleted() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
@@ -45,7 +45,7 @@ fn write_to_a_project_that_was_deleted_finds_none() {
 }
 
 #[test]
-fn write_that_waits_while_its_project_is_deleted_finds_none() {
+fn a_write_that_waits_while_its_project_is_deleted_reports_it_as_deleted() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
     catalog.create(id("again"), NO_STORAGE, NO_AUTHENTICATION).unwrap();
@@ -82,7 +82,7 @@ fn project_is_missing_while_its_files_are_removed() {
 }
 
 #[test]
-fn clients_that_write_while_a_project_is_deleted_and_created_are_never_told_of_a_failure() {
+fn clients_that_write_while_a_project_is_deleted_and_created_never_get_a_failure() {
     let kv = Kv::new();
     let settings = json!({"id": "s", "authentication": {"enabled": false}});
     kv.create_project(&settings);

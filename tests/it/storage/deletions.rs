@@ -109,7 +109,7 @@ fn deletion_after_one_on_a_full_disk_that_is_cut_off_leaves_the_whole_project_or
 }
 
 #[test]
-fn deletion_after_one_on_a_full_disk_that_fails_may_be_tried_again() {
+fn a_failed_deletion_after_one_on_a_full_disk_can_be_repeated() {
     let failures = [Failure::Eio, Failure::Enospc].into_iter();
     let failures = failures.flat_map(|failure| [(failure, Lasting::Once), (failure, Lasting::ForGood)]);
     for ((failure, lasting), at) in failures.flat_map(|how| (0..OPERATIONS_MAX).map(move |at| (how, at))) {
@@ -285,7 +285,7 @@ fn directory_with_the_name_of_a_file_keeps_only_its_own_project_from_being_serve
 
 /// A creation that was refused is not served, and can be repeated once the disk works.
 #[test]
-fn creation_that_is_refused_and_cannot_be_undone_is_not_served() {
+fn a_refused_creation_that_cannot_be_undone_is_not_served() {
     for (failure, at) in [Failure::Eio, Failure::Enospc]
         .into_iter()
         .flat_map(|failure| (0..OPERATIONS_MAX).map(move |at| (failure, at)))

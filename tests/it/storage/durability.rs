@@ -5,7 +5,7 @@ use crate::harness::wait_until;
 use serde_json::json;
 
 #[test]
-fn every_kind_of_write_is_there_after_a_crash() {
+fn every_kind_of_write_survives_a_crash() {
     let mut kv = Kv::new();
     let mut expected = json!({});
     for round in 0..4 {
@@ -38,7 +38,7 @@ fn every_kind_of_write_is_there_after_a_crash() {
 }
 
 #[test]
-fn the_old_key_is_refused_after_a_crash_behind_its_regeneration() {
+fn the_old_key_is_refused_after_a_crash_that_follows_its_regeneration() {
     let mut kv = Kv::new();
     let mut key = kv.project_key.clone();
     for _ in 0..3 {
@@ -68,7 +68,7 @@ fn a_deleted_project_stays_deleted_after_a_crash() {
 }
 
 #[test]
-fn writes_that_are_acknowledged_at_once_are_there_after_an_orderly_end() {
+fn writes_acknowledged_at_once_survive_a_clean_shutdown() {
     for seconds in [1, 3_600] {
         let mut kv = Kv::edited(|config| {
             config["projects"][0]["storage"] = json!({"sync": "interval", "sync_interval_seconds": seconds});
@@ -82,7 +82,7 @@ fn writes_that_are_acknowledged_at_once_are_there_after_an_orderly_end() {
 }
 
 #[test]
-fn writes_go_on_through_checkpoints_of_a_growing_project() {
+fn writes_continue_during_checkpoints_of_a_growing_project() {
     let mut kv = Kv::new();
     let value = format!("\"{}\"", "x".repeat(20_000));
     let mut connection = kv.project().connect();

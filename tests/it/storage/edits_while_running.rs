@@ -11,14 +11,14 @@ fn on_disk(kv: &Kv) -> String {
     std::fs::read_to_string(kv.data_path(FILE)).unwrap()
 }
 
-fn kept_aside(kv: &Kv) -> Vec<String> {
+fn preserved_copy(kv: &Kv) -> Vec<String> {
     let names = std::fs::read_dir(kv.data_path("")).unwrap().map(|entry| entry.unwrap().file_name());
     let texts = names.map(|name| name.into_string().unwrap());
     texts.filter(|name| name.starts_with("first_project.json.edited-")).collect()
 }
 
 #[test]
-fn an_edit_beside_values_in_memory_is_kept_aside_when_they_are_written() {
+fn an_edit_while_the_values_are_in_memory_is_kept_as_a_copy_when_they_are_written() {
     let mut kv = Kv::new();
     kv.project().put(&key_path("one"), "11").expect(201);
     wait_until("the file has the key", || on_disk(&kv).contains("11"));
@@ -26,7 +26,7 @@ fn an_edit_beside_values_in_memory_is_kept_aside_when_they_are_written() {
     kv.project().put(&key_path("two"), "2").expect(201);
     kv.server.terminate();
     kv.server.await_stderr("was edited while the server runs");
-    let aside = kept_aside(&kv);
+    let aside = preserved_copy(&kv);
     assert_eq!(aside.len(), 1, "{aside:?}");
     let edit = std::fs::read_to_string(kv.data_path(&aside[0])).unwrap();
     assert_eq!(edit, r#"{"one": "edited while running"}"#);
@@ -35,7 +35,7 @@ fn an_edit_beside_values_in_memory_is_kept_aside_when_they_are_written() {
 }
 
 #[test]
-fn an_edit_beneath_values_on_disk_stops_the_project_and_no_wrong_value_is_read() {
+fn an_edit_of_values_that_are_only_on_disk_stops_the_project_and_no_wrong_value_is_read() {
     let mut kv = Kv::new();
     let index_only = json!({"storage": {"cache_in_memory": false}}).to_string();
     kv.project().put(PROJECT, &index_only).expect(200);
@@ -64,7 +64,7 @@ fn an_edit_beneath_values_on_disk_stops_the_project_and_no_wrong_value_is_read()
 }
 
 #[test]
-fn the_settings_of_a_project_that_an_edit_stopped_take_a_restart_and_the_log_says_why() {
+fn settings_of_a_project_that_an_edit_stopped_need_a_restart_and_the_log_states_why() {
     let kv = Kv::new();
     let index_only = json!({"storage": {"cache_in_memory": false}}).to_string();
     kv.project().put(PROJECT, &index_only).expect(200);
@@ -78,7 +78,7 @@ fn the_settings_of_a_project_that_an_edit_stopped_take_a_restart_and_the_log_say
 }
 
 #[test]
-fn a_file_cut_short_beneath_values_on_disk_fails_all_reads_alike_and_the_log_says_what_to_do() {
+fn a_file_truncated_beneath_values_on_disk_fails_all_reads_alike_and_the_log_states_the_fix() {
     let mut kv = Kv::new();
     let index_only = json!({"storage": {"cache_in_memory": false}}).to_string();
     kv.project().put(PROJECT, &index_only).expect(200);
@@ -111,7 +111,7 @@ fn a_file_cut_short_beneath_values_on_disk_fails_all_reads_alike_and_the_log_say
 }
 
 #[test]
-fn edit_is_logged_and_left_until_the_next_checkpoint() {
+fn an_edit_is_logged_and_kept_until_the_next_checkpoint() {
     let mut kv = Kv::new();
     kv.project().put(&key_path("one"), "11").expect(201);
     kv.restart();
@@ -122,7 +122,7 @@ fn edit_is_logged_and_left_until_the_next_checkpoint() {
     });
     assert_eq!(kv.project().get(&key_path("one")).json()["value"], 11);
     kv.server.terminate();
-    assert!(kept_aside(&kv).is_empty());
+    assert!(preserved_copy(&kv).is_empty());
     kv.server.start_again();
     assert_eq!(kv.project().get(&key_path("one")).json()["value"], "edited while running");
 }
@@ -168,7 +168,7 @@ fn accounts_file_that_is_removed_is_written_again() {
 }
 
 #[test]
-fn journal_that_is_removed_or_replaced_takes_no_writes_and_loses_none() {
+fn a_removed_or_replaced_journal_accepts_no_writes_and_loses_none() {
     for replacement in [None, Some("of somebody else")] {
         let mut kv = Kv::new();
         kv.project().put(&key_path("kept"), "1").expect(201);
@@ -189,7 +189,7 @@ fn journal_that_is_removed_or_replaced_takes_no_writes_and_loses_none() {
 }
 
 #[test]
-fn readyz_notices_a_journal_that_is_gone_although_nobody_writes() {
+fn readyz_detects_a_missing_journal_without_a_write() {
     let kv = Kv::new();
     wait_until("the project is written", || kv.data_path("first_project.journal").exists());
     std::fs::remove_file(kv.data_path("first_project.journal")).unwrap();
@@ -219,7 +219,7 @@ fn lock_that_is_removed_ends_all_writing_and_leaves_the_files_to_the_second_serv
 }
 
 #[test]
-fn a_decision_that_nobody_asked_for_is_refused_and_loses_nothing() {
+fn a_recovery_without_a_conflict_is_refused_and_loses_nothing() {
     let mut kv = Kv::new();
     kv.project().put(&key_path("a"), "1").expect(201);
     kv.server.kill();

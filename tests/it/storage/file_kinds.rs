@@ -30,7 +30,7 @@ fn for_each_kind(path: &Path, mut check: impl FnMut(&str)) {
 }
 
 #[test]
-fn config_that_is_no_regular_file_is_refused_at_once() {
+fn a_config_that_is_not_a_regular_file_is_refused_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.json");
     for_each_kind(&path, |words| {
@@ -44,7 +44,7 @@ fn config_that_is_no_regular_file_is_refused_at_once() {
 }
 
 #[test]
-fn reload_of_a_config_that_is_no_regular_file_is_refused_and_blocks_nobody() {
+fn reload_of_a_config_that_is_not_a_regular_file_is_refused_and_blocks_no_thread() {
     let kv = Kv::new();
     let path = kv.server.config_path();
     std::fs::rename(&path, path.with_extension("kept")).unwrap();
@@ -105,7 +105,7 @@ fn link_at_the_name_of_a_deletion_mark_is_neither_followed_nor_replaced() {
 }
 
 #[test]
-fn data_file_that_is_no_regular_file_stops_its_project_only() {
+fn a_data_file_that_is_not_a_regular_file_stops_only_its_project() {
     let mut kv = Kv::new();
     kv.project().put(&key_path("a"), "1").expect(201);
     kv.server.terminate();

@@ -54,7 +54,7 @@ fn assert_unavailable(kv: &Kv, named: &[&str]) {
 }
 
 #[test]
-fn an_edited_file_is_taken_over_and_said_so() {
+fn an_edited_file_is_imported_and_the_log_reports_it() {
     let mut kv = written(&[("a", "1"), ("b", "2")]);
     let old = kv.project().get(&key_path("b"));
     kv.server.terminate();
@@ -104,7 +104,7 @@ fn an_edited_file_with_changes_that_are_not_in_it_waits_for_a_decision() {
 }
 
 #[test]
-fn a_discarded_journal_is_kept_aside() {
+fn a_discarded_journal_is_kept_as_a_copy() {
     let mut kv = written(&[("a", "1")]);
     kv.restart();
     kv.project().put(&key_path("lost"), "\"but not gone\"").expect(201);
@@ -118,7 +118,7 @@ fn a_discarded_journal_is_kept_aside() {
 }
 
 #[test]
-fn a_file_edited_into_nonsense_is_left_alone_until_it_is_put_right() {
+fn an_invalid_edited_file_is_left_unchanged_until_it_is_corrected() {
     for (text, place) in [
         ("{\"a\": 1,}", "line 1"),
         ("{\"a\": 1\n\"b\": 2}", "line 2"),
@@ -142,7 +142,7 @@ fn a_file_edited_into_nonsense_is_left_alone_until_it_is_put_right() {
 
 /// What the API refuses is refused at the import, and both files stay as they are, byte for byte.
 #[test]
-fn an_edit_that_the_api_would_refuse_is_refused_with_its_place_and_changes_nothing() {
+fn an_edit_that_the_api_would_refuse_is_refused_with_its_position_and_changes_nothing() {
     let (long, deep) = ("x".repeat(1025), format!("{}{}", "[".repeat(101), "]".repeat(101)));
     for (text, place) in [
         (
@@ -170,7 +170,7 @@ fn an_edit_that_the_api_would_refuse_is_refused_with_its_place_and_changes_nothi
 }
 
 #[test]
-fn what_an_import_takes_can_be_read_overwritten_and_deleted_and_is_loaded_again() {
+fn imported_values_can_be_read_overwritten_and_deleted_and_are_loaded_again() {
     let mut kv = written(&[("a", "1")]);
     kv.server.terminate();
     let (key, value) = ("é".repeat(512), format!("[\"{}\"]", "x".repeat(100_000)));
@@ -190,7 +190,7 @@ fn what_an_import_takes_can_be_read_overwritten_and_deleted_and_is_loaded_again(
 }
 
 #[test]
-fn a_file_dropped_in_without_a_journal_begins_revisions_at_the_clock() {
+fn revisions_of_a_data_file_without_a_journal_begin_at_the_clock() {
     let mut kv = written(&[("a", "1")]);
     let before = kv.project().put(&key_path("a"), "2").expect(200).revision();
     kv.server.terminate();
@@ -223,7 +223,7 @@ fn a_decision_about_an_edited_file_begins_revisions_after_the_number_in_pikv_rev
 }
 
 #[test]
-fn a_file_without_its_journal_has_no_times_to_live_and_the_log_says_so() {
+fn a_file_without_its_journal_has_no_times_to_live_and_the_log_reports_it() {
     let mut kv = written(&[("a", "1")]);
     kv.project().put(&format!("{}?ttl=1000", key_path("short")), "2").expect(201);
     kv.server.terminate();
@@ -236,7 +236,7 @@ fn a_file_without_its_journal_has_no_times_to_live_and_the_log_says_so() {
 }
 
 #[test]
-fn values_that_are_lost_while_the_journal_is_there_are_not_replaced_by_nothing() {
+fn lost_values_with_an_existing_journal_are_not_replaced_by_an_empty_file() {
     let mut kv = written(&[("a", "1")]);
     kv.server.terminate();
     std::fs::remove_file(kv.data_path(FILE)).unwrap();
@@ -247,7 +247,7 @@ fn values_that_are_lost_while_the_journal_is_there_are_not_replaced_by_nothing()
 }
 
 #[test]
-fn a_damaged_journal_is_refused_with_its_place() {
+fn a_damaged_journal_is_refused_with_the_position() {
     let mut kv = Kv::new();
     for number in 0..5 {
         kv.project().put(&key_path(&format!("k{number}")), "\"value\"").expect(201);
@@ -264,7 +264,7 @@ fn a_damaged_journal_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_torn_end_is_cut_off_and_said_so() {
+fn a_torn_end_is_cut_off_and_logged() {
     let mut kv = written(&[("a", "1")]);
     kv.server.kill();
     let mut bytes = std::fs::read(kv.data_path(JOURNAL)).unwrap();

@@ -88,7 +88,7 @@ fn a_journal_cut_anywhere_gives_whole_changes_or_is_refused() {
 }
 
 #[test]
-fn a_reserve_is_cut_off_without_a_word_and_a_torn_end_in_it_counted_without_it() {
+fn a_reserve_is_cut_off_silently_and_does_not_count_as_a_torn_end() {
     let damaged = Damaged::new();
     let journal = damaged.journal();
     for (torn, notice) in [("", None), ("00000000 [{\"put\"", Some("torn end of 16 bytes"))] {
@@ -108,7 +108,7 @@ fn a_reserve_is_cut_off_without_a_word_and_a_torn_end_in_it_counted_without_it()
 }
 
 #[test]
-fn a_flipped_byte_is_refused_where_it_was_synced_and_cut_off_behind_that() {
+fn a_flipped_byte_is_refused_before_the_watermark_and_cut_off_after_it() {
     let damaged = Damaged::new();
     let journal = damaged.journal();
     let lines: Vec<usize> = line_starts(&journal);
@@ -138,7 +138,7 @@ fn a_flipped_byte_is_refused_where_it_was_synced_and_cut_off_behind_that() {
 
 /// A line that was written whole is no torn end, whatever it says: a later version may have made it.
 #[test]
-fn a_whole_line_that_is_no_change_is_refused_and_left() {
+fn a_complete_line_that_is_not_a_change_is_refused_and_left_unchanged() {
     let damaged = Damaged::new();
     for payload in
         ["{\"later\":1}", "[{\"later\":1}]", "{\"key\":\"a\",\"revision\":1,\"created\":1,\"updated\":1}"]
@@ -194,7 +194,7 @@ fn damaged_values_with_changes_in_the_journal_are_refused() {
 }
 
 #[test]
-fn damaged_values_are_taken_over_as_they_read_or_refused_never_emptied() {
+fn damaged_values_are_imported_as_they_read_or_refused_never_emptied() {
     let disk = SimDisk::default();
     let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     run.put("a", "\"one\"", None);
@@ -257,7 +257,7 @@ fn edited_values_keep_their_times_and_get_revisions_of_their_own() {
 }
 
 #[test]
-fn edited_values_with_changes_wait_for_the_owners_decision() {
+fn edited_values_with_changes_wait_for_a_decision_of_the_operator() {
     for (choice, a, b) in [(JournalChanges::Replay, None, "5"), (JournalChanges::Discard, Some("10"), "2")] {
         let disk = SimDisk::default();
         let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
@@ -294,7 +294,7 @@ fn edited_values_with_changes_wait_for_the_owners_decision() {
 
 /// What expired was recorded in the journal; that alone is no reason to bother the owner.
 #[test]
-fn edited_values_are_taken_over_where_only_the_clock_moved() {
+fn edited_values_are_imported_if_the_journal_has_only_watermarks() {
     let disk = SimDisk::default();
     let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     run.put("a", "1", None);
@@ -311,7 +311,7 @@ fn edited_values_are_taken_over_where_only_the_clock_moved() {
 }
 
 #[test]
-fn values_without_a_journal_are_taken_over_with_revisions_from_the_clock() {
+fn values_without_a_journal_are_imported_with_revisions_from_the_clock() {
     let disk = SimDisk::default();
     disk.place(&paths().json, b"{\"a\": {\"x\": null}}");
     let (project, notices) = open(Arc::new(disk), ValueCache::Memory, SyncMode::Always, START_MS).unwrap();
@@ -340,7 +340,7 @@ fn journal_with_header(damaged: &Damaged, payload: &str) -> Vec<u8> {
 }
 
 #[test]
-fn journal_of_a_later_version_is_named_as_one_and_left() {
+fn a_journal_of_a_later_version_is_reported_as_such_and_left_unchanged() {
     let damaged = Damaged::new();
     let whole = String::from_utf8(damaged.journal()[9..HEADER_BYTES - 1].to_vec()).unwrap();
     for payload in [
@@ -376,7 +376,7 @@ fn temporary_journal_of_a_later_version_is_named_and_left() {
 }
 
 #[test]
-fn file_that_is_no_journal_is_named_as_what_it_is() {
+fn a_file_that_is_not_a_journal_is_named_by_its_content() {
     let damaged = Damaged::new();
     let crlf = String::from_utf8(damaged.journal()).unwrap().replace('\n', "\r\n").into_bytes();
     for (journal, words) in

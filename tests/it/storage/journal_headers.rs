@@ -17,7 +17,7 @@ fn json_crc32(disk: &SimDisk) -> u32 {
 }
 
 #[test]
-fn a_header_names_the_values_files_before_its_own_and_a_seed_of_its_own() {
+fn a_header_names_the_earlier_data_files_and_has_its_own_seed() {
     let disk = SimDisk::default();
     let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     let (mut before, mut seeds) = (Vec::new(), vec![header_of(&disk).seed]);
@@ -35,7 +35,7 @@ fn a_header_names_the_values_files_before_its_own_and_a_seed_of_its_own() {
 }
 
 #[test]
-fn values_that_were_edited_by_hand_are_among_those_before() {
+fn hand_edited_values_are_among_the_earlier_versions() {
     let disk = SimDisk::default();
     let run = Run::begin(&disk, ValueCache::Memory, SyncMode::Always).unwrap();
     run.put("a", "1", None);
@@ -68,7 +68,7 @@ fn journal_of_format_1_is_written_again_as_one_of_this_format() {
             let (project, _) = open(Arc::new(old.clone()), cache, SyncMode::Always, START_MS).unwrap();
             assert_eq!(header_of(&old).generation, 1);
             let state = run.history.lock().unwrap().last().clone();
-            let next = Run::going_on(project, &old, (cache, SyncMode::Always), START_MS, state);
+            let next = Run::continued(project, &old, (cache, SyncMode::Always), START_MS, state);
             next.check_memory();
             next.put("b", "\"after\"", None);
             next.flush();

@@ -35,7 +35,7 @@ fn has_file(disk: &SimDisk, name: &str) -> bool {
 }
 
 #[test]
-fn a_file_that_takes_long_to_open_does_not_hold_up_the_other_projects_of_a_start() {
+fn a_file_that_is_slow_to_open_does_not_delay_the_other_projects_of_a_start() {
     let disk = disk();
     let directory = file::default_config().data_directory(Path::new("/config.json"));
     disk.hold(&format!("create {}", directory.join("p0.json.tmp").display()));

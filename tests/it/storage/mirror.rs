@@ -286,7 +286,7 @@ fn check(make: impl Fn() -> Arc<Project>) {
 }
 
 #[test]
-fn a_bucket_in_memory_answers_as_a_map_does() {
+fn a_bucket_in_memory_answers_like_a_map() {
     check(|| {
         let id = ProjectId::parse("p").unwrap();
         Arc::new(Project::in_memory(id, ProjectQueues::new(Box::new(|| ())), START_MS))
@@ -294,7 +294,7 @@ fn a_bucket_in_memory_answers_as_a_map_does() {
 }
 
 #[test]
-fn a_bucket_on_disk_answers_as_a_map_does() {
+fn a_bucket_on_disk_answers_like_a_map() {
     for cache in [ValueCache::Memory, ValueCache::Disk] {
         check(|| open(Arc::new(SimDisk::default()), cache, SyncMode::Always, START_MS).unwrap().0);
     }

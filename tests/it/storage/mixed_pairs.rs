@@ -37,7 +37,7 @@ fn opened(disk: &SimDisk, cache: ValueCache) -> Result<String, RecoveryError> {
 }
 
 #[test]
-fn values_older_than_their_journal_are_refused_and_left() {
+fn values_older_than_their_journal_are_refused_and_left_unchanged() {
     let generations = generations(70);
     let (newest_json, newest_journal) = generations.last().unwrap();
     for (age, (json, _)) in generations.iter().rev().enumerate() {

@@ -90,7 +90,7 @@ fn restarted(run: &Run, random: &mut Random) -> Arc<Run> {
     let state: State = run.history.lock().unwrap().last().clone();
     let (project, notices) = open(Arc::new(disk.clone()), cache, sync, now_ms).unwrap();
     assert!(notices.is_empty(), "{notices:?}");
-    let run = Run::going_on(project, &disk, (cache, sync), now_ms, state);
+    let run = Run::continued(project, &disk, (cache, sync), now_ms, state);
     run.look();
     run.flush();
     run.check_memory();
@@ -98,7 +98,7 @@ fn restarted(run: &Run, random: &mut Random) -> Arc<Run> {
 }
 
 #[test]
-fn a_project_on_disk_does_what_a_map_does_through_restarts() {
+fn a_project_on_disk_behaves_like_a_map_across_restarts() {
     for_each_seed(|random| {
         let disk = SimDisk::default();
         let cache = [ValueCache::Memory, ValueCache::Disk][random.below(2) as usize];
@@ -116,12 +116,12 @@ fn a_project_on_disk_does_what_a_map_does_through_restarts() {
 }
 
 #[test]
-fn a_project_in_memory_does_what_a_map_does() {
+fn a_project_in_memory_behaves_like_a_map() {
     for_each_seed(|random| {
         let id = ProjectId::parse("p").unwrap();
         let project = Arc::new(Project::in_memory(id, ProjectQueues::new(Box::new(|| ())), START_MS));
         let kind = (ValueCache::Memory, SyncMode::Always);
-        let run = Run::going_on(project, &SimDisk::default(), kind, START_MS, State::default());
+        let run = Run::continued(project, &SimDisk::default(), kind, START_MS, State::default());
         for _ in 0..STEPS {
             step(&run, random);
             run.check_memory();

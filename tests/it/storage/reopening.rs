@@ -82,7 +82,7 @@ fn project_whose_journal_is_found_missing_by_the_change_of_settings_keeps_its_va
 }
 
 #[test]
-fn project_whose_values_file_cannot_be_replaced_keeps_its_values_and_takes_writes() {
+fn a_project_whose_data_file_cannot_be_replaced_keeps_its_values_and_accepts_writes() {
     for replace in [replace_by_directory, replace_by_fifo] {
         for has_changes in [true, false] {
             let kv = written(has_changes);
@@ -178,7 +178,7 @@ fn edit_of_a_project_that_sighup_removes_is_left() {
 }
 
 #[test]
-fn project_in_memory_that_sighup_removes_is_said_to_lose_its_values() {
+fn a_project_in_memory_that_sighup_removes_is_logged_with_the_loss_of_its_values() {
     let kv = Kv::edited(|config| config["projects"][0]["storage"] = json!({"on_disk": false}));
     list_project(&kv, false);
     kv.server.await_stderr(
@@ -199,7 +199,7 @@ fn project_on_a_full_disk_is_reopened_because_its_journal_has_what_the_values_fi
 
 /// The files are checked before config.json is saved, and again before they are opened.
 #[test]
-fn files_that_are_taken_while_the_settings_are_saved_cost_no_value() {
+fn files_that_are_removed_while_the_settings_are_saved_lose_no_value() {
     for name in [JSON, JOURNAL] {
         let disk = SimDisk::default();
         let path = Path::new("/config.json");

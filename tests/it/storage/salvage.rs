@@ -109,7 +109,7 @@ fn adjacent_damage_is_one_part() {
 }
 
 #[test]
-fn journal_without_a_readable_header_is_read_all_the_same() {
+fn a_journal_without_a_readable_header_is_read_anyway() {
     let (disk, values) = project();
     let mut content = disk.content(&paths().journal);
     let header = lines(&content)[0];
@@ -209,7 +209,7 @@ fn salvage_error(disk: &SimDisk) -> RecoveryError {
 
 /// The whole way: a start that is refused, the command that it names, the steps that the command prints.
 #[test]
-fn advice_of_a_refused_start_saves_what_lies_after_the_damage() {
+fn the_advice_of_a_refused_start_saves_the_changes_after_the_damage() {
     let mut kv = Kv::new();
     for number in 0..20 {
         kv.project().put(&key_path(&format!("k{number}")), "\"value\"").expect(201);

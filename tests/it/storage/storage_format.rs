@@ -86,7 +86,7 @@ fn text_in_the_document_is_that_of_the_fixtures() {
 }
 
 #[test]
-fn headers_are_decoded_as_the_document_says() {
+fn headers_are_decoded_as_documented() {
     for format in FORMATS {
         let header = format.header();
         assert_eq!((header.generation, header.keys, header.expired_until_ms), (2, 2, 0));
@@ -100,7 +100,7 @@ fn headers_are_decoded_as_the_document_says() {
 }
 
 #[test]
-fn every_kind_of_line_is_decoded_as_the_document_says() {
+fn every_kind_of_line_is_decoded_as_documented() {
     for (format, first_revision, expires_ms, expired_until_ms) in [
         (FORMATS[0], 1_795_233_915_618, 2_110_593_916_048, 1_795_233_918_671_u64),
         (FORMATS[1], 1_795_803_754_356_001, 2_111_163_755_840, 1_795_803_758_473),
@@ -167,7 +167,7 @@ fn crc_of(seed: u32, bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn checksums_are_crc_32_of_what_follows_the_space_continued_from_the_seed() {
+fn checksums_are_crc_32_of_the_text_after_the_space_continued_from_the_seed() {
     for (format, seed_of_lines) in [(FORMATS[0], 0), (FORMATS[1], 0x564d_bc59)] {
         let journal = format.fixture("demo.journal");
         for (number, line) in journal.split_inclusive(|&byte| byte == b'\n').enumerate() {

@@ -160,13 +160,13 @@ fn values_in_files_stay_right_while_checkpoints_run() {
 }
 
 #[test]
-fn values_in_files_stay_right_where_syncs_come_later() {
+fn values_in_files_stay_right_with_later_syncs() {
     run_threads(ValueCache::Disk, SyncMode::Interval);
 }
 
 /// A key that expires in an hour must not keep the file of a second ago from being brought up to date.
 #[test]
-fn a_small_file_is_brought_up_to_date_shortly_after_the_last_write() {
+fn a_small_file_is_checkpointed_shortly_after_the_last_write() {
     let directory = tempfile::tempdir().unwrap();
     let bell = Arc::new(Bell::default());
     let ringer = Arc::clone(&bell);
@@ -188,16 +188,16 @@ fn a_small_file_is_brought_up_to_date_shortly_after_the_last_write() {
     threads.stop();
 }
 
-/// Set in the process that [`the_last_words_of_a_writer_are_logged`] starts.
+/// Set in the process that [`the_last_messages_of_a_writer_are_logged`] starts.
 const DYING: &str = "PIKV_TEST_DYING_WRITER";
 
 /// A writer that panics ends the process; the line that says so is collected with others before that.
 #[test]
-fn the_last_words_of_a_writer_are_logged() {
+fn the_last_messages_of_a_writer_are_logged() {
     if crate::harness::environment::variable(DYING).is_some() {
         die();
     }
-    let name = "storage::threads::the_last_words_of_a_writer_are_logged";
+    let name = "storage::threads::the_last_messages_of_a_writer_are_logged";
     let program = std::env::current_exe().unwrap();
     let output =
         Command::new(program).args([name, "--exact", "--nocapture"]).env(DYING, "1").output().unwrap();
@@ -220,7 +220,7 @@ fn die() {
 }
 
 #[test]
-fn a_project_opened_where_the_clock_is_behind_uses_no_revision_again() {
+fn a_project_opened_with_an_earlier_clock_reuses_no_revision() {
     let directory = tempfile::tempdir().unwrap();
     let engine = ProjectQueues::new(Box::new(|| {}));
     let open_at = |now_ms| {
@@ -239,7 +239,7 @@ fn a_project_opened_where_the_clock_is_behind_uses_no_revision_again() {
 }
 
 #[test]
-fn a_project_begun_at_the_end_of_time_still_takes_writes() {
+fn a_project_created_at_the_last_possible_time_accepts_writes() {
     let id = ProjectId::parse("p").unwrap();
     let project = Arc::new(Project::in_memory(id, ProjectQueues::new(Box::new(|| {})), u64::MAX));
     project.write(0, |t| Ok::<_, ()>(t.put(key("a"), b"1", None))).unwrap().answer.unwrap();

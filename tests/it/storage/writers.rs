@@ -81,7 +81,7 @@ fn text(project: &Arc<Project>, name: &str) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn a_sync_that_hangs_holds_up_its_own_project_alone() {
+fn a_sync_that_hangs_delays_only_its_own_project() {
     let rig = Rig::with(3, SyncMode::Always);
     rig.disk.hold("sync data/p0.journal");
     let first = put(&rig.projects[0], "a", "1");
@@ -101,7 +101,7 @@ fn a_sync_that_hangs_holds_up_its_own_project_alone() {
 
 /// More projects than there are writers, each held by a checkpoint in the moment in which it has the journal.
 #[test]
-fn writers_do_not_wait_for_journals_that_checkpoints_hold() {
+fn writers_do_not_wait_for_journals_that_checkpoints_have_locked() {
     let rig = Rig::with(WRITERS_MAX + 5, SyncMode::Always);
     let (free, held) = rig.projects.split_last().unwrap();
     held.iter().for_each(|project| rig.wait_for(put(project, "a", "1")));
@@ -121,7 +121,7 @@ fn writers_do_not_wait_for_journals_that_checkpoints_hold() {
 }
 
 #[test]
-fn no_project_is_forgotten_among_many_writers_checkpoints_and_waiting_threads() {
+fn no_project_starves_among_many_writers_checkpoints_and_waiting_threads() {
     const PROJECTS: usize = 40;
     const THREADS: u64 = 8;
     const WRITES: u64 = 1_500;
@@ -167,7 +167,7 @@ fn no_project_is_forgotten_among_many_writers_checkpoints_and_waiting_threads() 
 }
 
 #[test]
-fn an_orderly_stop_writes_and_syncs_what_is_queued_in_every_project() {
+fn a_clean_shutdown_writes_and_syncs_the_queued_changes_of_every_project() {
     let intervals = [1, 3_600].map(|seconds| (SyncMode::Interval, Duration::from_secs(seconds)));
     for (sync, interval) in [(SyncMode::Always, Duration::ZERO)].into_iter().chain(intervals) {
         let rig = Rig::with_interval(3 * WRITERS_MAX, sync, interval);
@@ -188,7 +188,7 @@ fn an_orderly_stop_writes_and_syncs_what_is_queued_in_every_project() {
 
 /// The stop comes while a project waits for the thread that has its journal.
 #[test]
-fn an_orderly_stop_waits_for_a_project_whose_journal_is_held() {
+fn a_clean_shutdown_waits_for_a_project_whose_journal_is_locked() {
     let rig = Rig::with(1, SyncMode::Always);
     let project = &rig.projects[0];
     rig.wait_for(put(project, "a", "1"));
@@ -206,7 +206,7 @@ fn an_orderly_stop_waits_for_a_project_whose_journal_is_held() {
 }
 
 #[test]
-fn what_is_acknowledged_at_once_is_synced_within_the_interval_whatever_hangs() {
+fn changes_acknowledged_at_once_are_synced_within_the_interval_although_other_syncs_hang() {
     // Shorter than the quiet time after which a checkpoint syncs everything in new files.
     let rig = Rig::with_interval(3, SyncMode::Interval, Duration::from_millis(100));
     rig.disk.hold("sync data/p0.journal");
@@ -225,7 +225,7 @@ fn what_is_acknowledged_at_once_is_synced_within_the_interval_whatever_hangs() {
 }
 
 #[test]
-fn the_file_of_a_small_project_is_brought_up_to_date_beside_the_checkpoint_of_a_large_one() {
+fn a_small_project_is_checkpointed_during_the_checkpoint_of_a_large_one() {
     let rig = Rig::with(2, SyncMode::Always);
     let (large, small) = (&rig.projects[0], &rig.projects[1]);
     let large_json = Path::new("data/p0.json");

@@ -16,7 +16,7 @@ fn is_kept_by_nobody(what: &str, answer: &Response) {
 }
 
 #[test]
-fn answers_of_every_route_are_kept_by_nobody() {
+fn answers_of_every_route_are_not_cached() {
     let server = Server::start_with(people_config());
     for route in ROUTES.iter().filter(|route| route.pattern != "/static/pikv.css") {
         let path = route.path().replace("{}", "demo");
@@ -30,7 +30,7 @@ fn answers_of_every_route_are_kept_by_nobody() {
 }
 
 #[test]
-fn refusals_of_the_connection_are_kept_by_nobody() {
+fn refusals_of_a_connection_are_not_cached() {
     let server = Server::start_with(people_config());
     for (wire, status) in [
         ("GET /healthz HTTP/1.1\r\n\r\n", 400),
@@ -54,7 +54,7 @@ fn refusals_of_the_connection_are_kept_by_nobody() {
 }
 
 #[test]
-fn pages_of_a_session_are_kept_by_nobody() {
+fn pages_of_a_session_are_not_cached() {
     let server = Server::start_with(people_config());
     register(&server, "ann");
     let mut browser = Browser::signed_in(&server, "ann");

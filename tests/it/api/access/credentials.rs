@@ -48,7 +48,7 @@ fn a_wrong_or_mistyped_key_as_the_password_of_basic_is_refused() {
 }
 
 #[test]
-fn a_mistyped_key_of_the_server_or_of_a_project_is_told_from_a_wrong_one() {
+fn a_mistyped_key_of_the_server_or_of_a_project_is_distinguished_from_a_wrong_one() {
     let kv = Kv::new();
     for key in [&kv.project_key, &kv.global_key] {
         kv.caller(&mistyped(key)).get(PROJECT).problem(401, "api_key_mistyped");
@@ -67,7 +67,7 @@ fn comparable(mut answer: Response, id: &str) -> String {
 }
 
 #[test]
-fn an_unknown_project_looks_like_a_wrong_key() {
+fn an_unknown_project_is_answered_like_a_wrong_key() {
     let kv = Kv::new();
     // As long as the other id, so that no length gives it away.
     let (known, unknown) = ("first_project", "third_project");

@@ -96,7 +96,7 @@ fn with_a_session_only_requests_of_this_site_are_accepted() {
 }
 
 #[test]
-fn without_a_session_another_site_can_send_no_form_either() {
+fn another_site_cannot_send_a_form_without_a_session() {
     on_all(&server_with_ann(), &OPEN_ROUTES, "");
 }
 
@@ -130,7 +130,7 @@ fn a_refusal_names_both_values_and_the_proxy_in_answer_page_and_log() {
 }
 
 #[test]
-fn the_host_that_a_trusted_proxy_forwards_is_an_own_one() {
+fn the_host_that_a_trusted_proxy_forwards_is_this_server() {
     let mut config = people_config();
     config["trusted_proxies"] = json!(["127.0.0.1"]);
     config["public_origins"] = json!(["https://public.example"]);
@@ -151,7 +151,7 @@ fn the_host_that_a_trusted_proxy_forwards_is_an_own_one() {
 }
 
 #[test]
-fn a_request_with_a_token_of_its_own_may_come_from_anywhere() {
+fn a_request_with_its_own_token_may_come_from_any_site() {
     let server = server_with_ann();
     let ann = Person::sign_in(&server, "ann");
     let mut browser = Browser::signed_in(&server, "ann");
@@ -175,7 +175,7 @@ fn a_request_with_a_token_of_its_own_may_come_from_anywhere() {
 }
 
 #[test]
-fn what_another_site_sends_changes_nothing() {
+fn requests_from_another_site_change_nothing() {
     let server = server_with_ann();
     let mut browser = Browser::signed_in(&server, "ann");
     browser.post(&server, "/api/data", &[("key", "kept"), ("value", "as it was")]).expect(200);
@@ -197,7 +197,7 @@ fn what_another_site_sends_changes_nothing() {
 }
 
 #[test]
-fn nobody_is_logged_in_or_registered_by_another_site() {
+fn another_site_can_neither_log_in_nor_register_a_user() {
     let server = server_with_ann();
     let cross = [HTML, FORM, ("Origin", "https://evil.example")];
     let login = format!("username=ann&password={}", encoded(PASSWORD));
@@ -264,7 +264,7 @@ fn expect_cross_site(what: &str, answer: &Response) {
 }
 
 #[test]
-fn a_page_of_another_site_reaches_nothing_that_asks_for_no_key() {
+fn a_page_of_another_site_cannot_use_routes_without_a_key() {
     for everywhere in [false, true] {
         let server = open_server(everywhere, json!({}));
         for foreign in FOREIGN {
@@ -346,7 +346,7 @@ fn a_followed_link_shows_what_is_open_and_a_frame_does_not() {
 }
 
 #[test]
-fn basic_which_browsers_add_by_themselves_does_not_let_another_site_in() {
+fn basic_credentials_that_a_browser_adds_do_not_authorize_another_site() {
     let server = server_with_ann();
     let ann = Person::sign_in(&server, "ann");
     let basic = |key: &str| format!("Basic {}", BASE64_STANDARD.encode(format!("x:{key}")));
@@ -371,7 +371,7 @@ fn basic_which_browsers_add_by_themselves_does_not_let_another_site_in() {
 }
 
 #[test]
-fn beside_a_session_the_core_api_asks_for_a_key_in_a_field_of_its_own() {
+fn the_core_api_requires_a_key_even_with_a_session() {
     let server = server_with_ann();
     let mut browser = Browser::signed_in(&server, "ann");
     let basic = format!("Basic {}", BASE64_STANDARD.encode(format!(":{DEMO_KEY}")));

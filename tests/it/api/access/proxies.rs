@@ -21,7 +21,7 @@ fn the_log_has_the_address_that_a_trusted_proxy_names_and_no_other() {
 }
 
 #[test]
-fn the_root_leads_a_browser_to_the_pages_and_tells_a_script_that_there_is_nothing() {
+fn the_root_redirects_a_browser_to_the_pages_and_is_404_for_a_script() {
     let server = Server::start_known();
     let browser = server.request("GET", "/", None, &[("accept", "text/html,*/*;q=0.8")], b"");
     assert_eq!((browser.status, browser.field("location")), (302, Some("/dashboard")));

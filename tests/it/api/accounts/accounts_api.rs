@@ -12,7 +12,7 @@ fn send(server: &Server, method: &str, target: &str, body: &Value) -> Response {
 }
 
 #[test]
-fn a_deleted_account_leaves_nothing_to_who_gets_its_name() {
+fn a_new_account_gets_nothing_of_a_deleted_one_with_the_same_name() {
     let mut server = Server::start_with(people_config());
     let bob = Person::register(&server, "b+b");
     bob.post(&server, "/api/data", "{\"key\":\"secret-of-bob\",\"value\":1}").expect(201);
@@ -29,7 +29,7 @@ fn a_deleted_account_leaves_nothing_to_who_gets_its_name() {
 }
 
 #[test]
-fn a_server_without_accounts_says_so() {
+fn a_server_without_accounts_answers_accounts_disabled() {
     let mut config = people_config();
     config["accounts"] = json!({ "enabled": false });
     let server = Server::start_with(config);

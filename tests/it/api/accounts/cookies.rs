@@ -61,7 +61,7 @@ fn a_session_cookie_has_exactly_the_attributes_that_it_needs() {
 }
 
 #[test]
-fn behind_tls_cookies_are_secure_and_bound_to_the_host() {
+fn cookies_over_tls_are_secure_and_bound_to_the_host() {
     let mut config = people_config();
     config["trusted_proxies"] = json!(["127.0.0.1"]);
     let server = server_with_ann(config);
@@ -82,7 +82,7 @@ fn behind_tls_cookies_are_secure_and_bound_to_the_host() {
 }
 
 #[test]
-fn a_stranger_cannot_say_that_there_was_tls() {
+fn an_untrusted_client_cannot_claim_that_it_used_tls() {
     let mut config = people_config();
     config["trusted_proxies"] = json!(["192.0.2.0/24"]);
     for config in [people_config(), config] {
@@ -93,7 +93,7 @@ fn a_stranger_cannot_say_that_there_was_tls() {
 }
 
 #[test]
-fn of_two_cookies_with_one_name_none_counts() {
+fn two_cookies_with_one_name_are_both_ignored() {
     let server = server_with_ann(people_config());
     let cookie = login(&server, &[]);
     let (name, token) = parts_of(&cookie, SESSION, ATTRIBUTES);
@@ -130,7 +130,7 @@ fn of_two_cookies_with_one_name_none_counts() {
 }
 
 #[test]
-fn a_good_cookie_never_stands_in_for_a_bad_credential() {
+fn a_valid_cookie_never_replaces_an_invalid_credential() {
     let server = server_with_ann(people_config());
     let mut browser = Browser::signed_in(&server, "ann");
     let cookie = browser.cookie_field();
@@ -234,7 +234,7 @@ fn expired(journal: &str) -> (String, Vec<u64>) {
 }
 
 #[test]
-fn two_servers_on_one_host_sign_nobody_out_at_the_other() {
+fn two_servers_on_one_host_do_not_end_the_sessions_of_each_other() {
     let (one, two) = (server_with_ann(people_config()), server_with_ann(people_config()));
     // A browser sends the cookies of a host to all of its ports.
     let mut browser = Browser::signed_in(&one, "ann");

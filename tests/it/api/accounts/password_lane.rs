@@ -94,7 +94,7 @@ fn sign_in_five_times(server: &Server) -> Duration {
 const A_FEW_SECONDS: Duration = Duration::from_secs(8);
 
 #[test]
-fn somebody_signs_in_beside_one_address_that_registers_in_a_loop() {
+fn a_client_signs_in_while_one_address_registers_in_a_loop() {
     let server = proxied_server(11);
     register(&server, "ann");
     let flood = |number| ("/api/register", "10.1.0.1".to_owned(), registration(&format!("robot{number}")));
@@ -107,7 +107,7 @@ fn login_of_nobody(number: usize) -> Value {
 }
 
 #[test]
-fn somebody_signs_in_beside_one_address_that_tries_unknown_names() {
+fn a_client_signs_in_while_one_address_tries_unknown_names() {
     let server = proxied_server(11);
     register(&server, "ann");
     let flood = |number| ("/login", "10.1.0.1".to_owned(), login_of_nobody(number));
@@ -116,7 +116,7 @@ fn somebody_signs_in_beside_one_address_that_tries_unknown_names() {
 }
 
 #[test]
-fn the_operator_and_known_people_are_served_beside_many_addresses_that_sign_in() {
+fn the_operator_and_known_clients_are_served_while_many_addresses_sign_in() {
     let server = proxied_server(11);
     register(&server, "ann");
     let ann = json!({ "username": "ann", "password": PASSWORD });
@@ -157,7 +157,7 @@ fn registrations_of_one_address_are_bounded_and_others_are_not_refused() {
 }
 
 #[test]
-fn a_queue_of_passwords_does_not_hold_up_the_end() {
+fn a_queue_of_passwords_does_not_delay_the_shutdown() {
     let mut server = slow_server();
     let waiting = logins(&server, 40);
     let mut other = server.connect();

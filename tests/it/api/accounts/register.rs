@@ -81,7 +81,7 @@ fn wrong_values() -> Vec<Wrong> {
 }
 
 #[test]
-fn a_form_has_the_same_rules_and_says_them_on_the_page() {
+fn a_form_has_the_same_rules_and_shows_them_on_the_page() {
     let server = Server::start_with(people_config());
     for (name, value, _) in wrong_values() {
         let Some(text) = value.as_str() else { continue };
@@ -91,7 +91,7 @@ fn a_form_has_the_same_rules_and_says_them_on_the_page() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once_and_what_was_typed_is_kept() {
+fn all_mistakes_of_a_form_are_reported_together_and_its_input_is_kept() {
     let server = Server::start_with(people_config());
     let wrong = [
         ("username", "a <b"),
@@ -116,7 +116,7 @@ fn everything_that_is_wrong_is_said_at_once_and_what_was_typed_is_kept() {
 }
 
 #[test]
-fn names_and_addresses_are_somebodys_in_whatever_case() {
+fn names_and_addresses_are_unique_case_insensitively() {
     let server = Server::start_with(people_config());
     expect_done(&send(&server, &registration("Ann")), 201);
     let mut same_name = registration("aNN");
@@ -135,7 +135,7 @@ fn names_and_addresses_are_somebodys_in_whatever_case() {
 }
 
 #[test]
-fn of_many_that_ask_for_one_name_at_once_one_gets_it() {
+fn one_of_many_simultaneous_creations_gets_a_name() {
     let server = Server::start_with(people_config());
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let ask = |number: usize| {
@@ -151,7 +151,7 @@ fn of_many_that_ask_for_one_name_at_once_one_gets_it() {
 }
 
 #[test]
-fn nobody_registers_where_registration_is_closed() {
+fn no_client_registers_if_registration_is_closed() {
     let mut config = people_config();
     config["accounts"]["registration"] = json!("closed");
     let server = Server::start_with(config);
@@ -173,7 +173,7 @@ fn nobody_registers_where_registration_is_closed() {
 }
 
 #[test]
-fn a_member_or_field_that_is_there_twice_is_refused() {
+fn a_duplicate_member_or_field_is_refused() {
     let server = Server::start_with(people_config());
     let whole = registration("ann").to_string();
     for (member, named) in [
@@ -196,7 +196,7 @@ fn a_member_or_field_that_is_there_twice_is_refused() {
 }
 
 #[test]
-fn bodies_that_are_no_registration_are_refused() {
+fn invalid_registrations_are_refused() {
     let server = Server::start_with(people_config());
     for (body, code) in [
         ("[]", "INVALID_REQUEST"),

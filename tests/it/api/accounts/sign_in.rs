@@ -55,7 +55,7 @@ fn a_script_that_logs_in_gets_a_session() {
 }
 
 #[test]
-fn a_form_that_does_not_get_in_comes_back_with_the_name_and_without_the_password() {
+fn a_refused_login_form_is_shown_again_with_the_name_and_without_the_password() {
     let server = server_with(&["ann"]);
     for target in [TOKEN, LOGIN] {
         for (password, status) in [("", 400), ("Wrong@123", 401)] {
@@ -70,7 +70,7 @@ fn a_form_that_does_not_get_in_comes_back_with_the_name_and_without_the_password
 }
 
 #[test]
-fn a_token_at_the_login_has_to_be_valid_and_ones_own() {
+fn a_token_at_the_login_has_to_be_valid_and_of_the_same_account() {
     let server = server_with(&["ann", "bob"]);
     let ann = Person::sign_in(&server, "ann");
     let bob = Person::sign_in(&server, "bob");
@@ -95,7 +95,7 @@ fn a_token_at_the_login_has_to_be_valid_and_ones_own() {
 }
 
 #[test]
-fn who_guesses_passwords_has_to_wait() {
+fn clients_that_guess_passwords_have_to_wait() {
     let server = server_with(&["ann", "bob"]);
     let wrong = json!({"username": "ann", "password": "Wrong@123"});
     for _ in 0..10 {
@@ -115,7 +115,7 @@ fn who_guesses_passwords_has_to_wait() {
 }
 
 #[test]
-fn without_a_session_the_pages_of_the_data_lead_to_the_login() {
+fn pages_of_the_data_redirect_to_the_login_without_a_session() {
     let server = server_with(&[]);
     for target in DATA_PAGES {
         expect_redirect(&Browser::default().get(&server, target), LOGIN);
@@ -129,7 +129,7 @@ fn without_a_session_the_pages_of_the_data_lead_to_the_login() {
 }
 
 #[test]
-fn with_a_session_the_pages_say_whose_it_is() {
+fn pages_of_a_session_show_its_user() {
     let server = server_with(&["ann"]);
     let mut browser = Browser::signed_in(&server, "ann");
     for target in DATA_PAGES.into_iter().chain(["/api/register", TOKEN, LOGIN]) {
@@ -139,7 +139,7 @@ fn with_a_session_the_pages_say_whose_it_is() {
 }
 
 #[test]
-fn a_session_that_was_logged_out_is_dead_on_the_server() {
+fn a_session_is_invalid_after_the_logout() {
     let mut server = server_with(&["ann"]);
     let mut browser = Browser::signed_in(&server, "ann");
     let mut copy = browser.clone();
@@ -174,7 +174,7 @@ fn the_button_of_the_pages_logs_out() {
 }
 
 #[test]
-fn another_site_logs_nobody_out() {
+fn another_site_cannot_log_a_user_out() {
     let server = server_with(&["ann"]);
     let mut browser = Browser::signed_in(&server, "ann");
     for field in [
@@ -203,7 +203,7 @@ fn another_site_logs_nobody_out() {
 }
 
 #[test]
-fn every_login_has_a_session_of_its_own_and_ends_the_one_before() {
+fn every_login_has_its_own_session_and_ends_the_previous_one() {
     let server = server_with(&["ann", "bob"]);
     let mut browser = Browser::signed_in(&server, "ann");
     let mut before = browser.clone();
@@ -219,7 +219,7 @@ fn every_login_has_a_session_of_its_own_and_ends_the_one_before() {
 }
 
 #[test]
-fn a_login_that_fails_leaves_the_session_alone() {
+fn a_failed_login_does_not_end_the_session() {
     let server = server_with(&["ann"]);
     let mut browser = Browser::signed_in(&server, "ann");
     let answer = browser.post(&server, LOGIN, &[("username", "ann"), ("password", "Wrong@123")]);

@@ -117,7 +117,7 @@ fn a_failed_sync_reverts_large_deletions_as_a_whole() {
 }
 
 #[test]
-fn large_deletions_beside_a_checkpoint_and_a_restart_leave_what_they_should() {
+fn large_deletions_during_a_checkpoint_and_before_a_restart_leave_the_right_keys() {
     for cache in [ValueCache::Memory, ValueCache::Disk] {
         let disk = SimDisk::default();
         let run = Run::begin(&disk, cache, SyncMode::Always).unwrap();

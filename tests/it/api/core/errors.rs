@@ -79,7 +79,7 @@ fn a_version_or_expectation_that_is_not_supported_is_named() {
 }
 
 #[test]
-fn a_line_break_behind_a_key_names_the_field_that_has_it() {
+fn a_line_break_after_a_key_is_refused_with_the_name_of_the_field() {
     let kv = Kv::new();
     for (line, name) in [
         ("X-API-Key: s3cret\r", "X-API-Key"),
@@ -97,7 +97,7 @@ fn a_line_break_behind_a_key_names_the_field_that_has_it() {
 }
 
 #[test]
-fn every_answer_has_a_request_id_of_its_own() {
+fn every_answer_has_its_own_request_id() {
     let kv = Kv::new();
     let answers = [
         kv.project().put(&key_path("a"), "1"),

@@ -42,7 +42,7 @@ fn the_data_file_has_values_as_they_were_sent() {
 }
 
 #[test]
-fn a_body_of_a_byte_too_much_is_refused_before_it_is_sent() {
+fn a_body_one_byte_above_the_limit_is_refused_before_it_is_sent() {
     let kv = Kv::new();
     let body = format!("\"{}\" ", "x".repeat(1024 * 1024 - 2));
     let request = encode_request("PUT", &key_path("big"), Some(&kv.project_key), &[], body.as_bytes());

@@ -54,7 +54,7 @@ fn pages_together_are_the_listing() {
 }
 
 #[test]
-fn keys_that_stay_come_exactly_once_while_others_come_and_go() {
+fn unchanged_keys_are_listed_exactly_once_while_others_are_created_and_deleted() {
     let stay: Vec<String> = (0..60).map(|number| format!("{number:02}-stays")).collect();
     let kv = Kv::new();
     fill(&kv, &stay);
@@ -104,7 +104,7 @@ fn resident_kb(kv: &Kv) -> u64 {
 }
 
 #[test]
-fn a_listing_that_is_not_read_holds_up_nobody() {
+fn a_listing_that_is_not_read_delays_no_other_client() {
     let kv = Kv::edited(|config| config["projects"][0]["storage"]["sync"] = "interval".into());
     fill(&kv, &(0..50_000).map(|number| format!("key-{number:06}-{}", "x".repeat(200))).collect::<Vec<_>>());
     let mut idle = kv.project().connect();

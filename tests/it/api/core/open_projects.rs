@@ -27,7 +27,7 @@ fn a_change_that_waited_while_its_key_was_replaced_changes_nothing() {
 }
 
 #[test]
-fn opening_closing_and_giving_up_files_are_logged_with_who_did_it() {
+fn changes_of_access_and_of_files_are_logged_with_their_client() {
     let kv = Kv::new();
     kv.project().put(PROJECT, OFF).expect(200);
     kv.server.await_stderr(
@@ -47,7 +47,7 @@ fn opening_closing_and_giving_up_files_are_logged_with_who_did_it() {
 }
 
 #[test]
-fn an_edit_of_config_json_that_opens_a_project_or_gives_up_its_files_is_logged() {
+fn an_edit_of_config_json_that_opens_a_project_or_drops_its_files_is_logged() {
     let kv = Kv::new();
     kv.edit_config(|config| {
         config["projects"][0]["authentication"]["enabled"] = false.into();
@@ -65,7 +65,7 @@ fn check_discard_refused(caller: &Caller, method: &str, target: &str, body: &str
 }
 
 #[test]
-fn a_new_project_in_memory_does_not_hide_files_of_its_name_unless_it_says_so() {
+fn a_new_project_in_memory_hides_files_of_its_name_only_on_request() {
     let kv = Kv::new();
     std::fs::write(kv.data_path("open.json"), r#"{"kept":1}"#).unwrap();
     let in_memory = r#"{"id":"open","storage":{"on_disk":false}}"#;

@@ -25,7 +25,7 @@ fn never_is_the_longest_interval_unless_the_body_has_one() {
 }
 
 #[test]
-fn agreement_to_discard_files_is_not_kept_in_the_configuration() {
+fn permission_to_discard_files_is_not_saved_in_the_configuration() {
     let kv = Kv::new();
     kv.project().put(PROJECT, r#"{"storage":{"on_disk":false}}"#).problem(400, "invalid_settings");
     kv.project().put(PROJECT, r#"{"storage":{"on_disk":false,"discard_files":true}}"#).expect(200);
@@ -34,7 +34,7 @@ fn agreement_to_discard_files_is_not_kept_in_the_configuration() {
 }
 
 #[test]
-fn identity_and_keys_are_no_settings() {
+fn the_id_and_the_keys_cannot_be_changed_as_settings() {
     let kv = Kv::new();
     let bodies = [
         json!({"id": "first_project"}),

@@ -53,7 +53,7 @@ fn make_many_changes(kv: &Kv, project: &str) -> u64 {
 }
 
 #[test]
-fn revisions_of_a_deleted_project_are_not_used_again_however_many_there_were() {
+fn revisions_of_a_deleted_project_are_not_reused_even_if_there_were_many() {
     let kv = Kv::new();
     kv.create_project(&json!({"id": "notes"}));
     let before = make_many_changes(&kv, "notes");

@@ -49,7 +49,7 @@ fn expect_refused(answer: Response, window_s: u64) {
 }
 
 #[test]
-fn five_requests_in_a_minute_of_each_method_are_let_through_unless_configured() {
+fn five_requests_a_minute_of_each_method_are_accepted_unless_configured() {
     let (server, ann) = server_and_ann(unlimited_by_file());
     let send = |method: &str| ann.send(&server, method, ITEM, body_of(method));
     for _ in 0..5 {
@@ -72,7 +72,7 @@ fn five_requests_in_a_minute_of_each_method_are_let_through_unless_configured() 
 }
 
 #[test]
-fn a_request_with_a_valid_api_key_has_no_rate() {
+fn a_request_with_a_valid_api_key_has_no_rate_limit() {
     let mut config = unlimited_by_file();
     config["item_api"] = json!({ "project": "demo" });
     let (server, ann) = server_and_ann(config);
@@ -131,7 +131,7 @@ fn requests_that_need_no_credential_count_too() {
 }
 
 #[test]
-fn a_request_is_let_through_again_when_the_window_is_over_and_not_before() {
+fn a_request_is_accepted_again_after_the_window_and_not_before() {
     let (server, ann) = server_and_ann(limited(json!({"requests": 2, "window_seconds": 1})));
     let put = || ann.send(&server, "PUT", ITEM, body_of("PUT"));
     let begun = Instant::now();
@@ -170,7 +170,7 @@ fn null_switches_the_rate_off_and_a_reload_switches_it_on() {
 }
 
 #[test]
-fn only_a_configured_proxy_says_whose_requests_are_counted() {
+fn only_a_configured_proxy_determines_whose_requests_are_counted() {
     let rate = json!({"requests": 2, "window_seconds": 3600});
     let plain = Server::start_with(limited(rate.clone()));
     let get =
@@ -187,7 +187,7 @@ fn only_a_configured_proxy_says_whose_requests_are_counted() {
 }
 
 #[test]
-fn a_disk_without_room_is_507_in_the_form_of_each_api_while_reads_go_on() {
+fn a_full_disk_is_507_in_the_format_of_each_api_while_reads_continue() {
     let Some((mut kv, disk)) = configured_on_a_small_disk(&people_config()) else { return };
     let server = &kv.server;
     let ann = Person::register(server, "ann");
@@ -205,14 +205,14 @@ fn a_disk_without_room_is_507_in_the_form_of_each_api_while_reads_go_on() {
     send(server, "GET").exactly(200, r#"{"example":1}"#);
     ann.get(server, "/api/object/a").exactly(200, r#"{"key":"a","data":1}"#);
     ann.get(server, "/api/object/b").expect(404);
-    disk.make_room();
+    disk.free_space();
     wait_until("writes resume", || ann.post(server, "/api/object", r#"{"key":"c","data":1}"#).status == 201);
     kv.server.kill();
     drop(disk);
 }
 
 #[test]
-fn a_read_that_is_done_over_because_of_others_counts_once() {
+fn a_read_that_is_repeated_because_of_other_writes_counts_once() {
     const READS: usize = 100;
     let config = limited(json!({"requests": READS, "window_seconds": 3600}));
     let Some((kv, disk)) = configured_on_a_small_disk(&config) else { return };

@@ -8,7 +8,7 @@ const CREATE: &str = "/api/batch/object";
 const GET: &str = "/api/batch/object/get";
 
 #[test]
-fn a_batch_takes_1000_different_objects_and_no_more() {
+fn a_batch_has_at_most_1000_objects() {
     let server = Server::start_with(people_config());
     let ann = Person::register(&server, "ann");
     let objects =

@@ -21,7 +21,7 @@ fn server_and_ann() -> (Server, Person) {
 }
 
 #[test]
-fn an_expired_key_is_gone_for_every_request() {
+fn an_expired_key_is_absent_for_every_request() {
     let (server, ann) = server_and_ann();
     for ttl in ["1.5", "\"5\"", "true", "false", "-0", "0.0", "-1", "315360001", "1e2"] {
         ann.post(&server, OBJECT, &format!("{{\"key\":\"a\",\"data\":1,\"ttl\":{ttl}}}")).error(400);
@@ -60,7 +60,7 @@ fn an_expired_key_is_gone_for_every_request() {
 }
 
 #[test]
-fn a_ttl_of_zero_is_none() {
+fn a_ttl_of_zero_means_no_expiry() {
     let (server, ann) = server_and_ann();
     ann.post(&server, OBJECT, r#"{"key":"post","data":1,"ttl":0}"#).exactly(201, MADE);
     ann.post(

@@ -58,7 +58,7 @@ fn the_names_of_all_keys_come_in_pages_each_once() {
 }
 
 #[test]
-fn what_was_answered_survives_a_crash() {
+fn answered_writes_survive_a_crash() {
     let (mut server, ann) = server_with_ann();
     let mut browser = Browser::signed_in(&server, "ann");
     browser.post(&server, DATA, &[("key", "form"), ("value", "v")]).expect(200);

@@ -40,7 +40,7 @@ fn a_key_is_stored_read_updated_and_deleted_with_forms() {
 }
 
 #[test]
-fn what_is_wrong_with_a_form_is_said_at_its_field_and_what_was_typed_is_kept() {
+fn mistakes_of_a_form_are_shown_at_their_fields_and_its_input_is_kept() {
     let (server, mut browser) = signed_in();
     browser.post(&server, "/api/data", &[("key", "there"), ("value", "v")]).expect(200);
     let long = "k".repeat(1_025);
@@ -80,7 +80,7 @@ fn what_is_wrong_with_a_form_is_said_at_its_field_and_what_was_typed_is_kept() {
 }
 
 #[test]
-fn the_retrieve_page_lists_the_keys_in_pages_and_leads_to_each() {
+fn the_retrieve_page_lists_the_keys_in_pages_with_a_link_to_each() {
     let (server, mut browser) = signed_in();
     let page = expect_page(&browser.get(&server, "/api/data/retrieve"), 200);
     assert!(!page.contains("class=\"keys\""), "there are none: {page}");
@@ -124,7 +124,7 @@ fn a_form_without_a_session_is_answered_with_the_login_and_stores_nothing() {
 }
 
 #[test]
-fn nothing_that_is_typed_into_a_form_comes_back_as_html() {
+fn input_of_a_form_is_never_rendered_as_html() {
     let (server, mut browser) = signed_in();
     // expect_page() fails on the first script; the others are looked for here.
     let check = |page: String| {

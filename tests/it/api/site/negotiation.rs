@@ -19,7 +19,7 @@ fn post(server: &Server, target: &str, fields: &[(&str, &str)], body: &str) -> R
 }
 
 #[test]
-fn a_form_or_a_wish_for_html_gets_a_page_and_everything_else_json() {
+fn forms_and_requests_for_html_get_a_page_and_all_others_json() {
     let server = Server::start_with(people_config());
     let (json, form) = (r#"{"username":"ann"}"#, "username=ann");
     let any = ("Accept", "*/*");
@@ -85,7 +85,7 @@ fn a_form_or_a_wish_for_html_gets_a_page_and_everything_else_json() {
 }
 
 #[test]
-fn a_form_that_comes_with_a_credential_gets_json() {
+fn a_form_with_a_credential_gets_json() {
     let server = Server::start_with(people_config());
     let is_json = |fields: &[(&str, &str)], body: &str| {
         expect_failed(&post(&server, "/api/login", fields, body), 400, "MISSING_FIELDS");
@@ -99,7 +99,7 @@ fn a_form_that_comes_with_a_credential_gets_json() {
 }
 
 #[test]
-fn a_program_with_a_token_gets_json_whatever_its_library_accepts() {
+fn a_program_with_a_token_gets_json_for_any_accept_field() {
     let server = Server::start_with(people_config());
     let ann = Person::register(&server, "ann");
     ann.post(&server, "/api/data", r#"{"key":"a","value":1}"#).expect(201);
@@ -120,7 +120,7 @@ fn a_program_with_a_token_gets_json_whatever_its_library_accepts() {
 }
 
 #[test]
-fn bodies_of_other_types_are_refused_in_the_form_that_was_asked_for() {
+fn bodies_of_other_types_are_refused_in_the_requested_format() {
     let server = Server::start_with(people_config());
     for field in [
         ("Content-Type", "text/xml"),
@@ -144,7 +144,7 @@ fn bodies_of_other_types_are_refused_in_the_form_that_was_asked_for() {
 }
 
 #[test]
-fn failures_that_no_form_is_for_are_pages_for_browsers_too() {
+fn failures_without_a_form_are_pages_for_browsers() {
     let server = Server::start_with(people_config());
     register(&server, "ann");
     let mut browser = Browser::signed_in(&server, "ann");
@@ -193,7 +193,7 @@ fn pages_ignore_parameters_that_they_do_not_know() {
 }
 
 #[test]
-fn an_error_page_offers_no_login_to_somebody_who_is_signed_in() {
+fn an_error_page_offers_no_login_to_a_signed_in_user() {
     let server = Server::start_with(people_config());
     register(&server, "ann");
     let mut browser = Browser::signed_in(&server, "ann");
@@ -212,7 +212,7 @@ fn an_error_page_offers_no_login_to_somebody_who_is_signed_in() {
 }
 
 #[test]
-fn a_body_above_the_limit_is_refused_in_the_form_that_was_asked_for() {
+fn a_body_above_the_limit_is_refused_in_the_requested_format() {
     let server = Server::start_with(people_config());
     let refused = |target: &str, accept: (&str, &str)| {
         let head = format!("POST {target} HTTP/1.1\r\nHost: a\r\n{}: {}\r\n", accept.0, accept.1);
@@ -227,7 +227,7 @@ fn a_body_above_the_limit_is_refused_in_the_form_that_was_asked_for() {
 }
 
 #[test]
-fn without_accounts_there_is_none_of_it() {
+fn the_account_routes_are_404_if_accounts_are_disabled() {
     let server = Server::start_with(known_config_with(json!({"accounts": {"enabled": false}})));
     for (method, target) in [
         ("GET", "/api/register"),
@@ -256,7 +256,7 @@ fn without_accounts_there_is_none_of_it() {
 }
 
 #[test]
-fn pages_of_what_is_refused_offer_what_there_is() {
+fn pages_of_refusals_offer_the_available_routes() {
     for (registration, is_offered) in [("open", true), ("closed", false)] {
         let server =
             Server::start_with(known_config_with(json!({"accounts": {"registration": registration}})));

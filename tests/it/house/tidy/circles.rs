@@ -112,7 +112,7 @@ fn a_module_and_its_part_are_a_circle_unless_the_module_only_publishes() {
 }
 
 #[test]
-fn tests_and_words_that_are_no_imports_make_no_circle() {
+fn tests_and_words_that_are_not_imports_form_no_circle() {
     let none = circles(&[
         ("a.rs", "use crate::b::B; #[cfg(test)] mod tests { use super::*; use crate::c; }"),
         ("b.rs", "/// [`crate::a::A`]\nconst A: &str = \"crate::a\"; use super::c::C;"),

@@ -235,7 +235,7 @@ fn words(source: &str) -> Vec<String> {
 }
 
 #[test]
-fn comments_and_literals_are_no_code() {
+fn comments_and_literals_are_not_code() {
     let check = |source: &str, expected: &[&str]| assert_eq!(words(source), expected, "{source}");
     check("a // b\nc /* d /* e */ f */ g", &["a", "c", "g"]);
     check(r#"a "b \" c" d"#, &["a", "d"]);
@@ -293,7 +293,7 @@ fn paths_are_found_in_groups_and_seen_from_the_root() {
 }
 
 #[test]
-fn paths_of_tests_and_published_ones_are_told_apart() {
+fn paths_of_tests_and_published_paths_are_distinguished() {
     let code = code_only("pub use a::b; pub(crate) use a::c; use a::d; mod tests { a::e }");
     let tokens = tokens(&code);
     let kinds: Vec<_> = paths(&tokens, &[]).iter().map(|path| (path.is_published, path.is_test)).collect();

@@ -58,7 +58,7 @@ fn a_refused_chunked_body_is_read_to_its_end() {
 }
 
 #[test]
-fn a_client_that_trickles_after_its_refusal_is_waited_for_five_seconds() {
+fn a_connection_whose_client_trickles_after_a_refusal_is_drained_for_five_seconds() {
     let server = Server::start_known();
     let mut connection = server.connect();
     let since = Instant::now();
@@ -85,7 +85,7 @@ fn answers(server: &Server, wire: &str) -> Vec<Response> {
 }
 
 #[test]
-fn a_content_length_that_is_too_small_is_refused_once_and_named() {
+fn a_content_length_that_is_too_small_is_refused_once_with_that_reason() {
     let server = Server::start_known();
     let path = format!("{DEMO_KEYS}/short");
     for (length, body) in [
@@ -150,7 +150,7 @@ fn an_empty_line_or_another_request_may_follow_a_body() {
 }
 
 #[test]
-fn tls_is_named_only_to_a_client_that_speaks_it() {
+fn only_a_client_that_speaks_tls_gets_the_error_about_tls() {
     let server = Server::start_known();
     let detail = |wire: &[u8]| {
         let mut connection = server.connect();
@@ -165,7 +165,7 @@ fn tls_is_named_only_to_a_client_that_speaks_it() {
 }
 
 #[test]
-fn a_body_that_does_not_arrive_is_said_to_be_incomplete() {
+fn a_body_that_does_not_arrive_is_reported_as_incomplete() {
     let server = Server::start_with(known_config_with(json!({ "timeouts": { "body_grace_seconds": 1 } })));
     let mut connection = server.connect();
     connection.send(put_five("slow", "Content-Length: 600\r\n").as_bytes());

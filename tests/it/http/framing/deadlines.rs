@@ -34,7 +34,7 @@ fn send_slowly(connection: &mut Connection, bytes: &[u8]) {
 }
 
 #[test]
-fn a_head_that_stands_still_is_a_408_and_the_end() {
+fn a_stalled_head_is_a_408_and_ends_the_connection() {
     let server = server_with_long(&["idle_seconds", "body_grace_seconds"]);
     let mut connection = server.connect();
     let since = Instant::now();
@@ -68,7 +68,7 @@ fn the_head_of_a_second_request_has_the_same_deadline() {
 }
 
 #[test]
-fn a_body_that_stands_still_is_a_408_and_nothing_is_applied() {
+fn a_stalled_body_is_a_408_and_nothing_is_applied() {
     let server = server_with_long(&["idle_seconds", "head_seconds"]);
     for wire in [
         put_five("slow", "Content-Length: 6\r\n"),
@@ -121,7 +121,7 @@ fn a_body_that_is_fast_enough_may_take_longer_than_the_grace() {
 }
 
 #[test]
-fn an_idle_connection_is_closed_without_a_word() {
+fn an_idle_connection_is_closed_without_an_answer() {
     let server = server_with_long(&["head_seconds", "body_grace_seconds"]);
     let since = Instant::now();
     let mut unused = server.connect();
@@ -153,7 +153,7 @@ fn a_connection_in_use_outlives_the_idle_time() {
 
 /// One connection at a time, so that a second one is served when, and only when, the first is gone.
 #[test]
-fn a_client_that_does_not_read_its_answer_is_given_up() {
+fn the_connection_of_a_client_that_does_not_read_its_answer_is_closed() {
     // With one connection for an address, the next one is refused as long as the first is open.
     let server = Server::start_with(known_config_with(json!({
         "timeouts": { "head_seconds": 600, "body_grace_seconds": 600, "idle_seconds": 600, "write_seconds": 1 },

@@ -37,7 +37,7 @@ fn an_http_1_0_request_without_host_is_served_and_the_connection_ends() {
 }
 
 #[test]
-fn connection_close_is_obeyed_and_said() {
+fn connection_close_is_obeyed_and_announced() {
     let server = Server::start_known();
     let mut connection = server.connect();
     let response = connection.request("GET", "/healthz", None, &[("Connection", "close")], b"");
@@ -76,7 +76,7 @@ fn two_empty_lines_before_a_request_are_ignored() {
 }
 
 #[test]
-fn a_target_that_is_none_is_an_error_of_that_request_only() {
+fn an_invalid_target_fails_only_that_request() {
     let server = Server::start_known();
     let tails: [&[u8]; 13] = [
         b"a#b",
@@ -124,7 +124,7 @@ fn chunked_bodies_are_accepted_in_any_spelling_with_extensions_and_trailers() {
 }
 
 #[test]
-fn a_continue_is_sent_when_it_is_waited_for() {
+fn a_continue_is_sent_to_a_client_that_waits_for_it() {
     let server = Server::start_known();
     let mut connection = server.connect();
     let start = head("PUT", &format!("{DEMO_KEYS}/a"));
@@ -145,7 +145,7 @@ fn a_continue_is_sent_when_it_is_waited_for() {
 }
 
 #[test]
-fn a_final_status_spares_the_body_that_waits_for_a_continue() {
+fn a_client_that_waits_for_a_continue_need_not_send_the_body_after_a_final_status() {
     let server = Server::start_known();
     let mut connection = server.connect();
     let start = head("PUT", &format!("{DEMO_KEYS}/a")).replace(DEMO_KEY, "a-wrong-key-that-is-long-enough");
@@ -211,7 +211,7 @@ fn upgrades_are_ignored() {
 }
 
 #[test]
-fn methods_are_refused_by_what_is_known_of_them() {
+fn unknown_and_unsupported_methods_are_refused_differently() {
     let server = Server::start_known();
     let path = format!("{DEMO_KEYS}/a");
     for (method, target, status, code) in [

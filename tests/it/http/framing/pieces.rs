@@ -139,7 +139,7 @@ fn two_head_requests_may_be_cut_anywhere() {
 }
 
 #[test]
-fn a_bad_request_is_refused_wherever_it_is_cut() {
+fn a_malformed_request_is_refused_at_any_split() {
     check_cut_everywhere(&SAMPLES[4]);
     check_cut_everywhere(&SAMPLES[5]);
     check_cut_everywhere(&SAMPLES[6]);
@@ -210,7 +210,7 @@ fn a_hundred_pipelined_requests_of_all_kinds_are_answered_in_order() {
 }
 
 #[test]
-fn more_answers_than_buffers_hold_arrive_in_order() {
+fn answers_larger_than_the_buffers_arrive_in_order() {
     let server = Server::start_known();
     for digit in 0..10 {
         let value = digit.to_string().repeat(100_000);
@@ -231,7 +231,7 @@ fn more_answers_than_buffers_hold_arrive_in_order() {
 }
 
 #[test]
-fn a_client_that_ends_its_side_still_gets_all_answers() {
+fn a_client_that_shuts_down_sending_still_gets_all_answers() {
     let server = Server::start_known();
     let mut connection = server.connect();
     connection.send(put_five("a", "Content-Length: 5\r\n").repeat(20).as_bytes());

@@ -47,7 +47,7 @@ fn chunked(bodies: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_missing_doubled_or_malformed_host_is_refused() {
+fn a_missing_duplicate_or_malformed_host_is_refused() {
     let mut wires = texts(&["GET /healthz HTTP/1.1\r\n\r\n", "GET /healthz HTTP/1.1\r\nX: y\r\n\r\n"]);
     for host in ["a b", "u@a", "a/b", "a:x", "[::1", "", " ", ":", ":80"] {
         wires.push(format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n"));
@@ -66,7 +66,7 @@ fn an_asterisk_with_get_is_refused() {
 }
 
 #[test]
-fn field_lines_that_can_be_read_in_two_ways_are_refused() {
+fn ambiguous_field_lines_are_refused() {
     let fields = [
         "X : y",
         "X\t: y",
@@ -193,7 +193,7 @@ fn a_head_over_16_kib_or_100_fields_is_refused_and_one_at_the_bound_is_not() {
 }
 
 #[test]
-fn a_content_length_that_is_no_plain_number_is_refused() {
+fn a_content_length_that_is_not_a_plain_number_is_refused() {
     let lengths = [
         "+5",
         "-1",
@@ -218,7 +218,7 @@ fn a_content_length_that_is_no_plain_number_is_refused() {
 }
 
 #[test]
-fn a_length_beside_a_transfer_coding_is_refused_in_any_order() {
+fn a_length_with_a_transfer_coding_is_refused_in_any_order() {
     let body = "\r\n5\r\n12345\r\n0\r\n\r\n";
     let both = ["Content-Length: 15\r\n", "Transfer-Encoding: chunked\r\n"];
     let start = head("PUT", &format!("{DEMO_KEYS}/spoilt"));
@@ -240,7 +240,7 @@ fn a_body_over_the_limit_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn transfer_codings_that_are_empty_doubled_or_from_http_1_0_are_refused() {
+fn transfer_codings_that_are_empty_duplicate_or_of_http_1_0_are_refused() {
     let codings = [
         "Transfer-Encoding:",
         "Transfer-Encoding: ,",
@@ -255,7 +255,7 @@ fn transfer_codings_that_are_empty_doubled_or_from_http_1_0_are_refused() {
 }
 
 #[test]
-fn transfer_codings_that_nobody_knows_are_not_implemented() {
+fn unknown_transfer_codings_are_not_implemented() {
     let codings = ["xchunked", "gzip, chunked", "gzip", "identity", "\"chunked\""];
     let wires: Vec<_> = codings
         .iter()
@@ -311,7 +311,7 @@ fn other_expectations_are_refused() {
 }
 
 #[test]
-fn a_method_longer_than_any_is_not_implemented() {
+fn a_too_long_method_is_not_implemented() {
     check(501, "not_implemented", &[format!("{}\r\n", head(&"A".repeat(40), "/healthz"))]);
 }
 
@@ -336,7 +336,7 @@ fn a_request_whose_body_never_ends_changes_nothing() {
 }
 
 #[test]
-fn requests_before_a_refused_one_are_answered_and_those_behind_it_are_not() {
+fn requests_before_a_refused_one_are_answered_and_those_after_it_are_not() {
     let server = Server::start_known();
     let mut connection = server.connect();
     let good = put_five("before", "Content-Length: 5\r\n");
@@ -352,7 +352,7 @@ fn requests_before_a_refused_one_are_answered_and_those_behind_it_are_not() {
 }
 
 #[test]
-fn a_client_that_sends_on_after_a_refusal_still_reads_it() {
+fn a_client_that_keeps_sending_after_a_refusal_still_reads_it() {
     let server = Server::start_known();
     for bytes in [50_000, 10 * 1024 * 1024] {
         let mut connection = server.connect();

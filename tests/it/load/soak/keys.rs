@@ -256,7 +256,7 @@ fn settled(promise: Promise, pairs: &[(&str, u64)]) -> Result<u64, String> {
 }
 
 #[test]
-fn what_was_acknowledged_must_be_there_and_what_was_sent_may() {
+fn acknowledged_writes_must_exist_and_sent_writes_may() {
     assert_eq!(settled(Promise::All, &[("a", 1), ("b", 2)]), Ok(0));
     assert_eq!(settled(Promise::All, &[("a", 3), ("b", 2)]), Ok(0));
     for wrong in [&[("a", 1)][..], &[("b", 2)], &[], &[("a", 2), ("b", 2)], &[("a", 1), ("b", 2), ("c", 1)]] {
@@ -265,7 +265,7 @@ fn what_was_acknowledged_must_be_there_and_what_was_sent_may() {
 }
 
 #[test]
-fn only_the_end_may_be_missing_where_the_mode_says_so() {
+fn only_the_last_writes_may_be_missing_and_only_in_interval_mode() {
     assert_eq!(settled(Promise::AllButTheEnd, &[("a", 3), ("b", 2)]), Ok(0));
     assert_eq!(settled(Promise::AllButTheEnd, &[("a", 1)]), Ok(1));
     assert_eq!(settled(Promise::AllButTheEnd, &[]), Ok(2));
@@ -287,7 +287,7 @@ fn only_the_end_may_be_missing_where_the_mode_says_so() {
 }
 
 #[test]
-fn a_key_must_be_there_before_it_expires_and_gone_after() {
+fn a_key_must_exist_before_it_expires_and_not_after() {
     let mut model = Model::new(Promise::All);
     let from_ms = clock::wall_ms();
     model.intend(put("a", 1, Some(1_000)));

@@ -140,7 +140,7 @@ fn life(resident_kib: impl Fn(u64) -> u64, descriptors: u64, data_bytes: u64) ->
 }
 
 #[test]
-fn what_stays_flat_passes_whatever_happens_at_the_beginning_of_a_life() {
+fn constant_memory_passes_after_any_beginning() {
     let flat = |extra| life(move |number| 8_000 + 200 * number.min(25) + number % 3 * 40 + extra, 30, 1_000);
     judge(&[flat(0), flat(300), flat(600)]).unwrap();
     assert!(flat(0).resident_kib_per_minute().abs() < 100.0);
@@ -152,7 +152,7 @@ fn what_stays_flat_passes_whatever_happens_at_the_beginning_of_a_life() {
 }
 
 #[test]
-fn what_grows_is_found() {
+fn growth_is_found() {
     let flat = || life(|_| 8_000, 30, 1_000);
     let leaking = life(|number| 8_000 + number * 20, 30, 1_000);
     for (lives, said) in [

@@ -86,7 +86,7 @@ fn the_log_level_of_a_flag_outlives_sighup() {
 }
 
 #[test]
-fn every_request_has_an_id_of_its_own_and_a_line_refused_ones_too() {
+fn every_request_even_a_refused_one_has_its_own_id_and_log_line() {
     let server = Server::start_known();
     let mut ids = BTreeSet::new();
     let mut connection = server.connect();
@@ -104,7 +104,7 @@ fn every_request_has_an_id_of_its_own_and_a_line_refused_ones_too() {
 }
 
 #[test]
-fn a_path_cannot_forge_a_line() {
+fn a_path_cannot_forge_a_log_line() {
     let server = Server::start_known();
     let path = format!("{DEMO_KEYS}/%0A2026-01-01T00:00:00.000Z%20forged%1B[31m");
     let response = server.request("GET", &path, Some(DEMO_KEY), &[], b"");
@@ -195,7 +195,7 @@ fn check_logged_target(server: &Server, head: &str, shown: &str) {
 }
 
 #[test]
-fn a_secret_in_a_target_is_masked_whatever_becomes_of_the_request() {
+fn a_secret_in_a_target_is_masked_for_any_result_of_the_request() {
     let server = server_with_args(&["--log-format", "text"]);
     let encoded = KEY.replace('_', "%5F");
     let long = "x".repeat(240);

@@ -78,7 +78,7 @@ fn a_port_in_use_is_refused_before_any_data_is_touched() {
 }
 
 #[test]
-fn a_port_in_use_at_the_first_start_prints_no_key_that_is_lost() {
+fn a_port_in_use_at_the_first_start_loses_no_printed_key() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let directory = tempfile::tempdir().unwrap();
@@ -92,7 +92,7 @@ fn a_port_in_use_at_the_first_start_prints_no_key_that_is_lost() {
 }
 
 #[test]
-fn a_file_in_the_way_of_the_data_directory_is_named() {
+fn a_file_at_the_path_of_the_data_directory_is_named() {
     let directory = directory_with(&known_config());
     std::fs::write(directory.path().join("storage_data"), "not a directory").unwrap();
     let before = Files::of(directory.path());
@@ -129,7 +129,7 @@ fn a_data_directory_without_permission_to_write_is_named() {
 }
 
 #[test]
-fn a_misspelt_member_is_named_with_the_nearest_right_one() {
+fn a_misspelt_member_is_reported_with_the_nearest_known_one() {
     let mut config = known_config();
     config["server_prot"] = json!(1);
     let directory = directory_with(&config);
@@ -190,7 +190,7 @@ fn files_and_directories_are_for_their_owner_only() {
 
 /// Lines are collected for some milliseconds; a start that ends before that still owes them.
 #[test]
-fn a_refused_start_keeps_no_log_line_to_itself() {
+fn a_refused_start_writes_all_its_log_lines() {
     let mut config = known_config();
     config["accounts"] = json!({ "enabled": false });
     for authentication in ["/default/authentication", "/projects/0/authentication"] {

@@ -30,7 +30,7 @@ fn a_project_added_to_the_file_is_served_after_sighup() {
 }
 
 #[test]
-fn a_mode_of_older_versions_is_read_as_an_hour_at_a_start_and_a_reload_and_the_log_says_how_to_write_it() {
+fn a_mode_of_older_versions_is_read_as_an_hour_and_the_log_states_how_to_write_it() {
     let mut config = known_config();
     config["projects"][0]["storage"]["sync"] = json!("never");
     let mut server = Server::start_with(config.clone());
@@ -67,7 +67,7 @@ fn a_key_changed_in_the_file_replaces_the_old_one_after_sighup() {
 }
 
 #[test]
-fn a_key_changed_beside_its_old_hash_is_taken() {
+fn a_key_that_was_changed_next_to_its_old_hash_is_used() {
     let mut server = Server::start_known();
     server.restart();
     let written: Value = serde_json::from_slice(&std::fs::read(server.config_path()).unwrap()).unwrap();
@@ -139,7 +139,7 @@ fn a_project_created_over_http_is_in_the_file_and_survives_sighup() {
 }
 
 #[test]
-fn an_edit_that_was_not_reloaded_is_not_written_over() {
+fn an_edit_that_was_not_reloaded_is_not_overwritten() {
     let server = Server::start_known();
     let mut config = known_config();
     let second = json!({ "id": "second", "authentication": { "api_key": OTHER_KEY } });

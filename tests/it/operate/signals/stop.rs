@@ -53,7 +53,7 @@ fn an_answer_that_is_being_sent_is_finished() {
 }
 
 #[test]
-fn requests_in_flight_are_answered_and_what_they_stored_is_in_the_json() {
+fn requests_in_flight_are_answered_and_their_values_are_in_the_json() {
     let mut server = Server::start_known();
     let mut clients: Vec<_> = (0..8).map(|_| server.connect()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
@@ -86,7 +86,7 @@ fn await_refused_connections(server: &Server) {
 }
 
 #[test]
-fn idle_connections_do_not_delay_the_end() {
+fn idle_connections_do_not_delay_the_shutdown() {
     let mut server = Server::start_known();
     let mut idle: Vec<_> = (0..10).map(|_| server.connect()).collect();
     for connection in idle.iter_mut().take(5) {
@@ -98,7 +98,7 @@ fn idle_connections_do_not_delay_the_end() {
 }
 
 #[test]
-fn a_client_that_never_finishes_delays_the_end_only_for_the_configured_time() {
+fn a_client_that_never_finishes_delays_the_shutdown_only_for_the_configured_time() {
     let config = crate::harness::known_config_with(json!({ "timeouts": { "shutdown_seconds": 1 } }));
     let mut server = Server::start_with(config);
     let mut half = server.connect();

@@ -24,7 +24,7 @@ fn sleeps(server: &Server) -> Option<u64> {
 /// After somebody has been there the files are brought up to date, and then nothing wakes up: what
 /// ticks at least every second and a half leaves no such window.
 #[test]
-fn a_server_with_accounts_and_sessions_sleeps_while_nobody_asks() {
+fn a_server_with_accounts_and_sessions_sleeps_without_requests() {
     let server = server();
     register(&server, "one");
     drop(session(&server, "one"));
@@ -37,7 +37,7 @@ fn a_server_with_accounts_and_sessions_sleeps_while_nobody_asks() {
 }
 
 #[test]
-fn accounts_that_nobody_has_take_no_memory_to_speak_of() {
+fn unknown_accounts_use_nearly_no_memory() {
     let resident_kib = |is_enabled: bool| {
         let mut config = config();
         config["accounts"]["enabled"] = json!(is_enabled);

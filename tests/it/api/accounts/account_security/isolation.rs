@@ -265,7 +265,7 @@ fn walk(world: &World, credential: &Credential, connection: &mut Connection) {
 }
 
 #[test]
-fn nobody_reaches_what_is_not_theirs_on_any_route_with_any_credential() {
+fn no_credential_reaches_data_of_others_on_any_route() {
     let world = World::new();
     let mut connection = world.server.connect();
     for credential in world.credentials() {
@@ -274,7 +274,7 @@ fn nobody_reaches_what_is_not_theirs_on_any_route_with_any_credential() {
 }
 
 #[test]
-fn a_method_that_a_path_does_not_have_does_nothing_whoever_sends_it() {
+fn an_unsupported_method_of_a_path_does_nothing_for_any_client() {
     let world = World::new();
     drop(world.credentials());
     let mut connection = world.server.connect();
@@ -312,7 +312,7 @@ fn a_method_that_a_path_does_not_have_does_nothing_whoever_sends_it() {
 
 /// In every encoding, with every key, and by every way in.
 #[test]
-fn where_accounts_are_kept_is_no_project() {
+fn the_internal_projects_of_accounts_are_not_served() {
     let world = World::new();
     let token = format!("Bearer {}", world.tokens[0]);
     for name in ["_accounts", "_account_data", "_sessions"] {
@@ -371,7 +371,7 @@ fn id_of(server: &Server, name: &str) -> String {
 }
 
 #[test]
-fn a_key_that_looks_like_another_accounts_stays_where_it_belongs() {
+fn a_key_that_looks_like_one_of_another_account_stays_in_its_own() {
     let world = World::new();
     let [one, two] = PEOPLE.map(|name| id_of(&world.server, name));
     assert_ne!(one, two);
@@ -413,7 +413,7 @@ fn a_key_that_looks_like_another_accounts_stays_where_it_belongs() {
 }
 
 #[test]
-fn a_cursor_of_one_account_leads_another_through_its_own_keys_only() {
+fn a_cursor_of_one_account_lists_only_the_own_keys_of_another() {
     let world = World::new();
     for (name, token) in PEOPLE.iter().zip(&world.tokens) {
         let objects: Vec<_> =

@@ -54,7 +54,7 @@ fn accounts(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn of_a_hundred_who_register_one_name_together_one_gets_it() {
+fn one_of_a_hundred_simultaneous_registrations_gets_a_name() {
     let server = server();
     let counts = statuses(|number| {
         let body = registration(&cased("somebody", number), &format!("{number}@example.com"));
@@ -66,7 +66,7 @@ fn of_a_hundred_who_register_one_name_together_one_gets_it() {
 }
 
 #[test]
-fn of_a_hundred_who_register_one_address_together_one_gets_it() {
+fn one_of_a_hundred_simultaneous_registrations_gets_an_address() {
     let server = server();
     let counts = statuses(|number| {
         let body = registration(&format!("body{number}"), &cased("some@example.com", number));
@@ -81,7 +81,7 @@ fn of_a_hundred_who_register_one_address_together_one_gets_it() {
 }
 
 #[test]
-fn of_a_hundred_who_delete_an_account_together_one_does() {
+fn one_of_a_hundred_simultaneous_deletions_of_an_account_succeeds() {
     let server = server();
     register(&server, "one");
     let counts = statuses(|_| delete(&server, "one").status);
@@ -123,7 +123,7 @@ fn passwords_that_are_changed_together_leave_one_that_is_right() {
 }
 
 #[test]
-fn a_registration_that_is_refused_takes_neither_name_nor_address() {
+fn a_refused_registration_reserves_neither_name_nor_address() {
     let server = server();
     register(&server, "one");
     let body = registration("one", "other@example.com");
@@ -186,7 +186,7 @@ fn nothing_remains_of_an_account_that_is_deleted_while_it_writes() {
 }
 
 #[test]
-fn whoever_is_disabled_is_out_with_the_answer_that_says_so() {
+fn a_disabled_account_is_refused_as_soon_as_the_answer_reports_it() {
     let server = server();
     register(&server, "one");
     for round in 0..20 {
@@ -209,7 +209,7 @@ fn whoever_is_disabled_is_out_with_the_answer_that_says_so() {
 /// More than may be checked at once for one account and for one address. None of them has failed, so
 /// none has to wait for longer than the others take.
 #[test]
-fn right_passwords_at_the_same_moment_all_get_in() {
+fn simultaneous_right_passwords_all_succeed() {
     let mut config = config();
     config["accounts"]["bcrypt_cost"] = json!(8);
     let server = Server::start_with(config);
@@ -229,7 +229,7 @@ fn right_passwords_at_the_same_moment_all_get_in() {
 /// Others keep the lane of passwords full, and somebody is told to come again more often than they may
 /// guess: none of that counts.
 #[test]
-fn a_full_queue_of_passwords_is_no_guess() {
+fn a_full_queue_of_passwords_does_not_count_as_a_guess() {
     let mut config = config();
     config["accounts"]["bcrypt_cost"] = json!(13);
     let server = Server::start_with(config);

@@ -185,7 +185,7 @@ fn mode(server: &Server, file: &str) -> u32 {
 }
 
 #[test]
-fn whatever_holds_secrets_is_for_the_owner_only() {
+fn files_with_secrets_are_readable_by_their_owner_only() {
     let mut server = server();
     register(&server, "one");
     drop(session(&server, "one"));
@@ -228,7 +228,7 @@ fn check_accounts_refused(server: &Server, file: &str) {
 }
 
 #[test]
-fn a_damaged_signing_key_refuses_accounts_and_is_left_as_it_is() {
+fn a_damaged_signing_key_disables_accounts_and_is_left_unchanged() {
     let mut server = server();
     register(&server, "one");
     server.put_demo("a", "1");
@@ -245,7 +245,7 @@ fn a_damaged_signing_key_refuses_accounts_and_is_left_as_it_is() {
 }
 
 #[test]
-fn without_a_signing_key_a_new_one_is_made_and_all_tokens_end() {
+fn a_missing_signing_key_is_created_and_all_tokens_end() {
     let mut server = server();
     register(&server, "one");
     let (old, cookie) = (token(&server, "one"), session(&server, "one"));

@@ -29,7 +29,7 @@ fn check_throttled(response: &Response, way: &str) {
 }
 
 #[test]
-fn all_ways_in_share_one_counter_and_refuse_the_right_password_too() {
+fn all_login_routes_share_one_counter_and_refuse_even_the_right_password() {
     let server = server();
     register(&server, "one");
     for number in 0..LOGIN_ATTEMPTS_OF_PAIR_MAX {
@@ -47,7 +47,7 @@ fn all_ways_in_share_one_counter_and_refuse_the_right_password_too() {
 }
 
 #[test]
-fn a_text_that_cannot_be_a_password_counts_as_a_guess_on_every_way_in() {
+fn an_invalid_password_counts_as_a_guess_on_every_login_route() {
     let server = server();
     register(&server, "one");
     let texts = ["x".repeat(73), "x".repeat(5_000), "line\nend".to_owned()];
@@ -66,7 +66,7 @@ fn a_text_that_cannot_be_a_password_counts_as_a_guess_on_every_way_in() {
 }
 
 #[test]
-fn a_name_that_nobody_has_is_throttled_like_one_that_somebody_has() {
+fn an_unknown_name_is_throttled_like_a_known_one() {
     let server = server();
     register(&server, "one");
     for name in ["one", "nobody", "not a name at all"] {
@@ -78,7 +78,7 @@ fn a_name_that_nobody_has_is_throttled_like_one_that_somebody_has() {
 }
 
 #[test]
-fn a_login_takes_the_guesses_before_it_back() {
+fn a_login_clears_the_guesses_before_it() {
     let server = server();
     register(&server, "one");
     for _ in 0..3 {
@@ -90,7 +90,7 @@ fn a_login_takes_the_guesses_before_it_back() {
 }
 
 #[test]
-fn one_address_gets_so_many_guesses_at_all_accounts_together() {
+fn the_guesses_of_one_address_at_all_accounts_are_bounded() {
     let server = server();
     for number in 0..LOGIN_ATTEMPTS_OF_ADDRESS_MAX {
         assert_eq!(guess(&server, number, &format!("name{number}"), "10.9.3.1"), 401, "{number}");
@@ -100,7 +100,7 @@ fn one_address_gets_so_many_guesses_at_all_accounts_together() {
 }
 
 #[test]
-fn strangers_from_everywhere_do_not_lock_out_whoever_logged_in_before() {
+fn guesses_from_many_addresses_do_not_lock_out_an_address_that_has_logged_in() {
     let server = server();
     register(&server, "one");
     assert_eq!(attempt(&server, "/login", "one", PASSWORD, "10.9.4.1").status, 200, "the owner at home");

@@ -55,7 +55,7 @@ fn shortest_ms(server: &Server, name: &str, password: &str) -> u128 {
 /// The shortest of several attempts hardly depends on what else the machine does, so that this much is
 /// asserted: cheap hashes and expensive ones differ by a factor of 16 here.
 #[test]
-fn a_refusal_takes_as_long_whatever_the_cost_of_the_hash_and_whether_the_name_exists() {
+fn a_refusal_takes_equally_long_for_any_cost_of_the_hash_and_for_unknown_names() {
     let (cheap, expensive) = (8, 12);
     let mut config = config();
     config["accounts"]["bcrypt_cost"] = json!(cheap);
@@ -99,7 +99,7 @@ fn a_refusal_takes_as_long_whatever_the_cost_of_the_hash_and_whether_the_name_ex
 
 /// In the ordinary run a few attempts, which only have to be refused in the same words.
 #[test]
-fn unknown_users_and_disabled_accounts_are_refused_as_wrong_passwords_are() {
+fn unknown_users_and_disabled_accounts_are_refused_like_wrong_passwords() {
     let rounds: Option<usize> =
         crate::harness::environment::variable("PIKV_LOGIN_TIMING").map(|rounds| rounds.parse().unwrap());
     let mut config = config();
