@@ -208,6 +208,17 @@ pub(crate) const CLIENT_FIELDS_MAX: usize = 64;
 pub(crate) const CLIENT_READ_BYTES: usize = 16 * 1024;
 /// How long `pikv account` waits for a running server, seconds.
 pub(crate) const CLIENT_TIMEOUT_SECONDS: u64 = 60;
+/// A request to a cell of etcd ends after this long.
+pub const CELL_REQUEST_MS: u64 = 2_000;
+/// Connecting to a member of a cell ends after this long.
+pub(crate) const CELL_CONNECT_MS: u64 = 250;
+/// A read that a member has not answered for this long is sent to another member.
+pub(crate) const CELL_READ_ATTEMPT_MS: u64 = 700;
+/// For how long a member of a cell that failed gets no request, at first and after several failures.
+pub(crate) const CELL_BREAK_MS_MIN: u64 = 50;
+pub(crate) const CELL_BREAK_MS_MAX: u64 = 1_000;
+/// A response of a cell, bytes: more than a page of a listing has.
+pub(crate) const CELL_ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Registrations of one address for which a password was hashed, in a window. More: 429.
 pub const REGISTRATIONS_OF_ADDRESS_MAX: u32 = 120;
 /// The window in which registrations are counted, seconds.

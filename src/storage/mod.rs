@@ -9,6 +9,7 @@
 
 mod bucket;
 pub mod embedded;
+pub mod etcd;
 mod keyspace;
 mod outcome;
 mod read;

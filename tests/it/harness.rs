@@ -5,6 +5,7 @@
 
 mod connection;
 pub mod environment;
+pub mod etcd;
 pub mod files;
 pub mod kv;
 pub mod people;

@@ -101,6 +101,10 @@ mod simulation {
     pub mod values_file;
 }
 
+mod etcd {
+    pub mod cells;
+}
+
 mod scripts;
 
 mod operate {

@@ -14,6 +14,7 @@ pub enum Tool {
     Browser,
     Curl,
     DevFull,
+    Etcd,
     Haproxy,
     MountNamespace,
     Nginx,
@@ -24,10 +25,11 @@ pub enum Tool {
 }
 
 impl Tool {
-    pub const ALL: [Tool; 10] = [
+    pub const ALL: [Tool; 11] = [
         Tool::Browser,
         Tool::Curl,
         Tool::DevFull,
+        Tool::Etcd,
         Tool::Haproxy,
         Tool::MountNamespace,
         Tool::Nginx,
@@ -43,6 +45,7 @@ impl Tool {
             Tool::Browser => "chromium",
             Tool::Curl => "curl",
             Tool::DevFull => "/dev/full",
+            Tool::Etcd => "etcd",
             Tool::Haproxy => "haproxy",
             Tool::MountNamespace => "unshare",
             Tool::Nginx => "nginx",
@@ -57,7 +60,13 @@ impl Tool {
     fn is_required_in_ci(self) -> bool {
         matches!(
             self,
-            Tool::Browser | Tool::Curl | Tool::Haproxy | Tool::Nginx | Tool::Sha256sum | Tool::Strace
+            Tool::Browser
+                | Tool::Curl
+                | Tool::Etcd
+                | Tool::Haproxy
+                | Tool::Nginx
+                | Tool::Sha256sum
+                | Tool::Strace
         )
     }
 

@@ -1,0 +1,9 @@
+//! The engine on etcd: entries in a cluster that several instances share.
+//!
+//! ```text
+//! Bucket ---> EtcdBucket ---> Cell ---> gateway ---> HttpClient ---> a member's JSON gateway
+//! ```
+//! A call blocks until the cell has answered, so handlers of a project on etcd run on a pool of their own.
+
+pub mod cell;
+pub mod gateway;

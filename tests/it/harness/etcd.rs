@@ -1,0 +1,130 @@
+//! A cluster of real etcd members on loopback addresses.
+
+use super::tool::{Tool, runs};
+use super::wait_until;
+use pikv::testing::storage::etcd::cell::{Cell, User};
+use serde_json::{Value, json};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+pub struct EtcdCluster {
+    directory: TempDir,
+    members: Vec<EtcdMember>,
+    flags: Vec<String>,
+}
+
+struct EtcdMember {
+    client: SocketAddr,
+    peer: SocketAddr,
+    child: Option<Child>,
+}
+
+impl EtcdCluster {
+    /// `size` members that run. `None` if etcd is not installed.
+    pub fn start(size: usize, flags: &[&str]) -> Option<EtcdCluster> {
+        let missing = "etcd is not installed; apt-get install etcd-server";
+        if !Tool::Etcd.is_usable((!runs("etcd", "--version")).then(|| missing.to_owned())) {
+            return None;
+        }
+        // All at once, so that no two are the same.
+        let listeners: Vec<TcpListener> =
+            (0..2 * size).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let mut addresses = listeners.iter().map(|listener| listener.local_addr().unwrap());
+        let mut members = Vec::new();
+        while let (Some(client), Some(peer)) = (addresses.next(), addresses.next()) {
+            members.push(EtcdMember { client, peer, child: None });
+        }
+        drop(addresses);
+        drop(listeners);
+        let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let mut cluster = EtcdCluster { directory: tempfile::tempdir().unwrap(), members, flags };
+        (0..size).for_each(|index| cluster.start_member(index));
+        let cell = cluster.cell();
+        wait_until("etcd has a leader", || cell.status().is_ok_and(|status| status.leader != 0));
+        Some(cluster)
+    }
+
+    pub fn start_member(&mut self, index: usize) {
+        let initial: Vec<String> = self
+            .members
+            .iter()
+            .enumerate()
+            .map(|(index, member)| format!("m{index}=http://{}", member.peer))
+            .collect();
+        let member = &mut self.members[index];
+        let (client, peer) = (format!("http://{}", member.client), format!("http://{}", member.peer));
+        let mut command = Command::new("etcd");
+        command.arg("--name").arg(format!("m{index}"));
+        command.arg("--data-dir").arg(self.directory.path().join(format!("m{index}")));
+        command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
+        command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
+        command.args(["--initial-cluster", &initial.join(","), "--heartbeat-interval", "50"]);
+        command.args(["--election-timeout", "500"]).args(&self.flags);
+        member.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    }
+
+    /// Kills a member with SIGKILL.
+    pub fn kill(&mut self, index: usize) {
+        if let Some(mut child) = self.members[index].child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    pub fn kill_leader(&mut self) -> usize {
+        let leader = self.leader();
+        self.kill(leader);
+        leader
+    }
+
+    /// Sends a member the signal `name` (`STOP`, `CONT`).
+    pub fn signal(&self, index: usize, name: &str) {
+        let pid = self.members[index].child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// The index of the member that leads.
+    pub fn leader(&self) -> usize {
+        let mut found = None;
+        wait_until("a member leads", || {
+            found = (0..self.members.len()).find(|&index| self.leads(index));
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    fn leads(&self, index: usize) -> bool {
+        self.members[index].child.is_some()
+            && self.call(index, "/v3/maintenance/status", &json!({})).is_some_and(|status| {
+                status["leader"].is_string() && status["leader"] == status["header"]["member_id"]
+            })
+    }
+
+    /// What the gateway of a member answers.
+    pub fn call(&self, index: usize, path: &str, body: &Value) -> Option<Value> {
+        let url = format!("http://{}{path}", self.members[index].client);
+        let curl =
+            Command::new("curl").args(["-sS", "--max-time", "2", &url, "-d", &body.to_string()]).output();
+        serde_json::from_slice(&curl.unwrap().stdout).ok()
+    }
+
+    pub fn authorities(&self) -> Vec<String> {
+        self.members.iter().map(|member| member.client.to_string()).collect()
+    }
+
+    /// A client of all members.
+    pub fn cell(&self) -> Cell {
+        Cell::new("home".to_owned(), self.authorities(), None)
+    }
+
+    pub fn cell_as(&self, user: User) -> Cell {
+        Cell::new("home".to_owned(), self.authorities(), Some(user))
+    }
+}
+
+impl Drop for EtcdCluster {
+    fn drop(&mut self) {
+        (0..self.members.len()).for_each(|index| self.kill(index));
+    }
+}
