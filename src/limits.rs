@@ -218,7 +218,11 @@ pub(crate) const CELL_READ_ATTEMPT_MS: u64 = 700;
 pub(crate) const CELL_BREAK_MS_MIN: u64 = 50;
 pub(crate) const CELL_BREAK_MS_MAX: u64 = 1_000;
 /// A response of a cell, bytes: more than a page of a listing has.
-pub(crate) const CELL_ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(crate) const CELL_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Keys that one request to a cell reads with their values: [`CELL_ANSWER_BYTES_MAX`] is enough for values of 2 MiB.
+pub(crate) const CELL_SCAN_KEYS_MAX: usize = 32;
+/// Expired keys that one request to a cell removes. Each takes two operations, of the 128 that etcd allows by default.
+pub(crate) const CELL_SWEPT_KEYS_MAX: usize = 60;
 /// Registrations of one address for which a password was hashed, in a window. More: 429.
 pub const REGISTRATIONS_OF_ADDRESS_MAX: u32 = 120;
 /// The window in which registrations are counted, seconds.

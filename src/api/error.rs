@@ -324,7 +324,10 @@ fn of_storage(error: &StorageError) -> (u16, &'static str) {
         StorageError::Failed
         | StorageError::Closed
         | StorageError::Poisoned
-        | StorageError::RevisionsUsedUp => (503, "project_unavailable"),
+        | StorageError::RevisionsUsedUp
+        | StorageError::Unreachable { .. }
+        | StorageError::Unconfirmed { .. } => (503, "project_unavailable"),
+        StorageError::TooLarge { .. } => (413, "body_too_large"),
     }
 }
 

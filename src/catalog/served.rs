@@ -37,6 +37,9 @@ const DELETION_BEGUN: &str = "its deletion was begun and is not finished; delete
 const OPENING_STOPPED: &str = "An internal error stopped the opening of its files. An earlier line of the \
                                log names the location; report it.";
 
+/// Of a project on a cell, which no process opens.
+static NOT_IN_THIS_PROCESS: OpenError = OpenError { reason: String::new(), cause: Cause::Other };
+
 /// Why a project could not be opened.
 #[derive(Debug)]
 pub struct OpenError {
@@ -106,7 +109,11 @@ impl Served {
 
     /// The project in this process, or why its files could not be read.
     pub(super) fn open(&self) -> Result<&Arc<Project>, &OpenError> {
-        self.bucket.as_ref().map(|Bucket::Embedded(project)| project)
+        match &self.bucket {
+            Ok(Bucket::Embedded(project)) => Ok(project),
+            Ok(Bucket::Etcd(_)) => Err(&NOT_IN_THIS_PROCESS),
+            Err(error) => Err(error),
+        }
     }
 
     /// Its keys.

@@ -1,6 +1,7 @@
 //! A bucket: all operations on the keys of a project, and the engine that does them.
 
 use super::embedded::{self, DecidedAndRead, Found, Project};
+use super::etcd::EtcdBucket;
 use super::outcome::Outcome;
 use super::read::{Decided, Item, Read, Scan, ScanEnd, Scanned};
 use crate::names::{Key, ProjectId};
@@ -17,6 +18,8 @@ use std::time::Instant;
 pub enum Bucket {
     /// In this process and its files.
     Embedded(Arc<Project>),
+    /// On a cell of etcd. Every call blocks.
+    Etcd(Arc<EtcdBucket>),
 }
 
 impl Bucket {
@@ -28,8 +31,10 @@ impl Bucket {
         when: When<'_>,
         render: impl FnOnce(Read<'_>) -> R + Send + 'static,
     ) -> Result<Outcome<R>, StorageError> {
-        let Bucket::Embedded(project) = self;
-        embedded::get(project, now_ms, key, when, render)
+        match self {
+            Bucket::Embedded(project) => embedded::get(project, now_ms, key, when, render),
+            Bucket::Etcd(bucket) => bucket.get(now_ms, key, when, render).map(Outcome::now),
+        }
     }
 
     /// The entries of the first of `keys` at one moment: at least one, then until their values have `bytes_max` bytes.
@@ -40,8 +45,10 @@ impl Bucket {
         keys: &[Key<'_>],
         bytes_max: usize,
     ) -> Result<Pending<Vec<Option<Found>>>, StorageError> {
-        let Bucket::Embedded(project) = self;
-        embedded::get_first(project, now_ms, keys, bytes_max)
+        match self {
+            Bucket::Embedded(project) => embedded::get_first(project, now_ms, keys, bytes_max),
+            Bucket::Etcd(bucket) => bucket.get_first(now_ms, keys, bytes_max).map(Pending::now),
+        }
     }
 
     /// Applies `batch`, or nothing of it. A conflict waits for its commit, too: it may depend on changes that are not
@@ -50,8 +57,13 @@ impl Bucket {
     /// # Errors
     /// [`StorageError`]; nothing has changed then.
     pub fn write(&self, now_ms: u64, batch: &Batch<'_>) -> Result<Pending<Decided>, StorageError> {
-        let Bucket::Embedded(project) = self;
-        embedded::write(project, now_ms, batch)
+        match self {
+            Bucket::Embedded(project) => embedded::write(project, now_ms, batch),
+            Bucket::Etcd(bucket) => {
+                let decided = bucket.write(now_ms, batch)?;
+                Ok(Pending::now(decided.map(|(steps, _)| steps)))
+            }
+        }
     }
 
     /// As [`Bucket::write`], for one operation.
@@ -69,8 +81,10 @@ impl Bucket {
         now_ms: u64,
         batch: &Batch<'_>,
     ) -> Result<Pending<DecidedAndRead>, StorageError> {
-        let Bucket::Embedded(project) = self;
-        embedded::write_and_read(project, now_ms, batch)
+        match self {
+            Bucket::Embedded(project) => embedded::write_and_read(project, now_ms, batch),
+            Bucket::Etcd(bucket) => bucket.write(now_ms, batch).map(Pending::now),
+        }
     }
 
     /// Removes all keys that begin with `prefix`, and returns their number.
@@ -78,8 +92,10 @@ impl Bucket {
     /// # Errors
     /// [`StorageError`]; nothing has changed then.
     pub fn clear(&self, now_ms: u64, prefix: &str) -> Result<Outcome<u64>, StorageError> {
-        let Bucket::Embedded(project) = self;
-        embedded::clear(project, now_ms, prefix)
+        match self {
+            Bucket::Embedded(project) => embedded::clear(project, now_ms, prefix),
+            Bucket::Etcd(bucket) => bucket.clear(now_ms, prefix).map(Outcome::now),
+        }
     }
 
     /// Passes some entries to `sink`, in key order. Blocks if values are wanted and lie on disk.
@@ -92,8 +108,10 @@ impl Bucket {
         scan: &Scan<'_>,
         sink: &mut dyn FnMut(Item<'_>),
     ) -> Result<Pending<Scanned>, StorageError> {
-        let Bucket::Embedded(project) = self;
-        embedded::scan(project, now_ms, scan, sink)
+        match self {
+            Bucket::Embedded(project) => embedded::scan(project, now_ms, scan, sink),
+            Bucket::Etcd(bucket) => bucket.scan(now_ms, scan, sink).map(Pending::now),
+        }
     }
 
     /// As [`Bucket::scan`], until the keys that are wanted are found or there are no more. `bytes_max` bounds each
@@ -129,8 +147,10 @@ impl Bucket {
     }
 
     pub fn totals(&self, now_ms: u64) -> Result<Pending<Totals>, StorageError> {
-        let Bucket::Embedded(project) = self;
-        project.read(now_ms, |view| (view.totals(), view.revision()))
+        match self {
+            Bucket::Embedded(project) => project.read(now_ms, |view| (view.totals(), view.revision())),
+            Bucket::Etcd(bucket) => bucket.totals().map(Pending::now),
+        }
     }
 
     /// Waits until `commit` is resolved. Blocks.
@@ -138,43 +158,54 @@ impl Bucket {
     /// # Errors
     /// [`StorageError`] if its changes were rolled back.
     pub fn wait(&self, commit: Option<&Commit>) -> Result<(), StorageError> {
-        let Bucket::Embedded(project) = self;
-        project.flush_and_confirm(commit);
+        if let Bucket::Embedded(project) = self {
+            project.flush_and_confirm(commit);
+        }
         commit.and_then(Commit::failure).map_or(Ok(()), Err)
     }
 
     /// Whether values may lie on disk only, so that reading them blocks.
     pub fn reads_disk(&self) -> bool {
-        let Bucket::Embedded(project) = self;
-        project.reads_disk()
+        match self {
+            Bucket::Embedded(project) => project.reads_disk(),
+            Bucket::Etcd(_) => false,
+        }
     }
 
     pub fn id(&self) -> &ProjectId {
-        let Bucket::Embedded(project) = self;
-        project.id()
+        match self {
+            Bucket::Embedded(project) => project.id(),
+            Bucket::Etcd(bucket) => bucket.id(),
+        }
     }
 
     pub fn is_healthy(&self) -> bool {
-        let Bucket::Embedded(project) = self;
-        embedded::is_healthy(project)
+        match self {
+            Bucket::Embedded(project) => embedded::is_healthy(project),
+            Bucket::Etcd(_) => true,
+        }
     }
 
     /// Whether it takes no writes until the server is restarted: a disk failed, or its files are no longer its own.
     pub fn has_failed(&self) -> bool {
-        let Bucket::Embedded(project) = self;
-        project.has_failed()
+        match self {
+            Bucket::Embedded(project) => project.has_failed(),
+            Bucket::Etcd(_) => false,
+        }
     }
 
     /// Schedules a check of its files although nothing is written.
     pub fn look_at_files(&self, now: Instant) {
-        let Bucket::Embedded(project) = self;
-        project.look_soon(now);
+        if let Bucket::Embedded(project) = self {
+            project.look_soon(now);
+        }
     }
 
     /// Writes everything to its files and ends writing.
     pub fn close(&self, now_ms: u64, now: Instant) {
-        let Bucket::Embedded(project) = self;
-        project.close(now_ms, now);
+        if let Bucket::Embedded(project) = self {
+            project.close(now_ms, now);
+        }
     }
 }
 

@@ -113,6 +113,11 @@ impl Kept {
 }
 
 impl Found {
+    /// An entry whose value is known.
+    pub(super) fn of_text(meta: EntryMeta, text: Vec<u8>) -> Found {
+        Found { meta, value: Kept::Text(text) }
+    }
+
     pub fn is_on_disk(&self) -> bool {
         !matches!(self.value, Kept::Text(_))
     }

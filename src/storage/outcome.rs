@@ -15,6 +15,11 @@ pub enum Outcome<T> {
 pub(crate) type Blocking<T> = Box<dyn FnOnce() -> Result<T, StorageError> + Send>;
 
 impl<T: 'static> Outcome<T> {
+    /// A result that waits for nothing.
+    pub(super) fn now(answer: T) -> Outcome<T> {
+        Outcome::Ready(Pending::now(answer))
+    }
+
     pub fn map<U: 'static>(self, then: impl FnOnce(T) -> U + Send + 'static) -> Outcome<U> {
         match self {
             Outcome::Ready(Pending { answer, commit }) => {

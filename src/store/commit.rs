@@ -58,3 +58,10 @@ pub struct Pending<T> {
     /// `None` if everything that the result depends on is on disk, or need not be.
     pub commit: Option<Commit>,
 }
+
+impl<T> Pending<T> {
+    /// A result that waits for nothing.
+    pub fn now(answer: T) -> Pending<T> {
+        Pending { answer, commit: None }
+    }
+}

@@ -22,6 +22,12 @@ pub enum StorageError {
     Poisoned,
     /// The next revision would be above [`crate::store::change::Revision::MAX`].
     RevisionsUsedUp,
+    /// Its cell does not answer.
+    Unreachable { reason: String },
+    /// Its cell did not confirm a write, which was applied as a whole, or will be, or not at all.
+    Unconfirmed { reason: String },
+    /// The batch is larger than its cell allows.
+    TooLarge { reason: String },
 }
 
 impl fmt::Display for StorageError {
@@ -44,6 +50,9 @@ impl fmt::Display for StorageError {
                 f.write_str("the project stopped after an internal error; its server has to be restarted")
             }
             StorageError::RevisionsUsedUp => f.write_str("the project's revisions are used up"),
+            StorageError::Unreachable { reason }
+            | StorageError::Unconfirmed { reason }
+            | StorageError::TooLarge { reason } => f.write_str(reason),
         }
     }
 }

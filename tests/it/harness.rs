@@ -41,7 +41,10 @@ pub const DEMO_KEYS: &str = "/api/v1/projects/demo/keys";
 
 /// The project behind the bucket of `served`.
 pub fn project_of(served: &Served) -> Result<&Arc<Project>, ChangeError> {
-    served.bucket().map(|Bucket::Embedded(project)| project)
+    served.bucket().map(|bucket| match bucket {
+        Bucket::Embedded(project) => project,
+        Bucket::Etcd(_) => panic!("a project of this process"),
+    })
 }
 
 /// How long anything may take before a test gives up. Generous: machines that test are busy.

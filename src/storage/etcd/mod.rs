@@ -5,5 +5,10 @@
 //! ```
 //! A call blocks until the cell has answered, so handlers of a project on etcd run on a pool of their own.
 
+mod bucket;
 pub mod cell;
 pub mod gateway;
+mod layout;
+pub mod sweep;
+
+pub use bucket::EtcdBucket;

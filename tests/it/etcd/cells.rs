@@ -87,9 +87,9 @@ fn no_acknowledged_write_is_lost_with_the_leader() {
     cluster.signal(next, "CONT");
     std::thread::sleep(Duration::from_millis(500));
     is_over.store(true, Ordering::Relaxed);
+    let ledgers: Vec<_> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
     let found = values(&cluster.cell(), "w");
-    for writer in writers {
-        let (acknowledged, slowest) = writer.join().unwrap();
+    for (acknowledged, slowest) in ledgers {
         assert!(acknowledged.len() > 10, "{}", acknowledged.len());
         for (key, value) in acknowledged {
             assert_eq!(found.get(&key), Some(&value), "{key} of {}", found.len());

@@ -168,7 +168,9 @@ impl Work {
                 false => Outcome::Refused,
             },
             Step::Checkpoint => {
-                let Bucket::Embedded(project) = self.accounts.data();
+                let Bucket::Embedded(project) = self.accounts.data() else {
+                    panic!("accounts of this process")
+                };
                 let _ = project.checkpoint(START_MS, clock::monotonic());
                 Outcome::Acknowledged
             }

@@ -2,12 +2,14 @@
 //!
 //! `SIM_SEED=42 cargo test --test it mirror` runs one seed, whose number a failure prints.
 
+use crate::harness::etcd::EtcdCluster;
 use crate::harness::sim_disk::{Random, SimDisk};
 use crate::harness::workload::{START_MS, open};
 use pikv::testing::clock;
 use pikv::testing::config::schema::SyncMode;
 use pikv::testing::names::{Key, ProjectId};
 use pikv::testing::storage::embedded::{Project, ProjectQueues, ValueCache, values_of};
+use pikv::testing::storage::etcd::{EtcdBucket, sweep};
 use pikv::testing::storage::{Bucket, Outcome, Read, Scan, ScanEnd};
 use pikv::testing::store::batch::{Act, Batch, Op, Otherwise, Revisions, When};
 use pikv::testing::store::change::Revision;
@@ -57,8 +59,12 @@ enum Expected {
     Deleted,
 }
 
-struct Mirror {
+/// What happens to a bucket between operations, at an instant: files, expired entries.
+type Maintain<'m> = &'m dyn Fn(u64);
+
+struct Mirror<'m> {
     bucket: Bucket,
+    maintain: Maintain<'m>,
     map: BTreeMap<String, Known>,
     now_ms: u64,
     latest: Revision,
@@ -90,7 +96,7 @@ impl Wish {
     }
 }
 
-impl Mirror {
+impl Mirror<'_> {
     fn live(&self) -> impl Iterator<Item = (&String, &Known)> {
         let is_live = |known: &Known| known.expires_ms.is_none_or(|expires_ms| expires_ms > self.now_ms);
         self.map.iter().filter(move |(_, known)| is_live(known))
@@ -179,17 +185,18 @@ impl Mirror {
             }
             (Ok((steps, found)), Ok(expected)) => {
                 let mut values = settled(&self.bucket, values_of(found, None)).into_iter();
+                let before = self.latest;
                 for ((wish, step), expected) in wishes.iter().zip(steps.iter()).zip(expected) {
                     let done = match *step {
                         Step::Skipped => Expected::Skipped,
                         Step::Absent => Expected::Absent,
                         Step::Deleted(revision) => {
-                            self.advance(revision);
+                            self.advance(before, revision);
                             Expected::Deleted
                         }
                         Step::Found(..) => Expected::Found(values.next().expect("a value for each")),
                         Step::Put { meta, created } => {
-                            self.advance(meta.revision);
+                            self.advance(before, meta.revision);
                             if let Some(known) = self.map.get_mut(wish.name) {
                                 known.revision = meta.revision;
                             }
@@ -203,9 +210,10 @@ impl Mirror {
         }
     }
 
-    /// Every change has a later revision than all before it.
-    fn advance(&mut self, revision: Revision) {
-        assert!(revision > self.latest);
+    /// Every change has a later revision than all of the batches before it. On a cell, those of one batch are equal.
+    fn advance(&mut self, before: Revision, revision: Revision) {
+        let is_shared = matches!(self.bucket, Bucket::Etcd(_));
+        assert!(revision > self.latest || (is_shared && revision > before && revision == self.latest));
         self.latest = revision;
     }
 
@@ -242,6 +250,9 @@ impl Mirror {
         let cut = keys_max.unwrap_or(usize::MAX).min(wanted.len());
         assert_eq!(found, wanted[..cut], "{scan:?}", scan = (prefix, after, keys_max));
         assert_eq!(end, if cut < wanted.len() { ScanEnd::Limit } else { ScanEnd::Exhausted });
+        if matches!(self.bucket, Bucket::Etcd(_)) {
+            (self.maintain)(self.now_ms);
+        }
         assert_eq!(self.bucket.totals(self.now_ms).unwrap().answer.keys, self.live().count() as u64);
     }
 }
@@ -264,30 +275,44 @@ fn settled<T: 'static>(bucket: &Bucket, outcome: Outcome<T>) -> T {
     }
 }
 
-fn check(make: impl Fn() -> Arc<Project>) {
-    let seeds = crate::harness::environment::number("SIM_SEED").map_or(0..=SEEDS - 1, |seed| seed..=seed);
-    for seed in seeds {
-        println!("SIM_SEED={seed}");
-        let mut random = Random(seed);
+fn check(bucket: &Bucket, maintain: Maintain<'_>, seed: u64) {
+    println!("SIM_SEED={seed}");
+    let mut random = Random(seed);
+    let (bucket, map) = (bucket.clone(), BTreeMap::new());
+    let mut mirror = Mirror { bucket, maintain, map, now_ms: START_MS, latest: Revision::ZERO };
+    for _ in 0..STEPS {
+        match random.below(20) {
+            0 => mirror.clear(PREFIXES[random.below(5) as usize]),
+            1..=3 => mirror.now_ms += random.below(3_000),
+            4 | 5 => maintain(mirror.now_ms),
+            6..=10 => mirror.check_reads(&mut random),
+            _ => mirror.write(&mut random),
+        }
+    }
+}
+
+fn seeds(count: u64) -> std::ops::RangeInclusive<u64> {
+    crate::harness::environment::number("SIM_SEED").map_or(0..=count - 1, |seed| seed..=seed)
+}
+
+fn check_embedded(make: impl Fn() -> Arc<Project>) {
+    for seed in seeds(SEEDS) {
         let project = make();
         let bucket = Bucket::Embedded(Arc::clone(&project));
-        let mut mirror = Mirror { bucket, map: BTreeMap::new(), now_ms: START_MS, latest: Revision::ZERO };
-        for _ in 0..STEPS {
-            match random.below(20) {
-                0 => mirror.clear(PREFIXES[random.below(5) as usize]),
-                1..=3 => mirror.now_ms += random.below(3_000),
-                4 => drop(project.checkpoint(mirror.now_ms, clock::monotonic())),
-                5 => drop(project.expire(mirror.now_ms)),
-                6..=10 => mirror.check_reads(&mut random),
-                _ => mirror.write(&mut random),
+        let maintain = |now_ms: u64| {
+            if now_ms.is_multiple_of(2) {
+                let _ = project.checkpoint(now_ms, clock::monotonic());
+            } else {
+                let _ = project.expire(now_ms);
             }
-        }
+        };
+        check(&bucket, &maintain, seed);
     }
 }
 
 #[test]
 fn a_bucket_in_memory_answers_like_a_map() {
-    check(|| {
+    check_embedded(|| {
         let id = ProjectId::parse("p").unwrap();
         Arc::new(Project::in_memory(id, ProjectQueues::new(Box::new(|| ())), START_MS))
     });
@@ -296,6 +321,20 @@ fn a_bucket_in_memory_answers_like_a_map() {
 #[test]
 fn a_bucket_on_disk_answers_like_a_map() {
     for cache in [ValueCache::Memory, ValueCache::Disk] {
-        check(|| open(Arc::new(SimDisk::default()), cache, SyncMode::Always, START_MS).unwrap().0);
+        check_embedded(|| open(Arc::new(SimDisk::default()), cache, SyncMode::Always, START_MS).unwrap().0);
+    }
+}
+
+#[test]
+fn a_bucket_on_etcd_answers_like_a_map() {
+    let Some(cluster) = EtcdCluster::start(1, &[]) else { return };
+    let cell = Arc::new(cluster.cell());
+    for seed in seeds(SEEDS / 4) {
+        let id = ProjectId::parse(&format!("p{seed}")).unwrap();
+        let bucket = Bucket::Etcd(Arc::new(EtcdBucket::new(Arc::clone(&cell), id, 1_000)));
+        let maintain = |now_ms: u64| {
+            sweep::sweep(&cell, now_ms).unwrap();
+        };
+        check(&bucket, &maintain, seed);
     }
 }

@@ -1,0 +1,155 @@
+//! How a project lies in a cell: the keys of its entries, and an entry as a value of etcd.
+//!
+//! | Key in etcd | Value |
+//! |---|---|
+//! | `v/PROJECT/KEY` | an entry: a version byte, three instants, minified JSON |
+//! | `x/EXPIRES/PROJECT/KEY` | nothing; lists what expires, the earliest first |
+//! | `r/PROJECT` | nothing; written by a batch that changes no other key, so that its revision is its own |
+//!
+//! A project id has no `/`, so no project is found under the prefix of another.
+
+use super::gateway::Bytes;
+use crate::names::ProjectId;
+use crate::store::change::{EntryMeta, Revision};
+
+/// The first byte of an entry.
+const ENTRY_VERSION: u8 = 1;
+/// Version, then created, updated and expires, big-endian milliseconds since 1970. 0: it does not expire.
+const HEAD_BYTES: usize = 1 + 3 * 8;
+
+/// The keys of one project.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    /// `v/PROJECT/`.
+    entries: String,
+    id: ProjectId,
+    /// What is added to a revision of the cell, so that revisions never repeat.
+    base: u64,
+}
+
+/// An entry as it was read.
+#[derive(Clone, Debug)]
+pub(super) struct StoredEntry {
+    pub meta: EntryMeta,
+    pub value: Vec<u8>,
+}
+
+impl Layout {
+    pub(super) fn new(id: ProjectId, base: u64) -> Layout {
+        Layout { entries: format!("v/{id}/"), id, base }
+    }
+
+    pub(super) fn id(&self) -> &ProjectId {
+        &self.id
+    }
+
+    /// Where the entry of `key`, or the keys that begin with it, are.
+    pub(super) fn entry(&self, key: &str) -> Bytes {
+        Bytes::from(format!("{}{key}", self.entries))
+    }
+
+    /// The key of an entry at `stored`.
+    pub(super) fn key_of<'k>(&self, stored: &'k Bytes) -> Option<&'k str> {
+        str::from_utf8(&stored.0).ok()?.strip_prefix(&self.entries)
+    }
+
+    /// Where the expiry of `key` is listed.
+    pub(super) fn expiry(&self, expires_ms: u64, key: &str) -> Bytes {
+        Bytes::from(format!("x/{expires_ms:016x}/{}/{key}", self.id))
+    }
+
+    pub(super) fn own_revision(&self) -> Bytes {
+        Bytes::from(format!("r/{}", self.id))
+    }
+
+    /// `mod_revision` of the cell as a revision of the project.
+    pub(super) fn revision(&self, mod_revision: i64) -> Option<Revision> {
+        Revision::new(self.base.checked_add(u64::try_from(mod_revision).ok()?)?)
+    }
+
+    /// What is stored of an entry. Its revision is that of the transaction.
+    pub(super) fn encode(meta: EntryMeta, value: &[u8]) -> Bytes {
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + value.len());
+        bytes.push(ENTRY_VERSION);
+        for instant_ms in [meta.created_ms, meta.updated_ms, meta.expires_ms.unwrap_or(0)] {
+            bytes.extend_from_slice(&instant_ms.to_be_bytes());
+        }
+        bytes.extend_from_slice(value);
+        Bytes(bytes)
+    }
+
+    /// Reads what [`Layout::encode`] wrote; `None` for anything else.
+    pub(super) fn decode(&self, mod_revision: i64, stored: &Bytes) -> Option<StoredEntry> {
+        let (&ENTRY_VERSION, rest) = stored.0.split_first()? else { return None };
+        let (created, rest) = rest.split_first_chunk()?;
+        let (updated, rest) = rest.split_first_chunk()?;
+        let (expires, value) = rest.split_first_chunk()?;
+        let expires_ms = u64::from_be_bytes(*expires);
+        let meta = EntryMeta {
+            revision: self.revision(mod_revision)?,
+            created_ms: u64::from_be_bytes(*created),
+            updated_ms: u64::from_be_bytes(*updated),
+            expires_ms: (expires_ms != 0).then_some(expires_ms),
+        };
+        Some(StoredEntry { meta, value: value.to_vec() })
+    }
+}
+
+/// All listed expiries, and the end of those up to `now_ms`.
+pub(super) fn expired(now_ms: u64) -> (Bytes, Bytes) {
+    (Bytes::from(&b"x/"[..]), Bytes::from(format!("x/{:016x}", now_ms.saturating_add(1))))
+}
+
+/// Where the entry is whose expiry is listed at `listed`, and when it expires.
+pub(super) fn entry_of_expiry(listed: &Bytes) -> Option<(Bytes, u64)> {
+    let rest = str::from_utf8(&listed.0).ok()?.strip_prefix("x/")?;
+    let (expires, name) = rest.split_once('/')?;
+    Some((Bytes::from(format!("v/{name}")), u64::from_str_radix(expires, 16).ok()?))
+}
+
+/// When the entry in `stored` expires.
+pub(super) fn expires_ms(stored: &Bytes) -> Option<u64> {
+    let (_, rest) = stored.0.split_at_checked(HEAD_BYTES - 8)?;
+    rest.first_chunk().map(|expires| u64::from_be_bytes(*expires))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(id: &str) -> Layout {
+        Layout::new(ProjectId::parse(id).unwrap(), 1_000)
+    }
+
+    #[test]
+    fn an_entry_is_read_back_as_it_was_written() {
+        for expires_ms in [None, Some(9)] {
+            let meta = EntryMeta {
+                revision: Revision::new(1_007).unwrap(),
+                created_ms: 1,
+                updated_ms: 2,
+                expires_ms,
+            };
+            let stored = Layout::encode(meta, b"{}");
+            let read = layout("a").decode(7, &stored).unwrap();
+            assert_eq!((read.meta, &read.value[..]), (meta, &b"{}"[..]));
+            assert_eq!(super::expires_ms(&stored), Some(expires_ms.unwrap_or(0)));
+            for cut in 0..HEAD_BYTES {
+                assert!(layout("a").decode(7, &Bytes(stored.0[..cut].to_vec())).is_none(), "{cut}");
+            }
+        }
+        assert!(layout("a").decode(7, &Bytes(vec![2; 40])).is_none(), "a later version");
+    }
+
+    #[test]
+    fn keys_of_projects_do_not_meet() {
+        assert_eq!(layout("a").entry("b/c"), Bytes::from(&b"v/a/b/c"[..]));
+        assert_eq!(layout("a").key_of(&layout("a").entry("b/c")), Some("b/c"));
+        assert_eq!(layout("a").key_of(&layout("ab").entry("c")), None);
+        let listed = layout("a").expiry(255, "b/c");
+        assert_eq!(entry_of_expiry(&listed), Some((layout("a").entry("b/c"), 255)));
+        let (from, to) = expired(255);
+        assert!(from < listed && listed < to);
+        assert!(layout("a").expiry(256, "") > to);
+    }
+}

@@ -1,0 +1,72 @@
+//! Removes expired entries from a cell. Any instance may do it, also several at once.
+
+use super::cell::{Cell, CellError};
+use super::gateway::{Bytes, Compare, Operation, OperationResponse, Range, Transaction};
+use super::layout;
+use crate::limits::CELL_SWEPT_KEYS_MAX;
+
+/// A listed expiry, with what the cell has of its entry.
+struct Listed {
+    expiry: Bytes,
+    entry: Bytes,
+    mod_revision: i64,
+    /// Whether the entry still expires as listed. If not, it was written again, and only its listing goes.
+    is_due: bool,
+}
+
+/// Removes all entries that have expired at `now_ms`. Returns how many.
+///
+/// # Errors
+/// [`CellError`]. The entries that were removed until then are gone.
+pub fn sweep(cell: &Cell, now_ms: u64) -> Result<u64, CellError> {
+    let mut swept = 0;
+    loop {
+        let (key, range_end) = layout::expired(now_ms);
+        let limit = CELL_SWEPT_KEYS_MAX as i64;
+        let page = cell.range(&Range { key, range_end: Some(range_end), limit, ..Range::default() })?;
+        let listed = look_up(cell, page.kvs.into_iter().map(|stored| stored.key))?;
+        if listed.is_empty() {
+            return Ok(swept);
+        }
+        if !remove(cell, &listed)? {
+            // One of them was written meanwhile, which must not keep the others.
+            for one in &listed {
+                remove(cell, std::slice::from_ref(one))?;
+            }
+        }
+        swept += listed.iter().filter(|listed| listed.is_due).count() as u64;
+    }
+}
+
+fn look_up(cell: &Cell, expiries: impl Iterator<Item = Bytes>) -> Result<Vec<Listed>, CellError> {
+    let known: Vec<(Bytes, Bytes, u64)> = expiries
+        .filter_map(|expiry| layout::entry_of_expiry(&expiry).map(|(entry, ms)| (expiry, entry, ms)))
+        .collect();
+    if known.is_empty() {
+        return Ok(Vec::new());
+    }
+    let success = known.iter().map(|(_, entry, _)| Operation::Range(Range::key(entry.clone()))).collect();
+    let read = cell.read(&Transaction { success, ..Transaction::default() })?;
+    let each = known.into_iter().zip(read.responses).map(|((expiry, entry, expires_ms), response)| {
+        let stored = match &response {
+            OperationResponse::Range(found) => found.kvs.first(),
+            OperationResponse::Put(_) | OperationResponse::DeleteRange(_) => None,
+        };
+        Listed {
+            expiry,
+            entry,
+            mod_revision: stored.map_or(0, |stored| stored.mod_revision),
+            is_due: stored.is_some_and(|stored| layout::expires_ms(&stored.value) == Some(expires_ms)),
+        }
+    });
+    Ok(each.collect())
+}
+
+/// Removes entries and listings, unless an entry was written since it was looked up.
+fn remove(cell: &Cell, listed: &[Listed]) -> Result<bool, CellError> {
+    let compare = listed.iter().map(|one| Compare::unchanged(one.entry.clone(), one.mod_revision)).collect();
+    let entries = listed.iter().filter(|one| one.is_due).map(|one| one.entry.clone());
+    let keys = listed.iter().map(|one| one.expiry.clone()).chain(entries);
+    let success = keys.map(Operation::delete).collect();
+    Ok(cell.commit(&Transaction { compare, success, failure: Vec::new() })?.succeeded)
+}
