@@ -1,11 +1,11 @@
-//! The projects being served and the config.json that lists them.
+//! The projects that are served, and the config.json that lists them.
 //!
-//! Reading the catalog is a short lock, for the event loops. Changing it saves config.json first
-//! and blocks for the disk, so it happens in the administration lane, at start and at reload.
+//! Reads take a short lock, for the event loops. Changes save config.json first and block for the
+//! disk, so they happen in the administration lane, at startup and at a reload.
 
 mod deleting;
+mod effective;
 mod error;
-mod in_force;
 pub mod keys;
 mod opening;
 mod opening_many;
@@ -15,9 +15,7 @@ mod served;
 pub use error::ChangeError;
 
 pub(crate) use error::CatalogError;
-pub(crate) use saving::save_completed;
-pub(crate) use saving::save_generated;
-pub(crate) use saving::unsaved_texts;
+pub(crate) use saving::{save_completed, save_generated, unsaved_texts};
 pub(crate) use served::Registry;
 pub use served::Served;
 
@@ -33,8 +31,8 @@ use crate::persist::files::own_files::{Collision, OwnFiles};
 use crate::persist::live::project::Project;
 use crate::persist::live::worker_threads::ProjectQueues;
 use crate::secret::Secret;
+use effective::Effective;
 use error::stopped;
-use in_force::InForce;
 use keys::KeyChanges;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -48,18 +46,15 @@ pub struct Catalog {
     engine: Arc<ProjectQueues>,
     config_path: PathBuf,
     data_directory: PathBuf,
-    config: Mutex<InForce>,
+    config: Mutex<Effective>,
     registry: RwLock<Arc<Registry>>,
     /// Whether config.json lists projects that were deleted when it could not be saved.
     unsaved_deletions: AtomicBool,
 }
 
 impl Catalog {
-    /// Finishes deletions that a crash interrupted, opens all projects of `config` and reserves revisions. A project
-    /// that cannot be opened answers with an error; the others are served. Saves `config` if deletions changed it.
-    ///
-    /// # Errors
-    /// [`CatalogError`], if config.json or the data directory cannot be written.
+    /// Finishes deletions that a crash interrupted, opens all projects of `config` and reserves revisions. Requests to a
+    /// project that cannot be opened get an error; the others are served. Saves `config` if deletions changed it.
     pub fn open(
         disk: Arc<dyn Disk>,
         engine: Arc<ProjectQueues>,
@@ -73,7 +68,7 @@ impl Catalog {
             engine,
             config_path,
             data_directory,
-            config: Mutex::new(InForce::new(config)),
+            config: Mutex::new(Effective::new(config)),
             registry,
             unsaved_deletions: AtomicBool::new(false),
         };
@@ -88,15 +83,11 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// What requests look up, as of now.
     pub fn registry(&self) -> Arc<Registry> {
         Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds a project. Returns it and its key, where it has one.
-    ///
-    /// # Errors
-    /// [`ChangeError`]; nothing has changed then.
+    /// Adds a project. Returns it and its key, if it has one. If this fails, nothing has changed.
     pub fn create(
         &self,
         id: ProjectId,
@@ -112,16 +103,16 @@ impl Catalog {
         })?;
         self.check_new_files(&config, &id)?;
         check_descriptors(&config, &next)?;
-        let key = self.issue_where_asked(&mut next, &id)?;
+        let key = self.issue_if_needed(&mut next, &id)?;
         self.remove_deleted(&id).map_err(|error| stopped(&id, &error))?;
         let change = self.begin_change(&mut config, next, &id)?;
-        // Not before: config.json may have listed the deleted project, whose key would be good again.
+        // Not before: config.json may have listed the deleted project, whose key would be valid again.
         if let Err(error) = self.end_deletion(&id) {
             let _ = self.undo(&mut config, change, &id);
             return Err(stopped(&id, &error));
         }
         let project = config.project(&id).ok_or(ChangeError::Internal)?;
-        let served = Arc::new(self.serve(&config, project, None));
+        let served = Arc::new(self.serve(&config, project, None, None));
         if let Err(error) = served.open() {
             let error = error.answer();
             let _ = self.undo(&mut config, change, &id);
@@ -131,11 +122,8 @@ impl Catalog {
         Ok((served, key))
     }
 
-    /// Changes what is given of the settings of a project. Returns it, and the key that it got where
-    /// it asks for one now and had none.
-    ///
-    /// # Errors
-    /// [`ChangeError`]; nothing has changed then.
+    /// Changes the given settings of a project. Returns it, and a key if it now requires one and had none. If this fails,
+    /// nothing has changed.
     pub fn update(
         &self,
         id: &ProjectId,
@@ -156,7 +144,7 @@ impl Catalog {
         next.replace_settings(id, storage, authentication);
         self.check_new_files(&config, id)?;
         check_descriptors(&config, &next)?;
-        let key = self.issue_where_asked(&mut next, id)?;
+        let key = self.issue_if_needed(&mut next, id)?;
         let changed = next.project(id).map(|project| next.storage_of(project)) != Some(old.storage);
         if let Ok(open) = old.open()
             && changed
@@ -167,21 +155,19 @@ impl Catalog {
         self.move_and_save(&mut config, next, &old)?;
         let project = config.project(id).ok_or(ChangeError::Internal)?;
         // Served even if it could not be opened with the new settings: its requests then return the reason.
-        let served = Arc::new(self.serve(&config, project, Some(&old)));
+        let served = Arc::new(self.serve(&config, project, Some(&old), None));
         let is_kept = served.storage != config.storage_of(project);
         self.replace(&config, id, Some(Arc::clone(&served)));
         if is_kept {
-            // Its files were taken while config.json was saved.
+            // Its files were removed or edited while config.json was saved.
             self.put_back(&mut config, before)?;
             return Err(ChangeError::ValuesUnsaved);
         }
         Ok((served, key))
     }
 
-    /// Gives a project a new key, and switches its authentication on; the old key is refused from here on.
-    ///
-    /// # Errors
-    /// [`ChangeError`]; the old key is then still in force.
+    /// Generates a new key for a project, and enables its authentication; the old key becomes invalid. If this fails,
+    /// the old key stays valid.
     pub fn regenerate(&self, id: &ProjectId) -> Result<Secret, ChangeError> {
         let mut config = self.lock_for_change()?;
         let mut next = config.clone();
@@ -189,30 +175,26 @@ impl Catalog {
         switch_authentication_on(&mut next, id);
         let key = self.issue(&mut next, id)?;
         let project = next.project(id).ok_or(ChangeError::Internal)?;
-        let served = Arc::new(self.serve(&next, project, Some(&old)));
+        let served = Arc::new(self.serve(&next, project, Some(&old), None));
         self.save(&mut config, next)?;
         self.replace(&config, id, Some(served));
         Ok(key)
     }
 
-    /// Reads config.json again and puts it into force: keys, switches, new and removed projects, storage.
-    /// Returns its content and the keys that were generated.
-    ///
-    /// # Errors
-    /// [`CatalogError`]; the old configuration is then still in force.
+    /// Reads config.json again and applies it: keys, switches, new and removed projects, storage. Returns its content and
+    /// the keys that were generated. If this fails, the old configuration stays effective.
     pub fn reload(&self) -> Result<(Config, KeyChanges), CatalogError> {
-        // Read under the lock: what was read before would undo a change that was saved in between.
+        // Read under the lock: otherwise a change that was saved in between would be reverted.
         let mut config = self.lock_config();
         let _ = self.save_after_refused_change(&mut config); // which logs the error
-        let missing = || CatalogError::ConfigMissing { path: self.config_path.clone() };
+        let missing = || CatalogError::at(&self.config_path, "not found");
         let loaded = file::load_synced(self.disk.as_ref(), &self.config_path)?.ok_or_else(missing)?;
         loaded.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let found = loaded.config;
-        // A change that was refused is no edit.
+        // A change that was refused is not an edit.
         let mut next = if config.is_refused(&found) { config.clone() } else { found.clone() };
         let deleted = self.forget_deleted(&mut next);
-        let in_directory = |error| CatalogError::Directory { path: self.data_directory.clone(), error };
-        for id in deleted.map_err(in_directory)? {
+        for id in deleted.map_err(|error| CatalogError::at(&self.data_directory, error))? {
             log::warn!(
                 "project {id}: {} still lists it, but it was deleted and is not served; to have a project of that name \
                  again, create it over the API",
@@ -220,21 +202,24 @@ impl Catalog {
             );
         }
         if next.data_directory(&self.config_path) != self.data_directory {
-            return Err(CatalogError::DirectoryChanged);
+            return Err(CatalogError(
+                "persistent_file_path changed; restart the server to use it".to_owned(),
+            ));
         }
         self.check_files(&next)?;
-        next.held_descriptors().check(descriptors_max()).map_err(CatalogError::TooFewDescriptors)?;
+        let descriptors = next.held_descriptors().check(descriptors_max());
+        descriptors.map_err(|error| CatalogError(error.to_string()))?;
         self.check_removed(&next)?;
         let mut completed = keys::ensure_keys(&mut next, &mut random_bytes)
-            .map_err(|error| CatalogError::Key { path: self.config_path.clone(), error })?;
+            .map_err(|error| CatalogError::at(&self.config_path, error))?;
         if completed.changed
             && let Err(reason) = self.engine.check_directory()
         {
-            // Another server may use this config.json by now, and has its keys from it.
-            return Err(CatalogError::DirectoryLost { reason: reason.to_owned() });
+            // Another server may use this config.json by now, with the keys in it.
+            return Err(CatalogError(format!("{reason}. Restart the server")));
         }
         let unsaved = save_completed(self.disk.as_ref(), &self.config_path, &next, &mut completed)
-            .map_err(|error| CatalogError::KeysNotSaved { error: Box::new(error) })?;
+            .map_err(|error| CatalogError::keys_not_saved(&error))?;
         unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
         let before = self.registry();
         before.projects.values().for_each(|served| warn_of_edit(served, &next));
@@ -250,8 +235,8 @@ impl Catalog {
         Ok((next, completed))
     }
 
-    /// Has the files of all projects checked, unless that was done just now. Returns whether the caller's own
-    /// projects are due, too.
+    /// Has the files of all projects checked, unless they were just checked. Returns whether a check was due, also for
+    /// projects of the caller.
     pub fn look_at_files(&self, now: Instant) -> bool {
         let is_due = self.engine.is_look_due(now);
         if is_due {
@@ -267,12 +252,12 @@ impl Catalog {
         self.engine.check_directory().is_ok()
     }
 
-    /// Notices that the wall clock was set. See [`ProjectQueues::look_at_clock`].
+    /// See [`ProjectQueues::look_at_clock`].
     pub fn look_at_clock(&self, wall_ms: u64, now: Instant) {
         self.engine.look_at_clock(wall_ms, now);
     }
 
-    /// Ends writing and writes a last checkpoint of each project.
+    /// Ends writing and writes the last checkpoint of each project.
     pub fn close(&self) {
         let mut config = self.lock_config();
         let saved = self.save_after_refused_change(&mut config);
@@ -281,10 +266,10 @@ impl Catalog {
                 project.close(clock::wall_ms(), clock::monotonic());
             }
         }
-        // What was missing for that, a file descriptor or disk space, may be free now.
+        // A file descriptor or disk space that was missing may be free now.
         if saved.is_err() && self.save_after_refused_change(&mut config).is_err() {
             log::error!(
-                "{}: the next start puts a change in force that was refused, unless you remove it from the file",
+                "{}: the next start applies a change that was refused, unless you remove it from the file",
                 self.config_path.display()
             );
         }
@@ -296,7 +281,7 @@ impl Catalog {
         let serve = |project: &ProjectConfig| {
             let old = before.projects.get(&project.id);
             let files = opened.remove(&project.id);
-            (project.id.clone(), Arc::new(self.serve_opened(config, project, old, files)))
+            (project.id.clone(), Arc::new(self.serve(config, project, old, files)))
         };
         let mut projects: BTreeMap<_, _> = config.projects().iter().map(serve).collect();
         let stopped = self.stopped_deletions(config).into_iter();
@@ -304,8 +289,8 @@ impl Catalog {
         projects
     }
 
-    /// A project whose settings or key are to be changed: refused once its deletion has begun, after which config.json
-    /// may no longer list it.
+    /// The project whose settings or key are to be changed: refused if its deletion has begun, because config.json may
+    /// not list it any more.
     fn served_for_change(&self, id: &ProjectId) -> Result<Arc<Served>, ChangeError> {
         let served = self.registry().projects.get(id).cloned();
         let served = served.ok_or_else(|| ChangeError::Missing(id.clone()))?;
@@ -319,9 +304,9 @@ impl Catalog {
         OwnFiles::new(self.disk.as_ref(), &self.config_path, &self.data_directory)
     }
 
-    /// Refuses projects if one of their files is another file of the server, too.
+    /// Refuses projects if one of their files is also another file of the server.
     fn check_files(&self, config: &Config) -> Result<(), CatalogError> {
-        self.own_files().check(&ids_of(config)).map_err(CatalogError::Collision)
+        self.own_files().check(&ids_of(config)).map_err(|collision| CatalogError(collision.to_string()))
     }
 
     /// The same for one project that is created or gets other storage settings.
@@ -330,15 +315,13 @@ impl Catalog {
             log::error!("project {id}: {collision}");
             let what = match collision {
                 Collision::WithConfig { .. } => "the configuration file",
-                Collision::InDirectory { .. } => {
-                    "a file that is another project's too (the server's log names both)"
-                }
+                Collision::InDirectory { .. } => "a file of another project (the server's log names both)",
             };
             ChangeError::FilesTaken { id: id.clone(), by: what }
         })
     }
 
-    fn issue_where_asked(&self, next: &mut Config, id: &ProjectId) -> Result<Option<Secret>, ChangeError> {
+    fn issue_if_needed(&self, next: &mut Config, id: &ProjectId) -> Result<Option<Secret>, ChangeError> {
         let project = next.project(id).ok_or(ChangeError::Internal)?;
         let asked = next.authentication_enabled(project) && project.key.hash.is_none();
         asked.then(|| self.issue(next, id)).transpose()
@@ -365,7 +348,7 @@ impl Catalog {
         *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
     }
 
-    fn lock_config(&self) -> MutexGuard<'_, InForce> {
+    fn lock_config(&self) -> MutexGuard<'_, Effective> {
         // Replaced as a whole, so a panic leaves the old one.
         self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -375,34 +358,27 @@ fn ids_of(config: &Config) -> Vec<&ProjectId> {
     config.projects().iter().map(|project| &project.id).collect()
 }
 
-/// Logs what an edit of config.json opens or gives up. It needs no confirmation: who edits the file owns it.
+/// An edit of config.json needs no confirmation: who edits the file owns it.
 fn warn_of_edit(before: &Served, next: &Config) {
-    let Some(project) = next.project(&before.id) else { return };
-    let id = &before.id;
-    if before.asks_for_key && !next.authentication_enabled(project) {
-        log::warn!("project {id}: authentication switched off in config.json; anyone may read and write it");
-    }
-    if before.storage.on_disk && !next.storage_of(project).on_disk {
-        log::warn!(
-            "project {id}: on_disk switched off in config.json; its values are gone at the next start"
-        );
+    if let Some(project) = next.project(&before.id) {
+        let loses_protection = before.asks_for_key && !next.authentication_enabled(project);
+        before.warn_of_losses(loses_protection, next.storage_of(project).on_disk, "in config.json");
     }
 }
 
-/// A project that config.json no longer lists was closed.
+/// Logs that a project was closed, because config.json no longer lists it.
 fn log_removed(id: &ProjectId, project: &Project) {
+    let removed = format!("project {id} is not in config.json any more; it is not served");
     if project.is_in_memory() {
-        log::info!("project {id} is not in config.json any more; it is not served, and its values are gone");
+        log::info!("{removed}, and its values are gone");
     } else if project.is_unsaved() {
-        log::error!(
-            "project {id} is not in config.json any more; it is not served, and values that were only in memory are gone"
-        );
+        log::error!("{removed}, and values that were only in memory are gone");
     } else {
-        log::info!("project {id} is not in config.json any more; it is not served, its files stay");
+        log::info!("{removed}, its files stay");
     }
 }
 
-/// Refuses `next` if the next start could not open its projects. What needs no more than now is never refused.
+/// Refuses `next` if the next start could not open its projects. It is allowed if it needs no more descriptors than now.
 fn check_descriptors(config: &Config, next: &Config) -> Result<(), ChangeError> {
     let (before, after) = (config.held_descriptors(), next.held_descriptors());
     if after.descriptors <= before.descriptors {
@@ -411,7 +387,7 @@ fn check_descriptors(config: &Config, next: &Config) -> Result<(), ChangeError> 
     after.check(descriptors_max()).map_err(ChangeError::TooFewDescriptors)
 }
 
-/// Also if `default.authentication` decides for the project: what `regenerate` protects stays protected.
+/// Also if `default.authentication` applies to the project: a project protected by `regenerate` stays protected.
 fn switch_authentication_on(config: &mut Config, id: &ProjectId) {
     let Some(project) = config.project(id) else { return };
     if !config.authentication_of(project).enabled {

@@ -1,6 +1,6 @@
-//! Project ids, keys and user names: outside text that became a name by being parsed, and the names that the
-//! server itself gives to where it keeps accounts.
+//! Project ids, keys and user names: outside text that was parsed, and the names of the server's own projects.
 
+use crate::digits::hex_value;
 use crate::limits::{
     ACCOUNT_PREFIX_BYTES, KEY_BYTES_MAX, PROJECT_ID_BYTES_MAX, STORED_KEY_BYTES_MAX, USERNAME_BYTES_MAX,
 };
@@ -9,44 +9,26 @@ use std::fmt;
 /// The key that signs access tokens. Without it all tokens are void and a new one is generated.
 pub(crate) const SIGNING_KEY_FILE: &str = "jwt.key";
 
-/// The name of a project, `[a-z0-9][a-z0-9_-]{0,62}` and no Windows device name, because it
-/// becomes a file name on case-insensitive disks too. Made by [`ProjectId::parse`] from outside
-/// text; the server's own begin with `_`, which nobody else's does.
+/// The name of a project, `[a-z0-9][a-z0-9_-]{0,62}` and not a Windows device name, because it
+/// becomes a file name on case-insensitive disks too. Only the server's own begin with `_`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectId(String);
 
-/// Why a text is not a project id.
+/// Why a text is not a project id, for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProjectIdError {
-    /// Empty, or longer than [`PROJECT_ID_BYTES_MAX`].
-    Length {
-        /// Bytes of the text.
-        bytes: usize,
-    },
-    /// A character that ids do not have.
-    Character {
-        /// The first such character.
-        character: char,
-    },
-    /// The first character is `-` or `_`.
-    Start,
-    /// A device name of Windows, where no file can be called that.
-    DeviceName,
-}
+pub struct ProjectIdError(String);
 
-/// The projects in which the server keeps accounts. No route of the project API leads to them.
+/// The projects in which the server stores accounts. The core API does not reach them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InternalProject {
-    /// Who has an account.
     Accounts,
     /// The keys of all accounts.
     AccountData,
-    /// Who is signed in with a browser.
+    /// Of browsers.
     Sessions,
 }
 
 impl InternalProject {
-    /// All of them.
     pub const ALL: [InternalProject; 3] =
         [InternalProject::Accounts, InternalProject::AccountData, InternalProject::Sessions];
 
@@ -66,36 +48,32 @@ impl From<InternalProject> for ProjectId {
 }
 
 impl ProjectId {
-    /// Takes `text` as a project id.
     pub fn parse(text: &str) -> Result<ProjectId, ProjectIdError> {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-        if text.is_empty() || text.len() > PROJECT_ID_BYTES_MAX {
-            return Err(ProjectIdError::Length { bytes: text.len() });
-        }
-        if let Some(character) = text.chars().find(|&c| !allowed(c)) {
-            return Err(ProjectIdError::Character { character });
-        }
-        if text.starts_with(['-', '_']) {
-            return Err(ProjectIdError::Start);
-        }
-        if is_device_name(text) {
-            return Err(ProjectIdError::DeviceName);
-        }
-        Ok(ProjectId(text.to_owned()))
+        let error = if text.is_empty() || text.len() > PROJECT_ID_BYTES_MAX {
+            format!("a project id has 1 to {PROJECT_ID_BYTES_MAX} characters, this one has {}", text.len())
+        } else if let Some(character) = text.chars().find(|&c| !allowed(c)) {
+            format!("a project id has only a-z, 0-9, '-' and '_', not {character:?}")
+        } else if text.starts_with(['-', '_']) {
+            "a project id begins with a letter or a digit".to_owned()
+        } else if is_device_name(text) {
+            "this id is a device name on Windows and cannot be a file there".to_owned()
+        } else {
+            return Ok(ProjectId(text.to_owned()));
+        };
+        Err(ProjectIdError(error))
     }
 
-    /// Whether `text` is the id of a project, maybe one of the server's own.
+    /// Whether `text` is the id of a project, including the server's own.
     pub fn is_id(text: &str) -> bool {
         InternalProject::ALL.into_iter().any(|internal| internal.name() == text)
             || ProjectId::parse(text).is_ok()
     }
 
-    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What the keys of the project have to be.
     pub fn key_rule(&self) -> KeyRule {
         let internal = InternalProject::ALL.into_iter().find(|internal| internal.name() == self.0);
         match internal {
@@ -106,38 +84,41 @@ impl ProjectId {
     }
 }
 
-/// What the keys of a project have to be, so that they can be read and deleted.
+/// The rule for the keys of a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyRule {
-    /// What [`Key::parse`] takes.
+    /// That of [`Key::parse`].
     Clients,
-    /// The id of an account, a slash, and what [`Key::parse`] takes, or nothing: the marker of the account.
+    /// The id of an account, a slash, and a key as in [`Key::parse`], or nothing: the marker of the account.
     AccountData,
-    /// What [`Key::parse_stored`] takes.
+    /// That of [`Key::parse_stored`].
     Server,
 }
 
 impl KeyRule {
-    /// Takes `text` as a key of such a project.
     pub fn parse(self, text: &str) -> Result<Key<'_>, KeyError> {
         match self {
             KeyRule::Clients => Key::parse(text),
             KeyRule::Server => Key::parse_stored(text),
             KeyRule::AccountData => {
-                let (prefix, key) = text.split_at_checked(ACCOUNT_PREFIX_BYTES).ok_or(KeyError::NoAccount)?;
-                let id = prefix.strip_suffix('/').ok_or(KeyError::NoAccount)?;
-                if !id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-                    return Err(KeyError::NoAccount);
+                let is_id = |id: &str| id.bytes().all(|byte| hex_value(byte).is_some());
+                match text.split_at_checked(ACCOUNT_PREFIX_BYTES) {
+                    Some((prefix, key)) if prefix.strip_suffix('/').is_some_and(is_id) => {
+                        if !key.is_empty() {
+                            Key::parse(key)?;
+                        }
+                        Ok(Key(text))
+                    }
+                    Some(_) | None => Err(KeyError(
+                        "it does not begin with the id of an account (16 hexadecimal digits) and a slash"
+                            .into(),
+                    )),
                 }
-                if !key.is_empty() {
-                    Key::parse(key)?;
-                }
-                Ok(Key(text))
             }
         }
     }
 
-    /// Bytes of the longest such key.
+    /// The length of the longest such key.
     pub fn bytes_max(self) -> usize {
         match self {
             KeyRule::Clients => KEY_BYTES_MAX,
@@ -146,7 +127,7 @@ impl KeyRule {
     }
 }
 
-/// Windows keeps these names for devices in every directory.
+/// Windows reserves these names for devices in every directory.
 fn is_device_name(text: &str) -> bool {
     matches!(text, "con" | "prn" | "aux" | "nul")
         || (text.len() == 4
@@ -162,67 +143,37 @@ impl fmt::Display for ProjectId {
 
 impl fmt::Display for ProjectIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ProjectIdError::Length { bytes } => {
-                write!(f, "a project id has 1 to {PROJECT_ID_BYTES_MAX} characters, this one has {bytes}")
-            }
-            ProjectIdError::Character { character } => {
-                write!(f, "a project id has only a-z, 0-9, '-' and '_', not {character:?}")
-            }
-            ProjectIdError::Start => f.write_str("a project id begins with a letter or a digit"),
-            ProjectIdError::DeviceName => {
-                f.write_str("this id is a device name on Windows and cannot be a file there")
-            }
-        }
+        f.write_str(&self.0)
     }
 }
 
 impl std::error::Error for ProjectIdError {}
 
 /// A key: 1 to [`KEY_BYTES_MAX`] bytes of UTF-8 without control characters, neither `.` nor `..`.
-/// Up to [`STORED_KEY_BYTES_MAX`] where the server has put something of its own before it. Borrowed
-/// text that was checked; no normalisation, so NFC and NFD are different keys.
+/// Up to [`STORED_KEY_BYTES_MAX`] with a prefix of the server. There is no normalisation, so NFC and
+/// NFD are different keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key<'a>(&'a str);
 
-/// Why a text is not a key.
+/// Why a text is not a key, for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyError {
-    /// No bytes at all.
-    Empty,
-    /// More than [`KEY_BYTES_MAX`] bytes.
-    TooLong {
-        /// Bytes of the text.
-        bytes: usize,
-    },
-    /// A control character (C0, DEL or C1).
-    Control {
-        /// The first one.
-        character: char,
-    },
-    /// `.` or `..`, which many clients take out of a URL before they send it.
-    Dots,
-    /// A key of `_account_data` that belongs to no account.
-    NoAccount,
-}
+pub struct KeyError(String);
 
 impl<'a> Key<'a> {
-    /// Takes `text` as a key.
     pub fn parse(text: &'a str) -> Result<Key<'a>, KeyError> {
-        if text.is_empty() {
-            return Err(KeyError::Empty);
-        }
-        if text.len() > KEY_BYTES_MAX {
-            return Err(KeyError::TooLong { bytes: text.len() });
-        }
-        check_characters(text)?;
-        if matches!(text, "." | "..") {
-            return Err(KeyError::Dots);
-        }
-        Ok(Key(text))
+        let error = if text.is_empty() {
+            format!("the key is empty; a key has 1 to {KEY_BYTES_MAX} bytes of UTF-8")
+        } else if text.len() > KEY_BYTES_MAX {
+            format!("a key has at most {KEY_BYTES_MAX} bytes of UTF-8, this one has {}", text.len())
+        } else if matches!(text, "." | "..") {
+            "\".\" and \"..\" are not keys: clients remove them from a URL".to_owned()
+        } else {
+            return check_characters(text).map(|()| Key(text));
+        };
+        Err(KeyError(error))
     }
 
-    /// Takes a text of our own files as a key; it may be as long as the server's own keys are.
+    /// Parses a key of a file of the server, which may have a prefix of the server.
     pub fn parse_stored(text: &'a str) -> Result<Key<'a>, KeyError> {
         if (KEY_BYTES_MAX + 1..=STORED_KEY_BYTES_MAX).contains(&text.len()) {
             check_characters(text)?;
@@ -231,7 +182,6 @@ impl<'a> Key<'a> {
         Key::parse(text)
     }
 
-    /// The key as text.
     pub fn as_str(self) -> &'a str {
         self.0
     }
@@ -242,14 +192,13 @@ impl<'a> Key<'a> {
 pub struct KeyBuf(String);
 
 impl KeyBuf {
-    /// Takes `text` as a key, as [`Key::parse`] does.
     pub fn parse(text: impl Into<String>) -> Result<KeyBuf, KeyError> {
         let text = text.into();
         Key::parse(&text)?;
         Ok(KeyBuf(text))
     }
 
-    /// A key that the server itself has composed of valid parts, as [`Key::parse_stored`] takes it.
+    /// A key that the server composed of valid parts.
     pub fn own(text: String) -> KeyBuf {
         assert!(
             Key::parse_stored(&text).is_ok(),
@@ -274,26 +223,17 @@ impl KeyBuf {
 
 fn check_characters(text: &str) -> Result<(), KeyError> {
     match text.chars().find(|c| c.is_control()) {
-        Some(character) => Err(KeyError::Control { character }),
+        Some(character) => Err(KeyError(format!(
+            "a key has no control characters, this one has U+{:04X}",
+            u32::from(character)
+        ))),
         None => Ok(()),
     }
 }
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            KeyError::Empty => write!(f, "the key is empty; a key has 1 to {KEY_BYTES_MAX} bytes of UTF-8"),
-            KeyError::TooLong { bytes } => {
-                write!(f, "a key has at most {KEY_BYTES_MAX} bytes of UTF-8, this one has {bytes}")
-            }
-            KeyError::Control { character } => {
-                write!(f, "a key has no control characters, this one has U+{:04X}", u32::from(*character))
-            }
-            KeyError::Dots => f.write_str("\".\" and \"..\" are not keys: clients remove them from a URL"),
-            KeyError::NoAccount => {
-                f.write_str("it does not begin with the id of an account (16 hexadecimal digits) and a slash")
-            }
-        }
+        f.write_str(&self.0)
     }
 }
 
@@ -304,21 +244,20 @@ impl std::error::Error for KeyError {}
 pub struct Username(String);
 
 impl Username {
-    /// Takes `text` as a user name; `None` where it is none.
+    /// `None` if `text` is not a user name.
     pub fn parse(text: &str) -> Option<Username> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@+".contains(&byte);
         let fits = (1..=USERNAME_BYTES_MAX).contains(&text.len());
-        // Clients take "." and ".." out of the path of a URL.
+        // Clients remove "." and ".." from the path of a URL.
         let is_path = matches!(text, "." | "..");
         (fits && !is_path && text.bytes().all(is_allowed)).then(|| Username(text.to_owned()))
     }
 
-    /// As it was registered.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What two names have in common that count as the same.
+    /// Two names are the same if this is equal.
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
     }
@@ -348,7 +287,8 @@ mod tests {
     fn nobody_can_name_a_project_of_the_server() {
         for internal in InternalProject::ALL {
             let id = ProjectId::from(internal);
-            assert_eq!(ProjectId::parse(id.as_str()), Err(ProjectIdError::Start), "{id}");
+            let error = ProjectId::parse(id.as_str()).unwrap_err().to_string();
+            assert_eq!(error, "a project id begins with a letter or a digit", "{id}");
         }
     }
 

@@ -1,6 +1,6 @@
-//! Secrets that cannot be printed by accident, and the hash that is kept of an API key.
+//! Secrets that cannot be printed by accident, and the hashes of API keys.
 //!
-//! Both compare in constant time and show as `***` in every kind of formatting. No I/O.
+//! Both compare in constant time and show as `***` in every kind of formatting.
 
 use crate::digits::{hex_digit, hex_value};
 use ctutils::CtEq;
@@ -8,13 +8,12 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// What stands for a secret in every text that a person or a log sees.
+/// Replaces a secret in every text for a person or a log.
 pub(crate) const MASK: &str = "***";
 
-/// What every generated API key begins with.
+/// The beginning of every generated API key.
 pub(crate) const KEY_PREFIX: &str = "pikv_";
 
-/// What the text form of a [`KeyHash`] begins with.
 const HASH_PREFIX: &str = "sha256:";
 
 /// A text that must not reach a log, an error or a panic message.
@@ -22,12 +21,11 @@ const HASH_PREFIX: &str = "sha256:";
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes `text` as a secret.
     pub fn new(text: String) -> Secret {
         Secret(text)
     }
 
-    /// The secret itself, for the one place that has to send, store or hash it.
+    /// For code that must send, store or hash the secret.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -53,18 +51,17 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
-/// The SHA-256 of an API key. A key has 256 random bits (or is its owner's choice), so a plain
-/// hash is enough: there is no dictionary to slow down.
+/// The SHA-256 of an API key. A key has 256 random bits, unless its owner chose it, so a slow hash against
+/// dictionaries is not needed.
 #[derive(Clone, Copy)]
 pub struct KeyHash([u8; 32]);
 
 impl KeyHash {
-    /// The hash of the key text `key`.
     pub fn of(key: &[u8]) -> KeyHash {
         KeyHash(Sha256::digest(key).into())
     }
 
-    /// Reads `sha256:` and 64 lower-case hexadecimal digits, and nothing else.
+    /// Parses `sha256:` and 64 lower-case hexadecimal digits.
     pub fn parse(text: &str) -> Option<KeyHash> {
         let digits = text.strip_prefix(HASH_PREFIX)?.as_bytes();
         let (pairs, rest) = digits.as_chunks::<2>();
@@ -78,7 +75,7 @@ impl KeyHash {
         Some(KeyHash(bytes))
     }
 
-    /// The text form, which [`KeyHash::parse`] reads. Only config.json gets it.
+    /// The text form, which [`KeyHash::parse`] reads, for files only.
     pub fn encode(&self) -> String {
         let mut text = String::with_capacity(HASH_PREFIX.len() + 64);
         text.push_str(HASH_PREFIX);
@@ -88,7 +85,7 @@ impl KeyHash {
         text
     }
 
-    /// Whether both are the hash of the same key, in a time that does not tell where they differ.
+    /// Compares in constant time.
     pub fn matches(&self, candidate: &KeyHash) -> bool {
         self.0.ct_eq(&candidate.0).to_bool()
     }

@@ -4,7 +4,7 @@
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use pikv::testing::api::reply::Reply;
-use pikv::testing::api::state::{App, Arrival};
+use pikv::testing::api::state::{App, RequestOrigin};
 use pikv::testing::catalog::Catalog;
 use pikv::testing::catalog::keys;
 use pikv::testing::clock;
@@ -52,7 +52,7 @@ fn answer(app: &Arc<App>, wire: &[u8], date: &str, out: &mut Vec<u8>) -> u16 {
     let mut exchange = Exchange::new(BOUNDS);
     let (_, Step::Request(head, body)) = exchange.step(wire) else { panic!("no whole request") };
     let request = Request { head, body: &body };
-    let arrival = Arrival {
+    let arrival = RequestOrigin {
         wall_ms: clock::wall_ms(),
         at: clock::monotonic(),
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -1,4 +1,4 @@
-//! One account: as it is stored, and its parts as types that hold only what is valid.
+//! One account and its parts, in memory and as stored.
 
 use crate::auth::password::PasswordHash;
 use crate::digits::hex_value;
@@ -8,47 +8,40 @@ use crate::limits::{ACCOUNT_PREFIX_BYTES, KEY_BYTES_MAX, USERNAME_BYTES_MAX};
 use crate::names::{Key, KeyBuf, Username};
 use serde::{Deserialize, Serialize};
 
-/// Bytes of an id as text.
 const ID_BYTES: usize = 16;
 const _: () = assert!(ID_BYTES + 1 == ACCOUNT_PREFIX_BYTES);
 const _: () = assert!("account/".len() + USERNAME_BYTES_MAX <= KEY_BYTES_MAX);
 
-/// 64 random bits, 16 hexadecimal digits: what an account's keys are stored under. No other account
-/// ever gets it, also not one with the same name.
+/// 64 random bits as 16 hexadecimal digits, under which the keys of an account are stored. No other account
+/// ever gets it, not even one with the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountId(String);
 
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// What its keys are stored under.
     pub id: AccountId,
-    /// As it was registered.
     pub username: Username,
-    /// Who it is.
     pub profile: Profile,
     pub password: PasswordHash,
-    /// Names the time from one change of the password, or of `is_disabled`, to the next.
+    /// An id that changes with the password and with `is_disabled`.
     pub credential: String,
-    /// Whether nobody may use it.
     pub is_disabled: bool,
-    /// When it was registered, milliseconds since 1970.
+    /// Milliseconds since 1970.
     pub created_ms: u64,
 }
 
-/// What a person says of themselves. An account that an operator made may have none of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The data of a registration. An account that an operator created may have none of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
-    /// Where mail for them goes; of no two accounts the same.
+    /// Unique among accounts.
     pub email: Option<String>,
-    /// Their name.
     pub full_name: Option<String>,
     /// In years.
     pub age: Option<u64>,
-    /// As they call it.
     pub gender: Option<String>,
 }
 
-/// An account as `_accounts` holds it.
+/// An account in `_accounts`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -65,34 +58,27 @@ struct Stored {
 }
 
 impl AccountId {
-    /// An id that was never used.
+    /// A random id.
     pub fn new() -> Result<AccountId, EntropyUnavailable> {
         new_identifier().map(AccountId)
     }
 
-    /// Takes the text of our own files as an id.
     pub fn parse(text: &str) -> Option<AccountId> {
         let is_digit = |byte: u8| hex_value(byte).is_some();
         (text.len() == ID_BYTES && text.bytes().all(is_digit)).then(|| AccountId(text.to_owned()))
     }
 
-    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A name for a new credential.
-pub(crate) fn new_credential() -> Result<String, EntropyUnavailable> {
-    new_identifier()
-}
-
-fn new_identifier() -> Result<String, EntropyUnavailable> {
+/// A random id of an account or a credential.
+pub(crate) fn new_identifier() -> Result<String, EntropyUnavailable> {
     Ok(format!("{:016x}", u64::from_le_bytes(random_bytes()?)))
 }
 
 impl Account {
-    /// The text that `_accounts` holds.
     pub(super) fn encode(&self) -> Vec<u8> {
         let stored = Stored {
             id: self.id.0.clone(),
@@ -109,7 +95,7 @@ impl Account {
         serde_json::to_vec(&stored).unwrap_or_default()
     }
 
-    /// Reads what [`Account::encode`] wrote; `None` where it is something else.
+    /// `None` if `text` is not from [`Account::encode`].
     pub(super) fn decode(text: &[u8]) -> Option<Account> {
         let stored: Stored = serde_json::from_slice(text).ok()?;
         let is_email = |email: &str| Key::parse_stored(&email_key_text(email)).is_ok();
@@ -133,7 +119,7 @@ impl Account {
         })
     }
 
-    /// Appends the members of the account that anybody who may see it sees: never the hash.
+    /// Appends the public members of the account, never the hash.
     pub fn push_public(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\"username\":");
         json::encode_string(self.username.as_str(), out);

@@ -1,7 +1,7 @@
-//! What belongs to an account: its keys in `_account_data`, and its end.
+//! The keys of an account in `_account_data`, and the deletion of accounts.
 //!
-//! The keys of an account begin with its id and a slash. A key that is nothing but that is its marker: as long as it
-//! exists, the account's keys may be written. It is created before the account and cleared with its keys.
+//! The keys of an account begin with its id and a slash. The key that is only that is its marker: the keys of the
+//! account may be written as long as the marker exists. It is created before the account and cleared with its keys.
 
 use super::account::{Account, AccountId};
 use super::{Accounts, AccountsError};
@@ -11,11 +11,12 @@ use crate::storage::{Bucket, Keyspace};
 use crate::store::batch::{Batch, Op, Otherwise, When};
 use crate::store::commit::Pending;
 use crate::store::decide::Step;
+use crate::store::error::StorageError;
 use std::sync::atomic::Ordering;
 
 const MARKER_VALUE: &[u8] = b"true";
 
-/// The marker of an account, with which its keys begin.
+/// The marker of an account, which is also the prefix of its keys.
 fn marker_of(id: &AccountId) -> KeyBuf {
     KeyBuf::own(format!("{}/", id.as_str()))
 }
@@ -26,12 +27,12 @@ impl Accounts {
         Keyspace::under(marker_of(&account.id), &self.data, self.directory.bucket(), has_markers)
     }
 
-    /// Where the keys of all accounts are.
+    /// The keys of all accounts.
     pub fn data(&self) -> &Bucket {
         &self.data
     }
 
-    /// Lets the keys of an account be written that is about to be created. Blocks for the disk.
+    /// Creates the marker of an account that is about to be created. Blocks for the disk.
     pub(super) fn create_marker(&self, id: &AccountId, now_ms: u64) -> Result<(), AccountsError> {
         let marker = marker_of(id);
         let created = self.data.write_one(now_ms, Op::put(marker.as_key(), MARKER_VALUE, None))?;
@@ -39,13 +40,12 @@ impl Accounts {
     }
 
     /// Removes the marker of an account that was not created after all.
-    pub(super) fn remove_marker(&self, id: &AccountId, now_ms: u64) -> Result<(), AccountsError> {
-        self.data.write_one(now_ms, Op::delete(marker_of(id).as_key()))?;
-        Ok(())
+    pub(super) fn remove_marker(&self, id: &AccountId, now_ms: u64) -> Result<(), StorageError> {
+        self.data.write_one(now_ms, Op::delete(marker_of(id).as_key())).map(drop)
     }
 
-    /// Creates the markers of accounts that have none: they are from a version without markers, or `_account_data` was
-    /// restored. Returns how many those were.
+    /// Creates the markers of accounts that have none: the accounts are from a version without markers, or
+    /// `_account_data` was restored. Returns how many there were.
     pub(super) fn create_missing_markers(&self, now_ms: u64) -> Result<usize, AccountsError> {
         let mut created = 0;
         self.directory.for_each_page(now_ms, |ids| {
@@ -82,8 +82,8 @@ impl Accounts {
         for id in &deletions.answer {
             let cleared = self.data.clear(now_ms, marker_of(id).as_str())?.wait()?;
             self.data.wait(cleared.commit.as_ref())?;
-            let ended = self.directory.end_deletion(id, now_ms)?;
-            self.directory.bucket().wait(ended.commit.as_ref())?;
+            let commit = self.directory.end_deletion(id, now_ms)?;
+            self.directory.bucket().wait(commit.as_ref())?;
         }
         Ok(deletions.answer.len())
     }

@@ -1,6 +1,6 @@
-//! Who has an account: found, made, changed and listed in the project `_accounts`.
+//! The project `_accounts`: accounts are found, created, changed and listed here.
 
-use super::account::{Account, AccountId, account_key, deletion_key, email_key, new_credential};
+use super::account::{Account, AccountId, account_key, deletion_key, email_key, new_identifier};
 use super::error::AccountsError;
 use crate::auth::password::PasswordHash;
 use crate::json;
@@ -17,15 +17,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What all keys of accounts begin with.
+/// The prefix of the keys of accounts.
 const ACCOUNTS: &str = "account/";
-/// What all keys of deletions begin with.
+/// The prefix of the keys of deletions.
 const DELETIONS: &str = "deletion/";
 
 /// The project `_accounts`.
 pub struct Directory {
     bucket: Bucket,
-    /// The highest cost of a password hash that was stored since the start or before, 0 without one.
+    /// The highest cost of a stored password hash since the start, 0 without any.
     cost_max: AtomicU32,
 }
 
@@ -35,7 +35,7 @@ struct StoredAccount {
     revision: Revision,
 }
 
-/// What a start needs of the entry of an account.
+/// The parts of an entry that a start needs.
 #[derive(Deserialize)]
 struct StoredParts<'a> {
     #[serde(borrow)]
@@ -44,12 +44,12 @@ struct StoredParts<'a> {
     password: Cow<'a, str>,
 }
 
-/// Why an account was not made. Nothing has changed.
+/// Why an account was not created. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CreateError {
-    /// The name is somebody's, in whatever case.
+    /// In whatever case.
     UsernameExists,
-    /// The address is somebody's, in whatever case.
+    /// In whatever case.
     EmailExists,
     /// There are [`ACCOUNTS_MAX`] accounts.
     Full,
@@ -58,16 +58,14 @@ pub enum CreateError {
 /// What an operator changes of an account.
 #[derive(Default)]
 pub struct Update {
-    /// The hash of another password.
     pub password: Option<PasswordHash>,
-    /// Whether nobody may use it.
     pub is_disabled: Option<bool>,
 }
 
 /// Some accounts, in the order of their folded names.
 pub struct Page {
     pub accounts: Vec<Account>,
-    /// Whether there are more behind the last one.
+    /// Whether there are more after the last one.
     pub more: bool,
 }
 
@@ -76,8 +74,8 @@ impl Directory {
         Directory { bucket, cost_max: AtomicU32::new(0) }
     }
 
-    /// The highest cost that a password check takes here; `None` before there was an account. Lower
-    /// ones have to look like it. It sinks only with a restart.
+    /// The highest cost of a password check; `None` before there was an account. Checks with a lower cost must take
+    /// equally long. It decreases only with a restart.
     pub fn cost_max(&self) -> Option<u32> {
         Some(self.cost_max.load(Ordering::Relaxed)).filter(|&cost| cost > 0)
     }
@@ -90,15 +88,12 @@ impl Directory {
         &self.bucket
     }
 
-    /// Waits until `commit` is resolved. Blocks.
-    ///
-    /// # Errors
-    /// [`AccountsError`] if its changes were rolled back.
+    /// Waits until `commit` is resolved, which blocks. Fails if its changes were rolled back.
     pub fn wait(&self, commit: Option<&Commit>) -> Result<(), AccountsError> {
         Ok(self.bucket.wait(commit)?)
     }
 
-    /// Gives the ids of all accounts to `look`, some at a time, and finds the highest cost of their passwords.
+    /// Calls `look` with the ids of all accounts, some at a time, and finds the highest cost of their passwords.
     pub(super) fn for_each_page(
         &self,
         now_ms: u64,
@@ -117,7 +112,7 @@ impl Directory {
             if let Some(cost) = cost_max {
                 self.note_cost(cost);
             }
-            // The costs of all are needed, whatever happens to some.
+            // The costs of all are needed, even if `look` fails for some.
             looked = looked.and_then(|()| look(&ids));
             match scanned.answer.end {
                 ScanEnd::Paused => after = scanned.answer.last,
@@ -126,7 +121,6 @@ impl Directory {
         }
     }
 
-    /// Whether nobody has an account.
     pub(super) fn is_empty(&self, now_ms: u64) -> Result<bool, AccountsError> {
         let none_wanted = Scan { keys_max: Some(0), ..Scan::under(ACCOUNTS) };
         Ok(self.bucket.scan_through(now_ms, &none_wanted, &mut |_| ())?.answer == ScanEnd::Exhausted)
@@ -158,10 +152,7 @@ impl Directory {
         Ok(Pending { answer: read.answer?, commit: read.commit })
     }
 
-    /// Creates `account`, unless its name or its address is somebody's.
-    ///
-    /// # Errors
-    /// [`CreateError`] inside, if that rests on changes that are on disk once the commit is resolved.
+    /// Creates `account`, unless its name or its address is taken. Also a refusal depends on the commit.
     pub(super) fn create(
         &self,
         account: &Account,
@@ -176,7 +167,7 @@ impl Directory {
         let mut ops = vec![Op::put(key.as_key(), &text, None).when(When::ABSENT)];
         ops.extend(email.iter().map(|email| Op::put(email.as_key(), &owner, None).when(When::ABSENT)));
         let mut batch = Batch::many(ops, Otherwise::Abort);
-        // Each account has an address beside it, at most.
+        // Each account has at most one address.
         batch.require.keys_max = Some(2 * ACCOUNTS_MAX);
         let Pending { answer, commit } = self.bucket.write(now_ms, &batch)?;
         let answer = answer.map(drop).map_err(|conflict| match conflict {
@@ -187,15 +178,15 @@ impl Directory {
         Ok(Pending { answer, commit })
     }
 
-    /// Changes what is given of the account `username`. Another password, and being disabled or enabled,
-    /// end its tokens and sessions. `None` if there is no such account.
+    /// Changes what `update` has of the account `username`. A new password, disabling and enabling end its tokens and
+    /// sessions. `None` if the account does not exist.
     pub fn update(
         &self,
         username: &str,
         update: &Update,
         now_ms: u64,
     ) -> Result<Pending<Option<Account>>, AccountsError> {
-        let credential = new_credential()?;
+        let credential = new_identifier()?;
         self.change(username, now_ms, |account| {
             let is_disabled = update.is_disabled.unwrap_or(account.is_disabled);
             if update.password.is_some() || is_disabled != account.is_disabled {
@@ -208,8 +199,8 @@ impl Directory {
         })
     }
 
-    /// Stores another hash of the same password. `None` if the account of `before` is gone, or has another
-    /// credential by now: a client that knew its password then need not know it now.
+    /// Stores another hash of the same password. `None` if the account of `before` no longer exists or has another
+    /// credential: the client may not know its new password.
     pub fn set_hash(
         &self,
         before: &Account,
@@ -241,7 +232,7 @@ impl Directory {
         Ok(Pending { answer: Page { accounts, more }, commit: scanned.commit })
     }
 
-    /// Removes the account and records that its data is to be deleted. `None` if there is no such account.
+    /// Removes the account and records that its data is to be deleted. `None` if the account does not exist.
     pub(super) fn remove(
         &self,
         username: &str,
@@ -265,11 +256,9 @@ impl Directory {
         Ok(Pending { answer: ids, commit: scanned.commit })
     }
 
-    /// Forgets that the data of an account is to be deleted.
-    pub(super) fn end_deletion(&self, id: &AccountId, now_ms: u64) -> Result<Pending<()>, AccountsError> {
-        let key = deletion_key(id);
-        let ended = self.bucket.write_one(now_ms, Op::delete(key.as_key()))?;
-        Ok(Pending { answer: (), commit: ended.commit })
+    /// Removes the record that the data of an account is to be deleted.
+    pub(super) fn end_deletion(&self, id: &AccountId, now_ms: u64) -> Result<Option<Commit>, AccountsError> {
+        Ok(self.bucket.write_one(now_ms, Op::delete(deletion_key(id).as_key()))?.commit)
     }
 
     fn change(
@@ -285,8 +274,8 @@ impl Directory {
         })
     }
 
-    /// Has `write` write what becomes of the account `username`, on the condition that it is as it was read; again,
-    /// if another request has changed it meanwhile. `None` if there is no such account.
+    /// Calls `write` to write the account `username`, on the condition that its entry has not changed since it was
+    /// read; reads it again if another request changed it. `None` if the account does not exist.
     fn rewrite(
         &self,
         username: &str,
@@ -309,7 +298,7 @@ impl Directory {
 
 fn decode(item: Item<'_>) -> Result<Account, AccountsError> {
     Account::decode(item.value).ok_or_else(|| {
-        log::error!("_accounts: the entry `{}` is not as it was written; see the project's .json", item.key);
+        log::error!("_accounts: the entry `{}` is damaged; check the project's .json", item.key);
         AccountsError::Damaged
     })
 }
@@ -319,7 +308,7 @@ impl fmt::Display for CreateError {
         match self {
             CreateError::UsernameExists => f.write_str("this user name is taken"),
             CreateError::EmailExists => f.write_str("this email address belongs to another account"),
-            CreateError::Full => write!(f, "there are {ACCOUNTS_MAX} accounts, and no more fit"),
+            CreateError::Full => write!(f, "account limit ({ACCOUNTS_MAX}) reached"),
         }
     }
 }

@@ -1,17 +1,15 @@
-//! Why the accounts could not be asked or changed.
+//! Failures of accounts.
 
 use crate::entropy::EntropyUnavailable;
 use crate::store::error::StorageError;
 use std::fmt;
 
-/// Why the accounts could not be asked or changed.
+/// Why the accounts could not be read or changed.
 #[derive(Debug)]
 pub enum AccountsError {
-    /// One of the projects cannot be asked.
     Storage(StorageError),
-    /// The operating system gave no random bytes.
     Entropy(EntropyUnavailable),
-    /// An entry is not as it was written; the log says which.
+    /// An entry is not as it was written; the log names it.
     Damaged,
 }
 

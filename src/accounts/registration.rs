@@ -1,6 +1,6 @@
-//! What somebody types to get an account, and the rules for it. All that is wrong is said at once.
+//! The input for a new account, and its rules. All problems are reported at once.
 
-use super::account::{Account, AccountId, Profile, new_credential};
+use super::account::{Account, AccountId, Profile, new_identifier};
 use super::directory::CreateError;
 use super::{Accounts, AccountsError};
 use crate::auth::password::{Password, PasswordError, PasswordHash, Rule};
@@ -10,56 +10,44 @@ use crate::limits::{
 use crate::names::Username;
 use crate::store::commit::Pending;
 use crate::store::error::StorageError;
+use std::borrow::Cow;
 use std::fmt;
 
-/// The fields as typed; `None` for one that is not there.
+/// The fields as typed; `None` for an absent one.
 #[derive(Default)]
 pub(crate) struct RawInput<'a> {
-    pub username: Option<&'a str>,
-    pub email: Option<&'a str>,
-    pub password: Option<&'a str>,
-    pub full_name: Option<&'a str>,
-    /// `age`, as digits.
-    pub age: Option<&'a str>,
-    pub gender: Option<&'a str>,
+    pub username: Option<Cow<'a, str>>,
+    pub email: Option<Cow<'a, str>>,
+    pub password: Option<Cow<'a, str>>,
+    pub full_name: Option<Cow<'a, str>>,
+    pub age: Option<Cow<'a, str>>,
+    pub gender: Option<Cow<'a, str>>,
 }
 
-/// What a new account is made of.
+/// Valid input.
 pub struct NewAccount {
-    /// How it signs in.
     pub username: Username,
-    /// And with what.
     pub password: Password,
-    /// Who it is.
     pub profile: Profile,
 }
 
-/// How much has to be said.
+/// The fields that must be present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Required {
-    /// Everything: somebody registers.
+    /// For a registration.
     Everything,
-    /// Name and password: an operator makes the account.
+    /// For an account that an operator creates.
     NameAndPassword,
 }
 
 /// What is wrong with a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// It is not there, or empty.
+    /// It is absent or empty.
     Missing(Field),
-    /// The name breaks its rule.
-    Username,
-    /// The address is none.
-    Email,
-    /// The full name is too long or has control characters.
-    FullName,
-    /// The password breaks its rule.
+    /// It breaks its rule, and is not the password.
+    Invalid(Field),
     Password(PasswordError),
-    /// The age is none.
-    Age,
-    /// The gender is too long or has control characters.
-    Gender,
 }
 
 /// A field of a registration.
@@ -74,7 +62,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// What requests call it.
+    /// Its name in requests.
     pub fn name(self) -> &'static str {
         match self {
             Field::Username => "username",
@@ -88,25 +76,16 @@ impl Field {
 }
 
 impl Problem {
-    /// The field that it is about.
     pub fn field(&self) -> Field {
         match self {
-            Problem::Missing(field) => *field,
-            Problem::Username => Field::Username,
-            Problem::Email => Field::Email,
-            Problem::FullName => Field::FullName,
+            Problem::Missing(field) | Problem::Invalid(field) => *field,
             Problem::Password(_) => Field::Password,
-            Problem::Age => Field::Age,
-            Problem::Gender => Field::Gender,
         }
     }
 }
 
 impl Accounts {
-    /// Creates the account, with the hash of its password. Certain once the commit is resolved. Blocks for the disk.
-    ///
-    /// # Errors
-    /// [`CreateError`] inside; [`AccountsError`] where the accounts cannot be asked.
+    /// Creates the account with the hash of its password. Blocks for the disk.
     pub fn create(
         &self,
         new: &NewAccount,
@@ -118,7 +97,7 @@ impl Accounts {
             username: new.username.clone(),
             profile: new.profile.clone(),
             password,
-            credential: new_credential()?,
+            credential: new_identifier()?,
             is_disabled: false,
             created_ms: now_ms,
         };
@@ -126,7 +105,7 @@ impl Accounts {
         Ok(Pending { answer: answer.map(|()| account), commit })
     }
 
-    /// Creates `account` as it is, as [`Accounts::create`] does.
+    /// Adds `account`, as [`Accounts::create`] does.
     pub fn add(
         &self,
         account: &Account,
@@ -146,32 +125,28 @@ impl Accounts {
     }
 }
 
-/// Checks what was typed, the password under `rule`.
-///
-/// # Errors
-/// Every [`Problem`], in the order of the fields.
+/// Checks the input, the password under `rule`. Returns every [`Problem`], in the order of the fields.
 pub(crate) fn check(
     typed: &RawInput<'_>,
     required: Required,
     rule: Rule,
 ) -> Result<NewAccount, Vec<Problem>> {
     let mut problems = Vec::new();
-    let username = field(Field::Username, typed.username, Required::Everything, &mut problems, |text| {
-        Username::parse(text).ok_or(Problem::Username)
-    });
-    let email = field(Field::Email, typed.email, required, &mut problems, check_email);
+    let username =
+        field(Field::Username, &typed.username, Required::Everything, &mut problems, Username::parse);
+    let email = field(Field::Email, &typed.email, required, &mut problems, check_email);
     // White space may be part of a password.
-    let password = match typed.password.filter(|text| !text.is_empty()) {
+    let password = match typed.password.as_deref().filter(|text| !text.is_empty()) {
         None => Err(Problem::Missing(Field::Password)),
         Some(text) => Password::parse_new(text, rule).map_err(Problem::Password),
     };
     let password = password.map_err(|problem| problems.push(problem)).ok();
-    let full_name = field(Field::FullName, typed.full_name, required, &mut problems, |text| {
-        check_text(text, FULL_NAME_CHARACTERS_MAX).ok_or(Problem::FullName)
+    let full_name = field(Field::FullName, &typed.full_name, required, &mut problems, |text| {
+        check_text(text, FULL_NAME_CHARACTERS_MAX)
     });
-    let age = field(Field::Age, typed.age, required, &mut problems, check_age);
-    let gender = field(Field::Gender, typed.gender, required, &mut problems, |text| {
-        check_text(text, GENDER_CHARACTERS_MAX).ok_or(Problem::Gender)
+    let age = field(Field::Age, &typed.age, required, &mut problems, check_age);
+    let gender = field(Field::Gender, &typed.gender, required, &mut problems, |text| {
+        check_text(text, GENDER_CHARACTERS_MAX)
     });
     match (username, password) {
         (Some(username), Some(password)) if problems.is_empty() => {
@@ -181,32 +156,28 @@ pub(crate) fn check(
     }
 }
 
-/// The field's value; `None` where it is not there or wrong, which `problems` gets unless it may be.
+/// The value of `field`. If that is invalid, or absent and required, `problems` gets the reason.
 fn field<T>(
     field: Field,
-    text: Option<&str>,
+    text: &Option<Cow<'_, str>>,
     required: Required,
     problems: &mut Vec<Problem>,
-    check: impl FnOnce(&str) -> Result<T, Problem>,
+    check: impl FnOnce(&str) -> Option<T>,
 ) -> Option<T> {
-    let checked = match (text.map(str::trim).filter(|text| !text.is_empty()), required) {
-        (Some(text), _) => check(text),
+    let checked = match (text.as_deref().map(str::trim).filter(|text| !text.is_empty()), required) {
+        (Some(text), _) => check(text).ok_or(Problem::Invalid(field)),
         (None, Required::Everything) => Err(Problem::Missing(field)),
         (None, Required::NameAndPassword) => return None,
     };
     checked.map_err(|problem| problems.push(problem)).ok()
 }
 
-/// Something, one `@`, something. Whether mail arrives there only mail can tell.
-fn check_email(text: &str) -> Result<String, Problem> {
+/// Accepts text, one `@`, and text. Only sending mail shows whether the address exists.
+fn check_email(text: &str) -> Option<String> {
     let has_only = text.chars().all(|c| !c.is_control() && !c.is_whitespace());
     let parts = text.split_once('@').filter(|(_, domain)| !domain.contains('@'));
     let is_whole = parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-    if has_only && is_whole && text.len() <= EMAIL_BYTES_MAX {
-        Ok(text.to_owned())
-    } else {
-        Err(Problem::Email)
-    }
+    (has_only && is_whole && text.len() <= EMAIL_BYTES_MAX).then(|| text.to_owned())
 }
 
 fn check_text(text: &str, characters_max: usize) -> Option<String> {
@@ -214,29 +185,34 @@ fn check_text(text: &str, characters_max: usize) -> Option<String> {
     (fits && !text.chars().any(char::is_control)).then(|| text.to_owned())
 }
 
-fn check_age(text: &str) -> Result<u64, Problem> {
+fn check_age(text: &str) -> Option<u64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let age = text.parse().ok().filter(|age| digits && (1..=AGE_MAX).contains(age));
-    age.ok_or(Problem::Age)
+    text.parse().ok().filter(|age| digits && (1..=AGE_MAX).contains(age))
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Problem::Missing(field) => write!(f, "{} is missing", field.name()),
-            Problem::Username => {
-                write!(f, "username has 1 to {USERNAME_BYTES_MAX} characters of A-Z a-z 0-9 . _ - @ +")
-            }
-            Problem::Email => write!(
-                f,
-                "email is an address such as name@example.com, without spaces and of at most {EMAIL_BYTES_MAX} bytes"
-            ),
-            Problem::FullName => {
-                write!(f, "full_name is one line of at most {FULL_NAME_CHARACTERS_MAX} characters")
-            }
             Problem::Password(error) => error.fmt(f),
-            Problem::Age => write!(f, "age is a whole number from 1 to {AGE_MAX}"),
-            Problem::Gender => write!(f, "gender is one line of at most {GENDER_CHARACTERS_MAX} characters"),
+            Problem::Invalid(field) => match field {
+                Field::Username => {
+                    write!(f, "username has 1 to {USERNAME_BYTES_MAX} characters of A-Z a-z 0-9 . _ - @ +")
+                }
+                Field::Email => write!(
+                    f,
+                    "email is an address such as name@example.com, without spaces and of at most {EMAIL_BYTES_MAX} \
+                     bytes"
+                ),
+                Field::Password => f.write_str("password is not valid"),
+                Field::FullName => {
+                    write!(f, "full_name is one line of at most {FULL_NAME_CHARACTERS_MAX} characters")
+                }
+                Field::Age => write!(f, "age is a whole number from 1 to {AGE_MAX}"),
+                Field::Gender => {
+                    write!(f, "gender is one line of at most {GENDER_CHARACTERS_MAX} characters")
+                }
+            },
         }
     }
 }

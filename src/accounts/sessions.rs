@@ -1,7 +1,7 @@
-//! Who is signed in with a browser. Only the hash of a session's token is stored.
+//! The sessions of browsers. Only the hash of a session's token is stored.
 //!
-//! Every session has an end. Ends are in the journal: of a `_sessions.json` that was restored or edited
-//! without it nobody knows when they end, or whether they have, so they are no sessions.
+//! Every session expires. The times are in the journal: sessions in a `_sessions.json` that was restored or edited
+//! without it have none, so they are invalid.
 
 use super::account::Account;
 use super::error::AccountsError;
@@ -25,16 +25,8 @@ pub struct Sessions {
 pub struct Session {
     /// The folded name of the account.
     pub username: String,
-    /// The credential that it was begun under; with that it ends.
+    /// The credential of the account when the session began. The session ends with it.
     pub credential: String,
-}
-
-/// A session that has begun.
-pub struct Begun {
-    /// What the browser keeps of it.
-    pub token: Secret,
-    /// It is on disk once this says so.
-    pub commit: Option<Commit>,
 }
 
 impl Sessions {
@@ -46,14 +38,14 @@ impl Sessions {
         &self.bucket
     }
 
-    /// Begins a session of `account` that lasts [`SESSION_SECONDS`], in the place of the browser's session
-    /// before, `replaced`. `None` where there are [`SESSIONS_MAX`] already.
+    /// Begins a session of `account` that lasts [`SESSION_SECONDS`], and ends the session `replaced` that the browser
+    /// had before. Returns the token for the browser; `None` if there are [`SESSIONS_MAX`] sessions.
     pub fn begin(
         &self,
         account: &Account,
         replaced: Option<&str>,
         now_ms: u64,
-    ) -> Result<Option<Begun>, AccountsError> {
+    ) -> Result<Option<Pending<Secret>>, AccountsError> {
         let token = Secret::new(random_token()?);
         let session = Session { username: account.username.folded(), credential: account.credential.clone() };
         let text = serde_json::to_vec(&session).map_err(|_| AccountsError::Damaged)?;
@@ -64,10 +56,10 @@ impl Sessions {
         let mut batch = Batch::many(ops, Otherwise::Abort);
         batch.require.keys_max = Some(SESSIONS_MAX);
         let begun = self.bucket.write(now_ms, &batch)?;
-        Ok(begun.answer.is_ok().then_some(Begun { token, commit: begun.commit }))
+        Ok(begun.answer.is_ok().then_some(Pending { answer: token, commit: begun.commit }))
     }
 
-    /// Takes out what has no end, and says how many that were. They were no sessions before either.
+    /// Removes entries that do not expire, and returns how many there were. They are not valid sessions.
     /// Blocks for the disk.
     pub(super) fn remove_endless(&self, now_ms: u64) -> Result<usize, AccountsError> {
         let (mut removed, mut after) = (0, None::<String>);
@@ -88,7 +80,7 @@ impl Sessions {
         }
     }
 
-    /// The session of a browser's `token`, where there is one.
+    /// The session of a browser's `token`.
     pub fn find(&self, token: &str, now_ms: u64) -> Result<Option<Session>, AccountsError> {
         let name = stored_name(token);
         let read = self.bucket.get(now_ms, name.as_key(), When::ALWAYS, |read| match read {
@@ -98,15 +90,13 @@ impl Sessions {
         Ok(read.wait()?.answer)
     }
 
-    /// Ends the session of `token`, where there is one.
-    pub fn end(&self, token: &str, now_ms: u64) -> Result<Pending<()>, AccountsError> {
-        let name = stored_name(token);
-        let ended = self.bucket.write_one(now_ms, Op::delete(name.as_key()))?;
-        Ok(Pending { answer: (), commit: ended.commit })
+    /// Ends the session of `token`, if it exists.
+    pub fn end(&self, token: &str, now_ms: u64) -> Result<Option<Commit>, AccountsError> {
+        Ok(self.bucket.write_one(now_ms, Op::delete(stored_name(token).as_key()))?.commit)
     }
 }
 
-/// What a session is stored under: whoever reads the file cannot sign in with it.
+/// The key of a session in `_sessions`. The hash is not sufficient to sign in.
 fn stored_name(token: &str) -> KeyBuf {
     KeyBuf::own(KeyHash::of(token.as_bytes()).encode())
 }
@@ -120,7 +110,7 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn what_has_no_end_is_taken_out_wherever_it_lies() {
+    fn entries_that_do_not_expire_are_removed_wherever_they_are() {
         let engine = ProjectQueues::new(Box::new(|| ()));
         let project = Project::in_memory(InternalProject::Sessions.into(), engine, 1);
         let bucket = Bucket::Embedded(Arc::new(project));

@@ -1,9 +1,8 @@
-//! What a client likes to get, as its `Accept` fields state (RFC 9110, section 12.5.1).
+//! The media types that a client prefers, from its `Accept` fields (RFC 9110, section 12.5.1).
 
 use crate::http::request::Head;
 
-/// The weights of the media ranges that decide between a page and JSON, in thousandths. `None` for a range
-/// that is not named.
+/// The weights, in thousandths, of the media ranges that decide between a page and JSON. `None` for an absent range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Accept {
     html: Option<u16>,
@@ -15,7 +14,6 @@ pub(crate) struct Accept {
 const WEIGHT_MAX: u16 = 1_000;
 
 impl Accept {
-    /// Of a request with this head.
     pub(crate) fn of(head: &Head<'_>) -> Accept {
         let mut accept = Accept::default();
         for field in head.fields("accept") {
@@ -40,18 +38,18 @@ impl Accept {
         *weight = (*weight).max(Some(written.unwrap_or(WEIGHT_MAX)));
     }
 
-    /// Whether it names HTML and likes it better than JSON and than anything else.
+    /// Whether it names HTML, and with a higher weight than JSON and than any other type.
     pub(crate) fn prefers_html(self) -> bool {
         self.html.is_some_and(|html| html > self.json.unwrap_or(0).max(self.any.unwrap_or(0)))
     }
 
-    /// Whether it names JSON, and HTML not with a higher weight.
+    /// Whether it names JSON, and not HTML with a higher weight.
     pub(crate) fn names_json(self) -> bool {
         self.json.is_some_and(|json| json > 0 && json >= self.html.unwrap_or(0))
     }
 }
 
-/// `0.8`, `1`, or `.2` as Java writes it, in thousandths; `None` for what is no weight.
+/// `0.8`, `1`, or `.2` as Java writes it, in thousandths; `None` for an invalid weight.
 fn parse_weight(text: &str) -> Option<u16> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
@@ -74,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn html_is_preferred_by_who_names_it_with_the_highest_weight() {
+    fn html_with_the_highest_weight_is_preferred() {
         for field in [
             "text/html",
             "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",

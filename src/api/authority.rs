@@ -1,11 +1,10 @@
-//! Whether a request may use its route: what the route needs, against the keys of the server.
+//! Authorization: whether a request may use its route.
 //!
-//! A request to the administration lane is checked twice, on arrival and before it changes something.
-//! A key that was replaced while the request waited changes nothing any more.
+//! A request to the administration lane is checked twice, on arrival and before it changes something:
+//! a key that was replaced while the request waited must not change anything.
 
 use super::error::ApiError;
 use crate::auth::access::{self, Denied, Grant};
-use crate::auth::api_key::Presented;
 use crate::auth::client::Client;
 use crate::auth::credential::{Credential, SentAs};
 use crate::catalog::{ChangeError, Registry, Served};
@@ -13,28 +12,26 @@ use crate::http::request::Head;
 use crate::http::target;
 use crate::names::ProjectId;
 use crate::secret::KeyHash;
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Whose credential a route asks for.
+/// The credential that a route needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// Nobody's.
+    /// None.
     Open,
-    /// The global key's.
+    /// The global key.
     Global,
-    /// The key of the project in the path, or the global one.
+    /// The key of the project in the path, or the global key.
     Project,
-    /// As [`Needs::Project`]; only the global key if the project asks for none. Settings decide who has
-    /// the project from then on.
+    /// As [`Needs::Project`], but only the global key if the project requires none: the new settings decide who can
+    /// use the project.
     Settings,
-    /// An account's, or what else the handler takes (`credentials.rs`).
+    /// The handler checks the credential (`credentials.rs`).
     Account,
 }
 
 impl Needs {
-    /// Whether it is an API key.
     pub fn is_key(self) -> bool {
         match self {
             Needs::Open | Needs::Account => false,
@@ -43,11 +40,10 @@ impl Needs {
     }
 }
 
-/// What a request was let through with.
+/// What an authorized request may use.
 pub struct Authority {
     /// The project that the path names, if it names one.
     pub served: Option<Arc<Served>>,
-    /// The kind of its credential.
     pub grant: Grant,
 }
 
@@ -61,21 +57,14 @@ impl Authority {
     }
 }
 
-/// Who asks for a change, for the log.
-pub struct Author {
-    address: IpAddr,
-    grant: Grant,
-}
-
 /// The credential of a request as an API key, or what is wrong with it.
-#[derive(Clone)]
-pub struct SentKey(Result<Option<(Presented, SentAs)>, Denied>);
+#[derive(Clone, Copy)]
+pub struct SentKey(Result<Option<(KeyHash, SentAs)>, Denied>);
 
-/// Who sends a request: where it comes from, its credential, and what that grants.
+/// The sender of a request.
 pub struct Principal {
-    /// Where it comes from.
     pub client: Client,
-    /// Its credential as an API key, if its route asks for one.
+    /// Its credential as an API key, if the route needs one.
     pub sent: Option<SentKey>,
     /// What that grants.
     pub authority: Authority,
@@ -83,10 +72,10 @@ pub struct Principal {
 
 /// A credential and what it is needed for, kept while a request waits.
 pub struct Claim {
-    needs: Needs,
-    sent: SentKey,
-    segment: String,
-    address: IpAddr,
+    pub needs: Needs,
+    pub sent: SentKey,
+    pub segment: String,
+    pub address: IpAddr,
 }
 
 impl SentKey {
@@ -94,49 +83,35 @@ impl SentKey {
     pub fn of(credential: Result<Option<Credential<'_>>, Denied>, head: &Head<'_>) -> SentKey {
         SentKey(match credential {
             Ok(None) if head.fields("authorization").next().is_some() => Err(Denied::BasicIgnored),
-            Ok(credential) => Ok(credential.map(|credential| (credential.present(), credential.sent_as))),
+            Ok(None) => Ok(None),
+            Ok(Some(credential)) => credential.key_hash().map(|hash| Some((hash, credential.sent_as))),
             Err(denied) => Err(denied),
         })
     }
 
-    /// What `decide` grants for the credential, and how that was sent. None was sent if there is no `SentAs`.
+    /// What `decide` grants for the credential, and how that was sent; `None` if the request has no credential.
     fn grant(
         &self,
-        decide: impl FnOnce(Option<Presented>) -> Result<Grant, Denied>,
+        decide: impl FnOnce(Option<KeyHash>) -> Result<Grant, Denied>,
     ) -> Result<(Grant, Option<SentAs>), Denied> {
-        let sent = self.0.clone()?;
-        let sent_as = sent.as_ref().map(|(_, sent_as)| *sent_as);
-        Ok((decide(sent.map(|(presented, _)| presented))?, sent_as))
+        let sent = self.0?;
+        Ok((decide(sent.map(|(hash, _)| hash))?, sent.map(|(_, sent_as)| sent_as)))
     }
 }
 
 impl Claim {
-    /// What `principal` was let through with, for what its route needs in the project `segment`.
-    ///
-    /// # Errors
-    /// [`ApiError::Internal`] if the route needs no key, which is a bug of the route table.
-    pub fn of(principal: &Principal, needs: Needs, segment: &str) -> Result<Claim, ApiError> {
-        let sent = principal.sent.clone().ok_or(ApiError::Internal)?;
-        Ok(Claim { needs, sent, segment: segment.to_owned(), address: principal.client.address })
-    }
-
-    /// Checks it against the keys of now. Where the request came from was checked on arrival.
-    pub fn check(&self, registry: &Registry) -> Result<(Authority, Author), ApiError> {
+    /// Checks it against the current keys. The origin of the request was checked on arrival. Returns also who asks for
+    /// the change, for the log.
+    pub fn check(&self, registry: &Registry) -> Result<(Authority, String), ApiError> {
         let authority = authorize(self.needs, Some(&self.sent), || Ok(()), registry, &self.segment)?;
-        let author = Author { address: self.address, grant: authority.grant };
+        let author = format!("{} with {}", self.address, authority.grant);
         Ok((authority, author))
     }
 }
 
-impl fmt::Display for Author {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} with {}", self.address, self.grant)
-    }
-}
-
-/// Lets a request through that has what `needs` asks for. `sent` is its credential, which is not looked at if
-/// no key is needed, and `segment` the project in its path, percent-encoded. `check_site` refuses a page of another site; it is asked unless a credential
-/// that no page can send grants the request.
+/// Authorizes a request that has what `needs` asks for. `sent` is its credential, which is ignored if no key is
+/// needed, and `segment` the project in its path, percent-encoded. `check_site` refuses a page of another site; it is
+/// called unless a credential that no page can send grants the request.
 pub(crate) fn authorize(
     needs: Needs,
     sent: Option<&SentKey>,
@@ -174,8 +149,7 @@ fn authorize_global(
     let is_projects = |candidate: &KeyHash| {
         registry.projects.values().any(|served| served.key.as_ref().is_some_and(|key| key.matches(candidate)))
     };
-    let granted =
-        sent.grant(|presented| access::global(presented, registry.global_key.as_ref(), is_projects));
+    let granted = sent.grant(|sent| access::global(sent, registry.global_key.as_ref(), is_projects));
     granted_or_open(granted, registry.authentication_enabled, check_site)
 }
 
@@ -187,11 +161,11 @@ fn authorize_project(
 ) -> Result<Grant, ApiError> {
     let asks_for_key = registry.authentication_enabled && served.is_none_or(|served| served.asks_for_key);
     let key = served.and_then(|served| served.key.as_ref());
-    let granted = sent.grant(|presented| access::project(presented, registry.global_key.as_ref(), key));
+    let granted = sent.grant(|sent| access::project(sent, registry.global_key.as_ref(), key));
     granted_or_open(granted, asks_for_key, check_site)
 }
 
-/// What a request has that was `granted` something, or needs no key.
+/// The grant of a request that has a valid key or needs none.
 fn granted_or_open(
     granted: Result<(Grant, Option<SentAs>), Denied>,
     asks_for_key: bool,

@@ -1,4 +1,4 @@
-//! JSON bodies: minified, and read into types.
+//! JSON bodies: minified, and parsed into types.
 
 use super::error::{ApiError, Part};
 use crate::json;
@@ -6,10 +6,10 @@ use crate::limits::{BATCH_OPERATIONS_MAX, VALUE_DEPTH_MAX};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Parses a minified JSON object. serde would take an array for the members in their order.
+/// Parses a minified JSON object. serde would also accept an array of the members in their order.
 ///
 /// # Errors
-/// What is wrong, without the place: the text was minified, so the place would be another.
+/// What is wrong, without the position: minifying has changed that.
 pub(crate) fn parse_object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
     if text.first() != Some(&b'{') {
         return Err("a JSON object is needed".to_owned());
@@ -17,19 +17,19 @@ pub(crate) fn parse_object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, 
     serde_json::from_slice(text).map_err(|error| problem_of(&error.to_string()))
 }
 
-/// The same for a whole body; `shape` tells the client what is right.
+/// Parses a whole body; `shape` describes the expected form for the client.
 pub(crate) fn parse_body<'a, T: Deserialize<'a>>(text: &'a [u8], shape: &str) -> Result<T, ApiError> {
     parse_object(text).map_err(|problem| Part::Body.invalid(format!("{problem}; {shape}")))
 }
 
-/// What `parse` makes of each element of a batch; an error names its index.
+/// The results of `parse` for the elements of a batch; an error names its index.
 pub(crate) fn each_parsed<T>(
     elements: &[&RawValue],
     parse: impl Fn(&str) -> Result<T, ApiError>,
 ) -> Result<Vec<T>, ApiError> {
     if elements.len() > BATCH_OPERATIONS_MAX {
         return Err(Part::Batch.invalid(format!(
-            "a batch has at most {BATCH_OPERATIONS_MAX} operations, this one has {}",
+            "The batch has {} operations; the maximum is {BATCH_OPERATIONS_MAX}.",
             elements.len()
         )));
     }
@@ -37,7 +37,7 @@ pub(crate) fn each_parsed<T>(
     each.map(|(index, text)| parse(text.get()).map_err(|error| error.at(index))).collect()
 }
 
-/// What serde says without the place, and without the text that it found: that may be a password.
+/// A message of serde without the position, and without the text that it found: that may be a password.
 fn problem_of(message: &str) -> String {
     let (message, _) = message.rsplit_once(" at line ").unwrap_or((message, ""));
     match (message.split_once(" \""), message.rsplit_once("\", expected ")) {
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_with_a_member_is_said_without_its_text() {
+    fn a_problem_with_a_member_is_reported_without_its_text() {
         #[derive(Debug, Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Body {

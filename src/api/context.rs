@@ -1,12 +1,12 @@
-//! What a handler gets, and how it reads parameters and bodies.
+//! The input of a handler, and how it reads parameters and bodies.
 
 use super::authority::{Claim, Needs, Principal};
 use super::body::minified_to;
 use super::cross_site::{self, Trusted};
 use super::error::{ApiError, Part, shown};
-use super::parameters::{Parameters, parse_key, unknown_parameter};
+use super::parameters::{Parameters, unknown_parameter};
 use super::reply::{Reply, Share, Standing};
-use super::state::{App, Arrival};
+use super::state::{App, RequestOrigin};
 use crate::accounts::Accounts;
 use crate::auth::access::Denied;
 use crate::auth::client::{self, Client};
@@ -16,37 +16,33 @@ use crate::http::request::{Framing, Request};
 use crate::http::response::Response;
 use crate::http::target;
 use crate::limits::BODY_DEPTH_MAX;
+use crate::names::Key;
 use crate::storage::{Keyspace, Read};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A request that was routed and let through.
+/// A request that was routed and authorized.
 pub struct Context<'r> {
-    /// The server.
     pub app: &'r Arc<App>,
     pub request: &'r Request<'r>,
-    /// The settings and projects, as they are for all of this request.
+    /// The settings and projects for all of this request.
     pub registry: &'r Arc<Registry>,
-    /// Whose credential its route asks for.
     pub needs: Needs,
-    /// Its query, percent-encoded.
+    /// Percent-encoded.
     pub query: Option<&'r str>,
-    /// What the route calls `{}`, percent-encoded; empty if it has none.
+    /// The part of the path for `{}` of the route, percent-encoded; empty if it has none.
     pub segment: &'r str,
-    /// What the route calls `{...}`, percent-encoded.
+    /// The part of the path for `{...}` of the route, percent-encoded.
     pub rest: &'r str,
-    /// Who sends it.
     pub principal: &'r Principal,
-    /// When and from where the request came.
-    pub arrival: Arrival,
+    pub origin: RequestOrigin,
 }
 
-/// A type of body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaType {
-    /// JSON; also the types that clients send if nobody chose one.
+    /// JSON, and the types that clients send by default.
     Json,
-    /// Text that is kept as a JSON string.
+    /// Text that is stored as a JSON string.
     Text,
 }
 
@@ -59,23 +55,20 @@ impl<'r> Context<'r> {
         self.principal.authority.project()
     }
 
-    /// The accounts of the server.
     pub fn accounts(&self) -> Result<&'r Arc<Accounts>, ApiError> {
         self.app.accounts(self.registry)
     }
 
-    /// Where the request comes from.
     pub fn client(&self) -> Client {
         self.principal.client
     }
 
-    /// The share of the password lane that this client has.
     pub fn share(&self, standing: Standing) -> Share {
         Share { standing, address: client::counted_address(self.client().address) }
     }
 
-    /// The share of a request that may be the operator's. Without authentication anybody may send it, so it
-    /// has no precedence.
+    /// The share of a request from an operator. Without authentication any client may send it, so it has no
+    /// precedence.
     pub fn operator_share(&self) -> Share {
         let has_key = self.registry.authentication_enabled;
         self.share(if has_key { Standing::Operator } else { Standing::Stranger })
@@ -86,17 +79,20 @@ impl<'r> Context<'r> {
         self.app.credential(&self.request.head, self.client(), self.registry)
     }
 
-    /// What the request was let through with, to be checked again.
+    /// To check again later that the request is authorized.
     pub fn claim(&self) -> Result<Claim, ApiError> {
-        Claim::of(self.principal, self.needs, self.segment)
+        // A route without a key would be a bug of the route table.
+        let sent = self.principal.sent.ok_or(ApiError::Internal)?;
+        let (segment, address) = (self.segment.to_owned(), self.client().address);
+        Ok(Claim { needs: self.needs, sent, segment, address })
     }
 
     /// Refuses a request that a page of another site sent, unless that is `trusted`.
     pub fn check_site(&self, trusted: Trusted) -> Result<(), ApiError> {
-        cross_site::check(&self.request.head, self.arrival.peer, self.registry, trusted)
+        cross_site::check(&self.request.head, self.origin.peer, self.registry, trusted)
     }
 
-    /// The same for a request that a credential granted: only what browsers add by themselves is checked.
+    /// The same for a request with a credential: only one that browsers add by themselves is checked.
     pub fn check_sender(&self, sent_as: SentAs) -> Result<(), ApiError> {
         match sent_as {
             SentAs::Explicit => Ok(()),
@@ -104,39 +100,33 @@ impl<'r> Context<'r> {
         }
     }
 
-    /// The key that the path names, decoded.
-    ///
-    /// # Errors
-    /// [`ApiError::Target`] for a bad percent-encoding.
+    /// The key in the path, decoded.
     pub fn key_text(&self) -> Result<Cow<'r, str>, ApiError> {
         Ok(target::decode(self.rest)?)
     }
 
-    /// Answers with what `respond` makes of the key called `key_text` in `keyspace`, and of its value.
+    /// Answers with the result of `respond` for the key `key_text` in `keyspace` and its value.
     pub fn value_of(
         &self,
         keyspace: &Keyspace,
         key_text: &str,
         respond: impl FnOnce(&str, &[u8]) -> Response + Send + 'static,
     ) -> Result<Reply, ApiError> {
-        let (key, shown) = (parse_key(key_text)?, key_text.to_owned());
-        let found = keyspace.get(self.arrival.wall_ms, key, move |read| match read {
+        let (key, shown) = (Key::parse(key_text)?, key_text.to_owned());
+        let found = keyspace.get(self.origin.wall_ms, key, move |read| match read {
             Read::Found(found) => Ok(respond(&shown, found.value)),
             Read::Absent | Read::Refused(_) => Err(ApiError::KeyMissing),
         })?;
         Ok(Reply::of(found))
     }
 
-    /// The query parameters, of which there may be `allowed`, each once.
-    ///
-    /// # Errors
-    /// [`Part::Query`] for any other, with the nearest that is allowed.
+    /// The query parameters. Refuses any that is not in `allowed`, or repeated.
     pub fn parameters(&self, allowed: &[&'static str]) -> Result<Parameters<'r>, ApiError> {
         self.parameters_or(allowed, |name| Err(Part::Query.invalid(unknown_parameter(name, allowed))))
     }
 
-    /// The query parameters of a page, of which `known` are read, each once. Others are ignored: links
-    /// from elsewhere have them (`?utm_source=`), and forms of seed 000.
+    /// The query parameters of a page. Those not in `known` are ignored: links from other sites have them
+    /// (`?utm_source=`), and forms of clients of the form API.
     pub fn page_parameters(&self, known: &[&'static str]) -> Result<Parameters<'r>, ApiError> {
         self.parameters_or(known, |_| Ok(()))
     }
@@ -154,20 +144,20 @@ impl<'r> Context<'r> {
                 continue;
             };
             if found.iter().any(|(other, _)| other == known) {
-                return Err(Part::Query.invalid(format!("the parameter `{known}` is there twice")));
+                return Err(
+                    Part::Query.invalid(format!("The parameter `{known}` is repeated. Send it once."))
+                );
             }
             found.push((known, target::decode_query(value.unwrap_or_default())?));
         }
         Ok(Parameters { found })
     }
 
-    /// The type of the body.
     pub fn media_type(&self) -> Result<MediaType, ApiError> {
         let head = &self.request.head;
         if head.framing == Framing::None {
-            return Err(
-                Part::BodyLength.invalid("this needs a body; send it with Content-Length (curl: -d or -T)")
-            );
+            return Err(Part::BodyLength
+                .invalid("The body is missing. Send it with Content-Length (curl: -d or -T)."));
         }
         // A list, perhaps in several fields (RFC 9110, section 8.4).
         let mut codings = head.fields("content-encoding").flat_map(|value| value.split(|&byte| byte == b','));
@@ -184,12 +174,12 @@ impl<'r> Context<'r> {
         let (name, parameters) = text.split_once(';').unwrap_or((&text, ""));
         let charset = parameters.split(';').find_map(|p| p.trim().strip_prefix("charset="));
         if let Some(charset) = charset.filter(|c| !matches!(c.trim_matches('"'), "utf-8" | "us-ascii")) {
-            return Err(Part::MediaType.invalid(format!("charset `{charset}` is not taken; send UTF-8")));
+            return Err(Part::MediaType.invalid(format!("Charset `{charset}` is not supported; send UTF-8.")));
         }
         match name.trim() {
             "application/json" | "text/json" | "" => Ok(MediaType::Json),
-            // What curl sends for -d, and what Home Assistant and aiohttp send for bytes. Their users
-            // mean the body.
+            // curl sends the first for -d, Home Assistant and aiohttp send the second for bytes. Their users
+            // mean JSON.
             "application/x-www-form-urlencoded" | "application/octet-stream" => Ok(MediaType::Json),
             json if json.ends_with("+json") => Ok(MediaType::Json),
             "text/plain" => Ok(MediaType::Text),
@@ -204,7 +194,7 @@ impl<'r> Context<'r> {
         match self.media_type()? {
             MediaType::Json => minified_to(BODY_DEPTH_MAX, self.request.body),
             MediaType::Text => {
-                Err(Part::MediaType.invalid("a JSON object is needed here; send application/json"))
+                Err(Part::MediaType.invalid("The body must be a JSON object; send application/json."))
             }
         }
     }

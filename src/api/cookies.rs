@@ -1,8 +1,8 @@
-//! The cookie that browsers keep for us: who is signed in.
+//! The session cookie of browsers.
 //!
-//! Cookies have no port, so the name is another one for each installation: two servers on one host do
-//! not sign each other's people out. Behind TLS it begins with `__Host-`, so that no other host and no
-//! plain connection can set it (RFC 6265bis, section 4.1.3.2).
+//! Cookies have no port, so each installation has its own name: two servers on one host do not log out each other's
+//! users. Over TLS it begins with `__Host-`, so that no other host and no plain connection can set it (RFC 6265bis,
+//! section 4.1.3.2).
 
 use crate::accounts::Accounts;
 use crate::auth::client::Client;
@@ -34,16 +34,16 @@ fn field(accounts: &Accounts, client: Client, value: &str, seconds: u64) -> Stri
     format!("{name}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Lax{secure}")
 }
 
-/// The token in the session cookie of this installation; `None` if there is no such cookie, or more than
-/// one: nobody knows which of them is ours.
+/// The token in the session cookie of this installation; `None` if there is none, or more than one: it is unknown
+/// which of them is ours.
 pub(crate) fn session<'h>(head: &'h Head<'_>, accounts: &Accounts, client: Client) -> Option<&'h str> {
     let name = name(accounts, client);
     single(pairs(head).filter(|(other, _)| *other == name))
 }
 
-/// The token in a session cookie of another name, if there is just one and none of our own: it may be from
-/// before the signing key was replaced, or from a version that had one name for all. If it is another
-/// server's, no session of ours has that token.
+/// The token in a session cookie of another name, if there is exactly one and none of our own: it may be from before
+/// the signing key was replaced, or from a version that had one name for all. A token of another server matches no
+/// session of ours.
 pub(crate) fn former_session<'h>(head: &'h Head<'_>, accounts: &Accounts, client: Client) -> Option<&'h str> {
     let name = name(accounts, client);
     if pairs(head).any(|(other, _)| other == name) {
@@ -56,7 +56,7 @@ pub(crate) fn former_session<'h>(head: &'h Head<'_>, accounts: &Accounts, client
     single(pairs(head).filter(|(other, _)| is_former(other)))
 }
 
-/// Name and value of every cookie that has a value.
+/// The name and value of every cookie that has a value.
 fn pairs<'h>(head: &'h Head<'_>) -> impl Iterator<Item = (&'h str, &'h str)> {
     let fields = head.fields("cookie").filter_map(|field| str::from_utf8(field).ok());
     let pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));

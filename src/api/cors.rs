@@ -1,34 +1,32 @@
-//! Cross-origin requests of scripts in browsers (the Fetch standard, section 3.2): off, unless
-//! `cors.origins` names the very origin.
+//! Cross-origin requests of scripts in browsers (the Fetch standard, section 3.2): refused, unless
+//! `cors.origins` has exactly the origin.
 //!
-//! Never with cookies: a page of another origin has to send an API key or a token itself.
+//! Never with cookies: a page of another origin must send an API key or a token.
 
 use crate::catalog::Registry;
 use crate::http::request::{Head, Method};
 use crate::http::response::Response;
 
-/// The methods that scripts may use beyond those that need no permission.
 const METHODS: &str = "GET, HEAD, POST, PUT, DELETE";
 /// The fields that scripts may send.
 const FIELDS_SENT: &str = "authorization, x-api-key, api-key, content-type, if-match, if-none-match";
-/// The fields of an answer that scripts may read.
+/// The fields of a response that scripts may read.
 const FIELDS_READ: &str = "etag, location, retry-after, allow, x-request-id";
-/// How long a browser may remember a permission, seconds.
+/// How long a browser may cache a permission, seconds.
 const REMEMBERED_SECONDS: &str = "600";
 
-/// What answers to requests of other origins say of it.
+/// Whether scripts of other origins may read the response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// No origin is configured.
     Nothing,
-    /// Some are; this request is of none of them.
+    /// The request is not from a configured origin.
     Varies,
-    /// Scripts of this origin may read the answer.
+    /// For scripts of this origin.
     Granted(String),
 }
 
 impl Permission {
-    /// Of a request with this head.
     pub fn of(head: &Head<'_>, registry: &Registry) -> Permission {
         if registry.cors_origins.is_empty() {
             return Permission::Nothing;
@@ -39,7 +37,7 @@ impl Permission {
         known.map_or(Permission::Varies, |known| Permission::Granted(known.as_str().to_owned()))
     }
 
-    /// The fields that say so.
+    /// The fields for the response.
     pub fn fields(&self) -> Vec<(&'static str, &str)> {
         match self {
             Permission::Nothing => Vec::new(),
@@ -53,7 +51,7 @@ impl Permission {
     }
 }
 
-/// Adds to the answer of an OPTIONS what a browser asks before it sends a request of a script.
+/// Adds the fields to the response to an OPTIONS that a browser needs before it sends a request of a script.
 pub(crate) fn preflight(head: &Head<'_>, permission: &Permission, response: Response) -> Response {
     let is_asked = head.method == Method::Options
         && head.fields("access-control-request-method").next().is_some()

@@ -1,27 +1,26 @@
-//! Refuses what pages of other sites make a browser send, and hosts that this server does not have.
+//! Refuses requests that pages of other sites cause browsers to send, and requests for unknown hosts.
 //!
-//! A page cannot read what another origin answers, unless `cors.origins` names it, but it can send: a
-//! form to a project without authentication on its visitor's own network is a write. So every request
-//! that rests on nothing that a page cannot send is checked. A credential in a field of its own is such
-//! a thing; a session cookie and `Authorization: Basic` are not, because browsers add them.
+//! A page cannot read the response of another origin, unless `cors.origins` names it, but it can send requests: a
+//! form to a project without authentication on its visitor's own network is a write. So every request is checked
+//! unless it has something that no page can send. A credential in a field of its own is that; a session cookie and
+//! `Authorization: Basic` are not, because browsers add them.
 //!
-//! DNS rebinding makes a page of this server's origin out of a stranger's; only `public_hosts` helps.
+//! By DNS rebinding, a page of another site gets the origin of this server; only `public_hosts` prevents that.
 
-use super::error::ApiError;
-use super::error::shown;
+use super::error::{ApiError, Part, shown};
 use crate::auth::client;
 use crate::auth::csrf::{self, Own};
 use crate::catalog::Registry;
 use crate::http::request::Head;
 use std::net::IpAddr;
 
-/// Paths that tell nothing of a project and nobody can do harm with; monitors ask by address.
+/// Paths that reveal nothing of a project and change nothing; monitors request them by address.
 const PATHS_FOR_ANY_HOST: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Which other origins may send a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trusted {
-    /// None: it rests on a session, which belongs to the pages of this server alone.
+    /// None: the request has a session, which only the pages of this server may use.
     Nobody,
     /// Those of `cors.origins`.
     Scripts,
@@ -32,7 +31,7 @@ pub enum Trusted {
 /// Refuses the request `head` from `peer` if a page of another site sent it that is not `trusted`.
 ///
 /// # Errors
-/// [`ApiError::Forgery`]. The log has it too.
+/// [`Part::Site`]. The log has it too.
 pub(crate) fn check(
     head: &Head<'_>,
     peer: IpAddr,
@@ -60,7 +59,7 @@ pub(crate) fn check(
     }
     let address = client::client(head, peer, &registry.trusted_proxies).address;
     log::warn!("refused a request from {address}: {forgery}");
-    Err(ApiError::Forgery(forgery))
+    Err(Part::Site.invalid(forgery))
 }
 
 /// Refuses a request that names a host other than those of `public_hosts`, if there are any.
@@ -78,7 +77,10 @@ pub(crate) fn check_host(
     if named.any(|host| registry.public_hosts.iter().any(|known| known.matches(host))) {
         return Ok(());
     }
-    let error = ApiError::HostUnknown { host: shown(head.authority().unwrap_or_default()) };
-    log::warn!("refused a request from {peer}: {}", error.detail());
-    Err(error)
+    let host = shown(head.authority().unwrap_or_default());
+    let detail = format!(
+        "Host is `{host}`; public_hosts in config.json has only others. Use one of them, or add this one."
+    );
+    log::warn!("refused a request from {peer}: {detail}");
+    Err(Part::Host.invalid(detail))
 }

@@ -1,15 +1,14 @@
-//! Cursors: where the next page of a listing starts, and which prefix the listing has.
+//! Cursors: the start of the next page of a listing, and the prefix of the listing.
 //!
 //! A cursor is the number of bytes of the prefix, a point, and the last key of the page in
-//! hexadecimal: the prefix is the beginning of the key. Earlier versions gave out the key alone;
-//! such a cursor does not tell which prefix it continues, so it is refused.
+//! hexadecimal: the prefix is the beginning of the key. Cursors of earlier versions had the key alone;
+//! they are refused, because their prefix is unknown.
 
 use super::error::{ApiError, Part};
 use crate::digits::{decode_u64, encode_u64, hex_digit, hex_value};
 use crate::json;
 use crate::names::Key;
 
-/// Where a page starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
     /// The last key of the page before.
@@ -23,10 +22,7 @@ impl Cursor {
         Cursor { after: after.to_owned(), prefix_bytes: prefix.len() }
     }
 
-    /// Decodes what [`Cursor::encode`] returned.
-    ///
-    /// # Errors
-    /// [`Part::Cursor`] for any other text.
+    /// Decodes a text from [`Cursor::encode`].
     pub(crate) fn decode(text: &str) -> Result<Cursor, ApiError> {
         let parts = text.split_once('.').and_then(|(prefix_bytes, key)| {
             let prefix_bytes = usize::try_from(decode_u64(prefix_bytes.as_bytes())?).ok()?;
@@ -80,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_keeps_key_and_prefix_and_nothing_else_is_one() {
+    fn a_cursor_keeps_key_and_prefix_and_other_texts_are_refused() {
         for (prefix, key) in [("", "a"), ("a", "a"), ("é/", "é/🔑"), ("..", "..a")] {
             let cursor = Cursor::new(prefix, key);
             let decoded = Cursor::decode(&cursor.encode()).unwrap();

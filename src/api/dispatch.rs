@@ -1,4 +1,4 @@
-//! The way of every request: route, credential, handler, and the form of a failure.
+//! Every request: route, authorization, handler, and the form of a failure.
 
 use super::authority::{self, Principal, SentKey};
 use super::context::Context;
@@ -11,7 +11,7 @@ use super::negotiation::{self, ResponseFormat};
 use super::reply::Reply;
 use super::routes::{self, Found, Route};
 use super::site::pages::Viewer;
-use super::state::{App, Arrival};
+use super::state::{App, RequestOrigin};
 use crate::auth::client::{self, Client};
 use crate::catalog::Registry;
 use crate::clock;
@@ -23,26 +23,23 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// What an answer and the log need of a request, whatever it is.
+/// What the response and the log need of every request.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The client, also if a trusted proxy is between.
+    /// The client, also if a trusted proxy is in between.
     pub client: Client,
-    /// What the answer states to scripts of other origins.
     pub permission: Permission,
 }
 
-/// A head that was routed and authorized, once: against one state of the registry.
+/// A head that was routed and authorized against one state of the registry.
 pub struct Routed {
-    /// Who sent it.
     pub caller: Caller,
     dialect: Dialect,
     registry: Arc<Registry>,
-    /// Why the request fails, if it does.
+    /// An error if the head alone is refused.
     decision: Result<Decision, ApiError>,
 }
 
-/// What a head alone leads to.
 enum Decision {
     Answer(Response),
     Run(&'static Route, CaptureOffsets, Principal),
@@ -63,15 +60,15 @@ impl App {
             Some(Ok(found)) => found.route.dialect,
             Some(Err(_)) | None => routes::dialect_of(path),
         };
-        // A panic here would end the event loop. It holds no lock and leaves nothing half changed.
+        // A panic here would end the event loop. Nothing is locked or half changed here.
         let decide = AssertUnwindSafe(|| self.decide(head, peer, &caller, found, &registry));
         let decision = catch_unwind(decide).unwrap_or(Err(ApiError::Internal));
         Routed { caller, dialect, registry, decision }
     }
 
-    /// Answers a request that `routed` is of.
-    pub fn handle(self: &Arc<Self>, request: &Request<'_>, routed: Routed, arrival: Arrival) -> Reply {
-        self.catalog.look_at_clock(arrival.wall_ms, arrival.at);
+    /// Answers a request whose head was `routed`.
+    pub fn handle(self: &Arc<Self>, request: &Request<'_>, routed: Routed, origin: RequestOrigin) -> Reply {
+        self.catalog.look_at_clock(origin.wall_ms, origin.at);
         let (route, offsets, principal) = match routed.decision {
             Ok(Decision::Run(route, offsets, principal)) => (route, offsets, principal),
             Ok(Decision::Answer(response)) => return Reply::now(response),
@@ -90,14 +87,14 @@ impl App {
             segment: captures.segment,
             rest: captures.rest,
             principal: &principal,
-            arrival,
+            origin,
         };
         let reply = Reply::of_result((route.handler)(&context));
         debug_assert!(route.jobs_in.has(&reply), "the route table names the lane of a route's jobs");
         reply
     }
 
-    /// How the client that sent this head, and `body` if that has arrived already, is told of a failure.
+    /// The form of a failure for a request with this head, and with `body` if that has arrived.
     pub fn failure_style(&self, head: &Head<'_>, body: Option<&[u8]>, routed: &Routed) -> Style {
         let is_page = routed.dialect == Dialect::Site
             && negotiation::response_format(head, body) == ResponseFormat::Page;
@@ -119,7 +116,10 @@ impl App {
         };
         cross_site::check_host(head, path, peer, registry)?;
         match head.method {
-            Method::Unknown => return Err(ApiError::MethodUnknown),
+            Method::Unknown => {
+                let detail = "Unknown method. Supported: GET, HEAD, POST, PUT, DELETE.";
+                return Err(Part::Method.invalid(detail));
+            }
             Method::Trace => return Err(allowed_nowhere()),
             Method::Get | Method::Head | Method::Post | Method::Put | Method::Delete => {}
             Method::Options | Method::Patch | Method::Connect => {}
@@ -151,7 +151,6 @@ impl App {
         Ok(Decision::Run(found.route, offsets, Principal { client, sent, authority }))
     }
 
-    /// Who looks at a page.
     fn viewer(&self, head: &Head<'_>, routed: &Routed) -> Viewer {
         let registry = &routed.registry;
         let account = self.accounts(registry).ok().and_then(|accounts| {
@@ -164,25 +163,24 @@ impl App {
 }
 
 impl Routed {
-    /// Takes out why the request fails, if the head tells that already. Otherwise its body is worth waiting for: the
-    /// route is good, and so is the credential unless the handler looks at that
-    /// ([`super::authority::Needs::Account`]).
+    /// Returns the error if the head alone is refused. Otherwise the body is worth waiting for: the route is valid, and
+    /// so is the credential unless the handler checks that ([`super::authority::Needs::Account`]).
     pub fn take_failure(&mut self) -> Option<ApiError> {
         if self.decision.is_ok() {
-            // An answer that needs no body waits for it, too: it is read and dropped, so that the connection is kept.
+            // An answer that needs no body waits too: the body is read and dropped, so that the connection is kept.
             return None;
         }
         std::mem::replace(&mut self.decision, Err(ApiError::Internal)).err()
     }
 
-    /// Whether it was routed against the registry as it is now. A key may have been replaced while the body came.
+    /// Whether the registry is still the same. A key may have been replaced while the body arrived.
     pub fn is_current(&self, app: &App) -> bool {
         Arc::ptr_eq(&self.registry, &app.catalog.registry())
     }
 }
 
-/// Whether a request asks to write a part of something. Taken for a write of the whole, it would
-/// destroy the rest (RFC 9110, section 14.5).
+/// Whether a request asks to write only a part of a value. As a write of the whole it would destroy the rest
+/// (RFC 9110, section 14.5).
 fn is_partial_write(head: &Head<'_>) -> bool {
     let writes = match head.method {
         Method::Post | Method::Put | Method::Patch | Method::Delete => true,
@@ -192,7 +190,7 @@ fn is_partial_write(head: &Head<'_>) -> bool {
     writes && head.fields("content-range").next().is_some()
 }
 
-/// For the methods that no path takes: CONNECT and TRACE.
+/// For CONNECT and TRACE, which no path supports.
 fn allowed_nowhere() -> ApiError {
     ApiError::MethodNotAllowed { allow: "GET, HEAD, POST, PUT, DELETE".to_owned() }
 }

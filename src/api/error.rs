@@ -1,8 +1,8 @@
-//! Every failure and what the client sees of it: the only map from errors to statuses and codes.
+//! Every failure as the client sees it: the only map from errors to statuses and codes.
 //!
-//! The body is `application/problem+json` (RFC 9457), or what the seed APIs have in its place
-//! (`style.rs`). `code` is stable; `detail` says what was wrong and what would be right, and never
-//! a key, a value or a path of the server.
+//! The body is `application/problem+json` (RFC 9457), or what the compatibility APIs have instead
+//! (`style.rs`). `code` is stable; `detail` states what is wrong and how to fix it, and never
+//! contains a key, a value or a path of the server.
 
 pub(crate) mod account;
 pub(crate) mod style;
@@ -12,7 +12,6 @@ pub(crate) use account::AccountError;
 pub(crate) use texts::shown;
 
 use crate::auth::access::Denied;
-use crate::auth::csrf::Forgery;
 use crate::auth::rate_limit::RetryAfter;
 use crate::catalog::ChangeError;
 use crate::http::exchange::Waiting;
@@ -25,40 +24,31 @@ use crate::names::{KeyError, ProjectIdError};
 use crate::store::decide::Conflict;
 use crate::store::error::StorageError;
 use std::borrow::Cow;
-use texts::{
-    DISK_FULL, HOST_ADVICE, INTERNAL, ITEM_PROJECT_MISSING, METHOD_UNKNOWN, ROUTE_MISSING, late, memory_full,
-    not_ready, too_many_connections,
-};
+use texts::late;
 
-/// How clients are asked for a credential.
+/// The challenge for clients without a credential.
 const BEARER: &str = "Bearer realm=\"pikv\"";
 
 /// Why a request failed.
 #[derive(Debug)]
 pub enum ApiError {
-    /// The connection's bytes are no request.
+    /// The bytes that arrived are not a valid request.
     Refused(Refusal),
     /// The head or body did not arrive in time.
     Timeout(Waiting),
-    Target(TargetError),
-    /// No path has the method.
-    MethodUnknown,
     MethodNotAllowed {
         /// The `Allow` field.
         allow: String,
     },
     RouteMissing,
     Denied(Denied),
-    ProjectId(ProjectIdError),
-    Key(KeyError),
     KeyMissing,
     KeyExists,
-    Json(JsonError),
-    /// Another part of the request is not valid. The text states why, and what is right.
+    /// A part of the request is not valid. The text states why, and how to fix it.
     Invalid(Part, Cow<'static, str>),
     /// A condition does not hold.
     Precondition {
-        /// What was asked for and what is there.
+        /// The condition and the current state.
         reason: String,
         /// The entry object without its value, or `null`.
         current: String,
@@ -70,36 +60,25 @@ pub enum ApiError {
         index: usize,
         error: Box<ApiError>,
     },
-    /// A batch asks for more values than one answer may have.
-    AnswerTooLarge {
-        bytes: u64,
-        bytes_max: u64,
-    },
     Account(AccountError),
-    /// More requests than `item_api.rate_limit` lets through.
+    /// By `item_api.rate_limit`.
     RateLimited(RetryAfter),
-    /// A page of another site sent the request.
-    Forgery(Forgery),
-    /// The request names a host that is not in `public_hosts`.
-    HostUnknown {
-        host: String,
-    },
-    /// `item_api.project` names no project.
+    /// `item_api.project` does not name a project.
     ItemProjectMissing,
     Storage(StorageError),
     /// A project was not created, changed or deleted, or its files cannot be used.
     Change(ChangeError),
-    /// Too much is waiting for a lane, or for bodies.
+    /// A queue is full.
     Overloaded,
-    /// Requests and answers under way hold as much memory as they may.
+    /// Pending requests and responses use all the memory that they may.
     MemoryFull {
         bytes_max: usize,
     },
-    /// A client address has as many connections as it may have.
+    /// Of one client address.
     TooManyConnections {
         max: usize,
     },
-    /// So many projects do not take writes.
+    /// This many projects are not writable.
     NotReady {
         projects: usize,
     },
@@ -116,17 +95,25 @@ pub enum Part {
     Condition,
     ContentRange,
     Cursor,
+    Host,
+    Json,
+    JsonDepth,
     Key,
     Limit,
     MediaType,
+    Method,
+    ProjectId,
     Query,
     Settings,
+    /// The site that sent it.
+    Site,
+    Target,
     Ttl,
     Value,
 }
 
 impl Part {
-    /// It is not valid; `detail` states why, and what is right.
+    /// It is not valid; `detail` states why, and how to fix it.
     pub fn invalid(self, detail: impl Into<Cow<'static, str>>) -> ApiError {
         ApiError::Invalid(self, detail.into())
     }
@@ -139,11 +126,18 @@ impl Part {
             Part::Condition => (400, "invalid_condition"),
             Part::ContentRange => (400, "content_range_not_supported"),
             Part::Cursor => (400, "invalid_cursor"),
+            Part::Host => (403, "host_not_allowed"),
+            Part::Json => (400, "invalid_json"),
+            Part::JsonDepth => (400, "value_too_deep"),
             Part::Key => (400, "invalid_key"),
             Part::Limit => (400, "invalid_limit"),
             Part::MediaType => (415, "unsupported_media_type"),
+            Part::Method => (501, "not_implemented"),
+            Part::ProjectId => (400, "invalid_project_id"),
             Part::Query => (400, "invalid_query"),
             Part::Settings => (400, "invalid_settings"),
+            Part::Site => (403, "cross_site_request"),
+            Part::Target => (400, "invalid_target"),
             Part::Ttl => (400, "invalid_ttl"),
             Part::Value => (400, "invalid_value"),
         }
@@ -165,25 +159,16 @@ impl ApiError {
         match self {
             ApiError::Refused(refusal) => of_refusal(refusal),
             ApiError::Timeout(_) => (408, "request_timeout"),
-            ApiError::Target(_) => (400, "invalid_target"),
-            ApiError::MethodUnknown => (501, "not_implemented"),
             ApiError::MethodNotAllowed { .. } => (405, "method_not_allowed"),
             ApiError::RouteMissing => (404, "not_found"),
             ApiError::Denied(denied) => of_denied(*denied),
-            ApiError::ProjectId(_) => (400, "invalid_project_id"),
-            ApiError::Key(_) => Part::Key.status_and_code(),
             ApiError::KeyMissing => (404, "key_not_found"),
             ApiError::KeyExists => (409, "key_exists"),
-            ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => (400, "value_too_deep"),
-            ApiError::Json(_) => (400, "invalid_json"),
             ApiError::Invalid(part, _) => part.status_and_code(),
             ApiError::Precondition { .. } => (412, "precondition_failed"),
             ApiError::Operation { error, .. } => error.status_and_code(),
-            ApiError::AnswerTooLarge { .. } => Part::Batch.status_and_code(),
             ApiError::Account(error) => error.status_and_code(),
             ApiError::RateLimited(_) => (429, "rate_limited"),
-            ApiError::Forgery(_) => (403, "cross_site_request"),
-            ApiError::HostUnknown { .. } => (403, "host_not_allowed"),
             ApiError::ItemProjectMissing => (404, "project_not_found"),
             ApiError::Storage(error) => of_storage(error),
             ApiError::Change(error) => of_change(error),
@@ -195,51 +180,56 @@ impl ApiError {
         }
     }
 
-    /// What the client is told: what was wrong and what would be right.
+    /// What is wrong and how to fix it, for the client.
     pub fn detail(&self) -> String {
         match self {
             ApiError::Refused(refusal) => refusal.to_string(),
             ApiError::Timeout(waiting) => late(*waiting),
-            ApiError::Target(error) => error.to_string(),
-            ApiError::MethodUnknown => METHOD_UNKNOWN.to_owned(),
-            ApiError::MethodNotAllowed { allow } => format!("this path takes {allow}"),
-            ApiError::RouteMissing => ROUTE_MISSING.to_owned(),
-            ApiError::Denied(denied) => denied.to_string(),
-            ApiError::ProjectId(error) => error.to_string(),
-            ApiError::Key(error) => error.to_string(),
-            ApiError::KeyMissing => "there is no such key, or it has expired".to_owned(),
-            ApiError::KeyExists => "there is such a key already; update it instead".to_owned(),
-            ApiError::Json(JsonError { kind: JsonErrorKind::TooDeep, .. }) => {
-                format!("the JSON is nested more than {VALUE_DEPTH_MAX} levels deep")
+            ApiError::MethodNotAllowed { allow } => {
+                format!("This path does not support the method. Supported: {allow}.")
             }
-            ApiError::Json(error) => format!("The body is not JSON: {error}."),
+            ApiError::RouteMissing => {
+                "Nothing is at this path. Keys are at /api/v1/projects/{id}/keys/{key}, the health check is at \
+                 /healthz, and docs/HTTP-API.md describes all paths."
+                    .to_owned()
+            }
+            ApiError::Denied(denied) => denied.to_string(),
+            ApiError::KeyMissing => "The key does not exist, or it has expired.".to_owned(),
+            ApiError::KeyExists => "The key exists already. Update it instead.".to_owned(),
             ApiError::Invalid(_, detail) => detail.clone().into_owned(),
             ApiError::Precondition { reason, .. } => reason.clone(),
             ApiError::Operation { index, error } => format!("operation {index}: {}", error.detail()),
-            ApiError::AnswerTooLarge { bytes, bytes_max } => format!(
-                "These values have at least {bytes} bytes together; the maximum is {bytes_max}. Ask for fewer keys, or \
-                 read them in a batch without writes."
-            ),
             ApiError::Account(error) => error.to_string(),
             ApiError::RateLimited(after) => {
-                format!("too many requests from this address; try again in {} seconds", after.seconds)
+                format!("Too many requests from this address. Try again in {} seconds.", after.seconds)
             }
-            ApiError::Forgery(forgery) => forgery.to_string(),
-            ApiError::HostUnknown { host } => format!("Host is `{host}`; {HOST_ADVICE}"),
-            ApiError::ItemProjectMissing => ITEM_PROJECT_MISSING.to_owned(),
-            ApiError::Storage(StorageError::Full) => DISK_FULL.to_owned(),
+            ApiError::ItemProjectMissing => {
+                "item_api.project in config.json does not name a project of this server.".to_owned()
+            }
+            ApiError::Storage(StorageError::Full) => {
+                "The server's disk is full, or a quota or the file-size limit of its process is reached. Nothing was \
+                 changed. Reads work, and writes work again once there is space."
+                    .to_owned()
+            }
             ApiError::Storage(StorageError::Unread) => ChangeError::Disk("reading the value").to_string(),
             ApiError::Storage(error) => error.to_string(),
             ApiError::Change(error) => error.to_string(),
-            ApiError::Overloaded => "the server has more to do than may wait; try again shortly".to_owned(),
-            ApiError::MemoryFull { bytes_max } => memory_full(*bytes_max),
-            ApiError::TooManyConnections { max } => too_many_connections(*max),
-            ApiError::NotReady { projects } => not_ready(*projects),
-            ApiError::Internal => INTERNAL.to_owned(),
+            ApiError::Overloaded => "The server is overloaded. Try again shortly.".to_owned(),
+            ApiError::MemoryFull { bytes_max } => format!(
+                "Pending requests and responses use all the memory that they may; the maximum is {bytes_max} bytes \
+                 (limits.memory_bytes_max). Try again shortly."
+            ),
+            ApiError::TooManyConnections { max } => format!(
+                "Your address has {max} connections to this server, which is the maximum \
+                 (limits.connections_per_address_max). Close one, then try again."
+            ),
+            ApiError::NotReady { projects } => {
+                format!("{projects} projects are not writable. The server's log has their names and the reasons.")
+            }
+            ApiError::Internal => ChangeError::Internal.to_string(),
         }
     }
 
-    /// The response that says so.
     pub fn response(&self) -> Response {
         let (status, code) = self.status_and_code();
         let response = Response::new(status).field("content-type", "application/problem+json");
@@ -257,8 +247,8 @@ impl ApiError {
                 ApiError::RateLimited(after) | ApiError::Account(AccountError::TooManyRegistrations(after)),
                 _,
             ) => response.field("retry-after", &after.seconds.to_string()),
-            // wget sends a password only if it is asked for one. A client that has sent a wrong key is not
-            // asked: a browser would show its user a dialog in the middle of a page.
+            // wget sends a password only after a challenge. A client that sent a wrong key gets none, because a
+            // browser would open a dialog in the middle of a page.
             (ApiError::Denied(Denied::Missing), 401) => {
                 response.field("www-authenticate", BEARER).field("www-authenticate", "Basic realm=\"pikv\"")
             }
@@ -352,25 +342,33 @@ impl From<ChangeError> for ApiError {
     }
 }
 
-/// Errors that a variant has as they are.
-macro_rules! from_own_variant {
-    ($($error:ty => $variant:ident),+ $(,)?) => {
+impl From<JsonError> for ApiError {
+    fn from(error: JsonError) -> ApiError {
+        if error.kind == JsonErrorKind::TooDeep {
+            return Part::JsonDepth
+                .invalid(format!("The JSON is nested too deeply; the maximum is {VALUE_DEPTH_MAX} levels."));
+        }
+        Part::Json.invalid(format!("The body is not JSON: {error}."))
+    }
+}
+
+macro_rules! from {
+    ($($error:ty => $variant:expr),+ $(,)?) => {
         $(impl From<$error> for ApiError {
             fn from(error: $error) -> ApiError {
-                ApiError::$variant(error)
+                $variant(error)
             }
         })+
     };
 }
 
-from_own_variant! {
-    AccountError => Account,
-    Denied => Denied,
-    JsonError => Json,
-    KeyError => Key,
-    ProjectIdError => ProjectId,
-    StorageError => Storage,
-    TargetError => Target,
+from! {
+    AccountError => ApiError::Account,
+    Denied => ApiError::Denied,
+    KeyError => |error: KeyError| Part::Key.invalid(error.to_string()),
+    ProjectIdError => |error: ProjectIdError| Part::ProjectId.invalid(error.to_string()),
+    StorageError => ApiError::Storage,
+    TargetError => |error: TargetError| Part::Target.invalid(error.to_string()),
 }
 
 /// Of an operation that needs a key to exist, or not to exist.

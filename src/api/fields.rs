@@ -1,4 +1,4 @@
-//! The fields of a body that may be JSON or a form: `/api/register` to `/api/data`, and `/login`.
+//! The fields of a body in JSON or a form, for `/api/register` to `/api/data` and `/login`.
 
 use super::body::parse_object;
 use super::context::Context;
@@ -18,14 +18,13 @@ use std::fmt;
 /// The fields of a body, each once.
 #[derive(Clone)]
 pub(crate) struct Fields {
-    /// How they were sent.
     pub sent: BodyFormat,
     /// Texts of a form, or minified JSON texts.
     fields: BTreeMap<String, String>,
 }
 
 impl Fields {
-    /// The fields of the body of a request; none of one that has no body.
+    /// The fields of the body of a request; none if it has no body.
     pub(crate) fn of(context: &Context<'_>) -> Result<Fields, ApiError> {
         let head = &context.request.head;
         if head.framing == Framing::None || context.request.body.trim_ascii().is_empty() {
@@ -38,23 +37,23 @@ impl Fields {
             }
             BodyFormat::Json => match context.json_body() {
                 Err(ApiError::Invalid(Part::MediaType, _)) => Err(Part::MediaType.invalid(
-                    "this takes a JSON object in UTF-8 as application/json, or a form as \
-                     application/x-www-form-urlencoded",
+                    "The body must be a JSON object in UTF-8 as application/json, or a form as \
+                     application/x-www-form-urlencoded.",
                 )),
                 body => Fields::of_json(&body?),
             },
         }
     }
 
-    /// The members of a body that has to be a JSON object.
+    /// The members of a body that must be a JSON object.
     pub(crate) fn of_json_object(context: &Context<'_>) -> Result<Fields, ApiError> {
         Fields::of_json(&context.json_body()?)
     }
 
-    /// Refuses fields that nobody reads, which are most likely misspelt.
+    /// Refuses unknown fields, which are most likely misspelt.
     pub(crate) fn refuse_others(&self, known: &[&str]) -> Result<(), ApiError> {
         match self.fields.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(name) => Err(Part::Body.invalid(format!("there is no member `{}` here", shown(name)))),
+            Some(name) => Err(Part::Body.invalid(format!("The member `{}` is unknown.", shown(name)))),
             None => Ok(()),
         }
     }
@@ -65,24 +64,21 @@ impl Fields {
     }
 
     fn of_form(body: &[u8]) -> Result<Fields, ApiError> {
-        let text = str::from_utf8(body).map_err(|_| Part::Body.invalid("a form has to be UTF-8"))?;
+        let text = str::from_utf8(body).map_err(|_| Part::Body.invalid("The form is not UTF-8."))?;
         let mut fields = BTreeMap::new();
         for (name, value) in target::pairs(text) {
-            let undecodable = |_| Part::Body.invalid("the form is not percent-encoded UTF-8");
+            let undecodable = |_| Part::Body.invalid("The form is not percent-encoded UTF-8.");
             let name = target::decode_query(name).map_err(undecodable)?.into_owned();
             let value = target::decode_query(value.unwrap_or_default()).map_err(undecodable)?.into_owned();
             if fields.contains_key(&name) {
-                return Err(Part::Body.invalid(format!("the form has the field `{}` twice", shown(&name))));
+                return Err(Part::Body.invalid(format!("The form has the field `{}` twice.", shown(&name))));
             }
             fields.insert(name, value);
         }
         Ok(Fields { sent: BodyFormat::Form, fields })
     }
 
-    /// The text of a field: of a form, or a JSON string. `None` where it is not there, or `null`.
-    ///
-    /// # Errors
-    /// [`Part::Body`] where it is another kind of JSON.
+    /// The text of a field of a form, or of a JSON string. `None` if the field is absent or `null`.
     pub(crate) fn text(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, ApiError> {
         match (self.fields.get(name), self.sent) {
             (None, _) => Ok(None),
@@ -96,9 +92,6 @@ impl Fields {
     }
 
     /// A JSON `true` or `false`; `false` without the field.
-    ///
-    /// # Errors
-    /// [`Part::Body`] for anything else.
     pub(crate) fn switch(&self, name: &'static str) -> Result<bool, ApiError> {
         match self.fields.get(name).map(String::as_str) {
             None | Some("false") => Ok(false),
@@ -107,13 +100,12 @@ impl Fields {
         }
     }
 
-    /// The text of a field: of a form, or a JSON string, or any other JSON, minified. `None` if
-    /// it is missing or `null`.
+    /// As [`Fields::text`], or any other JSON, minified.
     pub(crate) fn text_of_any(&self, name: &'static str) -> Option<Cow<'_, str>> {
         self.text(name).unwrap_or_else(|_| self.fields.get(name).map(|raw| Cow::Borrowed(raw.as_str())))
     }
 
-    /// Those of `names` that were sent, as texts, to be shown again.
+    /// The texts of `names`, to be shown again.
     pub(crate) fn typed(
         &self,
         names: impl Iterator<Item = &'static str>,
@@ -121,7 +113,7 @@ impl Fields {
         names.filter_map(|name| Some((name, self.text_of_any(name)?))).collect()
     }
 
-    /// A field as minified JSON text: of a form, a JSON string. `None` where it is not there.
+    /// A field as minified JSON, which is a string for a field of a form. `None` if the field is absent.
     pub(crate) fn value(&self, name: &str) -> Option<Vec<u8>> {
         let text = self.fields.get(name)?;
         match self.sent {
@@ -134,25 +126,21 @@ impl Fields {
         }
     }
 
-    /// What they say of a new account.
     pub(crate) fn new_account(&self, required: Required, rule: Rule) -> Result<NewAccount, ApiError> {
-        let (username, email) = (self.text("username")?, self.text("email")?);
-        let (password, full_name) = (self.text("password")?, self.text("full_name")?);
-        let (age, gender) = (self.text_of_any("age"), self.text("gender")?);
         let typed = RawInput {
-            username: username.as_deref(),
-            email: email.as_deref(),
-            password: password.as_deref(),
-            full_name: full_name.as_deref(),
-            age: age.as_deref(),
-            gender: gender.as_deref(),
+            username: self.text("username")?,
+            email: self.text("email")?,
+            password: self.text("password")?,
+            full_name: self.text("full_name")?,
+            age: self.text_of_any("age"),
+            gender: self.text("gender")?,
         };
         let checked = registration::check(&typed, required, rule);
         checked.map_err(|problems| AccountError::Registration(problems).into())
     }
 }
 
-/// The members of a JSON object as minified texts. serde alone would take the last of two with one name.
+/// The members of a JSON object as minified texts. serde alone would accept two with one name.
 struct Members(BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for Members {
@@ -169,7 +157,7 @@ impl<'de> Deserialize<'de> for Members {
                 let mut members = BTreeMap::new();
                 while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
                     if members.contains_key(&name) {
-                        let problem = format!("the member `{}` is there twice", shown(&name));
+                        let problem = format!("duplicate member `{}`", shown(&name));
                         return Err(A::Error::custom(problem));
                     }
                     members.insert(name, value.get().to_owned());

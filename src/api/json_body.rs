@@ -1,4 +1,4 @@
-//! How things look as JSON: projects and entries, lists of names, answers of JSON.
+//! JSON in responses: projects, entries, lists of names.
 
 use crate::catalog::Served;
 use crate::clock;
@@ -7,7 +7,6 @@ use crate::json;
 use crate::store::change::EntryMeta;
 use crate::store::key_map::Totals;
 
-/// An answer whose body is JSON.
 pub(crate) fn json_response(status: u16, body: Vec<u8>) -> Response {
     Response::new(status).field("content-type", "application/json").body(body)
 }
@@ -45,18 +44,17 @@ fn push_time(ms: u64, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// What an entry object shows of a value.
+/// The part of a value in an entry object.
 #[derive(Clone, Copy)]
 pub(crate) enum Shown<'v> {
     Nothing,
-    /// What kind of JSON it is: answers to writes, so that a value that was stored as a string by
-    /// mistake is noticed.
+    /// Its kind of JSON, in responses to writes: the client notices a value that it stored as a string by
+    /// mistake.
     TypeOf(&'v [u8]),
-    /// All of it.
     Value(&'v [u8]),
 }
 
-/// Appends `"type":…`: what kind of JSON `value` is.
+/// Appends `"type":…`, the kind of JSON that `value` is.
 pub(crate) fn push_type(value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"type\":");
     json::encode_string(json::type_name(value), out);
@@ -91,7 +89,7 @@ pub(crate) fn current(key: &str, meta: Option<&EntryMeta>) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// Appends a project object. `totals` is `None` where the project's files could not be read.
+/// Appends a project object. `totals` is `None` if the project's files could not be read.
 pub(crate) fn push_project(served: &Served, totals: Option<Totals>, out: &mut Vec<u8>) {
     let bool_text = |value: bool| if value { &b"true"[..] } else { b"false" };
     out.extend_from_slice(b"{\"id\":");

@@ -1,8 +1,9 @@
-//! The answer to a batch of reads: whole, or streamed piece by piece if it is long.
+//! The response to a batch of reads: whole, or streamed in pieces if it is long.
 //!
 //! Each piece reads its values in one critical section when it is about to be sent, so a client that does not
-//! read its answer holds one piece of memory. The values are those of that moment; each key is read once.
+//! read its response holds the memory of one piece. The values are those of that moment; each key is read once.
 
+use super::error::{ApiError, Part};
 use super::json_body::json_response;
 use super::reply::{Lane, Piece, Reply};
 use crate::clock;
@@ -16,42 +17,39 @@ use crate::store::commit::Pending;
 use crate::store::decide::{Conflict, Step};
 use crate::store::error::StorageError;
 
-/// How an answer looks. One JSON object with an array of elements in it.
+/// The form of a response: a JSON object with an array of elements.
 pub(crate) struct Layout {
-    /// What precedes the elements.
+    /// The text before the elements.
     pub open: &'static [u8],
     /// Appends an element.
     pub push: PushElement,
-    /// Appends what follows the elements, given the keys that are absent.
+    /// Appends the text after the elements, given the absent keys.
     pub close: fn(&mut dyn Iterator<Item = &str>, &mut Vec<u8>),
 }
 
 /// Appends the element of a key, given its revision and times and its value if it exists; or nothing.
 pub(crate) type PushElement = fn(&str, Option<(&EntryMeta, &[u8])>, &mut Vec<u8>);
 
-/// How far an answer has come.
+/// The progress of a response.
 #[derive(Clone, Default)]
 struct Position {
-    /// Keys that are answered.
+    /// Keys that were read.
     keys: usize,
-    /// Elements that are written.
+    /// Elements that were written.
     elements: usize,
     /// Indexes of the absent keys.
     missing: Vec<usize>,
 }
 
-/// What a batch of reads leads to.
+/// The result of a batch of reads.
 pub(crate) enum Reads {
-    /// What each read found, and the values, which are few.
+    /// The results of the reads, and the values.
     Whole(OneOrMany<Step>, Vec<Found>),
-    /// The values are many: they are read when they are sent ([`stream`]).
+    /// There are too many values: [`stream`] reads them when they are sent.
     Long,
 }
 
-/// Reads what `batch` asks for, which changes nothing.
-///
-/// # Errors
-/// [`StorageError`] if the keys cannot be asked for.
+/// Runs `batch`, which only reads.
 pub(crate) fn read(
     keyspace: &Keyspace,
     now_ms: u64,
@@ -66,6 +64,14 @@ pub(crate) fn read(
     batch.require = Require { read_bytes_max: ANSWER_BYTES_MAX, ..Require::NOTHING };
     let Pending { answer, commit } = keyspace.write(now_ms, batch)?;
     Ok(Pending { answer: answer.map(|_| Reads::Long), commit })
+}
+
+/// Why a batch whose values have `bytes` fails. The largest allowed is `bytes_max`.
+pub(crate) fn too_large(bytes: u64, bytes_max: u64) -> ApiError {
+    Part::Batch.invalid(format!(
+        "These values have at least {bytes} bytes together; the maximum is {bytes_max}. Ask for fewer keys, or read \
+         them in a batch without writes."
+    ))
 }
 
 /// Answers with the values of `keys`.
@@ -98,7 +104,7 @@ pub(crate) fn stream(keyspace: Keyspace, keys: Vec<KeyBuf>, layout: &'static Lay
 }
 
 impl Layout {
-    /// The whole answer. `values` are those that were found, in their order.
+    /// The whole response. `values` are those that were found, in their order.
     pub(crate) fn render(&self, keys: &[KeyBuf], steps: &[Step], values: &[Vec<u8>]) -> Response {
         let (mut body, mut position) = (self.open.to_vec(), Position::default());
         let mut values = values.iter();

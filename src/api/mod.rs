@@ -1,8 +1,8 @@
-//! From a request to a reply: routes, credentials, handlers, and what every error looks like.
+//! From a request to a reply: routes, credentials, handlers, and the forms of errors.
 //!
-//! A handler runs on an event loop and takes microseconds. What may block it returns as a job for one
-//! of the lanes ([`reply::Reply`]). `dispatch.rs` calls the handlers of `routes.rs`, the whole route
-//! table; handlers use `context.rs` and `state.rs`, and never what calls them.
+//! A handler runs on an event loop and takes microseconds. Work that may block is returned as a job for
+//! one of the lanes ([`reply::Reply`]). `dispatch.rs` calls the handlers of `routes.rs`, the route
+//! table; handlers use `context.rs` and `state.rs`, and never their callers.
 
 mod accept;
 pub(crate) mod authority;

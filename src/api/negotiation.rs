@@ -1,29 +1,27 @@
-//! What a request sends and wants to see, JSON or a form and a page.
+//! Whether a request sends JSON or a form, and gets JSON or a page.
 
 use super::accept::Accept;
 use crate::auth::credential;
 use crate::http::request::Head;
 
-/// How a body was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyFormat {
-    /// As JSON, or there was none.
+    /// Also without a body.
     Json,
     Form,
 }
 
-/// What a request wants to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResponseFormat {
     Json,
     Page,
 }
 
-/// Whether the answer is a page: for a form, or a client that prefers HTML. A program that sends a key or
-/// a token gets JSON. Basic may be what a proxy in front asks of a browser, so it decides only if
-/// `Accept` leaves it open. Without its `body`, which is not there yet, nothing is taken for a form.
+/// The response is a page for a form, or for a client that prefers HTML. A program that sends a key or a token gets
+/// JSON. A proxy in front may require Basic from a browser, so Basic decides only if `Accept` does not. A `body` that
+/// has not arrived yet does not count as a form.
 pub(crate) fn response_format(head: &Head<'_>, body: Option<&[u8]>) -> ResponseFormat {
-    if credential::is_of_a_program(head) {
+    if credential::is_from_program(head) {
         return ResponseFormat::Json;
     }
     let accept = Accept::of(head);
@@ -36,7 +34,7 @@ pub(crate) fn response_format(head: &Head<'_>, body: Option<&[u8]>) -> ResponseF
     }
 }
 
-/// curl says "form" of whatever `-d` sends; a body that begins like a JSON object is none.
+/// curl labels everything that `-d` sends as a form; a body that begins like a JSON object is not a form.
 pub(crate) fn body_format(head: &Head<'_>, body: &[u8]) -> BodyFormat {
     let is_form = head.fields("content-type").any(|value| {
         let value = value.split(|&byte| byte == b';').next().unwrap_or_default();

@@ -1,5 +1,4 @@
-//! `/api/object` and `/api/batch/object`, as the clients of seed 001 know them: the keys of the
-//! token's account.
+//! The object API, `/api/object` and `/api/batch/object`: the keys of the token's account.
 
 pub(crate) mod batch;
 
@@ -8,10 +7,10 @@ use crate::api::context::Context;
 use crate::api::credentials;
 use crate::api::error::{ApiError, Part};
 use crate::api::json_body::json_response;
-use crate::api::parameters::{parse_key, parse_ttl};
+use crate::api::parameters::parse_ttl;
 use crate::api::reply::Reply;
 use crate::json;
-use crate::names::KeyBuf;
+use crate::names::{Key, KeyBuf};
 use crate::storage::Keyspace;
 use crate::store::batch::{Op, When};
 use crate::store::commit::Pending;
@@ -19,8 +18,7 @@ use crate::store::decide::{Conflict, Step};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// A body, or an element of a batch. `key` and `ttl` are looked at as text, so that each mistake
-/// is named.
+/// A body, or an element of a batch. `key` and `ttl` are parsed from text, so that the error is specific.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ObjectText<'a> {
@@ -45,19 +43,17 @@ impl Object {
     }
 }
 
-/// `POST /api/object`: makes a key that is not there.
+/// `POST /api/object`: creates a key.
 pub(crate) fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
-    context.parameters(&[])?;
     let object = parse(&context.json_body()?)?;
-    let created = keyspace.write_one(context.arrival.wall_ms, object.creation())?;
+    let created = keyspace.write_one(context.origin.wall_ms, object.creation())?;
     Ok(message(created, 201, "Key-Value pair created"))
 }
 
 /// `GET /api/object/{key}`
 pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
-    context.parameters(&[])?;
     context.value_of(&keyspace, &context.key_text()?, |key, data| {
         let mut body = Vec::with_capacity(key.len() + data.len() + 24);
         push_object(key, data, &mut body);
@@ -66,45 +62,44 @@ pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     })
 }
 
-/// `PUT /api/object/{key}`: replaces what is there.
+/// `PUT /api/object/{key}`: replaces a value.
 pub(crate) fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
-    context.parameters(&[])?;
     let key_text = context.key_text()?;
-    let key = parse_key(&key_text)?;
+    let key = Key::parse(&key_text)?;
     let body = context.json_body()?;
     let parts: ObjectText<'_> = parse_object(&body).map_err(|problem| invalid(&problem))?;
     if parts.key.is_some() {
-        return Err(invalid("the key is in the path, not in the body"));
+        return Err(invalid("the key belongs in the path, not in the body"));
     }
     let (data, ttl_ms) = data_and_ttl(&parts)?;
     let op = Op::put(key, &data, ttl_ms).when(When::PRESENT);
-    let updated = keyspace.write_one(context.arrival.wall_ms, op)?;
+    let updated = keyspace.write_one(context.origin.wall_ms, op)?;
     Ok(message(updated, 200, "Key-Value pair updated"))
 }
 
 /// `DELETE /api/object/{key}`
 pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
-    context.parameters(&[])?;
     let key_text = context.key_text()?;
-    let key = parse_key(&key_text)?;
-    let deleted = keyspace.write_one(context.arrival.wall_ms, Op::delete(key))?;
+    let key = Key::parse(&key_text)?;
+    let deleted = keyspace.write_one(context.origin.wall_ms, Op::delete(key))?;
     if let Ok(Step::Absent) = deleted.answer {
-        // Nothing is said of expiry here: it makes no difference to a client that deletes.
+        // The text does not mention expiry, which makes no difference to a client that deletes.
         let response = json_response(404, b"{\"error\":\"Key not found\"}\n".to_vec());
         return Ok(Reply::Ready(Ok(response), deleted.commit));
     }
     Ok(message(deleted, 200, "Key-Value pair deleted"))
 }
 
-/// The keys of the account that the request's token is of.
+/// The keys of the account of the token of a request, which takes no parameters.
 pub(super) fn own_keys(context: &Context<'_>) -> Result<Keyspace, ApiError> {
     let account = credentials::token(context)?;
+    context.parameters(&[])?;
     Ok(context.accounts()?.keys_of(&account))
 }
 
-/// Takes a minified text as an object.
+/// Parses a minified text as an object.
 pub(super) fn parse(text: &[u8]) -> Result<Object, ApiError> {
     let parts: ObjectText<'_> = parse_object(text).map_err(|problem| invalid(&problem))?;
     let key = parts.key.ok_or_else(|| invalid("`key` is missing"))?;
@@ -116,7 +111,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Object, ApiError> {
 
 fn data_and_ttl(parts: &ObjectText<'_>) -> Result<(Vec<u8>, Option<u64>), ApiError> {
     let data = parts.data.ok_or_else(|| invalid("`data` is missing"))?;
-    // In the original a ttl of 0 is none.
+    // In the original service a ttl of 0 means none.
     let ttl = parts.ttl.filter(|ttl| ttl.get() != "0");
     let ttl_ms = ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
     Ok((minified(data.get().as_bytes())?, ttl_ms))

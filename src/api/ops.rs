@@ -1,4 +1,4 @@
-//! For who runs the server: is it alive, does it take writes.
+//! Health checks, and the stylesheet.
 
 use super::context::Context;
 use super::error::ApiError;
@@ -7,15 +7,15 @@ use super::reply::Reply;
 use super::site::pages;
 use crate::http::response::Response;
 
-/// `GET /healthz`: the process answers.
+/// `GET /healthz`: the process is running.
 pub(crate) fn healthz(_: &Context<'_>) -> Result<Reply, ApiError> {
     Ok(Reply::now(ok()))
 }
 
-/// `GET /readyz`: all projects take writes. Says how many do not, not which: it asks for no key. Whether
-/// the files are still there is looked at in the background, for the next answer.
+/// `GET /readyz`: all projects are writable. Reports only the number of those that are not, because it needs no key.
+/// The files are checked in the background, for the next response.
 pub(crate) fn readyz(context: &Context<'_>) -> Result<Reply, ApiError> {
-    let (app, now) = (context.app, context.arrival.at);
+    let (app, now) = (context.app, context.origin.at);
     if app.catalog.look_at_files(now)
         && let Some(Ok(accounts)) = &app.accounts
     {
@@ -31,7 +31,7 @@ pub(crate) fn readyz(context: &Context<'_>) -> Result<Reply, ApiError> {
     if unready == 0 { Ok(Reply::now(ok())) } else { Err(ApiError::NotReady { projects: unready }) }
 }
 
-/// `GET /static/pikv.css`: the one stylesheet of the pages.
+/// `GET /static/pikv.css`
 pub(crate) fn stylesheet(_: &Context<'_>) -> Result<Reply, ApiError> {
     Ok(Reply::now(pages::stylesheet()))
 }

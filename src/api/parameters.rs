@@ -1,21 +1,20 @@
-//! Query parameters, and the texts in them.
+//! Query parameters.
 
 use super::cursor::Cursor;
 use super::error::{ApiError, Part, shown};
 use crate::config::nearest::nearest;
 use crate::digits;
 use crate::limits::{LIST_LIMIT_MAX, TTL_SECONDS_MAX};
-use crate::names::Key;
 use std::borrow::Cow;
 
-/// What is wrong with a parameter `name` if there are only `allowed`.
+/// The error text for the parameter `name`, which is not in `allowed`.
 pub(crate) fn unknown_parameter(name: &str, allowed: &[&'static str]) -> String {
-    let shown = shown(name);
-    match (nearest(name, allowed), allowed.is_empty()) {
-        (_, true) => format!("there is no parameter `{shown}` here; this takes none"),
-        (Some(near), _) => format!("there is no parameter `{shown}` here; did you mean `{near}`?"),
-        (None, _) => format!("there is no parameter `{shown}` here; there are {}", allowed.join(", ")),
-    }
+    let advice = match (nearest(name, allowed), allowed.is_empty()) {
+        (_, true) => "This path takes no parameters.".to_owned(),
+        (Some(near), _) => format!("Did you mean `{near}`?"),
+        (None, _) => format!("Known: {}.", allowed.join(", ")),
+    };
+    format!("The parameter `{}` is unknown. {advice}", shown(name))
 }
 
 /// The decoded query parameters of a request.
@@ -24,15 +23,12 @@ pub struct Parameters<'r> {
 }
 
 impl Parameters<'_> {
-    /// The value of `name`; empty where it was given without one.
+    /// The value of `name`; empty if it was given without one.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.found.iter().find(|(known, _)| *known == name).map(|(_, value)| &**value)
     }
 
     /// A switch: given without a value, or as `true` or `false`.
-    ///
-    /// # Errors
-    /// [`Part::Query`] for any other value.
     pub fn switch(&self, name: &'static str) -> Result<bool, ApiError> {
         match self.get(name) {
             None | Some("false") => Ok(false),
@@ -41,10 +37,7 @@ impl Parameters<'_> {
         }
     }
 
-    /// The size of a page; `None` where nothing is said of it.
-    ///
-    /// # Errors
-    /// [`Part::Limit`] outside 1..=[`LIST_LIMIT_MAX`].
+    /// The size of a page.
     pub fn limit(&self) -> Result<Option<usize>, ApiError> {
         let Some(text) = self.get("limit") else { return Ok(None) };
         let limit = digits::decode_u64(text.as_bytes()).and_then(|limit| usize::try_from(limit).ok());
@@ -55,15 +48,15 @@ impl Parameters<'_> {
         })
     }
 
-    /// The last key of the page before, in a listing that has no prefixes; `None` for the first page.
+    /// The last key of the previous page, in a listing without prefixes; `None` for the first page.
     pub fn cursor(&self) -> Result<Option<String>, ApiError> {
         let Some(text) = self.get("cursor") else { return Ok(None) };
         let cursor = Cursor::decode(text)?;
         if cursor.prefix().is_empty() { Ok(Some(cursor.after)) } else { Err(Cursor::unknown()) }
     }
 
-    /// The prefix of a listing, and the last key of the page before; `None` for the first page. A
-    /// cursor has its prefix with it; `prefix` beside it must be the same.
+    /// The prefix of a listing, and the last key of the previous page; `None` for the first page. A cursor contains the
+    /// prefix; the parameter `prefix` must be the same or absent.
     pub fn prefix_and_cursor(&self) -> Result<(String, Option<String>), ApiError> {
         let prefix = self.get("prefix");
         let Some(text) = self.get("cursor") else { return Ok((prefix.unwrap_or_default().to_owned(), None)) };
@@ -77,17 +70,13 @@ impl Parameters<'_> {
         Ok((cursor.prefix().to_owned(), Some(cursor.after)))
     }
 
-    /// The time to live, in milliseconds.
     pub fn ttl_ms(&self) -> Result<Option<u64>, ApiError> {
         let Some(text) = self.get("ttl") else { return Ok(None) };
         parse_ttl(text).map(Some)
     }
 }
 
-/// A time to live as text, in milliseconds.
-///
-/// # Errors
-/// [`Part::Ttl`] outside 1..=[`TTL_SECONDS_MAX`].
+/// A time to live in milliseconds, from a text in seconds.
 pub(crate) fn parse_ttl(text: &str) -> Result<u64, ApiError> {
     let seconds = digits::decode_u64(text.as_bytes()).filter(|ttl| (1..=TTL_SECONDS_MAX).contains(ttl));
     seconds.map(|seconds| seconds * 1_000).ok_or_else(|| {
@@ -96,9 +85,4 @@ pub(crate) fn parse_ttl(text: &str) -> Result<u64, ApiError> {
              zero, a point or an exponent."
         ))
     })
-}
-
-/// A key from outside.
-pub(crate) fn parse_key(text: &str) -> Result<Key<'_>, ApiError> {
-    Ok(Key::parse(text)?)
 }

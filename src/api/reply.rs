@@ -1,4 +1,4 @@
-//! What a handler answers, and what has to happen before it may leave.
+//! The reply of a handler: a response, and what must happen before it may be sent.
 
 use super::error::ApiError;
 use crate::http::response::Response;
@@ -8,42 +8,39 @@ use crate::store::decide::Conflict;
 use crate::store::error::StorageError;
 use std::net::IpAddr;
 
-/// A response, or why the request failed: the server says so in the form of the request's API.
+/// A response, or a failure that the server renders in the form of the request's API.
 pub(crate) type Answer = Result<Response, ApiError>;
 
-/// Makes a reply.
 pub(crate) type Job = Box<dyn FnOnce() -> Reply + Send>;
 
 /// The answer to a request.
 pub enum Reply {
-    /// An answer. It may leave once the commit, if there is one, is resolved.
+    /// It may be sent once the commit, if there is one, is resolved.
     Ready(Answer, Option<Commit>),
-    /// It is made in a lane, once the commit, if there is one, says so.
+    /// A job that produces the reply in a lane, once the commit, if there is one, is resolved.
     Job(Lane, Option<Commit>, Job),
     /// A head, and a body that is produced while it is sent.
     Stream(Response, Source),
 }
 
-/// Where a reply, or a piece of one, is made.
+/// The threads that produce a reply, or a piece of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// On the event loop: memory only.
+    /// The event loop: memory only.
     Loop,
-    /// Where values are read from the disk.
+    /// For reading values from the disk.
     Disk,
-    /// Where projects are created, changed and deleted, and all of them counted: one job after the other, so that no
-    /// read waits for it.
+    /// One thread that creates, changes, deletes and counts projects and accounts, so that no read waits for that.
     Admin,
-    /// Where passwords are hashed, which takes a good part of a second. Clients share it.
+    /// For hashing passwords, which takes a large part of a second. Clients share it.
     Password(Share),
 }
 
-/// Whose share of the password lane a job takes.
+/// The share of the password lane that a job uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// What the server knows of the client.
     pub standing: Standing,
-    /// The client's address, as it is counted.
+    /// From `counted_address` in `auth/client.rs`.
     pub address: IpAddr,
 }
 
@@ -52,24 +49,27 @@ pub struct Share {
 pub enum Standing {
     /// It has the global key.
     Operator,
-    /// It has signed in to this account before.
+    /// It has logged in to this account before.
     Known,
-    /// Neither.
     Stranger,
 }
 
 impl Reply {
-    /// A response that may leave at once.
+    /// A response that may be sent at once.
     pub fn now(response: Response) -> Reply {
         Reply::Ready(Ok(response), None)
     }
 
-    /// A failure that may be told at once.
+    /// A failure that may be sent at once.
     pub fn failed(error: ApiError) -> Reply {
         Reply::Ready(Err(error), None)
     }
 
-    /// What a read gives; in the disk lane if a value has to be read there.
+    pub fn job(lane: Lane, job: impl FnOnce() -> Result<Reply, ApiError> + Send + 'static) -> Reply {
+        Reply::Job(lane, None, Box::new(|| Reply::of_result(job())))
+    }
+
+    /// The result of a read; a job in the disk lane if a value must be read from the disk.
     pub fn of(outcome: Outcome<Answer>) -> Reply {
         match outcome {
             Outcome::Ready(Pending { answer, commit }) => Reply::Ready(answer, commit),
@@ -80,7 +80,7 @@ impl Reply {
         }
     }
 
-    /// What a write gives: the response that `respond` makes of what was done, or the conflict.
+    /// The result of a write: the response of `respond`, or the conflict.
     pub fn of_write<T>(written: Pending<Result<T, Conflict>>, respond: impl FnOnce(T) -> Response) -> Reply {
         Reply::Ready(written.answer.map(respond).map_err(ApiError::from), written.commit)
     }
@@ -90,7 +90,7 @@ impl Reply {
         result.unwrap_or_else(Reply::failed)
     }
 
-    /// Whether something has to be on disk before it may leave.
+    /// Whether something must be on disk before it may be sent.
     pub fn waits(&self) -> bool {
         match self {
             Reply::Ready(_, commit) | Reply::Job(_, commit, _) => commit.is_some(),
@@ -98,8 +98,8 @@ impl Reply {
         }
     }
 
-    /// A JSON body that `next` appends in pieces, called in `lane`. It appends the piece at the position that it is
-    /// given, and advances that. It holds `bytes_held` until the last piece.
+    /// A JSON body in pieces. `next` runs in `lane`, appends the piece at a position and advances that. It holds
+    /// `bytes_held` of memory until the last piece.
     pub fn json_stream<P: Clone + Send + 'static>(
         lane: Lane,
         bytes_held: usize,
@@ -119,38 +119,33 @@ impl Reply {
     }
 }
 
-/// Which piece of a stream is wanted.
+/// Which piece of a stream to produce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pull {
-    /// The one behind the last.
     Next,
-    /// The last one anew: it rested on changes that were taken back, and was not sent.
+    /// The last one, which was not sent: the data that it used was rolled back.
     Again,
 }
 
-/// Appends the piece that is wanted to its argument.
+/// Appends a piece to its argument.
 pub(crate) type NextPiece = Box<dyn FnMut(Pull, &mut Vec<u8>) -> Piece + Send>;
 
 /// The body of a stream, piece by piece.
 pub struct Source {
-    /// Where [`Source::next`] is called.
+    /// The lane in which [`Source::next`] runs.
     pub lane: Lane,
-    /// Makes the pieces.
     pub next: NextPiece,
-    /// Which one is wanted.
     pub pull: Pull,
-    /// Bytes of memory that it holds until the last piece is made.
+    /// Bytes of memory that it holds until the last piece.
     pub bytes_held: usize,
 }
 
-/// What a call for a piece gave.
+/// The result of [`Source::next`]. A piece may be sent once its commit, if there is one, is resolved.
 #[derive(Debug)]
 pub enum Piece {
-    /// There is more. The piece may leave once the commit says so.
     More(Option<Commit>),
-    /// That was the last one.
     Last(Option<Commit>),
-    /// It cannot go on: the answer where nothing of it was sent yet, else the connection is cut, so that
-    /// the client does not take it for the end.
+    /// The stream failed. If nothing was sent yet, this is the answer; otherwise the connection is cut, so that
+    /// the client does not mistake it for the end.
     Broken(ApiError),
 }

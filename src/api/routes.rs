@@ -1,4 +1,4 @@
-//! The whole route table.
+//! The route table.
 
 use super::authority::Needs;
 use super::context::Context;
@@ -15,41 +15,32 @@ use Dialect::{Item, Object, Problem, Site};
 use JobsIn::{Admin, Disk, None, Password};
 use Method::{Delete, Get, Post, Put};
 
-/// What answers a request.
 pub type Handler = fn(&Context<'_>) -> Result<Reply, ApiError>;
 
-/// A row of the table.
 pub struct Route {
     method: Method,
     pattern: &'static str,
-    /// Whose credential it asks for.
     pub needs: Needs,
-    /// Where the jobs run that its handler returns.
+    /// The lane of the jobs that its handler returns.
     pub jobs_in: JobsIn,
-    /// How its client is told of a failure.
+    /// The form of its failures.
     pub dialect: Dialect,
-    /// What answers.
     pub handler: Handler,
 }
 
 /// The lane of the jobs of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobsIn {
-    /// The event loop answers by itself.
+    /// It has no jobs.
     None,
-    /// A value may have to be read from the disk.
     Disk,
-    /// Projects or accounts are changed or counted, one request after the other.
     Admin,
-    /// A password may be hashed.
     Password,
 }
 
-/// A route that fits a request. A HEAD is answered like a GET.
+/// The route of a request. A HEAD has that of a GET.
 pub struct Found<'p> {
-    /// The row.
     pub route: &'static Route,
-    /// The variable parts of the path.
     pub captures: Captures<'p>,
 }
 
@@ -64,8 +55,7 @@ const fn row(
     Route { method, pattern, needs, jobs_in, dialect, handler }
 }
 
-/// Method, path, needs, lane of the jobs, form of the failures, handler. The most used come first: the table is
-/// searched in order.
+/// The columns are those of [`Route`]. The table is searched in order, so the most used routes come first.
 const ROUTES: &[Route] = &[
     row(Get, "/api/v1/projects/{}/keys/{...}", Needs::Project, Disk, Problem, keys::get),
     row(Put, "/api/v1/projects/{}/keys/{...}", Needs::Project, None, Problem, keys::put),
@@ -128,13 +118,13 @@ const ROUTES: &[Route] = &[
 pub fn find(method: Method, path: &str) -> Result<Found<'_>, ApiError> {
     let method = if method == Method::Head { Get } else { method };
     for route in ROUTES.iter().filter(|route| route.method == method) {
-        if let Some(captures) = route.matches(path) {
+        if let Some(captures) = router::matches(route.pattern, path) {
             return Ok(Found { route, captures });
         }
     }
     let mut others: Vec<Method> = Vec::new();
     for route in ROUTES {
-        if !others.contains(&route.method) && route.matches(path).is_some() {
+        if !others.contains(&route.method) && router::matches(route.pattern, path).is_some() {
             others.push(route.method);
         }
     }
@@ -145,8 +135,8 @@ pub fn find(method: Method, path: &str) -> Result<Found<'_>, ApiError> {
     }
 }
 
-/// How the client of a path without a route is told of that: as those of the API that it lies in. `path` may have
-/// its query, and need not be valid.
+/// The form of failures for a path without a route: that of the API to which it belongs. `path` may have its query,
+/// and need not be valid.
 pub fn dialect_of(path: &[u8]) -> Dialect {
     let is_in = |route: &&Route| {
         let base = route.pattern.split("/{").next().unwrap_or_default();
@@ -157,7 +147,7 @@ pub fn dialect_of(path: &[u8]) -> Dialect {
 }
 
 impl JobsIn {
-    /// Whether `reply` is one of a route whose jobs run here.
+    /// Whether `reply` may be from a route with this lane.
     pub fn has(self, reply: &Reply) -> bool {
         let lane = match reply {
             Reply::Ready(..) => return true,
@@ -170,13 +160,6 @@ impl JobsIn {
             Lane::Admin => self == Admin,
             Lane::Password(_) => self == Password,
         }
-    }
-}
-
-impl Route {
-    /// The variable parts of `path`, percent-encoded, if it is this route's.
-    fn matches<'p>(&self, path: &'p str) -> Option<Captures<'p>> {
-        router::matches(self.pattern, path)
     }
 }
 
@@ -195,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_without_a_route_has_the_dialect_of_the_api_that_it_lies_in() {
+    fn a_path_without_a_route_has_the_dialect_of_its_api() {
         for (path, dialect) in [
             ("/item/a", Item),
             ("/item", Item),

@@ -3,7 +3,7 @@
 use super::cookies;
 use super::error::{AccountError, ApiError};
 use super::site::pages::AuthLinks;
-use crate::accounts::{Accounts, OpenError};
+use crate::accounts::Accounts;
 use crate::auth::access::Denied;
 use crate::auth::client::Client;
 use crate::auth::credential::{self, Credential};
@@ -19,41 +19,38 @@ use std::time::Instant;
 
 /// The server.
 pub struct App {
-    /// Its projects.
     pub catalog: Catalog,
-    /// Its accounts; `None` where they were switched off when it started.
-    pub accounts: Option<Result<Arc<Accounts>, OpenError>>,
+    /// `None` if accounts were disabled when the server started.
+    pub accounts: Option<Result<Arc<Accounts>, String>>,
     /// Counts requests to `/item`.
     pub rate_limiter: RateLimiter,
-    /// Counts registrations.
     pub registrations: RateLimiter,
     /// Counts failed logins.
     pub throttle: Throttle,
-    /// Counts the memory of requests and answers under way.
+    /// Counts the memory of pending requests and responses.
     pub memory: Memory,
 }
 
-/// When and from where a request came.
+/// The time and the sender of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Arrival {
-    /// Milliseconds since 1970; what "now" is to the handler.
+pub struct RequestOrigin {
+    /// Milliseconds since 1970; "now" for the handler.
     pub wall_ms: u64,
-    /// On the clock that never goes back.
+    /// Of the monotonic clock.
     pub at: Instant,
-    /// The other end of the connection: the client, or a proxy before it.
+    /// The other end of the connection: the client, or a proxy in front.
     pub peer: IpAddr,
     /// Whether it is read again, because the changes that its first answer depended on were rolled back.
     pub is_repeated: bool,
 }
 
 impl App {
-    /// A server of these projects and accounts, which has answered nobody yet.
-    pub fn new(catalog: Catalog, accounts: Option<Result<Arc<Accounts>, OpenError>>, memory: Memory) -> App {
-        let (rate_limiter, registrations) = (RateLimiter::new(), RateLimiter::new());
-        App { catalog, accounts, rate_limiter, registrations, throttle: Throttle::new(), memory }
+    pub fn new(catalog: Catalog, accounts: Option<Result<Arc<Accounts>, String>>, memory: Memory) -> App {
+        let (rate_limiter, registrations) = (RateLimiter::default(), RateLimiter::default());
+        App { catalog, accounts, rate_limiter, registrations, throttle: Throttle::default(), memory }
     }
 
-    /// Brings all files up to date and ends writing.
+    /// Writes everything to the files and ends writing.
     pub fn close(&self) {
         self.catalog.close();
         if let Some(Ok(accounts)) = &self.accounts {
@@ -61,8 +58,6 @@ impl App {
         }
     }
 
-    /// The accounts of the server.
-    ///
     /// # Errors
     /// [`AccountError::Disabled`]; [`ChangeError::Unreadable`] if their files could not be read.
     pub fn accounts(&self, registry: &Registry) -> Result<&Arc<Accounts>, ApiError> {
@@ -73,7 +68,7 @@ impl App {
         }
     }
 
-    /// What this server has for a visitor who is not signed in.
+    /// The links for a visitor who is not signed in.
     pub fn auth_links(&self, registry: &Registry) -> AuthLinks {
         let settings = &registry.accounts;
         match settings.registration {
@@ -83,13 +78,13 @@ impl App {
         }
     }
 
-    /// The token of the session that the browser has, unless a header field has a credential.
+    /// The token of the browser's session, unless a header field has a credential.
     pub fn session<'b>(&self, head: &'b Head<'_>, client: Client, registry: &Registry) -> Option<&'b str> {
         let session = self.session_cookie(head, client, registry);
         session.filter(|_| matches!(self.credential(head, client, registry), Ok(None)))
     }
 
-    /// The token in the session cookie, whatever else the request has.
+    /// The token in the session cookie.
     pub fn session_cookie<'b>(
         &self,
         head: &'b Head<'_>,

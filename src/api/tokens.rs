@@ -1,4 +1,4 @@
-//! Access tokens, as all APIs give them out.
+//! Access tokens, as all APIs issue them.
 
 use crate::accounts::Accounts;
 use crate::accounts::account::Account;
@@ -7,15 +7,13 @@ use crate::catalog::Registry;
 use crate::json;
 use crate::secret::Secret;
 
-/// A token that was just made.
-pub(crate) struct Made {
+pub(crate) struct Issued {
     pub token: Secret,
-    /// How long it is valid, seconds.
     pub expires_in_s: u64,
 }
 
-/// Makes a token for `account`, valid from `now_ms` for `accounts.token_ttl_seconds`.
-pub(crate) fn make(registry: &Registry, accounts: &Accounts, account: &Account, now_ms: u64) -> Made {
+/// Issues a token for `account`, valid from `now_ms` for `accounts.token_ttl_seconds`.
+pub(crate) fn issue(registry: &Registry, accounts: &Accounts, account: &Account, now_ms: u64) -> Issued {
     let expires_in_s = registry.accounts.token_ttl_s;
     let issued_s = now_ms / 1_000;
     let claims = Claims {
@@ -24,11 +22,11 @@ pub(crate) fn make(registry: &Registry, accounts: &Accounts, account: &Account, 
         issued_s,
         expires_s: issued_s + expires_in_s,
     };
-    Made { token: jwt::issue(&accounts.signing_key, &claims), expires_in_s }
+    Issued { token: jwt::issue(&accounts.signing_key, &claims), expires_in_s }
 }
 
-impl Made {
-    /// Appends `"token":…,"access_token":…`: the two names by which clients know it.
+impl Issued {
+    /// Appends `"token":…,"access_token":…`: clients read one or the other.
     pub(crate) fn push_tokens(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\"token\":");
         json::encode_string(self.token.reveal(), out);

@@ -1,51 +1,50 @@
-//! Who may do what: the credential of a request against the keys of the server.
+//! Authorization: the API key of a request against the keys of the server.
 //!
 //! A credential that is present and wrong is an error, never "anonymous". A caller without the
 //! global key cannot tell an unknown project from a wrong key.
 
-use super::api_key::Presented;
 use crate::secret::KeyHash;
 use std::fmt;
 
-/// Why a request is not let through.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
-    /// There is no credential.
     Missing,
-    /// It begins like a key of this server, and its checksum is wrong.
+    /// The key begins like a generated one, and its length or checksum is wrong.
     Mistyped,
-    /// It is no key for this.
     Wrong,
     /// Two fields have different credentials.
     Conflict,
     /// `Authorization` with a scheme other than Bearer and Basic.
     SchemeUnknown,
-    /// There is none but a Basic that belongs to a proxy, since a session cookie is present.
+    /// The only credential is a Basic that belongs to a proxy, because a session cookie is present.
     BasicIgnored,
     /// `Authorization: Basic` without a name, a colon and a key in base64.
     BasicMalformed,
-    /// A project's key for what needs the global one.
+    /// A project's key, and only the global key is accepted.
     GlobalRequired,
-    /// There is no credential, and only the global key is accepted.
+    /// No credential, and only the global key is accepted.
     GlobalMissing,
-    /// It is no key of this server, and only the global key is accepted.
+    /// No key of this server, and only the global key is accepted.
     GlobalWrong,
 }
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Denied::Missing => "an API key is needed here; send it as `X-API-Key: KEY` or `Authorization: Bearer KEY`",
-            Denied::Mistyped => {
-                "this API key was not copied whole: its checksum is wrong; a key has 54 characters and begins with pikv_"
+            Denied::Missing => {
+                "An API key is required. Send it as `X-API-Key: KEY` or `Authorization: Bearer KEY`."
             }
-            Denied::Wrong => "this API key is not the right one here, or there is no such project",
-            Denied::Conflict => "two header fields have different credentials; send one",
+            Denied::Mistyped => {
+                "The checksum of this API key is wrong. Copy the whole key: it has 54 characters and begins with pikv_."
+            }
+            Denied::Wrong => "This API key is not valid here, or the project does not exist.",
+            Denied::Conflict => "Two header fields have different credentials. Send one of them.",
             Denied::SchemeUnknown => {
                 "Authorization has a scheme other than Bearer and Basic. Send `Authorization: Bearer KEY`."
             }
             Denied::BasicIgnored => {
-                "Authorization: Basic is ignored beside a session cookie, because a proxy may need it. Send the key as `X-API-Key: KEY`."
+                "Authorization: Basic is ignored if a session cookie is present, because a proxy may need it. Send the key as `X-API-Key: KEY`."
             }
             Denied::BasicMalformed => {
                 "Authorization: Basic is not the base64 form of NAME:KEY. Send the key as the password (curl -u :KEY)."
@@ -61,10 +60,10 @@ impl fmt::Display for Denied {
 
 impl std::error::Error for Denied {}
 
-/// What a request was let through with.
+/// The kind of credential that a request was authorized with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// No credential was looked at.
+    /// No credential was needed.
     Nothing,
     ProjectKey,
     GlobalKey,
@@ -80,16 +79,13 @@ impl fmt::Display for Grant {
     }
 }
 
-/// Lets a request through that only the global key may make. `is_projects` says whether a key is some project's.
+/// Authorizes a request that needs the global key. `is_projects` tells whether a key is a project's.
 pub(crate) fn global(
-    presented: Option<Presented>,
+    sent: Option<KeyHash>,
     global: Option<&KeyHash>,
     is_projects: impl FnOnce(&KeyHash) -> bool,
 ) -> Result<Grant, Denied> {
-    if presented.is_none() {
-        return Err(Denied::GlobalMissing);
-    }
-    let candidate = candidate(presented)?;
+    let candidate = sent.ok_or(Denied::GlobalMissing)?;
     if is_key(global, &candidate) {
         Ok(Grant::GlobalKey)
     } else if is_projects(&candidate) {
@@ -99,32 +95,24 @@ pub(crate) fn global(
     }
 }
 
-/// Lets a request for a project through that asks for a key; `project` is the project's own key.
-/// `Ok` with the global key says nothing about whether the project exists.
+/// Authorizes a request for a project that requires a key; `project` is the project's own key. The global key is
+/// granted also if the project does not exist.
 ///
 /// # Errors
-/// [`Denied`]; for an unknown project as for one whose key is another.
+/// [`Denied`]; the same for an unknown project and for a wrong key.
 pub(crate) fn project(
-    presented: Option<Presented>,
+    sent: Option<KeyHash>,
     global: Option<&KeyHash>,
     project: Option<&KeyHash>,
 ) -> Result<Grant, Denied> {
-    let candidate = candidate(presented)?;
-    // Both are always compared, so that the time tells nothing about which of them there is.
+    let candidate = sent.ok_or(Denied::Missing)?;
+    // Both are always compared, so that the time does not tell which of them exists.
     let is_global = is_key(global, &candidate);
     let is_project = is_key(project, &candidate);
     match (is_global, is_project) {
         (true, _) => Ok(Grant::GlobalKey),
         (false, true) => Ok(Grant::ProjectKey),
         (false, false) => Err(Denied::Wrong),
-    }
-}
-
-fn candidate(presented: Option<Presented>) -> Result<KeyHash, Denied> {
-    match presented {
-        None => Err(Denied::Missing),
-        Some(Presented::Mistyped) => Err(Denied::Mistyped),
-        Some(Presented::Hash(hash)) => Ok(hash),
     }
 }
 

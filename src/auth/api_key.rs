@@ -1,10 +1,11 @@
-//! API keys: how they look, and how a presented one is read.
+//! API keys: their form, and how the key that a client sent is read.
 //!
 //! A generated key is `pikv_`, 32 random bytes as 43 digits of base62, and the CRC-32 of all that
 //! as 6 digits. The checksum tells a mistyped key from a wrong one before anything is hashed or
 //! looked up. That holds only while no key in use looks like a mistyped one, so a key written
-//! into config.json by hand that begins with `pikv_` has to be a generated one (`catalog/keys.rs`).
+//! into config.json by hand that begins with `pikv_` must be a generated one (`catalog/keys.rs`).
 
+use super::access::Denied;
 use crate::entropy::EntropyUnavailable;
 use crate::secret::{KEY_PREFIX, KeyHash, Secret};
 
@@ -12,35 +13,25 @@ use crate::secret::{KEY_PREFIX, KeyHash, Secret};
 const BODY_DIGITS: usize = 43;
 /// Digits of a CRC-32: 62^5 < 2^32 < 62^6.
 const CHECKSUM_DIGITS: usize = 6;
-/// Bytes of a generated key.
 const KEY_BYTES: usize = KEY_PREFIX.len() + BODY_DIGITS + CHECKSUM_DIGITS;
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Where random bytes come from: `random_bytes` of `entropy.rs`, but for tests.
+/// The source of random bytes: `random_bytes` of `entropy.rs`, or that of a test.
 pub(crate) type Entropy<'a> = dyn FnMut() -> Result<[u8; 32], EntropyUnavailable> + 'a;
 
-/// What a client sent as its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Presented {
-    /// A key that may be right: to be compared with the stored hash.
-    Hash(KeyHash),
-    /// No key of anybody: it begins like a generated one, and its length or checksum is wrong.
-    Mistyped,
-}
-
-/// Reads what a client sent as its key.
-pub(crate) fn present(text: &[u8]) -> Presented {
+/// The hash of a key as a client sent it, to be compared with the stored ones.
+///
+/// # Errors
+/// [`Denied::Mistyped`] for a text that begins like a generated key and is none. No key is like that.
+pub(crate) fn hash_sent(text: &[u8]) -> Result<KeyHash, Denied> {
     if text.starts_with(KEY_PREFIX.as_bytes()) && !is_generated(text) {
-        return Presented::Mistyped;
+        return Err(Denied::Mistyped);
     }
-    Presented::Hash(KeyHash::of(text))
+    Ok(KeyHash::of(text))
 }
 
 /// A new key from 32 random bytes.
-///
-/// # Errors
-/// [`EntropyUnavailable`] where `entropy` fails.
 pub(crate) fn generate(entropy: &mut Entropy<'_>) -> Result<Secret, EntropyUnavailable> {
     let mut text = KEY_PREFIX.to_owned();
     push_base62(&mut text, entropy()?, BODY_DIGITS);
@@ -58,7 +49,7 @@ fn is_generated(text: &[u8]) -> bool {
     digits.iter().all(|digit| DIGITS.contains(digit)) && checksum == expected.as_bytes()
 }
 
-/// Puts the big-endian number `bytes` behind `text`, as `width` digits of base62.
+/// Appends the big-endian number `bytes` to `text`, as `width` digits of base62.
 fn push_base62<const N: usize>(text: &mut String, mut bytes: [u8; N], width: usize) {
     let mut digits = vec![b'0'; width];
     for digit in digits.iter_mut().rev() {

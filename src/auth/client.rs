@@ -1,28 +1,26 @@
-//! Whom a request comes from: the other end of the socket, unless that is a configured proxy,
-//! whose `X-Forwarded-For` and `X-Forwarded-Proto` then say it.
+//! The client that a request comes from: the other end of the socket, unless that is a configured
+//! proxy, whose `X-Forwarded-For` and `X-Forwarded-Proto` then name the client.
 //!
-//! Every proxy puts the address it was called from behind what it got, so the list is true from
-//! its right end up to the first address that is no proxy of ours. What stands before that one
-//! was written by strangers.
+//! Every proxy appends the address that it was called from, so the list is true from its right end
+//! up to the first address that is not a proxy of ours. Anything before that one may be forged.
 
 use crate::http::request::Head;
 use crate::network::Network;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Bits of an IPv6 address that one customer has at least: within them it is free to choose.
-const CUSTOMER_BITS_BEHIND: u32 = 64;
+/// The low bits of an IPv6 address, which a customer of a provider may choose freely.
+const CUSTOMER_BITS: u32 = 64;
 
-/// Whom a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// Its address; never IPv4-mapped IPv6.
+    /// Never IPv4-mapped IPv6.
     pub address: IpAddr,
-    /// Whether it spoke TLS with the proxy.
+    /// Whether it used TLS to reach the proxy.
     pub is_tls: bool,
 }
 
-/// The client of the request `head` that arrived from `peer`. Whoever is none of `proxies` can
-/// say nothing about it.
+/// The client of the request `head` that arrived from `peer`. Fields that name another are ignored unless `peer` is
+/// one of `proxies`.
 pub(crate) fn client(head: &Head<'_>, peer: IpAddr, proxies: &[Network]) -> Client {
     let peer = peer.to_canonical();
     if !is_proxy(peer, proxies) {
@@ -33,26 +31,24 @@ pub(crate) fn client(head: &Head<'_>, peer: IpAddr, proxies: &[Network]) -> Clie
     Client { address: forwarded_for(head, peer, proxies), is_tls }
 }
 
-/// The host that a proxy states its client asked for, `X-Forwarded-Host`: of several, what the last proxy
-/// wrote. `None` unless the request arrived from one of `proxies`.
+/// `X-Forwarded-Host`, the host that the client of a proxy asked for: of several, the one that the last proxy wrote.
+/// `None` unless the request arrived from one of `proxies`.
 pub(crate) fn forwarded_host<'h>(head: &'h Head<'_>, peer: IpAddr, proxies: &[Network]) -> Option<&'h str> {
     let host = elements_from_the_right(head, "x-forwarded-host").next()?;
     str::from_utf8(host).ok().filter(|host| !host.is_empty() && is_proxy(peer.to_canonical(), proxies))
 }
 
-/// What requests of `address` are counted by: the address itself, of IPv6 its first 64 bits,
-/// since one customer has at least a /64 and may use a new address for every request.
+/// The address under which requests of `address` are counted: of IPv6 its first 64 bits, because one customer has
+/// at least a /64 and may use a new address for every request.
 pub(crate) fn counted_address(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         v4 @ IpAddr::V4(_) => v4,
-        IpAddr::V6(v6) => {
-            Ipv6Addr::from_bits(v6.to_bits() >> CUSTOMER_BITS_BEHIND << CUSTOMER_BITS_BEHIND).into()
-        }
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> CUSTOMER_BITS << CUSTOMER_BITS).into(),
     }
 }
 
-/// The first address from the right that is no proxy's. Where something else than an address is
-/// in the way, the one behind it; where all are proxies, the leftmost.
+/// The first address from the right that is not a proxy's. An element that is not an address ends the search with
+/// the one to its right; if all are proxies, the leftmost counts.
 fn forwarded_for(head: &Head<'_>, peer: IpAddr, proxies: &[Network]) -> IpAddr {
     let mut known = peer;
     for element in elements_from_the_right(head, "x-forwarded-for") {
@@ -69,7 +65,7 @@ pub(crate) fn is_proxy(address: IpAddr, proxies: &[Network]) -> bool {
     proxies.iter().any(|network| network.contains(address))
 }
 
-/// The elements of the list that all fields called `name` make, the last one first.
+/// The elements of the list in all fields called `name`, the last one first.
 fn elements_from_the_right<'h>(head: &'h Head<'_>, name: &str) -> impl Iterator<Item = &'h [u8]> {
     let fields: Vec<&[u8]> = head.fields(name).collect();
     fields.into_iter().rev().flat_map(|field| field.rsplit(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
@@ -131,7 +127,7 @@ mod tests {
         assert_eq!(seen("::ffff:10.0.0.1", &fields), "1.2.3.4 tls");
         assert_eq!(seen("11.0.0.1", &fields), "11.0.0.1");
         assert_eq!(seen("::ffff:11.0.0.1", &fields), "11.0.0.1", "canonical");
-        assert_eq!(seen("10.0.0.1", &[]), "10.0.0.1", "a proxy that says nothing is the client");
+        assert_eq!(seen("10.0.0.1", &[]), "10.0.0.1", "a proxy that names no client is the client");
     }
 
     #[test]

@@ -1,21 +1,21 @@
 //! The credential of a request: an API key or a token, in any of the header fields that may carry one.
 //!
-//! `Authorization: Basic` (RFC 7617) carries it as the password. But Basic is also what a proxy in front
-//! of this server asks for, and what it may pass on: beside another credential it is the proxy's.
+//! `Authorization: Basic` (RFC 7617) carries it as the password. But a proxy in front of this server may ask for
+//! Basic too, and pass it on: if there is another credential, Basic is the proxy's.
 
 use super::access::Denied;
-use super::api_key::{self, Presented};
+use super::api_key;
 use crate::http::request::Head;
+use crate::secret::KeyHash;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
 
-/// What a client sent to show who it is.
+/// What a client sent to authenticate itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential<'b> {
     /// An API key or a token.
     pub text: Cow<'b, [u8]>,
-    /// How it was sent.
     pub sent_as: SentAs,
 }
 
@@ -28,16 +28,15 @@ pub enum SentAs {
     Basic,
 }
 
-/// The two forms of `Authorization`.
 enum Authorization<'b> {
     Key(&'b [u8]),
     Basic(&'b [u8]),
 }
 
 impl Credential<'_> {
-    /// The credential, taken as an API key.
-    pub fn present(&self) -> Presented {
-        api_key::present(&self.text)
+    /// The hash of the credential, read as an API key.
+    pub fn key_hash(&self) -> Result<KeyHash, Denied> {
+        api_key::hash_sent(&self.text)
     }
 }
 
@@ -70,8 +69,8 @@ pub(crate) fn credential<'h>(
     Ok(found)
 }
 
-/// Whether a program sent this request, as its fields show: browsers add no key by themselves.
-pub(crate) fn is_of_a_program(head: &Head<'_>) -> bool {
+/// Whether the fields show that a program sent this request: browsers do not add keys by themselves.
+pub(crate) fn is_from_program(head: &Head<'_>) -> bool {
     let is_basic = |value| matches!(parse(value), Ok(Authorization::Basic(_)));
     head.fields("x-api-key").chain(head.fields("api-key")).next().is_some()
         || head.fields("authorization").any(|value| !is_basic(value))
@@ -79,21 +78,20 @@ pub(crate) fn is_of_a_program(head: &Head<'_>) -> bool {
 
 /// `Bearer K`, `Basic …` or just `K`.
 fn parse(value: &[u8]) -> Result<Authorization<'_>, Denied> {
-    let Some(space) = value.iter().position(|&byte| byte == b' ') else {
-        return Ok(Authorization::Key(value));
-    };
-    match value.split_at_checked(space) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer") => {
-            Ok(Authorization::Key(rest.trim_ascii()))
+    let space = value.iter().position(|&byte| byte == b' ');
+    match space.and_then(|space| value.split_at_checked(space)) {
+        None => Ok(Authorization::Key(value)),
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer") => {
+            Ok(Authorization::Key(key.trim_ascii()))
         }
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"basic") => {
-            Ok(Authorization::Basic(rest.trim_ascii()))
+        Some((scheme, encoded)) if scheme.eq_ignore_ascii_case(b"basic") => {
+            Ok(Authorization::Basic(encoded.trim_ascii()))
         }
-        Some(_) | None => Err(Denied::SchemeUnknown),
+        Some(_) => Err(Denied::SchemeUnknown),
     }
 }
 
-/// What follows the first colon: a user name has none.
+/// The text after the first colon: a user name has no colon.
 fn decode_password(encoded: &[u8]) -> Result<Vec<u8>, Denied> {
     let mut password = STANDARD.decode(encoded).map_err(|_| Denied::BasicMalformed)?;
     let colon = password.iter().position(|&byte| byte == b':').ok_or(Denied::BasicMalformed)?;
@@ -132,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn basic_that_is_none_is_told_apart() {
+    fn malformed_basic_is_refused() {
         for value in ["Basic", "Basic %%%", "Basic YQ", "Basic YQ==", "Basic YTpL YTpL"] {
             let field = format!("Authorization: {value}");
             let expected = match value {
@@ -144,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_a_key_field_or_a_session_basic_is_a_proxys() {
+    fn basic_next_to_a_key_field_or_a_session_belongs_to_a_proxy() {
         let proxys = basic("pi:raspberry");
         let explicit = Ok(Some(("K".to_owned(), SentAs::Explicit)));
         assert_eq!(found(&[&proxys, "X-API-Key: K"], false), explicit);
@@ -156,10 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_who_sends_a_key_or_a_token() {
+    fn requests_with_a_key_or_a_token_are_from_programs() {
         let is_program = |field: &str| {
             let wire = format!("GET / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n");
-            is_of_a_program(&parse_complete(wire.as_bytes()).unwrap())
+            is_from_program(&parse_complete(wire.as_bytes()).unwrap())
         };
         for field in [
             "X-API-Key: K",

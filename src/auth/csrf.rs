@@ -1,15 +1,13 @@
-//! Whether a page of another site made a browser send a request.
+//! Cross-site request forgery: whether a page of another site caused a browser to send a request.
 //!
-//! Browsers state where a request comes from, in `Sec-Fetch-Site` (W3C Fetch Metadata) and in `Origin`
+//! Browsers state the origin of a request in `Sec-Fetch-Site` (W3C Fetch Metadata) and in `Origin`
 //! (RFC 6454), and no page can forge either. `Sec-Fetch-Site` decides if it is present, as in Go's
-//! `CrossOriginProtection`; else `Origin` does. A client that sends neither is no browser of the last
-//! years.
+//! `CrossOriginProtection`; otherwise `Origin` does. A client that sends neither is not a recent browser.
 
 use crate::config::schema::Origin;
 use crate::http::request::{Head, Method};
 use crate::limits::SHOWN_ORIGIN_CHARACTERS_MAX;
 use crate::secret::MASK;
-use std::fmt;
 
 /// The names under which browsers know this server.
 #[derive(Clone, Copy, Debug)]
@@ -24,37 +22,27 @@ pub(crate) struct Own<'a> {
     pub public_origins: &'a [Origin],
 }
 
-/// Why a request is taken for one of another site.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Forgery {
-    /// `Sec-Fetch-Site` names another site.
-    Site {
-        /// Its value.
-        site: String,
-        /// The value of `Origin`.
-        origin: Option<String>,
-    },
-    /// `Origin` is none of this server's.
-    Origin {
-        /// Its value.
-        origin: String,
-        /// What it was compared with.
-        own: String,
-    },
-}
-
-/// Lets a request pass that no page of another site made a browser send.
-pub(crate) fn check(head: &Head<'_>, own: &Own<'_>) -> Result<(), Forgery> {
+/// Refuses a request that a page of another site caused.
+///
+/// # Errors
+/// The reason, for the client and the log.
+pub(crate) fn check(head: &Head<'_>, own: &Own<'_>) -> Result<(), String> {
     let (site, origin) = (value(head, "sec-fetch-site"), value(head, "origin"));
     match (site.as_deref(), origin) {
         (Some("same-origin" | "none"), _) | (None, None) => Ok(()),
         (None, Some(origin)) if is_own(&origin, own) => Ok(()),
-        (None, Some(origin)) => {
-            Err(Forgery::Origin { origin: shown_origin(&origin), own: compared_with(own) })
-        }
-        (Some(site), origin) => {
-            Err(Forgery::Site { site: shown_site(site), origin: origin.map(|origin| shown_origin(&origin)) })
-        }
+        (None, Some(origin)) => Err(format!(
+            "Origin is {} but {}; if a proxy is in front, let it pass Host on, or add the origin to public_origins \
+             in config.json.",
+            shown_origin(&origin),
+            compared_with(own)
+        )),
+        (Some(site), origin) => Err(format!(
+            "Sec-Fetch-Site is {}{}; a page of another site sent this request. Send it from a page of this server, \
+             or with an API key or token from an origin in cors.origins of config.json.",
+            shown_site(site),
+            origin.map(|origin| format!(" and Origin is {}", shown_origin(&origin))).unwrap_or_default()
+        )),
     }
 }
 
@@ -62,14 +50,14 @@ pub(crate) fn is_of(head: &Head<'_>, known: &[Origin]) -> bool {
     value(head, "origin").is_some_and(|origin| known.iter().any(|known| known.as_str() == origin))
 }
 
-/// Whether somebody follows a link, so that the answer becomes the page that the browser shows.
+/// Whether the request follows a link, so that the browser shows the response as a page.
 pub(crate) fn is_link(head: &Head<'_>) -> bool {
     matches!(head.method, Method::Get | Method::Head)
         && value(head, "sec-fetch-mode").as_deref() == Some("navigate")
         && value(head, "sec-fetch-dest").as_deref() == Some("document")
 }
 
-/// The value of the field `name`. No browser sends it twice; the list of two is no value of any browser.
+/// The value of the field `name`. Browsers send it once; two become a list, which no check accepts.
 fn value(head: &Head<'_>, name: &str) -> Option<String> {
     let values: Vec<_> = head.fields(name).map(String::from_utf8_lossy).collect();
     (!values.is_empty()).then(|| values.join(", "))
@@ -81,8 +69,8 @@ fn is_own(origin: &str, own: &Own<'_>) -> bool {
         || own.public_origins.iter().any(|known| known.as_str() == origin)
 }
 
-/// Whether `origin` is `http://` or `https://` and `authority`; the default port may be left out. Only
-/// `https://` does if the client is known to use TLS. Else a proxy in front may use it unknown to us.
+/// Whether `origin` is `http://` or `https://` and `authority`; the default port may be left out. If the client is
+/// known to use TLS, only `https://` counts. Otherwise both do, because a proxy in front may use TLS without telling.
 fn is_at(origin: &str, authority: &str, is_tls: bool) -> bool {
     let Some((scheme, host)) = origin.split_once("://") else { return false };
     let port = match scheme {
@@ -110,7 +98,7 @@ fn shown(text: &str) -> String {
     text.chars().take(SHOWN_ORIGIN_CHARACTERS_MAX).collect()
 }
 
-/// An origin as browsers write one. Anything else may be a secret in the wrong field.
+/// Anything other than an origin as browsers write it may be a secret in the wrong field.
 fn shown_origin(text: &str) -> String {
     let is_origin = text == "null" || Origin::parse(text).is_ok();
     if is_origin { shown(text) } else { format!("{MASK} (not an origin as browsers write it)") }
@@ -120,30 +108,6 @@ fn shown_site(text: &str) -> String {
     let is_known = ["same-origin", "same-site", "cross-site", "none"].contains(&text);
     if is_known { text.to_owned() } else { format!("{MASK} (not a value of any browser)") }
 }
-
-impl fmt::Display for Forgery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Forgery::Origin { origin, own } => write!(
-                f,
-                "Origin is {origin} but {own}; if a proxy is in front, let it pass Host on, or add the origin \
-                 to public_origins in config.json."
-            ),
-            Forgery::Site { site, origin } => {
-                write!(f, "Sec-Fetch-Site is {site}")?;
-                if let Some(origin) = origin {
-                    write!(f, " and Origin is {origin}")?;
-                }
-                f.write_str(
-                    "; a page of another site sent this request. Send it from a page of this server, or with \
-                     an API key or token from an origin in cors.origins of config.json.",
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for Forgery {}
 
 #[cfg(test)]
 #[path = "csrf_tests.rs"]

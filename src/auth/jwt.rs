@@ -1,12 +1,12 @@
-//! Access tokens: JSON Web Tokens that this server made for itself, and the key that signs them.
+//! Access tokens: JSON Web Tokens that this server issues and accepts, and the key that signs them.
 //!
 //! ```text
 //! token = base64url(header) "." base64url(payload) "." base64url(HMAC-SHA256 of all before this dot)
 //! ```
-//! Nothing of a token is looked into before its signature is found right: what a token says of its
-//! algorithm decides nothing. Even so the JSON is then read strictly, as if somebody else had the key.
+//! The signature is verified before anything in a token is read: the algorithm in its header decides
+//! nothing. The JSON is then read strictly, as if someone else had the key.
 //!
-//! Not here: whether the account is still there and the credential still its present one.
+//! Not here: whether the account exists and the credential is its current one.
 //! Source: RFC 7515, RFC 7519 with the cautions of RFC 8725; base64url of RFC 4648 without padding.
 
 use crate::json;
@@ -25,40 +25,38 @@ const ALGORITHM: &str = "HS256";
 const TYPE: &str = "JWT";
 const ISSUER: &str = "pikv";
 const AUDIENCE: &str = "pikv";
-/// What the signing key is used for here.
+/// See [`SigningKey::mac`].
 const PURPOSE: &str = "jwt";
 
-/// 32 random bytes that sign what this server gives out and wants back. Shows as `***`.
+/// 32 random bytes that sign what this server issues and later accepts. Shows as `***`.
 pub struct SigningKey([u8; 32]);
 
-/// What a token says.
+/// The content of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
-    /// Whose it is, the user name.
+    /// The user name.
     pub subject: String,
-    /// The id of the credential generation that it was made under (claim `cid`): another password
-    /// is another generation.
+    /// The id of the credential of the account when the token was issued (claim `cid`). A new password
+    /// has a new id.
     pub credential: String,
-    /// When it was made, seconds since 1970.
+    /// Seconds since 1970.
     pub issued_s: u64,
-    /// From when on it is no longer good, seconds since 1970; later than `issued_s`.
+    /// The first second at which it is invalid, since 1970; later than `issued_s`.
     pub expires_s: u64,
 }
 
-/// Why a token is not taken.
+/// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenError {
     /// Longer than [`TOKEN_BYTES_MAX`].
     TooLong,
     /// Not three parts of base64url with two dots between.
     Malformed,
-    /// Its signature is not what this key makes of it.
+    /// It was not signed with this key.
     Signature,
-    /// It was signed with this key, and is no access token of this server all the same.
+    /// It was signed with this key, but is not an access token of this server.
     Claims,
-    /// It is past its time.
     Expired,
-    /// Its time is still to come.
     NotYetValid,
 }
 
@@ -83,7 +81,6 @@ struct Payload<'a> {
 }
 
 impl SigningKey {
-    /// Takes 32 random bytes as the key.
     pub fn new(bytes: [u8; 32]) -> SigningKey {
         SigningKey(bytes)
     }
@@ -93,15 +90,15 @@ impl SigningKey {
         Secret::new(URL_SAFE_NO_PAD.encode(self.0))
     }
 
-    /// Reads what [`SigningKey::encode`] gives, with at most one `\n` behind it, and nothing else.
+    /// Parses the text of [`SigningKey::encode`], which may have one `\n` at its end.
     pub fn parse(text: &str) -> Option<SigningKey> {
         let digits = text.strip_suffix('\n').unwrap_or(text);
         let bytes = URL_SAFE_NO_PAD.decode(digits).ok()?;
         Some(SigningKey(bytes.try_into().ok()?))
     }
 
-    /// HMAC-SHA256 of `message` under a key that is derived for `purpose`, so that what was signed
-    /// for one purpose is never good for another. To be compared in constant time.
+    /// HMAC-SHA256 of `message` under a key that is derived for `purpose`, so that a signature for one
+    /// purpose is never valid for another. To be compared in constant time.
     pub fn mac(&self, purpose: &str, message: &[u8]) -> [u8; 32] {
         hmac_sha256(&hmac_sha256(&self.0, purpose.as_bytes()), message)
     }
@@ -112,8 +109,8 @@ fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     hmac.chain_update(message).finalize().into_bytes().into()
 }
 
-/// A token with `claims`. One that [`verify`] takes where `expires_s` is later than `issued_s`, and
-/// the names are short enough for [`TOKEN_BYTES_MAX`].
+/// A token with `claims`. [`verify`] accepts it if `expires_s` is later than `issued_s` and the names are short
+/// enough for [`TOKEN_BYTES_MAX`].
 pub fn issue(key: &SigningKey, claims: &Claims) -> Secret {
     let header = Header { alg: ALGORITHM.into(), typ: TYPE.into() };
     let payload = Payload {
@@ -137,8 +134,8 @@ fn encode(part: &impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(json)
 }
 
-/// What `token` says, where it was made with `key` and `now_s` (seconds since 1970) is within its
-/// time, give or take [`TOKEN_LEEWAY_SECONDS_MAX`].
+/// The claims of `token`, if it was signed with `key` and is valid at `now_s` (seconds since 1970), with a leeway of
+/// [`TOKEN_LEEWAY_SECONDS_MAX`].
 pub fn verify(key: &SigningKey, token: &[u8], now_s: u64) -> Result<Claims, TokenError> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(TokenError::TooLong);
@@ -158,11 +155,11 @@ pub fn verify(key: &SigningKey, token: &[u8], now_s: u64) -> Result<Claims, Toke
     })
 }
 
-/// What tokens begin with: `{"` in base64url, as the header is an object.
+/// The beginning of every token: `{"` in base64url, because the header is an object.
 const TOKEN_START: &[u8] = b"eyJ";
 
-/// Whether a credential is meant to be a token rather than an API key: a header that may be one,
-/// two dots, and between and around them only digits of base64url.
+/// Whether a credential has the form of a token rather than of an API key: [`TOKEN_START`], two dots, and otherwise
+/// only digits of base64url.
 pub fn looks_like_token(text: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     text.starts_with(TOKEN_START)
@@ -178,7 +175,7 @@ struct Parts<'a> {
     signature: [u8; 32],
 }
 
-/// Takes a token apart; the crate refuses padding, white space and bits behind the last byte.
+/// Splits and decodes a token; the crate refuses padding, white space and bits after the last byte.
 fn split(token: &[u8]) -> Option<Parts<'_>> {
     let mut dots = (0..).zip(token).filter(|(_, byte)| **byte == b'.').map(|(index, _)| index);
     let (first, second, None) = (dots.next()?, dots.next()?, dots.next()) else { return None };
@@ -191,8 +188,8 @@ fn split(token: &[u8]) -> Option<Parts<'_>> {
     })
 }
 
-/// `alg` and `typ` and nothing beside them: `kid`, `jku`, `jwk`, `x5u`, `x5c` would be another
-/// key's name, and `crit` asks for what is not there.
+/// Only `alg` and `typ` are allowed: `kid`, `jku`, `jwk`, `x5u`, `x5c` would name another key, and `crit` demands
+/// extensions, of which this server has none.
 fn check_header(json: &[u8]) -> Result<(), TokenError> {
     let header: Header<'_> = parse_object(json)?;
     if header.alg == ALGORITHM && header.typ == TYPE { Ok(()) } else { Err(TokenError::Claims) }
@@ -206,14 +203,14 @@ fn check_payload(payload: &Payload<'_>, now_s: u64) -> Result<(), TokenError> {
     if now_s.saturating_add(TOKEN_LEEWAY_SECONDS_MAX) < earliest_s {
         return Err(TokenError::NotYetValid);
     }
-    // Not added to `exp`, which may be as large as can be.
+    // Subtracted, because adding to `exp` may overflow.
     if now_s.saturating_sub(TOKEN_LEEWAY_SECONDS_MAX) >= payload.exp {
         return Err(TokenError::Expired);
     }
     Ok(())
 }
 
-/// An object with nothing around it. serde alone would take an array for the members in their order.
+/// An object with nothing around it. serde alone would also accept an array of the members in their order.
 fn parse_object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, TokenError> {
     match json {
         [b'{', .., b'}'] => serde_json::from_slice(json).map_err(|_| TokenError::Claims),

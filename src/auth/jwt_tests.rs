@@ -41,7 +41,7 @@ fn check(what: &str, token: impl AsRef<[u8]>, expected: TokenError) {
 }
 
 #[test]
-fn an_issued_token_says_what_it_was_issued_with() {
+fn an_issued_token_has_its_claims() {
     let issued = issue(&key(), &claims());
     assert_eq!(issued.reveal(), token(HEADER, PAYLOAD));
     assert_eq!(verify(&key(), issued.reveal().as_bytes(), NOW_S), Ok(claims()));
@@ -52,7 +52,7 @@ fn an_issued_token_says_what_it_was_issued_with() {
 
 #[test]
 fn a_token_of_another_implementation_is_the_same() {
-    // Made with Python: hmac.new(hmac.new(bytes(range(32)), b"jwt", sha256).digest(), parts, sha256).
+    // Computed with Python: hmac.new(hmac.new(bytes(range(32)), b"jwt", sha256).digest(), parts, sha256).
     const MADE_APART: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
         eyJpc3MiOiJwaWt2IiwiYXVkIjoicGlrdiIsInN1YiI6ImrDtnJcImciLCJjaWQiOiJjLTEiLCJpYXQiOjE3MDAwMDAwMDAsImV4cCI6MTcwMDAwMzYwMH0.\
         kW9rr8vWzy396rMHsGVDBho1385uupfX0heRuQjjF4k";
@@ -63,7 +63,7 @@ fn a_token_of_another_implementation_is_the_same() {
 }
 
 #[test]
-fn hmac_gives_what_rfc_4231_says() {
+fn hmac_is_that_of_rfc_4231() {
     let check = |key: &[u8], message: &[u8], expected: &str| {
         let hex: String = hmac_sha256(key, message).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, expected);
@@ -187,24 +187,24 @@ fn only_one_spelling_of_base64_is_taken() {
     let standard = base64::engine::general_purpose::STANDARD_NO_PAD.encode(PAYLOAD.replace("ada", "ÿ>?~ÿ"));
     assert!(standard.contains(['+', '/']), "{standard}");
     for (what, token) in [
-        ("bits behind the signature", format!("{header}.{payload}.{}", with_last_bit(signature))),
-        ("bits behind the header", signed(&format!("{}.{payload}", with_last_bit(&spare_header)))),
-        ("bits behind the payload", signed(&format!("{header}.{}", with_last_bit(&spare_payload)))),
-        ("padding behind the signature", format!("{good}=")),
+        ("bits after the signature", format!("{header}.{payload}.{}", with_last_bit(signature))),
+        ("bits after the header", signed(&format!("{}.{payload}", with_last_bit(&spare_header)))),
+        ("bits after the payload", signed(&format!("{header}.{}", with_last_bit(&spare_payload)))),
+        ("padding after the signature", format!("{good}=")),
         ("too much padding", format!("{good}==")),
-        ("padding behind the header", signed(&format!("{header}=.{payload}"))),
-        ("padding behind the payload", signed(&format!("{header}.{payload}=="))),
+        ("padding after the header", signed(&format!("{header}=.{payload}"))),
+        ("padding after the payload", signed(&format!("{header}.{payload}=="))),
         ("percent-encoded padding", format!("{good}%3D")),
         ("+ and / in the payload", signed(&format!("{header}.{standard}"))),
         ("a space before", format!(" {good}")),
-        ("a space behind", format!("{good} ")),
-        ("a line end behind", format!("{good}\n")),
+        ("a space at the end", format!("{good} ")),
+        ("a line end at the end", format!("{good}\n")),
         ("a tab in a signed part", signed(&format!("{header}\t.{payload}"))),
         (
             "a line end in a signed part",
             signed(&format!("{header}.{}\r\n{}", &payload[..40], &payload[40..])),
         ),
-        ("NUL behind", format!("{good}\0")),
+        ("NUL at the end", format!("{good}\0")),
         ("NUL in a signed part", signed(&format!("{header}\0.{payload}"))),
         ("not ASCII", format!("{good}ü")),
         ("a fourth part", format!("{good}.")),

@@ -1,7 +1,7 @@
-//! Passwords and the bcrypt hashes that are kept of them.
+//! Passwords and their bcrypt hashes.
 //!
-//! Not here: the random salt (the caller's, from `entropy.rs`), and where the work runs. [`hash`],
-//! [`verify`] and [`verify_dummy`] take 2^cost rounds of one core, so they belong into the password lane.
+//! Not here: the random salt (the caller's, from `entropy.rs`), and the thread. [`hash`], [`verify`] and
+//! [`verify_dummy`] take 2^cost rounds of one core, so they belong in the password lane.
 //!
 //! A password is compared as typed: no Unicode normalization, no trimming.
 
@@ -13,63 +13,41 @@ use std::fmt;
 /// A password as typed: 1..=[`PASSWORD_BYTES_MAX`] bytes without control characters. Shows as `***`.
 pub struct Password(Secret);
 
-/// What is kept of a password, the 60 characters `$2b$12$…` of bcrypt: version, cost, salt, hash.
-/// Shows as `***`.
+/// The 60 characters `$2b$12$…` of bcrypt: version, cost, salt, hash. Shows as `***`.
 #[derive(Clone)]
 pub struct PasswordHash(String);
 
-/// Why a text is not taken as a password.
+/// Why a text is refused as a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PasswordError {
-    /// There is nothing.
     Empty,
     /// Longer than [`PASSWORD_BYTES_MAX`].
     TooLong {
-        /// Bytes of the text.
         bytes: usize,
     },
     /// It has a control character.
     Control,
     /// Not good enough for a new password.
     Weak {
-        /// All that it lacks, at least one thing.
-        lacks: Vec<MissingRequirement>,
+        /// Everything that is missing, for a message.
+        missing: String,
     },
-}
-
-/// One thing that a new password has to have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MissingRequirement {
-    /// [`PASSWORD_CHARACTERS_MIN`] characters.
-    Characters {
-        /// How many it has.
-        characters: usize,
-    },
-    /// An upper-case letter, of any alphabet.
-    UpperCase,
-    /// A lower-case letter, of any alphabet.
-    LowerCase,
-    /// A digit, of any script.
-    Digit,
-    /// A character that is neither a letter nor a digit; a space is one.
-    Special,
 }
 
 /// Which new passwords are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Those without a [`MissingRequirement`].
     Strong,
-    /// Every [`Password`]: the operator asked for it.
+    /// Every [`Password`], at the request of the operator.
     Weak,
 }
 
 impl Password {
-    /// Takes `text` as a password to log in with.
+    /// Parses a password to log in with.
     ///
     /// # Errors
     /// [`PasswordError`], but never [`PasswordError::Weak`]: the rule for new passwords may have
-    /// been another one when this one was new.
+    /// changed since the password was new.
     pub fn parse(text: &str) -> Result<Password, PasswordError> {
         if text.is_empty() {
             return Err(PasswordError::Empty);
@@ -77,59 +55,59 @@ impl Password {
         if text.len() > PASSWORD_BYTES_MAX {
             return Err(PasswordError::TooLong { bytes: text.len() });
         }
-        // NUL above all: bcrypt repeats the password with a NUL behind it, so `a` and `a\0a` are one.
+        // NUL above all: bcrypt appends a NUL and repeats, so to it `a` and `a\0a` are the same.
         if text.contains(char::is_control) {
             return Err(PasswordError::Control);
         }
         Ok(Password(Secret::new(text.to_owned())))
     }
 
-    /// Takes `text` as a new password under `rule`.
-    ///
-    /// # Errors
-    /// [`PasswordError`]; a weak one with all that it lacks.
+    /// Parses a new password under `rule`.
     pub fn parse_new(text: &str, rule: Rule) -> Result<Password, PasswordError> {
         let password = Password::parse(text)?;
-        let lacks = if rule == Rule::Strong { lacks(text) } else { Vec::new() };
-        if lacks.is_empty() { Ok(password) } else { Err(PasswordError::Weak { lacks }) }
+        let missing = if rule == Rule::Strong { missing_in(text) } else { String::new() };
+        if missing.is_empty() { Ok(password) } else { Err(PasswordError::Weak { missing }) }
     }
 }
 
-fn lacks(text: &str) -> Vec<MissingRequirement> {
+/// The requirements for new passwords that `text` does not meet. Letters and digits may be of any script.
+fn missing_in(text: &str) -> String {
     let characters = text.chars().count();
-    let checks = [
-        (characters >= PASSWORD_CHARACTERS_MIN, MissingRequirement::Characters { characters }),
-        (text.contains(char::is_uppercase), MissingRequirement::UpperCase),
-        (text.contains(char::is_lowercase), MissingRequirement::LowerCase),
-        (text.contains(char::is_numeric), MissingRequirement::Digit),
-        (text.contains(|c: char| !c.is_alphanumeric()), MissingRequirement::Special),
+    let length = format!("at least {PASSWORD_CHARACTERS_MIN} characters (this one has {characters})");
+    let requirements = [
+        (characters >= PASSWORD_CHARACTERS_MIN, length.as_str()),
+        (text.contains(char::is_uppercase), "an upper-case letter"),
+        (text.contains(char::is_lowercase), "a lower-case letter"),
+        (text.contains(char::is_numeric), "a digit"),
+        (text.contains(|c: char| !c.is_alphanumeric()), "a special character such as `!` or a space"),
     ];
-    checks.into_iter().filter(|(has, _)| !has).map(|(_, lack)| lack).collect()
+    let missing = requirements.iter().filter(|(is_met, _)| !is_met).map(|(_, name)| *name);
+    missing.collect::<Vec<_>>().join(", ")
 }
 
 impl PasswordHash {
-    /// Reads what [`PasswordHash::as_text`] gives, and nothing else: version 2b, a cost within
-    /// [`BCRYPT_COST_MIN`]..=[`BCRYPT_COST_MAX`], and the one spelling that this salt and hash have.
+    /// Parses the text of [`PasswordHash::as_text`], and nothing else: version 2b, a cost within
+    /// [`BCRYPT_COST_MIN`]..=[`BCRYPT_COST_MAX`], and the only spelling of this salt and hash.
     pub fn parse(text: &str) -> Option<PasswordHash> {
         let parts: HashParts = text.parse().ok()?;
         let is_ours = is_cost(parts.get_cost()) && parts.to_string() == text;
         is_ours.then(|| PasswordHash(text.to_owned()))
     }
 
-    /// The text form, for the file of accounts only.
+    /// For the file of accounts only.
     pub fn as_text(&self) -> &str {
         &self.0
     }
 
-    /// The cost of the hash that `text` is, without a check of the rest. For many at once.
+    /// The cost of the hash `text`, without a check of the rest. For many at once.
     pub fn cost_in(text: &str) -> Option<u32> {
         text.split('$').nth(2)?.parse().ok().filter(|&cost| is_cost(cost))
     }
 
-    /// The cost that it was made with: the rounds are two to the power of it.
+    /// Computing the hash takes two to the power of this rounds.
     pub fn cost(&self) -> u32 {
         let parts: Result<HashParts, _> = self.0.parse();
-        let Ok(parts) = parts else { unreachable!("it was parsed or made here") };
+        let Ok(parts) = parts else { unreachable!("it was parsed or computed here") };
         parts.get_cost()
     }
 }
@@ -137,44 +115,37 @@ impl PasswordHash {
 /// The hash of `password` with a `salt` that is random and used once.
 ///
 /// # Panics
-/// Where `cost` is outside [`BCRYPT_COST_MIN`]..=[`BCRYPT_COST_MAX`]: the configuration has it checked.
+/// If `cost` is outside [`BCRYPT_COST_MIN`]..=[`BCRYPT_COST_MAX`], which the configuration checks.
 pub fn hash(password: &Password, cost: u32, salt: [u8; 16]) -> PasswordHash {
     assert_cost(cost);
-    // bcrypt knows 72 bytes, and a NUL ends the password where it is shorter. The crate's functions
-    // called non_truncating count that NUL, so they refuse 72 bytes. This one drops only the NUL
-    // then; the password itself is never longer, so none of its bytes are lost.
+    // bcrypt reads 72 bytes, and a NUL ends a shorter password. The crate's functions called non_truncating
+    // count that NUL, so they refuse 72 bytes. This one then drops only the NUL: a password is never longer.
     let parts = bcrypt::hash_with_salt(password.0.reveal(), cost, salt);
     let Ok(parts) = parts else { unreachable!("the crate refuses nothing but the cost") };
     PasswordHash(parts.to_string())
 }
 
-/// Whether `hash` was made of `password`. Takes as long for a wrong password as for the right one.
+/// Whether `hash` is that of `password`. Takes as long for a wrong password as for the right one.
 pub fn verify(password: &Password, hash: &PasswordHash) -> bool {
-    // As in `hash`: nothing is cut off. An error would be a text that is no hash.
+    // As in `hash`, nothing is cut off. An error means that the text is not a hash.
     bcrypt::verify(password.0.reveal(), hash.as_text()).unwrap_or(false)
 }
 
 /// Takes as long as [`verify`] with a hash of `cost`, for user names that do not exist and for texts
-/// that are no password.
-///
-/// # Panics
-/// As [`hash`] does.
+/// that cannot be passwords. Panics as [`hash`] does.
 pub fn verify_dummy(cost: u32) {
     // The time does not depend on the password: bcrypt repeats it to 72 bytes.
     std::hint::black_box(bcrypt::verify("", dummy_hash(cost).as_text()).unwrap_or(false));
 }
 
-/// Takes the time that [`verify`] with a hash of `cost_max` would have taken longer than with one of
-/// `cost`, so that both together take as long whatever `cost` is.
-///
-/// # Panics
-/// As [`hash`] does.
+/// Takes the time by which [`verify`] with a hash of `cost_max` is slower than with one of `cost`, so that
+/// both together take equally long for every `cost`. Panics as [`hash`] does.
 pub fn verify_dummy_up_to(cost: u32, cost_max: u32) {
     // Each step doubles the time: 2^cost + (2^cost + 2^(cost+1) + … + 2^(cost_max-1)) = 2^cost_max.
     (cost..cost_max).for_each(verify_dummy);
 }
 
-/// A hash that is well formed, or `verify` would be done at once, and that no known password has.
+/// A well-formed hash, or else `verify` would return at once, that is not of any known password.
 fn dummy_hash(cost: u32) -> PasswordHash {
     assert_cost(cost);
     PasswordHash(format!("$2b${cost:02}${:.<53}", ""))
@@ -211,28 +182,9 @@ impl fmt::Display for PasswordError {
             PasswordError::Control => {
                 f.write_str("a password has no control characters such as line ends or NUL; leave them out")
             }
-            PasswordError::Weak { lacks } => {
-                f.write_str("a new password needs ")?;
-                for (index, lack) in lacks.iter().enumerate() {
-                    f.write_str(if index == 0 { "" } else { ", " })?;
-                    lack.fmt(f)?;
-                }
-                f.write_str("; add what is missing")
+            PasswordError::Weak { missing } => {
+                write!(f, "a new password needs {missing}; add what is missing")
             }
-        }
-    }
-}
-
-impl fmt::Display for MissingRequirement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MissingRequirement::Characters { characters } => {
-                write!(f, "at least {PASSWORD_CHARACTERS_MIN} characters (this one has {characters})")
-            }
-            MissingRequirement::UpperCase => f.write_str("an upper-case letter"),
-            MissingRequirement::LowerCase => f.write_str("a lower-case letter"),
-            MissingRequirement::Digit => f.write_str("a digit"),
-            MissingRequirement::Special => f.write_str("a special character such as `!` or a space"),
         }
     }
 }

@@ -1,14 +1,12 @@
-//! How many requests one client may make in a while: a fixed window for each address and method, which begins with
-//! the first request in it.
+//! A rate limit for each client: a fixed window per address and method, which begins with its first request.
 //!
-//! IPv6 is counted by /64. The table has a bound; beyond it the window goes that began first. A client whose window
-//! went begins another one: for that it needs [`RATE_LIMIT_ADDRESSES_MAX`] addresses, and could as well use them
-//! directly.
+//! IPv6 is counted by /64. The table is bounded: a full one drops the window that began first. A client that wants
+//! its window dropped needs [`RATE_LIMIT_ADDRESSES_MAX`] addresses, and could as well send requests from those.
 
 use super::client::counted_address;
 use super::table::{Entry, SteadyTime, Table, time_left};
 use crate::http::request::Method;
-use crate::limits::{EXPIRED_PER_CALL_MAX, RATE_LIMIT_ADDRESSES_MAX};
+use crate::limits::RATE_LIMIT_ADDRESSES_MAX;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,13 +14,13 @@ use std::time::{Duration, Instant};
 /// How many requests are admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Requests in one window; 0 admits none.
+    /// In one window; 0 admits none.
     pub requests: u32,
-    /// The length of the window. Its end does not belong to it.
+    /// Without its end.
     pub window: Duration,
 }
 
-/// When to come again, at the earliest.
+/// The earliest time to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RetryAfter {
     /// Whole seconds, at least 1, rounded up.
@@ -37,29 +35,23 @@ impl RetryAfter {
 }
 
 /// Counts the requests of every client; shared by all threads.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RateLimiter {
     state: Mutex<State>,
 }
 
-/// Whose requests are counted together. HEAD is GET here.
+/// Requests of one source are counted together. HEAD counts as GET.
 type Source = (IpAddr, Method);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     time: SteadyTime,
-    /// How many requests were admitted in the window that began at `since`. All weigh the same.
+    /// The requests that were admitted in the window that began at `since`. All have the same weight.
     windows: Table<Source, u32>,
 }
 
 impl RateLimiter {
-    /// A limiter that has seen nobody.
-    pub fn new() -> RateLimiter {
-        let state = State { time: SteadyTime::default(), windows: Table::new() };
-        RateLimiter { state: Mutex::new(state) }
-    }
-
-    /// Whether [`RateLimiter::admit`] would admit a request, which is not counted.
+    /// Whether [`RateLimiter::admit`] would admit a request. It is not counted.
     pub fn check(&self, rate: Rate, address: IpAddr, method: Method, now: Instant) -> Result<(), RetryAfter> {
         let mut state = self.lock();
         let now = state.time.advance(now);
@@ -67,12 +59,12 @@ impl RateLimiter {
         wait.map_or(Ok(()), |wait| Err(RetryAfter::new(wait)))
     }
 
-    /// Admits and counts a request of `address`, if `rate` allows one more at `now`. Refused
-    /// requests do not count. `rate` may be another one than before: what was admitted since the window began counts
-    /// against the new one. A `now` before the latest one counts as that.
+    /// Admits and counts a request of `address`, if `rate` allows one more at `now`. Refused requests do not count.
+    /// `rate` may differ from call to call: requests that were admitted since the window began count against the new
+    /// one. A `now` before the latest one counts as that.
     ///
     /// # Errors
-    /// [`RetryAfter`] says when the next request will be admitted, if none is until then.
+    /// [`RetryAfter`]: when the next request will be admitted, unless others are before that.
     pub fn admit(&self, rate: Rate, address: IpAddr, method: Method, now: Instant) -> Result<(), RetryAfter> {
         let source = source(address, method);
         let mut state = self.lock();
@@ -95,14 +87,8 @@ fn source(address: IpAddr, method: Method) -> Source {
     (counted_address(address), if method == Method::Head { Method::Get } else { method })
 }
 
-impl Default for RateLimiter {
-    fn default() -> RateLimiter {
-        RateLimiter::new()
-    }
-}
-
 impl State {
-    /// How long until `source` may make a request; `None` if it may now.
+    /// The time until `source` may send a request; `None` if it may now.
     fn wait(&self, rate: Rate, source: &Source, now: Instant) -> Option<Duration> {
         if rate.requests == 0 {
             return Some(rate.window);
@@ -120,11 +106,7 @@ impl State {
             return;
         }
         self.windows.remove(&source);
-        for _ in 0..EXPIRED_PER_CALL_MAX {
-            if self.windows.pop_expired(window, now).is_none() {
-                break;
-            }
-        }
+        self.windows.drop_expired(window, now);
         while self.windows.len() >= RATE_LIMIT_ADDRESSES_MAX {
             self.windows.pop_lightest(); // the one that was inserted first
         }

@@ -39,7 +39,7 @@ fn windows(limiter: &RateLimiter) -> usize {
 
 #[test]
 fn the_window_begins_with_its_first_request_and_ends_on_the_millisecond() {
-    let limiter = RateLimiter::new();
+    let limiter = RateLimiter::default();
     let client = caller(&limiter, CLIENT);
     for at_ms in [0, 10_000, 20_000, 30_000, 59_999] {
         assert_eq!(client.get(SEED, at_ms), Ok(()), "{at_ms}");
@@ -55,7 +55,7 @@ fn the_window_begins_with_its_first_request_and_ends_on_the_millisecond() {
 
 #[test]
 fn refused_requests_do_not_count() {
-    let limiter = RateLimiter::new();
+    let limiter = RateLimiter::default();
     let client = caller(&limiter, CLIENT);
     for _ in 0..5 {
         assert_eq!(client.get(SEED, 0), Ok(()));
@@ -68,7 +68,7 @@ fn refused_requests_do_not_count() {
 
 #[test]
 fn methods_and_addresses_are_counted_apart_but_head_is_get() {
-    let limiter = RateLimiter::new();
+    let limiter = RateLimiter::default();
     let one = Rate { requests: 1, ..SEED };
     let (client, other) = (caller(&limiter, CLIENT), caller(&limiter, "1.2.3.5"));
     for method in [Method::Get, Method::Post, Method::Put, Method::Delete, Method::Unknown] {
@@ -82,7 +82,7 @@ fn methods_and_addresses_are_counted_apart_but_head_is_get() {
 
 #[test]
 fn addresses_of_one_ipv6_network_are_counted_together_and_mapped_ipv4_as_ipv4() {
-    let limiter = RateLimiter::new();
+    let limiter = RateLimiter::default();
     let one = Rate { requests: 1, ..SEED };
     for (address, expected) in [
         ("2001:db8:0:1::1", Ok(())),
@@ -98,7 +98,7 @@ fn addresses_of_one_ipv6_network_are_counted_together_and_mapped_ipv4_as_ipv4() 
 
 #[test]
 fn a_rate_that_changed_holds_from_the_next_request_on() {
-    let limiter = RateLimiter::new();
+    let limiter = RateLimiter::default();
     let client = caller(&limiter, CLIENT);
     for at_ms in [0, 1_000, 2_000, 3_000] {
         assert_eq!(client.get(SEED, at_ms), Ok(()));
@@ -113,7 +113,7 @@ fn a_rate_that_changed_holds_from_the_next_request_on() {
 
 #[test]
 fn a_clock_that_stands_or_goes_back_admits_no_more() {
-    let limiter = RateLimiter::new();
+    let limiter = RateLimiter::default();
     let start = monotonic() + ms(100_000);
     let admit = |now| limiter.admit(SEED, CLIENT.parse().unwrap(), Method::Get, now).is_ok();
     assert_eq!((0..9).filter(|_| admit(start)).count(), 5);
@@ -129,7 +129,7 @@ fn address(number: u32) -> IpAddr {
 
 #[test]
 fn a_million_addresses_stay_within_the_bound_and_the_latest_are_kept() {
-    let (limiter, now) = (RateLimiter::new(), monotonic());
+    let (limiter, now) = (RateLimiter::default(), monotonic());
     let one = Rate { requests: 1, ..SEED };
     for number in 0..1_000_000 {
         assert_eq!(limiter.admit(one, address(number), Method::Get, now), Ok(()));
@@ -145,7 +145,7 @@ fn a_million_addresses_stay_within_the_bound_and_the_latest_are_kept() {
 
 #[test]
 fn expired_entries_leave_while_others_come() {
-    let (limiter, now) = (RateLimiter::new(), monotonic());
+    let (limiter, now) = (RateLimiter::default(), monotonic());
     for number in 0..1_000 {
         assert_eq!(limiter.admit(SEED, address(number), Method::Get, now), Ok(()));
     }
@@ -162,7 +162,7 @@ proptest! {
         steps in proptest::collection::vec(0_u64..60, 1..200),
         requests in 1_u32..6,
     ) {
-        let (limiter, mut at_ms, mut window) = (RateLimiter::new(), 0, (0, 0));
+        let (limiter, mut at_ms, mut window) = (RateLimiter::default(), 0, (0, 0));
         let client = caller(&limiter, CLIENT);
         for step in steps {
             at_ms += step;

@@ -1,20 +1,17 @@
-//! A map that stays small: what is counted about strangers, in an order in which to forget it.
-//!
-//! The table finds the entry that is oldest and the one that weighs least; when to drop which is
-//! the caller's rule. Every call takes O(log n).
+//! A bounded map for counts about unknown clients. It finds the oldest entry and the one with the lowest weight;
+//! the caller decides when to drop which. Every call takes O(log n).
 
+use crate::limits::EXPIRED_PER_CALL_MAX;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// What is kept under one key.
 #[derive(Debug)]
 pub(super) struct Entry<V> {
-    /// From when its age is counted.
+    /// The time from which its age is counted.
     pub since: Instant,
-    /// How much it matters: the lowest goes first.
+    /// Of entries in a full table, the lowest is dropped first.
     pub weight: u32,
-    /// The rest of it.
     pub value: V,
 }
 
@@ -28,11 +25,13 @@ pub(super) struct Table<K, V> {
     inserted: u64,
 }
 
-impl<K: Copy + Eq + Hash, V> Table<K, V> {
-    pub(crate) fn new() -> Table<K, V> {
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Table<K, V> {
         Table { entries: HashMap::new(), by_age: BTreeMap::new(), by_weight: BTreeMap::new(), inserted: 0 }
     }
+}
 
+impl<K: Copy + Eq + Hash, V> Table<K, V> {
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -47,7 +46,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         (entry.since == since).then_some(&mut entry.value)
     }
 
-    /// Puts `entry` under `key`; what was there before is gone.
+    /// Inserts `entry`, in place of the one that `key` has.
     pub(crate) fn insert(&mut self, key: K, entry: Entry<V>) {
         self.remove(&key);
         self.inserted += 1;
@@ -63,31 +62,35 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         Some(entry)
     }
 
-    /// Takes out the oldest entry if its age is `age_max` or more.
-    pub(crate) fn pop_expired(&mut self, age_max: Duration, now: Instant) -> Option<Entry<V>> {
-        let ((since, _), key) = self.by_age.first_key_value().map(|(order, key)| (*order, *key))?;
-        if is_expired(since, age_max, now) { self.remove(&key) } else { None }
+    /// Drops entries whose age is `age_max` or more, the oldest first, up to [`EXPIRED_PER_CALL_MAX`].
+    pub(crate) fn drop_expired(&mut self, age_max: Duration, now: Instant) {
+        for _ in 0..EXPIRED_PER_CALL_MAX {
+            match self.by_age.first_key_value() {
+                Some(((since, _), &key)) if is_expired(*since, age_max, now) => drop(self.remove(&key)),
+                Some(_) | None => return,
+            }
+        }
     }
 
-    /// Takes out the entry with the lowest weight, of several the one that was inserted first.
+    /// Removes the entry with the lowest weight, of several the one that was inserted first.
     pub(crate) fn pop_lightest(&mut self) -> Option<Entry<V>> {
         let key = self.by_weight.first_key_value().map(|(_, key)| *key)?;
         self.remove(&key)
     }
 }
 
-/// Whether what began at `since` is `age_max` old or older. What has not begun is not.
+/// Whether `now` is `age_max` or more after `since`.
 pub(super) fn is_expired(since: Instant, age_max: Duration, now: Instant) -> bool {
     time_left(since, age_max, now).is_zero()
 }
 
-/// How long from `now` until what began at `since` is `age_max` old.
+/// The time from `now` until `age_max` after `since`.
 pub(super) fn time_left(since: Instant, age_max: Duration, now: Instant) -> Duration {
     age_max.saturating_sub(now.saturating_duration_since(since))
 }
 
-/// Time that does not go back, though threads read the clock before they wait for one another:
-/// a reading older than the latest counts as the latest.
+/// Time that does not go back, although threads read the clock before they wait for a lock: a reading that is
+/// older than the latest counts as the latest.
 #[derive(Debug, Default)]
 pub(super) struct SteadyTime {
     latest: Option<Instant>,
@@ -110,7 +113,7 @@ mod tests {
 
     /// a is oldest, b lightest; c and b weigh the same.
     fn table(start: Instant) -> Table<char, ()> {
-        let mut table = Table::new();
+        let mut table = Table::default();
         for (key, minutes, weight) in [('c', 2, 9), ('b', 1, 1), ('a', 0, 5), ('c', 2, 1)] {
             table.insert(key, Entry { since: start + MINUTE * minutes, weight, value: () });
         }
@@ -130,15 +133,28 @@ mod tests {
     }
 
     #[test]
-    fn a_table_forgets_what_is_as_old_as_it_may_be_the_oldest_first() {
+    fn entries_that_are_too_old_are_dropped() {
         let start = monotonic();
         let mut table = table(start);
         let until = start + MINUTE * 11;
-        assert!(table.pop_expired(MINUTE * 10, until - MINUTE - Duration::from_millis(1)).is_none());
-        assert_eq!(table.pop_expired(MINUTE * 10, until).map(|entry| entry.weight), Some(5), "a");
-        assert_eq!(table.pop_expired(MINUTE * 10, until).map(|entry| entry.weight), Some(1), "b");
-        assert!(table.pop_expired(MINUTE * 10, until).is_none() && table.get(&'c').is_some());
+        table.drop_expired(MINUTE * 10, until - MINUTE - Duration::from_millis(1));
+        assert_eq!(table.len(), 3);
+        table.drop_expired(MINUTE * 10, until - MINUTE);
+        assert!(table.get(&'a').is_none() && table.len() == 2);
+        table.drop_expired(MINUTE * 10, until);
+        assert!(table.get(&'b').is_none() && table.get(&'c').is_some());
         assert_eq!((table.by_age.len(), table.by_weight.len()), (1, 1));
+    }
+
+    #[test]
+    fn one_call_drops_a_bounded_number_of_entries_the_oldest_first() {
+        let (start, mut table) = (monotonic(), Table::default());
+        for age in 0..EXPIRED_PER_CALL_MAX + 1 {
+            let since = start + Duration::from_millis(age as u64);
+            table.insert(EXPIRED_PER_CALL_MAX - age, Entry { since, weight: 0, value: () });
+        }
+        table.drop_expired(MINUTE, start + MINUTE * 2);
+        assert!(table.get(&0).is_some() && table.len() == 1);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How often somebody may try to log in.
+//! Login throttling.
 //!
 //! Three counters decide, each over a window that begins with its first attempt:
 //!
@@ -8,39 +8,39 @@
 //! | of one address at all accounts | [`LOGIN_ATTEMPTS_OF_ADDRESS_MAX`] |
 //! | of all addresses at one account, but for those that have logged in to it | [`LOGIN_ATTEMPTS_OF_ACCOUNT_MAX`] |
 //!
-//! The exception of the third keeps the owner's way in open while strangers guess from elsewhere.
-//! IPv6 is counted by /64. A name that no account has is counted like the others.
+//! Because of the exception of the third, the owner can still log in while strangers guess from elsewhere.
+//! IPv6 is counted by /64. A name without an account is counted like the others.
 //!
 //! ```text
-//! begin --- counted ---> Attempt --- succeeded ---> taken back; the pair's counter is gone
-//!   |                       |------- forgotten ---> taken back
+//! begin --- counted ---> Attempt --- succeeded ---> refunded; the pair's counter is cleared
+//!   |                       |------- forgotten ---> refunded
 //!   +-- refused,            +------- failed ------> stays counted: the password was wrong
 //!       not counted
 //! ```
-//! An attempt that is under way counts like one that has failed, so that guesses at the same time
-//! are no way around the bounds. It is known apart, though: a counter that is full only with such
-//! attempts is full for a moment, not for its window ([`Refused`]).
+//! A pending attempt counts like a failed one, so that parallel guesses cannot exceed the bounds. A
+//! counter that is full only with pending attempts is full for a moment, not for its window
+//! ([`Refused`]).
 //!
 //! # What the bounds of the tables promise
-//! Only attempts that were let through are counted, and each of them costs the server the check of
-//! a password. A table that is full drops what has expired; if nothing has, a newcomer *takes over*
-//! the lowest counter as it stands, but is left one attempt more at least. So names or addresses
-//! that are used once push out each other, however many they are: a counter that refuses is pushed
-//! out only once all others of its table refuse too, and one at `c` only once all are at `c` or
-//! above, which takes about [`LOGIN_COUNTERS_MAX`] times `c` checked passwords within one window.
-//! The price is that a newcomer in a full table begins with attempts that are not its own.
+//! Only admitted attempts are counted, and each of them costs the server the check of a password. A
+//! full table drops expired counters; if none has expired, a newcomer *inherits* the lowest counter
+//! as it is, but has at least one more attempt. So names or addresses that are used once evict each
+//! other, however many there are: a counter that refuses is evicted only after all others of its
+//! table refuse too, and one at `c` only after all are at `c` or above, which takes about
+//! [`LOGIN_COUNTERS_MAX`] times `c` checked passwords within one window. The price is that a
+//! newcomer in a full table begins with attempts that are not its own.
 //!
-//! Who has logged in is kept in memory only, for [`LOGIN_PAIR_KNOWN_SECONDS`] after the last time;
-//! in a full table the pair with the fewest logins goes, so that somebody with many addresses and
-//! an account pushes out only those who logged in once.
+//! Pairs that have logged in are kept in memory only, for [`LOGIN_PAIR_KNOWN_SECONDS`] after the last
+//! login; a full table drops the pair with the fewest logins, so that a client with many addresses
+//! and one account evicts only pairs that logged in once.
 
 use super::client::counted_address;
 use super::rate_limit::RetryAfter;
 use super::table::{Entry, SteadyTime, Table, is_expired, time_left};
 use crate::limits::{
-    EXPIRED_PER_CALL_MAX, LOGIN_ATTEMPTS_OF_ACCOUNT_MAX, LOGIN_ATTEMPTS_OF_ADDRESS_MAX,
-    LOGIN_ATTEMPTS_OF_PAIR_MAX, LOGIN_CHECK_SECONDS, LOGIN_COUNTERS_MAX, LOGIN_PAIR_KNOWN_SECONDS,
-    LOGIN_PAIRS_KNOWN_MAX, LOGIN_WINDOW_SECONDS,
+    LOGIN_ATTEMPTS_OF_ACCOUNT_MAX, LOGIN_ATTEMPTS_OF_ADDRESS_MAX, LOGIN_ATTEMPTS_OF_PAIR_MAX,
+    LOGIN_CHECK_SECONDS, LOGIN_COUNTERS_MAX, LOGIN_PAIR_KNOWN_SECONDS, LOGIN_PAIRS_KNOWN_MAX,
+    LOGIN_WINDOW_SECONDS,
 };
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
@@ -53,41 +53,39 @@ const KNOWN: Duration = Duration::from_secs(LOGIN_PAIR_KNOWN_SECONDS);
 /// Counts attempts to log in; shared by all threads.
 #[derive(Debug)]
 pub struct Throttle {
-    /// Makes tags of names, in a way that nobody outside can compute.
+    /// Hashes names with a random key, so that no client can cause collisions.
     tags: RandomState,
     state: Mutex<State>,
 }
 
-/// An attempt that was let through and counted. Dropped, it stays counted as under way until its
-/// windows end.
-#[must_use = "its end has to be told to the throttle"]
+/// An attempt that was admitted and counted. If it is dropped, it stays counted as pending until its windows end.
+#[must_use = "the throttle must be told how it ends"]
 #[derive(Debug)]
 pub struct Attempt {
     pair: Pair,
     pair_window: Instant,
     address_window: Instant,
-    /// `None` where the address is exempt.
+    /// `None` if the address is known.
     account_window: Option<Instant>,
 }
 
 impl Attempt {
-    /// Whether its address has signed in to its account not long ago.
+    /// Whether its address has logged in to its account recently.
     pub fn is_known(&self) -> bool {
         self.account_window.is_none()
     }
 }
 
-/// Why an attempt was not let through. Of two reasons the one that lasts longer is the greater.
+/// Why an attempt is refused. Of two reasons the one that lasts longer is the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refused {
-    /// As many attempts are under way as may fail; none of them may.
+    /// The pending attempts, together with the failed ones, reach the limit.
     UnderWay,
-    /// So many attempts have failed that the window has to pass.
+    /// The failed attempts reach the limit until the window ends.
     Failed(RetryAfter),
 }
 
 impl Refused {
-    /// When to come again.
     pub fn retry_after(self) -> RetryAfter {
         match self {
             Refused::UnderWay => RetryAfter { seconds: LOGIN_CHECK_SECONDS },
@@ -96,7 +94,7 @@ impl Refused {
     }
 }
 
-/// Stands for the name of an account, in 8 bytes whatever its length.
+/// The hash of the name of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct AccountTag(u64);
 
@@ -106,73 +104,65 @@ struct Pair {
     address: IpAddr,
 }
 
-/// What an address is to an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    /// It has logged in not long ago, so the counter of the account does not stop it.
-    Known,
-    Stranger,
-}
-
 #[derive(Debug)]
 struct State {
     time: SteadyTime,
     pairs: Counters<Pair>,
     addresses: Counters<IpAddr>,
     accounts: Counters<AccountTag>,
-    /// Pairs that have logged in: `since` is the last time, `weight` how often.
+    /// Pairs that have logged in: `since` is the last time, `weight` the number of logins. The counter of the account
+    /// does not stop them.
     known: Table<Pair, ()>,
 }
 
-impl Throttle {
-    /// A throttle that has seen nobody.
-    pub fn new() -> Throttle {
+impl Default for Throttle {
+    fn default() -> Throttle {
         let state = State {
             time: SteadyTime::default(),
             pairs: Counters::new(LOGIN_ATTEMPTS_OF_PAIR_MAX),
             addresses: Counters::new(LOGIN_ATTEMPTS_OF_ADDRESS_MAX),
             accounts: Counters::new(LOGIN_ATTEMPTS_OF_ACCOUNT_MAX),
-            known: Table::new(),
+            known: Table::default(),
         };
         Throttle { tags: RandomState::new(), state: Mutex::new(state) }
     }
+}
 
-    /// Lets an attempt at `account` (folded, whether there is one or not) from `address` through
-    /// and counts it, so that attempts at the same time count too. To be called before the
-    /// password is checked; a refused attempt does not count.
+impl Throttle {
+    /// Admits and counts an attempt at `account` (folded, whether it exists or not) from `address`. To be called
+    /// before the password is checked, so that parallel attempts count too; a refused attempt does not count.
     ///
     /// # Errors
-    /// [`Refused`] says why, and when all counters that refuse it now let attempts through again.
+    /// [`Refused`]: the reason, and when all counters that refuse the attempt will admit one again.
     pub fn begin(&self, account: &str, address: IpAddr, now: Instant) -> Result<Attempt, Refused> {
         let pair =
             Pair { account: AccountTag(self.tags.hash_one(account)), address: counted_address(address) };
         let mut state = self.lock();
         let now = state.time.advance(now);
-        let standing = state.standing(&pair, now);
-        match state.refused(&pair, standing, now) {
+        let is_known = state.is_known(&pair, now);
+        match state.refused(&pair, is_known, now) {
             Some(refused) => Err(refused),
-            None => Ok(state.count(pair, standing, now)),
+            None => Ok(state.count(pair, is_known, now)),
         }
     }
 
-    /// Takes `attempt` back, whose password was right, clears the counter of its address at its
-    /// account, and remembers that the two belong together.
+    /// Refunds `attempt`, whose password was right, clears the counter of the pair, and remembers the pair.
     pub fn succeeded(&self, attempt: Attempt, now: Instant) {
         let mut state = self.lock();
         let now = state.time.advance(now);
-        state.take_back(&attempt);
+        state.refund(&attempt);
         state.pairs.table.remove(&attempt.pair);
         state.remember(attempt.pair, now);
     }
 
     /// Leaves `attempt` counted, whose password was wrong.
     pub fn failed(&self, attempt: Attempt) {
-        self.lock().settle(&attempt);
+        self.lock().finish(&attempt);
     }
 
-    /// Takes `attempt` back, whose password was never checked.
+    /// Refunds `attempt`, whose password was never checked.
     pub fn forget(&self, attempt: Attempt) {
-        self.lock().take_back(&attempt);
+        self.lock().refund(&attempt);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -180,68 +170,49 @@ impl Throttle {
     }
 }
 
-impl Default for Throttle {
-    fn default() -> Throttle {
-        Throttle::new()
-    }
-}
-
 impl State {
-    fn standing(&self, pair: &Pair, now: Instant) -> Standing {
-        match self.known.get(pair) {
-            Some(entry) if !is_expired(entry.since, KNOWN, now) => Standing::Known,
-            Some(_) | None => Standing::Stranger,
-        }
+    fn is_known(&self, pair: &Pair, now: Instant) -> bool {
+        self.known.get(pair).is_some_and(|entry| !is_expired(entry.since, KNOWN, now))
     }
 
-    /// The longest lasting reason not to let an attempt through; `None` if there is none.
-    fn refused(&self, pair: &Pair, standing: Standing, now: Instant) -> Option<Refused> {
-        let account = match standing {
-            Standing::Known => None,
-            Standing::Stranger => self.accounts.refused(&pair.account, now),
-        };
+    /// The longest lasting reason to refuse an attempt; `None` if there is none.
+    fn refused(&self, pair: &Pair, is_known: bool, now: Instant) -> Option<Refused> {
+        let account = if is_known { None } else { self.accounts.refused(&pair.account, now) };
         [self.pairs.refused(pair, now), self.addresses.refused(&pair.address, now), account]
             .into_iter()
             .flatten()
             .max()
     }
 
-    fn count(&mut self, pair: Pair, standing: Standing, now: Instant) -> Attempt {
+    fn count(&mut self, pair: Pair, is_known: bool, now: Instant) -> Attempt {
         Attempt {
             pair,
             pair_window: self.pairs.count(pair, now),
             address_window: self.addresses.count(pair.address, now),
-            account_window: match standing {
-                Standing::Known => None,
-                Standing::Stranger => Some(self.accounts.count(pair.account, now)),
-            },
+            account_window: (!is_known).then(|| self.accounts.count(pair.account, now)),
         }
     }
 
-    fn settle(&mut self, attempt: &Attempt) {
-        self.pairs.settle(&attempt.pair, attempt.pair_window);
-        self.addresses.settle(&attempt.pair.address, attempt.address_window);
+    fn finish(&mut self, attempt: &Attempt) {
+        self.pairs.finish(&attempt.pair, attempt.pair_window);
+        self.addresses.finish(&attempt.pair.address, attempt.address_window);
         if let Some(window) = attempt.account_window {
-            self.accounts.settle(&attempt.pair.account, window);
+            self.accounts.finish(&attempt.pair.account, window);
         }
     }
 
-    fn take_back(&mut self, attempt: &Attempt) {
-        self.settle(attempt);
-        self.pairs.take_back(attempt.pair, attempt.pair_window);
-        self.addresses.take_back(attempt.pair.address, attempt.address_window);
+    fn refund(&mut self, attempt: &Attempt) {
+        self.finish(attempt);
+        self.pairs.refund(attempt.pair, attempt.pair_window);
+        self.addresses.refund(attempt.pair.address, attempt.address_window);
         if let Some(window) = attempt.account_window {
-            self.accounts.take_back(attempt.pair.account, window);
+            self.accounts.refund(attempt.pair.account, window);
         }
     }
 
     fn remember(&mut self, pair: Pair, now: Instant) {
         let logins = self.known.remove(&pair).map_or(0, |entry| entry.weight);
-        for _ in 0..EXPIRED_PER_CALL_MAX {
-            if self.known.pop_expired(KNOWN, now).is_none() {
-                break;
-            }
-        }
+        self.known.drop_expired(KNOWN, now);
         if self.known.len() >= LOGIN_PAIRS_KNOWN_MAX {
             self.known.pop_lightest();
         }
@@ -249,8 +220,8 @@ impl State {
     }
 }
 
-/// One of the three kinds of counters. Of an entry, `since` is the beginning of its window and
-/// `weight` its attempts, at least one, and `value` how many of those are under way.
+/// One of the three kinds of counters. Of an entry, `since` is the beginning of its window, `weight` the number of its
+/// attempts, at least one, and `value` the number of those that are pending.
 #[derive(Debug)]
 struct Counters<K> {
     attempts_max: u32,
@@ -259,7 +230,7 @@ struct Counters<K> {
 
 impl<K: Copy + Eq + Hash> Counters<K> {
     fn new(attempts_max: u32) -> Counters<K> {
-        Counters { attempts_max, table: Table::new() }
+        Counters { attempts_max, table: Table::default() }
     }
 
     /// Why this counter refuses attempts; `None` if it does not.
@@ -267,40 +238,31 @@ impl<K: Copy + Eq + Hash> Counters<K> {
         let entry = self.table.get(key).filter(|entry| entry.weight >= self.attempts_max)?;
         let wait = Some(time_left(entry.since, WINDOW, now)).filter(|wait| !wait.is_zero())?;
         let failed = entry.weight.saturating_sub(entry.value);
-        let refused = if failed < self.attempts_max {
-            Refused::UnderWay
-        } else {
-            Refused::Failed(RetryAfter::new(wait))
-        };
-        Some(refused)
+        let is_pending = failed < self.attempts_max;
+        Some(if is_pending { Refused::UnderWay } else { Refused::Failed(RetryAfter::new(wait)) })
     }
 
-    /// Counts an attempt, which is under way then. Returns the beginning of the window it belongs to.
+    /// Counts an attempt, which is then pending. Returns the beginning of its window.
     fn count(&mut self, key: K, now: Instant) -> Instant {
         let own = self.table.remove(&key).filter(|entry| !is_expired(entry.since, WINDOW, now));
-        let before = own.or_else(|| self.make_room(now));
+        let before = own.or_else(|| self.evict(now));
         let before = before.unwrap_or(Entry { since: now, weight: 0, value: 0 });
-        let (attempts, under_way) = (before.weight.saturating_add(1), before.value.saturating_add(1));
-        self.table.insert(key, Entry { since: before.since, weight: attempts, value: under_way });
+        let (attempts, pending) = (before.weight.saturating_add(1), before.value.saturating_add(1));
+        self.table.insert(key, Entry { since: before.since, weight: attempts, value: pending });
         before.since
     }
 
-    /// An attempt of the window that began at `window` is no longer under way.
-    fn settle(&mut self, key: &K, window: Instant) {
-        if let Some(under_way) = self.table.value_since(key, window) {
-            *under_way = under_way.saturating_sub(1);
+    /// An attempt of the window that began at `window` is no longer pending.
+    fn finish(&mut self, key: &K, window: Instant) {
+        if let Some(pending) = self.table.value_since(key, window) {
+            *pending = pending.saturating_sub(1);
         }
     }
 
-    /// Drops a few counters that have expired. Where the table is still full, gives the lowest one
-    /// for the newcomer to take over: low enough for this attempt and one more. None of its attempts
-    /// is the newcomer's to end.
-    fn make_room(&mut self, now: Instant) -> Option<Entry<u32>> {
-        for _ in 0..EXPIRED_PER_CALL_MAX {
-            if self.table.pop_expired(WINDOW, now).is_none() {
-                break;
-            }
-        }
+    /// Drops a few expired counters. If the table is still full, returns the lowest counter for the newcomer to
+    /// inherit: low enough for this attempt and one more, and without pending attempts, which are not the newcomer's.
+    fn evict(&mut self, now: Instant) -> Option<Entry<u32>> {
+        self.table.drop_expired(WINDOW, now);
         if self.table.len() < LOGIN_COUNTERS_MAX {
             return None;
         }
@@ -309,9 +271,8 @@ impl<K: Copy + Eq + Hash> Counters<K> {
         Some(Entry { since: lowest.since, weight, value: 0 })
     }
 
-    /// Takes an attempt back that was counted in the window that began at `window` and is not under
-    /// way any more.
-    fn take_back(&mut self, key: K, window: Instant) {
+    /// Uncounts an attempt of the window that began at `window`, which is no longer pending.
+    fn refund(&mut self, key: K, window: Instant) {
         let Some(entry) = self.table.remove(&key) else { return };
         let attempts = if entry.since == window { entry.weight.saturating_sub(1) } else { entry.weight };
         if attempts > 0 {

@@ -14,7 +14,7 @@ struct Door {
 }
 
 fn door() -> Door {
-    Door { throttle: Throttle::new(), now: monotonic() }
+    Door { throttle: Throttle::default(), now: monotonic() }
 }
 
 fn address(number: u32) -> IpAddr {
@@ -27,7 +27,7 @@ impl Door {
         begun.map_err(|refused| refused.retry_after().seconds)
     }
 
-    /// Guesses wrongly so many times; says how many guesses were let through.
+    /// Guesses wrongly so many times. Returns how many guesses were admitted.
     fn guess(&self, times: usize, account: &str, from: u32) -> usize {
         let guesses = (0..times).filter_map(|_| self.begin(account, from).ok());
         guesses.map(|attempt| self.throttle.failed(attempt)).count()
@@ -280,7 +280,7 @@ fn a_counter_that_refuses_outlasts_any_number_of_newcomers_and_they_have_an_atte
     let mut counters = Counters::new(3);
     for _ in 0..3 {
         let window = counters.count(usize::MAX, now);
-        counters.settle(&usize::MAX, window);
+        counters.finish(&usize::MAX, window);
     }
     for key in 0..5 * LOGIN_COUNTERS_MAX {
         counters.count(key, now);
@@ -291,7 +291,7 @@ fn a_counter_that_refuses_outlasts_any_number_of_newcomers_and_they_have_an_atte
 }
 
 #[test]
-fn a_newcomer_takes_over_the_lowest_counter_of_a_full_table() {
+fn a_newcomer_inherits_the_lowest_counter_of_a_full_table() {
     let start = monotonic();
     let mut counters = Counters::new(5);
     for key in 0..LOGIN_COUNTERS_MAX {
@@ -306,12 +306,12 @@ fn a_newcomer_takes_over_the_lowest_counter_of_a_full_table() {
         [attempts(usize::MAX), attempts(0), attempts(1), attempts(2)],
         [Some(3), None, Some(3), Some(2)]
     );
-    assert_eq!(counters.count(0, start + WINDOW), start + WINDOW, "what has expired is not taken over");
+    assert_eq!(counters.count(0, start + WINDOW), start + WINDOW, "an expired counter is not inherited");
     assert_eq!(counters.table.get(&0).map(|entry| entry.weight), Some(1));
 }
 
 #[test]
-fn who_logged_in_often_is_remembered_longer_than_a_crowd_that_did_once() {
+fn pairs_with_many_logins_outlast_a_crowd_that_logged_in_once() {
     let door = door();
     for _ in 0..2 {
         assert_eq!(door.log_in("ann", HOME), Ok(()));

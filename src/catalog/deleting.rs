@@ -1,14 +1,14 @@
 //! Deleting projects, and finishing deletions that a crash interrupted.
 //!
 //! ```text
-//! mark ---> save config.json without it ---> remove its files ---> remove the mark
+//! create marker ---> save config.json without it ---> remove its files ---> remove marker
 //! ```
-//! If config.json cannot be saved, the mark is removed and nothing has changed. A full disk is the exception:
-//! the files are removed first, to free space for saving. If that is not enough, the mark stays and records the
-//! project's removal until config.json can be saved.
+//! If config.json cannot be saved, the marker is removed and nothing has changed. A full disk is the exception:
+//! the files are removed first, to free space for saving. If that is not enough, the marker stays and records the
+//! deletion until config.json can be saved.
 
+use super::effective::Effective;
 use super::error::{ChangeError, stopped};
-use super::in_force::InForce;
 use super::served::{Deletion, OpenError, Served};
 use super::{Catalog, CatalogError};
 use crate::config::file;
@@ -24,9 +24,8 @@ use std::sync::atomic::Ordering;
 
 /// Why a project is not deleted.
 enum DeleteError {
-    /// It is served as before.
     NothingChanged(ChangeError),
-    /// The deletion has begun and has stopped halfway.
+    /// The deletion stopped halfway.
     Stopped(ChangeError),
 }
 
@@ -38,10 +37,7 @@ enum ConfigSaved {
 }
 
 impl Catalog {
-    /// Deletes a project and its files.
-    ///
-    /// # Errors
-    /// [`ChangeError`]. If config.json cannot be saved, nothing has changed. If the disk fails later, the
+    /// Deletes a project and its files. If config.json cannot be saved, nothing has changed. If the disk fails later, the
     /// project is not served any more, and deleting it again or the next start finishes the deletion.
     pub fn delete(&self, id: &ProjectId) -> Result<(), ChangeError> {
         let mut config = self.lock_for_change()?;
@@ -93,21 +89,21 @@ impl Catalog {
         Ok(())
     }
 
-    /// Whether a new project `id` in memory would leave files unread that have its name.
+    /// Whether a new project `id` would be in memory, although files with its name exist.
     pub fn would_leave_files(&self, id: &ProjectId, storage: StorageChoice) -> bool {
         let config = self.lock_config();
         let project = ProjectConfig::new(id.clone(), storage, AuthenticationChoice::default());
         let on_disk = config.storage_of(&project).on_disk;
         let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
-        // Files of a deletion that is not finished are removed when the project is created.
+        // Files of an unfinished deletion are removed when the project is created.
         let are_left = || matches!(deletion::phase(disk, &paths), Ok(None | Some(Phase::FilesRemoved)));
         !on_disk && config.project(id).is_none() && paths.exist(disk).unwrap_or(false) && are_left()
     }
 
-    /// Marks the project as being deleted and saves config.json without it.
+    /// Creates the marker and saves config.json without the project.
     fn begin_deletion(
         &self,
-        config: &mut InForce,
+        config: &mut Effective,
         paths: &Paths,
         old: &Served,
     ) -> Result<ConfigSaved, DeleteError> {
@@ -121,7 +117,7 @@ impl Catalog {
         })?;
         match self.save_without(config, &old.id) {
             Ok(()) => Ok(ConfigSaved::Yes),
-            // Removing the files frees the space that saving takes.
+            // Removing the files frees the space for saving.
             Err(ChangeError::Storage(StorageError::Full)) => Ok(ConfigSaved::AfterTheFiles),
             Err(error) if marker == Marker::Created && deletion::cancel(disk, paths).is_ok() => {
                 Err(DeleteError::NothingChanged(error))
@@ -130,9 +126,9 @@ impl Catalog {
         }
     }
 
-    /// Saves config.json without a project whose files are removed. If the disk is still too full for that, the mark
-    /// records it instead.
-    fn save_or_forget(&self, config: &mut InForce, id: &ProjectId) -> Result<ConfigSaved, DeleteError> {
+    /// Saves config.json without a project whose files are removed. If the disk is still too full, the marker records the
+    /// deletion instead.
+    fn save_or_forget(&self, config: &mut Effective, id: &ProjectId) -> Result<ConfigSaved, DeleteError> {
         match self.save_without(config, id) {
             Ok(()) => Ok(ConfigSaved::Yes),
             Err(ChangeError::Storage(StorageError::Full)) => {
@@ -159,7 +155,7 @@ impl Catalog {
         Ok(forgotten)
     }
 
-    /// Removes the marks of deletions that config.json includes by now, after it was saved as `config`.
+    /// Removes the markers of deletions that config.json reflects, after it was saved as `config`.
     pub(super) fn end_saved_deletions(&self, config: &Config) {
         if !self.unsaved_deletions.swap(false, Ordering::Relaxed) {
             return;
@@ -169,7 +165,7 @@ impl Catalog {
         begun.iter().filter(is_deleted).for_each(|id| self.end_deletion_or_warn(id));
     }
 
-    fn save_without(&self, config: &mut InForce, id: &ProjectId) -> Result<(), ChangeError> {
+    fn save_without(&self, config: &mut Effective, id: &ProjectId) -> Result<(), ChangeError> {
         let mut next = config.clone();
         next.remove_project(id); // absent if a deletion stopped after this
         self.save(config, next)
@@ -185,8 +181,8 @@ impl Catalog {
         }
     }
 
-    /// Removes the mark of a project whose files are removed, once config.json does not list it or lists a new
-    /// one of that name.
+    /// Removes the marker of a project whose files are removed, once config.json does not list it, or lists a new
+    /// one with that name.
     pub(super) fn end_deletion(&self, id: &ProjectId) -> std::io::Result<()> {
         let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
         if deletion::phase(disk, &paths)?.is_some() { deletion::end(disk, &paths) } else { Ok(()) }
@@ -197,8 +193,8 @@ impl Catalog {
         let mut config = self.lock_config();
         let mut next = config.clone();
         let disk = self.disk.as_ref();
-        let in_directory = |error| CatalogError::Directory { path: self.data_directory.clone(), error };
-        let begun = deletion::all_begun(disk, &self.data_directory).map_err(in_directory)?;
+        let begun = deletion::all_begun(disk, &self.data_directory)
+            .map_err(|error| CatalogError::at(&self.data_directory, error))?;
         let mut removed = Vec::new();
         for id in &begun {
             match self.finish_deletion(id) {
@@ -219,7 +215,7 @@ impl Catalog {
                 }
             }
             self.unsaved_deletions.store(!removed.is_empty(), Ordering::Relaxed);
-            *config = InForce::new(next);
+            *config = Effective::new(next);
         }
         let is_ended = |id: &&ProjectId| !removed.contains(id);
         begun.iter().filter(is_ended).for_each(|id| self.end_deletion_or_warn(id));
@@ -239,12 +235,12 @@ impl Catalog {
 
     fn end_deletion_or_warn(&self, id: &ProjectId) {
         if let Err(error) = self.end_deletion(id) {
-            log::warn!("project {id}: deleted, but its deletion mark stays until the next start: {error}");
+            log::warn!("project {id}: deleted; its marker file stays until the next start: {error}");
         }
     }
 
-    /// The projects whose deletion stopped and that `config` does not list. They are served as such until what is
-    /// left of their files is removed.
+    /// The projects whose deletion stopped and that `config` does not list. They are served as such until the rest of
+    /// their files is removed.
     pub(super) fn stopped_deletions(&self, config: &Config) -> Vec<Served> {
         let disk = self.disk.as_ref();
         let begun = deletion::all_begun(disk, &self.data_directory).unwrap_or_default();
@@ -253,16 +249,9 @@ impl Catalog {
             config.project(id).is_none() && !matches!(phase, Ok(None | Some(Phase::FilesRemoved)))
         };
         let serve = |id: ProjectId| {
-            let project =
-                ProjectConfig::new(id.clone(), StorageChoice::default(), AuthenticationChoice::default());
-            Served {
-                id,
-                storage: config.storage_of(&project),
-                authentication: config.authentication_of(&project),
-                asks_for_key: config.authentication_enabled(&project),
-                key: None,
-                bucket: Err(OpenError::of_deletion(Deletion::Stopped)),
-            }
+            let project = ProjectConfig::new(id, StorageChoice::default(), AuthenticationChoice::default());
+            let stopped = OpenError::of_deletion(Deletion::Stopped);
+            Served::new(config, &project, config.storage_of(&project), Err(stopped))
         };
         begun.into_iter().filter(is_stopped).map(serve).collect()
     }

@@ -1,86 +1,32 @@
-//! Why the projects could not be read, or not changed.
+//! Why projects could not be read or changed.
 
-use super::keys::{HASH_ADVICE, KeyError};
+use super::keys::HASH_ADVICE;
 use crate::config::mistake::ConfigError;
 use crate::descriptors::TooFewDescriptors;
 use crate::limits::PROJECTS_MAX;
 use crate::names::ProjectId;
-use crate::persist::files::own_files::Collision;
 use crate::store::error::StorageError;
 use std::fmt;
-use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 
-/// Why the projects could not be taken stock of. What was served before is still served.
+/// Why the configuration or the projects cannot be used, for the operator. Projects that were served are still served.
 #[derive(Debug)]
-pub enum CatalogError {
-    /// config.json cannot be used or saved.
-    Config(ConfigError),
-    /// There is no config.json any more.
-    ConfigMissing {
-        /// Where it was looked for.
-        path: PathBuf,
-    },
-    /// A key in config.json cannot be used, or none could be made.
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: KeyError,
-    },
-    /// Keys were generated and config.json cannot be saved.
-    KeysNotSaved {
-        /// Why.
-        error: Box<ConfigError>,
-    },
-    /// config.json names another data directory.
-    DirectoryChanged,
-    /// Two of the server's files would be one.
-    Collision(Collision),
-    /// The data directory is not this process's any more, and a new config.json would have to be saved.
-    DirectoryLost {
-        /// What happened to it.
-        reason: String,
-    },
-    /// It lists more projects on disk than the process has descriptors for.
-    TooFewDescriptors(TooFewDescriptors),
-    /// It no longer lists a project whose values are not all in its files.
-    ValuesUnsaved {
-        id: ProjectId,
-        /// What is wrong with its files.
-        reason: String,
-    },
-    /// A deletion that was interrupted could not be finished.
-    Directory {
-        /// The data directory.
-        path: PathBuf,
-        /// What the operating system says.
-        error: io::Error,
-    },
+pub struct CatalogError(pub(super) String);
+
+impl CatalogError {
+    /// Keys were generated, and `error` prevents saving them.
+    pub(crate) fn keys_not_saved(error: &ConfigError) -> CatalogError {
+        CatalogError(format!("{error}. Keys had to be generated and saved there. {HASH_ADVICE}"))
+    }
+
+    pub(super) fn at(path: &Path, error: impl fmt::Display) -> CatalogError {
+        CatalogError(format!("{}: {error}", path.display()))
+    }
 }
 
 impl fmt::Display for CatalogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CatalogError::Config(error) => error.fmt(f),
-            CatalogError::ConfigMissing { path } => write!(f, "{} is not there", path.display()),
-            CatalogError::Key { path, error } => write!(f, "{}: {error}", path.display()),
-            CatalogError::KeysNotSaved { error } => {
-                write!(f, "{error}. Keys had to be generated and saved there. {HASH_ADVICE}")
-            }
-            CatalogError::DirectoryChanged => {
-                f.write_str("persistent_file_path changed; that takes a restart")
-            }
-            CatalogError::Collision(collision) => collision.fmt(f),
-            CatalogError::DirectoryLost { reason } => write!(f, "{reason}. Restart the server"),
-            CatalogError::TooFewDescriptors(error) => error.fmt(f),
-            CatalogError::ValuesUnsaved { id, reason } => write!(
-                f,
-                "config.json no longer lists the project {id}, and its values are not all in its files: {reason}. The \
-                 project is served as before. Put its files in order, or list it again, then send SIGHUP"
-            ),
-            CatalogError::Directory { path, error } => write!(f, "{}: {error}", path.display()),
-        }
+        f.write_str(&self.0)
     }
 }
 
@@ -88,38 +34,34 @@ impl std::error::Error for CatalogError {}
 
 impl From<ConfigError> for CatalogError {
     fn from(error: ConfigError) -> CatalogError {
-        CatalogError::Config(error)
+        CatalogError(error.to_string())
     }
 }
 
-/// Why a project was not created, changed or deleted, or is not there to be used.
+/// Why a project was not created, changed or deleted, or cannot be used.
 #[derive(Debug)]
 pub enum ChangeError {
-    /// There is no such project.
     Missing(ProjectId),
-    /// There is such a project already.
     Exists(ProjectId),
     /// There are [`crate::limits::PROJECTS_MAX`] projects.
     TooMany,
-    /// One more project on disk needs more descriptors than the process may have.
+    /// Another project on disk needs more descriptors than the process may have.
     TooFewDescriptors(TooFewDescriptors),
     /// config.json has an edit that the server has not read.
     ConfigEdited,
-    /// Its files would be files of something else. The log names them.
+    /// A file of the project is also `by`. The log names both.
     FilesTaken {
         id: ProjectId,
-        /// What has them.
         by: &'static str,
     },
-    /// Its files do not have all of its values, so they are not opened again. The log has why.
+    /// Its files do not have all of its values, so they are not opened again. The log has the reason.
     ValuesUnsaved,
-    /// It takes no changes.
     Storage(StorageError),
-    /// Its files could not be opened. The log has why.
+    /// Its files could not be opened. The log has the reason.
     Unreadable,
-    /// The disk failed; what for, without a path. The log has why.
+    /// The disk failed during this act. The log has the reason and the path.
     Disk(&'static str),
-    /// config.json could not be saved, so nothing has changed; why, and what helps.
+    /// config.json could not be saved, so nothing has changed; the reason and the fix.
     ConfigNotSaved(&'static str),
     /// A bug. The log has more.
     Internal,
@@ -129,14 +71,14 @@ impl fmt::Display for ChangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ChangeError::Missing(id) => {
-                write!(f, "there is no project `{id}`; POST /api/v1/projects makes one")
+                write!(f, "Project `{id}` does not exist. Create it with `POST /api/v1/projects`.")
             }
-            ChangeError::Exists(id) => write!(f, "there is a project `{id}` already"),
-            ChangeError::TooMany => write!(f, "there are {PROJECTS_MAX} projects, and no more fit"),
+            ChangeError::Exists(id) => write!(f, "Project `{id}` exists already."),
+            ChangeError::TooMany => write!(f, "Project limit ({PROJECTS_MAX}) reached."),
             ChangeError::TooFewDescriptors(error) => error.fmt(f),
             ChangeError::ConfigEdited => f.write_str(
-                "config.json was edited and not read since; send the server a SIGHUP, then try again; if the edit has \
-                 a mistake, the server's log names it",
+                "config.json was edited, and the server has not read it since. Send the server a SIGHUP, then try \
+                 again. If the edit has an error, the server's log names it.",
             ),
             ChangeError::FilesTaken { id, by } => {
                 write!(f, "Project `{id}` would be stored in {by}. Choose another id.")
@@ -148,13 +90,13 @@ impl fmt::Display for ChangeError {
             ),
             ChangeError::Storage(error) => error.fmt(f),
             ChangeError::Unreadable => f.write_str(
-                "the project's files could not be opened; the server's log says which, why, and what to do",
+                "The project's files could not be opened. The server's log has the file, the reason and the fix.",
             ),
-            ChangeError::Disk(act) => write!(f, "the server's disk failed while {act}; its log says more"),
+            ChangeError::Disk(act) => write!(f, "The server's disk failed while {act}. Its log has the reason."),
             ChangeError::ConfigNotSaved(why) => {
                 write!(f, "config.json was not saved; nothing was changed. {why}.")
             }
-            ChangeError::Internal => f.write_str("the server made a mistake; its log says more under this request id"),
+            ChangeError::Internal => f.write_str("Internal server error. The log has details under this request id."),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The keys of config.json: the start-up rule that gives every owner with authentication a key, and new keys.
+//! The keys of config.json: the rule at startup, by which every owner with authentication has a key, and new keys.
 
-use crate::auth::api_key::{Entropy, Presented, generate, present};
+use crate::auth::api_key::{Entropy, generate, hash_sent};
 use crate::config::schema::{AuthenticationSettings, Config, KeyOwner, ProjectConfig, StoredKey};
 use crate::entropy::EntropyUnavailable;
 use crate::secret::{KEY_PREFIX, KeyHash, Secret};
@@ -12,77 +12,66 @@ use std::fmt;
 pub struct KeyChanges {
     /// Keys that were generated, to be shown once.
     pub issued: Vec<(KeyOwner, Secret)>,
-    /// Whose key was written by hand and is now kept as a hash only, because
-    /// `save_api_key_to_file` is false.
+    /// The owners whose key was written by hand and is now stored only as a hash, because `save_api_key_to_file` is
+    /// false.
     pub removed_text: Vec<KeyOwner>,
-    /// Whether the configuration is another one than before and has to be saved.
+    /// Whether the configuration has changed and must be saved.
     pub changed: bool,
 }
 
-/// Why a key could not be used or made.
+/// Why a key cannot be used or generated.
 #[derive(Debug)]
 pub enum KeyError {
-    /// A key written by hand begins with `pikv_` and is no generated one.
+    /// A key written by hand begins with `pikv_` and is not a generated one.
     LooksMistyped {
-        /// Whose key it is.
         owner: KeyOwner,
     },
     /// Two owners have the same key.
     Shared {
-        /// One of them.
         first: KeyOwner,
-        /// The other.
         second: KeyOwner,
     },
-    /// There is no such project.
+    /// The project does not exist.
     OwnerMissing {
-        /// Whose key it should have been.
         owner: KeyOwner,
     },
-    /// The operating system gave no random bytes.
     Entropy(EntropyUnavailable),
 }
 
-/// Makes a new key for `owner` and puts its hash into `config`, and its text too where that
-/// owner's `save_api_key_to_file` says so. The key before it is gone from `config`.
-///
-/// # Errors
-/// [`KeyError::OwnerMissing`] and [`KeyError::Entropy`]; `config` is then as it was.
+/// Generates a new key for `owner` and stores its hash in `config`, and its text too if `save_api_key_to_file` is true
+/// for the owner. If this fails, `config` is unchanged.
 pub(crate) fn issue(
     config: &mut Config,
     owner: &KeyOwner,
     entropy: &mut Entropy<'_>,
 ) -> Result<Secret, KeyError> {
     let missing = || KeyError::OwnerMissing { owner: owner.clone() };
-    let rule = match owner {
-        KeyOwner::Global => global_rule(config),
-        KeyOwner::Project(id) => project_rule(config, config.project(id).ok_or_else(missing)?),
+    let settings = match owner {
+        KeyOwner::Global => config.authentication,
+        KeyOwner::Project(id) => settings_of(config, config.project(id).ok_or_else(missing)?),
     };
     let key = generate(entropy).map_err(KeyError::Entropy)?;
-    if config.set_key(owner, stored(&key, rule)) { Ok(key) } else { Err(missing()) }
+    if config.set_key(owner, stored(&key, settings)) { Ok(key) } else { Err(missing()) }
 }
 
-/// The start-up rule for the keys of config.json.
+/// The rule at startup for the keys of config.json.
 ///
-/// A key written by hand becomes the hash, whatever the hash was; its text leaves the file unless
-/// `save_api_key_to_file` is true. Where authentication is on and there is neither key nor hash,
-/// a key is made. A hash alone stays as it is.
-///
-/// # Errors
-/// [`KeyError`]; `config` is then as it was.
+/// A key written by hand replaces the hash; its text is removed from the file unless `save_api_key_to_file` is true. If
+/// authentication is on and there is neither key nor hash, a key is generated. A hash alone does not change. If this
+/// fails, `config` is unchanged.
 pub fn ensure_keys(config: &mut Config, entropy: &mut Entropy<'_>) -> Result<KeyChanges, KeyError> {
     check(config)?;
     let mut completed = KeyChanges::default();
     let mut replaced: Vec<(KeyOwner, StoredKey)> = Vec::new();
-    for (owner, key, rule) in keys(config) {
-        if let Some(followed) = follow_text(key, rule) {
+    for (owner, key, settings) in keys(config) {
+        if let Some(followed) = follow_text(key, settings) {
             if followed.text.is_none() {
                 completed.removed_text.push(owner.clone());
             }
             replaced.push((owner, followed));
-        } else if rule.is_key_needed && key.text.is_none() && key.hash.is_none() {
+        } else if settings.enabled && key.text.is_none() && key.hash.is_none() {
             let secret = generate(entropy).map_err(KeyError::Entropy)?;
-            replaced.push((owner.clone(), stored(&secret, rule)));
+            replaced.push((owner.clone(), stored(&secret, settings)));
             completed.issued.push((owner, secret));
         }
     }
@@ -93,27 +82,27 @@ pub fn ensure_keys(config: &mut Config, entropy: &mut Entropy<'_>) -> Result<Key
     Ok(completed)
 }
 
-/// How a key is used that is not in config.json as text.
+/// How to use a key without its text in config.json.
 pub(crate) const HASH_ADVICE: &str = "To use a key without saving it, write `api_key_hash` in place of `api_key`: \"sha256:\" \
                                and the 64 digits that `printf %s KEY | sha256sum` prints";
 
-/// Replaces each key that was written by hand by what is kept of it, and generates none.
+/// Applies the rule for keys written by hand, and generates none.
 pub(crate) fn follow_texts(config: &mut Config) {
-    let followed: Vec<(KeyOwner, StoredKey)> =
-        keys(config).filter_map(|(owner, key, rule)| Some((owner, follow_text(key, rule)?))).collect();
+    let followed: Vec<(KeyOwner, StoredKey)> = keys(config)
+        .filter_map(|(owner, key, settings)| Some((owner, follow_text(key, settings)?)))
+        .collect();
     for (owner, key) in followed {
         config.set_key(&owner, key);
     }
 }
 
-/// Refuses keys that would make the decisions at run time wrong: one that looks mistyped, and one
-/// that two owners share.
+/// Refuses keys that would make authorization wrong: one that looks mistyped, and one that two owners share.
 pub(crate) fn check(config: &Config) -> Result<(), KeyError> {
     let mut owner_of: HashMap<KeyHash, KeyOwner> = HashMap::new();
     for (owner, key, _) in keys(config) {
-        let hash = match key.text.as_ref().map(|text| present(text.reveal().as_bytes())) {
-            Some(Presented::Hash(hash)) => Some(hash),
-            Some(Presented::Mistyped) => return Err(KeyError::LooksMistyped { owner }),
+        let hash = match key.text.as_ref().map(|text| hash_sent(text.reveal().as_bytes())) {
+            Some(Ok(hash)) => Some(hash),
+            Some(Err(_)) => return Err(KeyError::LooksMistyped { owner }),
             None => key.hash,
         };
         let Some(hash) = hash else { continue };
@@ -124,48 +113,34 @@ pub(crate) fn check(config: &Config) -> Result<(), KeyError> {
     Ok(())
 }
 
-/// `key` with the hash of its text, and without the text where that is not kept; `None` where
-/// that is what it is already.
-fn follow_text(key: &StoredKey, rule: KeyRule) -> Option<StoredKey> {
-    let followed = stored(key.text.as_ref()?, rule);
+/// `key` with the hash of its text, and without the text unless that is kept; `None` if nothing changes.
+fn follow_text(key: &StoredKey, settings: AuthenticationSettings) -> Option<StoredKey> {
+    let followed = stored(key.text.as_ref()?, settings);
     (followed != *key).then_some(followed)
 }
 
-/// What is kept of the key `text`.
-fn stored(text: &Secret, rule: KeyRule) -> StoredKey {
+/// The stored form of the key `text`.
+fn stored(text: &Secret, settings: AuthenticationSettings) -> StoredKey {
     let hash = Some(KeyHash::of(text.reveal().as_bytes()));
-    StoredKey { text: rule.is_text_kept.then(|| text.clone()), hash }
+    StoredKey { text: settings.save_api_key_to_file.then(|| text.clone()), hash }
 }
 
-/// What the settings say of one owner's key.
-#[derive(Clone, Copy)]
-struct KeyRule {
-    is_key_needed: bool,
-    is_text_kept: bool,
-}
-
-/// Every owner, the global one first, with its key and its rule.
-fn keys(config: &Config) -> impl Iterator<Item = (KeyOwner, &StoredKey, KeyRule)> {
+/// Every owner, the global one first, with its key and its settings.
+fn keys(config: &Config) -> impl Iterator<Item = (KeyOwner, &StoredKey, AuthenticationSettings)> {
     let projects = config
         .projects()
         .iter()
-        .map(|project| (KeyOwner::Project(project.id.clone()), &project.key, project_rule(config, project)));
-    std::iter::once((KeyOwner::Global, &config.key, global_rule(config))).chain(projects)
+        .map(|project| (KeyOwner::Project(project.id.clone()), &project.key, settings_of(config, project)));
+    std::iter::once((KeyOwner::Global, &config.key, config.authentication)).chain(projects)
 }
 
-fn global_rule(config: &Config) -> KeyRule {
-    let AuthenticationSettings { enabled, save_api_key_to_file } = config.authentication;
-    KeyRule { is_key_needed: enabled, is_text_kept: save_api_key_to_file }
+/// The effective settings for the key of `project`.
+fn settings_of(config: &Config, project: &ProjectConfig) -> AuthenticationSettings {
+    let enabled = config.authentication_enabled(project);
+    AuthenticationSettings { enabled, ..config.authentication_of(project) }
 }
 
-fn project_rule(config: &Config, project: &ProjectConfig) -> KeyRule {
-    KeyRule {
-        is_key_needed: config.authentication_enabled(project),
-        is_text_kept: config.authentication_of(project).save_api_key_to_file,
-    }
-}
-
-/// Where the configuration has the key of `owner`.
+/// The member of config.json for the key of `owner`.
 fn member(owner: &KeyOwner) -> &'static str {
     match owner {
         KeyOwner::Global => "`default.authentication.api_key`",
@@ -179,18 +154,20 @@ impl fmt::Display for KeyError {
             KeyError::LooksMistyped { owner } => write!(
                 f,
                 "{owner} ({}) begins with `{KEY_PREFIX}` but is not a key that this program generated (its length or \
-                 checksum is wrong); correct it, choose one that begins otherwise, or set `api_key` and \
+                 checksum is wrong); correct it, choose one with another beginning, or set `api_key` and \
                  `api_key_hash` to null to have one generated",
                 member(owner)
             ),
             KeyError::Shared { first, second } => write!(
                 f,
-                "{first} ({}) and {second} ({}) are the same; every key opens one door, so change one \
-                 `api_key`, or set that `api_key` and `api_key_hash` to null to have one generated",
+                "{first} ({}) and {second} ({}) have the same key; keys must be unique, so change one `api_key`, or \
+                 set that `api_key` and `api_key_hash` to null to have one generated",
                 member(first),
                 member(second)
             ),
-            KeyError::OwnerMissing { owner } => write!(f, "{owner} cannot be set: there is no such project"),
+            KeyError::OwnerMissing { owner } => {
+                write!(f, "{owner} cannot be set: the project does not exist")
+            }
             KeyError::Entropy(error) => write!(f, "no key could be generated: {error}"),
         }
     }

@@ -58,7 +58,7 @@ fn a_first_start_makes_a_key_for_everybody_and_keeps_only_hashes() {
 }
 
 #[test]
-fn a_key_text_is_kept_where_the_owner_or_the_default_says_so() {
+fn a_key_text_is_kept_if_the_owner_or_the_default_has_it_saved() {
     let mut config = default_config();
     config.authentication.save_api_key_to_file = true;
     let id = ProjectId::parse("silent").unwrap();
@@ -69,7 +69,7 @@ fn a_key_text_is_kept_where_the_owner_or_the_default_says_so() {
     let is_kept = |owner: &KeyOwner| config.key(owner).unwrap().text.is_some();
     assert!(is_kept(&KeyOwner::Global));
     assert!(is_kept(&KeyOwner::Project(id)), "inherited");
-    assert!(!is_kept(&first_project()), "it says false itself");
+    assert!(!is_kept(&first_project()), "its own setting is false");
     let mut read_back = parse(&encode(&config)).unwrap();
     assert!(!ensure_keys(&mut read_back, &mut no_entropy).unwrap().changed, "generated keys load again");
 }
@@ -107,7 +107,7 @@ fn nobody_without_authentication_gets_a_key() {
 }
 
 #[test]
-fn a_key_text_leaves_the_file_even_where_authentication_is_off() {
+fn a_key_text_is_removed_from_the_file_also_without_authentication() {
     let mut config = settled();
     config.authentication.enabled = false;
     config.set_key(&first_project(), with_key(Some(BY_HAND), None));

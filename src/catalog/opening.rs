@@ -1,5 +1,4 @@
-//! From what config.json says of a project to the project: opened, opened anew with other settings, or
-//! written to disk for the first time.
+//! Projects as config.json has them: opened, reopened with other settings, or written to disk for the first time.
 
 use super::error::ChangeError;
 use super::served::{Cause, Deletion, OpenError, Served};
@@ -8,11 +7,9 @@ use crate::clock;
 use crate::config::schema::{Config, ProjectConfig, StorageSettings};
 use crate::disk::is_disk_full;
 use crate::names::ProjectId;
-use crate::persist::files::deletion::SPARE_FILE;
-use crate::persist::files::deletion::{self, Phase};
+use crate::persist::files::deletion::{self, Phase, SPARE_FILE};
 use crate::persist::files::generation::Paths;
-use crate::persist::files::leftovers;
-use crate::persist::files::watermark;
+use crate::persist::files::{leftovers, watermark};
 use crate::persist::live::checkpoint_error::CheckpointError;
 use crate::persist::live::project::{Health, OpenOptions, OpenedProject, Project};
 use crate::persist::live::reopening::NotReopened;
@@ -28,12 +25,9 @@ impl Catalog {
     pub(super) fn prepare_directory(&self) -> Result<(), CatalogError> {
         let (disk, directory) = (self.disk.as_ref(), &self.data_directory);
         let path = watermark::path_in(directory);
-        self.engine
-            .watermark
-            .read(disk, directory)
-            .map_err(|error| CatalogError::Directory { path, error })?;
+        self.engine.watermark.read(disk, directory).map_err(|error| CatalogError::at(&path, error))?;
         let removed = leftovers::remove(disk, directory, &disk.follow_links(&self.config_path))
-            .map_err(|error| CatalogError::Directory { path: directory.clone(), error })?;
+            .map_err(|error| CatalogError::at(directory, error))?;
         for (path, result) in removed {
             let path = path.display();
             match result {
@@ -63,12 +57,12 @@ impl Catalog {
                 );
                 Ok(())
             }
-            reserved => reserved.map_err(|error| CatalogError::Directory { path, error }),
+            reserved => reserved.map_err(|error| CatalogError::at(&path, error)),
         }
     }
 
-    /// Records the revisions of a project that was deleted. If that fails they may be used twice after the clock was
-    /// set back, which is no reason to keep the project.
+    /// Records the revisions of a project that was deleted. If that fails, they may be used twice after the clock is set
+    /// back, which is no reason to keep the project.
     pub(super) fn keep_watermark(&self) {
         if let Err(error) = self.engine.watermark.keep(self.disk.as_ref(), &self.data_directory) {
             log::warn!("{}: {error}", watermark::path_in(&self.data_directory).display());
@@ -83,18 +77,9 @@ impl Catalog {
         }
     }
 
-    /// A project ready to serve: that of `old` if it is stored in the same way, else one that is opened now.
+    /// A project ready to serve: that of `old` if it is stored in the same way, else one that is opened now, unless
+    /// `files` has the result of opening it.
     pub(super) fn serve(
-        &self,
-        config: &Config,
-        project: &ProjectConfig,
-        old: Option<&Arc<Served>>,
-    ) -> Served {
-        self.serve_opened(config, project, old, None)
-    }
-
-    /// The same, with the result of opening its files if that was done already.
-    pub(super) fn serve_opened(
         &self,
         config: &Config,
         project: &ProjectConfig,
@@ -113,20 +98,13 @@ impl Catalog {
         if let Err(error) = &opened {
             log::error!("project {}: {}", project.id, error.reason);
         }
-        Served {
-            id: project.id.clone(),
-            storage,
-            authentication: config.authentication_of(project),
-            asks_for_key: config.authentication_enabled(project),
-            key: project.key.hash,
-            bucket: opened.map(Bucket::Embedded),
-        }
+        Served::new(config, project, storage, opened.map(Bucket::Embedded))
     }
 
     fn open_project(&self, id: &ProjectId, storage: StorageSettings) -> Result<Arc<Project>, OpenError> {
         if !storage.on_disk {
             let paths = Paths::new(&self.data_directory, id);
-            self.let_go_of_deletion(&paths)?;
+            self.check_deletion(&paths)?;
             if self.disk.exists(&paths.json).unwrap_or(false) {
                 log::warn!("project {id}: {} is not read, because on_disk is false", paths.json.display());
             }
@@ -136,7 +114,7 @@ impl Catalog {
         Ok(self.open_files(id, storage)?.start())
     }
 
-    /// Opens the files of a project. Nothing is logged, and the maintenance thread does not know it yet.
+    /// Opens the files of a project. Nothing is logged, and maintenance is not scheduled yet.
     pub(super) fn open_files(
         &self,
         id: &ProjectId,
@@ -144,7 +122,7 @@ impl Catalog {
     ) -> Result<OpenedProject, OpenError> {
         let paths = Paths::new(&self.data_directory, id);
         self.check_directory()?;
-        self.let_go_of_deletion(&paths)?;
+        self.check_deletion(&paths)?;
         let opening = opening_of(id.clone(), storage);
         let (disk, engine) = (Arc::clone(&self.disk), Arc::clone(&self.engine));
         Ok(Project::open(disk, paths, opening, engine, clock::wall_ms())?)
@@ -156,9 +134,9 @@ impl Catalog {
         self.engine.check_directory().map_err(lost)
     }
 
-    /// Refuses a project whose deletion has not ended: the next start would continue it and remove what was written
-    /// since. Files that were restored after the deletion had removed them are opened.
-    fn let_go_of_deletion(&self, paths: &Paths) -> Result<(), OpenError> {
+    /// Refuses a project whose deletion has not ended: the next start would continue it and remove later writes. Files
+    /// that were restored after the deletion had removed them are opened.
+    fn check_deletion(&self, paths: &Paths) -> Result<(), OpenError> {
         let disk = self.disk.as_ref();
         let stopped = |_| OpenError::of_deletion(Deletion::Stopped);
         match deletion::phase(disk, paths).map_err(stopped)? {
@@ -173,7 +151,7 @@ impl Catalog {
     /// Refuses other storage settings to a project that would lose values by them.
     pub(super) fn check_reopening(&self, open: &Arc<Project>) -> Result<(), ChangeError> {
         open.prepare_reopening(clock::wall_ms(), clock::monotonic()).map_err(|error| match error {
-            // Its files may not hold what the cache has of them; only a start reads them again.
+            // Its files may differ from the cache; only a restart reads them again.
             NotReopened::Failed => ChangeError::Storage(StorageError::Failed),
             NotReopened::Unsaved(reason) => {
                 log_not_reopened(open.id(), &reason);
@@ -182,8 +160,7 @@ impl Catalog {
         })
     }
 
-    /// Refuses a configuration without a project that would lose values by that. One that lives in memory has no
-    /// files to lose.
+    /// Refuses a configuration without a project that would lose values by that. A project in memory has no files.
     pub(super) fn check_removed(&self, next: &Config) -> Result<(), CatalogError> {
         for (id, served) in &self.registry().projects {
             if next.project(id).is_none()
@@ -192,13 +169,16 @@ impl Catalog {
                 && let Err(NotReopened::Unsaved(reason)) =
                     open.prepare_removal(clock::wall_ms(), clock::monotonic())
             {
-                return Err(CatalogError::ValuesUnsaved { id: id.clone(), reason });
+                return Err(CatalogError(format!(
+                    "config.json no longer lists the project {id}, and its values are not all in its files: {reason}. \
+                     The project is served as before. Put its files in order, or list it again, then send SIGHUP"
+                )));
             }
         }
         Ok(())
     }
 
-    /// The same data with other storage settings. If that would lose values that only memory has, the project is
+    /// Reopens a project with other storage settings. If that would lose values that are only in memory, the project is
     /// served as before, and `storage` becomes `before`.
     fn reopen_or_keep(
         &self,
@@ -226,7 +206,6 @@ impl Catalog {
         Ok(Arc::clone(open))
     }
 
-    /// The same data with other storage settings.
     fn reopen(&self, old: &Arc<Project>, storage: StorageSettings) -> Result<Arc<Project>, OpenError> {
         let (now_ms, now) = (clock::wall_ms(), clock::monotonic());
         let id = old.id().clone();
@@ -250,7 +229,7 @@ impl Catalog {
         Ok(Project::open(disk, paths, opening, engine, now_ms)?.in_memory().start())
     }
 
-    /// Writes the files of a project that lives in memory and closes it.
+    /// Writes the files of a project in memory and closes it.
     pub(super) fn write_from_memory(&self, project: &Arc<Project>) -> Result<(), ChangeError> {
         self.save_from_memory(project).map_err(|error| {
             log::error!("project {}: stays in memory: {}", project.id(), error.reason);
@@ -275,7 +254,6 @@ impl Catalog {
     }
 }
 
-/// A project keeps its storage settings, because its files do not have all of its values.
 fn log_not_reopened(id: &ProjectId, reason: &str) {
     log::error!(
         "project {id}: not reopened with other storage settings: {reason}. Its values are not all in its files; read \
@@ -283,7 +261,7 @@ fn log_not_reopened(id: &ProjectId, reason: &str) {
     );
 }
 
-/// The project, if it lives in memory and `next` puts it on disk.
+/// The project, if it is in memory and `next` stores it on disk.
 pub(super) fn leaves_memory<'a>(next: &Config, old: &'a Served) -> Option<&'a Arc<Project>> {
     let is_on_disk = next.project(&old.id).is_some_and(|project| next.storage_of(project).on_disk);
     old.open().ok().filter(|project| is_on_disk && project.is_in_memory())

@@ -1,6 +1,6 @@
-//! Opening the files of many projects at once: each takes some syncs, and these overlap.
+//! Opening the files of many projects in parallel, so that their syncs overlap.
 //!
-//! Nothing is logged here; the log then names projects in the order of config.json.
+//! Nothing is logged here, so that the log has the projects in the order of config.json.
 
 use super::Catalog;
 use super::served::{OpenError, Registry};
@@ -13,7 +13,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// The results of opening projects.
 pub(super) type OpenedProjects = BTreeMap<ProjectId, Result<OpenedProject, OpenError>>;
 
 impl Catalog {
@@ -33,7 +32,7 @@ impl Catalog {
             for number in 1..threads {
                 let thread = std::thread::Builder::new().name(format!("opening-{number}"));
                 if thread.spawn_scoped(scope, || self.open_next_ones(&opening)).is_err() {
-                    break; // the others open all
+                    break; // the running threads open all projects
                 }
             }
             self.open_next_ones(&opening);

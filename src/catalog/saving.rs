@@ -1,8 +1,8 @@
-//! Saving config.json for a change, and undoing the change if that fails.
+//! Saving config.json for a change, and reverting the change if that fails.
 
 use super::Catalog;
+use super::effective::Effective;
 use super::error::ChangeError;
-use super::in_force::InForce;
 use super::keys::{self, HASH_ADVICE, KeyChanges};
 use super::opening::leaves_memory;
 use super::served::Served;
@@ -18,27 +18,18 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::MutexGuard;
 
-/// Whether a project had files before a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FilesBefore {
-    /// It had some, and they stay.
-    Found,
-    /// It had none; if the change fails, what it wrote is removed.
-    None,
-}
-
-/// A change that config.json has and the files have not yet.
+/// A change that config.json has and the files do not have yet.
 pub(super) struct BegunChange {
     before: Config,
-    files: FilesBefore,
+    /// Whether the project had files before. They stay; otherwise files that the change wrote are removed if it fails.
+    had_files: bool,
 }
 
-/// Saves what [`keys::ensure_keys`] changed. If only texts of keys were to be replaced by their hashes and
-/// that cannot be saved, the keys are in force all the same, the texts stay in the file, and the error is
-/// returned for the log.
+/// Saves the result of [`keys::ensure_keys`]. If only texts of keys were replaced by their hashes and that cannot be
+/// saved, the keys are valid anyway, the texts stay in the file, and the error is returned for the log.
 ///
 /// # Errors
-/// [`ConfigError::Write`], if keys were generated that would be lost.
+/// [`ConfigError::Write`], if generated keys would be lost.
 pub(crate) fn save_completed(
     disk: &dyn Disk,
     path: &Path,
@@ -57,8 +48,8 @@ pub(crate) fn save_completed(
     }
 }
 
-/// Saves `config` with keys that were generated and that nobody has yet. If that fails, the file keeps none of them: a
-/// later start could not print them.
+/// Saves `config` with generated keys that were not shown yet. If that fails, the file keeps none of them: a later
+/// start could not print them.
 pub(crate) fn save_generated(
     disk: &dyn Disk,
     path: &Path,
@@ -66,7 +57,7 @@ pub(crate) fn save_generated(
     completed: &KeyChanges,
 ) -> Result<(), ConfigError> {
     let saved = file::save(disk, path, config);
-    // If only the sync of the directory failed, the new file has its name.
+    // If only the sync of the directory failed, the new file is in place.
     let is_in_file = || file::load(disk, path).is_ok_and(|found| found.as_ref() == Some(config));
     if saved.is_err() && !completed.issued.is_empty() && is_in_file() {
         let mut without = config.clone();
@@ -80,12 +71,12 @@ pub(crate) fn save_generated(
 
 /// The log text for texts of keys that stay in config.json, because `error` prevents saving it.
 pub(crate) fn unsaved_texts(error: &ConfigError) -> String {
-    format!("{error}. The keys in it are in force, but their texts stay in the file. {HASH_ADVICE}")
+    format!("{error}. The keys in it are valid, but their texts stay in the file. {HASH_ADVICE}")
 }
 
 impl Catalog {
-    /// Replaces config.json by `next` and puts `next` in force.
-    pub(super) fn save(&self, config: &mut InForce, next: Config) -> Result<(), ChangeError> {
+    /// Replaces config.json by `next`, which becomes effective.
+    pub(super) fn save(&self, config: &mut Effective, next: Config) -> Result<(), ChangeError> {
         if let Err(error) = file::save(self.disk.as_ref(), &self.config_path, &next) {
             log::error!("{error}");
             self.write_back(config, next);
@@ -102,37 +93,36 @@ impl Catalog {
     fn warn_of_refused_change(&self) {
         log::warn!(
             "{} has, or may have, a change that was refused. The next change over the API, SIGHUP or clean shutdown \
-             that can save the file removes the change from it; a start before that puts the change in force",
+             that can save the file removes the change from it; a start before that applies the change",
             self.config_path.display()
         );
     }
 
-    /// Saves the configuration in force after `next` could not be saved. If only the sync of the directory failed,
-    /// the file of `next` has its name already.
-    fn write_back(&self, config: &mut InForce, next: Config) {
+    /// Saves the effective configuration after `next` could not be saved. If only the sync of the directory failed,
+    /// `next` is already in place.
+    fn write_back(&self, config: &mut Effective, next: Config) {
         let found = file::load(self.disk.as_ref(), &self.config_path);
         if matches!(&found, Ok(found) if found.as_ref() != Some(&next)) {
             return;
         }
         config.not_saved(next);
-        // Without knowing what the file holds, this could write over an edit.
+        // An unreadable file may have an edit, which must not be overwritten.
         if found.is_ok() && file::save(self.disk.as_ref(), &self.config_path, config).is_ok() {
             config.saved(config.clone());
         }
     }
 
-    /// The configuration, for a change that will be saved: refused if saving would lose an edit of its owner
-    /// that was not read yet.
-    pub(super) fn lock_for_change(&self) -> Result<MutexGuard<'_, InForce>, ChangeError> {
+    /// The configuration, for a change that will be saved: refused if saving would lose an edit that was not read yet.
+    pub(super) fn lock_for_change(&self) -> Result<MutexGuard<'_, Effective>, ChangeError> {
         let mut config = self.lock_config();
         if !self.has_directory() {
-            // Its lock is what keeps other servers from config.json too.
+            // The lock of the directory also keeps other servers from config.json.
             return Err(ChangeError::Storage(StorageError::Failed));
         }
         match file::load(self.disk.as_ref(), &self.config_path) {
             Ok(Some(found)) => {
                 config.found(&found);
-                let is_known = config.is_refused(&found) || self.is_in_force(&config, found)?;
+                let is_known = config.is_refused(&found) || self.is_effective(&config, found)?;
                 if is_known { Ok(config) } else { Err(ChangeError::ConfigEdited) }
             }
             Ok(None) => Ok(config),
@@ -140,7 +130,7 @@ impl Catalog {
                 log::error!("nothing is saved: {error}");
                 Err(match error {
                     ConfigError::Invalid { .. } | ConfigError::TooLarge { .. } => ChangeError::ConfigEdited,
-                    // Nobody knows whether it was edited.
+                    // It is unknown whether it was edited.
                     ConfigError::Read { .. } | ConfigError::Write { .. } => {
                         ChangeError::Disk("reading config.json")
                     }
@@ -149,9 +139,9 @@ impl Catalog {
         }
     }
 
-    /// Whether `found`, as read from config.json, is what is in force.
-    fn is_in_force(&self, config: &InForce, mut found: Config) -> Result<bool, ChangeError> {
-        // Texts of keys that could not be replaced by their hashes are no edit.
+    /// Whether `found`, as read from config.json, is effective.
+    fn is_effective(&self, config: &Effective, mut found: Config) -> Result<bool, ChangeError> {
+        // Texts of keys that could not be replaced by their hashes are not an edit.
         keys::follow_texts(&mut found);
         if found != **config {
             self.forget_deleted(&mut found).map_err(|_| ChangeError::Disk("looking for deleted projects"))?;
@@ -159,11 +149,10 @@ impl Catalog {
         Ok(found == **config)
     }
 
-    /// Saves `next`, then writes the files of a project that leaves memory. If one of them fails, nothing has
-    /// changed.
+    /// Saves `next`, then writes the files of a project that leaves memory. If that fails, nothing has changed.
     pub(super) fn move_and_save(
         &self,
-        config: &mut InForce,
+        config: &mut Effective,
         next: Config,
         old: &Served,
     ) -> Result<(), ChangeError> {
@@ -174,30 +163,26 @@ impl Catalog {
         })
     }
 
-    /// Saves `next` before files of `id` are written: wherever the change is interrupted, config.json lists every
-    /// project that has files.
+    /// Saves `next` before files of `id` are written: config.json lists every project that has files, also if the change
+    /// is interrupted.
     pub(super) fn begin_change(
         &self,
-        config: &mut InForce,
+        config: &mut Effective,
         next: Config,
         id: &ProjectId,
     ) -> Result<BegunChange, ChangeError> {
         let exist = Paths::new(&self.data_directory, id).exist(self.disk.as_ref());
-        let exist = exist.map_err(|_| ChangeError::Disk("looking for the project's files"))?;
-        let files = if exist { FilesBefore::Found } else { FilesBefore::None };
+        let had_files = exist.map_err(|_| ChangeError::Disk("looking for the project's files"))?;
         let before = config.clone();
         self.save(config, next)?;
-        Ok(BegunChange { before, files })
+        Ok(BegunChange { before, had_files })
     }
 
-    /// Removes the files that a change wrote for `id`, unless it had some before, and puts the configuration in force
-    /// as it was.
-    ///
-    /// # Errors
-    /// [`ChangeError`], if config.json still has the change. The next save ends that.
+    /// Removes the files that a change wrote for `id`, unless it had some before, and reverts the configuration. If this
+    /// fails, config.json has the change until the next save.
     pub(super) fn undo(
         &self,
-        config: &mut InForce,
+        config: &mut Effective,
         change: BegunChange,
         id: &ProjectId,
     ) -> Result<(), ChangeError> {
@@ -205,10 +190,10 @@ impl Catalog {
             return Err(ChangeError::Storage(StorageError::Failed));
         }
         let (disk, paths) = (self.disk.as_ref(), Paths::new(&self.data_directory, id));
-        if change.files == FilesBefore::None
+        if !change.had_files
             && let Err(error) = generation::remove_pair(disk, &paths)
         {
-            // The next start, or the next project of that name, removes what is marked, and the project with it.
+            // The next start, or the next project with that name, removes files with a marker.
             let is_marked = change.before.project(id).is_none() && deletion::begin(disk, &paths).is_ok();
             let advice = if is_marked { "The next start removes it" } else { "Remove it by hand" };
             log::warn!("project {id}: not removed, though the change failed: {error}. {advice}");
@@ -216,11 +201,9 @@ impl Catalog {
         self.put_back(config, change.before)
     }
 
-    /// Puts the configuration in force as it was `before`, and saves it.
-    ///
-    /// # Errors
-    /// [`ChangeError`], if config.json still has the change. The next save ends that.
-    pub(super) fn put_back(&self, config: &mut InForce, before: Config) -> Result<(), ChangeError> {
+    /// Reverts the configuration to `before`, and saves it. If this fails, config.json has the change until the next
+    /// save.
+    pub(super) fn put_back(&self, config: &mut Effective, before: Config) -> Result<(), ChangeError> {
         config.undo(before.clone());
         if !self.has_directory() {
             // Another server may use config.json by now.
@@ -230,19 +213,16 @@ impl Catalog {
         self.save(config, before)
     }
 
-    /// Saves the configuration in force, if config.json has or may have a change that was refused. Leaves an edit
-    /// alone.
-    ///
-    /// # Errors
-    /// [`ChangeError`], after it was logged. A later call tries it again.
-    pub(super) fn save_after_refused_change(&self, config: &mut InForce) -> Result<(), ChangeError> {
+    /// Saves the effective configuration, if config.json has or may have a change that was refused. Keeps an edit. An
+    /// error is logged, and a later call tries again.
+    pub(super) fn save_after_refused_change(&self, config: &mut Effective) -> Result<(), ChangeError> {
         if !config.is_unsaved() || !self.has_directory() {
             return Ok(());
         }
         match file::load(self.disk.as_ref(), &self.config_path) {
             Ok(Some(found)) if found == **config || config.is_refused(&found) => {
-                let in_force = config.clone();
-                self.save(config, in_force)
+                let effective = config.clone();
+                self.save(config, effective)
             }
             Ok(_) | Err(ConfigError::Invalid { .. } | ConfigError::TooLarge { .. }) => Ok(()),
             Err(error) => {
@@ -254,7 +234,7 @@ impl Catalog {
     }
 }
 
-/// What the client is told of `error`, which prevents saving config.json.
+/// The error for the client if `error` prevents saving config.json.
 fn answer(error: &ConfigError) -> ChangeError {
     match error {
         // The file-size limit of the process concerns this file alone; removing others does not help.

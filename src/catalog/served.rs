@@ -1,8 +1,8 @@
-//! What requests look up: the projects as they are served, and what decides about access to them.
+//! What requests look up: the projects that are served, and the settings for access.
 
 use super::error::ChangeError;
 use crate::config::schema::{
-    Accounts, AuthenticationSettings, Config, Origin, PublicHost, RateLimit, StorageSettings,
+    Accounts, AuthenticationSettings, Config, Origin, ProjectConfig, PublicHost, RateLimit, StorageSettings,
 };
 use crate::descriptors::Held;
 use crate::names::ProjectId;
@@ -15,25 +15,20 @@ use crate::store::error::StorageError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A project and what decides about access to it. Replaced as a whole when settings change.
+/// A project and the settings for access to it. Replaced as a whole when settings change.
 pub struct Served {
-    /// Its name.
     pub id: ProjectId,
-    /// How it is stored.
     pub storage: StorageSettings,
-    /// Its switches.
     pub authentication: AuthenticationSettings,
-    /// Whether it asks for a key: its own switch and the global one.
+    /// Whether both its own switch and the global one are on.
     pub asks_for_key: bool,
     pub key: Option<KeyHash>,
     /// Its keys, or why its files could not be read.
     pub bucket: Result<Bucket, OpenError>,
 }
 
-/// What is said of a project whose deletion stopped halfway.
 const DELETION_BEGUN: &str = "its deletion was begun and is not finished; delete it again";
 
-/// What is logged of a project whose opening stopped at a bug.
 const OPENING_STOPPED: &str = "An internal error stopped the opening of its files. An earlier line of the \
                                log names the location; report it.";
 
@@ -48,28 +43,24 @@ pub struct OpenError {
     pub(super) cause: Cause,
 }
 
-/// What kind of reason that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// There was no room on the disk.
     DiskFull,
-    /// The project is to be deleted.
     Deletion(Deletion),
-    /// Something else, which the text says.
     Other,
 }
 
-/// How far the deletion of a project is.
+/// The state of the deletion of a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deletion {
-    /// It will be over by itself, and is no failure.
+    /// Not a failure.
     UnderWay,
-    /// It was begun and does not go on; deleting the project again takes it up.
+    /// Deleting the project again continues it.
     Stopped,
 }
 
 impl OpenError {
-    /// What who asked for the project to be opened is told.
+    /// The error for the client that asked to open the project.
     pub(super) fn answer(&self) -> ChangeError {
         match self.cause {
             Cause::DiskFull => ChangeError::Storage(StorageError::Full),
@@ -77,19 +68,45 @@ impl OpenError {
         }
     }
 
-    /// Of a project whose opening stopped at a bug.
     pub(super) fn of_panic() -> OpenError {
         OpenError { reason: OPENING_STOPPED.to_owned(), cause: Cause::Other }
     }
 
-    /// Of a project that is to be deleted.
     pub(super) fn of_deletion(deletion: Deletion) -> OpenError {
         OpenError { reason: DELETION_BEGUN.to_owned(), cause: Cause::Deletion(deletion) }
     }
 }
 
 impl Served {
-    /// As this, while its files are removed, or where that did not go on.
+    /// The project as `config` has it, stored as `storage`.
+    pub(super) fn new(
+        config: &Config,
+        project: &ProjectConfig,
+        storage: StorageSettings,
+        bucket: Result<Bucket, OpenError>,
+    ) -> Served {
+        Served {
+            id: project.id.clone(),
+            storage,
+            authentication: config.authentication_of(project),
+            asks_for_key: config.authentication_enabled(project),
+            key: project.key.hash,
+            bucket,
+        }
+    }
+
+    /// Logs a change of settings that loses protection or values; `origin` states where it comes from.
+    pub fn warn_of_losses(&self, loses_protection: bool, is_on_disk: bool, origin: &str) {
+        let id = &self.id;
+        if loses_protection {
+            log::warn!("project {id}: authentication switched off {origin}; anyone may read and write it");
+        }
+        if self.storage.on_disk && !is_on_disk {
+            log::warn!("project {id}: on_disk switched off {origin}; its values are lost at the next start");
+        }
+    }
+
+    /// This project while its files are removed, or after that has stopped.
     pub(super) fn being_deleted(&self, deletion: Deletion) -> Served {
         Served { id: self.id.clone(), bucket: Err(OpenError::of_deletion(deletion)), ..*self }
     }
@@ -99,7 +116,7 @@ impl Served {
         self.bucket.as_ref().is_err_and(|error| matches!(error.cause, Cause::Deletion(_)))
     }
 
-    /// Whether nothing is wrong with it: it takes writes, or it is just being reopened or deleted.
+    /// Whether it is writable, or is just being reopened or deleted.
     pub fn is_ready(&self) -> bool {
         match self.open() {
             Ok(project) => matches!(project.health(), Health::Healthy | Health::Closed | Health::Deleted),
@@ -116,8 +133,6 @@ impl Served {
         }
     }
 
-    /// Its keys.
-    ///
     /// # Errors
     /// [`ChangeError::Unreadable`] if its files could not be read, [`StorageError::Deleted`] while they are removed.
     pub fn bucket(&self) -> Result<&Bucket, ChangeError> {
@@ -132,23 +147,20 @@ impl Served {
 
 /// What requests look up.
 pub struct Registry {
-    /// The global switch.
+    /// By the global switch.
     pub authentication_enabled: bool,
     pub global_key: Option<KeyHash>,
     pub projects: BTreeMap<ProjectId, Arc<Served>>,
-    /// The descriptors that these projects hold.
     pub held_descriptors: Held,
-    /// What is set of accounts.
     pub accounts: Accounts,
-    /// The project that `/item` is about for the global key.
+    /// The project of `/item` for the global key.
     pub item_project: Option<ProjectId>,
-    /// How many requests to `/item` an address may make.
+    /// The rate of requests to `/item` for an address.
     pub item_rate: Option<RateLimit>,
-    /// Whose word about the client's address counts.
     pub trusted_proxies: Vec<Network>,
-    /// The origins whose scripts may read answers.
+    /// The origins whose scripts may read responses.
     pub cors_origins: Vec<Origin>,
-    /// The origins that this server has for browsers, beside the one that `Host` gives.
+    /// The origins of this server for browsers, in addition to the one from `Host`.
     pub public_origins: Vec<Origin>,
     /// The only hosts that requests may name; empty for any.
     pub public_hosts: Vec<PublicHost>,

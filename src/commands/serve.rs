@@ -5,7 +5,7 @@ use super::error::RunError;
 use super::printing::{banner, keys_text, owner_text, say_keys};
 use super::reachability;
 use super::setup::{ConfigFile, absolute, check_files, guard, key_error, lock};
-use crate::accounts::{Accounts, OpenError};
+use crate::accounts::Accounts;
 use crate::api::state::App;
 use crate::catalog::keys::{self, KeyChanges};
 use crate::catalog::{Catalog, CatalogError, save_completed, save_generated, unsaved_texts};
@@ -123,7 +123,7 @@ fn save_at_start(
         return Ok(None);
     }
     save_completed(&RealDisk, path, config, completed)
-        .map_err(|error| RunError::Catalog(CatalogError::KeysNotSaved { error: Box::new(error) }))
+        .map_err(|error| RunError::Catalog(CatalogError::keys_not_saved(&error)))
 }
 
 /// Writes where this server listens, for `pikv account`. If that fails, everything else works.
@@ -142,7 +142,7 @@ fn open_accounts(
     disk: &Arc<dyn Disk>,
     engine: &Arc<ProjectQueues>,
     directory: &Path,
-) -> Option<Result<Arc<Accounts>, OpenError>> {
+) -> Option<Result<Arc<Accounts>, String>> {
     let cache = if config.storage.cache_in_memory { ValueCache::Memory } else { ValueCache::Disk };
     config.accounts.enabled.then(|| {
         let opened = Accounts::open(disk, engine, directory, cache);

@@ -5,7 +5,7 @@ use super::shared::Shared;
 use crate::api::dispatch::Routed;
 use crate::api::error::ApiError;
 use crate::api::reply::Reply;
-use crate::api::state::Arrival;
+use crate::api::state::RequestOrigin;
 use crate::clock;
 use crate::digits::encode_u64;
 use crate::http::exchange::{Bounds, Exchange, Step, Waiting};
@@ -124,7 +124,7 @@ pub(super) fn read_again(request: &[u8], peer: IpAddr, shared: &Shared) -> Reply
         (_, Step::Request(head, body)) => guarded(|| {
             let routed = shared.app.route(&head, peer);
             let request = Request { head, body: &body };
-            shared.app.handle(&request, routed, Arrival { is_repeated: true, ..arrival_now(peer) })
+            shared.app.handle(&request, routed, RequestOrigin { is_repeated: true, ..arrival_now(peer) })
         }),
         (_, Step::NeedInput(_) | Step::Admit(_) | Step::BodyRefused(..) | Step::Refused(_)) => {
             unreachable!("these bytes were a whole request without a body before")
@@ -132,8 +132,8 @@ pub(super) fn read_again(request: &[u8], peer: IpAddr, shared: &Shared) -> Reply
     }
 }
 
-fn arrival_now(peer: IpAddr) -> Arrival {
-    Arrival { wall_ms: clock::wall_ms(), at: clock::monotonic(), peer, is_repeated: false }
+fn arrival_now(peer: IpAddr) -> RequestOrigin {
+    RequestOrigin { wall_ms: clock::wall_ms(), at: clock::monotonic(), peer, is_repeated: false }
 }
 
 /// Runs a handler or a job. A panic becomes a 500 and ends nothing else: if state is half changed, its lock is

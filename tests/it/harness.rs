@@ -141,7 +141,7 @@ pub struct Finished {
 }
 
 impl Server {
-    /// A first start in an empty directory: config.json and keys are made by the server.
+    /// A first start in an empty directory: the server creates config.json and the keys.
     pub fn start() -> Server {
         Server::start_as(Options::default())
     }

@@ -1,4 +1,4 @@
-//! `/api/v1/accounts`: who runs the server looks after accounts, with the global key.
+//! `/api/v1/accounts`: operators manage accounts with the global key.
 
 use crate::accounts::account::Account;
 use crate::accounts::directory::{Page, Update};
@@ -16,13 +16,11 @@ use crate::clock;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::ACCOUNTS_PER_PAGE;
-use crate::store::commit::Commit;
-use crate::store::commit::Pending;
+use crate::store::commit::{Commit, Pending};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// The members that a new account may have.
 const MEMBERS: &[&str] = &["username", "password", "weak_password", "email", "full_name", "age", "gender"];
 
 /// The body of a PUT.
@@ -43,12 +41,11 @@ pub(crate) fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let limit = parameters.limit()?.unwrap_or(ACCOUNTS_PER_PAGE);
     let after = parameters.cursor()?;
     let accounts = Arc::clone(context.accounts()?);
-    // A page may have thousands of accounts to decode, so it is made beside the event loops.
-    let job = move || match accounts.directory.list(after.as_deref(), limit, clock::wall_ms()) {
-        Ok(listed) => Reply::Ready(Ok(render_page(&listed.answer)), listed.commit),
-        Err(error) => Reply::failed(error.into()),
-    };
-    Ok(Reply::Job(Lane::Admin, None, Box::new(job)))
+    // Decoding thousands of accounts would stall an event loop.
+    Ok(Reply::job(Lane::Admin, move || {
+        let listed = accounts.directory.list(after.as_deref(), limit, clock::wall_ms())?;
+        Ok(Reply::Ready(Ok(render_page(&listed.answer)), listed.commit))
+    }))
 }
 
 /// `POST /api/v1/accounts`
@@ -60,19 +57,15 @@ pub(crate) fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     let rule = rule(fields.switch("weak_password")?);
     let new = fields.new_account(Required::NameAndPassword, rule)?;
     let cost = context.registry.accounts.bcrypt_cost;
-    let job = move || {
-        let hashed = passwords::hash(&new.password, cost);
-        let made = hashed.and_then(|hash| Ok(accounts.create(&new, hash, clock::wall_ms())?));
-        match made {
-            Ok(Pending { answer: Ok(account), commit }) => {
-                let location = format!("/api/v1/accounts/{}", account.username.folded());
-                Reply::Ready(Ok(render(201, &account).field("location", &location)), commit)
-            }
-            Ok(Pending { answer: Err(error), commit }) => Reply::Ready(Err(error.into()), commit),
-            Err(error) => Reply::failed(error),
-        }
-    };
-    Ok(Reply::Job(Lane::Password(context.operator_share()), None, Box::new(job)))
+    Ok(Reply::job(Lane::Password(context.operator_share()), move || {
+        let hash = passwords::hash(&new.password, cost)?;
+        let Pending { answer: created, commit } = accounts.create(&new, hash, clock::wall_ms())?;
+        let answer = created.map(|account| {
+            let location = format!("/api/v1/accounts/{}", account.username.folded());
+            render(201, &account).field("location", &location)
+        });
+        Ok(Reply::Ready(answer.map_err(ApiError::from), commit))
+    }))
 }
 
 /// `PUT /api/v1/accounts/{username}`
@@ -87,40 +80,31 @@ pub(crate) fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     let is_disabled = parts.disabled;
     let Some(password) = parts.password else {
         let update = Update { password: None, is_disabled };
-        let changed = accounts.directory.update(&username, &update, context.arrival.wall_ms)?;
+        let changed = accounts.directory.update(&username, &update, context.origin.wall_ms)?;
         return Ok(render_changed(changed.answer.as_ref(), changed.commit));
     };
     let password = Password::parse_new(&password, rule(parts.weak_password))
         .map_err(|error| AccountError::Registration(vec![Problem::Password(error)]))?;
     let cost = context.registry.accounts.bcrypt_cost;
-    let job = move || {
-        let changed = passwords::hash(&password, cost).and_then(|hash| {
-            let update = Update { password: Some(hash), is_disabled };
-            Ok(accounts.directory.update(&username, &update, clock::wall_ms())?)
-        });
-        match changed {
-            Ok(changed) => render_changed(changed.answer.as_ref(), changed.commit),
-            Err(error) => Reply::failed(error),
-        }
-    };
-    Ok(Reply::Job(Lane::Password(context.operator_share()), None, Box::new(job)))
+    Ok(Reply::job(Lane::Password(context.operator_share()), move || {
+        let update = Update { password: Some(passwords::hash(&password, cost)?), is_disabled };
+        let changed = accounts.directory.update(&username, &update, clock::wall_ms())?;
+        Ok(render_changed(changed.answer.as_ref(), changed.commit))
+    }))
 }
 
-/// `DELETE /api/v1/accounts/{username}`: its data goes too.
+/// `DELETE /api/v1/accounts/{username}`: deletes its data too.
 pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let accounts = Arc::clone(context.accounts()?);
     let username = context.key_text()?.into_owned();
-    let job = move || {
-        let deleted = accounts.delete(&username, clock::wall_ms());
-        let answer = match deleted {
-            Ok(true) => Ok(Response::new(204)),
-            Ok(false) => Err(AccountError::Missing.into()),
-            Err(error) => Err(error.into()),
-        };
-        Reply::Ready(answer, None)
-    };
-    Ok(Reply::Job(Lane::Admin, None, Box::new(job)))
+    Ok(Reply::job(Lane::Admin, move || {
+        if accounts.delete(&username, clock::wall_ms())? {
+            Ok(Reply::now(Response::new(204)))
+        } else {
+            Err(AccountError::Missing.into())
+        }
+    }))
 }
 
 /// The rule for a password that the operator sets.
@@ -155,7 +139,7 @@ fn render_page(page: &Page) -> Response {
     json_response(200, body)
 }
 
-/// Appends an account as its operator sees it.
+/// Appends an account as an operator sees it.
 fn push_account(account: &Account, out: &mut Vec<u8>) {
     out.push(b'{');
     account.push_public(out);

@@ -24,7 +24,7 @@ use serde_json::value::RawValue;
 const OPEN: &[u8] = b"{\"results\":[";
 const CLOSE: &[u8] = b"]}\n";
 
-/// The answer to a batch of reads whose values are many.
+/// The response to a batch of reads with many values.
 const LONG: Layout =
     Layout { open: OPEN, push: push_read, close: |_missing, out| out.extend_from_slice(CLOSE) };
 
@@ -52,10 +52,10 @@ struct OperationText<'a> {
 struct Operation {
     act: Act,
     key: KeyBuf,
-    /// As sent; 0 for a key that does not exist.
+    /// As sent; 0 for a key that must not exist.
     if_revision: Option<u64>,
-    /// The same as a condition: `Some(None)` for a key that does not exist, else the only revision that holds. None
-    /// does if it is larger than all revisions.
+    /// The same as a condition: `Some(None)` for a key that must not exist, else the only accepted revision. The list is
+    /// empty if the number is larger than all revisions.
     revision: Option<Option<Vec<Revision>>>,
 }
 
@@ -71,11 +71,11 @@ pub(crate) fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
     let operations = parse(&context.json_body()?)?;
     let bucket = context.served()?.bucket()?;
     let mut batch = Batch::many(operations.iter().map(Operation::op).collect(), Otherwise::Abort);
-    let (now_ms, memory) = (context.arrival.wall_ms, &context.app.memory);
+    let (now_ms, memory) = (context.origin.wall_ms, &context.app.memory);
     let Pending { answer, commit } = if batch.is_read_only() {
         long_answer::read(&Keyspace::of(bucket), now_ms, &mut batch)?
     } else {
-        // A key may be read many times, so few bytes may ask for very many.
+        // A key may be read many times, so a short request may ask for very many bytes.
         let (read_bytes_max, memory_bytes_max) = (ANSWER_BESIDE_WRITES_BYTES_MAX, memory.bytes_left());
         batch.require = Require { read_bytes_max, memory_bytes_max, ..Require::NOTHING };
         let Pending { answer, commit } = bucket.write_and_read(now_ms, &batch)?;
@@ -94,7 +94,7 @@ pub(crate) fn run(context: &Context<'_>) -> Result<Reply, ApiError> {
     })
 }
 
-/// Why the batch was not done.
+/// Why the batch was refused.
 fn refusal(operations: &[Operation], conflict: Conflict, require: Require<'_>, memory: &Memory) -> ApiError {
     match conflict {
         Conflict::Condition { index, current } => {
@@ -110,7 +110,7 @@ fn refusal(operations: &[Operation], conflict: Conflict, require: Require<'_>, m
             let error = if bytes > require.memory_bytes_max {
                 ApiError::MemoryFull { bytes_max: memory.bytes_max() }
             } else {
-                ApiError::AnswerTooLarge { bytes, bytes_max: require.read_bytes_max }
+                long_answer::too_large(bytes, require.read_bytes_max)
             };
             error.at(index)
         }

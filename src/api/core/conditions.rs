@@ -30,24 +30,22 @@ struct Condition {
 enum Tags {
     /// `*`
     Any,
-    /// A list of entity tags; tags that are not a revision are left out.
+    /// A list of entity tags, without those that are not revisions.
     Revisions(Vec<Revision>),
 }
 
 impl Conditions {
     /// The conditions in the fields of `head`.
     pub(crate) fn of(head: &Head<'_>) -> Result<Conditions, ApiError> {
-        let if_match = Condition::of(head, Field::IfMatch)?;
-        let if_none_match = Condition::of(head, Field::IfNoneMatch)?;
+        let if_match = Condition::of(head, "If-Match")?;
+        let if_none_match = Condition::of(head, "If-None-Match")?;
         Ok(Conditions { if_match, if_none_match })
     }
 
-    /// Whether the request has a condition.
     pub(crate) fn are_given(&self) -> bool {
         self.if_match.is_some() || self.if_none_match.is_some()
     }
 
-    /// The state that they ask for.
     pub(crate) fn when(&self) -> When<'_> {
         When {
             matches: self.if_match.as_ref().map(|condition| condition.tags.revisions()),
@@ -68,14 +66,18 @@ impl Conditions {
 }
 
 impl Condition {
-    fn of(head: &Head<'_>, field: Field) -> Result<Option<Condition>, ApiError> {
-        let values: Vec<&[u8]> = head.fields(field.name()).collect();
+    fn of(head: &Head<'_>, name: &str) -> Result<Option<Condition>, ApiError> {
+        let values: Vec<&[u8]> = head.fields(name).collect();
         if values.is_empty() {
             return Ok(None);
         }
         // Several lines of one field are one list (RFC 9110, section 5.3).
         let list = values.join(&b", "[..]);
-        let tags = parse_tags(&list).ok_or_else(|| Part::Condition.invalid(field.problem()))?;
+        let tags = parse_tags(&list).ok_or_else(|| {
+            Part::Condition.invalid(format!(
+                "{name} is not `*` alone or a list of revisions in quotes; send, for example, \"17\"."
+            ))
+        })?;
         let shown = String::from_utf8_lossy(&list).chars().take(SHOWN_CHARACTERS_MAX).collect();
         Ok(Some(Condition { tags, shown }))
     }
@@ -108,32 +110,6 @@ impl Tags {
         match self {
             Tags::Any => Revisions::Any,
             Tags::Revisions(revisions) => Revisions::Of(revisions),
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Field {
-    IfMatch,
-    IfNoneMatch,
-}
-
-impl Field {
-    fn name(self) -> &'static str {
-        match self {
-            Field::IfMatch => "if-match",
-            Field::IfNoneMatch => "if-none-match",
-        }
-    }
-
-    fn problem(self) -> &'static str {
-        match self {
-            Field::IfMatch => {
-                "If-Match is not `*` alone or a list of revisions in quotes; send, for example, \"17\"."
-            }
-            Field::IfNoneMatch => {
-                "If-None-Match is not `*` alone or a list of revisions in quotes; send, for example, \"17\"."
-            }
         }
     }
 }
@@ -172,8 +148,7 @@ fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The revision whose tag this is, character by character: "017" and "+17" are nobody's
-/// (RFC 9110, section 8.8.3.2).
+/// The revision with this tag. Tags are compared byte by byte (RFC 9110, section 8.8.3.2), so "017" is not 17.
 fn revision_of(tag: &[u8]) -> Option<Revision> {
     digits::decode_u64(tag).and_then(Revision::new)
 }

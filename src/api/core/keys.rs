@@ -1,11 +1,11 @@
-//! One key: read, written, deleted; and all keys of a project deleted together.
+//! One key: read, written, deleted. All keys of a project: deleted.
 
 use crate::api::body::{minified, parse_object};
 use crate::api::context::{Context, MediaType};
 use crate::api::core::conditions::Conditions;
 use crate::api::error::{ApiError, Part};
 use crate::api::json_body::{self, Shown};
-use crate::api::parameters::{parse_key, parse_ttl};
+use crate::api::parameters::parse_ttl;
 use crate::api::reply::{Answer, Reply};
 use crate::digits::encode_u64;
 use crate::http::response::Response;
@@ -22,10 +22,9 @@ use serde_json::value::RawValue;
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// How a value is shown.
 #[derive(Clone, Copy)]
 enum Form {
-    /// An entry object around it.
+    /// An entry object with the value.
     Entry,
     /// The value alone.
     Raw,
@@ -34,7 +33,7 @@ enum Form {
 /// `GET /projects/{id}/keys/{key}`
 pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
-    let key = parse_key(&key_text)?;
+    let key = Key::parse(&key_text)?;
     let form = if context.parameters(&["raw"])?.switch("raw")? { Form::Raw } else { Form::Entry };
     let conditions = Conditions::of(&context.request.head)?;
     let render = move |read: Read<'_>| match read {
@@ -43,7 +42,7 @@ pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
         Read::Absent => Err(None),
     };
     let bucket = context.served()?.bucket()?;
-    Ok(match bucket.get(context.arrival.wall_ms, key, conditions.when(), render)? {
+    Ok(match bucket.get(context.origin.wall_ms, key, conditions.when(), render)? {
         Outcome::Ready(Pending { answer: Ok(response), commit }) => Reply::Ready(Ok(response), commit),
         Outcome::Ready(Pending { answer: Err(Some(meta)), commit }) => {
             Reply::Ready(not_read(&conditions, key, &meta), commit)
@@ -92,13 +91,13 @@ fn with_etag(response: Response, meta: &EntryMeta) -> Response {
 /// `PUT /projects/{id}/keys/{key}`: the body is the value.
 pub(crate) fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
-    let key = parse_key(&key_text)?;
+    let key = Key::parse(&key_text)?;
     let ttl_ms = context.parameters(&["ttl"])?.ttl_ms()?;
     let value = match context.media_type()? {
         MediaType::Json => minified(context.request.body)?,
         MediaType::Text => {
             let text = std::str::from_utf8(context.request.body)
-                .map_err(|_| Part::Body.invalid("text/plain has to be UTF-8"))?;
+                .map_err(|_| Part::Body.invalid("The body is text/plain, but not UTF-8."))?;
             let mut value = Vec::with_capacity(text.len() + 2);
             json::encode_string(text, &mut value);
             value
@@ -107,7 +106,7 @@ pub(crate) fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
     write(context, key, &value, ttl_ms)
 }
 
-/// The body of a POST. `ttl` is checked as text, because a number such as `1e2` is not whole seconds.
+/// The body of a POST. `ttl` is parsed from text, because `1e2` is a number but not whole seconds.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PostBody<'a> {
@@ -120,7 +119,7 @@ struct PostBody<'a> {
 /// `POST /projects/{id}/keys/{key}`: the body is `{"value":…,"ttl":…}`.
 pub(crate) fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
-    let key = parse_key(&key_text)?;
+    let key = Key::parse(&key_text)?;
     context.parameters(&[])?;
     let body = context.json_body()?;
     let invalid = |problem: String| {
@@ -151,7 +150,7 @@ fn write(context: &Context<'_>, key: Key<'_>, value: &[u8], ttl_ms: Option<u64>)
 /// `DELETE /projects/{id}/keys/{key}`
 pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
-    let key = parse_key(&key_text)?;
+    let key = Key::parse(&key_text)?;
     context.parameters(&[])?;
     change(context, Op::delete(key), |step| match step {
         Step::Deleted(_) => Ok(Response::new(204)),
@@ -159,7 +158,7 @@ pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     })
 }
 
-/// Does `op` in the project of the route, on the conditions of the request.
+/// Applies `op` to the project of the route, under the conditions of the request.
 fn change(
     context: &Context<'_>,
     op: Op<'_>,
@@ -167,7 +166,7 @@ fn change(
 ) -> Result<Reply, ApiError> {
     let conditions = Conditions::of(&context.request.head)?;
     let bucket = context.served()?.bucket()?;
-    let decided = bucket.write_one(context.arrival.wall_ms, op.when(conditions.when()))?;
+    let decided = bucket.write_one(context.origin.wall_ms, op.when(conditions.when()))?;
     let answer = match decided.answer {
         Ok(step) => respond(step),
         Err(Conflict::Condition { current, .. }) => Err(not_written(&conditions, op.key, current.as_ref())),
@@ -178,7 +177,7 @@ fn change(
     Ok(Reply::Ready(answer, decided.commit))
 }
 
-/// Why a write to a key as it is in `current` is refused.
+/// The refusal of a write to a key whose state is `current`.
 fn not_written(conditions: &Conditions, key: Key<'_>, current: Option<&EntryMeta>) -> ApiError {
     let reason = conditions.refuse_write(current.map(|meta| meta.revision)).unwrap_or_default();
     ApiError::Precondition { reason, current: json_body::current(key.as_str(), current), index: None }
@@ -188,20 +187,17 @@ fn not_written(conditions: &Conditions, key: Key<'_>, current: Option<&EntryMeta
 pub(crate) fn clear(context: &Context<'_>) -> Result<Reply, ApiError> {
     let parameters = context.parameters(&["prefix"])?;
     if parameters.get("prefix") == Some("") {
-        // Most likely a variable that was not set.
-        return Err(Part::Query.invalid("`prefix` is empty; leave it out to delete all keys"));
+        // Most likely a variable that is not set.
+        return Err(Part::Query.invalid("`prefix` is empty. Leave it out to delete all keys."));
     }
     if Conditions::of(&context.request.head)?.are_given() {
-        return Err(Part::Condition.invalid("a condition is for one key, not for many at once"));
+        return Err(
+            Part::Condition.invalid("Conditions are not supported for many keys at once. Leave them out.")
+        );
     }
     let prefix = parameters.get("prefix").unwrap_or_default();
-    let cleared_keys = context.served()?.bucket()?.clear(context.arrival.wall_ms, prefix)?;
-    Ok(Reply::of(cleared_keys.map(|deleted| Ok(cleared(deleted)))))
-}
-
-fn cleared(deleted: u64) -> Response {
-    let mut body = b"{\"deleted\":".to_vec();
-    json::encode_u64(deleted, &mut body);
-    body.extend_from_slice(b"}\n");
-    Response::new(200).field("content-type", JSON).body(body)
+    let cleared_keys = context.served()?.bucket()?.clear(context.origin.wall_ms, prefix)?;
+    Ok(Reply::of(cleared_keys.map(|deleted| {
+        Ok(json_body::json_response(200, format!("{{\"deleted\":{deleted}}}\n").into_bytes()))
+    })))
 }

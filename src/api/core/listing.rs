@@ -1,8 +1,8 @@
-//! `GET /projects/{id}/keys`: keys in byte order, streamed piece by piece.
+//! `GET /projects/{id}/keys`: keys in byte order, streamed in pieces.
 //!
 //! A listing of a million keys holds one piece in memory. Each piece is read under the lock for
-//! microseconds and goes on after the last key of the one before, so a key that is there all the
-//! time comes exactly once.
+//! microseconds and starts after the last key of the previous piece, so a key that exists all the
+//! time is listed exactly once.
 
 use crate::api::context::Context;
 use crate::api::cursor::{self, Cursor};
@@ -16,7 +16,7 @@ use crate::storage::{Bucket, Item, Scan, ScanEnd};
 use crate::store::commit::Pending;
 use crate::store::error::StorageError;
 
-/// What is shown of each key.
+/// The parts of each entry in the listing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Show {
     Names,
@@ -25,18 +25,17 @@ enum Show {
     EntryMeta,
 }
 
-/// A listing that is being sent.
 struct Listing {
     bucket: Bucket,
     prefix: String,
     show: Show,
 }
 
-/// How far a listing has come.
+/// The progress of a listing.
 #[derive(Clone)]
 struct Position {
     after: Option<String>,
-    /// Keys that may still come; `None` for all.
+    /// The number of keys that may follow; `None` for all.
     left: Option<usize>,
     count: u64,
     opened: bool,

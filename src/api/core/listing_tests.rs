@@ -50,7 +50,7 @@ fn expired_keys_count_as_looked_at_under_a_hold_of_the_lock() {
 }
 
 #[test]
-fn a_page_ends_where_there_is_a_key_behind_it_and_not_before() {
+fn a_page_has_a_cursor_only_if_a_key_follows() {
     let bucket = bucket(3 * ENTRIES_PER_LOCK_MAX, &["a", "z"]);
     let (body, pieces) = listed(&bucket, Some(1), None);
     let cursor = body.split('"').rev().nth(1).unwrap();

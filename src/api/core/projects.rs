@@ -1,7 +1,7 @@
-//! Projects themselves: list, create, show, change, delete, new key. What saves config.json or opens
-//! files runs in the administration lane.
+//! Projects: list, create, show, change, delete, generate a new key. Anything that saves config.json or opens files
+//! runs in the administration lane.
 
-use crate::api::authority::{Author, Authority};
+use crate::api::authority::Authority;
 use crate::api::body::parse_object;
 use crate::api::context::Context;
 use crate::api::error::{ApiError, Part};
@@ -41,7 +41,7 @@ struct SettingsBody<'a> {
     discard_files: Option<bool>,
 }
 
-/// `storage` of a body: the settings, and a word about the files that is no setting.
+/// `storage` of a body: the settings, and `discard_files`, which is not a setting.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct StorageBody {
@@ -64,29 +64,22 @@ struct AuthenticationBody<'a> {
     api_key_hash: Option<&'a RawValue>,
 }
 
-/// Members that config.json has for the key of a project.
+/// The members of config.json for the key of a project.
 const KEY_MEMBERS: [&str; 2] = ["api_key", "api_key_hash"];
 
-/// Which project settings are for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SettingsFor {
-    New,
-    Existing,
+    NewProject,
+    ExistingProject,
 }
 
-/// The settings that a client sent. Absent ones keep what they are, or their default.
+/// The settings that a client sent. Absent ones keep their value, or get their default.
 struct Settings {
     id: Option<String>,
     storage: StorageChoice,
     authentication: AuthenticationChoice,
-    discard: Discard,
-}
-
-/// Whether a body agrees that `on_disk: false` leaves the files of the project unread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Discard {
-    Agreed,
-    NotAgreed,
+    /// Whether the client agrees that `on_disk: false` leaves the files of the project unread.
+    discards_files: bool,
 }
 
 /// `GET /projects`
@@ -109,7 +102,7 @@ pub(crate) fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
 pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let served = context.served()?;
-    let answered = served.bucket()?.totals(context.arrival.wall_ms)?;
+    let answered = served.bucket()?.totals(context.origin.wall_ms)?;
     let mut body = Vec::new();
     json_body::push_project(served, Some(answered.answer), &mut body);
     body.push(b'\n');
@@ -119,11 +112,11 @@ pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `POST /projects`
 pub(crate) fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    let settings = parse_settings(&context.json_body()?, SettingsFor::New)?;
+    let settings = parse_settings(&context.json_body()?, SettingsFor::NewProject)?;
     let id = settings.id.ok_or_else(|| Part::Settings.invalid("`id` is missing: the name of the project"))?;
     let id = ProjectId::parse(&id)?;
     administer(context, move |app, _, author| {
-        if settings.discard == Discard::NotAgreed && app.catalog.would_leave_files(&id, settings.storage) {
+        if !settings.discards_files && app.catalog.would_leave_files(&id, settings.storage) {
             return Err(not_agreed(&format!("Files of `{id}` exist already and would not be read")));
         }
         let (served, key) = app.catalog.create(id, settings.storage, settings.authentication)?;
@@ -140,20 +133,22 @@ pub(crate) fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     })
 }
 
-/// `PUT /projects/{id}`: settings only; what the body leaves out stays.
+/// `PUT /projects/{id}`: changes the settings that the body has.
 pub(crate) fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
-    let settings = parse_settings(&context.json_body()?, SettingsFor::Existing)?;
+    let settings = parse_settings(&context.json_body()?, SettingsFor::ExistingProject)?;
     if settings.id.is_some() {
-        return Err(Part::Settings.invalid("`id` cannot be changed; make a new project and copy its keys"));
+        return Err(Part::Settings.invalid("`id` cannot be changed. Create a new project and copy the keys."));
     }
-    if settings.storage.on_disk == Some(false) && settings.discard == Discard::NotAgreed {
-        return Err(not_agreed("The values of the project would be gone at the next start"));
+    if settings.storage.on_disk == Some(false) && !settings.discards_files {
+        return Err(not_agreed("The values of the project would be lost at the next start"));
     }
     administer(context, move |app, before, author| {
         let (served, key) =
             app.catalog.update(&before.project()?.id, settings.storage, settings.authentication)?;
-        warn_of_losses(before.project()?, &served, author);
+        let before = before.project()?;
+        let loses_protection = before.authentication.enabled && !served.authentication.enabled;
+        before.warn_of_losses(loses_protection, served.storage.on_disk, &format!("by {author}"));
         served.bucket()?;
         let mut body = Vec::new();
         json_body::push_project(&served, totals(&served), &mut body);
@@ -168,7 +163,7 @@ pub(crate) fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     })
 }
 
-/// `DELETE /projects/{id}`: its files go too.
+/// `DELETE /projects/{id}`: deletes its files too.
 pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     administer(context, |app, before, _| {
@@ -184,8 +179,8 @@ pub(crate) fn regenerate(context: &Context<'_>) -> Result<Reply, ApiError> {
         let before = before.project()?;
         let (id, was_open) = (&before.id, !before.authentication.enabled);
         let key = app.catalog.regenerate(id)?;
-        let switched = if was_open { "; authentication was off and is on again" } else { "" };
-        log::warn!("project {id}: new key generated by {author}; the old one is refused{switched}");
+        let switched = if was_open { "; authentication was off and is now on" } else { "" };
+        log::warn!("project {id}: new key generated by {author}; the old one is invalid{switched}");
         let mut body = b"{\"id\":".to_vec();
         json::encode_string(id.as_str(), &mut body);
         body.extend_from_slice(b",\"api_key\":");
@@ -195,32 +190,20 @@ pub(crate) fn regenerate(context: &Context<'_>) -> Result<Reply, ApiError> {
     })
 }
 
-/// Runs `job` in the administration lane, if the request is still allowed by then. The job gets the
-/// project as it is before it, and who asks.
+/// Runs `job` in the administration lane, if the request is still authorized then. The job gets the current project
+/// and who asks for the change.
 fn administer(
     context: &Context<'_>,
-    job: impl FnOnce(&App, &Authority, &Author) -> Result<Response, ApiError> + Send + 'static,
+    job: impl FnOnce(&App, &Authority, &str) -> Result<Response, ApiError> + Send + 'static,
 ) -> Result<Reply, ApiError> {
     let (app, claim) = (Arc::clone(context.app), context.claim()?);
-    let answer = move || {
+    Ok(Reply::job(Lane::Admin, move || {
         let (authority, author) = claim.check(&app.catalog.registry())?;
-        job(&app, &authority, &author)
-    };
-    Ok(Reply::Job(Lane::Admin, None, Box::new(move || Reply::Ready(answer(), None))))
+        job(&app, &authority, &author).map(Reply::now)
+    }))
 }
 
-/// Logs what an owner may miss later, with who did it.
-fn warn_of_losses(before: &Served, after: &Served, author: &Author) {
-    let id = &after.id;
-    if before.authentication.enabled && !after.authentication.enabled {
-        log::warn!("project {id}: authentication switched off by {author}; anyone may read and write it");
-    }
-    if before.storage.on_disk && !after.storage.on_disk {
-        log::warn!("project {id}: on_disk switched off by {author}; its values are gone at the next start");
-    }
-}
-
-/// The only place where a key is shown.
+/// Only this function shows a key.
 fn push_key(key: Option<&Secret>, out: &mut Vec<u8>) {
     match key {
         Some(key) => json::encode_string(key.reveal(), out),
@@ -228,13 +211,13 @@ fn push_key(key: Option<&Secret>, out: &mut Vec<u8>) {
     }
 }
 
-/// How much a project holds, as far as it is on disk; `None` where it cannot be read. Blocks for the disk.
+/// The size of a project, as far as it is on disk; `None` if it cannot be read. Blocks for the disk.
 fn totals(served: &Served) -> Option<Totals> {
     let bucket = served.bucket().ok()?;
     let counted = bucket.totals(clock::wall_ms()).ok()?;
     match bucket.wait(counted.commit.as_ref()) {
         Ok(()) => Some(counted.answer),
-        // The changes that were counted are rolled back; what is left is on disk.
+        // Changes that were counted were rolled back; the rest is on disk.
         Err(_) => bucket.totals(clock::wall_ms()).ok().map(|counted| counted.answer),
     }
 }
@@ -242,7 +225,7 @@ fn totals(served: &Served) -> Option<Totals> {
 fn parse_settings(body: &[u8], target: SettingsFor) -> Result<Settings, ApiError> {
     let invalid = |problem: String| {
         let shape = "settings are {\"id\":…,\"storage\":{\"on_disk\",\"cache_in_memory\",\"sync\",\
-                     \"sync_interval_seconds\",\"discard_files\"},\"authentication\":{\"enabled\",\"save_api_key_to_file\"}}; keys are made by the server";
+                     \"sync_interval_seconds\",\"discard_files\"},\"authentication\":{\"enabled\",\"save_api_key_to_file\"}}; the server generates keys";
         Part::Settings.invalid(format!("{problem}; {shape}"))
     };
     let parts: SettingsBody<'_> = parse_object(body).map_err(invalid)?;
@@ -259,12 +242,11 @@ fn parse_settings(body: &[u8], target: SettingsFor) -> Result<Settings, ApiError
     }
     let AuthenticationBody { enabled, save_api_key_to_file, .. } = authentication;
     let authentication = AuthenticationChoice { enabled, save_api_key_to_file };
-    let discard = discard_of(&storage, parts.discard_files)?;
+    let discards_files = discards_files(&storage, parts.discard_files)?;
     let storage = storage_of(&storage).map_err(invalid)?;
-    Ok(Settings { id: parts.id, storage, authentication, discard })
+    Ok(Settings { id: parts.id, storage, authentication, discards_files })
 }
 
-/// The settings among the members of `storage`.
 fn storage_of(body: &StorageBody) -> Result<StorageChoice, String> {
     let StorageBody { on_disk, cache_in_memory, sync_interval_seconds, .. } = *body;
     let mut storage = StorageChoice { on_disk, cache_in_memory, sync: None, sync_interval_seconds };
@@ -284,37 +266,34 @@ fn storage_of(body: &StorageBody) -> Result<StorageChoice, String> {
     Ok(storage)
 }
 
-/// `discard_files` stands beside `on_disk: false`, or at the top of the body.
-fn discard_of(storage: &StorageBody, at_top: Option<bool>) -> Result<Discard, ApiError> {
-    match storage.discard_files.or(at_top) {
-        Some(_) if storage.on_disk != Some(false) => {
-            let problem = "`discard_files` has a meaning only beside `\"on_disk\": false`. Leave it out.";
-            Err(Part::Settings.invalid(problem))
-        }
-        Some(true) => Ok(Discard::Agreed),
-        Some(false) | None => Ok(Discard::NotAgreed),
+/// `discard_files` is next to `on_disk: false`, or at the top of the body.
+fn discards_files(storage: &StorageBody, at_top: Option<bool>) -> Result<bool, ApiError> {
+    let discards = storage.discard_files.or(at_top);
+    if discards.is_some() && storage.on_disk != Some(false) {
+        let problem = "`discard_files` has a meaning only with `\"on_disk\": false`. Leave it out.";
+        return Err(Part::Settings.invalid(problem));
     }
+    Ok(discards == Some(true))
 }
 
-/// Refuses `on_disk: false`, which would do what `loss` tells.
+/// The refusal of `on_disk: false` without `discard_files`.
 fn not_agreed(loss: &str) -> ApiError {
-    let fix = "If you want that, send `\"discard_files\": true` beside `\"on_disk\": false`.";
+    let fix = "If you want that, send `\"discard_files\": true` with `\"on_disk\": false`.";
     Part::Settings.invalid(format!("{loss}. {fix}"))
 }
 
-/// A new project may have `null` for its key, as config.json has: the server makes one then.
+/// A new project may have `null` for its key, as in config.json: the server then generates one.
 fn refuse_key(name: &str, member: Option<&RawValue>, target: SettingsFor) -> Result<(), String> {
     match (member.map(RawValue::get), target) {
-        (None, _) | (Some("null"), SettingsFor::New) => Ok(()),
-        (Some(_), SettingsFor::New) => Err(format!("`{name}` cannot be chosen; leave it out")),
-        (Some(_), SettingsFor::Existing) => {
+        (None, _) | (Some("null"), SettingsFor::NewProject) => Ok(()),
+        (Some(_), SettingsFor::NewProject) => Err(format!("`{name}` cannot be chosen; leave it out")),
+        (Some(_), SettingsFor::ExistingProject) => {
             Err(format!("`{name}` cannot be set; POST to api-key/regenerate for a new key"))
         }
     }
 }
 
-/// One of the objects of the settings. A `null` in it would be taken for "absent", which is right for
-/// the members `nullable` only.
+/// One of the objects of the settings. serde reads `null` as absent, which is right only for the members `nullable`.
 fn parse_part<'a, T: Default + Deserialize<'a>>(
     name: &str,
     raw: Option<&'a RawValue>,
@@ -326,7 +305,7 @@ fn parse_part<'a, T: Default + Deserialize<'a>>(
     let members: BTreeMap<Cow<'_, str>, &RawValue> = parse_object(text).map_err(in_part)?;
     let is_null = |member: &str, value: &RawValue| value.get() == "null" && !nullable.contains(&member);
     match members.iter().find(|(member, value)| is_null(member, value)) {
-        Some((member, _)) => Err(in_part(format!("`{member}` is null; leave it out to keep it as it is"))),
+        Some((member, _)) => Err(in_part(format!("`{member}` is null; leave it out to keep its value"))),
         None => parse_object(text).map_err(in_part),
     }
 }
@@ -337,7 +316,10 @@ mod tests {
 
     #[test]
     fn settings_take_no_keys_and_no_unknown_members() {
-        assert_eq!(parse_settings(b"{\"id\":\"a\"}", SettingsFor::New).unwrap().id.as_deref(), Some("a"));
+        assert_eq!(
+            parse_settings(b"{\"id\":\"a\"}", SettingsFor::NewProject).unwrap().id.as_deref(),
+            Some("a")
+        );
         let is_refused = |body: &str, target| match parse_settings(body.as_bytes(), target) {
             Ok(_) => false,
             Err(error) => matches!(error, ApiError::Invalid(Part::Settings, _)),
@@ -355,15 +337,18 @@ mod tests {
             "{\"storage\":null}",
             "{\"id\":null}",
         ] {
-            assert!(is_refused(bad, SettingsFor::New) && is_refused(bad, SettingsFor::Existing), "{bad}");
+            assert!(
+                is_refused(bad, SettingsFor::NewProject) && is_refused(bad, SettingsFor::ExistingProject),
+                "{bad}"
+            );
         }
         for no_key in [
             "{\"api_key\":null}",
             "{\"api_key_hash\":null}",
             "{\"authentication\":{\"enabled\":true,\"api_key\":null,\"api_key_hash\":null}}",
         ] {
-            assert!(parse_settings(no_key.as_bytes(), SettingsFor::New).is_ok(), "{no_key}");
-            assert!(is_refused(no_key, SettingsFor::Existing), "{no_key}");
+            assert!(parse_settings(no_key.as_bytes(), SettingsFor::NewProject).is_ok(), "{no_key}");
+            assert!(is_refused(no_key, SettingsFor::ExistingProject), "{no_key}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Failures that have to do with accounts.
+//! Failures of accounts.
 
 use super::ApiError;
 use crate::accounts::AccountsError;
@@ -11,28 +11,21 @@ use crate::entropy::EntropyUnavailable;
 use crate::limits::{REGISTRATION_WINDOW_SECONDS, REGISTRATIONS_OF_ADDRESS_MAX};
 use std::fmt;
 
-/// What went wrong with an account.
 #[derive(Debug)]
 pub enum AccountError {
-    /// The token is missing, none, expired or of an account that is gone.
+    /// The token is missing, invalid, expired or of an account that no longer exists.
     Token,
-    /// There is no account with this name and password that may be used.
+    /// No enabled account has this name and password.
     Credentials,
-    /// A field of a login is missing.
+    /// Of a login.
     FieldMissing(&'static str),
-    /// What was typed for an account is not complete or not valid.
     Registration(Vec<Problem>),
-    /// Nobody may register.
     RegistrationClosed,
-    /// The name or the address is taken, or there is no room.
     NotCreated(CreateError),
-    /// There is no such account.
     Missing,
-    /// The server keeps no accounts.
     Disabled,
-    /// Passwords were guessed, or may be by what is under way.
     TooManyAttempts(Refused),
-    /// An address has registered too many accounts.
+    /// Of one address.
     TooManyRegistrations(RetryAfter),
 }
 
@@ -56,60 +49,44 @@ impl AccountError {
     }
 }
 
-/// What is told apart of what is wrong with a registration, the worst first.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Request,
-    Password,
-    Age,
-    Gender,
-}
-
-/// What is said of the worst of `problems`.
+/// The status and code of the worst of `problems`, which has the lowest rank.
 fn worst(problems: &[Problem]) -> (u16, &'static str) {
-    let kind = |problem: &Problem| match problem {
-        Problem::Missing(Field::Username | Field::Email | Field::Password | Field::FullName)
-        | Problem::Username
-        | Problem::Email
-        | Problem::FullName
-        | Problem::Gender => Kind::Request,
-        Problem::Password(_) => Kind::Password,
-        Problem::Missing(Field::Age) | Problem::Age => Kind::Age,
-        Problem::Missing(Field::Gender) => Kind::Gender,
-    };
-    match problems.iter().map(kind).min().unwrap_or(Kind::Request) {
-        Kind::Request => (400, "invalid_request"),
-        Kind::Password => (400, "invalid_password"),
-        Kind::Age => (400, "invalid_age"),
-        Kind::Gender => (400, "gender_required"),
-    }
+    let ranked = problems.iter().map(|problem| match problem {
+        Problem::Missing(Field::Age) | Problem::Invalid(Field::Age) => (2, (400, "invalid_age")),
+        Problem::Missing(Field::Gender) => (3, (400, "gender_required")),
+        Problem::Missing(_) | Problem::Invalid(_) => (0, (400, "invalid_request")),
+        Problem::Password(_) => (1, (400, "invalid_password")),
+    });
+    ranked.min().map_or((400, "invalid_request"), |(_, status_and_code)| status_and_code)
 }
 
 impl fmt::Display for AccountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AccountError::Token => f.write_str(
-                "a valid access token is needed: POST /api/token makes one, send it as `Authorization: Bearer TOKEN`",
+                "A valid access token is required. Get one with POST /api/token and send it as `Authorization: Bearer TOKEN`.",
             ),
-            AccountError::Credentials => f.write_str("there is no account with this user name and password"),
+            AccountError::Credentials => f.write_str("The user name or the password is wrong, or the account is disabled."),
             AccountError::FieldMissing(which) => write!(f, "{which} is missing; username and password are needed"),
             AccountError::Registration(problems) => {
                 let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 f.write_str(&texts.join("; "))
             }
             AccountError::RegistrationClosed => {
-                f.write_str("registration is closed; ask whoever runs this server for an account")
+                f.write_str("Registration is closed. Ask the administrator of this server for an account.")
             }
             AccountError::NotCreated(error) => error.fmt(f),
-            AccountError::Missing => f.write_str("there is no such account; GET /api/v1/accounts lists them"),
+            AccountError::Missing => f.write_str("This account does not exist. GET /api/v1/accounts lists all accounts."),
             AccountError::Disabled => {
-                f.write_str("this server keeps no accounts (accounts.enabled in config.json)")
+                f.write_str("Accounts are disabled on this server (accounts.enabled in config.json).")
             }
             AccountError::TooManyAttempts(Refused::UnderWay) => {
-                f.write_str("too many logins are being checked at once for this account or address; try again shortly")
+                f.write_str(
+                    "Too many logins for this account or address are being checked at once. Try again shortly.",
+                )
             }
             AccountError::TooManyAttempts(Refused::Failed(after)) => {
-                write!(f, "too many failed logins; try again in {} seconds", after.seconds)
+                write!(f, "Too many failed logins. Try again in {} seconds.", after.seconds)
             }
             AccountError::TooManyRegistrations(after) => write!(
                 f,

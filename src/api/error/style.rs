@@ -1,4 +1,4 @@
-//! How the seed APIs say that something failed: the same errors, in the forms that their clients know.
+//! Errors in the forms of the compatibility APIs.
 
 use super::{AccountError, ApiError};
 use crate::api::json_body::json_response;
@@ -6,10 +6,10 @@ use crate::api::site::pages::{self, Viewer};
 use crate::http::response::Response;
 use crate::json;
 
-/// The form of an API's failures, as its routes have it.
+/// The form of the failures of an API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// `application/problem+json`: the core API, and whatever belongs to none.
+    /// `application/problem+json`: the core API, and paths of no API.
     Problem,
     /// `{"error"}`: `/item` and `/login`.
     Item,
@@ -23,12 +23,11 @@ pub enum Dialect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Style {
     pub dialect: Dialect,
-    /// Who gets a page instead of JSON.
+    /// The viewer of a page, which replaces JSON.
     pub viewer: Option<Viewer>,
 }
 
 impl ApiError {
-    /// The response that says so in the form of an API.
     pub fn response_in(&self, style: &Style) -> Response {
         if let Some(viewer) = &style.viewer {
             return self.with_fields(pages::problem(viewer, self.status(), &self.detail()));
@@ -63,20 +62,20 @@ impl ApiError {
         self.with_fields(json_response(status, body))
     }
 
-    /// Missing and wrong credentials look the same, as the seed has it.
+    /// Missing and wrong credentials look the same, as in the original service.
     fn as_item(&self) -> (u16, String) {
-        let of_seed = |status, text: &str| (status, text.to_owned());
-        if let ApiError::Denied(_) | ApiError::Account(AccountError::Token) = self {
-            of_seed(403, "Unauthorized")
+        let (status, text) = if let ApiError::Denied(_) | ApiError::Account(AccountError::Token) = self {
+            (403, "Unauthorized")
         } else if let ApiError::Account(AccountError::Credentials) = self {
-            of_seed(401, "Invalid credentials")
+            (401, "Invalid credentials")
         } else if let ApiError::KeyExists = self {
-            of_seed(400, "Item already exists")
+            (400, "Item already exists")
         } else if let ApiError::KeyMissing = self {
-            of_seed(404, "Item not found")
+            (404, "Item not found")
         } else {
-            (self.status(), self.detail())
-        }
+            return (self.status(), self.detail());
+        };
+        (status, text.to_owned())
     }
 
     fn as_object(&self) -> (u16, String) {
@@ -90,7 +89,7 @@ impl ApiError {
         (self.status(), text)
     }
 
-    /// The code in capitals. What is no request of this API at all has one code.
+    /// The code in capitals. All requests that this API cannot parse have one code.
     fn site_code(&self) -> String {
         let code = match self.status_and_code().1 {
             "invalid_json" | "invalid_body" => "invalid_request",

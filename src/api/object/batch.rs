@@ -41,10 +41,9 @@ struct KeysBody<'a> {
 /// `POST /api/batch/object`: creates the keys that do not exist, and names those that it skipped.
 pub(crate) fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
-    context.parameters(&[])?;
     let objects = parse_objects(&context.json_body()?)?;
     let ops = objects.iter().map(Object::creation).collect();
-    let created = keyspace.write(context.arrival.wall_ms, &Batch::many(ops, Otherwise::Skip))?;
+    let created = keyspace.write(context.origin.wall_ms, &Batch::many(ops, Otherwise::Skip))?;
     Ok(Reply::of_write(created, |steps| {
         let each = objects.iter().zip(steps.iter());
         let skipped: Vec<&str> =
@@ -61,10 +60,9 @@ pub(crate) fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `POST /api/batch/object/get`
 pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
-    context.parameters(&[])?;
     let keys = parse_keys(&context.json_body()?)?;
     let mut batch = Batch::many(keys.iter().map(|key| Op::get(key.as_key())).collect(), Otherwise::Abort);
-    let Pending { answer, commit } = long_answer::read(&keyspace, context.arrival.wall_ms, &mut batch)?;
+    let Pending { answer, commit } = long_answer::read(&keyspace, context.origin.wall_ms, &mut batch)?;
     let bytes_max = batch.require.read_bytes_max;
     Ok(match answer {
         Ok(Reads::Whole(steps, found)) => {
@@ -73,7 +71,7 @@ pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
         }
         Ok(Reads::Long) => long_answer::stream(keyspace, keys, &LAYOUT),
         Err(Conflict::ReadTooLarge { bytes, .. }) => {
-            Reply::Ready(Err(ApiError::AnswerTooLarge { bytes, bytes_max }), commit)
+            Reply::Ready(Err(long_answer::too_large(bytes, bytes_max)), commit)
         }
         Err(conflict) => Reply::Ready(Err(conflict.into()), commit),
     })
@@ -82,10 +80,9 @@ pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 /// `POST /api/batch/object/delete`
 pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     let keyspace = own_keys(context)?;
-    context.parameters(&[])?;
     let keys = parse_keys(&context.json_body()?)?;
     let batch = Batch::many(keys.iter().map(|key| Op::delete(key.as_key())).collect(), Otherwise::Abort);
-    let deleted = keyspace.write(context.arrival.wall_ms, &batch)?;
+    let deleted = keyspace.write(context.origin.wall_ms, &batch)?;
     Ok(Reply::of_write(deleted, |steps| {
         let each = keys.iter().zip(steps.iter()).filter(|(_, step)| **step == Step::Absent);
         let missing: Vec<&str> = each.map(|(key, _)| key.as_str()).collect();
@@ -108,6 +105,6 @@ fn parse_keys(body: &[u8]) -> Result<Vec<KeyBuf>, ApiError> {
     let body: KeysBody<'_> = parse_body(body, "the body is {\"keys\":[…]}")?;
     each_parsed(&body.keys, |text| {
         let key = json::decode_string(text.as_bytes());
-        Ok(KeyBuf::parse(key.ok_or_else(|| Part::Body.invalid("a key is a string"))?)?)
+        Ok(KeyBuf::parse(key.ok_or_else(|| Part::Body.invalid("a key must be a string"))?)?)
     })
 }

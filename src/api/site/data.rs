@@ -1,7 +1,7 @@
-//! `/api/data`: the keys of whoever is signed in, for the forms of seed 000 and the scripts of seed 003.
+//! `/api/data`: the keys of the account that is signed in, for the form API and the data API.
 //!
-//! `GET /api/data/retrieve` with a `key` is seed 000's; without one it is the page for a browser, and
-//! for a script the key that is called `retrieve`.
+//! `GET /api/data/retrieve` with a `key` belongs to the form API; without one it is the page for a
+//! browser, and for a script the key `retrieve`.
 
 use crate::api::body::minified;
 use crate::api::context::Context;
@@ -11,7 +11,6 @@ use crate::api::error::{AccountError, ApiError, Part};
 use crate::api::fields::Fields;
 use crate::api::json_body::push_strings;
 use crate::api::negotiation::{BodyFormat, ResponseFormat};
-use crate::api::parameters::parse_key;
 use crate::api::reply::Reply;
 use crate::api::site::pages::{self, DELETE, Form, FormContent, RETRIEVE, STORE, UPDATE, Viewer};
 use crate::api::site::request::{SiteRequest, problems, submitted};
@@ -19,6 +18,7 @@ use crate::api::site::success;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::KEYS_PER_PAGE;
+use crate::names::Key;
 use crate::storage::{Keyspace, Outcome, Read, ScanEnd, Scanned};
 use crate::store::batch::{Op, When};
 use crate::store::commit::Pending;
@@ -28,17 +28,17 @@ use std::borrow::Cow;
 pub(crate) fn store_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     page_or(context, &STORE, |keyspace| {
         let after = context.page_parameters(&["cursor"])?.cursor()?;
-        let listed = keyspace.list(context.arrival.wall_ms, after.as_deref(), KEYS_PER_PAGE)?;
+        let listed = keyspace.list(context.origin.wall_ms, after.as_deref(), KEYS_PER_PAGE)?;
         Ok(Reply::Ready(Ok(names(&listed.answer)), listed.commit))
     })
 }
 
-/// `GET /api/data/update`: the form, or the key called `update`.
+/// `GET /api/data/update`: the form, or the key `update`.
 pub(crate) fn update_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     page_or(context, &UPDATE, |keyspace| get_json(context, keyspace, "update"))
 }
 
-/// `GET /api/data/delete`: the form, or the key called `delete`.
+/// `GET /api/data/delete`: the form, or the key `delete`.
 pub(crate) fn delete_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     page_or(context, &DELETE, |keyspace| get_json(context, keyspace, "delete"))
 }
@@ -66,7 +66,7 @@ pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
     })
 }
 
-/// `POST /api/data`: makes a key that is not there.
+/// `POST /api/data`: creates a key.
 pub(crate) fn store(context: &Context<'_>) -> Result<Reply, ApiError> {
     change(context, Act::Store, KeyIn::Body)
 }
@@ -91,7 +91,6 @@ pub(crate) fn delete_key(context: &Context<'_>) -> Result<Reply, ApiError> {
     change(context, Act::Delete, KeyIn::Path)
 }
 
-/// What a request does to its key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Act {
     Store,
@@ -100,7 +99,6 @@ enum Act {
 }
 
 impl Act {
-    /// The form that asks for it.
     fn form(self) -> &'static Form {
         match self {
             Act::Store => &STORE,
@@ -110,14 +108,13 @@ impl Act {
     }
 }
 
-/// Where a request names its key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum KeyIn {
     Body,
     Path,
 }
 
-/// The page with `form`, or what `json` makes of the keys of the client.
+/// The page with `form`, or the result of `json` for the keys of the client.
 fn page_or(
     context: &Context<'_>,
     form: &'static Form,
@@ -131,7 +128,7 @@ fn page_or(
     }
 }
 
-/// Answers a request that sends no form with what `run` makes of the keys of the client.
+/// Answers a request that sends no form with the result of `run` for the keys of the client.
 fn with_keys(
     context: &Context<'_>,
     request: SiteRequest,
@@ -161,18 +158,18 @@ fn change(context: &Context<'_>, act: Act, key_in: KeyIn) -> Result<Reply, ApiEr
         let key_text = match key_in {
             KeyIn::Body => fields
                 .text("key")
-                .map_err(|_| Part::Key.invalid("the key is not a string; send it in quotes"))?
+                .map_err(|_| Part::Key.invalid("The key is not a string. Send it in quotes."))?
                 .unwrap_or_default(),
             KeyIn::Path => context.key_text()?,
         };
-        let key = parse_key(&key_text)?;
+        let key = Key::parse(&key_text)?;
         let value = if act == Act::Delete { Vec::new() } else { value_of(fields)? };
         let op = match act {
             Act::Store => Op::put(key, &value, None).when(When::ABSENT),
             Act::Update => Op::put(key, &value, None).when(When::PRESENT),
             Act::Delete => Op::delete(key).when(When::PRESENT),
         };
-        let changed = keyspace.write_one(context.arrival.wall_ms, op)?;
+        let changed = keyspace.write_one(context.origin.wall_ms, op)?;
         let answer = match changed.answer {
             Ok(_) => Ok(done(request, act, &key_text)),
             Err(conflict) => request.failed(Some(fields), conflict.into()),
@@ -181,7 +178,7 @@ fn change(context: &Context<'_>, act: Act, key_in: KeyIn) -> Result<Reply, ApiEr
     })
 }
 
-/// The value of a body. An empty input of a form is one that was not content in.
+/// The value of a body. An empty input of a form counts as missing.
 fn value_of(fields: &Fields) -> Result<Vec<u8>, ApiError> {
     let value = fields.value("value").unwrap_or_default();
     let is_missing = match fields.sent {
@@ -189,7 +186,7 @@ fn value_of(fields: &Fields) -> Result<Vec<u8>, ApiError> {
         BodyFormat::Form => value.is_empty() || value == b"\"\"",
     };
     if is_missing {
-        return Err(Part::Value.invalid("`value` is missing or empty"));
+        return Err(Part::Value.invalid("`value` is missing or empty."));
     }
     minified(&value)
 }
@@ -199,9 +196,9 @@ fn done(request: &SiteRequest, act: Act, key: &str) -> Response {
         (ResponseFormat::Page, _) => {
             request.form_page(&FormContent { done: Some(key), ..FormContent::default() })
         }
-        (ResponseFormat::Json, Act::Store) => success::without_data(201, "Data stored"),
-        (ResponseFormat::Json, Act::Update) => success::without_data(200, "Data updated"),
-        (ResponseFormat::Json, Act::Delete) => success::without_data(200, "Data deleted"),
+        (ResponseFormat::Json, Act::Store) => success::with_members(201, "Data stored", |_| ()),
+        (ResponseFormat::Json, Act::Update) => success::with_members(200, "Data updated", |_| ()),
+        (ResponseFormat::Json, Act::Delete) => success::with_members(200, "Data deleted", |_| ()),
     }
 }
 
@@ -225,10 +222,10 @@ fn get_page(
     after: Option<&str>,
 ) -> Result<Reply, ApiError> {
     let key_text = key_text.filter(|text| !text.is_empty());
-    let now_ms = context.arrival.wall_ms;
-    let found = match key_text.map(parse_key) {
+    let now_ms = context.origin.wall_ms;
+    let found = match key_text.map(Key::parse) {
         None => Outcome::Ready(Pending { answer: None, commit: None }),
-        Some(Err(error)) => Outcome::Ready(Pending { answer: Some(Err(error)), commit: None }),
+        Some(Err(error)) => Outcome::Ready(Pending { answer: Some(Err(error.into())), commit: None }),
         Some(Ok(key)) => keyspace.get(now_ms, key, |read| match read {
             Read::Found(found) => Some(Ok(shown(found.value))),
             Read::Absent | Read::Refused(_) => Some(Err(ApiError::KeyMissing)),
@@ -237,12 +234,12 @@ fn get_page(
     let listed = keyspace.list(now_ms, after, KEYS_PER_PAGE)?;
     let key_text = key_text.unwrap_or_default().to_owned();
     let viewer = request.viewer();
-    // Both are of one bucket, which rolls back its latest changes together.
+    // Both are from one bucket, which rolls back its latest changes together.
     let found = found.after(listed.commit);
     Ok(Reply::of(found.map(move |found| Ok(render_retrieve(&viewer, &key_text, found, &listed.answer)))))
 }
 
-/// `found` is `None` if no key was asked for.
+/// `found` is `None` if no key was requested.
 fn render_retrieve(
     viewer: &Viewer,
     key: &str,
@@ -265,13 +262,13 @@ fn render_retrieve(
     pages::form_page(viewer, error.as_ref().map_or(200, ApiError::status), &RETRIEVE, &content)
 }
 
-/// Where the next page of names begins, if there may be one.
+/// The cursor of the next page of names, if there may be one.
 fn next_cursor(scanned: &Scanned) -> Option<Cursor> {
     let last = scanned.last.as_deref().filter(|_| scanned.end != ScanEnd::Exhausted);
     last.map(|key| Cursor::new("", key))
 }
 
-/// A value as a person reads it: a string without its quotes, the rest as JSON.
+/// A value for a person: a string without its quotes, anything else as JSON.
 fn shown(value: &[u8]) -> String {
     match json::decode_string(value) {
         Some(text) => text.into_owned(),
@@ -279,7 +276,7 @@ fn shown(value: &[u8]) -> String {
     }
 }
 
-/// The names of a page of keys, and where the next one begins.
+/// The names of a page of keys, and the cursor of the next page.
 fn names((keys, scanned): &(Vec<String>, Scanned)) -> Response {
     success::with_data(200, "Keys listed", |out| {
         out.extend_from_slice(b"{\"keys\":");

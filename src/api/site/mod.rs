@@ -1,4 +1,4 @@
-//! Pages for people with a browser, and the form and data APIs at the same paths.
+//! Pages for browsers, and the form API and the data API at the same paths.
 
 pub(crate) mod data;
 pub(crate) mod pages;

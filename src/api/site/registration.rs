@@ -1,4 +1,4 @@
-//! `/api/register`: somebody gets an account.
+//! `/api/register`: creates accounts.
 
 use crate::accounts::account::Account;
 use crate::accounts::directory::CreateError;
@@ -59,23 +59,25 @@ fn start(
     new: NewAccount,
 ) -> Result<Reply, ApiError> {
     let client = context.client().address;
-    let has_place = context.app.registrations.check(RATE, client, Method::Post, context.arrival.at);
-    has_place.map_err(AccountError::TooManyRegistrations)?;
-    // Asked again once the password is hashed; here it saves the time.
-    let before = request.accounts.directory.find(new.username.as_str(), context.arrival.wall_ms)?;
+    let allowed = context.app.registrations.check(RATE, client, Method::Post, context.origin.at);
+    allowed.map_err(AccountError::TooManyRegistrations)?;
+    // Checked again after the password is hashed; here it saves that time.
+    let before = request.accounts.directory.find(new.username.as_str(), context.origin.wall_ms)?;
     if before.answer.is_some() {
         let answer = request.failed(Some(fields), CreateError::UsernameExists.into());
         return Ok(Reply::Ready(answer, before.commit));
     }
     let (app, cost) = (Arc::clone(context.app), context.registry.accounts.bcrypt_cost);
     let (request, fields) = (request.clone(), fields.clone());
-    let job = move || {
-        // Counted here, so that what the lane refuses does not count.
-        let counted = app.registrations.admit(RATE, client, Method::Post, clock::monotonic());
-        let counted = counted.map_err(|after| AccountError::TooManyRegistrations(after).into());
-        let hashed = counted.and_then(|()| passwords::hash(&new.password, cost));
-        let made = hashed.and_then(|hash| Ok(request.accounts.create(&new, hash, clock::wall_ms())?));
-        let (created, commit) = match made {
+    Ok(Reply::job(Lane::Password(context.share(Standing::Stranger)), move || {
+        let create = || {
+            // Counted here, so that a request that the lane refuses does not count.
+            let counted = app.registrations.admit(RATE, client, Method::Post, clock::monotonic());
+            counted.map_err(AccountError::TooManyRegistrations)?;
+            let hash = passwords::hash(&new.password, cost)?;
+            Ok(request.accounts.create(&new, hash, clock::wall_ms())?)
+        };
+        let (created, commit) = match create() {
             Ok(Pending { answer, commit }) => (answer.map_err(ApiError::from), commit),
             Err(error) => (Err(error), None),
         };
@@ -83,9 +85,8 @@ fn start(
             Ok(account) => Ok(registered(&request, &account)),
             Err(error) => request.failed(Some(&fields), error),
         };
-        Reply::Ready(answer, commit)
-    };
-    Ok(Reply::Job(Lane::Password(context.share(Standing::Stranger)), None, Box::new(job)))
+        Ok(Reply::Ready(answer, commit))
+    }))
 }
 
 fn registered(request: &SiteRequest, account: &Account) -> Response {

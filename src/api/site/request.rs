@@ -1,9 +1,10 @@
-//! A request to `/api/register` to `/api/data`: from a script or a browser, signed in or not; and how it is answered
-//! if it fails.
+//! A request to `/api/register` to `/api/data`, from a script or a browser, signed in or not, and the answer if it
+//! fails.
 
 use crate::accounts::Accounts;
 use crate::accounts::account::Account;
 use crate::accounts::directory::CreateError;
+use crate::accounts::registration;
 use crate::api::context::Context;
 use crate::api::credentials;
 use crate::api::cross_site::Trusted;
@@ -29,7 +30,7 @@ pub(crate) struct SiteRequest {
     form: &'static Form,
 }
 
-/// Answers a request that sends `form`, or its fields as JSON, with what `then` makes of it.
+/// Answers a request that sends `form`, or its fields as JSON, with the result of `then`.
 pub(crate) fn submitted(
     context: &Context<'_>,
     form: &'static Form,
@@ -45,16 +46,13 @@ pub(crate) fn submitted(
 }
 
 impl SiteRequest {
-    /// The request of `context`; `form` is on the page that it asks for or comes from.
-    ///
-    /// # Errors
-    /// [`AccountError::Disabled`]; what kept the accounts or the sessions from being asked.
+    /// The request of `context`; `form` is on the page that it requests, or that sent it.
     pub(crate) fn of(context: &Context<'_>, form: &'static Form) -> Result<SiteRequest, ApiError> {
         let accounts = Arc::clone(context.accounts()?);
         let (head, client) = (&context.request.head, context.client());
         let session = context.app.session(head, client, context.registry);
         let account =
-            session.map(|token| credentials::account_of_session(&accounts, token, context.arrival.wall_ms));
+            session.map(|token| credentials::account_of_session(&accounts, token, context.origin.wall_ms));
         let account = match account {
             None | Some(Err(ApiError::Account(AccountError::Token))) => None,
             Some(account) => Some(account?),
@@ -75,8 +73,8 @@ impl SiteRequest {
         pages::form_page(&self.viewer(), 200, self.form, content)
     }
 
-    /// Refuses a request that changes something if a page of another site made the browser send it. A
-    /// script that the operator lets in may send it, unless a session is there that it could abuse.
+    /// Refuses a request that changes something if a page of another site caused it. A script of an origin in
+    /// `cors.origins` may send it, unless it could abuse a session.
     pub(crate) fn check_site(&self, context: &Context<'_>) -> Result<(), ApiError> {
         context.check_site(if self.session.is_some() { Trusted::Nobody } else { Trusted::Scripts })
     }
@@ -89,7 +87,7 @@ impl SiteRequest {
         }
     }
 
-    /// The answer to a request that failed: the error, or the form with what was typed and what was wrong.
+    /// The answer to a request that failed: the error, or the form with the input and the problems.
     pub(crate) fn failed(&self, fields: Option<&Fields>, error: ApiError) -> Answer {
         match self.response_format {
             ResponseFormat::Json => Err(error),
@@ -99,7 +97,7 @@ impl SiteRequest {
 
     fn failed_page(&self, fields: Option<&Fields>, error: &ApiError) -> Response {
         if matches!(error, ApiError::Account(AccountError::RegistrationClosed)) {
-            // The form is not worth filling in again.
+            // Sending the form again cannot succeed.
             return pages::problem(&self.viewer(), error.status(), &error.detail());
         }
         let is_signed_out = matches!(error, ApiError::Account(AccountError::Token));
@@ -111,23 +109,24 @@ impl SiteRequest {
     }
 }
 
-/// `error` at the fields of a form that it is about.
+/// `error` as problems with fields of a form.
 pub(super) fn problems(error: &ApiError) -> Vec<Problem> {
     if let ApiError::Account(AccountError::Registration(problems)) = error {
-        let each = problems.iter();
-        return each
-            .map(|problem| Problem { field: problem.field().name(), message: problem.to_string() })
-            .collect();
+        let at_field = |problem: &registration::Problem| Problem {
+            field: problem.field().name(),
+            message: problem.to_string(),
+        };
+        return problems.iter().map(at_field).collect();
     }
     let message = if let ApiError::Account(AccountError::Token) = error {
-        "you are not signed in, or the access token is not valid; log in".to_owned()
+        "You are not signed in, or the access token is not valid. Please log in.".to_owned()
     } else {
         error.detail()
     };
     vec![Problem { field: field_of(error), message }]
 }
 
-/// The input that `error` is about; empty for the form as a whole.
+/// The field of the form with the `error`; empty for the form as a whole.
 fn field_of(error: &ApiError) -> &'static str {
     if let ApiError::Account(AccountError::FieldMissing(field)) = error {
         field
@@ -135,7 +134,7 @@ fn field_of(error: &ApiError) -> &'static str {
         "username"
     } else if let ApiError::Account(AccountError::NotCreated(CreateError::EmailExists)) = error {
         "email"
-    } else if let ApiError::Key(_) | ApiError::KeyMissing | ApiError::KeyExists = error {
+    } else if let ApiError::Invalid(Part::Key, _) | ApiError::KeyMissing | ApiError::KeyExists = error {
         "key"
     } else if let ApiError::Invalid(Part::Value, _) = error {
         "value"

@@ -30,7 +30,7 @@ pub(crate) fn login_page(context: &Context<'_>) -> Result<Reply, ApiError> {
     Ok(Reply::now(SiteRequest::of(context, &LOGIN)?.form_page(&FormContent::default())))
 }
 
-/// `GET /`: whoever opens the server in a browser is shown the way in.
+/// `GET /`: leads browsers to the dashboard.
 pub(crate) fn root(context: &Context<'_>) -> Result<Reply, ApiError> {
     match (
         negotiation::response_format(&context.request.head, Some(context.request.body)),
@@ -54,16 +54,17 @@ pub(crate) fn dashboard(context: &Context<'_>) -> Result<Reply, ApiError> {
 pub(crate) fn token(context: &Context<'_>) -> Result<Reply, ApiError> {
     let registry = Arc::clone(context.registry);
     with_password(context, &TOKEN, move |request, _, account, now_ms| {
-        let made = tokens::make(&registry, &request.accounts, account, now_ms);
+        let issued = tokens::issue(&registry, &request.accounts, account, now_ms);
         Ok(Reply::now(match request.response_format {
             ResponseFormat::Page => {
-                pages::token_made(&request.viewer(), made.token.reveal(), made.expires_in_s)
+                pages::token_created(&request.viewer(), issued.token.reveal(), issued.expires_in_s)
             }
             ResponseFormat::Json => success::with_members(200, "Access token created", |out| {
-                // Clients of seed 003 read `token`, those of seed 000 read `data`.
-                made.push_tokens(out);
+                // Clients of the data API read `token`, those of the form API read `data`.
+                out.push(b',');
+                issued.push_tokens(out);
                 out.extend_from_slice(b",\"data\":{");
-                made.push_members(out);
+                issued.push_members(out);
                 out.push(b'}');
             }),
         }))
@@ -97,7 +98,7 @@ fn begin_session(request: &SiteRequest, account: &Account, now_ms: u64) -> Resul
             out.push(b'}');
         }),
     };
-    let cookie = cookies::set(&request.accounts, request.client, begun.token.reveal());
+    let cookie = cookies::set(&request.accounts, request.client, begun.answer.reveal());
     Ok(Reply::Ready(Ok(response.field("set-cookie", &cookie)), begun.commit))
 }
 
@@ -106,14 +107,13 @@ pub(crate) fn logout(context: &Context<'_>) -> Result<Reply, ApiError> {
     let (accounts, client) = (context.accounts()?, context.client());
     context.check_site(Trusted::Nobody)?;
     let response = redirect(LOGIN.action).field("set-cookie", &cookies::clear(accounts, client));
-    // Whatever credential the request has beside it: the session whose cookie goes has to end.
+    // The session ends with its cookie, also if the request has another credential.
     let session = context.app.session_cookie(&context.request.head, client, context.registry);
     let Some(session) = session else { return Ok(Reply::now(response)) };
-    let ended = accounts.sessions.end(session, context.arrival.wall_ms)?;
-    Ok(Reply::Ready(Ok(response), ended.commit))
+    Ok(Reply::Ready(Ok(response), accounts.sessions.end(session, context.origin.wall_ms)?))
 }
 
-/// Checks the form, then name and password, and replies with what `then` makes of the account.
+/// Checks the form, then name and password, and replies with the result of `then` for the account.
 fn with_password(
     context: &Context<'_>,
     form: &'static Form,

@@ -2,9 +2,9 @@
 
 use super::client::ClientError;
 use super::prompt::PromptError;
+use crate::accounts::AccountsError;
 use crate::accounts::directory::CreateError;
 use crate::accounts::registration::Problem;
-use crate::accounts::{AccountsError, OpenError};
 use crate::auth::password::PasswordError;
 use crate::names::Username;
 use std::fmt;
@@ -23,7 +23,7 @@ pub enum AccountCommandError {
     /// There is no such account.
     Missing(Username),
     /// The files of the accounts cannot be used.
-    Open(OpenError),
+    Open(String),
     /// The accounts could not be read or changed.
     Accounts(AccountsError),
     /// The server that has the accounts did not run the command.

@@ -28,6 +28,7 @@ use crate::store::commit::Commit;
 use client::{GlobalKey, KeySource};
 use error::AccountCommandError;
 use listing::{done, line, table};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Runs the command `act`.
@@ -115,9 +116,9 @@ fn apply(
     match act {
         Act::Add { username, email, rule } => {
             let typed = RawInput {
-                username: Some(username.as_str()),
-                email: email.as_deref(),
-                password: typed,
+                username: Some(username.as_str().into()),
+                email: email.as_deref().map(Cow::from),
+                password: typed.map(Cow::from),
                 ..RawInput::default()
             };
             let new = registration::check(&typed, Required::NameAndPassword, *rule)

@@ -103,7 +103,7 @@ fn repairs_of_the_files_are_reported() {
     let listed = account(directory.path(), "list", "", &[]);
     assert_eq!((listed.code, listed.stdout.lines().count()), (Some(0), 2), "{listed:?}");
     assert_eq!(listed.stderr.lines().count(), 1, "{listed:?}");
-    assert!(listed.stderr.contains("all access tokens have ended"), "{listed:?}");
+    assert!(listed.stderr.contains("existing access tokens are invalid"), "{listed:?}");
     assert_eq!(account(directory.path(), "list", "", &[]).stderr, "");
 }
 
@@ -122,7 +122,7 @@ fn the_command_goes_through_a_running_server_and_ends_tokens_at_once() {
         assert_eq!(run(words, input).code, Some(0), "{words}");
         mavi.get(&server, "/api/data/k").expect(401);
         if words == "disable mavi" {
-            refused(&run("disable nobody", ""), "there is no such account");
+            refused(&run("disable nobody", ""), "This account does not exist");
             done(
                 &run("enable mavi", ""),
                 "Account mavi was enabled. Tokens and sessions that ended before stay ended.\n",

@@ -5,7 +5,7 @@ use crate::harness::sim_disk::{Failure, Lasting, SimDisk};
 use crate::harness::workload::{START_MS, read_all};
 use pikv::testing::accounts::account::{Account, AccountId, Profile};
 use pikv::testing::accounts::directory::Update;
-use pikv::testing::accounts::{Accounts, AccountsError, OpenError};
+use pikv::testing::accounts::{Accounts, AccountsError};
 use pikv::testing::auth::password::{self, Password, PasswordHash};
 use pikv::testing::clock;
 use pikv::testing::config::schema::SyncMode;
@@ -90,7 +90,7 @@ struct Work {
     possible: Vec<State>,
 }
 
-fn open(disk: &SimDisk, cache: ValueCache) -> Result<Accounts, OpenError> {
+fn open(disk: &SimDisk, cache: ValueCache) -> Result<Accounts, String> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     Accounts::open(&disk, &ProjectQueues::new(Box::new(|| ())), Path::new(DIRECTORY), cache)
 }
@@ -122,7 +122,7 @@ impl State {
 }
 
 impl Work {
-    fn begin(disk: &SimDisk, cache: ValueCache) -> Result<Work, OpenError> {
+    fn begin(disk: &SimDisk, cache: ValueCache) -> Result<Work, String> {
         let accounts = open(disk, cache)?;
         Ok(Work { accounts, cache, possible: vec![State::default()] })
     }

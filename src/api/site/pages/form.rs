@@ -1,19 +1,19 @@
-//! The forms of the pages: their fields, and what a template needs to show them.
+//! The forms of the pages: their fields, and the values for their templates.
 
 use super::render::{Value, Values, text};
 use crate::limits::{EMAIL_BYTES_MAX, FULL_NAME_CHARACTERS_MAX, KEY_BYTES_MAX, USERNAME_BYTES_MAX};
 use std::borrow::Cow;
 
-/// One thing that was wrong with a form.
+/// A problem with a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     /// The name of an input; empty for the form as a whole.
     pub field: &'static str,
-    /// What was wrong, and what would be right.
+    /// What is wrong, and how to fix it.
     pub message: String,
 }
 
-/// What a page with a form shows.
+/// The content of a page with a form.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FormContent<'a> {
     /// (name, value); shown again, except passwords and tokens.
@@ -22,15 +22,15 @@ pub(crate) struct FormContent<'a> {
     pub problems: &'a [Problem],
     /// The key that the form has just stored, updated or deleted.
     pub done: Option<&'a str>,
-    /// The key that was asked for, and its value.
+    /// The requested key, and its value.
     pub found: Option<(&'a str, &'a str)>,
-    /// A page of the keys that exist.
+    /// A page of the keys of the account.
     pub keys: &'a [String],
-    /// The cursor of the page after that.
+    /// The cursor of the next page.
     pub next: Option<&'a str>,
 }
 
-/// What a `gender` may be on the form, and how it is shown.
+/// The values of `gender` on the form, and their labels.
 pub(crate) const GENDERS: [(&str, &str); 5] = [
     ("male", "Male"),
     ("female", "Female"),
@@ -43,23 +43,17 @@ const AGE_DIGITS_MAX: usize = 3;
 
 /// A form and its page.
 pub(crate) struct Form {
-    method: Method,
-    /// Where it goes, which is also where its page is.
+    /// `get` makes the fields the query, so a form with a token must not use it.
+    method: &'static str,
+    /// The path that it is sent to, which is also the path of its page.
     pub action: &'static str,
     pub template: &'static str,
     pub title: &'static str,
     /// The text of its button.
     submit: &'static str,
-    /// Whether it is of no use without a session.
+    /// Whether it works only with a session.
     pub needs_session: bool,
     fields: &'static [Field],
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Method {
-    /// The fields become the query, so a token has no place in it.
-    Get,
-    Post,
 }
 
 struct Field {
@@ -68,23 +62,16 @@ struct Field {
     label: &'static str,
     /// Empty for none.
     hint: &'static str,
-    presence: Presence,
     input: Input,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Presence {
-    Required,
-    Optional,
 }
 
 enum Input {
     Line(Line),
-    /// Never shown again. Its limit is in bytes, and cutting a password is worse than refusing it.
+    /// Never shown again. It has no maximum: the limit is in bytes, and refusing a password is better than cutting it.
     Password {
         autocomplete: &'static str,
     },
-    /// Never shown again.
+    /// Optional, and never shown again.
     Token,
     /// Several lines.
     Area,
@@ -99,193 +86,100 @@ struct Line {
     characters_max: usize,
 }
 
-const USERNAME: Field = Field {
-    name: "username",
-    label: "User name",
-    hint: "",
-    presence: Presence::Required,
-    input: Input::Line(Line {
-        kind: "text",
-        autocomplete: "username",
-        keyboard: "text",
-        characters_max: USERNAME_BYTES_MAX,
-    }),
-};
+const fn field(name: &'static str, label: &'static str, input: Input) -> Field {
+    Field { name, label, hint: "", input }
+}
 
-const EMAIL: Field = Field {
-    name: "email",
-    label: "Email address",
-    hint: "",
-    presence: Presence::Required,
-    input: Input::Line(Line {
+const fn line(autocomplete: &'static str, characters_max: usize) -> Input {
+    Input::Line(Line { kind: "text", autocomplete, keyboard: "text", characters_max })
+}
+
+const USERNAME: Field = field("username", "User name", line("username", USERNAME_BYTES_MAX));
+const FULL_NAME: Field = field("full_name", "Full name", line("name", FULL_NAME_CHARACTERS_MAX));
+const GENDER: Field = field("gender", "Gender", Input::Choice(&GENDERS));
+const PASSWORD: Field = field("password", "Password", Input::Password { autocomplete: "current-password" });
+const VALUE: Field = field("value", "Value", Input::Area);
+
+const EMAIL: Field = field(
+    "email",
+    "Email address",
+    Input::Line(Line {
         kind: "email",
         autocomplete: "email",
         keyboard: "email",
         characters_max: EMAIL_BYTES_MAX,
     }),
-};
+);
 
 const NEW_PASSWORD: Field = Field {
-    name: "password",
-    label: "Password",
     hint: "8 to 72 bytes, with an upper-case letter, a lower-case letter, a digit and a special character. \
-           Letters beyond A to Z take 2 bytes or more.",
-    presence: Presence::Required,
-    input: Input::Password { autocomplete: "new-password" },
+           Letters other than A to Z take 2 bytes or more.",
+    ..field("password", "Password", Input::Password { autocomplete: "new-password" })
 };
 
-const PASSWORD: Field = Field {
-    name: "password",
-    label: "Password",
-    hint: "",
-    presence: Presence::Required,
-    input: Input::Password { autocomplete: "current-password" },
-};
-
-const FULL_NAME: Field = Field {
-    name: "full_name",
-    label: "Full name",
-    hint: "",
-    presence: Presence::Required,
-    input: Input::Line(Line {
-        kind: "text",
-        autocomplete: "name",
-        keyboard: "text",
-        characters_max: FULL_NAME_CHARACTERS_MAX,
-    }),
-};
-
-/// Not of the type `number`: browsers drop what is none instead of showing it again.
+/// Not of the type `number`: browsers drop an invalid number instead of showing it again.
 const AGE: Field = Field {
-    name: "age",
-    label: "Age",
     hint: "In years, as a whole number.",
-    presence: Presence::Required,
-    input: Input::Line(Line {
-        kind: "text",
-        autocomplete: "off",
-        keyboard: "numeric",
-        characters_max: AGE_DIGITS_MAX,
-    }),
-};
-
-const GENDER: Field = Field {
-    name: "gender",
-    label: "Gender",
-    hint: "",
-    presence: Presence::Required,
-    input: Input::Choice(&GENDERS),
+    ..field(
+        "age",
+        "Age",
+        Input::Line(Line {
+            kind: "text",
+            autocomplete: "off",
+            keyboard: "numeric",
+            characters_max: AGE_DIGITS_MAX,
+        }),
+    )
 };
 
 const ACCESS_TOKEN: Field = Field {
-    name: "access_token",
-    label: "Access token (optional)",
-    hint: "You can log in without one. A token that is given must be valid and your own.",
-    presence: Presence::Optional,
-    input: Input::Token,
+    hint: "You can log in without a token. If you enter one, it must be valid and your own.",
+    ..field("access_token", "Access token (optional)", Input::Token)
 };
 
-const KEY: Field = Field {
-    name: "key",
-    label: "Key",
-    hint: "1 to 1024 bytes.",
-    presence: Presence::Required,
-    input: Input::Line(Line {
-        kind: "text",
-        autocomplete: "off",
-        keyboard: "text",
-        characters_max: KEY_BYTES_MAX,
-    }),
-};
+const KEY: Field = Field { hint: "1 to 1024 bytes.", ..field("key", "Key", line("off", KEY_BYTES_MAX)) };
+const _: () = assert!(KEY_BYTES_MAX == 1024, "the hint of the key");
 
-const VALUE: Field =
-    Field { name: "value", label: "Value", hint: "", presence: Presence::Required, input: Input::Area };
+const fn form(
+    action: &'static str,
+    template: &'static str,
+    title: &'static str,
+    submit: &'static str,
+    fields: &'static [Field],
+) -> Form {
+    Form { method: "post", action, template, title, submit, needs_session: false, fields }
+}
 
-const _: () = assert!(KEY_BYTES_MAX == 1024, "the hint of the key says so");
+const REGISTER_FIELDS: &[Field] = &[USERNAME, EMAIL, NEW_PASSWORD, FULL_NAME, AGE, GENDER];
 
-pub(crate) const REGISTER: Form = Form {
-    method: Method::Post,
-    action: "/api/register",
-    template: "register",
-    title: "Register",
-    submit: "Register",
-    needs_session: false,
-    fields: &[USERNAME, EMAIL, NEW_PASSWORD, FULL_NAME, AGE, GENDER],
-};
-
-pub(crate) const TOKEN: Form = Form {
-    method: Method::Post,
-    action: "/api/token",
-    template: "token",
-    title: "Access token",
-    submit: "Make a token",
-    needs_session: false,
-    fields: &[USERNAME, PASSWORD],
-};
-
-pub(crate) const LOGIN: Form = Form {
-    method: Method::Post,
-    action: "/api/login",
-    template: "login",
-    title: "Log in",
-    submit: "Log in",
-    needs_session: false,
-    fields: &[USERNAME, PASSWORD, ACCESS_TOKEN],
-};
-
-pub(crate) const STORE: Form = Form {
-    method: Method::Post,
-    action: "/api/data",
-    template: "store",
-    title: "Store a value",
-    submit: "Store",
-    needs_session: true,
-    fields: &[KEY, VALUE],
-};
-
+pub(crate) const REGISTER: Form = form("/api/register", "register", "Register", "Register", REGISTER_FIELDS);
+pub(crate) const TOKEN: Form =
+    form("/api/token", "token", "Access token", "Create token", &[USERNAME, PASSWORD]);
+pub(crate) const LOGIN: Form =
+    form("/api/login", "login", "Log in", "Log in", &[USERNAME, PASSWORD, ACCESS_TOKEN]);
+pub(crate) const STORE: Form =
+    Form { needs_session: true, ..form("/api/data", "store", "Store a value", "Store", &[KEY, VALUE]) };
 pub(crate) const RETRIEVE: Form = Form {
-    method: Method::Get,
-    action: "/api/data/retrieve",
-    template: "retrieve",
-    title: "Retrieve a value",
-    submit: "Retrieve",
+    method: "get",
     needs_session: true,
-    fields: &[KEY],
+    ..form("/api/data/retrieve", "retrieve", "Retrieve a value", "Retrieve", &[KEY])
 };
-
 pub(crate) const UPDATE: Form = Form {
-    method: Method::Post,
-    action: "/api/data/update",
-    template: "update",
-    title: "Update a value",
-    submit: "Update",
     needs_session: true,
-    fields: &[KEY, VALUE],
+    ..form("/api/data/update", "update", "Update a value", "Update", &[KEY, VALUE])
 };
-
-pub(crate) const DELETE: Form = Form {
-    method: Method::Post,
-    action: "/api/data/delete",
-    template: "delete",
-    title: "Delete a key",
-    submit: "Delete",
-    needs_session: true,
-    fields: &[KEY],
-};
+pub(crate) const DELETE: Form =
+    Form { needs_session: true, ..form("/api/data/delete", "delete", "Delete a key", "Delete", &[KEY]) };
 
 impl Form {
-    /// The names of the fields that are shown again as they were typed: no passwords and no tokens.
+    /// The names of the fields that are shown again as typed: all but passwords and tokens.
     pub(crate) fn names_shown_again(&self) -> impl Iterator<Item = &'static str> {
         let is_secret = |field: &&Field| matches!(field.input, Input::Password { .. } | Input::Token);
         self.fields.iter().filter(move |field| !is_secret(field)).map(|field| field.name)
     }
 
-    /// What the parts `summary` and `form` name.
+    /// The values for the parts `summary` and `form`.
     pub(crate) fn values<'a>(&self, content: &FormContent<'a>) -> Values<'a> {
-        let method = match self.method {
-            Method::Get => "get",
-            Method::Post => "post",
-        };
         let first_wrong = self.fields.iter().find(|field| !field.error(content).is_empty());
         let fields = self.fields.iter().map(|field| {
             let is_first_wrong = first_wrong.is_some_and(|first| first.name == field.name);
@@ -296,17 +190,17 @@ impl Form {
         let problems = content.problems.iter().map(|problem| self.problem_values(problem));
         vec![
             ("has_problems", Value::Flag(!content.problems.is_empty())),
-            // Something has to say at once that the page is not the one that was expected.
+            // A screen reader must announce at once that this is not the expected page.
             ("focus_summary", Value::Flag(first_wrong.is_none())),
             ("problems", Value::List(problems.collect())),
-            ("method", text(method)),
+            ("method", text(self.method)),
             ("action", text(self.action)),
             ("fields", Value::List(fields.collect())),
             ("submit", text(self.submit)),
         ]
     }
 
-    /// A line of the summary; one about no field of this form has nothing to link to.
+    /// A line of the summary. It links to the field, if the form has one for the problem.
     fn problem_values<'a>(&self, problem: &'a Problem) -> Values<'a> {
         let field = self.fields.iter().find(|field| field.name == problem.field);
         vec![
@@ -318,7 +212,6 @@ impl Form {
 }
 
 impl Field {
-    /// Everything that is wrong with it.
     fn error(&self, content: &FormContent<'_>) -> String {
         let problems = content.problems.iter().filter(|problem| problem.field == self.name);
         problems.map(|problem| &*problem.message).collect::<Vec<_>>().join("; ")
@@ -332,14 +225,14 @@ impl Field {
             ("label", text(self.label)),
             ("hint", text(self.hint)),
             ("described_by", text(self.described_by(&error))),
-            ("required", Value::Flag(self.presence == Presence::Required)),
+            ("required", Value::Flag(!matches!(self.input, Input::Token))),
             ("error", text(error)),
         ];
         values.extend(self.input.values(typed));
         values
     }
 
-    /// The ids of the texts about it.
+    /// The ids of the texts that describe it.
     fn described_by(&self, error: &str) -> String {
         let texts = [("hint", self.hint), ("error", error)];
         let ids = texts.iter().filter(|(_, text)| !text.is_empty());
@@ -348,7 +241,7 @@ impl Field {
 }
 
 impl Input {
-    /// The one kind that it is, with `typed` in it unless that is a secret.
+    /// The values for each kind of input, of which one is present, with `typed` unless that is a secret.
     fn values<'a>(&self, typed: &'a str) -> Values<'a> {
         let (mut line, mut password, mut token, mut area, mut choice) = Default::default();
         match self {

@@ -3,7 +3,7 @@
 /// A start or end tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
-    /// `p`, or `/p` where it ends an element.
+    /// `p`, or `/p` at the end of an element.
     pub name: String,
     /// Names and decoded values, in order.
     pub attributes: Vec<(String, String)>,
@@ -50,10 +50,10 @@ pub fn read(page: &str) -> Markup {
     let mut markup = Markup::default();
     let mut open: Vec<String> = Vec::new();
     let mut rest = page.strip_prefix("<!DOCTYPE html>\n").expect("a doctype");
-    while let Some((before, behind)) = rest.split_once('<') {
+    while let Some((before, after)) = rest.split_once('<') {
         markup.text.push_str(&decode(before));
-        let (tag, behind) = read_tag(behind);
-        rest = behind;
+        let (tag, after) = read_tag(after);
+        rest = after;
         if let Some(ended) = tag.name.strip_prefix('/') {
             assert_eq!(open.pop().as_deref(), Some(ended), "at {rest:.60}");
         } else if !VOID.contains(&&*tag.name) {
@@ -75,19 +75,19 @@ fn read_tag(text: &str) -> (Tag, &str) {
     let mut attributes = Vec::new();
     loop {
         rest = rest.trim_start();
-        if let Some(behind) = rest.strip_prefix('>') {
-            return (Tag { name: name.to_owned(), attributes }, behind);
+        if let Some(after) = rest.strip_prefix('>') {
+            return (Tag { name: name.to_owned(), attributes }, after);
         }
-        let (attribute, behind) = rest.split_at(cut(rest));
+        let (attribute, after) = rest.split_at(cut(rest));
         assert!(!attribute.is_empty(), "an attribute has a name: {rest:.60}");
-        let (value, behind) = match behind.strip_prefix("=\"") {
+        let (value, after) = match after.strip_prefix("=\"") {
             Some(quoted) => quoted.split_once('"').expect("a quoted value ends"),
-            None => ("", behind),
+            None => ("", after),
         };
         assert!(!value.contains(['<', '>']), "escaped: {value}");
-        assert!(behind.starts_with([' ', '>']), "attributes are apart: {behind:.60}");
+        assert!(after.starts_with([' ', '>']), "attributes are apart: {after:.60}");
         attributes.push((attribute.to_owned(), decode(value)));
-        rest = behind;
+        rest = after;
     }
 }
 
@@ -95,8 +95,8 @@ fn decode(text: &str) -> String {
     let mut decoded = String::new();
     let mut rest = text;
     assert!(!rest.contains(['<', '>']), "escaped: {rest}");
-    while let Some((before, behind)) = rest.split_once('&') {
-        let (name, behind) = behind.split_once(';').expect("a reference ends");
+    while let Some((before, after)) = rest.split_once('&') {
+        let (name, after) = after.split_once(';').expect("a reference ends");
         decoded.push_str(before);
         decoded.push(match name {
             "amp" => '&',
@@ -108,7 +108,7 @@ fn decode(text: &str) -> String {
             "#61" => '=',
             other => panic!("&{other};"),
         });
-        rest = behind;
+        rest = after;
     }
     decoded + rest
 }

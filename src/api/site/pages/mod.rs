@@ -1,7 +1,7 @@
-//! The pages of `/api/register … /api/data` and `/dashboard`: from values to a [`Response`].
+//! The pages of `/api/register` to `/api/data` and `/dashboard`, rendered from values.
 //!
-//! They need no script: a form that is sent comes back as a page that says what happened, with what
-//! was typed still in it. Credentials, checks and the store are the callers'; nothing is decided here.
+//! They need no script: the response to a form is a page with the result and the input. Nothing is
+//! decided here; callers check credentials and input, and access the store.
 
 mod form;
 mod render;
@@ -14,17 +14,17 @@ use crate::http::target::encode_query;
 use render::{Value, Values, optional, render, text};
 use templates::{STYLE, TEMPLATES};
 
-/// Where [`stylesheet`] is served; every page links to it.
+/// The path of [`stylesheet`], to which every page links.
 pub(crate) const STYLESHEET_PATH: &str = "/static/pikv.css";
 
 const DASHBOARD_PATH: &str = "/dashboard";
 const REGISTER_PATH: &str = "/api/register";
 
-/// Styles from here, forms to here, and an empty icon, so that browsers ask for none.
+/// Styles from this server, forms to this server, and an empty icon, so that browsers do not request one.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; \
      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// How long a browser may keep the stylesheet. Not longer: its path stays when its text changes.
+/// A browser may cache the stylesheet for a short time only: its path stays the same when its text changes.
 const STYLESHEET_CACHE_CONTROL: &str = "public, max-age=3600";
 
 const LINKS_SIGNED_IN: [(&str, &str); 6] = [
@@ -39,15 +39,14 @@ const LINKS_SIGNED_IN: [(&str, &str); 6] = [
 const LINKS_SIGNED_OUT: [(&str, &str); 3] =
     [("/api/login", "Log in"), (REGISTER_PATH, "Register"), ("/api/token", "Access token")];
 
-/// What this server has for who is not signed in.
+/// The links for a viewer who is not signed in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AuthLinks {
-    /// Whoever comes may open an account.
     #[default]
     LogInOrRegister,
-    /// Only the operator opens accounts.
+    /// Only operators create accounts.
     LogIn,
-    /// There are no accounts.
+    /// Accounts are disabled.
     Nothing,
 }
 
@@ -65,12 +64,11 @@ impl AuthLinks {
     }
 }
 
-/// Who looks at a page, as far as the page shows it.
+/// The person who looks at a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Viewer {
     /// The user name of the session.
     pub signed_in_as: Option<String>,
-    /// What is offered to a viewer who is not signed in.
     pub auth_links: AuthLinks,
 }
 
@@ -91,15 +89,15 @@ pub(crate) fn form_page(viewer: &Viewer, status: u16, form: &Form, content: &For
     page(viewer, status, form.template, form.title, form.action, values)
 }
 
-/// `POST /api/register`: the account `username` exists now.
+/// `POST /api/register`: the account `username` was created.
 pub(crate) fn registered(viewer: &Viewer, username: &str) -> Response {
     page(viewer, 200, "registered", "Registered", "", vec![("username", text(username))])
 }
 
 /// `POST /api/token`: the token, which ends in `expires_in_s` seconds.
-pub(crate) fn token_made(viewer: &Viewer, token: &str, expires_in_s: u64) -> Response {
+pub(crate) fn token_created(viewer: &Viewer, token: &str, expires_in_s: u64) -> Response {
     let values = vec![("access_token", text(token)), ("expires_in", text(duration(expires_in_s)))];
-    page(viewer, 200, "token_made", "Your access token", "", values)
+    page(viewer, 200, "token_created", "Your access token", "", values)
 }
 
 /// `GET /dashboard`
@@ -107,7 +105,7 @@ pub(crate) fn dashboard(viewer: &Viewer) -> Response {
     page(viewer, 200, "dashboard", "Dashboard", DASHBOARD_PATH, Vec::new())
 }
 
-/// Any other failure, with a way back.
+/// Any other failure, with links to other pages.
 pub(crate) fn problem(viewer: &Viewer, status: u16, message: &str) -> Response {
     let title = match reason_phrase(status) {
         "" => "Something went wrong",
@@ -125,7 +123,7 @@ pub(crate) fn stylesheet() -> Response {
         .body(STYLE.as_bytes().to_vec())
 }
 
-/// `path` is where the page is, if the links lead there.
+/// `path` is the path of the page, if one of the links leads to it.
 fn page<'a>(
     viewer: &'a Viewer,
     status: u16,
@@ -160,14 +158,14 @@ fn html(status: u16, body: String) -> Response {
         .field("content-security-policy", CONTENT_SECURITY_POLICY)
         .field("x-frame-options", "DENY")
         .field("cross-origin-resource-policy", "same-origin")
-        // The element `meta` of the pages lets them tell this server where a form was: with `no-referrer`
-        // alone browsers send `Origin: null`, and over plain HTTP nothing else that tells our forms
-        // from a stranger's.
+        // The element `meta` of the pages permits the referrer to this server: with `no-referrer` alone browsers
+        // send `Origin: null`, and over plain HTTP nothing else that distinguishes our forms from those of other
+        // sites.
         .field("referrer-policy", "no-referrer")
         .body(body.into_bytes())
 }
 
-/// In minutes where that is exact.
+/// In minutes if that is exact.
 fn duration(seconds: u64) -> String {
     let (count, unit) =
         if seconds.is_multiple_of(60) { (seconds / 60, "minute") } else { (seconds, "second") };

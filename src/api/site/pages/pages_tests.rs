@@ -77,7 +77,7 @@ fn every_page(text: &str) -> Vec<Response> {
         }
         pages.extend([
             registered(viewer, text),
-            token_made(viewer, text, 3600),
+            token_created(viewer, text, 3600),
             dashboard(viewer),
             problem(viewer, 403, text),
             problem(viewer, 499, text),
@@ -171,7 +171,7 @@ fn every_control_has_a_label_and_describes_itself_with_what_there_is() {
             }
         }
         let ids: Vec<_> = page.tags.iter().filter_map(|tag| tag.attribute("id")).collect();
-        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an id is there once");
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an id occurs once");
         assert_eq!(page.all("h1").count(), 1);
         assert_eq!(page.all("main").count(), 1);
     }
@@ -339,12 +339,12 @@ fn empty_value_is_a_value() {
     let page = form_page(&Viewer::default(), 200, &RETRIEVE, &content);
     assert!(markup(&page).text.contains("Value of k"));
     let none = form_page(&Viewer::default(), 200, &RETRIEVE, &FormContent::default());
-    assert!(markup(&none).text.contains("There are no keys to list."));
+    assert!(markup(&none).text.contains("No keys to list."));
 }
 
 #[test]
 fn line_breaks_at_the_start_of_a_value_are_kept() {
-    // HTML takes the first line break behind these start tags for none.
+    // HTML ignores a line break right after these start tags.
     let content = FormContent { found: Some(("k", "\nv")), ..FormContent::default() };
     let page = form_page(&Viewer::default(), 200, &RETRIEVE, &content);
     assert!(body(&page).contains("<pre>\n\nv</pre>"));
@@ -355,7 +355,7 @@ fn line_breaks_at_the_start_of_a_value_are_kept() {
 }
 
 #[test]
-fn links_depend_on_who_is_there_and_mark_the_page() {
+fn links_depend_on_the_viewer_and_mark_the_page() {
     let signed_in = Viewer { signed_in_as: Some("ada".to_owned()), ..Viewer::default() };
     let inside = markup(&form_page(&signed_in, 200, &UPDATE, &FormContent::default()));
     let here: Vec<_> = inside.all("a").filter(|a| a.attribute("aria-current").is_some()).collect();
@@ -385,7 +385,7 @@ fn only_ways_in_that_there_are_are_offered() {
     let viewer = Viewer { auth_links: AuthLinks::LogIn, ..Viewer::default() };
     let closed = markup(&form_page(&viewer, 200, &LOGIN, &FormContent::default()));
     assert!(closed.all("a").all(|a| a.attribute("href") != Some(REGISTER_PATH)));
-    assert!(closed.text.contains("Whoever runs this server makes accounts."), "{}", closed.text);
+    assert!(closed.text.contains("Ask the administrator for an account."), "{}", closed.text);
 }
 
 #[test]
@@ -398,9 +398,9 @@ fn dashboard_links_to_everything() {
 }
 
 #[test]
-fn token_says_how_long_it_lasts() {
+fn token_page_shows_how_long_it_is_valid() {
     for (seconds, shown) in [(3600, "60 minutes"), (60, "1 minute"), (90, "90 seconds"), (1, "1 second")] {
-        let page = markup(&token_made(&Viewer::default(), "a.b.c", seconds));
+        let page = markup(&token_created(&Viewer::default(), "a.b.c", seconds));
         assert!(page.text.contains(&format!("valid for {shown} and")), "{seconds}");
         assert!(page.text.contains("a.b.c"));
         assert!(page.all("textarea").all(|area| area.attribute("readonly").is_some()));

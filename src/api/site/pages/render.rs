@@ -1,25 +1,22 @@
-//! Templates without logic: `{{name}}` is a text, always escaped; `{{#name}}…{{/name}}` is there once
-//! for a text that is not empty and for a flag that holds, and once for each item of a list;
-//! `{{^name}}…{{/name}}` is there where that one would not be; `{{>name}}` is another template.
+//! Templates without logic: `{{name}}` is a text, always escaped; `{{#name}}…{{/name}}` is rendered
+//! once for a text that is not empty and for a flag that is true, and once per item of a list;
+//! `{{^name}}…{{/name}}` is rendered if that one is not; `{{>name}}` is another template.
 //!
-//! There is no form that does not escape. What comes in as a value is never read as a template.
-//! Templates quote every attribute. A name without a value and a section that is not closed are bugs
-//! of ours: they panic, and the tests render every branch of every template.
+//! Nothing is inserted without escaping, and a value is never parsed as a template. Templates quote
+//! every attribute. A name without a value and a section that is not closed are bugs: they panic, and
+//! the tests render every branch of every template.
 
 use std::borrow::Cow;
 
-/// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value<'a> {
-    /// A text; as a section, whether it is not empty.
     Text(Cow<'a, str>),
-    /// Whether a section is there.
     Flag(bool),
-    /// The items of a section, each with names of its own before those around it.
+    /// The values of each item, which hide outer ones of the same name.
     List(Vec<Values<'a>>),
 }
 
-/// Names and what they stand for.
+/// Names and their values.
 pub(crate) type Values<'a> = Vec<(&'static str, Value<'a>)>;
 
 /// Templates by name.
@@ -41,7 +38,7 @@ pub(crate) fn render(templates: &Templates, name: &str, values: &Values<'_>) -> 
     out
 }
 
-/// What can be named at some place of a template.
+/// The values that are visible at a position in a template.
 struct Scope<'s> {
     templates: &'s Templates,
     values: &'s Values<'s>,
@@ -73,7 +70,7 @@ impl<'s> Scope<'s> {
     }
 }
 
-/// What stands between `{{` and `}}`.
+/// The text between `{{` and `}}`.
 enum Tag<'t> {
     Text(&'t str),
     Section(&'t str),
@@ -84,25 +81,25 @@ enum Tag<'t> {
 
 impl<'t> Tag<'t> {
     fn parse(inside: &'t str) -> Tag<'t> {
-        let mut behind = inside.chars();
-        match behind.next() {
-            Some('#') => Tag::Section(behind.as_str()),
-            Some('^') => Tag::Inverted(behind.as_str()),
-            Some('/') => Tag::Close(behind.as_str()),
-            Some('>') => Tag::Part(behind.as_str()),
+        let mut name = inside.chars();
+        match name.next() {
+            Some('#') => Tag::Section(name.as_str()),
+            Some('^') => Tag::Inverted(name.as_str()),
+            Some('/') => Tag::Close(name.as_str()),
+            Some('>') => Tag::Part(name.as_str()),
             Some(_) | None => Tag::Text(inside),
         }
     }
 }
 
-/// The text before the first tag, that tag, and the text behind it.
+/// The text before the first tag, that tag, and the text after it.
 fn cut(template: &str) -> Option<(&str, Tag<'_>, &str)> {
     let (before, rest) = template.split_once("{{")?;
-    let (inside, behind) = rest.split_once("}}")?;
-    Some((before, Tag::parse(inside), behind))
+    let (inside, after) = rest.split_once("}}")?;
+    Some((before, Tag::parse(inside), after))
 }
 
-/// A file ends with a line break that is not part of the template, so that parts fit into a line.
+/// The line break at the end of a file is not part of the template, so that a part can be within a line.
 fn render_part(name: &str, scope: &Scope<'_>, out: &mut String) {
     let Some((_, template)) = scope.templates.iter().find(|(known, _)| *known == name) else {
         unreachable!("there is no template `{name}`");
@@ -110,8 +107,7 @@ fn render_part(name: &str, scope: &Scope<'_>, out: &mut String) {
     render_block(template.strip_suffix('\n').unwrap_or(template), None, Some(scope), out);
 }
 
-/// Renders `template` up to the tag that closes `section` and returns what follows that; without a
-/// `scope` it is passed over.
+/// Renders `template` up to the tag that closes `section` and returns the rest; skips it without a `scope`.
 fn render_block<'t>(
     template: &'t str,
     section: Option<&str>,
@@ -119,23 +115,23 @@ fn render_block<'t>(
     out: &mut String,
 ) -> &'t str {
     let mut left = template;
-    while let Some((before, tag, behind)) = cut(left) {
-        left = behind;
+    while let Some((before, tag, after)) = cut(left) {
+        left = after;
         if scope.is_some() {
             out.push_str(before);
         }
         match (tag, scope) {
             (Tag::Close(name), _) => {
-                assert_eq!(section, Some(name), "a section of a template ends where none or another began");
-                return behind;
+                assert_eq!(section, Some(name), "this tag closes the innermost open section");
+                return after;
             }
             (Tag::Section(name) | Tag::Inverted(name), None) => {
-                left = render_block(behind, Some(name), None, out);
+                left = render_block(after, Some(name), None, out);
             }
-            (Tag::Section(name), Some(scope)) => left = render_section(name, behind, scope, out),
+            (Tag::Section(name), Some(scope)) => left = render_section(name, after, scope, out),
             (Tag::Inverted(name), Some(scope)) => {
                 let shown = (!scope.holds(name)).then_some(scope);
-                left = render_block(behind, Some(name), shown, out);
+                left = render_block(after, Some(name), shown, out);
             }
             (Tag::Text(name), Some(scope)) => push_escaped(scope.text(name), out),
             (Tag::Part(name), Some(scope)) => render_part(name, scope, out),
@@ -162,7 +158,7 @@ fn render_section<'t>(name: &str, body: &'t str, scope: &Scope<'_>, out: &mut St
     }
 }
 
-/// Backtick and `=` are harmless between quotes; escaped, they are so without them too.
+/// Escaped backticks and `=` are harmless also in attributes without quotes.
 fn push_escaped(text: &str, out: &mut String) {
     for character in text.chars() {
         match character {

@@ -31,7 +31,7 @@ fn values_are_not_read_as_templates() {
 }
 
 #[test]
-fn sections_are_there_for_what_is_not_empty() {
+fn sections_are_rendered_for_nonempty_values() {
     for (value, is_there) in [
         (text("x"), true),
         (text(""), false),
@@ -93,7 +93,7 @@ fn open_section_panics() {
 }
 
 #[test]
-#[should_panic(expected = "a section of a template ends where none or another began")]
+#[should_panic(expected = "this tag closes the innermost open section")]
 fn crossed_sections_panic() {
     rendered("{{#a}}{{#b}}{{/a}}{{/b}}", &vec![("a", Value::Flag(true)), ("b", Value::Flag(true))]);
 }

@@ -1,11 +1,11 @@
-//! The templates and the stylesheet, as they are in the files beside this one.
+//! The templates and the stylesheet, from the files in this directory.
 
-/// Pages, then the parts that they are made of.
+/// Pages, then their parts.
 pub(crate) const TEMPLATES: [(&str, &str); 17] = [
     ("register", include_str!("templates/register.html")),
     ("registered", include_str!("templates/registered.html")),
     ("token", include_str!("templates/token.html")),
-    ("token_made", include_str!("templates/token_made.html")),
+    ("token_created", include_str!("templates/token_created.html")),
     ("login", include_str!("templates/login.html")),
     ("dashboard", include_str!("templates/dashboard.html")),
     ("store", include_str!("templates/store.html")),
@@ -21,5 +21,4 @@ pub(crate) const TEMPLATES: [(&str, &str); 17] = [
     ("attributes", include_str!("templates/attributes.html")),
 ];
 
-/// The stylesheet of all pages.
 pub(crate) const STYLE: &str = include_str!("style.css");

@@ -161,7 +161,7 @@ fn no_client_registers_if_registration_is_closed() {
     let sent = expect_page(&send_form(&server, &typed("ann", &[])), 403);
     let opened = expect_page(&Browser::default().get(&server, REGISTER), 403);
     for page in [&sent, &opened] {
-        assert!(page.contains("registration is closed") && !page.contains("<form"), "{page}");
+        assert!(page.contains("Registration is closed") && !page.contains("<form"), "{page}");
     }
     let login_page = expect_page(&Browser::default().get(&server, "/api/login"), 200);
     let missing = expect_page(&Browser::default().get(&server, "/api/login/nothing"), 404);

@@ -45,7 +45,7 @@ fn server_and_ann(config: Value) -> (Server, Person) {
 fn expect_refused(answer: Response, window_s: u64) {
     let wait: u64 = answer.field("retry-after").unwrap_or_else(|| panic!("{answer:?}")).parse().unwrap();
     assert!((1..=window_s).contains(&wait), "{wait}");
-    assert!(answer.error(429).contains("too many requests"));
+    assert!(answer.error(429).contains("Too many requests"));
 }
 
 #[test]

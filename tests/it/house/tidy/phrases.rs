@@ -32,6 +32,13 @@ const ROOTS: &[&str] = &[
     "src/testing.rs",
     "src/limits.rs",
     "tests",
+    "src/api",
+    "src/catalog.rs",
+    "src/catalog",
+    "src/accounts",
+    "src/auth",
+    "src/names.rs",
+    "src/secret.rs",
 ];
 
 /// A phrase, and what to write. Words are separated by a space, variants of a word by `/`.

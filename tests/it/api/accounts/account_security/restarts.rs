@@ -252,7 +252,7 @@ fn a_missing_signing_key_is_created_and_all_tokens_end() {
     let key = fs::read(server.data_path("jwt.key")).unwrap();
     assert!(!server.stderr_text().contains("jwt.key"), "nobody had a token before");
     with_damage(&mut server, |server| fs::remove_file(server.data_path("jwt.key")).unwrap());
-    server.await_stderr("jwt.key: was not there and was made; all access tokens have ended");
+    server.await_stderr("jwt.key; existing access tokens are invalid");
     assert_ne!(fs::read(server.data_path("jwt.key")).unwrap(), key);
     assert_eq!(mode(&server, "jwt.key"), 0o600);
     assert_eq!(with_token(&server, &old, "GET", "/api/object/a", "").status, 401);

@@ -154,7 +154,7 @@ fn memory_is_bounded_however_many_addresses_guess() {
         assert!(output.status.success() && said.contains("full tables"), "{said}");
         return;
     }
-    let (throttle, now) = (Throttle::new(), pikv::testing::clock::monotonic());
+    let (throttle, now) = (Throttle::default(), pikv::testing::clock::monotonic());
     let address = |number: u32| IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number));
     let begin = resident_kib();
     for number in 0..70_000 {
