@@ -37,7 +37,7 @@ pub(super) fn set(options: &Options, setting: &str, value: &str) -> Result<(), R
     let mut text = describe(setting, &change);
     text.push_str(&match (&user, change.needs_restart) {
         (User::Server(pid), true) => format!("The server (process id {pid}) uses it after a restart.\n"),
-        (User::Server(pid), false) => told(pid),
+        (User::Server(pid), false) => send_sighup(pid),
         (User::ServerElsewhere, true) => "The running server uses it after a restart.\n".to_owned(),
         (User::ServerElsewhere, false) => {
             "The running server is in a container and uses it after SIGHUP or a restart.\n".to_owned()
@@ -49,11 +49,11 @@ pub(super) fn set(options: &Options, setting: &str, value: &str) -> Result<(), R
 
 /// Who uses the data directory of a configuration.
 enum User {
-    /// This process, from now on, so that no server starts meanwhile. `None` if the directory does not exist.
+    /// This process, from now on, so that no server starts in the meantime. `None` if the directory does not exist.
     This(#[expect(dead_code, reason = "held until the file is saved")] Option<LockFile>),
     /// A server with this process id.
     Server(String),
-    /// A server whose process id means nothing here.
+    /// A server whose process id is not valid here.
     ServerElsewhere,
 }
 
@@ -65,14 +65,14 @@ fn user_of_directory(config: &Config, path: &Path) -> Result<User, RunError> {
             Ok(User::ServerElsewhere)
         }
         Err(LockError::Held(holder)) => Ok(User::Server(holder.pid)),
-        // No server has started there yet, or it is another user's and cannot be asked for.
+        // No server has started there yet.
         Err(LockError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(User::This(None)),
         Err(LockError::Io(error)) => Err(RunError::DataDirectory { path: directory, error }),
     }
 }
 
-/// Changes the file at `path`, unless something else changes it at the same time: then the change is made to what it
-/// is by then.
+/// Changes the file at `path`. If another program changes it at the same time, the change is applied to the new
+/// content.
 fn save_edit(path: &Path, setting: &str, value: &str) -> Result<Change, RunError> {
     for _ in 0..CONFIG_SYNCS_MAX {
         let before = load_existing(path)?.config;
@@ -96,8 +96,8 @@ fn describe(setting: &str, change: &Change) -> String {
     format!("{setting} = {after}  (before: {before})\n")
 }
 
-/// Has the server with this process id reload its configuration, and returns what to print about that.
-fn told(pid: &str) -> String {
+/// Makes the server with this process id reload its configuration. Returns the line to print.
+fn send_sighup(pid: &str) -> String {
     // The standard library sends no signals.
     let kill = Command::new("kill").args(["-HUP", pid]).stdin(Stdio::null()).output();
     match kill {
@@ -105,7 +105,7 @@ fn told(pid: &str) -> String {
             format!("The server (process id {pid}) reloads its configuration; its log reports the result.\n")
         }
         Ok(_) | Err(_) => format!(
-            "The server (process id {pid}) could not be told. It uses the new value after SIGHUP (`kill -HUP {pid}`, as \
+            "The server (process id {pid}) could not be notified. It uses the new value after SIGHUP (`kill -HUP {pid}`, as \
              its user or root) or a restart.\n"
         ),
     }

@@ -15,73 +15,63 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// Why a command failed.
 #[derive(Debug)]
 pub enum RunError {
-    /// config.json cannot be used.
     Config(ConfigError),
     /// A key in config.json cannot be used, or none could be generated.
     Key {
-        /// The file.
         path: PathBuf,
-        /// What is wrong.
         error: KeyError,
     },
-    /// config.json does not exist.
-    ConfigMissing { path: PathBuf },
-    /// A setting of config.json cannot be set.
+    ConfigMissing {
+        path: PathBuf,
+    },
     Edit(EditError),
-    /// Something else keeps changing config.json.
-    ConfigBusy { path: PathBuf },
-    /// config.json exists already.
-    ConfigExists { path: PathBuf },
-    /// The address cannot be listened on.
+    /// Another program keeps changing config.json.
+    ConfigBusy {
+        path: PathBuf,
+    },
+    ConfigExists {
+        path: PathBuf,
+    },
     Listen {
         address: SocketAddr,
-        /// The error of the operating system.
         error: io::Error,
     },
-    /// The data directory cannot be used.
+    /// The path is that of the data directory, or of the file in it that failed.
     DataDirectory {
-        /// The directory, or the file in it that failed.
         path: PathBuf,
-        /// The error of the operating system.
         error: io::Error,
     },
     /// Two of the server's files would be one.
     Collision(Collision),
-    /// A server uses the data directory that is to be changed.
+    /// A server uses the data directory that a command needs.
     Served {
         directory: PathBuf,
-        /// That server.
         holder: Holder,
     },
     /// Another server uses the data directory.
     Locked {
         directory: PathBuf,
-        /// That server.
         holder: Holder,
     },
     /// The projects on disk need more descriptors than the process may have.
     TooFewDescriptors(TooFewDescriptors),
-    /// The projects of config.json could not be set up.
     Catalog(CatalogError),
     /// The operating system refused a thread or a descriptor that a start needs.
     Start(io::Error),
-    /// config.json has no such project.
-    ProjectMissing { id: ProjectId },
-    /// A command about accounts failed.
+    ProjectMissing {
+        id: ProjectId,
+    },
     Account(AccountCommandError),
-    /// The result of a command could not be printed.
     NotPrinted(io::Error),
-    /// Nobody would see the keys of a new config.json that are printed.
+    /// The printed keys of a new config.json would be lost.
     OutputDiscarded,
     /// The keys of a new config.json, which exist nowhere else, could not be printed.
     KeysNotPrinted {
         path: PathBuf,
-        /// Whether it was removed again.
+        /// Whether the file was removed again.
         is_removed: bool,
-        /// The error of the operating system.
         error: io::Error,
     },
     /// The files of a project could not be imported or salvaged.
@@ -89,8 +79,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// This error for a command that needs this data directory without a server on it: another directory does
-    /// not help.
+    /// This error for a command that needs this data directory: another directory is no alternative.
     pub(super) fn of_stopped_server(self) -> RunError {
         if let RunError::Locked { directory, holder } = self {
             RunError::Served { directory, holder }
@@ -162,7 +151,7 @@ impl fmt::Display for RunError {
 
 impl std::error::Error for RunError {}
 
-/// What a data directory that another process has is needed for.
+/// The purpose of a data directory that another process uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
     /// A server, which can use another directory.
@@ -171,7 +160,7 @@ enum Wanted {
     Command,
 }
 
-/// Which process has the data directory, and how to free it.
+/// Names the process that uses the data directory, and the fix.
 fn held(directory: &Path, holder: &Holder, wanted: Wanted) -> String {
     let Holder { pid, original, is_elsewhere } = holder;
     let then = match wanted {
@@ -202,7 +191,7 @@ fn held(directory: &Path, holder: &Holder, wanted: Wanted) -> String {
     }
 }
 
-/// What is wrong with the data directory, and the fix.
+/// The problem of the data directory, and the fix.
 fn directory_problem(error: &io::Error) -> String {
     if disk::is_not_regular(error) {
         error.to_string()
@@ -266,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_address_is_told_with_what_fits_the_reason() {
+    fn a_refused_address_has_advice_for_its_reason() {
         check(io::ErrorKind::AddrInUse, "stop the program that uses it");
         check(io::ErrorKind::AddrNotAvailable, "does not have that address");
         check(io::ErrorKind::PermissionDenied, "below 1024");
@@ -287,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn holder_of_a_directory_is_told_with_how_to_stop_it_from_here() {
+    fn the_holder_of_a_directory_is_named_with_how_to_stop_it() {
         check_held(holder("4711", None, false), "process id 4711; stop it first", "`kill 4711`");
         let container = "in a container (process id 1 there); stop that container or service first";
         check_held(holder("1", None, true), container, container);
@@ -305,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn data_directory_that_cannot_be_used_is_told_with_what_fits_the_reason() {
+    fn an_unusable_data_directory_has_advice_for_its_reason() {
         check_directory(libc::EACCES, "belong to this user");
         check_directory(libc::EROFS, "belong to this user");
         check_directory(libc::ENOSPC, "free disk space");

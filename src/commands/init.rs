@@ -23,7 +23,7 @@ pub(super) fn init(options: &Options) -> Result<(), RunError> {
     save_generated(&RealDisk, path, &config, &completed)?;
     let text = format!("created {}\n{}", absolute(path).display(), keys_text(&completed));
     print(&text).map_err(|error| {
-        // Nobody has its keys, and nothing uses it yet.
+        // Nobody knows its keys, and nothing uses the file yet.
         let is_removed = RealDisk.remove(&RealDisk.follow_links(path)).is_ok();
         RunError::KeysNotPrinted { path: absolute(path), is_removed, error }
     })

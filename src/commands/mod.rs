@@ -1,4 +1,4 @@
-//! What the program does, one file for each command.
+//! The commands of the program, one file for each.
 
 mod account;
 mod config;
@@ -22,17 +22,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// Runs a command.
-///
 /// # Errors
-/// [`RunError`] names the cause and what to do. Nothing was changed, except by a command that only could
-/// not print its result ([`RunError::NotPrinted`]).
+/// [`RunError`] names the cause and the fix. Nothing was changed, unless only the result could not be printed
+/// ([`RunError::NotPrinted`]).
 pub fn run(command: Command) -> Result<(), RunError> {
     survive_file_size_limit()?;
     match command {
         Command::Serve(options) => {
             let ended = serve::serve(&options);
-            // A start that is refused may have logged what led to it.
+            // A refused start may have logged the cause.
             sink::flush(Duration::from_millis(LOG_FLUSH_MS));
             ended
         }
@@ -42,7 +40,7 @@ pub fn run(command: Command) -> Result<(), RunError> {
         Command::ConfigSet { options, setting, value } => config::set(&options, &setting, &value),
         Command::Recover { options, project, act } => recover::recover(&options, &project, act),
         Command::Account { options, global_key, act } => {
-            // It may open the files, and what it finds and mends there is not found again by the next start.
+            // The command may repair files. It logs that, because the next start does not find it any more.
             sink::start(LevelFilter::Warn, sink::Format::Text).map_err(RunError::Start)?;
             let ended = account::run(&options, global_key.as_ref(), &act);
             sink::flush(Duration::from_millis(LOG_FLUSH_MS));
@@ -53,7 +51,7 @@ pub fn run(command: Command) -> Result<(), RunError> {
     }
 }
 
-/// Has a write beyond the file-size limit of the process (`ulimit -f`) fail, instead of ending the process.
+/// Makes a write above the file-size limit of the process (`ulimit -f`) fail, instead of ending the process.
 fn survive_file_size_limit() -> Result<(), RunError> {
     let unused = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGXFSZ, unused).map(drop).map_err(RunError::Start)

@@ -1,4 +1,4 @@
-//! What commands print on standard output. The log goes to standard error.
+//! The output of commands on standard output. The log goes to standard error.
 
 use super::error::RunError;
 use super::reachability;
@@ -21,7 +21,6 @@ pub(super) fn say(text: &str) -> Result<(), RunError> {
     }
 }
 
-/// Prints all of `text`.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -67,8 +66,8 @@ pub(super) fn keys_text(completed: &KeyChanges) -> String {
     completed.issued.iter().map(line).collect()
 }
 
-/// What a start prints: the paths and the addresses, the keys that were just generated, the commands of a first write
-/// and read, and how to stop.
+/// The output of a start: the paths and the addresses, the generated keys, the commands for a first write and read, and
+/// how to stop.
 pub(super) fn banner(
     config_path: &Path,
     directory: &Path,

@@ -1,4 +1,4 @@
-//! From where a server can be reached, and what to know about that.
+//! The addresses under which a server is reachable, and warnings about that.
 
 use crate::config::schema::{Config, Registration};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

@@ -1,4 +1,4 @@
-//! `pikv recover`: decides what a start refuses to decide, and saves what is readable of damaged files.
+//! `pikv recover`: resolves a conflict that a start refuses, and saves the readable keys of damaged files.
 
 use super::error::RunError;
 use super::printing::say;
@@ -16,7 +16,6 @@ use crate::persist::start::salvage::{self, Damage, Problem, Salvage};
 use std::fmt::Write;
 use std::path::Path;
 
-/// Runs the command on the files of a project that no server uses.
 pub(super) fn recover(options: &Options, project: &ProjectId, act: RecoverAct) -> Result<(), RunError> {
     let config = load_existing(&options.config_path.value)?.config;
     let is_internal = InternalProject::ALL.into_iter().any(|internal| ProjectId::from(internal) == *project);
@@ -46,7 +45,7 @@ pub(super) fn recover(options: &Options, project: &ProjectId, act: RecoverAct) -
     })
 }
 
-/// What was saved and what was not, and how to continue.
+/// States what was saved, what was lost, and how to continue.
 fn report(salvage: &Salvage, paths: &Paths) -> String {
     let (saved, json, journal) = (salvage.path.display(), paths.json.display(), paths.journal.display());
     let mut text = format!("Wrote {} keys to {saved}. The other files were not changed.\n", salvage.keys);
@@ -66,7 +65,7 @@ fn report(salvage: &Salvage, paths: &Paths) -> String {
     }
     if !is_whole {
         text.push_str(
-            "\nWhat these parts changed is not in the saved file: a key may be missing, have an older value, or \
+            "\nThe changes in these parts are not in the saved file: a key may be missing, have an older value, or \
              exist although it was deleted.\n",
         );
     }
@@ -105,7 +104,7 @@ mod tests {
     use crate::limits::DAMAGES_LISTED_MAX;
 
     #[test]
-    fn report_names_what_was_lost_and_how_to_continue() {
+    fn the_report_names_the_damage_and_how_to_continue() {
         let paths = Paths::new(Path::new("/d"), &ProjectId::parse("p").unwrap());
         let damage = |start, end, problem| Damage { path: paths.journal.clone(), start, end, problem };
         let salvage = Salvage {

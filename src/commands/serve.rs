@@ -31,8 +31,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Whatever may be refused is asked for first: configuration, port, data directory. The lock comes
-/// before anything is written, and what was read before it is read again.
+/// First come the steps that may be refused: configuration, port, data directory. The lock comes before any write, and
+/// the configuration that was read before it is read again.
 pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let path = &options.config_path.value;
     let found = file::load(&RealDisk, path)?.unwrap_or_else(file::first_config);
@@ -45,7 +45,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let is_new_directory = disk::create_directory(&directory)
         .map_err(|error| RunError::DataDirectory { path: directory.clone(), error })?;
     let lock = lock(&directory)?;
-    // Nothing acts on an edit that a power cut would undo.
+    // No edit takes effect that a power cut would undo.
     let existing = file::load_synced(&RealDisk, path)?;
     let config_file = if existing.is_some() { ConfigFile::Found } else { ConfigFile::Created };
     let (mut config, warnings) = existing
@@ -65,12 +65,12 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     if config_file == ConfigFile::Found && is_new_directory {
         let path = absolute(&directory);
         log::warn!(
-            "{}: was not there and was made; the projects on disk begin empty (persistent_file_path)",
+            "created the data directory {} (persistent_file_path); projects on disk begin empty",
             path.display()
         );
     }
 
-    // Before any thread is started, so that no signal finds nobody who waits for it.
+    // Before any thread starts, so that no signal is missed.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXCPU]).map_err(RunError::Start)?;
     let prepared = Prepared::new(config.server_threads.unwrap_or_else(cores)).map_err(RunError::Start)?;
     let wakers = prepared.wakers();
@@ -95,7 +95,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     running.stop();
     app.close();
     engine_threads.stop();
-    // One that stays is removed by the process that has the lock next. In another's directory it is not ours.
+    // If the removal fails, the next lock holder removes the file. In another server's directory it is not ours.
     if app.catalog.has_directory() {
         app.catalog.release_revisions();
         let _ = RealDisk.remove(&address_path);
@@ -107,11 +107,12 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
 fn warn_if_unwritten(lock: &LockFile) {
     if let Some(error) = lock.unwritten() {
         let path = lock.path().display();
-        log::warn!("{path}: {error}; it does not name this process, and the lock holds all the same");
+        log::warn!("{path}: {error}; the file does not name this process, but the lock is held");
     }
 }
 
-/// Saves a new config.json, or the keys of an existing one. Returns why the texts of keys stay in it.
+/// Saves a new config.json, or the keys of an existing one. Returns the error because of which the texts of keys stay
+/// in it.
 fn save_at_start(
     path: &Path,
     config: &Config,
@@ -126,17 +127,17 @@ fn save_at_start(
         .map_err(|error| RunError::Catalog(CatalogError::keys_not_saved(&error)))
 }
 
-/// Writes where this server listens, for `pikv account`. If that fails, everything else works.
+/// Writes the address of this server, for `pikv account`. A failure affects only that command.
 fn write_address(path: &Path, address: SocketAddr) {
     if let Err(error) = disk::replace(&RealDisk, path, format!("{address}\n").as_bytes()) {
         log::warn!(
-            "{}: {error}; `pikv account` does not find this server. Fix that, then restart the server",
+            "{}: {error}; `pikv account` cannot find this server. Fix the cause, then restart the server",
             path.display()
         );
     }
 }
 
-/// The accounts, unless they are switched off. Where they cannot be read the rest is served beside them.
+/// The accounts, unless they are disabled. If they cannot be read, the projects are served without them.
 fn open_accounts(
     config: &Config,
     disk: &Arc<dyn Disk>,
@@ -146,11 +147,11 @@ fn open_accounts(
     let cache = if config.storage.cache_in_memory { ValueCache::Memory } else { ValueCache::Disk };
     config.accounts.enabled.then(|| {
         let opened = Accounts::open(disk, engine, directory, cache);
-        opened.map(Arc::new).inspect_err(|error| log::error!("the accounts cannot be used: {error}"))
+        opened.map(Arc::new).inspect_err(|error| log::error!("accounts are unavailable: {error}"))
     })
 }
 
-/// Returns when the server is to stop; reloads the configuration as often as it is asked to.
+/// Returns when the server has to stop. Reloads the configuration on each SIGHUP.
 fn wait_for_end(signals: &mut Signals, options: &Options, app: &Arc<App>) {
     for signal in signals.forever() {
         if signal == SIGHUP {
@@ -160,8 +161,8 @@ fn wait_for_end(signals: &mut Signals, options: &Options, app: &Arc<App>) {
         if signal == SIGXCPU {
             log::warn!("The processor-time limit of the process (`ulimit -t`, LimitCPU=) is reached.");
         }
-        log::info!("stopping: finishing what runs and writing everything to its file");
-        // Who asks twice does not want to wait; everything acknowledged is on disk already.
+        log::info!("shutting down: finishing requests, writing checkpoints");
+        // A second signal ends the process at once. Acknowledged changes are on disk already.
         let impatient = Arc::new(AtomicBool::new(true));
         for signal in [SIGTERM, SIGINT] {
             if signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&impatient)).is_err() {
@@ -181,20 +182,20 @@ fn reload(options: &Options, app: &Arc<App>) {
             removed_texts(&completed);
             say_keys(&keys_text(&completed), &completed);
             log::info!(
-                "reloaded {}; address, threads, limits, timeouts and log.format take a restart",
+                "reloaded {}; changes of address, threads, limits, timeouts and log.format need a restart",
                 path.display()
             );
             if config.accounts.enabled && app.accounts.is_none() {
-                log::warn!("accounts.enabled is true now; the accounts are there after a restart");
+                log::warn!("accounts.enabled is true now; accounts are available after a restart");
             }
         }
-        Err(reason) => log::error!("not reloaded: {reason}"),
+        Err(reason) => log::error!("reload failed: {reason}"),
     }
 }
 
 fn settings_of(config: &Config, log_format: sink::Format) -> Settings {
     let limits = config.limits;
-    // Request ids only have to differ between runs; without randomness the clock does that.
+    // Request ids only have to differ between runs. If there is no randomness, the clock is sufficient.
     let run_id = random_bytes::<8>().unwrap_or_else(|_| clock::wall_ms().to_le_bytes());
     let [a, b, c, d, ..] = run_id;
     Settings {
@@ -221,11 +222,11 @@ fn log_format(format: LogFormat) -> sink::Format {
     }
 }
 
-/// Panics go where all lines go; the payload may hold anything, so only the place is logged.
+/// Logs panics like all lines. The payload may contain a secret, so only the location is logged.
 fn log_panics() {
     std::panic::set_hook(Box::new(|info| {
-        let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        log::error!("internal error at {place}; please report it");
+        let location = info.location().map_or_else(|| "an unknown location".to_owned(), ToString::to_string);
+        log::error!("internal error at {location}; please report it");
     }));
 }
 

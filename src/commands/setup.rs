@@ -1,4 +1,4 @@
-//! What several commands do before they work on files: load, check, lock.
+//! Steps of several commands before they work on files: load, check, lock.
 
 use super::error::RunError;
 use crate::catalog::keys::KeyError;
@@ -17,20 +17,20 @@ pub(super) fn load_existing(path: &Path) -> Result<Loaded, RunError> {
         .ok_or_else(|| RunError::ConfigMissing { path: path.to_owned() })
 }
 
-/// Ties what is wrong with a key to the file that has it.
+/// Adds the file to an error of a key.
 pub(super) fn key_error(path: &Path) -> impl FnOnce(KeyError) -> RunError + '_ {
     move |error| RunError::Key { path: path.to_owned(), error }
 }
 
-/// Refuses a configuration under which two of our files would be one.
+/// Refuses a configuration under which two files of the server would be one file.
 pub(super) fn check_files(config: &Config, path: &Path) -> Result<(), RunError> {
     let directory = config.data_directory(path);
     let ids: Vec<&ProjectId> = config.projects().iter().map(|project| &project.id).collect();
     OwnFiles::new(&RealDisk, path, &directory).check(&ids).map_err(RunError::Collision)
 }
 
-/// Takes the lock of a data directory, and the address away that a killed server left there: whoever
-/// listens at it now is a stranger, and would be sent the global key.
+/// Acquires the lock of a data directory and removes the address that a killed server left there: another program may
+/// listen on it now, and would be sent the global key.
 pub(super) fn lock(directory: &Path) -> Result<LockFile, RunError> {
     let path = directory.join(LOCK_FILE);
     let lock = LockFile::acquire(&path).map_err(|error| match error {
@@ -39,7 +39,7 @@ pub(super) fn lock(directory: &Path) -> Result<LockFile, RunError> {
     })?;
     let address_path = directory.join(ADDRESS_FILE);
     match RealDisk.remove(&address_path) {
-        // A directory holds no address.
+        // A directory is not an address file.
         Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => {
             Err(RunError::DataDirectory { path: address_path, error })
         }
@@ -47,7 +47,7 @@ pub(super) fn lock(directory: &Path) -> Result<LockFile, RunError> {
     }
 }
 
-/// Notices when the data directory is not the one that was locked any more.
+/// Detects when the path of the data directory is no longer that of the locked directory.
 pub(super) fn guard(lock: &LockFile) -> Result<DirectoryGuard, RunError> {
     let guarded = lock
         .status()
@@ -55,16 +55,14 @@ pub(super) fn guard(lock: &LockFile) -> Result<DirectoryGuard, RunError> {
     guarded.map_err(|error| RunError::DataDirectory { path: lock.path().to_owned(), error })
 }
 
-/// Where config.json comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConfigFile {
-    /// It was there before the start.
+    /// It existed before the start.
     Found,
-    /// There was none, so the start made one.
+    /// The start created it.
     Created,
 }
 
-/// `path` as somebody in another directory would write it.
 pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -1,38 +1,34 @@
 //! `cors`: the origins whose pages may call this server from a browser.
 //!
-//! An origin is compared with the `Origin` of a request byte by byte, so it is taken only in the one
-//! form in which browsers send it (RFC 6454, section 6.2).
+//! An origin is compared byte by byte with the `Origin` of a request, so it must have the form in which browsers send
+//! it (RFC 6454, section 6.2).
 
 use crate::limits::{HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX};
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Scheme, host and port of a page, `https://app.example.com` or `http://localhost:3000`. Made only
-/// by [`Origin::parse`].
+/// Scheme, host and port of a page, `https://app.example.com` or `http://localhost:3000`. Created only by
+/// [`Origin::parse`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(String);
 
-/// Why a text is not an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OriginError {
-    /// A `*`.
     Wildcard,
-    /// An upper-case letter.
     UpperCase,
-    /// Neither `http://` nor `https://` in front.
     Scheme,
-    /// A path, a query or a fragment, be it only the slash.
+    /// A path, a query or a fragment, even if it is only the slash.
     Path,
     /// A host that is neither a name nor an address, or in a form that browsers do not send.
     Host,
-    /// A port that is not 1 to 65535, or has a zero in front.
     Port,
-    /// The port that the scheme has anyway.
-    DefaultPort { port: &'static str },
+    /// The default port of the scheme.
+    DefaultPort {
+        port: &'static str,
+    },
 }
 
 impl Origin {
-    /// Takes `text` as an origin.
     pub fn parse(text: &str) -> Result<Origin, OriginError> {
         if text.contains('*') {
             return Err(OriginError::Wildcard);
@@ -53,30 +49,29 @@ impl Origin {
         Ok(Origin(text.to_owned()))
     }
 
-    /// The origin as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Takes `text` as `host` or `host:port`, with a port other than `default_port`.
+/// Checks that `text` is `host` or `host:port`, with a port other than `default_port`.
 pub(super) fn check_host_and_port(text: &str, default_port: &'static str) -> Result<(), OriginError> {
-    let (is_host, behind) = match text.strip_prefix('[') {
+    let (is_host, after_host) = match text.strip_prefix('[') {
         Some(rest) => {
-            let (address, behind) = rest.split_once(']').ok_or(OriginError::Host)?;
-            (is_ipv6(address), behind)
+            let (address, after_host) = rest.split_once(']').ok_or(OriginError::Host)?;
+            (is_ipv6(address), after_host)
         }
         None => {
-            let (host, behind) =
+            let (host, after_host) =
                 text.split_at_checked(text.find(':').unwrap_or(text.len())).unwrap_or_default();
-            (is_name_or_ipv4(host), behind)
+            (is_name_or_ipv4(host), after_host)
         }
     };
     if !is_host {
         return Err(OriginError::Host);
     }
-    match behind.strip_prefix(':') {
-        None if behind.is_empty() => Ok(()),
+    match after_host.strip_prefix(':') {
+        None if after_host.is_empty() => Ok(()),
         None => Err(OriginError::Host),
         Some(port) if port == default_port => Err(OriginError::DefaultPort { port: default_port }),
         Some(port) if is_port(port) => Ok(()),
@@ -84,7 +79,7 @@ pub(super) fn check_host_and_port(text: &str, default_port: &'static str) -> Res
     }
 }
 
-/// Only the shortest way to write an address is sent.
+/// Browsers send only the shortest form of an address.
 fn is_ipv6(text: &str) -> bool {
     text.parse::<Ipv6Addr>().is_ok_and(|address| address.to_string() == text)
 }
@@ -93,7 +88,7 @@ fn is_name_or_ipv4(host: &str) -> bool {
     let is_of_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     let is_label =
         |label: &str| (1..=HOST_LABEL_BYTES_MAX).contains(&label.len()) && label.bytes().all(is_of_name);
-    // Browsers take a host that ends in a number as an address, or not at all.
+    // Browsers parse a host that ends in a number as an address, or refuse it.
     let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
     if host.rsplit('.').next().is_some_and(is_number) {
         return host.parse::<Ipv4Addr>().is_ok();
@@ -115,22 +110,22 @@ impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             OriginError::Wildcard => {
-                f.write_str("`*` has no place here; name each origin, as in https://app.example.com")
+                f.write_str("`*` is not supported; name each origin, as in https://app.example.com")
             }
-            OriginError::UpperCase => f.write_str("an origin is written in lower case, as browsers send it"),
+            OriginError::UpperCase => f.write_str("write the origin in lower case, as browsers send it"),
             OriginError::Scheme => {
                 f.write_str("an origin begins with http:// or https://, as in https://app.example.com")
             }
             OriginError::Path => f.write_str(
-                "an origin ends behind its host or port; remove the slash, `?` or `#` there and what follows",
+                "an origin ends after its host or port; remove the slash, `?` or `#` and the text after it",
             ),
             OriginError::Host => f.write_str(
                 "the host must be a name in ASCII, or an address in its shortest form, IPv6 in brackets: \
                  app.example.com, 127.0.0.1 or [::1]",
             ),
-            OriginError::Port => f.write_str("the port must be 1 to 65535, without zeros in front"),
+            OriginError::Port => f.write_str("the port must be 1 to 65535, without leading zeros"),
             OriginError::DefaultPort { port } => {
-                write!(f, "browsers leave out the port that the scheme has anyway; remove `:{port}`")
+                write!(f, "browsers omit the default port of the scheme; remove `:{port}`")
             }
         }
     }
@@ -155,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_in_an_origin_is_told_apart() {
+    fn each_mistake_in_an_origin_has_its_own_error() {
         let (http, https) =
             (OriginError::DefaultPort { port: "80" }, OriginError::DefaultPort { port: "443" });
         let table: [(OriginError, &[&str]); 8] = [

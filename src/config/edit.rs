@@ -10,12 +10,10 @@ use super::setting::{Owner, Setting, set_one};
 use super::settings::{PROJECT_SETTINGS, SETTINGS};
 use std::fmt;
 
-/// What [`set`] changed. Values are `None` if the setting has none.
+/// A change by [`set`]. Values are `None` if the setting has none.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The value that was in use.
     pub before: Option<Value>,
-    /// The value that is in the configuration now.
     pub after: Option<Value>,
     /// Whether a running server uses the new value only after a restart.
     pub needs_restart: bool,
@@ -24,14 +22,21 @@ pub struct Change {
 /// Why a setting cannot be set. The configuration is unchanged then.
 #[derive(Debug, PartialEq, Eq)]
 pub enum EditError {
-    /// There is no such setting; the nearest one, if one is near.
-    Unknown { path: String, nearest: Option<&'static str> },
-    /// config.json has no such project.
-    ProjectMissing { id: String },
-    /// It is not set one value at a time; what to do instead.
-    Fixed { path: &'static str, instead: &'static str },
-    /// The value is not one that the setting takes.
-    Value { mistake: Mistake },
+    Unknown {
+        path: String,
+        nearest: Option<&'static str>,
+    },
+    ProjectMissing {
+        id: String,
+    },
+    /// The setting cannot be changed by its value.
+    Fixed {
+        path: &'static str,
+        instead: &'static str,
+    },
+    Value {
+        mistake: Mistake,
+    },
 }
 
 /// The settings that a reload does not change, and the sections of such settings.
@@ -53,7 +58,7 @@ pub fn set(config: &mut Config, path: &str, value: &str) -> Result<Change, EditE
         }
         None => edit(SETTINGS, &mut next, path, value)?,
     };
-    // What no value is wrong by itself with, such as two settings that exclude each other.
+    // Finds settings that are valid alone but contradict each other.
     *config = file::parse(&file::encode(&next)).map_err(|mistake| EditError::Value { mistake })?;
     Ok(change)
 }
@@ -88,7 +93,7 @@ fn json_text(kind: &Kind, value: &str) -> String {
     }
 }
 
-/// How a setting changes that is not set by its value.
+/// What to do instead for a setting that cannot be changed by its value.
 fn instead_of<T>(setting: &Setting<T>) -> Option<&'static str> {
     match (setting.path, &setting.kind) {
         ("version", _) => Some("the server writes it"),
@@ -102,7 +107,7 @@ fn instead_of<T>(setting: &Setting<T>) -> Option<&'static str> {
     }
 }
 
-/// The path that is nearest to `path`; also one whose last name is nearest to it.
+/// The known path that is nearest to `path`, or whose last name is nearest to that of `path`.
 fn nearest_path(path: &str, known: &[&'static str]) -> Option<&'static str> {
     let last = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
     let by_name = || {
@@ -177,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_path_or_value_is_refused_with_what_would_be_right() {
+    fn a_wrong_path_or_value_is_refused_with_the_fix() {
         check_refused("accounts.registrations", "x", &["no setting", "`accounts.registration`"]);
         check_refused("registration", "x", &["`accounts.registration`", "pikv config show"]);
         check_refused("accounts", "x", &["no setting `accounts`"]);

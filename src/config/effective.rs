@@ -1,4 +1,4 @@
-//! What a server uses of the configuration: projects with what they inherit, and what follows from several settings.
+//! Effective settings: projects with the settings that they inherit, and values that depend on several settings.
 
 use super::schema::{AuthenticationSettings, Config, ProjectConfig, StorageSettings};
 use crate::descriptors::Held;
@@ -11,12 +11,11 @@ impl Config {
         &self.projects
     }
 
-    /// The project `id`, if it exists.
     pub fn project(&self, id: &ProjectId) -> Option<&ProjectConfig> {
         self.projects.iter().find(|project| project.id == *id)
     }
 
-    /// How `project` is stored: its own settings, else those of `default.storage`.
+    /// The storage settings of `project`: its own, else those of `default.storage`.
     pub fn storage_of(&self, project: &ProjectConfig) -> StorageSettings {
         let (own, default) = (&project.storage, &self.storage);
         StorageSettings {
@@ -27,8 +26,8 @@ impl Config {
         }
     }
 
-    /// The switches of `project`: as it says, else as `default.authentication` says. Whether a
-    /// key is asked for is [`Config::authentication_enabled`].
+    /// The switches of `project`: its own, else those of `default.authentication`. [`Config::authentication_enabled`]
+    /// determines whether a key is required.
     pub fn authentication_of(&self, project: &ProjectConfig) -> AuthenticationSettings {
         let (own, default) = (&project.authentication, &self.authentication);
         AuthenticationSettings {
@@ -37,31 +36,31 @@ impl Config {
         }
     }
 
-    /// Whether `project` asks for a key: the global switch and its own are both on.
+    /// Whether `project` requires a key: the global switch and its own are both on.
     pub fn authentication_enabled(&self, project: &ProjectConfig) -> bool {
         self.authentication.enabled && self.authentication_of(project).enabled
     }
 
-    /// Where the data files are; a relative path counts from the directory of `config_path`.
+    /// The directory of the data files. A relative path is relative to the directory of `config_path`.
     pub fn data_directory(&self, config_path: &Path) -> PathBuf {
         crate::disk::parent_directory(config_path).join(&self.persistent_file_path)
     }
 
-    /// The descriptors that the projects on disk and the accounts hold while they are open: one for each
-    /// journal, and one for each file that values are read from.
+    /// The descriptors that open projects on disk and the accounts hold: one for each journal, and one for each file
+    /// from which values are read.
     pub fn held_descriptors(&self) -> Held {
         let of = |cache_in_memory: bool| if cache_in_memory { 1 } else { 2 };
         let storage = self.projects().iter().map(|project| self.storage_of(project));
         let on_disk: Vec<usize> =
             storage.filter(|storage| storage.on_disk).map(|storage| of(storage.cache_in_memory)).collect();
-        // Accounts, sessions, and the data of accounts, which alone may be only on disk.
+        // Accounts, sessions, and the data of accounts; only the data may be on disk alone.
         let accounts = 2 * of(true) + of(self.storage.cache_in_memory);
         let of_accounts = if self.accounts.enabled { accounts } else { 0 };
         Held { projects: on_disk.len(), descriptors: on_disk.iter().sum::<usize>() + of_accounts }
     }
 
-    /// The project that `/item` works on with the global key: the one that is named, which need not
-    /// exist, else the first of `projects`.
+    /// The project of `/item` with the global key: the configured one, which need not exist, else the first of
+    /// `projects`.
     pub fn item_project(&self) -> Option<&ProjectId> {
         self.item_api.project.as_ref().or_else(|| self.projects().first().map(|project| &project.id))
     }

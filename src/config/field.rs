@@ -1,8 +1,8 @@
-//! What a setting may be, and how values of it are read from config.json and written.
+//! The kinds of settings, and how their values are read from config.json and written.
 
 use super::cors::Origin;
 use super::members::Node;
-use super::mistake::{HOST_ADVICE, Mistake, Problem};
+use super::mistake::{HOST_ADVICE, Mistake};
 use super::public::{PUBLIC_HOST_ADVICE, PublicHost};
 use crate::limits::{API_KEY_BYTES_MAX, API_KEY_BYTES_MIN};
 use crate::names::ProjectId;
@@ -12,7 +12,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt;
 use std::net::IpAddr;
 
-/// The values that a setting takes.
+/// The values that a setting accepts.
 #[derive(Clone, Copy)]
 pub enum Kind {
     /// true or false.
@@ -102,7 +102,7 @@ impl Field for String {
         let path = node.string()?;
         if path.is_empty() || path.contains('\0') {
             let advice = "name a directory, as in \"storage_data/\"";
-            return Err(node.mistake(Problem::hidden(&node.member, "is empty or has a NUL", advice)));
+            return Err(node.mistake(format!("`{}` is empty or has a NUL", node.member), advice));
         }
         Ok(path)
     }
@@ -112,15 +112,14 @@ impl Field for String {
     }
 }
 
-/// A type that is written as one text, with the function that parses it or returns what would be right.
+/// A type that is written as one text, with the function that parses it or returns the fix.
 macro_rules! texts {
     ($($type:ty: $parse:expr;)+) => { $(
         impl Field for $type {
             fn read(node: &Node<'_>, _: &Kind) -> Result<$type, Mistake> {
                 let text = node.string()?;
                 let parse: fn(&str) -> Result<$type, String> = $parse;
-                let member = node.member.clone();
-                parse(&text).map_err(|advice| node.mistake(Problem::Text { member, text, advice }))
+                parse(&text).map_err(|advice| node.wrong_text(&text, advice))
             }
 
             fn value(&self) -> Value {
@@ -144,7 +143,7 @@ impl<T: Field> Field for Vec<T> {
         if let Kind::List(max, _) = *kind
             && elements.len() > max
         {
-            return Err(node.mistake(Problem::TooManyElements { member: node.member.clone(), max }));
+            return Err(node.mistake(format!("`{}` has more than {max} elements", node.member), ""));
         }
         elements.iter().map(|element| T::read(element, kind)).collect()
     }
@@ -161,15 +160,16 @@ impl Field for Option<Secret> {
             return Ok(None);
         }
         let text = node.string()?;
+        // The text may be a key, so the message does not contain it.
         let refused =
-            |problem: &str, advice: &str| Err(node.mistake(Problem::hidden(&node.member, problem, advice)));
+            |problem: &str, advice: &str| Err(node.mistake(format!("`{}` {problem}", node.member), advice));
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let advice = "a key travels in a header and has only the characters `!` to `~` of ASCII";
-            return refused("has a space, a control character or one beyond ASCII", advice);
+            let advice = "a key is sent in a header, so it may have only the characters `!` to `~` of ASCII";
+            return refused("has a space, a control character or a character outside of ASCII", advice);
         }
         if !(API_KEY_BYTES_MIN..=API_KEY_BYTES_MAX).contains(&text.len()) {
             let advice =
-                format!("a key has {API_KEY_BYTES_MIN} to {API_KEY_BYTES_MAX}, and null has one generated");
+                format!("a key has {API_KEY_BYTES_MIN} to {API_KEY_BYTES_MAX}, or null to generate one");
             return refused(&format!("has {} bytes", text.len()), &advice);
         }
         Ok(Some(Secret::new(text)))
@@ -180,7 +180,7 @@ impl Field for Option<Secret> {
     }
 }
 
-/// What `api_key_hash` is in a configuration that was copied from the documentation.
+/// The `api_key_hash` of a configuration that was copied from the documentation.
 const HASH_PLACEHOLDER: &str = "[Will be generated";
 
 /// `api_key_hash`.
@@ -190,9 +190,8 @@ impl Field for Option<KeyHash> {
         if text.starts_with(HASH_PLACEHOLDER) {
             return Ok(None);
         }
-        let advice =
-            "it must be null, or sha256: and 64 lower-case hexadecimal digits; null has a key generated";
-        let refused = || node.mistake(Problem::hidden(&node.member, "is not a hash", advice));
+        let advice = "it must be sha256: and 64 lower-case hexadecimal digits, or null to generate a key";
+        let refused = || node.mistake(format!("`{}` is not a hash", node.member), advice);
         KeyHash::parse(&text).map(Some).ok_or_else(refused)
     }
 
@@ -211,10 +210,9 @@ macro_rules! choices {
         }
 
         impl $name {
-            /// The names that [`Self::parse`] takes.
+            /// The names that [`Self::parse`] accepts.
             pub const NAMES: &'static [&'static str] = &[$($text),+];
 
-            /// The variant called `name`.
             pub fn parse(name: &str) -> Option<Self> {
                 match name {
                     $($text => Some(Self::$variant),)+

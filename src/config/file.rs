@@ -1,9 +1,10 @@
-//! config.json as a file: its text, the one a first start writes, and loading and saving it.
+//! config.json as a file: its text, the text that a first start writes, and how it is loaded and saved.
 //!
-//! A file with a mistake is refused and left as it is; a save replaces the whole file at once.
+//! A file with a mistake is refused and stays unchanged. A save replaces the whole file at once.
 
-use super::mistake::{ConfigError, Mistake};
+use super::mistake::ConfigError;
 use super::older;
+pub use super::parse::parse;
 use super::schema::{AuthenticationChoice, Config, FIRST_PROJECT, ProjectConfig, StorageChoice};
 use super::setting::{mark_with_sections, object};
 use super::settings::SETTINGS;
@@ -14,14 +15,6 @@ use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 use std::io::{self, ErrorKind};
 use std::path::Path;
-
-/// Takes `text` as a configuration.
-///
-/// # Errors
-/// The first [`Mistake`], with its line and column.
-pub fn parse(text: &[u8]) -> Result<Config, Mistake> {
-    super::parse::parse(text)
-}
 
 /// The optional settings that a first start writes, because people change them.
 const EDITED_SETTINGS: [&str; 7] = [
@@ -41,7 +34,7 @@ pub fn first_config() -> Config {
     config
 }
 
-/// What has to be in a configuration, and one project on disk and in memory: authentication on, no keys yet.
+/// The required settings, and one project on disk and in memory: authentication on, no keys yet.
 pub fn default_config() -> Config {
     let storage =
         StorageChoice { on_disk: Some(true), cache_in_memory: Some(true), ..StorageChoice::default() };
@@ -50,8 +43,8 @@ pub fn default_config() -> Config {
     Config { projects: first.into_iter().collect(), ..Config::default() }
 }
 
-/// The text of config.json, keys included: members in the order of the documentation, indented
-/// by four spaces, with a newline at the end. [`parse`] reads it back as `config`.
+/// The text of config.json with the keys: members in the order of the documentation, indented by four spaces, with a
+/// newline at the end. [`parse`] returns `config` for it.
 pub fn encode(config: &Config) -> Vec<u8> {
     let mut text = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    "));
@@ -61,18 +54,16 @@ pub fn encode(config: &Config) -> Vec<u8> {
     text
 }
 
-/// A configuration that was loaded.
 pub struct Loaded {
-    /// The configuration.
     pub config: Config,
-    /// What the file has from an older version, with what to write instead.
+    /// For settings of an older version, with what to write instead.
     pub warnings: Vec<String>,
 }
 
 /// Loads the configuration at `path`; `None` if the file does not exist.
 ///
 /// # Errors
-/// [`ConfigError`], all but `Write`.
+/// Any [`ConfigError`] but `Write`.
 pub fn load(disk: &dyn Disk, path: &Path) -> Result<Option<Config>, ConfigError> {
     Ok(load_with_warnings(disk, path)?.map(|loaded| loaded.config))
 }
@@ -81,24 +72,24 @@ pub fn load_with_warnings(disk: &dyn Disk, path: &Path) -> Result<Option<Loaded>
     read(disk, path)?.map(|text| parsed(path, &text)).transpose()
 }
 
-/// As [`load_with_warnings`], of a text that is on the disk: what takes effect is not undone by a power cut. A file
-/// system that cannot sync is no obstacle.
+/// As [`load_with_warnings`], but the text is on disk: a power cut does not undo a change that took effect. A file
+/// system that cannot sync is accepted.
 ///
 /// # Errors
-/// As [`load`]; [`ConfigError::Read`] also if the disk fails, or if the file changes with every look at it.
+/// As [`load`]; [`ConfigError::Read`] also if the disk fails, or if the file changes between all reads.
 pub fn load_synced(disk: &dyn Disk, path: &Path) -> Result<Option<Loaded>, ConfigError> {
     let failed = |error| ConfigError::Read { path: path.to_owned(), error };
     let Some(mut text) = read(disk, path)? else { return Ok(None) };
     for _ in 0..CONFIG_SYNCS_MAX {
         sync(disk, path).map_err(failed)?;
-        // An edit that came after the sync may not be on the disk.
+        // An edit after the sync may not be on disk.
         match read(disk, path)? {
             Some(again) if again == text => return parsed(path, &text).map(Some),
             Some(again) => text = again,
             None => return Ok(None),
         }
     }
-    Err(failed(io::Error::other("something changes it all the time; try again once it is complete")))
+    Err(failed(io::Error::other("another program keeps changing it; try again once it is complete")))
 }
 
 fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
@@ -118,7 +109,7 @@ fn parsed(path: &Path, text: &[u8]) -> Result<Loaded, ConfigError> {
     Ok(Loaded { config, warnings: older::warnings(path, text) })
 }
 
-/// Syncs the file at `path` and the directories of its name and of the file that a link there leads to.
+/// Syncs the file at `path`, its directory, and the directory of the file that a link there points to.
 fn sync(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     let target = disk.follow_links(path);
     let file = disk.open(path, Open::ReadThroughLinks).and_then(|file| file.sync());
@@ -134,18 +125,18 @@ fn sync(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether `error` says that there is nothing to sync, or nothing that this process may sync. A file that is
-/// gone by now is found missing by the next read.
+/// Whether `error` means that there is nothing to sync, or that this process may not sync it. If the file does not
+/// exist any more, the next read finds that.
 fn cannot_sync(error: &io::Error) -> bool {
     use ErrorKind::{InvalidInput, NotFound, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     matches!(error.kind(), InvalidInput | NotFound | PermissionDenied | ReadOnlyFilesystem | Unsupported)
 }
 
-/// Replaces the file at `path` by `config`: a crash leaves the old file or the new one. A symbolic link
-/// stays one; the file that it leads to is replaced.
+/// Replaces the file at `path` with `config`: a crash leaves the old file or the new one. Of a symbolic link, the file
+/// that it points to is replaced.
 ///
 /// # Errors
-/// [`ConfigError::Write`]; the file is as it was, unless only the sync of its directory failed.
+/// [`ConfigError::Write`]; the file is unchanged, unless only the sync of its directory failed.
 pub fn save(disk: &dyn Disk, path: &Path, config: &Config) -> Result<(), ConfigError> {
     disk::replace(disk, &disk.follow_links(path), &encode(config))
         .map_err(|error| ConfigError::Write { path: path.to_owned(), error })

@@ -1,4 +1,5 @@
-use super::super::mistake::Problem;
+use super::super::members::CUT_OFF;
+use super::super::mistake::EMPTY;
 use super::super::schema::{
     Accounts, ItemApi, LogFormat, LogLevel, Origin, PublicHost, RateLimit, Registration, StoredKey, SyncMode,
 };
@@ -88,10 +89,10 @@ fn a_first_start_writes_the_sections_that_people_edit() {
 fn a_trailing_comma_is_refused_with_its_place() {
     let text = SEED.replacen("        }\n    },\n", "        },\n    },\n", 1);
     let mistake = parse(text.as_bytes()).unwrap_err();
-    assert_eq!((mistake.line, mistake.column, &mistake.problem), (13, 10, &Problem::TrailingComma));
+    assert_eq!((mistake.line, mistake.column, &mistake.problem), (13, 10, &"trailing comma".to_owned()));
     assert!(mistake.to_string().starts_with("trailing comma at line 13, column 10;"), "{mistake}");
     let in_array = parse(SEED.replacen("        }\n    ]", "        },\n    ]", 1).as_bytes()).unwrap_err();
-    assert_eq!((in_array.line, in_array.column, in_array.problem), (28, 10, Problem::TrailingComma));
+    assert_eq!((in_array.line, in_array.column, in_array.problem), (28, 10, "trailing comma".to_owned()));
 }
 
 #[test]
@@ -100,10 +101,10 @@ fn a_file_cut_off_at_any_byte_is_refused() {
         // Without the last line end nothing is lost, and many editors leave it out.
         let whole = text.trim_end();
         assert!(parse(whole.as_bytes()).is_ok());
-        assert_eq!(parse(b"").unwrap_err().problem, Problem::Empty);
+        assert_eq!(parse(b"").unwrap_err().problem, EMPTY);
         for cut in 1..whole.len() {
             let mistake = parse(&whole.as_bytes()[..cut]).unwrap_err();
-            assert_eq!(mistake.problem, Problem::CutOff, "cut at {cut}");
+            assert_eq!(mistake.problem, CUT_OFF, "cut at {cut}");
         }
     }
 }
@@ -111,13 +112,13 @@ fn a_file_cut_off_at_any_byte_is_refused() {
 #[test]
 fn a_byte_order_mark_is_skipped_and_white_space_alone_is_empty() {
     assert_eq!(parse(format!("\u{feff}{SEED}").as_bytes()).unwrap(), default_config());
-    assert_eq!(parse("\u{feff} \n\t".as_bytes()).unwrap_err().problem, Problem::Empty);
+    assert_eq!(parse("\u{feff} \n\t".as_bytes()).unwrap_err().problem, EMPTY);
 }
 
 #[test]
 fn mistakes_in_the_json_are_told_with_their_place() {
     let not_utf8 = parse(b"{\n  \"\xc3\xa9\xff\"").unwrap_err();
-    assert_eq!((not_utf8.line, not_utf8.column, not_utf8.problem), (2, 5, Problem::NotUtf8));
+    assert_eq!((not_utf8.line, not_utf8.column), (2, 5));
     let table = [
         ("\"version\": 1,", "\"version\": 1", "not JSON: expected `,` or `}` at line 3, column 5"),
         ("\"version\": 1,", "// no\n\"version\": 1,", "a comment at line 2, column 5;"),
@@ -125,7 +126,7 @@ fn mistakes_in_the_json_are_told_with_their_place() {
         (
             "23849",
             "yes",
-            "not JSON: a word without quotes at line 3, column 20; a text goes into quotes, a switch is true",
+            "not JSON: a word without quotes at line 3, column 20; write text in double quotes; booleans are true",
         ),
         ("23849", "True", "not JSON: a word without quotes at line 3, column 20;"),
         ("23849", "nope,", "not JSON: a word without quotes at line 3, column 20;"),
@@ -139,10 +140,10 @@ fn mistakes_in_the_json_are_told_with_their_place() {
         let message = complaint(from, to);
         assert!(message.contains(expected), "{message}");
     }
-    let behind = parse(format!("{SEED}x").as_bytes()).unwrap_err().to_string();
+    let after = parse(format!("{SEED}x").as_bytes()).unwrap_err().to_string();
     assert!(
-        behind.starts_with("not JSON: more text after the end of the object at line 31, column 1"),
-        "{behind}"
+        after.starts_with("not JSON: more text after the end of the object at line 31, column 1"),
+        "{after}"
     );
 }
 
@@ -192,12 +193,12 @@ fn missing_and_double_members_are_refused_by_name() {
         (
             "\"version\": 1,",
             "\"version\": 1, \"version\": 1,",
-            "`version` for the second time at line 2, column 19",
+            "duplicate member `version` at line 2, column 19",
         ),
         (
             "\"api_key\": null",
             "\"api_key\": null, \"api_k\\u0065y\": null",
-            "`default.authentication.api_key` for",
+            "duplicate member `default.authentication.api_key`",
         ),
     ];
     for (from, to, expected) in table {
@@ -266,7 +267,8 @@ fn values_of_another_type_or_out_of_range_are_refused_with_what_is_right() {
         assert!(message.contains(expected), "{message}");
     }
     for whole in ["[]", "7", "\"a\"", "null"] {
-        assert!(matches!(parse(whole.as_bytes()).unwrap_err().problem, Problem::WrongType { .. }), "{whole}");
+        let problem = parse(whole.as_bytes()).unwrap_err().problem;
+        assert!(problem.ends_with("and must be an object { … }"), "{whole}: {problem}");
     }
 }
 
@@ -279,7 +281,10 @@ fn the_greatest_number_of_projects_is_a_limit() {
         format!("{before}\"projects\": [{}]}}", projects.join(","))
     };
     assert_eq!(parse(list(PROJECTS_MAX).as_bytes()).unwrap().projects().len(), PROJECTS_MAX);
-    assert_eq!(parse(list(PROJECTS_MAX + 1).as_bytes()).unwrap_err().problem, Problem::TooManyProjects);
+    assert_eq!(
+        parse(list(PROJECTS_MAX + 1).as_bytes()).unwrap_err().problem,
+        format!("more than {PROJECTS_MAX} projects")
+    );
 }
 
 #[test]
@@ -324,7 +329,7 @@ fn a_key_hash_is_null_a_hash_or_the_placeholder() {
 }
 
 #[test]
-fn a_project_that_says_nothing_inherits_and_stays_silent() {
+fn a_project_without_settings_inherits_and_stays_without_them() {
     let text = SEED
         .replacen("\"storage_data/\"", "\"d\", \"on_disk\": false, \"sync\": \"interval\"", 1)
         .replacen("\"projects\": [", "\"projects\": [{\"id\": \"b\"},", 1);

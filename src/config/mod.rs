@@ -1,6 +1,6 @@
-//! config.json: what it may say ([`schema`]) and how it is read and written ([`file`]).
+//! config.json: its content ([`schema`]), and how it is read and written ([`file`]).
 //!
-//! Pure but for [`file::load`] and [`file::save`]. Which API keys are good is decided in `auth`.
+//! Only [`file`] reads and writes files. Not here: the rules for API keys, which are in `catalog`.
 
 mod cors;
 pub mod edit;

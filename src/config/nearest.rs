@@ -1,11 +1,11 @@
-//! The known name that a mistyped one was probably meant to be.
+//! The known name that is nearest to a mistyped one.
 
 use crate::limits::NEAREST_BYTES_MAX;
 
-/// The name among `known` that is nearest to `text`, or `None` where none is near.
+/// The name among `known` that is nearest to `text`; `None` if none is near.
 ///
-/// The distance counts insertions, deletions, replacements and swaps of neighbours (the optimal
-/// string alignment distance). A word of a name may stand for the name: `prot` finds `server_port`.
+/// The distance counts insertions, deletions, replacements and swaps of neighbours (the optimal string alignment
+/// distance). A word of a name is sufficient: `prot` finds `server_port`.
 pub(crate) fn nearest<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
     if text.len() > NEAREST_BYTES_MAX {
         return None;
@@ -19,7 +19,7 @@ pub(crate) fn nearest<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, name)| name)
 }
 
-/// Twice the distance, plus one where only a word of `name` is meant; `None` above `tolerated`.
+/// Twice the distance, plus one if only a word of `name` is near; `None` above `tolerated`.
 fn score(text: &str, name: &str, tolerated: usize) -> Option<usize> {
     let whole = Some(distance(text, name)).filter(|&d| d <= tolerated && d < name.len()).map(|d| 2 * d);
     let words = name.split(['_', '-']).filter(|word| word.len() > 2);
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typo_finds_its_name_and_a_stranger_finds_none() {
+    fn a_typo_finds_its_name_and_another_word_finds_none() {
         let known = ["version", "server_port", "server_host", "default", "projects"];
         let table = [("prot", Some("server_port")), ("serverport", Some("server_port"))];
         let more = [("host", Some("server_host")), ("Projects", Some("projects")), ("tls", None), ("", None)];

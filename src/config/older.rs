@@ -1,4 +1,4 @@
-//! What older versions of PiKV wrote into config.json and this one reads as something else.
+//! Settings of older versions of PiKV that this version reads differently.
 
 use super::members::Node;
 use super::mistake::Mistake;
@@ -6,10 +6,10 @@ use super::text::object_text;
 use crate::limits::SYNC_INTERVAL_SECONDS_MAX;
 use std::path::Path;
 
-/// A mode of `sync`. It is read as `interval` with [`SYNC_INTERVAL_SECONDS_MAX`].
+/// A mode of `sync` that is read as `interval` with [`SYNC_INTERVAL_SECONDS_MAX`].
 pub(super) const NEVER: &str = "never";
 
-/// A warning for each `sync` of `text`, a valid configuration, that no longer exists.
+/// A warning for each [`NEVER`] in `text`, a valid configuration.
 pub(super) fn warnings(path: &Path, text: &[u8]) -> Vec<String> {
     let warning = |owner| {
         format!(
@@ -42,7 +42,7 @@ fn owners_of_never(text: &[u8]) -> Result<Vec<String>, Mistake> {
     Ok(owners)
 }
 
-/// Whether `storage` of `owner` has the mode.
+/// Whether the `storage` of `owner` has the mode.
 fn is_never(owner: &Node<'_>) -> Result<bool, Mistake> {
     let Some(storage) = owner.member("storage")? else { return Ok(false) };
     storage.member("sync")?.map_or(Ok(false), |sync| Ok(sync.string()? == NEVER))
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_current_gets_no_warning() {
+    fn current_modes_get_no_warning() {
         for sync in ["always", "interval"] {
             let sync = format!(",\"sync\": \"{sync}\"");
             assert_eq!(config_of(&sync, &sync).1, Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! From the text of config.json to a [`Config`], after the tables of `settings.rs`.
+//! From the text of config.json to a [`Config`], by the tables of `settings.rs`.
 
 use super::members::Node;
 use super::mistake::Mistake;
@@ -8,10 +8,13 @@ use super::settings::{SETTINGS, check_version};
 use super::text::object_text;
 use crate::limits::MEMORY_BODIES_MIN;
 
-/// Takes `text` as a configuration.
-pub(super) fn parse(text: &[u8]) -> Result<Config, Mistake> {
+/// Parses `text` as a configuration.
+///
+/// # Errors
+/// The first [`Mistake`], with its line and column.
+pub fn parse(text: &[u8]) -> Result<Config, Mistake> {
     let top = Node::parse(object_text(text)?)?;
-    // First: a later version may have members that are unknown here.
+    // The version is first, because a later version may have members that are unknown here.
     if let Some(version) = top.member("version")? {
         check_version(&version)?;
     }

@@ -62,7 +62,7 @@ fn the_item_api_has_the_project_that_is_named_else_the_first() {
 }
 
 #[test]
-fn the_rate_limit_is_off_where_it_is_null_and_5_a_minute_where_nothing_is_said() {
+fn the_rate_limit_is_off_if_it_is_null_and_five_a_minute_by_default() {
     let limit = |requests, window_ms| Some(RateLimit { requests, window_ms });
     for (written, expected) in [
         ("{}", limit(5, 60_000)),
@@ -182,15 +182,15 @@ fn mistakes_in_proxies_and_origins_are_refused_with_their_element() {
         (r#""cors": {"origins": null}"#, "`cors.origins` is null and must be an array"),
         (
             r#""cors": {"origins": ["*"]}"#,
-            "`cors.origins[0]` is \"*\" at line 30, column 26; `*` has no place here; name each origin",
+            "`cors.origins[0]` is \"*\" at line 30, column 26; `*` is not supported; name each origin",
         ),
         (
             r#""cors": {"origins": ["http://a", "https://b/"]}"#,
-            "`cors.origins[1]` is \"https://b/\" at line 30, column 38; an origin ends behind its host or port",
+            "`cors.origins[1]` is \"https://b/\" at line 30, column 38; an origin ends after its host or port",
         ),
         (
             r#""cors": {"origins": ["https://b:443"]}"#,
-            "`cors.origins[0]` is \"https://b:443\" at line 30, column 26; browsers leave out the port that the scheme has anyway; remove `:443`",
+            "`cors.origins[0]` is \"https://b:443\" at line 30, column 26; browsers omit the default port of the scheme; remove `:443`",
         ),
         (
             r#""public_origins": ["https://kv.lan/"]"#,

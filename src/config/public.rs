@@ -1,4 +1,4 @@
-//! `public_origins` and `public_hosts`: under which names browsers reach this server.
+//! `public_origins` and `public_hosts`: the names under which browsers reach this server.
 
 use super::cors::check_host_and_port;
 use std::fmt;
@@ -12,26 +12,25 @@ pub(crate) const PUBLIC_HOST_ADVICE: &str = "a host is a name or an address in l
                                       kv.example.com, 192.168.1.5:23849 or [::1]";
 
 impl PublicHost {
-    /// Parses a host, with a port or without; `None` for anything else.
+    /// Parses a host, with or without a port; `None` for any other text.
     pub fn parse(text: &str) -> Option<PublicHost> {
         let is_host = check_host_and_port(text, "").is_ok();
         is_host.then(|| PublicHost(text.to_owned()))
     }
 
-    /// Whether it is the host of a request that names `authority`. Without a port it stands for any port.
+    /// Whether a request to `authority` is to this host. Without a port it matches any port.
     pub fn matches(&self, authority: &str) -> bool {
         let (own, own_port) = split_port(&self.0);
         let (host, port) = split_port(authority);
         own.eq_ignore_ascii_case(host)
             && match (own_port, port) {
                 (None, _) => true,
-                // A client leaves out the port that its scheme has anyway; the scheme is not known here.
+                // A client omits the default port of its scheme; the scheme is not known here.
                 (Some("80" | "443"), None) => true,
                 (Some(own_port), port) => port == Some(own_port),
             }
     }
 
-    /// The host as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -56,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_without_a_port_stands_for_any_port() {
+    fn a_host_without_a_port_matches_any_port() {
         for (own, matching, other) in [
             (
                 "kv.lan",
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_refused() {
+    fn invalid_hosts_are_refused() {
         for text in [
             "",
             "*",

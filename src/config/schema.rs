@@ -1,7 +1,8 @@
-//! The configuration after it was found valid.
+//! A valid configuration.
 //!
-//! Each field has the value in use: what the file has, or the default. Saving adds nothing that the user did not write,
-//! because [`Config`] notes which settings are in the file. Projects have what the file says, and inherit the rest.
+//! Each field has the effective value: that of the file, or the default. A save adds no settings that the user did
+//! not write, because [`Config`] records which settings the file has. Projects have the settings of the file and
+//! inherit the others.
 
 pub(crate) use super::cors::Origin;
 pub(crate) use super::public::PublicHost;
@@ -26,13 +27,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The port of a configuration that nobody wrote.
+/// The port of a generated configuration.
 pub(crate) const SERVER_PORT_DEFAULT: u16 = 23849;
-/// Only this machine: a server on a network is somebody's decision.
+/// Only this machine: the operator has to decide to serve a network.
 pub(crate) const SERVER_HOST_DEFAULT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// The data directory of a configuration that nobody wrote.
+/// The data directory of a generated configuration.
 pub(crate) const DATA_PATH_DEFAULT: &str = "storage_data/";
-/// The project of a configuration that nobody wrote.
+/// The project of a generated configuration.
 pub(crate) const FIRST_PROJECT: &str = "first_project";
 
 /// config.json. Every value is valid and no two projects have the same id. An optional setting that is changed in code
@@ -46,9 +47,9 @@ pub struct Config {
     pub server_threads: Option<usize>,
     /// `default.storage.persistent_file_path`.
     pub persistent_file_path: String,
-    /// The rest of `default.storage`: what projects inherit.
+    /// The rest of `default.storage`, which projects inherit.
     pub storage: StorageSettings,
-    /// `default.authentication`: the global switch, and what projects inherit.
+    /// `default.authentication`: the global switches, which projects inherit.
     pub authentication: AuthenticationSettings,
     /// The global key.
     pub key: StoredKey,
@@ -57,13 +58,13 @@ pub struct Config {
     pub log: Log,
     pub accounts: Accounts,
     pub item_api: ItemApi,
-    /// `trusted_proxies`: whose `X-Forwarded-For` is believed.
+    /// `trusted_proxies`: the addresses whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<Network>,
-    /// `public_origins`: those of this server, beside the one that `Host` gives.
+    /// `public_origins`: those of this server, besides the one of `Host`.
     pub public_origins: Vec<Origin>,
     /// `public_hosts`: the only hosts that requests may name; empty for any.
     pub public_hosts: Vec<PublicHost>,
-    /// `cors.origins`: those whose pages may call this server.
+    /// `cors.origins`: the origins whose pages may call this server.
     pub cors_origins: Vec<Origin>,
     pub(super) projects: Vec<ProjectConfig>,
     /// The paths of the optional settings and objects that the file has.
@@ -81,16 +82,16 @@ pub struct ProjectConfig {
     pub key: StoredKey,
 }
 
-/// What config.json keeps of a key.
+/// A key in config.json.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredKey {
-    /// `api_key`: the key itself, where it is to stay there.
+    /// `api_key`: the key itself, if it is to stay in the file.
     pub text: Option<Secret>,
-    /// `api_key_hash`. `None` until a key was set or generated.
+    /// `api_key_hash`. `None` until a key is set or generated.
     pub hash: Option<KeyHash>,
 }
 
-/// Whose key it is. A project's key is never another project's or the global one.
+/// The owner of a key. No two owners have the same key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum KeyOwner {
     /// The server: `default.authentication`.
@@ -98,7 +99,7 @@ pub enum KeyOwner {
     Project(ProjectId),
 }
 
-/// A file that has only what has to be in it, without projects.
+/// A file with only the required settings, without projects.
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -134,7 +135,7 @@ impl Owner for Config {
     }
 }
 
-/// Nothing to note: a project has exactly what the file has.
+/// A project has exactly the settings of the file, so there is nothing to record.
 impl Owner for ProjectConfig {
     fn mark(&mut self, _: &'static str) {}
 
@@ -143,17 +144,17 @@ impl Owner for ProjectConfig {
     }
 }
 
-/// Changes. Each leaves the rest of the configuration as it was.
+/// Changes. Each leaves the rest of the configuration unchanged.
 impl Config {
     /// Whether the file has the optional setting at `path`.
     pub(crate) fn is_written(&self, path: &str) -> bool {
         self.written.contains(path)
     }
 
-    /// Adds `project` behind the others.
+    /// Adds `project` after the others.
     ///
     /// # Errors
-    /// [`AddProjectError`]; nothing has changed then.
+    /// [`AddProjectError`]; nothing changes then.
     pub fn add_project(&mut self, project: ProjectConfig) -> Result<(), AddProjectError> {
         if self.project(&project.id).is_some() {
             return Err(AddProjectError::Exists { id: project.id });
@@ -165,14 +166,14 @@ impl Config {
         Ok(())
     }
 
-    /// Takes the project `id` out, where there is one.
+    /// Removes and returns the project `id`, if it exists.
     pub fn remove_project(&mut self, id: &ProjectId) -> Option<ProjectConfig> {
         let position = self.projects.iter().position(|project| project.id == *id)?;
         Some(self.projects.remove(position))
     }
 
-    /// Gives the project `id` other settings and says whether there is such a project. Its key
-    /// stays, but for the text of a key that no longer belongs into the file.
+    /// Changes the settings of the project `id` and returns whether it exists. Its key stays, except for the text of
+    /// a key that the file must no longer have.
     pub fn replace_settings(
         &mut self,
         id: &ProjectId,
@@ -190,7 +191,7 @@ impl Config {
         true
     }
 
-    /// What is kept of the key of `owner`; `None` where there is no such project.
+    /// The stored key of `owner`; `None` if the project does not exist.
     pub fn key(&self, owner: &KeyOwner) -> Option<&StoredKey> {
         match owner {
             KeyOwner::Global => Some(&self.key),
@@ -198,22 +199,21 @@ impl Config {
         }
     }
 
-    /// Sets what is kept of the key of `owner` and says whether there is such an owner.
+    /// Sets the stored key of `owner` and returns whether the owner exists.
     pub fn set_key(&mut self, owner: &KeyOwner, key: StoredKey) -> bool {
-        let place = match owner {
+        let stored = match owner {
             KeyOwner::Global => Some(&mut self.key),
             KeyOwner::Project(id) => {
                 self.projects.iter_mut().find(|project| project.id == *id).map(|project| &mut project.key)
             }
         };
-        let Some(place) = place else { return false };
-        *place = key;
+        let Some(stored) = stored else { return false };
+        *stored = key;
         true
     }
 }
 
 impl ProjectConfig {
-    /// A project without a key.
     pub fn new(id: ProjectId, storage: StorageChoice, authentication: AuthenticationChoice) -> ProjectConfig {
         ProjectConfig { id, storage, authentication, key: StoredKey::default() }
     }
@@ -224,21 +224,18 @@ impl ProjectConfig {
     }
 }
 
-/// Why a project was not added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddProjectError {
-    /// There is one with this id.
     Exists { id: ProjectId },
-    /// There are [`PROJECTS_MAX`] already.
     TooMany,
 }
 
 impl fmt::Display for AddProjectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AddProjectError::Exists { id } => write!(f, "there is a project `{id}` already"),
+            AddProjectError::Exists { id } => write!(f, "project `{id}` exists already"),
             AddProjectError::TooMany => {
-                write!(f, "there are {PROJECTS_MAX} projects, which is the most one server has")
+                write!(f, "the server has {PROJECTS_MAX} projects, which is the maximum")
             }
         }
     }

@@ -31,34 +31,27 @@ macro_rules! section {
 section! {
     #[derive(Copy)]
     StorageSettings {
-        /// Whether there is a data file.
         pub on_disk: bool = true,
-        /// Whether the values are kept in memory.
         pub cache_in_memory: bool = true,
-        /// When a write counts as done.
         pub sync: SyncMode = SyncMode::Always,
-        /// After which time `sync: interval` syncs, seconds.
+        /// For `sync: interval`.
         pub sync_interval_seconds: u64 = SYNC_INTERVAL_SECONDS_DEFAULT,
     }
 }
 
-/// `storage` of a project, as written. Also what a client sends about it.
+/// `storage` of a project, in the file or in a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StorageChoice {
-    /// Whether there is a data file.
     pub on_disk: Option<bool>,
-    /// Whether the values are kept in memory.
     pub cache_in_memory: Option<bool>,
-    /// When a write counts as done.
     pub sync: Option<SyncMode>,
-    /// After which time `sync: interval` syncs, seconds.
     pub sync_interval_seconds: Option<u64>,
 }
 
 choices! {
-    /// When a write to a project counts as done.
+    /// When a write to a project is acknowledged.
     SyncMode {
-        /// When it is on disk.
+        /// Once it is on disk.
         #[default]
         Always = "always",
         /// At once; it is on disk after `sync_interval_seconds`.
@@ -66,34 +59,30 @@ choices! {
     }
 }
 
-/// The switches of `authentication`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthenticationSettings {
-    /// Whether a key is asked for.
+    /// Whether a key is required.
     pub enabled: bool,
     /// Whether the text of the key stays in config.json.
     pub save_api_key_to_file: bool,
 }
 
-/// The switches of `authentication` of a project, as written. Also what a client sends about it.
+/// `authentication` of a project, in the file or in a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AuthenticationChoice {
-    /// Whether a key is asked for.
     pub enabled: Option<bool>,
-    /// Whether the text of the key stays in config.json.
     pub save_api_key_to_file: Option<bool>,
 }
 
 section! {
     #[derive(Copy)]
     Limits {
-        /// Body of one request, bytes.
         pub body_bytes_max: usize = BODY_BYTES_MAX_DEFAULT,
-        /// Connections open at once; fewer if the process may not have so many descriptors.
+        /// Fewer if the process may not have so many descriptors.
         pub connections_max: usize = CONNECTIONS_MAX_DEFAULT,
-        /// Connections of one client address; `None` for as many as there are.
+        /// `None`: unbounded.
         pub connections_per_address_max: Option<usize> = None,
-        /// Memory of requests and answers under way, bytes; at least [`crate::limits::MEMORY_BODIES_MIN`] bodies.
+        /// For pending requests and answers; at least [`crate::limits::MEMORY_BODIES_MIN`] bodies.
         pub memory_bytes_max: usize = MEMORY_BYTES_MAX_DEFAULT,
     }
 }
@@ -102,35 +91,30 @@ section! {
     /// `timeouts`, in milliseconds.
     #[derive(Copy)]
     Timeouts {
-        /// A request head must be complete after this long.
         pub head_ms: u64 = HEAD_TIMEOUT_MS_DEFAULT,
-        /// Grace before the rate of a body counts.
+        /// The grace period before the minimum rate of a body applies.
         pub body_grace_ms: u64 = BODY_GRACE_MS_DEFAULT,
-        /// Slowest accepted body, bytes a second; 0 accepts any.
+        /// Bytes a second; 0 accepts any rate.
         pub body_bytes_per_second_min: u64 = BODY_BYTES_PER_SECOND_MIN_DEFAULT,
-        /// A connection without a request is closed after this long.
         pub idle_ms: u64 = IDLE_TIMEOUT_MS_DEFAULT,
-        /// The connection of a client that has read nothing for this long is closed.
+        /// Since the client last read some of its answer.
         pub write_ms: u64 = WRITE_TIMEOUT_MS_DEFAULT,
-        /// Running requests may finish for this long at shutdown.
         pub shutdown_ms: u64 = SHUTDOWN_TIMEOUT_MS,
     }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Log {
-    /// The least important lines that are written.
     pub level: LogLevel,
-    /// How a line looks.
     pub format: LogFormat,
 }
 
 choices! {
     /// The least important log lines that are written.
     LogLevel {
-        /// What needs somebody.
+        /// Failures that need the operator.
         Error = "error",
-        /// What may need somebody.
+        /// Events that may need the operator.
         Warn = "warn",
         /// Starts, stops, decisions and requests.
         #[default]
@@ -141,7 +125,7 @@ choices! {
 }
 
 choices! {
-    /// How a log line looks.
+    /// The form of log lines.
     LogFormat {
         /// For a person.
         #[default]
@@ -154,13 +138,11 @@ choices! {
 section! {
     #[derive(Copy)]
     Accounts {
-        /// Whether there are accounts at all.
         pub enabled: bool = true,
-        /// Who may open one.
         pub registration: Registration = Registration::Open,
-        /// An access token is good for this long, seconds.
+        /// The lifetime of an access token, seconds.
         pub token_ttl_s: u64 = TOKEN_TTL_SECONDS_DEFAULT,
-        /// bcrypt's cost of a new password, the binary logarithm of its rounds.
+        /// The binary logarithm of the rounds of bcrypt for new passwords.
         pub bcrypt_cost: u32 = BCRYPT_COST_DEFAULT,
     }
 }
@@ -168,7 +150,7 @@ section! {
 choices! {
     /// Who may open an account.
     Registration {
-        /// Everybody.
+        /// Every client.
         #[default]
         Open = "open",
         /// Only the operator, with the global key.
@@ -178,9 +160,9 @@ choices! {
 
 section! {
     ItemApi {
-        /// The project that the global key works on, if it is named. It need not exist.
+        /// The project for the global key, if one is configured. It need not exist.
         pub project: Option<ProjectId> = None,
-        /// How many requests one client may send with one method; `None` for any number.
+        /// `None`: unbounded.
         pub rate_limit: Option<RateLimit> = Some(RateLimit::default()),
     }
 }
@@ -190,14 +172,12 @@ section! {
     RateLimit {
         /// Requests in one window.
         pub requests: u32 = RATE_LIMIT_REQUESTS_DEFAULT,
-        /// The window, milliseconds.
         pub window_ms: u64 = RATE_LIMIT_WINDOW_SECONDS_DEFAULT * 1_000,
     }
 }
 
 impl SyncMode {
-    /// The mode called `name`, and the interval that this brings with it. `never` of earlier versions is the longest
-    /// interval.
+    /// The mode `name`, and the interval that it implies: `never` of older versions is the longest interval.
     pub fn parse_written(name: &str) -> Option<(SyncMode, Option<u64>)> {
         if name == super::older::NEVER {
             return Some((SyncMode::Interval, Some(SYNC_INTERVAL_SECONDS_MAX)));
@@ -207,7 +187,7 @@ impl SyncMode {
 }
 
 impl LogLevel {
-    /// The level as the `log` crate has it.
+    /// The level of the `log` crate.
     pub fn filter(self) -> LevelFilter {
         match self {
             LogLevel::Error => LevelFilter::Error,
@@ -219,7 +199,7 @@ impl LogLevel {
 }
 
 impl StorageChoice {
-    /// This choice, and what `other` has if this has nothing.
+    /// This choice, with the settings of `other` for missing ones.
     pub fn or(self, other: StorageChoice) -> StorageChoice {
         StorageChoice {
             on_disk: self.on_disk.or(other.on_disk),

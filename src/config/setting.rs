@@ -1,4 +1,4 @@
-//! One setting of config.json, and how an object is read and written after a table of them.
+//! One setting of config.json, and how an object is read and written by a table of settings.
 
 use super::field::{Kind, Value};
 use super::members::{Members, Node};
@@ -6,11 +6,9 @@ use super::mistake::Mistake;
 
 /// A setting of a `T`: the configuration or one of its projects.
 pub struct Setting<T: 'static> {
-    /// The way to it from the top of the `T`: `limits.body_bytes_max`.
+    /// Its path in the `T`: `limits.body_bytes_max`.
     pub path: &'static str,
-    /// The values that it takes.
     pub kind: Kind,
-    /// Whether the file has it.
     pub presence: Presence,
     /// A line for the documentation.
     pub doc: &'static str,
@@ -24,15 +22,15 @@ pub struct Setting<T: 'static> {
 pub enum Presence {
     /// A file without it is refused.
     Required,
-    /// It may be left out; the server writes it if it has a value.
+    /// It may be missing; the server writes it if it has a value.
     Written,
-    /// It may be left out; the server writes it if the file has it.
+    /// It may be missing; the server writes it if the file has it.
     Optional,
 }
 
-/// What has settings.
+/// A type that has settings.
 pub(super) trait Owner {
-    /// Notes that the file has the setting or the object at `path`.
+    /// Records that the file has the setting or the object at `path`.
     fn mark(&mut self, path: &'static str);
 
     fn is_marked(&self, path: &str) -> bool;
@@ -53,7 +51,7 @@ pub(super) fn object<T: Owner>(settings: &[Setting<T>], owner: &T) -> Value {
     Value::Object(members)
 }
 
-/// The objects that the setting at `path` lies in, the outermost first.
+/// The paths of the objects that contain the setting at `path`, the outermost first.
 fn sections(path: &'static str) -> impl Iterator<Item = &'static str> {
     path.match_indices('.').filter_map(|(dot, _)| path.get(..dot))
 }
@@ -104,7 +102,7 @@ pub(super) fn read<T: Owner>(
     Ok(())
 }
 
-/// Sets `setting` to the value of `node`, and has it written from now on.
+/// Sets `setting` to the value of `node`. From then on it is written.
 pub(super) fn set_one<T: Owner>(
     setting: &'static Setting<T>,
     owner: &mut T,
@@ -117,7 +115,7 @@ pub(super) fn set_one<T: Owner>(
     Ok(())
 }
 
-/// Notes that the file has the setting at `path`, and so the objects that it lies in.
+/// Records that the file has the setting at `path` and the objects that contain it.
 pub(super) fn mark_with_sections(owner: &mut impl Owner, path: &'static str) {
     sections(path).chain([path]).for_each(|path| owner.mark(path));
 }

@@ -1,9 +1,9 @@
-//! Every setting of config.json, one row for each. Reading, writing and showing the file follow these tables, and so do
-//! config.json.example and the table in docs/CONFIGURATION.md, which a test compares.
+//! Every setting of config.json, one row for each. These tables determine how the file is read, written and shown. A
+//! test compares config.json.example and the table in docs/CONFIGURATION.md with them.
 
 use super::field::{Field, Kind, Value};
 use super::members::Node;
-use super::mistake::{Mistake, Problem};
+use super::mistake::{Mistake, shown};
 use super::schema::{
     AuthenticationChoice, Config, LogFormat, LogLevel, ProjectConfig, Registration, StorageChoice, SyncMode,
 };
@@ -66,11 +66,11 @@ pub const SETTINGS: &[Setting<Config>] = &[
     setting!("version", Kind::Number(CONFIG_VERSION, CONFIG_VERSION), Required;
         "version of this file's format"; |_| Some(Value::Number(CONFIG_VERSION)); |_, node, _| check_version(node)?),
     setting!("server_port", Kind::Number(0, 65_535), Required server_port;
-        "port; 0 takes any free one"),
+        "port; 0 selects a free one"),
     setting!("server_host", Kind::Text("an IP address"), server_host;
         "address to listen on; `0.0.0.0` or `::` for every network"),
     setting!("server_threads", Kind::NumberOrNull(1, LOOPS_MAX as u64), server_threads;
-        "event loops; null is one per core"),
+        "event loops; null: one per core"),
     setting!("default.storage.persistent_file_path", Kind::Path, Required persistent_file_path;
         "data directory, relative to the directory of `config.json`"),
     setting!("default.storage.on_disk", Kind::Switch, storage.on_disk;
@@ -83,31 +83,31 @@ pub const SETTINGS: &[Setting<Config>] = &[
     setting!("default.storage.sync_interval_seconds", SYNC_SECONDS, storage.sync_interval_seconds;
         "after how many seconds `sync: interval` syncs a write"),
     setting!("default.authentication.enabled", Kind::Switch, Required authentication.enabled;
-        "false switches authentication off everywhere; only if everybody who reaches the port is trusted"),
+        "false switches authentication off everywhere; use it only if every client that reaches the port is trusted"),
     setting!("default.authentication.save_api_key_to_file", Kind::Switch, Required authentication.save_api_key_to_file;
         "whether the text of the global key stays in this file"),
     setting!("default.authentication.api_key", KEY, Written key.text;
         "the global key, if you choose it; without `save_api_key_to_file` the start keeps its hash and removes the text"),
     setting!("default.authentication.api_key_hash", HASH, Written key.hash;
-        "hash of the global key; null has one generated"),
+        "hash of the global key; null generates a new key"),
     setting!("projects", Kind::Projects, Required;
         "the projects"; |config| Some(Value::List(config.projects.iter().map(|project| object(PROJECT_SETTINGS, project)).collect()));
         |config, node, _| config.projects = projects(node)?),
     setting!("limits.body_bytes_max", Kind::Number(1, BODY_BYTES_MAX_CEILING as u64), limits.body_bytes_max;
         "body of one request, bytes"),
     setting!("limits.connections_max", Kind::Number(1, CONNECTIONS), limits.connections_max;
-        "connections open at once; fewer if the process may not have so many descriptors (`ulimit -n`, less 64 and those of the projects), which the start logs as a warning. If all are in use and another client comes, some are closed: first those on which nothing has arrived, then idle ones, then those of the address that has the most"),
+        "connections open at once; fewer if the process may not have so many descriptors (`ulimit -n`, less 64 and those of the projects), which the start logs as a warning. If all are in use and another client connects, some are closed: first those on which nothing has arrived, then idle ones, then those of the address that has the most"),
     setting!("limits.connections_per_address_max", Kind::NumberOrNull(1, CONNECTIONS), limits.connections_per_address_max;
-        "connections of one client address (an IPv6 /64 is one address); more are answered 503. null is no bound of its own. Trusted proxies are not bounded"),
+        "connections of one client address (an IPv6 /64 is one address); more are answered 503. null: no limit per address. Trusted proxies have no limit"),
     setting!("limits.memory_bytes_max", MEMORY, Optional;
-        "memory that requests and answers under way may hold, bytes; one address may hold half of it. Beyond, they are answered 503. At least 4 times `body_bytes_max`, and that by default if it is more"; |config| Some(config.limits.memory_bytes_max.value());
+        "memory that pending requests and answers may hold, bytes; one address may hold half of it. More are answered 503. At least 4 times `body_bytes_max`, which is the default if it is more"; |config| Some(config.limits.memory_bytes_max.value());
         |config, node, _| config.limits.memory_bytes_max = usize::read(node, &memory_of(config))?),
     setting!("timeouts.head_seconds", SECONDS_FROM_1, seconds timeouts.head_ms;
-        "a request's head has to be complete after this long"),
+        "the head of a request must be complete after this long"),
     setting!("timeouts.body_grace_seconds", SECONDS, seconds timeouts.body_grace_ms;
-        "time that any body gets"),
+        "grace period of every body"),
     setting!("timeouts.body_bytes_per_second_min", Kind::Number(0, BODY_BYTES_PER_SECOND_MIN_CEILING), timeouts.body_bytes_per_second_min;
-        "slowest body accepted after the grace; 0 accepts any"),
+        "minimum rate of a body after the grace period; 0 accepts any"),
     setting!("timeouts.idle_seconds", SECONDS_FROM_1, seconds timeouts.idle_ms;
         "a connection without a request is closed after this long"),
     setting!("timeouts.write_seconds", SECONDS_FROM_1, seconds timeouts.write_ms;
@@ -117,38 +117,38 @@ pub const SETTINGS: &[Setting<Config>] = &[
     setting!("log.level", Kind::OneOf(LogLevel::NAMES), log.level;
         "least important messages that are written"),
     setting!("log.format", Kind::OneOf(LogFormat::NAMES), log.format;
-        "how log lines look"),
+        "form of the log lines"),
     setting!("accounts.enabled", Kind::Switch, accounts.enabled;
-        "whether there are user accounts; false answers 404 (`accounts_disabled`) on their paths and leaves their files as they are. Switching them on takes a restart if the start had them off"),
+        "whether user accounts are enabled; false answers 404 (`accounts_disabled`) on their paths and leaves their files unchanged. Enabling them needs a restart if they were disabled at the start"),
     setting!("accounts.registration", Kind::OneOf(Registration::NAMES), accounts.registration;
-        "who may open an account: everybody who reaches the port, or only the operator"),
+        "who may create an account: every client, or only the operator"),
     setting!("accounts.token_ttl_seconds", Kind::Number(TOKEN_TTL_SECONDS_MIN, TOKEN_TTL_SECONDS_MAX), accounts.token_ttl_s;
-        "an access token is good for this long; those that were issued before keep their time"),
+        "lifetime of an access token; existing tokens keep theirs"),
     setting!("accounts.bcrypt_cost", Kind::Number(BCRYPT_COST_MIN as u64, BCRYPT_COST_MAX as u64), accounts.bcrypt_cost;
-        "what hashing a password costs; each step doubles the time of a login. Existing hashes are upgraded at the next login of their owner"),
+        "cost of hashing a password; each step doubles the time of a login. Existing hashes are upgraded at the next login of their owner"),
     setting!("item_api.project", Kind::Text("a project id"), Optional;
         "the project that `/item` works on with the global key, by default the first of `projects`; it need not exist yet"; |config| config.item_project().map(Field::value);
         |config, node, kind| config.item_api.project = Some(Field::read(node, kind)?)),
     setting!("item_api.rate_limit", Kind::Nullable, Optional;
-        "null takes any number of requests"; |config| config.item_api.rate_limit.is_none().then_some(Value::Null);
+        "null allows any number of requests"; |config| config.item_api.rate_limit.is_none().then_some(Value::Null);
         |config, _, _| config.item_api.rate_limit = None),
     setting!("item_api.rate_limit.requests", Kind::Number(1, RATE_LIMIT_REQUESTS_MAX as u64), Optional;
-        "requests that one address may send to `/item` with one method in one window; `\"rate_limit\": null` takes any number"; |config| config.item_api.rate_limit.map(|limit| limit.requests.value());
+        "requests that one address may send to `/item` with one method in one window; `\"rate_limit\": null` allows any number"; |config| config.item_api.rate_limit.map(|limit| limit.requests.value());
         |config, node, kind| config.item_api.rate_limit.get_or_insert_default().requests = Field::read(node, kind)?),
     setting!("item_api.rate_limit.window_seconds", Kind::Number(1, RATE_LIMIT_WINDOW_SECONDS_MAX), Optional;
         "the window"; |config| config.item_api.rate_limit.map(|limit| Value::Number(limit.window_ms / 1_000));
         |config, node, kind| config.item_api.rate_limit.get_or_insert_default().window_ms = u64::read(node, kind)? * 1_000),
     setting!("trusted_proxies", Kind::List(TRUSTED_PROXIES_MAX, "addresses or networks"), trusted_proxies;
-        "whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are believed: `[\"127.0.0.1\", \"10.0.0.0/8\"]`; the proxy in front, and nobody else"),
+        "addresses whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are trusted: `[\"127.0.0.1\", \"10.0.0.0/8\"]`; only the proxy in front of the server"),
     setting!("public_origins", Kind::List(ORIGINS_MAX, "origins"), public_origins;
-        "under which origins browsers reach this server, `[\"https://kv.example.com\"]`, for a proxy that does not pass `Host` on. Forms from there are accepted"),
+        "origins under which browsers reach this server, `[\"https://kv.example.com\"]`, if a proxy does not forward `Host`. Forms of these origins are accepted"),
     setting!("public_hosts", Kind::List(PUBLIC_HOSTS_MAX, "hosts"), public_hosts;
         "the only hosts that requests may name, `[\"kv.example.com\", \"192.168.1.5:23849\"]`; without a port, any port of that host. Any other is 403 (`host_not_allowed`), except on `/healthz` and `/readyz`. Empty: any host. Set it if a project has no authentication: it stops DNS rebinding"),
     setting!("cors.origins", Kind::List(ORIGINS_MAX, "origins"), cors_origins;
         "pages that may call this server from a browser, `[\"https://app.example.com\"]`: scheme, host and port exactly as browsers send them, no `*`. They may send keys and tokens; cookies do not count for them"),
 ];
 
-/// The settings of one of `projects`. What it does not have is as in `default`.
+/// The settings of one of `projects`. It inherits missing ones from `default`.
 #[rustfmt::skip] // two lines for each
 pub const PROJECT_SETTINGS: &[Setting<ProjectConfig>] = &[
     setting!("id", Kind::Text("`[a-z0-9][a-z0-9_-]{0,62}`"), Written id;
@@ -163,7 +163,7 @@ pub const PROJECT_SETTINGS: &[Setting<ProjectConfig>] = &[
     setting!("storage.sync_interval_seconds", SYNC_SECONDS, own storage.sync_interval_seconds;
         "as above"),
     setting!("authentication.enabled", Kind::Switch, own authentication.enabled;
-        "false lets anybody read and write this project; its settings then need the global key"),
+        "false lets every client read and write this project; its settings then need the global key"),
     setting!("authentication.save_api_key_to_file", Kind::Switch, own authentication.save_api_key_to_file;
         "as above"),
     setting!("authentication.api_key", KEY, Written;
@@ -176,13 +176,13 @@ pub const PROJECT_SETTINGS: &[Setting<ProjectConfig>] = &[
 
 const MEMORY: Kind = Kind::Number(MEMORY_BYTES_MAX_FLOOR as u64, MEMORY_BYTES_MAX_CEILING as u64);
 
-/// The range of `limits.memory_bytes_max`, which has to be enough for some bodies.
+/// The range of `limits.memory_bytes_max`, which must be sufficient for [`MEMORY_BODIES_MIN`] bodies.
 fn memory_of(config: &Config) -> Kind {
     let min = MEMORY_BYTES_MAX_FLOOR.max(MEMORY_BODIES_MIN * config.limits.body_bytes_max);
     Kind::Number(min as u64, MEMORY_BYTES_MAX_CEILING as u64)
 }
 
-/// An interval that comes with the mode counts unless the file has one, which is read after this.
+/// An interval that the mode implies is used unless the file has one, which is read after this.
 fn set_default_sync(config: &mut Config, node: &Node<'_>) -> Result<(), Mistake> {
     let (sync, interval) = node.choice(SyncMode::NAMES, SyncMode::parse_written)?;
     config.storage.sync = sync;
@@ -201,27 +201,31 @@ fn set_sync(project: &mut ProjectConfig, node: &Node<'_>) -> Result<(), Mistake>
 }
 
 pub(super) fn check_version(node: &Node<'_>) -> Result<(), Mistake> {
-    match node.number(0, u64::MAX) {
-        Ok(CONFIG_VERSION) => Ok(()),
-        Ok(other) => Err(node.mistake(Problem::Version { text: other.to_string() })),
-        Err(Mistake { problem: Problem::OutOfRange { text, .. }, .. }) => {
-            Err(node.mistake(Problem::Version { text }))
-        }
-        Err(mistake) => Err(mistake),
-    }
+    let text = node.number_text()?;
+    let advice = match text.parse::<u64>() {
+        Ok(CONFIG_VERSION) => return Ok(()),
+        Ok(CONFIG_VERSION..) => format!(
+            "the file was written for a later version of PiKV; this is PiKV {}, which reads version \
+             {CONFIG_VERSION}. Start the later version, or restore the file of this one",
+            env!("CARGO_PKG_VERSION")
+        ),
+        Ok(_) | Err(_) => format!("this program reads version {CONFIG_VERSION}"),
+    };
+    Err(node.mistake(format!("`version` is {}", shown(text)), advice))
 }
 
 fn projects(node: &Node<'_>) -> Result<Vec<ProjectConfig>, Mistake> {
     let elements = node.elements()?;
     if elements.len() > PROJECTS_MAX {
-        return Err(node.mistake(Problem::TooManyProjects));
+        return Err(node.mistake(format!("more than {PROJECTS_MAX} projects"), ""));
     }
     let mut ids = HashSet::with_capacity(elements.len());
     let mut projects = Vec::with_capacity(elements.len());
     for element in elements {
         let project = project(element.clone())?;
         if !ids.insert(project.id.clone()) {
-            return Err(element.mistake(Problem::ProjectTwice { id: project.id.as_str().to_owned() }));
+            let problem = format!("a second project with the id `{}`", project.id);
+            return Err(element.mistake(problem, "every project needs its own id"));
         }
         projects.push(project);
     }

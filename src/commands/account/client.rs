@@ -1,4 +1,4 @@
-//! Asks a running server to look after an account: a client for `/api/v1/accounts`, one request for each connection.
+//! Manages accounts through a running server: a client for `/api/v1/accounts`, one request for each connection.
 
 use super::listing::{Line, done, table};
 use crate::auth::password::Rule;
@@ -21,85 +21,66 @@ use std::time::Duration;
 /// A running server.
 pub(crate) struct Server<'a> {
     address: SocketAddr,
-    /// What requests name as their host: `public_hosts` may leave no other.
+    /// The host that requests name: `public_hosts` may allow no other.
     host: String,
     key: Option<GlobalKey<'a>>,
 }
 
-/// What is taken for the server's global key.
 #[derive(Clone, Copy)]
 pub(crate) struct GlobalKey<'a> {
     pub key: &'a Secret,
-    /// Where it was found.
     pub source: KeySource,
 }
 
-/// Where a global key was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// In the environment.
     Variable,
-    /// In config.json.
     ConfigFile,
 }
 
-/// What a server asks for before it looks after accounts.
-pub(crate) enum Asked<'a> {
-    /// Nothing: authentication is off.
-    Nothing,
-    /// Its global key, as far as it is known here.
+/// The credential that the server requires.
+pub(crate) enum Credential<'a> {
+    /// Authentication is off.
+    None,
+    /// Its global key, if it is known here.
     Key(Option<GlobalKey<'a>>),
 }
 
-/// Why a running server did not do it.
 #[derive(Debug)]
 pub enum ClientError {
-    /// It has not written down where it listens.
+    /// The server has not written its address yet.
     AddressMissing {
-        /// Its process id.
         pid: String,
     },
-    /// Its global key is needed.
     KeyMissing {
-        /// Its process id.
         pid: String,
-        /// Where it listens.
         address: SocketAddr,
     },
-    /// It cannot be reached, or does not answer.
+    /// The server cannot be reached, or does not answer.
     Io {
-        /// Where it listens.
         address: SocketAddr,
-        /// What the operating system says.
         error: io::Error,
     },
+    /// The answer is not that of a PiKV server.
     Answer {
-        /// Where it listens.
         address: SocketAddr,
     },
-    /// The key is not its global one.
     KeyRefused {
-        /// Where it listens.
         address: SocketAddr,
-        /// Where the key was found.
         source: KeySource,
     },
     Refused {
-        /// The status of its answer.
         status: u16,
-        /// What it said.
         detail: String,
     },
 }
 
-/// What is read of a list.
 #[derive(Deserialize)]
 struct Listed {
     accounts: Vec<Line>,
     cursor: Option<String>,
 }
 
-/// What is read of a refusal.
 #[derive(Deserialize)]
 struct Problem {
     detail: String,
@@ -110,7 +91,7 @@ impl<'a> Server<'a> {
     pub(crate) fn find(
         directory: &Path,
         pid: String,
-        asked: Asked<'a>,
+        credential: Credential<'a>,
         public_hosts: &[PublicHost],
     ) -> Result<Server<'a>, ClientError> {
         let written = disk::load(&RealDisk, &directory.join(ADDRESS_FILE), ADDRESS_FILE_BYTES_MAX);
@@ -119,15 +100,15 @@ impl<'a> Server<'a> {
         let Some(address) = address else { return Err(ClientError::AddressMissing { pid }) };
         let address = SocketAddr::new(reachable(address.ip()), address.port());
         let host = public_hosts.first().map_or_else(|| address.to_string(), |host| host.as_str().to_owned());
-        match asked {
-            Asked::Nothing => Ok(Server { address, host, key: None }),
-            Asked::Key(Some(key)) => Ok(Server { address, host, key: Some(key) }),
-            Asked::Key(None) => Err(ClientError::KeyMissing { pid, address }),
+        match credential {
+            Credential::None => Ok(Server { address, host, key: None }),
+            Credential::Key(Some(key)) => Ok(Server { address, host, key: Some(key) }),
+            Credential::Key(None) => Err(ClientError::KeyMissing { pid, address }),
         }
     }
 
-    /// Has the server carry out `act`; what to say then.
-    pub(crate) fn carry_out(&self, act: &Act, password: Option<&Secret>) -> Result<String, ClientError> {
+    /// Makes the server execute `act`. Returns the text to print.
+    pub(crate) fn execute(&self, act: &Act, password: Option<&Secret>) -> Result<String, ClientError> {
         let password = password.map(Secret::reveal).unwrap_or_default();
         match act {
             Act::Add { username, email, rule } => {
@@ -201,14 +182,14 @@ impl<'a> Server<'a> {
     }
 }
 
-/// Adds the member that lets a weak password pass.
+/// Adds the member that allows a weak password.
 fn allow_weak(rule: Rule, body: &mut serde_json::Value) {
     if let (Rule::Weak, Some(members)) = (rule, body.as_object_mut()) {
         members.insert("weak_password".to_owned(), true.into());
     }
 }
 
-/// Where a server that listens everywhere is reached from here.
+/// The address for connecting to a server that listens on `address`.
 fn reachable(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -222,14 +203,14 @@ impl fmt::Display for ClientError {
         match self {
             ClientError::AddressMissing { pid } => write!(
                 f,
-                "the process with id {pid} has the data directory, and has not written down where it listens \
-                 ({ADDRESS_FILE}); wait until it has started or ended, then try again. If the file never appears, \
+                "the process with id {pid} uses the data directory, but has not written its address \
+                 ({ADDRESS_FILE}); wait until it has started or ended, then try again. If the file does not appear, \
                  the log of the server has the reason"
             ),
             ClientError::KeyMissing { pid, address } => write!(
                 f,
                 "the server with process id {pid} has the accounts; set {GLOBAL_KEY_VARIABLE} to its global key and \
-                 try again, or ask it yourself: curl -H \"X-API-Key: $GLOBAL\" http://{address}/api/v1/accounts"
+                 try again, or send the request yourself: curl -H \"X-API-Key: $GLOBAL\" http://{address}/api/v1/accounts"
             ),
             ClientError::Io { address, error } => {
                 write!(f, "cannot reach the running server at {address}, which has the accounts: {error}")

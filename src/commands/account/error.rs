@@ -1,4 +1,4 @@
-//! Why a command about accounts failed.
+//! Errors of `pikv account`.
 
 use super::client::ClientError;
 use super::prompt::PromptError;
@@ -9,14 +9,14 @@ use crate::auth::password::PasswordError;
 use crate::names::Username;
 use std::fmt;
 
-/// Why a command about accounts failed. Nothing was changed.
+/// An error of `pikv account`. Nothing was changed.
 #[derive(Debug)]
 pub enum AccountCommandError {
     /// config.json disables accounts.
     Disabled,
     /// The password could not be read.
     Prompt(PromptError),
-    /// What was given for the account is not valid.
+    /// The data of the account is not valid.
     Invalid(Vec<Problem>),
     /// The name or the address is taken.
     NotCreated(CreateError),
@@ -49,13 +49,13 @@ impl fmt::Display for AccountCommandError {
                 let is_weak =
                     |problem: &Problem| matches!(problem, Problem::Password(PasswordError::Weak { .. }));
                 if problems.iter().any(is_weak) {
-                    f.write_str(", or pass --weak-password to accept it as it is")?;
+                    f.write_str(", or pass --weak-password to accept it")?;
                 }
                 Ok(())
             }
             AccountCommandError::NotCreated(error) => error.fmt(f),
             AccountCommandError::Missing(username) => {
-                write!(f, "there is no account `{username}`; `pikv account list` lists them")
+                write!(f, "account `{username}` does not exist; `pikv account list` lists the accounts")
             }
             AccountCommandError::Open(error) => error.fmt(f),
             AccountCommandError::Accounts(error) => error.fmt(f),

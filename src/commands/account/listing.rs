@@ -1,4 +1,4 @@
-//! What `pikv account` prints.
+//! The output of `pikv account`.
 
 use crate::accounts::account::Account;
 use crate::cli::account::Act;
@@ -40,7 +40,7 @@ pub(super) fn table(lines: &[Line]) -> String {
     text
 }
 
-/// What is printed after `act`.
+/// The line to print after `act`.
 pub(super) fn done(act: &Act) -> String {
     match act {
         Act::Add { username, .. } => format!("Account {username} was added.\n"),

@@ -31,7 +31,6 @@ use listing::{done, line, table};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Runs the command `act`.
 pub(crate) fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<(), RunError> {
     let path = &options.config_path.value;
     let config = load_existing(path)?.config;
@@ -46,28 +45,28 @@ pub(crate) fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> 
     check_files(&config, path)?;
     disk::create_directory(&directory)
         .map_err(|error| RunError::DataDirectory { path: directory.clone(), error })?;
-    let said = match lock(&directory) {
+    let text = match lock(&directory) {
         Ok(lock) => in_files(&config, &lock, act, password.as_ref())?,
-        // The lock is that of a server on another directory, whose accounts are not these.
+        // A server on another directory holds this lock, and its accounts are not these.
         Err(error @ RunError::Locked { holder: Holder { original: Some(_), .. }, .. }) => {
             return Err(error.of_stopped_server());
         }
         Err(RunError::Locked { holder, .. }) => {
-            let asked = if config.authentication.enabled {
+            let credential = if config.authentication.enabled {
                 let of_variable = global_key.map(|key| GlobalKey { key, source: KeySource::Variable });
                 let of_file = config.key.text.as_ref();
                 let of_file = of_file.map(|key| GlobalKey { key, source: KeySource::ConfigFile });
-                client::Asked::Key(of_variable.or(of_file))
+                client::Credential::Key(of_variable.or(of_file))
             } else {
-                client::Asked::Nothing
+                client::Credential::None
             };
-            let server = client::Server::find(&directory, holder.pid, asked, &config.public_hosts);
-            let said = server.and_then(|server| server.carry_out(act, password.as_ref()));
-            said.map_err(AccountCommandError::Client)?
+            let server = client::Server::find(&directory, holder.pid, credential, &config.public_hosts);
+            let text = server.and_then(|server| server.execute(act, password.as_ref()));
+            text.map_err(AccountCommandError::Client)?
         }
         Err(error) => return Err(error),
     };
-    say(&said)
+    say(&text)
 }
 
 /// Asks for a new password, which must satisfy `rule`.

@@ -1,4 +1,4 @@
-//! A new password: from standard input, or asked for at a terminal that does not show it.
+//! Reads a new password from standard input, or from a terminal without showing it.
 
 use crate::limits::{PASSWORD_BYTES_MAX, PASSWORD_INPUT_BYTES_MAX};
 use crate::secret::Secret;
@@ -8,23 +8,20 @@ use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::process::{Command, Stdio};
 
-/// With the number of a signal added to it the exit code after that signal, as shells have it.
+/// The exit code after a signal is this plus the number of the signal, as in shells.
 const SIGNAL_EXIT_CODE: i32 = 128;
 
-/// Why there is no password.
 #[derive(Debug)]
 pub enum PromptError {
-    /// Standard input cannot be read.
     Io(io::Error),
-    /// It is longer than any password.
     TooLong,
-    /// The two that were typed are not the same.
+    /// The repeated password differs.
     Different,
-    /// The terminal would show it.
+    /// The terminal would show the password.
     Echo,
 }
 
-/// Reads a password: one line of standard input, or typed twice at a terminal. Not checked.
+/// Reads a password: one line of standard input, or typed twice at a terminal. It is not checked.
 pub(crate) fn new_password() -> Result<Secret, PromptError> {
     let input = io::stdin();
     if !input.is_terminal() {
@@ -40,7 +37,7 @@ fn ask(question: &str) -> Result<Secret, PromptError> {
     let mut out = io::stderr().lock();
     out.write_all(question.as_bytes()).and_then(|()| out.flush()).map_err(PromptError::Io)?;
     let typed = read_line(&mut io::stdin().lock())?;
-    // The line end that was typed was not shown.
+    // The terminal has not shown the typed line end.
     out.write_all(b"\n").map_err(PromptError::Io)?;
     Ok(typed)
 }
@@ -55,7 +52,7 @@ fn read_line(input: &mut impl BufRead) -> Result<Secret, PromptError> {
     Ok(Secret::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
 }
 
-/// A terminal that does not show what is typed, until this is dropped or a signal ends the program.
+/// A terminal does not show input while this exists. It shows input again after this is dropped or after a signal.
 struct Hidden;
 
 impl Hidden {
@@ -77,7 +74,7 @@ impl Drop for Hidden {
     }
 }
 
-/// Whether the terminal took the setting. `stty` sets the terminal that is its standard input.
+/// Returns whether it succeeded. `stty` changes the terminal that is its standard input.
 fn stty(setting: &str) -> bool {
     let status = Command::new("stty").arg(setting).stdin(Stdio::inherit()).status();
     status.is_ok_and(|status| status.success())
@@ -88,9 +85,9 @@ impl fmt::Display for PromptError {
         match self {
             PromptError::Io(error) => write!(f, "the password could not be read: {error}"),
             PromptError::TooLong => write!(f, "the password is too long; the maximum is {PASSWORD_BYTES_MAX} bytes"),
-            PromptError::Different => f.write_str("the two passwords are not the same; nothing was changed"),
+            PromptError::Different => f.write_str("the two passwords differ; nothing was changed"),
             PromptError::Echo => f.write_str(
-                "the terminal cannot be kept from showing the password (stty -echo); pass it on standard input",
+                "the terminal would show the password, because `stty -echo` failed; pass the password on standard input",
             ),
         }
     }

@@ -9,7 +9,7 @@
 //! it is read to its end. A file may thus be larger than the memory.
 
 use super::json_reader::{JsonReader, is_byte_order_mark, place_of, skip_byte_order_mark};
-use crate::config::mistake::{Mistake, Problem, shown};
+use crate::config::mistake::{self, Mistake, shown};
 use crate::config::text::object_text;
 use crate::disk::{DiskFile, load_from};
 use crate::json::{self, JsonErrorKind};
@@ -261,9 +261,9 @@ impl<'f> EditedFile<'f> {
                  this one"
             ),
             None => format!("not JSON: expected {expected} {place}"),
-            Some(Mistake { problem: Problem::Empty, .. }) => EMPTY_ADVICE.to_owned(),
+            Some(mistake) if mistake.problem == mistake::EMPTY => EMPTY_ADVICE.to_owned(),
             // The position that serde_json reports may be that of the byte before.
-            Some(Mistake { problem: problem @ Problem::Syntax { .. }, .. }) => format!("{problem} {place}"),
+            Some(mistake) if mistake.is_of_grammar() => format!("{} {place}", mistake.problem),
             Some(mistake) => mistake.to_string(),
         })
     }

@@ -66,7 +66,7 @@ fn accounts_are_managed_while_no_server_runs() {
     let said = "Account mavi has a new password. Its tokens and sessions have ended.\n";
     done(&run("passwd mavi", "Other@123\r\n"), said);
     done(&run("delete bob", ""), "Account bob and its keys were deleted.\n");
-    refused(&run("delete bob", ""), "there is no account `bob`");
+    refused(&run("delete bob", ""), "account `bob` does not exist");
     server.start_again();
     assert!(can_sign_in(&server, "mavi", "Other@123"));
     assert!(!can_sign_in(&server, "mavi", PASSWORD));
@@ -170,7 +170,7 @@ fn a_running_server_is_not_contacted_without_the_global_key_and_the_fix_is_state
 fn a_lock_without_an_address_is_reported() {
     let server = Server::start_with(people_config());
     std::fs::remove_file(server.data_path("pikv.address")).unwrap();
-    refused(&account(server.directory(), "list", "", &[]), "has not written down where it listens");
+    refused(&account(server.directory(), "list", "", &[]), "has not written its address");
     std::fs::write(server.data_path("pikv.address"), "127.0.0.1:1\n").unwrap();
     refused(&account(server.directory(), "list", "", &[]), "cannot reach the running server");
 }

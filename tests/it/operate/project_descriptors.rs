@@ -89,7 +89,7 @@ fn a_reload_with_more_projects_than_descriptors_is_refused() {
     next["projects"] = config["projects"].clone();
     std::fs::write(server.config_path(), next.to_string()).unwrap();
     server.signal("HUP");
-    server.await_stderr("not reloaded: 23 projects on disk need 106 file descriptors");
+    server.await_stderr("reload failed: 23 projects on disk need 106 file descriptors");
     assert_eq!(server.request("GET", "/readyz", None, &[], b"").status, 200);
     assert!(!server.data_path("p1.journal").exists());
 }

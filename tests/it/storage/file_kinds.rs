@@ -145,7 +145,7 @@ fn directory_at_the_name_of_a_temporary_file_is_named_itself() {
     with_directory(&mut kv, &config, |kv| {
         let problem = kv.global().post(PROJECTS, "{\"id\": \"more\"}").problem(500, "disk_error");
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains("Move away what has its name with `.tmp`"), "{detail}");
+        assert!(detail.contains("Move the file or directory away that has its name with `.tmp`"), "{detail}");
     });
     for name in ["pikv.revision.tmp", "first_project.json.tmp", "first_project.journal.tmp"] {
         let path = kv.data_path(name);
@@ -190,7 +190,7 @@ fn start_continues_without_an_address_file() {
         kv.server.start_again();
         kv.server.await_stderr(obstacle);
         let log = kv.server.stderr_text();
-        let is_warning = |line: &&str| line.contains("WARN") && line.contains("`pikv account` does not find");
+        let is_warning = |line: &&str| line.contains("WARN") && line.contains("`pikv account` cannot find");
         assert_eq!(log.lines().filter(is_warning).count(), 1, "{log}");
         kv.project().get(KEYS).expect(200);
         kv.server.terminate();

@@ -151,7 +151,7 @@ fn project_whose_values_are_only_in_memory_is_not_removed_by_sighup() {
         replace_by_directory(&path);
         list_project(&kv, false);
         kv.server.await_stderr(
-            "ERROR not reloaded: config.json no longer lists the project first_project, and its",
+            "ERROR reload failed: config.json no longer lists the project first_project, and its",
         );
         assert_readable(&kv);
         kv.project().put(&key_path("more"), "1").expect(201);

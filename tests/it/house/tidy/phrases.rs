@@ -31,6 +31,8 @@ const ROOTS: &[&str] = &[
     "src/main.rs",
     "src/testing.rs",
     "src/limits.rs",
+    "src/config",
+    "src/commands",
     "tests",
     "src/api",
     "src/catalog.rs",

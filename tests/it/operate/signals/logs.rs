@@ -236,7 +236,7 @@ fn a_secret_in_a_message_is_masked() {
     let mut server = Server::start_known();
     std::fs::write(server.config_path(), config.to_string()).unwrap();
     server.signal("HUP");
-    server.await_stderr("not reloaded");
+    server.await_stderr("reload failed");
     let edited = server.request("PUT", "/api/v1/projects/demo", Some(DEMO_KEY), &[], b"{}");
     edited.expect_problem(409, "config_edited");
     assert_eq!(server.terminate().code(), Some(0));
