@@ -1,9 +1,9 @@
 //! The two clocks: wall time for expiry and dates, monotonic time for deadlines.
 //!
-//! Nothing else asks the operating system for the time. `store`, `http` and `auth` take it as an argument, so that
-//! tests decide what time it is; a handler uses the time at which its request arrived.
+//! Nothing else reads the time from the operating system. `store`, `http` and `auth` take it as an argument, so that
+//! tests set it; a handler uses the time at which its request arrived.
 
-#![expect(clippy::disallowed_methods, reason = "this file is where the clocks are read")]
+#![expect(clippy::disallowed_methods, reason = "only this file reads the clocks")]
 
 use crate::limits::{CLOCK_JUMP_MS_MIN, CLOCK_LOOK_INTERVAL_MS, CLOCK_SLEW_DIVISOR};
 use std::fmt;
@@ -16,41 +16,39 @@ pub fn wall_ms() -> u64 {
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A point on the clock that never goes back.
 pub fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// Notices that the wall clock was set, by comparing it with the monotonic one on each look.
+/// Detects that the wall clock was set, by comparing it with the monotonic one at each reading.
 ///
-/// Small differences are the clock being slewed. A machine that sleeps shows as a jump too, because the
-/// monotonic clock stands still meanwhile.
+/// Small differences come from slewing. A machine that sleeps causes a jump, too, because the monotonic clock stops in
+/// the meantime.
 #[derive(Debug)]
 pub struct JumpWatch {
     /// The zero of the monotonic readings.
     epoch: Instant,
-    /// Wall clock less monotonic clock at the last look, milliseconds.
+    /// Wall clock minus monotonic clock at the last reading, milliseconds.
     difference_ms: AtomicU64,
-    /// When that was, milliseconds after `epoch`.
+    /// The time of the last reading, milliseconds after `epoch`.
     looked_ms: AtomicU64,
 }
 
-/// A jump of the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Jump {
-    /// By how much, milliseconds; negative if it was set back.
+    /// Milliseconds; negative if the clock was set back.
     pub by_ms: i64,
-    /// What the clock reads now, milliseconds since 1970.
+    /// The new time, milliseconds since 1970.
     pub to_ms: u64,
 }
 
 impl JumpWatch {
-    /// A watch that has looked at these readings of both clocks.
+    /// A watch whose first readings are these.
     pub fn new(wall_ms: u64, now: Instant) -> JumpWatch {
         JumpWatch { epoch: now, difference_ms: AtomicU64::new(wall_ms), looked_ms: AtomicU64::new(0) }
     }
 
-    /// The jump since the last look, to one of those who look.
+    /// The jump since the last reading. Of several threads, only one gets it.
     pub fn look(&self, wall_ms: u64, now: Instant) -> Option<Jump> {
         let elapsed = now.saturating_duration_since(self.epoch).as_millis();
         let elapsed_ms = u64::try_from(elapsed).unwrap_or(u64::MAX);
@@ -116,7 +114,7 @@ pub fn render_http_date(seconds: u64) -> String {
     format!("{weekday}, {day:02} {month} {:04} {hour:02}:{minute:02}:{second:02} GMT", year % 10_000)
 }
 
-/// From the day of the week that 1970-01-01 was.
+/// From the weekday of 1970-01-01 on.
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

@@ -1,15 +1,12 @@
-//! The file descriptors of the process. Each project on disk holds some for as long as it is open, and
-//! connections have what is left.
+//! The file descriptors of the process. Each open project on disk holds some, and connections use the rest.
 
 use crate::limits::{DESCRIPTORS_FOR_CONNECTIONS_MIN, DESCRIPTORS_RESERVED};
 use std::fmt;
 
-/// What the projects of a configuration hold.
+/// The descriptors that the projects of a configuration hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// Projects on disk.
     pub projects: usize,
-    /// Descriptors of their files.
     pub descriptors: usize,
 }
 
@@ -24,10 +21,10 @@ impl Held {
     /// Whether a process that may have `descriptors_max` can open these projects and still serve connections.
     ///
     /// # Errors
-    /// [`TooFewDescriptors`] has the numbers, and what to raise.
+    /// [`TooFewDescriptors`] has the numbers and the fix.
     pub fn check(self, descriptors_max: usize) -> Result<(), TooFewDescriptors> {
         let besides = DESCRIPTORS_RESERVED + DESCRIPTORS_FOR_CONNECTIONS_MIN;
-        // A process that may have hardly any descriptors serves a few projects rather than none.
+        // A process with very few descriptors serves a few projects rather than none.
         let possible = descriptors_max.saturating_sub(besides).max(descriptors_max / 4);
         if self.descriptors <= possible {
             Ok(())
@@ -36,10 +33,11 @@ impl Held {
         }
     }
 
-    /// How many connections may be open beside these projects: `configured`, as far as descriptors go.
+    /// The number of connections that may be open in addition to these projects: `configured`, or what the descriptors
+    /// allow.
     pub fn connections(self, configured: usize, descriptors_max: usize) -> usize {
         let besides = DESCRIPTORS_RESERVED + self.descriptors;
-        // A process that may have hardly any descriptors serves a few connections rather than none.
+        // A process with very few descriptors serves a few connections rather than none.
         let few = descriptors_max.saturating_sub(self.descriptors) / 4;
         configured.min(descriptors_max.saturating_sub(besides).max(few).max(1))
     }

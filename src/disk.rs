@@ -1,9 +1,9 @@
 //! The only file-system calls of the server: the trait [`Disk`] and the real one.
 //!
-//! The tests have a second implementor that forgets what was not synced. Files are made with
-//! mode 0600 and directories with 0700; nothing here retries or hides an error.
+//! The tests have a second implementor that loses what was not synced. Files are created with mode 0600 and directories
+//! with 0700. Nothing here retries or hides an error.
 
-#![expect(clippy::disallowed_methods, reason = "this file is where the file system is called")]
+#![expect(clippy::disallowed_methods, reason = "only this file calls the file system")]
 
 mod lock;
 mod real;
@@ -23,7 +23,6 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Open {
     /// An existing file, for reading.
@@ -32,20 +31,19 @@ pub enum Open {
     ReadThroughLinks,
     /// An existing file, for reading and writing.
     Write,
-    /// A new, empty file, for reading and writing. A file or a link that has its name is removed first.
+    /// A new, empty file, for reading and writing. A file or a link with its name is removed first.
     Create,
 }
 
-/// What a replacement for a file does with the access that everybody else has to it.
+/// Whether the replacement of a file keeps the access of other users to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Others {
-    /// It keeps it.
     Kept,
-    /// The file holds secrets, so that such access is an oversight: the replacement has mode 0600.
+    /// The file has secrets, so such access is a mistake: the replacement has mode 0600.
     Denied,
 }
 
-/// A file system, as far as the server needs one. Every call may fail with any `io::Error`.
+/// The file-system operations that the server needs. Every call may fail with any `io::Error`.
 pub trait Disk: Send + Sync {
     /// Opens `path` if it is a regular file.
     ///
@@ -61,22 +59,21 @@ pub trait Disk: Send + Sync {
     /// Whether there is a file at `path`.
     ///
     /// # Errors
-    /// As the operating system returns them, but for "not found", which is `false`.
+    /// As the operating system returns them, except "not found", which is `false`.
     fn exists(&self, path: &Path) -> io::Result<bool>;
-    /// What `path` leads to. A symbolic link at its end is not followed.
+    /// The status of the file at `path`. A symbolic link at its end is not followed.
     ///
     /// # Errors
     /// As the operating system returns them; `NotFound` if nothing has that name.
     fn status(&self, path: &Path) -> io::Result<Status>;
-    /// The paths of what lies in `directory`, in no order.
+    /// The paths of the files in `directory`, in no particular order.
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
-    /// Where a symbolic link at `path` leads to; `path` itself where there is none. A file system
-    /// without links has nothing to follow.
+    /// The target of a symbolic link at `path`; `path` itself if it is no link.
     fn follow_links(&self, path: &Path) -> PathBuf {
         path.to_owned()
     }
-    /// Gives `replacement` the owner, the group and the mode that the operator gave to `replaced`, as far
-    /// as the process may; never wider ones. Does nothing on a file system without permissions.
+    /// Gives `replacement` the owner, the group and the mode of `replaced`, as far as the process may, but no more
+    /// access. Does nothing on a file system without permissions.
     fn keep_permissions(&self, _replacement: &Path, _replaced: &Path, _others: Others) {}
 }
 
@@ -84,45 +81,39 @@ pub trait Disk: Send + Sync {
 pub trait DiskFile: Send + Sync {
     /// Reads up to `buffer.len()` bytes at `offset`; 0 at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
-    /// Writes a first part of `bytes` at `offset` and says how many bytes that was.
+    /// Writes a first part of `bytes` at `offset` and returns its length.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     /// Makes content and length durable.
     ///
     /// # Errors
-    /// As the operating system returns them. After a failure nothing is known about the content on disk.
+    /// As the operating system returns them. After a failure the content on disk is unknown.
     fn sync(&self) -> io::Result<()>;
-    /// Cuts or extends the file to `length`.
     fn set_length(&self, length: u64) -> io::Result<()>;
-    /// The length of the file.
     fn length(&self) -> io::Result<u64>;
-    /// What tells this version of the file from one that somebody wrote later.
+    /// Distinguishes this version of the file from later ones.
     fn stamp(&self) -> io::Result<Stamp>;
-    /// Which file this is, whatever names it has by now.
+    /// The status of this file, even if its name has changed.
     fn status(&self) -> io::Result<Status>;
 }
 
-/// Tells a file or a directory from all others that exist at the same time. A number may be used again
-/// once its file is gone, so whoever compares keeps the file open.
+/// Distinguishes a file or a directory from all others that exist at the same time. A number may be used again once its
+/// file is gone, so the caller has to keep the file open while it compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
-    /// The file system.
     pub device: u64,
-    /// The number of the file in it.
     pub inode: u64,
 }
 
-/// What the file system knows of a file or a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Which one it is.
     pub identity: Identity,
-    /// How many names it has; 0 once the last one was removed.
+    /// The number of its names; 0 once the last one was removed.
     pub links: u64,
     /// Length, bytes.
     pub length: u64,
 }
 
-/// Tells the versions of a file apart without reading it.
+/// Distinguishes versions of a file without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// Length, bytes.
@@ -134,7 +125,7 @@ pub struct Stamp {
 /// Writes all of `bytes` at `offset`.
 ///
 /// # Errors
-/// As [`DiskFile::write_at`]; `WriteZero` where the file takes nothing more.
+/// As [`DiskFile::write_at`]; `WriteZero` if nothing more can be written.
 pub fn write_all_at(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {
     let (mut rest, mut at) = (bytes, offset);
     while !rest.is_empty() {
@@ -154,7 +145,7 @@ pub fn write_all_at(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Resul
 /// Fills `buffer` from `offset` on.
 ///
 /// # Errors
-/// As [`DiskFile::read_at`]; `UnexpectedEof` where the file ends first.
+/// As [`DiskFile::read_at`]; `UnexpectedEof` if the file ends first.
 pub(crate) fn read_exact_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     let (mut rest, mut at) = (buffer, offset);
     while !rest.is_empty() {
@@ -197,7 +188,7 @@ pub(crate) fn load_from(file: &dyn DiskFile, bytes_max: u64) -> io::Result<Vec<u
 /// temporary file, sync, rename, sync of the directory. A symbolic link at `path` is replaced itself.
 ///
 /// # Errors
-/// As the operating system returns them; the old file is then still there.
+/// As the operating system returns them; the old file then still exists.
 pub(crate) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(disk, path, |file| write_all_at(file, bytes, 0))
 }
@@ -230,14 +221,14 @@ fn replace_with(
         file.sync()
     });
     if let Err(error) = written.and_then(|()| disk.rename(&temporary, path)) {
-        // The first error is the one to tell; a left-over temporary file is overwritten next time.
+        // The first error is the one to report; a left-over temporary file is overwritten next time.
         let _ = disk.remove(&temporary);
         return Err(error);
     }
     disk.sync_directory(parent_directory(path))
 }
 
-/// Where a replacement for `path` is written first: the same name with `.tmp` behind it.
+/// The path at which a replacement for `path` is written: the same name with `.tmp` appended.
 pub fn temporary_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
@@ -252,24 +243,22 @@ pub fn parent_directory(path: &Path) -> &Path {
     }
 }
 
-/// Whether `error` says that nothing more can be stored: a full disk, a used-up quota, or a file at the
-/// file-size limit of the process.
+/// Whether `error` means that nothing more can be stored: a full disk, an exhausted quota, or a file at the file-size
+/// limit of the process.
 pub(crate) fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
-/// `error` with the path that it is about.
 pub(crate) fn with_path(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// Whether `error` says that this process, or the system, has no file descriptor left.
+/// Whether this process, or the system, is out of file descriptors.
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// Whether `descriptor` is the null device, which also stands for a descriptor that was closed when the
-/// program started.
+/// Whether `descriptor` is the null device, as it also is if the descriptor was closed when the program started.
 pub(crate) fn is_null_device(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
     let metadata = File::from(descriptor.try_clone_to_owned()?).metadata()?;
     let is_same = || Ok(metadata.rdev() == std::fs::metadata("/dev/null")?.rdev());
@@ -285,8 +274,8 @@ pub(crate) fn create_directory(directory: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Descriptors this process may have open: the soft limit, from `/proc/self/limits` where there is
-/// one; elsewhere 256, the smallest default in use.
+/// The maximum number of open descriptors: the soft limit in `/proc/self/limits`; without that file 256, the smallest
+/// common default.
 pub(crate) fn descriptors_max() -> usize {
     const ELSEWHERE: usize = 256;
     let Ok(text) = std::fs::read_to_string("/proc/self/limits") else { return ELSEWHERE };

@@ -1,7 +1,7 @@
-//! How much memory requests and answers under way hold, all of them together.
+//! The memory that all current requests and answers hold together.
 //!
-//! What is stored does not count, nor what a connection has while it is idle: the number of connections
-//! bounds that. The owner of the bytes keeps the count, which refuses nothing by itself.
+//! Stored data does not count, nor does the memory of idle connections, which their number bounds. The owner of the
+//! bytes updates the count, which refuses nothing itself.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,23 +13,20 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Nothing is held, and at most `bytes_max` should be.
     pub fn new(bytes_max: usize) -> Memory {
         Memory { bytes_max, bytes: AtomicUsize::new(0) }
     }
 
-    /// The bound, bytes.
     pub fn bytes_max(&self) -> usize {
         self.bytes_max
     }
 
-    /// Bytes that are held.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether `more` bytes fit below the bound. Nothing is reserved: callers on several threads may exceed it
-    /// by what each of them asked for.
+    /// Whether `more` bytes fit below the bound. Nothing is reserved, so callers on several threads may together exceed
+    /// it.
     pub fn has_space_for(&self, more: u64) -> bool {
         (self.bytes() as u64).saturating_add(more) <= self.bytes_max as u64
     }
@@ -39,13 +36,13 @@ impl Memory {
         self.bytes_max.saturating_sub(self.bytes()) as u64
     }
 
-    /// An owner that held `before` bytes holds `after` bytes.
+    /// Notes that an owner of `before` bytes now has `after` bytes.
     pub fn recount(&self, before: usize, after: usize) {
         recount(&self.bytes, before, after);
     }
 }
 
-/// Replaces the `before` that one of several has added to `sum` by `after`.
+/// Replaces the part `before` of `sum` by `after`.
 pub(crate) fn recount(sum: &AtomicUsize, before: usize, after: usize) {
     if after > before {
         sum.fetch_add(after - before, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! The lock of a data directory.
 //!
-//! The lock is on the file (`flock`); its text is for people and for the error of another process. Three lines: the
-//! process id, the data directory as the holder opened it, and the pid namespace that the id belongs to.
+//! The lock is on the file (`flock`); its text is for people and for the error of another process. It has three lines:
+//! the process id, the data directory as the holder opened it, and the pid namespace of the id.
 
 use super::real::{Follow, open_regular, status_of};
 use super::{Identity, Status, is_disk_full, parent_directory};
@@ -14,8 +14,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// An exclusive lock that ends with the process, however it ends. Its file names the holder, and has an
-/// empty line once the lock was released in order.
+/// An exclusive lock that ends with the process, however it ends. Its file names the holder, and has an empty line
+/// after a clean shutdown.
 #[derive(Debug)]
 pub(crate) struct LockFile {
     file: File,
@@ -31,14 +31,12 @@ pub struct Holder {
     pub pid: String,
     /// The data directory that the other process opened, if this one is a hard-linked copy of that.
     pub original: Option<PathBuf>,
-    /// Whether the process id belongs to another pid namespace, as that of a container.
+    /// Whether the process id belongs to another pid namespace, such as that of a container.
     pub is_elsewhere: bool,
 }
 
-/// Why a lock was not acquired.
 #[derive(Debug)]
 pub(crate) enum LockError {
-    /// Another process has it.
     Held(Holder),
     /// The lock file could not be opened or written.
     Io(io::Error),
@@ -46,27 +44,27 @@ pub(crate) enum LockError {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // Still under the lock, so that no other process id is removed. The file itself stays: a process that
-        // has it open would otherwise lock one that nobody else finds. So does its first byte: an empty file
-        // may find no disk space for the next process id. An id that stays only misleads readers.
+        // Still under the lock, so that no other process id is removed. The file itself stays: otherwise a process that
+        // has it open would lock a file that no other process finds. Its first byte stays, too: an empty file may get
+        // no disk space for the next process id. If this fails, the old id only misleads readers.
         let blank = "\n".repeat(self.text_bytes);
         let _ = self.file.write_all_at(blank.as_bytes(), 0).and_then(|()| self.file.set_len(1));
     }
 }
 
 impl LockFile {
-    /// Takes the lock `path` and writes into it who has it.
+    /// Takes the lock `path` and writes this process as the holder.
     ///
     /// # Errors
     /// [`LockError::Held`] if another process has it. At once, unless that process has taken it just now: then
     /// it gets a moment to write its process id.
     pub(crate) fn acquire(path: &Path) -> Result<LockFile, LockError> {
         let file = lock(path)?;
-        // Written over what was there before it is cut: that takes no space on a full disk.
+        // Overwrites the old text before the file is cut: that takes no space on a full disk.
         let text = own_text(path);
         let written = file.write_all_at(&text, 0).and_then(|()| file.set_len(text.len() as u64));
         let unwritten = match written {
-            // The lock is what counts. What an earlier holder wrote must not be taken for this one's.
+            // Only the lock matters. The text of an earlier holder must not pass for that of this one.
             Err(error) if is_disk_full(&error) => {
                 let _ = file.set_len(0);
                 Some(error)
@@ -81,12 +79,10 @@ impl LockFile {
         self.unwritten.as_ref()
     }
 
-    /// The path that the lock was taken at.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The locked file.
     pub(crate) fn status(&self) -> io::Result<Status> {
         self.file.metadata().map(|metadata| status_of(&metadata))
     }
@@ -110,18 +106,18 @@ fn lock(path: &Path) -> Result<File, LockError> {
     )))
 }
 
-/// Locks `file`, or says who has it locked.
+/// Locks `file`, or returns its holder.
 fn wait_for(file: &File, path: &Path) -> Result<(), LockError> {
     for look in 1.. {
         match file.try_lock() {
             Ok(()) => break,
             Err(TryLockError::WouldBlock) => {
-                // The lock is what counts; a file that cannot be read only costs the name of its holder.
+                // If the file cannot be read, only the name of its holder is missing.
                 let holder = holder_in(file, path).unwrap_or_default();
                 if holder.is_elsewhere || is_running(&holder.pid) || look == LOCK_LOOKS_MAX {
                     return Err(LockError::Held(holder));
                 }
-                // What is there is from before, or nothing yet.
+                // The text is from an earlier holder, or not written yet.
                 std::thread::sleep(Duration::from_millis(LOCK_LOOK_INTERVAL_MS));
             }
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
@@ -130,7 +126,7 @@ fn wait_for(file: &File, path: &Path) -> Result<(), LockError> {
     Ok(())
 }
 
-/// What this process writes into the lock file `path`.
+/// The text that this process writes into the lock file `path`.
 fn own_text(path: &Path) -> Vec<u8> {
     let mut text = format!("{}\n", std::process::id()).into_bytes();
     let directory = std::path::absolute(parent_directory(path)).unwrap_or_default();
@@ -149,7 +145,7 @@ fn own_namespace() -> Option<PathBuf> {
     std::fs::read_link("/proc/self/ns/pid").ok()
 }
 
-/// Who wrote a lock file, which is at `path`. One of an earlier version has the process id alone.
+/// The holder that the lock file at `path` names. An earlier version wrote the process id alone.
 fn holder_in(file: &File, path: &Path) -> io::Result<Holder> {
     let mut bytes = vec![0; LOCK_FILE_BYTES_MAX];
     let count = file.read_at(&mut bytes, 0)?;
@@ -161,7 +157,7 @@ fn holder_in(file: &File, path: &Path) -> io::Result<Holder> {
     let own = own_namespace();
     let is_elsewhere = matches!((namespace, &own), (Some(its), Some(own)) if its != own.as_os_str());
     let has_other_names = status_of(&file.metadata()?).links > 1;
-    // In another namespace the path may lead to something else, so only one that is found here is told.
+    // In another namespace the path may lead to another directory, so only one that exists here is reported.
     let original = directory.filter(|directory| {
         let (its, own) = (identity_at(directory), identity_at(parent_directory(path)));
         has_other_names && !is_elsewhere && its.is_some() && its != own
@@ -169,12 +165,11 @@ fn holder_in(file: &File, path: &Path) -> io::Result<Holder> {
     Ok(Holder { pid, original: original.map(Path::to_owned), is_elsewhere })
 }
 
-/// The file or directory that `path` leads to.
 fn identity_at(path: &Path) -> Option<Identity> {
     std::fs::metadata(path).ok().map(|metadata| status_of(&metadata).identity)
 }
 
-/// Whether a process with this id exists, if the system tells that; else whether there is an id.
+/// Whether a process with this id exists, if the system has `/proc`; otherwise whether there is an id.
 fn is_running(pid: &str) -> bool {
     !pid.is_empty() && (!Path::new("/proc/self").exists() || Path::new("/proc").join(pid).exists())
 }

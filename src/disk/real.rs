@@ -72,7 +72,7 @@ impl Disk for RealDisk {
     }
 
     fn keep_permissions(&self, replacement: &Path, replaced: &Path, others: Others) {
-        // A replacement that keeps mode 0600 serves as well, so no failure here is one of the change.
+        // A replacement with mode 0600 is usable, so a failure here does not fail the change.
         let Ok(old) = std::fs::symlink_metadata(replaced) else { return };
         let opened = open_regular(OpenOptions::new().read(true), replacement, Follow::No);
         if let (true, Ok(file)) = (old.is_file(), opened) {
@@ -84,9 +84,7 @@ impl Disk for RealDisk {
 /// Whether a symbolic link at the end of a path is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Follow {
-    /// It is.
     Yes,
-    /// It is an error.
     No,
 }
 
@@ -101,7 +99,7 @@ pub(super) fn open_regular(options: &mut OpenOptions, path: &Path, follow: Follo
     }
 }
 
-/// Creates a file. What has its name, a symbolic link itself and not its target, is removed first.
+/// Creates a file. A file with its name is removed first; of a symbolic link, the link and not its target.
 fn create(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     match open_regular(options, path, Follow::No) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -112,8 +110,7 @@ fn create(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     }
 }
 
-/// `error` with the path, which the caller may not know, or that `path` is a directory, which is not removed for a new
-/// file.
+/// `error` with the path, which the caller may not know. If `path` is a directory, the error states that.
 fn not_removed(error: io::Error, path: &Path) -> io::Error {
     if path.is_dir() {
         NotRegular { kind: Kind::Directory, new_file: Some(path.to_owned()) }.into()
@@ -122,7 +119,7 @@ fn not_removed(error: io::Error, path: &Path) -> io::Error {
     }
 }
 
-/// `error`, or what is wrong with the file at `path` if it is not a regular one.
+/// `error`, or the kind of the file at `path` if it is not a regular one.
 fn named(error: io::Error, path: &Path, follow: Follow) -> io::Error {
     let looked_up = match follow {
         Follow::Yes => std::fs::metadata(path),
@@ -135,8 +132,8 @@ fn named(error: io::Error, path: &Path, follow: Follow) -> io::Error {
     }
 }
 
-/// Gives `file`, which has mode 0600, the owner, group and mode of the file that it will replace, as far
-/// as this process may. Nobody gets access who did not have it.
+/// Gives `file`, which has mode 0600, the owner, group and mode of the file that it will replace, as far as this
+/// process may. No user gains access.
 fn give_permissions(file: &File, old: &Metadata, others: Others) -> io::Result<()> {
     let new = file.metadata()?;
     let is_group_kept = new.gid() == old.gid() || fchown(file, None, Some(old.gid())).is_ok();
@@ -152,11 +149,11 @@ fn kept_mode(old: u32, is_owner_kept: bool, is_group_kept: bool, others: Others)
         return 0o600;
     }
     if !is_owner_kept {
-        // The old owner is one of the group or of the others now, and this process is the owner.
+        // The old owner is now a member of the group or another user, and this process is the owner.
         (group, other, owner) = (group & owner, other & owner, 6);
     }
     if !is_group_kept {
-        // The members of the old group are among the others now.
+        // The members of the old group are now other users.
         (other, group) = (other & group, 0);
     }
     owner << 6 | group << 3 | other
@@ -182,9 +179,9 @@ impl DiskFile for RealFile {
     }
 
     fn length(&self) -> io::Result<u64> {
-        // Not from the metadata: a file whose times somebody has asked for gets new ones with its next write,
-        // which costs a journalling file system more than that write. Measured on Linux 6.18; multigrain timestamps
-        // are the likely reason.
+        // Not from the metadata: after a program reads the times of a file, the next write to it sets new ones, which
+        // costs a journaling file system more than the write. Measured on Linux 6.18; multigrain timestamps are the
+        // likely reason.
         (&self.0).seek(SeekFrom::End(0))
     }
 
@@ -204,15 +201,14 @@ pub(super) fn status_of(metadata: &Metadata) -> Status {
     Status { identity, links: metadata.nlink(), length: metadata.len() }
 }
 
-/// Something that is not a regular file has the name of one.
+/// The file at a path is not a regular one.
 #[derive(Debug)]
 struct NotRegular {
     kind: Kind,
-    /// The path, if a file has to be created there. The caller knows and logs only the file that it will replace.
+    /// The path, if a new file cannot be created there. The caller knows and logs only the file that it will replace.
     new_file: Option<PathBuf>,
 }
 
-/// The kinds of files that are not regular ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Directory,
@@ -269,7 +265,7 @@ impl fmt::Display for NotRegular {
 
 impl std::error::Error for NotRegular {}
 
-/// Whether `error` says that something stands at a path that is not a regular file.
+/// Whether `error` means that the file at a path is not a regular one.
 pub(crate) fn is_not_regular(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<NotRegular>())
 }

@@ -128,7 +128,6 @@ impl Found {
     }
 }
 
-/// The values of entries that were found.
 pub fn values_of(found: Vec<Found>, commit: Option<Commit>) -> Outcome<Vec<Vec<u8>>> {
     let is_on_disk = found.iter().any(Found::is_on_disk);
     let read = move || found.into_iter().map(Found::into_text).collect::<Result<Vec<_>, _>>();
@@ -266,9 +265,7 @@ fn read_only<T>(
 /// The values that the reads among `steps` find, before the changes of the batch are applied.
 fn find(batch: &Batch<'_>, steps: &[Step], view: &ReadTransaction<'_>) -> Vec<Found> {
     let each = batch.ops.iter().zip(steps).filter_map(|(op, step)| match *step {
-        Step::Found(meta, Source::Entries) => {
-            view.get(op.key).map(|entry| Found { meta, value: Kept::of(view, entry) })
-        }
+        Step::Found(_, Source::Entries) => view.get(op.key).map(|entry| found_of(view, entry)),
         Step::Found(meta, Source::Op(index)) => match batch.ops.get(index).map(|op| op.act) {
             Some(Act::Put { value, .. }) => Some(Found { meta, value: Kept::Text(value.to_vec()) }),
             Some(Act::Get | Act::Delete) | None => None,

@@ -20,7 +20,6 @@ pub struct Keyspace {
     scope: Option<Scope>,
 }
 
-/// The keys under a prefix.
 #[derive(Clone, Debug)]
 struct Scope {
     /// The key that equals the prefix.
@@ -48,7 +47,6 @@ impl Stored<'_> {
 }
 
 impl Keyspace {
-    /// All keys of `bucket`.
     pub fn of(bucket: &Bucket) -> Keyspace {
         Keyspace { bucket: bucket.clone(), scope: None }
     }
@@ -70,7 +68,6 @@ impl Keyspace {
         self.bucket.get(now_ms, self.stored(key).as_key(), When::ALWAYS, render)
     }
 
-    /// As [`Bucket::get_first`].
     pub fn get_first(
         &self,
         now_ms: u64,
@@ -96,7 +93,6 @@ impl Keyspace {
         Ok(first_of(self.write(now_ms, &Batch::one(op))?))
     }
 
-    /// As [`Bucket::write_and_read`].
     pub fn write_and_read(
         &self,
         now_ms: u64,

@@ -3,7 +3,6 @@
 use crate::store::commit::{Commit, Pending};
 use crate::store::error::StorageError;
 
-/// The result of a read.
 pub enum Outcome<T> {
     /// It is known. It may be sent once its commit, if there is one, is resolved.
     Ready(Pending<T>),

@@ -7,7 +7,6 @@ use crate::store::decide::{Conflict, Step};
 /// The result of each operation of a batch, or why none was applied.
 pub(crate) type Decided = Result<OneOrMany<Step>, Conflict>;
 
-/// An entry that a closure renders.
 #[derive(Clone, Copy)]
 pub struct Item<'a> {
     pub key: &'a str,
@@ -44,7 +43,6 @@ pub struct Scanned {
     pub end: ScanEnd,
 }
 
-/// Why a scan ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanEnd {
     Exhausted,

@@ -21,7 +21,6 @@ pub enum OneOrMany<T> {
     Many(Vec<T>),
 }
 
-/// An operation on one key.
 #[derive(Clone, Copy)]
 pub struct Op<'r> {
     pub key: Key<'r>,
@@ -68,7 +67,6 @@ pub enum Otherwise {
 /// What a batch requires apart from the conditions of its operations. Otherwise nothing of it is applied.
 #[derive(Clone, Copy)]
 pub struct Require<'r> {
-    /// This key exists.
     pub present: Option<Key<'r>>,
     /// The maximum number of keys afterwards, if the batch adds any.
     pub keys_max: Option<u64>,

@@ -19,7 +19,6 @@ impl Revision {
     /// The latest beginning of revisions, whatever the clock reads: half of them are left then.
     const BEGIN_MAX: Revision = Revision(Self::MAX.0 / 2);
 
-    /// Three quarters of all revisions.
     pub const fn three_quarters() -> Revision {
         Revision(Revision::MAX.0 / 4 * 3)
     }
@@ -30,7 +29,6 @@ impl Revision {
         Revision(now_ms.saturating_mul(1_000)).min(Revision::BEGIN_MAX)
     }
 
-    /// `number` as a revision, `None` above [`Revision::MAX`].
     pub fn new(number: u64) -> Option<Revision> {
         (number <= Self::MAX.0).then_some(Revision(number))
     }
@@ -56,9 +54,7 @@ impl fmt::Display for Revision {
 pub struct EntryMeta {
     /// The change that wrote the value.
     pub revision: Revision,
-    /// When the key was created.
     pub created_ms: u64,
-    /// When the value was written.
     pub updated_ms: u64,
     /// The key is absent from this instant on; `None` if it does not expire.
     pub expires_ms: Option<u64>,
@@ -72,7 +68,6 @@ pub struct Location {
     /// First byte of the value.
     pub offset: u64,
     pub length: u32,
-    /// CRC-32 (IEEE) of the value.
     pub crc32: u32,
 }
 
@@ -100,7 +95,6 @@ impl Value<'_> {
     }
 }
 
-/// One mutation of a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change<'a> {
     /// The key holds the value from this revision on.

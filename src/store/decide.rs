@@ -23,7 +23,6 @@ pub struct Existing {
     pub value_bytes: usize,
 }
 
-/// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Nothing, because its condition does not hold.
@@ -47,7 +46,6 @@ pub enum Source {
     Op(usize),
 }
 
-/// Why a batch is not applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
     Condition {
@@ -170,7 +168,6 @@ pub fn changes<'b>(batch: &'b Batch<'_>, steps: &'b [Step]) -> impl Iterator<Ite
     })
 }
 
-/// A namespace at one instant.
 #[derive(Clone, Copy)]
 pub struct At<'n> {
     pub key_map: &'n KeyMap,

@@ -35,11 +35,9 @@ impl Kind for Entries {
     type Entry<'a> = Entry<'a>;
 }
 
-/// A view of a packed entry.
 #[derive(Clone, Copy)]
 pub struct Entry<'a>(&'a [u8]);
 
-/// A packed entry that owns its memory.
 #[derive(Clone)]
 pub struct OwnedEntry(Box<[u8]>);
 
@@ -174,7 +172,6 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Appends the lowest `BYTES` bytes of `number`.
 fn push_low<const BYTES: usize>(out: &mut Vec<u8>, number: u64) {
     if let Some(low) = number.to_le_bytes().first_chunk::<BYTES>() {
         out.extend_from_slice(low);

@@ -10,9 +10,7 @@ pub enum StorageError {
     Busy,
     /// Its disk failed, or its files no longer belong to it.
     Failed,
-    /// It is being reopened, or the server ends.
     Closed,
-    /// This project was deleted.
     Deleted(ProjectId),
     /// There is no disk space; the changes are rolled back.
     Full,
@@ -23,37 +21,41 @@ pub enum StorageError {
     /// The next revision would be above [`crate::store::change::Revision::MAX`].
     RevisionsUsedUp,
     /// Its cell does not answer.
-    Unreachable { reason: String },
+    Unreachable {
+        reason: String,
+    },
     /// Its cell did not confirm a write, which was applied as a whole, or will be, or not at all.
-    Unconfirmed { reason: String },
+    Unconfirmed {
+        reason: String,
+    },
     /// The batch is larger than its cell allows.
-    TooLarge { reason: String },
+    TooLarge {
+        reason: String,
+    },
 }
 
 impl fmt::Display for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StorageError::Busy => {
-                f.write_str("more changes wait for the disk than may wait; try again shortly")
-            }
-            StorageError::Failed => f.write_str(
-                "the project stopped taking writes, because its disk failed or its files were edited, replaced or \
-                 removed; the server's log says which, and the server has to be restarted",
-            ),
-            StorageError::Closed => f.write_str("the project is being closed or reopened; try again shortly"),
+        f.write_str(match self {
             StorageError::Deleted(id) => {
-                write!(f, "Project `{id}` was deleted. POST /api/v1/projects creates a new one.")
+                return write!(f, "Project `{id}` was deleted. POST /api/v1/projects creates a new one.");
             }
-            StorageError::Full => f.write_str("the disk is full; nothing was changed"),
-            StorageError::Unread => f.write_str("a value could not be read from the disk; the log says why"),
-            StorageError::Poisoned => {
-                f.write_str("the project stopped after an internal error; its server has to be restarted")
+            StorageError::Busy => "Too many writes of the project are queued for the disk. Try again shortly.",
+            StorageError::Failed => {
+                "The project takes no more writes, because its disk failed or its files were edited, replaced or \
+                 removed. The server's log has the reason. Fix that, then restart the server."
             }
-            StorageError::RevisionsUsedUp => f.write_str("the project's revisions are used up"),
+            StorageError::Closed => "The project is being closed or reopened. Try again shortly.",
+            StorageError::Full => "The disk is full. Nothing was changed.",
+            StorageError::Unread => "A value could not be read from the disk. The server's log has the reason.",
+            StorageError::Poisoned => "The project stopped after an internal error. Restart the server.",
+            StorageError::RevisionsUsedUp => {
+                "The project has no revisions left, so it takes no more writes. Copy its keys to a new project."
+            }
             StorageError::Unreachable { reason }
             | StorageError::Unconfirmed { reason }
-            | StorageError::TooLarge { reason } => f.write_str(reason),
-        }
+            | StorageError::TooLarge { reason } => reason,
+        })
     }
 }
 

@@ -120,7 +120,6 @@ impl ExpiryIndex {
         Some(popped)
     }
 
-    /// The timer that ends first.
     pub(crate) fn first(&self) -> Option<Timer<'_>> {
         self.0.range(Start::At(b"")).next().map(PackedTimer::timer)
     }

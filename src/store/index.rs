@@ -106,7 +106,6 @@ impl<K: Kind> Index<K> {
         true
     }
 
-    /// The entries from `start` on.
     pub fn range(&self, start: Start<'_>) -> impl Iterator<Item = K::Entry<'_>> {
         let (at, index) = self.find(|key| start.is_before(key));
         let first = self.runs.get(at).into_iter().flat_map(move |run| run.entries().skip(index));
@@ -148,7 +147,6 @@ impl<K: Kind> Index<K> {
         self.take_runs(from..to)
     }
 
-    /// Removes and returns the entries before `key`.
     pub fn take_before(&mut self, key: &[u8]) -> Index<K> {
         let to = self.cut(before(key));
         self.take_runs(0..to)

@@ -51,7 +51,6 @@ pub enum Undo {
     Expiry(UndoExpiry),
 }
 
-/// Entries that were removed together.
 #[derive(Debug)]
 pub struct Cleared {
     entries: Index<Entries>,
@@ -175,7 +174,6 @@ impl KeyMap {
         expired.fold((0, 0), |(keys, sum), (_, bytes)| (keys + 1, sum + bytes))
     }
 
-    /// Whether the entry of `key` has this revision.
     fn has(&self, key: &str, revision: Revision) -> bool {
         self.entries.get(key.as_bytes()).is_some_and(|entry| entry.revision() == revision)
     }

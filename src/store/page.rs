@@ -97,7 +97,6 @@ impl Page {
         true
     }
 
-    /// Keeps the first `bytes` of what was pushed.
     pub(crate) fn truncate(&mut self, bytes: usize) {
         self.used = self.used.min(bytes);
     }

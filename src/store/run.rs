@@ -13,12 +13,10 @@ use std::marker::PhantomData;
 /// A full page is compacted and not split if more than one part in this many is dead.
 const WORTH_PART: usize = 32;
 
-/// A kind of entries.
 pub trait Kind {
     type Entry<'a>: Packed<'a>;
 }
 
-/// Packed bytes with a key.
 pub trait Packed<'a>: Copy {
     fn of(bytes: &'a [u8]) -> Self;
 

@@ -15,7 +15,6 @@ use super::expiry::{ExpiryIndex, Timer};
 pub(crate) struct Times {
     /// Timers that no watermark covers.
     running: ExpiryIndex,
-    /// The latest watermark.
     watermark: ExpiryWatermark,
     /// Timers that `watermark` covers.
     ended: ExpiryIndex,
@@ -71,7 +70,6 @@ impl Times {
         }
     }
 
-    /// The instant of the latest watermark.
     pub(crate) fn expired_until_ms(&self) -> u64 {
         self.watermark.at_ms
     }
@@ -97,7 +95,6 @@ impl Times {
         }
     }
 
-    /// Removes the timer of `entry`.
     pub(crate) fn remove(&mut self, entry: Entry<'_>) {
         if let Some(timer) = entry.timer() {
             self.index_of(entry).remove(timer);

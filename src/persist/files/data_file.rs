@@ -17,12 +17,10 @@ use std::io;
 /// Writes a data file, key by key in key order.
 pub(crate) struct DataFileWriter {
     pub(crate) file: SequentialWriter,
-    /// How many keys were written.
     pub(crate) keys: u64,
 }
 
 impl DataFileWriter {
-    /// Begins to write `file`, which is empty.
     pub(crate) fn new(file: Box<dyn DiskFile>) -> DataFileWriter {
         let mut file = SequentialWriter::new(file, 0);
         file.buffer().extend_from_slice(b"{\n");

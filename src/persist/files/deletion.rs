@@ -41,7 +41,6 @@ impl Phase {
     }
 }
 
-/// Why a deletion did not begin.
 #[derive(Debug)]
 pub enum BeginError {
     /// There is no marker; the project is as it was.
@@ -190,14 +189,14 @@ fn remove_marker(disk: &dyn Disk, paths: &Paths, phase: Phase) -> io::Result<()>
     disk.sync_directory(paths.directory())
 }
 
-#[cfg(test)]
+/// The paths of the markers that a deletion may have.
 pub(crate) fn markers(paths: &Paths) -> [PathBuf; 2] {
     Phase::ALL.map(|phase| phase.marker(paths))
 }
 
 /// Refuses to replace files that have the name of a marker and are not markers.
 fn check_names(disk: &dyn Disk, paths: &Paths) -> io::Result<()> {
-    for path in Phase::ALL.map(|phase| phase.marker(paths)) {
+    for path in markers(paths) {
         if disk.exists(&path)? && !is_marker(disk, &path)? {
             let text = "is not of this server, which needs the name. Move it away";
             return Err(io::Error::new(ErrorKind::AlreadyExists, format!("{} {text}", path.display())));

@@ -20,7 +20,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The paths of a project's files.
 #[derive(Clone, Debug)]
 pub struct Paths {
     /// The values.
@@ -30,7 +29,6 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// The files of project `id` in `directory`.
     pub fn new(directory: &Path, id: &ProjectId) -> Paths {
         let named = |ending| directory.join(format!("{id}.{ending}"));
         Paths { json: named("json"), journal: named("journal"), key_rule: id.key_rule() }
@@ -41,7 +39,6 @@ impl Paths {
         [&self.json, &self.journal].map(|path| format!("project {id}: {}", path.display()))
     }
 
-    /// Whether one of them exists.
     pub fn exist(&self, disk: &dyn Disk) -> io::Result<bool> {
         Ok(disk.exists(&self.json)? || disk.exists(&self.journal)?)
     }
@@ -59,7 +56,6 @@ pub(crate) struct GenerationWriter {
     lineage: Lineage,
 }
 
-/// The two files of a project, open.
 pub(crate) struct Pair {
     /// The values.
     pub json: Arc<dyn DiskFile>,
@@ -104,12 +100,10 @@ impl GenerationWriter {
         record::seal(self.journal.buffer().get_mut(line_start..).unwrap_or_default(), self.seed);
     }
 
-    /// Bytes that wait in the buffers.
     pub(crate) fn buffered_bytes(&mut self) -> usize {
         self.json.file.buffer().len() + self.journal.buffer().len()
     }
 
-    /// Writes out the buffers that are full.
     pub(crate) fn flush_if_full(&mut self) -> io::Result<()> {
         self.json.file.flush_if_full()?;
         self.journal.flush_if_full()

@@ -84,7 +84,7 @@ impl DirectoryGuard {
         if self.lost.set(reason.clone()).is_ok() {
             log::error!(
                 "{reason}. No project in {directory} takes writes any more, and this server writes nothing there. \
-                 Stop every server that uses the directory, put back what was there, and start one"
+                 Stop every server that uses the directory, restore the directory, and start one"
             );
         }
     }

@@ -18,7 +18,6 @@ pub(crate) struct Lines<'f> {
     pub(crate) end: u64,
 }
 
-/// The destination of copied lines.
 pub(crate) struct Target<'f> {
     pub(crate) file: &'f dyn DiskFile,
     pub(crate) seed: Seed,

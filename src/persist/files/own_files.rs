@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The lock file of a data directory.
 pub(crate) const LOCK_FILE: &str = "pikv.lock";
 /// The address of the server that uses the data directory.
 pub(crate) const ADDRESS_FILE: &str = "pikv.address";
@@ -52,7 +51,6 @@ pub enum Collision {
     },
 }
 
-/// The files of a server.
 pub(crate) struct OwnFiles<'a> {
     disk: &'a dyn Disk,
     config: PathBuf,

@@ -69,7 +69,6 @@ impl<'f> LineReader<'f> {
         Ok(Some(RawLine { offset: line_offset, bytes, terminated: end.is_some() }))
     }
 
-    /// File offset of the next line.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
@@ -94,7 +93,6 @@ impl<'f> LineReader<'f> {
     }
 }
 
-/// CRC-32 of a whole file.
 pub(crate) fn checksum_of(file: &dyn DiskFile) -> io::Result<u32> {
     let (mut buffer, mut offset) = (vec![0; FILE_BUFFER_BYTES], 0);
     let mut checksum = crc32fast::Hasher::new();
@@ -159,7 +157,6 @@ impl SequentialWriter {
         self.checksum.clone().finalize()
     }
 
-    /// The file, once everything is flushed.
     pub(crate) fn into_file(self) -> Box<dyn DiskFile> {
         self.file
     }

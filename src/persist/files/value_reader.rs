@@ -67,7 +67,6 @@ impl FileTable {
     }
 }
 
-/// A value that lies in an open file.
 #[derive(Clone)]
 pub struct StoredValue {
     file: Arc<OpenFile>,

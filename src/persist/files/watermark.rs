@@ -21,7 +21,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The highest number in the file; a quarter of all revisions is above it.
 const RESERVED_MAX: Revision = Revision::three_quarters();
 
-/// The file in `directory`.
 pub fn path_in(directory: &Path) -> PathBuf {
     directory.join(REVISION_FILE)
 }

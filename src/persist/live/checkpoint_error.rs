@@ -7,7 +7,6 @@ use std::io;
 /// Why there is no new pair of files. The old one stays in use, unless the project has failed.
 #[derive(Debug)]
 pub enum CheckpointError {
-    /// A file could not be written or read.
     Io(io::Error),
     /// The new data file may be in place and its journal is not: the project has failed, and the next start completes
     /// the swap.

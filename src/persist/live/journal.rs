@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 /// The content of a reserve. Shared by all writers: a buffer that each allocated would stay in its arena.
 static SPACES: [u8; 64 * 1024] = [b' '; 64 * 1024];
 
-/// The journal that a project appends to.
 pub(super) struct Journal {
     pub(super) file: Arc<dyn DiskFile>,
     pub(super) identity: Identity,

@@ -47,7 +47,6 @@ impl<P> LongLane<P> {
         }
     }
 
-    /// Ends the thread after its current task.
     pub(super) fn stop(&self) {
         unpoisoned(self.queue.lock()).stopping = true;
         self.signal.notify_one();

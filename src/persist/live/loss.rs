@@ -20,7 +20,6 @@ use crate::persist::start::recovery::ValueCache;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The result of a check.
 enum Look {
     Fine,
     /// The check is to be repeated then.

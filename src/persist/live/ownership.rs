@@ -100,7 +100,6 @@ fn check_journal(files: &Files, journal: &Journal) -> io::Result<()> {
     }
 }
 
-/// The reason for the log and the operator.
 fn what_happened(path: &Path, found: Option<Status>, journal: &Journal) -> String {
     let path = path.display();
     match found {

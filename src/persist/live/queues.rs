@@ -158,7 +158,6 @@ impl<P> Queues<P> {
         unpoisoned(self.schedule.lock()).runs = true;
     }
 
-    /// Ends the maintenance thread.
     pub(super) fn end_schedule(&self) {
         unpoisoned(self.schedule.lock()).runs = false;
         self.schedule_signal.notify_one();

@@ -65,7 +65,6 @@ impl Project {
         Err(NotReopened::Unsaved(format!("{path}: is not the file that this server wrote{cause}")))
     }
 
-    /// Whether the project has no files.
     pub fn is_in_memory(&self) -> bool {
         self.files.is_none()
     }

@@ -32,7 +32,6 @@ impl ProjectQueues {
         Ok(WorkerThreads { engine: Arc::clone(self), threads })
     }
 
-    /// Starts a thread that serves projects.
     pub(super) fn spawn(
         self: &Arc<Self>,
         name: &str,

@@ -30,7 +30,6 @@ pub(super) struct WriterQueue<P> {
     queue: Mutex<Queue<P>>,
     /// One for each writer.
     signals: [Condvar; WRITERS_MAX],
-    /// All writers have ended.
     ended: Condvar,
 }
 
@@ -40,7 +39,6 @@ struct Queue<P> {
     /// number distinguishes those of one instant. `Weak`, because an interval may be an hour: a project that was
     /// closed or deleted in the meantime is freed at once.
     syncs: BTreeMap<(Instant, u64), Weak<P>>,
-    /// How many syncs have been added to `syncs`.
     syncs_added: u64,
     /// How many projects wait for the thread that holds their journal to queue them again.
     left: usize,
@@ -189,7 +187,6 @@ impl<P> WriterQueue<P> {
         }
     }
 
-    /// The writer `number` is about to be started.
     pub(super) fn starting(&self, number: usize) {
         unpoisoned(self.queue.lock()).set(number, Slot::Busy);
     }
@@ -230,7 +227,6 @@ impl<P> Queue<P> {
         self.syncs.insert((due, self.syncs_added), Arc::downgrade(project));
     }
 
-    /// When the next sync is due.
     fn sync_due(&self) -> Option<Instant> {
         self.syncs.first_key_value().map(|((due, _), _)| *due)
     }

@@ -42,14 +42,12 @@ impl EditedKeys {
         None
     }
 
-    /// The keys with their values.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Location)> {
         let entries = self.0.range(Start::At(b""));
         entries.filter_map(|entry| Some((entry.key(), entry.value().location()?)))
     }
 }
 
-/// Why a file is not imported.
 #[derive(Debug)]
 pub(crate) enum EditedFileError {
     Io(io::Error),
@@ -111,7 +109,6 @@ impl<'f> EditedFile<'f> {
         }
     }
 
-    /// All keys and their values, minified.
     pub(crate) fn read_members(&mut self) -> Result<BTreeMap<String, Vec<u8>>, EditedFileError> {
         let mut members = BTreeMap::new();
         for (key, location) in self.read_keys()?.iter() {

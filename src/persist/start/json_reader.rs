@@ -19,7 +19,6 @@ pub(crate) struct JsonReader<'f> {
     piece_bytes: usize,
 }
 
-/// The state within a value.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
     /// Arrays and objects that are open.
@@ -34,7 +33,6 @@ impl<'f> JsonReader<'f> {
         JsonReader { file, buffer: Vec::new(), begin: 0, at: 0, piece_bytes: FIRST_READ_BYTES }
     }
 
-    /// File offset of the next byte.
     pub(crate) fn position(&self) -> u64 {
         self.begin + self.at as u64
     }
@@ -202,7 +200,6 @@ pub(crate) fn skip_byte_order_mark(reader: &mut JsonReader<'_>) -> io::Result<()
     Ok(())
 }
 
-/// Whether a byte order mark is at `offset`.
 pub(crate) fn is_byte_order_mark(file: &dyn DiskFile, offset: u64) -> io::Result<bool> {
     let mut reader = JsonReader::new(file);
     reader.seek(offset);

@@ -44,14 +44,13 @@ pub enum FileProblem {
     },
     /// The data file was edited and is invalid: what is wrong, with line and column.
     EditedBadly(String),
-    /// A decision was made about a data file that was not edited.
+    /// The operator decided about a data file that was not edited.
     NotEdited,
     /// There is a journal and no data file.
     ValuesMissing,
 }
 
 impl FileProblem {
-    /// This problem, of the file `path`.
     pub(crate) fn of(self, path: &Path) -> RecoveryError {
         RecoveryError { path: path.to_owned(), problem: self }
     }

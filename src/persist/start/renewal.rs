@@ -15,7 +15,6 @@ use crate::persist::files::seed::Seed;
 use std::io;
 use std::sync::Arc;
 
-/// The journal that a project begins with.
 pub(crate) struct RenewedJournal {
     pub(crate) journal: JournalFile,
     /// Whether its changes may not be on the disk yet, because the disk is full.

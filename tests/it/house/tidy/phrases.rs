@@ -41,6 +41,15 @@ const ROOTS: &[&str] = &[
     "src/auth",
     "src/names.rs",
     "src/secret.rs",
+    "src/persist",
+    "src/store",
+    "src/storage",
+    "src/disk",
+    "src/disk.rs",
+    "src/clock.rs",
+    "src/descriptors.rs",
+    "src/memory.rs",
+    "src/entropy.rs",
 ];
 
 /// A phrase, and what to write. Words are separated by a space, variants of a word by `/`.
