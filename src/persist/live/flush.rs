@@ -3,7 +3,7 @@
 use super::journal::Journal;
 use super::journal_lock::{Attempt, JournalGuard, QueueAgain};
 use super::ownership::NotOurs;
-use super::project::{Batch, Files, Health, Project, State, SyncLater, Turn};
+use super::project::{Batch, Files, Health, Project, State, SyncLater, Turn, WrittenValue};
 use super::writer_queue::AfterTurn;
 use crate::clock;
 use crate::config::schema::SyncMode;
@@ -105,10 +105,10 @@ impl Project {
                 Ok(()) => {
                     journal.written_at = Some(now);
                     match files.cache {
-                        ValueCache::Memory => self.acknowledge(bytes, files.sync),
+                        ValueCache::Memory => drop(self.acknowledge(bytes, files.sync)),
                         ValueCache::Disk => {
-                            self.acknowledge(Vec::new(), files.sync);
-                            self.locate_written(&journal, &bytes);
+                            let values = self.acknowledge(Vec::new(), files.sync);
+                            self.locate_written(&journal, &bytes, values);
                             if let Ok(mut state) = self.lock() {
                                 state.keep_buffer(bytes);
                             }
@@ -201,10 +201,14 @@ impl Project {
         }
     }
 
-    /// Acknowledges the batch in flight, which is in the journal. Keeps its buffer for the next batch.
-    pub(super) fn acknowledge(self: &Arc<Self>, bytes: Vec<u8>, sync: SyncMode) {
-        let Ok(mut state) = self.lock() else { return self.fail_waiting() };
-        let Some(mut batch) = state.in_flight.take() else { return };
+    /// Acknowledges the batch in flight, which is in the journal. Keeps its buffer for the next batch, and returns its
+    /// values.
+    pub(super) fn acknowledge(self: &Arc<Self>, bytes: Vec<u8>, sync: SyncMode) -> Vec<WrittenValue> {
+        let Ok(mut state) = self.lock() else {
+            self.fail_waiting();
+            return Vec::new();
+        };
+        let Some(mut batch) = state.in_flight.take() else { return Vec::new() };
         state.acknowledged = state.acknowledged.max(batch.revision);
         let replaced = std::mem::take(&mut state.replaced);
         let has_garbage = state.finalize(&mut batch.undo);
@@ -229,6 +233,7 @@ impl Project {
         if replaced.len() > FREED_AT_ONCE_MAX {
             self.queues.long_lane.free(Box::new(replaced));
         }
+        batch.values
     }
 
     /// Reverts everything in memory that is not in the journal and fails the commits that wait for it. If the journal
@@ -305,7 +310,6 @@ impl Project {
     }
 }
 
-/// The file and the error of the system.
 fn reason_of(paths: &Paths, failure: &io::Error) -> String {
     if let Some(not_ours) = NotOurs::of(failure) {
         return not_ours.to_string();
@@ -353,7 +357,6 @@ impl State {
         self.in_flight.iter().chain([&self.pending]).map(|batch| batch.acknowledged).sum()
     }
 
-    /// Ends the turn of a writer.
     fn end_turn(&mut self, sync_after: Option<Duration>) -> AfterTurn {
         let again = self.turn == Turn::WritingMore;
         self.turn = if again { Turn::Queued } else { Turn::Idle };

@@ -22,6 +22,7 @@ use crate::store::error::StorageError;
 use crate::store::key_map::{KeyMap, Totals, Undo};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
@@ -51,7 +52,6 @@ pub(super) struct Files {
     pub(super) checkpoint: Mutex<()>,
 }
 
-/// What the `state` lock protects.
 pub(super) struct State {
     pub(super) key_map: KeyMap,
     /// Changes that are applied and encoded, but not yet with the writer.
@@ -64,7 +64,6 @@ pub(super) struct State {
     pub(super) synced: Revision,
     /// The revision that the last "synced" line named.
     pub(super) synced_recorded: Revision,
-    /// The files that locations refer to.
     pub(super) open_files: FileTable,
     /// By key, the values of the batch written last that pending changes may have replaced since: a rollback restores
     /// those. Empty if values are kept in memory.
@@ -99,10 +98,20 @@ pub(super) enum SyncLater {
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
     pub(super) undo: Vec<Undo>,
+    /// The values among `bytes`, which get locations once they are written. Empty if values are kept in memory.
+    pub(super) values: Vec<WrittenValue>,
     pub(super) commit: Commit,
     pub(super) revision: Revision,
     /// How many of its changes were acknowledged before they are written.
     pub(super) acknowledged: u64,
+}
+
+/// A value among the bytes of a batch.
+pub(super) struct WrittenValue {
+    pub(super) key: String,
+    pub(super) revision: Revision,
+    /// The range of its text in the bytes.
+    pub(super) text: Range<usize>,
 }
 
 impl Batch {
@@ -110,6 +119,7 @@ impl Batch {
         Batch {
             bytes: Vec::new(),
             undo: Vec::new(),
+            values: Vec::new(),
             commit: Commit::default(),
             revision: Revision::default(),
             acknowledged: 0,
@@ -131,7 +141,6 @@ pub enum Health {
     },
     /// It is being reopened with other settings, or the server ends.
     Closed,
-    /// It was deleted.
     Deleted,
 }
 
@@ -165,7 +174,6 @@ pub struct OpenedProject {
 }
 
 impl Project {
-    /// A project that lives in memory only.
     pub fn in_memory(id: ProjectId, queues: Arc<Queues<Project>>, now_ms: u64) -> Project {
         let key_map = KeyMap::starting_at(queues.watermark.begin(now_ms), 0);
         queues.watermark.opened(key_map.revision());
@@ -352,7 +360,6 @@ impl State {
         }
     }
 
-    /// The latest revision, and the expiry watermark.
     pub(super) fn revision_and_watermark(&self) -> (Revision, u64) {
         (self.key_map.revision(), self.key_map.expired_until_ms())
     }
@@ -406,7 +413,6 @@ impl<'a> ReadTransaction<'a> {
         self.key_map.stored_range(prefix, after)
     }
 
-    /// What `batch` would do.
     pub fn decide(&self, batch: &batch::Batch<'_>) -> Result<OneOrMany<Step>, Conflict> {
         decide(batch, &At { key_map: self.key_map, now_ms: self.now_ms }, self.now_ms)
     }

@@ -8,7 +8,7 @@
 
 use super::checkpoint_error::CheckpointError;
 use super::journal::Journal;
-use super::project::{Project, State};
+use super::project::{Project, State, WrittenValue};
 use crate::limits::ENTRIES_PER_LOCK_MAX;
 use crate::names::Key;
 use crate::persist::files::data_file::{self, DataLine};
@@ -24,21 +24,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Project {
-    /// Gives the values of a batch their locations. Its `lines` are the last ones of `journal`.
-    pub(super) fn locate_written(&self, journal: &Journal, lines: &[u8]) {
-        let mut offset = journal.end - lines.len() as u64;
-        let mut located = Vec::new();
-        for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            let at = (journal.number, offset);
-            offset += line.len() as u64;
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
-            let decoded = push_locations(line, journal.header.seed, at, &mut located);
-            debug_assert!(decoded.is_ok(), "a line that was encoded here can be decoded");
-            if located.len() >= ENTRIES_PER_LOCK_MAX && self.locate(&mut located, State::locate).is_err() {
-                return;
-            }
-        }
-        let _ = self.locate(&mut located, State::locate); // after a panic the project serves nothing
+    /// Gives the `values` of a batch their locations. Its `lines` are the last ones of `journal`.
+    pub(super) fn locate_written(&self, journal: &Journal, lines: &[u8], values: Vec<WrittenValue>) {
+        let start = journal.end - lines.len() as u64;
+        let located = values.into_iter().filter_map(|WrittenValue { key, revision, text }| {
+            let offset = start + text.start as u64;
+            let location = location_of(journal.number, offset, lines.get(text)?);
+            Some(LocatedValue { key, revision, location })
+        });
+        let _ = self.locate(&mut located.collect(), State::locate); // after a panic the project serves nothing
     }
 
     /// Moves all locations to the files of `pair`, whose journal has `number`, and closes the files before them.

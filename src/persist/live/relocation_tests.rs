@@ -62,8 +62,8 @@ fn write(project: &Arc<Project>, meanwhile: impl FnOnce()) {
     let mut lines = project.lock().unwrap().take_pending(Taker::Other).unwrap();
     journal.append(&mut lines, SyncMode::Always, || Ok(())).unwrap_or_else(|_| panic!("not written"));
     meanwhile();
-    project.acknowledge(Vec::new(), SyncMode::Always);
-    project.locate_written(&journal, &lines);
+    let values = project.acknowledge(Vec::new(), SyncMode::Always);
+    project.locate_written(&journal, &lines, values);
 }
 
 fn roll_back(project: &Arc<Project>) {
@@ -82,6 +82,24 @@ fn value_is_in_memory_until_its_batch_is_written() {
         project.flush(clock::monotonic());
         assert_eq!(value(&project, "a"), (text.to_owned(), false));
     }
+}
+
+#[test]
+fn a_transaction_that_fails_leaves_no_value_to_locate() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = open(&directory);
+    let pending = || project.lock().unwrap().pending.values.len();
+    for before in [0, 1] {
+        let fail = |transaction: &mut Transaction<'_>| {
+            put(transaction, "a", b"\"failed\"");
+            Err::<(), ()>(())
+        };
+        project.write(NOW, fail).unwrap().answer.unwrap_err();
+        assert_eq!(pending(), before);
+        change(&project, |transaction| put(transaction, "b", b"2"));
+    }
+    project.flush(clock::monotonic());
+    assert_eq!((value(&project, "b"), pending()), (("2".to_owned(), false), 0));
 }
 
 #[test]

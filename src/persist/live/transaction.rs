@@ -1,14 +1,14 @@
 //! Changes a project: all of a transaction or nothing. Changes are encoded for the journal as they are applied.
 
 use super::maintenance;
-use super::project::{Health, Project, ReadTransaction, State};
+use super::project::{Health, Project, ReadTransaction, State, WrittenValue};
 use crate::clock;
 use crate::limits::{
     BATCH_OPERATIONS_MAX, EXPIRY_INTERVAL_MS, EXPIRY_ROUNDS_BEFORE_CLEAR_MAX, PENDING_BYTES_MAX,
 };
 use crate::persist::files::record;
 use crate::store::batch::Batch;
-use crate::store::change::Change;
+use crate::store::change::{Change, Value};
 use crate::store::commit::Pending;
 use crate::store::decide::{Step, changes};
 use crate::store::error::StorageError;
@@ -27,6 +27,8 @@ pub struct Transaction<'a> {
 struct Recording {
     /// Length of `pending.bytes` before the transaction.
     bytes_start: usize,
+    /// Number of `pending.values` before the transaction; `None` if values are kept in memory.
+    values_start: Option<usize>,
     changes: usize,
 }
 
@@ -168,7 +170,8 @@ impl Project {
             }
             record::begin_line(&mut state.pending.bytes);
             state.pending.bytes.push(b'[');
-            Recording { bytes_start, changes: 0 }
+            let values_start = self.reads_disk().then_some(state.pending.values.len());
+            Recording { bytes_start, values_start, changes: 0 }
         });
         let undo_start = state.pending.undo.len();
         Transaction { state, now_ms, recording, undo_start }
@@ -216,6 +219,13 @@ impl Transaction<'_> {
             }
             recording.changes += 1;
             record::encode_change(change, out);
+            if let Change::Put { key, value: Value::Text(text), meta } = change
+                && recording.values_start.is_some()
+            {
+                let end = out.len() - 1; // the value is the last member
+                let (key, text) = (key.as_str().to_owned(), end - text.len()..end);
+                state.pending.values.push(WrittenValue { key, revision: meta.revision, text });
+            }
         }
         let undo = state.key_map.apply(change);
         state.pending.undo.push(undo);
@@ -250,6 +260,7 @@ impl Transaction<'_> {
         }
         if let Some(recording) = self.recording {
             self.state.pending.bytes.truncate(recording.bytes_start);
+            self.state.pending.values.truncate(recording.values_start.unwrap_or_default());
         }
     }
 }
