@@ -105,7 +105,7 @@ fn an_error_in_a_field_names_the_field_and_never_its_value() {
 fn http_1_0_needs_no_host_and_persists_only_on_request() {
     check_kept("GET / HTTP/1.0\r\n\r\n", |head| {
         assert!(!head.persistent);
-        assert_eq!((head.version, head.authority), (Version::Http10, None));
+        assert_eq!((head.version, head.authority()), (Version::Http10, None));
     });
     for (fields, persistent) in [
         ("Connection: keep-alive", true),

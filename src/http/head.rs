@@ -94,7 +94,6 @@ pub fn parse_complete(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
     let fields = fields::parse(bytes, end)?;
     let meaning = fields::interpret(&fields, bytes, version)?;
     let mut authority = meaning.host;
-    let span = |text: &str| Span::of(text.as_bytes(), bytes);
     let target = match (method, target_text) {
         (Method::Connect, _) => Ok(Target::Authority),
         (Method::Options, b"*") => Ok(Target::Asterisk),
@@ -102,7 +101,9 @@ pub fn parse_complete(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
         (_, text) => target::parse(text).map(|(path, query, own)| {
             // RFC 9112, section 3.2.2: the authority of an absolute target replaces Host.
             authority = own.or(authority);
-            Target::Origin { path: span(path), query: query.map(span) }
+            // RFC 9110, section 4.2.3: an empty path is the root.
+            let path = if path.is_empty() { "/" } else { path };
+            Target::Origin { path, query }.map(Cow::Borrowed)
         }),
     };
     Ok(Head {
@@ -111,7 +112,7 @@ pub fn parse_complete(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
         target,
         target_text: Span::of(target_text, bytes),
         version,
-        authority: authority.map(span),
+        authority: authority.map(Cow::Borrowed),
         persistent: meaning.persistent,
         expects_continue: meaning.expects_continue,
         framing: meaning.framing,

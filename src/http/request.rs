@@ -69,17 +69,17 @@ pub enum Framing {
     Chunked,
 }
 
-/// The request line and the fields. Their parts are spans of the bytes: while a body arrives, the bytes move and the
-/// head stays as it was parsed.
+/// The request line and the fields. What is not text is kept as spans of the bytes: while a body arrives, the bytes move
+/// and the head stays as it was parsed.
 #[derive(Clone, Debug)]
 pub struct Head<'b> {
     /// The head as sent.
     pub bytes: Cow<'b, [u8]>,
     pub method: Method,
-    pub(super) target: Result<Target<Span>, TargetError>,
+    pub(super) target: Result<Target<Cow<'b, str>>, TargetError>,
     pub(super) target_text: Span,
     pub version: Version,
-    pub(super) authority: Option<Span>,
+    pub(super) authority: Option<Cow<'b, str>>,
     /// The client will send further requests on this connection.
     pub persistent: bool,
     /// The client waits for `100 Continue` before it sends the body. False if the request has no body.
@@ -115,24 +115,15 @@ impl Span {
     pub(super) fn in_bytes(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.start..self.end).unwrap_or_default()
     }
-
-    /// The part as text. The parser has checked that it is UTF-8.
-    fn in_text(self, bytes: &[u8]) -> &str {
-        str::from_utf8(self.in_bytes(bytes)).unwrap_or_default()
-    }
 }
 
 impl Head<'_> {
     /// An invalid target leaves the framing intact: the request is still read and answered with an error, and the
     /// connection is kept.
     pub fn target(&self) -> Result<Target<&str>, TargetError> {
-        Ok(match self.target? {
+        Ok(match self.target.as_ref().map_err(|error| *error)? {
             Target::Asterisk => Target::Asterisk,
-            Target::Origin { path, query } => {
-                // RFC 9112, section 3.2.2 and RFC 9110, section 4.2.3: an empty path is the root.
-                let path = Some(path.in_text(&self.bytes)).filter(|path| !path.is_empty()).unwrap_or("/");
-                Target::Origin { path, query: query.map(|query| query.in_text(&self.bytes)) }
-            }
+            Target::Origin { path, query } => Target::Origin { path, query: query.as_deref() },
             Target::Authority => Target::Authority,
         })
     }
@@ -144,7 +135,7 @@ impl Head<'_> {
 
     /// The `host[:port]` that the client addresses: of an absolute target, else of `Host`.
     pub fn authority(&self) -> Option<&str> {
-        self.authority.map(|authority| authority.in_text(&self.bytes))
+        self.authority.as_deref()
     }
 
     /// The values of all fields with the name `name` (case-insensitive), in order, without the spaces and tabs around
@@ -159,13 +150,14 @@ impl Head<'_> {
 
     /// The head with a copy of its bytes.
     pub(super) fn into_owned(self) -> Head<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         Head {
             bytes: Cow::Owned(self.bytes.into_owned()),
             method: self.method,
-            target: self.target,
+            target: self.target.map(|target| target.map(owned)),
             target_text: self.target_text,
             version: self.version,
-            authority: self.authority,
+            authority: self.authority.map(owned),
             persistent: self.persistent,
             expects_continue: self.expects_continue,
             framing: self.framing,
@@ -175,7 +167,8 @@ impl Head<'_> {
 
     /// Bytes of heap memory that a head with a copy of its bytes holds.
     pub(super) fn bytes_held(&self) -> usize {
-        self.bytes.len() + self.fields.capacity() * size_of::<Field>()
+        let texts = self.target_text.len() + self.authority.as_ref().map_or(0, |authority| authority.len());
+        self.bytes.len() + texts + self.fields.capacity() * size_of::<Field>()
     }
 }
 

@@ -17,6 +17,16 @@ pub enum Target<T> {
     Authority,
 }
 
+impl<T> Target<T> {
+    pub(super) fn map<U>(self, text: impl Fn(T) -> U) -> Target<U> {
+        match self {
+            Target::Asterisk => Target::Asterisk,
+            Target::Origin { path, query } => Target::Origin { path: text(path), query: query.map(text) },
+            Target::Authority => Target::Authority,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetError {
     /// The first byte that must be percent-encoded, or that begins a fragment.

@@ -120,7 +120,7 @@ impl KeyMap {
         self.stored_range(prefix, after).filter(move |entry| self.is_live(*entry, now_ms))
     }
 
-    /// As [`Namespace::range`], with the entries that have expired and are not reclaimed yet.
+    /// As [`KeyMap::range`], with the entries that have expired and are not reclaimed yet.
     pub fn stored_range<'a>(
         &'a self,
         prefix: &'a str,

@@ -1,7 +1,7 @@
 //! The state of a project in memory: its keys with their values, and every possible change.
 //!
 //! Pure: no disk, no HTTP, no clock. Time is an argument, a decision is a [`change::Change`], and
-//! [`namespace::Namespace::apply`] is the only way to apply one, live and in recovery.
+//! [`key_map::KeyMap::apply`] is the only way to apply one, live and in recovery.
 
 pub mod batch;
 pub mod change;
