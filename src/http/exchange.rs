@@ -150,7 +150,8 @@ impl Exchange {
         }
     }
 
-    /// Returns a complete request; `rest` of `input` follows it.
+    /// Returns a complete request; `rest` of `input` follows it. Inlined, because a head is large to move.
+    #[inline]
     fn complete<'b>(
         &mut self,
         head: Head<'b>,
