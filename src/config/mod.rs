@@ -1,6 +1,6 @@
-//! config.json: its content ([`schema`]), and how it is read and written ([`file`]).
+//! config.json: its content ([`schema`]), and how it is read and written ([`mod@file`]).
 //!
-//! Only [`file`] reads and writes files. Not here: the rules for API keys, which are in `catalog`.
+//! Only [`mod@file`] reads and writes files. Not here: the rules for API keys, which are in `catalog`.
 
 mod cors;
 pub mod edit;

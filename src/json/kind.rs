@@ -8,7 +8,7 @@ pub enum JsonErrorKind {
     Utf8,
     /// A byte order mark at the start.
     ByteOrderMark,
-    /// Arrays and objects nested deeper than [`VALUE_DEPTH_MAX`].
+    /// Arrays and objects nested deeper than [`crate::limits::VALUE_DEPTH_MAX`].
     TooDeep,
     /// An unexpected character between two tokens.
     Misplaced {

@@ -34,7 +34,7 @@ fn encode_escape(byte: u8, out: &mut Vec<u8>) {
 }
 
 /// The text of a JSON string, borrowed if it has no escapes. `json` is a valid JSON text without white space around it,
-/// as [`super::minify`] produces it; a string has its quotes.
+/// as [`super::minify()`] produces it; a string has its quotes.
 ///
 /// `None` if `json` is not a string, or has the escape of a lone surrogate: that is valid JSON, but not text.
 pub fn decode_string(json: &[u8]) -> Option<Cow<'_, str>> {
@@ -54,7 +54,7 @@ pub fn decode_string(json: &[u8]) -> Option<Cow<'_, str>> {
 }
 
 /// The type of `json`, by its first byte. `json` is a valid JSON text without white space around it, as
-/// [`super::minify`] produces it.
+/// [`super::minify()`] produces it.
 pub fn type_name(json: &[u8]) -> &'static str {
     match json.first() {
         Some(b'{') => "object",

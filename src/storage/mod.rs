@@ -3,7 +3,7 @@
 //! ```text
 //! api, accounts ---> Keyspace ---> Bucket ---> embedded ---> persist
 //! ```
-//! A write is data ([`Batch`]); the engine that has the entries decides it (`store::decide`). A read passes a closure
+//! A write is data ([`crate::store::batch::Batch`]); the engine that has the entries decides it (`store::decide`). A read passes a closure
 //! that renders borrowed entries under the engine's lock, so that no value is copied. If a value lies only on disk, the
 //! same closure runs later ([`Outcome::Blocking`]). Nothing here knows HTTP or access rights.
 
