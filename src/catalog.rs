@@ -15,7 +15,7 @@ mod served;
 pub use error::ChangeError;
 
 pub(crate) use error::CatalogError;
-pub(crate) use saving::{save_completed, save_generated, unsaved_texts};
+pub(crate) use saving::{save_generated, save_key_changes, unsaved_texts};
 pub(crate) use served::Registry;
 pub use served::Served;
 
@@ -210,15 +210,15 @@ impl Catalog {
         let descriptors = next.held_descriptors().check(descriptors_max());
         descriptors.map_err(|error| CatalogError(error.to_string()))?;
         self.check_removed(&next)?;
-        let mut completed = keys::ensure_keys(&mut next, &mut random_bytes)
+        let mut key_changes = keys::ensure_keys(&mut next, &mut random_bytes)
             .map_err(|error| CatalogError::at(&self.config_path, error))?;
-        if completed.changed
+        if key_changes.changed
             && let Err(reason) = self.engine.check_directory()
         {
             // Another server may use this config.json by now, with the keys in it.
             return Err(CatalogError(format!("{reason}. Restart the server")));
         }
-        let unsaved = save_completed(self.disk.as_ref(), &self.config_path, &next, &mut completed)
+        let unsaved = save_key_changes(self.disk.as_ref(), &self.config_path, &next, &mut key_changes)
             .map_err(|error| CatalogError::keys_not_saved(&error))?;
         unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
         let before = self.registry();
@@ -232,7 +232,7 @@ impl Catalog {
                 log_removed(id, project);
             }
         }
-        Ok((next, completed))
+        Ok((next, key_changes))
     }
 
     /// Has the files of all projects checked, unless they were just checked. Returns whether a check was due, also for
@@ -368,13 +368,13 @@ fn warn_of_edit(before: &Served, next: &Config) {
 
 /// Logs that a project was closed, because config.json no longer lists it.
 fn log_removed(id: &ProjectId, project: &Project) {
-    let removed = format!("project {id} is not in config.json any more; it is not served");
+    let removed = format!("project {id} was removed from config.json and is no longer served");
     if project.is_in_memory() {
-        log::info!("{removed}, and its values are gone");
+        log::info!("{removed}; its values were only in memory and are lost");
     } else if project.is_unsaved() {
-        log::error!("{removed}, and values that were only in memory are gone");
+        log::error!("{removed}; values that were only in memory are lost");
     } else {
-        log::info!("{removed}, its files stay");
+        log::info!("{removed}; its files are kept");
     }
 }
 

@@ -40,7 +40,7 @@ pub fn parse(
             }
             check_superfluous(row, arguments)?;
             if let Some((flag, _)) = typed.values.iter().find(|(flag, _)| !row.flags.contains(flag)) {
-                return Err(UsageError(format!("`pikv {}` does not take `{}`", row.name(), flag.name)));
+                return Err(UsageError(format!("`pikv {}` does not take `{}`.", row.name(), flag.name)));
             }
             (row.build)(&Call { typed: &typed, arguments, environment })
         }
@@ -89,7 +89,7 @@ fn help_of(words: &[&str]) -> Result<Command, UsageError> {
 }
 
 fn incomplete(command: &str, missing: &str) -> UsageError {
-    UsageError(format!("`pikv {command}` needs {missing}"))
+    UsageError(format!("`pikv {command}` needs {missing}."))
 }
 
 fn check_superfluous(row: &CommandRow, arguments: &[&str]) -> Result<(), UsageError> {
@@ -97,11 +97,11 @@ fn check_superfluous(row: &CommandRow, arguments: &[&str]) -> Result<(), UsageEr
         None => Ok(()),
         // The argument may be a password, because the command asks for one.
         Some(_) if row.flags.contains(&flag::Flag::WEAK_PASSWORD) => Err(UsageError(
-            "passwords are not accepted as arguments, which other users of this machine can see; run the command \
-             without it: it asks for the password, or reads it from standard input"
+            "Passwords are not accepted as arguments, which other users of this machine can see. Run the command \
+             without it. It asks for the password, or reads it from standard input."
                 .to_owned(),
         )),
-        Some(text) => Err(UsageError(format!("unexpected argument `{}`", shown(text)))),
+        Some(text) => Err(UsageError(format!("Unexpected argument `{}`.", shown(text)))),
     }
 }
 

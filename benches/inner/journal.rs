@@ -42,7 +42,7 @@ fn encode(change: &Change<'_>, out: &mut Vec<u8>) {
     record::end_line(out);
 }
 
-fn namespace_of(keys: &[String], value: &[u8]) -> KeyMap {
+fn key_map_of(keys: &[String], value: &[u8]) -> KeyMap {
     let mut key_map = KeyMap::default();
     for (revision, key) in (1..).zip(keys) {
         key_map.apply(&put(key, value, revision));
@@ -68,7 +68,7 @@ fn encode_and_seal_put(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = [1_000, 1_000_000], sample_size = 1_000)]
 fn apply_put(bencher: Bencher<'_, '_>, count: usize) {
     let (keys, value) = (keys(count), value());
-    let mut key_map = namespace_of(&keys, &value);
+    let mut key_map = key_map_of(&keys, &value);
     let mut at = 0;
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
         // A step that has no factor in common with the counts.
@@ -85,7 +85,7 @@ fn apply_put(bencher: Bencher<'_, '_>, count: usize) {
 #[divan::bench(args = [1_000, 1_000_000], sample_size = 1_000)]
 fn lookup(bencher: Bencher<'_, '_>, count: usize) {
     let (keys, value) = (keys(count), value());
-    let key_map = namespace_of(&keys, &value);
+    let key_map = key_map_of(&keys, &value);
     let mut at = 0;
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
         at = (at + 618_033) % count;

@@ -96,14 +96,14 @@ impl Accounts {
         match self.finish_deletions(now_ms) {
             Ok(0) => {}
             Ok(finished) => {
-                log::warn!("The deletion of {finished} accounts was interrupted and is finished now.");
+                log::warn!("Accounts whose interrupted deletion is finished now: {finished}.");
             }
             // No client can reach that data any more.
             Err(error) => log::error!("An interrupted deletion of an account is not finished: {error}."),
         }
         match self.create_missing_markers(now_ms) {
             Ok(0) => {}
-            Ok(created) => log::info!("_account_data: created the markers of {created} accounts."),
+            Ok(created) => log::info!("_account_data: accounts whose missing marker was created: {created}."),
             Err(error) => {
                 self.lacks_markers.store(true, Ordering::Relaxed);
                 log::error!(
@@ -115,7 +115,7 @@ impl Accounts {
         match self.sessions.remove_endless(now_ms) {
             Ok(0) => {}
             Ok(removed) => {
-                log::warn!("Dropped {removed} sessions whose expiry was lost with the journal.");
+                log::warn!("Removed sessions whose expiry was lost with the journal: {removed}.");
             }
             // They only take space.
             Err(error) => log::error!("Entries of _sessions without an expiry were not removed: {error}."),

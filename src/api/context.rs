@@ -71,7 +71,7 @@ impl<'r> Context<'r> {
     /// precedence.
     pub fn operator_share(&self) -> Share {
         let has_key = self.registry.authentication_enabled;
-        self.share(if has_key { Standing::Operator } else { Standing::Stranger })
+        self.share(if has_key { Standing::Operator } else { Standing::Unknown })
     }
 
     /// The credential in the header fields.

@@ -21,7 +21,7 @@ const PATHS_FOR_ANY_HOST: [&str; 2] = ["/healthz", "/readyz"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trusted {
     /// None: the request has a session, which only the pages of this server may use.
-    Nobody,
+    NoOrigin,
     /// Those of `cors.origins`.
     Scripts,
     /// Those of `cors.origins` and `public_origins`, and anyone who follows a link.
@@ -46,7 +46,7 @@ pub(crate) fn check(
     };
     let Err(forgery) = csrf::check(head, &own) else { return Ok(()) };
     let is_trusted = match trusted {
-        Trusted::Nobody => false,
+        Trusted::NoOrigin => false,
         Trusted::Scripts => csrf::is_of(head, &registry.cors_origins),
         Trusted::Configured => {
             csrf::is_of(head, &registry.cors_origins)

@@ -43,7 +43,7 @@ pub(crate) fn sign_in(
         Err(error) => return then(Err(error), context.origin.wall_ms),
     };
     let is_known = pending.attempt.as_ref().is_some_and(Attempt::is_known);
-    let share = context.share(if is_known { Standing::Known } else { Standing::Stranger });
+    let share = context.share(if is_known { Standing::Known } else { Standing::Unknown });
     // A text that cannot be a password costs as much as a wrong one: otherwise the counters could be filled for free.
     let password = Password::parse(password).ok();
     let cost = context.registry.accounts.bcrypt_cost;

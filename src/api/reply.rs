@@ -51,7 +51,7 @@ pub enum Standing {
     Operator,
     /// It has logged in to this account before.
     Known,
-    Stranger,
+    Unknown,
 }
 
 impl Reply {

@@ -61,25 +61,25 @@ pub(crate) fn issue(
 /// fails, `config` is unchanged.
 pub fn ensure_keys(config: &mut Config, entropy: &mut Entropy<'_>) -> Result<KeyChanges, KeyError> {
     check(config)?;
-    let mut completed = KeyChanges::default();
+    let mut key_changes = KeyChanges::default();
     let mut replaced: Vec<(KeyOwner, StoredKey)> = Vec::new();
     for (owner, key, settings) in keys(config) {
         if let Some(followed) = follow_text(key, settings) {
             if followed.text.is_none() {
-                completed.removed_text.push(owner.clone());
+                key_changes.removed_text.push(owner.clone());
             }
             replaced.push((owner, followed));
         } else if settings.enabled && key.text.is_none() && key.hash.is_none() {
             let secret = generate(entropy).map_err(KeyError::Entropy)?;
             replaced.push((owner.clone(), stored(&secret, settings)));
-            completed.issued.push((owner, secret));
+            key_changes.issued.push((owner, secret));
         }
     }
-    completed.changed = !replaced.is_empty();
+    key_changes.changed = !replaced.is_empty();
     for (owner, key) in replaced {
         config.set_key(&owner, key);
     }
-    Ok(completed)
+    Ok(key_changes)
 }
 
 /// How to use a key without its text in config.json.

@@ -46,13 +46,13 @@ fn settled() -> Config {
 #[test]
 fn a_first_start_makes_a_key_for_everybody_and_keeps_only_hashes() {
     let mut config = default_config();
-    let completed = ensure_keys(&mut config, &mut growing()).unwrap();
-    let owners: Vec<&KeyOwner> = completed.issued.iter().map(|(owner, _)| owner).collect();
+    let key_changes = ensure_keys(&mut config, &mut growing()).unwrap();
+    let owners: Vec<&KeyOwner> = key_changes.issued.iter().map(|(owner, _)| owner).collect();
     assert_eq!(owners, [&KeyOwner::Global, &first_project()]);
-    for (owner, secret) in &completed.issued {
+    for (owner, secret) in &key_changes.issued {
         assert_eq!(*config.key(owner).unwrap(), with_key(None, Some(secret.reveal())));
     }
-    assert!(completed.changed && completed.removed_text.is_empty());
+    assert!(key_changes.changed && key_changes.removed_text.is_empty());
     let again = ensure_keys(&mut config, &mut no_entropy).unwrap();
     assert!(!again.changed && again.issued.is_empty(), "a second start changes nothing");
 }
@@ -64,8 +64,8 @@ fn a_key_text_is_kept_if_the_owner_or_the_default_has_it_saved() {
     let id = ProjectId::parse("silent").unwrap();
     let silent = AuthenticationChoice::default();
     config.add_project(ProjectConfig::new(id.clone(), StorageChoice::default(), silent)).unwrap();
-    let completed = ensure_keys(&mut config, &mut growing()).unwrap();
-    assert_eq!(completed.issued.len(), 3);
+    let key_changes = ensure_keys(&mut config, &mut growing()).unwrap();
+    assert_eq!(key_changes.issued.len(), 3);
     let is_kept = |owner: &KeyOwner| config.key(owner).unwrap().text.is_some();
     assert!(is_kept(&KeyOwner::Global));
     assert!(is_kept(&KeyOwner::Project(id)), "inherited");
@@ -78,16 +78,16 @@ fn a_key_text_is_kept_if_the_owner_or_the_default_has_it_saved() {
 fn the_hash_follows_a_key_written_by_hand() {
     let mut config = settled();
     config.set_key(&first_project(), with_key(Some(BY_HAND), Some("an old one")));
-    let completed = ensure_keys(&mut config, &mut no_entropy).unwrap();
-    assert!(completed.changed && completed.issued.is_empty());
-    assert_eq!(completed.removed_text, [first_project()]);
+    let key_changes = ensure_keys(&mut config, &mut no_entropy).unwrap();
+    assert!(key_changes.changed && key_changes.issued.is_empty());
+    assert_eq!(key_changes.removed_text, [first_project()]);
     assert_eq!(*config.key(&first_project()).unwrap(), with_key(None, Some(BY_HAND)));
 
     let mut config = settled();
     config.authentication.save_api_key_to_file = true;
     config.set_key(&KeyOwner::Global, with_key(Some(BY_HAND), None));
-    let completed = ensure_keys(&mut config, &mut no_entropy).unwrap();
-    assert!(completed.changed && completed.removed_text.is_empty());
+    let key_changes = ensure_keys(&mut config, &mut no_entropy).unwrap();
+    assert!(key_changes.changed && key_changes.removed_text.is_empty());
     assert_eq!(*config.key(&KeyOwner::Global).unwrap(), with_key(Some(BY_HAND), Some(BY_HAND)));
     assert!(!ensure_keys(&mut config, &mut no_entropy).unwrap().changed);
 }
@@ -101,9 +101,9 @@ fn nobody_without_authentication_gets_a_key() {
     let mut config = default_config();
     let off = AuthenticationChoice { enabled: Some(false), save_api_key_to_file: None };
     config.replace_settings(&ProjectId::parse(FIRST_PROJECT).unwrap(), StorageChoice::default(), off);
-    let completed = ensure_keys(&mut config, &mut growing()).unwrap();
-    assert_eq!(completed.issued.len(), 1);
-    assert_eq!(completed.issued[0].0, KeyOwner::Global);
+    let key_changes = ensure_keys(&mut config, &mut growing()).unwrap();
+    assert_eq!(key_changes.issued.len(), 1);
+    assert_eq!(key_changes.issued[0].0, KeyOwner::Global);
 }
 
 #[test]

@@ -31,14 +31,16 @@ impl Catalog {
         for (path, result) in removed {
             let path = path.display();
             match result {
-                Ok(()) => log::info!("{path}: was left unfinished and is removed"),
-                Err(error) => log::warn!("{path}: was left unfinished and cannot be removed: {error}"),
+                Ok(()) => log::info!("removed a temporary file that an earlier process left: {path}"),
+                Err(error) => {
+                    log::warn!("cannot remove {path}, a temporary file that an earlier process left: {error}")
+                }
             }
         }
         if let Err(error) = deletion::keep_spare(disk, directory) {
             let path = directory.join(SPARE_FILE).display().to_string();
             log::warn!(
-                "{path}: {error}; without it, some file systems let no project be deleted on a full disk"
+                "{path}: {error}; on some file systems no project can then be deleted while the disk is full"
             );
         }
         Ok(())
@@ -190,7 +192,7 @@ impl Catalog {
         match open.prepare_reopening(clock::wall_ms(), clock::monotonic()) {
             Err(NotReopened::Failed) => {
                 if let Health::Failed { reason } = open.health() {
-                    log::error!("project {id}: {reason}; other storage settings take a restart");
+                    log::error!("project {id}: {reason}; changing its storage settings requires a restart");
                 }
             }
             Err(NotReopened::Unsaved(reason)) => log_not_reopened(id, &reason),

@@ -30,18 +30,18 @@ pub(super) struct BegunChange {
 ///
 /// # Errors
 /// [`ConfigError::Write`], if generated keys would be lost.
-pub(crate) fn save_completed(
+pub(crate) fn save_key_changes(
     disk: &dyn Disk,
     path: &Path,
     config: &Config,
-    completed: &mut KeyChanges,
+    key_changes: &mut KeyChanges,
 ) -> Result<Option<ConfigError>, ConfigError> {
-    if !completed.changed {
+    if !key_changes.changed {
         return Ok(None);
     }
-    match save_generated(disk, path, config, completed) {
-        Err(error) if completed.issued.is_empty() => {
-            completed.removed_text.clear();
+    match save_generated(disk, path, config, key_changes) {
+        Err(error) if key_changes.issued.is_empty() => {
+            key_changes.removed_text.clear();
             Ok(Some(error))
         }
         saved => saved.map(|()| None),
@@ -54,14 +54,14 @@ pub(crate) fn save_generated(
     disk: &dyn Disk,
     path: &Path,
     config: &Config,
-    completed: &KeyChanges,
+    key_changes: &KeyChanges,
 ) -> Result<(), ConfigError> {
     let saved = file::save(disk, path, config);
     // If only the sync of the directory failed, the new file is in place.
     let is_in_file = || file::load(disk, path).is_ok_and(|found| found.as_ref() == Some(config));
-    if saved.is_err() && !completed.issued.is_empty() && is_in_file() {
+    if saved.is_err() && !key_changes.issued.is_empty() && is_in_file() {
         let mut without = config.clone();
-        for (owner, _) in &completed.issued {
+        for (owner, _) in &key_changes.issued {
             without.set_key(owner, StoredKey::default());
         }
         let _ = file::save(disk, path, &without); // the first error is the one to report
@@ -127,7 +127,7 @@ impl Catalog {
             }
             Ok(None) => Ok(config),
             Err(error) => {
-                log::error!("nothing is saved: {error}");
+                log::error!("config.json was not saved: {error}");
                 Err(match error {
                     ConfigError::Invalid { .. } | ConfigError::TooLarge { .. } => ChangeError::ConfigEdited,
                     // It is unknown whether it was edited.
@@ -226,7 +226,7 @@ impl Catalog {
             }
             Ok(_) | Err(ConfigError::Invalid { .. } | ConfigError::TooLarge { .. }) => Ok(()),
             Err(error) => {
-                log::error!("nothing is saved: {error}");
+                log::error!("config.json was not saved: {error}");
                 self.warn_of_refused_change();
                 Err(answer(&error))
             }

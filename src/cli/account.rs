@@ -68,7 +68,7 @@ fn username(text: &str) -> Result<Username, UsageError> {
     Username::parse(text).ok_or_else(|| {
         let text = shown(text);
         UsageError(format!(
-            "invalid user name `{text}`; use 1 to {USERNAME_BYTES_MAX} of A-Z a-z 0-9 . _ - @ +"
+            "User name `{text}` is not valid. Use 1 to {USERNAME_BYTES_MAX} characters of A-Z a-z 0-9 . _ - @ +."
         ))
     })
 }
@@ -119,7 +119,7 @@ mod tests {
     fn a_password_as_an_argument_is_refused_and_not_repeated() {
         for line in ["account add mavi Right@123", "account passwd mavi Right@123 more"] {
             let error = parsed(line).unwrap_err().to_string();
-            assert!(error.contains("passwords are not accepted as arguments"), "{line}: {error}");
+            assert!(error.contains("Passwords are not accepted as arguments"), "{line}: {error}");
             assert!(!error.contains("Right@123"));
         }
     }
@@ -129,10 +129,10 @@ mod tests {
         for (line, part) in [
             ("account", "`add` or `passwd`"),
             ("account add", "the name of an account"),
-            ("account ad mavi", "did you mean `add`"),
-            ("account list mavi", "unexpected argument `mavi`"),
-            ("account disable mavi now", "unexpected argument `now`"),
-            ("account add ma/vi", "user name"),
+            ("account ad mavi", "Did you mean `add`"),
+            ("account list mavi", "Unexpected argument `mavi`"),
+            ("account disable mavi now", "Unexpected argument `now`"),
+            ("account add ma/vi", "User name"),
             ("account passwd mavi --email a@b", "does not take `--email`"),
             ("account list --port 1", "does not take `--port`"),
             ("account disable mavi --weak-password", "does not take `--weak-password`"),

@@ -51,7 +51,7 @@ pub(super) fn parse_words(mut parser: lexopt::Parser) -> Result<Typed, UsageErro
                 let flag = Flag::ALL.iter().copied().find(|flag| flag.name == text);
                 let flag = flag.ok_or_else(|| unknown_flag(&text))?;
                 let value = if flag.value.is_some() {
-                    parser.value().map_err(|_| UsageError(format!("`{}` needs a value", flag.name)))?
+                    parser.value().map_err(|_| UsageError(format!("`{}` needs a value.", flag.name)))?
                 } else {
                     OsString::new()
                 };
@@ -72,7 +72,7 @@ fn unknown_flag(text: &str) -> UsageError {
 fn value_superfluous(error: lexopt::Error) -> UsageError {
     let flag =
         if let lexopt::Error::UnexpectedValue { option, .. } = error { option } else { error.to_string() };
-    UsageError(format!("`{}` takes no value", shown(&flag)))
+    UsageError(format!("`{}` takes no value.", shown(&flag)))
 }
 
 /// The value of the flag, else that of its environment variable. An empty variable is ignored.
@@ -107,7 +107,7 @@ fn unicode<'a>(name: &'static str, value: &'a OsStr) -> Result<&'a str, UsageErr
 }
 
 fn wrong_value(name: &str, text: &str, rule: &str) -> UsageError {
-    UsageError(format!("`{name}` is \"{}\"; {rule}", shown(text)))
+    UsageError(format!("`{name}` is \"{}\"; {rule}.", shown(text)))
 }
 
 pub(super) fn config_path(call: &Call<'_>) -> Result<Sourced<PathBuf>, UsageError> {

@@ -181,7 +181,7 @@ fn a_wrong_value_is_refused_with_the_rule() {
         ("--config=", "`--config` is \"\"; it must name a file"),
         ("--port", "`--port` needs a value"),
         ("--help=x", "`--help` takes no value"),
-        ("recover Notes --journal replay", "project id \"Notes\": a project id has only a-z"),
+        ("recover Notes --journal replay", "Project id \"Notes\": a project id has only a-z"),
         ("recover notes --journal both", "it must be one of replay, discard"),
         ("recover notes", "`pikv recover` needs `--journal replay`, `--journal discard` or `--salvage`"),
         ("recover notes --salvage --journal replay", "either `--journal` or `--salvage`, not both"),
@@ -191,7 +191,7 @@ fn a_wrong_value_is_refused_with_the_rule() {
     ];
     for (line, expected) in table {
         let message = error_of(line);
-        assert!(message.contains(expected) && message.ends_with("; see `pikv --help`"), "{message}");
+        assert!(message.contains(expected) && message.ends_with(" See `pikv --help`."), "{message}");
     }
     let error = parsed_with("serve", &[("PIKV_PORT", "many")]).unwrap_err().to_string();
     assert!(error.starts_with("`PIKV_PORT` is \"many\""), "{error}");
@@ -200,17 +200,17 @@ fn a_wrong_value_is_refused_with_the_rule() {
 #[test]
 fn unknown_flags_and_commands_are_refused_with_the_nearest_name() {
     let table = [
-        ("--prot 1", "unknown flag `--prot`; did you mean `--port`?"),
-        ("--log-levle x", "did you mean `--log-level`?"),
-        ("-x", "unknown flag `-x`; possible: --config"),
-        ("sevre", "unknown command `sevre`; did you mean `serve`?"),
-        ("config chekc", "unknown command `chekc`; did you mean `check`?"),
-        ("frobnicate", "unknown command `frobnicate`; possible: serve, init, config, recover"),
-        ("serve now", "unexpected argument `now`"),
+        ("--prot 1", "Unknown flag `--prot`. Did you mean `--port`?"),
+        ("--log-levle x", "Did you mean `--log-level`?"),
+        ("-x", "Unknown flag `-x`. Possible: --config"),
+        ("sevre", "Unknown command `sevre`. Did you mean `serve`?"),
+        ("config chekc", "Unknown command `chekc`. Did you mean `check`?"),
+        ("frobnicate", "Unknown command `frobnicate`. Possible: serve, init, config, recover"),
+        ("serve now", "Unexpected argument `now`"),
         ("init --port 1", "`pikv init` does not take `--port`"),
         ("serve --journal replay", "`pikv serve` does not take `--journal`"),
         ("recover a --journal replay --host ::1", "`pikv recover` does not take `--host`"),
-        ("help me", "unknown command `me`"),
+        ("help me", "Unknown command `me`"),
     ];
     for (line, expected) in table {
         let message = error_of(line);

@@ -76,7 +76,7 @@ pub const COMMANDS: &[CommandRow] = &[
         words: &["serve"],
         arguments: &[],
         flags: SERVING,
-        summary: "run the server until SIGTERM or Ctrl-C; this is the default",
+        summary: "runs the server until SIGTERM or Ctrl-C; this is the default",
         details: "If the configuration file does not exist, creates one with a project `first_project`. New API keys\n\
                   are printed once and stored as hashes.",
         examples: &["pikv", "pikv serve --host 0.0.0.0 --port 8080"],
@@ -86,9 +86,9 @@ pub const COMMANDS: &[CommandRow] = &[
         words: &["init"],
         arguments: &[],
         flags: &[Flag::CONFIG],
-        summary: "create config.json with new API keys and print them",
-        details: "Fails if the file exists; an existing file is never changed. If the keys cannot be printed, ends\n\
-                  with 1 and states what to do.",
+        summary: "creates config.json with new API keys and prints them",
+        details: "Fails if the file exists; an existing file is never changed. If the keys cannot be printed,\n\
+                  exits with code 1 and states what to do.",
         examples: &["pikv init --config /etc/pikv/config.json"],
         build: |call| Ok(Command::Init(file_options(call)?)),
     },
@@ -96,8 +96,8 @@ pub const COMMANDS: &[CommandRow] = &[
         words: &["config", "check"],
         arguments: &[],
         flags: SERVING,
-        summary: "validate config.json",
-        details: "Reports the location of an error and the fix, and ends with 1. Changes nothing.",
+        summary: "validates config.json",
+        details: "Reports the location of an error and the fix, and exits with code 1. Changes nothing.",
         examples: &["pikv config check"],
         build: |call| Ok(Command::ConfigCheck(serving_options(call)?)),
     },
@@ -105,7 +105,7 @@ pub const COMMANDS: &[CommandRow] = &[
         words: &["config", "show"],
         arguments: &[],
         flags: SERVING,
-        summary: "print the effective settings and where each one comes from",
+        summary: "prints the effective settings and where each one comes from",
         details: "The source is flag, environment, file or default. Keys and hashes are printed as `***`. A running\n\
                   server has an edit only after SIGHUP.",
         examples: &["pikv config show --port 8080"],
@@ -115,10 +115,10 @@ pub const COMMANDS: &[CommandRow] = &[
         words: &["config", "set"],
         arguments: &[("SETTING", "the name of a setting"), ("VALUE", "its value")],
         flags: &[Flag::CONFIG],
-        summary: "change one setting in config.json",
-        details: "SETTING is a name that `config show` prints. VALUE is a text, or JSON for numbers, switches and lists.\n\
-                  If the value is not valid, changes nothing. A running server reloads the file; some settings need\n\
-                  a restart, which is reported.",
+        summary: "changes one setting in config.json",
+        details: "SETTING is a name that `config show` prints. VALUE is a string, or JSON for numbers, booleans and\n\
+                  arrays. If the value is not valid, changes nothing. A running server reloads the file; some settings\n\
+                  need a restart, which is reported.",
         examples: &[
             "pikv config set accounts.registration closed",
             "pikv config set trusted_proxies '[\"127.0.0.1\"]'",
@@ -133,10 +133,10 @@ pub const COMMANDS: &[CommandRow] = &[
         words: &["recover"],
         arguments: &[("PROJECT", "the id of a project")],
         flags: &[Flag::JOURNAL, Flag::SALVAGE, Flag::CONFIG],
-        summary: "repair a project whose files a start refuses",
+        summary: "repairs a project whose files a start refuses",
         details: "Stop the server first. `--journal` resolves the conflict if PROJECT.json was edited by hand while\n\
-                  its journal held changes that are not in it; with `discard` a copy of the journal is kept. It fails\n\
-                  if there is no conflict. `--salvage` is for damaged files: it writes every key that is still\n\
+                  its journal held changes that are not in it; with `discard` a copy of the journal is kept. Fails if\n\
+                  there is no conflict. `--salvage` is for damaged files: it writes every key that is still\n\
                   readable to PROJECT.json.salvaged-N, lists what is not readable, and changes nothing else.",
         examples: &["pikv recover shop --journal replay", "pikv recover shop --salvage"],
         build: recover,
@@ -145,7 +145,7 @@ pub const COMMANDS: &[CommandRow] = &[
         words: &["account", "add"],
         arguments: NAME,
         flags: &[Flag::EMAIL, Flag::WEAK_PASSWORD, Flag::CONFIG],
-        summary: "create an account",
+        summary: "creates an account",
         details: "Asks for the password, or reads it as one line from standard input if that is not a terminal. It\n\
                   cannot be given as an argument.",
         examples: &["pikv account add mavi --email mavi@example.com"],
@@ -155,7 +155,7 @@ pub const COMMANDS: &[CommandRow] = &[
         words: &["account", "passwd"],
         arguments: NAME,
         flags: &[Flag::WEAK_PASSWORD, Flag::CONFIG],
-        summary: "change the password of an account",
+        summary: "changes the password of an account",
         details: "Asks for it as `add` does. All tokens and sessions of the account end at once.",
         examples: &["pikv account passwd mavi"],
         build: |call| account_command(call, account::set_password(call)?),
@@ -164,7 +164,7 @@ pub const COMMANDS: &[CommandRow] = &[
         words: &["account", "disable"],
         arguments: NAME,
         flags: &[Flag::CONFIG],
-        summary: "disable an account",
+        summary: "disables an account",
         details: "All its tokens and sessions end at once.",
         examples: &["pikv account disable mavi"],
         build: |call| account_command(call, account::set_disabled(call, true)?),
@@ -173,7 +173,7 @@ pub const COMMANDS: &[CommandRow] = &[
         words: &["account", "enable"],
         arguments: NAME,
         flags: &[Flag::CONFIG],
-        summary: "enable an account again",
+        summary: "enables an account again",
         details: "Its tokens and sessions are not restored.",
         examples: &["pikv account enable mavi"],
         build: |call| account_command(call, account::set_disabled(call, false)?),
@@ -182,7 +182,7 @@ pub const COMMANDS: &[CommandRow] = &[
         words: &["account", "delete"],
         arguments: NAME,
         flags: &[Flag::CONFIG],
-        summary: "delete an account and its keys",
+        summary: "deletes an account and its keys",
         details: "All its tokens and sessions end at once.",
         examples: &["pikv account delete mavi"],
         build: |call| account_command(call, account::delete(call)?),
@@ -191,7 +191,7 @@ pub const COMMANDS: &[CommandRow] = &[
         words: &["account", "list"],
         arguments: &[],
         flags: &[Flag::CONFIG],
-        summary: "list the accounts",
+        summary: "lists the accounts",
         details: "Prints names, email addresses, states and times of registration.",
         examples: &["pikv account list"],
         build: |call| account_command(call, Act::List),
@@ -209,21 +209,29 @@ impl CommandRow {
         self.words.iter().copied().chain(arguments).collect::<Vec<_>>().join(" ")
     }
 
-    /// Like [`CommandRow::line`], with the flags that have no environment variable.
+    /// Like [`CommandRow::line`], with the flags that have no environment variable: `recover PROJECT (--a | --b) [--c]`.
     pub fn usage(&self) -> String {
-        let flags = self.flags.iter().filter(|flag| flag.variable.is_none());
-        flags.fold(self.line(), |usage, flag| format!("{usage} [{}]", flag.usage()))
+        let usages = |is_alternative: bool| {
+            let flags = self.flags.iter().filter(|flag| flag.variable.is_none());
+            flags.filter(move |flag| flag.is_alternative == is_alternative).map(|flag| flag.usage())
+        };
+        let alternatives: Vec<String> = usages(true).collect();
+        let mut usage = self.line();
+        if !alternatives.is_empty() {
+            usage.push_str(&format!(" ({})", alternatives.join(" | ")));
+        }
+        usages(false).fold(usage, |usage, flag| format!("{usage} [{flag}]"))
     }
 }
 
 fn recover(call: &Call<'_>) -> Result<Command, UsageError> {
-    let needs = |missing: &str| Err(UsageError(format!("`pikv recover` needs {missing}")));
+    let needs = |missing: &str| Err(UsageError(format!("`pikv recover` needs {missing}.")));
     let text = call.argument(0);
     // The server's own projects can be damaged like any other.
     let internal = InternalProject::ALL.into_iter().map(ProjectId::from).find(|id| id.as_str() == text);
     let project = internal
         .map_or_else(|| ProjectId::parse(text), Ok)
-        .map_err(|error| UsageError(format!("project id \"{}\": {error}", shown(text))))?;
+        .map_err(|error| UsageError(format!("Project id \"{}\": {error}.", shown(text))))?;
     let parse_journal = |text: &str| match text {
         "replay" => Some(RecoverAct::Replay),
         "discard" => Some(RecoverAct::Discard),

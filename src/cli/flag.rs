@@ -11,6 +11,8 @@ pub struct Flag {
     pub variable: Option<&'static str>,
     /// The default value, for a help text.
     pub default: &'static str,
+    /// Whether a command needs exactly one of its flags that have this.
+    pub is_alternative: bool,
     /// One line of help.
     pub doc: &'static str,
 }
@@ -28,13 +30,13 @@ impl Flag {
     pub(super) const LOG_FORMAT: Flag =
         Flag::with_variable("--log-format", "FORM", "PIKV_LOG_FORMAT", "text", "text or json");
     pub(super) const JOURNAL: Flag =
-        Flag::new("--journal", Some("replay|discard"), "apply the changes of the journal, or use the edited file alone");
+        Flag::alternative("--journal", Some("replay|discard"), "applies the changes of the journal, or uses the edited file alone");
     pub(super) const SALVAGE: Flag =
-        Flag::new("--salvage", None, "write every key that is still readable to another file");
+        Flag::alternative("--salvage", None, "writes every key that is still readable to another file");
     pub(super) const EMAIL: Flag =
         Flag::new("--email", Some("ADDRESS"), "email address of the account");
     pub(super) const WEAK_PASSWORD: Flag =
-        Flag::new("--weak-password", None, "accept a password of 1 to 72 bytes that breaks the rule for new ones");
+        Flag::new("--weak-password", None, "accepts a password of 1 to 72 bytes that breaks the rule for new ones");
 
     /// Every flag.
     pub const ALL: &[Flag] = &[
@@ -45,7 +47,11 @@ impl Flag {
 
 impl Flag {
     const fn new(name: &'static str, value: Option<&'static str>, doc: &'static str) -> Flag {
-        Flag { name, value, variable: None, default: "", doc }
+        Flag { name, value, variable: None, default: "", is_alternative: false, doc }
+    }
+
+    const fn alternative(name: &'static str, value: Option<&'static str>, doc: &'static str) -> Flag {
+        Flag { is_alternative: true, ..Flag::new(name, value, doc) }
     }
 
     const fn with_variable(
@@ -55,7 +61,7 @@ impl Flag {
         default: &'static str,
         doc: &'static str,
     ) -> Flag {
-        Flag { name, value: Some(value), variable: Some(variable), default, doc }
+        Flag { name, value: Some(value), variable: Some(variable), default, is_alternative: false, doc }
     }
 
     /// As it is typed: `--port N`.

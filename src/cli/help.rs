@@ -9,8 +9,8 @@ pub fn version() -> &'static str {
     concat!("pikv ", env!("CARGO_PKG_VERSION"))
 }
 
-const GLOBAL_FLAGS: &str = "  -h, --help          print this help, or that of a command\n  \
-                            -V, --version       print the version\n\n\
+const GLOBAL_FLAGS: &str = "  -h, --help          prints this help, or that of a command\n  \
+                            -V, --version       prints the version\n\n\
                             Precedence: flag, environment variable, config.json, default.\n";
 
 const ACCOUNT_SERVER: &str = "\nIf a server runs with the same config.json, the command is sent to it with the global key: from the\n\

@@ -6,7 +6,7 @@ use std::fmt;
 /// The exit code of a [`UsageError`].
 pub const USAGE_EXIT_CODE: u8 = 2;
 
-/// What is wrong with a command line, and the fix. Exit code [`USAGE_EXIT_CODE`].
+/// What is wrong with a command line, and the fix, in sentences. Exit code [`USAGE_EXIT_CODE`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(pub(super) String);
 
@@ -14,16 +14,16 @@ impl UsageError {
     /// A `kind` of word, `text`, that is none of `known`.
     pub(super) fn unknown(kind: &str, text: &str, known: &[&str]) -> UsageError {
         let help = match nearest(text, known) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("possible: {}", known.join(", ")),
+            Some(name) => format!("Did you mean `{name}`?"),
+            None => format!("Possible: {}.", known.join(", ")),
         };
-        UsageError(format!("unknown {kind} `{}`; {help}", crate::config::mistake::shown(text)))
+        UsageError(format!("Unknown {kind} `{}`. {help}", crate::config::mistake::shown(text)))
     }
 }
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; see `pikv --help`", self.0)
+        write!(f, "{} See `pikv --help`.", self.0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `pikv config`: checks config.json, shows the effective settings, and changes one of them.
 
 use super::error::RunError;
-use super::printing::say;
+use super::printing::print_result;
 use super::setup::{key_error, load_existing};
 use crate::catalog::keys;
 use crate::cli::effective::{self, Options};
@@ -21,12 +21,12 @@ pub(super) fn check(options: &Options) -> Result<(), RunError> {
     let Loaded { config, warnings } = load_existing(path)?;
     keys::check(&config).map_err(key_error(path))?;
     let warnings: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
-    say(&format!("{warnings}{} is valid.\n", path.display()))
+    print_result(&format!("{warnings}{} is valid.\n", path.display()))
 }
 
 pub(super) fn show(options: &Options) -> Result<(), RunError> {
     let config = load_existing(&options.config_path.value)?.config;
-    say(&show::render(options, &config, &effective::resolve(options, &config)))
+    print_result(&show::render(options, &config, &effective::resolve(options, &config)))
 }
 
 /// Sets one setting in the file, and tells a running server to reload it.
@@ -44,7 +44,7 @@ pub(super) fn set(options: &Options, setting: &str, value: &str) -> Result<(), R
         }
         (User::This(_), _) => String::new(),
     });
-    say(&text)
+    print_result(&text)
 }
 
 /// Who uses the data directory of a configuration.

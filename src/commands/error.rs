@@ -93,9 +93,9 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RunError::Config(error) => error.fmt(f),
-            RunError::Key { path, error } => write!(f, "{}: {error}", path.display()),
+            RunError::Key { path, error } => write!(f, "{}: {error}.", path.display()),
             RunError::ConfigMissing { path } => {
-                write!(f, "{}: does not exist; create it with `pikv init` or `pikv serve`", path.display())
+                write!(f, "{} does not exist. Create it with `pikv init` or `pikv serve`.", path.display())
             }
             RunError::Edit(error) => error.fmt(f),
             RunError::ConfigBusy { path } => {
@@ -104,27 +104,33 @@ impl fmt::Display for RunError {
             RunError::ConfigExists { path } => {
                 write!(
                     f,
-                    "{}: exists already and was not changed; remove it first, or name another file with --config",
+                    "{} exists already and was not changed. Remove it first, or name another file with --config.",
                     path.display()
                 )
             }
             RunError::Listen { address, error } => {
-                write!(f, "cannot listen on {address}: {error}; {}", listen_advice(error.kind()))
+                write!(f, "Cannot listen on {address}: {error}. {}", listen_advice(error.kind()))
             }
             RunError::DataDirectory { path, error } => {
-                write!(f, "{}: {}", path.display(), directory_problem(error))
+                f.write_str(&directory_problem(path, error))
             }
             RunError::Collision(collision) => collision.fmt(f),
             RunError::Locked { directory, holder } => {
-                write!(f, "{}: {}", directory.display(), held(directory, holder, Wanted::Server))
+                f.write_str(&held(directory, holder, Wanted::Server))
             }
             RunError::Served { directory, holder } => {
-                write!(f, "{}: {}", directory.display(), held(directory, holder, Wanted::Command))
+                f.write_str(&held(directory, holder, Wanted::Command))
             }
             RunError::TooFewDescriptors(error) => error.fmt(f),
             RunError::Catalog(error) => error.fmt(f),
-            RunError::Start(error) => write!(f, "cannot start: the operating system refused a thread or a descriptor: {error}"),
-            RunError::ProjectMissing { id } => write!(f, "config.json has no project `{id}`"),
+            RunError::Start(error) => write!(
+                f,
+                "The operating system refused a thread or a descriptor: {error}. Raise the limits of the process \
+                 (`ulimit -n`, `ulimit -u`)."
+            ),
+            RunError::ProjectMissing { id } => {
+                write!(f, "config.json has no project `{id}`. `pikv config show` lists the projects.")
+            }
             RunError::Account(error) => error.fmt(f),
             RunError::NotPrinted(error) => {
                 write!(f, "The command is done, but its result could not be printed on standard output: {error}.")
@@ -135,13 +141,13 @@ impl fmt::Display for RunError {
             ),
             RunError::KeysNotPrinted { path, is_removed: true, error } => write!(
                 f,
-                "{}: its keys could not be printed: {error}. The file was removed again. Run `pikv init` with standard \
+                "{}: The keys could not be printed: {error}. The file was removed again. Run `pikv init` with standard \
                  output on a terminal, a pipe or a file.",
                 path.display()
             ),
             RunError::KeysNotPrinted { path, is_removed: false, error } => write!(
                 f,
-                "{}: its keys could not be printed: {error}. Remove the file and run `pikv init` again.",
+                "{}: The keys could not be printed: {error}. Remove the file and run `pikv init` again.",
                 path.display()
             ),
             RunError::Recovery(error) => error.fmt(f),
@@ -163,6 +169,7 @@ enum Wanted {
 /// Names the process that uses the data directory, and the fix.
 fn held(directory: &Path, holder: &Holder, wanted: Wanted) -> String {
     let Holder { pid, original, is_elsewhere } = holder;
+    let path = directory.display();
     let then = match wanted {
         Wanted::Server => "or choose another persistent_file_path",
         Wanted::Command => "run this command, and start it again",
@@ -170,58 +177,60 @@ fn held(directory: &Path, holder: &Holder, wanted: Wanted) -> String {
     if let Some(original) = original {
         let (original, lock) = (original.display(), directory.join("pikv.lock"));
         return format!(
-            "is a hard-linked copy (`cp -al`) of {original}, which the server with process id {pid} uses: both have \
-             one lock file; remove it from the copy (`rm {}`) and try again",
+            "{path} is a hard-linked copy (`cp -al`) of {original}, which the server with process id {pid} uses: both \
+             have one lock file. Remove it from the copy (`rm {}`), then try again.",
             lock.display()
         );
     }
     // Process id 1 is the first process of a container: the init process of a host is never a server.
     if *is_elsewhere || pid == "1" {
         return format!(
-            "is in use by a server in a container (process id {pid} there); stop that container or service first, {then}"
+            "{path} is in use by a server in a container (process id {pid} there). Stop that container or service \
+             first, {then}."
         );
     }
     match wanted {
         Wanted::Server => {
-            format!("is in use by the server with process id {pid}; stop it first, {then}")
+            format!("{path} is in use by the server with process id {pid}. Stop it first, {then}.")
         }
         Wanted::Command => {
-            format!("is in use by the server with process id {pid}; stop it (`kill {pid}`), {then}")
+            format!("{path} is in use by the server with process id {pid}. Stop it (`kill {pid}`), {then}.")
         }
     }
 }
 
 /// The problem of the data directory, and the fix.
-fn directory_problem(error: &io::Error) -> String {
-    if disk::is_not_regular(error) {
-        error.to_string()
-    } else if disk::is_disk_full(error) {
-        format!("{error}; the disk is full or a quota is used up: free disk space or raise the quota")
+fn directory_problem(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    if disk::is_disk_full(error) {
+        format!(
+            "{path}: {error}. The disk is full or a quota is used up. Free disk space or raise the quota."
+        )
     } else if disk::is_out_of_descriptors(error) {
         let limit = disk::descriptors_max();
         format!(
-            "{error}; this process may have {limit} open files; raise that limit (`ulimit -n`, LimitNOFILE=)"
+            "{path}: {error}. This process may have {limit} open files. Raise that limit (`ulimit -n`, LimitNOFILE=)."
         )
     } else if error.kind() == io::ErrorKind::AlreadyExists {
-        "is not a directory; move it away, or choose another path (see persistent_file_path)".to_owned()
+        format!("{path} is not a directory. Move it away, or choose another path (persistent_file_path).")
     } else if error.kind() == io::ErrorKind::NotADirectory {
-        format!("{error}: a part of the path is a file; choose another path (see persistent_file_path)")
+        format!("{path}: {error}. A part of the path is a file. Choose another path (persistent_file_path).")
     } else if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
         format!(
-            "{error}; the data directory has to belong to this user and be writable (see persistent_file_path)"
+            "{path}: {error}. The data directory must belong to this user and be writable (persistent_file_path)."
         )
     } else {
-        error.to_string()
+        format!("{path}: {error}.")
     }
 }
 
 fn listen_advice(kind: io::ErrorKind) -> &'static str {
     if kind == io::ErrorKind::AddrNotAvailable {
-        "this machine does not have that address; choose another with --host"
+        "This machine does not have that address. Choose another with --host."
     } else if kind == io::ErrorKind::PermissionDenied {
-        "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); choose another with --port"
+        "Ports below 1024 need a privilege (CAP_NET_BIND_SERVICE). Choose another with --port."
     } else {
-        "choose another with --port or --host, or stop the program that uses it"
+        "Choose another with --port or --host, or stop the program that uses it."
     }
 }
 
@@ -251,7 +260,7 @@ mod tests {
     fn check(kind: io::ErrorKind, advice: &str) {
         let refused = RunError::Listen { address: ([192, 0, 2, 1], 80).into(), error: kind.into() };
         let text = refused.to_string();
-        assert!(text.starts_with("cannot listen on 192.0.2.1:80: ") && text.contains(advice), "{text}");
+        assert!(text.starts_with("Cannot listen on 192.0.2.1:80: ") && text.contains(advice), "{text}");
     }
 
     #[test]
@@ -271,14 +280,14 @@ mod tests {
         let locked = RunError::Locked { directory, holder };
         assert!(locked.to_string().contains(server), "{locked}");
         let served = locked.of_stopped_server().to_string();
-        assert!(served.starts_with("/srv/data: is ") && served.contains(command), "{served}");
+        assert!(served.starts_with("/srv/data is ") && served.contains(command), "{served}");
         assert!(!served.contains("kill 1`") && !served.contains("persistent_file_path"), "{served}");
     }
 
     #[test]
     fn the_holder_of_a_directory_is_named_with_how_to_stop_it() {
-        check_held(holder("4711", None, false), "process id 4711; stop it first", "`kill 4711`");
-        let container = "in a container (process id 1 there); stop that container or service first";
+        check_held(holder("4711", None, false), "process id 4711. Stop it first", "`kill 4711`");
+        let container = "in a container (process id 1 there). Stop that container or service first";
         check_held(holder("1", None, true), container, container);
         check_held(holder("1", None, false), container, container);
         let copy = "copy (`cp -al`) of /srv/first, which the server with process id 7 uses";
@@ -297,7 +306,7 @@ mod tests {
     fn an_unusable_data_directory_has_advice_for_its_reason() {
         check_directory(libc::EACCES, "belong to this user");
         check_directory(libc::EROFS, "belong to this user");
-        check_directory(libc::ENOSPC, "free disk space");
+        check_directory(libc::ENOSPC, "Free disk space");
         check_directory(libc::EDQUOT, "raise the quota");
         check_directory(libc::EMFILE, "`ulimit -n`");
         check_directory(libc::EIO, "os error 5");

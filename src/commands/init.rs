@@ -19,9 +19,9 @@ pub(super) fn init(options: &Options) -> Result<(), RunError> {
         return Err(RunError::OutputDiscarded);
     }
     let mut config = file::first_config();
-    let completed = keys::ensure_keys(&mut config, &mut random_bytes).map_err(key_error(path))?;
-    save_generated(&RealDisk, path, &config, &completed)?;
-    let text = format!("created {}\n{}", absolute(path).display(), keys_text(&completed));
+    let key_changes = keys::ensure_keys(&mut config, &mut random_bytes).map_err(key_error(path))?;
+    save_generated(&RealDisk, path, &config, &key_changes)?;
+    let text = format!("created {}\n{}", absolute(path).display(), keys_text(&key_changes));
     print(&text).map_err(|error| {
         // Nobody knows its keys, and nothing uses the file yet.
         let is_removed = RealDisk.remove(&RealDisk.follow_links(path)).is_ok();

@@ -16,7 +16,7 @@ use crate::cli::{Command, help};
 use crate::limits::LOG_FLUSH_MS;
 use crate::log as sink;
 use ::log::LevelFilter;
-use printing::say;
+use printing::print_result;
 use signal_hook::consts::SIGXFSZ;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -46,8 +46,8 @@ pub fn run(command: Command) -> Result<(), RunError> {
             sink::flush(Duration::from_millis(LOG_FLUSH_MS));
             ended
         }
-        Command::Help(topic) => say(&help::text(topic)),
-        Command::Version => say(&format!("{}\n", help::version())),
+        Command::Help(topic) => print_result(&help::text(topic)),
+        Command::Version => print_result(&format!("{}\n", help::version())),
     }
 }
 

@@ -14,7 +14,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 /// Prints the result of a command. A reader that has closed its pipe, such as `head`, is not an error.
-pub(super) fn say(text: &str) -> Result<(), RunError> {
+pub(super) fn print_result(text: &str) -> Result<(), RunError> {
     match print(text) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         printed => printed.map_err(RunError::NotPrinted),
@@ -35,13 +35,13 @@ pub(super) fn is_discarded() -> bool {
 /// Prints a text of the server that contains the generated keys. They exist nowhere else, so if that fails, the
 /// log states how to get new ones. The server continues: it serves clients that have a key, and the next start
 /// would have no keys to print, because config.json has their hashes already.
-pub(super) fn say_keys(text: &str, completed: &KeyChanges) {
+pub(super) fn print_keys(text: &str, key_changes: &KeyChanges) {
     let reason = match print(text) {
         Err(error) => error.to_string(),
         Ok(()) if is_discarded() => "standard output is closed or /dev/null".to_owned(),
         Ok(()) => return,
     };
-    let owners: Vec<String> = completed.issued.iter().map(|(owner, _)| owner_text(owner)).collect();
+    let owners: Vec<String> = key_changes.issued.iter().map(|(owner, _)| owner_text(owner)).collect();
     if !owners.is_empty() {
         log::error!(
             "the new keys ({}) could not be printed: {reason}; to get new ones, connect standard output to a terminal, \
@@ -59,11 +59,11 @@ pub(super) fn owner_text(owner: &KeyOwner) -> String {
     }
 }
 
-pub(super) fn keys_text(completed: &KeyChanges) -> String {
+pub(super) fn keys_text(key_changes: &KeyChanges) -> String {
     let line = |(owner, key): &(KeyOwner, Secret)| {
         format!("{:<19} {}   (shown once; keep it)\n", owner_text(owner), key.reveal())
     };
-    completed.issued.iter().map(line).collect()
+    key_changes.issued.iter().map(line).collect()
 }
 
 /// The output of a start: the paths and the addresses, the generated keys, the commands for a first write and read, and
@@ -72,7 +72,7 @@ pub(super) fn banner(
     config_path: &Path,
     directory: &Path,
     listening: SocketAddr,
-    completed: &KeyChanges,
+    key_changes: &KeyChanges,
     config_file: ConfigFile,
 ) -> String {
     let mut text = format!("{}\n", help::version());
@@ -82,13 +82,13 @@ pub(super) fn banner(
     };
     text.push_str(&format!("{config:<19} {}\n", absolute(config_path).display()));
     text.push_str(&format!("{:<19} {}\n", "data directory", absolute(directory).display()));
-    text.push_str(&keys_text(completed));
+    text.push_str(&keys_text(key_changes));
     let addresses = reachability::addresses(listening);
     for (index, address) in addresses.iter().enumerate() {
         let label = if index == 0 { "listening on" } else { "" };
         text.push_str(&format!("{label:<19} http://{address}\n"));
     }
-    let first = completed.issued.iter().find_map(|(owner, key)| match owner {
+    let first = key_changes.issued.iter().find_map(|(owner, key)| match owner {
         KeyOwner::Project(id) => Some((id, key)),
         KeyOwner::Global => None,
     });

@@ -1,7 +1,7 @@
 //! `pikv recover`: resolves a conflict that a start refuses, and saves the readable keys of damaged files.
 
 use super::error::RunError;
-use super::printing::say;
+use super::printing::print_result;
 use super::setup::{check_files, load_existing, lock};
 use crate::cli::RecoverAct;
 use crate::cli::effective::Options;
@@ -32,7 +32,7 @@ pub(super) fn recover(options: &Options, project: &ProjectId, act: RecoverAct) -
             .map_err(|error| FileProblem::Io(error).of(&watermark::path_in(&directory)))?;
         import::edited(&RealDisk, &paths, changes, begin, now_ms)
     };
-    say(&match act {
+    print_result(&match act {
         RecoverAct::Replay => {
             decide(JournalChanges::Replay)?;
             format!("Project {project} will start with the edited file and the changes of the journal.\n")
@@ -48,7 +48,8 @@ pub(super) fn recover(options: &Options, project: &ProjectId, act: RecoverAct) -
 /// States what was saved, what was lost, and how to continue.
 fn report(salvage: &Salvage, paths: &Paths) -> String {
     let (saved, json, journal) = (salvage.path.display(), paths.json.display(), paths.journal.display());
-    let mut text = format!("Wrote {} keys to {saved}. The other files were not changed.\n", salvage.keys);
+    let keys = if salvage.keys == 1 { "key" } else { "keys" };
+    let mut text = format!("Wrote {} {keys} to {saved}. The other files were not changed.\n", salvage.keys);
     let is_whole = salvage.damages_count == 0;
     if is_whole {
         text.push_str("No damage was found: every line is readable.\n");
@@ -61,7 +62,8 @@ fn report(salvage: &Salvage, paths: &Paths) -> String {
     }
     let unlisted = salvage.damages_count.saturating_sub(salvage.damages.len());
     if unlisted > 0 {
-        let _ = writeln!(text, "  and {unlisted} more parts");
+        let parts = if unlisted == 1 { "part" } else { "parts" };
+        let _ = writeln!(text, "  and {unlisted} more {parts}");
     }
     if !is_whole {
         text.push_str(
@@ -72,7 +74,7 @@ fn report(salvage: &Salvage, paths: &Paths) -> String {
     if salvage.keys_with_expiry > 0 {
         let _ = writeln!(
             text,
-            "{} of the keys had a time to live, which a .json file cannot store: they would stay until they are deleted.",
+            "Keys that had a time to live, which a .json file cannot store: {}. They would stay until they are deleted.",
             salvage.keys_with_expiry
         );
     }
@@ -118,7 +120,7 @@ mod tests {
         for part in [
             "Wrote 12 keys to /d/p.json.salvaged-7.",
             "  /d/p.journal: the header, bytes 0 to 1023\n  /d/p.journal: bytes 4096 to 4310\n  and 1000 more parts\n",
-            "3 of the keys had a time to live",
+            "Keys that had a time to live, which a .json file cannot store: 3.",
             "move /d/p.json and /d/p.journal to another directory, rename /d/p.json.salvaged-7 to /d/p.json",
         ] {
             assert!(text.contains(part), "{part}: {text}");

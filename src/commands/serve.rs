@@ -2,13 +2,13 @@
 //! and stops them in one in which nothing is lost.
 
 use super::error::RunError;
-use super::printing::{banner, keys_text, owner_text, say_keys};
+use super::printing::{banner, keys_text, owner_text, print_keys};
 use super::reachability;
 use super::setup::{ConfigFile, absolute, check_files, guard, key_error, lock};
 use crate::accounts::Accounts;
 use crate::api::state::App;
 use crate::catalog::keys::{self, KeyChanges};
-use crate::catalog::{Catalog, CatalogError, save_completed, save_generated, unsaved_texts};
+use crate::catalog::{Catalog, CatalogError, save_generated, save_key_changes, unsaved_texts};
 use crate::cli::effective::{self, Options};
 use crate::clock;
 use crate::config::file;
@@ -52,8 +52,8 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
         .map_or_else(|| (file::first_config(), Vec::new()), |loaded| (loaded.config, loaded.warnings));
     check_files(&config, path)?;
     let effective = effective::resolve(options, &config);
-    let mut completed = keys::ensure_keys(&mut config, &mut random_bytes).map_err(key_error(path))?;
-    let unsaved = save_at_start(path, &config, &mut completed, config_file)?;
+    let mut key_changes = keys::ensure_keys(&mut config, &mut random_bytes).map_err(key_error(path))?;
+    let unsaved = save_at_start(path, &config, &mut key_changes, config_file)?;
     let format = log_format(effective.log_format.value);
     sink::start(effective.log_level.value.filter(), format).map_err(RunError::Start)?;
     log_panics();
@@ -61,7 +61,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let exposed = reachability::warnings(&config, address.ip());
     warnings.iter().chain(&exposed).for_each(|warning| log::warn!("{warning}"));
     unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
-    removed_texts(&completed);
+    warn_plaintext_removed(&key_changes);
     if config_file == ConfigFile::Found && is_new_directory {
         let path = absolute(&directory);
         log::warn!(
@@ -89,7 +89,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     log::info!("listening on {address}");
     // The banner comes last, so that no log line interrupts it.
     sink::flush(Duration::from_millis(LOG_FLUSH_MS));
-    say_keys(&banner(path, &directory, address, &completed, config_file), &completed);
+    print_keys(&banner(path, &directory, address, &key_changes, config_file), &key_changes);
 
     wait_for_end(&mut signals, options, &app);
     running.stop();
@@ -116,14 +116,14 @@ fn warn_if_unwritten(lock: &LockFile) {
 fn save_at_start(
     path: &Path,
     config: &Config,
-    completed: &mut KeyChanges,
+    key_changes: &mut KeyChanges,
     config_file: ConfigFile,
 ) -> Result<Option<ConfigError>, RunError> {
     if config_file == ConfigFile::Created {
-        save_generated(&RealDisk, path, config, completed)?;
+        save_generated(&RealDisk, path, config, key_changes)?;
         return Ok(None);
     }
-    save_completed(&RealDisk, path, config, completed)
+    save_key_changes(&RealDisk, path, config, key_changes)
         .map_err(|error| RunError::Catalog(CatalogError::keys_not_saved(&error)))
 }
 
@@ -159,14 +159,19 @@ fn wait_for_end(signals: &mut Signals, options: &Options, app: &Arc<App>) {
             continue;
         }
         if signal == SIGXCPU {
-            log::warn!("The processor-time limit of the process (`ulimit -t`, LimitCPU=) is reached.");
+            log::warn!(
+                "The processor-time limit of the process (`ulimit -t`, LimitCPU=) is reached. The server stops. Raise \
+                 the limit."
+            );
         }
         log::info!("shutting down: finishing requests, writing checkpoints");
         // A second signal ends the process at once. Acknowledged changes are on disk already.
-        let impatient = Arc::new(AtomicBool::new(true));
+        let second_signal_exits = Arc::new(AtomicBool::new(true));
         for signal in [SIGTERM, SIGINT] {
-            if signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&impatient)).is_err() {
-                impatient.store(false, Ordering::Relaxed);
+            if signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&second_signal_exits))
+                .is_err()
+            {
+                second_signal_exits.store(false, Ordering::Relaxed);
             }
         }
         return;
@@ -176,11 +181,11 @@ fn wait_for_end(signals: &mut Signals, options: &Options, app: &Arc<App>) {
 fn reload(options: &Options, app: &Arc<App>) {
     let path = &options.config_path.value;
     match app.catalog.reload() {
-        Ok((config, completed)) => {
+        Ok((config, key_changes)) => {
             let level = effective::resolve(options, &config).log_level.value;
             sink::set_level(level.filter());
-            removed_texts(&completed);
-            say_keys(&keys_text(&completed), &completed);
+            warn_plaintext_removed(&key_changes);
+            print_keys(&keys_text(&key_changes), &key_changes);
             log::info!(
                 "reloaded {}; changes of address, threads, limits, timeouts and log.format need a restart",
                 path.display()
@@ -230,8 +235,8 @@ fn log_panics() {
     }));
 }
 
-fn removed_texts(completed: &KeyChanges) {
-    for owner in &completed.removed_text {
+fn warn_plaintext_removed(key_changes: &KeyChanges) {
+    for owner in &key_changes.removed_text {
         let owner = owner_text(owner);
         log::warn!(
             "config.json: the hash of the {owner} was kept and its text removed, because \

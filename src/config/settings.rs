@@ -115,7 +115,7 @@ pub const SETTINGS: &[Setting<Config>] = &[
     setting!("timeouts.shutdown_seconds", SECONDS, seconds timeouts.shutdown_ms;
         "running requests may finish for this long at a stop"),
     setting!("log.level", Kind::OneOf(LogLevel::NAMES), log.level;
-        "least important messages that are written"),
+        "minimum level of the messages that are logged"),
     setting!("log.format", Kind::OneOf(LogFormat::NAMES), log.format;
         "form of the log lines"),
     setting!("accounts.enabled", Kind::Switch, accounts.enabled;
@@ -136,7 +136,7 @@ pub const SETTINGS: &[Setting<Config>] = &[
         "requests that one address may send to `/item` with one method in one window; `\"rate_limit\": null` allows any number"; |config| config.item_api.rate_limit.map(|limit| limit.requests.value());
         |config, node, kind| config.item_api.rate_limit.get_or_insert_default().requests = Field::read(node, kind)?),
     setting!("item_api.rate_limit.window_seconds", Kind::Number(1, RATE_LIMIT_WINDOW_SECONDS_MAX), Optional;
-        "the window"; |config| config.item_api.rate_limit.map(|limit| Value::Number(limit.window_ms / 1_000));
+        "length of the window, seconds"; |config| config.item_api.rate_limit.map(|limit| Value::Number(limit.window_ms / 1_000));
         |config, node, kind| config.item_api.rate_limit.get_or_insert_default().window_ms = u64::read(node, kind)? * 1_000),
     setting!("trusted_proxies", Kind::List(TRUSTED_PROXIES_MAX, "addresses or networks"), trusted_proxies;
         "addresses whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are trusted: `[\"127.0.0.1\", \"10.0.0.0/8\"]`; only the proxy in front of the server"),
@@ -154,23 +154,23 @@ pub const PROJECT_SETTINGS: &[Setting<ProjectConfig>] = &[
     setting!("id", Kind::Text("`[a-z0-9][a-z0-9_-]{0,62}`"), Written id;
         "name of the project, of its files and in its URLs"),
     setting!("storage.on_disk", Kind::Switch, own storage.on_disk;
-        "as above, for this project"),
+        "as `default.storage.on_disk`, for this project"),
     setting!("storage.cache_in_memory", Kind::Switch, own storage.cache_in_memory;
-        "as above"),
+        "as `default.storage.cache_in_memory`"),
     setting!("storage.sync", SYNC, Written;
-        "as above"; |project| project.storage.sync.as_ref().map(Field::value);
+        "as `default.storage.sync`"; |project| project.storage.sync.as_ref().map(Field::value);
         |project, node, _| set_sync(project, node)?),
     setting!("storage.sync_interval_seconds", SYNC_SECONDS, own storage.sync_interval_seconds;
-        "as above"),
+        "as `default.storage.sync_interval_seconds`"),
     setting!("authentication.enabled", Kind::Switch, own authentication.enabled;
         "false lets every client read and write this project; its settings then need the global key"),
     setting!("authentication.save_api_key_to_file", Kind::Switch, own authentication.save_api_key_to_file;
-        "as above"),
+        "whether the text of the project's key stays in this file"),
     setting!("authentication.api_key", KEY, Written;
-        "the project's key, as above"; |project| (!project.is_silent()).then(|| project.key.text.value());
+        "the project's key; see `default.authentication.api_key`"; |project| (!project.is_silent()).then(|| project.key.text.value());
         |project, node, kind| project.key.text = Field::read(node, kind)?),
     setting!("authentication.api_key_hash", HASH, Written;
-        "as above"; |project| (!project.is_silent()).then(|| project.key.hash.value());
+        "hash of the project's key; see `default.authentication.api_key_hash`"; |project| (!project.is_silent()).then(|| project.key.hash.value());
         |project, node, kind| project.key.hash = Field::read(node, kind)?),
 ];
 

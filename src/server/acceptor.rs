@@ -218,7 +218,10 @@ impl Acceptor {
             self.short_of_descriptors = false;
         } else if !transient.contains(&error.kind()) {
             if !self.short_of_descriptors {
-                log::warn!("accept failed ({error}); the server tries again every {ACCEPT_PAUSE_MS} ms");
+                log::warn!(
+                    "Accept failed ({error}). The server tries again every {ACCEPT_PAUSE_MS} ms. Raise the limit of \
+                     file descriptors (`ulimit -n`, LimitNOFILE=)."
+                );
             }
             self.short_of_descriptors = true;
             self.ready = false;

@@ -49,7 +49,7 @@ impl EventLoop {
             if sendable_bytes == 0 || reads_left == 0 || requests >= REQUESTS_PER_TURN_MAX as u64 {
                 break; // a long answer, body or pipeline takes several turns, so that the other connections do not wait
             }
-            let reads = !matches!(connection.input, Input::Unseen(_))
+            let reads = !matches!(connection.input, Input::Unparsed(_))
                 && matches!(connection.phase, Phase::Receiving(_) | Phase::Draining { .. });
             let progress = match &connection.phase {
                 Phase::Receiving(_) => self.receive(connection),
@@ -87,7 +87,7 @@ impl EventLoop {
         if self.holds_back(connection) {
             return Progress::None; // a client that does not read is not read from
         }
-        if let Input::Unseen(_) = connection.input {
+        if let Input::Unparsed(_) = connection.input {
             let bytes = connection.input.take();
             self.take_requests(connection, &bytes);
             return Progress::Made;
@@ -126,27 +126,27 @@ impl EventLoop {
 
     /// Answers the requests in `bytes` until one has to wait, and keeps the rest.
     fn take_requests(&mut self, connection: &mut Connection, bytes: &[u8]) {
-        let (mut rest, mut is_seen) = (bytes, false);
+        let (mut rest, mut is_parsed) = (bytes, false);
         for _ in 0..REQUESTS_PER_TURN_MAX {
             let (used, stepped) = input::step(connection, rest, &self.shared, &mut self.request_ids);
             rest = rest.get(used..).unwrap_or_default();
-            is_seen = matches!(stepped, Received::Need(_));
+            is_parsed = matches!(stepped, Received::Need(_));
             self.act_on(connection, stepped);
             let receives = matches!(connection.phase, Phase::Receiving(_));
-            if is_seen || !receives || connection.output.len() >= OUTPUT_BYTES_HIGH {
-                is_seen |= receives && rest.is_empty();
+            if is_parsed || !receives || connection.output.len() >= OUTPUT_BYTES_HIGH {
+                is_parsed |= receives && rest.is_empty();
                 break;
             }
         }
-        // Unseen bytes are parsed once the answer is sent.
+        // Other bytes are parsed once the answer is sent.
         connection.input = match &connection.phase {
             Phase::Closing | Phase::Draining { .. } | Phase::Lingering => Input::default(),
-            Phase::Receiving(_) if is_seen => Input::Seen(rest.to_vec()),
+            Phase::Receiving(_) if is_parsed => Input::Parsed(rest.to_vec()),
             Phase::Receiving(_)
             | Phase::AwaitSync(..)
             | Phase::AwaitJob(_)
             | Phase::AwaitPiece(_)
-            | Phase::Streaming(..) => Input::Unseen(rest.to_vec()),
+            | Phase::Streaming(..) => Input::Unparsed(rest.to_vec()),
         };
     }
 
@@ -247,13 +247,13 @@ impl EventLoop {
         match (held, failure) {
             (Deferred::Answer(in_flight, answer), None) => self.respond(connection, in_flight, answer),
             (Deferred::Job(in_flight, lane, job), None) => self.start_job(connection, in_flight, lane, job),
-            (Deferred::Piece(streaming, source, bytes, last), None) => {
-                self.send_piece(connection, streaming, source, bytes, last);
+            (Deferred::Piece { streaming, source, bytes, is_last }, None) => {
+                self.send_piece(connection, streaming, source, bytes, is_last);
             }
             (Deferred::Answer(in_flight, _) | Deferred::Job(in_flight, ..), Some(error)) => {
                 self.read_again(connection, in_flight, error);
             }
-            (Deferred::Piece(mut streaming, mut source, ..), Some(error)) => {
+            (Deferred::Piece { mut streaming, mut source, .. }, Some(error)) => {
                 if streaming.retries_left == 0 {
                     return self.break_off(connection, streaming, error);
                 }
@@ -361,10 +361,12 @@ impl EventLoop {
                 self.refuse(connection, ApiError::Timeout(*waiting));
                 self.drive(connection)
             }
-            Phase::AwaitSync(..) | Phase::AwaitJob(_) | Phase::AwaitPiece(_) => {
-                log::error!(
-                    "Timeout of the disk or a lane after {REPLY_TIMEOUT_MS} ms; the connection is closed"
-                );
+            Phase::AwaitSync(_, deferred) => {
+                log_reply_timeout(deferred.in_flight());
+                Disposition::Close
+            }
+            Phase::AwaitJob(in_flight) | Phase::AwaitPiece(Streaming { in_flight, .. }) => {
+                log_reply_timeout(in_flight);
                 Disposition::Close
             }
             Phase::Receiving(_)
@@ -401,6 +403,14 @@ impl EventLoop {
             self.date = clock::render_http_date(second);
         }
     }
+}
+
+fn log_reply_timeout(in_flight: &InFlightRequest) {
+    log::error!(
+        "Request {} timed out after {} s waiting for the disk or a lane; its connection is closed. Check the disk.",
+        in_flight.request_id,
+        REPLY_TIMEOUT_MS / 1_000
+    );
 }
 
 fn read(connection: &mut Connection, buffer: &mut [u8]) -> Arrived {

@@ -84,10 +84,10 @@ pub(super) enum Socket {
 
 /// Bytes of a connection that belong to no request yet.
 pub(super) enum Input {
-    /// The exchange has seen these bytes and needs more.
-    Seen(Vec<u8>),
-    /// The exchange has not seen all of them.
-    Unseen(Vec<u8>),
+    /// The exchange has parsed these bytes and needs more.
+    Parsed(Vec<u8>),
+    /// The exchange has not parsed all of them.
+    Unparsed(Vec<u8>),
 }
 
 impl Socket {
@@ -110,20 +110,20 @@ impl Socket {
 impl Input {
     pub(super) fn bytes(&self) -> &Vec<u8> {
         match self {
-            Input::Seen(bytes) | Input::Unseen(bytes) => bytes,
+            Input::Parsed(bytes) | Input::Unparsed(bytes) => bytes,
         }
     }
 
     pub(super) fn take(&mut self) -> Vec<u8> {
         match std::mem::take(self) {
-            Input::Seen(bytes) | Input::Unseen(bytes) => bytes,
+            Input::Parsed(bytes) | Input::Unparsed(bytes) => bytes,
         }
     }
 }
 
 impl Default for Input {
     fn default() -> Input {
-        Input::Seen(Vec::new())
+        Input::Parsed(Vec::new())
     }
 }
 
@@ -160,14 +160,22 @@ pub(super) enum Phase {
 pub(super) enum Deferred {
     Answer(InFlightRequest, Answer),
     Job(InFlightRequest, Lane, Job),
-    Piece(Streaming, Source, Vec<u8>, Last),
+    Piece {
+        streaming: Streaming,
+        source: Source,
+        bytes: Vec<u8>,
+        /// Whether it is the last one of its stream.
+        is_last: bool,
+    },
 }
 
-/// Whether a piece of a stream is its last one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Last {
-    Yes,
-    No,
+impl Deferred {
+    pub(super) fn in_flight(&self) -> &InFlightRequest {
+        match self {
+            Deferred::Answer(in_flight, _) | Deferred::Job(in_flight, ..) => in_flight,
+            Deferred::Piece { streaming, .. } => &streaming.in_flight,
+        }
+    }
 }
 
 /// A request that is being answered, as far as the answer and the log need it.
@@ -349,7 +357,7 @@ impl Connection {
             Phase::AwaitSync(_, Deferred::Job(in_flight, ..)) | Phase::AwaitJob(in_flight) => {
                 in_flight.bytes_held()
             }
-            Phase::AwaitSync(_, Deferred::Piece(streaming, _, bytes, _)) => {
+            Phase::AwaitSync(_, Deferred::Piece { streaming, bytes, .. }) => {
                 streaming.source_bytes + bytes.len()
             }
             Phase::AwaitPiece(streaming) | Phase::Streaming(streaming, _) => streaming.source_bytes,

@@ -3,9 +3,9 @@
 //! ```text
 //! operator -----------------------------> first
 //! clients that have signed in before ---> in turn with
-//! strangers, registrations -------------> these
+//! other clients, registrations ---------> these
 //! ```
-//! Each of these is a [`FairQueue`] of its own, so neither a flood of strangers nor one client that signs in all
+//! Each of these is a [`FairQueue`] of its own, so neither a flood of unknown clients nor one client that signs in all
 //! the time keeps the others waiting.
 
 use super::fair_queue::FairQueue;
@@ -16,15 +16,15 @@ use crate::limits::PASSWORD_QUEUE_MAX;
 pub(super) struct PasswordQueues {
     operator: FairQueue<Work>,
     known: FairQueue<Work>,
-    strangers: FairQueue<Work>,
+    unknown: FairQueue<Work>,
     next: Standing,
 }
 
 impl PasswordQueues {
     pub(super) fn new() -> PasswordQueues {
         let queue = || FairQueue::new(PASSWORD_QUEUE_MAX);
-        let (operator, known, strangers) = (queue(), queue(), queue());
-        PasswordQueues { operator, known, strangers, next: Standing::Known }
+        let (operator, known, unknown) = (queue(), queue(), queue());
+        PasswordQueues { operator, known, unknown, next: Standing::Known }
     }
 
     /// Adds `work`. Returns what did not fit: `work`, or other work that was evicted for it.
@@ -36,7 +36,7 @@ impl PasswordQueues {
         match standing {
             Standing::Operator => &mut self.operator,
             Standing::Known => &mut self.known,
-            Standing::Stranger => &mut self.strangers,
+            Standing::Unknown => &mut self.unknown,
         }
     }
 }
@@ -47,7 +47,7 @@ impl Queue for PasswordQueues {
             return Some(work);
         }
         let first = self.next;
-        let second = if first == Standing::Known { Standing::Stranger } else { Standing::Known };
+        let second = if first == Standing::Known { Standing::Unknown } else { Standing::Known };
         self.next = second;
         self.queue(first).pop().or_else(|| self.queue(second).pop())
     }
@@ -72,16 +72,16 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_is_first_and_known_clients_and_strangers_take_turns() {
+    fn the_operator_is_first_and_known_and_unknown_clients_take_turns() {
         let (log, logged) = channel();
         let mut queues = PasswordQueues::new();
         for (standing, number, name) in [
-            (Standing::Stranger, 1, "s1"),
-            (Standing::Stranger, 1, "s2"),
+            (Standing::Unknown, 1, "s1"),
+            (Standing::Unknown, 1, "s2"),
             (Standing::Known, 2, "k1"),
             (Standing::Known, 2, "k2"),
             (Standing::Known, 2, "k3"),
-            (Standing::Stranger, 3, "s3"),
+            (Standing::Unknown, 3, "s3"),
             (Standing::Operator, 4, "o"),
         ] {
             assert!(queues.push(share(standing, number), work(name, &log)).is_none());
@@ -98,7 +98,7 @@ mod tests {
         let (log, logged) = channel();
         let pool = Pool::new(PasswordQueues::new());
         let push = |number, name: &str| {
-            pool.push(|queues| queues.push(share(Standing::Stranger, number), work(name, &log)));
+            pool.push(|queues| queues.push(share(Standing::Unknown, number), work(name, &log)));
         };
         (0..PASSWORD_QUEUE_MAX).for_each(|number| push(1, &number.to_string()));
         assert!(logged.try_recv().is_err());

@@ -1,7 +1,7 @@
 //! Answers whose bodies are produced while they are sent, piece by piece.
 
 use super::answer::Progress;
-use super::connection::{Connection, Deferred, Last, Phase, Stage, Streaming};
+use super::connection::{Connection, Deferred, Phase, Stage, Streaming};
 use super::event_loop::{Disposition, EventLoop};
 use super::mailbox::Message;
 use super::pool::Turn;
@@ -76,17 +76,17 @@ impl EventLoop {
         bytes: Vec<u8>,
         piece: Piece,
     ) -> Progress {
-        let (commit, last) = match piece {
-            Piece::More(commit) => (commit, Last::No),
-            Piece::Last(commit) => (commit, Last::Yes),
+        let (commit, is_last) = match piece {
+            Piece::More(commit) => (commit, false),
+            Piece::Last(commit) => (commit, true),
             Piece::Broken(error) => return self.break_off(connection, streaming, error),
         };
         match commit {
             Some(commit) => {
-                let held = Deferred::Piece(streaming, source, bytes, last);
+                let held = Deferred::Piece { streaming, source, bytes, is_last };
                 self.await_commit(connection, commit, held);
             }
-            None => self.send_piece(connection, streaming, source, bytes, last),
+            None => self.send_piece(connection, streaming, source, bytes, is_last),
         }
         Progress::Made
     }
@@ -97,7 +97,7 @@ impl EventLoop {
         mut streaming: Streaming,
         source: Source,
         bytes: Vec<u8>,
-        last: Last,
+        is_last: bool,
     ) {
         if let Stage::Begun(response) = &streaming.stage {
             let head = self.encode_head(connection, &streaming.in_flight, response, BodySize::Stream);
@@ -114,16 +114,15 @@ impl EventLoop {
         } else {
             connection.output.push(bytes);
         }
-        match last {
-            Last::No => connection.enter(Phase::Streaming(streaming, source), clock::monotonic()),
-            Last::Yes => {
-                if is_chunked {
-                    connection.output.append(response::encode_last_chunk);
-                }
-                self.log(&streaming.in_flight, status, streaming.body_bytes);
-                self.finish(connection, head, status);
-            }
+        if !is_last {
+            connection.enter(Phase::Streaming(streaming, source), clock::monotonic());
+            return;
         }
+        if is_chunked {
+            connection.output.append(response::encode_last_chunk);
+        }
+        self.log(&streaming.in_flight, status, streaming.body_bytes);
+        self.finish(connection, head, status);
     }
 
     /// Ends a stream that has failed: with a proper answer if nothing of it was sent, else by closing the connection,

@@ -181,7 +181,8 @@ impl KeyMap {
     /// The change that is due before any answer at `now_ms`: a key has expired that no watermark covers. `None` if no
     /// key has, and while too many earlier watermarks wait for their keys to be reclaimed.
     pub fn decide_expiry(&self, now_ms: u64) -> Option<Change<'static>> {
-        let next_ms = self.next_expiry_ms().filter(|_| !self.times.are_crowded(EXPIRY_WATERMARKS_MAX))?;
+        let next_ms =
+            self.next_expiry_ms().filter(|_| !self.times.are_watermarks_full(EXPIRY_WATERMARKS_MAX))?;
         let revision = self.revision.advanced(1)?;
         (next_ms <= now_ms).then_some(Change::ExpireUntil { at_ms: now_ms, revision })
     }

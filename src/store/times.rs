@@ -84,8 +84,8 @@ impl Times {
     }
 
     /// Whether the keys of `watermarks_max` watermarks wait to be reclaimed, so that the next watermark has to wait.
-    pub(crate) fn are_crowded(&self, changes_max: usize) -> bool {
-        self.earlier.len() >= changes_max
+    pub(crate) fn are_watermarks_full(&self, watermarks_max: usize) -> bool {
+        self.earlier.len() >= watermarks_max
     }
 
     /// Adds the timer of `entry`, if it has one.

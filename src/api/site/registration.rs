@@ -69,7 +69,7 @@ fn start(
     }
     let (app, cost) = (Arc::clone(context.app), context.registry.accounts.bcrypt_cost);
     let (request, fields) = (request.clone(), fields.clone());
-    Ok(Reply::job(Lane::Password(context.share(Standing::Stranger)), move || {
+    Ok(Reply::job(Lane::Password(context.share(Standing::Unknown)), move || {
         let create = || {
             // Counted here, so that a request that the lane refuses does not count.
             let counted = app.registrations.admit(RATE, client, Method::Post, clock::monotonic());

@@ -76,7 +76,7 @@ impl SiteRequest {
     /// Refuses a request that changes something if a page of another site caused it. A script of an origin in
     /// `cors.origins` may send it, unless it could abuse a session.
     pub(crate) fn check_site(&self, context: &Context<'_>) -> Result<(), ApiError> {
-        context.check_site(if self.session.is_some() { Trusted::Nobody } else { Trusted::Scripts })
+        context.check_site(if self.session.is_some() { Trusted::NoOrigin } else { Trusted::Scripts })
     }
 
     /// The answer to a client that is not signed in.

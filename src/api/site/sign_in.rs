@@ -105,7 +105,7 @@ fn begin_session(request: &SiteRequest, account: &Account, now_ms: u64) -> Resul
 /// `GET` and `POST /api/logout`
 pub(crate) fn logout(context: &Context<'_>) -> Result<Reply, ApiError> {
     let (accounts, client) = (context.accounts()?, context.client());
-    context.check_site(Trusted::Nobody)?;
+    context.check_site(Trusted::NoOrigin)?;
     let response = redirect(LOGIN.action).field("set-cookie", &cookies::clear(accounts, client));
     // The session ends with its cookie, also if the request has another credential.
     let session = context.app.session_cookie(&context.request.head, client, context.registry);

@@ -163,7 +163,7 @@ impl<'a> Server<'a> {
             return Err(ClientError::KeyRefused { address: self.address, source });
         }
         let problem: Option<Problem> = serde_json::from_slice(&body).ok();
-        let detail = problem.map_or_else(|| "no reason given".to_owned(), |problem| problem.detail);
+        let detail = problem.map_or_else(|| "No reason was given.".to_owned(), |problem| problem.detail);
         Err(ClientError::Refused { status, detail })
     }
 
@@ -203,28 +203,33 @@ impl fmt::Display for ClientError {
         match self {
             ClientError::AddressMissing { pid } => write!(
                 f,
-                "the process with id {pid} uses the data directory, but has not written its address \
-                 ({ADDRESS_FILE}); wait until it has started or ended, then try again. If the file does not appear, \
-                 the log of the server has the reason"
+                "The process with id {pid} uses the data directory, but has not written its address \
+                 ({ADDRESS_FILE}). Wait until it has started or ended, then try again. If the file does not appear, \
+                 the log of the server has the reason."
             ),
             ClientError::KeyMissing { pid, address } => write!(
                 f,
-                "the server with process id {pid} has the accounts; set {GLOBAL_KEY_VARIABLE} to its global key and \
+                "The server with process id {pid} has the accounts. Set {GLOBAL_KEY_VARIABLE} to its global key and \
                  try again, or send the request yourself: curl -H \"X-API-Key: $GLOBAL\" http://{address}/api/v1/accounts"
             ),
-            ClientError::Io { address, error } => {
-                write!(f, "cannot reach the running server at {address}, which has the accounts: {error}")
+            ClientError::Io { address, error } => write!(
+                f,
+                "Cannot reach the running server at {address}, which has the accounts: {error}. Check that the server \
+                 runs, then try again."
+            ),
+            ClientError::Answer { address } => write!(
+                f,
+                "The program that listens on {address} is not the PiKV server that has the accounts. Stop that \
+                 program, or restart the server."
+            ),
+            ClientError::KeyRefused { address, source } => write!(
+                f,
+                "{source} is not the global key of the server at {address}, which has the accounts. Set \
+                 {GLOBAL_KEY_VARIABLE} to its global key."
+            ),
+            ClientError::Refused { status, detail } => {
+                write!(f, "The server refused the command ({status}): {detail}")
             }
-            ClientError::Answer { address } => {
-                write!(
-                    f,
-                    "the program that listens on {address} is not the PiKV server that has the accounts"
-                )
-            }
-            ClientError::KeyRefused { address, source } => {
-                write!(f, "{source} is not the global key of the server at {address}, which has the accounts")
-            }
-            ClientError::Refused { status, detail } => write!(f, "the server refused ({status}): {detail}"),
         }
     }
 }
@@ -234,7 +239,7 @@ impl std::error::Error for ClientError {}
 impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KeySource::Variable => write!(f, "the environment variable {GLOBAL_KEY_VARIABLE}"),
+            KeySource::Variable => write!(f, "The environment variable {GLOBAL_KEY_VARIABLE}"),
             KeySource::ConfigFile => f.write_str("`default.authentication.api_key` in config.json"),
         }
     }

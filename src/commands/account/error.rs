@@ -40,7 +40,7 @@ impl fmt::Display for AccountCommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AccountCommandError::Disabled => f.write_str(
-                "accounts are disabled: accounts.enabled is false in config.json; set it to true first",
+                "Accounts are disabled: accounts.enabled is false in config.json. Set it to true first.",
             ),
             AccountCommandError::Prompt(error) => error.fmt(f),
             AccountCommandError::Invalid(problems) => {
@@ -55,7 +55,7 @@ impl fmt::Display for AccountCommandError {
             }
             AccountCommandError::NotCreated(error) => error.fmt(f),
             AccountCommandError::Missing(username) => {
-                write!(f, "account `{username}` does not exist; `pikv account list` lists the accounts")
+                write!(f, "Account `{username}` does not exist. `pikv account list` lists the accounts.")
             }
             AccountCommandError::Open(error) => error.fmt(f),
             AccountCommandError::Accounts(error) => error.fmt(f),

@@ -51,7 +51,7 @@ pub(super) fn done(act: &Act) -> String {
             format!("Account {username} was disabled. Its tokens and sessions have ended.\n")
         }
         Act::SetDisabled { username, is_disabled: false } => {
-            format!("Account {username} was enabled. Tokens and sessions that ended before stay ended.\n")
+            format!("Account {username} was enabled. Its earlier tokens and sessions remain invalid.\n")
         }
         Act::Delete { username } => format!("Account {username} and its keys were deleted.\n"),
         Act::List => String::new(),

@@ -6,7 +6,7 @@ mod listing;
 mod prompt;
 
 use super::error::RunError;
-use super::printing::say;
+use super::printing::print_result;
 use super::setup::{check_files, guard, load_existing, lock};
 use crate::accounts::Accounts;
 use crate::accounts::AccountsError;
@@ -66,7 +66,7 @@ pub(crate) fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> 
         }
         Err(error) => return Err(error),
     };
-    say(&text)
+    print_result(&text)
 }
 
 /// Asks for a new password, which must satisfy `rule`.

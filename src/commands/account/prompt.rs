@@ -83,11 +83,11 @@ fn stty(setting: &str) -> bool {
 impl fmt::Display for PromptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PromptError::Io(error) => write!(f, "the password could not be read: {error}"),
-            PromptError::TooLong => write!(f, "the password is too long; the maximum is {PASSWORD_BYTES_MAX} bytes"),
-            PromptError::Different => f.write_str("the two passwords differ; nothing was changed"),
+            PromptError::Io(error) => write!(f, "The password could not be read: {error}."),
+            PromptError::TooLong => write!(f, "The password is too long; the maximum is {PASSWORD_BYTES_MAX} bytes."),
+            PromptError::Different => f.write_str("The two passwords differ. Nothing was changed."),
             PromptError::Echo => f.write_str(
-                "the terminal would show the password, because `stty -echo` failed; pass the password on standard input",
+                "The terminal would show the password, because `stty -echo` failed. Pass the password on standard input.",
             ),
         }
     }

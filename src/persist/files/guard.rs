@@ -75,7 +75,7 @@ impl DirectoryGuard {
         } else {
             let lock = absolute(&self.lock.path);
             format!(
-                "{}: was removed or replaced while the server runs, so a second server may use the same files",
+                "{}: was removed or replaced while the server was running, so a second server may use the same files",
                 lock.display()
             )
         };

@@ -166,12 +166,12 @@ impl fmt::Display for Collision {
                     Some(id) => write!(
                         f,
                         "Project `{id}` would be stored in {file}, which is the configuration file{by_name}. Rename the \
-                         project, or set persistent_file_path to another directory"
+                         project, or set persistent_file_path to another directory."
                     ),
                     None => write!(
                         f,
                         "{file} is a file of the server's own and also the configuration file{by_name}. Give the \
-                         configuration file another name (--config), or set persistent_file_path to another directory"
+                         configuration file another name (--config), or set persistent_file_path to another directory."
                     ),
                 }
             }
@@ -180,7 +180,7 @@ impl fmt::Display for Collision {
                 write!(
                     f,
                     "{first} and {second} are one file (a hard link or a mount), so each project would write over the \
-                     other. Make the second one a copy of its own: `cp {second} {second}.copy && mv {second}.copy {second}`"
+                     other. Make the second one a copy of its own: `cp {second} {second}.copy && mv {second}.copy {second}`."
                 )
             }
         }

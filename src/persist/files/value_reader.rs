@@ -114,7 +114,7 @@ impl StoredValue {
         }
         Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            "was edited while the server runs, so no value is read from it; stop the server, correct the file, start again",
+            "was edited while the server was running, so no value is read from it; stop the server, correct the file, start again",
         ))
     }
 }

@@ -59,7 +59,7 @@ impl Project {
             return Ok(());
         }
         let path = files.paths.json.display();
-        let reason = format!("{path}: was edited or cut while the server runs");
+        let reason = format!("{path}: was edited or cut while the server was running");
         log::error!("project {}: {reason}; it takes no more writes until the server is restarted", self.id);
         if let Ok(mut state) = self.lock() {
             state.fail(reason);
@@ -84,18 +84,20 @@ impl Project {
         match find_edit(files, journal)? {
             None => {}
             Some(Edit::Removed) => {
-                log::warn!("project {id}: {path} was removed while the server runs; it is written again");
+                log::warn!(
+                    "project {id}: {path} was removed while the server was running; it is written again"
+                );
             }
             Some(Edit::Changed(stamp)) if stamp.length == 0 => {
                 log::warn!(
-                    "project {id}: {path} was cut to 0 bytes while the server runs; it is written again"
+                    "project {id}: {path} was cut to 0 bytes while the server was running; it is written again"
                 );
             }
             Some(Edit::Changed(_)) => {
                 let content = content_of(files, &journal.header)?;
                 if content == Content::Same {
                     log::warn!(
-                        "project {id}: {path} was replaced by a copy while the server runs; it is written again"
+                        "project {id}: {path} was replaced by a copy while the server was running; it is written again"
                     );
                     return Ok(());
                 }
@@ -109,12 +111,12 @@ impl Project {
                 let copy = copy.display();
                 if content == Content::Edited {
                     log::warn!(
-                        "project {id}: {path} was edited while the server runs; the edit is kept as {copy}, and the \
+                        "project {id}: {path} was edited while the server was running; the edit is kept as {copy}, and the \
                          server keeps using what it has"
                     );
                 } else {
                     log::warn!(
-                        "project {id}: {path} was cut or replaced while the server runs; what was found is kept as \
+                        "project {id}: {path} was cut or replaced while the server was running; what was found is kept as \
                          {copy}, and the file is written again"
                     );
                 }

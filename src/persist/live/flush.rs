@@ -287,17 +287,18 @@ impl Project {
 
     fn log_rolled_back(&self, acknowledged: u64, outcome: &CommitState) {
         let id = &self.id;
+        let changes = if acknowledged == 1 { "change" } else { "changes" };
         if acknowledged == 0 {
         } else if *outcome == CommitState::DiskFull {
             log::error!(
-                "project {id}: acknowledged changes that are rolled back because they could not be written: \
-                 {acknowledged}. Send them again"
+                "project {id}: rolled back {acknowledged} acknowledged {changes} that could not be written. Send them \
+                 again."
             );
         } else {
             // They may be in a file that this process may not cut, or on a disk that failed to cut it.
             log::error!(
-                "project {id}: acknowledged changes that are rolled back because they may not be on the disk: \
-                 {acknowledged}. A restart may find some of them. Restart the server, then send again what is missing"
+                "project {id}: rolled back {acknowledged} acknowledged {changes} that may not be on the disk. A \
+                 restart may find some of them. Restart the server, then send again what is missing."
             );
         }
     }

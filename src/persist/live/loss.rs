@@ -89,6 +89,6 @@ impl Project {
                 "the next checkpoint ends all writes to the project until the server is restarted"
             }
         };
-        log::warn!("project {id}: {path} was edited while the server runs; {effect}");
+        log::warn!("project {id}: {path} was edited while the server was running; {effect}");
     }
 }

@@ -103,12 +103,12 @@ fn check_journal(files: &Files, journal: &Journal) -> io::Result<()> {
 fn what_happened(path: &Path, found: Option<Status>, journal: &Journal) -> String {
     let path = path.display();
     match found {
-        None => format!("{path}: was removed or moved while the server runs"),
+        None => format!("{path}: was removed or moved while the server was running"),
         Some(status) if status.identity != journal.identity => {
-            format!("{path}: was replaced by another file while the server runs")
+            format!("{path}: was replaced by another file while the server was running")
         }
         Some(status) => format!(
-            "{path}: has {} bytes, but the server left {}; another program wrote to it or cut it while the server runs",
+            "{path}: has {} bytes, but the server left {}; another program wrote to it or cut it while the server was running",
             status.length,
             journal.end.max(journal.reserve_end)
         ),

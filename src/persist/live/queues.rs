@@ -94,13 +94,13 @@ impl<P> Queues<P> {
     }
 
     /// Compares the clocks, on any activity. A jump is logged, and every project with times to live is checked
-    /// now: the log then has the keys that the jump ended.
+    /// now: the log then has the number of keys that expired because of it.
     pub fn look_at_clock(&self, wall_ms: u64, now: Instant) {
         let Some(jump) = self.jump_watch.look(wall_ms, now) else { return };
         let effect = if jump.by_ms < 0 {
-            "keys, sessions and tokens with a time to live last so much longer"
+            "keys, sessions and tokens expire that much later"
         } else {
-            "keys, sessions and tokens whose time to live is over by this clock end now"
+            "keys, sessions and tokens that are due by the new time expire now"
         };
         log::warn!("{jump}; {effect} (the clock was set, or the machine slept)");
         self.jumps.fetch_add(1, Ordering::AcqRel);

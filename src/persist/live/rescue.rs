@@ -111,7 +111,7 @@ impl Project {
         };
         let copy = preserved_copies::preserve(disk, paths, PreservedCopy::Foreign, clock::wall_ms())?;
         log::warn!(
-            "project {}: the file found as {} is kept as {}",
+            "project {}: {} was replaced by another file, which is kept as {}",
             self.id,
             paths.journal.display(),
             copy.display()

@@ -136,7 +136,8 @@ impl Project {
         transaction.commit();
         if let Some(keys_before) = keys_before {
             let ended = keys_before.saturating_sub(state.key_map.totals(0).keys);
-            log::warn!("project {}: keys that ended because the clock jumped: {ended}", self.id);
+            let keys = if ended == 1 { "key" } else { "keys" };
+            log::warn!("project {}: {ended} {keys} expired because the clock jumped", self.id);
         }
         self.queue_pending(state);
         // What has expired is freed soon, even if the clock was set ahead of what is scheduled.

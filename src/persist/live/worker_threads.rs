@@ -61,7 +61,7 @@ impl ProjectQueues {
         let mut written = None;
         while let Some((work, call)) = self.writers.next(number, written.take()) {
             match call {
-                Call::Nobody => {}
+                Call::NoWriter => {}
                 Call::Wake(other) => self.writers.wake(Some(other)),
                 Call::Start(other) => {
                     if let Err(error) = self.start_writer(other) {

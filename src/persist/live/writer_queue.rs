@@ -69,7 +69,7 @@ pub(super) enum Work<P> {
 
 /// The other writer that is needed when one has found work.
 pub(super) enum Call {
-    Nobody,
+    NoWriter,
     Wake(usize),
     Start(usize),
 }
@@ -269,7 +269,7 @@ impl<P> Queue<P> {
     fn call(&mut self) -> Call {
         if self.slots.iter().any(|slot| matches!(slot, Slot::Idle { .. })) {
             let is_needed = !self.projects.is_empty() || !self.is_timed();
-            return is_needed.then(|| self.wake_one()).flatten().map_or(Call::Nobody, Call::Wake);
+            return is_needed.then(|| self.wake_one()).flatten().map_or(Call::NoWriter, Call::Wake);
         }
         let may_start = self.start_after.is_none_or(|start_after| start_after <= clock::monotonic());
         match self.slots.iter().position(|slot| *slot == Slot::Absent) {
@@ -277,7 +277,7 @@ impl<P> Queue<P> {
                 self.set(number, Slot::Busy);
                 Call::Start(number)
             }
-            Some(_) | None => Call::Nobody,
+            Some(_) | None => Call::NoWriter,
         }
     }
 }
@@ -363,7 +363,7 @@ mod tests {
         let until = queue.sync_due();
         queue.set(0, Slot::Idle { until });
         queue.set(1, Slot::Busy);
-        assert!(matches!(queue.call(), Call::Nobody), "somebody waits for it already");
+        assert!(matches!(queue.call(), Call::NoWriter), "somebody waits for it already");
         add(&mut queue, &project, Duration::from_secs(1));
         assert!(matches!(queue.call(), Call::Wake(0)));
     }

@@ -124,7 +124,7 @@ impl Edited {
         Ok((Edited { file, stamp, crc32 }, keys))
     }
 
-    /// Puts a new pair of files with `namespace` in place of the edited file, which has its stored values.
+    /// Puts a new pair of files with `key_map` in place of the edited file, which has its stored values.
     fn install(
         &self,
         disk: &dyn Disk,
@@ -173,7 +173,7 @@ fn of_file(paths: &Paths) -> impl FnOnce(EditedFileError) -> RecoveryError + '_ 
     }
 }
 
-/// The edited keys with the times that are known of them, put into `namespace`.
+/// The edited keys with the times that are known of them, put into `key_map`.
 fn base(keys: &EditedKeys, metas: &Index<Entries>, mut key_map: KeyMap, now_ms: u64) -> KeyMap {
     let revision = key_map.revision();
     let new = EntryMeta { revision, created_ms: now_ms, updated_ms: now_ms, expires_ms: None };
@@ -190,7 +190,7 @@ fn renumbered(key_map: &KeyMap, revision: Revision) -> KeyMap {
     let expired_until_ms = key_map.expired_until_ms();
     let mut fresh = KeyMap::starting_at(revision, expired_until_ms);
     for entry in key_map.range("", None, 0) {
-        let Ok(key) = Key::parse_stored(entry.key()) else { continue }; // keys of a namespace are keys
+        let Ok(key) = Key::parse_stored(entry.key()) else { continue }; // keys of a key map are keys
         let next = fresh.revision().advanced(1).unwrap_or(Revision::MAX);
         let meta = EntryMeta { revision: next, ..entry.meta() };
         fresh.apply_for_good(&Change::Put { key, value: entry.value(), meta });

@@ -103,7 +103,7 @@ impl fmt::Display for RecoveryError {
             ),
             FileProblem::EditedWithChanges { changes } => write!(
                 f,
-                "was edited while its journal holds changes ({changes}) that are not in it. If you edited it, stop \
+                "was edited while its journal held changes ({changes}) that are not in it. If you edited it, stop \
                  the server and decide with `pikv recover {project} --journal replay` (the changes are applied to the \
                  edited file) or `pikv recover {project} --journal discard` (the edited file alone counts; a copy of \
                  the journal is kept). If the two files come from a copy of a running server's directory, they are of \
@@ -112,9 +112,7 @@ impl fmt::Display for RecoveryError {
             FileProblem::EditedBadly(problem) => {
                 write!(f, "{problem}; correct the file, it was left as it is")
             }
-            FileProblem::NotEdited => {
-                f.write_str("needs no decision, because it was not edited; nothing was changed")
-            }
+            FileProblem::NotEdited => f.write_str("was not edited; there is nothing to recover"),
             FileProblem::ValuesMissing => write!(
                 f,
                 "is missing, but its .journal exists. Nothing was changed. If the file was moved, move it back, or \

@@ -20,10 +20,10 @@ const STEPS_MAX: usize = 48;
 /// Changes that become one line.
 const LINE_CHANGES_MAX: usize = 5;
 
-/// What a namespace holds: keys, values and times, and its clock.
+/// What a key map holds: keys, values and times, and its clock.
 pub type State = (Vec<(String, String, EntryMeta)>, u64);
 
-/// All that `namespace` holds and has not seen expire.
+/// All that `key_map` holds and has not seen expire.
 pub fn state(key_map: &KeyMap) -> State {
     let entries = key_map.range("", None, 0).map(|entry| {
         let text = match entry.value() {

@@ -61,12 +61,12 @@ fn accounts_are_managed_while_no_server_runs() {
     let run = |words: &str, input: &str| account(server.directory(), words, input, &[]);
     done(
         &run("enable bob", ""),
-        "Account bob was enabled. Tokens and sessions that ended before stay ended.\n",
+        "Account bob was enabled. Its earlier tokens and sessions remain invalid.\n",
     );
     let said = "Account mavi has a new password. Its tokens and sessions have ended.\n";
     done(&run("passwd mavi", "Other@123\r\n"), said);
     done(&run("delete bob", ""), "Account bob and its keys were deleted.\n");
-    refused(&run("delete bob", ""), "account `bob` does not exist");
+    refused(&run("delete bob", ""), "Account `bob` does not exist");
     server.start_again();
     assert!(can_sign_in(&server, "mavi", "Other@123"));
     assert!(!can_sign_in(&server, "mavi", PASSWORD));
@@ -125,7 +125,7 @@ fn the_command_goes_through_a_running_server_and_ends_tokens_at_once() {
             refused(&run("disable nobody", ""), "This account does not exist");
             done(
                 &run("enable mavi", ""),
-                "Account mavi was enabled. Tokens and sessions that ended before stay ended.\n",
+                "Account mavi was enabled. Its earlier tokens and sessions remain invalid.\n",
             );
         }
     }
@@ -156,11 +156,11 @@ fn a_running_server_is_not_contacted_without_the_global_key_and_the_fix_is_state
     let server = Server::start_with(config);
     let run = |environment: &[(&str, &str)]| account(server.directory(), "list", "", environment);
     let without = run(&[]);
-    refused(&without, "set PIKV_GLOBAL_KEY to its global key");
+    refused(&without, "Set PIKV_GLOBAL_KEY to its global key");
     assert!(without.stderr.contains(&format!("http://127.0.0.1:{}/api/v1/accounts", server.port)));
     for key in ["not-the-global-key", DEMO_KEY, "pikv_mistyped"] {
         let other = run(&[("PIKV_GLOBAL_KEY", key)]);
-        refused(&other, "the environment variable PIKV_GLOBAL_KEY is not the global key of the server at");
+        refused(&other, "The environment variable PIKV_GLOBAL_KEY is not the global key of the server at");
         assert!(!other.stderr.contains("project") && !other.stderr.contains(key), "{other:?}");
     }
     assert_eq!(run(&[KEY]).code, Some(0));
@@ -172,7 +172,7 @@ fn a_lock_without_an_address_is_reported() {
     std::fs::remove_file(server.data_path("pikv.address")).unwrap();
     refused(&account(server.directory(), "list", "", &[]), "has not written its address");
     std::fs::write(server.data_path("pikv.address"), "127.0.0.1:1\n").unwrap();
-    refused(&account(server.directory(), "list", "", &[]), "cannot reach the running server");
+    refused(&account(server.directory(), "list", "", &[]), "Cannot reach the running server");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn passwords_have_their_limits_on_standard_input_too() {
     assert_eq!(run("a", &of(71)).code, Some(0));
     assert_eq!(run("b", &(of(72) + "\n")).code, Some(0));
     refused(&run("c", &of(73)), "72 bytes");
-    refused(&run("c", &of(1024 * 1024)), "the password is too long; the maximum is 72 bytes");
+    refused(&run("c", &of(1024 * 1024)), "The password is too long; the maximum is 72 bytes");
     refused(&run("c", ""), "password is missing");
     refused(&run("c", "\n"), "password is missing");
 }

@@ -347,7 +347,7 @@ fn a_file_at_the_path_of_the_data_directory_is_reported_as_a_file() {
     std::fs::write(directory.path().join("storage_data"), "mine").unwrap();
     let refused = refused_start(directory.path());
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("storage_data/: is not a directory; move it away"), "{refused:?}");
+    assert!(refused.stderr.contains("storage_data/ is not a directory. Move it away"), "{refused:?}");
     assert_eq!(std::fs::read_to_string(directory.path().join("storage_data")).unwrap(), "mine");
     let mut config = documented_config();
     config["default"]["storage"]["persistent_file_path"] = "storage_data/deeper".into();

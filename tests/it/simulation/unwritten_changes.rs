@@ -215,11 +215,11 @@ fn log_counts_acknowledged_changes_that_are_rolled_back() {
     let output =
         Command::new(program).args([name, "--exact", "--nocapture"]).env(LOGGING, "1").output().unwrap();
     let logged = String::from_utf8_lossy(&output.stderr);
-    let of_full_disk = "project p: acknowledged changes that are rolled back because they could not be written: 2. \
-                        Send them again\n";
+    let of_full_disk =
+        "project p: rolled back 2 acknowledged changes that could not be written. Send them again.\n";
     // The bytes may be in a file that is not ours any more, or the disk may not have cut them off.
-    let of_others = "project p: acknowledged changes that are rolled back because they may not be on the disk: 2. A \
-                     restart may find some of them. Restart the server, then send again what is missing\n";
+    let of_others = "project p: rolled back 2 acknowledged changes that may not be on the disk. A restart may find \
+                     some of them. Restart the server, then send again what is missing.\n";
     assert_eq!(logged.matches(of_full_disk).count(), 1, "{logged}");
     assert_eq!(logged.matches(of_others).count(), LOSSES.len() - 1, "{logged}");
 }

@@ -182,7 +182,7 @@ fn values_that_are_read_from_a_file_that_was_cut_end_the_writes() {
         let theirs = disk.content(&paths().json);
         project.look_soon(Instant::now());
         wait_until("the project stops", || project.health() != Health::Healthy);
-        assert!(reason(&project).contains("was edited or cut while the server runs"), "{what}");
+        assert!(reason(&project).contains("was edited or cut while the server was running"), "{what}");
         project.close(START_MS, Instant::now());
         assert_eq!(disk.content(&paths().json), theirs, "{what}: left as it is");
         threads.stop();

@@ -25,7 +25,7 @@ fn an_edit_while_the_values_are_in_memory_is_kept_as_a_copy_when_they_are_writte
     std::fs::write(kv.data_path(FILE), r#"{"one": "edited while running"}"#).unwrap();
     kv.project().put(&key_path("two"), "2").expect(201);
     kv.server.terminate();
-    kv.server.await_stderr("was edited while the server runs");
+    kv.server.await_stderr("was edited while the server was running");
     let aside = preserved_copy(&kv);
     assert_eq!(aside.len(), 1, "{aside:?}");
     let edit = std::fs::read_to_string(kv.data_path(&aside[0])).unwrap();
@@ -48,7 +48,7 @@ fn an_edit_of_values_that_are_only_on_disk_stops_the_project_and_no_wrong_value_
         let answer = kv.project().get(&key_path(key));
         assert_eq!(answer.status, 500, "{answer:?}");
     }
-    kv.server.await_stderr("was edited while the server runs");
+    kv.server.await_stderr("was edited while the server was running");
     kv.project().put(&key_path("gamma"), "3").expect(201);
     kv.server.terminate();
     assert_eq!(on_disk(&kv), edit, "the edit is as it was");
@@ -73,7 +73,8 @@ fn settings_of_a_project_that_an_edit_stopped_need_a_restart_and_the_log_states_
     kv.server.await_stderr("it takes no more writes until the server is restarted");
     kv.edit_config(|config| config["projects"][0]["storage"]["cache_in_memory"] = json!(true));
     kv.server.signal("HUP");
-    let said = "was edited or cut while the server runs; other storage settings take a restart";
+    let said =
+        "was edited or cut while the server was running; changing its storage settings requires a restart";
     kv.server.await_stderr(said);
 }
 
@@ -118,7 +119,7 @@ fn an_edit_is_logged_and_kept_until_the_next_checkpoint() {
     std::fs::write(kv.data_path(FILE), r#"{"one": "edited while running"}"#).unwrap();
     let look = || kv.anonymous().get("/readyz").status == 200;
     wait_until("the edit is logged", || {
-        look() && kv.server.stderr_text().contains("edited while the server runs; the next")
+        look() && kv.server.stderr_text().contains("edited while the server was running; the next")
     });
     assert_eq!(kv.project().get(&key_path("one")).json()["value"], 11);
     kv.server.terminate();
@@ -141,7 +142,8 @@ fn values_file_that_is_removed_is_written_again_before_the_server_is_killed() {
         kv.restart();
         std::fs::remove_file(kv.data_path(FILE)).unwrap();
         kv.project().put(&key_path("after"), "1").expect(201);
-        kv.server.await_stderr("first_project.json was removed while the server runs; it is written again");
+        kv.server
+            .await_stderr("first_project.json was removed while the server was running; it is written again");
         wait_until("the file is written again", || {
             on_disk_now(&kv).is_some_and(|text| text.contains("big9"))
         });
@@ -194,7 +196,7 @@ fn readyz_detects_a_missing_journal_without_a_write() {
     wait_until("the project is written", || kv.data_path("first_project.journal").exists());
     std::fs::remove_file(kv.data_path("first_project.journal")).unwrap();
     wait_until("/readyz is 503", || kv.anonymous().get("/readyz").status == 503);
-    kv.server.await_stderr("first_project.journal: was removed or moved while the server runs");
+    kv.server.await_stderr("first_project.journal: was removed or moved while the server was running");
     wait_until("the journal is back", || kv.data_path("first_project.journal").exists());
 }
 
@@ -205,7 +207,7 @@ fn lock_that_is_removed_ends_all_writing_and_leaves_the_files_to_the_second_serv
     std::fs::remove_file(kv.data_path("pikv.lock")).unwrap();
     wait_until("a write is refused", || kv.project().put(&key_path("late"), "1").status == 503);
     kv.anonymous().get("/readyz").problem(503, "not_ready");
-    kv.server.await_stderr("pikv.lock: was removed or replaced while the server runs");
+    kv.server.await_stderr("pikv.lock: was removed or replaced while the server was running");
     let before = std::fs::read(kv.data_path(FILE)).unwrap();
     let body = json!({"id": "more"});
     let refused = kv.global().post("/api/v1/projects", &body.to_string());
@@ -228,7 +230,7 @@ fn a_recovery_without_a_conflict_is_refused_and_loses_nothing() {
         let words = ["recover", "first_project", "--journal", choice, "--config", config.to_str().unwrap()];
         let finished = run_to_end(kv.server.directory(), &words);
         assert_eq!(finished.code, Some(1), "{finished:?}");
-        assert!(finished.stderr.contains("needs no decision"), "{finished:?}");
+        assert!(finished.stderr.contains("there is nothing to recover"), "{finished:?}");
     }
     kv.server.start_again();
     assert_eq!(kv.project().get(KEYS).json()["keys"], json!({"a": 1}));

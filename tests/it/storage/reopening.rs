@@ -157,8 +157,9 @@ fn project_whose_values_are_only_in_memory_is_not_removed_by_sighup() {
         kv.project().put(&key_path("more"), "1").expect(201);
         fs::remove_dir(&path).unwrap();
         list_project(&kv, false);
-        kv.server
-            .await_stderr("first_project is not in config.json any more; it is not served, its files stay");
+        kv.server.await_stderr(
+            "first_project was removed from config.json and is no longer served; its files are kept",
+        );
         list_project(&kv, true);
         wait_until("the project is served", || kv.anonymous().get(&key_path("more")).status == 200);
         for name in ["old", "new"] {
@@ -172,7 +173,9 @@ fn edit_of_a_project_that_sighup_removes_is_left() {
     let kv = written(false);
     fs::write(kv.data_path("first_project.json"), "{\"edited\":1}").unwrap();
     list_project(&kv, false);
-    kv.server.await_stderr("first_project is not in config.json any more; it is not served, its files stay");
+    kv.server.await_stderr(
+        "first_project was removed from config.json and is no longer served; its files are kept",
+    );
     list_project(&kv, true);
     wait_until("the edit is imported", || kv.anonymous().get(&key_path("edited")).status == 200);
 }
@@ -182,7 +185,7 @@ fn a_project_in_memory_that_sighup_removes_is_logged_with_the_loss_of_its_values
     let kv = Kv::edited(|config| config["projects"][0]["storage"] = json!({"on_disk": false}));
     list_project(&kv, false);
     kv.server.await_stderr(
-        "first_project is not in config.json any more; it is not served, and its values are gone",
+        "first_project was removed from config.json and is no longer served; its values were only in memory and are lost",
     );
 }
 
