@@ -353,7 +353,7 @@ fn a_file_at_the_path_of_the_data_directory_is_reported_as_a_file() {
     config["default"]["storage"]["persistent_file_path"] = "storage_data/deeper".into();
     std::fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
     let refused = refused_start(directory.path());
-    assert!(refused.stderr.contains("a part of the path is a file"), "{refused:?}");
+    assert!(refused.stderr.contains("A part of the path is a file"), "{refused:?}");
 }
 
 #[test]
