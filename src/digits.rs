@@ -17,6 +17,19 @@ pub fn encode_u64(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(digits.get(DIGITS_MAX - length..).unwrap_or_default());
 }
 
+/// `value` with commas between groups of three digits, for the texts of messages: `1,024`.
+pub(crate) fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Parses plain decimal digits: no sign, no white space, no leading zero, which another reader might parse as octal.
 /// `None` for any other text and for numbers above 64 bits.
 pub(crate) fn decode_u64(text: &[u8]) -> Option<u64> {
@@ -48,6 +61,20 @@ pub(crate) fn hex_value(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_of_digits_are_separated_from_one_thousand_on() {
+        for (value, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (12_345, "12,345"),
+            (100_000, "100,000"),
+            (1_000_000, "1,000,000"),
+        ] {
+            assert_eq!(grouped(value), text);
+        }
+    }
 
     #[test]
     fn numbers_are_rendered_in_decimal() {

@@ -1,6 +1,6 @@
 //! Project ids, keys and user names: outside text that was parsed, and the names of the server's own projects.
 
-use crate::digits::hex_value;
+use crate::digits::{grouped, hex_value};
 use crate::limits::{
     ACCOUNT_PREFIX_BYTES, KEY_BYTES_MAX, PROJECT_ID_BYTES_MAX, STORED_KEY_BYTES_MAX, USERNAME_BYTES_MAX,
 };
@@ -14,7 +14,7 @@ pub(crate) const SIGNING_KEY_FILE: &str = "jwt.key";
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectId(String);
 
-/// Why a text is not a project id, for a person.
+/// Why a text is not a project id, and the fix: `has …; use …`, without a subject and a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectIdError(String);
 
@@ -50,18 +50,21 @@ impl From<InternalProject> for ProjectId {
 impl ProjectId {
     pub fn parse(text: &str) -> Result<ProjectId, ProjectIdError> {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-        let error = if text.is_empty() || text.len() > PROJECT_ID_BYTES_MAX {
-            format!("a project id has 1 to {PROJECT_ID_BYTES_MAX} characters, this one has {}", text.len())
+        let reason = if text.is_empty() {
+            format!("is empty; it must have 1 to {PROJECT_ID_BYTES_MAX} characters")
+        } else if text.len() > PROJECT_ID_BYTES_MAX {
+            let characters = grouped(text.chars().count() as u64);
+            format!("is {characters} characters long; the maximum is {PROJECT_ID_BYTES_MAX}")
         } else if let Some(character) = text.chars().find(|&c| !allowed(c)) {
-            format!("a project id has only a-z, 0-9, '-' and '_', not {character:?}")
-        } else if text.starts_with(['-', '_']) {
-            "a project id begins with a letter or a digit".to_owned()
+            format!("has `{}`; use only a-z, 0-9, `-` and `_`", character.escape_debug())
+        } else if let Some(first) = text.chars().next().filter(|first| matches!(first, '-' | '_')) {
+            format!("begins with `{first}`; begin it with a letter or a digit")
         } else if is_device_name(text) {
-            "this id is a device name on Windows and cannot be a file there".to_owned()
+            format!("is `{text}`, a device name on Windows; choose another id")
         } else {
             return Ok(ProjectId(text.to_owned()));
         };
-        Err(ProjectIdError(error))
+        Err(ProjectIdError(reason))
     }
 
     /// Whether `text` is the id of a project, including the server's own.
@@ -110,7 +113,8 @@ impl KeyRule {
                         Ok(Key(text))
                     }
                     Some(_) | None => Err(KeyError(
-                        "it does not begin with the id of an account (16 hexadecimal digits) and a slash"
+                        "does not begin with the id of an account and a slash; begin it with 16 hexadecimal digits \
+                         and `/`"
                             .into(),
                     )),
                 }
@@ -141,9 +145,16 @@ impl fmt::Display for ProjectId {
     }
 }
 
+impl ProjectIdError {
+    /// The reason and the fix, to follow a subject in another sentence.
+    pub fn predicate(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for ProjectIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "Project id {}.", self.0)
     }
 }
 
@@ -155,22 +166,23 @@ impl std::error::Error for ProjectIdError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key<'a>(&'a str);
 
-/// Why a text is not a key, for a person.
+/// Why a text is not a key, and the fix: `is …; use …`, without a subject and a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyError(String);
 
 impl<'a> Key<'a> {
     pub fn parse(text: &'a str) -> Result<Key<'a>, KeyError> {
-        let error = if text.is_empty() {
-            format!("the key is empty; a key has 1 to {KEY_BYTES_MAX} bytes of UTF-8")
+        let bytes_max = || grouped(KEY_BYTES_MAX as u64);
+        let reason = if text.is_empty() {
+            format!("is empty; it must have 1 to {} bytes", bytes_max())
         } else if text.len() > KEY_BYTES_MAX {
-            format!("a key has at most {KEY_BYTES_MAX} bytes of UTF-8, this one has {}", text.len())
+            format!("is {} bytes long; the maximum is {}", grouped(text.len() as u64), bytes_max())
         } else if matches!(text, "." | "..") {
-            "\".\" and \"..\" are not keys: clients remove them from a URL".to_owned()
+            "is `.` or `..`, which clients remove from a URL; use another key".to_owned()
         } else {
             return check_characters(text).map(|()| Key(text));
         };
-        Err(KeyError(error))
+        Err(KeyError(reason))
     }
 
     /// Parses a key of a file of the server, which may have a prefix of the server.
@@ -223,17 +235,23 @@ impl KeyBuf {
 
 fn check_characters(text: &str) -> Result<(), KeyError> {
     match text.chars().find(|c| c.is_control()) {
-        Some(character) => Err(KeyError(format!(
-            "a key has no control characters, this one has U+{:04X}",
-            u32::from(character)
-        ))),
+        Some(character) => {
+            Err(KeyError(format!("has the control character U+{:04X}; remove it", u32::from(character))))
+        }
         None => Ok(()),
+    }
+}
+
+impl KeyError {
+    /// The reason and the fix, to follow a subject in another sentence.
+    pub fn predicate(&self) -> &str {
+        &self.0
     }
 }
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "Key {}.", self.0)
     }
 }
 
@@ -288,7 +306,7 @@ mod tests {
         for internal in InternalProject::ALL {
             let id = ProjectId::from(internal);
             let error = ProjectId::parse(id.as_str()).unwrap_err().to_string();
-            assert_eq!(error, "a project id begins with a letter or a digit", "{id}");
+            assert_eq!(error, "Project id begins with `_`; begin it with a letter or a digit.", "{id}");
         }
     }
 
@@ -318,6 +336,27 @@ mod tests {
         let long = "x".repeat(1025);
         assert!(ProjectId::from(InternalProject::Accounts).key_rule().parse(&long).is_ok());
         assert!(ProjectId::parse("a").unwrap().key_rule().parse(&long).is_err());
+    }
+
+    #[test]
+    fn errors_state_the_reason_the_limit_and_the_fix() {
+        for (bad, text) in [
+            ("", "Project id is empty; it must have 1 to 63 characters."),
+            (&"é".repeat(70), "Project id is 70 characters long; the maximum is 63."),
+            ("aBc", "Project id has `B`; use only a-z, 0-9, `-` and `_`."),
+            ("-a", "Project id begins with `-`; begin it with a letter or a digit."),
+            ("con", "Project id is `con`, a device name on Windows; choose another id."),
+        ] {
+            assert_eq!(ProjectId::parse(bad).unwrap_err().to_string(), text);
+        }
+        for (bad, text) in [
+            ("", "Key is empty; it must have 1 to 1,024 bytes."),
+            (&"x".repeat(1025), "Key is 1,025 bytes long; the maximum is 1,024."),
+            ("..", "Key is `.` or `..`, which clients remove from a URL; use another key."),
+            ("a\0", "Key has the control character U+0000; remove it."),
+        ] {
+            assert_eq!(Key::parse(bad).unwrap_err().to_string(), text);
+        }
     }
 
     #[test]

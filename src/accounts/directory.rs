@@ -3,6 +3,7 @@
 use super::account::{Account, AccountId, account_key, deletion_key, email_key, new_identifier};
 use super::error::AccountsError;
 use crate::auth::password::PasswordHash;
+use crate::digits::grouped;
 use crate::json;
 use crate::limits::ACCOUNTS_MAX;
 use crate::names::{Key, Username};
@@ -298,7 +299,7 @@ impl Directory {
 
 fn decode(item: Item<'_>) -> Result<Account, AccountsError> {
     Account::decode(item.value).ok_or_else(|| {
-        log::error!("_accounts: the entry `{}` is damaged; check the project's .json", item.key);
+        log::error!("_accounts: the entry `{}` is damaged; stop the server and restore _accounts.json and _accounts.journal from one backup", item.key);
         AccountsError::Damaged
     })
 }
@@ -306,9 +307,15 @@ fn decode(item: Item<'_>) -> Result<Account, AccountsError> {
 impl fmt::Display for CreateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CreateError::UsernameExists => f.write_str("this user name is taken"),
-            CreateError::EmailExists => f.write_str("this email address belongs to another account"),
-            CreateError::Full => write!(f, "account limit ({ACCOUNTS_MAX}) reached"),
+            CreateError::UsernameExists => f.write_str("This user name is taken. Choose another one."),
+            CreateError::EmailExists => {
+                f.write_str("This email address belongs to another account. Use another one, or log in.")
+            }
+            CreateError::Full => write!(
+                f,
+                "The server has {} accounts, which is the maximum. Delete one first.",
+                grouped(ACCOUNTS_MAX as u64)
+            ),
         }
     }
 }

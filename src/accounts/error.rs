@@ -18,7 +18,10 @@ impl fmt::Display for AccountsError {
         match self {
             AccountsError::Storage(error) => error.fmt(f),
             AccountsError::Entropy(error) => error.fmt(f),
-            AccountsError::Damaged => f.write_str("an entry is not as it was written"),
+            AccountsError::Damaged => f.write_str(
+                "An account is damaged; the log names it. Stop the server and restore _accounts.json and \
+                 _accounts.journal from one backup.",
+            ),
         }
     }
 }

@@ -75,7 +75,51 @@ impl Field {
     }
 }
 
+impl Field {
+    /// What its value must be, as advice.
+    fn rule(self) -> String {
+        match self {
+            Field::Username => format!("use 1 to {USERNAME_BYTES_MAX} characters of A-Z a-z 0-9 . _ - @ +"),
+            Field::Email => format!(
+                "use an address such as name@example.com, without spaces and of at most {EMAIL_BYTES_MAX} bytes"
+            ),
+            Field::Password => "use another password".to_owned(),
+            Field::FullName => format!("use one line of at most {FULL_NAME_CHARACTERS_MAX} characters"),
+            Field::Age => format!("use a whole number from 1 to {AGE_MAX}"),
+            Field::Gender => format!("use one line of at most {GENDER_CHARACTERS_MAX} characters"),
+        }
+    }
+}
+
 impl Problem {
+    /// For a person, at the field of the page.
+    pub(crate) fn on_page(&self) -> String {
+        match self {
+            Problem::Password(error) => error.to_string(),
+            Problem::Missing(Field::Username) => "Enter a user name.".to_owned(),
+            Problem::Invalid(Field::Username) => {
+                format!("Use 1 to {USERNAME_BYTES_MAX} characters: A-Z a-z 0-9 . _ - @ +.")
+            }
+            Problem::Missing(Field::Email) => "Enter your email address.".to_owned(),
+            Problem::Invalid(Field::Email) => format!(
+                "Enter an address such as name@example.com, without spaces and of at most {EMAIL_BYTES_MAX} bytes."
+            ),
+            Problem::Missing(Field::Password) => "Enter a password.".to_owned(),
+            Problem::Invalid(Field::Password) => "Use another password.".to_owned(),
+            Problem::Missing(Field::FullName) => "Enter your full name.".to_owned(),
+            Problem::Invalid(Field::FullName) => {
+                format!("Enter one line of at most {FULL_NAME_CHARACTERS_MAX} characters.")
+            }
+            Problem::Missing(Field::Age) | Problem::Invalid(Field::Age) => {
+                format!("Enter an age from 1 to {AGE_MAX}.")
+            }
+            Problem::Missing(Field::Gender) => "Choose your gender.".to_owned(),
+            Problem::Invalid(Field::Gender) => {
+                format!("Use one line of at most {GENDER_CHARACTERS_MAX} characters.")
+            }
+        }
+    }
+
     pub fn field(&self) -> Field {
         match self {
             Problem::Missing(field) | Problem::Invalid(field) => *field,
@@ -190,29 +234,15 @@ fn check_age(text: &str) -> Option<u64> {
     text.parse().ok().filter(|age| digits && (1..=AGE_MAX).contains(age))
 }
 
+/// For clients of an API.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Problem::Missing(field) => write!(f, "{} is missing", field.name()),
+            Problem::Missing(field) => write!(f, "`{}` is missing; add it.", field.name()),
             Problem::Password(error) => error.fmt(f),
-            Problem::Invalid(field) => match field {
-                Field::Username => {
-                    write!(f, "username has 1 to {USERNAME_BYTES_MAX} characters of A-Z a-z 0-9 . _ - @ +")
-                }
-                Field::Email => write!(
-                    f,
-                    "email is an address such as name@example.com, without spaces and of at most {EMAIL_BYTES_MAX} \
-                     bytes"
-                ),
-                Field::Password => f.write_str("password is not valid"),
-                Field::FullName => {
-                    write!(f, "full_name is one line of at most {FULL_NAME_CHARACTERS_MAX} characters")
-                }
-                Field::Age => write!(f, "age is a whole number from 1 to {AGE_MAX}"),
-                Field::Gender => {
-                    write!(f, "gender is one line of at most {GENDER_CHARACTERS_MAX} characters")
-                }
-            },
+            Problem::Invalid(field) => {
+                write!(f, "`{}` is not valid; {}.", field.name(), field.rule())
+            }
         }
     }
 }

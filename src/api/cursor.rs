@@ -34,7 +34,7 @@ impl Cursor {
 
     pub(crate) fn unknown() -> ApiError {
         Part::Cursor.invalid(
-            "This cursor is not from this version of the server, or belongs to another kind of listing; start the \
+            "This cursor is not from this version of the server, or belongs to another kind of listing. Start the \
              listing again without a cursor.",
         )
     }

@@ -14,6 +14,7 @@ pub(crate) use texts::shown;
 use crate::auth::access::Denied;
 use crate::auth::rate_limit::RetryAfter;
 use crate::catalog::ChangeError;
+use crate::digits::grouped;
 use crate::http::exchange::Waiting;
 use crate::http::refusal::Refusal;
 use crate::http::response::{Response, reason_phrase};
@@ -78,7 +79,7 @@ pub enum ApiError {
     TooManyConnections {
         max: usize,
     },
-    /// This many projects are not writable.
+    /// This many projects are not writable, the accounts counted as one.
     NotReady {
         projects: usize,
     },
@@ -189,7 +190,7 @@ impl ApiError {
                 format!("This path does not support the method. Supported: {allow}.")
             }
             ApiError::RouteMissing => {
-                "Nothing is at this path. Keys are at /api/v1/projects/{id}/keys/{key}, the health check is at \
+                "This path does not exist. Keys are at /api/v1/projects/{id}/keys/{key}, the health check is at \
                  /healthz, and docs/HTTP-API.md describes all paths."
                     .to_owned()
             }
@@ -198,13 +199,15 @@ impl ApiError {
             ApiError::KeyExists => "The key exists already. Update it instead.".to_owned(),
             ApiError::Invalid(_, detail) => detail.clone().into_owned(),
             ApiError::Precondition { reason, .. } => reason.clone(),
-            ApiError::Operation { index, error } => format!("operation {index}: {}", error.detail()),
+            ApiError::Operation { index, error } => format!("The operation at index {index} (counted from 0) failed: {}", error.detail()),
             ApiError::Account(error) => error.to_string(),
             ApiError::RateLimited(after) => {
                 format!("Too many requests from this address. Try again in {} seconds.", after.seconds)
             }
             ApiError::ItemProjectMissing => {
-                "item_api.project in config.json does not name a project of this server.".to_owned()
+                "item_api.project in config.json does not name a project of this server. Set it to an existing \
+                 project (`pikv config set item_api.project ID`) and try again."
+                    .to_owned()
             }
             ApiError::Storage(StorageError::Full) => {
                 "The server's disk is full, or a quota or the file-size limit of its process is reached. Nothing was \
@@ -216,15 +219,21 @@ impl ApiError {
             ApiError::Change(error) => error.to_string(),
             ApiError::Overloaded => "The server is overloaded. Try again shortly.".to_owned(),
             ApiError::MemoryFull { bytes_max } => format!(
-                "Pending requests and responses use all the memory that they may; the maximum is {bytes_max} bytes \
-                 (limits.memory_bytes_max). Try again shortly."
+                "Pending requests and responses use all the memory that they may; the maximum is {} bytes \
+                 (limits.memory_bytes_max). Try again shortly.",
+                grouped(*bytes_max as u64)
             ),
             ApiError::TooManyConnections { max } => format!(
-                "Your address has {max} connections to this server, which is the maximum \
-                 (limits.connections_per_address_max). Close one, then try again."
+                "Your address has {} connections to this server, which is the maximum \
+                 (limits.connections_per_address_max). Close one, then try again.",
+                grouped(*max as u64)
             ),
             ApiError::NotReady { projects } => {
-                format!("{projects} projects are not writable. The server's log has their names and the reasons.")
+                format!(
+                    "Not writable: {} (projects, or the accounts). The server's log has the names, the reasons and \
+                     the fix.",
+                    grouped(*projects as u64)
+                )
             }
             ApiError::Internal => ChangeError::Internal.to_string(),
         }
@@ -347,6 +356,10 @@ impl From<JsonError> for ApiError {
         if error.kind == JsonErrorKind::TooDeep {
             return Part::JsonDepth
                 .invalid(format!("The JSON is nested too deeply; the maximum is {VALUE_DEPTH_MAX} levels."));
+        }
+        if error.kind == JsonErrorKind::Empty {
+            let text = "The body is empty; send a JSON value, for example \"hello\" (with its quotes).";
+            return Part::Json.invalid(text);
         }
         Part::Json.invalid(format!("The body is not JSON: {error}."))
     }

@@ -53,7 +53,10 @@ impl Fields {
     /// Refuses unknown fields, which are most likely misspelt.
     pub(crate) fn refuse_others(&self, known: &[&str]) -> Result<(), ApiError> {
         match self.fields.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(name) => Err(Part::Body.invalid(format!("The member `{}` is unknown.", shown(name)))),
+            Some(name) => Err(Part::Body.invalid(format!(
+                "The member `{}` is unknown. Leave it out, or correct its name.",
+                shown(name)
+            ))),
             None => Ok(()),
         }
     }
@@ -64,14 +67,20 @@ impl Fields {
     }
 
     fn of_form(body: &[u8]) -> Result<Fields, ApiError> {
-        let text = str::from_utf8(body).map_err(|_| Part::Body.invalid("The form is not UTF-8."))?;
+        let text = str::from_utf8(body)
+            .map_err(|_| Part::Body.invalid("The form is not UTF-8. Send it in UTF-8."))?;
         let mut fields = BTreeMap::new();
         for (name, value) in target::pairs(text) {
-            let undecodable = |_| Part::Body.invalid("The form is not percent-encoded UTF-8.");
+            let undecodable = |_| {
+                Part::Body.invalid(
+                    "The form is not percent-encoded UTF-8. Encode it as application/x-www-form-urlencoded.",
+                )
+            };
             let name = target::decode_query(name).map_err(undecodable)?.into_owned();
             let value = target::decode_query(value.unwrap_or_default()).map_err(undecodable)?.into_owned();
             if fields.contains_key(&name) {
-                return Err(Part::Body.invalid(format!("The form has the field `{}` twice.", shown(&name))));
+                return Err(Part::Body
+                    .invalid(format!("The form has the field `{}` twice. Send it once.", shown(&name))));
             }
             fields.insert(name, value);
         }
@@ -86,7 +95,9 @@ impl Fields {
             (Some(raw), BodyFormat::Json) if raw == "null" => Ok(None),
             (Some(raw), BodyFormat::Json) => {
                 let text = json::decode_string(raw.as_bytes());
-                text.map(Some).ok_or_else(|| Part::Body.invalid(format!("`{name}` is not a string")))
+                text.map(Some).ok_or_else(|| {
+                    Part::Body.invalid(format!("`{name}` is not a string; send it in quotes."))
+                })
             }
         }
     }
@@ -96,7 +107,7 @@ impl Fields {
         match self.fields.get(name).map(String::as_str) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(Part::Body.invalid(format!("`{name}` is `true` or `false`"))),
+            Some(_) => Err(Part::Body.invalid(format!("`{name}` must be `true` or `false`."))),
         }
     }
 

@@ -86,7 +86,7 @@ fn write(context: &Context<'_>, keyspace: &Keyspace, status: u16, when: When<'_>
 fn value_of(context: &Context<'_>) -> Result<Vec<u8>, ApiError> {
     let fields = Fields::of_json_object(context)?;
     let value = fields.value("value");
-    let value = value.ok_or_else(|| Part::Value.invalid("`value` is missing; the body is {\"value\":…}"))?;
+    let value = value.ok_or_else(|| Part::Value.invalid("`value` is missing. Send {\"value\":…}."))?;
     fields.refuse_others(&["value"])?;
     minified(&value)
 }

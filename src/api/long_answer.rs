@@ -7,6 +7,7 @@ use super::error::{ApiError, Part};
 use super::json_body::json_response;
 use super::reply::{Lane, Piece, Reply};
 use crate::clock;
+use crate::digits::grouped;
 use crate::http::response::Response;
 use crate::limits::{ANSWER_BYTES_MAX, ENTRIES_PER_LOCK_MAX, LISTING_PIECE_BYTES, WHOLE_ANSWER_BYTES_MAX};
 use crate::names::{Key, KeyBuf};
@@ -69,8 +70,10 @@ pub(crate) fn read(
 /// Why a batch whose values have `bytes` fails. The largest allowed is `bytes_max`.
 pub(crate) fn too_large(bytes: u64, bytes_max: u64) -> ApiError {
     Part::Batch.invalid(format!(
-        "These values have at least {bytes} bytes together; the maximum is {bytes_max}. Ask for fewer keys, or read \
-         them in a batch without writes."
+        "These values have at least {} bytes together; the maximum is {}. Ask for fewer keys, or read them in a batch \
+         without writes.",
+        grouped(bytes),
+        grouped(bytes_max)
     ))
 }
 

@@ -18,6 +18,11 @@ use crate::store::decide::{Conflict, Step};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+/// The body of a POST, for a message.
+const OBJECT: &str = "{\"key\":…,\"data\":…,\"ttl\":seconds}";
+/// The body of a PUT, for a message.
+const UPDATE: &str = "{\"data\":…,\"ttl\":seconds}";
+
 /// A body, or an element of a batch. `key` and `ttl` are parsed from text, so that the error is specific.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,11 +73,11 @@ pub(crate) fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
     let key_text = context.key_text()?;
     let key = Key::parse(&key_text)?;
     let body = context.json_body()?;
-    let parts: ObjectText<'_> = parse_object(&body).map_err(|problem| invalid(&problem))?;
+    let parts: ObjectText<'_> = parse_object(&body).map_err(|problem| invalid(&problem, UPDATE))?;
     if parts.key.is_some() {
-        return Err(invalid("the key belongs in the path, not in the body"));
+        return Err(invalid("The key belongs in the path, not in the body.", UPDATE));
     }
-    let (data, ttl_ms) = data_and_ttl(&parts)?;
+    let (data, ttl_ms) = data_and_ttl(&parts, UPDATE)?;
     let op = Op::put(key, &data, ttl_ms).when(When::PRESENT);
     let updated = keyspace.write_one(context.origin.wall_ms, op)?;
     Ok(message(updated, 200, "Key-Value pair updated"))
@@ -101,24 +106,26 @@ pub(super) fn own_keys(context: &Context<'_>) -> Result<Keyspace, ApiError> {
 
 /// Parses a minified text as an object.
 pub(super) fn parse(text: &[u8]) -> Result<Object, ApiError> {
-    let parts: ObjectText<'_> = parse_object(text).map_err(|problem| invalid(&problem))?;
-    let key = parts.key.ok_or_else(|| invalid("`key` is missing"))?;
-    let key = json::decode_string(key.get().as_bytes()).ok_or_else(|| invalid("`key` is not a string"))?;
+    let parts: ObjectText<'_> = parse_object(text).map_err(|problem| invalid(&problem, OBJECT))?;
+    let key = parts.key.ok_or_else(|| invalid("`key` is missing.", OBJECT))?;
+    let key =
+        json::decode_string(key.get().as_bytes()).ok_or_else(|| invalid("`key` is not a string.", OBJECT))?;
     let key = KeyBuf::parse(key)?;
-    let (data, ttl_ms) = data_and_ttl(&parts)?;
+    let (data, ttl_ms) = data_and_ttl(&parts, OBJECT)?;
     Ok(Object { key, data, ttl_ms })
 }
 
-fn data_and_ttl(parts: &ObjectText<'_>) -> Result<(Vec<u8>, Option<u64>), ApiError> {
-    let data = parts.data.ok_or_else(|| invalid("`data` is missing"))?;
+fn data_and_ttl(parts: &ObjectText<'_>, shape: &str) -> Result<(Vec<u8>, Option<u64>), ApiError> {
+    let data = parts.data.ok_or_else(|| invalid("`data` is missing.", shape))?;
     // In the original service a ttl of 0 means none.
     let ttl = parts.ttl.filter(|ttl| ttl.get() != "0");
     let ttl_ms = ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
     Ok((minified(data.get().as_bytes())?, ttl_ms))
 }
 
-fn invalid(problem: &str) -> ApiError {
-    Part::Body.invalid(format!("{problem}; an object is {{\"key\":…,\"data\":…,\"ttl\":seconds}}"))
+/// The error for a body with `problem`; `shape` is what the client must send.
+fn invalid(problem: &str, shape: &str) -> ApiError {
+    Part::Body.invalid(format!("{problem} Send {shape}."))
 }
 
 /// Appends `{"key":…,"data":…}`.

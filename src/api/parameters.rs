@@ -33,7 +33,7 @@ impl Parameters<'_> {
         match self.get(name) {
             None | Some("false") => Ok(false),
             Some("" | "true") => Ok(true),
-            Some(_) => Err(Part::Query.invalid(format!("`{name}` is `true` or `false`"))),
+            Some(_) => Err(Part::Query.invalid(format!("`{name}` must be `true` or `false`."))),
         }
     }
 
@@ -43,7 +43,8 @@ impl Parameters<'_> {
         let limit = digits::decode_u64(text.as_bytes()).and_then(|limit| usize::try_from(limit).ok());
         limit.filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit)).map(Some).ok_or_else(|| {
             Part::Limit.invalid(format!(
-                "`limit` is a whole number from 1 to {LIST_LIMIT_MAX}, in digits without a sign or a leading zero."
+                "`limit` must be a whole number from 1 to {}, in digits without a sign or a leading zero.",
+                digits::grouped(LIST_LIMIT_MAX as u64)
             ))
         })
     }
@@ -63,7 +64,7 @@ impl Parameters<'_> {
         let cursor = Cursor::decode(text)?;
         if prefix.is_some_and(|prefix| prefix != cursor.prefix()) {
             return Err(Part::Cursor.invalid(format!(
-                "The cursor belongs to a listing with the prefix `{}`; leave `prefix` out, or send the same one.",
+                "The cursor belongs to a listing with the prefix `{}`. Leave `prefix` out, or send the same one.",
                 shown(cursor.prefix())
             )));
         }
@@ -81,8 +82,9 @@ pub(crate) fn parse_ttl(text: &str) -> Result<u64, ApiError> {
     let seconds = digits::decode_u64(text.as_bytes()).filter(|ttl| (1..=TTL_SECONDS_MAX).contains(ttl));
     seconds.map(|seconds| seconds * 1_000).ok_or_else(|| {
         Part::Ttl.invalid(format!(
-            "A `ttl` is a whole number of seconds from 1 to {TTL_SECONDS_MAX}, in digits without a sign, a leading \
-             zero, a point or an exponent."
+            "`ttl` must be a whole number of seconds from 1 to {}, in digits without a sign, a leading zero, a point \
+             or an exponent.",
+            digits::grouped(TTL_SECONDS_MAX)
         ))
     })
 }

@@ -38,7 +38,7 @@ impl fmt::Display for Denied {
             Denied::Mistyped => {
                 "The checksum of this API key is wrong. Copy the whole key: it has 54 characters and begins with pikv_."
             }
-            Denied::Wrong => "This API key is not valid here, or the project does not exist.",
+            Denied::Wrong => "This API key is not valid here, or the project does not exist. Check the project id in the path, and the key.",
             Denied::Conflict => "Two header fields have different credentials. Send one of them.",
             Denied::SchemeUnknown => {
                 "Authorization has a scheme other than Bearer and Basic. Send `Authorization: Bearer KEY`."
@@ -49,11 +49,11 @@ impl fmt::Display for Denied {
             Denied::BasicMalformed => {
                 "Authorization: Basic is not the base64 form of NAME:KEY. Send the key as the password (curl -u :KEY)."
             }
-            Denied::GlobalRequired => "This needs the global API key. The key that was sent is a project's.",
+            Denied::GlobalRequired => "This needs the global API key, and the key that was sent is a project's. Send the global key.",
             Denied::GlobalMissing => {
                 "This needs the global API key. Send it as `X-API-Key: KEY` or `Authorization: Bearer KEY`."
             }
-            Denied::GlobalWrong => "This needs the global API key. The key that was sent is another one.",
+            Denied::GlobalWrong => "This needs the global API key, and the key that was sent is another one. Send the global key.",
         })
     }
 }

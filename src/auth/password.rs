@@ -5,6 +5,7 @@
 //!
 //! A password is compared as typed: no Unicode normalization, no trimming.
 
+use crate::digits::grouped;
 use crate::limits::{BCRYPT_COST_MAX, BCRYPT_COST_MIN, PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN};
 use crate::secret::{MASK, Secret};
 use bcrypt::HashParts;
@@ -174,16 +175,17 @@ impl fmt::Debug for PasswordHash {
 impl fmt::Display for PasswordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PasswordError::Empty => f.write_str("the password is empty; send one"),
+            PasswordError::Empty => f.write_str("The password is empty. Send one."),
             PasswordError::TooLong { bytes } => write!(
                 f,
-                "a password has at most {PASSWORD_BYTES_MAX} bytes of UTF-8, this one has {bytes}; use a shorter one"
+                "The password is {} bytes long; the maximum is {PASSWORD_BYTES_MAX}. Use a shorter one.",
+                grouped(*bytes as u64)
             ),
             PasswordError::Control => {
-                f.write_str("a password has no control characters such as line ends or NUL; leave them out")
+                f.write_str("The password has a control character, such as a line end or NUL. Remove it.")
             }
             PasswordError::Weak { missing } => {
-                write!(f, "a new password needs {missing}; add what is missing")
+                write!(f, "The password needs {missing}. Add what is missing.")
             }
         }
     }

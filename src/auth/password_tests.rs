@@ -136,13 +136,13 @@ fn messages_state_the_limit_and_never_the_password() {
         let message = Password::parse_new(text, Rule::Strong).unwrap_err().to_string();
         assert_eq!(message, expected);
     };
-    check("", "the password is empty; send one");
-    check(&"q".repeat(73), "a password has at most 72 bytes of UTF-8, this one has 73; use a shorter one");
-    check("q\0", "a password has no control characters such as line ends or NUL; leave them out");
+    check("", "The password is empty. Send one.");
+    check(&"q".repeat(73), "The password is 73 bytes long; the maximum is 72. Use a shorter one.");
+    check("q\0", "The password has a control character, such as a line end or NUL. Remove it.");
     check(
         "zzz",
-        "a new password needs at least 8 characters (this one has 3), an upper-case letter, a digit, \
-         a special character such as `!` or a space; add what is missing",
+        "The password needs at least 8 characters (this one has 3), an upper-case letter, a digit, \
+         a special character such as `!` or a space. Add what is missing.",
     );
     let hash = quick_hash("Tr0ub4dor&3");
     assert_eq!(format!("{:?} {hash:?}", password("Tr0ub4dor&3")), "*** ***");

@@ -3,6 +3,7 @@
 use super::keys::HASH_ADVICE;
 use crate::config::mistake::ConfigError;
 use crate::descriptors::TooFewDescriptors;
+use crate::digits::grouped;
 use crate::limits::PROJECTS_MAX;
 use crate::names::ProjectId;
 use crate::store::error::StorageError;
@@ -73,8 +74,12 @@ impl fmt::Display for ChangeError {
             ChangeError::Missing(id) => {
                 write!(f, "Project `{id}` does not exist. Create it with `POST /api/v1/projects`.")
             }
-            ChangeError::Exists(id) => write!(f, "Project `{id}` exists already."),
-            ChangeError::TooMany => write!(f, "Project limit ({PROJECTS_MAX}) reached."),
+            ChangeError::Exists(id) => write!(f, "Project `{id}` exists already. Choose another id."),
+            ChangeError::TooMany => write!(
+                f,
+                "The server has {} projects, which is the maximum. Delete one first.",
+                grouped(PROJECTS_MAX as u64)
+            ),
             ChangeError::TooFewDescriptors(error) => error.fmt(f),
             ChangeError::ConfigEdited => f.write_str(
                 "config.json was edited, and the server has not read it since. Send the server a SIGHUP, then try \

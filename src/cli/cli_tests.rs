@@ -181,7 +181,7 @@ fn a_wrong_value_is_refused_with_the_rule() {
         ("--config=", "`--config` is \"\"; it must name a file"),
         ("--port", "`--port` needs a value"),
         ("--help=x", "`--help` takes no value"),
-        ("recover Notes --journal replay", "Project id \"Notes\": a project id has only a-z"),
+        ("recover Notes --journal replay", "Project id \"Notes\" has `N`; use only a-z"),
         ("recover notes --journal both", "it must be one of replay, discard"),
         ("recover notes", "`pikv recover` needs `--journal replay`, `--journal discard` or `--salvage`"),
         ("recover notes --salvage --journal replay", "either `--journal` or `--salvage`, not both"),

@@ -231,7 +231,7 @@ fn recover(call: &Call<'_>) -> Result<Command, UsageError> {
     let internal = InternalProject::ALL.into_iter().map(ProjectId::from).find(|id| id.as_str() == text);
     let project = internal
         .map_or_else(|| ProjectId::parse(text), Ok)
-        .map_err(|error| UsageError(format!("Project id \"{}\": {error}.", shown(text))))?;
+        .map_err(|error| UsageError(format!("Project id \"{}\" {}", shown(text), error.predicate())))?;
     let parse_journal = |text: &str| match text {
         "replay" => Some(RecoverAct::Replay),
         "discard" => Some(RecoverAct::Discard),

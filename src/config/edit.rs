@@ -192,7 +192,7 @@ mod tests {
             &["`accounts.registration` is \"shut\"", "open, closed"],
         );
         check_refused("accounts.enabled", "yes", &["not JSON", "true or false"]);
-        check_refused("accounts.enabled", "1", &["a number", "true or false"]);
+        check_refused("accounts.enabled", "1", &["a number", "`true` or `false`"]);
         check_refused("server_port", "65536", &["`server_port` is 65536", "0 to 65535"]);
         check_refused("limits.memory_bytes_max", "1", &["`limits.memory_bytes_max` is 1"]);
         check_refused("projects.other.storage.sync", "always", &["no project `other`"]);

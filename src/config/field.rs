@@ -4,6 +4,7 @@ use super::cors::Origin;
 use super::members::Node;
 use super::mistake::{HOST_ADVICE, Mistake};
 use super::public::{PUBLIC_HOST_ADVICE, PublicHost};
+use crate::digits::grouped;
 use crate::limits::{API_KEY_BYTES_MAX, API_KEY_BYTES_MIN};
 use crate::names::ProjectId;
 use crate::network::Network;
@@ -26,13 +27,13 @@ pub enum Kind {
     /// A text, as the documentation describes it.
     Text(&'static str),
     Path,
-    /// A list: the largest number of elements, and what they are.
+    /// An array: the largest number of elements, and what they are.
     List(usize, &'static str),
     /// A key or its hash, as the documentation describes it, or null. It is shown as `***`.
     Secret(&'static str),
     /// An object, or null.
     Nullable,
-    /// The list of projects.
+    /// The array of projects.
     Projects,
 }
 
@@ -131,7 +132,7 @@ macro_rules! texts {
 
 texts! {
     IpAddr: |text| text.parse().map_err(|_| HOST_ADVICE.to_owned());
-    ProjectId: |text| ProjectId::parse(text).map_err(|error| error.to_string());
+    ProjectId: |text| ProjectId::parse(text).map_err(|error| format!("the id {}", error.predicate()));
     Network: |text| Network::parse(text).map_err(|error| error.to_string());
     Origin: |text| Origin::parse(text).map_err(|error| error.to_string());
     PublicHost: |text| PublicHost::parse(text).ok_or_else(|| PUBLIC_HOST_ADVICE.to_owned());
@@ -143,7 +144,10 @@ impl<T: Field> Field for Vec<T> {
         if let Kind::List(max, _) = *kind
             && elements.len() > max
         {
-            return Err(node.mistake(format!("`{}` has more than {max} elements", node.member), ""));
+            return Err(node.mistake(
+                format!("`{}` has {} elements", node.member, grouped(elements.len() as u64)),
+                format!("the maximum is {}; remove some", grouped(max as u64)),
+            ));
         }
         elements.iter().map(|element| T::read(element, kind)).collect()
     }
@@ -168,9 +172,9 @@ impl Field for Option<Secret> {
             return refused("has a space, a control character or a character outside of ASCII", advice);
         }
         if !(API_KEY_BYTES_MIN..=API_KEY_BYTES_MAX).contains(&text.len()) {
-            let advice =
-                format!("a key has {API_KEY_BYTES_MIN} to {API_KEY_BYTES_MAX}, or null to generate one");
-            return refused(&format!("has {} bytes", text.len()), &advice);
+            let (min, max) = (API_KEY_BYTES_MIN, grouped(API_KEY_BYTES_MAX as u64));
+            let advice = format!("a key has {min} to {max} bytes; set it to null to have one generated");
+            return refused(&format!("has {} bytes", grouped(text.len() as u64)), &advice);
         }
         Ok(Some(Secret::new(text)))
     }
@@ -261,7 +265,7 @@ impl Serialize for Value {
     }
 }
 
-/// As `pikv config show` prints it: texts without quotes, except in a list.
+/// As `pikv config show` prints it: strings without quotes, except in an array.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -220,7 +220,11 @@ fn values_of_another_type_or_out_of_range_are_refused_with_what_is_right() {
             "`version` is 2 at line 2, column 16; the file was written for a later version of PiKV; this is",
         ),
         ("\"version\": 1", "\"version\": -1".to_owned(), "`version` is -1"),
-        ("\"version\": 1", "\"version\": \"1\"".to_owned(), "`version` is a text and must be a whole number"),
+        (
+            "\"version\": 1",
+            "\"version\": \"1\"".to_owned(),
+            "`version` is a string at line 2, column 16; it must be a whole number",
+        ),
         (
             "23849",
             "65536".to_owned(),
@@ -229,7 +233,7 @@ fn values_of_another_type_or_out_of_range_are_refused_with_what_is_right() {
         ("23849", "-1".to_owned(), "0 to 65535"),
         ("23849", "1e3".to_owned(), "0 to 65535"),
         ("23849", "1.0".to_owned(), "0 to 65535"),
-        ("23849", "null".to_owned(), "`server_port` is null and must be a whole number"),
+        ("23849", "null".to_owned(), "`server_port` is null at line 3, column 20; it must be a whole number"),
         (
             port,
             top("\"server_host\": \"localhost\""),
@@ -244,12 +248,12 @@ fn values_of_another_type_or_out_of_range_are_refused_with_what_is_right() {
         (port, top(memory), "`limits.memory_bytes_max` is 4194303 at line 3"),
         (port, top(timeouts), "`timeouts.idle_seconds` is 3601"),
         ("\"storage_data/\"", "\"\"".to_owned(), "`default.storage.persistent_file_path` is empty"),
-        ("\"storage_data/\"", "7".to_owned(), "is a number and must be a text in quotes"),
-        ("\"enabled\": true", "\"enabled\": \"true\"".to_owned(), "is a text and must be true or false"),
+        ("\"storage_data/\"", "7".to_owned(), "it must be a string in double quotes"),
+        ("\"enabled\": true", "\"enabled\": \"true\"".to_owned(), "it must be `true` or `false`"),
         (
             "\"first_project\"",
             "\"First\"".to_owned(),
-            "`projects[0].id` is \"First\" at line 17, column 19; a project id has only a-z",
+            "`projects[0].id` is \"First\" at line 17, column 19; the id has `F`; use only a-z",
         ),
         (
             "\"projects\": [",
@@ -259,7 +263,7 @@ fn values_of_another_type_or_out_of_range_are_refused_with_what_is_right() {
         (
             "\"projects\": [",
             "\"projects\": [[],".to_owned(),
-            "`projects[0]` is an array and must be an object",
+            "`projects[0]` is an array at line 15, column 18; it must be a JSON object",
         ),
     ];
     for (from, to, expected) in table {
@@ -267,8 +271,8 @@ fn values_of_another_type_or_out_of_range_are_refused_with_what_is_right() {
         assert!(message.contains(expected), "{message}");
     }
     for whole in ["[]", "7", "\"a\"", "null"] {
-        let problem = parse(whole.as_bytes()).unwrap_err().problem;
-        assert!(problem.ends_with("and must be an object { … }"), "{whole}: {problem}");
+        let message = parse(whole.as_bytes()).unwrap_err().to_string();
+        assert!(message.ends_with("at line 1, column 1; it must be a JSON object"), "{whole}: {message}");
     }
 }
 

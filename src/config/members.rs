@@ -51,13 +51,13 @@ impl<'a> Node<'a> {
         match self.text {
             "true" => Ok(true),
             "false" => Ok(false),
-            _ => Err(self.wrong_type("true or false")),
+            _ => Err(self.wrong_type("`true` or `false`")),
         }
     }
 
     pub(super) fn string(&self) -> Result<String, Mistake> {
         if !self.text.starts_with('"') {
-            return Err(self.wrong_type("a text in quotes"));
+            return Err(self.wrong_type("a string in double quotes"));
         }
         serde_json::from_str(self.text).map_err(|error| syntax_mistake(self.source, self.text, &error))
     }
@@ -97,7 +97,7 @@ impl<'a> Node<'a> {
     /// The elements of an array, each named by its position from 0.
     pub(super) fn elements(&self) -> Result<Vec<Node<'a>>, Mistake> {
         if !self.text.starts_with('[') {
-            return Err(self.wrong_type("an array [ … ]"));
+            return Err(self.wrong_type("an array"));
         }
         let raw: Vec<&'a RawValue> = serde_json::from_str(self.text)
             .map_err(|error| syntax_mistake(self.source, self.text, &error))?;
@@ -111,7 +111,7 @@ impl<'a> Node<'a> {
 
     /// Refuses any other value than an object.
     pub(super) fn check_object(&self) -> Result<(), Mistake> {
-        if self.text.starts_with('{') { Ok(()) } else { Err(self.wrong_type("an object { … }")) }
+        if self.text.starts_with('{') { Ok(()) } else { Err(self.wrong_type("a JSON object")) }
     }
 
     /// The first member `name` of an object, which may have unknown members.
@@ -161,13 +161,14 @@ impl<'a> Node<'a> {
         let found = match self.text.as_bytes().first() {
             Some(b'{') => "an object",
             Some(b'[') => "an array",
-            Some(b'"') => "a text",
-            Some(b't' | b'f') => "true or false",
+            Some(b'"') => "a string",
+            Some(b't' | b'f') => "a boolean",
             Some(b'n') => "null",
             Some(_) | None => "a number",
         };
-        let member = if self.member.is_empty() { "the file" } else { &self.member };
-        self.mistake(format!("`{member}` is {found} and must be {wanted}"), "")
+        let member =
+            if self.member.is_empty() { "the file".to_owned() } else { format!("`{}`", self.member) };
+        self.mistake(format!("{member} is {found}"), format!("it must be {wanted}"))
     }
 }
 
@@ -181,7 +182,8 @@ impl<'a> Members<'a> {
     /// The same for a required member.
     pub(super) fn require(&mut self, name: &str) -> Result<Node<'a>, Mistake> {
         let member = self.object.name_of(name);
-        self.take(name).ok_or_else(|| self.object.mistake(format!("`{member}` is missing in the object"), ""))
+        self.take(name)
+            .ok_or_else(|| self.object.mistake(format!("`{member}` is missing in the object"), "add it"))
     }
 }
 
@@ -259,11 +261,11 @@ fn syntax_mistake(source: &str, part: &str, error: &serde_json::Error) -> Mistak
     let rest_trimmed = rest.trim_ascii_start();
     let before = before.trim_ascii_end();
     if rest_trimmed.starts_with(['}', ']']) && before.ends_with(',') {
-        let advice = "JSON has no comma before `}` or `]`, remove it";
+        let advice = "JSON has no comma before `}` or `]`; remove it";
         return mistake_at(source, before.len() - 1, "trailing comma", advice);
     }
     if rest_trimmed.starts_with(['/', '#']) {
-        let advice = "JSON has no comments, remove it";
+        let advice = "JSON has no comments; remove it";
         return mistake_at(source, source.len() - rest_trimmed.len(), "a comment", advice);
     }
     if rest.starts_with('\0') {

@@ -94,14 +94,14 @@ fn proxies_and_origins_are_in_the_order_of_the_file() {
 #[test]
 fn mistakes_in_accounts_are_refused_with_what_is_right() {
     for (written, expected) in [
-        ("[]", "`accounts` is an array and must be an object { … } at line 30, column 17"),
+        ("[]", "`accounts` is an array at line 30, column 17; it must be a JSON object"),
         (
             r#"{"enable": true}"#,
             "unknown member `enable` of `accounts` at line 30, column 18; did you mean `enabled`? known here: enabled, registration, token_ttl_seconds, bcrypt_cost",
         ),
         (
             r#"{"enabled": "yes"}"#,
-            "`accounts.enabled` is a text and must be true or false at line 30, column 29",
+            "`accounts.enabled` is a string at line 30, column 29; it must be `true` or `false`",
         ),
         (
             r#"{"registration": "opne"}"#,
@@ -117,7 +117,10 @@ fn mistakes_in_accounts_are_refused_with_what_is_right() {
             "`accounts.bcrypt_cost` is 3 at line 30, column 33; it must be a whole number, 4 to 16",
         ),
         (r#"{"bcrypt_cost": 4294967300}"#, "`accounts.bcrypt_cost` is 4294967300 at"),
-        (r#"{"bcrypt_cost": null}"#, "`accounts.bcrypt_cost` is null and must be a whole number"),
+        (
+            r#"{"bcrypt_cost": null}"#,
+            "`accounts.bcrypt_cost` is null at line 30, column 33; it must be a whole number",
+        ),
     ] {
         check_refused(&format!("\"accounts\": {written}"), expected);
     }
@@ -136,10 +139,16 @@ fn mistakes_in_the_item_api_are_refused_with_what_is_right() {
         ),
         (
             r#"{"project": "A"}"#,
-            "`item_api.project` is \"A\" at line 30, column 29; a project id has only a-z, 0-9",
+            "`item_api.project` is \"A\" at line 30, column 29; the id has `A`; use only a-z, 0-9",
         ),
-        (r#"{"project": null}"#, "`item_api.project` is null and must be a text in quotes"),
-        (r#"{"rate_limit": 5}"#, "`item_api.rate_limit` is a number and must be an object"),
+        (
+            r#"{"project": null}"#,
+            "`item_api.project` is null at line 30, column 29; it must be a string in double quotes",
+        ),
+        (
+            r#"{"rate_limit": 5}"#,
+            "`item_api.rate_limit` is a number at line 30, column 32; it must be a JSON object",
+        ),
         (
             r#"{"rate_limit": {"request": 5}}"#,
             "unknown member `request` of `item_api.rate_limit` at line 30, column 33; did you mean `requests`? known here: requests, window_seconds",
@@ -168,18 +177,21 @@ fn mistakes_in_proxies_and_origins_are_refused_with_their_element() {
         ),
         (
             r#""trusted_proxies": "127.0.0.1""#,
-            "`trusted_proxies` is a text and must be an array [ … ] at line 30, column 24",
+            "`trusted_proxies` is a string at line 30, column 24; it must be an array",
         ),
         (
             r#""trusted_proxies": ["::1", "proxy"]"#,
             "`trusted_proxies[1]` is \"proxy\" at line 30, column 32; it must be an IP address or a network",
         ),
-        (r#""trusted_proxies": [1]"#, "`trusted_proxies[0]` is a number and must be a text in quotes"),
+        (
+            r#""trusted_proxies": [1]"#,
+            "`trusted_proxies[0]` is a number at line 30, column 25; it must be a string in double quotes",
+        ),
         (
             r#""cors": {"origin": []}"#,
             "unknown member `origin` of `cors` at line 30, column 14; did you mean `origins`?",
         ),
-        (r#""cors": {"origins": null}"#, "`cors.origins` is null and must be an array"),
+        (r#""cors": {"origins": null}"#, "`cors.origins` is null at line 30, column 25; it must be an array"),
         (
             r#""cors": {"origins": ["*"]}"#,
             "`cors.origins[0]` is \"*\" at line 30, column 26; `*` is not supported; name each origin",
@@ -200,7 +212,10 @@ fn mistakes_in_proxies_and_origins_are_refused_with_their_element() {
             r#""public_origin": []"#,
             "unknown member `public_origin` at line 30, column 5; did you mean `public_origins`?",
         ),
-        (r#""public_hosts": "kv.lan""#, "`public_hosts` is a text and must be an array"),
+        (
+            r#""public_hosts": "kv.lan""#,
+            "`public_hosts` is a string at line 30, column 21; it must be an array",
+        ),
         (
             r#""public_hosts": ["kv.lan", "http://kv.lan"]"#,
             "`public_hosts[1]` is \"http://kv.lan\" at line 30, column 32; a host is a name or an address in lower case",
@@ -216,12 +231,21 @@ fn the_greatest_number_of_proxies_and_origins_is_a_limit() {
     let proxies = |count| format!("\"trusted_proxies\": {}", list("\"::1\"", count));
     let origins = |count| format!("\"cors\": {{\"origins\": {}}}", list("\"http://a\"", count));
     assert_eq!(config_with(&proxies(64)).trusted_proxies.len(), 64);
-    check_refused(&proxies(65), "`trusted_proxies` has more than 64 elements at line 30, column 24");
+    check_refused(
+        &proxies(65),
+        "`trusted_proxies` has 65 elements at line 30, column 24; the maximum is 64; remove some",
+    );
     assert_eq!(config_with(&origins(64)).cors_origins.len(), 64);
-    check_refused(&origins(65), "`cors.origins` has more than 64 elements at line 30, column 25");
+    check_refused(
+        &origins(65),
+        "`cors.origins` has 65 elements at line 30, column 25; the maximum is 64; remove some",
+    );
     let hosts = |count| format!("\"public_hosts\": {}", list("\"a\"", count));
     assert_eq!(config_with(&hosts(64)).public_hosts.len(), 64);
-    check_refused(&hosts(65), "`public_hosts` has more than 64 elements at line 30, column 21");
+    check_refused(
+        &hosts(65),
+        "`public_hosts` has 65 elements at line 30, column 21; the maximum is 64; remove some",
+    );
 }
 
 #[test]

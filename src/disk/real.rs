@@ -248,17 +248,17 @@ impl fmt::Display for NotRegular {
             let path = path.display();
             return write!(
                 f,
-                "{path} is a directory, and a file has to be created with that name; move it away"
+                "{path} is a directory, and a file must be created with that name; move it away"
             );
         }
         f.write_str(match self.kind {
-            Kind::Directory => "it is a directory and must be a regular file",
+            Kind::Directory => "it is a directory, not a regular file; move it away",
             Kind::Link => {
-                "it is a symbolic link, and links in the data directory are not followed; put the file itself there"
+                "it is a symbolic link, and links in the data directory are not followed; replace it with the file"
             }
-            Kind::Fifo => "it is a FIFO (named pipe) and must be a regular file",
-            Kind::Socket => "it is a socket and must be a regular file",
-            Kind::Device => "it is a device and must be a regular file",
+            Kind::Fifo => "it is a FIFO, not a regular file; move it away",
+            Kind::Socket => "it is a socket, not a regular file; move it away",
+            Kind::Device => "it is a device, not a regular file; move it away",
         })
     }
 }

@@ -74,8 +74,7 @@ pub(crate) fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     let accounts = Arc::clone(context.accounts()?);
     let username = context.key_text()?.into_owned();
     let body = context.json_body()?;
-    let shape =
-        "an account takes {\"disabled\":true or false,\"password\":…,\"weak_password\":true or false}";
+    let shape = "{\"disabled\":true or false,\"password\":…,\"weak_password\":true or false}";
     let parts: UpdateBody<'_> = parse_body(&body, shape)?;
     let is_disabled = parts.disabled;
     let Some(password) = parts.password else {

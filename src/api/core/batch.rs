@@ -119,7 +119,7 @@ fn refusal(operations: &[Operation], conflict: Conflict, require: Require<'_>, m
 }
 
 fn parse(body: &[u8]) -> Result<Vec<Operation>, ApiError> {
-    let shape = "a batch is {\"operations\":[{\"op\":\"get\"|\"set\"|\"delete\",\"key\":…,\"value\":…,\"ttl\":…,\"if_revision\":…},…]}";
+    let shape = "{\"operations\":[{\"op\":\"get\"|\"set\"|\"delete\",\"key\":…,\"value\":…,\"ttl\":…,\"if_revision\":…},…]}";
     let body: Body<'_> = parse_body(body, shape)?;
     each_parsed(&body.operations, parse_operation)
 }
@@ -128,21 +128,23 @@ fn parse_operation(text: &str) -> Result<Operation, ApiError> {
     let parts: OperationText<'_> =
         parse_object(text.as_bytes()).map_err(|problem| Part::Body.invalid(problem))?;
     let key = json::decode_string(parts.key.get().as_bytes())
-        .ok_or_else(|| Part::Body.invalid("`key` is not a string"))?;
+        .ok_or_else(|| Part::Body.invalid("`key` is not a string; send it in quotes."))?;
     let key = KeyBuf::parse(key)?;
     let act = match (parts.op, parts.value) {
         ("set", Some(value)) => {
             let ttl_ms = parts.ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
             Act::Set { value: minified(value.get().as_bytes())?, ttl_ms }
         }
-        ("set", None) => return Err(Part::Body.invalid("a `set` needs a `value`")),
-        ("get" | "delete", Some(_)) => return Err(Part::Body.invalid("only a `set` has a `value`")),
+        ("set", None) => return Err(Part::Body.invalid("A `set` needs a `value`; add it.")),
+        ("get" | "delete", Some(_)) => {
+            return Err(Part::Body.invalid("Only a `set` has a `value`; remove it."));
+        }
         ("get" | "delete", None) if parts.ttl.is_some() => {
-            return Err(Part::Body.invalid("only a `set` has a `ttl`"));
+            return Err(Part::Body.invalid("Only a `set` has a `ttl`; remove it."));
         }
         ("get", None) => Act::Get,
         ("delete", None) => Act::Delete,
-        (_, _) => return Err(Part::Body.invalid("`op` is \"get\", \"set\" or \"delete\"")),
+        (_, _) => return Err(Part::Body.invalid("`op` must be \"get\", \"set\" or \"delete\".")),
     };
     let revision = parts.if_revision.map(|number| match number {
         0 => None,

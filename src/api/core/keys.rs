@@ -96,8 +96,9 @@ pub(crate) fn put(context: &Context<'_>) -> Result<Reply, ApiError> {
     let value = match context.media_type()? {
         MediaType::Json => minified(context.request.body)?,
         MediaType::Text => {
-            let text = std::str::from_utf8(context.request.body)
-                .map_err(|_| Part::Body.invalid("The body is text/plain, but not UTF-8."))?;
+            let text = std::str::from_utf8(context.request.body).map_err(|_| {
+                Part::Body.invalid("The body is text/plain, but not UTF-8. Send it in UTF-8.")
+            })?;
             let mut value = Vec::with_capacity(text.len() + 2);
             json::encode_string(text, &mut value);
             value
@@ -123,12 +124,11 @@ pub(crate) fn post(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let body = context.json_body()?;
     let invalid = |problem: String| {
-        Part::Body.invalid(format!(
-            "{problem}; a POST has the body {{\"value\":…,\"ttl\":seconds}}, and PUT takes the value itself as the body"
-        ))
+        Part::Body
+            .invalid(format!("{problem} Send {{\"value\":…,\"ttl\":seconds}}, or PUT the value itself."))
     };
     let parsed: PostBody<'_> = parse_object(&body).map_err(invalid)?;
-    let value = parsed.value.ok_or_else(|| invalid("`value` is missing".to_owned()))?;
+    let value = parsed.value.ok_or_else(|| invalid("`value` is missing.".to_owned()))?;
     let value = minified(value.get().as_bytes())?;
     let ttl_ms = parsed.ttl.map(|ttl| parse_ttl(ttl.get())).transpose()?;
     write(context, key, &value, ttl_ms)

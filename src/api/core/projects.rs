@@ -113,7 +113,8 @@ pub(crate) fn get(context: &Context<'_>) -> Result<Reply, ApiError> {
 pub(crate) fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     let settings = parse_settings(&context.json_body()?, SettingsFor::NewProject)?;
-    let id = settings.id.ok_or_else(|| Part::Settings.invalid("`id` is missing: the name of the project"))?;
+    let id =
+        settings.id.ok_or_else(|| Part::Settings.invalid("`id` is missing; add the id of the project."))?;
     let id = ProjectId::parse(&id)?;
     administer(context, move |app, _, author| {
         if !settings.discards_files && app.catalog.would_leave_files(&id, settings.storage) {
@@ -224,9 +225,10 @@ fn totals(served: &Served) -> Option<Totals> {
 
 fn parse_settings(body: &[u8], target: SettingsFor) -> Result<Settings, ApiError> {
     let invalid = |problem: String| {
-        let shape = "settings are {\"id\":…,\"storage\":{\"on_disk\",\"cache_in_memory\",\"sync\",\
-                     \"sync_interval_seconds\",\"discard_files\"},\"authentication\":{\"enabled\",\"save_api_key_to_file\"}}; the server generates keys";
-        Part::Settings.invalid(format!("{problem}; {shape}"))
+        let id = if target == SettingsFor::NewProject { "\"id\":…," } else { "" };
+        let shape = "\"storage\":{\"on_disk\",\"cache_in_memory\",\"sync\",\
+                     \"sync_interval_seconds\",\"discard_files\"},\"authentication\":{\"enabled\",\"save_api_key_to_file\"}}";
+        Part::Settings.invalid(format!("{problem} Send {{{id}{shape}. The server generates keys."))
     };
     let parts: SettingsBody<'_> = parse_object(body).map_err(invalid)?;
     let storage: StorageBody = parse_part("storage", parts.storage, &[]).map_err(invalid)?;
@@ -253,12 +255,12 @@ fn storage_of(body: &StorageBody) -> Result<StorageChoice, String> {
     let (min, max) = (SYNC_INTERVAL_SECONDS_MIN, SYNC_INTERVAL_SECONDS_MAX);
     if let Some(seconds) = sync_interval_seconds.filter(|seconds| !(min..=max).contains(seconds)) {
         return Err(format!(
-            "`sync_interval_seconds` is {seconds}; it must be a whole number, {min} to {max}"
+            "`sync_interval_seconds` is {seconds}; it must be a whole number from {min} to {max}."
         ));
     }
     if let Some(name) = &body.sync {
         let (sync, interval) = SyncMode::parse_written(name).ok_or_else(|| {
-            format!("`sync` is \"{}\"; it must be `{}`", shown(name), SyncMode::NAMES.join("` or `"))
+            format!("`sync` is \"{}\"; it must be `{}`.", shown(name), SyncMode::NAMES.join("` or `"))
         })?;
         storage.sync = Some(sync);
         storage.sync_interval_seconds = sync_interval_seconds.or(interval);
@@ -286,9 +288,9 @@ fn not_agreed(loss: &str) -> ApiError {
 fn refuse_key(name: &str, member: Option<&RawValue>, target: SettingsFor) -> Result<(), String> {
     match (member.map(RawValue::get), target) {
         (None, _) | (Some("null"), SettingsFor::NewProject) => Ok(()),
-        (Some(_), SettingsFor::NewProject) => Err(format!("`{name}` cannot be chosen; leave it out")),
+        (Some(_), SettingsFor::NewProject) => Err(format!("`{name}` cannot be chosen; leave it out.")),
         (Some(_), SettingsFor::ExistingProject) => {
-            Err(format!("`{name}` cannot be set; POST to api-key/regenerate for a new key"))
+            Err(format!("`{name}` cannot be set; POST to api-key/regenerate for a new key."))
         }
     }
 }
@@ -301,11 +303,11 @@ fn parse_part<'a, T: Default + Deserialize<'a>>(
 ) -> Result<T, String> {
     let Some(raw) = raw else { return Ok(T::default()) };
     let text = raw.get().as_bytes();
-    let in_part = |problem: String| format!("`{name}`: {problem}");
+    let in_part = |problem: String| format!("In `{name}`: {problem}");
     let members: BTreeMap<Cow<'_, str>, &RawValue> = parse_object(text).map_err(in_part)?;
     let is_null = |member: &str, value: &RawValue| value.get() == "null" && !nullable.contains(&member);
     match members.iter().find(|(member, value)| is_null(member, value)) {
-        Some((member, _)) => Err(in_part(format!("`{member}` is null; leave it out to keep its value"))),
+        Some((member, _)) => Err(in_part(format!("`{member}` is null; leave it out to keep its value."))),
         None => parse_object(text).map_err(in_part),
     }
 }

@@ -67,10 +67,10 @@ impl fmt::Display for AccountError {
                 "A valid access token is required. Get one with POST /api/token and send it as `Authorization: Bearer TOKEN`.",
             ),
             AccountError::Credentials => f.write_str("The user name or the password is wrong, or the account is disabled."),
-            AccountError::FieldMissing(which) => write!(f, "{which} is missing; username and password are needed"),
+            AccountError::FieldMissing(which) => write!(f, "`{which}` is missing. Send `username` and `password`."),
             AccountError::Registration(problems) => {
                 let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                f.write_str(&texts.join("; "))
+                f.write_str(&texts.join(" "))
             }
             AccountError::RegistrationClosed => {
                 f.write_str("Registration is closed. Ask the administrator of this server for an account.")
@@ -90,7 +90,8 @@ impl fmt::Display for AccountError {
             }
             AccountError::TooManyRegistrations(after) => write!(
                 f,
-                "An address may register {REGISTRATIONS_OF_ADDRESS_MAX} times in {} minutes; try again in {} seconds.",
+                "Your address has registered too many times; the maximum is {REGISTRATIONS_OF_ADDRESS_MAX} in {} minutes. \
+                 Try again in {} seconds.",
                 REGISTRATION_WINDOW_SECONDS / 60,
                 after.seconds
             ),

@@ -96,15 +96,17 @@ pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 fn parse_objects(body: &[u8]) -> Result<Vec<Object>, ApiError> {
-    let shape = "a batch is an array [{\"key\":…,\"data\":…,\"ttl\":seconds},…]";
-    let elements: Vec<&RawValue> = serde_json::from_slice(body).map_err(|_| Part::Body.invalid(shape))?;
+    let problem = "A JSON array is required. Send [{\"key\":…,\"data\":…,\"ttl\":seconds},…].";
+    let elements: Vec<&RawValue> = serde_json::from_slice(body).map_err(|_| Part::Body.invalid(problem))?;
     each_parsed(&elements, |text| parse(text.as_bytes()))
 }
 
 fn parse_keys(body: &[u8]) -> Result<Vec<KeyBuf>, ApiError> {
-    let body: KeysBody<'_> = parse_body(body, "the body is {\"keys\":[…]}")?;
+    let body: KeysBody<'_> = parse_body(body, "{\"keys\":[…]}")?;
     each_parsed(&body.keys, |text| {
         let key = json::decode_string(text.as_bytes());
-        Ok(KeyBuf::parse(key.ok_or_else(|| Part::Body.invalid("a key must be a string"))?)?)
+        Ok(KeyBuf::parse(
+            key.ok_or_else(|| Part::Body.invalid("The key is not a string; send it in quotes."))?,
+        )?)
     })
 }

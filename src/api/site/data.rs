@@ -186,7 +186,7 @@ fn value_of(fields: &Fields) -> Result<Vec<u8>, ApiError> {
         BodyFormat::Form => value.is_empty() || value == b"\"\"",
     };
     if is_missing {
-        return Err(Part::Value.invalid("`value` is missing or empty."));
+        return Err(Part::Value.invalid("`value` is missing or empty. Send one."));
     }
     minified(&value)
 }

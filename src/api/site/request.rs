@@ -114,12 +114,17 @@ pub(super) fn problems(error: &ApiError) -> Vec<Problem> {
     if let ApiError::Account(AccountError::Registration(problems)) = error {
         let at_field = |problem: &registration::Problem| Problem {
             field: problem.field().name(),
-            message: problem.to_string(),
+            message: problem.on_page(),
         };
         return problems.iter().map(at_field).collect();
     }
     let message = if let ApiError::Account(AccountError::Token) = error {
         "You are not signed in, or the access token is not valid. Please log in.".to_owned()
+    } else if let ApiError::Account(AccountError::FieldMissing(field)) = error {
+        let name = if *field == "username" { "user name" } else { "password" };
+        format!("Enter your {name}.")
+    } else if let ApiError::Invalid(Part::Value, _) = error {
+        "Enter a value.".to_owned()
     } else {
         error.detail()
     };

@@ -45,11 +45,11 @@ impl fmt::Display for AccountCommandError {
             AccountCommandError::Prompt(error) => error.fmt(f),
             AccountCommandError::Invalid(problems) => {
                 let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                f.write_str(&texts.join("; "))?;
+                f.write_str(&texts.join(" "))?;
                 let is_weak =
                     |problem: &Problem| matches!(problem, Problem::Password(PasswordError::Weak { .. }));
                 if problems.iter().any(is_weak) {
-                    f.write_str(", or pass --weak-password to accept it")?;
+                    f.write_str(" To accept a weak password, pass --weak-password.")?;
                 }
                 Ok(())
             }

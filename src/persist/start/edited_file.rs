@@ -196,7 +196,7 @@ impl<'f> EditedFile<'f> {
             }));
         };
         self.rule.parse(&key).map_err(|error| {
-            self.invalid(offset, |place| format!("the key \"{}\" {place} is refused: {error}", shown(&key)))
+            self.invalid(offset, |place| format!("the key \"{}\" {place} {}", shown(&key), error.predicate()))
         })?;
         Ok(key.into_owned())
     }

@@ -80,7 +80,7 @@ fn mistake_in_the_json_is_recognized_and_has_its_place() {
         ("{\n<<<<<<< HEAD\n\"a\":1}", "a conflict marker of a merge at line 2"),
         ("{\"a\":1,\n=======\n\"a\":2}", "a conflict marker of a merge at line 2"),
         ("<html></html>", "it is HTML or XML"),
-        ("null", "`the file` is null and must be an object"),
+        ("null", "the file is null at line 1, column 1; it must be a JSON object"),
     ] {
         check_refused(text, part);
     }
@@ -145,15 +145,18 @@ fn key_that_is_refused_is_named_with_its_place() {
     let long = "x".repeat(1025);
     check_refused(
         &format!("{{\"a\": 1,\n  \"{long}\": 2}}"),
-        "at line 2, column 3 is refused: a key has at most 1024 bytes of UTF-8, this one has 1025",
+        "at line 2, column 3 is 1,025 bytes long; the maximum is 1,024",
     );
     check_refused(
         &format!("{{\"{}\": 2}}", "\\u0078".repeat(2000)),
         "at line 1, column 2 is too long; the maximum is 1024 bytes",
     );
-    check_refused("{\"é\": 1, \"..\": 1}", "the key \"..\" at line 1, column 10 is refused");
-    check_refused("{\"\": 1}", "the key \"\" at line 1, column 2 is refused: the key is empty");
-    check_refused("{\"a\\u0000\": 1}", "no control characters, this one has U+0000");
+    check_refused(
+        "{\"é\": 1, \"..\": 1}",
+        "the key \"..\" at line 1, column 10 is `.` or `..`, which clients remove",
+    );
+    check_refused("{\"\": 1}", "the key \"\" at line 1, column 2 is empty; it must have 1 to 1,024 bytes");
+    check_refused("{\"a\\u0000\": 1}", "at line 1, column 2 has the control character U+0000; remove it");
     check_refused("{\n\"a\\udc00\": 1}", "at line 2, column 1 has an escape of half a surrogate pair");
     check_refused(
         "{\"a\": 1,\n\"b\": 2, \"\\u0061\": 3}",

@@ -46,7 +46,7 @@ fn accounts_are_managed_while_no_server_runs() {
     let run = |words: &str, input: &str| account(directory.path(), words, input, &[]);
     done(&run("add mavi --email mavi@example.com", "Right@123\n"), "Account mavi was added.\n");
     done(&run("add bob", PASSWORD), "Account bob was added.\n");
-    refused(&run("add MAVI", "Right@123\n"), "this user name is taken");
+    refused(&run("add MAVI", "Right@123\n"), "This user name is taken. Choose another one.");
     refused(&run("add eve --email MAVI@example.com", "Right@123\n"), "belongs to another account");
     done(&run("disable bob", ""), "Account bob was disabled. Its tokens and sessions have ended.\n");
     let listed = run("list", "");
@@ -113,7 +113,7 @@ fn the_command_goes_through_a_running_server_and_ends_tokens_at_once() {
     let run = |words: &str, input: &str| account(server.directory(), words, input, &[]);
     // config.json has the key, because save_api_key_to_file is true.
     done(&run("add mavi --email mavi@example.com", "Right@123\n"), "Account mavi was added.\n");
-    refused(&run("add mavi", "Right@123\n"), "this user name is taken");
+    refused(&run("add mavi", "Right@123\n"), "This user name is taken. Choose another one.");
     refused(&run("add bob", "short\n"), "at least 8 characters");
     for (words, input) in [("passwd mavi", PASSWORD), ("disable mavi", ""), ("delete mavi", "")] {
         let mavi = Person::sign_in(&server, "mavi");

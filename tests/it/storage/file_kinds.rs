@@ -18,13 +18,13 @@ fn make_fifo(path: &Path) {
 /// Calls `check` with each kind of file that is none, at `path`, and the words that name it.
 fn for_each_kind(path: &Path, mut check: impl FnMut(&str)) {
     make_fifo(path);
-    check("it is a FIFO (named pipe) and must be a regular file");
+    check("it is a FIFO, not a regular file; move it away");
     std::fs::remove_file(path).unwrap();
     std::fs::create_dir(path).unwrap();
-    check("it is a directory and must be a regular file");
+    check("it is a directory, not a regular file; move it away");
     std::fs::remove_dir(path).unwrap();
     let socket = UnixListener::bind(path).unwrap();
-    check("it is a socket and must be a regular file");
+    check("it is a socket, not a regular file; move it away");
     drop(socket);
     std::fs::remove_file(path).unwrap();
 }

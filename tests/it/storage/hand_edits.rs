@@ -147,7 +147,7 @@ fn an_edit_that_the_api_would_refuse_is_refused_with_its_position_and_changes_no
     for (text, place) in [
         (
             format!("{{\"a\": 1,\n\"{long}\": 2}}"),
-            "at line 2, column 1 is refused: a key has at most 1024 bytes",
+            "at line 2, column 1 is 1,025 bytes long; the maximum is 1,024",
         ),
         (format!("{{\"a\": 1,\n\"b\": {deep}}}"), "at line 2, column 106"),
         ("{\"a\": 1, \"b\\ud800\": 2}".to_owned(), "at line 1, column 10"),

@@ -137,7 +137,7 @@ const ACCESS_TOKEN: Field = Field {
     ..field("access_token", "Access token (optional)", Input::Token)
 };
 
-const KEY: Field = Field { hint: "1 to 1024 bytes.", ..field("key", "Key", line("off", KEY_BYTES_MAX)) };
+const KEY: Field = Field { hint: "1 to 1,024 bytes.", ..field("key", "Key", line("off", KEY_BYTES_MAX)) };
 const _: () = assert!(KEY_BYTES_MAX == 1024, "the hint of the key");
 
 const fn form(
@@ -214,7 +214,7 @@ impl Form {
 impl Field {
     fn error(&self, content: &FormContent<'_>) -> String {
         let problems = content.problems.iter().filter(|problem| problem.field == self.name);
-        problems.map(|problem| &*problem.message).collect::<Vec<_>>().join("; ")
+        problems.map(|problem| &*problem.message).collect::<Vec<_>>().join(" ")
     }
 
     fn values<'a>(&self, content: &FormContent<'a>) -> Values<'a> {

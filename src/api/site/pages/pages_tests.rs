@@ -238,9 +238,9 @@ fn forms_may_tell_this_server_and_no_other_where_they_were() {
 #[test]
 fn failure_is_in_the_title_the_summary_and_at_the_field() {
     let problems = [
-        Problem { field: "age", message: "too low".to_owned() },
-        Problem { field: "age", message: "no number".to_owned() },
-        Problem { field: "gender", message: "missing".to_owned() },
+        Problem { field: "age", message: "Too low.".to_owned() },
+        Problem { field: "age", message: "No number.".to_owned() },
+        Problem { field: "gender", message: "Missing.".to_owned() },
     ];
     let page = form_page(
         &Viewer::default(),
@@ -251,7 +251,7 @@ fn failure_is_in_the_title_the_summary_and_at_the_field() {
     assert_eq!(page.status(), 400);
     let page = markup(&page);
     assert!(page.text.contains("Error: Register - PiKV"));
-    for shown in ["Age: too low", "Age: no number", "Gender: missing", "Error: too low; no number"] {
+    for shown in ["Age: Too low.", "Age: No number.", "Gender: Missing.", "Error: Too low. No number."] {
         assert!(page.text.contains(shown), "{shown}");
     }
     let targets: Vec<_> = page.all("a").filter_map(|a| a.attribute("href")?.strip_prefix('#')).collect();
