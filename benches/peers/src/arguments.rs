@@ -13,7 +13,7 @@ pub enum Command {
     Measure(Options),
     /// Be one of the servers of this crate.
     Serve {
-        /// `axum`, `bare`, `card` or `commit`.
+        /// `axum`, `bare`, `commit` or `whole-file`.
         server: String,
         /// What it answers or keeps.
         file: PathBuf,

@@ -231,9 +231,9 @@ mod tests {
         let rows = [
             row("axum, Mutex<BTreeMap>", 30.0, Figure::Measured(Spread::single(20.0))),
             row("webdis", 50.0, Figure::Missing("not there".to_owned())),
-            row("card", 40.0, Figure::Measured(Spread::single(5.0))),
+            row("whole file", 40.0, Figure::Measured(Spread::single(5.0))),
         ];
-        let expected = vec![("PiKV", 40.0), ("axum, Mutex<BTreeMap>", 20.0), ("card", 5.0)];
+        let expected = vec![("PiKV", 40.0), ("axum, Mutex<BTreeMap>", 20.0), ("whole file", 5.0)];
         assert_eq!(bars_of("GET", &rows), expected);
         assert_eq!(bars_of("PUT", &rows), Vec::new());
         let svg = render_chart(&["GET", "PUT"], &rows, &[]);
@@ -246,7 +246,7 @@ mod tests {
             |name: &str, points: &[(u64, f64)]| Curve { name: name.to_owned(), points: points.to_vec() };
         let curves = [
             curve("PiKV", &[(10, 27.0), (1_000_000, 31.0)]),
-            curve("card", &[(10, 900.0), (100_000, 61_000.0)]),
+            curve("whole file", &[(10, 900.0), (100_000, 61_000.0)]),
         ];
         let svg = render_chart(&[], &[], &curves);
         let circles: Vec<&str> = svg.lines().filter(|line| line.starts_with("<circle")).collect();
@@ -256,6 +256,8 @@ mod tests {
             assert!((PLOT_LEFT..=WIDTH - PLOT_RIGHT).contains(&numbers[0]), "{circle}");
             assert!((0.0..=PLOT_HEIGHT + TITLE_HEIGHT + MARGIN).contains(&numbers[1]), "{circle}");
         }
-        assert!(svg.contains("card 61 ms") && svg.contains("PiKV 31 µs") && svg.contains(">1,000,000<"));
+        assert!(
+            svg.contains("whole file 61 ms") && svg.contains("PiKV 31 µs") && svg.contains(">1,000,000<")
+        );
     }
 }

@@ -45,8 +45,8 @@ fn run(command: Command) -> Outcome<()> {
         Command::Serve { server, file } => match server.as_str() {
             "axum" => servers::axum::serve(&file)?,
             "bare" => servers::bare::serve(&file)?,
-            "card" => servers::card::serve(&file)?,
             "commit" => servers::commit::serve(&file)?,
+            "whole-file" => servers::whole_file::serve(&file)?,
             other => return Err(failure(format!("there is no server {other}"))),
         },
         Command::Measure(options) => measure(options)?,

@@ -46,18 +46,18 @@ impl InProcess {
         Self::start_with_answer("bare group commit", "commit", directory, head, body)
     }
 
-    /// Starts the design card with `keys` keys, its file in `directory`.
+    /// Starts the whole-file rewrite with `keys` keys, its file in `directory`.
     ///
     /// # Errors
     /// It does not say that it listens.
-    pub fn start_card(directory: &Path, keys: u64) -> Outcome<Self> {
+    pub fn start_whole_file(directory: &Path, keys: u64) -> Outcome<Self> {
         fs::create_dir_all(directory)?;
-        let file = directory.join("card.json");
+        let file = directory.join("whole_file.json");
         let value = records::value(0);
         let lines: Vec<String> =
             (0..keys).map(|number| format!("\"{}\":{value}", records::key(number))).collect();
         fs::write(&file, format!("{{{}}}", lines.join(",")))?;
-        Self::start("design card", "card", &file)
+        Self::start("whole-file rewrite (tiny_http)", "whole-file", &file)
     }
 
     fn start_with_answer(

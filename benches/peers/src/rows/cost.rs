@@ -1,5 +1,5 @@
-//! What a durable write costs with more and more keys stored: ours, Redis behind webdis, and the design
-//! card, which writes everything anew each time.
+//! What a durable write costs with more and more keys stored: ours, Redis behind webdis, and the
+//! whole-file rewrite, which writes everything again each time.
 
 use super::filling::{self, Values};
 use super::throughput::{self, Kind, Tolerance};
@@ -12,8 +12,8 @@ use crate::peers::webdis::Webdis;
 use crate::statistics::Spread;
 use crate::table::{Bar, Figure, Row, Unit, group_thousands};
 
-/// Beyond this many keys a write of the design card takes so long that a round has but a few.
-const CARD_KEYS_MAX: u64 = 100_000;
+/// Beyond this many keys a write of the whole-file rewrite takes so long that a round has but a few.
+const WHOLE_FILE_KEYS_MAX: u64 = 100_000;
 /// Rounds at each number of keys, at most.
 const ROUNDS_MAX: u32 = 3;
 /// Length of a round, at most.
@@ -33,14 +33,14 @@ pub fn measure(campaign: &mut Campaign) -> Outcome<()> {
     let pikv = filling::empty_home(campaign, "cost", Values::InMemory)?.start()?;
     let directory = campaign.new_directory("cost-webdis")?;
     let webdis = require(&["redis-server", "webdis"]).and_then(|()| Webdis::start(&directory));
-    let mut curves = ["PiKV", "webdis + Redis", "design card"]
+    let mut curves = ["PiKV", "webdis + Redis", "whole-file rewrite (tiny_http)"]
         .map(|name| Curve { name: name.to_owned(), points: Vec::new() });
     let (mut keys_before, mut keys) = (0, 10);
     while keys <= campaign.options.many_keys {
         let costs = measure_at(campaign, &pikv, webdis.as_ref().ok(), keys_before, keys)?;
         push_row(campaign, against, keys, &costs[0], webdis_figure(&costs[1], &webdis));
-        if keys <= CARD_KEYS_MAX {
-            push_row(campaign, "design card", keys, &costs[0], figure(&costs[2]));
+        if keys <= WHOLE_FILE_KEYS_MAX {
+            push_row(campaign, "whole-file rewrite (tiny_http)", keys, &costs[0], figure(&costs[2]));
         }
         for (curve, rounds) in curves.iter_mut().zip(&costs) {
             curve.points.extend(Spread::of(rounds).map(|spread| (keys, spread.median)));
@@ -51,7 +51,7 @@ pub fn measure(campaign: &mut Campaign) -> Outcome<()> {
     Ok(())
 }
 
-/// Microseconds per write of ours, of Redis and of the card; no rounds where one is not measured.
+/// Microseconds per write of ours, of Redis and of the whole-file rewrite; no rounds if one is not measured.
 fn measure_at(
     campaign: &mut Campaign,
     pikv: &Pikv,
@@ -70,11 +70,11 @@ fn measure_at(
         if let Some(webdis) = webdis {
             costs[1].push(cost(campaign, &webdis.target(keys), Tolerance::None)?);
         }
-        if keys <= CARD_KEYS_MAX {
+        if keys <= WHOLE_FILE_KEYS_MAX {
             // A new one each time: writes that wait in it outlive the load.
-            let directory = campaign.new_directory("cost-card")?;
-            let card = InProcess::start_card(&directory, keys)?;
-            costs[2].push(cost(campaign, &card.target(keys), Tolerance::Shown)?);
+            let directory = campaign.new_directory("cost-whole-file")?;
+            let whole_file = InProcess::start_whole_file(&directory, keys)?;
+            costs[2].push(cost(campaign, &whole_file.target(keys), Tolerance::Shown)?);
         }
     }
     Ok(costs)

@@ -34,7 +34,7 @@ pub enum Tolerance {
     Shown,
 }
 
-/// Reads: webdis + Redis, axum, the bare loop, the design card.
+/// Reads: webdis + Redis, axum, the bare loop, the whole-file rewrite.
 ///
 /// # Errors
 /// PiKV itself cannot be measured.
@@ -66,14 +66,14 @@ pub fn measure_gets(campaign: &mut Campaign) -> Outcome<()> {
     compare(campaign, GET, "bare mio + httparse loop", &ours, target, Bar::RatioMin(0.85), Kind::Get);
     drop(bare);
 
-    let card = InProcess::start_card(&directory.join("card"), LOAD_KEYS);
-    let target = card.as_ref().map(|card| card.target(LOAD_KEYS)).map_err(restate);
+    let whole_file = InProcess::start_whole_file(&directory.join("whole-file"), LOAD_KEYS);
+    let target = whole_file.as_ref().map(|whole_file| whole_file.target(LOAD_KEYS)).map_err(restate);
     let target = target.and_then(|target| target.check_get(&records::value(0)).map(|_| target));
-    compare(campaign, GET, "design card", &ours, target, Bar::Shown, Kind::Get);
+    compare(campaign, GET, "whole-file rewrite (tiny_http)", &ours, target, Bar::Shown, Kind::Get);
     Ok(())
 }
 
-/// Durable writes: webdis + Redis with `appendfsync always`, etcd, the design card, the bare group commit.
+/// Durable writes: webdis + Redis with `appendfsync always`, etcd, the whole-file rewrite, the bare group commit.
 ///
 /// # Errors
 /// PiKV itself cannot be measured.
@@ -109,15 +109,15 @@ pub fn measure_puts(campaign: &mut Campaign) -> Outcome<()> {
     compare(campaign, PUT, "etcd, JSON gateway", &ours, target, Bar::RatioMin(4.0), Kind::Put);
     drop(etcd);
 
-    let card = InProcess::start_card(&directory.join("card"), LOAD_KEYS);
-    let target = card.as_ref().map_err(restate).and_then(|card| {
-        let target = card.target(LOAD_KEYS);
+    let whole_file = InProcess::start_whole_file(&directory.join("whole-file"), LOAD_KEYS);
+    let target = whole_file.as_ref().map_err(restate).and_then(|whole_file| {
+        let target = whole_file.target(LOAD_KEYS);
         target.put_all()?;
         target.check_get(&records::value(1))?;
         Ok(target)
     });
-    compare(campaign, PUT, "design card, 1,000 keys", &ours, target, Bar::Shown, Kind::Put);
-    drop(card);
+    compare(campaign, PUT, "whole-file rewrite, 1,000 keys", &ours, target, Bar::Shown, Kind::Put);
+    drop(whole_file);
 
     let commit = InProcess::start_commit(&directory, &answer.head, &answer.body);
     let target = commit.as_ref().map_err(restate).and_then(|commit| {

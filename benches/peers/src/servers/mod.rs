@@ -7,9 +7,9 @@ use crate::failure::Outcome;
 
 pub mod axum;
 pub mod bare;
-pub mod card;
 pub mod commit;
 pub mod loops;
+pub mod whole_file;
 
 /// Tells the process that started this one where the server listens.
 ///

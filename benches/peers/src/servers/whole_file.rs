@@ -1,8 +1,8 @@
-//! The design card taken literally: tiny_http, four workers, a `Mutex<HashMap>`, and the whole file
-//! written anew for every write, beside the old one, synced, and renamed into its place.
+//! The simplest durable server: tiny_http, four workers, a `Mutex<HashMap>`. Each write writes the whole file again
+//! under a temporary name, syncs it, and renames it over the old one.
 //!
-//! It syncs, though the card does not say so: beside servers that lose nothing in a power cut a rename
-//! without it would be another promise (the file could be there and be empty).
+//! It syncs, because a rename alone promises less than the other servers do: after a power cut the file could exist
+//! and be empty.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
