@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_can_name_a_project_of_the_server() {
+    fn internal_project_ids_are_refused() {
         for internal in InternalProject::ALL {
             let id = ProjectId::from(internal);
             let error = ProjectId::parse(id.as_str()).unwrap_err().to_string();

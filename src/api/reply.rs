@@ -28,7 +28,7 @@ pub enum Reply {
 pub enum Lane {
     /// The event loop: memory only.
     Loop,
-    /// For reading values from the disk.
+    /// For reading values from the disk, and for deletions by prefix that must wait for expired keys.
     Disk,
     /// One thread that creates, changes, deletes and counts projects and accounts, so that no read waits for that.
     Admin,

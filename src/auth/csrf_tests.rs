@@ -122,7 +122,7 @@ fn the_host_that_a_proxy_forwards_and_public_origins_are_our_own() {
     let forwarded = Own { forwarded_host: Some("kv.lan:8080"), ..PLAIN };
     assert!(passes("127.0.0.1:5000", "http://kv.lan:8080", forwarded));
     assert!(!passes("127.0.0.1:5000", "http://kv.lan", forwarded));
-    assert!(passes("127.0.0.1:5000", "http://127.0.0.1:5000", forwarded), "somebody on the machine itself");
+    assert!(passes("127.0.0.1:5000", "http://127.0.0.1:5000", forwarded), "a client on the same machine");
     let public = [Origin::parse("https://kv.example").unwrap()];
     let public = Own { public_origins: &public, is_tls: true, ..PLAIN };
     assert!(passes("upstream", "https://kv.example", public));

@@ -25,7 +25,7 @@ fn signed(parts: &str) -> String {
     format!("{parts}.{}", URL_SAFE_NO_PAD.encode(key().mac(PURPOSE, parts.as_bytes())))
 }
 
-/// What somebody could make who has the key.
+/// A token that a holder of the key could create.
 fn token(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
     signed(&format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload)))
 }
@@ -424,7 +424,7 @@ fn a_payload_that_is_no_object_of_text_is_refused() {
 }
 
 #[test]
-fn a_token_is_good_from_its_beginning_to_its_end_give_or_take_5_seconds() {
+fn token_is_valid_within_its_lifetime_with_5_seconds_of_leeway() {
     let at = |token: &str, now_s| verify(&key(), token.as_bytes(), now_s).err();
     let plain = token(HEADER, PAYLOAD);
     for (now_s, expected) in [

@@ -8,38 +8,38 @@ const ACCOUNT: usize = LOGIN_ATTEMPTS_OF_ACCOUNT_MAX as usize;
 const HOME: u32 = 1;
 
 /// A throttle and the time.
-struct Door {
-    throttle: Throttle,
+struct TimedThrottle {
+    inner: Throttle,
     now: Instant,
 }
 
-fn door() -> Door {
-    Door { throttle: Throttle::default(), now: monotonic() }
+fn timed_throttle() -> TimedThrottle {
+    TimedThrottle { inner: Throttle::default(), now: monotonic() }
 }
 
 fn address(number: u32) -> IpAddr {
     Ipv4Addr::from_bits(number).into()
 }
 
-impl Door {
+impl TimedThrottle {
     fn begin(&self, account: &str, from: u32) -> Result<Attempt, u64> {
-        let begun = self.throttle.begin(account, address(from), self.now);
+        let begun = self.inner.begin(account, address(from), self.now);
         begun.map_err(|refused| refused.retry_after().seconds)
     }
 
     /// Guesses wrongly so many times. Returns how many guesses were admitted.
     fn guess(&self, times: usize, account: &str, from: u32) -> usize {
         let guesses = (0..times).filter_map(|_| self.begin(account, from).ok());
-        guesses.map(|attempt| self.throttle.failed(attempt)).count()
+        guesses.map(|attempt| self.inner.failed(attempt)).count()
     }
 
     /// Why an attempt would be refused.
     fn refused(&self, account: &str, from: u32) -> Option<Refused> {
-        self.throttle.begin(account, address(from), self.now).err()
+        self.inner.begin(account, address(from), self.now).err()
     }
 
     fn log_in(&self, account: &str, from: u32) -> Result<(), u64> {
-        self.begin(account, from).map(|attempt| self.throttle.succeeded(attempt, self.now))
+        self.begin(account, from).map(|attempt| self.inner.succeeded(attempt, self.now))
     }
 
     /// As many wrong guesses as an account takes, each from another address.
@@ -61,215 +61,220 @@ impl Door {
 
 #[test]
 fn an_address_has_so_many_guesses_at_an_account_in_a_window() {
-    let mut door = door();
-    assert_eq!(door.guess(PAIR + 5, "ann", HOME), PAIR);
-    assert_eq!(door.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS));
-    assert_eq!(door.guess(1, "bob", HOME), 1, "another account");
-    assert_eq!(door.guess(1, "ann", HOME + 1), 1, "another address");
-    door.later(WINDOW - Duration::from_millis(1));
-    assert_eq!(door.begin("ann", HOME).err(), Some(1));
-    door.later(Duration::from_millis(1));
-    assert_eq!(door.guess(PAIR + 5, "ann", HOME), PAIR, "the next window");
+    let mut throttle = timed_throttle();
+    assert_eq!(throttle.guess(PAIR + 5, "ann", HOME), PAIR);
+    assert_eq!(throttle.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS));
+    assert_eq!(throttle.guess(1, "bob", HOME), 1, "another account");
+    assert_eq!(throttle.guess(1, "ann", HOME + 1), 1, "another address");
+    throttle.later(WINDOW - Duration::from_millis(1));
+    assert_eq!(throttle.begin("ann", HOME).err(), Some(1));
+    throttle.later(Duration::from_millis(1));
+    assert_eq!(throttle.guess(PAIR + 5, "ann", HOME), PAIR, "the next window");
 }
 
 #[test]
 fn attempts_count_from_their_beginning() {
-    let door = door();
-    let open: Vec<Attempt> = (0..99).filter_map(|_| door.begin("ann", HOME).ok()).collect();
+    let throttle = timed_throttle();
+    let open: Vec<Attempt> = (0..99).filter_map(|_| throttle.begin("ann", HOME).ok()).collect();
     assert_eq!(open.len(), PAIR, "though none of them has failed yet");
 }
 
 #[test]
 fn a_counter_that_is_full_of_attempts_under_way_refuses_for_a_moment_only() {
-    let door = door();
-    let mut open: Vec<Attempt> = (0..PAIR).filter_map(|_| door.begin("ann", HOME).ok()).collect();
-    assert_eq!(door.refused("ann", HOME), Some(Refused::UnderWay));
+    let throttle = timed_throttle();
+    let mut open: Vec<Attempt> = (0..PAIR).filter_map(|_| throttle.begin("ann", HOME).ok()).collect();
+    assert_eq!(throttle.refused("ann", HOME), Some(Refused::UnderWay));
     for attempt in open.drain(1..) {
-        door.throttle.failed(attempt);
-        assert_eq!(door.begin("ann", HOME).err(), Some(LOGIN_CHECK_SECONDS), "one is still under way");
+        throttle.inner.failed(attempt);
+        assert_eq!(throttle.begin("ann", HOME).err(), Some(LOGIN_CHECK_SECONDS), "one is still under way");
     }
-    door.throttle.failed(open.remove(0));
-    assert_eq!(door.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS), "now all have failed");
+    throttle.inner.failed(open.remove(0));
+    assert_eq!(throttle.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS), "now all have failed");
 }
 
 #[test]
 fn logins_that_come_again_after_a_moment_all_get_in() {
-    let door = door();
-    let mut open: Vec<Attempt> = (0..PAIR).filter_map(|_| door.begin("ann", HOME).ok()).collect();
+    let throttle = timed_throttle();
+    let mut open: Vec<Attempt> = (0..PAIR).filter_map(|_| throttle.begin("ann", HOME).ok()).collect();
     for _ in 0..3 * PAIR {
-        assert!(door.begin("ann", HOME).is_err_and(|seconds| seconds == LOGIN_CHECK_SECONDS));
+        assert!(throttle.begin("ann", HOME).is_err_and(|seconds| seconds == LOGIN_CHECK_SECONDS));
         for attempt in open.drain(..) {
-            door.throttle.succeeded(attempt, door.now);
+            throttle.inner.succeeded(attempt, throttle.now);
         }
-        open.extend((0..PAIR).filter_map(|_| door.begin("ann", HOME).ok()));
+        open.extend((0..PAIR).filter_map(|_| throttle.begin("ann", HOME).ok()));
         assert_eq!(open.len(), PAIR);
     }
 }
 
 #[test]
 fn addresses_and_accounts_that_are_full_of_attempts_under_way_refuse_for_a_moment_only() {
-    let door = door();
+    let throttle = timed_throttle();
     let names: Vec<String> = (0..ADDRESS).map(|number| format!("user{number}")).collect();
-    let of_address: Vec<Attempt> = names.iter().filter_map(|name| door.begin(name, HOME).ok()).collect();
-    assert_eq!((of_address.len(), door.refused("ann", HOME)), (ADDRESS, Some(Refused::UnderWay)));
+    let of_address: Vec<Attempt> = names.iter().filter_map(|name| throttle.begin(name, HOME).ok()).collect();
+    assert_eq!((of_address.len(), throttle.refused("ann", HOME)), (ADDRESS, Some(Refused::UnderWay)));
     let strangers = 1_000..1_000 + LOGIN_ATTEMPTS_OF_ACCOUNT_MAX;
-    let of_account: Vec<Attempt> = strangers.filter_map(|from| door.begin("bob", from).ok()).collect();
-    assert_eq!((of_account.len(), door.refused("bob", 999)), (ACCOUNT, Some(Refused::UnderWay)));
+    let of_account: Vec<Attempt> = strangers.filter_map(|from| throttle.begin("bob", from).ok()).collect();
+    assert_eq!((of_account.len(), throttle.refused("bob", 999)), (ACCOUNT, Some(Refused::UnderWay)));
 }
 
 #[test]
 fn failed_guesses_are_told_before_those_under_way() {
-    let door = door();
-    assert_eq!(door.guess(PAIR, "ann", HOME), PAIR);
+    let throttle = timed_throttle();
+    assert_eq!(throttle.guess(PAIR, "ann", HOME), PAIR);
     let names: Vec<String> = (0..ADDRESS - PAIR).map(|number| format!("user{number}")).collect();
-    let open: Vec<Attempt> = names.iter().filter_map(|name| door.begin(name, HOME).ok()).collect();
-    assert_eq!((open.len(), door.refused("bob", HOME)), (ADDRESS - PAIR, Some(Refused::UnderWay)));
-    assert_eq!(door.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS));
+    let open: Vec<Attempt> = names.iter().filter_map(|name| throttle.begin(name, HOME).ok()).collect();
+    assert_eq!((open.len(), throttle.refused("bob", HOME)), (ADDRESS - PAIR, Some(Refused::UnderWay)));
+    assert_eq!(throttle.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS));
 }
 
 #[test]
 fn success_clears_the_counter_of_the_pair() {
-    let door = door();
-    assert_eq!(door.guess(PAIR - 1, "ann", HOME), PAIR - 1);
-    assert_eq!(door.log_in("ann", HOME), Ok(()));
-    assert_eq!(door.guess(PAIR + 5, "ann", HOME), PAIR);
+    let throttle = timed_throttle();
+    assert_eq!(throttle.guess(PAIR - 1, "ann", HOME), PAIR - 1);
+    assert_eq!(throttle.log_in("ann", HOME), Ok(()));
+    assert_eq!(throttle.guess(PAIR + 5, "ann", HOME), PAIR);
 }
 
 #[test]
 fn success_takes_only_itself_back_from_the_address() {
-    let door = door();
+    let throttle = timed_throttle();
     for number in 0..ADDRESS - 1 {
-        assert_eq!(door.guess(1, &format!("user{number}"), HOME), 1);
+        assert_eq!(throttle.guess(1, &format!("user{number}"), HOME), 1);
     }
     for _ in 0..ADDRESS {
-        assert_eq!(door.log_in("mine", HOME), Ok(()));
+        assert_eq!(throttle.log_in("mine", HOME), Ok(()));
     }
-    assert_eq!(door.guess(5, "ann", HOME), 1, "logging in to an account of his own gives no more guesses");
+    assert_eq!(
+        throttle.guess(5, "ann", HOME),
+        1,
+        "logging in to an account of his own gives no more guesses"
+    );
 }
 
 #[test]
 fn an_address_has_so_many_guesses_at_all_accounts_together() {
-    let door = door();
-    let through: usize = (0..2 * ADDRESS).map(|number| door.guess(1, &format!("user{number}"), HOME)).sum();
+    let throttle = timed_throttle();
+    let through: usize =
+        (0..2 * ADDRESS).map(|number| throttle.guess(1, &format!("user{number}"), HOME)).sum();
     assert_eq!(through, ADDRESS);
-    assert_eq!(door.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS));
-    assert_eq!(door.guess(1, "ann", HOME + 1), 1);
+    assert_eq!(throttle.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS));
+    assert_eq!(throttle.guess(1, "ann", HOME + 1), 1);
 }
 
 #[test]
 fn an_account_takes_so_many_guesses_of_strangers() {
-    let mut door = door();
-    door.besiege("ann");
-    assert_eq!(door.guess(1, "bob", 999), 1, "other accounts are open");
-    door.later(WINDOW);
-    assert_eq!(door.guess(1, "ann", 999), 1);
+    let mut throttle = timed_throttle();
+    throttle.besiege("ann");
+    assert_eq!(throttle.guess(1, "bob", 999), 1, "other accounts are open");
+    throttle.later(WINDOW);
+    assert_eq!(throttle.guess(1, "ann", 999), 1);
 }
 
 #[test]
 fn strangers_do_not_lock_out_an_address_that_has_logged_in() {
-    let door = door();
-    assert_eq!(door.log_in("ann", HOME), Ok(()));
-    assert_eq!(door.log_in("bob", HOME + 1), Ok(()));
-    door.besiege("ann");
-    assert_eq!(door.log_in("ann", HOME), Ok(()));
-    assert_eq!(door.guess(PAIR + 5, "ann", HOME), PAIR, "its own counter still holds");
-    assert!(door.begin("ann", HOME + 1).is_err(), "the other one logged in elsewhere");
+    let throttle = timed_throttle();
+    assert_eq!(throttle.log_in("ann", HOME), Ok(()));
+    assert_eq!(throttle.log_in("bob", HOME + 1), Ok(()));
+    throttle.besiege("ann");
+    assert_eq!(throttle.log_in("ann", HOME), Ok(()));
+    assert_eq!(throttle.guess(PAIR + 5, "ann", HOME), PAIR, "its own counter still holds");
+    assert!(throttle.begin("ann", HOME + 1).is_err(), "the other one logged in elsewhere");
 }
 
 #[test]
 fn an_address_is_forgotten_long_after_its_last_login() {
-    let mut door = door();
+    let mut throttle = timed_throttle();
     for _ in 0..2 {
-        assert_eq!(door.log_in("ann", HOME), Ok(()));
-        door.later(KNOWN - Duration::from_secs(1));
+        assert_eq!(throttle.log_in("ann", HOME), Ok(()));
+        throttle.later(KNOWN - Duration::from_secs(1));
     }
-    door.besiege("ann");
-    assert_eq!(door.guess(1, "ann", HOME), 1, "the last login counts");
-    door.later(Duration::from_secs(1));
-    assert!(door.begin("ann", HOME).is_err());
+    throttle.besiege("ann");
+    assert_eq!(throttle.guess(1, "ann", HOME), 1, "the last login counts");
+    throttle.later(Duration::from_secs(1));
+    assert!(throttle.begin("ann", HOME).is_err());
 }
 
 #[test]
 fn attempts_of_a_known_address_do_not_count_against_the_account() {
-    let door = door();
-    assert_eq!(door.log_in("ann", HOME), Ok(()));
-    assert_eq!(door.guess(PAIR, "ann", HOME), PAIR);
-    door.besiege("ann");
+    let throttle = timed_throttle();
+    assert_eq!(throttle.log_in("ann", HOME), Ok(()));
+    assert_eq!(throttle.guess(PAIR, "ann", HOME), PAIR);
+    throttle.besiege("ann");
 }
 
 #[test]
 fn a_forgotten_attempt_counts_nowhere() {
-    let door = door();
+    let throttle = timed_throttle();
     for _ in 0..2 * ACCOUNT {
-        door.throttle.forget(door.begin("ann", HOME).unwrap());
+        throttle.inner.forget(throttle.begin("ann", HOME).unwrap());
     }
-    let state = door.throttle.lock();
+    let state = throttle.inner.lock();
     assert_eq!((state.pairs.table.len(), state.addresses.table.len(), state.accounts.table.len()), (0, 0, 0));
 }
 
 #[test]
 fn refused_attempts_do_not_count() {
-    let door = door();
-    assert_eq!(door.guess(PAIR + 2 * ACCOUNT, "ann", HOME), PAIR);
-    assert_eq!(door.guess(PAIR, "bob", HOME), PAIR, "the address has not used up its guesses");
-    assert_eq!(door.guess(1, "ann", HOME + 1), 1, "nor has the account");
+    let throttle = timed_throttle();
+    assert_eq!(throttle.guess(PAIR + 2 * ACCOUNT, "ann", HOME), PAIR);
+    assert_eq!(throttle.guess(PAIR, "bob", HOME), PAIR, "the address has not used up its guesses");
+    assert_eq!(throttle.guess(1, "ann", HOME + 1), 1, "nor has the account");
 }
 
 #[test]
-fn an_attempt_that_outlives_its_window_takes_nothing_from_the_next() {
-    let mut door = door();
-    let old = door.begin("ann", HOME).unwrap();
-    door.later(WINDOW);
-    assert_eq!(door.guess(PAIR, "ann", HOME), PAIR);
-    door.throttle.forget(old);
-    assert!(door.begin("ann", HOME).is_err());
+fn attempt_that_outlives_its_window_does_not_change_the_next_one() {
+    let mut throttle = timed_throttle();
+    let old = throttle.begin("ann", HOME).unwrap();
+    throttle.later(WINDOW);
+    assert_eq!(throttle.guess(PAIR, "ann", HOME), PAIR);
+    throttle.inner.forget(old);
+    assert!(throttle.begin("ann", HOME).is_err());
 }
 
 #[test]
 fn the_longest_of_several_waits_is_told() {
-    let mut door = door();
-    assert_eq!(door.guess(1, "first", HOME), 1);
-    door.later(WINDOW / 2);
-    assert_eq!(door.guess(PAIR, "ann", HOME), PAIR);
+    let mut throttle = timed_throttle();
+    assert_eq!(throttle.guess(1, "first", HOME), 1);
+    throttle.later(WINDOW / 2);
+    assert_eq!(throttle.guess(PAIR, "ann", HOME), PAIR);
     for number in 0..ADDRESS - PAIR - 1 {
-        assert_eq!(door.guess(1, &format!("user{number}"), HOME), 1);
+        assert_eq!(throttle.guess(1, &format!("user{number}"), HOME), 1);
     }
-    assert_eq!(door.begin("bob", HOME).err(), Some(LOGIN_WINDOW_SECONDS / 2), "the address alone");
-    assert_eq!(door.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS), "the pair too");
+    assert_eq!(throttle.begin("bob", HOME).err(), Some(LOGIN_WINDOW_SECONDS / 2), "the address alone");
+    assert_eq!(throttle.begin("ann", HOME).err(), Some(LOGIN_WINDOW_SECONDS), "the pair too");
 }
 
 #[test]
 fn addresses_of_one_ipv6_network_count_as_one() {
-    let door = door();
+    let throttle = timed_throttle();
     let from = |low: u128| IpAddr::from(Ipv6Addr::from_bits(0x2001_0db8 << 96 | low));
-    let through = (0..99).filter(|&low| door.throttle.begin("ann", from(low), door.now).is_ok()).count();
+    let through = (0..99).filter(|&low| throttle.inner.begin("ann", from(low), throttle.now).is_ok()).count();
     assert_eq!(through, PAIR);
-    assert!(door.throttle.begin("ann", from(1 << 64), door.now).is_ok());
+    assert!(throttle.inner.begin("ann", from(1 << 64), throttle.now).is_ok());
 }
 
 #[test]
 fn time_that_stands_or_goes_back_gives_no_more_guesses() {
-    let mut door = door();
-    door.later(WINDOW);
-    assert_eq!(door.guess(99, "ann", HOME), PAIR);
-    door.now -= WINDOW;
-    assert_eq!(door.guess(99, "ann", HOME), 0);
-    let attempt = door.begin("bob", HOME).unwrap();
-    door.throttle.succeeded(attempt, door.now);
+    let mut throttle = timed_throttle();
+    throttle.later(WINDOW);
+    assert_eq!(throttle.guess(99, "ann", HOME), PAIR);
+    throttle.now -= WINDOW;
+    assert_eq!(throttle.guess(99, "ann", HOME), 0);
+    let attempt = throttle.begin("bob", HOME).unwrap();
+    throttle.inner.succeeded(attempt, throttle.now);
 }
 
 #[test]
 fn a_crowd_of_names_and_addresses_neither_grows_the_tables_nor_resets_a_counter() {
-    let door = door();
-    assert_eq!(door.guess(PAIR, "ann", HOME), PAIR);
-    door.besiege("bob");
+    let throttle = timed_throttle();
+    assert_eq!(throttle.guess(PAIR, "ann", HOME), PAIR);
+    throttle.besiege("bob");
     // Each name and each address is new, so that no counter refuses.
     for number in 0..3 * u32::try_from(LOGIN_COUNTERS_MAX).unwrap() {
-        assert_eq!(door.guess(1, &format!("user{number}"), 0x0a00_0000 + number), 1);
+        assert_eq!(throttle.guess(1, &format!("user{number}"), 0x0a00_0000 + number), 1);
     }
-    assert!(door.begin("ann", HOME).is_err(), "the pair's counter is still there");
-    assert!(door.begin("bob", HOME + 1).is_err(), "and the account's");
-    let state = door.throttle.lock();
+    assert!(throttle.begin("ann", HOME).is_err(), "the pair's counter is still there");
+    assert!(throttle.begin("bob", HOME + 1).is_err(), "and the account's");
+    let state = throttle.inner.lock();
     let lengths = [state.pairs.table.len(), state.addresses.table.len(), state.accounts.table.len()];
     assert_eq!(lengths, [LOGIN_COUNTERS_MAX; 3]);
 }
@@ -312,14 +317,14 @@ fn a_newcomer_inherits_the_lowest_counter_of_a_full_table() {
 
 #[test]
 fn pairs_with_many_logins_outlast_a_crowd_that_logged_in_once() {
-    let door = door();
+    let throttle = timed_throttle();
     for _ in 0..2 {
-        assert_eq!(door.log_in("ann", HOME), Ok(()));
+        assert_eq!(throttle.log_in("ann", HOME), Ok(()));
     }
     for number in 0..LOGIN_PAIRS_KNOWN_MAX + 10 {
-        assert_eq!(door.log_in("mine", 0x0a00_0000 + u32::try_from(number).unwrap()), Ok(()));
+        assert_eq!(throttle.log_in("mine", 0x0a00_0000 + u32::try_from(number).unwrap()), Ok(()));
     }
-    assert_eq!(door.throttle.lock().known.len(), LOGIN_PAIRS_KNOWN_MAX);
-    door.besiege("ann");
-    assert_eq!(door.guess(1, "ann", HOME), 1);
+    assert_eq!(throttle.inner.lock().known.len(), LOGIN_PAIRS_KNOWN_MAX);
+    throttle.besiege("ann");
+    assert_eq!(throttle.guess(1, "ann", HOME), 1);
 }

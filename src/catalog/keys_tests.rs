@@ -35,7 +35,7 @@ fn with_key(text: Option<&str>, hash: Option<&str>) -> StoredKey {
     }
 }
 
-/// The default configuration with a hash for everybody: nothing is to be done.
+/// The default configuration with a hash for each owner: nothing is to be done.
 fn settled() -> Config {
     let mut config = default_config();
     config.set_key(&KeyOwner::Global, with_key(None, Some("global")));
@@ -44,7 +44,7 @@ fn settled() -> Config {
 }
 
 #[test]
-fn a_first_start_makes_a_key_for_everybody_and_keeps_only_hashes() {
+fn first_start_generates_a_key_for_each_owner_and_keeps_only_hashes() {
     let mut config = default_config();
     let key_changes = ensure_keys(&mut config, &mut growing()).unwrap();
     let owners: Vec<&KeyOwner> = key_changes.issued.iter().map(|(owner, _)| owner).collect();
@@ -93,7 +93,7 @@ fn the_hash_follows_a_key_written_by_hand() {
 }
 
 #[test]
-fn nobody_without_authentication_gets_a_key() {
+fn no_key_is_generated_without_authentication() {
     let mut config = default_config();
     config.authentication.enabled = false;
     assert!(!ensure_keys(&mut config, &mut no_entropy).unwrap().changed, "switched off for all");
@@ -148,6 +148,6 @@ fn an_issued_key_replaces_the_one_before() {
     assert_eq!(key.reveal(), KEY_OF_COUNTING_BYTES);
     assert_eq!(*config.key(&first_project()).unwrap(), with_key(None, Some(KEY_OF_COUNTING_BYTES)));
     assert_eq!(config.key, settled().key);
-    let nobody = KeyOwner::Project(ProjectId::parse("nobody").unwrap());
-    assert!(matches!(issue(&mut config, &nobody, &mut counting), Err(KeyError::OwnerMissing { .. })));
+    let missing = KeyOwner::Project(ProjectId::parse("missing").unwrap());
+    assert!(matches!(issue(&mut config, &missing, &mut counting), Err(KeyError::OwnerMissing { .. })));
 }

@@ -136,7 +136,7 @@ impl fmt::Display for RunError {
                 write!(f, "The command is done, but its result could not be printed on standard output: {error}.")
             }
             RunError::OutputDiscarded => f.write_str(
-                "Standard output is closed or /dev/null, so nobody would see the keys, which are printed once. \
+                "Standard output is closed or /dev/null, so no one would see the keys, which are printed once. \
                  Nothing was created. Run `pikv init` with standard output on a terminal, a pipe or a file.",
             ),
             RunError::KeysNotPrinted { path, is_removed: true, error } => write!(

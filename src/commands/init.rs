@@ -23,7 +23,7 @@ pub(super) fn init(options: &Options) -> Result<(), RunError> {
     save_generated(&RealDisk, path, &config, &key_changes)?;
     let text = format!("created {}\n{}", absolute(path).display(), keys_text(&key_changes));
     print(&text).map_err(|error| {
-        // Nobody knows its keys, and nothing uses the file yet.
+        // Its keys are not known to anyone, and nothing uses the file yet.
         let is_removed = RealDisk.remove(&RealDisk.follow_links(path)).is_ok();
         RunError::KeysNotPrinted { path: absolute(path), is_removed, error }
     })

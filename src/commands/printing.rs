@@ -27,7 +27,7 @@ pub(super) fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Whether nobody can see what is printed: standard output is closed or the null device.
+/// Whether what is printed is lost: standard output is closed or the null device.
 pub(super) fn is_discarded() -> bool {
     disk::is_null_device(io::stdout().as_fd()).unwrap_or(false)
 }

@@ -397,7 +397,7 @@ fn no_two_rows_have_one_path_and_each_has_a_line_of_documentation() {
 }
 
 #[test]
-fn names_are_read_back_as_what_they_name() {
+fn enum_names_parse_back_to_their_values() {
     assert!(SyncMode::NAMES.iter().all(|name| SyncMode::parse(name).unwrap().name() == *name));
     assert!(LogLevel::NAMES.iter().all(|name| LogLevel::parse(name).unwrap().name() == *name));
     assert!(Registration::NAMES.iter().all(|name| Registration::parse(name).unwrap().name() == *name));
@@ -461,7 +461,7 @@ fn file_of_a_later_version_is_named_as_one_whatever_else_is_in_it() {
 }
 
 #[test]
-fn a_saved_file_loads_and_a_wrong_one_is_named_and_left_alone() {
+fn a_saved_file_loads_and_an_invalid_one_is_named_and_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.json");
     assert!(load(&RealDisk, &path).unwrap().is_none());

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn link_at_the_name_of_a_new_file_is_replaced_and_its_target_left_alone() {
+    fn link_at_the_name_of_a_new_file_is_replaced_and_its_target_unchanged() {
         let directory = tempfile::tempdir().unwrap();
         let (path, victim) = (directory.path().join("a.json"), directory.path().join("victim"));
         std::fs::write(&victim, "mine").unwrap();

@@ -165,7 +165,7 @@ impl Acceptor {
         }
         if let Some(shed) = shed {
             self.mailboxes.iter().for_each(|mailbox| mailbox.post(Message::CloseIdle(shed)));
-            // A slot that became free before its loop saw `accept_blocked` woke nobody.
+            // A slot that became free before its loop saw `accept_blocked` woke no thread.
             if !self.slots.full() {
                 self.handle.wake();
             }

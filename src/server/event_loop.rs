@@ -248,7 +248,7 @@ impl EventLoop {
     fn deliver_commits(&mut self) {
         self.advance_resolved();
         self.shared.mailbox.wait_for_commits(!self.waiting.is_empty());
-        // A commit that was resolved before the line above woke nobody.
+        // A commit that was resolved before the line above woke no loop.
         self.advance_resolved();
     }
 

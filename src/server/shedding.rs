@@ -72,7 +72,7 @@ impl EventLoop {
     }
 
     /// A connection of the address that has the most, if those are more than the client's `newcomers`. A connection
-    /// that waits for the server is left alone: that wait ends by itself.
+    /// that waits for the server is not closed: that wait ends by itself.
     fn longest_of_surplus(&self, newcomers: usize) -> Option<ConnectionId> {
         let surplus = self.open_connections().filter(|connection| {
             connection.remote.usage.connections() > newcomers && !connection.awaits_server()

@@ -160,7 +160,7 @@ fn exists(meta: &EntryMeta, now_ms: u64) -> bool {
 }
 
 #[test]
-fn a_key_map_does_what_a_map_does_while_changes_are_rolled_back_and_memory_is_freed() {
+fn key_map_equals_a_model_map_while_changes_are_rolled_back() {
     for seed in 0..SEEDS {
         let mut run = Run {
             key_map: KeyMap::default(),

@@ -21,6 +21,7 @@ mod races;
 mod slowness;
 mod strace;
 
+use crate::harness::grouped;
 use std::io::Write;
 
 /// How much of the campaign is run.
@@ -83,8 +84,8 @@ impl Tally {
         let line = format!(
             "| {} | {} | {} | {} | {} | {} | {} |",
             self.fault,
-            self.cycles,
-            self.acknowledged,
+            grouped(self.cycles),
+            grouped(self.acknowledged),
             self.lost.len(),
             self.failed_starts.len(),
             self.unsynced.len(),

@@ -35,7 +35,7 @@ pub(crate) struct OpenFile {
 }
 
 impl OpenFile {
-    /// Whether nobody has changed the file since it was written. Always true of a journal.
+    /// Whether the file is as it was written. Always true of a journal.
     pub(crate) fn is_unchanged(&self) -> io::Result<bool> {
         self.stamp.map_or(Ok(true), |stamp| Ok(self.file.stamp()? == stamp))
     }

@@ -63,7 +63,7 @@ fn a_large_file_is_due_when_the_changes_have_outgrown_it() {
 }
 
 #[test]
-fn a_small_file_that_is_never_left_alone_is_due_after_many_changes() {
+fn a_small_file_that_changes_all_the_time_is_due_after_many_changes() {
     let now = clock::monotonic();
     let mut journal = journal(2 * KIB, 4 * CHECKPOINT_SMALL_BYTES);
     journal.written_at = Some(now);

@@ -1,9 +1,9 @@
-//! Writes the data file again if it was removed, replaced or cut, although nobody writes to the project.
+//! Writes the data file again if it was removed, replaced or cut, also if the project receives no writes.
 //!
 //! ```text
 //! in place ................. nothing to do
 //! removed, or not a file ... written again at once
-//! changed .................. looked at again a second later, because somebody may still write to it
+//! changed .................. looked at again a second later, because another program may still write to it
 //! changed, an edit ......... left to the next checkpoint, which keeps it as a copy
 //! changed, not an edit ..... written again
 //! ```

@@ -40,7 +40,7 @@ struct Schedule<P> {
     /// Until when the maintenance thread sleeps; `None` until something is scheduled.
     sleeps_until: Option<Instant>,
     /// Whether the maintenance thread runs. Without it nothing is added: the queues and the projects in them keep each
-    /// other alive, and nobody would remove them.
+    /// other alive, and nothing would remove them.
     runs: bool,
 }
 

@@ -145,7 +145,7 @@ impl Project {
     }
 
     /// Takes writes again after [`Project::close`]. Only for a project that lives in memory: files
-    /// may belong to somebody else by now.
+    /// may belong to another program by now.
     pub fn resume(self: &Arc<Self>) {
         if !self.is_in_memory() {
             return;

@@ -27,7 +27,7 @@ impl Journal {
         (self.unsure_from, self.unsynced) = (None, false);
     }
 
-    /// When to repeat a repair that found no disk space, even if nobody writes.
+    /// When to repeat a repair that found no disk space, even if there are no writes.
     pub(super) fn repair_due(&self, now: Instant) -> Option<Instant> {
         self.unsure_from.map(|_| now + Duration::from_millis(CHECKPOINT_RETRY_MS))
     }

@@ -78,7 +78,7 @@ fn a_transaction_that_fails_leaves_no_trace() {
     });
     let failed = failed.unwrap();
     assert_eq!(failed.answer, Err("no"));
-    assert!(failed.commit.is_some(), "the refusal may rest on what is not on disk yet");
+    assert!(failed.commit.is_some(), "the refusal may depend on what is not on disk yet");
     assert_eq!(pending_bytes(&project), before);
     let names = project.read(NOW, |view| (view.totals().keys, view.revision())).unwrap().answer;
     assert_eq!(names, 1);
@@ -107,7 +107,7 @@ fn what_a_project_brings_into_memory_expires_without_a_write() {
         std::thread::yield_now();
     }
     threads.stop();
-    assert_eq!(stored(&project), 1, "nobody wrote, and what expired is gone");
+    assert_eq!(stored(&project), 1, "there was no write, and what expired is gone");
 }
 
 #[test]

@@ -363,7 +363,7 @@ mod tests {
         let until = queue.sync_due();
         queue.set(0, Slot::Idle { until });
         queue.set(1, Slot::Busy);
-        assert!(matches!(queue.call(), Call::NoWriter), "somebody waits for it already");
+        assert!(matches!(queue.call(), Call::NoWriter), "a writer waits for it already");
         add(&mut queue, &project, Duration::from_secs(1));
         assert!(matches!(queue.call(), Call::Wake(0)));
     }

@@ -1,5 +1,5 @@
 //! A project on a cell: reads are linearizable, and every write is decided here and committed by one transaction that
-//! compares what the decision rests on.
+//! compares what the decision depends on.
 
 use super::cell::{Cell, CellError};
 use super::gateway::{Bytes, Compare, KeyValue, Operation, OperationResponse, Range, Refused, Transaction};

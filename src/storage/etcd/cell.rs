@@ -1,7 +1,7 @@
 //! One etcd cluster: its members, connections to them, and requests that end by a deadline.
 //!
 //! A request goes to the first member that can be reached. A read is tried again on the next one if a member fails or
-//! takes long. A write is sent once: if its answer does not arrive, nobody knows whether it was applied.
+//! takes long. A write is sent once: if its answer does not arrive, it is unknown whether it was applied.
 
 use super::gateway::{
     self, AuthenticateRequest, AuthenticateResponse, Header, Range, RangeResponse, Refused, StatusResponse,

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_projects_do_not_meet() {
+    fn key_ranges_of_projects_do_not_overlap() {
         assert_eq!(layout("a").entry("b/c"), Bytes::from(&b"v/a/b/c"[..]));
         assert_eq!(layout("a").key_of(&layout("a").entry("b/c")), Some("b/c"));
         assert_eq!(layout("a").key_of(&layout("ab").entry("c")), None);

@@ -115,7 +115,7 @@ impl Crowd {
         }
     }
 
-    /// The same with larger values: each project's journal is folded after some hundred writes.
+    /// The same with larger values: each project's journal is checkpointed after some hundred writes.
     pub fn with_large_values(mut self) -> Crowd {
         self.padding = Padding(1_200);
         self

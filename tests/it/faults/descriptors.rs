@@ -4,7 +4,7 @@
 use super::Tally;
 use super::crowd::{Crowd, PROJECTS, options};
 use crate::harness::tool::Tool;
-use crate::harness::{Connection, Server, wait_until};
+use crate::harness::{Connection, Server, grouped, wait_until};
 use std::process::Command;
 
 /// Sets how many descriptors a running server may have; whether that is possible here.
@@ -62,9 +62,11 @@ fn writes_continue_without_descriptors_and_checkpoints_and_clients_resume_with_t
     crowd.check(&server, &mut tally);
     tally.cycles = 1;
     tally.notes = format!(
-        "{} reads, none failed; journals grew to {grown} bytes and were folded to {after}; {left} descriptors \
-         at the end",
-        crowd.reads
+        "{} reads, none failed; journals grew to {} bytes and were checkpointed to {} bytes; {left} \
+         descriptors at the end",
+        grouped(crowd.reads),
+        grouped(grown),
+        grouped(after)
     );
     tally.finish();
 }

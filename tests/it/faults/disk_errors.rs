@@ -4,7 +4,7 @@ use super::crowd::{Crowd, PROJECTS, keys_of, options};
 use super::every_operation::{killed_while_writing, strike_everywhere};
 use super::strace::{self, Attached};
 use super::{Tally, sampled};
-use crate::harness::{GLOBAL_KEY, Server, wait_until};
+use crate::harness::{GLOBAL_KEY, Server, grouped, wait_until};
 
 /// What is injected where: thread, call, errors.
 const FAULTS: [(&str, &str, &[&str]); 9] = [
@@ -100,9 +100,10 @@ fn disk_errors_lose_no_acknowledged_change_and_stop_no_reads() {
     assert!(full + failed > 0, "some writes met the errors");
     tally.cycles = cases.len();
     tally.notes = format!(
-        "{full} writes answered 507, {failed} answered 503; {stopped} times a project took no more writes until the \
+        "{} writes answered 507, {failed} answered 503; {stopped} times a project took no more writes until the \
          restart; {} reads, none failed",
-        crowd.reads
+        grouped(full),
+        grouped(crowd.reads)
     );
     tally.finish();
 }
@@ -155,7 +156,8 @@ fn a_short_write_is_cut_off_and_answered_507() {
     }
     tally.cycles = sizes.len();
     tally.notes = format!(
-        "{full} writes answered 507; {torn} torn ends were left for the next start; {ended} processes ended"
+        "{} writes answered 507; {torn} torn ends were left for the next start; {ended} processes ended",
+        grouped(full)
     );
     assert_eq!((torn, ended), (0, 0));
     tally.finish();

@@ -4,7 +4,7 @@ use super::crowd::{Crowd, config};
 use super::{Tally, cycles_or};
 use crate::harness::kv::{KEYS, Kv, PROJECT, PROJECTS as ALL_PROJECTS, key_path};
 use crate::harness::tool::Tool;
-use crate::harness::{Options, Server, wait_until};
+use crate::harness::{Options, Server, grouped, wait_until};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -248,9 +248,10 @@ fn writers_on_a_disk_that_fills_up_lose_nothing_and_continue_with_free_space() {
     let (full, failed) = crowd.refused();
     assert_eq!(failed, 0, "no project takes no more");
     tally.notes = format!(
-        "{full} writes answered 507, none 503; {} reads, none failed; {starts_on_a_full_disk} starts on the \
+        "{} writes answered 507, none 503; {} reads, none failed; {starts_on_a_full_disk} starts on the \
          full disk",
-        crowd.reads
+        grouped(full),
+        grouped(crowd.reads)
     );
     server.kill();
     drop(disk);

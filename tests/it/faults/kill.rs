@@ -3,7 +3,7 @@
 use super::crowd::{Crowd, PROJECTS, options};
 use super::{Tally, cycles_or};
 use crate::harness::sim_disk::Random;
-use crate::harness::{Server, wait_until};
+use crate::harness::{Server, grouped, wait_until};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ fn kill_9_with_64_writers_loses_no_acknowledged_write_and_no_value_that_was_read
     let mut tally = Tally::of("kill -9 under 64 writers and 8 readers");
     tally.cycles = cycles_or(4);
     let mut server = Server::start_as(options());
-    let (mut in_checkpoint, mut half_exchanged) = (0, 0);
+    let (mut in_checkpoint, mut between_renames) = (0, 0);
     let mut start_max = Duration::ZERO;
     for _ in 0..tally.cycles {
         let delay = Duration::from_millis(random.below(300));
@@ -49,7 +49,7 @@ fn kill_9_with_64_writers_loses_no_acknowledged_write_and_no_value_that_was_read
         });
         let (begun, half) = interrupted(&server);
         in_checkpoint += usize::from(begun);
-        half_exchanged += usize::from(half);
+        between_renames += usize::from(half);
         let since = Instant::now();
         server.start_again();
         start_max = start_max.max(since.elapsed());
@@ -57,9 +57,9 @@ fn kill_9_with_64_writers_loses_no_acknowledged_write_and_no_value_that_was_read
     }
     tally.unsynced.append(&mut crowd.failed_reads);
     tally.notes = format!(
-        "seed {seed}; {in_checkpoint} cycles were killed during a checkpoint, {half_exchanged} of them \
+        "seed {seed}; {in_checkpoint} cycles were killed during a checkpoint, {between_renames} of them \
          between its two renames; {} reads; slowest start {} ms",
-        crowd.reads,
+        grouped(crowd.reads),
         start_max.as_millis()
     );
     tally.finish();

@@ -3,7 +3,7 @@
 //! strace counts per thread, and each thread of the server has work of its own: `writer` appends and
 //! syncs journals, with `writer-1` and more beside it while several projects are written; `maintenance`
 //! writes checkpoints, `admin-0` creates and deletes projects, the main thread recovers and, at the end,
-//! folds. So strace is attached to one thread alone, and "the Nth rename" is the same one every time. The
+//! checkpoints. So strace is attached to one thread alone, and "the Nth rename" is the same one every time. The
 //! others go on at full speed. A slow disk is slow for all threads, so [`Attached::to_all`] takes them all.
 
 use crate::harness::tool::Tool;

@@ -1,6 +1,6 @@
-//! docs/SECURITY.md: its numbers are those in force, and pages have the fields that it shows.
+//! docs/SECURITY.md: its numbers are those of the source, and pages have the fields that it shows.
 
-use crate::harness::Server;
+use crate::harness::{Server, grouped};
 use crate::house::markdown::{blocks, read};
 use pikv::testing::limits::{
     BCRYPT_COST_DEFAULT, LOGIN_ATTEMPTS_OF_ACCOUNT_MAX, LOGIN_ATTEMPTS_OF_ADDRESS_MAX,
@@ -32,8 +32,8 @@ fn numbers_of_the_security_document_are_those_of_the_source() {
         format!("| one address at all accounts | {LOGIN_ATTEMPTS_OF_ADDRESS_MAX} |"),
         format!("but for those that have logged in to it | {LOGIN_ATTEMPTS_OF_ACCOUNT_MAX} |"),
         format!("during the last {} days", LOGIN_PAIR_KNOWN_SECONDS / 86_400),
-        format!("keeps {LOGIN_COUNTERS_MAX} entries"),
-        format!("are {guesses_a_day} a day"),
+        format!("keeps {} entries", grouped(LOGIN_COUNTERS_MAX)),
+        format!("are {} a day", grouped(guesses_a_day)),
         format!("{RATE_LIMIT_REQUESTS_DEFAULT} requests in {RATE_LIMIT_WINDOW_SECONDS_DEFAULT} seconds"),
     ] {
         assert!(document.contains(&text), "{text}");

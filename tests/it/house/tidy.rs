@@ -28,10 +28,10 @@ const LAYERS: [(&str, u8); 29] = [
     ("log", 1),
     ("memory", 1),
     ("secret", 1),
-    ("store", LAYER_OF_STRANGERS),
-    ("http", LAYER_OF_STRANGERS),
-    ("config", LAYER_OF_STRANGERS),
-    ("router", LAYER_OF_STRANGERS),
+    ("store", INDEPENDENT_LAYER),
+    ("http", INDEPENDENT_LAYER),
+    ("config", INDEPENDENT_LAYER),
+    ("router", INDEPENDENT_LAYER),
     ("http_client", 3),
     ("persist", 3),
     ("auth", 4),
@@ -47,11 +47,11 @@ const LAYERS: [(&str, u8); 29] = [
     ("lib", 10),
 ];
 
-/// Wings of a module, lowest first: a file imports only from its own wing and from lower ones.
-const WINGS: [(&str, &[&str]); 1] = [("persist", &["files", "start", "live"])];
+/// Sublayers of a module, lowest first: a file imports only from its own sublayer and from lower ones.
+const SUBLAYERS: [(&str, &[&str]); 1] = [("persist", &["files", "start", "live"])];
 
-/// The modules of this layer know nothing of one another.
-const LAYER_OF_STRANGERS: u8 = 2;
+/// The modules of this layer do not import one another.
+const INDEPENDENT_LAYER: u8 = 2;
 
 /// Beyond the layers: what a module must not name, as (module, first of a path, second).
 const FORBIDDEN: [(&str, &str, &str); 11] = [
@@ -156,7 +156,7 @@ fn imports(in_source: &str, tokens: &[Token<'_>]) -> Vec<(usize, String)> {
             continue;
         }
         if second == top {
-            broken.extend(imports_up_from_wing(module, &path.names[1..]).map(|what| (line, what)));
+            broken.extend(imports_up_from_sublayer(module, &path.names[1..]).map(|what| (line, what)));
             continue;
         }
         match layer(second) {
@@ -164,7 +164,7 @@ fn imports(in_source: &str, tokens: &[Token<'_>]) -> Vec<(usize, String)> {
             Some(other) if other > own_layer => {
                 broken.push((line, format!("{top} (layer {own_layer}) imports up from {second} ({other})")));
             }
-            Some(LAYER_OF_STRANGERS) if own_layer == LAYER_OF_STRANGERS => {
+            Some(INDEPENDENT_LAYER) if own_layer == INDEPENDENT_LAYER => {
                 broken.push((line, format!("{top} must not know {second} of its own layer")));
             }
             Some(_) => {}
@@ -174,11 +174,11 @@ fn imports(in_source: &str, tokens: &[Token<'_>]) -> Vec<(usize, String)> {
 }
 
 /// What is wrong if the file of `module` names `target`, a path in the same top module.
-fn imports_up_from_wing(module: &[&str], target: &[&str]) -> Option<String> {
-    let (_, wings) = WINGS.iter().find(|(top, _)| *top == module[0])?;
-    let place = |path: &[&str]| wings.iter().position(|wing| Some(wing) == path.get(1));
+fn imports_up_from_sublayer(module: &[&str], target: &[&str]) -> Option<String> {
+    let (_, sublayers) = SUBLAYERS.iter().find(|(top, _)| *top == module[0])?;
+    let place = |path: &[&str]| sublayers.iter().position(|sublayer| Some(sublayer) == path.get(1));
     let (own, other) = (place(module)?, place(target)?);
-    (other > own).then(|| format!("{}/{} imports up from {}", module[0], wings[own], wings[other]))
+    (other > own).then(|| format!("{}/{} imports up from {}", module[0], sublayers[own], sublayers[other]))
 }
 
 /// Calls `visit` with the path and the text of every Rust file under `directory` of the package.
@@ -281,7 +281,7 @@ fn an_import_that_points_up_is_found() {
 }
 
 #[test]
-fn an_import_from_a_higher_wing_is_found() {
+fn an_import_from_a_higher_sublayer_is_found() {
     check(
         "src/persist/files/a.rs",
         "use crate::persist::live::b::B;",

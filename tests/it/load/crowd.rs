@@ -4,18 +4,20 @@
 //! Some hundred in the ordinary run. With the default timeouts, 10,000 idle ones, 1,000 heads, 500 bodies
 //! and 500 readers, or as many as the system has buffers for: `PIKV_LOAD=full cargo test --release --test it crowd:: -- --nocapture`
 
+mod crowd_client;
 mod good_client;
-mod guest;
 
-use crate::harness::{DEMO_KEY, DEMO_KEYS, Options, Server, encode_request, holds_within, known_config};
+use crate::harness::{
+    DEMO_KEY, DEMO_KEYS, Options, Server, encode_request, grouped, holds_within, known_config,
+};
+use crowd_client::{CrowdClient, Ending, Kind, Script};
 use good_client::{GoodClients, Latencies, quantile};
-use guest::{Ending, Guest, Kind, Script};
 use pikv::testing::limits::{HEAD_BYTES_MAX, LISTING_PIECE_BYTES, OUTPUT_BYTES_HIGH};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Guests are looked at in turns, a part of them at a time, so that the crowd needs little of the machine.
+/// Clients are served in turns, a part of them at a time, so that the crowd needs little of the machine.
 const PARTS: usize = 20;
 /// One of the values that readers ask for, bytes.
 const VALUE_BYTES: usize = 64 * 1024;
@@ -42,7 +44,7 @@ fn readers_max() -> usize {
 /// How many of everybody, and how long they may take.
 struct Plan {
     counts: [(Kind, usize); 6],
-    /// From one turn of a guest to the next.
+    /// From one turn of a client to the next.
     turn: Duration,
     /// How long good clients are measured, alone and in the crowd.
     measured: Duration,
@@ -87,7 +89,7 @@ impl Plan {
         }
     }
 
-    fn guests(&self) -> usize {
+    fn clients(&self) -> usize {
         self.counts.iter().map(|(_, count)| count).sum()
     }
 
@@ -100,14 +102,14 @@ impl Plan {
         }
     }
 
-    /// Turns of a guest in `percent` of the time that its kind may take.
+    /// Turns of a client in `percent` of the time that its kind may take.
     fn turns(&self, kind: Kind, percent: u128) -> usize {
         (u128::from(self.seconds(kind)) * 10 * percent / self.turn.as_millis()) as usize
     }
 
     fn server(&self) -> Server {
         let mut config = known_config();
-        config["limits"] = json!({ "connections_max": self.guests() + 200 });
+        config["limits"] = json!({ "connections_max": self.clients() + 200 });
         config["timeouts"] = json!({
             "head_seconds": self.head_seconds,
             "body_grace_seconds": self.body_grace_seconds,
@@ -119,11 +121,11 @@ impl Plan {
             "storage": { "on_disk": false },
             "authentication": { "enabled": false, "save_api_key_to_file": true },
         }));
-        let descriptors_max = Some(u32::try_from(self.guests()).unwrap() + 600);
+        let descriptors_max = Some(u32::try_from(self.clients()).unwrap() + 600);
         Server::start_as(Options { config: Some(config), descriptors_max, ..Options::default() })
     }
 
-    /// What a guest of `kind` with this number sends.
+    /// What a client of `kind` with this number sends.
     fn script(&self, kind: Kind, number: usize) -> Script {
         let health = encode_request("GET", "/healthz", None, &[], b"");
         let padded = |turns: usize| {
@@ -187,7 +189,7 @@ fn body_name(kind: Kind, number: usize) -> String {
 struct Crowd<'a> {
     plan: &'a Plan,
     port: u16,
-    guests: Vec<Option<Guest>>,
+    clients: Vec<Option<CrowdClient>>,
     endings: Vec<Ending>,
     part: usize,
     due: Instant,
@@ -195,24 +197,26 @@ struct Crowd<'a> {
 
 impl<'a> Crowd<'a> {
     fn arrive(plan: &'a Plan, port: u16) -> Crowd<'a> {
-        let mut guests = Vec::new();
+        let mut clients = Vec::new();
         for (kind, count) in plan.counts {
-            guests
-                .extend((0..count).map(|number| Some(Guest::arrive(kind, plan.script(kind, number), port))));
+            clients.extend(
+                (0..count).map(|number| Some(CrowdClient::connect(kind, plan.script(kind, number), port))),
+            );
         }
-        Crowd { plan, port, guests, endings: Vec::new(), part: 0, due: Instant::now() }
+        Crowd { plan, port, clients, endings: Vec::new(), part: 0, due: Instant::now() }
     }
 
-    /// Gives a part of the guests their turn. Where `renewed`, a new one comes for each that is gone.
+    /// Gives a part of the clients their turn. If `renewed`, a new one replaces each that has ended.
     fn turn(&mut self, renewed: bool) {
         std::thread::sleep(self.due.saturating_duration_since(Instant::now()));
         self.due = Instant::now().max(self.due + self.plan.turn / PARTS as u32);
-        for (number, place) in self.guests.iter_mut().enumerate().skip(self.part).step_by(PARTS) {
-            let Some(guest) = place else { continue };
-            let Some(ending) = guest.turn() else { continue };
+        for (number, place) in self.clients.iter_mut().enumerate().skip(self.part).step_by(PARTS) {
+            let Some(client) = place else { continue };
+            let Some(ending) = client.turn() else { continue };
             if ending.closed {
-                let kind = guest.kind;
-                *place = renewed.then(|| Guest::arrive(kind, self.plan.script(kind, number), self.port));
+                let kind = client.kind;
+                *place =
+                    renewed.then(|| CrowdClient::connect(kind, self.plan.script(kind, number), self.port));
             } else if !renewed {
                 *place = None;
             }
@@ -232,9 +236,9 @@ impl<'a> Crowd<'a> {
     fn see_them_leave(&mut self) {
         let patience = Duration::from_secs(2 * self.plan.idle_seconds) + LATE_MAX;
         let since = Instant::now();
-        while self.guests.iter().any(Option::is_some) {
+        while self.clients.iter().any(Option::is_some) {
             self.turn(false);
-            let left = self.guests.iter().flatten().map(|guest| guest.kind);
+            let left = self.clients.iter().flatten().map(|client| client.kind);
             assert!(since.elapsed() < patience, "still there: {:?}", left.take(5).collect::<Vec<_>>());
         }
     }
@@ -244,7 +248,7 @@ impl<'a> Crowd<'a> {
     }
 }
 
-/// Whether a guest could not keep its pace.
+/// Whether a client could not keep its pace.
 fn was_held_up(plan: &Plan, ending: &Ending) -> bool {
     ending.gap_max > Duration::from_secs(plan.seconds(ending.kind)) / 4
 }
@@ -275,7 +279,7 @@ fn check_endings(plan: &Plan, crowd: &Crowd<'_>) {
         }
         if expected.1 {
             for ending in crowd.of(kind) {
-                // The guest looks once a turn, or later where it was held up.
+                // The client looks once a turn, or later if it was held up.
                 assert!(ending.lasted + ending.gap_max + 2 * plan.turn > limit, "too early: {ending:?}");
                 assert!(ending.lasted < limit + LATE_MAX, "too late: {ending:?}");
             }
@@ -322,7 +326,7 @@ fn print_latencies(rows: &[(&str, &Latencies)]) {
             let [p50, p99, p999, worst] = [500, 990, 999, 1_000].map(|part| quantile(sorted, part));
             println!(
                 "| {what}, {name} | {} | {p50:.2} ms | {p99:.2} ms | {p999:.2} ms | {worst:.1} ms |",
-                sorted.len()
+                grouped(sorted.len())
             );
         }
     }
@@ -342,7 +346,8 @@ fn print_endings(plan: &Plan, crowd: &Crowd<'_>) {
         let lasted = || crowd.of(kind).map(|ending| ending.lasted.as_secs_f64());
         let (least, most) = (lasted().fold(f64::MAX, f64::min), lasted().fold(0.0, f64::max));
         let ended = crowd.of(kind).count();
-        println!("| {kind:?} | {count} | {ended} | {least:.1} to {most:.1} s | {} s |", plan.seconds(kind));
+        let (count, ended, rule) = (grouped(count), grouped(ended), plan.seconds(kind));
+        println!("| {kind:?} | {count} | {ended} | {least:.1} to {most:.1} s | {rule} s |");
     }
 }
 
@@ -386,5 +391,5 @@ fn good_clients_are_served_among_many_bad_ones_and_memory_stays_bounded() {
         assert!(during.max(late) < before + bound, "{during} or {late} is beyond the bound");
         assert!(after < before + bound, "memory does not come back: {before} became {after}");
     }
-    assert!(open >= plan.guests(), "all at once: {open}");
+    assert!(open >= plan.clients(), "all at once: {open}");
 }

@@ -8,8 +8,8 @@
 
 mod core_client;
 mod keys;
+mod misbehaving_client;
 mod operator_client;
-mod passers_by;
 mod person_client;
 mod samples;
 mod summary;
@@ -20,8 +20,8 @@ use crate::harness::people::people_config;
 use crate::harness::{DEMO_KEY, Options, Server};
 use core_client::CoreClient;
 use keys::{Ended, Promise};
+use misbehaving_client::MisbehavingClient;
 use operator_client::OperatorClient;
-use passers_by::PassersBy;
 use person_client::PersonClient;
 use samples::{Life, Sample};
 use serde_json::{Value, json};
@@ -121,7 +121,7 @@ fn workers(server: &Server, seed: u64) -> Vec<Worker> {
         add(Some(talk), Box::new(person), 80);
     }
     add(None, Box::new(OperatorClient::new()), 250);
-    add(None, Box::new(PassersBy), 150);
+    add(None, Box::new(MisbehavingClient), 150);
     workers
 }
 

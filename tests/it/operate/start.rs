@@ -443,7 +443,7 @@ fn a_second_server_on_the_same_data_names_the_first_and_changes_nothing() {
 }
 
 #[test]
-fn configuration_file_that_a_file_of_the_server_would_replace_is_refused_and_left_alone() {
+fn configuration_file_that_a_file_of_the_server_would_replace_is_refused_and_unchanged() {
     let mut config = documented_config();
     config["default"]["storage"]["persistent_file_path"] = "./".into();
     config["projects"] = json!([{"id": "p"}, {"id": "config"}]);

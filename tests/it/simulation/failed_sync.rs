@@ -176,7 +176,7 @@ fn a_sync_without_disk_space_refuses_the_write_and_the_next_one_is_accepted() {
 }
 
 #[test]
-fn writes_are_507_until_what_a_sync_left_in_doubt_is_cut_off_and_written_again() {
+fn writes_are_507_until_the_unsynced_bytes_are_truncated_and_rewritten() {
     for (cache, refused) in
         CACHES.into_iter().flat_map(|cache| [(cache, "cut /data"), (cache, "sync /data/p.journal")])
     {

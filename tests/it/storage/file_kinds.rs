@@ -201,7 +201,7 @@ fn start_continues_without_an_address_file() {
 }
 
 #[test]
-fn lock_file_that_is_a_link_is_refused_and_its_target_left_alone() {
+fn lock_file_that_is_a_link_is_refused_and_its_target_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir(directory.path().join("storage_data")).unwrap();
     let victim = directory.path().join("victim");
@@ -259,7 +259,7 @@ fn files_keep_the_mode_and_the_group_that_were_set() {
 }
 
 #[test]
-fn config_keeps_mode_and_group_unless_everybody_may_read_it() {
+fn config_keeps_mode_and_group_unless_all_users_may_read_it() {
     let config = crate::harness::known_config();
     let server = Server::start_as(Options { config: Some(config), ..Options::default() });
     let path = server.config_path();

@@ -6,7 +6,7 @@ use crate::harness::visitors::{Browser, HTML};
 use crate::harness::{DEMO_KEY, GLOBAL_KEY, Response, Server};
 
 #[track_caller]
-fn is_kept_by_nobody(what: &str, answer: &Response) {
+fn check_is_not_cached(what: &str, answer: &Response) {
     let values = |wanted: &str| {
         let fields = answer.fields.iter().filter(|(name, _)| name == wanted);
         fields.map(|(_, value)| value.clone()).collect::<Vec<_>>()
@@ -23,7 +23,7 @@ fn answers_of_every_route_are_not_cached() {
         for key in [None, Some("wrong-key-0123456789"), Some(DEMO_KEY), Some(GLOBAL_KEY)] {
             for accept in [HTML, ("Accept", "*/*")] {
                 let answer = server.request(route.method, &path, key, &[accept], route.body.as_bytes());
-                is_kept_by_nobody(&format!("{} {path} {key:?} {}", route.method, answer.status), &answer);
+                check_is_not_cached(&format!("{} {path} {key:?} {}", route.method, answer.status), &answer);
             }
         }
     }
@@ -46,11 +46,11 @@ fn refusals_of_a_connection_are_not_cached() {
         connection.send(wire.as_bytes());
         let answer = connection.read_response();
         assert_eq!(answer.status, status, "{wire}");
-        is_kept_by_nobody(wire, &answer);
+        check_is_not_cached(wire, &answer);
     }
     let mut connection = server.connect();
     connection.send(format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9_000)).as_bytes());
-    is_kept_by_nobody("414", &connection.read_response());
+    check_is_not_cached("414", &connection.read_response());
 }
 
 #[test]
@@ -61,6 +61,6 @@ fn pages_of_a_session_are_not_cached() {
     for target in
         ["/dashboard", "/api/data", "/api/data/retrieve?key=none", "/api/data/update", "/api/logout"]
     {
-        is_kept_by_nobody(target, &browser.get(&server, target));
+        check_is_not_cached(target, &browser.get(&server, target));
     }
 }

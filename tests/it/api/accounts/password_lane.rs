@@ -102,7 +102,7 @@ fn a_client_signs_in_while_one_address_registers_in_a_loop() {
     assert!(longest < A_FEW_SECONDS, "{longest:?}");
 }
 
-fn login_of_nobody(number: usize) -> Value {
+fn login_without_account(number: usize) -> Value {
     json!({ "username": format!("nobody{number}"), "password": "x" })
 }
 
@@ -110,7 +110,7 @@ fn login_of_nobody(number: usize) -> Value {
 fn a_client_signs_in_while_one_address_tries_unknown_names() {
     let server = proxied_server(11);
     register(&server, "ann");
-    let flood = |number| ("/login", "10.1.0.1".to_owned(), login_of_nobody(number));
+    let flood = |number| ("/login", "10.1.0.1".to_owned(), login_without_account(number));
     let longest = beside_a_flood(&server, flood, || sign_in_five_times(&server));
     assert!(longest < A_FEW_SECONDS, "{longest:?}");
 }
@@ -123,11 +123,11 @@ fn the_operator_and_known_clients_are_served_while_many_addresses_sign_in() {
     assert_eq!(post(&server, "/login", "10.2.0.1", &ann).status, 200);
     let flood = |number: usize| {
         let address = format!("10.1.{}.{}", number / 200, number % 200);
-        ("/login", address, login_of_nobody(number))
+        ("/login", address, login_without_account(number))
     };
     let took = beside_a_flood(&server, flood, || {
         wait_until("the queue of strangers is full", || {
-            post(&server, "/login", "10.3.0.1", &login_of_nobody(0)).status == 503
+            post(&server, "/login", "10.3.0.1", &login_without_account(0)).status == 503
         });
         let begun = Instant::now();
         assert_eq!(post(&server, "/login", "10.2.0.1", &ann).status, 200);

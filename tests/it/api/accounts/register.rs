@@ -135,7 +135,7 @@ fn names_and_addresses_are_unique_case_insensitively() {
 }
 
 #[test]
-fn one_of_many_simultaneous_creations_gets_a_name() {
+fn one_of_many_simultaneous_creations_succeeds() {
     let server = Server::start_with(people_config());
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let ask = |number: usize| {

@@ -75,6 +75,13 @@ const PHRASES: &[(&str, &str)] = &[
     ("a word too many", "unexpected argument"),
     ("no more fit/fits", "the limit is reached"),
     ("does/do not do", "is not sufficient"),
+    ("nobody/nobody's", "no client, no user, nothing"),
+    ("somebody/somebody's", "a client, a user, another program"),
+    ("everybody/everybody's", "every client, every user, anyone"),
+    ("rest/rests/rested/resting on", "depend on"),
+    ("left alone", "unchanged"),
+    ("leave/leaves/leaving it/them/this/that alone", "not change"),
+    ("makes/make/making a/an/the new", "create, write"),
 ];
 
 /// Whether the word at an index has the wrong sense.

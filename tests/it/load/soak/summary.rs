@@ -2,6 +2,7 @@
 
 use super::samples::Life;
 use super::work::Tally;
+use crate::harness::grouped;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ pub struct Summary {
     pub hangups: u64,
     /// Acknowledged writes of `sync: interval` that a kill took, as it may.
     pub lost_as_allowed: u64,
-    /// What was wrong, where something was.
+    /// What was wrong, if something was.
     pub failure: Option<String>,
     pub lives: Vec<Life>,
     pub tally: Tally,
@@ -39,14 +40,14 @@ impl Summary {
         let mut out = String::from("\n| What | Figure |\n|---|---|\n");
         let mut row = |what: &str, figure: String| writeln!(out, "| {what} | {figure} |").unwrap();
         let tally = &mut self.tally;
-        row("time, seed", format!("{} s, {}", self.elapsed.as_secs(), self.seed));
-        row("requests, connections", format!("{}, {}", tally.requests, tally.connections));
-        row("writes acknowledged", tally.writes_acknowledged.to_string());
+        row("time, seed", format!("{} s, {}", grouped(self.elapsed.as_secs()), self.seed));
+        row("requests; connections", format!("{}; {}", grouped(tally.requests), grouped(tally.connections)));
+        row("writes acknowledged", grouped(tally.writes_acknowledged));
         row("`kill -9`, recoveries checked", format!("{}, {}", self.kills, self.recoveries));
         row("reloads (SIGHUP)", self.hangups.to_string());
         let lost = self.failure.clone().unwrap_or_else(|| "0".to_owned());
         row("lost, invented or wrongly answered", lost);
-        row("taken by a kill if `sync` is `interval`", self.lost_as_allowed.to_string());
+        row("taken by a kill if `sync` is `interval`", grouped(self.lost_as_allowed));
         row("failed starts", self.failed_starts.to_string());
         row("reads, p50 / p99 / worst", quantiles(&mut tally.reads_micros));
         row("writes, p50 / p99 / worst", quantiles(&mut tally.writes_micros));
@@ -55,7 +56,7 @@ impl Summary {
         let (first, last) = (resident(self.lives.first()), resident(self.lives.last()));
         row(
             "memory at the end of the first life / of the last / most",
-            format!("{first} / {last} / {most} KiB"),
+            format!("{} / {} / {} KiB", grouped(first), grouped(last), grouped(most)),
         );
         let descriptors = self.lives.iter().map(|life| life.maximum(|sample| sample.descriptors)).max();
         row("descriptors, most", descriptors.unwrap_or_default().to_string());
@@ -74,12 +75,12 @@ impl Summary {
                 "| {} | {} ms | {} | {} | {:+.1} | {} | {} | {} |",
                 number + 1,
                 life.start.as_millis(),
-                life.resident_kib_at_end(),
-                life.resident_kib_max(),
+                grouped(life.resident_kib_at_end()),
+                grouped(life.resident_kib_max()),
                 life.resident_kib_per_minute(),
                 life.maximum(|sample| sample.descriptors),
                 life.maximum(|sample| sample.threads),
-                life.maximum(|sample| sample.data_bytes) / 1_024,
+                grouped(life.maximum(|sample| sample.data_bytes) / 1_024),
             )
             .unwrap();
         }

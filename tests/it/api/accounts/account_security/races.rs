@@ -54,7 +54,7 @@ fn accounts(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn one_of_a_hundred_simultaneous_registrations_gets_a_name() {
+fn one_of_100_simultaneous_registrations_of_a_name_succeeds() {
     let server = server();
     let counts = statuses(|number| {
         let body = registration(&cased("somebody", number), &format!("{number}@example.com"));

@@ -1,11 +1,11 @@
-//! A connection of the crowd: what it sends and takes, how slowly, and how the server ended it.
+//! A connection of the crowd: what it sends and reads, how slowly, and how the server ended it.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What a guest is up to.
+/// The behaviour of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Sends one request, then nothing.
@@ -18,11 +18,11 @@ pub enum Kind {
     BodyTooSlow,
     /// Sends a body slowly, but above that rate.
     BodyInTime,
-    /// Asks for much and takes hardly anything.
+    /// Asks for much and reads hardly anything.
     Reader,
 }
 
-/// What a guest sends: the beginning at once, the rest in pieces.
+/// What a client sends: the beginning at once, the rest in pieces.
 #[derive(Clone)]
 pub struct Script {
     pub wire: Arc<Vec<u8>>,
@@ -39,11 +39,11 @@ pub struct Ending {
     /// The statuses of the answers since then, as far as they were taken.
     pub statuses: Vec<u16>,
     pub closed: bool,
-    /// The longest time between two turns: who was held up itself proves nothing.
+    /// The longest time between two turns: a client that was held up itself proves nothing.
     pub gap_max: Duration,
 }
 
-pub struct Guest {
+pub struct CrowdClient {
     pub kind: Kind,
     script: Script,
     stream: TcpStream,
@@ -54,15 +54,15 @@ pub struct Guest {
     input: Vec<u8>,
 }
 
-impl Guest {
+impl CrowdClient {
     /// Connects and sends the beginning.
-    pub fn arrive(kind: Kind, script: Script, port: u16) -> Guest {
+    pub fn connect(kind: Kind, script: Script, port: u16) -> CrowdClient {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{kind:?}: {error}"));
         stream.set_nodelay(true).unwrap();
         stream.set_nonblocking(true).unwrap();
         let now = Instant::now();
-        let mut guest = Guest {
+        let mut client = CrowdClient {
             kind,
             script,
             stream,
@@ -72,8 +72,8 @@ impl Guest {
             sent: 0,
             input: Vec::new(),
         };
-        guest.begin();
-        guest
+        client.begin();
+        client
     }
 
     fn begin(&mut self) {
@@ -95,7 +95,7 @@ impl Guest {
         true
     }
 
-    /// Sends and takes a little. Returns how it ended, where it did.
+    /// Sends and takes a little. Returns how it ended, if it did.
     pub fn turn(&mut self) -> Option<Ending> {
         self.gap_max = self.gap_max.max(self.turned_at.elapsed());
         self.turned_at = Instant::now();

@@ -1,15 +1,15 @@
-//! Connections that come and go, most of them without good manners.
+//! Connections that come and go, most of which misbehave.
 
 use super::keys::Ended;
 use super::work::{Client, Talk};
 use crate::harness::{DEMO_KEY, DEMO_KEYS, encode_request};
 use std::io;
 
-pub struct PassersBy;
+pub struct MisbehavingClient;
 
-impl Client for PassersBy {
+impl Client for MisbehavingClient {
     fn name(&self) -> String {
-        "passers-by".to_owned()
+        "misbehaving".to_owned()
     }
 
     fn act(&mut self, talk: &mut Talk) -> io::Result<()> {
@@ -22,7 +22,7 @@ impl Client for PassersBy {
                 assert_eq!(connection.try_read_response("GET")?.status, 400);
             }
             3 => {
-                // Half a body, and away: nothing of it may be found.
+                // Half a body, then the end of the connection: nothing of it may be stored.
                 let whole =
                     encode_request("PUT", &format!("{DEMO_KEYS}/half"), Some(DEMO_KEY), &[], b"123456");
                 talk.connect()?.try_send(&whole[..whole.len() - 3])?;
