@@ -454,7 +454,7 @@ fn token_is_valid_within_its_lifetime_with_5_seconds_of_leeway() {
 }
 
 #[test]
-fn a_token_is_told_from_an_api_key_by_its_start_and_its_two_dots() {
+fn token_is_distinguished_from_an_api_key_by_its_start_and_its_two_dots() {
     for (text, expected) in [
         (token(HEADER, PAYLOAD).as_str(), true),
         ("eyJhbGciOiJub25lIn0.e30.", true),

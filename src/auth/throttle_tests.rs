@@ -162,7 +162,7 @@ fn an_address_has_so_many_guesses_at_all_accounts_together() {
 }
 
 #[test]
-fn an_account_takes_so_many_guesses_of_strangers() {
+fn guesses_at_an_account_from_unknown_addresses_are_bounded() {
     let mut throttle = timed_throttle();
     throttle.besiege("ann");
     assert_eq!(throttle.guess(1, "bob", 999), 1, "other accounts are open");
@@ -171,7 +171,7 @@ fn an_account_takes_so_many_guesses_of_strangers() {
 }
 
 #[test]
-fn strangers_do_not_lock_out_an_address_that_has_logged_in() {
+fn unknown_addresses_do_not_lock_out_one_that_has_logged_in() {
     let throttle = timed_throttle();
     assert_eq!(throttle.log_in("ann", HOME), Ok(()));
     assert_eq!(throttle.log_in("bob", HOME + 1), Ok(()));
@@ -231,7 +231,7 @@ fn attempt_that_outlives_its_window_does_not_change_the_next_one() {
 }
 
 #[test]
-fn the_longest_of_several_waits_is_told() {
+fn longest_of_several_waits_is_returned() {
     let mut throttle = timed_throttle();
     assert_eq!(throttle.guess(1, "first", HOME), 1);
     throttle.later(WINDOW / 2);

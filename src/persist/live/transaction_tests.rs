@@ -132,7 +132,7 @@ fn changes_beyond_what_may_wait_are_refused_before_anything_changed() {
 }
 
 #[test]
-fn who_waits_is_told_by_the_sync_mode() {
+fn sync_mode_decides_whether_a_write_waits() {
     let check = |sync, cache, waits| {
         let directory = tempfile::tempdir().unwrap();
         let project = project(&directory, sync, cache);

@@ -66,7 +66,7 @@ fn one_of_100_simultaneous_registrations_of_a_name_succeeds() {
 }
 
 #[test]
-fn one_of_a_hundred_simultaneous_registrations_gets_an_address() {
+fn one_of_100_simultaneous_registrations_of_an_address_succeeds() {
     let server = server();
     let counts = statuses(|number| {
         let body = registration(&format!("body{number}"), &cased("some@example.com", number));
