@@ -314,7 +314,7 @@ impl fmt::Display for CreateError {
             CreateError::Full => write!(
                 f,
                 "The server has {} accounts, which is the maximum. Delete one first.",
-                grouped(ACCOUNTS_MAX as u64)
+                grouped(ACCOUNTS_MAX)
             ),
         }
     }

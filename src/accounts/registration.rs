@@ -92,8 +92,8 @@ impl Field {
 }
 
 impl Problem {
-    /// For a person, at the field of the page.
-    pub(crate) fn on_page(&self) -> String {
+    /// For a person, at the field of a page or in a terminal.
+    pub(crate) fn for_person(&self) -> String {
         match self {
             Problem::Password(error) => error.to_string(),
             Problem::Missing(Field::Username) => "Enter a user name.".to_owned(),

@@ -114,7 +114,7 @@ pub(super) fn problems(error: &ApiError) -> Vec<Problem> {
     if let ApiError::Account(AccountError::Registration(problems)) = error {
         let at_field = |problem: &registration::Problem| Problem {
             field: problem.field().name(),
-            message: problem.on_page(),
+            message: problem.for_person(),
         };
         return problems.iter().map(at_field).collect();
     }

@@ -44,7 +44,7 @@ impl fmt::Display for AccountCommandError {
             ),
             AccountCommandError::Prompt(error) => error.fmt(f),
             AccountCommandError::Invalid(problems) => {
-                let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                let texts: Vec<String> = problems.iter().map(Problem::for_person).collect();
                 f.write_str(&texts.join(" "))?;
                 let is_weak =
                     |problem: &Problem| matches!(problem, Problem::Password(PasswordError::Weak { .. }));

@@ -75,13 +75,13 @@ fn accounts_are_managed_while_no_server_runs() {
 
 fn check_weak_passwords(directory: &Path, name: &str) {
     let run = |words: &str, input: &str| account(directory, &format!("{words} {name}"), input, &[]);
-    refused(&run("add", "password\n"), "or pass --weak-password");
+    refused(&run("add", "password\n"), "To accept a weak password, pass --weak-password.");
     done(&run("add --weak-password", "password\n"), &format!("Account {name} was added.\n"));
-    refused(&run("passwd", "x\n"), "or pass --weak-password");
+    refused(&run("passwd", "x\n"), "To accept a weak password, pass --weak-password.");
     let said = format!("Account {name} has a new password. Its tokens and sessions have ended.\n");
     done(&run("passwd --weak-password", "x\n"), &said);
-    refused(&run("passwd --weak-password", "\n"), "password is missing");
-    refused(&run("passwd --weak-password", &"x".repeat(73)), "72 bytes");
+    refused(&run("passwd --weak-password", "\n"), "Enter a password.");
+    refused(&run("passwd --weak-password", &"x".repeat(73)), "73 bytes long; the maximum is 72");
 }
 
 #[test]
@@ -219,10 +219,10 @@ fn passwords_have_their_limits_on_standard_input_too() {
     let of = |bytes: usize| format!("Aa1!{}", "x".repeat(bytes - 4));
     assert_eq!(run("a", &of(71)).code, Some(0));
     assert_eq!(run("b", &(of(72) + "\n")).code, Some(0));
-    refused(&run("c", &of(73)), "72 bytes");
+    refused(&run("c", &of(73)), "73 bytes long; the maximum is 72");
     refused(&run("c", &of(1024 * 1024)), "The password is too long; the maximum is 72 bytes");
-    refused(&run("c", ""), "password is missing");
-    refused(&run("c", "\n"), "password is missing");
+    refused(&run("c", ""), "Enter a password.");
+    refused(&run("c", "\n"), "Enter a password.");
 }
 
 #[test]

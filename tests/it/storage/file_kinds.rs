@@ -134,7 +134,7 @@ fn with_directory(kv: &mut Kv, path: &Path, act: impl FnOnce(&mut Kv)) {
     wait_until("the name is free", || std::fs::create_dir(path).is_ok());
     act(kv);
     let name = path.file_name().unwrap().to_str().unwrap();
-    kv.server.await_stderr(&format!("{name} is a directory, and a file has to be created with that name"));
+    kv.server.await_stderr(&format!("{name} is a directory, and a file must be created with that name"));
     std::fs::remove_dir(path).unwrap();
 }
 
@@ -174,7 +174,10 @@ fn directory_at_the_name_of_a_temporary_file_is_named_itself() {
     kv.server.terminate();
     std::fs::create_dir(kv.data_path("pikv.revision.tmp")).unwrap();
     let refused = refused_start(kv.server.directory());
-    assert!(refused.stderr.contains("pikv.revision.tmp is a directory, and a file has to"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("pikv.revision.tmp is a directory, and a file must be created"),
+        "{refused:?}"
+    );
 }
 
 /// `pikv account` alone needs it.

@@ -151,7 +151,7 @@ fn an_edit_that_the_api_would_refuse_is_refused_with_its_position_and_changes_no
         ),
         (format!("{{\"a\": 1,\n\"b\": {deep}}}"), "at line 2, column 106"),
         ("{\"a\": 1, \"b\\ud800\": 2}".to_owned(), "at line 1, column 10"),
-        ("{\"a\": 1, \"b\\u0000\": 2}".to_owned(), "no control characters, this one has U+0000"),
+        ("{\"a\": 1, \"b\\u0000\": 2}".to_owned(), "has the control character U+0000; remove it"),
     ] {
         for journal in ["beside it", "gone"] {
             let mut kv = written(&[("a", "1")]);
