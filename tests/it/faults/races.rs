@@ -75,7 +75,7 @@ fn one_of_several_servers_started_together_serves_and_the_others_name_it() {
         let winner = contenders.remove(winner);
         for loser in &mut contenders {
             assert_eq!(loser.child.wait().unwrap().code(), Some(1), "{}", loser.said("stderr"));
-            let named = format!("process id {};", winner.child.id());
+            let named = format!("process id {}.", winner.child.id());
             assert!(loser.said("stderr").contains(&named), "{named} not in: {}", loser.said("stderr"));
             losers += 1;
         }

@@ -112,7 +112,7 @@ fn all_mistakes_of_a_form_are_reported_together_and_its_input_is_kept() {
     assert!(!page.contains("short\""), "the password came back: {page}");
     let message = expect_failed(&send(&server, &json!({})), 400, "INVALID_REQUEST");
     let all = ["username", "email", "password", "full_name", "age", "gender"];
-    assert_eq!(message, all.map(|name| format!("{name} is missing")).join("; "));
+    assert_eq!(message, all.map(|name| format!("`{name}` is missing; add it.")).join(" "));
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn a_batch_has_up_to_1000_operations() {
     };
     assert_eq!(batch(&kv, json!([])).expect(200).json(), json!({"results": []}));
     let problem = batch(&kv, operations(1_001)).problem(400, "invalid_batch");
-    assert!(problem["detail"].as_str().unwrap().contains("1000"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("1,000"), "{problem}");
     assert_eq!(kv.project().get(KEYS).json()["count"], 0);
     let results = batch(&kv, operations(1_000)).expect(200).json();
     assert_eq!(results["results"].as_array().unwrap().len(), 1_000);
