@@ -98,8 +98,8 @@ fn describe(setting: &str, change: &Change) -> String {
 
 /// Makes the server with this process id reload its configuration. Returns the line to print.
 fn send_sighup(pid: &str) -> String {
-    // The standard library sends no signals.
-    let kill = Command::new("kill").args(["-HUP", pid]).stdin(Stdio::null()).output();
+    // The standard library sends no signals. Small systems have `kill` only in the shell.
+    let kill = Command::new("sh").args(["-c", "kill -HUP \"$0\"", pid]).stdin(Stdio::null()).output();
     match kill {
         Ok(output) if output.status.success() => {
             format!("The server (process id {pid}) reloads its configuration; its log reports the result.\n")
