@@ -208,6 +208,9 @@ pub(crate) const CLIENT_FIELDS_MAX: usize = 64;
 pub(crate) const CLIENT_READ_BYTES: usize = 16 * 1024;
 /// How long `pikv account` waits for a running server, seconds.
 pub(crate) const CLIENT_TIMEOUT_SECONDS: u64 = 60;
+/// How long `pikv config set` waits for another command that uses the data directory, milliseconds, and between looks.
+pub(crate) const CONFIG_SET_WAIT_MS: u64 = 2_000;
+pub(crate) const CONFIG_SET_POLL_MS: u64 = 20;
 /// A request to a cell of etcd ends after this long.
 pub const CELL_REQUEST_MS: u64 = 2_000;
 /// Connecting to a member of a cell ends after this long.

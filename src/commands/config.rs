@@ -6,15 +6,18 @@ use super::setup::{key_error, load_existing};
 use crate::catalog::keys;
 use crate::cli::effective::{self, Options};
 use crate::cli::show;
+use crate::clock;
 use crate::config::edit::{self, Change};
 use crate::config::field::Value;
 use crate::config::file::{self, Loaded};
 use crate::config::schema::Config;
-use crate::disk::{LockError, LockFile, RealDisk};
-use crate::limits::CONFIG_SYNCS_MAX;
-use crate::persist::files::own_files::LOCK_FILE;
+use crate::disk::{self, Disk, LockError, LockFile, Open, RealDisk};
+use crate::limits::{CONFIG_SET_POLL_MS, CONFIG_SET_WAIT_MS, CONFIG_SYNCS_MAX};
+use crate::persist::files::own_files::{ADDRESS_FILE, LOCK_FILE};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 pub(super) fn check(options: &Options) -> Result<(), RunError> {
     let path = &options.config_path.value;
@@ -32,6 +35,10 @@ pub(super) fn show(options: &Options) -> Result<(), RunError> {
 /// Sets one setting in the file, and tells a running server to reload it.
 pub(super) fn set(options: &Options, setting: &str, value: &str) -> Result<(), RunError> {
     let path = &options.config_path.value;
+    let parent = disk::parent_directory(path);
+    // Two of these commands would each write the file without the other's change.
+    let _alone = disk::lock_directory(parent)
+        .map_err(|error| RunError::DataDirectory { path: parent.to_owned(), error })?;
     let user = user_of_directory(&load_existing(path)?.config, path)?;
     let change = save_edit(path, setting, value)?;
     let mut text = describe(setting, &change);
@@ -57,17 +64,35 @@ enum User {
     ServerElsewhere,
 }
 
+/// The user of the data directory. Another command that uses it is waited for: only a server reloads its configuration
+/// at SIGHUP, and others would be killed by it. A server has written its address.
 fn user_of_directory(config: &Config, path: &Path) -> Result<User, RunError> {
     let directory = config.data_directory(path);
-    match LockFile::acquire(&directory.join(LOCK_FILE)) {
-        Ok(lock) => Ok(User::This(Some(lock))),
-        Err(LockError::Held(holder)) if holder.is_elsewhere || holder.original.is_some() => {
-            Ok(User::ServerElsewhere)
+    let (lock_path, address_path) = (directory.join(LOCK_FILE), directory.join(ADDRESS_FILE));
+    let deadline = clock::monotonic() + Duration::from_millis(CONFIG_SET_WAIT_MS);
+    // Without a lock file no server has started. This command creates none: it may run as another user.
+    while exists(&lock_path) {
+        match LockFile::acquire(&lock_path) {
+            Ok(lock) => return Ok(User::This(Some(lock))),
+            Err(LockError::Held(holder)) if holder.is_elsewhere || holder.original.is_some() => {
+                return Ok(User::ServerElsewhere);
+            }
+            Err(LockError::Held(holder)) if exists(&address_path) => return Ok(User::Server(holder.pid)),
+            Err(LockError::Held(holder)) if clock::monotonic() >= deadline => {
+                return Err(RunError::Locked { directory, holder });
+            }
+            Err(LockError::Held(_)) => std::thread::sleep(Duration::from_millis(CONFIG_SET_POLL_MS)),
+            Err(LockError::Io(error)) => return Err(RunError::DataDirectory { path: lock_path, error }),
         }
-        Err(LockError::Held(holder)) => Ok(User::Server(holder.pid)),
-        // No server has started there yet.
-        Err(LockError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(User::This(None)),
-        Err(LockError::Io(error)) => Err(RunError::DataDirectory { path: directory, error }),
+    }
+    Ok(User::This(None))
+}
+
+/// Whether `path` exists. If that is unknown, it counts as existing: using it then fails.
+fn exists(path: &Path) -> bool {
+    match RealDisk.open(path, Open::Read) {
+        Ok(_) => true,
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     }
 }
 

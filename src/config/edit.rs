@@ -37,11 +37,16 @@ pub enum EditError {
     Value {
         mistake: Mistake,
     },
+    /// The value is not JSON, and has to be.
+    NotJson {
+        path: &'static str,
+        value: String,
+        wanted: String,
+    },
 }
 
 /// The settings that a reload does not change, and the sections of such settings.
-const AT_START_ONLY: [&str; 5] =
-    ["server_", "default.storage.persistent_file_path", "limits.", "timeouts.", "log.format"];
+const AT_START_ONLY: [&str; 4] = ["server_", "limits.", "timeouts.", "log.format"];
 
 /// Sets the setting at `path` to `value`. `path` is as `pikv config show` prints it: `accounts.registration`, or
 /// `projects.shop.storage.sync`. Texts need no quotes; everything else is JSON.
@@ -73,12 +78,16 @@ fn edit<T: Owner>(
         let known: Vec<&'static str> = settings.iter().map(|setting| setting.path).collect();
         return Err(EditError::Unknown { path: shown(path), nearest: nearest_path(path, &known) });
     };
-    if let Some(instead) = instead_of(setting) {
+    if let Some(instead) = instead_of(setting, value) {
         return Err(EditError::Fixed { path: setting.path, instead });
     }
     let before = (setting.get)(owner);
     let text = json_text(&setting.kind, value);
-    let node = Node::of_value(&text, setting.path).map_err(|mistake| EditError::Value { mistake })?;
+    let node = Node::of_value(&text, setting.path).map_err(|_| EditError::NotJson {
+        path: setting.path,
+        value: shown(value),
+        wanted: wanted(&setting.kind),
+    })?;
     set_one(setting, owner, &node).map_err(|mistake| EditError::Value { mistake })?;
     let needs_restart = AT_START_ONLY.iter().any(|start| setting.path.starts_with(start));
     Ok(Change { before, after: (setting.get)(owner), needs_restart })
@@ -93,11 +102,28 @@ fn json_text(kind: &Kind, value: &str) -> String {
     }
 }
 
+/// What a value that is typed as JSON must be.
+fn wanted(kind: &Kind) -> String {
+    match kind {
+        Kind::Switch => "true or false".to_owned(),
+        Kind::Number(min, max) => format!("a whole number from {min} to {max}"),
+        Kind::NumberOrNull(min, max) => format!("a whole number from {min} to {max}, or null"),
+        Kind::List(_, elements) => format!("a JSON array of {elements}, such as '[\"…\"]'"),
+        Kind::OneOf(_) | Kind::Text(_) | Kind::Path | Kind::Secret(_) | Kind::Nullable | Kind::Projects => {
+            "JSON".to_owned()
+        }
+    }
+}
+
 /// What to do instead for a setting that cannot be changed by its value.
-fn instead_of<T>(setting: &Setting<T>) -> Option<&'static str> {
+fn instead_of<T>(setting: &Setting<T>, value: &str) -> Option<&'static str> {
     match (setting.path, &setting.kind) {
         ("version", _) => Some("the server writes it"),
         ("id", _) => Some("a project keeps its name; create another one"),
+        ("default.storage.persistent_file_path", _) => {
+            Some("stop the server, move the data directory, edit config.json and start the server")
+        }
+        (_, Kind::Nullable) if value != "null" => Some("set one of its members, or null"),
         (_, Kind::Projects) => {
             Some("create projects with POST /api/v1/projects, or name one setting: projects.ID.SETTING")
         }
@@ -132,6 +158,9 @@ impl fmt::Display for EditError {
                 write!(f, "config.json has no project `{id}`. `pikv config show` lists its projects.")
             }
             EditError::Fixed { path, instead } => write!(f, "`{path}` cannot be set: {instead}."),
+            EditError::NotJson { path, value, wanted } => {
+                write!(f, "`{path}` cannot be set to `{value}`; it must be {wanted}.")
+            }
             EditError::Value { mistake } => write!(f, "{}.", mistake.without_location()),
         }
     }
@@ -168,7 +197,6 @@ mod tests {
         check_set("item_api.rate_limit", "null", r#""rate_limit": null"#, false);
         check_set("item_api.rate_limit.requests", "9", r#""requests": 9"#, false);
         check_set("cors.origins", r#"["https://a.example"]"#, r#""https://a.example""#, false);
-        check_set("default.storage.persistent_file_path", "a b/", r#""a b/""#, true);
         check_set("projects.first_project.storage.sync", "interval", r#""sync": "interval""#, false);
     }
 
@@ -191,7 +219,11 @@ mod tests {
             "shut",
             &["`accounts.registration` is \"shut\"", "open, closed"],
         );
-        check_refused("accounts.enabled", "yes", &["not JSON", "true or false"]);
+        check_refused("accounts.enabled", "yes", &["cannot be set to `yes`", "true or false"]);
+        check_refused("server_port", "", &["`server_port` cannot be set to ``", "0 to 65535"]);
+        check_refused("trusted_proxies", "127.0.0.1", &["a JSON array of addresses or networks"]);
+        check_refused("item_api.rate_limit", r#"{"requests":2}"#, &["set one of its members"]);
+        check_refused("default.storage.persistent_file_path", "other/", &["move the data directory"]);
         check_refused("accounts.enabled", "1", &["a number", "`true` or `false`"]);
         check_refused("server_port", "65536", &["`server_port` is 65536", "0 to 65535"]);
         check_refused("limits.memory_bytes_max", "1", &["`limits.memory_bytes_max` is 1"]);

@@ -32,6 +32,35 @@ fn one_setting_changes_and_all_others_stay() {
 }
 
 #[test]
+fn simultaneous_changes_all_take_effect_and_no_command_is_killed() {
+    let mut kv = Kv::new();
+    kv.server.terminate();
+    let directory = kv.server.directory();
+    let settings: [(&str, u64); 4] = [
+        ("timeouts.head_seconds", 100),
+        ("timeouts.idle_seconds", 200),
+        ("limits.connections_max", 300),
+        ("accounts.token_ttl_seconds", 400),
+    ];
+    std::thread::scope(|scope| {
+        for (setting, first) in settings {
+            scope.spawn(move || {
+                for value in first..first + 10 {
+                    let done = set(directory, setting, &value.to_string());
+                    assert_eq!(done.code, Some(0), "{done:?}");
+                    assert!(!done.stdout.contains("The server"), "no server runs: {done:?}");
+                }
+            });
+        }
+    });
+    let config = config_in(directory);
+    for (setting, first) in settings {
+        let (section, name) = setting.split_once('.').unwrap();
+        assert_eq!(config[section][name], first + 9, "{setting} in {config}");
+    }
+}
+
+#[test]
 fn refused_requests_change_no_byte() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.json");
@@ -43,7 +72,7 @@ fn refused_requests_change_no_byte() {
     for (setting, value, part) in [
         ("accounts.registrations", "closed", "Did you mean `accounts.registration`?"),
         ("accounts.registration", "shut", "`accounts.registration` is \"shut\""),
-        ("server_port", "http", "not JSON"),
+        ("server_port", "http", "0 to 65535"),
         ("projects.other.storage.sync", "always", "no project `other`"),
         ("default.authentication.api_key", "0123456789abcdef", "not accepted as arguments"),
     ] {
