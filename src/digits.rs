@@ -1,5 +1,7 @@
 //! Numbers as digits, for JSON, heads of responses, log lines and files.
 
+use std::fmt::Display;
+
 /// Appends `value` in decimal digits; faster than `format!`.
 pub fn encode_u64(value: u64, out: &mut Vec<u8>) {
     const DIGITS_MAX: usize = 20;
@@ -17,9 +19,9 @@ pub fn encode_u64(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(digits.get(DIGITS_MAX - length..).unwrap_or_default());
 }
 
-/// `value` with commas between groups of three digits, for the texts of messages: `1,024`.
-pub(crate) fn grouped(value: u64) -> String {
-    let digits = value.to_string();
+/// `number` with commas between groups of three digits, for the texts of messages: `1,024`.
+pub fn grouped(number: impl Display) -> String {
+    let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {

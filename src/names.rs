@@ -53,7 +53,7 @@ impl ProjectId {
         let reason = if text.is_empty() {
             format!("is empty; it must have 1 to {PROJECT_ID_BYTES_MAX} characters")
         } else if text.len() > PROJECT_ID_BYTES_MAX {
-            let characters = grouped(text.chars().count() as u64);
+            let characters = grouped(text.chars().count());
             format!("is {characters} characters long; the maximum is {PROJECT_ID_BYTES_MAX}")
         } else if let Some(character) = text.chars().find(|&c| !allowed(c)) {
             format!("has `{}`; use only a-z, 0-9, `-` and `_`", character.escape_debug())
@@ -172,11 +172,11 @@ pub struct KeyError(String);
 
 impl<'a> Key<'a> {
     pub fn parse(text: &'a str) -> Result<Key<'a>, KeyError> {
-        let bytes_max = || grouped(KEY_BYTES_MAX as u64);
+        let bytes_max = || grouped(KEY_BYTES_MAX);
         let reason = if text.is_empty() {
             format!("is empty; it must have 1 to {} bytes", bytes_max())
         } else if text.len() > KEY_BYTES_MAX {
-            format!("is {} bytes long; the maximum is {}", grouped(text.len() as u64), bytes_max())
+            format!("is {} bytes long; the maximum is {}", grouped(text.len()), bytes_max())
         } else if matches!(text, "." | "..") {
             "is `.` or `..`, which clients remove from a URL; use another key".to_owned()
         } else {

@@ -10,5 +10,5 @@ macro_rules! publish {
 }
 
 publish! {
-    accounts api auth catalog clock config disk entropy http http_client json limits memory names persist router secret storage store
+    accounts api auth catalog clock config digits disk entropy http http_client json limits memory names persist router secret storage store
 }

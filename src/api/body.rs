@@ -31,8 +31,8 @@ pub(crate) fn each_parsed<T>(
     if elements.len() > BATCH_OPERATIONS_MAX {
         return Err(Part::Batch.invalid(format!(
             "The batch has {} operations; the maximum is {}. Send several batches.",
-            grouped(elements.len() as u64),
-            grouped(BATCH_OPERATIONS_MAX as u64)
+            grouped(elements.len()),
+            grouped(BATCH_OPERATIONS_MAX)
         )));
     }
     let each = elements.iter().enumerate();

@@ -221,18 +221,18 @@ impl ApiError {
             ApiError::MemoryFull { bytes_max } => format!(
                 "Pending requests and responses use all the memory that they may; the maximum is {} bytes \
                  (limits.memory_bytes_max). Try again shortly.",
-                grouped(*bytes_max as u64)
+                grouped(bytes_max)
             ),
             ApiError::TooManyConnections { max } => format!(
                 "Your address has {} connections to this server, which is the maximum \
                  (limits.connections_per_address_max). Close one, then try again.",
-                grouped(*max as u64)
+                grouped(max)
             ),
             ApiError::NotReady { projects } => {
                 format!(
                     "Not writable: {} (projects, or the accounts). The server's log has the names, the reasons and \
                      the fix.",
-                    grouped(*projects as u64)
+                    grouped(projects)
                 )
             }
             ApiError::Internal => ChangeError::Internal.to_string(),

@@ -44,7 +44,7 @@ impl Parameters<'_> {
         limit.filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit)).map(Some).ok_or_else(|| {
             Part::Limit.invalid(format!(
                 "`limit` must be a whole number from 1 to {}, in digits without a sign or a leading zero.",
-                digits::grouped(LIST_LIMIT_MAX as u64)
+                digits::grouped(LIST_LIMIT_MAX)
             ))
         })
     }

@@ -179,7 +179,7 @@ impl fmt::Display for PasswordError {
             PasswordError::TooLong { bytes } => write!(
                 f,
                 "The password is {} bytes long; the maximum is {PASSWORD_BYTES_MAX}. Use a shorter one.",
-                grouped(*bytes as u64)
+                grouped(bytes)
             ),
             PasswordError::Control => {
                 f.write_str("The password has a control character, such as a line end or NUL. Remove it.")

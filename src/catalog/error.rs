@@ -78,7 +78,7 @@ impl fmt::Display for ChangeError {
             ChangeError::TooMany => write!(
                 f,
                 "The server has {} projects, which is the maximum. Delete one first.",
-                grouped(PROJECTS_MAX as u64)
+                grouped(PROJECTS_MAX)
             ),
             ChangeError::TooFewDescriptors(error) => error.fmt(f),
             ChangeError::ConfigEdited => f.write_str(

@@ -2,7 +2,7 @@
 
 use super::error::RunError;
 use super::printing::print_result;
-use super::setup::{key_error, load_existing};
+use super::setup::{absolute, key_error, load_existing};
 use crate::catalog::keys;
 use crate::cli::effective::{self, Options};
 use crate::cli::show;
@@ -35,11 +35,12 @@ pub(super) fn show(options: &Options) -> Result<(), RunError> {
 /// Sets one setting in the file, and tells a running server to reload it.
 pub(super) fn set(options: &Options, setting: &str, value: &str) -> Result<(), RunError> {
     let path = &options.config_path.value;
+    let config = load_existing(path)?.config;
     let parent = disk::parent_directory(path);
     // Two of these commands would each write the file without the other's change.
     let _alone = disk::lock_directory(parent)
         .map_err(|error| RunError::DataDirectory { path: parent.to_owned(), error })?;
-    let user = user_of_directory(&load_existing(path)?.config, path)?;
+    let user = user_of_directory(&config, path)?;
     let change = save_edit(path, setting, value)?;
     let mut text = describe(setting, &change);
     text.push_str(&match (&user, change.needs_restart) {
@@ -56,7 +57,7 @@ pub(super) fn set(options: &Options, setting: &str, value: &str) -> Result<(), R
 
 /// Who uses the data directory of a configuration.
 enum User {
-    /// This process, from now on, so that no server starts in the meantime. `None` if the directory does not exist.
+    /// This process, from now on, so that no server starts in the meantime. `None` if no server has used it.
     This(#[expect(dead_code, reason = "held until the file is saved")] Option<LockFile>),
     /// A server with this process id.
     Server(String),
@@ -79,7 +80,7 @@ fn user_of_directory(config: &Config, path: &Path) -> Result<User, RunError> {
             }
             Err(LockError::Held(holder)) if exists(&address_path) => return Ok(User::Server(holder.pid)),
             Err(LockError::Held(holder)) if clock::monotonic() >= deadline => {
-                return Err(RunError::Locked { directory, holder });
+                return Err(RunError::Locked { directory: absolute(&directory), holder });
             }
             Err(LockError::Held(_)) => std::thread::sleep(Duration::from_millis(CONFIG_SET_POLL_MS)),
             Err(LockError::Io(error)) => return Err(RunError::DataDirectory { path: lock_path, error }),

@@ -13,19 +13,26 @@ pub(super) fn addresses(listening: SocketAddr) -> Vec<SocketAddr> {
     if !listening.ip().is_unspecified() {
         return vec![listening];
     }
-    let loopback = match listening.ip() {
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-    };
     let mut found = Vec::new();
     let own = DESTINATIONS.iter().filter_map(|destination| source_address(destination.parse().ok()?));
-    for address in own.filter(|own| listening.is_ipv6() || own.is_ipv4()).chain([loopback]) {
+    for address in
+        own.filter(|own| listening.is_ipv6() || own.is_ipv4()).chain([local_address(listening.ip())])
+    {
         let address = SocketAddr::new(address, listening.port());
         if !found.contains(&address) {
             found.push(address);
         }
     }
     found
+}
+
+/// The address under which programs on this machine reach a server that listens on `address`.
+pub(super) fn local_address(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        IpAddr::V4(_) | IpAddr::V6(_) => address,
+    }
 }
 
 /// The address of this machine that packets to `destination` carry; `None` without a route. Connecting a UDP socket

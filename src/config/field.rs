@@ -145,8 +145,8 @@ impl<T: Field> Field for Vec<T> {
             && elements.len() > max
         {
             return Err(node.mistake(
-                format!("`{}` has {} elements", node.member, grouped(elements.len() as u64)),
-                format!("the maximum is {}; remove some", grouped(max as u64)),
+                format!("`{}` has {} elements", node.member, grouped(elements.len())),
+                format!("the maximum is {}; remove some", grouped(max)),
             ));
         }
         elements.iter().map(|element| T::read(element, kind)).collect()
@@ -172,9 +172,9 @@ impl Field for Option<Secret> {
             return refused("has a space, a control character or a character outside of ASCII", advice);
         }
         if !(API_KEY_BYTES_MIN..=API_KEY_BYTES_MAX).contains(&text.len()) {
-            let (min, max) = (API_KEY_BYTES_MIN, grouped(API_KEY_BYTES_MAX as u64));
+            let (min, max) = (API_KEY_BYTES_MIN, grouped(API_KEY_BYTES_MAX));
             let advice = format!("a key has {min} to {max} bytes; set it to null to have one generated");
-            return refused(&format!("has {} bytes", grouped(text.len() as u64)), &advice);
+            return refused(&format!("has {} bytes", grouped(text.len())), &advice);
         }
         Ok(Some(Secret::new(text)))
     }

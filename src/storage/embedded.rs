@@ -201,6 +201,10 @@ pub(super) fn get_first(
     })
 }
 
+fn found_in(view: &ReadTransaction<'_>, key: Key<'_>) -> Option<Found> {
+    view.get(key).map(|entry| found_of(view, entry))
+}
+
 fn found_of(view: &ReadTransaction<'_>, entry: Entry<'_>) -> Found {
     Found { meta: entry.meta(), value: Kept::of(view, entry) }
 }
@@ -232,13 +236,14 @@ pub(super) fn write_and_read(
 ) -> Result<Pending<DecidedAndRead>, StorageError> {
     if batch.is_read_only() {
         return read_only(project, now_ms, batch, |view, steps| {
-            let found = find(batch, &steps, view);
+            let found = find(batch, &steps, |key| found_in(view, key));
             (steps, found)
         });
     }
     project.write(now_ms, |transaction| {
         let steps = transaction.view().decide(batch)?;
-        let found = find(batch, &steps, &transaction.view());
+        let view = transaction.view();
+        let found = find(batch, &steps, |key| found_in(&view, key));
         transaction.apply_steps(batch, &steps);
         Ok((steps, found))
     })
@@ -262,12 +267,17 @@ fn read_only<T>(
     })
 }
 
-/// The values that the reads among `steps` find, before the changes of the batch are applied.
-fn find(batch: &Batch<'_>, steps: &[Step], view: &ReadTransaction<'_>) -> Vec<Found> {
+/// The values that the reads among `steps` find, before the changes of the batch are applied. `stored` looks up an
+/// entry, whatever the engine.
+pub(super) fn find(
+    batch: &Batch<'_>,
+    steps: &[Step],
+    stored: impl Fn(Key<'_>) -> Option<Found>,
+) -> Vec<Found> {
     let each = batch.ops.iter().zip(steps).filter_map(|(op, step)| match *step {
-        Step::Found(_, Source::Entries) => view.get(op.key).map(|entry| found_of(view, entry)),
+        Step::Found(_, Source::Entries) => stored(op.key),
         Step::Found(meta, Source::Op(index)) => match batch.ops.get(index).map(|op| op.act) {
-            Some(Act::Put { value, .. }) => Some(Found { meta, value: Kept::Text(value.to_vec()) }),
+            Some(Act::Put { value, .. }) => Some(Found::of_text(meta, value.to_vec())),
             Some(Act::Get | Act::Delete) | None => None,
         },
         Step::Skipped | Step::Absent | Step::Put { .. } | Step::Deleted(_) => None,

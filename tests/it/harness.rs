@@ -21,10 +21,10 @@ pub use proxy::{Program, Proxy};
 pub use writes::Writes;
 
 use pikv::testing::catalog::{ChangeError, Served};
+pub use pikv::testing::digits::grouped;
 use pikv::testing::storage::Bucket;
 use pikv::testing::storage::embedded::Project;
 use serde_json::{Value, json};
-use std::fmt::Display;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -96,19 +96,6 @@ pub fn holds_within(patience: Duration, mut condition: impl FnMut() -> bool) -> 
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// A number with a separator for thousands, as the documents have it.
-pub fn grouped(number: impl Display) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// Memory of the process, if the system tells it.

@@ -4,6 +4,7 @@ use super::listing::{Line, done, table};
 use crate::auth::password::Rule;
 use crate::cli::account::{Act, GLOBAL_KEY_VARIABLE};
 use crate::clock;
+use crate::commands::reachability::local_address;
 use crate::config::schema::PublicHost;
 use crate::disk::{self, RealDisk};
 use crate::http_client::{Answer, ClientRequest, ExchangeError, HttpClient};
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -98,7 +99,7 @@ impl<'a> Server<'a> {
         let text = written.ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let address: Option<SocketAddr> = text.and_then(|text| text.trim().parse().ok());
         let Some(address) = address else { return Err(ClientError::AddressMissing { pid }) };
-        let address = SocketAddr::new(reachable(address.ip()), address.port());
+        let address = SocketAddr::new(local_address(address.ip()), address.port());
         let host = public_hosts.first().map_or_else(|| address.to_string(), |host| host.as_str().to_owned());
         match credential {
             Credential::None => Ok(Server { address, host, key: None }),
@@ -186,15 +187,6 @@ impl<'a> Server<'a> {
 fn allow_weak(rule: Rule, body: &mut serde_json::Value) {
     if let (Rule::Weak, Some(members)) = (rule, body.as_object_mut()) {
         members.insert("weak_password".to_owned(), true.into());
-    }
-}
-
-/// The address for connecting to a server that listens on `address`.
-fn reachable(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        IpAddr::V4(_) | IpAddr::V6(_) => address,
     }
 }
 

@@ -7,11 +7,11 @@ use super::layout::{Layout, StoredEntry};
 use crate::clock;
 use crate::limits::{CELL_REQUEST_MS, CELL_SCAN_KEYS_MAX};
 use crate::names::{Key, ProjectId};
-use crate::storage::embedded::{DecidedAndRead, Found};
+use crate::storage::embedded::{self, DecidedAndRead, Found};
 use crate::storage::read::{Item, Read, Scan, ScanEnd, Scanned};
 use crate::store::batch::{Act, Batch, OneOrMany, When};
 use crate::store::change::{EntryMeta, Revision};
-use crate::store::decide::{self, Entries, Existing, Source, Step};
+use crate::store::decide::{self, Entries, Existing, Step};
 use crate::store::error::StorageError;
 use crate::store::key_map::Totals;
 use std::collections::BTreeMap;
@@ -67,6 +67,10 @@ impl Fetched<'_> {
         let stored = self.entries.get(key)?.stored.as_ref()?;
         is_live(&stored.meta, self.now_ms).then_some(stored)
     }
+
+    fn found(&self, key: &str) -> Option<Found> {
+        self.live(key).map(|entry| Found::of_text(entry.meta, entry.value.clone()))
+    }
 }
 
 impl EtcdBucket {
@@ -112,9 +116,8 @@ impl EtcdBucket {
             if bytes >= bytes_max {
                 break;
             }
-            let entry = fetched.live(key);
-            bytes += entry.map_or(0, |entry| entry.value.len());
-            found.push(entry.map(|entry| Found::of_text(entry.meta, entry.value.clone())));
+            bytes += fetched.live(key).map_or(0, |entry| entry.value.len());
+            found.push(fetched.found(key));
         }
         Ok(found)
     }
@@ -135,7 +138,7 @@ impl EtcdBucket {
                 Ok(steps) => steps,
                 Err(conflict) => return Ok(Err(conflict)),
             };
-            let mut found = find(batch, &steps, &fetched);
+            let mut found = embedded::find(batch, &steps, |key| fetched.found(key.as_str()));
             let after = after(batch, &steps);
             if after.is_empty() {
                 return Ok(Ok((steps, found)));
@@ -235,7 +238,7 @@ impl EtcdBucket {
         Ok(Totals { keys: self.cell.range(&range)?.count, bytes: 0 })
     }
 
-    /// What the cell has of `keys`, which are sorted, at one moment.
+    /// What the cell has of `keys`, at one moment.
     fn fetch<'r>(&self, now_ms: u64, keys: &[&'r str], counts: bool) -> Result<Fetched<'r>, StorageError> {
         let reads = keys.iter().map(|key| Operation::Range(Range::key(self.layout.entry(key))));
         let count = Range { count_only: true, ..Range::prefix(self.layout.entry("")) };
@@ -314,21 +317,6 @@ impl EtcdBucket {
 
 fn is_live(meta: &EntryMeta, now_ms: u64) -> bool {
     meta.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms)
-}
-
-/// The values that the reads among `steps` find.
-fn find(batch: &Batch<'_>, steps: &[Step], fetched: &Fetched<'_>) -> Vec<Found> {
-    let each = batch.ops.iter().zip(steps).filter_map(|(op, step)| match *step {
-        Step::Found(meta, Source::Entries) => {
-            fetched.live(op.key.as_str()).map(|entry| Found::of_text(meta, entry.value.clone()))
-        }
-        Step::Found(meta, Source::Op(index)) => match batch.ops.get(index).map(|op| op.act) {
-            Some(Act::Put { value, .. }) => Some(Found::of_text(meta, value.to_vec())),
-            Some(Act::Get | Act::Delete) | None => None,
-        },
-        Step::Skipped | Step::Absent | Step::Put { .. } | Step::Deleted(_) => None,
-    });
-    each.collect()
 }
 
 /// What each key has after all `steps`: a transaction of etcd may change a key once.

@@ -208,7 +208,7 @@ fn check_applied(changes: &[Change<'_>]) {
         let newer = before.0.iter().filter(|(_, _, meta)| meta.revision > change.revision());
         newer.for_each(|entry| assert!(after.0.contains(entry), "newer than {change:?}: {entry:?}"));
         key_map.rollback(undo);
-        assert_eq!(record_script::state(&key_map), before, "taken back: {change:?}");
+        assert_eq!(record_script::state(&key_map), before, "rolled back: {change:?}");
         key_map.apply(change);
         assert_eq!(record_script::state(&key_map), after, "done again: {change:?}");
         for now_ms in [0, key_map.expired_until_ms(), u64::MAX] {

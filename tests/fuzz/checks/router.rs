@@ -72,7 +72,7 @@ fn check_target(data: &[u8]) {
                 assert!(decode_query(part).is_ok(), "{part} of a query that was taken can be decoded");
             }
         }
-        (Err(_), OwnTarget::Bad) => assert_eq!(head.authority(), Some("own"), "the connection goes on"),
+        (Err(_), OwnTarget::Bad) => assert_eq!(head.authority(), Some("own"), "the connection is kept"),
         (found, expected) => panic!("{found:?}, and in the other view {expected:?}"),
     }
 }
