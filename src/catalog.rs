@@ -37,7 +37,7 @@ use keys::KeyChanges;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 /// All projects.
@@ -47,6 +47,8 @@ pub struct Catalog {
     config_path: PathBuf,
     data_directory: PathBuf,
     config: Mutex<Effective>,
+    /// Notified after a reload has changed `config`.
+    reloaded: Condvar,
     registry: RwLock<Arc<Registry>>,
     /// Whether config.json lists projects that were deleted when it could not be saved.
     unsaved_deletions: AtomicBool,
@@ -69,6 +71,7 @@ impl Catalog {
             config_path,
             data_directory,
             config: Mutex::new(Effective::new(config)),
+            reloaded: Condvar::new(),
             registry,
             unsaved_deletions: AtomicBool::new(false),
         };
@@ -186,6 +189,7 @@ impl Catalog {
     pub fn reload(&self) -> Result<(Config, KeyChanges), CatalogError> {
         // Read under the lock: otherwise a change that was saved in between would be reverted.
         let mut config = self.lock_config();
+        let lock = file::lock(self.disk.as_ref(), &self.config_path)?;
         let _ = self.save_after_refused_change(&mut config); // which logs the error
         let missing = || CatalogError::at(&self.config_path, "not found");
         let loaded = file::load_synced(self.disk.as_ref(), &self.config_path)?.ok_or_else(missing)?;
@@ -220,12 +224,14 @@ impl Catalog {
         }
         let unsaved = save_key_changes(self.disk.as_ref(), &self.config_path, &next, &mut key_changes)
             .map_err(|error| CatalogError::keys_not_saved(&error))?;
+        drop(lock);
         unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
         let before = self.registry();
         before.projects.values().for_each(|served| warn_of_edit(served, &next));
         let projects = self.serve_all(&next, &before);
         self.publish(&next, projects.clone());
         config.reloaded(&found, next.clone());
+        self.reloaded.notify_all();
         for (id, gone) in before.projects.iter().filter(|(id, _)| !projects.contains_key(*id)) {
             if let Ok(project) = gone.open() {
                 project.close(clock::wall_ms(), clock::monotonic());
@@ -260,14 +266,14 @@ impl Catalog {
     /// Ends writing and writes the last checkpoint of each project.
     pub fn close(&self) {
         let mut config = self.lock_config();
-        let saved = self.save_after_refused_change(&mut config);
+        let saved = self.lock_and_save_after_refused_change(&mut config);
         for served in self.registry().projects.values() {
             if let Ok(project) = served.open() {
                 project.close(clock::wall_ms(), clock::monotonic());
             }
         }
         // A file descriptor or disk space that was missing may be free now.
-        if saved.is_err() && self.save_after_refused_change(&mut config).is_err() {
+        if saved.is_err() && self.lock_and_save_after_refused_change(&mut config).is_err() {
             log::error!(
                 "{}: the next start applies a change that was refused, unless you remove it from the file",
                 self.config_path.display()

@@ -16,18 +16,32 @@ pub(crate) use lock::Holder;
 pub use real::RealDisk;
 pub(crate) use real::is_not_regular;
 
-use crate::limits::FILE_BUFFER_BYTES;
+use crate::limits::{DIRECTORY_LOCK_LOOK_INTERVAL_MS, DIRECTORY_LOCK_LOOKS_MAX, FILE_BUFFER_BYTES};
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// Waits for the advisory lock of `directory`, which lasts as long as the returned file. Nothing is created.
-pub(crate) fn lock_directory(directory: &Path) -> io::Result<File> {
-    let directory = File::open(directory)?;
-    directory.lock()?;
-    Ok(directory)
+/// The advisory lock of a directory, until it is dropped. It is not on a file in it, so nothing is created.
+#[derive(Debug, Default)]
+pub struct DirectoryLock(#[expect(dead_code, reason = "holds the lock")] Option<File>);
+
+/// Waits for the advisory lock of `directory`.
+///
+/// # Errors
+/// As [`Disk::try_lock_directory`]; `WouldBlock` if another process has it for too long.
+pub(crate) fn lock_directory(disk: &dyn Disk, directory: &Path) -> io::Result<DirectoryLock> {
+    for look in 0..DIRECTORY_LOCK_LOOKS_MAX {
+        if look > 0 {
+            std::thread::sleep(Duration::from_millis(DIRECTORY_LOCK_LOOK_INTERVAL_MS));
+        }
+        if let Some(lock) = disk.try_lock_directory(directory)? {
+            return Ok(lock);
+        }
+    }
+    Err(ErrorKind::WouldBlock.into())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +89,13 @@ pub trait Disk: Send + Sync {
     fn status(&self, path: &Path) -> io::Result<Status>;
     /// The paths of the files in `directory`, in no particular order.
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
+    /// The advisory lock of `directory`; `None` if another process has it. A disk that one process uses needs none.
+    ///
+    /// # Errors
+    /// As the operating system returns them, also on a file system without locks.
+    fn try_lock_directory(&self, _directory: &Path) -> io::Result<Option<DirectoryLock>> {
+        Ok(Some(DirectoryLock::default()))
+    }
     /// The target of a symbolic link at `path`; `path` itself if it is no link.
     fn follow_links(&self, path: &Path) -> PathBuf {
         path.to_owned()

@@ -211,6 +211,13 @@ pub(crate) const CLIENT_TIMEOUT_SECONDS: u64 = 60;
 /// How long `pikv config set` waits for another command that uses the data directory, milliseconds, and between looks.
 pub(crate) const CONFIG_SET_WAIT_MS: u64 = 2_000;
 pub(crate) const CONFIG_SET_POLL_MS: u64 = 20;
+/// How often a process tries to lock the directory of config.json, and the pause between two tries, milliseconds.
+pub(crate) const DIRECTORY_LOCK_LOOKS_MAX: usize = 5_000;
+pub(crate) const DIRECTORY_LOCK_LOOK_INTERVAL_MS: u64 = 2;
+/// How long a change over the API waits for a reload if config.json was edited, milliseconds, and for how many reloads:
+/// `pikv config set` saves the file a moment before the server reloads it.
+pub(crate) const CONFIG_RELOAD_WAIT_MS: u64 = 1_000;
+pub(crate) const CONFIG_RELOADS_MAX: usize = 20;
 /// A request to a cell of etcd ends after this long.
 pub const CELL_REQUEST_MS: u64 = 2_000;
 /// Connecting to a member of a cell ends after this long.

@@ -341,6 +341,7 @@ fn of_change(error: &ChangeError) -> (u16, &'static str) {
         ChangeError::ValuesUnsaved | ChangeError::Unreadable => (503, "project_unavailable"),
         ChangeError::Storage(error) => of_storage(error),
         ChangeError::Disk(_) | ChangeError::ConfigNotSaved(_) => (500, "disk_error"),
+        ChangeError::ConfigLocked(_) => (503, "busy"),
         ChangeError::Internal => (500, "internal_error"),
     }
 }

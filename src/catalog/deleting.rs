@@ -10,7 +10,7 @@
 use super::effective::Effective;
 use super::error::{ChangeError, stopped};
 use super::served::{Deletion, OpenError, Served};
-use super::{Catalog, CatalogError};
+use super::{Catalog, CatalogError, keys};
 use crate::config::file;
 use crate::config::mistake::ConfigError;
 use crate::config::schema::{AuthenticationChoice, Config, ProjectConfig, StorageChoice};
@@ -204,7 +204,8 @@ impl Catalog {
             }
         }
         if **config != next {
-            match file::save(disk, &self.config_path, &next) {
+            let _file = file::lock(disk, &self.config_path)?;
+            match file::save(disk, &self.config_path, &self.without(&config, &next, &removed)) {
                 Err(ConfigError::Write { path, error }) if is_disk_full(&error) => log::warn!(
                     "{}: {error}; it still lists projects that were deleted, until there is disk space to save it",
                     path.display()
@@ -220,6 +221,20 @@ impl Catalog {
         let is_ended = |id: &&ProjectId| !removed.contains(id);
         begun.iter().filter(is_ended).for_each(|id| self.end_deletion_or_warn(id));
         Ok(())
+    }
+
+    /// What config.json has once `removed` are deleted from `config`: `next`, unless the file was edited since the start
+    /// read it.
+    fn without(&self, config: &Config, next: &Config, removed: &[&ProjectId]) -> Config {
+        let Ok(Some(mut found)) = file::load(self.disk.as_ref(), &self.config_path) else {
+            return next.clone();
+        };
+        keys::follow_texts(&mut found);
+        if found == *config {
+            return next.clone();
+        }
+        removed.iter().for_each(|id| drop(found.remove_project(id)));
+        found
     }
 
     /// Continues a deletion at the start. Returns whether the project has no files.

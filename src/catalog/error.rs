@@ -64,6 +64,8 @@ pub enum ChangeError {
     Disk(&'static str),
     /// config.json could not be saved, so nothing has changed; the reason and the fix.
     ConfigNotSaved(&'static str),
+    /// Another process has locked config.json for too long; the fix.
+    ConfigLocked(&'static str),
     /// A bug. The log has more.
     Internal,
 }
@@ -100,6 +102,9 @@ impl fmt::Display for ChangeError {
             ChangeError::Disk(act) => write!(f, "The server's disk failed while {act}. Its log has the reason."),
             ChangeError::ConfigNotSaved(why) => {
                 write!(f, "config.json was not saved; nothing was changed. {why}.")
+            }
+            ChangeError::ConfigLocked(advice) => {
+                write!(f, "Another process has locked config.json, so nothing was changed. {advice}.")
             }
             ChangeError::Internal => f.write_str("Internal server error. The log has details under this request id."),
         }

@@ -4,6 +4,7 @@ use super::error::ChangeError;
 use super::served::{Cause, Deletion, OpenError, Served};
 use super::{Catalog, CatalogError};
 use crate::clock;
+use crate::config::file;
 use crate::config::schema::{Config, ProjectConfig, StorageSettings};
 use crate::disk::is_disk_full;
 use crate::names::ProjectId;
@@ -26,8 +27,11 @@ impl Catalog {
         let (disk, directory) = (self.disk.as_ref(), &self.data_directory);
         let path = watermark::path_in(directory);
         self.engine.watermark.read(disk, directory).map_err(|error| CatalogError::at(&path, error))?;
+        // Not the temporary file of a process that is saving config.json.
+        let lock = file::lock(disk, &self.config_path)?;
         let removed = leftovers::remove(disk, directory, &disk.follow_links(&self.config_path))
             .map_err(|error| CatalogError::at(directory, error))?;
+        drop(lock);
         for (path, result) in removed {
             let path = path.display();
             match result {

@@ -7,22 +7,45 @@ use super::keys::{self, HASH_ADVICE, KeyChanges};
 use super::opening::leaves_memory;
 use super::served::Served;
 use crate::config::file;
-use crate::config::mistake::{ConfigError, save_advice};
+use crate::config::mistake::{ConfigError, LOCKED_ADVICE, save_advice};
 use crate::config::schema::{Config, StoredKey};
-use crate::disk::{Disk, is_disk_full};
+use crate::disk::{DirectoryLock, Disk, is_disk_full};
+use crate::limits::{CONFIG_RELOAD_WAIT_MS, CONFIG_RELOADS_MAX};
 use crate::names::ProjectId;
 use crate::persist::files::deletion;
 use crate::persist::files::generation::{self, Paths};
 use crate::store::error::StorageError;
 use std::io::ErrorKind;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::sync::MutexGuard;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A change that config.json has and the files do not have yet.
 pub(super) struct BegunChange {
     before: Config,
     /// Whether the project had files before. They stay; otherwise files that the change wrote are removed if it fails.
     had_files: bool,
+}
+
+/// The configuration for a change. No other thread and no other process changes it meanwhile.
+pub(super) struct LockedConfig<'a> {
+    config: MutexGuard<'a, Effective>,
+    _file: DirectoryLock,
+}
+
+impl Deref for LockedConfig<'_> {
+    type Target = Effective;
+
+    fn deref(&self) -> &Effective {
+        &self.config
+    }
+}
+
+impl DerefMut for LockedConfig<'_> {
+    fn deref_mut(&mut self) -> &mut Effective {
+        &mut self.config
+    }
 }
 
 /// Saves the result of [`keys::ensure_keys`]. If only texts of keys were replaced by their hashes and that cannot be
@@ -112,26 +135,47 @@ impl Catalog {
         }
     }
 
-    /// The configuration, for a change that will be saved: refused if saving would lose an edit that was not read yet.
-    pub(super) fn lock_for_change(&self) -> Result<MutexGuard<'_, Effective>, ChangeError> {
+    /// The configuration, for a change that will be saved: refused if saving would lose an edit that was not read yet. If
+    /// the edit is just being reloaded, as after `pikv config set`, waits for that.
+    pub(super) fn lock_for_change(&self) -> Result<LockedConfig<'_>, ChangeError> {
         let mut config = self.lock_config();
-        if !self.has_directory() {
-            // The lock of the directory also keeps other servers from config.json.
-            return Err(ChangeError::Storage(StorageError::Failed));
+        for _ in 0..CONFIG_RELOADS_MAX {
+            if !self.has_directory() {
+                // The lock of the directory also keeps other servers from config.json.
+                return Err(ChangeError::Storage(StorageError::Failed));
+            }
+            let file = file::lock(self.disk.as_ref(), &self.config_path).map_err(|error| answer(&error))?;
+            if !self.is_edited(&mut config)? {
+                return Ok(LockedConfig { config, _file: file });
+            }
+            drop(file);
+            let edited = config.clone();
+            let wait = Duration::from_millis(CONFIG_RELOAD_WAIT_MS);
+            let is_same = |config: &mut Effective| **config == edited;
+            let waited = self.reloaded.wait_timeout_while(config, wait, is_same);
+            let (again, ended) = waited.unwrap_or_else(PoisonError::into_inner);
+            if ended.timed_out() {
+                break;
+            }
+            config = again;
         }
+        Err(ChangeError::ConfigEdited)
+    }
+
+    /// Whether config.json has an edit that is not effective.
+    fn is_edited(&self, config: &mut Effective) -> Result<bool, ChangeError> {
         match file::load(self.disk.as_ref(), &self.config_path) {
             Ok(Some(found)) => {
                 config.found(&found);
-                let is_known = config.is_refused(&found) || self.is_effective(&config, found)?;
-                if is_known { Ok(config) } else { Err(ChangeError::ConfigEdited) }
+                Ok(!config.is_refused(&found) && !self.is_effective(config, found)?)
             }
-            Ok(None) => Ok(config),
+            Ok(None) => Ok(false),
             Err(error) => {
                 log::error!("config.json was not saved: {error}");
                 Err(match error {
                     ConfigError::Invalid { .. } | ConfigError::TooLarge { .. } => ChangeError::ConfigEdited,
                     // It is unknown whether it was edited.
-                    ConfigError::Read { .. } | ConfigError::Write { .. } => {
+                    ConfigError::Read { .. } | ConfigError::Write { .. } | ConfigError::Locked { .. } => {
                         ChangeError::Disk("reading config.json")
                     }
                 })
@@ -213,6 +257,18 @@ impl Catalog {
         self.save(config, before)
     }
 
+    /// As [`Catalog::save_after_refused_change`], for a caller that has not locked the file.
+    pub(super) fn lock_and_save_after_refused_change(
+        &self,
+        config: &mut Effective,
+    ) -> Result<(), ChangeError> {
+        if !config.is_unsaved() {
+            return Ok(());
+        }
+        let _file = file::lock(self.disk.as_ref(), &self.config_path).map_err(|error| answer(&error))?;
+        self.save_after_refused_change(config)
+    }
+
     /// Saves the effective configuration, if config.json has or may have a change that was refused. Keeps an edit. An
     /// error is logged, and a later call tries again.
     pub(super) fn save_after_refused_change(&self, config: &mut Effective) -> Result<(), ChangeError> {
@@ -237,6 +293,10 @@ impl Catalog {
 /// The error for the client if `error` prevents saving config.json.
 fn answer(error: &ConfigError) -> ChangeError {
     match error {
+        ConfigError::Locked { .. } => {
+            log::error!("{error}");
+            ChangeError::ConfigLocked(LOCKED_ADVICE)
+        }
         // The file-size limit of the process concerns this file alone; removing others does not help.
         ConfigError::Write { error, .. }
             if is_disk_full(error) && error.kind() != ErrorKind::FileTooLarge =>

@@ -11,7 +11,7 @@ use crate::config::edit::{self, Change};
 use crate::config::field::Value;
 use crate::config::file::{self, Loaded};
 use crate::config::schema::Config;
-use crate::disk::{self, Disk, LockError, LockFile, Open, RealDisk};
+use crate::disk::{DirectoryLock, Disk, LockError, LockFile, Open, RealDisk};
 use crate::limits::{CONFIG_SET_POLL_MS, CONFIG_SET_WAIT_MS, CONFIG_SYNCS_MAX};
 use crate::persist::files::own_files::{ADDRESS_FILE, LOCK_FILE};
 use std::io::ErrorKind;
@@ -35,30 +35,54 @@ pub(super) fn show(options: &Options) -> Result<(), RunError> {
 /// Sets one setting in the file, and tells a running server to reload it.
 pub(super) fn set(options: &Options, setting: &str, value: &str) -> Result<(), RunError> {
     let path = &options.config_path.value;
-    let config = load_existing(path)?.config;
-    let parent = disk::parent_directory(path);
-    // Two of these commands would each write the file without the other's change.
-    let _alone = disk::lock_directory(parent)
-        .map_err(|error| RunError::DataDirectory { path: parent.to_owned(), error })?;
-    let user = user_of_directory(&config, path)?;
+    let (user, lock) = user_and_lock(path)?;
     let change = save_edit(path, setting, value)?;
-    let mut text = describe(setting, &change);
-    text.push_str(&match (&user, change.needs_restart) {
-        (User::Server(pid), true) => format!("The server (process id {pid}) uses it after a restart.\n"),
-        (User::Server(pid), false) => send_sighup(pid),
-        (User::ServerElsewhere, true) => "The running server uses it after a restart.\n".to_owned(),
+    // Before the lock is released: a change over HTTP then waits for the reload.
+    let told = notify(&user, change.needs_restart);
+    drop(lock);
+    print_result(&format!("{}{told}", describe(setting, &change)))
+}
+
+/// The user of the data directory, and the lock of the file at `path`. A server locks the directory first, too.
+fn user_and_lock(path: &Path) -> Result<(User, DirectoryLock), RunError> {
+    let config = load_existing(path)?.config;
+    let user = user_of_directory(&config, path)?;
+    let lock = file::lock(&RealDisk, path)?;
+    if matches!(user, User::This(None)) && exists(&config.data_directory(path).join(LOCK_FILE)) {
+        // The first server has started since. It may have read the file already.
+        drop(lock);
+        return Ok((user_of_directory(&config, path)?, file::lock(&RealDisk, path)?));
+    }
+    Ok((user, lock))
+}
+
+/// Tells the server about the change, and returns the line to print.
+fn notify(user: &User, needs_restart: bool) -> String {
+    match (user, needs_restart) {
+        (User::Server(pid), true) => {
+            // The server refuses changes over HTTP until it has read the file.
+            send_sighup(pid);
+            format!("The server (process id {pid}) uses it after a restart.\n")
+        }
+        (User::Server(pid), false) => told_text(pid, send_sighup(pid)),
+        (User::ServerElsewhere, true) => {
+            "The running server uses it after a restart. Until then, or SIGHUP, it refuses to create, change and delete \
+             projects.\n"
+                .to_owned()
+        }
         (User::ServerElsewhere, false) => {
-            "The running server is in a container and uses it after SIGHUP or a restart.\n".to_owned()
+            "The running server is in a container and uses it after SIGHUP or a restart. Until then it refuses to create, \
+             change and delete projects.\n"
+                .to_owned()
         }
         (User::This(_), _) => String::new(),
-    });
-    print_result(&text)
+    }
 }
 
 /// Who uses the data directory of a configuration.
 enum User {
     /// This process, from now on, so that no server starts in the meantime. `None` if no server has used it.
-    This(#[expect(dead_code, reason = "held until the file is saved")] Option<LockFile>),
+    This(Option<LockFile>),
     /// A server with this process id.
     Server(String),
     /// A server whose process id is not valid here.
@@ -122,17 +146,20 @@ fn describe(setting: &str, change: &Change) -> String {
     format!("{setting} = {after}  (before: {before})\n")
 }
 
-/// Makes the server with this process id reload its configuration. Returns the line to print.
-fn send_sighup(pid: &str) -> String {
+/// Makes the server with this process id reload its configuration. Returns whether it was told.
+fn send_sighup(pid: &str) -> bool {
     // The standard library sends no signals. Small systems have `kill` only in the shell.
     let kill = Command::new("sh").args(["-c", "kill -HUP \"$0\"", pid]).stdin(Stdio::null()).output();
-    match kill {
-        Ok(output) if output.status.success() => {
-            format!("The server (process id {pid}) reloads its configuration; its log reports the result.\n")
-        }
-        Ok(_) | Err(_) => format!(
+    kill.is_ok_and(|output| output.status.success())
+}
+
+fn told_text(pid: &str, is_told: bool) -> String {
+    if is_told {
+        format!("The server (process id {pid}) reloads its configuration; its log reports the result.\n")
+    } else {
+        format!(
             "The server (process id {pid}) could not be notified. It uses the new value after SIGHUP (`kill -HUP {pid}`, as \
              its user or root) or a restart.\n"
-        ),
+        )
     }
 }

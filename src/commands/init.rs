@@ -12,6 +12,7 @@ use crate::entropy::random_bytes;
 
 pub(super) fn init(options: &Options) -> Result<(), RunError> {
     let path = &options.config_path.value;
+    let _lock = file::lock(&RealDisk, path)?;
     if file::load(&RealDisk, path)?.is_some() {
         return Err(RunError::ConfigExists { path: path.clone() });
     }

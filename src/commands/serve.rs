@@ -45,6 +45,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let is_new_directory = disk::create_directory(&directory)
         .map_err(|error| RunError::DataDirectory { path: directory.clone(), error })?;
     let lock = lock(&directory)?;
+    let config_lock = file::lock(&RealDisk, path)?;
     // No edit takes effect that a power cut would undo.
     let existing = file::load_synced(&RealDisk, path)?;
     let config_file = if existing.is_some() { ConfigFile::Found } else { ConfigFile::Created };
@@ -54,6 +55,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let effective = effective::resolve(options, &config);
     let mut key_changes = keys::ensure_keys(&mut config, &mut random_bytes).map_err(key_error(path))?;
     let unsaved = save_at_start(path, &config, &mut key_changes, config_file)?;
+    drop(config_lock);
     let format = log_format(effective.log_format.value);
     sink::start(effective.log_level.value.filter(), format).map_err(RunError::Start)?;
     log_panics();
@@ -63,11 +65,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
     warn_plaintext_removed(&key_changes);
     if config_file == ConfigFile::Found && is_new_directory {
-        let path = absolute(&directory);
-        log::warn!(
-            "created the data directory {} (persistent_file_path); projects on disk begin empty",
-            path.display()
-        );
+        warn_of_new_directory(&directory);
     }
 
     // Before any thread starts, so that no signal is missed.
@@ -109,6 +107,14 @@ fn warn_if_unwritten(lock: &LockFile) {
         let path = lock.path().display();
         log::warn!("{path}: {error}; the file does not name this process, but the lock is held");
     }
+}
+
+/// The data of an existing configuration may be in another directory, or on a disk that is not mounted.
+fn warn_of_new_directory(directory: &Path) {
+    log::warn!(
+        "created the data directory {} (persistent_file_path); projects on disk begin empty",
+        absolute(directory).display()
+    );
 }
 
 /// Saves a new config.json, or the keys of an existing one. Returns the error because of which the texts of keys stay

@@ -8,7 +8,7 @@ pub use super::parse::parse;
 use super::schema::{AuthenticationChoice, Config, FIRST_PROJECT, ProjectConfig, StorageChoice};
 use super::setting::{mark_with_sections, object};
 use super::settings::SETTINGS;
-use crate::disk::{self, Disk, Open};
+use crate::disk::{self, DirectoryLock, Disk, Open};
 use crate::limits::{CONFIG_BYTES_MAX, CONFIG_SYNCS_MAX};
 use crate::names::ProjectId;
 use serde::Serialize;
@@ -130,6 +130,21 @@ fn sync(disk: &dyn Disk, path: &Path) -> io::Result<()> {
 fn cannot_sync(error: &io::Error) -> bool {
     use ErrorKind::{InvalidInput, NotFound, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     matches!(error.kind(), InvalidInput | NotFound | PermissionDenied | ReadOnlyFilesystem | Unsupported)
+}
+
+/// Waits for the lock of the file at `path`. Every process of this program that changes the file holds the lock from
+/// before it reads the file until it has saved it, so no process loses the change of another one.
+///
+/// # Errors
+/// [`ConfigError::Locked`]
+pub(crate) fn lock(disk: &dyn Disk, path: &Path) -> Result<DirectoryLock, ConfigError> {
+    match disk::lock_directory(disk, disk::parent_directory(&disk.follow_links(path))) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Err(ConfigError::Locked { path: path.to_owned() })
+        }
+        // Either saving fails too, with a better error, or the file system has no locks.
+        locked => Ok(locked.unwrap_or_default()),
+    }
 }
 
 /// Replaces the file at `path` with `config`: a crash leaves the old file or the new one. Of a symbolic link, the file

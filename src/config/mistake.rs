@@ -4,7 +4,9 @@
 
 use super::nearest::nearest;
 use crate::disk;
-use crate::limits::{CONFIG_BYTES_MAX, SHOWN_CHARACTERS_MAX};
+use crate::limits::{
+    CONFIG_BYTES_MAX, DIRECTORY_LOCK_LOOK_INTERVAL_MS, DIRECTORY_LOCK_LOOKS_MAX, SHOWN_CHARACTERS_MAX,
+};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -71,10 +73,25 @@ pub(crate) fn shown(text: &str) -> String {
 /// Why config.json could not be loaded or saved. The file is unchanged then.
 #[derive(Debug)]
 pub enum ConfigError {
-    Invalid { path: PathBuf, mistake: Mistake },
-    TooLarge { path: PathBuf },
-    Read { path: PathBuf, error: io::Error },
-    Write { path: PathBuf, error: io::Error },
+    Invalid {
+        path: PathBuf,
+        mistake: Mistake,
+    },
+    TooLarge {
+        path: PathBuf,
+    },
+    Read {
+        path: PathBuf,
+        error: io::Error,
+    },
+    Write {
+        path: PathBuf,
+        error: io::Error,
+    },
+    /// Another process holds its lock for too long.
+    Locked {
+        path: PathBuf,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -103,11 +120,21 @@ impl fmt::Display for ConfigError {
             ConfigError::Write { path, error } => {
                 write!(f, "{}: cannot be saved: {error}. {}", path.display(), save_advice(error))
             }
+            ConfigError::Locked { path } => write!(
+                f,
+                "{}: another process has locked its directory for more than {} seconds. {LOCKED_ADVICE}",
+                path.display(),
+                DIRECTORY_LOCK_LOOKS_MAX as u64 * DIRECTORY_LOCK_LOOK_INTERVAL_MS / 1_000
+            ),
         }
     }
 }
 
 impl std::error::Error for ConfigError {}
+
+/// The fix for a config.json that another process has locked.
+pub(crate) const LOCKED_ADVICE: &str =
+    "Wait for that process, such as `pikv config set`, or end it. Then try again";
 
 /// Why a file cannot be replaced, and the fix.
 pub(crate) fn save_advice(error: &io::Error) -> &'static str {

@@ -6,10 +6,12 @@
 //!
 //! [decision 26]: ../../docs/decisions/0026-only-regular-files.md
 
-use super::{Disk, DiskFile, Identity, Open, Others, Stamp, Status, parent_directory, with_path};
+use super::{
+    DirectoryLock, Disk, DiskFile, Identity, Open, Others, Stamp, Status, parent_directory, with_path,
+};
 use crate::limits::LINKS_MAX;
 use std::fmt;
-use std::fs::{File, FileType, Metadata, OpenOptions, Permissions};
+use std::fs::{File, FileType, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -58,6 +60,15 @@ impl Disk for RealDisk {
 
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
         std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
+    }
+
+    fn try_lock_directory(&self, directory: &Path) -> io::Result<Option<DirectoryLock>> {
+        let directory = File::open(directory)?;
+        match directory.try_lock() {
+            Ok(()) => Ok(Some(DirectoryLock(Some(directory)))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 
     fn follow_links(&self, path: &Path) -> PathBuf {

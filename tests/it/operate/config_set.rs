@@ -61,6 +61,73 @@ fn simultaneous_changes_all_take_effect_and_no_command_is_killed() {
 }
 
 #[test]
+fn changes_over_http_and_by_the_command_do_not_disturb_each_other() {
+    const ROUNDS: u64 = 25;
+    let kv = Kv::new();
+    let directory = kv.server.directory();
+    let global = kv.global();
+    std::thread::scope(|scope| {
+        // The second one needs a restart. The server has to read the file all the same.
+        for (setting, first) in [("accounts.token_ttl_seconds", 100), ("limits.connections_max", 300)] {
+            scope.spawn(move || {
+                for value in first..first + ROUNDS {
+                    let done = set(directory, setting, &value.to_string());
+                    assert_eq!(done.code, Some(0), "{done:?}");
+                }
+            });
+        }
+        scope.spawn(|| {
+            for round in 0..ROUNDS {
+                let (kept, deleted) = (format!("kept{round}"), format!("deleted{round}"));
+                for id in [&kept, &deleted] {
+                    let body = json!({"id": id}).to_string();
+                    global.post("/api/v1/projects", &body).expect(201);
+                }
+                global.delete(&format!("/api/v1/projects/{deleted}")).expect(204);
+            }
+        });
+    });
+    let config = config_in(directory);
+    assert_eq!(config["accounts"]["token_ttl_seconds"], 99 + ROUNDS, "{config}");
+    assert_eq!(config["limits"]["connections_max"], 299 + ROUNDS, "{config}");
+    let ids: Vec<&str> = config["projects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|project| project["id"].as_str().unwrap())
+        .collect();
+    let expected: Vec<String> = (0..ROUNDS).map(|round| format!("kept{round}")).collect();
+    assert_eq!(ids[0], "first_project");
+    assert_eq!(ids[1..], expected);
+}
+
+#[test]
+fn a_lock_of_another_process_is_waited_for() {
+    let kv = Kv::new();
+    let held = std::fs::File::open(kv.server.directory()).unwrap();
+    held.lock().unwrap();
+    std::thread::scope(|scope| {
+        let setting = scope.spawn(|| set(kv.server.directory(), "accounts.registration", "closed"));
+        let global = kv.global();
+        let creating = scope.spawn(move || global.post("/api/v1/projects", r#"{"id":"later"}"#));
+        let before = kv.config();
+        // Each of the two has opened the directory and would have changed the file long ago.
+        let ended = || setting.is_finished() || creating.is_finished();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_millis(300);
+        while std::time::Instant::now() < deadline {
+            assert!(!ended(), "neither holds the lock");
+            std::thread::yield_now();
+        }
+        assert_eq!(kv.config(), before);
+        held.unlock().unwrap();
+        assert_eq!(setting.join().unwrap().code, Some(0));
+        creating.join().unwrap().expect(201);
+    });
+    assert_eq!(kv.config()["accounts"]["registration"], "closed");
+    assert_eq!(kv.config()["projects"][1]["id"], "later");
+}
+
+#[test]
 fn refused_requests_change_no_byte() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.json");
