@@ -36,7 +36,7 @@ pub enum Act {
 }
 
 pub(super) fn add(call: &Call<'_>) -> Result<Act, UsageError> {
-    let email = option(call, Flag::EMAIL, "", |text| Some(text.to_owned()))?;
+    let email = option(call, Flag::EMAIL, |_| String::new(), |text| Some(text.to_owned()))?;
     let email = email.map(|email| email.value);
     Ok(Act::Add { username: username(call.argument(0))?, email, rule: rule(call) })
 }

@@ -40,7 +40,11 @@ impl Call<'_> {
 
 pub(super) fn parse_words(mut parser: lexopt::Parser) -> Result<Typed, UsageError> {
     let mut typed = Typed::default();
-    while let Some(argument) = parser.next().map_err(value_superfluous)? {
+    loop {
+        while let Some(word) = negative_number(&mut parser) {
+            typed.words.push(word);
+        }
+        let Some(argument) = parser.next().map_err(value_superfluous)? else { return Ok(typed) };
         match argument {
             Arg::Value(word) => typed.words.push(word),
             Arg::Short('h') | Arg::Long("help") => typed.is_help_asked = true,
@@ -61,7 +65,13 @@ pub(super) fn parse_words(mut parser: lexopt::Parser) -> Result<Typed, UsageErro
             }
         }
     }
-    Ok(typed)
+}
+
+/// The next argument, if it is a negative number. No flag begins with a digit.
+fn negative_number(parser: &mut lexopt::Parser) -> Option<OsString> {
+    let mut arguments = parser.try_raw_args()?;
+    let digit = arguments.peek()?.to_str()?.strip_prefix('-')?.chars().next()?;
+    if digit.is_ascii_digit() { arguments.next() } else { None }
 }
 
 fn unknown_flag(text: &str) -> UsageError {
@@ -85,11 +95,11 @@ fn raw_value(call: &Call<'_>, flag: Flag) -> Option<(&'static str, Sourced<OsStr
     Some((variable, Sourced { value, source: Source::Environment }))
 }
 
-/// The value of `flag`. If `parse` refuses it, `rule` states what it must be.
+/// The value of `flag`. If `parse` refuses a text, `rule` states what it must be instead.
 pub(super) fn option<T>(
     call: &Call<'_>,
     flag: Flag,
-    rule: &str,
+    rule: impl Fn(&str) -> String,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<Sourced<T>>, UsageError> {
     let Some((name, Sourced { value, source })) = raw_value(call, flag) else {
@@ -98,7 +108,7 @@ pub(super) fn option<T>(
     let text = unicode(name, &value)?;
     match parse(text) {
         Some(value) => Ok(Some(Sourced { value, source })),
-        None => Err(wrong_value(name, text, rule)),
+        None => Err(wrong_value(name, text, &rule(text))),
     }
 }
 

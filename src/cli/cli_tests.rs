@@ -1,6 +1,7 @@
 use super::effective::{Options, Source, Sourced, resolve};
 use super::flag::{self, Flag};
 use super::*;
+use crate::config::edit::Act;
 use crate::config::file::{default_config, encode, parse as parse_config};
 use crate::config::schema::{Config, LogFormat, LogLevel, StoredKey};
 use crate::secret::{KeyHash, Secret};
@@ -45,12 +46,20 @@ fn every_command_is_found_by_its_words() {
     assert_eq!(parsed("init").unwrap(), Command::Init(Options::default()));
     assert_eq!(parsed("config check").unwrap(), Command::ConfigCheck(Options::default()));
     assert_eq!(parsed("config show").unwrap(), Command::ConfigShow(Options::default()));
-    let set = Command::ConfigSet {
+    let edit = |act, discards_files| Command::ConfigEdit {
         options: Options::default(),
         setting: "server_port".to_owned(),
-        value: "80".to_owned(),
+        act,
+        discards_files,
     };
-    assert_eq!(parsed("config set server_port 80").unwrap(), set);
+    let set = |value: &str| Act::Set(value.to_owned());
+    assert_eq!(parsed("config set server_port 80").unwrap(), edit(set("80"), false));
+    assert_eq!(parsed("config set --discard-files server_port 80").unwrap(), edit(set("80"), true));
+    assert_eq!(parsed("config set server_port -1").unwrap(), edit(set("-1"), false));
+    assert_eq!(parsed("config set -- server_port -1").unwrap(), edit(set("-1"), false));
+    assert_eq!(parsed("config unset server_port").unwrap(), edit(Act::Unset, false));
+    assert_eq!(parsed("config unset server_port --discard-files").unwrap(), edit(Act::Unset, true));
+    error_of("config unset server_port 80");
     assert!(error_of("config set").contains("needs the name of a setting"), "{}", error_of("config set"));
     assert!(error_of("config set server_port").contains("needs its value"));
     error_of("config set server_port 80 81");
@@ -176,6 +185,13 @@ fn a_wrong_value_is_refused_with_the_rule() {
             "--host localhost",
             "`--host` is \"localhost\"; it must be an IP address, because names are not looked up",
         ),
+        ("--host [::1]", "`--host` is \"[::1]\"; it must be an IP address without brackets: ::1"),
+        ("--host [::1]:80", "it must be an IP address without a port"),
+        ("--host 127.0.0.1:80", "it must be an IP address without a port"),
+        ("--host fe80::1%eth0", "without a zone (`%eth0`); use :: for every network"),
+        ("--host [fe80::1%eth0]", "without a zone (`%eth0`); use :: for every network"),
+        ("--host fe80::x", "because names are not looked up"),
+        ("--port -1", "`--port` is \"-1\"; it must be a whole number"),
         ("--log-level loud", "it must be one of error, warn, info, debug"),
         ("--log-format xml", "it must be one of text, json"),
         ("--config=", "`--config` is \"\"; it must name a file"),
@@ -187,7 +203,7 @@ fn a_wrong_value_is_refused_with_the_rule() {
         ("recover notes --salvage --journal replay", "either `--journal` or `--salvage`, not both"),
         ("recover notes --salvage=x", "`--salvage` takes no value"),
         ("recover", "`pikv recover` needs the id of a project"),
-        ("config", "`pikv config` needs `check` or `show`"),
+        ("config", "`pikv config` needs `check` or `show` or `set` or `unset`"),
     ];
     for (line, expected) in table {
         let message = error_of(line);
@@ -203,6 +219,8 @@ fn unknown_flags_and_commands_are_refused_with_the_nearest_name() {
         ("--prot 1", "Unknown flag `--prot`. Did you mean `--port`?"),
         ("--log-levle x", "Did you mean `--log-level`?"),
         ("-x", "Unknown flag `-x`. Possible: --config"),
+        ("-x1", "Unknown flag `-x`"),
+        ("serve -1", "Unexpected argument `-1`"),
         ("sevre", "Unknown command `sevre`. Did you mean `serve`?"),
         ("config chekc", "Unknown command `chekc`. Did you mean `check`?"),
         ("frobnicate", "Unknown command `frobnicate`. Possible: serve, init, config, recover"),

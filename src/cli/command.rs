@@ -5,8 +5,8 @@ use super::arguments::{Call, config_path, option};
 use super::effective::Options;
 use super::flag::Flag;
 use super::usage_error::UsageError;
-use crate::config::mistake::HOST_ADVICE;
-use crate::config::mistake::shown;
+use crate::config::edit::Act as EditAct;
+use crate::config::mistake::{host_advice, shown};
 use crate::config::schema::{LogFormat, LogLevel};
 use crate::names::{InternalProject, ProjectId};
 use crate::secret::Secret;
@@ -19,11 +19,12 @@ pub enum Command {
     Init(Options),
     ConfigCheck(Options),
     ConfigShow(Options),
-    /// Path and value are as typed.
-    ConfigSet {
+    /// The path of the setting is as typed.
+    ConfigEdit {
         options: Options,
         setting: String,
-        value: String,
+        act: EditAct,
+        discards_files: bool,
     },
     Recover {
         options: Options,
@@ -87,8 +88,8 @@ pub const COMMANDS: &[CommandRow] = &[
         arguments: &[],
         flags: &[Flag::CONFIG],
         summary: "creates config.json with new API keys and prints them",
-        details: "Fails if the file exists; an existing file is never changed. If the keys cannot be printed,\n\
-                  exits with code 1 and states what to do.",
+        details: "Creates the data directory, too. Fails if the file exists; an existing file is never changed. If the\n\
+                  keys cannot be printed, exits with code 1 and states what to do.",
         examples: &["pikv init --config /etc/pikv/config.json"],
         build: |call| Ok(Command::Init(file_options(call)?)),
     },
@@ -114,20 +115,28 @@ pub const COMMANDS: &[CommandRow] = &[
     CommandRow {
         words: &["config", "set"],
         arguments: &[("SETTING", "the name of a setting"), ("VALUE", "its value")],
-        flags: &[Flag::CONFIG],
+        flags: &[Flag::DISCARD_FILES, Flag::CONFIG],
         summary: "changes one setting in config.json",
         details: "SETTING is a name that `config show` prints. VALUE is a string, or JSON for numbers, booleans and\n\
                   arrays. If the value is not valid, changes nothing. A running server reloads the file; some settings\n\
-                  need a restart, which is reported.",
+                  need a restart, which is reported. A change by which a project loses its files needs\n\
+                  `--discard-files`.",
         examples: &[
             "pikv config set accounts.registration closed",
             "pikv config set trusted_proxies '[\"127.0.0.1\"]'",
             "pikv config set projects.shop.storage.sync interval",
         ],
-        build: |call| {
-            let (setting, value) = (call.argument(0).to_owned(), call.argument(1).to_owned());
-            Ok(Command::ConfigSet { options: file_options(call)?, setting, value })
-        },
+        build: |call| config_edit(call, EditAct::Set(call.argument(1).to_owned())),
+    },
+    CommandRow {
+        words: &["config", "unset"],
+        arguments: &[("SETTING", "the name of a setting")],
+        flags: &[Flag::DISCARD_FILES, Flag::CONFIG],
+        summary: "returns one setting to its default",
+        details: "Removes SETTING from config.json. Everything else is as for `config set`. A setting of a project has\n\
+                  that of `default` then.",
+        examples: &["pikv config unset projects.shop.storage.sync"],
+        build: |call| config_edit(call, EditAct::Unset),
     },
     CommandRow {
         words: &["recover"],
@@ -237,7 +246,7 @@ fn recover(call: &Call<'_>) -> Result<Command, UsageError> {
         "discard" => Some(RecoverAct::Discard),
         _ => None,
     };
-    let journal = option(call, Flag::JOURNAL, &one_of(&["replay", "discard"]), parse_journal)?;
+    let journal = option(call, Flag::JOURNAL, one_of(&["replay", "discard"]), parse_journal)?;
     let act = match (journal, call.has(Flag::SALVAGE)) {
         (Some(journal), false) => journal.value,
         (None, true) => RecoverAct::Salvage,
@@ -245,6 +254,11 @@ fn recover(call: &Call<'_>) -> Result<Command, UsageError> {
         (None, false) => return needs("`--journal replay`, `--journal discard` or `--salvage`"),
     };
     Ok(Command::Recover { options: file_options(call)?, project, act })
+}
+
+fn config_edit(call: &Call<'_>, act: EditAct) -> Result<Command, UsageError> {
+    let (options, setting) = (file_options(call)?, call.argument(0).to_owned());
+    Ok(Command::ConfigEdit { options, setting, act, discards_files: call.has(Flag::DISCARD_FILES) })
 }
 
 fn account_command(call: &Call<'_>, act: Act) -> Result<Command, UsageError> {
@@ -258,15 +272,17 @@ fn file_options(call: &Call<'_>) -> Result<Options, UsageError> {
 fn serving_options(call: &Call<'_>) -> Result<Options, UsageError> {
     Ok(Options {
         config_path: config_path(call)?,
-        host: option(call, Flag::HOST, HOST_ADVICE, |text| text.parse::<IpAddr>().ok())?,
-        port: option(call, Flag::PORT, PORT_ADVICE, parse_port)?,
-        log_level: option(call, Flag::LOG_LEVEL, &one_of(LogLevel::NAMES), LogLevel::parse)?,
-        log_format: option(call, Flag::LOG_FORMAT, &one_of(LogFormat::NAMES), LogFormat::parse)?,
+        host: option(call, Flag::HOST, host_advice, |text| text.parse::<IpAddr>().ok())?,
+        port: option(call, Flag::PORT, |_| PORT_ADVICE.to_owned(), parse_port)?,
+        log_level: option(call, Flag::LOG_LEVEL, one_of(LogLevel::NAMES), LogLevel::parse)?,
+        log_format: option(call, Flag::LOG_FORMAT, one_of(LogFormat::NAMES), LogFormat::parse)?,
     })
 }
 
-fn one_of(names: &[&str]) -> String {
-    format!("it must be one of {}", names.join(", "))
+/// The rule of a value that is one of `names`, whatever was typed.
+fn one_of(names: &[&str]) -> impl Fn(&str) -> String {
+    let rule = format!("it must be one of {}", names.join(", "));
+    move |_| rule.clone()
 }
 
 fn parse_port(text: &str) -> Option<u16> {

@@ -37,11 +37,13 @@ impl Flag {
         Flag::new("--email", Some("ADDRESS"), "email address of the account");
     pub(super) const WEAK_PASSWORD: Flag =
         Flag::new("--weak-password", None, "accepts a password of 1 to 72 bytes that breaks the rule for new ones");
+    pub(super) const DISCARD_FILES: Flag =
+        Flag::new("--discard-files", None, "accepts that projects lose their files");
 
     /// Every flag.
     pub const ALL: &[Flag] = &[
         Flag::CONFIG, Flag::HOST, Flag::PORT, Flag::LOG_LEVEL, Flag::LOG_FORMAT, Flag::JOURNAL, Flag::EMAIL,
-        Flag::WEAK_PASSWORD, Flag::SALVAGE,
+        Flag::WEAK_PASSWORD, Flag::SALVAGE, Flag::DISCARD_FILES,
     ];
 }
 

@@ -1,15 +1,16 @@
 //! `pikv config`: checks config.json, shows the effective settings, and changes one of them.
 
-use super::error::RunError;
+use super::error::{RunError, names_of};
 use super::printing::print_result;
 use super::setup::{absolute, key_error, load_existing};
 use crate::catalog::keys;
 use crate::cli::effective::{self, Options};
 use crate::cli::show;
 use crate::clock;
-use crate::config::edit::{self, Change};
+use crate::config::edit::{self, Act, Change, ChangedSetting};
 use crate::config::field::Value;
 use crate::config::file::{self, Loaded};
+use crate::config::mistake::shown_path;
 use crate::config::schema::Config;
 use crate::disk::{DirectoryLock, Disk, LockError, LockFile, Open, RealDisk};
 use crate::limits::{CONFIG_SET_POLL_MS, CONFIG_SET_WAIT_MS, CONFIG_SYNCS_MAX};
@@ -24,7 +25,7 @@ pub(super) fn check(options: &Options) -> Result<(), RunError> {
     let Loaded { config, warnings } = load_existing(path)?;
     keys::check(&config).map_err(key_error(path))?;
     let warnings: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
-    print_result(&format!("{warnings}{} is valid.\n", path.display()))
+    print_result(&format!("{warnings}{} is valid.\n", shown_path(path)))
 }
 
 pub(super) fn show(options: &Options) -> Result<(), RunError> {
@@ -32,15 +33,20 @@ pub(super) fn show(options: &Options) -> Result<(), RunError> {
     print_result(&show::render(options, &config, &effective::resolve(options, &config)))
 }
 
-/// Sets one setting in the file, and tells a running server to reload it.
-pub(super) fn set(options: &Options, setting: &str, value: &str) -> Result<(), RunError> {
+/// Changes one setting in the file, and tells a running server to reload it.
+pub(super) fn edit(
+    options: &Options,
+    setting: &str,
+    act: &Act,
+    discards_files: bool,
+) -> Result<(), RunError> {
     let path = &options.config_path.value;
     let (user, lock) = user_and_lock(path)?;
-    let change = save_edit(path, setting, value)?;
+    let change = save_edit(path, setting, act, discards_files)?;
     // Before the lock is released: a change over HTTP then waits for the reload.
     let told = notify(&user, change.needs_restart);
     drop(lock);
-    print_result(&format!("{}{told}", describe(setting, &change)))
+    print_result(&format!("{}{}{told}", described(&change), warnings(&change)))
 }
 
 /// The user of the data directory, and the lock of the file at `path`. A server locks the directory first, too.
@@ -123,11 +129,14 @@ fn exists(path: &Path) -> bool {
 
 /// Changes the file at `path`. If another program changes it at the same time, the change is applied to the new
 /// content.
-fn save_edit(path: &Path, setting: &str, value: &str) -> Result<Change, RunError> {
+fn save_edit(path: &Path, setting: &str, act: &Act, discards_files: bool) -> Result<Change, RunError> {
     for _ in 0..CONFIG_SYNCS_MAX {
         let before = load_existing(path)?.config;
         let mut config = before.clone();
-        let change = edit::set(&mut config, setting, value).map_err(RunError::Edit)?;
+        let change = edit::edit(&mut config, setting, act).map_err(RunError::Edit)?;
+        if !change.leaving_disk.is_empty() && !discards_files {
+            return Err(RunError::FilesDiscarded { projects: change.leaving_disk });
+        }
         keys::check(&config).map_err(key_error(path))?;
         if load_existing(path)?.config == before {
             file::save(&RealDisk, path, &config)?;
@@ -137,13 +146,38 @@ fn save_edit(path: &Path, setting: &str, value: &str) -> Result<Change, RunError
     Err(RunError::ConfigBusy { path: path.to_owned() })
 }
 
-fn describe(setting: &str, change: &Change) -> String {
+/// A line for each setting of a change.
+fn described(change: &Change) -> String {
     let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "not set".to_owned(), Value::to_string);
-    let (before, after) = (shown(&change.before), shown(&change.after));
-    if before == after {
-        return format!("{setting} = {after}  (as before)\n");
+    let line = |setting: &ChangedSetting| {
+        let (before, after) = (shown(&setting.before), shown(&setting.after));
+        let before = if before == after { "as before".to_owned() } else { format!("before: {before}") };
+        format!("{} = {after}  ({before})\n", setting.path)
+    };
+    change.settings.iter().map(line).collect()
+}
+
+/// What a change loses that cannot be undone by a change back.
+fn warnings(change: &Change) -> String {
+    let mut text = String::new();
+    if !change.leaving_disk.is_empty() {
+        let projects = names_of(&change.leaving_disk);
+        text.push_str(&format!(
+            "warning: The values of {projects} are lost when the server stops. Files that exist are kept, but not read.\n"
+        ));
     }
-    format!("{setting} = {after}  (before: {before})\n")
+    if change.opens_all {
+        text.push_str(
+            "warning: Every client that reaches the port can read and write every project, and create and delete \
+             projects, because authentication is off.\n",
+        );
+    } else if !change.losing_protection.is_empty() {
+        let projects = names_of(&change.losing_protection);
+        text.push_str(&format!(
+            "warning: Every client that reaches the port can read and write {projects}, because authentication is off.\n"
+        ));
+    }
+    text
 }
 
 /// Makes the server with this process id reload its configuration. Returns whether it was told.

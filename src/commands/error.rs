@@ -4,7 +4,7 @@ use super::account::error::AccountCommandError;
 use crate::catalog::CatalogError;
 use crate::catalog::keys::KeyError;
 use crate::config::edit::EditError;
-use crate::config::mistake::ConfigError;
+use crate::config::mistake::{ConfigError, LINK_LOCAL_ADVICE, shown_path};
 use crate::descriptors::TooFewDescriptors;
 use crate::disk::{self, Holder};
 use crate::names::ProjectId;
@@ -12,7 +12,7 @@ use crate::persist::files::own_files::Collision;
 use crate::persist::start::recovery_error::RecoveryError;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug)]
@@ -27,6 +27,10 @@ pub enum RunError {
         path: PathBuf,
     },
     Edit(EditError),
+    /// A change of a setting by which these projects would lose their files.
+    FilesDiscarded {
+        projects: Vec<ProjectId>,
+    },
     /// Another program keeps changing config.json.
     ConfigBusy {
         path: PathBuf,
@@ -93,23 +97,29 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RunError::Config(error) => error.fmt(f),
-            RunError::Key { path, error } => write!(f, "{}: {error}.", path.display()),
+            RunError::Key { path, error } => write!(f, "{}: {error}.", shown_path(path)),
             RunError::ConfigMissing { path } => {
-                write!(f, "{} does not exist. Create it with `pikv init` or `pikv serve`.", path.display())
+                write!(f, "{} does not exist. Create it with `pikv init` or `pikv serve`.", shown_path(path))
             }
             RunError::Edit(error) => error.fmt(f),
+            RunError::FilesDiscarded { projects } => write!(
+                f,
+                "The values of {} would be lost when the server stops, because files are kept, but not read, if on_disk is \
+                 false. Nothing was changed. If you want that, add `--discard-files`.",
+                names_of(projects)
+            ),
             RunError::ConfigBusy { path } => {
-                write!(f, "{}: Another program keeps changing the file. Try again once it is complete.", path.display())
+                write!(f, "{}: Another program keeps changing the file. Try again once it is complete.", shown_path(path))
             }
             RunError::ConfigExists { path } => {
                 write!(
                     f,
                     "{} exists already and was not changed. Remove it first, or name another file with --config.",
-                    path.display()
+                    shown_path(path)
                 )
             }
             RunError::Listen { address, error } => {
-                write!(f, "Cannot listen on {address}: {error}. {}", listen_advice(error.kind()))
+                write!(f, "Cannot listen on {address}: {error}. {}", listen_advice(address.ip(), error.kind()))
             }
             RunError::DataDirectory { path, error } => {
                 f.write_str(&directory_problem(path, error))
@@ -143,12 +153,12 @@ impl fmt::Display for RunError {
                 f,
                 "{}: The keys could not be printed: {error}. The file was removed again. Run `pikv init` with standard \
                  output on a terminal, a pipe or a file.",
-                path.display()
+                shown_path(path)
             ),
             RunError::KeysNotPrinted { path, is_removed: false, error } => write!(
                 f,
                 "{}: The keys could not be printed: {error}. Remove the file and run `pikv init` again.",
-                path.display()
+                shown_path(path)
             ),
             RunError::Recovery(error) => error.fmt(f),
         }
@@ -156,6 +166,13 @@ impl fmt::Display for RunError {
 }
 
 impl std::error::Error for RunError {}
+
+/// The projects, for a sentence.
+pub(super) fn names_of(projects: &[ProjectId]) -> String {
+    let names: Vec<String> = projects.iter().map(|id| format!("`{id}`")).collect();
+    let noun = if names.len() == 1 { "project" } else { "projects" };
+    format!("{noun} {}", names.join(", "))
+}
 
 /// The purpose of a data directory that another process uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +186,7 @@ enum Wanted {
 /// Names the process that uses the data directory, and the fix.
 fn held(directory: &Path, holder: &Holder, wanted: Wanted) -> String {
     let Holder { pid, original, is_elsewhere } = holder;
-    let path = directory.display();
+    let path = shown_path(directory);
     let then = match wanted {
         Wanted::Server => "or choose another persistent_file_path",
         Wanted::Command => "run this command, and start it again",
@@ -201,7 +218,7 @@ fn held(directory: &Path, holder: &Holder, wanted: Wanted) -> String {
 
 /// The problem of the data directory, and the fix.
 fn directory_problem(path: &Path, error: &io::Error) -> String {
-    let path = path.display();
+    let path = shown_path(path);
     if disk::is_disk_full(error) {
         format!(
             "{path}: {error}. The disk is full or a quota is used up. Free disk space or raise the quota."
@@ -224,14 +241,19 @@ fn directory_problem(path: &Path, error: &io::Error) -> String {
     }
 }
 
-fn listen_advice(kind: io::ErrorKind) -> &'static str {
-    if kind == io::ErrorKind::AddrNotAvailable {
+fn listen_advice(address: IpAddr, kind: io::ErrorKind) -> String {
+    let is_link_local = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+    if is_link_local && kind == io::ErrorKind::InvalidInput {
+        return format!("It is a link-local address; {LINK_LOCAL_ADVICE}.");
+    }
+    let advice = if kind == io::ErrorKind::AddrNotAvailable {
         "This machine does not have that address. Choose another with --host."
     } else if kind == io::ErrorKind::PermissionDenied {
         "Ports below 1024 need a privilege (CAP_NET_BIND_SERVICE). Choose another with --port."
     } else {
         "Choose another with --port or --host, or stop the program that uses it."
-    }
+    };
+    advice.to_owned()
 }
 
 impl From<ConfigError> for RunError {
@@ -268,6 +290,16 @@ mod tests {
         check(io::ErrorKind::AddrInUse, "stop the program that uses it");
         check(io::ErrorKind::AddrNotAvailable, "does not have that address");
         check(io::ErrorKind::PermissionDenied, "below 1024");
+        let address = "[fe80::1]:80".parse().unwrap();
+        let refused = RunError::Listen { address, error: io::ErrorKind::InvalidInput.into() }.to_string();
+        assert!(refused.contains("a link-local address; use :: for every network"), "{refused}");
+    }
+
+    #[test]
+    fn a_path_is_shown_without_control_characters() {
+        let path = PathBuf::from("a\n\u{1b}[1m/ü.json");
+        let text = RunError::ConfigMissing { path }.to_string();
+        assert!(text.starts_with(r"a\n\u{1b}[1m/ü.json does not exist"), "{text}");
     }
 
     fn holder(pid: &str, original: Option<&str>, is_elsewhere: bool) -> Holder {

@@ -1,4 +1,4 @@
-//! `pikv init`: writes a config.json with keys and prints them.
+//! `pikv init`: writes a config.json with keys, creates the data directory, and prints the keys.
 
 use super::error::RunError;
 use super::printing::{self, keys_text, print};
@@ -7,7 +7,7 @@ use crate::catalog::keys;
 use crate::catalog::save_generated;
 use crate::cli::effective::Options;
 use crate::config::file;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{self, Disk, RealDisk};
 use crate::entropy::random_bytes;
 
 pub(super) fn init(options: &Options) -> Result<(), RunError> {
@@ -27,5 +27,8 @@ pub(super) fn init(options: &Options) -> Result<(), RunError> {
         // Its keys are not known to anyone, and nothing uses the file yet.
         let is_removed = RealDisk.remove(&RealDisk.follow_links(path)).is_ok();
         RunError::KeysNotPrinted { path: absolute(path), is_removed, error }
-    })
+    })?;
+    // Otherwise the first start warns that it is missing. If this fails, that start reports the reason.
+    let _ = disk::create_directory(&config.data_directory(path));
+    Ok(())
 }

@@ -37,7 +37,9 @@ pub fn run(command: Command) -> Result<(), RunError> {
         Command::Init(options) => init::init(&options),
         Command::ConfigCheck(options) => config::check(&options),
         Command::ConfigShow(options) => config::show(&options),
-        Command::ConfigSet { options, setting, value } => config::set(&options, &setting, &value),
+        Command::ConfigEdit { options, setting, act, discards_files } => {
+            config::edit(&options, &setting, &act, discards_files)
+        }
         Command::Recover { options, project, act } => recover::recover(&options, &project, act),
         Command::Account { options, global_key, act } => {
             // The command may repair files. It logs that, because the next start does not find it any more.

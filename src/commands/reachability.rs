@@ -1,5 +1,6 @@
 //! The addresses under which a server is reachable, and warnings about that.
 
+use crate::cli::effective::{Options, Source, Sourced};
 use crate::config::schema::{Config, Registration};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
@@ -48,7 +49,8 @@ fn source_address(destination: IpAddr) -> Option<IpAddr> {
 }
 
 /// What anyone on the network can do, unless `host` is reached from this machine only.
-pub(super) fn warnings(config: &Config, host: IpAddr) -> Vec<String> {
+/// The fixes are for the file of `options`.
+pub(super) fn warnings(options: &Options, config: &Config, host: IpAddr) -> Vec<String> {
     if host.is_loopback() {
         return Vec::new();
     }
@@ -60,24 +62,23 @@ pub(super) fn warnings(config: &Config, host: IpAddr) -> Vec<String> {
         .map(|project| project.id.as_str())
         .collect();
     if !config.authentication.enabled {
-        warnings.push(
-            "Anyone on the network can read and write every project, because authentication is off. Enable it with \
-             `pikv config set default.authentication.enabled true`."
-                .to_owned(),
-        );
+        warnings.push(format!(
+            "Anyone on the network can read and write every project, because authentication is off. Enable it with `{}`.",
+            config_set(options, "default.authentication.enabled true")
+        ));
     } else if !open_projects.is_empty() {
         warnings.push(format!(
             "Anyone on the network can read and write these projects, because their authentication is off: {}. Enable it \
-             with `pikv config set projects.ID.authentication.enabled true`.",
-            open_projects.join(", ")
+             with `{}`.",
+            open_projects.join(", "),
+            config_set(options, "projects.ID.authentication.enabled true")
         ));
     }
     if config.accounts.enabled && config.accounts.registration == Registration::Open {
-        warnings.push(
-            "Anyone on the network can create an account, because registration is open. Close it with `pikv config set \
-             accounts.registration closed`."
-                .to_owned(),
-        );
+        warnings.push(format!(
+            "Anyone on the network can create an account, because registration is open. Close it with `{}`.",
+            config_set(options, "accounts.registration closed")
+        ));
     }
     if !warnings.is_empty() {
         warnings.push(
@@ -89,11 +90,29 @@ pub(super) fn warnings(config: &Config, host: IpAddr) -> Vec<String> {
     warnings
 }
 
+/// The command line that makes `change` in the file of `options`.
+fn config_set(options: &Options, change: &str) -> String {
+    let Sourced { value, source } = &options.config_path;
+    match source {
+        Source::Default => format!("pikv config set {change}"),
+        Source::Flag | Source::Environment | Source::File => {
+            format!("pikv config set {change} --config {}", quoted(&value.to_string_lossy()))
+        }
+    }
+}
+
+/// `text` as one word of a shell.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::edit;
+    use crate::config::edit::{self, Act};
     use crate::config::file::first_config;
+    use std::path::PathBuf;
 
     #[test]
     fn a_specific_address_is_the_only_one() {
@@ -110,11 +129,30 @@ mod tests {
         }
     }
 
+    fn options_with(path: &str, source: Source) -> Options {
+        Options { config_path: Sourced { value: PathBuf::from(path), source }, ..Options::default() }
+    }
+
+    #[test]
+    fn the_fix_of_a_warning_names_the_file_of_the_start() {
+        for (options, end) in [
+            (Options::default(), "closed`."),
+            (options_with("/etc/pikv.json", Source::Flag), "closed --config /etc/pikv.json`."),
+            (options_with("/etc/pikv.json", Source::Environment), "closed --config /etc/pikv.json`."),
+            (options_with("a b'c.json", Source::Flag), r"closed --config 'a b'\''c.json'`."),
+        ] {
+            let warnings = warnings(&options, &first_config(), "0.0.0.0".parse().unwrap());
+            assert!(warnings[0].ends_with(end), "{end} in {warnings:?}");
+        }
+        let options = options_with("x", Source::Flag);
+        assert_eq!(config_set(&options, "a true"), "pikv config set a true --config x");
+    }
+
     #[test]
     fn only_a_host_on_a_network_has_warnings() {
         let mut config = first_config();
         let lan: IpAddr = "0.0.0.0".parse().unwrap();
-        let text = |config: &Config, host: IpAddr| warnings(config, host).join("\n");
+        let text = |config: &Config, host: IpAddr| warnings(&Options::default(), config, host).join("\n");
         assert_eq!(text(&config, "127.0.0.1".parse().unwrap()), "");
         assert_eq!(text(&config, "::1".parse().unwrap()), "");
         let open = text(&config, lan);
@@ -122,7 +160,8 @@ mod tests {
         assert!(!open.contains("authentication"), "{open}");
         config.accounts.registration = Registration::Closed;
         assert_eq!(text(&config, lan), "");
-        edit::set(&mut config, "projects.first_project.authentication.enabled", "false").unwrap();
+        let off = Act::Set("false".to_owned());
+        edit::edit(&mut config, "projects.first_project.authentication.enabled", &off).unwrap();
         assert!(text(&config, lan).contains("first_project"), "{}", text(&config, lan));
         config.authentication.enabled = false;
         let off = text(&config, lan);

@@ -60,7 +60,7 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     sink::start(effective.log_level.value.filter(), format).map_err(RunError::Start)?;
     log_panics();
     warn_if_unwritten(&lock);
-    let exposed = reachability::warnings(&config, address.ip());
+    let exposed = reachability::warnings(options, &config, address.ip());
     warnings.iter().chain(&exposed).for_each(|warning| log::warn!("{warning}"));
     unsaved.iter().for_each(|error| log::warn!("{}", unsaved_texts(error)));
     warn_plaintext_removed(&key_changes);

@@ -1,4 +1,5 @@
-//! One setting of a configuration, found by its path and set from the text of a command line.
+//! A change of one setting of a configuration, which is found by its path: set from the text of a command line, or
+//! returned to its default.
 
 use super::field::{Kind, Value};
 use super::file;
@@ -6,91 +7,235 @@ use super::members::Node;
 use super::mistake::{Mistake, shown};
 use super::nearest::nearest;
 use super::schema::Config;
-use super::setting::{Owner, Setting, set_one};
+use super::setting::{Owner, Presence, Setting, TakesEffect, object, set_one};
 use super::settings::{PROJECT_SETTINGS, SETTINGS};
+use crate::names::ProjectId;
 use std::fmt;
 
-/// A change by [`set`]. Values are `None` if the setting has none.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Change {
-    pub before: Option<Value>,
-    pub after: Option<Value>,
-    /// Whether a running server uses the new value only after a restart.
-    pub needs_restart: bool,
+/// What happens to a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// It gets this value, as typed. Texts need no quotes; everything else is JSON.
+    Set(String),
+    /// It is removed from the file, so that it has its default.
+    Unset,
 }
 
-/// Why a setting cannot be set. The configuration is unchanged then.
+/// A change by [`edit`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The setting at the path, even if it has the same value as before, then others that changed with it.
+    pub settings: Vec<ChangedSetting>,
+    /// Whether a running server uses a new value only after a restart.
+    pub needs_restart: bool,
+    /// The projects whose files are not read any more.
+    pub leaving_disk: Vec<ProjectId>,
+    /// The projects that need no key any more.
+    pub losing_protection: Vec<ProjectId>,
+    /// Whether no request needs a key any more.
+    pub opens_all: bool,
+}
+
+/// Values are `None` if the setting has none.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ChangedSetting {
+    pub path: String,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+    takes_effect: TakesEffect,
+}
+
+/// Why a setting cannot be changed. The configuration is unchanged then. Paths are those from the top.
 #[derive(Debug, PartialEq, Eq)]
 pub enum EditError {
     Unknown {
         path: String,
-        nearest: Option<&'static str>,
+        /// A sentence.
+        hint: Option<String>,
     },
     ProjectMissing {
         id: String,
     },
-    /// The setting cannot be changed by its value.
+    /// This command cannot change the setting.
     Fixed {
-        path: &'static str,
+        path: String,
         instead: &'static str,
+    },
+    /// A file without the setting is refused.
+    Required {
+        path: String,
+    },
+    /// The setting has no value `null`.
+    Null {
+        path: String,
     },
     Value {
         mistake: Mistake,
     },
     /// The value is not JSON, and has to be.
     NotJson {
-        path: &'static str,
+        path: String,
         value: String,
         wanted: String,
     },
 }
 
-/// The settings that a reload does not change, and the sections of such settings.
-const AT_START_ONLY: [&str; 4] = ["server_", "limits.", "timeouts.", "log.format"];
-
-/// Sets the setting at `path` to `value`. `path` is as `pikv config show` prints it: `accounts.registration`, or
-/// `projects.shop.storage.sync`. Texts need no quotes; everything else is JSON.
+/// Changes the setting at `path`, which is as `pikv config show` prints it: `accounts.registration`, or
+/// `projects.shop.storage.sync`.
 ///
 /// # Errors
 /// [`EditError`]; `config` is unchanged then.
-pub fn set(config: &mut Config, path: &str, value: &str) -> Result<Change, EditError> {
-    let mut next = config.clone();
-    let change = match path.strip_prefix("projects.").and_then(|rest| rest.split_once('.')) {
-        Some((id, path)) => {
-            let project = next.projects.iter_mut().find(|project| project.id.as_str() == id);
-            let project = project.ok_or_else(|| EditError::ProjectMissing { id: shown(id) })?;
-            edit(PROJECT_SETTINGS, project, path, value)?
-        }
-        None => edit(SETTINGS, &mut next, path, value)?,
+pub fn edit(config: &mut Config, path: &str, act: &Act) -> Result<Change, EditError> {
+    let text = match path.strip_prefix("projects.") {
+        Some(rest) => edited_project(config, path, rest, act)?,
+        None => edited(config, path, act)?,
     };
     // Finds settings that are valid alone but contradict each other.
-    *config = file::parse(&file::encode(&next)).map_err(|mistake| EditError::Value { mistake })?;
+    let next = file::parse(&text).map_err(|mistake| EditError::Value { mistake })?;
+    let change = change_between(config, &next, path);
+    *config = next;
     Ok(change)
 }
 
-fn edit<T: Owner>(
+/// The text of `config` with the change of a setting of the whole file.
+fn edited(config: &Config, path: &str, act: &Act) -> Result<Vec<u8>, EditError> {
+    let setting = find(SETTINGS, path, "", path)?;
+    check(setting, path, act)?;
+    match act {
+        Act::Set(value) => {
+            let mut next = config.clone();
+            set(setting, &mut next, path, value)?;
+            Ok(file::encode(&next))
+        }
+        Act::Unset => {
+            let mut tree = object(SETTINGS, config);
+            remove(&mut tree, setting.path);
+            Ok(file::encode_value(&tree))
+        }
+    }
+}
+
+/// The same for a setting of a project; `rest` is `path` without `projects.`.
+fn edited_project(config: &Config, path: &str, rest: &str, act: &Act) -> Result<Vec<u8>, EditError> {
+    let (id, inner) = rest.split_once('.').unwrap_or((rest, ""));
+    let index = config.projects.iter().position(|project| project.id.as_str() == id);
+    let index = index.ok_or_else(|| EditError::ProjectMissing { id: shown(id) })?;
+    let setting = find(PROJECT_SETTINGS, inner, &format!("projects.{id}."), path)?;
+    check(setting, path, act)?;
+    match act {
+        Act::Set(value) => {
+            let mut next = config.clone();
+            next.projects.get_mut(index).map_or(Ok(()), |project| set(setting, project, path, value))?;
+            Ok(file::encode(&next))
+        }
+        Act::Unset => {
+            let mut tree = object(SETTINGS, config);
+            if let Some(Value::List(projects)) = member(&mut tree, "projects")
+                && let Some(project) = projects.get_mut(index)
+            {
+                remove(project, setting.path);
+            }
+            Ok(file::encode_value(&tree))
+        }
+    }
+}
+
+/// The setting at `inner`, which is `path` without `prefix`.
+fn find<T>(
     settings: &'static [Setting<T>],
+    inner: &str,
+    prefix: &str,
+    path: &str,
+) -> Result<&'static Setting<T>, EditError> {
+    let found = settings.iter().find(|setting| setting.path == inner);
+    found.ok_or_else(|| EditError::Unknown { path: shown(path), hint: hint(settings, inner, prefix) })
+}
+
+/// Refuses a change that this command does not make.
+fn check<T>(setting: &Setting<T>, path: &str, act: &Act) -> Result<(), EditError> {
+    let path = || path.to_owned();
+    if let Some(instead) = instead_of(setting, act) {
+        return Err(EditError::Fixed { path: path(), instead });
+    }
+    let is_nullable = matches!(setting.kind, Kind::NumberOrNull(..) | Kind::Nullable);
+    match act {
+        Act::Unset if setting.presence == Presence::Required => Err(EditError::Required { path: path() }),
+        Act::Set(value) if value == "null" && !is_nullable && setting.presence != Presence::Required => {
+            Err(EditError::Null { path: path() })
+        }
+        Act::Set(_) | Act::Unset => Ok(()),
+    }
+}
+
+fn set<T: Owner>(
+    setting: &'static Setting<T>,
     owner: &mut T,
     path: &str,
     value: &str,
-) -> Result<Change, EditError> {
-    let Some(setting) = settings.iter().find(|setting| setting.path == path) else {
-        let known: Vec<&'static str> = settings.iter().map(|setting| setting.path).collect();
-        return Err(EditError::Unknown { path: shown(path), nearest: nearest_path(path, &known) });
-    };
-    if let Some(instead) = instead_of(setting, value) {
-        return Err(EditError::Fixed { path: setting.path, instead });
-    }
-    let before = (setting.get)(owner);
+) -> Result<(), EditError> {
     let text = json_text(&setting.kind, value);
-    let node = Node::of_value(&text, setting.path).map_err(|_| EditError::NotJson {
-        path: setting.path,
+    let node = Node::of_value(&text, path).map_err(|_| EditError::NotJson {
+        path: path.to_owned(),
         value: shown(value),
         wanted: wanted(&setting.kind),
     })?;
-    set_one(setting, owner, &node).map_err(|mistake| EditError::Value { mistake })?;
-    let needs_restart = AT_START_ONLY.iter().any(|start| setting.path.starts_with(start));
-    Ok(Change { before, after: (setting.get)(owner), needs_restart })
+    set_one(setting, owner, &node).map_err(|mistake| EditError::Value { mistake })
+}
+
+/// Removes the member at `path`, and the objects that are empty without it.
+fn remove(tree: &mut Value, path: &str) {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    let Value::Object(members) = tree else { return };
+    members.retain_mut(|(other, value)| match rest {
+        _ if *other != name => true,
+        None => false,
+        Some(rest) => {
+            remove(value, rest);
+            !matches!(value, Value::Object(members) if members.is_empty())
+        }
+    });
+}
+
+fn member<'v>(tree: &'v mut Value, name: &str) -> Option<&'v mut Value> {
+    let Value::Object(members) = tree else { return None };
+    members.iter_mut().find(|(other, _)| *other == name).map(|(_, value)| value)
+}
+
+/// What the change of the setting at `path` did.
+fn change_between(before: &Config, after: &Config, path: &str) -> Change {
+    let projects = || before.projects.iter().filter_map(|old| Some((old, after.project(&old.id)?)));
+    let mut settings = compared(SETTINGS, "", before, after);
+    for (old, new) in projects() {
+        settings.extend(compared(PROJECT_SETTINGS, &format!("projects.{}.", old.id), old, new));
+    }
+    settings.retain(|setting| setting.path == path || setting.before != setting.after);
+    settings.sort_by_key(|setting| setting.path != path);
+    let is_late = |setting: &ChangedSetting| {
+        setting.takes_effect == TakesEffect::AtStart && setting.before != setting.after
+    };
+    let leaving =
+        projects().filter(|(old, new)| before.storage_of(old).on_disk && !after.storage_of(new).on_disk);
+    let losing = projects()
+        .filter(|(old, new)| before.authentication_enabled(old) && !after.authentication_enabled(new));
+    Change {
+        needs_restart: settings.iter().any(is_late),
+        leaving_disk: leaving.map(|(old, _)| old.id.clone()).collect(),
+        losing_protection: losing.map(|(old, _)| old.id.clone()).collect(),
+        opens_all: before.authentication.enabled && !after.authentication.enabled,
+        settings,
+    }
+}
+
+/// The settings that this command can change, with their values.
+fn compared<T>(settings: &'static [Setting<T>], prefix: &str, before: &T, after: &T) -> Vec<ChangedSetting> {
+    let shown = settings.iter().filter(|setting| !matches!(setting.kind, Kind::Projects | Kind::Secret(_)));
+    let compare = |setting: &Setting<T>| ChangedSetting {
+        path: format!("{prefix}{}", setting.path),
+        before: (setting.get)(before),
+        after: (setting.get)(after),
+        takes_effect: setting.takes_effect,
+    };
+    shown.map(compare).collect()
 }
 
 /// `value` as JSON. A text is typed without quotes.
@@ -115,22 +260,48 @@ fn wanted(kind: &Kind) -> String {
     }
 }
 
-/// What to do instead for a setting that cannot be changed by its value.
-fn instead_of<T>(setting: &Setting<T>, value: &str) -> Option<&'static str> {
-    match (setting.path, &setting.kind) {
-        ("version", _) => Some("the server writes it"),
-        ("id", _) => Some("a project keeps its name; create another one"),
-        ("default.storage.persistent_file_path", _) => {
+/// What to do instead for a setting that this command cannot change.
+fn instead_of<T>(setting: &Setting<T>, act: &Act) -> Option<&'static str> {
+    match (setting.path, &setting.kind, act) {
+        ("version", ..) => Some("the server writes it"),
+        ("id", ..) => Some("a project keeps its name; create another one"),
+        ("default.storage.persistent_file_path", ..) => {
             Some("stop the server, move the data directory, edit config.json and start the server")
         }
-        (_, Kind::Nullable) if value != "null" => Some("set one of its members, or null"),
-        (_, Kind::Projects) => {
+        (_, Kind::Nullable, Act::Set(value)) if value != "null" => Some("set one of its members, or null"),
+        (_, Kind::Projects, _) => {
             Some("create projects with POST /api/v1/projects, or name one setting: projects.ID.SETTING")
         }
         // Arguments are visible to every user of the machine.
-        (_, Kind::Secret(_)) => Some("keys are not accepted as arguments; edit the file"),
+        (_, Kind::Secret(_), Act::Set(_)) => Some("keys are not accepted as arguments; edit the file"),
+        (_, Kind::Secret(_), Act::Unset) => {
+            Some("the next start would print a new key; use POST …/api-key/regenerate, or edit the file")
+        }
         _ => None,
     }
+}
+
+/// What was probably meant by the unknown path `inner` after `prefix`.
+fn hint<T>(settings: &'static [Setting<T>], inner: &str, prefix: &str) -> Option<String> {
+    if let Some((_, rest)) = inner.strip_prefix("projects[").and_then(|rest| rest.split_once(']')) {
+        let setting = rest.strip_prefix('.').filter(|rest| !rest.is_empty()).unwrap_or("SETTING");
+        return Some(format!("A project is named by its id: `projects.ID.{}`.", shown(setting)));
+    }
+    if inner.is_empty() && prefix.is_empty() {
+        return None;
+    }
+    let section = if inner.is_empty() { String::new() } else { format!("{inner}.") };
+    let is_of_section = |setting: &&Setting<T>| {
+        setting.path.starts_with(&section) && instead_of(setting, &Act::Unset).is_none()
+    };
+    let of_section =
+        settings.iter().filter(is_of_section).map(|setting| format!("`{prefix}{}`", setting.path));
+    let of_section: Vec<String> = of_section.collect();
+    if !of_section.is_empty() {
+        return Some(format!("These settings are in it: {}.", of_section.join(", ")));
+    }
+    let known: Vec<&'static str> = settings.iter().map(|setting| setting.path).collect();
+    nearest_path(inner, &known).map(|nearest| format!("Did you mean `{prefix}{nearest}`?"))
 }
 
 /// The known path that is nearest to `path`, or whose last name is nearest to that of `path`.
@@ -147,17 +318,26 @@ fn nearest_path(path: &str, known: &[&'static str]) -> Option<&'static str> {
 impl fmt::Display for EditError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EditError::Unknown { path, nearest } => {
+            EditError::Unknown { path, hint } => {
                 write!(f, "There is no setting `{path}`. ")?;
-                if let Some(nearest) = nearest {
-                    write!(f, "Did you mean `{nearest}`? ")?;
+                if let Some(hint) = hint {
+                    write!(f, "{hint} ")?;
                 }
                 f.write_str("`pikv config show` lists all settings.")
             }
             EditError::ProjectMissing { id } => {
                 write!(f, "config.json has no project `{id}`. `pikv config show` lists its projects.")
             }
-            EditError::Fixed { path, instead } => write!(f, "`{path}` cannot be set: {instead}."),
+            EditError::Fixed { path, instead } => {
+                write!(f, "This command cannot change `{path}`: {instead}.")
+            }
+            EditError::Required { path } => write!(
+                f,
+                "config.json must have `{path}`, so it cannot be unset. Set it with `pikv config set {path} VALUE`."
+            ),
+            EditError::Null { path } => {
+                write!(f, "`{path}` cannot be null. `pikv config unset {path}` returns it to its default.")
+            }
             EditError::NotJson { path, value, wanted } => {
                 write!(f, "`{path}` cannot be set to `{value}`; it must be {wanted}.")
             }
@@ -169,78 +349,5 @@ impl fmt::Display for EditError {
 impl std::error::Error for EditError {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn set_in_default(path: &str, value: &str) -> Result<(Config, Change), EditError> {
-        let mut config = file::first_config();
-        set(&mut config, path, value).map(|change| (config, change))
-    }
-
-    #[track_caller]
-    fn check_set(path: &str, value: &str, written: &str, needs_restart: bool) {
-        let (config, change) = set_in_default(path, value).unwrap();
-        let text = String::from_utf8(file::encode(&config)).unwrap();
-        assert!(text.contains(written), "{written} in {text}");
-        assert_eq!(change.needs_restart, needs_restart, "{path}");
-        assert_ne!(change.before, change.after, "{path}");
-    }
-
-    #[test]
-    fn values_of_each_kind_are_set() {
-        check_set("accounts.registration", "closed", r#""registration": "closed""#, false);
-        check_set("accounts.enabled", "false", r#""enabled": false"#, false);
-        check_set("server_port", "80", r#""server_port": 80"#, true);
-        check_set("server_host", "0.0.0.0", r#""server_host": "0.0.0.0""#, true);
-        check_set("server_threads", "4", r#""server_threads": 4"#, true);
-        check_set("timeouts.head_seconds", "7", r#""head_seconds": 7"#, true);
-        check_set("item_api.rate_limit", "null", r#""rate_limit": null"#, false);
-        check_set("item_api.rate_limit.requests", "9", r#""requests": 9"#, false);
-        check_set("cors.origins", r#"["https://a.example"]"#, r#""https://a.example""#, false);
-        check_set("projects.first_project.storage.sync", "interval", r#""sync": "interval""#, false);
-    }
-
-    #[track_caller]
-    fn check_refused(path: &str, value: &str, parts: &[&str]) {
-        let mut config = file::first_config();
-        let before = config.clone();
-        let text = set(&mut config, path, value).unwrap_err().to_string();
-        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
-        assert_eq!(config, before, "{path}");
-    }
-
-    #[test]
-    fn a_wrong_path_or_value_is_refused_with_the_fix() {
-        check_refused("accounts.registrations", "x", &["no setting", "`accounts.registration`"]);
-        check_refused("registration", "x", &["`accounts.registration`", "pikv config show"]);
-        check_refused("accounts", "x", &["no setting `accounts`"]);
-        check_refused(
-            "accounts.registration",
-            "shut",
-            &["`accounts.registration` is \"shut\"", "open, closed"],
-        );
-        check_refused("accounts.enabled", "yes", &["cannot be set to `yes`", "true or false"]);
-        check_refused("server_port", "", &["`server_port` cannot be set to ``", "0 to 65535"]);
-        check_refused("trusted_proxies", "127.0.0.1", &["a JSON array of addresses or networks"]);
-        check_refused("item_api.rate_limit", r#"{"requests":2}"#, &["set one of its members"]);
-        check_refused("default.storage.persistent_file_path", "other/", &["move the data directory"]);
-        check_refused("accounts.enabled", "1", &["a number", "`true` or `false`"]);
-        check_refused("server_port", "65536", &["`server_port` is 65536", "0 to 65535"]);
-        check_refused("limits.memory_bytes_max", "1", &["`limits.memory_bytes_max` is 1"]);
-        check_refused("projects.other.storage.sync", "always", &["no project `other`"]);
-        check_refused("projects.first_project.storage.sink", "always", &["`storage.sync`"]);
-        check_refused("projects.first_project.id", "other", &["`id` cannot be set"]);
-        check_refused("projects", "[]", &["POST /api/v1/projects"]);
-        check_refused("version", "2", &["`version` cannot be set"]);
-        check_refused("default.authentication.api_key", "0123456789abcdef", &["not accepted as arguments"]);
-    }
-
-    #[test]
-    fn settings_that_contradict_each_other_are_refused() {
-        let mut config = file::first_config();
-        set(&mut config, "limits.memory_bytes_max", "16777216").unwrap();
-        let before = config.clone();
-        assert!(set(&mut config, "limits.body_bytes_max", "16777216").is_err());
-        assert_eq!(config, before);
-    }
-}
+#[path = "edit_tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::cors::Origin;
 use super::members::Node;
-use super::mistake::{HOST_ADVICE, Mistake};
+use super::mistake::{Mistake, host_advice};
 use super::public::{PUBLIC_HOST_ADVICE, PublicHost};
 use crate::digits::grouped;
 use crate::limits::{API_KEY_BYTES_MAX, API_KEY_BYTES_MIN};
@@ -131,7 +131,7 @@ macro_rules! texts {
 }
 
 texts! {
-    IpAddr: |text| text.parse().map_err(|_| HOST_ADVICE.to_owned());
+    IpAddr: |text| text.parse().map_err(|_| host_advice(text));
     ProjectId: |text| ProjectId::parse(text).map_err(|error| format!("the id {}", error.predicate()));
     Network: |text| Network::parse(text).map_err(|error| error.to_string());
     Origin: |text| Origin::parse(text).map_err(|error| error.to_string());

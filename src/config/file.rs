@@ -2,6 +2,7 @@
 //!
 //! A file with a mistake is refused and stays unchanged. A save replaces the whole file at once.
 
+use super::field::Value;
 use super::mistake::ConfigError;
 use super::older;
 pub use super::parse::parse;
@@ -46,9 +47,14 @@ pub fn default_config() -> Config {
 /// The text of config.json with the keys: members in the order of the documentation, indented by four spaces, with a
 /// newline at the end. [`parse`] returns `config` for it.
 pub fn encode(config: &Config) -> Vec<u8> {
+    encode_value(&object(SETTINGS, config))
+}
+
+/// The text of the object `written`.
+pub(super) fn encode_value(written: &Value) -> Vec<u8> {
     let mut text = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    "));
-    let written = object(SETTINGS, config).serialize(&mut serializer);
+    let written = written.serialize(&mut serializer);
     assert!(written.is_ok(), "text, numbers and switches are always JSON, and a Vec takes every byte");
     text.push(b'\n');
     text

@@ -9,7 +9,8 @@ use crate::limits::{
 };
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 /// The problem of a file without text.
 pub(crate) const EMPTY: &str = "the file is empty";
@@ -51,8 +52,31 @@ impl fmt::Display for Mistake {
 
 impl std::error::Error for Mistake {}
 
-/// The rule for a host, in config.json and on the command line.
-pub(crate) const HOST_ADVICE: &str = "it must be an IP address, because names are not looked up: 127.0.0.1 or ::1 for this \
+/// The rule that the host `text` breaks, in config.json and on the command line.
+pub(crate) fn host_advice(text: &str) -> String {
+    let address = text.split(['[', ']', '%']).find(|part| !part.is_empty()).unwrap_or_default();
+    if text.parse::<SocketAddr>().is_ok() {
+        "it must be an IP address without a port, which has a setting of its own (server_port, --port)"
+            .to_owned()
+    } else if address.parse::<Ipv6Addr>().is_err() {
+        HOST_ADVICE.to_owned()
+    } else if text.contains('%') {
+        format!("it must be an IP address without a zone (`%{}`); {LINK_LOCAL_ADVICE}", shown(zone_of(text)))
+    } else {
+        format!("it must be an IP address without brackets: {address}")
+    }
+}
+
+/// The zone of an address such as `fe80::1%eth0`.
+fn zone_of(text: &str) -> &str {
+    text.split_once('%').map_or("", |(_, zone)| zone.trim_end_matches(']'))
+}
+
+/// What to listen on instead of a link-local address, which is valid on one network interface only.
+pub(crate) const LINK_LOCAL_ADVICE: &str = "use :: for every network, or an address of this machine that is not \
+                                     link-local (fe80::…), because an interface cannot be named";
+
+const HOST_ADVICE: &str = "it must be an IP address, because names are not looked up: 127.0.0.1 or ::1 for this \
                                machine only (localhost), 0.0.0.0 or :: for every network";
 
 /// The advice for an unknown `text`: the nearest of the `known` ones, and all of them after `intro`.
@@ -66,6 +90,19 @@ pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_CHARACTERS_MAX).flat_map(char::escape_debug).collect();
     if text.chars().nth(SHOWN_CHARACTERS_MAX).is_some() {
         shown.push('…');
+    }
+    shown
+}
+
+/// A path for a message, without control characters.
+pub(crate) fn shown_path(path: &Path) -> String {
+    let mut shown = String::new();
+    for character in path.to_string_lossy().chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
     }
     shown
 }
@@ -101,29 +138,29 @@ impl fmt::Display for ConfigError {
                 write!(
                     f,
                     "{}: {mistake}. The file is unchanged; correct it, then start again or send SIGHUP",
-                    path.display()
+                    shown_path(path)
                 )
             }
             ConfigError::TooLarge { path } => write!(
                 f,
                 "{}: the file is too large for a configuration; the maximum is {CONFIG_BYTES_MAX} bytes. \
                  Check the path",
-                path.display()
+                shown_path(path)
             ),
             ConfigError::Read { path, error } => {
                 write!(
                     f,
                     "{}: cannot be read: {error}. Check that it is a file that this user may read",
-                    path.display()
+                    shown_path(path)
                 )
             }
             ConfigError::Write { path, error } => {
-                write!(f, "{}: cannot be saved: {error}. {}", path.display(), save_advice(error))
+                write!(f, "{}: cannot be saved: {error}. {}", shown_path(path), save_advice(error))
             }
             ConfigError::Locked { path } => write!(
                 f,
                 "{}: another process has locked its directory for more than {} seconds. {LOCKED_ADVICE}",
-                path.display(),
+                shown_path(path),
                 DIRECTORY_LOCK_LOOKS_MAX as u64 * DIRECTORY_LOCK_LOOK_INTERVAL_MS / 1_000
             ),
         }

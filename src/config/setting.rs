@@ -10,6 +10,7 @@ pub struct Setting<T: 'static> {
     pub path: &'static str,
     pub kind: Kind,
     pub presence: Presence,
+    pub takes_effect: TakesEffect,
     /// A line for the documentation.
     pub doc: &'static str,
     /// The value in use; `None` if it has none.
@@ -26,6 +27,20 @@ pub enum Presence {
     Written,
     /// It may be missing; the server writes it if the file has it.
     Optional,
+}
+
+/// When a running server uses a new value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakesEffect {
+    /// After a reload.
+    AtReload,
+    /// After a restart.
+    AtStart,
+}
+
+/// `setting`, if only a restart changes it.
+pub(super) const fn at_start<T>(setting: Setting<T>) -> Setting<T> {
+    Setting { takes_effect: TakesEffect::AtStart, ..setting }
 }
 
 /// A type that has settings.

@@ -7,7 +7,7 @@ use super::mistake::{Mistake, shown};
 use super::schema::{
     AuthenticationChoice, Config, LogFormat, LogLevel, ProjectConfig, Registration, StorageChoice, SyncMode,
 };
-use super::setting::{Owner, Presence, Setting, names, object, read};
+use super::setting::{Owner, Presence, Setting, TakesEffect, at_start, names, object, read};
 use crate::limits::{
     BCRYPT_COST_MAX, BCRYPT_COST_MIN, BODY_BYTES_MAX_CEILING, BODY_BYTES_PER_SECOND_MIN_CEILING,
     CONFIG_VERSION, CONNECTIONS_MAX_CEILING, LOOPS_MAX, MEMORY_BODIES_MIN, MEMORY_BYTES_MAX_CEILING,
@@ -42,6 +42,7 @@ macro_rules! setting {
             path: $path,
             kind: $kind,
             presence: Presence::$presence,
+            takes_effect: TakesEffect::AtReload,
             doc: $doc,
             get: $get,
             set: |$owner, $node, $k| {
@@ -60,19 +61,19 @@ const SYNC_SECONDS: Kind = Kind::Number(SYNC_INTERVAL_SECONDS_MIN, SYNC_INTERVAL
 const KEY: Kind = Kind::Secret("16 to 1024 characters");
 const HASH: Kind = Kind::Secret("`sha256:` and 64 hexadecimal digits");
 
-/// The settings of the whole file, in its order.
+/// The settings of the whole file, in its order. A reload does not change those that are [`at_start`].
 #[rustfmt::skip] // two lines for each
 pub const SETTINGS: &[Setting<Config>] = &[
     setting!("version", Kind::Number(CONFIG_VERSION, CONFIG_VERSION), Required;
         "version of this file's format"; |_| Some(Value::Number(CONFIG_VERSION)); |_, node, _| check_version(node)?),
-    setting!("server_port", Kind::Number(0, 65_535), Required server_port;
-        "port; 0 selects a free one"),
-    setting!("server_host", Kind::Text("an IP address"), server_host;
-        "address to listen on; `0.0.0.0` or `::` for every network"),
-    setting!("server_threads", Kind::NumberOrNull(1, LOOPS_MAX as u64), server_threads;
-        "event loops; null: one per core"),
-    setting!("default.storage.persistent_file_path", Kind::Path, Required persistent_file_path;
-        "data directory, relative to the directory of `config.json`"),
+    at_start(setting!("server_port", Kind::Number(0, 65_535), Required server_port;
+        "port; 0 selects a free one")),
+    at_start(setting!("server_host", Kind::Text("an IP address"), server_host;
+        "address to listen on; `0.0.0.0` or `::` for every network")),
+    at_start(setting!("server_threads", Kind::NumberOrNull(1, LOOPS_MAX as u64), server_threads;
+        "event loops; null: one per core")),
+    at_start(setting!("default.storage.persistent_file_path", Kind::Path, Required persistent_file_path;
+        "data directory, relative to the directory of `config.json`")),
     setting!("default.storage.on_disk", Kind::Switch, storage.on_disk;
         "whether projects have files; false loses everything when the server stops. This and the next three are for projects that have no such setting"),
     setting!("default.storage.cache_in_memory", Kind::Switch, storage.cache_in_memory;
@@ -93,31 +94,31 @@ pub const SETTINGS: &[Setting<Config>] = &[
     setting!("projects", Kind::Projects, Required;
         "the projects"; |config| Some(Value::List(config.projects.iter().map(|project| object(PROJECT_SETTINGS, project)).collect()));
         |config, node, _| config.projects = projects(node)?),
-    setting!("limits.body_bytes_max", Kind::Number(1, BODY_BYTES_MAX_CEILING as u64), limits.body_bytes_max;
-        "body of one request, bytes"),
-    setting!("limits.connections_max", Kind::Number(1, CONNECTIONS), limits.connections_max;
-        "connections open at once; fewer if the process may not have so many descriptors (`ulimit -n`, less 64 and those of the projects), which the start logs as a warning. If all are in use and another client connects, some are closed: first those on which nothing has arrived, then idle ones, then those of the address that has the most"),
-    setting!("limits.connections_per_address_max", Kind::NumberOrNull(1, CONNECTIONS), limits.connections_per_address_max;
-        "connections of one client address (an IPv6 /64 is one address); more are answered 503. null: no limit per address. Trusted proxies have no limit"),
-    setting!("limits.memory_bytes_max", MEMORY, Optional;
+    at_start(setting!("limits.body_bytes_max", Kind::Number(1, BODY_BYTES_MAX_CEILING as u64), limits.body_bytes_max;
+        "body of one request, bytes")),
+    at_start(setting!("limits.connections_max", Kind::Number(1, CONNECTIONS), limits.connections_max;
+        "connections open at once; fewer if the process may not have so many descriptors (`ulimit -n`, less 64 and those of the projects), which the start logs as a warning. If all are in use and another client connects, some are closed: first those on which nothing has arrived, then idle ones, then those of the address that has the most")),
+    at_start(setting!("limits.connections_per_address_max", Kind::NumberOrNull(1, CONNECTIONS), limits.connections_per_address_max;
+        "connections of one client address (an IPv6 /64 is one address); more are answered 503. null: no limit per address. Trusted proxies have no limit")),
+    at_start(setting!("limits.memory_bytes_max", MEMORY, Optional;
         "memory that pending requests and answers may hold, bytes; one address may hold half of it. More are answered 503. At least 4 times `body_bytes_max`, which is the default if it is more"; |config| Some(config.limits.memory_bytes_max.value());
-        |config, node, _| config.limits.memory_bytes_max = usize::read(node, &memory_of(config))?),
-    setting!("timeouts.head_seconds", SECONDS_FROM_1, seconds timeouts.head_ms;
-        "the head of a request must be complete after this long"),
-    setting!("timeouts.body_grace_seconds", SECONDS, seconds timeouts.body_grace_ms;
-        "grace period of every body"),
-    setting!("timeouts.body_bytes_per_second_min", Kind::Number(0, BODY_BYTES_PER_SECOND_MIN_CEILING), timeouts.body_bytes_per_second_min;
-        "minimum rate of a body after the grace period; 0 accepts any"),
-    setting!("timeouts.idle_seconds", SECONDS_FROM_1, seconds timeouts.idle_ms;
-        "a connection without a request is closed after this long"),
-    setting!("timeouts.write_seconds", SECONDS_FROM_1, seconds timeouts.write_ms;
-        "the connection of a client that has read nothing of its answer for this long is closed"),
-    setting!("timeouts.shutdown_seconds", SECONDS, seconds timeouts.shutdown_ms;
-        "running requests may finish for this long at a stop"),
+        |config, node, _| config.limits.memory_bytes_max = usize::read(node, &memory_of(config))?)),
+    at_start(setting!("timeouts.head_seconds", SECONDS_FROM_1, seconds timeouts.head_ms;
+        "the head of a request must be complete after this long")),
+    at_start(setting!("timeouts.body_grace_seconds", SECONDS, seconds timeouts.body_grace_ms;
+        "grace period of every body")),
+    at_start(setting!("timeouts.body_bytes_per_second_min", Kind::Number(0, BODY_BYTES_PER_SECOND_MIN_CEILING), timeouts.body_bytes_per_second_min;
+        "minimum rate of a body after the grace period; 0 accepts any")),
+    at_start(setting!("timeouts.idle_seconds", SECONDS_FROM_1, seconds timeouts.idle_ms;
+        "a connection without a request is closed after this long")),
+    at_start(setting!("timeouts.write_seconds", SECONDS_FROM_1, seconds timeouts.write_ms;
+        "the connection of a client that has read nothing of its answer for this long is closed")),
+    at_start(setting!("timeouts.shutdown_seconds", SECONDS, seconds timeouts.shutdown_ms;
+        "running requests may finish for this long at a stop")),
     setting!("log.level", Kind::OneOf(LogLevel::NAMES), log.level;
         "minimum level of the messages that are logged"),
-    setting!("log.format", Kind::OneOf(LogFormat::NAMES), log.format;
-        "form of the log lines"),
+    at_start(setting!("log.format", Kind::OneOf(LogFormat::NAMES), log.format;
+        "form of the log lines")),
     setting!("accounts.enabled", Kind::Switch, accounts.enabled;
         "whether user accounts are enabled; false answers 404 (`accounts_disabled`) on their paths and leaves their files unchanged. Enabling them needs a restart if they were disabled at the start"),
     setting!("accounts.registration", Kind::OneOf(Registration::NAMES), accounts.registration;

@@ -10,7 +10,7 @@ use pikv::cli::help;
 use pikv::testing::config::field::Kind;
 use pikv::testing::config::field::Value::{List, Text};
 use pikv::testing::config::file;
-use pikv::testing::config::setting::Presence;
+use pikv::testing::config::setting::{Presence, TakesEffect};
 use pikv::testing::config::settings::{PROJECT_SETTINGS, SETTINGS};
 use std::collections::BTreeSet;
 use std::fs;
@@ -161,7 +161,8 @@ fn settings_table() -> String {
         let default = if is_text { format!("`{value}`") } else { value.to_string() };
         let required = if setting.presence == Presence::Required { " (required)" } else { "" };
         let default = format!("{default}{required}");
-        rows.push(row(setting.path, &default, &setting.kind, setting.doc));
+        let restart = if setting.takes_effect == TakesEffect::AtStart { ". Needs a restart" } else { "" };
+        rows.push(row(setting.path, &default, &setting.kind, &format!("{}{restart}", setting.doc)));
     }
     rows.concat()
 }

@@ -33,6 +33,7 @@ fn init_writes_a_configuration_whose_printed_keys_work() {
     assert!(!made.stdout.contains("listening"));
     let kv = Kv::in_directory(directory);
     assert!(!kv.server.stdout_text().contains("pikv_"));
+    assert!(!kv.server.stderr_text().contains("WARN"), "{}", kv.server.stderr_text());
     kv.caller(&global).get(PROJECTS).expect(200);
     kv.caller(&project).get(PROJECT).expect(200);
 }

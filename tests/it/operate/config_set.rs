@@ -1,13 +1,19 @@
-//! `pikv config set`, without a server, beside one, and beside one that has to restart.
+//! `pikv config set` and `unset`, without a server, beside one, and beside one that has to restart.
 
 use crate::harness::kv::{Kv, documented_config};
 use crate::harness::{Finished, run_to_end, wait_until};
 use serde_json::{Value, json};
 use std::path::Path;
 
-fn set(directory: &Path, setting: &str, value: &str) -> Finished {
+fn run(directory: &Path, words: &[&str]) -> Finished {
     let config = directory.join("config.json");
-    run_to_end(directory, &["config", "set", setting, value, "--config", config.to_str().unwrap()])
+    let words: Vec<&str> =
+        ["config"].iter().chain(words).chain(&["--config", config.to_str().unwrap()]).copied().collect();
+    run_to_end(directory, &words)
+}
+
+fn set(directory: &Path, setting: &str, value: &str) -> Finished {
+    run(directory, &["set", setting, value])
 }
 
 fn config_in(directory: &Path) -> Value {
@@ -140,6 +146,8 @@ fn refused_requests_change_no_byte() {
         ("accounts.registrations", "closed", "Did you mean `accounts.registration`?"),
         ("accounts.registration", "shut", "`accounts.registration` is \"shut\""),
         ("server_port", "http", "0 to 65535"),
+        ("server_port", "-1", "`server_port` is -1; it must be a whole number, 0 to 65535"),
+        ("\u{1b}[1m", "1", r"no setting `\u{1b}[1m`"),
         ("projects.other.storage.sync", "always", "no project `other`"),
         ("default.authentication.api_key", "0123456789abcdef", "not accepted as arguments"),
     ] {
@@ -147,6 +155,79 @@ fn refused_requests_change_no_byte() {
         assert_eq!(refused.code, Some(1), "{refused:?}");
         assert!(refused.stderr.contains(part), "{part} in {refused:?}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+}
+
+#[test]
+fn an_unset_setting_has_its_default_again() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("config.json"), documented_config().to_string()).unwrap();
+    let before = config_in(directory.path());
+    let done = set(directory.path(), "default.storage.sync", "never");
+    let expected = "default.storage.sync = interval  (before: always)\n\
+                    default.storage.sync_interval_seconds = 3600  (before: 1)\n";
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), expected), "{done:?}");
+    let done = run(directory.path(), &["unset", "default.storage.sync"]);
+    assert_eq!(done.stdout, "default.storage.sync = always  (before: interval)\n", "{done:?}");
+    let done = run(directory.path(), &["unset", "default.storage.sync_interval_seconds"]);
+    assert_eq!(done.stdout, "default.storage.sync_interval_seconds = 1  (before: 3600)\n", "{done:?}");
+    assert_eq!(config_in(directory.path()), before);
+    let refused = run(directory.path(), &["unset", "server_port"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+}
+
+#[test]
+fn a_change_by_which_projects_lose_their_files_needs_a_flag() {
+    let mut kv = Kv::new();
+    kv.project().put(KEY, "1").expect(201);
+    for (setting, project) in
+        [("projects.first_project.storage.on_disk", "first_project"), ("default.storage.on_disk", "other")]
+    {
+        if project == "other" {
+            kv.create_project(&json!({"id": "other"}));
+        }
+        let before = kv.config_text();
+        let refused = set(kv.server.directory(), setting, "false");
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        let text = format!("The values of project `{project}` would be lost when the server stops");
+        assert!(refused.stderr.contains(&text), "{refused:?}");
+        assert!(refused.stderr.contains("add `--discard-files`"), "{refused:?}");
+        assert_eq!(kv.config_text(), before);
+        let done = run(kv.server.directory(), &["set", setting, "false", "--discard-files"]);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        let text = format!("warning: The values of project `{project}` are lost when the server stops");
+        assert!(done.stdout.contains(&text), "{done:?}");
+    }
+    // What the warning states.
+    kv.project().put(KEY, "2").expect(200);
+    kv.restart();
+    kv.project().get(KEY).expect(404);
+    let done = set(kv.server.directory(), "projects.first_project.storage.on_disk", "true");
+    assert_eq!(done.code, Some(0), "no flag for the way back: {done:?}");
+}
+
+const KEY: &str = "/api/v1/projects/first_project/keys/a";
+
+#[test]
+fn a_change_that_opens_projects_to_every_client_prints_a_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("config.json"), documented_config().to_string()).unwrap();
+    let own = "projects.first_project.authentication.enabled";
+    for (setting, value, warning) in [
+        (own, "false", "can read and write project `first_project`, because authentication is off."),
+        (own, "true", ""),
+        (
+            "default.authentication.enabled",
+            "false",
+            "can read and write every project, and create and delete",
+        ),
+        ("default.authentication.enabled", "false", ""),
+    ] {
+        let done = set(directory.path(), setting, value);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        let warnings: Vec<&str> = done.stdout.lines().filter(|line| line.starts_with("warning: ")).collect();
+        assert_eq!(warnings.len(), usize::from(!warning.is_empty()), "{done:?}");
+        assert!(warnings.concat().contains(warning), "{done:?}");
     }
 }
 
