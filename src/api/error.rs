@@ -324,6 +324,7 @@ fn of_storage(error: &StorageError) -> (u16, &'static str) {
         | StorageError::Closed
         | StorageError::Poisoned
         | StorageError::RevisionsUsedUp
+        | StorageError::Stale
         | StorageError::Unreachable { .. }
         | StorageError::Unconfirmed { .. } => (503, "project_unavailable"),
         StorageError::TooLarge { .. } => (413, "body_too_large"),

@@ -11,7 +11,7 @@ use crate::digits::grouped;
 use crate::http::response::Response;
 use crate::limits::{ANSWER_BYTES_MAX, ENTRIES_PER_LOCK_MAX, LISTING_PIECE_BYTES, WHOLE_ANSWER_BYTES_MAX};
 use crate::names::{Key, KeyBuf};
-use crate::storage::{Found, Keyspace};
+use crate::storage::{Blocks, Found, Keyspace};
 use crate::store::batch::{Batch, OneOrMany, Require};
 use crate::store::change::EntryMeta;
 use crate::store::commit::Pending;
@@ -79,7 +79,7 @@ pub(crate) fn too_large(bytes: u64, bytes_max: u64) -> ApiError {
 
 /// Answers with the values of `keys`.
 pub(crate) fn stream(keyspace: Keyspace, keys: Vec<KeyBuf>, layout: &'static Layout) -> Reply {
-    let lane = if keyspace.reads_disk() { Lane::Disk } else { Lane::Loop };
+    let lane = if keyspace.blocks() == Blocks::OnDisk { Lane::Disk } else { Lane::Loop };
     let bytes_held = keys.iter().map(KeyBuf::bytes_held).sum();
     let next = move |position: &mut Position, out: &mut Vec<u8>| {
         let rest = keys.get(position.keys..).unwrap_or_default();

@@ -22,6 +22,16 @@ pub enum Bucket {
     Etcd(Arc<EtcdBucket>),
 }
 
+/// What the operations of a bucket may wait for, beside commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocks {
+    Never,
+    /// Reading values, which may lie on disk only.
+    OnDisk,
+    /// Every operation, for the cell with this index.
+    OnCell(usize),
+}
+
 impl Bucket {
     /// Reads `key` at `now_ms` and returns the result of `render`. `when` is a condition on a key that exists.
     pub fn get<R: 'static>(
@@ -164,11 +174,12 @@ impl Bucket {
         commit.and_then(Commit::failure).map_or(Ok(()), Err)
     }
 
-    /// Whether values may lie on disk only, so that reading them blocks.
-    pub fn reads_disk(&self) -> bool {
+    /// What an operation may wait for.
+    pub fn blocks(&self) -> Blocks {
         match self {
-            Bucket::Embedded(project) => project.reads_disk(),
-            Bucket::Etcd(_) => false,
+            Bucket::Embedded(project) if project.reads_disk() => Blocks::OnDisk,
+            Bucket::Embedded(_) => Blocks::Never,
+            Bucket::Etcd(bucket) => Blocks::OnCell(bucket.cell().index()),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Keys under a prefix exist as long as their marker does, the key that equals the prefix: every batch of writes
 //! requires it. So after their owner is deleted, no write that was authorized before adds a key.
 
-use super::bucket::{Bucket, first_of};
+use super::bucket::{Blocks, Bucket, first_of};
 use super::embedded::{DecidedAndRead, Found};
 use super::outcome::Outcome;
 use super::read::{Decided, Item, Read, Scan, Scanned};
@@ -125,9 +125,9 @@ impl Keyspace {
         Ok(Pending { answer: (keys, Scanned { last, end: answer.end }), commit })
     }
 
-    /// Whether values may lie on disk only, so that reading them blocks.
-    pub fn reads_disk(&self) -> bool {
-        self.bucket.reads_disk()
+    /// As [`Bucket::blocks`].
+    pub fn blocks(&self) -> Blocks {
+        self.bucket.blocks()
     }
 
     fn prefix(&self) -> &str {

@@ -14,7 +14,7 @@ mod keyspace;
 mod outcome;
 mod read;
 
-pub use bucket::Bucket;
+pub use bucket::{Blocks, Bucket};
 pub(crate) use embedded::Found;
 pub(crate) use keyspace::Keyspace;
 pub use outcome::Outcome;

@@ -103,6 +103,7 @@ mod simulation {
 
 mod etcd {
     pub mod cells;
+    pub mod fences;
     pub mod races;
 }
 

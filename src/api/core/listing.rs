@@ -12,7 +12,7 @@ use crate::api::reply::{Lane, Piece, Reply};
 use crate::clock;
 use crate::json;
 use crate::limits::LISTING_PIECE_BYTES;
-use crate::storage::{Bucket, Item, Scan, ScanEnd};
+use crate::storage::{Blocks, Bucket, Item, Scan, ScanEnd};
 use crate::store::commit::Pending;
 use crate::store::error::StorageError;
 
@@ -59,7 +59,8 @@ pub(crate) fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     let (prefix, after) = parameters.prefix_and_cursor()?;
     let position = Position { after, left, count: 0, opened: false };
     let listing = Listing { bucket: served.bucket()?.clone(), prefix, show };
-    let lane = if listing.bucket.reads_disk() && values { Lane::Disk } else { Lane::Loop };
+    let reads_disk = listing.bucket.blocks() == Blocks::OnDisk && values;
+    let lane = if reads_disk { Lane::Disk } else { Lane::Loop };
     Ok(Reply::json_stream(lane, 0, position, move |position, out| listing.piece(position, out)))
 }
 

@@ -2,8 +2,11 @@
 //! compares what the decision depends on.
 
 use super::cell::{Cell, CellError};
-use super::gateway::{Bytes, Compare, KeyValue, Operation, OperationResponse, Range, Refused, Transaction};
-use super::layout::{Layout, StoredEntry};
+use super::gateway::{
+    Bytes, Compare, Header, KeyValue, Operation, OperationResponse, Range, RangeResponse, Refused,
+    Transaction, TransactionResponse,
+};
+use super::layout::{self, Layout, StoredEntry};
 use crate::clock;
 use crate::limits::{CELL_REQUEST_MS, CELL_SCAN_KEYS_MAX};
 use crate::names::{Key, ProjectId};
@@ -18,11 +21,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The keys of a project on a cell.
+/// The keys of a project on a cell, as its record was when it was read.
 #[derive(Debug)]
 pub struct EtcdBucket {
     cell: Arc<Cell>,
     layout: Layout,
+    /// What every transaction requires: the fence, then the guards of [`EtcdBucket::requiring`].
+    checks: Vec<Check>,
+}
+
+/// The record of a project (`e/ID`), which every write of the record changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// The number that is added to a revision of the cell, so that no revision of the project repeats.
+    pub base: u64,
+    pub mod_revision: i64,
+}
+
+/// A key that must be as it was.
+#[derive(Clone, Debug)]
+struct Check {
+    key: Bytes,
+    mod_revision: i64,
 }
 
 /// The entries that a batch is about, as they were at one moment.
@@ -74,13 +94,32 @@ impl Fetched<'_> {
 }
 
 impl EtcdBucket {
-    /// The project `id` on `cell`, whose revisions begin after `base`.
-    pub fn new(cell: Arc<Cell>, id: ProjectId, base: u64) -> EtcdBucket {
-        EtcdBucket { cell, layout: Layout::new(id, base) }
+    /// The project `id` on `cell`, whose record is at `fence`. Once the record has changed, every operation returns
+    /// [`StorageError::Stale`].
+    pub fn new(cell: Arc<Cell>, id: ProjectId, fence: Fence) -> EtcdBucket {
+        let check = Check { key: layout::record(&id), mod_revision: fence.mod_revision };
+        EtcdBucket { cell, layout: Layout::new(id, fence.base), checks: vec![check] }
+    }
+
+    /// The same keys. Every operation also requires that `key` of `other`, which is on the same cell, is still at
+    /// `revision`. Otherwise: [`StorageError::Stale`].
+    #[must_use]
+    pub fn requiring(&self, other: &EtcdBucket, key: Key<'_>, revision: Revision) -> EtcdBucket {
+        assert!(Arc::ptr_eq(&self.cell, &other.cell), "a transaction compares keys of one cell");
+        let check = Check {
+            key: other.layout.entry(key.as_str()),
+            mod_revision: other.layout.mod_revision(revision),
+        };
+        let checks = self.checks.iter().cloned().chain([check]).collect();
+        EtcdBucket { cell: Arc::clone(&self.cell), layout: self.layout.clone(), checks }
     }
 
     pub fn id(&self) -> &ProjectId {
         self.layout.id()
+    }
+
+    pub fn cell(&self) -> &Arc<Cell> {
+        &self.cell
     }
 
     pub(crate) fn get<R>(
@@ -90,7 +129,8 @@ impl EtcdBucket {
         when: When<'_>,
         render: impl FnOnce(Read<'_>) -> R,
     ) -> Result<R, StorageError> {
-        let found = self.cell.range(&Range::key(self.layout.entry(key.as_str())))?;
+        let now_ms = self.cell.now_ms(now_ms);
+        let found = self.range(Range::key(self.layout.entry(key.as_str())))?;
         let Some(stored) = found.kvs.first() else { return Ok(render(Read::Absent)) };
         let StoredEntry { meta, value } = self.decode(stored)?;
         Ok(render(if !is_live(&meta, now_ms) {
@@ -109,8 +149,9 @@ impl EtcdBucket {
         keys: &[Key<'_>],
         bytes_max: usize,
     ) -> Result<Vec<Option<Found>>, StorageError> {
+        let now_ms = self.cell.now_ms(now_ms);
         let keys: Vec<&str> = keys.iter().take(CELL_SCAN_KEYS_MAX).map(|key| key.as_str()).collect();
-        let fetched = self.fetch(now_ms, &keys, false)?;
+        let fetched = self.fetch(now_ms, &keys)?;
         let (mut found, mut bytes) = (Vec::new(), 0);
         for key in keys {
             if bytes >= bytes_max {
@@ -127,13 +168,16 @@ impl EtcdBucket {
     /// # Errors
     /// [`StorageError`]. Nothing has changed then, except perhaps for [`StorageError::Unconfirmed`].
     pub(crate) fn write(&self, now_ms: u64, batch: &Batch<'_>) -> Result<DecidedAndRead, StorageError> {
+        let now_ms = self.cell.now_ms(now_ms);
         let deadline = clock::monotonic() + Duration::from_millis(CELL_REQUEST_MS);
         let mut keys: Vec<&str> = batch.ops.iter().map(|op| op.key.as_str()).collect();
         keys.extend(batch.require.present.iter().map(|key| key.as_str()));
         keys.sort_unstable();
         keys.dedup();
+        let reads = self.reads_of(&keys, batch.require.keys_max.is_some());
+        let read = self.read(reads.clone())?;
+        let mut fetched = self.fetched(now_ms, &keys, &read.header, read.responses)?;
         loop {
-            let fetched = self.fetch(now_ms, &keys, batch.require.keys_max.is_some())?;
             let mut steps = match decide::decide(batch, &fetched, now_ms) {
                 Ok(steps) => steps,
                 Err(conflict) => return Ok(Err(conflict)),
@@ -143,7 +187,8 @@ impl EtcdBucket {
             if after.is_empty() {
                 return Ok(Ok((steps, found)));
             }
-            let committed = self.cell.commit(&self.transaction(&fetched, &after))?;
+            let transaction = self.transaction(&fetched, &after, reads.clone());
+            let committed = self.cell.commit(&transaction)?;
             if committed.succeeded {
                 let revision = self.revision(committed.header.revision)?;
                 let steps_of_batch: &mut [Step] = match &mut steps {
@@ -166,7 +211,10 @@ impl EtcdBucket {
                 }
                 return Ok(Ok((steps, found)));
             }
-            // Another client was faster.
+            // Another client was faster, and the entries are now as the other branch has read them.
+            let mut responses = committed.responses.into_iter();
+            self.check(&mut responses)?;
+            fetched = self.fetched(now_ms, &keys, &committed.header, responses)?;
             if clock::monotonic() >= deadline {
                 return Err(StorageError::Busy);
             }
@@ -176,11 +224,15 @@ impl EtcdBucket {
     /// Removes all keys that begin with `prefix`, and returns how many there were.
     pub(crate) fn clear(&self, now_ms: u64, prefix: &str) -> Result<u64, StorageError> {
         // Otherwise expired entries would be counted.
-        super::sweep::sweep(&self.cell, now_ms)?;
+        super::sweep::sweep(&self.cell, self.cell.now_ms(now_ms))?;
         let key = self.layout.entry(prefix);
         let range_end = Some(key.prefix_end());
         let success = vec![Operation::DeleteRange { key, range_end }];
-        let done = self.cell.commit(&Transaction { success, ..Transaction::default() })?;
+        let done =
+            self.cell.commit(&Transaction { compare: self.compares(), success, failure: Vec::new() })?;
+        if !done.succeeded {
+            return Err(StorageError::Stale);
+        }
         match done.responses.first() {
             Some(OperationResponse::DeleteRange(deleted)) => Ok(deleted.deleted),
             Some(OperationResponse::Range(_) | OperationResponse::Put(_)) | None => Err(unexpected()),
@@ -194,6 +246,7 @@ impl EtcdBucket {
         scan: &Scan<'_>,
         sink: &mut dyn FnMut(Item<'_>),
     ) -> Result<Scanned, StorageError> {
+        let now_ms = self.cell.now_ms(now_ms);
         let prefix = self.layout.entry(scan.prefix);
         let range_end = Some(prefix.prefix_end());
         // The key after `after` is the one with a zero byte more.
@@ -206,7 +259,7 @@ impl EtcdBucket {
         let keys_max = scan.keys_max.unwrap_or(usize::MAX);
         let limit = keys_max.saturating_add(1).min(CELL_SCAN_KEYS_MAX);
         let range = Range { key, range_end, limit: limit as i64, ..Range::default() };
-        let page = self.cell.range(&range)?;
+        let page = self.range(range)?;
         let (mut keys, mut bytes) = (0, 0);
         if page.more {
             scanned.end = ScanEnd::Paused;
@@ -235,18 +288,64 @@ impl EtcdBucket {
     /// How many keys there are. Expired ones count until they are swept, and bytes are not known.
     pub(crate) fn totals(&self) -> Result<Totals, StorageError> {
         let range = Range { count_only: true, ..Range::prefix(self.layout.entry("")) };
-        Ok(Totals { keys: self.cell.range(&range)?.count, bytes: 0 })
+        Ok(Totals { keys: self.range(range)?.count, bytes: 0 })
     }
 
-    /// What the cell has of `keys`, at one moment.
-    fn fetch<'r>(&self, now_ms: u64, keys: &[&'r str], counts: bool) -> Result<Fetched<'r>, StorageError> {
+    /// Reads if the record and the guards are as they were.
+    fn read(&self, success: Vec<Operation>) -> Result<TransactionResponse, StorageError> {
+        let transaction = Transaction { compare: self.compares(), success, failure: Vec::new() };
+        let read = self.cell.read(&transaction)?;
+        if read.succeeded { Ok(read) } else { Err(StorageError::Stale) }
+    }
+
+    fn range(&self, range: Range) -> Result<RangeResponse, StorageError> {
+        match self.read(vec![Operation::Range(range)])?.responses.into_iter().next() {
+            Some(OperationResponse::Range(found)) => Ok(found),
+            Some(OperationResponse::Put(_) | OperationResponse::DeleteRange(_)) | None => Err(unexpected()),
+        }
+    }
+
+    fn compares(&self) -> Vec<Compare> {
+        let unchanged = |check: &Check| Compare::unchanged(check.key.clone(), check.mod_revision);
+        self.checks.iter().map(unchanged).collect()
+    }
+
+    /// Whether the record and the guards are as they were, which the first of `responses` tell.
+    fn check(&self, responses: &mut impl Iterator<Item = OperationResponse>) -> Result<(), StorageError> {
+        for check in &self.checks {
+            let Some(OperationResponse::Range(found)) = responses.next() else { return Err(unexpected()) };
+            let mod_revision = found.kvs.first().map_or(0, |stored| stored.mod_revision);
+            if mod_revision != check.mod_revision {
+                return Err(StorageError::Stale);
+            }
+        }
+        Ok(())
+    }
+
+    /// The entries of `keys`, at one moment.
+    fn fetch<'r>(&self, now_ms: u64, keys: &[&'r str]) -> Result<Fetched<'r>, StorageError> {
+        let read = self.read(self.reads_of(keys, false))?;
+        self.fetched(now_ms, keys, &read.header, read.responses)
+    }
+
+    /// What reads `keys`, and counts all keys of the project.
+    fn reads_of(&self, keys: &[&str], counts: bool) -> Vec<Operation> {
         let reads = keys.iter().map(|key| Operation::Range(Range::key(self.layout.entry(key))));
         let count = Range { count_only: true, ..Range::prefix(self.layout.entry("")) };
-        let success = reads.chain(counts.then_some(Operation::Range(count))).collect();
-        let read = self.cell.read(&Transaction { success, ..Transaction::default() })?;
-        let revision = self.revision(read.header.revision)?;
+        reads.chain(counts.then_some(Operation::Range(count))).collect()
+    }
+
+    /// The responses to [`EtcdBucket::reads_of`].
+    fn fetched<'r>(
+        &self,
+        now_ms: u64,
+        keys: &[&'r str],
+        header: &Header,
+        responses: impl IntoIterator<Item = OperationResponse>,
+    ) -> Result<Fetched<'r>, StorageError> {
+        let revision = self.revision(header.revision)?;
         let mut fetched = Fetched { entries: BTreeMap::new(), keys: 0, revision, now_ms };
-        let mut responses = read.responses.into_iter();
+        let mut responses = responses.into_iter();
         for key in keys {
             let Some(OperationResponse::Range(found)) = responses.next() else { return Err(unexpected()) };
             let entry = match found.kvs.first() {
@@ -263,12 +362,18 @@ impl EtcdBucket {
         Ok(fetched)
     }
 
-    /// The transaction that changes keys to `after`, if nothing that was fetched has changed.
-    fn transaction(&self, fetched: &Fetched<'_>, after: &BTreeMap<&str, After<'_>>) -> Transaction {
+    /// The transaction that changes keys to `after`, if nothing that was fetched has changed. Otherwise it reads the
+    /// keys of the checks, then `reads`.
+    fn transaction(
+        &self,
+        fetched: &Fetched<'_>,
+        after: &BTreeMap<&str, After<'_>>,
+        reads: Vec<Operation>,
+    ) -> Transaction {
         let unchanged = |(key, entry): (&&str, &FetchedEntry)| {
             Compare::unchanged(self.layout.entry(key), entry.mod_revision)
         };
-        let compare = fetched.entries.iter().map(unchanged).collect();
+        let compare = self.compares().into_iter().chain(fetched.entries.iter().map(unchanged)).collect();
         let mut success = Vec::new();
         for (key, after) in after {
             let stored = fetched.entries.get(key).and_then(|entry| entry.stored.as_ref());
@@ -299,7 +404,10 @@ impl EtcdBucket {
             // It created a key and deleted it again.
             success.push(Operation::Put { key: self.layout.own_revision(), value: Bytes::default() });
         }
-        Transaction { compare, success, failure: Vec::new() }
+        let check =
+            |check: &Check| Operation::Range(Range { keys_only: true, ..Range::key(check.key.clone()) });
+        let failure = self.checks.iter().map(check).chain(reads).collect();
+        Transaction { compare, success, failure }
     }
 
     fn decode(&self, stored: &KeyValue) -> Result<StoredEntry, StorageError> {

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 /// A cluster of etcd.
 #[derive(Debug)]
 pub struct Cell {
+    index: usize,
     name: String,
     /// In the order in which they are tried.
     members: Vec<Member>,
@@ -81,10 +82,12 @@ enum Effect {
 }
 
 impl Cell {
-    /// The cell `name` with the members at `authorities` (`host:port`). Nothing is connected yet.
-    pub fn new(name: String, authorities: Vec<String>, user: Option<User>) -> Cell {
+    /// The cell `name` with the members at `authorities` (`host:port`), which is at `index` of the configured cells.
+    /// Nothing is connected yet.
+    pub fn new(index: usize, name: String, authorities: Vec<String>, user: Option<User>) -> Cell {
         let member = |authority| Member { authority, idle: Mutex::default(), breaker: Mutex::default() };
         Cell {
+            index,
             name,
             members: authorities.into_iter().map(member).collect(),
             user,
@@ -93,8 +96,18 @@ impl Cell {
         }
     }
 
+    /// Its index among the configured cells. 0 is the home cell.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Milliseconds since 1970, given those of the clock of this machine.
+    pub fn now_ms(&self, own_ms: u64) -> u64 {
+        own_ms
     }
 
     /// Reads a range.

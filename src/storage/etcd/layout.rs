@@ -2,6 +2,7 @@
 //!
 //! | Key in etcd | Value |
 //! |---|---|
+//! | `e/PROJECT` | the record of the project; every write of it invalidates what instances remember of the project |
 //! | `v/PROJECT/KEY` | an entry: a version byte, three instants, minified JSON |
 //! | `x/EXPIRES/PROJECT/KEY` | nothing; lists what expires, the earliest first |
 //! | `r/PROJECT` | nothing; written by a batch that changes no other key, so that its revision is its own |
@@ -67,6 +68,12 @@ impl Layout {
         Revision::new(self.base.checked_add(u64::try_from(mod_revision).ok()?)?)
     }
 
+    /// The revision of the cell that `revision` stands for; -1, which no key has, if it stands for none.
+    pub(super) fn mod_revision(&self, revision: Revision) -> i64 {
+        let own = revision.get().checked_sub(self.base).and_then(|own| i64::try_from(own).ok());
+        own.filter(|own| *own > 0).unwrap_or(-1)
+    }
+
     /// What is stored of an entry. Its revision is that of the transaction.
     pub(super) fn encode(meta: EntryMeta, value: &[u8]) -> Bytes {
         let mut bytes = Vec::with_capacity(HEAD_BYTES + value.len());
@@ -93,6 +100,11 @@ impl Layout {
         };
         Some(StoredEntry { meta, value: value.to_vec() })
     }
+}
+
+/// Where the record of a project is.
+pub(super) fn record(id: &ProjectId) -> Bytes {
+    Bytes::from(format!("e/{id}"))
 }
 
 /// All listed expiries, and the end of those up to `now_ms`.

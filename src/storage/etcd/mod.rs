@@ -11,4 +11,4 @@ pub mod gateway;
 mod layout;
 pub mod sweep;
 
-pub use bucket::EtcdBucket;
+pub use bucket::{EtcdBucket, Fence};

@@ -187,10 +187,10 @@ fn an_answer_that_is_none_of_etcd_leaves_a_write_open_and_a_read_to_the_next_mem
         "HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{\"header\":{",
     ] {
         let authorities = [vec![impostor(answer)], cluster.authorities()].concat();
-        let cell = Cell::new("home".to_owned(), authorities.clone(), None);
+        let cell = Cell::new(0, "home".to_owned(), authorities.clone(), None);
         let open = cell.commit(&put("a", "1")).unwrap_err();
         assert!(matches!(open, CellError::Unconfirmed { .. }), "{answer}: {open:?}");
-        let cell = Cell::new("home".to_owned(), authorities, None);
+        let cell = Cell::new(0, "home".to_owned(), authorities, None);
         cell.range(&Range::key(bytes("a"))).unwrap();
     }
     assert!(values(&cluster.cell(), "a").is_empty());
@@ -199,7 +199,7 @@ fn an_answer_that_is_none_of_etcd_leaves_a_write_open_and_a_read_to_the_next_mem
 #[test]
 fn a_member_of_another_cluster_is_noticed() {
     let (Some(one), Some(other)) = (EtcdCluster::start(1, &[]), EtcdCluster::start(1, &[])) else { return };
-    let cell = Cell::new("home".to_owned(), [one.authorities(), other.authorities()].concat(), None);
+    let cell = Cell::new(0, "home".to_owned(), [one.authorities(), other.authorities()].concat(), None);
     cell.commit(&put("a", "1")).unwrap();
     let mut one = one;
     one.kill(0);

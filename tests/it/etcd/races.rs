@@ -1,8 +1,8 @@
 //! Several instances that change one project on a cell at the same time.
 
-use crate::harness::etcd::EtcdCluster;
-use pikv::testing::names::{Key, ProjectId};
-use pikv::testing::storage::etcd::{EtcdBucket, sweep};
+use crate::harness::etcd::{EtcdCluster, bucket_on};
+use pikv::testing::names::Key;
+use pikv::testing::storage::etcd::sweep;
 use pikv::testing::storage::{Bucket, Read};
 use pikv::testing::store::batch::{Batch, Op, Otherwise, When};
 use pikv::testing::store::change::Revision;
@@ -17,8 +17,7 @@ fn key(text: &str) -> Key<'_> {
 
 /// An instance with connections of its own.
 fn instance(cluster: &EtcdCluster) -> Bucket {
-    let id = ProjectId::parse("p").unwrap();
-    Bucket::Etcd(Arc::new(EtcdBucket::new(Arc::new(cluster.cell()), id, 0)))
+    Bucket::Etcd(Arc::new(bucket_on(&Arc::new(cluster.cell()), "p")))
 }
 
 fn put(bucket: &Bucket, name: &str, value: &[u8]) -> Result<(), Conflict> {

@@ -2,10 +2,14 @@
 
 use super::tool::{Tool, runs};
 use super::wait_until;
+use pikv::testing::names::ProjectId;
 use pikv::testing::storage::etcd::cell::{Cell, User};
+use pikv::testing::storage::etcd::gateway::{Bytes, Compare, Operation, Range, Transaction};
+use pikv::testing::storage::etcd::{EtcdBucket, Fence};
 use serde_json::{Value, json};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 pub struct EtcdCluster {
@@ -115,12 +119,35 @@ impl EtcdCluster {
 
     /// A client of all members.
     pub fn cell(&self) -> Cell {
-        Cell::new("home".to_owned(), self.authorities(), None)
+        Cell::new(0, "home".to_owned(), self.authorities(), None)
     }
 
     pub fn cell_as(&self, user: User) -> Cell {
-        Cell::new("home".to_owned(), self.authorities(), Some(user))
+        Cell::new(0, "home".to_owned(), self.authorities(), Some(user))
     }
+}
+
+/// The project `id`, which is created if it does not exist.
+pub fn bucket_on(cell: &Arc<Cell>, id: &str) -> EtcdBucket {
+    EtcdBucket::new(Arc::clone(cell), ProjectId::parse(id).unwrap(), fence_of(cell, id))
+}
+
+/// The fence of the project `id`, which is created if it does not exist. Its revisions begin after 1,000.
+pub fn fence_of(cell: &Cell, id: &str) -> Fence {
+    let key = record_of(id);
+    let create = Transaction {
+        compare: vec![Compare::unchanged(key.clone(), 0)],
+        success: vec![Operation::Put { key: key.clone(), value: Bytes::default() }],
+        failure: Vec::new(),
+    };
+    cell.commit(&create).unwrap();
+    let mod_revision = cell.range(&Range::key(key)).unwrap().kvs[0].mod_revision;
+    Fence { base: 1_000, mod_revision }
+}
+
+/// Where the record of the project `id` is.
+pub fn record_of(id: &str) -> Bytes {
+    Bytes::from(format!("e/{id}"))
 }
 
 impl Drop for EtcdCluster {

@@ -2,14 +2,14 @@
 //!
 //! `SIM_SEED=42 cargo test --test it mirror` runs one seed, whose number a failure prints.
 
-use crate::harness::etcd::EtcdCluster;
+use crate::harness::etcd::{EtcdCluster, bucket_on};
 use crate::harness::sim_disk::{Random, SimDisk};
 use crate::harness::workload::{START_MS, open};
 use pikv::testing::clock;
 use pikv::testing::config::schema::SyncMode;
 use pikv::testing::names::{Key, ProjectId};
 use pikv::testing::storage::embedded::{Project, ProjectQueues, ValueCache, values_of};
-use pikv::testing::storage::etcd::{EtcdBucket, sweep};
+use pikv::testing::storage::etcd::sweep;
 use pikv::testing::storage::{Bucket, Outcome, Read, Scan, ScanEnd};
 use pikv::testing::store::batch::{Act, Batch, Op, Otherwise, Revisions, When};
 use pikv::testing::store::change::Revision;
@@ -330,8 +330,7 @@ fn a_bucket_on_etcd_answers_like_a_map() {
     let Some(cluster) = EtcdCluster::start(1, &[]) else { return };
     let cell = Arc::new(cluster.cell());
     for seed in seeds(SEEDS / 4) {
-        let id = ProjectId::parse(&format!("p{seed}")).unwrap();
-        let bucket = Bucket::Etcd(Arc::new(EtcdBucket::new(Arc::clone(&cell), id, 1_000)));
+        let bucket = Bucket::Etcd(Arc::new(bucket_on(&cell, &format!("p{seed}"))));
         let maintain = |now_ms: u64| {
             sweep::sweep(&cell, now_ms).unwrap();
         };
