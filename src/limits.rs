@@ -233,6 +233,8 @@ pub(crate) const CELL_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub(crate) const CELL_SCAN_KEYS_MAX: usize = 32;
 /// Expired keys that one request to a cell removes. Each takes two operations, of the 128 that etcd allows by default.
 pub(crate) const CELL_SWEPT_KEYS_MAX: usize = 60;
+/// Projects that one request to the home cell reads.
+pub(crate) const CELL_PLACEMENTS_PER_PAGE: i64 = 500;
 /// Registrations of one address for which a password was hashed, in a window. More: 429.
 pub const REGISTRATIONS_OF_ADDRESS_MAX: u32 = 120;
 /// The window in which registrations are counted, seconds.

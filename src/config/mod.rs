@@ -12,6 +12,7 @@ pub(crate) mod mistake;
 pub(crate) mod nearest;
 mod older;
 mod parse;
+pub(crate) mod project;
 mod public;
 pub mod schema;
 mod sections;

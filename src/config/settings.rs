@@ -233,7 +233,7 @@ fn projects(node: &Node<'_>) -> Result<Vec<ProjectConfig>, Mistake> {
     Ok(projects)
 }
 
-fn project(node: Node<'_>) -> Result<ProjectConfig, Mistake> {
+pub(super) fn project(node: Node<'_>) -> Result<ProjectConfig, Mistake> {
     let mut members = node.members(&names(PROJECT_SETTINGS, ""))?;
     let id = ProjectId::read(&members.require("id")?, &Kind::Text("a project id"))?;
     let mut project = ProjectConfig::new(id, StorageChoice::default(), AuthenticationChoice::default());

@@ -105,6 +105,7 @@ mod etcd {
     pub mod cells;
     pub mod fences;
     pub mod races;
+    pub mod records;
 }
 
 mod scripts;

@@ -9,6 +9,8 @@ mod bucket;
 pub mod cell;
 pub mod gateway;
 mod layout;
+pub mod placement;
+pub mod record;
 pub mod sweep;
 
 pub use bucket::{EtcdBucket, Fence};
