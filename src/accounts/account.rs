@@ -6,6 +6,7 @@ use crate::entropy::{EntropyUnavailable, random_bytes};
 use crate::json;
 use crate::limits::{ACCOUNT_PREFIX_BYTES, KEY_BYTES_MAX, USERNAME_BYTES_MAX};
 use crate::names::{Key, KeyBuf, Username};
+use crate::store::change::Revision;
 use serde::{Deserialize, Serialize};
 
 const ID_BYTES: usize = 16;
@@ -28,6 +29,8 @@ pub struct Account {
     pub is_disabled: bool,
     /// Milliseconds since 1970.
     pub created_ms: u64,
+    /// That of its entry when it was read or changed; [`Revision::ZERO`] before it is stored.
+    pub revision: Revision,
 }
 
 /// The data of a registration. An account that an operator created may have none of it.
@@ -95,8 +98,8 @@ impl Account {
         serde_json::to_vec(&stored).unwrap_or_default()
     }
 
-    /// `None` if `text` is not from [`Account::encode`].
-    pub(super) fn decode(text: &[u8]) -> Option<Account> {
+    /// The account in an entry; `None` if `text` is not from [`Account::encode`].
+    pub(super) fn decode(text: &[u8], revision: Revision) -> Option<Account> {
         let stored: Stored = serde_json::from_slice(text).ok()?;
         let is_email = |email: &str| Key::parse_stored(&email_key_text(email)).is_ok();
         let profile = Profile {
@@ -116,6 +119,7 @@ impl Account {
             credential: stored.credential,
             is_disabled: stored.disabled,
             created_ms: stored.created_ms,
+            revision,
         })
     }
 

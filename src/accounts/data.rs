@@ -22,9 +22,12 @@ fn marker_of(id: &AccountId) -> KeyBuf {
 }
 
 impl Accounts {
+    /// The keys of `account`. On a cell, every operation fails with [`StorageError::Stale`] once the account has
+    /// changed: another instance may have disabled it, or replaced its password.
     pub fn keys_of(&self, account: &Account) -> Keyspace {
         let has_markers = !self.lacks_markers.load(Ordering::Relaxed);
-        Keyspace::under(marker_of(&account.id), &self.data, self.directory.bucket(), has_markers)
+        let data = self.while_unchanged(&self.data, account);
+        Keyspace::under(marker_of(&account.id), data, self.directory.bucket(), has_markers)
     }
 
     /// The keys of all accounts.
@@ -66,7 +69,7 @@ impl Accounts {
 
     /// Deletes the account `username` and all its keys. Returns whether it existed. Its tokens and sessions end
     /// first. Blocks for the disk; what a crash or a full disk interrupts, the next deletion or the next start
-    /// finishes.
+    /// finishes, of any instance.
     pub fn delete(&self, username: &str, now_ms: u64) -> Result<bool, AccountsError> {
         let removed = self.directory.remove(username, now_ms)?;
         self.directory.bucket().wait(removed.commit.as_ref())?;
@@ -74,7 +77,8 @@ impl Accounts {
         Ok(removed.answer.is_some())
     }
 
-    /// Deletes the data of all accounts that were removed. Returns how many there were.
+    /// Deletes the data of all accounts that were removed. Returns how many there were. Several instances may do it for
+    /// the same account: the marker goes first, so that no key is added later, and the record goes last.
     pub(super) fn finish_deletions(&self, now_ms: u64) -> Result<usize, AccountsError> {
         let deletions = self.directory.deletions(now_ms)?;
         // A removal that may yet be rolled back is no reason to clear anything.

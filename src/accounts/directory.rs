@@ -11,7 +11,7 @@ use crate::storage::{Bucket, Decided, Item, Read, Scan, ScanEnd};
 use crate::store::batch::{Batch, Op, Otherwise, When};
 use crate::store::change::Revision;
 use crate::store::commit::{Commit, Pending};
-use crate::store::decide::Conflict;
+use crate::store::decide::{Conflict, Step};
 use crate::store::error::StorageError;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -28,12 +28,6 @@ pub struct Directory {
     bucket: Bucket,
     /// The highest cost of a stored password hash since the start, 0 without any.
     cost_max: AtomicU32,
-}
-
-/// An account, and the revision of its entry.
-struct StoredAccount {
-    account: Account,
-    revision: Revision,
 }
 
 /// The parts of an entry that a start needs.
@@ -76,7 +70,8 @@ impl Directory {
     }
 
     /// The highest cost of a password check; `None` before there was an account. Checks with a lower cost must take
-    /// equally long. It decreases only with a restart.
+    /// equally long. It decreases only with a restart. A cost of another instance counts once an account with it was
+    /// read here.
     pub fn cost_max(&self) -> Option<u32> {
         Some(self.cost_max.load(Ordering::Relaxed)).filter(|&cost| cost > 0)
     }
@@ -87,6 +82,11 @@ impl Directory {
 
     pub(super) fn bucket(&self) -> &Bucket {
         &self.bucket
+    }
+
+    /// Whether other instances of the server read and change the same accounts.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.bucket, Bucket::Etcd(_))
     }
 
     /// Waits until `commit` is resolved, which blocks. Fails if its changes were rolled back.
@@ -129,36 +129,31 @@ impl Directory {
 
     /// The account called `username`, in whatever case.
     pub fn find(&self, username: &str, now_ms: u64) -> Result<Pending<Option<Account>>, AccountsError> {
-        let found = self.find_stored(username, now_ms)?;
-        Ok(Pending { answer: found.answer.map(|stored| stored.account), commit: found.commit })
-    }
-
-    fn find_stored(
-        &self,
-        username: &str,
-        now_ms: u64,
-    ) -> Result<Pending<Option<StoredAccount>>, AccountsError> {
         let Some(username) = Username::parse(username) else {
             return Ok(Pending { answer: None, commit: None });
         };
         let key = account_key(&username.folded());
         let read = self.bucket.get(now_ms, key.as_key(), When::ALWAYS, |read| match read {
             Read::Absent | Read::Refused(_) => Ok(None),
-            Read::Found(item) => {
-                let revision = item.meta.revision;
-                decode(item).map(|account| Some(StoredAccount { account, revision }))
-            }
+            Read::Found(item) => decode(item).map(Some),
         });
-        let read = read?.wait()?;
-        Ok(Pending { answer: read.answer?, commit: read.commit })
+        let Pending { answer, commit } = read?.wait()?;
+        let answer = answer?;
+        if self.is_shared()
+            && let Some(account) = &answer
+        {
+            self.note_cost(account.password.cost());
+        }
+        Ok(Pending { answer, commit })
     }
 
-    /// Creates `account`, unless its name or its address is taken. Also a refusal depends on the commit.
+    /// Creates `account`, unless its name or its address is taken. Returns the revision of its entry. Also a refusal
+    /// depends on the commit.
     pub(super) fn create(
         &self,
         account: &Account,
         now_ms: u64,
-    ) -> Result<Pending<Result<(), CreateError>>, AccountsError> {
+    ) -> Result<Pending<Result<Revision, CreateError>>, AccountsError> {
         let folded = account.username.folded();
         let (key, text) = (account_key(&folded), account.encode());
         let email = account.profile.email.as_deref().map(email_key);
@@ -171,7 +166,8 @@ impl Directory {
         // Each account has at most one address.
         batch.require.keys_max = Some(2 * ACCOUNTS_MAX);
         let Pending { answer, commit } = self.bucket.write(now_ms, &batch)?;
-        let answer = answer.map(drop).map_err(|conflict| match conflict {
+        let answer = answer.map(|steps| written_revision(&steps).unwrap_or_default());
+        let answer = answer.map_err(|conflict| match conflict {
             Conflict::Condition { index: 0, .. } => CreateError::UsernameExists,
             Conflict::Condition { .. } => CreateError::EmailExists,
             Conflict::Full | Conflict::NotPresent | Conflict::ReadTooLarge { .. } => CreateError::Full,
@@ -284,22 +280,29 @@ impl Directory {
         write: impl Fn(&mut Account, Key<'_>, When<'_>) -> Result<Pending<Decided>, StorageError>,
     ) -> Result<Pending<Option<Account>>, AccountsError> {
         loop {
-            let Pending { answer, commit } = self.find_stored(username, now_ms)?;
-            let Some(StoredAccount { mut account, revision }) = answer else {
-                return Ok(Pending { answer: None, commit });
-            };
-            let key = account_key(&account.username.folded());
-            let written = write(&mut account, key.as_key(), When::revision_in(&[revision]))?;
-            if written.answer.is_ok() {
+            let Pending { answer, commit } = self.find(username, now_ms)?;
+            let Some(mut account) = answer else { return Ok(Pending { answer: None, commit }) };
+            let (key, before) = (account_key(&account.username.folded()), [account.revision]);
+            let written = write(&mut account, key.as_key(), When::revision_in(&before))?;
+            if let Ok(steps) = written.answer {
+                account.revision = written_revision(&steps).unwrap_or(account.revision);
                 return Ok(Pending { answer: Some(account), commit: written.commit });
             }
         }
     }
 }
 
+/// The revision of the entry that the first of `steps` wrote.
+fn written_revision(steps: &[Step]) -> Option<Revision> {
+    match steps.first()? {
+        Step::Put { meta, .. } => Some(meta.revision),
+        Step::Skipped | Step::Absent | Step::Found(..) | Step::Deleted(_) => None,
+    }
+}
+
 fn decode(item: Item<'_>) -> Result<Account, AccountsError> {
-    Account::decode(item.value).ok_or_else(|| {
-        log::error!("_accounts: the entry `{}` is damaged; stop the server and restore _accounts.json and _accounts.journal from one backup", item.key);
+    Account::decode(item.value, item.meta.revision).ok_or_else(|| {
+        log::error!("_accounts: the entry `{}` is damaged; stop the server and restore _accounts.json and _accounts.journal from one backup, or the home cell from a snapshot", item.key);
         AccountsError::Damaged
     })
 }

@@ -11,6 +11,8 @@ pub enum AccountsError {
     Entropy(EntropyUnavailable),
     /// An entry is not as it was written; the log names it.
     Damaged,
+    /// The password was changed, or the account disabled or deleted, after the password was checked.
+    CredentialChanged,
 }
 
 impl fmt::Display for AccountsError {
@@ -20,7 +22,10 @@ impl fmt::Display for AccountsError {
             AccountsError::Entropy(error) => error.fmt(f),
             AccountsError::Damaged => f.write_str(
                 "An account is damaged; the log names it. Stop the server and restore _accounts.json and \
-                 _accounts.journal from one backup.",
+                 _accounts.journal from one backup, or the home cell from a snapshot.",
+            ),
+            AccountsError::CredentialChanged => f.write_str(
+                "The password was changed, or the account disabled or deleted, at this moment. Log in again.",
             ),
         }
     }

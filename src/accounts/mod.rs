@@ -8,9 +8,11 @@
 //!                 {id}/{key}          its keys
 //! _sessions       {hash}              the account that is signed in, until the session expires
 //! ```
-//! User names and addresses are folded to lower case in keys. All three are on disk and synced always.
+//! User names and addresses are folded to lower case in keys. All three are on disk and synced always, or on the home
+//! cell, where several instances of the server use them at the same time.
 //! A token or a session names the credential for which it was issued. A new password, and disabling or
-//! deleting the account, replace that credential, which ends every token and session at once.
+//! deleting the account, replace that credential, which ends every token and session at once. On a cell, an operation
+//! on the keys of an account compares its entry in the same transaction.
 //!
 //! Not here: hashing passwords and signing tokens (`auth/`), HTTP.
 
@@ -21,6 +23,7 @@ mod error;
 pub(crate) mod registration;
 pub(crate) mod sessions;
 pub(crate) mod signing_key;
+mod unchanged;
 
 pub use error::AccountsError;
 
@@ -30,6 +33,8 @@ use crate::disk::Disk;
 use crate::names::InternalProject;
 use crate::storage::Bucket;
 use crate::storage::embedded::{Home, ProjectQueues, RecoveryError, ValueCache};
+use crate::storage::etcd::cell::Cell;
+use crate::storage::etcd::record;
 use directory::Directory;
 use sessions::Sessions;
 use std::path::Path;
@@ -89,9 +94,39 @@ impl Accounts {
         Ok(accounts)
     }
 
+    /// Opens or creates the three projects and the signing key on the cell `home`. [`Accounts::tidy_up`] is to be called
+    /// afterwards, on a thread of its own: it takes long with many accounts.
+    ///
+    /// # Errors
+    /// The cell or its key that cannot be used, and what to do.
+    pub fn open_on(home: &Arc<Cell>) -> Result<Accounts, String> {
+        let (signing_key, is_new_key) = signing_key::load_or_create_on(home)?;
+        let open = |project| match record::open_internal(home, project) {
+            Ok(bucket) => Ok(Bucket::Etcd(Arc::new(bucket))),
+            Err(error) => Err(format!("cell `{}`: {error}", home.name())),
+        };
+        let accounts = Accounts {
+            directory: Directory::new(open(InternalProject::Accounts)?),
+            sessions: Sessions::new(open(InternalProject::Sessions)?),
+            data: open(InternalProject::AccountData)?,
+            installation: installation(&signing_key),
+            signing_key,
+            lacks_markers: AtomicBool::new(false),
+        };
+        if is_new_key && matches!(accounts.directory.is_empty(clock::wall_ms()), Ok(false)) {
+            log::warn!(
+                "created a new signing key `{}` on cell `{}`; existing access tokens are invalid, unless you stop all \
+                 instances and restore the cell from a snapshot",
+                record::SIGNING_KEY,
+                home.name()
+            );
+        }
+        Ok(accounts)
+    }
+
     /// Completes what a crash, an older version or a restored file left incomplete. A failure is logged, and the next
-    /// start tries again.
-    fn tidy_up(&self) {
+    /// start tries again. Other instances may do the same.
+    pub fn tidy_up(&self) {
         let now_ms = clock::wall_ms();
         match self.finish_deletions(now_ms) {
             Ok(0) => {}
@@ -100,6 +135,16 @@ impl Accounts {
             }
             // No client can reach that data any more.
             Err(error) => log::error!("An interrupted deletion of an account is not finished: {error}."),
+        }
+        if self.directory.is_shared() {
+            // On a cell every account was created with its marker, a snapshot has both, and every session expires. A
+            // marker that this instance creates could be that of an account that another one deletes.
+            if let Err(error) = self.directory.for_each_page(now_ms, |_| Ok(())) {
+                log::warn!(
+                    "The cost of the password hashes is not known: {error}. Logins with a wrong name may be faster."
+                );
+            }
+            return;
         }
         match self.create_missing_markers(now_ms) {
             Ok(0) => {}

@@ -8,6 +8,7 @@ use crate::limits::{
     AGE_MAX, EMAIL_BYTES_MAX, FULL_NAME_CHARACTERS_MAX, GENDER_CHARACTERS_MAX, USERNAME_BYTES_MAX,
 };
 use crate::names::Username;
+use crate::store::change::Revision;
 use crate::store::commit::Pending;
 use crate::store::error::StorageError;
 use std::borrow::Cow;
@@ -136,7 +137,7 @@ impl Accounts {
         password: PasswordHash,
         now_ms: u64,
     ) -> Result<Pending<Result<Account, CreateError>>, AccountsError> {
-        let account = Account {
+        let mut account = Account {
             id: AccountId::new()?,
             username: new.username.clone(),
             profile: new.profile.clone(),
@@ -144,25 +145,34 @@ impl Accounts {
             credential: new_identifier()?,
             is_disabled: false,
             created_ms: now_ms,
+            revision: Revision::ZERO,
         };
         let Pending { answer, commit } = self.add(&account, now_ms)?;
-        Ok(Pending { answer: answer.map(|()| account), commit })
+        let answer = answer.map(|revision| {
+            account.revision = revision;
+            account
+        });
+        Ok(Pending { answer, commit })
     }
 
-    /// Adds `account`, as [`Accounts::create`] does.
+    /// Adds `account`, as [`Accounts::create`] does. Returns the revision of its entry.
     pub fn add(
         &self,
         account: &Account,
         now_ms: u64,
-    ) -> Result<Pending<Result<(), CreateError>>, AccountsError> {
+    ) -> Result<Pending<Result<Revision, CreateError>>, AccountsError> {
         if self.directory.bucket().has_failed() {
             return Err(StorageError::Failed.into());
         }
         self.create_marker(&account.id, now_ms)?;
         let created = self.directory.create(account, now_ms);
-        if !matches!(&created, Ok(Pending { answer: Ok(()), .. }))
-            && let Err(error) = self.remove_marker(&account.id, now_ms)
-        {
+        let may_exist = match &created {
+            Ok(Pending { answer, .. }) => answer.is_ok(),
+            // The account may still be created, and needs its marker then.
+            Err(AccountsError::Storage(StorageError::Unconfirmed { .. })) => true,
+            Err(_) => false,
+        };
+        if !may_exist && let Err(error) = self.remove_marker(&account.id, now_ms) {
             log::warn!("_account_data: the marker of an account that was not created stays: {error}");
         }
         created

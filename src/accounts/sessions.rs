@@ -38,27 +38,6 @@ impl Sessions {
         &self.bucket
     }
 
-    /// Begins a session of `account` that lasts [`SESSION_SECONDS`], and ends the session `replaced` that the browser
-    /// had before. Returns the token for the browser; `None` if there are [`SESSIONS_MAX`] sessions.
-    pub fn begin(
-        &self,
-        account: &Account,
-        replaced: Option<&str>,
-        now_ms: u64,
-    ) -> Result<Option<Pending<Secret>>, AccountsError> {
-        let token = Secret::new(random_token()?);
-        let session = Session { username: account.username.folded(), credential: account.credential.clone() };
-        let text = serde_json::to_vec(&session).map_err(|_| AccountsError::Damaged)?;
-        let name = stored_name(token.reveal());
-        let replaced = replaced.map(stored_name);
-        let mut ops = vec![Op::put(name.as_key(), &text, Some(SESSION_SECONDS * 1_000))];
-        ops.extend(replaced.iter().map(|replaced| Op::delete(replaced.as_key())));
-        let mut batch = Batch::many(ops, Otherwise::Abort);
-        batch.require.keys_max = Some(SESSIONS_MAX);
-        let begun = self.bucket.write(now_ms, &batch)?;
-        Ok(begun.answer.is_ok().then_some(Pending { answer: token, commit: begun.commit }))
-    }
-
     /// Removes entries that do not expire, and returns how many there were. They are not valid sessions.
     /// Blocks for the disk.
     pub(super) fn remove_endless(&self, now_ms: u64) -> Result<usize, AccountsError> {
@@ -94,6 +73,26 @@ impl Sessions {
     pub fn end(&self, token: &str, now_ms: u64) -> Result<Option<Commit>, AccountsError> {
         Ok(self.bucket.write_one(now_ms, Op::delete(stored_name(token).as_key()))?.commit)
     }
+}
+
+/// Begins a session of `account` in `bucket`, which has the sessions, as `Accounts::begin_session` describes it.
+pub(super) fn begin(
+    bucket: &Bucket,
+    account: &Account,
+    replaced: Option<&str>,
+    now_ms: u64,
+) -> Result<Option<Pending<Secret>>, AccountsError> {
+    let token = Secret::new(random_token()?);
+    let session = Session { username: account.username.folded(), credential: account.credential.clone() };
+    let text = serde_json::to_vec(&session).map_err(|_| AccountsError::Damaged)?;
+    let name = stored_name(token.reveal());
+    let replaced = replaced.map(stored_name);
+    let mut ops = vec![Op::put(name.as_key(), &text, Some(SESSION_SECONDS * 1_000))];
+    ops.extend(replaced.iter().map(|replaced| Op::delete(replaced.as_key())));
+    let mut batch = Batch::many(ops, Otherwise::Abort);
+    batch.require.keys_max = Some(SESSIONS_MAX);
+    let begun = bucket.write(now_ms, &batch)?;
+    Ok(begun.answer.is_ok().then_some(Pending { answer: token, commit: begun.commit }))
 }
 
 /// The key of a session in `_sessions`. The hash is not sufficient to sign in.

@@ -111,7 +111,7 @@ fn rehash(
     match accounts.directory.set_hash(&account, &hash, now_ms) {
         // The password was replaced meanwhile, or the name belongs to another account.
         Ok(Pending { answer: None, .. }) => Err(AccountError::Credentials.into()),
-        Ok(Pending { answer: Some(_), .. }) => Ok(account),
+        Ok(Pending { answer: Some(account), .. }) => Ok(account),
         Err(error) => {
             log::warn!("a password was not rehashed: {error}");
             Ok(account)

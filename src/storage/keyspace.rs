@@ -53,9 +53,9 @@ impl Keyspace {
 
     /// The keys under the prefix that `marker` is, whose owner is recorded in `owners`. Without `has_markers` a marker
     /// may be missing of an owner that exists.
-    pub fn under(marker: KeyBuf, bucket: &Bucket, owners: &Bucket, has_markers: bool) -> Keyspace {
+    pub fn under(marker: KeyBuf, bucket: Bucket, owners: &Bucket, has_markers: bool) -> Keyspace {
         let scope = Scope { marker, owners: owners.clone(), has_markers };
-        Keyspace { bucket: bucket.clone(), scope: Some(scope) }
+        Keyspace { bucket, scope: Some(scope) }
     }
 
     /// As [`Bucket::get`], without a condition. The key of the item is the stored one.

@@ -41,10 +41,10 @@ fn keys_under_a_prefix_are_written_as_long_as_their_marker_exists() {
     let (bucket, owners) = (bucket(), bucket());
     let prefix = "0123456789abcdef/";
     let marker = KeyBuf::own(prefix.to_owned());
-    let keyspace = Keyspace::under(marker.clone(), &bucket, &owners, true);
+    let keyspace = Keyspace::under(marker.clone(), bucket.clone(), &owners, true);
     let put = |name| keyspace.write_one(1, Op::put(key(name), b"1", None)).unwrap().answer;
     assert_eq!(put("a"), Err(Conflict::NotPresent));
-    let unsure = Keyspace::under(marker.clone(), &bucket, &owners, false);
+    let unsure = Keyspace::under(marker.clone(), bucket.clone(), &owners, false);
     let refused = unsure.write_one(1, Op::put(key("a"), b"1", None));
     assert_eq!(refused.err(), Some(StorageError::Failed), "its owner may exist");
     bucket.write_one(1, Op::put(marker.as_key(), b"true", None)).unwrap().answer.unwrap();

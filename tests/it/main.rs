@@ -102,6 +102,7 @@ mod simulation {
 }
 
 mod etcd {
+    pub mod accounts;
     pub mod cells;
     pub mod fences;
     pub mod races;

@@ -113,6 +113,7 @@ impl From<AccountsError> for ApiError {
             AccountsError::Storage(error) => error.into(),
             AccountsError::Entropy(error) => error.into(),
             AccountsError::Damaged => ChangeError::Unreadable.into(),
+            AccountsError::CredentialChanged => AccountError::Credentials.into(),
         }
     }
 }

@@ -86,7 +86,7 @@ pub(crate) fn login(context: &Context<'_>) -> Result<Reply, ApiError> {
 }
 
 fn begin_session(request: &SiteRequest, account: &Account, now_ms: u64) -> Result<Reply, ApiError> {
-    let begun = request.accounts.sessions.begin(account, request.session.as_deref(), now_ms)?;
+    let begun = request.accounts.begin_session(account, request.session.as_deref(), now_ms)?;
     let begun = begun.ok_or(ApiError::Overloaded)?;
     let response = match request.response_format {
         ResponseFormat::Page => redirect(DASHBOARD_PATH),

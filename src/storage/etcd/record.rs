@@ -25,8 +25,8 @@ use serde_json::value::RawValue;
 use std::fmt;
 use std::sync::Arc;
 
-/// The key that signs tokens.
-const SIGNING_KEY: &str = "s/jwt";
+/// The location of the key that signs tokens.
+pub(crate) const SIGNING_KEY: &str = "s/jwt";
 
 /// What a cell has of a project beside its keys.
 #[derive(Clone, Debug, PartialEq, Eq)]

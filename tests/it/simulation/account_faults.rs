@@ -17,6 +17,7 @@ use pikv::testing::persist::live::worker_threads::ProjectQueues;
 use pikv::testing::persist::start::recovery::ValueCache;
 use pikv::testing::storage::Bucket;
 use pikv::testing::store::batch::Op;
+use pikv::testing::store::change::Revision;
 use pikv::testing::store::error::StorageError;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -247,6 +248,7 @@ fn account(name: &str, email: &str) -> Account {
         credential: "0123456789abcdef".to_owned(),
         is_disabled: false,
         created_ms: START_MS,
+        revision: Revision::ZERO,
     }
 }
 
