@@ -211,7 +211,7 @@ fn instances_that_tidy_up_harm_neither_new_accounts_nor_deletions() {
                 }
             });
         }
-        for number in 0..30 {
+        for number in 0..90 {
             let name = format!("u{number}");
             let seen = add(&one, &name);
             put(&one, &seen, "k").unwrap().unwrap();
@@ -221,9 +221,9 @@ fn instances_that_tidy_up_harm_neither_new_accounts_nor_deletions() {
         }
         is_over.store(true, Ordering::Relaxed);
     });
-    // 10 accounts, each with an address; a marker and a key of each.
-    assert_eq!(count(&cluster.cell(), "v/_accounts/"), 20);
-    assert_eq!(count(&cluster.cell(), "v/_account_data/"), 20);
+    // 30 accounts, each with an address; a marker and a key of each.
+    assert_eq!(count(&cluster.cell(), "v/_accounts/"), 60);
+    assert_eq!(count(&cluster.cell(), "v/_account_data/"), 60);
 }
 
 #[test]
