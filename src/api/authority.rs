@@ -84,6 +84,9 @@ impl SentKey {
         SentKey(match credential {
             Ok(None) if head.fields("authorization").next().is_some() => Err(Denied::BasicIgnored),
             Ok(None) => Ok(None),
+            Ok(Some(credential)) if credential.text.is_empty() && credential.sent_as == SentAs::Explicit => {
+                Ok(None)
+            }
             Ok(Some(credential)) => credential.key_hash().map(|hash| Some((hash, credential.sent_as))),
             Err(denied) => Err(denied),
         })

@@ -112,7 +112,7 @@ impl App {
         let path = match head.target()? {
             Target::Asterisk => "*",
             Target::Origin { path, .. } => path,
-            Target::Authority => return Err(allowed_nowhere()),
+            Target::Authority => return Err(allowed_nowhere(head.method)),
         };
         cross_site::check_host(head, path, peer, registry)?;
         match head.method {
@@ -120,13 +120,13 @@ impl App {
                 let detail = "Unknown method. Supported: GET, HEAD, POST, PUT, DELETE.";
                 return Err(Part::Method.invalid(detail));
             }
-            Method::Trace => return Err(allowed_nowhere()),
+            Method::Trace => return Err(allowed_nowhere(head.method)),
             Method::Get | Method::Head | Method::Post | Method::Put | Method::Delete => {}
             Method::Options | Method::Patch | Method::Connect => {}
         }
         let found = match found {
             Some(Ok(found)) => found,
-            Some(Err(ApiError::MethodNotAllowed { allow })) if head.method == Method::Options => {
+            Some(Err(ApiError::MethodNotAllowed { allow, .. })) if head.method == Method::Options => {
                 let response = Response::new(204).field("allow", &allow);
                 return Ok(Decision::Answer(cors::preflight(head, &caller.permission, response)));
             }
@@ -142,7 +142,8 @@ impl App {
             || cross_site::check(head, peer, registry, Trusted::Configured),
             registry,
             found.captures.segment,
-        )?;
+        )
+        .map_err(|error| error.for_method(head.method))?;
         if is_partial_write(head) {
             let detail = "The field Content-Range asks to write a part; send the whole value without it.";
             return Err(Part::ContentRange.invalid(detail));
@@ -191,6 +192,6 @@ fn is_partial_write(head: &Head<'_>) -> bool {
 }
 
 /// For CONNECT and TRACE, which no path supports.
-fn allowed_nowhere() -> ApiError {
-    ApiError::MethodNotAllowed { allow: "GET, HEAD, POST, PUT, DELETE".to_owned() }
+fn allowed_nowhere(method: Method) -> ApiError {
+    ApiError::MethodNotAllowed { method: method.as_str(), allow: "GET, HEAD, POST, PUT, DELETE".to_owned() }
 }

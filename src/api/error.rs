@@ -17,11 +17,12 @@ use crate::catalog::ChangeError;
 use crate::digits::grouped;
 use crate::http::exchange::Waiting;
 use crate::http::refusal::Refusal;
+use crate::http::request::Method;
 use crate::http::response::{Response, reason_phrase};
 use crate::http::target::TargetError;
 use crate::json::{self, JsonError, JsonErrorKind};
 use crate::limits::VALUE_DEPTH_MAX;
-use crate::names::{KeyError, ProjectIdError};
+use crate::names::{KeyError, ProjectId, ProjectIdError};
 use crate::store::decide::Conflict;
 use crate::store::error::StorageError;
 use std::borrow::Cow;
@@ -38,6 +39,8 @@ pub enum ApiError {
     /// The head or body did not arrive in time.
     Timeout(Waiting),
     MethodNotAllowed {
+        /// The method of the request.
+        method: &'static str,
         /// The `Allow` field.
         allow: String,
     },
@@ -64,6 +67,8 @@ pub enum ApiError {
     Account(AccountError),
     /// By `item_api.rate_limit`.
     RateLimited(RetryAfter),
+    /// Of a request that creates nothing in the project. Others get [`ChangeError::Missing`], with how to create it.
+    ProjectMissing(ProjectId),
     /// `item_api.project` does not name a project.
     ItemProjectMissing,
     Storage(StorageError),
@@ -146,6 +151,16 @@ impl Part {
 }
 
 impl ApiError {
+    /// This error for a request with `method`: only one that may create something is told to create the project.
+    #[must_use]
+    pub(crate) fn for_method(self, method: Method) -> ApiError {
+        let creates = matches!(method, Method::Post | Method::Put);
+        if let (ApiError::Change(ChangeError::Missing(id)), false) = (&self, creates) {
+            return ApiError::ProjectMissing(id.clone());
+        }
+        self
+    }
+
     /// This error as that of operation `index` of a batch, from 0.
     #[must_use]
     pub fn at(self, index: usize) -> ApiError {
@@ -170,7 +185,7 @@ impl ApiError {
             ApiError::Operation { error, .. } => error.status_and_code(),
             ApiError::Account(error) => error.status_and_code(),
             ApiError::RateLimited(_) => (429, "rate_limited"),
-            ApiError::ItemProjectMissing => (404, "project_not_found"),
+            ApiError::ProjectMissing(_) | ApiError::ItemProjectMissing => (404, "project_not_found"),
             ApiError::Storage(error) => of_storage(error),
             ApiError::Change(error) => of_change(error),
             ApiError::Overloaded | ApiError::MemoryFull { .. } | ApiError::TooManyConnections { .. } => {
@@ -186,8 +201,8 @@ impl ApiError {
         match self {
             ApiError::Refused(refusal) => refusal.to_string(),
             ApiError::Timeout(waiting) => late(*waiting),
-            ApiError::MethodNotAllowed { allow } => {
-                format!("This path does not support the method. Supported: {allow}.")
+            ApiError::MethodNotAllowed { method, allow } => {
+                format!("This path does not support {method}. Use one of {allow}.")
             }
             ApiError::RouteMissing => {
                 "This path does not exist. Keys are at /api/v1/projects/{id}/keys/{key}, the health check is at \
@@ -203,6 +218,9 @@ impl ApiError {
             ApiError::Account(error) => error.to_string(),
             ApiError::RateLimited(after) => {
                 format!("Too many requests from this address. Try again in {} seconds.", after.seconds)
+            }
+            ApiError::ProjectMissing(id) => {
+                format!("Project `{id}` does not exist. `GET /api/v1/projects` lists the projects.")
             }
             ApiError::ItemProjectMissing => {
                 "item_api.project in config.json does not name a project of this server. Set it to an existing \
@@ -248,7 +266,7 @@ impl ApiError {
     /// `response` with the fields that belong to its status.
     pub(super) fn with_fields(&self, response: Response) -> Response {
         match (self, response.status()) {
-            (ApiError::MethodNotAllowed { allow }, _) => response.field("allow", allow),
+            (ApiError::MethodNotAllowed { allow, .. }, _) => response.field("allow", allow),
             (ApiError::Account(AccountError::TooManyAttempts(refused)), _) => {
                 response.field("retry-after", &refused.retry_after().seconds.to_string())
             }
@@ -356,8 +374,10 @@ impl From<ChangeError> for ApiError {
 impl From<JsonError> for ApiError {
     fn from(error: JsonError) -> ApiError {
         if error.kind == JsonErrorKind::TooDeep {
-            return Part::JsonDepth
-                .invalid(format!("The JSON is nested too deeply; the maximum is {VALUE_DEPTH_MAX} levels."));
+            return Part::JsonDepth.invalid(format!(
+                "The JSON has more than {VALUE_DEPTH_MAX} levels of arrays and objects, which is the maximum. Nest it less \
+                 deeply, or store it as a string."
+            ));
         }
         if error.kind == JsonErrorKind::Empty {
             let text = "The body is empty; send a JSON value, for example \"hello\" (with its quotes).";

@@ -116,8 +116,8 @@ const ROUTES: &[Route] = &[
 /// # Errors
 /// [`ApiError::RouteMissing`]; [`ApiError::MethodNotAllowed`] if the path has other methods.
 pub fn find(method: Method, path: &str) -> Result<Found<'_>, ApiError> {
-    let method = if method == Method::Head { Get } else { method };
-    for route in ROUTES.iter().filter(|route| route.method == method) {
+    let routed = if method == Method::Head { Get } else { method };
+    for route in ROUTES.iter().filter(|route| route.method == routed) {
         if let Some(captures) = router::matches(route.pattern, path) {
             return Ok(Found { route, captures });
         }
@@ -131,7 +131,7 @@ pub fn find(method: Method, path: &str) -> Result<Found<'_>, ApiError> {
     if others.is_empty() {
         Err(ApiError::RouteMissing)
     } else {
-        Err(ApiError::MethodNotAllowed { allow: allow(&others) })
+        Err(ApiError::MethodNotAllowed { method: method.as_str(), allow: allow(&others) })
     }
 }
 
@@ -208,10 +208,14 @@ mod tests {
 
     #[test]
     fn known_path_with_another_method_names_the_methods_it_has() {
-        let Err(ApiError::MethodNotAllowed { allow }) = find(Method::Patch, "/api/v1/projects/a/keys") else {
-            panic!("no 405");
+        let refused = |method, path| match find(method, path) {
+            Err(ApiError::MethodNotAllowed { method, allow }) => (method, allow),
+            _ => panic!("no 405"),
         };
-        assert_eq!(allow, "GET, DELETE, HEAD, OPTIONS");
+        let keys = refused(Method::Patch, "/api/v1/projects/a/keys");
+        assert_eq!(keys, ("PATCH", "GET, DELETE, HEAD, OPTIONS".to_owned()));
+        let batch = refused(Method::Head, "/api/v1/projects/a/batch");
+        assert_eq!(batch, ("HEAD", "POST, OPTIONS".to_owned()));
     }
 
     #[test]

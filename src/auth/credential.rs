@@ -14,7 +14,7 @@ use std::borrow::Cow;
 /// What a client sent to authenticate itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential<'b> {
-    /// An API key or a token.
+    /// An API key or a token. Empty if a field has none, as from a variable that is not set.
     pub text: Cow<'b, [u8]>,
     pub sent_as: SentAs,
 }
@@ -80,6 +80,8 @@ pub(crate) fn is_from_program(head: &Head<'_>) -> bool {
 fn parse(value: &[u8]) -> Result<Authorization<'_>, Denied> {
     let space = value.iter().position(|&byte| byte == b' ');
     match space.and_then(|space| value.split_at_checked(space)) {
+        None if value.eq_ignore_ascii_case(b"bearer") => Ok(Authorization::Key(b"")),
+        None if value.eq_ignore_ascii_case(b"basic") => Ok(Authorization::Basic(b"")),
         None => Ok(Authorization::Key(value)),
         Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer") => {
             Ok(Authorization::Key(key.trim_ascii()))
@@ -133,11 +135,14 @@ mod tests {
     fn malformed_basic_is_refused() {
         for value in ["Basic", "Basic %%%", "Basic YQ", "Basic YQ==", "Basic YTpL YTpL"] {
             let field = format!("Authorization: {value}");
-            let expected = match value {
-                "Basic" => Ok(Some(("Basic".to_owned(), SentAs::Explicit))),
-                _ => Err(Denied::BasicMalformed),
-            };
-            assert_eq!(found(&[&field], false), expected, "{value}");
+            assert_eq!(found(&[&field], false), Err(Denied::BasicMalformed), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_scheme_alone_is_no_key() {
+        for field in ["Authorization: Bearer", "Authorization: bearer  ", "Authorization:", "X-API-Key:"] {
+            assert_eq!(found(&[field], false), Ok(Some((String::new(), SentAs::Explicit))), "{field}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! The variants of [`Refusal`] differ in what a client may do about them. Those of [`Malformed`] differ in their text
 //! only.
 
+use crate::digits::grouped;
 use crate::http::field_name::FieldName;
 use crate::limits::{
     CHUNK_EXTENSION_BYTES_MAX, FIELDS_MAX, LEADING_EMPTY_LINES_MAX, TARGET_BYTES_MAX, TRAILER_BYTES_MAX,
@@ -97,16 +98,35 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::Malformed(malformed) => malformed.fmt(f),
             Refusal::TargetTooLong => {
-                write!(f, "The request target is too long; the maximum is {TARGET_BYTES_MAX} bytes.")
+                write!(
+                    f,
+                    "The request target (path and query) has more than {} bytes, which is the maximum. Shorten it, or \
+                     send the data in the body.",
+                    grouped(TARGET_BYTES_MAX)
+                )
             }
             Refusal::HeadTooLong { bytes_max } => {
-                write!(f, "The request head is too long; the maximum is {bytes_max} bytes.")
+                write!(
+                    f,
+                    "The request line and the header fields have more than {} bytes, which is the maximum. Send fewer \
+                     or shorter fields; cookies are often the longest.",
+                    grouped(*bytes_max)
+                )
             }
             Refusal::FieldsTooMany => {
-                write!(f, "The request has too many header fields; the maximum is {FIELDS_MAX}.")
+                write!(
+                    f,
+                    "The request has more than {FIELDS_MAX} header fields, which is the maximum. Send fewer."
+                )
             }
             Refusal::BodyTooLarge { bytes, bytes_max } => {
-                write!(f, "The body has {bytes} bytes; the maximum is {bytes_max}.")
+                write!(
+                    f,
+                    "The body has {} bytes; the maximum is {} (limits.body_bytes_max). Send less at once, or raise that \
+                     setting and restart the server.",
+                    grouped(*bytes),
+                    grouped(*bytes_max)
+                )
             }
             Refusal::MethodTooLong => {
                 f.write_str("The method is unknown; use GET, HEAD, POST, PUT or DELETE.")

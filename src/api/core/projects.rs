@@ -12,6 +12,7 @@ use crate::catalog::Served;
 use crate::clock;
 use crate::config::mistake::shown;
 use crate::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
+use crate::http::request::Method;
 use crate::http::response::Response;
 use crate::json;
 use crate::limits::{SYNC_INTERVAL_SECONDS_MAX, SYNC_INTERVAL_SECONDS_MIN};
@@ -168,7 +169,8 @@ pub(crate) fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
 pub(crate) fn delete(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     administer(context, |app, before, _| {
-        app.catalog.delete(&before.project()?.id)?;
+        let deleted = app.catalog.delete(&before.project()?.id);
+        deleted.map_err(|error| ApiError::from(error).for_method(Method::Delete))?;
         Ok(Response::new(204))
     })
 }

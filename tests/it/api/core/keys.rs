@@ -50,5 +50,5 @@ fn a_body_one_byte_above_the_limit_is_refused_before_it_is_sent() {
     connection.send(&request[..request.len() - body.len()]);
     let problem = connection.read_response().problem(413, "body_too_large");
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("1048576") && detail.contains("1048577"), "{detail}");
+    assert!(detail.contains("1,048,576") && detail.contains("1,048,577"), "{detail}");
 }
