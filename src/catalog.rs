@@ -145,6 +145,11 @@ impl Catalog {
                 .or(before.authentication.save_api_key_to_file),
         };
         next.replace_settings(id, storage, authentication);
+        let is_on_disk = next.project(id).is_some_and(|project| next.storage_of(project).on_disk);
+        if old.storage.on_disk && !is_on_disk && old.open().is_err() {
+            // It would be empty until a start with `on_disk` reads its files.
+            return Err(ChangeError::Unreadable);
+        }
         self.check_new_files(&config, id)?;
         check_descriptors(&config, &next)?;
         let key = self.issue_if_needed(&mut next, id)?;

@@ -163,6 +163,10 @@ impl Catalog {
                 log_not_reopened(open.id(), &reason);
                 ChangeError::ValuesUnsaved
             }
+            NotReopened::Blocked(error) => {
+                log_blocked(open.id(), &error);
+                ChangeError::Disk("removing a temporary file of the project")
+            }
         })
     }
 
@@ -200,6 +204,7 @@ impl Catalog {
                 }
             }
             Err(NotReopened::Unsaved(reason)) => log_not_reopened(id, &reason),
+            Err(NotReopened::Blocked(error)) => log_blocked(id, &error),
             Ok(()) => match self.reopen(open, *storage) {
                 Err(error) if open.is_in_memory() && open.health() != Health::Closed => {
                     log::error!("project {id}: stays in memory: {}", error.reason);
@@ -264,6 +269,13 @@ fn log_not_reopened(id: &ProjectId, reason: &str) {
     log::error!(
         "project {id}: not reopened with other storage settings: {reason}. Its values are not all in its files; read \
          them over HTTP and save them, or put the files in order, then change the settings"
+    );
+}
+
+fn log_blocked(id: &ProjectId, error: &std::io::Error) {
+    log::error!(
+        "project {id}: not reopened with other storage settings, because a temporary file cannot be removed: {error}. \
+         Remove what has its name, then change the settings again"
     );
 }
 

@@ -11,6 +11,7 @@ use crate::persist::files::generation::{self, Paths};
 use crate::persist::files::header::Lineage;
 use crate::persist::files::preserved_copies::{self, PreservedCopy};
 use crate::store::commit::CommitState;
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,6 +22,8 @@ pub enum NotReopened {
     Failed,
     /// Its files do not have all of its values: the reason.
     Unsaved(String),
+    /// A start would not open its files, because a temporary one cannot be removed.
+    Blocked(io::Error),
 }
 
 impl Project {
@@ -30,7 +33,16 @@ impl Project {
     /// # Errors
     /// [`NotReopened`]; the project continues as it is.
     pub fn prepare_reopening(self: &Arc<Self>, now_ms: u64, now: Instant) -> Result<(), NotReopened> {
-        self.prepare(external_edit::has_values_in_place, now_ms, now)
+        self.prepare(external_edit::has_values_in_place, now_ms, now)?;
+        self.remove_temporaries().map_err(NotReopened::Blocked)
+    }
+
+    /// Removes what would keep the files from being opened. Not during a checkpoint, which writes such files.
+    fn remove_temporaries(&self) -> io::Result<()> {
+        let Some(files) = &self.files else { return Ok(()) };
+        // After a panic during a checkpoint, the files may be half swapped.
+        let Ok(_turn) = files.checkpoint.lock() else { return Ok(()) };
+        generation::remove_temporaries(files.disk.as_ref(), &files.paths)
     }
 
     /// As [`Project::prepare_reopening`], but leaves an edit of the data file, which a later start imports.

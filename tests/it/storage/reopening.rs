@@ -200,6 +200,68 @@ fn project_on_a_full_disk_is_reopened_because_its_journal_has_what_the_values_fi
     threads.stop();
 }
 
+/// The settings that end with `on_disk`, one after the other.
+const MOVES: [&str; 4] = [
+    r#"{"storage":{"cache_in_memory":false}}"#,
+    r#"{"storage":{"on_disk":false,"discard_files":true}}"#,
+    r#"{"storage":{"on_disk":true}}"#,
+    SYNC_INTERVAL,
+];
+
+#[test]
+fn settings_are_refused_while_a_temporary_file_cannot_be_removed_and_no_key_is_lost() {
+    for has_changes in [true, false] {
+        for name in ["first_project.json.tmp", "first_project.journal.tmp", "first_project.journal.new"] {
+            let mut kv = written(has_changes);
+            let blocked = kv.data_path(name);
+            fs::create_dir(&blocked).unwrap();
+            let before = kv.config_text();
+            for settings in MOVES {
+                let answer = kv.project().put(PROJECT, settings);
+                if settings.contains("\"on_disk\":true") {
+                    answer.expect(200); // as before
+                } else {
+                    answer.expect_problem(500, "disk_error");
+                }
+                assert_readable(&kv);
+                assert_eq!(kv.config_text(), before);
+            }
+            kv.server.await_stderr(&format!("{name}: "));
+            kv.edit_config(|config| config["projects"][0]["storage"]["cache_in_memory"] = false.into());
+            kv.server.signal("HUP");
+            kv.server.await_stderr("INFO reloaded");
+            assert_readable(&kv);
+            kv.project().put(&key_path("more"), "1").expect(201);
+            fs::remove_dir(&blocked).unwrap();
+            for settings in MOVES {
+                kv.project().put(PROJECT, settings).expect(200);
+                assert_readable(&kv);
+            }
+            kv.restart();
+            assert_readable(&kv);
+            kv.project().get(&key_path("more")).expect(200);
+        }
+    }
+}
+
+#[test]
+fn a_project_that_could_not_be_opened_does_not_become_an_empty_one_in_memory() {
+    let mut kv = written(false);
+    let path = kv.data_path("first_project.json");
+    let moved = kv.data_path("moved");
+    kv.server.terminate();
+    fs::rename(&path, &moved).unwrap();
+    fs::create_dir(&path).unwrap();
+    kv.server.start_again();
+    let before = kv.config_text();
+    kv.project().put(PROJECT, MOVES[1]).expect_problem(503, "project_unavailable");
+    assert_eq!(kv.config_text(), before);
+    fs::remove_dir(&path).unwrap();
+    fs::rename(&moved, &path).unwrap();
+    kv.project().put(PROJECT, SYNC_INTERVAL).expect(200);
+    assert_readable(&kv);
+}
+
 /// The files are checked before config.json is saved, and again before they are opened.
 #[test]
 fn files_that_are_removed_while_the_settings_are_saved_lose_no_value() {
