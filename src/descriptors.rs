@@ -3,10 +3,12 @@
 use crate::limits::{DESCRIPTORS_FOR_CONNECTIONS_MIN, DESCRIPTORS_RESERVED};
 use std::fmt;
 
-/// The descriptors that the projects of a configuration hold.
+/// The descriptors that the projects of a configuration hold, or the connections to etcd.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     pub projects: usize,
+    /// Members of etcd that are connected to.
+    pub members: usize,
     pub descriptors: usize,
 }
 
@@ -45,10 +47,19 @@ impl Held {
 
 impl fmt::Display for TooFewDescriptors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Held { projects, descriptors } = self.held;
+        let Held { projects, members, descriptors } = self.held;
         let needed = descriptors + DESCRIPTORS_RESERVED + DESCRIPTORS_FOR_CONNECTIONS_MIN;
         // Twice what is needed, so that it lasts for a while and for more connections.
         let advised = 2 * needed.next_power_of_two();
+        if members > 0 {
+            return write!(
+                f,
+                "Connections to {members} endpoints of etcd need {needed} file descriptors; the limit of the process \
+                 is {}. Raise it (`ulimit -n {advised}`, under systemd LimitNOFILE={advised}), or lower \
+                 `engine.threads`.",
+                self.descriptors_max
+            );
+        }
         write!(
             f,
             "{projects} projects on disk need {needed} file descriptors; the limit of the process is {}. Raise it \
@@ -66,7 +77,7 @@ mod tests {
     use super::*;
 
     fn held(descriptors: usize) -> Held {
-        Held { projects: descriptors, descriptors }
+        Held { projects: descriptors, members: 0, descriptors }
     }
 
     #[test]
@@ -98,5 +109,11 @@ mod tests {
             assert!(text.contains(part), "{text}");
         }
         assert_eq!(held(1_100).check(4_096), Ok(()));
+        let of_cells = Held { projects: 0, members: 3, descriptors: 1_100 };
+        let text = of_cells.check(1_024).unwrap_err().to_string();
+        assert!(
+            text.contains("3 endpoints of etcd need 1180") && text.contains("`engine.threads`"),
+            "{text}"
+        );
     }
 }

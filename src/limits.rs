@@ -218,6 +218,17 @@ pub(crate) const DIRECTORY_LOCK_LOOK_INTERVAL_MS: u64 = 2;
 /// `pikv config set` saves the file a moment before the server reloads it.
 pub(crate) const CONFIG_RELOAD_WAIT_MS: u64 = 1_000;
 pub(crate) const CONFIG_RELOADS_MAX: usize = 20;
+/// `engine.cells`: how many, the endpoints of one, and the bytes of a name and of a password.
+pub(crate) const CELLS_MAX: usize = 32;
+pub(crate) const CELL_ENDPOINTS_MAX: usize = 16;
+pub(crate) const CELL_NAME_BYTES_MAX: usize = 32;
+pub(crate) const CELL_PASSWORD_BYTES_MAX: u64 = 1_024;
+/// `username` and `password_file` of a cell, bytes.
+pub(crate) const CELL_TEXT_BYTES_MAX: usize = 1_024;
+/// `engine.threads`: threads for the requests of one cell.
+pub(crate) const CELL_THREADS_MIN: usize = 8;
+pub(crate) const CELL_THREADS_DEFAULT: usize = 16;
+pub(crate) const CELL_THREADS_MAX: usize = 64;
 /// A request to a cell of etcd ends after this long.
 pub const CELL_REQUEST_MS: u64 = 2_000;
 /// Connecting to a member of a cell ends after this long.
@@ -231,6 +242,25 @@ pub(crate) const CELL_BREAK_MS_MAX: u64 = 1_000;
 pub(crate) const CELL_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Keys that one request to a cell reads with their values: [`CELL_ANSWER_BYTES_MAX`] is enough for values of 2 MiB.
 pub(crate) const CELL_SCAN_KEYS_MAX: usize = 32;
+/// Operations of a transaction for the largest batch: `--max-txn-ops` of members.
+pub const CELL_TRANSACTION_OPERATIONS: usize = 4_096;
+/// How long a start waits for the home cell, milliseconds, and between attempts.
+pub(crate) const CELL_START_WAIT_MS: u64 = 30_000;
+pub(crate) const CELL_START_RETRY_MS: u64 = 250;
+/// Between two checks of a cell, milliseconds. The cell's clock is written as often.
+pub(crate) const CELL_CARE_INTERVAL_MS: u64 = 2_000;
+/// A member that has not answered a check for this long is down, milliseconds.
+pub(crate) const CELL_CARE_ATTEMPT_MS: u64 = 1_000;
+/// How long one check of a cell sweeps expired keys, milliseconds.
+pub(crate) const CELL_SWEEP_MS_MAX: u64 = 1_000;
+/// By how much the clock of this machine may differ from the cell's, milliseconds.
+pub(crate) const CELL_CLOCK_DIFFERENCE_MS_MAX: u64 = 5_000;
+/// Checks without a change of the cell's clock after which no other server keeps it.
+pub(crate) const CELL_CLOCK_CHECKS_MIN: u32 = 3;
+/// Attempts to mark a cell, each of which another server may have foiled.
+pub(crate) const CELL_SETTLE_ATTEMPTS_MAX: usize = 20;
+/// Records of projects that one transaction gives new bases: half of the 128 operations that etcd allows by default.
+pub(crate) const CELL_REBASED_RECORDS_MAX: usize = 60;
 /// Expired keys that one request to a cell removes. Each takes two operations, of the 128 that etcd allows by default.
 pub(crate) const CELL_SWEPT_KEYS_MAX: usize = 60;
 /// Projects that one request to the home cell reads.

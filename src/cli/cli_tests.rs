@@ -336,18 +336,29 @@ fn config_show_prints_the_defaults_of_accounts_and_item_api() {
                     trusted_proxies = []  (default)\n\
                     public_origins = []  (default)\n\
                     public_hosts = []  (default)\n\
-                    cors.origins = []  (default)\n";
+                    cors.origins = []  (default)\n\
+                    engine.type = embedded  (default)\n\
+                    engine.threads = 16  (default)\n\
+                    engine.insecure_network = false  (default)\n\
+                    engine.cells = []  (default)\n";
     assert!(show(&config).ends_with(expected), "{}", show(&config));
     config = config_with(
         r#""item_api": {"rate_limit": null}, "trusted_proxies": ["10.0.0.0/8"],
            "public_origins": ["https://kv.example"], "public_hosts": ["kv.example", "[::1]:80"],
-           "cors": {"origins": ["https://a.example"]}"#,
+           "cors": {"origins": ["https://a.example"]},
+           "engine": {"type": "etcd", "threads": 8, "cells": [
+               {"name": "home", "endpoints": ["http://127.0.0.1:2379"], "username": "pikv", "password_file": "p"}]}"#,
     );
     let expected = "item_api.project = first_project  (default)\n\
                     item_api.rate_limit = null  (file)\n\
                     trusted_proxies = [\"10.0.0.0/8\"]  (file)\n\
                     public_origins = [\"https://kv.example\"]  (file)\n\
                     public_hosts = [\"kv.example\", \"[::1]:80\"]  (file)\n\
-                    cors.origins = [\"https://a.example\"]  (file)\n";
+                    cors.origins = [\"https://a.example\"]  (file)\n\
+                    engine.type = etcd  (file)\n\
+                    engine.threads = 8  (file)\n\
+                    engine.insecure_network = false  (default)\n\
+                    engine.cells = [{\"name\":\"home\",\"endpoints\":[\"http://127.0.0.1:2379\"],\
+                    \"username\":\"pikv\",\"password_file\":\"p\"}]  (file)\n";
     assert!(show(&config).ends_with(expected), "{}", show(&config));
 }

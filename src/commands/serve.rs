@@ -193,7 +193,7 @@ fn reload(options: &Options, app: &Arc<App>) {
             warn_plaintext_removed(&key_changes);
             print_keys(&keys_text(&key_changes), &key_changes);
             log::info!(
-                "reloaded {}; changes of address, threads, limits, timeouts and log.format need a restart",
+                "reloaded {}; changes of address, threads, limits, timeouts, log.format and engine need a restart",
                 path.display()
             );
             if config.accounts.enabled && app.accounts.is_none() {

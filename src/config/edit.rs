@@ -243,7 +243,7 @@ fn json_text(kind: &Kind, value: &str) -> String {
     match kind {
         Kind::OneOf(_) | Kind::Text(_) | Kind::Path => serde_json::Value::from(value).to_string(),
         Kind::Switch | Kind::Number(..) | Kind::NumberOrNull(..) | Kind::List(..) => value.to_owned(),
-        Kind::Nullable | Kind::Secret(_) | Kind::Projects => value.to_owned(),
+        Kind::Nullable | Kind::Secret(_) | Kind::Projects | Kind::Cells => value.to_owned(),
     }
 }
 
@@ -254,6 +254,8 @@ fn wanted(kind: &Kind) -> String {
         Kind::Number(min, max) => format!("a whole number from {min} to {max}"),
         Kind::NumberOrNull(min, max) => format!("a whole number from {min} to {max}, or null"),
         Kind::List(_, elements) => format!("a JSON array of {elements}, such as '[\"…\"]'"),
+        Kind::Cells => "a JSON array of cells, such as '[{\"name\": \"home\", \"endpoints\": [\"http://127.0.0.1:2379\"]}]'"
+            .to_owned(),
         Kind::OneOf(_) | Kind::Text(_) | Kind::Path | Kind::Secret(_) | Kind::Nullable | Kind::Projects => {
             "JSON".to_owned()
         }
@@ -289,6 +291,9 @@ fn hint<T>(settings: &'static [Setting<T>], inner: &str, prefix: &str) -> Option
     }
     if inner.is_empty() && prefix.is_empty() {
         return None;
+    }
+    if inner.starts_with("engine.cells.") || inner.starts_with("engine.cells[") {
+        return Some("Cells are set together: `engine.cells`, a JSON array.".to_owned());
     }
     let section = if inner.is_empty() { String::new() } else { format!("{inner}.") };
     let is_of_section = |setting: &&Setting<T>| {

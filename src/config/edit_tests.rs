@@ -46,6 +46,30 @@ fn values_of_each_kind_are_set() {
     check_set("item_api.rate_limit.requests", "9", r#""requests": 9"#, false);
     check_set("cors.origins", r#"["https://a.example"]"#, r#""https://a.example""#, false);
     check_set("projects.first_project.storage.sync", "interval", r#""sync": "interval""#, false);
+    check_set("engine.threads", "8", r#""threads": 8"#, true);
+    check_set("engine.insecure_network", "true", r#""insecure_network": true"#, true);
+    check_set("engine.cells", CELLS, r#""name": "home""#, true);
+}
+
+const CELLS: &str = r#"[{"name": "home", "endpoints": ["http://[::1]:1"]}]"#;
+
+#[test]
+fn an_engine_is_switched_once_it_has_cells() {
+    check_refused(&Act::Set("etcd".to_owned()), "engine.type", &["`engine.cells` is empty"]);
+    check_refused(&Act::Set("home".to_owned()), "engine.cells", &["a JSON array of cells"]);
+    check_refused(
+        &Act::Set("[]".to_owned()),
+        "engine.cells.home.endpoints",
+        &["`engine.cells`, a JSON array"],
+    );
+    let mut config = config_with("", "");
+    set(&mut config, "engine.cells", CELLS).unwrap();
+    assert!(set(&mut config, "engine.type", "etcd").unwrap().needs_restart);
+    let before = config.clone();
+    for refused in [edit(&mut config, "engine.cells", &Act::Unset), set(&mut config, "engine.cells", "[]")] {
+        assert!(refused.unwrap_err().to_string().contains("`engine.cells` is empty"));
+    }
+    assert_eq!(config, before);
 }
 
 #[track_caller]

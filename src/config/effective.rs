@@ -1,6 +1,6 @@
 //! Effective settings: projects with the settings that they inherit, and values that depend on several settings.
 
-use super::schema::{AuthenticationSettings, Config, ProjectConfig, StorageSettings};
+use super::schema::{AuthenticationSettings, Config, EngineType, ProjectConfig, StorageSettings};
 use crate::descriptors::Held;
 use crate::names::ProjectId;
 use std::path::{Path, PathBuf};
@@ -46,9 +46,14 @@ impl Config {
         crate::disk::parent_directory(config_path).join(&self.persistent_file_path)
     }
 
-    /// The descriptors that open projects on disk and the accounts hold: one for each journal, and one for each file
+    /// The descriptors that the engine holds. With etcd, a connection of each thread and of the caretaker to every
+    /// member. Else those of open projects on disk and of the accounts: one for each journal, and one for each file
     /// from which values are read.
     pub fn held_descriptors(&self) -> Held {
+        if self.engine.kind == EngineType::Etcd {
+            let members = self.engine.cells.iter().map(|cell| cell.endpoints.len()).sum::<usize>();
+            return Held { projects: 0, members, descriptors: members * (self.engine.threads + 1) };
+        }
         let of = |cache_in_memory: bool| if cache_in_memory { 1 } else { 2 };
         let storage = self.projects().iter().map(|project| self.storage_of(project));
         let on_disk: Vec<usize> =
@@ -56,7 +61,7 @@ impl Config {
         // Accounts, sessions, and the data of accounts; only the data may be on disk alone.
         let accounts = 2 * of(true) + of(self.storage.cache_in_memory);
         let of_accounts = if self.accounts.enabled { accounts } else { 0 };
-        Held { projects: on_disk.len(), descriptors: on_disk.iter().sum::<usize>() + of_accounts }
+        Held { projects: on_disk.len(), members: 0, descriptors: on_disk.iter().sum::<usize>() + of_accounts }
     }
 
     /// The project of `/item` with the global key: the configured one, which need not exist, else the first of

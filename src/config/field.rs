@@ -1,6 +1,7 @@
 //! The kinds of settings, and how their values are read from config.json and written.
 
 use super::cors::Origin;
+use super::engine::{CellName, Endpoint};
 use super::members::Node;
 use super::mistake::{Mistake, host_advice};
 use super::public::{PUBLIC_HOST_ADVICE, PublicHost};
@@ -35,6 +36,8 @@ pub enum Kind {
     Nullable,
     /// The array of projects.
     Projects,
+    /// The array of cells.
+    Cells,
 }
 
 /// A value of config.json as it is written.
@@ -135,8 +138,12 @@ texts! {
     ProjectId: |text| ProjectId::parse(text).map_err(|error| format!("the id {}", error.predicate()));
     Network: |text| Network::parse(text).map_err(|error| error.to_string());
     Origin: |text| Origin::parse(text).map_err(|error| error.to_string());
+    CellName: |text| CellName::parse(text).ok_or_else(|| CELL_NAME_ADVICE.to_owned());
+    Endpoint: Endpoint::parse;
     PublicHost: |text| PublicHost::parse(text).ok_or_else(|| PUBLIC_HOST_ADVICE.to_owned());
 }
+
+const CELL_NAME_ADVICE: &str = "a name has 1 to 32 characters of a-z, 0-9 and -";
 
 impl<T: Field> Field for Vec<T> {
     fn read(node: &Node<'_>, kind: &Kind) -> Result<Vec<T>, Mistake> {
@@ -274,7 +281,12 @@ impl fmt::Display for Value {
             Value::Number(number) => write!(f, "{number}"),
             Value::Text(text) => f.write_str(text),
             Value::List(elements) => {
-                let elements = elements.iter().map(|element| format!("{:?}", element.to_string()));
+                let elements = elements.iter().map(|element| match element {
+                    Value::Object(_) => serde_json::to_string(element).unwrap_or_default(),
+                    Value::Null | Value::Switch(_) | Value::Number(_) | Value::Text(_) | Value::List(_) => {
+                        format!("{:?}", element.to_string())
+                    }
+                });
                 write!(f, "[{}]", elements.collect::<Vec<_>>().join(", "))
             }
             Value::Object(_) => f.write_str("{ … }"),

@@ -1,10 +1,11 @@
+use super::super::engine::tests::engines;
 use super::super::members::CUT_OFF;
 use super::super::mistake::EMPTY;
 use super::super::schema::{
     Accounts, ItemApi, LogFormat, LogLevel, Origin, PublicHost, RateLimit, Registration, StoredKey, SyncMode,
 };
 use super::super::setting::{Owner, Setting};
-use super::super::settings::PROJECT_SETTINGS;
+use super::super::settings::{CELL_SETTINGS, PROJECT_SETTINGS};
 use super::*;
 use crate::disk::RealDisk;
 use crate::limits::*;
@@ -394,6 +395,7 @@ fn no_two_rows_have_one_path_and_each_has_a_line_of_documentation() {
     }
     check(SETTINGS);
     check(PROJECT_SETTINGS);
+    check(CELL_SETTINGS);
 }
 
 #[test]
@@ -552,7 +554,7 @@ fn configs() -> impl Strategy<Value = Config> {
     let numbers = (1..=BODY_BYTES_MAX_CEILING / 4, 1..=3600_u64, 0..=3600_u64);
     let list = proptest::collection::vec(projects(), 0..4);
     let written = proptest::collection::vec(any::<bool>(), SETTINGS.len());
-    let apis = (accounts(), item_apis(), names());
+    let apis = (accounts(), item_apis(), names(), engines());
     (top, storage_choices(), stored_keys(), numbers, apis, list, written).prop_map(
         |((port, host, threads, path), storage, key, numbers, apis, list, written)| {
             let mut config = Config::default();
@@ -562,15 +564,18 @@ fn configs() -> impl Strategy<Value = Config> {
             config.storage = config.storage_of(&project);
             config.limits.body_bytes_max = numbers.0;
             (config.timeouts.head_ms, config.timeouts.shutdown_ms) = (numbers.1 * 1_000, numbers.2 * 1_000);
-            let (accounts, item_api, names) = apis;
+            let (accounts, item_api, names, engine) = apis;
             (config.accounts, config.item_api) = (accounts, item_api);
             (config.public_origins, config.public_hosts, config.trusted_proxies, config.cors_origins) = names;
             for project in list {
                 // Two generated ids that are equal are as good as one.
                 let _ = config.add_project(project);
             }
+            config.engine = engine;
             for (setting, is_written) in SETTINGS.iter().zip(written) {
-                if is_written {
+                // Settings of an engine depend on each other.
+                let is_of_engine = setting.path.starts_with("engine.");
+                if if is_of_engine { !config.engine.cells.is_empty() } else { is_written } {
                     config.mark(setting.path);
                 }
             }
@@ -587,11 +592,9 @@ proptest! {
         let text = encode(&config);
         let read = parse(&text).map_err(|mistake| mistake.to_string()).unwrap();
         prop_assert_eq!(String::from_utf8(encode(&read)), String::from_utf8(text));
-        for setting in SETTINGS.iter().filter(|setting| config.is_written(setting.path)) {
-            if let Some(value) = (setting.get)(&config) {
-                prop_assert_eq!((setting.get)(&read), Some(value), "{}", setting.path);
-            }
+        for Setting { path, get, .. } in SETTINGS.iter().filter(|setting| config.is_written(setting.path)) {
+            prop_assert!(get(&config).is_none_or(|value| get(&read) == Some(value)), "{}", path);
         }
-        prop_assert_eq!(read.projects(), config.projects());
+        prop_assert_eq!((read.projects(), &read.engine.cells), (config.projects(), &config.engine.cells));
     }
 }

@@ -5,6 +5,7 @@
 mod cors;
 pub mod edit;
 mod effective;
+pub mod engine;
 pub mod field;
 pub mod file;
 mod members;

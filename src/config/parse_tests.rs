@@ -1,6 +1,7 @@
 use super::super::file::{default_config, encode};
-use super::super::schema::{Origin, RateLimit, Registration};
+use super::super::schema::{Engine, EngineType, Origin, RateLimit, Registration};
 use super::*;
+use crate::limits::{CELL_ENDPOINTS_MAX, CELLS_MAX};
 
 /// The text of a configuration that ends with `members`, in line 30 from column 5.
 fn text_with(members: &str) -> String {
@@ -32,6 +33,12 @@ fn what_was_not_written_is_not_saved_either() {
         "\"public_hosts\": [\n        \"kv.example\",\n        \"[::1]:80\"\n    ]",
         r#""cors": {}"#,
         "\"cors\": {\n        \"origins\": [\n            \"https://app.example.com\"\n        ]\n    }",
+        r#""engine": {}"#,
+        "\"engine\": {\n        \"type\": \"embedded\",\n        \"cells\": []\n    }",
+        "\"engine\": {\n        \"threads\": 64\n    }",
+        "\"engine\": {\n        \"type\": \"etcd\",\n        \"cells\": [\n            {\n                \
+         \"name\": \"home\",\n                \"endpoints\": [\n                    \"http://127.0.0.1:2379\"\n                ],\n                \
+         \"username\": \"a\",\n                \"password_file\": \"p\"\n            }\n        ]\n    }",
     ] {
         let saved = String::from_utf8(encode(&config_with(members))).unwrap();
         assert_eq!(saved, text_with(members));
@@ -258,4 +265,124 @@ fn authentication_is_on_where_both_switches_are() {
         config.projects[0].authentication.enabled = Some(own);
         assert_eq!(config.authentication_enabled(&config.projects()[0]), expected, "{global} {own}");
     }
+}
+
+/// An `engine` with `cells` and the members `others`.
+fn engine(cells: &str, others: &str) -> String {
+    format!(r#""engine": {{"type": "etcd", "cells": [{cells}]{others}}}"#)
+}
+
+fn home(members: &str) -> String {
+    format!(r#"{{"name": "home", "endpoints": ["http://127.0.0.1:2379"]{members}}}"#)
+}
+
+#[test]
+fn cells_are_as_written() {
+    let second = r#"{"name": "b-2", "endpoints": ["http://localhost:1", "http://[::1]:65535", "http://127.9.9.9:80"]}"#;
+    let user = r#", "username": "pikv", "password_file": "secrets/etcd""#;
+    let config = config_with(&engine(&format!("{}, {second}", home(user)), r#", "threads": 64"#));
+    let Engine { kind, threads, insecure_network, cells } = config.engine;
+    assert_eq!((kind, threads, insecure_network), (EngineType::Etcd, 64, false));
+    let [home, second] = &cells[..] else { panic!("{cells:?}") };
+    assert_eq!((home.name.as_str(), second.name.as_str()), ("home", "b-2"));
+    assert_eq!(home.endpoints[0].authority(), "127.0.0.1:2379");
+    assert_eq!(home.username.as_deref(), Some("pikv"));
+    assert_eq!(home.password_file.as_deref(), Some("secrets/etcd"));
+    assert_eq!((second.endpoints.len(), &second.username), (3, &None));
+    let null = config_with(&engine(&self::home(r#", "username": null, "password_file": null"#), ""));
+    assert_eq!(null.engine.cells[0].username, None);
+    let far = r#"{"name": "home", "endpoints": ["http://10.0.0.1:2379", "http://etcd.lan:2379"]}"#;
+    let far = config_with(&engine(far, r#", "insecure_network": true"#));
+    assert_eq!(far.engine.cells[0].endpoints.len(), 2);
+}
+
+fn cell(name: &str, endpoints: &str) -> String {
+    format!(r#"{{"name": "{name}", "endpoints": [{endpoints}]}}"#)
+}
+
+#[track_caller]
+fn check_engine_refused(members: &str, parts: &[&str]) {
+    let message = parse(text_with(members).as_bytes()).unwrap_err().to_string();
+    assert!(parts.iter().all(|part| message.contains(part)), "{members}: {message}");
+}
+
+#[test]
+fn an_engine_that_is_wrong_is_refused_with_the_fix() {
+    for (members, parts) in [
+        (r#""engine": {"type": "redis"}"#, &["`engine.type` is \"redis\"", "embedded, etcd"][..]),
+        (r#""engine": {"type": "etcd"}"#, &["`engine.cells` is empty at line 30, column 15", "2379"]),
+        (r#""engine": {"threads": 7}"#, &["`engine.threads` is 7", "8 to 64"]),
+        (r#""engine": {"threads": 65}"#, &["`engine.threads` is 65", "8 to 64"]),
+        (r#""engine": {"cells": {}}"#, &["`engine.cells` is an object", "an array"]),
+        (r#""engine": {"cell": []}"#, &["unknown member `cell` of `engine`", "`cells`"]),
+    ] {
+        check_engine_refused(members, parts);
+    }
+    let user = "only one of `username` and `password_file`";
+    for (cells, parts) in [
+        ("", &["`engine.cells` is empty at line 30"][..]),
+        (r#"{"endpoints": []}"#, &["`engine.cells[0].name` is missing", "add it"]),
+        (r#"{"name": "home"}"#, &["`engine.cells[0].endpoints` is missing"]),
+        (r#"{"name": "home", "url": 1}"#, &["unknown member `url` of `engine.cells[0]`"]),
+        (&cell("first", r#""http://[::1]:1""#), &["name` is \"first\"", "must be `home`"]),
+        (&cell("home", ""), &["`engine.cells[0].endpoints` is empty", "http://127.0.0.1:2379"]),
+        (&home(r#", "username": "a""#), &[user, "add the other"]),
+        (&home(r#", "password_file": "a""#), &[user]),
+        (&home(r#", "username": """#), &["username` is \"\"", "must be null, or 1 to 1024 bytes"]),
+    ] {
+        check_engine_refused(&engine(cells, ""), parts);
+    }
+    for (second, parts) in [
+        ("Far", &["`engine.cells[1].name` is \"Far\"", "1 to 32 characters of a-z, 0-9 and -"][..]),
+        ("", &["1 to 32 characters"]),
+        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", &["1 to 32 characters"]),
+        ("home", &["a second cell `home`", "its own name"]),
+    ] {
+        let cells = format!("{}, {}", home(""), cell(second, r#""http://[::1]:1""#));
+        check_engine_refused(&engine(&cells, ""), parts);
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_wrong_is_refused_with_the_fix() {
+    for (endpoint, parts) in [
+        ("https://127.0.0.1:2379", &["is \"https://127", "has no TLS", "same machine", "write http://"][..]),
+        ("127.0.0.1:2379", &["`engine.cells[0].endpoints[0]` is \"127", "http://HOST:PORT"]),
+        ("http://127.0.0.1", &["http://HOST:PORT"]),
+        ("http://127.0.0.1:2379/", &["without a path"]),
+        ("http://127.0.0.1:0", &["http://HOST:PORT"]),
+        ("http://[::1]", &["http://HOST:PORT"]),
+        ("http://a:b@127.0.0.1:1", &["http://HOST:PORT"]),
+        ("http://10.0.0.1:2379", &["\"http://10.0.0.1:2379\"", "`engine.insecure_network`"]),
+        ("http://etcd.lan:2379", &["`engine.insecure_network`"]),
+        ("http://localhost.evil.com:1", &["`engine.insecure_network`"]),
+        ("http://0.0.0.0:2379", &["`engine.insecure_network`"]),
+    ] {
+        check_engine_refused(&engine(&cell("home", &format!("\"{endpoint}\"")), ""), parts);
+    }
+    let twice = cell("home", r#""http://[::1]:1", "http://[::1]:1""#);
+    let parts = ["`engine.cells[0].endpoints[1]`", "this cell has that endpoint already"];
+    check_engine_refused(&engine(&twice, ""), &parts);
+    let shared = format!("{}, {}", home(""), cell("b", r#""http://127.0.0.1:2379""#));
+    let parts = ["`engine.cells[1].endpoints[0]`", "cell `home` has that endpoint already"];
+    check_engine_refused(&engine(&shared, ""), &parts);
+}
+
+#[test]
+fn cells_and_endpoints_are_accepted_up_to_their_bounds() {
+    let endpoint = |port: usize| format!("\"http://[::1]:{port}\"");
+    let cells = |count: usize| {
+        let name = |n: usize| if n == 1 { "home".to_owned() } else { format!("c{n}") };
+        let cells: Vec<String> = (1..=count).map(|n| cell(&name(n), &endpoint(n))).collect();
+        engine(&cells.join(", "), "")
+    };
+    let endpoints = |count: usize| {
+        let endpoints: Vec<String> = (1..=count).map(endpoint).collect();
+        engine(&cell("home", &endpoints.join(", ")), "")
+    };
+    config_with(&cells(CELLS_MAX));
+    config_with(&endpoints(CELL_ENDPOINTS_MAX));
+    check_engine_refused(&cells(CELLS_MAX + 1), &["`engine.cells` has 33 cells", "the maximum is 32"]);
+    let parts = ["endpoints` has 17 elements", "the maximum is 16"];
+    check_engine_refused(&endpoints(CELL_ENDPOINTS_MAX + 1), &parts);
 }

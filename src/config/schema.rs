@@ -5,6 +5,7 @@
 //! inherit the others.
 
 pub(crate) use super::cors::Origin;
+pub use super::engine::{CellConfig, CellName, Endpoint};
 pub(crate) use super::public::PublicHost;
 pub(crate) use super::sections::Accounts;
 pub(crate) use super::sections::AuthenticationSettings;
@@ -17,7 +18,7 @@ pub(crate) use super::sections::RateLimit;
 pub(crate) use super::sections::Registration;
 pub(crate) use super::sections::StorageSettings;
 pub(crate) use super::sections::Timeouts;
-pub use super::sections::{AuthenticationChoice, StorageChoice, SyncMode};
+pub use super::sections::{AuthenticationChoice, Engine, EngineType, StorageChoice, SyncMode};
 use super::setting::Owner;
 use crate::limits::PROJECTS_MAX;
 use crate::names::ProjectId;
@@ -66,6 +67,7 @@ pub struct Config {
     pub public_hosts: Vec<PublicHost>,
     /// `cors.origins`: the origins whose pages may call this server.
     pub cors_origins: Vec<Origin>,
+    pub engine: Engine,
     pub(super) projects: Vec<ProjectConfig>,
     /// The paths of the optional settings and objects that the file has.
     pub(super) written: BTreeSet<&'static str>,
@@ -119,6 +121,7 @@ impl Default for Config {
             public_origins: Vec::new(),
             public_hosts: Vec::new(),
             cors_origins: Vec::new(),
+            engine: Engine::default(),
             projects: Vec::new(),
             written: BTreeSet::new(),
         }
@@ -137,6 +140,15 @@ impl Owner for Config {
 
 /// A project has exactly the settings of the file, so there is nothing to record.
 impl Owner for ProjectConfig {
+    fn mark(&mut self, _: &'static str) {}
+
+    fn is_marked(&self, _: &str) -> bool {
+        false
+    }
+}
+
+/// A cell has exactly the settings of the file, too.
+impl Owner for CellConfig {
     fn mark(&mut self, _: &'static str) {}
 
     fn is_marked(&self, _: &str) -> bool {

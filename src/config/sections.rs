@@ -1,11 +1,12 @@
 //! The objects of config.json, with their defaults.
 
+use super::engine::CellConfig;
 use super::field::choices;
 use crate::limits::{
     BCRYPT_COST_DEFAULT, BODY_BYTES_MAX_DEFAULT, BODY_BYTES_PER_SECOND_MIN_DEFAULT, BODY_GRACE_MS_DEFAULT,
-    CONNECTIONS_MAX_DEFAULT, HEAD_TIMEOUT_MS_DEFAULT, IDLE_TIMEOUT_MS_DEFAULT, MEMORY_BYTES_MAX_DEFAULT,
-    RATE_LIMIT_REQUESTS_DEFAULT, RATE_LIMIT_WINDOW_SECONDS_DEFAULT, SHUTDOWN_TIMEOUT_MS,
-    SYNC_INTERVAL_SECONDS_DEFAULT, SYNC_INTERVAL_SECONDS_MAX, TOKEN_TTL_SECONDS_DEFAULT,
+    CELL_THREADS_DEFAULT, CONNECTIONS_MAX_DEFAULT, HEAD_TIMEOUT_MS_DEFAULT, IDLE_TIMEOUT_MS_DEFAULT,
+    MEMORY_BYTES_MAX_DEFAULT, RATE_LIMIT_REQUESTS_DEFAULT, RATE_LIMIT_WINDOW_SECONDS_DEFAULT,
+    SHUTDOWN_TIMEOUT_MS, SYNC_INTERVAL_SECONDS_DEFAULT, SYNC_INTERVAL_SECONDS_MAX, TOKEN_TTL_SECONDS_DEFAULT,
     WRITE_TIMEOUT_MS_DEFAULT,
 };
 use crate::names::ProjectId;
@@ -173,6 +174,29 @@ section! {
         /// Requests in one window.
         pub requests: u32 = RATE_LIMIT_REQUESTS_DEFAULT,
         pub window_ms: u64 = RATE_LIMIT_WINDOW_SECONDS_DEFAULT * 1_000,
+    }
+}
+
+choices! {
+    /// What keeps the keys.
+    EngineType {
+        /// This process, in files of its own.
+        #[default]
+        Embedded = "embedded",
+        /// Clusters of etcd.
+        Etcd = "etcd",
+    }
+}
+
+section! {
+    Engine {
+        pub kind: EngineType = EngineType::Embedded,
+        /// Threads for the requests of each cell.
+        pub threads: usize = CELL_THREADS_DEFAULT,
+        /// Whether endpoints may be on other machines.
+        pub insecure_network: bool = false,
+        /// The first is [`super::engine::HOME`]. With `EngineType::Etcd` there is at least one.
+        pub cells: Vec<CellConfig> = Vec::new(),
     }
 }
 

@@ -1,19 +1,22 @@
 //! Every setting of config.json, one row for each. These tables determine how the file is read, written and shown. A
 //! test compares config.json.example and the table in docs/CONFIGURATION.md with them.
 
+use super::engine::HOME;
 use super::field::{Field, Kind, Value};
 use super::members::Node;
 use super::mistake::{Mistake, shown};
 use super::schema::{
-    AuthenticationChoice, Config, LogFormat, LogLevel, ProjectConfig, Registration, StorageChoice, SyncMode,
+    AuthenticationChoice, CellConfig, CellName, Config, Endpoint, EngineType, LogFormat, LogLevel,
+    ProjectConfig, Registration, StorageChoice, SyncMode,
 };
 use super::setting::{Owner, Presence, Setting, TakesEffect, at_start, names, object, read};
 use crate::limits::{
     BCRYPT_COST_MAX, BCRYPT_COST_MIN, BODY_BYTES_MAX_CEILING, BODY_BYTES_PER_SECOND_MIN_CEILING,
-    CONFIG_VERSION, CONNECTIONS_MAX_CEILING, LOOPS_MAX, MEMORY_BODIES_MIN, MEMORY_BYTES_MAX_CEILING,
-    MEMORY_BYTES_MAX_FLOOR, ORIGINS_MAX, PROJECTS_MAX, PUBLIC_HOSTS_MAX, RATE_LIMIT_REQUESTS_MAX,
-    RATE_LIMIT_WINDOW_SECONDS_MAX, SYNC_INTERVAL_SECONDS_MAX, SYNC_INTERVAL_SECONDS_MIN,
-    TIMEOUT_SECONDS_CEILING, TOKEN_TTL_SECONDS_MAX, TOKEN_TTL_SECONDS_MIN, TRUSTED_PROXIES_MAX,
+    CELL_ENDPOINTS_MAX, CELL_TEXT_BYTES_MAX, CELL_THREADS_MAX, CELL_THREADS_MIN, CELLS_MAX, CONFIG_VERSION,
+    CONNECTIONS_MAX_CEILING, LOOPS_MAX, MEMORY_BODIES_MIN, MEMORY_BYTES_MAX_CEILING, MEMORY_BYTES_MAX_FLOOR,
+    ORIGINS_MAX, PROJECTS_MAX, PUBLIC_HOSTS_MAX, RATE_LIMIT_REQUESTS_MAX, RATE_LIMIT_WINDOW_SECONDS_MAX,
+    SYNC_INTERVAL_SECONDS_MAX, SYNC_INTERVAL_SECONDS_MIN, TIMEOUT_SECONDS_CEILING, TOKEN_TTL_SECONDS_MAX,
+    TOKEN_TTL_SECONDS_MIN, TRUSTED_PROXIES_MAX,
 };
 use crate::names::ProjectId;
 use std::collections::HashSet;
@@ -147,6 +150,30 @@ pub const SETTINGS: &[Setting<Config>] = &[
         "the only hosts that requests may name, `[\"kv.example.com\", \"192.168.1.5:23849\"]`; without a port, any port of that host. Any other is 403 (`host_not_allowed`), except on `/healthz` and `/readyz`. Empty: any host. Set it if a project has no authentication: it stops DNS rebinding"),
     setting!("cors.origins", Kind::List(ORIGINS_MAX, "origins"), cors_origins;
         "pages that may call this server from a browser, `[\"https://app.example.com\"]`: scheme, host and port exactly as browsers send them, no `*`. They may send keys and tokens; cookies do not count for them"),
+    at_start(setting!("engine.type", Kind::OneOf(EngineType::NAMES), engine.kind;
+        "what keeps the keys: this process in its data directory, or clusters of etcd, which several servers share. With `etcd` every project and the accounts are in the cells, and `projects` is not used")),
+    at_start(setting!("engine.threads", Kind::Number(CELL_THREADS_MIN as u64, CELL_THREADS_MAX as u64), engine.threads;
+        "threads for the requests of each cell, which is how many of them can be under way")),
+    at_start(setting!("engine.insecure_network", Kind::Switch, engine.insecure_network;
+        "whether `endpoints` may be on other machines. Keys, values and the password then cross the network in plain text")),
+    at_start(setting!("engine.cells", Kind::Cells, Optional;
+        "the cells"; |config| Some(Value::List(config.engine.cells.iter().map(|cell| object(CELL_SETTINGS, cell)).collect()));
+        |config, node, _| config.engine.cells = cells(node, config.engine.insecure_network)?)),
+];
+
+/// The settings of one of `engine.cells`.
+#[rustfmt::skip] // two lines for each
+pub const CELL_SETTINGS: &[Setting<CellConfig>] = &[
+    setting!("name", Kind::Text("`[a-z0-9-]{1,32}`"), Written name;
+        "name of the cell; the first is `home`, which also has the list of projects and the accounts"),
+    setting!("endpoints", Kind::List(CELL_ENDPOINTS_MAX, "endpoints"), Written endpoints;
+        "its members, `[\"http://127.0.0.1:2379\"]`, in the order in which they are tried: the one on this machine first. Only `http://`, without a path"),
+    setting!("username", Kind::Text("a user of etcd, null"), Written;
+        "the user of etcd, if the cell has authentication; null: none"; |cell| cell.username.clone().map(Value::Text);
+        |cell, node, _| cell.username = optional_text(node)?),
+    setting!("password_file", Kind::Text("a path, null"), Written;
+        "file with the password of that user in one line, relative to the directory of `config.json`; read at the start"; |cell| cell.password_file.clone().map(Value::Text);
+        |cell, node, _| cell.password_file = optional_text(node)?),
 ];
 
 /// The settings of one of `projects`. It inherits missing ones from `default`.
@@ -239,4 +266,84 @@ pub(super) fn project(node: Node<'_>) -> Result<ProjectConfig, Mistake> {
     let mut project = ProjectConfig::new(id, StorageChoice::default(), AuthenticationChoice::default());
     read(PROJECT_SETTINGS, "", &mut members, &mut project)?;
     Ok(project)
+}
+
+fn cells(node: &Node<'_>, is_insecure: bool) -> Result<Vec<CellConfig>, Mistake> {
+    let elements = node.elements()?;
+    if elements.len() > CELLS_MAX {
+        let problem = format!("`{}` has {} cells", node.member, elements.len());
+        return Err(node.mistake(problem, format!("the maximum is {CELLS_MAX}; remove some")));
+    }
+    let mut cells: Vec<CellConfig> = Vec::with_capacity(elements.len());
+    for element in elements {
+        let cell = cell(&element, &cells, is_insecure)?;
+        cells.push(cell);
+    }
+    Ok(cells)
+}
+
+/// The cell of `node`, which comes after `others`.
+fn cell(node: &Node<'_>, others: &[CellConfig], is_insecure: bool) -> Result<CellConfig, Mistake> {
+    let mut members = node.clone().members(&names(CELL_SETTINGS, ""))?;
+    let name_node = members.require("name")?;
+    let name = CellName::read(&name_node, &Kind::Text("a name"))?;
+    if others.is_empty() && name.as_str() != HOME {
+        let advice = format!("the first cell must be `{HOME}`: it has the list of projects and the accounts");
+        return Err(name_node.wrong_text(name.as_str(), advice));
+    }
+    if others.iter().any(|other| other.name == name) {
+        return Err(node.mistake(format!("a second cell `{name}`"), "every cell needs its own name"));
+    }
+    let endpoints = members.require("endpoints")?;
+    let mut cell = CellConfig::new(name);
+    cell.endpoints = Field::read(&endpoints, &Kind::List(CELL_ENDPOINTS_MAX, "endpoints"))?;
+    check_endpoints(&endpoints, &cell.endpoints, others, is_insecure)?;
+    read(CELL_SETTINGS, "", &mut members, &mut cell)?;
+    if cell.username.is_some() != cell.password_file.is_some() {
+        let problem = format!("`{}` has only one of `username` and `password_file`", node.member);
+        return Err(node.mistake(problem, "add the other one, or remove both if etcd has no authentication"));
+    }
+    Ok(cell)
+}
+
+fn check_endpoints(
+    node: &Node<'_>,
+    endpoints: &[Endpoint],
+    others: &[CellConfig],
+    is_insecure: bool,
+) -> Result<(), Mistake> {
+    if endpoints.is_empty() {
+        let advice = "name the members of the cell, as in [\"http://127.0.0.1:2379\"]";
+        return Err(node.mistake(format!("`{}` is empty", node.member), advice));
+    }
+    for (index, (endpoint, node)) in endpoints.iter().zip(node.elements()?).enumerate() {
+        let text = endpoint.to_string();
+        if !is_insecure && !endpoint.is_loopback() {
+            let advice = "PiKV speaks plain HTTP to etcd, so by default only to this machine (127.0.0.1, ::1, localhost): \
+                          run a member here, or set `engine.insecure_network` to true if everyone who can read this \
+                          network may read and change all data";
+            return Err(node.wrong_text(&text, advice.to_owned()));
+        }
+        let is_of_this = endpoints.iter().take(index).any(|other| other == endpoint);
+        let other = others.iter().find(|other| other.endpoints.contains(endpoint));
+        let owner = other.map(|other| format!("cell `{}`", other.name));
+        if let Some(owner) = owner.or_else(|| is_of_this.then(|| "this cell".to_owned())) {
+            let advice = format!("{owner} has that endpoint already; every member belongs to one cell, once");
+            return Err(node.wrong_text(&text, advice));
+        }
+    }
+    Ok(())
+}
+
+fn optional_text(node: &Node<'_>) -> Result<Option<String>, Mistake> {
+    if node.is_null() {
+        return Ok(None);
+    }
+    let text = node.string()?;
+    if text.is_empty() || text.len() > CELL_TEXT_BYTES_MAX || text.contains(char::is_control) {
+        let advice =
+            format!("it must be null, or 1 to {CELL_TEXT_BYTES_MAX} bytes without control characters");
+        return Err(node.wrong_text(&text, advice));
+    }
+    Ok(Some(text))
 }

@@ -454,10 +454,12 @@ impl From<CellError> for StorageError {
             CellError::Refused(Refused::TooLarge | Refused::TooManyOperations) => {
                 StorageError::TooLarge { reason }
             }
-            CellError::Unconfirmed { .. } | CellError::WrongCluster { .. } => {
+            CellError::Unconfirmed { .. } | CellError::WrongCluster { .. } | CellError::Restored => {
                 StorageError::Unconfirmed { reason }
             }
-            CellError::Unreachable { .. } | CellError::Refused(_) => StorageError::Unreachable { reason },
+            CellError::Unreachable { .. } | CellError::Closed { .. } | CellError::Refused(_) => {
+                StorageError::Unreachable { reason }
+            }
         }
     }
 }

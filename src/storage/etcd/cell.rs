@@ -3,21 +3,24 @@
 //! A request goes to the first member that can be reached. A read is tried again on the next one if a member fails or
 //! takes long. A write is sent once: if its answer does not arrive, it is unknown whether it was applied.
 
+pub use super::cell_error::CellError;
 use super::gateway::{
     self, AuthenticateRequest, AuthenticateResponse, Header, Range, RangeResponse, Refused, StatusResponse,
     Transaction, TransactionResponse,
 };
+use super::state::CellState;
 use crate::clock;
 use crate::http_client::{Answer, ClientRequest, ExchangeError, HttpClient};
 use crate::limits::{
-    CELL_ANSWER_BYTES_MAX, CELL_BREAK_MS_MAX, CELL_BREAK_MS_MIN, CELL_CONNECT_MS, CELL_READ_ATTEMPT_MS,
-    CELL_REQUEST_MS,
+    CELL_ANSWER_BYTES_MAX, CELL_BREAK_MS_MAX, CELL_BREAK_MS_MIN, CELL_CARE_ATTEMPT_MS, CELL_CONNECT_MS,
+    CELL_READ_ATTEMPT_MS, CELL_REQUEST_MS,
 };
 use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::ToSocketAddrs;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,6 +36,25 @@ pub struct Cell {
     token: Mutex<Option<Arc<str>>>,
     /// The cluster that the first response came from.
     cluster_id: OnceLock<u64>,
+    /// The latest revision that a response had.
+    revision: AtomicI64,
+    /// Whether requests are refused, for the reason in `state`.
+    is_closed: AtomicBool,
+    state: Mutex<CellState>,
+    /// Whether a member takes fewer operations in a transaction than the largest batch needs.
+    has_few_operations: AtomicBool,
+    /// How many members did not answer at the last check.
+    silent_members: AtomicUsize,
+    clock: CellClock,
+}
+
+/// What is known of the cell's clock.
+#[derive(Debug, Default)]
+struct CellClock {
+    /// What it showed last, milliseconds since 1970.
+    shown_ms: AtomicU64,
+    /// By how much the clock of this machine is ahead of it, if other servers keep it.
+    ahead_ms: AtomicU64,
 }
 
 /// A user of etcd.
@@ -59,19 +81,6 @@ struct Breaker {
     wait: Duration,
 }
 
-/// Why a cell did not do what it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CellError {
-    /// No member could be asked, or none has a leader. Nothing has changed.
-    Unreachable { reason: String },
-    /// A write was sent and not answered. It was applied as a whole, or will be, or not at all.
-    Unconfirmed { reason: String },
-    /// etcd refused the request. Nothing has changed.
-    Refused(Refused),
-    /// A member belongs to another cluster than the others. A write may have been applied there.
-    WrongCluster { authority: String },
-}
-
 /// Whether a request may be sent again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effect {
@@ -79,6 +88,15 @@ enum Effect {
     Read,
     /// It changes entries.
     Write,
+}
+
+/// Whose state a response shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// That of the cell: everything that was committed before the request.
+    Latest,
+    /// That of one member, which may be old.
+    OfMember,
 }
 
 impl Cell {
@@ -93,7 +111,23 @@ impl Cell {
             user,
             token: Mutex::default(),
             cluster_id: OnceLock::new(),
+            revision: AtomicI64::new(0),
+            is_closed: AtomicBool::new(false),
+            state: Mutex::new(CellState::Ready),
+            has_few_operations: AtomicBool::new(false),
+            silent_members: AtomicUsize::new(0),
+            clock: CellClock::default(),
         }
+    }
+
+    /// The same cell. It refuses requests until [`Cell::open`].
+    pub(super) fn closed(self) -> Cell {
+        let (is_closed, state) = (AtomicBool::new(true), Mutex::new(CellState::Unchecked));
+        Cell { is_closed, state, ..self }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its index among the configured cells. 0 is the home cell.
@@ -101,13 +135,73 @@ impl Cell {
         self.index
     }
 
-    pub fn name(&self) -> &str {
-        &self.name
+    /// The `host:port` of each member.
+    pub fn authorities(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.members.iter().map(|member| member.authority.as_str())
     }
 
-    /// Milliseconds since 1970, given those of the clock of this machine.
+    /// The cluster that the first response came from.
+    pub(super) fn cluster_id(&self) -> Option<u64> {
+        self.cluster_id.get().copied()
+    }
+
+    /// What the cell could do at the last check.
+    pub fn state(&self) -> CellState {
+        self.lock_state().clone()
+    }
+
+    /// Records `state`. A cell that was restored stays so.
+    pub(super) fn set_state(&self, state: CellState) {
+        let mut present = self.lock_state();
+        if *present != CellState::Restored {
+            *present = state;
+        }
+    }
+
+    /// Refuses requests until the next start: the cell was replaced by an earlier state of itself.
+    pub(super) fn close_restored(&self) -> CellError {
+        self.set_state(CellState::Restored);
+        self.is_closed.store(true, Ordering::Release);
+        CellError::Restored
+    }
+
+    /// Serves requests from now on.
+    pub(super) fn open(&self) {
+        self.is_closed.store(false, Ordering::Release);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Whether a member takes fewer operations in a transaction than the largest batch needs, as of the last check.
+    pub fn has_few_operations(&self) -> bool {
+        self.has_few_operations.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_few_operations(&self, is_few: bool) {
+        self.has_few_operations.store(is_few, Ordering::Relaxed);
+    }
+
+    /// How many members did not answer at the last check. The cell may be ready without them.
+    pub fn silent_members(&self) -> usize {
+        self.silent_members.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_silent_members(&self, count: usize) {
+        self.silent_members.store(count, Ordering::Relaxed);
+    }
+
+    /// The time for entries of the cell, if the clock of this machine shows `own_ms`: never before the cell's clock, and
+    /// without the error of a clock that is ahead of those of other servers.
     pub fn now_ms(&self, own_ms: u64) -> u64 {
-        own_ms
+        let CellClock { shown_ms, ahead_ms } = &self.clock;
+        own_ms.saturating_sub(ahead_ms.load(Ordering::Relaxed)).max(shown_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_clock(&self, shown_ms: u64, ahead_ms: u64) {
+        self.clock.ahead_ms.store(ahead_ms, Ordering::Relaxed);
+        self.clock.shown_ms.fetch_max(shown_ms, Ordering::Relaxed);
     }
 
     /// Reads a range.
@@ -115,7 +209,14 @@ impl Cell {
     /// # Errors
     /// [`CellError`], after [`CELL_REQUEST_MS`] at the latest.
     pub fn range(&self, range: &Range) -> Result<RangeResponse, CellError> {
-        self.request("/v3/kv/range", range, Effect::Read, |response: &RangeResponse| &response.header)
+        self.check_open()?;
+        self.range_before_open(range)
+    }
+
+    /// As [`Cell::range`], also of a cell that is not open yet.
+    pub(super) fn range_before_open(&self, range: &Range) -> Result<RangeResponse, CellError> {
+        let view = if range.serializable { View::OfMember } else { View::Latest };
+        self.request("/v3/kv/range", range, Effect::Read, view, |response: &RangeResponse| &response.header)
     }
 
     /// Applies a transaction without puts and deletions.
@@ -123,6 +224,15 @@ impl Cell {
     /// # Errors
     /// As [`Cell::range`].
     pub fn read(&self, transaction: &Transaction) -> Result<TransactionResponse, CellError> {
+        self.check_open()?;
+        self.transaction(transaction, Effect::Read)
+    }
+
+    /// As [`Cell::read`], also of a cell that is not open yet.
+    pub(super) fn read_before_open(
+        &self,
+        transaction: &Transaction,
+    ) -> Result<TransactionResponse, CellError> {
         self.transaction(transaction, Effect::Read)
     }
 
@@ -131,6 +241,15 @@ impl Cell {
     /// # Errors
     /// As [`Cell::range`]. [`CellError::Unconfirmed`] only here.
     pub fn commit(&self, transaction: &Transaction) -> Result<TransactionResponse, CellError> {
+        self.check_open()?;
+        self.commit_before_open(transaction)
+    }
+
+    /// As [`Cell::commit`], also of a cell that is not open yet.
+    pub(super) fn commit_before_open(
+        &self,
+        transaction: &Transaction,
+    ) -> Result<TransactionResponse, CellError> {
         self.transaction(transaction, Effect::Write)
     }
 
@@ -139,7 +258,10 @@ impl Cell {
         transaction: &Transaction,
         effect: Effect,
     ) -> Result<TransactionResponse, CellError> {
-        self.request("/v3/kv/txn", transaction, effect, |response: &TransactionResponse| &response.header)
+        let view = if transaction.is_serializable() { View::OfMember } else { View::Latest };
+        self.request("/v3/kv/txn", transaction, effect, view, |response: &TransactionResponse| {
+            &response.header
+        })
     }
 
     /// The state of a member.
@@ -148,9 +270,58 @@ impl Cell {
     /// As [`Cell::range`].
     pub fn status(&self) -> Result<StatusResponse, CellError> {
         let nothing = serde_json::Map::new();
-        self.request("/v3/maintenance/status", &nothing, Effect::Read, |response: &StatusResponse| {
+        let target = "/v3/maintenance/status";
+        self.request(target, &nothing, Effect::Read, View::OfMember, |response: &StatusResponse| {
             &response.header
         })
+    }
+
+    /// Sends `body` to the member at `index` alone, within [`CELL_CARE_ATTEMPT_MS`], whatever its breaker is.
+    pub(super) fn ask_member<R: for<'de> Deserialize<'de>>(
+        &self,
+        index: usize,
+        target: &str,
+        body: &[u8],
+    ) -> Result<Result<R, Refused>, String> {
+        let Some(member) = self.members.get(index) else { return Err("no such member".to_owned()) };
+        let token = self.lock_token().clone();
+        let fields = token.as_deref().map(|token| ("authorization", token));
+        let request = ClientRequest { method: "POST", target, fields: fields.as_slice(), body };
+        let deadline = clock::monotonic() + Duration::from_millis(CELL_CARE_ATTEMPT_MS);
+        match member.exchange(&request, deadline).and_then(read_answer) {
+            Ok(answer) => Ok(answer),
+            Err(ExchangeError::NotSent(error) | ExchangeError::Unanswered(error)) => {
+                Err(member.failed(&error))
+            }
+        }
+    }
+
+    fn check_open(&self) -> Result<(), CellError> {
+        if !self.is_closed() {
+            return Ok(());
+        }
+        Err(CellError::Closed { reason: self.lock_state().to_string() })
+    }
+
+    /// Refuses a response of another cluster, and one that is older than what the cell had before the request.
+    fn check_header(
+        &self,
+        authority: String,
+        header: &Header,
+        view: View,
+        seen: i64,
+    ) -> Result<(), CellError> {
+        if *self.cluster_id.get_or_init(|| header.cluster_id) != header.cluster_id {
+            return Err(CellError::WrongCluster { authority });
+        }
+        if view == View::OfMember {
+            return Ok(());
+        }
+        if header.revision < seen {
+            return Err(self.close_restored());
+        }
+        self.revision.fetch_max(header.revision, Ordering::AcqRel);
+        Ok(())
     }
 
     /// Sends a request until a member has answered it.
@@ -159,9 +330,11 @@ impl Cell {
         target: &str,
         request: &impl Serialize,
         effect: Effect,
+        view: View,
         header: impl Fn(&R) -> &Header,
     ) -> Result<R, CellError> {
         let body = encode(request);
+        let seen = self.revision.load(Ordering::Acquire);
         let deadline = clock::monotonic() + Duration::from_millis(CELL_REQUEST_MS);
         let mut is_renewed = false;
         loop {
@@ -174,10 +347,7 @@ impl Cell {
                 }
                 Err(error) => return Err(error),
                 Ok((authority, response)) => {
-                    let id = header(&response).cluster_id;
-                    if *self.cluster_id.get_or_init(|| id) != id {
-                        return Err(CellError::WrongCluster { authority });
-                    }
+                    self.check_header(authority, header(&response), view, seen)?;
                     return Ok(response);
                 }
             }
@@ -268,6 +438,10 @@ impl Cell {
         }
     }
 
+    fn lock_state(&self) -> std::sync::MutexGuard<'_, CellState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_token(&self) -> std::sync::MutexGuard<'_, Option<Arc<str>>> {
         self.token.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -345,7 +519,7 @@ fn read_answer<R: for<'de> Deserialize<'de>>(answer: Answer) -> Result<Result<R,
     })
 }
 
-fn encode(request: &impl Serialize) -> Vec<u8> {
+pub(super) fn encode(request: &impl Serialize) -> Vec<u8> {
     let mut body = Vec::new();
     let encoded = serde_json::to_writer(&mut body, request);
     assert!(
@@ -354,26 +528,3 @@ fn encode(request: &impl Serialize) -> Vec<u8> {
     );
     body
 }
-
-impl fmt::Display for CellError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CellError::Unreachable { reason } if reason.is_empty() => {
-                f.write_str("No member of the cell answers.")
-            }
-            CellError::Unreachable { reason } => write!(f, "No member of the cell answers ({reason})."),
-            CellError::Unconfirmed { reason } => {
-                write!(
-                    f,
-                    "The cell did not confirm the write ({reason}). It was applied as a whole, or not at all."
-                )
-            }
-            CellError::Refused(refused) => refused.fmt(f),
-            CellError::WrongCluster { authority } => {
-                write!(f, "{authority} belongs to another etcd cluster than the other endpoints of the cell.")
-            }
-        }
-    }
-}
-
-impl std::error::Error for CellError {}

@@ -165,6 +165,18 @@ pub struct StatusResponse {
     /// The member that leads the cell; 0 if none does.
     #[serde(deserialize_with = "number")]
     pub leader: u64,
+    /// The entry of the cell's log that is committed.
+    #[serde(rename = "raftIndex", deserialize_with = "number")]
+    pub log_index: i64,
+    /// What is wrong with the member, among it the alarms of the cell: `memberID:1 alarm:NOSPACE `.
+    pub errors: Vec<String>,
+}
+
+impl StatusResponse {
+    /// By how much the index of the log is ahead of the revision.
+    pub(super) fn lead(&self) -> i64 {
+        self.log_index.saturating_sub(self.header.revision)
+    }
 }
 
 #[derive(Serialize)]
@@ -236,6 +248,17 @@ impl Compare {
     pub fn range_unchanged_since(key: Bytes, range_end: Bytes, revision: i64) -> Compare {
         let target = Target::Mod { mod_revision: revision.saturating_add(1) };
         Compare { key, range_end: Some(range_end), result: Comparison::Less, target }
+    }
+}
+
+impl Transaction {
+    /// Whether a member answers it from what it has itself, which may be old: it only reads, and nothing of it is
+    /// linearizable.
+    pub(super) fn is_serializable(&self) -> bool {
+        self.success.iter().chain(&self.failure).all(|operation| match operation {
+            Operation::Range(range) => range.serializable,
+            Operation::Put { .. } | Operation::DeleteRange { .. } => false,
+        })
     }
 }
 

@@ -6,6 +6,9 @@
 //! | `v/PROJECT/KEY` | an entry: a version byte, three instants, minified JSON |
 //! | `x/EXPIRES/PROJECT/KEY` | nothing; lists what expires, the earliest first |
 //! | `r/PROJECT` | nothing; written by a batch that changes no other key, so that its revision is its own |
+//! | `s/cluster` | JSON: the name of the cell and the cluster that the bases of its projects were chosen for |
+//! | `s/lead` | a number: by how much the log was ahead of the revision, see `restore.rs` |
+//! | `s/clock` | milliseconds since 1970: the time of the cell, see `shared_clock.rs` |
 //!
 //! A project id has no `/`, so no project is found under the prefix of another.
 
@@ -123,6 +126,11 @@ pub(super) fn entry_of_expiry(listed: &Bytes) -> Option<(Bytes, u64)> {
 pub(super) fn expires_ms(stored: &Bytes) -> Option<u64> {
     let (_, rest) = stored.0.split_at_checked(HEAD_BYTES - 8)?;
     rest.first_chunk().map(|expires| u64::from_be_bytes(*expires))
+}
+
+/// A number that is stored as its digits.
+pub(super) fn number<N: std::str::FromStr>(stored: &Bytes) -> Option<N> {
+    str::from_utf8(&stored.0).ok()?.parse().ok()
 }
 
 #[cfg(test)]

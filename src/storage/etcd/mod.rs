@@ -6,11 +6,21 @@
 //! A call blocks until the cell has answered, so handlers of a project on etcd run on a pool of their own.
 
 mod bucket;
+pub mod caretaker;
 pub mod cell;
+mod cell_error;
+pub mod cells;
 pub mod gateway;
 mod layout;
+mod look;
 pub mod placement;
 pub mod record;
+mod restore;
+mod shared_clock;
+pub mod state;
 pub mod sweep;
+mod version;
 
 pub use bucket::{EtcdBucket, Fence};
+pub use caretaker::Caretaker;
+pub use cells::Cells;

@@ -20,22 +20,32 @@ struct Listed {
 /// [`CellError`]. The entries that were removed until then are gone.
 pub fn sweep(cell: &Cell, now_ms: u64) -> Result<u64, CellError> {
     let mut swept = 0;
-    loop {
-        let (key, range_end) = layout::expired(now_ms);
-        let limit = CELL_SWEPT_KEYS_MAX as i64;
-        let page = cell.range(&Range { key, range_end: Some(range_end), limit, ..Range::default() })?;
-        let listed = look_up(cell, page.kvs.into_iter().map(|stored| stored.key))?;
-        if listed.is_empty() {
-            return Ok(swept);
-        }
-        if !remove(cell, &listed)? {
-            // One of them was written meanwhile, which must not keep the others.
-            for one in &listed {
-                remove(cell, std::slice::from_ref(one))?;
-            }
-        }
-        swept += listed.iter().filter(|listed| listed.is_due).count() as u64;
+    while let Some(of_page) = sweep_page(cell, now_ms)? {
+        swept += of_page;
     }
+    Ok(swept)
+}
+
+/// Removes the first entries that have expired at `now_ms`, at most [`CELL_SWEPT_KEYS_MAX`]. Returns how many; `None`
+/// if nothing has expired.
+///
+/// # Errors
+/// As [`sweep`].
+pub(super) fn sweep_page(cell: &Cell, now_ms: u64) -> Result<Option<u64>, CellError> {
+    let (key, range_end) = layout::expired(now_ms);
+    let limit = CELL_SWEPT_KEYS_MAX as i64;
+    let page = cell.range(&Range { key, range_end: Some(range_end), limit, ..Range::default() })?;
+    let listed = look_up(cell, page.kvs.into_iter().map(|stored| stored.key))?;
+    if listed.is_empty() {
+        return Ok(None);
+    }
+    if !remove(cell, &listed)? {
+        // One of them was written meanwhile, which must not keep the others.
+        for one in &listed {
+            remove(cell, std::slice::from_ref(one))?;
+        }
+    }
+    Ok(Some(listed.iter().filter(|listed| listed.is_due).count() as u64))
 }
 
 fn look_up(cell: &Cell, expiries: impl Iterator<Item = Bytes>) -> Result<Vec<Listed>, CellError> {

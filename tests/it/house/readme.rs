@@ -11,7 +11,7 @@ use pikv::testing::config::field::Kind;
 use pikv::testing::config::field::Value::{List, Text};
 use pikv::testing::config::file;
 use pikv::testing::config::setting::{Presence, TakesEffect};
-use pikv::testing::config::settings::{PROJECT_SETTINGS, SETTINGS};
+use pikv::testing::config::settings::{CELL_SETTINGS, PROJECT_SETTINGS, SETTINGS};
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -156,6 +156,15 @@ fn settings_table() -> String {
             }));
             continue;
         }
+        if let Kind::Cells = setting.kind {
+            rows.extend(CELL_SETTINGS.iter().map(|setting| {
+                let is_optional = ["username", "password_file"].contains(&setting.path);
+                let default = if is_optional { "null" } else { "none (required)" };
+                let doc = format!("{}. Needs a restart", setting.doc);
+                row(&format!("engine.cells[].{}", setting.path), default, &setting.kind, &doc)
+            }));
+            continue;
+        }
         let value = (setting.get)(&config).expect("a default");
         let is_text = matches!(&value, Text(_) | List(_));
         let default = if is_text { format!("`{value}`") } else { value.to_string() };
@@ -177,7 +186,7 @@ fn row(path: &str, default: &str, kind: &Kind, doc: &str) -> String {
         Kind::Text(text) | Kind::Secret(text) => text.to_owned(),
         Kind::Path => "a path".to_owned(),
         Kind::List(max, elements) => format!("up to {max} {elements}"),
-        Kind::Nullable | Kind::Projects => unreachable!("no row"),
+        Kind::Nullable | Kind::Projects | Kind::Cells => unreachable!("no row"),
     };
     format!("| `{path}` | {default} | {range} | {doc} |\n")
 }
