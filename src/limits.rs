@@ -275,6 +275,15 @@ pub const PASSWORD_QUEUE_MAX: usize = 64;
 /// Threads that hash passwords. There are fewer if half the cores are fewer.
 pub const PASSWORD_THREADS_MAX: usize = 4;
 
+/// Keys and values that a copy reads and writes at once, bytes; a larger value goes alone. etcd takes requests of 1.5 MiB
+/// (`--max-request-bytes`).
+pub(crate) const COPY_BATCH_BYTES: usize = 1024 * 1024;
+/// Keys that a copy writes at once, unless the cell takes fewer.
+pub(crate) const COPY_BATCH_KEYS: usize = 1_000;
+/// A copy tries a batch again for this long if a cell does not answer.
+pub(crate) const COPY_RETRY_MS: u64 = 30_000;
+pub(crate) const COPY_RETRY_PAUSE_MS: u64 = 250;
+
 /// Journal bytes of one project that wait for the writer. More: 503, and nothing changes.
 pub(crate) const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A piece of a listing, bytes, approximately. The lock is held for microseconds then.

@@ -14,7 +14,7 @@ use crate::persist::files::value_reader::StoredValue;
 use crate::persist::files::watermark;
 use crate::persist::live::project::{Health, OpenOptions, OpenedProject, ReadTransaction};
 use crate::persist::start::recovery_error::FileProblem;
-use crate::store::batch::{Act, Batch, OneOrMany, When};
+use crate::store::batch::{Batch, OneOrMany, When};
 use crate::store::change::{EntryMeta, Revision, Value};
 use crate::store::commit::{Commit, Pending};
 use crate::store::decide::{Conflict, Source, Step};
@@ -276,10 +276,10 @@ pub(super) fn find(
 ) -> Vec<Found> {
     let each = batch.ops.iter().zip(steps).filter_map(|(op, step)| match *step {
         Step::Found(_, Source::Entries) => stored(op.key),
-        Step::Found(meta, Source::Op(index)) => match batch.ops.get(index).map(|op| op.act) {
-            Some(Act::Put { value, .. }) => Some(Found::of_text(meta, value.to_vec())),
-            Some(Act::Get | Act::Delete) | None => None,
-        },
+        Step::Found(meta, Source::Op(index)) => {
+            let value = batch.ops.get(index).and_then(|op| op.act.stored());
+            value.map(|value| Found::of_text(meta, value.to_vec()))
+        }
         Step::Skipped | Step::Absent | Step::Put { .. } | Step::Deleted(_) => None,
     });
     each.collect()

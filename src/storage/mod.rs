@@ -8,6 +8,7 @@
 //! same closure runs later ([`Outcome::Blocking`]). Nothing here knows HTTP or access rights.
 
 mod bucket;
+pub mod copy;
 pub mod embedded;
 pub mod etcd;
 mod keyspace;

@@ -3,7 +3,7 @@
 //! Any engine that has the entries of the keys can decide a batch (`decide.rs`): the embedded one under its lock, or
 //! one that had to fetch them.
 
-use super::change::Revision;
+use super::change::{EntryMeta, Revision};
 use crate::names::Key;
 use std::ops::Deref;
 
@@ -39,6 +39,14 @@ pub enum Act<'r> {
         ttl_ms: Option<u64>,
     },
     Delete,
+    /// As a put, but with the times that the entry had elsewhere. One that has expired since is deleted.
+    Restore {
+        /// Minified JSON text.
+        value: &'r [u8],
+        created_ms: u64,
+        updated_ms: u64,
+        expires_ms: Option<u64>,
+    },
 }
 
 /// The required state of a key: it matches the one list and not the other (RFC 9110, section 13.1).
@@ -104,9 +112,25 @@ impl<'r> Op<'r> {
         Op { key, when: When::ALWAYS, act: Act::Delete }
     }
 
+    /// Sets `key` to a copy of an entry: its value, and the times in `meta`. Its revision is a new one.
+    pub fn restore(key: Key<'r>, value: &'r [u8], meta: EntryMeta) -> Op<'r> {
+        let EntryMeta { created_ms, updated_ms, expires_ms, .. } = meta;
+        Op { key, when: When::ALWAYS, act: Act::Restore { value, created_ms, updated_ms, expires_ms } }
+    }
+
     #[must_use]
     pub fn when(self, when: When<'r>) -> Op<'r> {
         Op { when, ..self }
+    }
+}
+
+impl<'r> Act<'r> {
+    /// The value that it stores, if it stores one.
+    pub fn stored(self) -> Option<&'r [u8]> {
+        match self {
+            Act::Put { value, .. } | Act::Restore { value, .. } => Some(value),
+            Act::Get | Act::Delete => None,
+        }
     }
 }
 

@@ -117,7 +117,10 @@ fn step<'r>(
             Otherwise::Skip => Ok(Step::Skipped),
         };
     }
-    let (step, after) = match (op.act, before) {
+    let has_expired =
+        matches!(op.act, Act::Restore { expires_ms: Some(expires_ms), .. } if expires_ms <= now_ms);
+    let act = if has_expired { Act::Delete } else { op.act };
+    let (step, after) = match (act, before) {
         (Act::Get | Act::Delete, None) => return Ok(Step::Absent),
         (Act::Get, Some(before)) => {
             let is_first = written.bytes_read == 0;
@@ -133,20 +136,34 @@ fn step<'r>(
             (Step::Deleted(next_revision(entries, written)), None)
         }
         (Act::Put { value, ttl_ms }, _) => {
-            written.added += u64::from(before.is_none());
             let meta = EntryMeta {
                 revision: next_revision(entries, written),
                 created_ms: current.map_or(now_ms, |meta| meta.created_ms),
                 updated_ms: now_ms,
                 expires_ms: ttl_ms.map(|ttl_ms| now_ms.saturating_add(ttl_ms)),
             };
-            (Step::Put { meta, created: before.is_none() }, Some(Existing { meta, value_bytes: value.len() }))
+            put(meta, value, before, written)
+        }
+        (Act::Restore { value, created_ms, updated_ms, expires_ms }, _) => {
+            let revision = next_revision(entries, written);
+            put(EntryMeta { revision, created_ms, updated_ms, expires_ms }, value, before, written)
         }
     };
     if batch.ops.len() > 1 {
         written.keys.insert(op.key.as_str(), (after, Source::Op(index)));
     }
     Ok(step)
+}
+
+/// The step that stores an entry, and the entry.
+fn put(
+    meta: EntryMeta,
+    value: &[u8],
+    before: Option<Existing>,
+    written: &mut Written<'_>,
+) -> (Step, Option<Existing>) {
+    written.added += u64::from(before.is_none());
+    (Step::Put { meta, created: before.is_none() }, Some(Existing { meta, value_bytes: value.len() }))
 }
 
 fn next_revision(entries: &impl Entries, written: &mut Written<'_>) -> Revision {
@@ -159,12 +176,12 @@ fn next_revision(entries: &impl Entries, written: &mut Written<'_>) -> Revision 
 
 /// The changes that the `steps` of `batch` stand for, in their order.
 pub fn changes<'b>(batch: &'b Batch<'_>, steps: &'b [Step]) -> impl Iterator<Item = Change<'b>> {
-    batch.ops.iter().zip(steps).filter_map(|(op, step)| match (*step, op.act) {
-        (Step::Put { meta, .. }, Act::Put { value, .. }) => {
-            Some(Change::Put { key: op.key, value: Value::Text(value), meta })
+    batch.ops.iter().zip(steps).filter_map(|(op, step)| match *step {
+        Step::Put { meta, .. } => {
+            op.act.stored().map(|value| Change::Put { key: op.key, value: Value::Text(value), meta })
         }
-        (Step::Deleted(revision), _) => Some(Change::Delete { key: op.key, revision }),
-        (Step::Put { .. } | Step::Skipped | Step::Absent | Step::Found(..), _) => None,
+        Step::Deleted(revision) => Some(Change::Delete { key: op.key, revision }),
+        Step::Skipped | Step::Absent | Step::Found(..) => None,
     })
 }
 

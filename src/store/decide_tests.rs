@@ -57,6 +57,36 @@ fn a_put_keeps_the_creation_time_of_a_key_that_exists() {
 }
 
 #[test]
+fn a_restored_entry_keeps_its_times_and_gets_a_new_revision() {
+    let meta = |expires_ms| EntryMeta { revision: revision(3), created_ms: 1, updated_ms: 2, expires_ms };
+    for (name, created) in [("a", false), ("new", true)] {
+        for expires_ms in [None, Some(NOW + 1)] {
+            let batch = Batch::one(Op::restore(key(name), b"1", meta(expires_ms)));
+            let steps = decide(&batch, &given(), NOW).unwrap();
+            let meta = EntryMeta { revision: revision(101), ..meta(expires_ms) };
+            assert_eq!(*steps, [Step::Put { meta, created }]);
+            let [Change::Put { value: Value::Text(b"1"), meta: stored, .. }] =
+                *changes(&batch, &steps).collect::<Vec<_>>()
+            else {
+                panic!()
+            };
+            assert_eq!(stored, meta);
+        }
+    }
+}
+
+#[test]
+fn restoring_an_entry_that_has_expired_deletes_it() {
+    let expired = EntryMeta { expires_ms: Some(NOW), ..meta(3) };
+    let restore = |name| Op::restore(key(name), b"1", expired);
+    let ops = vec![restore("a"), Op::get(key("a")), restore("new")];
+    assert_eq!(
+        decided(ops, Otherwise::Abort).unwrap(),
+        [Step::Deleted(revision(101)), Step::Absent, Step::Absent]
+    );
+}
+
+#[test]
 fn a_condition_is_about_the_revision_of_the_key() {
     let (seven, eight) = ([revision(7)], [revision(7), revision(8)]);
     let not = |revisions| When { matches: None, matches_none: Some(Revisions::Of(revisions)) };

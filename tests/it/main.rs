@@ -104,6 +104,7 @@ mod simulation {
 mod etcd {
     pub mod accounts;
     pub mod cells;
+    pub mod copies;
     pub mod fences;
     pub mod races;
     pub mod records;

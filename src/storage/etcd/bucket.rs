@@ -12,7 +12,7 @@ use crate::limits::{CELL_REQUEST_MS, CELL_SCAN_KEYS_MAX};
 use crate::names::{Key, ProjectId};
 use crate::storage::embedded::{self, DecidedAndRead, Found};
 use crate::storage::read::{Item, Read, Scan, ScanEnd, Scanned};
-use crate::store::batch::{Act, Batch, OneOrMany, When};
+use crate::store::batch::{Batch, OneOrMany, When};
 use crate::store::change::{EntryMeta, Revision};
 use crate::store::decide::{self, Entries, Existing, Step};
 use crate::store::error::StorageError;
@@ -431,13 +431,12 @@ fn is_live(meta: &EntryMeta, now_ms: u64) -> bool {
 fn after<'b>(batch: &'b Batch<'_>, steps: &[Step]) -> BTreeMap<&'b str, After<'b>> {
     let mut after = BTreeMap::new();
     for (op, step) in batch.ops.iter().zip(steps) {
-        match (*step, op.act) {
-            (Step::Put { meta, .. }, Act::Put { value, .. }) => {
-                after.insert(op.key.as_str(), After::Put(meta, value));
-            }
-            (Step::Deleted(_), _) => drop(after.insert(op.key.as_str(), After::Deleted)),
-            (Step::Put { .. } | Step::Skipped | Step::Absent | Step::Found(..), _) => {}
-        }
+        let after_op = match *step {
+            Step::Put { meta, .. } => op.act.stored().map(|value| After::Put(meta, value)),
+            Step::Deleted(_) => Some(After::Deleted),
+            Step::Skipped | Step::Absent | Step::Found(..) => None,
+        };
+        after.extend(after_op.map(|after_op| (op.key.as_str(), after_op)));
     }
     after
 }

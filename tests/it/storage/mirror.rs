@@ -12,7 +12,7 @@ use pikv::testing::storage::embedded::{Project, ProjectQueues, ValueCache, value
 use pikv::testing::storage::etcd::sweep;
 use pikv::testing::storage::{Bucket, Outcome, Read, Scan, ScanEnd};
 use pikv::testing::store::batch::{Act, Batch, Op, Otherwise, Revisions, When};
-use pikv::testing::store::change::Revision;
+use pikv::testing::store::change::{EntryMeta, Revision};
 use pikv::testing::store::decide::{Conflict, Step};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +47,7 @@ enum WishedAct {
     Get,
     Put(Vec<u8>, Option<u64>),
     Delete,
+    Restore(Vec<u8>, EntryMeta),
 }
 
 /// What an operation is expected to do. Revisions are the bucket's to choose.
@@ -74,6 +75,13 @@ fn revisions(listed: Option<&Vec<Revision>>) -> Option<Revisions<'_>> {
     listed.map(|listed| if listed.is_empty() { Revisions::Any } else { Revisions::Of(listed) })
 }
 
+impl Known {
+    fn meta(&self) -> EntryMeta {
+        let Known { revision, created_ms, updated_ms, expires_ms, .. } = *self;
+        EntryMeta { revision, created_ms, updated_ms, expires_ms }
+    }
+}
+
 impl Wish {
     fn op(&self) -> Op<'_> {
         let when = When {
@@ -84,6 +92,7 @@ impl Wish {
             WishedAct::Get => Act::Get,
             WishedAct::Put(value, ttl_ms) => Act::Put { value, ttl_ms: *ttl_ms },
             WishedAct::Delete => Act::Delete,
+            WishedAct::Restore(value, meta) => Op::restore(Key::parse(self.name).unwrap(), value, *meta).act,
         };
         Op { key: Key::parse(self.name).unwrap(), when, act }
     }
@@ -110,13 +119,20 @@ impl Mirror<'_> {
             _ => None,
         };
         let (matches, matches_none) = (listed(), listed());
-        let act = match random.below(4) {
+        let value =
+            |random: &mut Random| format!("\"{}\"", "x".repeat(random.below(300) as usize)).into_bytes();
+        let act = match random.below(5) {
             0 => WishedAct::Get,
             1 => WishedAct::Delete,
-            _ => {
-                let value = format!("\"{}\"", "x".repeat(random.below(300) as usize)).into_bytes();
-                WishedAct::Put(value, (random.below(4) == 0).then(|| 1 + random.below(5_000)))
+            2 => {
+                let created_ms = self.now_ms - 2_000 + random.below(4_000);
+                let updated_ms = created_ms + random.below(1_000);
+                let expires_ms = (random.below(2) == 0).then(|| self.now_ms - 100 + random.below(5_000));
+                let revision = Revision::new(random.below(100)).unwrap();
+                let meta = EntryMeta { revision, created_ms, updated_ms, expires_ms };
+                WishedAct::Restore(value(random), meta)
             }
+            _ => WishedAct::Put(value(random), (random.below(4) == 0).then(|| 1 + random.below(5_000))),
         };
         Wish { name, matches, matches_none, act }
     }
@@ -143,8 +159,15 @@ impl Mirror<'_> {
             }
             expected.push(match &wish.act {
                 WishedAct::Get => known.map_or(Expected::Absent, |known| Expected::Found(known.value)),
-                WishedAct::Delete if known.is_none() => Expected::Absent,
-                WishedAct::Delete => {
+                WishedAct::Restore(value, meta) if meta.expires_ms.is_none_or(|ms| ms > now_ms) => {
+                    let EntryMeta { created_ms, updated_ms, expires_ms, .. } = *meta;
+                    let (value, revision) = (value.clone(), Revision::MAX);
+                    let new = Known { value, revision, created_ms, updated_ms, expires_ms };
+                    self.map.insert(wish.name.to_owned(), new);
+                    Expected::Put { created: known.is_none() }
+                }
+                WishedAct::Delete | WishedAct::Restore(..) if known.is_none() => Expected::Absent,
+                WishedAct::Delete | WishedAct::Restore(..) => {
                     self.map.remove(wish.name);
                     Expected::Deleted
                 }
@@ -229,11 +252,11 @@ impl Mirror<'_> {
         let name = NAMES[random.below(8) as usize];
         let key = Key::parse(name).unwrap();
         let read = self.bucket.get(self.now_ms, key, When::ALWAYS, |read| match read {
-            Read::Found(item) => Some((item.value.to_vec(), item.meta.revision, item.meta.expires_ms)),
+            Read::Found(item) => Some((item.value.to_vec(), item.meta)),
             Read::Absent | Read::Refused(_) => None,
         });
         let known = self.live().find(|(other, _)| *other == name).map(|(_, known)| known);
-        let known = known.map(|known| (known.value.clone(), known.revision, known.expires_ms));
+        let known = known.map(|known| (known.value.clone(), known.meta()));
         assert_eq!(settled(&self.bucket, read.unwrap()), known, "{name}");
         let prefix = PREFIXES[random.below(5) as usize];
         let after = (random.below(2) == 0).then(|| NAMES[random.below(8) as usize]);
