@@ -229,6 +229,10 @@ pub(crate) const CELL_TEXT_BYTES_MAX: usize = 1_024;
 pub(crate) const CELL_THREADS_MIN: usize = 8;
 pub(crate) const CELL_THREADS_DEFAULT: usize = 16;
 pub(crate) const CELL_THREADS_MAX: usize = 64;
+/// How often a request runs, if other instances change its project each time.
+pub(crate) const STALE_RUNS_MAX: usize = 8;
+/// How often a change of a project is tried, if other instances change the project each time.
+pub(crate) const CATALOG_RACES_MAX: usize = 20;
 /// A request to a cell of etcd ends after this long.
 pub const CELL_REQUEST_MS: u64 = 2_000;
 /// Connecting to a member of a cell ends after this long.

@@ -5,8 +5,8 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use pikv::testing::api::reply::Reply;
 use pikv::testing::api::state::{App, RequestOrigin};
-use pikv::testing::catalog::Catalog;
 use pikv::testing::catalog::keys;
+use pikv::testing::catalog::{Catalog, FileCatalog};
 use pikv::testing::clock;
 use pikv::testing::config::file;
 use pikv::testing::disk::RealDisk;
@@ -33,8 +33,8 @@ fn app(directory: &Path) -> Arc<App> {
     let mut config = file::parse(CONFIG.as_bytes()).unwrap();
     keys::ensure_keys(&mut config, &mut entropy::random_bytes).unwrap();
     let engine = ProjectQueues::new(Box::new(|| ()));
-    let catalog = Catalog::open(Arc::new(RealDisk), engine, directory.join("config.json"), config);
-    Arc::new(App::new(catalog.unwrap(), None, Memory::new(MEMORY_BYTES_MAX_DEFAULT)))
+    let catalog = FileCatalog::open(Arc::new(RealDisk), engine, directory.join("config.json"), config);
+    Arc::new(App::new(Catalog::Files(catalog.unwrap()), None, Memory::new(MEMORY_BYTES_MAX_DEFAULT)))
 }
 
 fn request(method: &str, body: &str) -> Vec<u8> {

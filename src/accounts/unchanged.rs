@@ -39,7 +39,7 @@ impl Accounts {
         loop {
             let bucket = self.while_unchanged(self.sessions.bucket(), &current);
             let begun = sessions::begin(&bucket, &current, replaced, now_ms);
-            let Err(AccountsError::Storage(StorageError::Stale)) = begun else { return begun };
+            let Err(AccountsError::Storage(StorageError::Stale(_))) = begun else { return begun };
             let found = self.directory.find(account.username.as_str(), now_ms)?.answer;
             let is_same = |found: &Account| found.credential == account.credential && !found.is_disabled;
             let found = found.filter(is_same).ok_or(AccountsError::CredentialChanged)?;

@@ -8,12 +8,12 @@ use super::cross_site::{self, Trusted};
 use super::error::style::{Dialect, Style};
 use super::error::{ApiError, Part};
 use super::negotiation::{self, ResponseFormat};
-use super::reply::Reply;
+use super::reply::{Lane, Reply};
 use super::routes::{self, Found, Route};
 use super::site::pages::Viewer;
 use super::state::{App, RequestOrigin};
 use crate::auth::client::{self, Client};
-use crate::catalog::Registry;
+use crate::catalog::{HOME, Registry};
 use crate::clock;
 use crate::http::request::{Head, Method, Request};
 use crate::http::response::Response;
@@ -95,10 +95,40 @@ impl App {
     }
 
     /// The form of a failure for a request with this head, and with `body` if that has arrived.
+    /// On a page it names the visitor, unless that would block.
     pub fn failure_style(&self, head: &Head<'_>, body: Option<&[u8]>, routed: &Routed) -> Style {
+        let may_look = self.catalog.cells().is_none();
+        self.failure_style_for(head, body, routed, may_look)
+    }
+
+    pub(super) fn failure_style_for(
+        &self,
+        head: &Head<'_>,
+        body: Option<&[u8]>,
+        routed: &Routed,
+        may_look: bool,
+    ) -> Style {
         let is_page = routed.dialect == Dialect::Site
             && negotiation::response_format(head, body) == ResponseFormat::Page;
-        Style { dialect: routed.dialect, viewer: is_page.then(|| self.viewer(head, routed)) }
+        let signed_in_as = || may_look.then(|| self.signed_in_as(head, routed)).flatten();
+        let viewer =
+            || Viewer { signed_in_as: signed_in_as(), auth_links: self.auth_links(&routed.registry) };
+        Style { dialect: routed.dialect, viewer: is_page.then(viewer) }
+    }
+
+    /// The lane in which a request that was `routed` runs as a whole, because its storage blocks; `None`: on the event
+    /// loop.
+    pub fn lane_of(&self, routed: &Routed) -> Option<Lane> {
+        self.catalog.cells()?;
+        let cell = match &routed.decision {
+            Ok(Decision::Run(route, _, principal)) if route.uses_storage() => {
+                principal.authority.served.as_ref().map_or(HOME, |served| served.cell())
+            }
+            Ok(Decision::Run(..) | Decision::Answer(_)) => return None,
+            Err(error) if error.may_be_outdated() || routed.dialect == Dialect::Site => HOME,
+            Err(_) => return None,
+        };
+        Some(Lane::Cell(cell))
     }
 
     fn decide(
@@ -152,22 +182,20 @@ impl App {
         Ok(Decision::Run(found.route, offsets, Principal { client, sent, authority }))
     }
 
-    fn viewer(&self, head: &Head<'_>, routed: &Routed) -> Viewer {
-        let registry = &routed.registry;
-        let account = self.accounts(registry).ok().and_then(|accounts| {
-            let session = self.session(head, routed.caller.client, registry)?;
-            credentials::account_of_session(accounts, session, clock::wall_ms()).ok()
-        });
-        let signed_in_as = account.map(|account| account.username.as_str().to_owned());
-        Viewer { signed_in_as, auth_links: self.auth_links(registry) }
+    /// The name of the account of the browser's session.
+    fn signed_in_as(&self, head: &Head<'_>, routed: &Routed) -> Option<String> {
+        let accounts = self.accounts(&routed.registry).ok()?;
+        let session = self.session(head, routed.caller.client, &routed.registry)?;
+        let account = credentials::account_of_session(accounts, session, clock::wall_ms()).ok()?;
+        Some(account.username.as_str().to_owned())
     }
 }
 
 impl Routed {
     /// Returns the error if the head alone is refused. Otherwise the body is worth waiting for: the route is valid, and
     /// so is the credential unless the handler checks that ([`super::authority::Needs::Account`]).
-    pub fn take_failure(&mut self) -> Option<ApiError> {
-        if self.decision.is_ok() {
+    pub fn take_failure(&mut self, app: &App) -> Option<ApiError> {
+        if self.decision.is_ok() || app.lane_of(self).is_some() {
             // An answer that needs no body waits too: the body is read and dropped, so that the connection is kept.
             return None;
         }

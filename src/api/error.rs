@@ -88,6 +88,10 @@ pub enum ApiError {
     NotReady {
         projects: usize,
     },
+    /// The cell of this name, which every request needs.
+    CellNotReady {
+        cell: String,
+    },
     /// A bug. The log has more.
     Internal,
 }
@@ -167,6 +171,29 @@ impl ApiError {
         ApiError::Operation { index, error: Box::new(self) }
     }
 
+    /// The project of which the request had an old copy. It did nothing then.
+    pub(super) fn stale_project(&self) -> Option<&ProjectId> {
+        if let ApiError::Operation { error, .. } = self {
+            return error.stale_project();
+        }
+        let (ApiError::Storage(error) | ApiError::Change(ChangeError::Storage(error))) = self else {
+            return None;
+        };
+        if let StorageError::Stale(id) = error { Some(id) } else { None }
+    }
+
+    /// Whether an old copy of the catalog may be the reason for it.
+    pub(super) fn may_be_outdated(&self) -> bool {
+        let ApiError::Denied(denied) = self else {
+            return matches!(self, ApiError::Change(ChangeError::Missing(_)) | ApiError::ItemProjectMissing);
+        };
+        match denied {
+            Denied::Missing | Denied::Wrong | Denied::GlobalRequired | Denied::GlobalMissing => true,
+            Denied::GlobalWrong | Denied::BasicIgnored => true,
+            Denied::Mistyped | Denied::Conflict | Denied::SchemeUnknown | Denied::BasicMalformed => false,
+        }
+    }
+
     pub fn status(&self) -> u16 {
         self.status_and_code().0
     }
@@ -191,7 +218,7 @@ impl ApiError {
             ApiError::Overloaded | ApiError::MemoryFull { .. } | ApiError::TooManyConnections { .. } => {
                 (503, "busy")
             }
-            ApiError::NotReady { .. } => (503, "not_ready"),
+            ApiError::NotReady { .. } | ApiError::CellNotReady { .. } => (503, "not_ready"),
             ApiError::Internal => (500, "internal_error"),
         }
     }
@@ -252,6 +279,9 @@ impl ApiError {
                      the fix.",
                     grouped(projects)
                 )
+            }
+            ApiError::CellNotReady { cell } => {
+                format!("The etcd cell `{cell}` is not ready. The server's log has the reason and the fix.")
             }
             ApiError::Internal => ChangeError::Internal.to_string(),
         }
@@ -342,7 +372,7 @@ fn of_storage(error: &StorageError) -> (u16, &'static str) {
         | StorageError::Closed
         | StorageError::Poisoned
         | StorageError::RevisionsUsedUp
-        | StorageError::Stale
+        | StorageError::Stale(_)
         | StorageError::Unreachable { .. }
         | StorageError::Unconfirmed { .. } => (503, "project_unavailable"),
         StorageError::TooLarge { .. } => (413, "body_too_large"),
@@ -356,6 +386,7 @@ fn of_change(error: &ChangeError) -> (u16, &'static str) {
         ChangeError::TooMany => (409, "too_many_projects"),
         ChangeError::TooFewDescriptors(_) => (507, "too_few_descriptors"),
         ChangeError::ConfigEdited => (409, "config_edited"),
+        ChangeError::NoCells | ChangeError::CellMissing { .. } => Part::Settings.status_and_code(),
         ChangeError::FilesTaken { .. } => Part::Settings.status_and_code(),
         ChangeError::ValuesUnsaved | ChangeError::Unreadable => (503, "project_unavailable"),
         ChangeError::Storage(error) => of_storage(error),

@@ -109,7 +109,11 @@ pub(crate) fn push_project(served: &Served, totals: Option<Totals>, out: &mut Ve
     out.extend_from_slice(b"},\"keys\":");
     push_count(totals.map(|totals| totals.keys), out);
     out.extend_from_slice(b",\"bytes\":");
-    push_count(totals.map(|totals| totals.bytes), out);
+    push_count(totals.and_then(|totals| served.cell_name().is_none().then_some(totals.bytes)), out);
+    if let Some(cell) = served.cell_name() {
+        out.extend_from_slice(b",\"cell\":");
+        json::encode_string(cell, out);
+    }
     out.push(b'}');
 }
 

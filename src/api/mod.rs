@@ -22,6 +22,7 @@ mod json_body;
 mod long_answer;
 mod negotiation;
 mod object;
+mod on_cell;
 mod ops;
 mod parameters;
 mod passwords;

@@ -21,6 +21,12 @@ pub(crate) fn readyz(context: &Context<'_>) -> Result<Reply, ApiError> {
     {
         accounts.look_at_files(now);
     }
+    if let Some(cells) = app.catalog.cells() {
+        return match cells.unready() {
+            None => Ok(Reply::now(ok())),
+            Some(cell) => Err(ApiError::CellNotReady { cell }),
+        };
+    }
     let unready = context.registry.projects.values().filter(|served| !served.is_ready()).count();
     let accounts = match &app.accounts {
         Some(Ok(accounts)) => usize::from(!accounts.is_healthy()),

@@ -32,6 +32,9 @@ pub enum Lane {
     Disk,
     /// One thread that creates, changes, deletes and counts projects and accounts, so that no read waits for that.
     Admin,
+    /// For requests to the cell of this index, which block. Each cell has threads of its own, so one that does not answer
+    /// holds up no other.
+    Cell(usize),
     /// For hashing passwords, which takes a large part of a second. Clients share it.
     Password(Share),
 }

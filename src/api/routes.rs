@@ -146,6 +146,13 @@ pub fn dialect_of(path: &[u8]) -> Dialect {
     ROUTES.iter().find(is_in).map_or(Problem, |route| route.dialect)
 }
 
+impl Route {
+    /// Whether its handler may read or write keys or accounts.
+    pub fn uses_storage(&self) -> bool {
+        self.needs != Needs::Open || self.dialect != Problem
+    }
+}
+
 impl JobsIn {
     /// Whether `reply` may be from a route with this lane.
     pub fn has(self, reply: &Reply) -> bool {
@@ -155,7 +162,7 @@ impl JobsIn {
             Reply::Stream(_, source) => &source.lane,
         };
         match lane {
-            Lane::Loop => true,
+            Lane::Loop | Lane::Cell(_) => true,
             Lane::Disk => self == Disk,
             Lane::Admin => self == Admin,
             Lane::Password(_) => self == Password,

@@ -20,6 +20,11 @@ impl CatalogError {
         CatalogError(format!("{error}. Keys had to be generated and saved there. {HASH_ADVICE}"))
     }
 
+    /// Cells that cannot be used. The reason and the fix.
+    pub(crate) fn of_cells(reason: String) -> CatalogError {
+        CatalogError(reason)
+    }
+
     pub(super) fn at(path: &Path, error: impl fmt::Display) -> CatalogError {
         CatalogError(format!("{}: {error}", path.display()))
     }
@@ -66,6 +71,13 @@ pub enum ChangeError {
     ConfigNotSaved(&'static str),
     /// Another process has locked config.json for too long; the fix.
     ConfigLocked(&'static str),
+    /// A cell was named, and the engine has none.
+    NoCells,
+    /// engine.cells has no cell of that name, only those `known`.
+    CellMissing {
+        name: String,
+        known: String,
+    },
     /// A bug. The log has more.
     Internal,
 }
@@ -105,6 +117,12 @@ impl fmt::Display for ChangeError {
             }
             ChangeError::ConfigLocked(advice) => {
                 write!(f, "Another process has locked config.json, so nothing was changed. {advice}.")
+            }
+            ChangeError::NoCells => {
+                f.write_str("This server has no cells; they are for `engine.type` etcd. Leave `cell` out.")
+            }
+            ChangeError::CellMissing { name, known } => {
+                write!(f, "There is no cell `{name}`. The cells of this server: {known}.")
             }
             ChangeError::Internal => f.write_str("Internal server error. The log has details under this request id."),
         }

@@ -1,5 +1,6 @@
 //! What requests look up: the projects that are served, and the settings for access.
 
+use super::HOME;
 use super::error::ChangeError;
 use crate::config::schema::{
     Accounts, AuthenticationSettings, Config, Origin, ProjectConfig, PublicHost, RateLimit, StorageSettings,
@@ -68,6 +69,10 @@ impl OpenError {
         }
     }
 
+    pub(super) fn other(reason: String) -> OpenError {
+        OpenError { reason, cause: Cause::Other }
+    }
+
     pub(super) fn of_panic() -> OpenError {
         OpenError { reason: OPENING_STOPPED.to_owned(), cause: Cause::Other }
     }
@@ -114,6 +119,22 @@ impl Served {
     /// Whether its deletion has begun.
     pub(super) fn is_being_deleted(&self) -> bool {
         self.bucket.as_ref().is_err_and(|error| matches!(error.cause, Cause::Deletion(_)))
+    }
+
+    /// The index of its cell; that of the home cell without one.
+    pub fn cell(&self) -> usize {
+        match &self.bucket {
+            Ok(Bucket::Etcd(bucket)) => bucket.cell().index(),
+            Ok(Bucket::Embedded(_)) | Err(_) => HOME,
+        }
+    }
+
+    /// The name of its cell, if the engine has cells.
+    pub fn cell_name(&self) -> Option<&str> {
+        match &self.bucket {
+            Ok(Bucket::Etcd(bucket)) => Some(bucket.cell().name()),
+            Ok(Bucket::Embedded(_)) | Err(_) => None,
+        }
     }
 
     /// Whether it is writable, or is just being reopened or deleted.

@@ -62,6 +62,8 @@ pub enum RunError {
     /// The projects on disk need more descriptors than the process may have.
     TooFewDescriptors(TooFewDescriptors),
     Catalog(CatalogError),
+    /// The command works on files, and engine.type is etcd.
+    NoFiles,
     /// The operating system refused a thread or a descriptor that a start needs.
     Start(io::Error),
     ProjectMissing {
@@ -133,6 +135,7 @@ impl fmt::Display for RunError {
             }
             RunError::TooFewDescriptors(error) => error.fmt(f),
             RunError::Catalog(error) => error.fmt(f),
+            RunError::NoFiles => f.write_str("Projects have no files, because engine.type is etcd in config.json."),
             RunError::Start(error) => write!(
                 f,
                 "The operating system refused a thread or a descriptor: {error}. Raise the limits of the process \

@@ -2,6 +2,7 @@
 
 mod account;
 mod config;
+mod engine;
 mod error;
 mod init;
 mod printing;

@@ -6,6 +6,7 @@ use super::setup::{check_files, load_existing, lock};
 use crate::cli::RecoverAct;
 use crate::cli::effective::Options;
 use crate::clock;
+use crate::config::schema::EngineType;
 use crate::disk::RealDisk;
 use crate::names::{InternalProject, ProjectId};
 use crate::persist::files::generation::Paths;
@@ -18,6 +19,9 @@ use std::path::Path;
 
 pub(super) fn recover(options: &Options, project: &ProjectId, act: RecoverAct) -> Result<(), RunError> {
     let config = load_existing(&options.config_path.value)?.config;
+    if config.engine.kind == EngineType::Etcd {
+        return Err(RunError::NoFiles);
+    }
     let is_internal = InternalProject::ALL.into_iter().any(|internal| ProjectId::from(internal) == *project);
     if !is_internal && config.project(project).is_none() {
         return Err(RunError::ProjectMissing { id: project.clone() });

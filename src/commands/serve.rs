@@ -1,14 +1,14 @@
 //! `pikv serve`: puts the layers together, starts them in an order in which a refusal has changed nothing yet,
 //! and stops them in one in which nothing is lost.
 
+use super::engine::Engine;
 use super::error::RunError;
 use super::printing::{banner, keys_text, owner_text, print_keys};
 use super::reachability;
 use super::setup::{ConfigFile, absolute, check_files, guard, key_error, lock};
-use crate::accounts::Accounts;
 use crate::api::state::App;
 use crate::catalog::keys::{self, KeyChanges};
-use crate::catalog::{Catalog, CatalogError, save_generated, save_key_changes, unsaved_texts};
+use crate::catalog::{CatalogError, save_generated, save_key_changes, unsaved_texts};
 use crate::cli::effective::{self, Options};
 use crate::clock;
 use crate::config::file;
@@ -20,8 +20,6 @@ use crate::limits::LOG_FLUSH_MS;
 use crate::log as sink;
 use crate::memory::Memory;
 use crate::persist::files::own_files::ADDRESS_FILE;
-use crate::persist::live::worker_threads::ProjectQueues;
-use crate::persist::start::recovery::ValueCache;
 use crate::server::{self, Prepared, Settings};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU};
 use signal_hook::iterator::Signals;
@@ -72,13 +70,10 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXCPU]).map_err(RunError::Start)?;
     let prepared = Prepared::new(config.server_threads.unwrap_or_else(cores)).map_err(RunError::Start)?;
     let wakers = prepared.wakers();
-    let engine = ProjectQueues::guarding(Some(guard(&lock)?), Box::new(move || wakers.resolved()));
-    let engine_threads = engine.start().map_err(RunError::Start)?;
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let settings = settings_of(&config, format);
     let memory = Memory::new(config.limits.memory_bytes_max);
-    let accounts = open_accounts(&config, &disk, &engine, &directory);
-    let catalog = Catalog::open(disk, engine, path.clone(), config).map_err(RunError::Catalog)?;
+    let Engine { catalog, accounts, threads } =
+        Engine::open(path, config, guard(&lock)?, Box::new(move || wakers.resolved()))?;
     let app = Arc::new(App::new(catalog, accounts, memory));
     let address = listener.local_addr().map_err(RunError::Start)?;
     let running = prepared.start(listener, &app, settings).map_err(RunError::Start)?;
@@ -91,11 +86,8 @@ pub(super) fn serve(options: &Options) -> Result<(), RunError> {
 
     wait_for_end(&mut signals, options, &app);
     running.stop();
-    app.close();
-    engine_threads.stop();
     // If the removal fails, the next lock holder removes the file. In another server's directory it is not ours.
-    if app.catalog.has_directory() {
-        app.catalog.release_revisions();
+    if threads.close(&app) {
         let _ = RealDisk.remove(&address_path);
     }
     log::info!("stopped");
@@ -141,20 +133,6 @@ fn write_address(path: &Path, address: SocketAddr) {
             path.display()
         );
     }
-}
-
-/// The accounts, unless they are disabled. If they cannot be read, the projects are served without them.
-fn open_accounts(
-    config: &Config,
-    disk: &Arc<dyn Disk>,
-    engine: &Arc<ProjectQueues>,
-    directory: &Path,
-) -> Option<Result<Arc<Accounts>, String>> {
-    let cache = if config.storage.cache_in_memory { ValueCache::Memory } else { ValueCache::Disk };
-    config.accounts.enabled.then(|| {
-        let opened = Accounts::open(disk, engine, directory, cache);
-        opened.map(Arc::new).inspect_err(|error| log::error!("accounts are unavailable: {error}"))
-    })
 }
 
 /// Returns when the server has to stop. Reloads the configuration on each SIGHUP.

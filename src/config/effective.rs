@@ -6,13 +6,21 @@ use crate::names::ProjectId;
 use std::path::{Path, PathBuf};
 
 impl Config {
-    /// The projects, in the order of the file.
-    pub fn projects(&self) -> &[ProjectConfig] {
+    /// The projects that the file has, in its order. With etcd they are not served, because the home cell lists them.
+    pub fn listed_projects(&self) -> &[ProjectConfig] {
         &self.projects
     }
 
+    /// The projects that are served from files, in the order of config.json.
+    pub fn projects(&self) -> &[ProjectConfig] {
+        match self.engine.kind {
+            EngineType::Embedded => &self.projects,
+            EngineType::Etcd => &[],
+        }
+    }
+
     pub fn project(&self, id: &ProjectId) -> Option<&ProjectConfig> {
-        self.projects.iter().find(|project| project.id == *id)
+        self.projects().iter().find(|project| project.id == *id)
     }
 
     /// The storage settings of `project`: its own, else those of `default.storage`.
@@ -67,6 +75,6 @@ impl Config {
     /// The project of `/item` with the global key: the configured one, which need not exist, else the first of
     /// `projects`.
     pub fn item_project(&self) -> Option<&ProjectId> {
-        self.item_api.project.as_ref().or_else(|| self.projects().first().map(|project| &project.id))
+        self.item_api.project.as_ref().or_else(|| self.listed_projects().first().map(|project| &project.id))
     }
 }

@@ -595,6 +595,6 @@ proptest! {
         for Setting { path, get, .. } in SETTINGS.iter().filter(|setting| config.is_written(setting.path)) {
             prop_assert!(get(&config).is_none_or(|value| get(&read) == Some(value)), "{}", path);
         }
-        prop_assert_eq!((read.projects(), &read.engine.cells), (config.projects(), &config.engine.cells));
+        prop_assert_eq!((read.listed_projects(), &read.engine.cells), (config.listed_projects(), &config.engine.cells));
     }
 }

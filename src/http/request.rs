@@ -149,7 +149,7 @@ impl Head<'_> {
     }
 
     /// The head with a copy of its bytes.
-    pub(super) fn into_owned(self) -> Head<'static> {
+    pub(crate) fn into_owned(self) -> Head<'static> {
         let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         Head {
             bytes: Cow::Owned(self.bytes.into_owned()),

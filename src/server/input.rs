@@ -4,8 +4,8 @@ use super::connection::{Connection, InFlightRequest, Retry};
 use super::shared::Shared;
 use crate::api::dispatch::Routed;
 use crate::api::error::ApiError;
-use crate::api::reply::Reply;
-use crate::api::state::RequestOrigin;
+use crate::api::reply::{Job, Reply};
+use crate::api::state::{App, RequestOrigin};
 use crate::clock;
 use crate::digits::encode_u64;
 use crate::http::exchange::{Bounds, Exchange, Step, Waiting};
@@ -14,6 +14,7 @@ use crate::http::request::{Framing, Head, Method, Request};
 use crate::limits::{HEAD_BYTES_MAX, RETRIES_MAX};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// The ids of the requests of one event loop: the run of the server, the loop, and a count.
 pub(super) struct RequestIds {
@@ -92,7 +93,7 @@ pub(super) fn step(
         }
         Step::Admit(head) => {
             let mut routed = app.route(head, peer);
-            if let Some(error) = routed.take_failure() {
+            if let Some(error) = routed.take_failure(app) {
                 Received::Denied(in_flight(head, None, &routed), error)
             } else {
                 connection.routed = Some(Box::new(routed));
@@ -105,6 +106,10 @@ pub(super) fn step(
             let routed = routed.map_or_else(|| app.route(&request.head, peer), |routed| *routed);
             let mut in_flight = in_flight(&request.head, Some(request.body), &routed);
             in_flight.request_bytes = request.body.len();
+            if let Some(lane) = app.lane_of(&routed) {
+                let reply = Reply::Job(lane, None, job_of(&request, routed, Arc::clone(app), peer));
+                return (used, Received::Replied(in_flight, reply));
+            }
             let reply = guarded(|| app.handle(&request, routed, arrival_now(peer)));
             let is_read = matches!(request.head.method, Method::Get | Method::Head);
             if is_read && request.head.framing == Framing::None && reply.waits() {
@@ -115,6 +120,13 @@ pub(super) fn step(
         }
     };
     (used, stepped)
+}
+
+/// The whole request as a job, for storage that blocks.
+fn job_of(request: &Request<'_>, routed: Routed, app: Arc<App>, peer: IpAddr) -> Job {
+    let (head, body) = (request.head.clone().into_owned(), request.body.to_vec());
+    let origin = arrival_now(peer);
+    Box::new(move || app.handle_on_cell(&Request { head, body: &body }, routed, origin))
 }
 
 /// Answers a read again, from the bytes of its request.

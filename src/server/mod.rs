@@ -34,6 +34,7 @@ mod waiters;
 pub(crate) use settings::Settings;
 
 use crate::api::state::App;
+use crate::catalog::CellCatalog;
 use crate::disk::descriptors_max;
 use crate::limits::{DESCRIPTORS_RESERVED, LOOPS_MAX};
 use acceptor::Acceptor;
@@ -89,7 +90,8 @@ impl Prepared {
         app: &Arc<App>,
         settings: Settings,
     ) -> io::Result<Running> {
-        let (pools, pool_threads) = Pools::start(settings.cores)?;
+        let (pools, pool_threads) =
+            Pools::start(settings.cores, app.catalog.cells().map_or((0, 0), CellCatalog::lanes))?;
         let (descriptors, held) = (descriptors_max(), app.catalog.registry().held_descriptors);
         let connections_max = held.connections(settings.connections_max, descriptors);
         if connections_max < settings.connections_max {

@@ -34,7 +34,7 @@ impl EventLoop {
                 let piece = next_piece(&mut source, &mut bytes);
                 self.piece(connection, streaming, source, bytes, piece)
             }
-            lane @ (Lane::Disk | Lane::Admin | Lane::Password(_)) => {
+            lane @ (Lane::Disk | Lane::Admin | Lane::Cell(_) | Lane::Password(_)) => {
                 let (mailbox, id) = (Arc::clone(&self.shared.mailbox), connection.id);
                 let work = move |turn| {
                     let mut bytes = Vec::new();

@@ -21,7 +21,7 @@ pub enum StorageError {
     /// The next revision would be above [`crate::store::change::Revision::MAX`].
     RevisionsUsedUp,
     /// Its record on the cell has changed, or a guard, since it was read. Read it, then process the request again.
-    Stale,
+    Stale(ProjectId),
     /// Its cell does not answer.
     Unreachable {
         reason: String,
@@ -54,7 +54,7 @@ impl fmt::Display for StorageError {
             StorageError::RevisionsUsedUp => {
                 "The project has no revisions left, so it takes no more writes. Copy its keys to a new project."
             }
-            StorageError::Stale => "The project was changed, moved or deleted at this moment. Try again shortly.",
+            StorageError::Stale(_) => "The project was changed, moved or deleted at this moment. Try again shortly.",
             StorageError::Unreachable { reason }
             | StorageError::Unconfirmed { reason }
             | StorageError::TooLarge { reason } => reason,

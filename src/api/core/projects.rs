@@ -40,6 +40,8 @@ struct SettingsBody<'a> {
     api_key_hash: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "json::present")]
     discard_files: Option<bool>,
+    #[serde(default, deserialize_with = "json::present")]
+    cell: Option<String>,
 }
 
 /// `storage` of a body: the settings, and `discard_files`, which is not a setting.
@@ -81,18 +83,29 @@ struct Settings {
     authentication: AuthenticationChoice,
     /// Whether the client agrees that `on_disk: false` leaves the files of the project unread.
     discards_files: bool,
+    /// The name of the cell of a new project.
+    cell: Option<String>,
 }
 
 /// `GET /projects`
 pub(crate) fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     context.parameters(&[])?;
     administer(context, |app, _, _| {
+        app.catalog.refresh()?;
         let mut body = b"{\"projects\":[".to_vec();
+        // A cell that does not answer is not asked for each of its projects.
+        let mut silent_cell = None;
         for (index, served) in app.catalog.registry().projects.values().enumerate() {
             if index > 0 {
                 body.push(b',');
             }
-            json_body::push_project(served, totals(served), &mut body);
+            let cell = served.cell_name();
+            let counted =
+                if cell.is_some() && cell == silent_cell.as_deref() { None } else { totals(served) };
+            if counted.is_none() {
+                silent_cell = cell.map(str::to_owned);
+            }
+            json_body::push_project(served, counted, &mut body);
         }
         body.extend_from_slice(b"]}\n");
         Ok(json_response(200, body))
@@ -121,7 +134,8 @@ pub(crate) fn create(context: &Context<'_>) -> Result<Reply, ApiError> {
         if !settings.discards_files && app.catalog.would_leave_files(&id, settings.storage) {
             return Err(not_agreed(&format!("Files of `{id}` exist already and would not be read")));
         }
-        let (served, key) = app.catalog.create(id, settings.storage, settings.authentication)?;
+        let (served, key) =
+            app.catalog.create(id, settings.storage, settings.authentication, settings.cell.as_deref())?;
         if !served.authentication.enabled {
             log::warn!("project {}: created without authentication by {author}", served.id);
         }
@@ -141,6 +155,10 @@ pub(crate) fn update(context: &Context<'_>) -> Result<Reply, ApiError> {
     let settings = parse_settings(&context.json_body()?, SettingsFor::ExistingProject)?;
     if settings.id.is_some() {
         return Err(Part::Settings.invalid("`id` cannot be changed. Create a new project and copy the keys."));
+    }
+    if settings.cell.is_some() {
+        let fix = "Move the project with `pikv project move ID --to CELL`.";
+        return Err(Part::Settings.invalid(format!("`cell` cannot be changed here. {fix}")));
     }
     if settings.storage.on_disk == Some(false) && !settings.discards_files {
         return Err(not_agreed("The values of the project would be lost at the next start"));
@@ -248,7 +266,7 @@ fn parse_settings(body: &[u8], target: SettingsFor) -> Result<Settings, ApiError
     let authentication = AuthenticationChoice { enabled, save_api_key_to_file };
     let discards_files = discards_files(&storage, parts.discard_files)?;
     let storage = storage_of(&storage).map_err(invalid)?;
-    Ok(Settings { id: parts.id, storage, authentication, discards_files })
+    Ok(Settings { id: parts.id, storage, authentication, discards_files, cell: parts.cell })
 }
 
 fn storage_of(body: &StorageBody) -> Result<StorageChoice, String> {

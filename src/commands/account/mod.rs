@@ -1,10 +1,11 @@
-//! `pikv account`: over HTTP if a server has the data directory, else in its files.
+//! `pikv account`: over HTTP if a server has the data directory, else in its files; with etcd, on the home cell.
 
 mod client;
 pub(super) mod error;
 mod listing;
 mod prompt;
 
+use super::engine::open_cells;
 use super::error::RunError;
 use super::printing::print_result;
 use super::setup::{check_files, guard, load_existing, lock};
@@ -16,7 +17,7 @@ use crate::auth::password::{self, Password, PasswordError, PasswordHash, Rule};
 use crate::cli::account::Act;
 use crate::cli::effective::Options;
 use crate::clock;
-use crate::config::schema::Config;
+use crate::config::schema::{Config, EngineType};
 use crate::disk::{self, Disk, Holder, LockFile, RealDisk};
 use crate::entropy::random_bytes;
 use crate::limits::ACCOUNTS_PER_PAGE;
@@ -29,6 +30,7 @@ use client::{GlobalKey, KeySource};
 use error::AccountCommandError;
 use listing::{done, line, table};
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> Result<(), RunError> {
@@ -41,6 +43,9 @@ pub(crate) fn run(options: &Options, global_key: Option<&Secret>, act: &Act) -> 
         Act::Add { rule, .. } | Act::SetPassword { rule, .. } => Some(new_password(*rule)?),
         Act::SetDisabled { .. } | Act::Delete { .. } | Act::List => None,
     };
+    if config.engine.kind == EngineType::Etcd {
+        return print_result(&on_cells(path, &config, act, password.as_ref())?);
+    }
     let directory = config.data_directory(path);
     check_files(&config, path)?;
     disk::create_directory(&directory)
@@ -102,6 +107,13 @@ fn in_files(
     threads.stop();
     closed.map_err(AccountCommandError::Open)?;
     Ok(done?)
+}
+
+/// Runs `act` on the home cell, beside the servers that use it.
+fn on_cells(path: &Path, config: &Config, act: &Act, password: Option<&Secret>) -> Result<String, RunError> {
+    let cells = open_cells(path, config)?;
+    let accounts = Accounts::open_on(cells.home()).map_err(AccountCommandError::Open)?;
+    Ok(apply(&accounts, config.accounts.bcrypt_cost, act, password)?)
 }
 
 fn apply(

@@ -28,6 +28,7 @@ pub struct EtcdBucket {
     layout: Layout,
     /// What every transaction requires: the fence, then the guards of [`EtcdBucket::requiring`].
     checks: Vec<Check>,
+    fence: Fence,
 }
 
 /// The record of a project (`e/ID`), which every write of the record changes.
@@ -98,7 +99,7 @@ impl EtcdBucket {
     /// [`StorageError::Stale`].
     pub fn new(cell: Arc<Cell>, id: ProjectId, fence: Fence) -> EtcdBucket {
         let check = Check { key: layout::record(&id), mod_revision: fence.mod_revision };
-        EtcdBucket { cell, layout: Layout::new(id, fence.base), checks: vec![check] }
+        EtcdBucket { cell, layout: Layout::new(id, fence.base), checks: vec![check], fence }
     }
 
     /// The same keys. Every operation also requires that `key` of `other`, which is on the same cell, is still at
@@ -111,11 +112,20 @@ impl EtcdBucket {
             mod_revision: other.layout.mod_revision(revision),
         };
         let checks = self.checks.iter().cloned().chain([check]).collect();
-        EtcdBucket { cell: Arc::clone(&self.cell), layout: self.layout.clone(), checks }
+        EtcdBucket { cell: Arc::clone(&self.cell), layout: self.layout.clone(), checks, fence: self.fence }
     }
 
     pub fn id(&self) -> &ProjectId {
         self.layout.id()
+    }
+
+    fn stale(&self) -> StorageError {
+        StorageError::Stale(self.id().clone())
+    }
+
+    /// The record as it was when it was read.
+    pub fn fence(&self) -> Fence {
+        self.fence
     }
 
     pub fn cell(&self) -> &Arc<Cell> {
@@ -231,7 +241,7 @@ impl EtcdBucket {
         let done =
             self.cell.commit(&Transaction { compare: self.compares(), success, failure: Vec::new() })?;
         if !done.succeeded {
-            return Err(StorageError::Stale);
+            return Err(self.stale());
         }
         match done.responses.first() {
             Some(OperationResponse::DeleteRange(deleted)) => Ok(deleted.deleted),
@@ -295,7 +305,7 @@ impl EtcdBucket {
     fn read(&self, success: Vec<Operation>) -> Result<TransactionResponse, StorageError> {
         let transaction = Transaction { compare: self.compares(), success, failure: Vec::new() };
         let read = self.cell.read(&transaction)?;
-        if read.succeeded { Ok(read) } else { Err(StorageError::Stale) }
+        if read.succeeded { Ok(read) } else { Err(self.stale()) }
     }
 
     fn range(&self, range: Range) -> Result<RangeResponse, StorageError> {
@@ -316,7 +326,7 @@ impl EtcdBucket {
             let Some(OperationResponse::Range(found)) = responses.next() else { return Err(unexpected()) };
             let mod_revision = found.kvs.first().map_or(0, |stored| stored.mod_revision);
             if mod_revision != check.mod_revision {
-                return Err(StorageError::Stale);
+                return Err(self.stale());
             }
         }
         Ok(())

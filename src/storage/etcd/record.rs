@@ -132,6 +132,15 @@ pub fn read(cell: &Cell, id: &ProjectId) -> Result<Option<Versioned<Record>>, Re
     found.kvs.first().map(|stored| decode(cell, stored, Record::decode)).transpose()
 }
 
+/// How many keys all projects of `cell` have.
+///
+/// # Errors
+/// [`RecordError`]
+pub fn count_keys(cell: &Cell) -> Result<u64, RecordError> {
+    let entries = Range::prefix(Bytes::from(&b"v/"[..]));
+    Ok(cell.range(&Range { count_only: true, ..entries })?.count)
+}
+
 /// Creates the record of `id`, unless there is one.
 ///
 /// # Errors

@@ -2,9 +2,15 @@
 
 use super::tool::{Tool, runs};
 use super::wait_until;
+use pikv::testing::catalog::keys::ensure_keys;
+use pikv::testing::clock::wall_ms;
+use pikv::testing::config::file;
+use pikv::testing::entropy::random_bytes;
 use pikv::testing::names::ProjectId;
 use pikv::testing::storage::etcd::cell::{Cell, User};
 use pikv::testing::storage::etcd::gateway::{Bytes, Compare, Operation, Range, Transaction};
+use pikv::testing::storage::etcd::placement::{self, Addition, Placement, PlacementState};
+use pikv::testing::storage::etcd::record::{self, Creation};
 use pikv::testing::storage::etcd::{EtcdBucket, Fence};
 use serde_json::{Value, json};
 use std::net::{SocketAddr, TcpListener};
@@ -115,6 +121,34 @@ impl EtcdCluster {
 
     pub fn authorities(&self) -> Vec<String> {
         self.members.iter().map(|member| member.client.to_string()).collect()
+    }
+
+    /// The section `engine` of config.json for this cluster as the only cell.
+    pub fn engine(&self) -> Value {
+        let endpoints: Vec<String> = self.authorities().iter().map(|each| format!("http://{each}")).collect();
+        json!({ "type": "etcd", "cells": [{ "name": "home", "endpoints": endpoints }] })
+    }
+
+    /// Removes all keys.
+    pub fn clear(&self) {
+        let everything = json!({ "key": "AA==", "range_end": "AA==" });
+        assert!(self.call(0, "/v3/kv/deleterange", &everything).is_some(), "etcd answers");
+    }
+
+    /// Creates the projects of `config`, a config.json, with their keys.
+    pub fn store_projects(&self, config: &Value) {
+        let mut config = file::parse(config.to_string().as_bytes()).unwrap();
+        ensure_keys(&mut config, &mut random_bytes).unwrap();
+        let cell = self.cell();
+        for project in config.projects() {
+            let created = record::create(&cell, &project.id, Some(project.clone()), wall_ms()).unwrap();
+            let Creation::Created(record) = created else { panic!("the cell is empty") };
+            let (fence, record) = (record.mod_revision, Some(record.value));
+            let state = PlacementState::Live;
+            let placement = Placement { cell: "home".to_owned(), state, fence, record };
+            let added = placement::add(&cell, &project.id, &placement).unwrap();
+            assert!(matches!(added, Addition::Added { .. }));
+        }
     }
 
     /// A client of all members.

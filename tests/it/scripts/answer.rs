@@ -20,7 +20,7 @@ pub struct Received {
     status: String,
     /// Without those that need not be listed.
     fields: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Received {

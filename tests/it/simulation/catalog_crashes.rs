@@ -5,7 +5,7 @@ use crate::harness::Writes as _;
 use crate::harness::project_of;
 use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::harness::wait_until;
-use pikv::testing::catalog::{Catalog, ChangeError};
+use pikv::testing::catalog::{ChangeError, FileCatalog};
 use pikv::testing::clock;
 use pikv::testing::config::file;
 use pikv::testing::config::schema::{AuthenticationChoice, StorageChoice, SyncMode};
@@ -36,7 +36,7 @@ fn id(text: &str) -> ProjectId {
 }
 
 struct Server {
-    catalog: Catalog,
+    catalog: FileCatalog,
     threads: WorkerThreads,
 }
 
@@ -46,7 +46,7 @@ impl Server {
         let config = file::load(disk, path).unwrap().unwrap_or_else(file::default_config);
         let engine = ProjectQueues::new(Box::new(|| {}));
         let threads = engine.start().unwrap();
-        let catalog = Catalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config).unwrap();
+        let catalog = FileCatalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config).unwrap();
         Server { catalog, threads }
     }
 
@@ -118,7 +118,7 @@ fn strays(disk: &SimDisk) -> Vec<PathBuf> {
     disk.names().into_iter().filter(|path| !is_own(path) && !is_listed(path)).collect()
 }
 
-type Change = fn(&Catalog) -> Result<(), ChangeError>;
+type Change = fn(&FileCatalog) -> Result<(), ChangeError>;
 
 const CREATE: Change = |catalog| catalog.create(id("new"), STORED, KEYS).map(drop);
 const MOVE: Change = |catalog| catalog.update(&id("light"), ON_DISK, KEYS).map(drop);
@@ -397,7 +397,7 @@ fn revisions_are_not_reused_after_a_start_is_interrupted_at_any_point() {
         cut.crash_at(cut.operations() + at);
         let config = file::load(&disk, Path::new("/config.json")).unwrap().unwrap();
         let engine = ProjectQueues::new(Box::new(|| {}));
-        let opened = Catalog::open(Arc::new(cut.clone()), engine, "/config.json".into(), config);
+        let opened = FileCatalog::open(Arc::new(cut.clone()), engine, "/config.json".into(), config);
         drop(opened);
         let disk = cut.after_crash(0);
         let server = Server::start(&disk);
@@ -476,7 +476,7 @@ fn a_revision_file_with_other_content_is_refused_and_left_unchanged() {
         disk.place(&watermark_path(), content);
         let engine = ProjectQueues::new(Box::new(|| {}));
         let opened =
-            Catalog::open(Arc::new(disk.clone()), engine, "/config.json".into(), file::default_config());
+            FileCatalog::open(Arc::new(disk.clone()), engine, "/config.json".into(), file::default_config());
         let error = opened.err().unwrap().to_string();
         assert!(error.starts_with("/storage_data/pikv.revision: it must hold one whole number"), "{error}");
         assert_eq!(disk.content(&watermark_path()), content);

@@ -4,7 +4,7 @@ use crate::harness::Writes as _;
 use crate::harness::project_of;
 use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use pikv::testing::api::error::ApiError;
-use pikv::testing::catalog::{Catalog, ChangeError};
+use pikv::testing::catalog::{ChangeError, FileCatalog};
 use pikv::testing::clock;
 use pikv::testing::config::file;
 use pikv::testing::config::schema::{AuthenticationChoice, ProjectConfig, StorageChoice, SyncMode};
@@ -36,19 +36,19 @@ pub fn id(text: &str) -> ProjectId {
     ProjectId::parse(text).unwrap()
 }
 
-pub fn start(disk: &SimDisk) -> (Catalog, WorkerThreads) {
+pub fn start(disk: &SimDisk) -> (FileCatalog, WorkerThreads) {
     let path = Path::new("/config.json");
     let config = file::load(disk, path).unwrap().unwrap_or_else(file::default_config);
     let engine = ProjectQueues::new(Box::new(|| {}));
     let threads = engine.start().unwrap();
-    (Catalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config).unwrap(), threads)
+    (FileCatalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config).unwrap(), threads)
 }
 
-pub fn put(catalog: &Catalog, project: &str, key: &str) -> CommitState {
+pub fn put(catalog: &FileCatalog, project: &str, key: &str) -> CommitState {
     put_for(catalog, project, key, None)
 }
 
-fn put_for(catalog: &Catalog, project: &str, key: &str, ttl_ms: Option<u64>) -> CommitState {
+fn put_for(catalog: &FileCatalog, project: &str, key: &str, ttl_ms: Option<u64>) -> CommitState {
     let served = Arc::clone(&catalog.registry().projects[&id(project)]);
     let written = project_of(&served).unwrap().write(clock::wall_ms(), |transaction| {
         transaction.put(Key::parse(key).unwrap(), b"1", ttl_ms);
@@ -61,7 +61,7 @@ fn put_for(catalog: &Catalog, project: &str, key: &str, ttl_ms: Option<u64>) -> 
     commit.outcome()
 }
 
-pub fn keys(catalog: &Catalog, project: &str) -> u64 {
+pub fn keys(catalog: &FileCatalog, project: &str) -> u64 {
     let served = Arc::clone(&catalog.registry().projects[&id(project)]);
     project_of(&served).unwrap().read(0, |view| (view.totals().keys, view.revision())).unwrap().answer
 }
@@ -274,7 +274,7 @@ fn await_freed(project: &Weak<Project>) {
 fn a_closed_project_is_freed_although_one_of_its_keys_expires_in_a_year() {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
-    let held = |catalog: &Catalog| {
+    let held = |catalog: &FileCatalog| {
         let served = Arc::clone(&catalog.registry().projects[&id("again")]);
         Arc::downgrade(project_of(&served).unwrap())
     };
@@ -291,7 +291,7 @@ fn a_closed_project_is_freed_although_one_of_its_keys_expires_in_a_year() {
     threads.stop();
 }
 
-fn all_are_ready(catalog: &Catalog) -> bool {
+fn all_are_ready(catalog: &FileCatalog) -> bool {
     catalog.registry().projects.values().all(|served| served.is_ready())
 }
 
@@ -344,7 +344,7 @@ fn a_change_that_could_not_be_saved_does_not_block_the_next_one() {
 pub const IN_MEMORY: StorageChoice = StorageChoice { on_disk: Some(false), ..NO_STORAGE };
 const ON_DISK: StorageChoice = StorageChoice { on_disk: Some(true), ..NO_STORAGE };
 
-pub type Change = fn(&Catalog) -> Result<(), ChangeError>;
+pub type Change = fn(&FileCatalog) -> Result<(), ChangeError>;
 
 /// Every change over the API that saves config.json: its name and what does it.
 pub const CHANGES: [(&str, Change); 5] = [
@@ -356,7 +356,7 @@ pub const CHANGES: [(&str, Change); 5] = [
 ];
 
 /// A catalog with a project on disk, one in memory and a key in each.
-pub fn start_with_both(disk: &SimDisk) -> (Catalog, WorkerThreads) {
+pub fn start_with_both(disk: &SimDisk) -> (FileCatalog, WorkerThreads) {
     let (catalog, threads) = start(disk);
     catalog.create(id("light"), IN_MEMORY, NO_AUTHENTICATION).unwrap();
     assert_eq!(put(&catalog, "first_project", "a"), CommitState::Committed);
@@ -365,7 +365,7 @@ pub fn start_with_both(disk: &SimDisk) -> (Catalog, WorkerThreads) {
 }
 
 /// The configuration, the names of all files, and what is served.
-fn picture(disk: &SimDisk, catalog: &Catalog) -> (Vec<u8>, Vec<PathBuf>, String) {
+fn picture(disk: &SimDisk, catalog: &FileCatalog) -> (Vec<u8>, Vec<PathBuf>, String) {
     let registry = catalog.registry();
     let served = registry.projects.values().map(|served| {
         let keys =
@@ -547,7 +547,7 @@ fn project_that_would_be_stored_in_the_configuration_file_is_refused_everywhere_
     threads.stop();
     let engine = ProjectQueues::new(Box::new(|| {}));
     let path = Path::new("/config.json").to_owned();
-    assert!(Catalog::open(Arc::new(disk.clone()), engine, path, config).is_err());
+    assert!(FileCatalog::open(Arc::new(disk.clone()), engine, path, config).is_err());
     assert_eq!(disk.content(Path::new("/config.json")), text);
 }
 
@@ -562,7 +562,7 @@ fn nothing_is_created_changed_or_deleted_in_a_directory_of_another_server() {
     let threads = engine.start().unwrap();
     let mut config = file::default_config();
     file::save(&disk, path, &config).unwrap();
-    let catalog = Catalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config.clone()).unwrap();
+    let catalog = FileCatalog::open(Arc::new(disk.clone()), engine, path.to_owned(), config.clone()).unwrap();
     assert_eq!(put(&catalog, "first_project", "a"), CommitState::Committed);
     disk.mount_over(Path::new("/storage_data"));
     let unavailable = |result: Result<(), ChangeError>| {

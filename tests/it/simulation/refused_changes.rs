@@ -6,7 +6,7 @@ use crate::simulation::catalog_faults::{
     CHANGES, Change, NO_AUTHENTICATION, NO_STORAGE, id, start, start_with_both,
 };
 use pikv::testing::api::error::ApiError;
-use pikv::testing::catalog::{Catalog, ChangeError};
+use pikv::testing::catalog::{ChangeError, FileCatalog};
 use pikv::testing::config::file;
 use pikv::testing::config::schema::{Config, ProjectConfig};
 use pikv::testing::persist::live::worker_threads::WorkerThreads;
@@ -53,7 +53,7 @@ fn on_file(disk: &SimDisk) -> Config {
 }
 
 /// A catalog whose keys are all generated, so that no reload changes config.json.
-fn start_complete(disk: &SimDisk) -> (Catalog, WorkerThreads) {
+fn start_complete(disk: &SimDisk) -> (FileCatalog, WorkerThreads) {
     let (catalog, threads) = start_with_both(disk);
     catalog.reload().unwrap();
     (catalog, threads)
@@ -64,7 +64,7 @@ fn check_not_edited(result: Result<(), ChangeError>, what: &str) {
     assert!(result.is_ok(), "{what}: {result:?}");
 }
 
-fn create(catalog: &Catalog, project: &str) -> Result<(), ChangeError> {
+fn create(catalog: &FileCatalog, project: &str) -> Result<(), ChangeError> {
     catalog.create(id(project), NO_STORAGE, NO_AUTHENTICATION).map(drop)
 }
 
@@ -126,7 +126,7 @@ fn a_refused_change_is_not_an_edit_and_never_takes_effect() {
 }
 
 /// A catalog on a disk that is full, and whose config.json lists the refused project `new`.
-fn after_refused_creation() -> (SimDisk, Catalog, WorkerThreads) {
+fn after_refused_creation() -> (SimDisk, FileCatalog, WorkerThreads) {
     for at in 0..OPERATIONS_MAX {
         let disk = SimDisk::default();
         let (catalog, threads) = start_complete(&disk);

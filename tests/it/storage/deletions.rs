@@ -4,7 +4,7 @@
 use crate::harness::sim_disk::{ENOSPC, Failure, Lasting, SimDisk};
 use crate::simulation::catalog_faults::{id, keys, put, start};
 use pikv::testing::api::error::ApiError;
-use pikv::testing::catalog::{Catalog, ChangeError};
+use pikv::testing::catalog::{ChangeError, FileCatalog};
 use pikv::testing::config::file;
 use pikv::testing::config::schema::{AuthenticationChoice, StorageChoice};
 use pikv::testing::disk::RealDisk;
@@ -23,11 +23,11 @@ const SEEDS: u64 = 4;
 /// More operations than any change of these tests takes.
 const OPERATIONS_MAX: u64 = 60;
 
-fn create(catalog: &Catalog, project: &str) {
+fn create(catalog: &FileCatalog, project: &str) {
     catalog.create(id(project), STORED, KEYS).unwrap();
 }
 
-fn has(catalog: &Catalog, project: &str) -> bool {
+fn has(catalog: &FileCatalog, project: &str) -> bool {
     catalog.registry().projects.contains_key(&id(project))
 }
 
@@ -41,7 +41,7 @@ fn is_listed(disk: &SimDisk, project: &str) -> bool {
 
 /// A server with three projects of one key each, of which a full disk has left `first` in config.json after its
 /// deletion. There is disk space again.
-fn after_deletion_on_full_disk() -> (SimDisk, Catalog, WorkerThreads) {
+fn after_deletion_on_full_disk() -> (SimDisk, FileCatalog, WorkerThreads) {
     let disk = SimDisk::default();
     let (catalog, threads) = start(&disk);
     for project in ["first", "second", "other"] {
@@ -57,7 +57,7 @@ fn after_deletion_on_full_disk() -> (SimDisk, Catalog, WorkerThreads) {
 
 /// `second` is whole, unless its deletion `is_done`, or it is gone for good. `first` stays deleted, and `other` is as
 /// it was.
-fn check_second(disk: &SimDisk, catalog: &Catalog, is_done: bool, what: &str) {
+fn check_second(disk: &SimDisk, catalog: &FileCatalog, is_done: bool, what: &str) {
     assert!(!has(catalog, "first"), "{what}");
     assert_eq!(keys(catalog, "other"), 1, "{what}");
     assert!(!is_done || !has(catalog, "second"), "{what}");
@@ -275,7 +275,7 @@ fn directory_with_the_name_of_a_file_keeps_only_its_own_project_from_being_serve
         }
         let engine = ProjectQueues::new(Box::new(|| {}));
         let threads = engine.start().unwrap();
-        let opened = Catalog::open(Arc::new(RealDisk), engine, config_path, file::default_config());
+        let opened = FileCatalog::open(Arc::new(RealDisk), engine, config_path, file::default_config());
         let catalog = opened.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(path(name).is_dir(), "{name}");
         assert!(keys(&catalog, "first_project") == 0, "{name}");

@@ -7,10 +7,12 @@
 //! the files are removed first, to free space for saving. If that is not enough, the marker stays and records the
 //! deletion until config.json can be saved.
 
+use super::FileCatalog;
 use super::effective::Effective;
-use super::error::{ChangeError, stopped};
-use super::served::{Deletion, OpenError, Served};
-use super::{Catalog, CatalogError, keys};
+use crate::catalog::error::CatalogError;
+use crate::catalog::error::{ChangeError, stopped};
+use crate::catalog::keys;
+use crate::catalog::served::{Deletion, OpenError, Served};
 use crate::config::file;
 use crate::config::mistake::ConfigError;
 use crate::config::schema::{AuthenticationChoice, Config, ProjectConfig, StorageChoice};
@@ -36,7 +38,7 @@ enum ConfigSaved {
     AfterTheFiles,
 }
 
-impl Catalog {
+impl FileCatalog {
     /// Deletes a project and its files. If config.json cannot be saved, nothing has changed. If the disk fails later, the
     /// project is not served any more, and deleting it again or the next start finishes the deletion.
     pub fn delete(&self, id: &ProjectId) -> Result<(), ChangeError> {

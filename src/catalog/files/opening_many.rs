@@ -2,8 +2,8 @@
 //!
 //! Nothing is logged here, so that the log has the projects in the order of config.json.
 
-use super::Catalog;
-use super::served::{OpenError, Registry};
+use super::FileCatalog;
+use crate::catalog::served::{OpenError, Registry};
 use crate::config::schema::{Config, StorageSettings};
 use crate::limits::{OPENING_THREADS_MAX, PROJECTS_PER_OPENING_THREAD_MIN};
 use crate::names::ProjectId;
@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 
 pub(super) type OpenedProjects = BTreeMap<ProjectId, Result<OpenedProject, OpenError>>;
 
-impl Catalog {
+impl FileCatalog {
     /// Opens those projects of `config` that are on disk and that `before` does not have open.
     pub(super) fn open_files_of_all(&self, config: &Config, before: &Registry) -> OpenedProjects {
         let is_open = |id| before.projects.get(id).is_some_and(|served| served.open().is_ok());

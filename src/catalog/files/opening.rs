@@ -1,8 +1,9 @@
 //! Projects as config.json has them: opened, reopened with other settings, or written to disk for the first time.
 
-use super::error::ChangeError;
-use super::served::{Cause, Deletion, OpenError, Served};
-use super::{Catalog, CatalogError};
+use super::FileCatalog;
+use crate::catalog::error::CatalogError;
+use crate::catalog::error::ChangeError;
+use crate::catalog::served::{Cause, Deletion, OpenError, Served};
 use crate::clock;
 use crate::config::file;
 use crate::config::schema::{Config, ProjectConfig, StorageSettings};
@@ -20,7 +21,7 @@ use crate::store::error::StorageError;
 use std::sync::Arc;
 use std::time::Duration;
 
-impl Catalog {
+impl FileCatalog {
     /// Removes what an interrupted process left, reads the watermark of revisions, and creates the spare file for
     /// deletions.
     pub(super) fn prepare_directory(&self) -> Result<(), CatalogError> {

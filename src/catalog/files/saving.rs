@@ -1,11 +1,11 @@
 //! Saving config.json for a change, and reverting the change if that fails.
 
-use super::Catalog;
+use super::FileCatalog;
 use super::effective::Effective;
-use super::error::ChangeError;
-use super::keys::{self, HASH_ADVICE, KeyChanges};
 use super::opening::leaves_memory;
-use super::served::Served;
+use crate::catalog::error::ChangeError;
+use crate::catalog::keys::{self, HASH_ADVICE, KeyChanges};
+use crate::catalog::served::Served;
 use crate::config::file;
 use crate::config::mistake::{ConfigError, LOCKED_ADVICE, save_advice};
 use crate::config::schema::{Config, StoredKey};
@@ -97,7 +97,7 @@ pub(crate) fn unsaved_texts(error: &ConfigError) -> String {
     format!("{error}. The keys in it are valid, but their texts stay in the file. {HASH_ADVICE}")
 }
 
-impl Catalog {
+impl FileCatalog {
     /// Replaces config.json by `next`, which becomes effective.
     pub(super) fn save(&self, config: &mut Effective, next: Config) -> Result<(), ChangeError> {
         if let Err(error) = file::save(self.disk.as_ref(), &self.config_path, &next) {
@@ -257,7 +257,7 @@ impl Catalog {
         self.save(config, before)
     }
 
-    /// As [`Catalog::save_after_refused_change`], for a caller that has not locked the file.
+    /// As [`FileCatalog::save_after_refused_change`], for a caller that has not locked the file.
     pub(super) fn lock_and_save_after_refused_change(
         &self,
         config: &mut Effective,
