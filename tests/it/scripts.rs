@@ -101,12 +101,6 @@ impl Run {
             cluster.clear();
             cluster.store_projects(&config);
             config["engine"] = cluster.engine();
-            // On etcd there is no first project.
-            if let (None, Some(first)) =
-                (config["item_api"].get("project"), config["projects"].get(0).cloned())
-            {
-                config["item_api"]["project"] = first["id"].clone();
-            }
         }
         let options = Options { config: Some(config), ..Options::default() };
         Run {
