@@ -108,6 +108,7 @@ mod etcd {
     pub mod fences;
     pub mod races;
     pub mod records;
+    pub mod trial;
 }
 
 mod scripts;
@@ -132,6 +133,7 @@ mod load {
 }
 
 mod house {
+    pub mod deploy;
     pub mod http_api;
     pub mod markdown;
     pub mod readme;

@@ -18,6 +18,7 @@ pub enum Tool {
     Haproxy,
     MountNamespace,
     Nginx,
+    Openssl,
     Prlimit,
     Sha256sum,
     SmallDisk,
@@ -25,7 +26,7 @@ pub enum Tool {
 }
 
 impl Tool {
-    pub const ALL: [Tool; 11] = [
+    pub const ALL: [Tool; 12] = [
         Tool::Browser,
         Tool::Curl,
         Tool::DevFull,
@@ -33,6 +34,7 @@ impl Tool {
         Tool::Haproxy,
         Tool::MountNamespace,
         Tool::Nginx,
+        Tool::Openssl,
         Tool::Prlimit,
         Tool::Sha256sum,
         Tool::SmallDisk,
@@ -49,6 +51,7 @@ impl Tool {
             Tool::Haproxy => "haproxy",
             Tool::MountNamespace => "unshare",
             Tool::Nginx => "nginx",
+            Tool::Openssl => "openssl",
             Tool::Prlimit => "prlimit",
             Tool::Sha256sum => "sha256sum",
             Tool::SmallDisk => "mount",
@@ -65,6 +68,7 @@ impl Tool {
                 | Tool::Etcd
                 | Tool::Haproxy
                 | Tool::Nginx
+                | Tool::Openssl
                 | Tool::Sha256sum
                 | Tool::Strace
         )

@@ -12,6 +12,7 @@ const ROOTS: &[&str] = &[
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs",
+    "deploy",
     "fuzz/README.md",
     "tests/README.md",
     ".github",
