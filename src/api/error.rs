@@ -185,7 +185,8 @@ impl ApiError {
     /// Whether an old copy of the catalog may be the reason for it.
     pub(super) fn may_be_outdated(&self) -> bool {
         let ApiError::Denied(denied) = self else {
-            return matches!(self, ApiError::Change(ChangeError::Missing(_)) | ApiError::ItemProjectMissing);
+            let missing = matches!(self, ApiError::ProjectMissing(_) | ApiError::ItemProjectMissing);
+            return missing || matches!(self, ApiError::Change(ChangeError::Missing(_)));
         };
         match denied {
             Denied::Missing | Denied::Wrong | Denied::GlobalRequired | Denied::GlobalMissing => true,
