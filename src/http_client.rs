@@ -4,6 +4,7 @@
 
 use crate::clock;
 use crate::http::body::{BodyDecoder, Decoded};
+use crate::http::refusal::Refusal;
 use crate::http::request::Framing;
 use crate::limits::{CLIENT_FIELDS_MAX, CLIENT_HEAD_BYTES_MAX, CLIENT_READ_BYTES};
 use std::fmt::Write as _;
@@ -156,6 +157,12 @@ impl HttpClient {
             }
         }
     }
+}
+
+/// Whether there is no complete response because its body has more bytes than allowed.
+pub fn is_too_long(error: &io::Error) -> bool {
+    let refusal = error.get_ref().and_then(|inner| inner.downcast_ref::<Refusal>());
+    matches!(refusal, Some(Refusal::BodyTooLarge { .. }))
 }
 
 struct AnswerHead {

@@ -235,6 +235,8 @@ pub(crate) const STALE_RUNS_MAX: usize = 8;
 pub(crate) const CATALOG_RACES_MAX: usize = 20;
 /// A request to a cell of etcd ends after this long.
 pub const CELL_REQUEST_MS: u64 = 2_000;
+/// The commit of a write gets at least so much of that time, milliseconds, or more than is left of it.
+pub(crate) const CELL_COMMIT_MS_MIN: u64 = 500;
 /// Connecting to a member of a cell ends after this long.
 pub(crate) const CELL_CONNECT_MS: u64 = 250;
 /// A read that a member has not answered for this long is sent to another member.
@@ -242,10 +244,8 @@ pub(crate) const CELL_READ_ATTEMPT_MS: u64 = 700;
 /// For how long a member of a cell that failed gets no request, at first and after several failures.
 pub(crate) const CELL_BREAK_MS_MIN: u64 = 50;
 pub(crate) const CELL_BREAK_MS_MAX: u64 = 1_000;
-/// A response of a cell, bytes: more than a page of a listing has.
+/// A response of a cell, bytes: more than any value has.
 pub(crate) const CELL_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// Keys that one request to a cell reads with their values: [`CELL_ANSWER_BYTES_MAX`] is enough for values of 2 MiB.
-pub(crate) const CELL_SCAN_KEYS_MAX: usize = 32;
 /// Operations of a transaction for the largest batch: `--max-txn-ops` of members.
 pub const CELL_TRANSACTION_OPERATIONS: usize = 4_096;
 /// How long a start waits for the home cell, milliseconds, and between attempts.
@@ -265,6 +265,38 @@ pub(crate) const CELL_CLOCK_CHECKS_MIN: u32 = 3;
 pub(crate) const CELL_SETTLE_ATTEMPTS_MAX: usize = 20;
 /// Records of projects that one transaction gives new bases: half of the 128 operations that etcd allows by default.
 pub(crate) const CELL_REBASED_RECORDS_MAX: usize = 60;
+/// A response of a cell with several values, bytes. A longer one is asked for again in parts.
+pub(crate) const CELL_PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Names and values that one request of a listing asks a cell for, bytes, as far as the sizes before tell.
+pub(crate) const CELL_PAGE_BYTES: usize = 64 * 1024;
+/// Keys that one request reads from a cell with their values while the sizes are unknown. etcd encodes an answer as a
+/// whole before it sends any of it, so a long one takes long.
+pub(crate) const CELL_FIRST_KEYS_MAX: usize = 8;
+/// Keys that one request of a listing reads from a cell with their values, and without them.
+pub(crate) const CELL_PAGE_KEYS_MAX: usize = 256;
+pub(crate) const CELL_PAGE_NAMES_MAX: usize = 1_024;
+/// Keys of a piece of a long answer that one request reads from a cell.
+pub(crate) const CELL_PIECE_KEYS_MAX: usize = 32;
+/// Keys of a batch that one request reads from a cell, of the 128 operations that etcd allows by default.
+pub(crate) const CELL_FETCHED_KEYS_MAX: usize = 100;
+/// Keys that have expired and are not swept that one request reads from a cell. With more of them, project details
+/// count them, too.
+pub(crate) const CELL_DUE_KEYS_MAX: usize = 1_000;
+/// A deletion by prefix of up to so many keys on a cell is one transaction.
+pub const CELL_CLEARED_AT_ONCE_MAX: u64 = 100_000;
+/// One of more keys removes so many in each step. A step reads their names first, and etcd then visits all keys of the
+/// prefix.
+pub(crate) const CELL_CLEARED_PER_STEP_MAX: usize = 10_000;
+/// A request of a deletion by prefix ends after this long, milliseconds. On two busy cores etcd took a second to delete
+/// 90,000 keys.
+pub(crate) const CELL_CLEAR_REQUEST_MS: u64 = 10_000;
+/// The last step of a deletion by prefix begins before, milliseconds. If keys are left then, the client has to send
+/// the request again.
+pub(crate) const CELL_CLEAR_MS_MAX: u64 = 35_000;
+/// How long expired keys are removed before a deletion by prefix, milliseconds. With more of them it counts some.
+pub(crate) const CELL_CLEAR_SWEEP_MS_MAX: u64 = 2_000;
+/// How often failed requests to a cell are logged, milliseconds.
+pub(crate) const CELL_FAILURES_LOGGED_EVERY_MS: u64 = 10_000;
 /// Expired keys that one request to a cell removes. Each takes two operations, of the 128 that etcd allows by default.
 pub(crate) const CELL_SWEPT_KEYS_MAX: usize = 60;
 /// Projects that one request to the home cell reads.
@@ -493,6 +525,14 @@ const _: () = assert!(BODY_DEPTH_MAX < SERDE_JSON_DEPTH_MAX);
 const _: () = assert!(BODY_BYTES_MAX_DEFAULT <= BODY_BYTES_MAX_CEILING);
 const _: () = assert!(MEMORY_BODIES_MIN * BODY_BYTES_MAX_DEFAULT <= MEMORY_BYTES_MAX_DEFAULT);
 const _: () = assert!(MEMORY_BODIES_MIN * BODY_BYTES_MAX_CEILING <= MEMORY_BYTES_MAX_CEILING);
+const _: () =
+    assert!(CELL_PAGE_BYTES_MAX < CELL_ANSWER_BYTES_MAX && CELL_FIRST_KEYS_MAX < CELL_PAGE_KEYS_MAX);
+const _: () = assert!(CELL_COMMIT_MS_MIN < CELL_REQUEST_MS);
+const _: () = assert!(CELL_CLEAR_SWEEP_MS_MAX + 2 * CELL_REQUEST_MS < CELL_CLEAR_MS_MAX);
+const _: () = assert!(
+    CELL_CLEAR_MS_MAX + 2 * CELL_CLEAR_REQUEST_MS <= REPLY_TIMEOUT_MS,
+    "a deletion by prefix is answered"
+);
 const _: () = assert!(LINE_MAX < DESCRIPTORS_RESERVED);
 const _: () = assert!(CONNECTION_BYTES_UNCOUNTED < LARGE_ANSWER_BYTES);
 const _: () = assert!(BODY_BYTES_MAX_CEILING as u64 <= ANSWER_BYTES_MAX, "every value fits an answer");

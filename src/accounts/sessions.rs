@@ -9,7 +9,7 @@ use crate::entropy::random_token;
 use crate::limits::{SESSION_SECONDS, SESSIONS_MAX};
 use crate::names::KeyBuf;
 use crate::secret::{KeyHash, Secret};
-use crate::storage::{Bucket, Read, Scan, ScanEnd};
+use crate::storage::{Bucket, Parts, Read, Scan, ScanEnd};
 use crate::store::batch::{Batch, Op, Otherwise, When};
 use crate::store::commit::{Commit, Pending};
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ impl Sessions {
         let (mut removed, mut after) = (0, None::<String>);
         loop {
             let mut endless: Vec<KeyBuf> = Vec::new();
-            let scan = Scan { after: after.as_deref(), with_values: false, ..Scan::under("") };
+            let scan = Scan { after: after.as_deref(), parts: Parts::Metas, ..Scan::under("") };
             let scanned = self.bucket.scan(now_ms, &scan, &mut |item| {
                 endless.extend(item.meta.expires_ms.is_none().then(|| KeyBuf::own(item.key.to_owned())));
             })?;

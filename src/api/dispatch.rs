@@ -35,6 +35,8 @@ pub struct Caller {
 pub struct Routed {
     pub caller: Caller,
     dialect: Dialect,
+    /// Whether the request is to write keys and nothing else.
+    writes_keys: bool,
     registry: Arc<Registry>,
     /// An error if the head alone is refused.
     decision: Result<Decision, ApiError>,
@@ -60,10 +62,11 @@ impl App {
             Some(Ok(found)) => found.route.dialect,
             Some(Err(_)) | None => routes::dialect_of(path),
         };
+        let writes_keys = matches!(&found, Some(Ok(found)) if found.route.writes_keys());
         // A panic here would end the event loop. Nothing is locked or half changed here.
         let decide = AssertUnwindSafe(|| self.decide(head, peer, &caller, found, &registry));
         let decision = catch_unwind(decide).unwrap_or(Err(ApiError::Internal));
-        Routed { caller, dialect, registry, decision }
+        Routed { caller, dialect, writes_keys, registry, decision }
     }
 
     /// Answers a request whose head was `routed`.
@@ -113,7 +116,7 @@ impl App {
         let signed_in_as = || may_look.then(|| self.signed_in_as(head, routed)).flatten();
         let viewer =
             || Viewer { signed_in_as: signed_in_as(), auth_links: self.auth_links(&routed.registry) };
-        Style { dialect: routed.dialect, viewer: is_page.then(viewer) }
+        Style { dialect: routed.dialect, viewer: is_page.then(viewer), writes_keys: routed.writes_keys }
     }
 
     /// The lane in which a request that was `routed` runs as a whole, because its storage blocks; `None`: on the event

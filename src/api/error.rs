@@ -5,6 +5,7 @@
 //! contains a key, a value or a path of the server.
 
 pub(crate) mod account;
+mod storage;
 pub(crate) mod style;
 mod texts;
 
@@ -214,7 +215,7 @@ impl ApiError {
             ApiError::Account(error) => error.status_and_code(),
             ApiError::RateLimited(_) => (429, "rate_limited"),
             ApiError::ProjectMissing(_) | ApiError::ItemProjectMissing => (404, "project_not_found"),
-            ApiError::Storage(error) => of_storage(error),
+            ApiError::Storage(error) => storage::status_and_code(error),
             ApiError::Change(error) => of_change(error),
             ApiError::Overloaded | ApiError::MemoryFull { .. } | ApiError::TooManyConnections { .. } => {
                 (503, "busy")
@@ -255,13 +256,7 @@ impl ApiError {
                  project (`pikv config set item_api.project ID`) and try again."
                     .to_owned()
             }
-            ApiError::Storage(StorageError::Full) => {
-                "The server's disk is full, or a quota or the file-size limit of its process is reached. Nothing was \
-                 changed. Reads work, and writes work again once there is space."
-                    .to_owned()
-            }
-            ApiError::Storage(StorageError::Unread) => ChangeError::Disk("reading the value").to_string(),
-            ApiError::Storage(error) => error.to_string(),
+            ApiError::Storage(error) => storage::detail(error),
             ApiError::Change(error) => error.to_string(),
             ApiError::Overloaded => "The server is overloaded. Try again shortly.".to_owned(),
             ApiError::MemoryFull { bytes_max } => format!(
@@ -288,10 +283,25 @@ impl ApiError {
         }
     }
 
+    /// The answer to bytes that are not a request, and to a connection that is refused.
     pub fn response(&self) -> Response {
+        self.problem(false)
+    }
+
+    /// The answer in the form of the core API. `writes_keys` is whether the request was to do nothing but that.
+    pub(super) fn problem(&self, writes_keys: bool) -> Response {
         let (status, code) = self.status_and_code();
         let response = Response::new(status).field("content-type", "application/problem+json");
-        self.with_fields(response).body(self.body(status, code))
+        self.with_fields(response).body(self.body(status, code, writes_keys))
+    }
+
+    /// Appends the member `outcome`, if it is known what a write that failed has changed.
+    pub(super) fn push_outcome(&self, writes_keys: bool, body: &mut Vec<u8>) {
+        let ApiError::Storage(error) = self else { return };
+        if let Some(outcome) = storage::outcome(error, writes_keys) {
+            body.extend_from_slice(b",\"outcome\":");
+            json::encode_string(outcome.name(), body);
+        }
     }
 
     /// `response` with the fields that belong to its status.
@@ -316,7 +326,7 @@ impl ApiError {
         }
     }
 
-    fn body(&self, status: u16, code: &str) -> Vec<u8> {
+    fn body(&self, status: u16, code: &str, writes_keys: bool) -> Vec<u8> {
         let mut body = b"{\"type\":\"about:blank\",\"title\":".to_vec();
         json::encode_string(reason_phrase(status), &mut body);
         body.extend_from_slice(b",\"status\":");
@@ -333,6 +343,7 @@ impl ApiError {
             body.extend_from_slice(b",\"current\":");
             body.extend_from_slice(current.as_bytes());
         }
+        self.push_outcome(writes_keys, &mut body);
         body.extend_from_slice(b"}\n");
         body
     }
@@ -363,23 +374,6 @@ fn of_denied(denied: Denied) -> (u16, &'static str) {
     }
 }
 
-fn of_storage(error: &StorageError) -> (u16, &'static str) {
-    match error {
-        StorageError::Busy => (503, "busy"),
-        StorageError::Deleted(_) => (404, "project_not_found"),
-        StorageError::Full => (507, "disk_full"),
-        StorageError::Unread => (500, "disk_error"),
-        StorageError::Failed
-        | StorageError::Closed
-        | StorageError::Poisoned
-        | StorageError::RevisionsUsedUp
-        | StorageError::Stale(_)
-        | StorageError::Unreachable { .. }
-        | StorageError::Unconfirmed { .. } => (503, "project_unavailable"),
-        StorageError::TooLarge { .. } => (413, "body_too_large"),
-    }
-}
-
 fn of_change(error: &ChangeError) -> (u16, &'static str) {
     match error {
         ChangeError::Missing(_) => (404, "project_not_found"),
@@ -390,7 +384,7 @@ fn of_change(error: &ChangeError) -> (u16, &'static str) {
         ChangeError::NoCells | ChangeError::CellMissing { .. } => Part::Settings.status_and_code(),
         ChangeError::FilesTaken { .. } => Part::Settings.status_and_code(),
         ChangeError::ValuesUnsaved | ChangeError::Unreadable => (503, "project_unavailable"),
-        ChangeError::Storage(error) => of_storage(error),
+        ChangeError::Storage(error) => storage::status_and_code(error),
         ChangeError::Disk(_) | ChangeError::ConfigNotSaved(_) => (500, "disk_error"),
         ChangeError::ConfigLocked(_) => (503, "busy"),
         ChangeError::Internal => (500, "internal_error"),

@@ -4,8 +4,8 @@ use crate::catalog::Served;
 use crate::clock;
 use crate::http::response::Response;
 use crate::json;
+use crate::storage::BucketTotals;
 use crate::store::change::EntryMeta;
-use crate::store::key_map::Totals;
 
 pub(crate) fn json_response(status: u16, body: Vec<u8>) -> Response {
     Response::new(status).field("content-type", "application/json").body(body)
@@ -89,8 +89,8 @@ pub(crate) fn current(key: &str, meta: Option<&EntryMeta>) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// Appends a project object. `totals` is `None` if the project's files could not be read.
-pub(crate) fn push_project(served: &Served, totals: Option<Totals>, out: &mut Vec<u8>) {
+/// Appends a project object. `totals` is `None` if they could not be read.
+pub(crate) fn push_project(served: &Served, totals: Option<BucketTotals>, out: &mut Vec<u8>) {
     let bool_text = |value: bool| if value { &b"true"[..] } else { b"false" };
     out.extend_from_slice(b"{\"id\":");
     json::encode_string(served.id.as_str(), out);
@@ -109,7 +109,7 @@ pub(crate) fn push_project(served: &Served, totals: Option<Totals>, out: &mut Ve
     out.extend_from_slice(b"},\"keys\":");
     push_count(totals.map(|totals| totals.keys), out);
     out.extend_from_slice(b",\"bytes\":");
-    push_count(totals.and_then(|totals| served.cell_name().is_none().then_some(totals.bytes)), out);
+    push_count(totals.and_then(|totals| totals.bytes), out);
     if let Some(cell) = served.cell_name() {
         out.extend_from_slice(b",\"cell\":");
         json::encode_string(cell, out);

@@ -151,6 +151,15 @@ impl Route {
     pub fn uses_storage(&self) -> bool {
         self.needs != Needs::Open || self.dialect != Problem
     }
+
+    /// Whether its requests write keys, in one step, and nothing else.
+    pub fn writes_keys(&self) -> bool {
+        let is_for_keys = match self.needs {
+            Needs::Project | Needs::Account => true,
+            Needs::Open | Needs::Global | Needs::Settings => false,
+        };
+        is_for_keys && matches!(self.method, Post | Put | Delete)
+    }
 }
 
 impl JobsIn {

@@ -253,7 +253,7 @@ impl InFlightRequest {
             version: Version::Http11,
             persistent: false,
             path: Box::from(&b"-"[..]),
-            failure_style: Style { dialect: Dialect::Problem, viewer: None },
+            failure_style: Style { dialect: Dialect::Problem, viewer: None, writes_keys: false },
             started,
             request_id,
             caller: Caller { client: Client { address, is_tls: false }, permission: Permission::Nothing },

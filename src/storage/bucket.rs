@@ -1,9 +1,9 @@
 //! A bucket: all operations on the keys of a project, and the engine that does them.
 
 use super::embedded::{self, DecidedAndRead, Found, Project};
-use super::etcd::EtcdBucket;
+use super::etcd::{EtcdBucket, Values};
 use super::outcome::Outcome;
-use super::read::{Decided, Item, Read, Scan, ScanEnd, Scanned};
+use super::read::{BucketTotals, Decided, Item, Read, Scan, ScanEnd, Scanned};
 use crate::names::{Key, ProjectId};
 use crate::store::batch::{Batch, OneOrMany, Op, When};
 use crate::store::commit::{Commit, Pending};
@@ -65,12 +65,12 @@ impl Bucket {
     /// on disk yet. A batch of reads changes nothing.
     ///
     /// # Errors
-    /// [`StorageError`]; nothing has changed then.
+    /// [`StorageError`]; nothing has changed then, but for [`StorageError::Unconfirmed`].
     pub fn write(&self, now_ms: u64, batch: &Batch<'_>) -> Result<Pending<Decided>, StorageError> {
         match self {
             Bucket::Embedded(project) => embedded::write(project, now_ms, batch),
             Bucket::Etcd(bucket) => {
-                let decided = bucket.write(now_ms, batch)?;
+                let decided = bucket.write(now_ms, batch, Values::Dropped)?;
                 Ok(Pending::now(decided.map(|(steps, _)| steps)))
             }
         }
@@ -93,14 +93,15 @@ impl Bucket {
     ) -> Result<Pending<DecidedAndRead>, StorageError> {
         match self {
             Bucket::Embedded(project) => embedded::write_and_read(project, now_ms, batch),
-            Bucket::Etcd(bucket) => bucket.write(now_ms, batch).map(Pending::now),
+            Bucket::Etcd(bucket) => bucket.write(now_ms, batch, Values::Kept).map(Pending::now),
         }
     }
 
     /// Removes all keys that begin with `prefix`, and returns their number.
     ///
     /// # Errors
-    /// [`StorageError`]; nothing has changed then.
+    /// [`StorageError`]; nothing has changed then, but for [`StorageError::PartlyCleared`] and
+    /// [`StorageError::Unconfirmed`].
     pub fn clear(&self, now_ms: u64, prefix: &str) -> Result<Outcome<u64>, StorageError> {
         match self {
             Bucket::Embedded(project) => embedded::clear(project, now_ms, prefix),
@@ -132,11 +133,11 @@ impl Bucket {
         scan: &Scan<'_>,
         sink: &mut dyn FnMut(Item<'_>),
     ) -> Result<Pending<ScanEnd>, StorageError> {
-        let (mut after, mut keys) = (scan.after.map(str::to_owned), 0);
+        let (mut after, mut keys, mut continuation) = (scan.after.map(str::to_owned), 0, scan.continuation);
         let mut earlier: Vec<Commit> = Vec::new();
         loop {
             let keys_max = scan.keys_max.map(|keys_max| keys_max - keys);
-            let part = Scan { after: after.as_deref(), keys_max, ..*scan };
+            let part = Scan { after: after.as_deref(), keys_max, continuation, ..*scan };
             let mut count = |item: Item<'_>| {
                 keys += 1;
                 sink(item);
@@ -152,14 +153,21 @@ impl Bucket {
             earlier.extend(commit.filter(|commit| {
                 earlier.last().is_none_or(|last: &Commit| last.address() != commit.address())
             }));
-            after = scanned.last;
+            (after, continuation) = (scanned.last, scanned.continuation);
         }
     }
 
-    pub fn totals(&self, now_ms: u64) -> Result<Pending<Totals>, StorageError> {
+    /// The number of keys, and their bytes if the engine knows them.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn totals(&self, now_ms: u64) -> Result<Pending<BucketTotals>, StorageError> {
         match self {
-            Bucket::Embedded(project) => project.read(now_ms, |view| (view.totals(), view.revision())),
-            Bucket::Etcd(bucket) => bucket.totals().map(Pending::now),
+            Bucket::Embedded(project) => project.read(now_ms, |view| {
+                let Totals { keys, bytes } = view.totals();
+                (BucketTotals { keys, bytes: Some(bytes) }, view.revision())
+            }),
+            Bucket::Etcd(bucket) => bucket.totals(now_ms).map(Pending::now),
         }
     }
 

@@ -160,7 +160,9 @@ impl Writer<'_> {
             match self.write(part)? {
                 Ok(()) => rest = others,
                 // The operations of a transaction, or its bytes, are bounded by flags of etcd.
-                Err(StorageError::TooLarge { .. }) if part.len() > 1 => self.keys_max = part.len() / 2,
+                Err(StorageError::TooLarge | StorageError::TooManyOperations) if part.len() > 1 => {
+                    self.keys_max = part.len() / 2;
+                }
                 Err(error) => return Err(CopyError::Write { key: first.key.clone(), error }),
             }
         }
@@ -187,9 +189,12 @@ fn persistently<T>(mut act: impl FnMut() -> Result<T, StorageError>) -> Result<T
     let deadline = clock::monotonic() + Duration::from_millis(COPY_RETRY_MS);
     loop {
         match act() {
-            Err(StorageError::Busy | StorageError::Unreachable { .. } | StorageError::Unconfirmed { .. })
-                if clock::monotonic() < deadline =>
-            {
+            Err(
+                StorageError::Busy
+                | StorageError::Contended
+                | StorageError::Unreachable { .. }
+                | StorageError::Unconfirmed { .. },
+            ) if clock::monotonic() < deadline => {
                 std::thread::sleep(Duration::from_millis(COPY_RETRY_PAUSE_MS));
             }
             acted => return acted,

@@ -3,7 +3,7 @@
 //! The only file above `persist` that knows it, beside the catalog of projects and the commands that work on files.
 
 use super::outcome::Outcome;
-use super::read::{Decided, Item, Read, Scan, ScanEnd, Scanned};
+use super::read::{Continuation, Decided, Item, Parts, Read, Scan, ScanEnd, Scanned};
 use crate::clock;
 use crate::config::schema::SyncMode;
 use crate::disk::Disk;
@@ -307,7 +307,7 @@ pub(super) fn scan(
     scan: &Scan<'_>,
     sink: &mut dyn FnMut(Item<'_>),
 ) -> Result<Pending<Scanned>, StorageError> {
-    if !scan.with_values || !project.reads_disk() {
+    if scan.parts != Parts::Values || !project.reads_disk() {
         return project.read(now_ms, |view| {
             let look = |entry: Entry<'_>| match entry.value() {
                 Value::Text(value) => sink(Item { key: entry.key(), meta: entry.meta(), value }),
@@ -343,12 +343,13 @@ fn scan_view<'v>(view: &ReadTransaction<'v>, scan: &Scan<'_>, mut look: impl FnM
                 break;
             }
             keys += 1;
-            bytes += entry.key().len() + if scan.with_values { entry.value().length() } else { 0 };
+            bytes += entry.key().len() + if scan.parts == Parts::Values { entry.value().length() } else { 0 };
             look(entry);
         }
         last = Some(entry);
     }
-    Scanned { last: last.map(|entry| entry.key().to_owned()), end }
+    let last = last.map(|entry| entry.key().to_owned());
+    Scanned { last, end, continuation: Continuation::default() }
 }
 
 pub(super) fn is_healthy(project: &Project) -> bool {

@@ -6,7 +6,7 @@
 use super::bucket::{Blocks, Bucket, first_of};
 use super::embedded::{DecidedAndRead, Found};
 use super::outcome::Outcome;
-use super::read::{Decided, Item, Read, Scan, Scanned};
+use super::read::{Decided, Item, Parts, Read, Scan, Scanned};
 use crate::names::{Key, KeyBuf};
 use crate::store::batch::{Batch, OneOrMany, Op, Require, When};
 use crate::store::commit::Pending;
@@ -115,14 +115,13 @@ impl Keyspace {
             (Some(_), after) => Some(format!("{prefix}{}", after.unwrap_or_default())),
         };
         let after = after.as_deref();
-        let scan =
-            Scan { prefix, after, keys_max: Some(keys_max), bytes_max: usize::MAX, with_values: false };
+        let scan = Scan { after, keys_max: Some(keys_max), parts: Parts::Names, ..Scan::under(prefix) };
         let own = |key: &str| key.strip_prefix(prefix).unwrap_or_default().to_owned();
         let mut keys = Vec::new();
         let Pending { answer, commit } =
             self.bucket.scan(now_ms, &scan, &mut |item: Item<'_>| keys.push(own(item.key)))?;
         let last = answer.last.as_deref().map(own);
-        Ok(Pending { answer: (keys, Scanned { last, end: answer.end }), commit })
+        Ok(Pending { answer: (keys, Scanned { last, ..answer }), commit })
     }
 
     /// As [`Bucket::blocks`].

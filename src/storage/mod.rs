@@ -21,4 +21,4 @@ pub(crate) use keyspace::Keyspace;
 pub use outcome::Outcome;
 pub(crate) use read::Decided;
 pub(crate) use read::Scanned;
-pub use read::{Item, Read, Scan, ScanEnd};
+pub use read::{BucketTotals, Continuation, Item, Parts, Read, Scan, ScanEnd};

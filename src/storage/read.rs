@@ -10,6 +10,7 @@ pub(crate) type Decided = Result<OneOrMany<Step>, Conflict>;
 #[derive(Clone, Copy)]
 pub struct Item<'a> {
     pub key: &'a str,
+    /// Of a scan for names, anything.
     pub meta: EntryMeta,
     /// Minified JSON text; of a scan without values, anything.
     pub value: &'a [u8],
@@ -31,8 +32,36 @@ pub struct Scan<'s> {
     pub keys_max: Option<usize>,
     /// The scan pauses once keys and values have this many bytes.
     pub bytes_max: usize,
-    /// Whether values are wanted, which may have to be read from the disk.
-    pub with_values: bool,
+    pub parts: Parts,
+    /// Of the page before; the default for the first page.
+    pub continuation: Continuation,
+}
+
+/// What a scan is to find of each entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    Names,
+    /// Names, revisions and times.
+    Metas,
+    /// The same and the values, which may have to be read from the disk.
+    Values,
+}
+
+/// How an engine continues a scan of several pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Continuation {
+    /// The revision of the cell that all pages show; 0 for the present.
+    pub(super) revision: i64,
+    /// The number of keys to ask for at once; 0 if no page was read yet.
+    pub(super) keys: usize,
+}
+
+/// How much a bucket has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BucketTotals {
+    pub keys: u64,
+    /// Bytes of the names and minified values; `None` if the engine does not know.
+    pub bytes: Option<u64>,
 }
 
 /// The end of a scan.
@@ -41,6 +70,7 @@ pub struct Scanned {
     /// The last key that it passed, even if that has expired.
     pub last: Option<String>,
     pub end: ScanEnd,
+    pub continuation: Continuation,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +85,7 @@ pub enum ScanEnd {
 impl<'s> Scan<'s> {
     /// All keys that begin with `prefix`, with their values.
     pub fn under(prefix: &'s str) -> Scan<'s> {
-        Scan { prefix, after: None, keys_max: None, bytes_max: usize::MAX, with_values: true }
+        let (parts, continuation) = (Parts::Values, Continuation::default());
+        Scan { prefix, after: None, keys_max: None, bytes_max: usize::MAX, parts, continuation }
     }
 }

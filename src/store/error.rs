@@ -1,9 +1,11 @@
 //! Why a project does not process a request.
 
+use crate::digits::grouped;
 use crate::names::ProjectId;
 use std::fmt;
 
-/// Why a project did not process a request. Nothing has changed.
+/// Why a project did not process a request. Nothing has changed, but for [`StorageError::Unconfirmed`] and
+/// [`StorageError::PartlyCleared`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageError {
     /// More changes wait for the disk than [`crate::limits::PENDING_BYTES_MAX`].
@@ -30,8 +32,21 @@ pub enum StorageError {
     Unconfirmed {
         reason: String,
     },
-    /// The batch is larger than its cell allows.
-    TooLarge {
+    /// Its cell refuses the requests of the server.
+    Refused {
+        reason: String,
+    },
+    /// The request is larger than its cell allows.
+    TooLarge,
+    /// The batch has more operations than its cell allows in a transaction.
+    TooManyOperations,
+    /// Other clients changed the keys of the write again and again.
+    Contended,
+    /// Its cell has no space.
+    CellFull,
+    /// A deletion of many keys removed some of them, or more if `reason` is that its last step is not confirmed.
+    PartlyCleared {
+        removed: u64,
         reason: String,
     },
 }
@@ -57,7 +72,24 @@ impl fmt::Display for StorageError {
             StorageError::Stale(_) => "The project was changed, moved or deleted at this moment. Try again shortly.",
             StorageError::Unreachable { reason }
             | StorageError::Unconfirmed { reason }
-            | StorageError::TooLarge { reason } => reason,
+            | StorageError::Refused { reason } => reason,
+            StorageError::TooLarge => {
+                "The request is larger than `--max-request-bytes` of the etcd members allows. Nothing was changed."
+            }
+            StorageError::TooManyOperations => {
+                "The batch has more operations than `--max-txn-ops` of the etcd members allows. Nothing was changed."
+            }
+            StorageError::Contended => {
+                "Other clients changed the same keys each time before this write was applied. Nothing was changed. \
+                 Try again shortly."
+            }
+            StorageError::CellFull => {
+                "The cell has no space left (`--quota-backend-bytes`). Nothing was changed. Compact and defragment \
+                 its members, then disarm the alarm."
+            }
+            StorageError::PartlyCleared { removed, reason } => {
+                return write!(f, "{} keys were removed, and others were not. {reason}", grouped(removed));
+            }
         })
     }
 }

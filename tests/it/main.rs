@@ -104,8 +104,10 @@ mod simulation {
 mod etcd {
     pub mod accounts;
     pub mod cells;
+    pub mod clears;
     pub mod copies;
     pub mod fences;
+    pub mod listings;
     pub mod races;
     pub mod records;
     pub mod trial;

@@ -12,7 +12,7 @@ use crate::api::reply::{Lane, Piece, Reply};
 use crate::clock;
 use crate::json;
 use crate::limits::LISTING_PIECE_BYTES;
-use crate::storage::{Blocks, Bucket, Item, Scan, ScanEnd};
+use crate::storage::{Blocks, Bucket, Continuation, Item, Parts, Scan, ScanEnd};
 use crate::store::commit::Pending;
 use crate::store::error::StorageError;
 
@@ -39,6 +39,7 @@ struct Position {
     left: Option<usize>,
     count: u64,
     opened: bool,
+    continuation: Continuation,
 }
 
 /// `GET /projects/{id}/keys`
@@ -57,7 +58,7 @@ pub(crate) fn list(context: &Context<'_>) -> Result<Reply, ApiError> {
     };
     let left = parameters.limit()?;
     let (prefix, after) = parameters.prefix_and_cursor()?;
-    let position = Position { after, left, count: 0, opened: false };
+    let position = Position { after, left, count: 0, opened: false, continuation: Continuation::default() };
     let listing = Listing { bucket: served.bucket()?.clone(), prefix, show };
     let reads_disk = listing.bucket.blocks() == Blocks::OnDisk && values;
     let lane = if reads_disk { Lane::Disk } else { Lane::Loop };
@@ -78,13 +79,18 @@ impl Listing {
             after: position.after.as_deref(),
             keys_max: position.left,
             bytes_max: LISTING_PIECE_BYTES,
-            with_values: matches!(self.show, Show::Values | Show::ValuesAndMeta),
+            parts: match self.show {
+                Show::Names => Parts::Names,
+                Show::EntryMeta => Parts::Metas,
+                Show::Values | Show::ValuesAndMeta => Parts::Values,
+            },
+            continuation: position.continuation,
         };
         let (show, mut count) = (self.show, position.count);
         let Pending { answer: scanned, commit } =
             self.bucket.scan(clock::wall_ms(), &scan, &mut |item| push(show, &mut count, &item, out))?;
         let keys = usize::try_from(count - position.count).unwrap_or(usize::MAX);
-        position.count = count;
+        (position.count, position.continuation) = (count, scanned.continuation);
         position.left = position.left.map(|left| left.saturating_sub(keys));
         if scanned.last.is_some() {
             position.after = scanned.last;

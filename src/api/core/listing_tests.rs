@@ -25,7 +25,13 @@ fn listed(bucket: &Bucket, limit: Option<usize>, after: Option<&str>) -> (String
 }
 
 fn listed_as(bucket: &Bucket, show: Show, limit: Option<usize>, after: Option<&str>) -> (String, usize) {
-    let mut position = Position { after: after.map(str::to_owned), left: limit, count: 0, opened: false };
+    let mut position = Position {
+        after: after.map(str::to_owned),
+        left: limit,
+        count: 0,
+        opened: false,
+        continuation: Continuation::default(),
+    };
     let listing = Listing { bucket: bucket.clone(), prefix: String::new(), show };
     let mut body = Vec::new();
     for pieces in 1.. {

@@ -18,7 +18,7 @@ use crate::json;
 use crate::limits::{SYNC_INTERVAL_SECONDS_MAX, SYNC_INTERVAL_SECONDS_MIN};
 use crate::names::ProjectId;
 use crate::secret::Secret;
-use crate::store::key_map::Totals;
+use crate::storage::BucketTotals;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -233,7 +233,7 @@ fn push_key(key: Option<&Secret>, out: &mut Vec<u8>) {
 }
 
 /// The size of a project, as far as it is on disk; `None` if it cannot be read. Blocks for the disk.
-fn totals(served: &Served) -> Option<Totals> {
+fn totals(served: &Served) -> Option<BucketTotals> {
     let bucket = served.bucket().ok()?;
     let counted = bucket.totals(clock::wall_ms()).ok()?;
     match bucket.wait(counted.commit.as_ref()) {

@@ -25,6 +25,8 @@ pub struct Style {
     pub dialect: Dialect,
     /// The viewer of a page, which replaces JSON.
     pub viewer: Option<Viewer>,
+    /// Whether the request is to write keys and nothing else.
+    pub writes_keys: bool,
 }
 
 impl ApiError {
@@ -33,7 +35,7 @@ impl ApiError {
             return self.with_fields(pages::problem(viewer, self.status(), &self.detail()));
         }
         let (status, text) = match style.dialect {
-            Dialect::Problem => return self.response(),
+            Dialect::Problem => return self.problem(style.writes_keys),
             Dialect::Item => self.as_item(),
             Dialect::Object => self.as_object(),
             Dialect::Site => (self.status(), self.detail()),
@@ -58,6 +60,7 @@ impl ApiError {
             body.extend_from_slice(b",\"index\":");
             json::encode_u64(*index as u64, &mut body);
         }
+        self.push_outcome(style.writes_keys, &mut body);
         body.extend_from_slice(b"}\n");
         self.with_fields(json_response(status, body))
     }
@@ -103,11 +106,13 @@ impl ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::ProjectId;
+    use crate::store::error::StorageError;
 
     #[test]
     fn every_form_names_the_error() {
         let check = |error: &ApiError, dialect, status: u16, body: &str| {
-            let response = error.response_in(&Style { dialect, viewer: None });
+            let response = error.response_in(&Style { dialect, viewer: None, writes_keys: true });
             assert_eq!(
                 (response.status(), String::from_utf8_lossy(response.body_bytes()).trim_end()),
                 (status, body)
@@ -122,5 +127,52 @@ mod tests {
         let message = ApiError::KeyMissing.detail();
         let data = format!("{{\"status\":\"error\",\"code\":\"KEY_NOT_FOUND\",\"message\":\"{message}\"}}");
         check(&ApiError::KeyMissing, Dialect::Site, 404, &data);
+    }
+
+    #[test]
+    fn a_failure_of_a_cell_has_a_code_and_states_what_it_changed() {
+        let reason = || "127.0.0.1:2379: refused".to_owned();
+        for (error, status, code, outcome) in [
+            (StorageError::Unreachable { reason: reason() }, 503, "storage_unreachable", "not_applied"),
+            (StorageError::Unconfirmed { reason: reason() }, 503, "write_unconfirmed", "unknown"),
+            (StorageError::Refused { reason: reason() }, 503, "project_unavailable", "not_applied"),
+            (StorageError::Stale(ProjectId::parse("p").unwrap()), 503, "project_changed", "not_applied"),
+            (StorageError::Contended, 503, "write_contended", "not_applied"),
+            (StorageError::CellFull, 507, "storage_full", "not_applied"),
+            (StorageError::TooLarge, 413, "too_large_for_storage", "not_applied"),
+            (StorageError::TooManyOperations, 400, "too_many_operations", "not_applied"),
+            (StorageError::PartlyCleared { removed: 9, reason: reason() }, 503, "partly_deleted", "partial"),
+        ] {
+            let error = ApiError::Storage(error);
+            let fields = error.with_fields(Response::new(status));
+            assert_eq!(fields == Response::new(status).field("retry-after", "1"), status == 503);
+            for dialect in [Dialect::Problem, Dialect::Item, Dialect::Object, Dialect::Site] {
+                for writes_keys in [true, false] {
+                    let response = error.response_in(&Style { dialect, viewer: None, writes_keys });
+                    let body: serde_json::Value = serde_json::from_slice(response.body_bytes()).unwrap();
+                    let context = format!("{dialect:?} {body}");
+                    assert_eq!(response.status(), status, "{context}");
+                    assert!(!body.to_string().contains("127.0.0.1"), "{context}");
+                    // A read changes nothing, and only these two can be of no read.
+                    let is_stated = writes_keys || outcome != "not_applied";
+                    assert_eq!(body["outcome"].as_str(), is_stated.then_some(outcome), "{context}");
+                    match dialect {
+                        Dialect::Problem => assert_eq!(body["code"], code),
+                        Dialect::Site => assert_eq!(body["code"], code.to_ascii_uppercase()),
+                        Dialect::Item | Dialect::Object => assert_eq!(body["error"], error.detail()),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_of_a_disk_states_no_outcome() {
+        for error in [StorageError::Busy, StorageError::Full, StorageError::Failed, StorageError::Unread] {
+            let style = Style { dialect: Dialect::Problem, viewer: None, writes_keys: true };
+            let response = ApiError::Storage(error).response_in(&style);
+            let body: serde_json::Value = serde_json::from_slice(response.body_bytes()).unwrap();
+            assert!(body.get("outcome").is_none(), "{body}");
+        }
     }
 }

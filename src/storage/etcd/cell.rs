@@ -10,10 +10,10 @@ use super::gateway::{
 };
 use super::state::CellState;
 use crate::clock;
-use crate::http_client::{Answer, ClientRequest, ExchangeError, HttpClient};
+use crate::http_client::{self, Answer, ClientRequest, ExchangeError, HttpClient};
 use crate::limits::{
     CELL_ANSWER_BYTES_MAX, CELL_BREAK_MS_MAX, CELL_BREAK_MS_MIN, CELL_CARE_ATTEMPT_MS, CELL_CONNECT_MS,
-    CELL_READ_ATTEMPT_MS, CELL_REQUEST_MS,
+    CELL_FAILURES_LOGGED_EVERY_MS, CELL_READ_ATTEMPT_MS, CELL_REQUEST_MS,
 };
 use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ pub struct Cell {
     token: Mutex<Option<Arc<str>>>,
     /// The cluster that the first response came from.
     cluster_id: OnceLock<u64>,
+    /// When a failed request was logged last.
+    failure_logged: Mutex<Option<Instant>>,
     /// The latest revision that a response had.
     revision: AtomicI64,
     /// Whether requests are refused, for the reason in `state`.
@@ -81,6 +83,21 @@ struct Breaker {
     wait: Duration,
 }
 
+/// What a request may use.
+#[derive(Clone, Copy)]
+pub(super) struct Allowed {
+    /// Milliseconds until the request ends.
+    pub(super) ms: u64,
+    /// Milliseconds until a read is sent to another member.
+    pub(super) attempt_ms: u64,
+    /// Bytes of the answer. If a read has a longer one, the error is [`CellError::AnswerTooLong`].
+    pub(super) answer_bytes: usize,
+}
+
+/// What requests may use that read or write a few keys.
+pub(super) const ALLOWED: Allowed =
+    Allowed { ms: CELL_REQUEST_MS, attempt_ms: CELL_READ_ATTEMPT_MS, answer_bytes: CELL_ANSWER_BYTES_MAX };
+
 /// Whether a request may be sent again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effect {
@@ -111,6 +128,7 @@ impl Cell {
             user,
             token: Mutex::default(),
             cluster_id: OnceLock::new(),
+            failure_logged: Mutex::default(),
             revision: AtomicI64::new(0),
             is_closed: AtomicBool::new(false),
             state: Mutex::new(CellState::Ready),
@@ -216,7 +234,9 @@ impl Cell {
     /// As [`Cell::range`], also of a cell that is not open yet.
     pub(super) fn range_before_open(&self, range: &Range) -> Result<RangeResponse, CellError> {
         let view = if range.serializable { View::OfMember } else { View::Latest };
-        self.request("/v3/kv/range", range, Effect::Read, view, |response: &RangeResponse| &response.header)
+        self.request("/v3/kv/range", range, Effect::Read, view, ALLOWED, |response: &RangeResponse| {
+            &response.header
+        })
     }
 
     /// Applies a transaction without puts and deletions.
@@ -224,8 +244,20 @@ impl Cell {
     /// # Errors
     /// As [`Cell::range`].
     pub fn read(&self, transaction: &Transaction) -> Result<TransactionResponse, CellError> {
+        self.read_within(transaction, ALLOWED)
+    }
+
+    /// As [`Cell::read`], within other bounds.
+    ///
+    /// # Errors
+    /// As [`Cell::range`].
+    pub(super) fn read_within(
+        &self,
+        transaction: &Transaction,
+        allowed: Allowed,
+    ) -> Result<TransactionResponse, CellError> {
         self.check_open()?;
-        self.transaction(transaction, Effect::Read)
+        self.transaction(transaction, Effect::Read, allowed)
     }
 
     /// As [`Cell::read`], also of a cell that is not open yet.
@@ -233,7 +265,7 @@ impl Cell {
         &self,
         transaction: &Transaction,
     ) -> Result<TransactionResponse, CellError> {
-        self.transaction(transaction, Effect::Read)
+        self.transaction(transaction, Effect::Read, ALLOWED)
     }
 
     /// Applies a transaction.
@@ -245,21 +277,45 @@ impl Cell {
         self.commit_before_open(transaction)
     }
 
+    /// As [`Cell::commit`], within other bounds.
+    ///
+    /// # Errors
+    /// As [`Cell::commit`].
+    pub(super) fn commit_within(
+        &self,
+        transaction: &Transaction,
+        allowed: Allowed,
+    ) -> Result<TransactionResponse, CellError> {
+        self.check_open()?;
+        self.transaction(transaction, Effect::Write, allowed)
+    }
+
     /// As [`Cell::commit`], also of a cell that is not open yet.
     pub(super) fn commit_before_open(
         &self,
         transaction: &Transaction,
     ) -> Result<TransactionResponse, CellError> {
-        self.transaction(transaction, Effect::Write)
+        self.transaction(transaction, Effect::Write, ALLOWED)
+    }
+
+    /// Logs why a request failed, but not for each of thousands a second.
+    pub(super) fn log_failure(&self, error: &CellError) {
+        let (now, pause) = (clock::monotonic(), Duration::from_millis(CELL_FAILURES_LOGGED_EVERY_MS));
+        let mut logged = self.failure_logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.is_none_or(|logged| now.saturating_duration_since(logged) >= pause) {
+            *logged = Some(now);
+            log::error!("cell {}: {error}", self.name);
+        }
     }
 
     fn transaction(
         &self,
         transaction: &Transaction,
         effect: Effect,
+        allowed: Allowed,
     ) -> Result<TransactionResponse, CellError> {
         let view = if transaction.is_serializable() { View::OfMember } else { View::Latest };
-        self.request("/v3/kv/txn", transaction, effect, view, |response: &TransactionResponse| {
+        self.request("/v3/kv/txn", transaction, effect, view, allowed, |response: &TransactionResponse| {
             &response.header
         })
     }
@@ -271,7 +327,7 @@ impl Cell {
     pub fn status(&self) -> Result<StatusResponse, CellError> {
         let nothing = serde_json::Map::new();
         let target = "/v3/maintenance/status";
-        self.request(target, &nothing, Effect::Read, View::OfMember, |response: &StatusResponse| {
+        self.request(target, &nothing, Effect::Read, View::OfMember, ALLOWED, |response: &StatusResponse| {
             &response.header
         })
     }
@@ -288,7 +344,7 @@ impl Cell {
         let fields = token.as_deref().map(|token| ("authorization", token));
         let request = ClientRequest { method: "POST", target, fields: fields.as_slice(), body };
         let deadline = clock::monotonic() + Duration::from_millis(CELL_CARE_ATTEMPT_MS);
-        match member.exchange(&request, deadline).and_then(read_answer) {
+        match member.exchange(&request, deadline, CELL_ANSWER_BYTES_MAX).and_then(read_answer) {
             Ok(answer) => Ok(answer),
             Err(ExchangeError::NotSent(error) | ExchangeError::Unanswered(error)) => {
                 Err(member.failed(&error))
@@ -331,15 +387,16 @@ impl Cell {
         request: &impl Serialize,
         effect: Effect,
         view: View,
+        allowed: Allowed,
         header: impl Fn(&R) -> &Header,
     ) -> Result<R, CellError> {
         let body = encode(request);
         let seen = self.revision.load(Ordering::Acquire);
-        let deadline = clock::monotonic() + Duration::from_millis(CELL_REQUEST_MS);
+        let deadline = clock::monotonic() + Duration::from_millis(allowed.ms);
         let mut is_renewed = false;
         loop {
             let token = self.current_token(deadline)?;
-            match self.send(target, &body, token.as_deref(), effect, deadline) {
+            match self.send((target, &body), token.as_deref(), effect, allowed, deadline) {
                 Err(CellError::Refused(Refused::Unauthenticated)) if self.user.is_some() && !is_renewed => {
                     // Nothing was done with a token that is not valid (any more).
                     self.forget(token.as_ref());
@@ -357,10 +414,10 @@ impl Cell {
     /// The answer of the first member that gives one, and its authority.
     fn send<R: for<'de> Deserialize<'de>>(
         &self,
-        target: &str,
-        body: &[u8],
+        (target, body): (&str, &[u8]),
         token: Option<&str>,
         effect: Effect,
+        allowed: Allowed,
         deadline: Instant,
     ) -> Result<(String, R), CellError> {
         let fields = token.map(|token| ("authorization", token));
@@ -372,10 +429,10 @@ impl Cell {
                 return Err(CellError::Unreachable { reason });
             };
             let attempt = match effect {
-                Effect::Read => deadline.min(now + Duration::from_millis(CELL_READ_ATTEMPT_MS)),
+                Effect::Read => deadline.min(now + Duration::from_millis(allowed.attempt_ms)),
                 Effect::Write => deadline,
             };
-            match member.exchange(&request, attempt).and_then(read_answer) {
+            match member.exchange(&request, attempt, allowed.answer_bytes).and_then(read_answer) {
                 Ok(Ok(response)) => {
                     member.succeeded();
                     return Ok((member.authority.clone(), response));
@@ -392,6 +449,11 @@ impl Cell {
                     return Err(CellError::Refused(refused));
                 }
                 Err(ExchangeError::NotSent(error)) => reason = member.failed(&error),
+                Err(ExchangeError::Unanswered(error))
+                    if effect == Effect::Read && http_client::is_too_long(&error) =>
+                {
+                    return Err(CellError::AnswerTooLong);
+                }
                 Err(ExchangeError::Unanswered(error)) => {
                     reason = member.failed(&error);
                     if effect == Effect::Write {
@@ -424,7 +486,7 @@ impl Cell {
         }
         let request = AuthenticateRequest { name: &user.name, password: user.password.reveal() };
         let (_, AuthenticateResponse { token }) =
-            self.send("/v3/auth/authenticate", &encode(&request), None, Effect::Read, deadline)?;
+            self.send(("/v3/auth/authenticate", &encode(&request)), None, Effect::Read, ALLOWED, deadline)?;
         let token: Arc<str> = token.into();
         *self.lock_token() = Some(Arc::clone(&token));
         Ok(Some(token))
@@ -449,12 +511,17 @@ impl Cell {
 
 impl Member {
     /// Sends `request` over an idle connection or a new one.
-    fn exchange(&self, request: &ClientRequest<'_>, deadline: Instant) -> Result<Answer, ExchangeError> {
+    fn exchange(
+        &self,
+        request: &ClientRequest<'_>,
+        deadline: Instant,
+        answer_bytes_max: usize,
+    ) -> Result<Answer, ExchangeError> {
         let mut client = match self.take_idle() {
             Some(client) => client,
             None => self.connect().map_err(ExchangeError::NotSent)?,
         };
-        let answer = client.exchange(request, deadline, CELL_ANSWER_BYTES_MAX)?;
+        let answer = client.exchange(request, deadline, answer_bytes_max)?;
         if !answer.closes {
             self.lock_idle().push(client);
         }

@@ -17,6 +17,8 @@ pub enum CellError {
     /// The response is older than what the cell had before: it was restored from a snapshot. A write may have been
     /// applied.
     Restored,
+    /// The answer to a read has more bytes than it may have.
+    AnswerTooLong,
     /// Requests to the cell are refused before they are sent, for the reason of its state.
     Closed { reason: String },
 }
@@ -35,6 +37,7 @@ impl fmt::Display for CellError {
                 )
             }
             CellError::Refused(refused) => refused.fmt(f),
+            CellError::AnswerTooLong => f.write_str("The answer of the cell is too long."),
             CellError::Restored => f.write_str(
                 "The cell was restored from a snapshot while this server ran. Restart this server.",
             ),

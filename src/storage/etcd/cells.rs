@@ -206,7 +206,7 @@ pub(super) fn state_of_error(error: CellError, state: CellState) -> CellState {
         CellError::Restored => CellState::Restored,
         CellError::Refused(Refused::NoSpace) => CellState::NoSpace,
         CellError::Refused(refused) => CellState::Refused { reason: refused.to_string() },
-        CellError::Closed { .. } => state,
+        CellError::Closed { .. } | CellError::AnswerTooLong => state,
         CellError::Unreachable { .. } | CellError::Unconfirmed { .. } if !state.answers() => state,
         CellError::Unreachable { reason } | CellError::Unconfirmed { reason } => {
             CellState::Unreachable { reason }

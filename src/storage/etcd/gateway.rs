@@ -268,6 +268,12 @@ impl Range {
         Range { key, ..Range::default() }
     }
 
+    /// The same, but of the first `keys` only.
+    #[must_use]
+    pub fn at_most(self, keys: usize) -> Range {
+        Range { limit: i64::try_from(keys).unwrap_or(i64::MAX), ..self }
+    }
+
     /// A linearizable read of the keys that begin with `prefix`.
     pub fn prefix(prefix: Bytes) -> Range {
         let range_end = Some(prefix.prefix_end());
@@ -282,6 +288,11 @@ impl Operation {
 }
 
 impl Bytes {
+    /// The first key after this one.
+    pub fn next(&self) -> Bytes {
+        Bytes(self.0.iter().copied().chain([0]).collect())
+    }
+
     /// The end of the range of the keys that begin with these bytes.
     pub fn prefix_end(&self) -> Bytes {
         let mut end = self.0.clone();

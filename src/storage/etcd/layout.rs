@@ -12,7 +12,7 @@
 //!
 //! A project id has no `/`, so no project is found under the prefix of another.
 
-use super::gateway::Bytes;
+use super::gateway::{Bytes, Range};
 use crate::names::ProjectId;
 use crate::store::change::{EntryMeta, Revision};
 
@@ -32,10 +32,10 @@ pub(super) struct Layout {
 }
 
 /// An entry as it was read.
-#[derive(Clone, Debug)]
-pub(super) struct StoredEntry {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StoredEntry<'s> {
     pub meta: EntryMeta,
-    pub value: Vec<u8>,
+    pub value: &'s [u8],
 }
 
 impl Layout {
@@ -60,6 +60,12 @@ impl Layout {
     /// Where the expiry of `key` is listed.
     pub(super) fn expiry(&self, expires_ms: u64, key: &str) -> Bytes {
         Bytes::from(format!("x/{expires_ms:016x}/{}/{key}", self.id))
+    }
+
+    /// Where the entry is whose expiry is listed at `listed`; `None` if it is one of another project.
+    pub(super) fn entry_of_expiry(&self, listed: &Bytes) -> Option<Bytes> {
+        let (entry, _) = entry_of_expiry(listed)?;
+        entry.0.starts_with(self.entries.as_bytes()).then_some(entry)
     }
 
     pub(super) fn own_revision(&self) -> Bytes {
@@ -89,7 +95,7 @@ impl Layout {
     }
 
     /// Reads what [`Layout::encode`] wrote; `None` for anything else.
-    pub(super) fn decode(&self, mod_revision: i64, stored: &Bytes) -> Option<StoredEntry> {
+    pub(super) fn decode<'s>(&self, mod_revision: i64, stored: &'s Bytes) -> Option<StoredEntry<'s>> {
         let (&ENTRY_VERSION, rest) = stored.0.split_first()? else { return None };
         let (created, rest) = rest.split_first_chunk()?;
         let (updated, rest) = rest.split_first_chunk()?;
@@ -101,7 +107,7 @@ impl Layout {
             updated_ms: u64::from_be_bytes(*updated),
             expires_ms: (expires_ms != 0).then_some(expires_ms),
         };
-        Some(StoredEntry { meta, value: value.to_vec() })
+        Some(StoredEntry { meta, value })
     }
 }
 
@@ -113,6 +119,13 @@ pub(super) fn record(id: &ProjectId) -> Bytes {
 /// All listed expiries, and the end of those up to `now_ms`.
 pub(super) fn expired(now_ms: u64) -> (Bytes, Bytes) {
     (Bytes::from(&b"x/"[..]), Bytes::from(format!("x/{:016x}", now_ms.saturating_add(1))))
+}
+
+/// What reads the listed expiries up to `now_ms`, at most `keys_max`.
+pub(super) fn due(now_ms: u64, keys_max: usize) -> Range {
+    let (key, range_end) = expired(now_ms);
+    let range_end = Some(range_end);
+    Range { key, range_end, keys_only: true, ..Range::default() }.at_most(keys_max)
 }
 
 /// Where the entry is whose expiry is listed at `listed`, and when it expires.
@@ -152,7 +165,7 @@ mod tests {
             };
             let stored = Layout::encode(meta, b"{}");
             let read = layout("a").decode(7, &stored).unwrap();
-            assert_eq!((read.meta, &read.value[..]), (meta, &b"{}"[..]));
+            assert_eq!((read.meta, read.value), (meta, &b"{}"[..]));
             assert_eq!(super::expires_ms(&stored), Some(expires_ms.unwrap_or(0)));
             for cut in 0..HEAD_BYTES {
                 assert!(layout("a").decode(7, &Bytes(stored.0[..cut].to_vec())).is_none(), "{cut}");
@@ -168,6 +181,8 @@ mod tests {
         assert_eq!(layout("a").key_of(&layout("ab").entry("c")), None);
         let listed = layout("a").expiry(255, "b/c");
         assert_eq!(entry_of_expiry(&listed), Some((layout("a").entry("b/c"), 255)));
+        assert_eq!(layout("a").entry_of_expiry(&listed), Some(layout("a").entry("b/c")));
+        assert_eq!(layout("ab").entry_of_expiry(&listed), None);
         let (from, to) = expired(255);
         assert!(from < listed && listed < to);
         assert!(layout("a").expiry(256, "") > to);

@@ -3,7 +3,9 @@
 use super::cell::{Cell, CellError};
 use super::gateway::{Bytes, Compare, Operation, OperationResponse, Range, Transaction};
 use super::layout;
-use crate::limits::CELL_SWEPT_KEYS_MAX;
+use crate::clock;
+use crate::limits::{CELL_DUE_KEYS_MAX, CELL_SWEPT_KEYS_MAX};
+use std::time::Instant;
 
 /// A listed expiry, with what the cell has of its entry.
 struct Listed {
@@ -48,6 +50,36 @@ pub(super) fn sweep_page(cell: &Cell, now_ms: u64) -> Result<Option<u64>, CellEr
     Ok(Some(listed.iter().filter(|listed| listed.is_due).count() as u64))
 }
 
+/// Removes the entries whose keys begin with `prefix` and that have expired at `now_ms`, until `deadline` at most.
+///
+/// # Errors
+/// As [`sweep`].
+pub(super) fn sweep_under(
+    cell: &Cell,
+    now_ms: u64,
+    prefix: &Bytes,
+    deadline: Instant,
+) -> Result<(), CellError> {
+    let mut due = layout::due(now_ms, CELL_DUE_KEYS_MAX);
+    loop {
+        let page = cell.range(&due)?;
+        let is_under = |listed: &&Bytes| {
+            layout::entry_of_expiry(listed).is_some_and(|(entry, _)| entry.0.starts_with(&prefix.0))
+        };
+        let under: Vec<&Bytes> = page.kvs.iter().map(|stored| &stored.key).filter(is_under).collect();
+        for some in under.chunks(CELL_SWEPT_KEYS_MAX) {
+            if clock::monotonic() >= deadline {
+                return Ok(());
+            }
+            remove_all(cell, &look_up(cell, some.iter().copied().cloned())?)?;
+        }
+        match page.kvs.last() {
+            Some(last) if page.more && clock::monotonic() < deadline => due.key = last.key.next(),
+            Some(_) | None => return Ok(()),
+        }
+    }
+}
+
 fn look_up(cell: &Cell, expiries: impl Iterator<Item = Bytes>) -> Result<Vec<Listed>, CellError> {
     let known: Vec<(Bytes, Bytes, u64)> = expiries
         .filter_map(|expiry| layout::entry_of_expiry(&expiry).map(|(entry, ms)| (expiry, entry, ms)))
@@ -70,6 +102,16 @@ fn look_up(cell: &Cell, expiries: impl Iterator<Item = Bytes>) -> Result<Vec<Lis
         }
     });
     Ok(each.collect())
+}
+
+/// As [`remove`], but an entry that was written since does not keep the others.
+fn remove_all(cell: &Cell, listed: &[Listed]) -> Result<(), CellError> {
+    if !remove(cell, listed)? {
+        for one in listed {
+            remove(cell, std::slice::from_ref(one))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes entries and listings, unless an entry was written since it was looked up.

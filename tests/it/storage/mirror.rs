@@ -261,7 +261,7 @@ impl Mirror<'_> {
         let prefix = PREFIXES[random.below(5) as usize];
         let after = (random.below(2) == 0).then(|| NAMES[random.below(8) as usize]);
         let keys_max = (random.below(2) == 0).then(|| random.below(4) as usize);
-        let scan = Scan { prefix, after, keys_max, bytes_max: 1_000, with_values: true };
+        let scan = Scan { after, keys_max, bytes_max: 1_000, ..Scan::under(prefix) };
         let mut found = Vec::new();
         let mut sink =
             |item: pikv::testing::storage::Item<'_>| found.push((item.key.to_owned(), text(item.value)));
