@@ -103,6 +103,7 @@ mod simulation {
 
 mod etcd {
     pub mod accounts;
+    pub mod care;
     pub mod cells;
     pub mod clears;
     pub mod copies;
@@ -110,6 +111,8 @@ mod etcd {
     pub mod listings;
     pub mod races;
     pub mod records;
+    pub mod restores;
+    pub mod starts;
     pub mod trial;
 }
 

@@ -186,6 +186,7 @@ impl Care {
             return;
         }
         let name = self.cell.name();
+        let effect = if state.answers() { "" } else { " Requests to it are answered 503." };
         match &state {
             CellState::Ready => {
                 let up = self.members.iter().filter(|member| member.is_up).count();
@@ -195,13 +196,13 @@ impl Care {
             | CellState::Unreachable { .. }
             | CellState::NoLeader
             | CellState::NoSpace => {
-                log::warn!("cell {name}: {state}");
+                log::warn!("cell {name}: {state}{effect}");
             }
             CellState::Corrupt
             | CellState::Version { .. }
             | CellState::WrongCluster { .. }
             | CellState::Restored
-            | CellState::Refused { .. } => log::error!("cell {name}: {state}"),
+            | CellState::Refused { .. } => log::error!("cell {name}: {state}{effect}"),
         }
     }
 

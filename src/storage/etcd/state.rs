@@ -38,7 +38,7 @@ impl CellState {
         *self == CellState::Ready
     }
 
-    /// Whether requests to the cell can succeed, at least reads.
+    /// Whether requests to the cell can succeed, at least reads. If not, they are answered 503.
     pub fn answers(&self) -> bool {
         match self {
             CellState::Ready | CellState::NoSpace | CellState::Corrupt | CellState::Version { .. } => true,
@@ -88,16 +88,16 @@ impl CellState {
 impl fmt::Display for CellState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CellState::Unchecked => f.write_str("It was not checked yet. Requests to it are answered 503."),
+            CellState::Unchecked => f.write_str("It was not checked yet."),
             CellState::Ready => f.write_str("It is ready."),
             CellState::Unreachable { reason } => write!(
                 f,
-                "It does not answer ({reason}). Requests to it are answered 503. Start a majority of its members and \
-                 check the network between them, or correct `engine.cells` in config.json."
+                "It does not answer ({reason}). Start a majority of its members and check the network between them, or \
+                 correct `engine.cells` in config.json."
             ),
             CellState::NoLeader => f.write_str(
-                "Its members have no leader, because fewer than half of them reach each other. Requests to it are \
-                 answered 503. Start the other members and check the network between them.",
+                "Its members have no leader, because too few of them reach each other. Start the other members and check \
+                 the network between them.",
             ),
             CellState::NoSpace => f.write_str(
                 "Its space is used up (alarm NOSPACE, `--quota-backend-bytes`). Writes are answered 507, reads and \
@@ -116,11 +116,10 @@ impl fmt::Display for CellState {
                  this server once all members run."
             ),
             CellState::Restored => f.write_str(
-                "It was restored from a snapshot or an older copy while this server ran. Requests to it are answered \
-                 503, because revisions would repeat. Restart this server; the start gives the projects later \
-                 revisions.",
+                "It was restored from a snapshot or an older copy while this server ran. Revisions would repeat. Restart \
+                 this server; the start gives the projects later revisions.",
             ),
-            CellState::Refused { reason } => write!(f, "{reason} Requests to it are answered 503."),
+            CellState::Refused { reason } => f.write_str(reason),
         }
     }
 }

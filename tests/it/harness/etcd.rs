@@ -56,12 +56,7 @@ impl EtcdCluster {
     }
 
     pub fn start_member(&mut self, index: usize) {
-        let initial: Vec<String> = self
-            .members
-            .iter()
-            .enumerate()
-            .map(|(index, member)| format!("m{index}=http://{}", member.peer))
-            .collect();
+        let initial = self.initial_members();
         let member = &mut self.members[index];
         let (client, peer) = (format!("http://{}", member.client), format!("http://{}", member.peer));
         let mut command = Command::new("etcd");
@@ -69,9 +64,58 @@ impl EtcdCluster {
         command.arg("--data-dir").arg(self.directory.path().join(format!("m{index}")));
         command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
-        command.args(["--initial-cluster", &initial.join(","), "--heartbeat-interval", "50"]);
+        command.args(["--initial-cluster", &initial, "--heartbeat-interval", "50"]);
         command.args(["--election-timeout", "500"]).args(&self.flags);
         member.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    }
+
+    /// A snapshot of the cell, as `etcdctl` saves it. `None` if that is not installed.
+    pub fn snapshot(&self) -> Option<TempDir> {
+        let missing = "etcdctl is not installed; apt-get install etcd-client";
+        if !Tool::Etcdctl.is_usable((!runs("etcdctl", "version")).then(|| missing.to_owned())) {
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let endpoint = format!("http://{}", self.members[0].client);
+        let file = directory.path().join("snapshot");
+        etcdctl(&["--endpoints", &endpoint, "snapshot", "save", file.to_str().unwrap()]);
+        Some(directory)
+    }
+
+    /// Replaces all members by new ones with the data of `snapshot`, and the token of etcd's documentation or `token`.
+    pub fn restore(&mut self, snapshot: &TempDir, token: Option<&str>) {
+        let initial = self.initial_members();
+        for index in 0..self.members.len() {
+            self.kill(index);
+            let directory = self.directory.path().join(format!("m{index}"));
+            std::fs::remove_dir_all(&directory).unwrap();
+            let (name, peer) = (format!("m{index}"), format!("http://{}", self.members[index].peer));
+            let file = snapshot.path().join("snapshot");
+            etcdctl(&[
+                "snapshot",
+                "restore",
+                file.to_str().unwrap(),
+                "--name",
+                &name,
+                "--data-dir",
+                directory.to_str().unwrap(),
+                "--initial-cluster",
+                &initial,
+                "--initial-advertise-peer-urls",
+                &peer,
+                "--initial-cluster-token",
+                token.unwrap_or("etcd-cluster"),
+            ]);
+        }
+        (0..self.members.len()).for_each(|index| self.start_member(index));
+        self.leader();
+    }
+
+    fn initial_members(&self) -> String {
+        let members = self.members.iter().enumerate();
+        let initial: Vec<String> =
+            members.map(|(index, member)| format!("m{index}=http://{}", member.peer)).collect();
+        initial.join(",")
     }
 
     /// Kills a member with SIGKILL.
@@ -182,6 +226,11 @@ pub fn fence_of(cell: &Cell, id: &str) -> Fence {
 /// Where the record of the project `id` is.
 pub fn record_of(id: &str) -> Bytes {
     Bytes::from(format!("e/{id}"))
+}
+
+fn etcdctl(arguments: &[&str]) {
+    let done = Command::new("etcdctl").env("ETCDCTL_API", "3").args(arguments).output().unwrap();
+    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
 impl Drop for EtcdCluster {

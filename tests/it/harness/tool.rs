@@ -15,6 +15,7 @@ pub enum Tool {
     Curl,
     DevFull,
     Etcd,
+    Etcdctl,
     Haproxy,
     MountNamespace,
     Nginx,
@@ -26,11 +27,12 @@ pub enum Tool {
 }
 
 impl Tool {
-    pub const ALL: [Tool; 12] = [
+    pub const ALL: [Tool; 13] = [
         Tool::Browser,
         Tool::Curl,
         Tool::DevFull,
         Tool::Etcd,
+        Tool::Etcdctl,
         Tool::Haproxy,
         Tool::MountNamespace,
         Tool::Nginx,
@@ -48,6 +50,7 @@ impl Tool {
             Tool::Curl => "curl",
             Tool::DevFull => "/dev/full",
             Tool::Etcd => "etcd",
+            Tool::Etcdctl => "etcdctl",
             Tool::Haproxy => "haproxy",
             Tool::MountNamespace => "unshare",
             Tool::Nginx => "nginx",
@@ -66,6 +69,7 @@ impl Tool {
             Tool::Browser
                 | Tool::Curl
                 | Tool::Etcd
+                | Tool::Etcdctl
                 | Tool::Haproxy
                 | Tool::Nginx
                 | Tool::Openssl
