@@ -8,18 +8,17 @@ use super::gateway::{
     self, AuthenticateRequest, AuthenticateResponse, Header, Range, RangeResponse, Refused, StatusResponse,
     Transaction, TransactionResponse,
 };
+use super::member::Member;
 use super::state::CellState;
 use crate::clock;
-use crate::http_client::{self, Answer, ClientRequest, ExchangeError, HttpClient};
+use crate::http_client::{self, Answer, ClientRequest, ExchangeError};
 use crate::limits::{
-    CELL_ANSWER_BYTES_MAX, CELL_BREAK_MS_MAX, CELL_BREAK_MS_MIN, CELL_CARE_ATTEMPT_MS, CELL_CONNECT_MS,
-    CELL_FAILURES_LOGGED_EVERY_MS, CELL_READ_ATTEMPT_MS, CELL_REQUEST_MS,
+    CELL_ANSWER_BYTES_MAX, CELL_CARE_ATTEMPT_MS, CELL_FAILURES_LOGGED_EVERY_MS, CELL_READ_ATTEMPT_MS,
+    CELL_REQUEST_MS,
 };
 use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::ToSocketAddrs;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -66,23 +65,6 @@ pub struct User {
     pub password: Secret,
 }
 
-#[derive(Debug)]
-struct Member {
-    /// `host:port`.
-    authority: String,
-    /// Connections that no request uses.
-    idle: Mutex<Vec<HttpClient>>,
-    breaker: Mutex<Breaker>,
-}
-
-/// Keeps requests from a member that failed, for a time that doubles with each failure.
-#[derive(Debug, Default)]
-struct Breaker {
-    /// Requests pass from this instant on.
-    closed_from: Option<Instant>,
-    wait: Duration,
-}
-
 /// What a request may use.
 #[derive(Clone, Copy)]
 pub(super) struct Allowed {
@@ -120,11 +102,10 @@ impl Cell {
     /// The cell `name` with the members at `authorities` (`host:port`), which is at `index` of the configured cells.
     /// Nothing is connected yet.
     pub fn new(index: usize, name: String, authorities: Vec<String>, user: Option<User>) -> Cell {
-        let member = |authority| Member { authority, idle: Mutex::default(), breaker: Mutex::default() };
         Cell {
             index,
             name,
-            members: authorities.into_iter().map(member).collect(),
+            members: authorities.into_iter().map(Member::new).collect(),
             user,
             token: Mutex::default(),
             cluster_id: OnceLock::new(),
@@ -155,7 +136,7 @@ impl Cell {
 
     /// The `host:port` of each member.
     pub fn authorities(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.members.iter().map(|member| member.authority.as_str())
+        self.members.iter().map(Member::authority)
     }
 
     /// The cluster that the first response came from.
@@ -435,7 +416,7 @@ impl Cell {
             match member.exchange(&request, attempt, allowed.answer_bytes).and_then(read_answer) {
                 Ok(Ok(response)) => {
                     member.succeeded();
-                    return Ok((member.authority.clone(), response));
+                    return Ok((member.authority().to_owned(), response));
                 }
                 Ok(Err(Refused::Unavailable { message })) => reason = member.failed(&message),
                 Ok(Err(Refused::Unconfirmed { message })) => {
@@ -467,7 +448,7 @@ impl Cell {
     /// The first member that requests may go to. If there is none, waits for the one that is due first; `None` if that
     /// is not before `deadline`.
     fn next_member(&self, now: Instant, deadline: Instant) -> Option<&Member> {
-        let due = |member: &Member| member.lock_breaker().closed_from.map_or(now, |from| from.max(now));
+        let due = |member: &Member| member.closed_from().map_or(now, |from| from.max(now));
         let (member, due) =
             self.members.iter().map(|member| (member, due(member))).min_by_key(|(_, due)| *due)?;
         if due >= deadline || now >= deadline {
@@ -506,71 +487,6 @@ impl Cell {
 
     fn lock_token(&self) -> std::sync::MutexGuard<'_, Option<Arc<str>>> {
         self.token.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Member {
-    /// Sends `request` over an idle connection or a new one.
-    fn exchange(
-        &self,
-        request: &ClientRequest<'_>,
-        deadline: Instant,
-        answer_bytes_max: usize,
-    ) -> Result<Answer, ExchangeError> {
-        let mut client = match self.take_idle() {
-            Some(client) => client,
-            None => self.connect().map_err(ExchangeError::NotSent)?,
-        };
-        let answer = client.exchange(request, deadline, answer_bytes_max)?;
-        if !answer.closes {
-            self.lock_idle().push(client);
-        }
-        Ok(answer)
-    }
-
-    /// A connection that the member has not closed meanwhile.
-    fn take_idle(&self) -> Option<HttpClient> {
-        loop {
-            // In a statement of its own, so that the lock is not held during the check.
-            let client = self.lock_idle().pop()?;
-            if client.is_idle() {
-                return Some(client);
-            }
-        }
-    }
-
-    fn connect(&self) -> io::Result<HttpClient> {
-        let mut error = io::Error::new(ErrorKind::NotFound, "the host has no address");
-        for address in self.authority.to_socket_addrs()? {
-            let timeout = Duration::from_millis(CELL_CONNECT_MS);
-            match HttpClient::connect(address, self.authority.clone(), timeout) {
-                Ok(client) => return Ok(client),
-                Err(refused) => error = refused,
-            }
-        }
-        Err(error)
-    }
-
-    fn succeeded(&self) {
-        *self.lock_breaker() = Breaker::default();
-    }
-
-    /// Keeps requests away for a while, and returns the reason as a text.
-    fn failed(&self, problem: &dyn fmt::Display) -> String {
-        self.lock_idle().clear();
-        let mut breaker = self.lock_breaker();
-        let (min, max) = (Duration::from_millis(CELL_BREAK_MS_MIN), Duration::from_millis(CELL_BREAK_MS_MAX));
-        breaker.wait = (breaker.wait * 2).clamp(min, max);
-        breaker.closed_from = Some(clock::monotonic() + breaker.wait);
-        format!("{}: {problem}", self.authority)
-    }
-
-    fn lock_idle(&self) -> std::sync::MutexGuard<'_, Vec<HttpClient>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

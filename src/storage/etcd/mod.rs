@@ -15,6 +15,7 @@ mod fetch;
 pub mod gateway;
 mod layout;
 mod look;
+mod member;
 pub mod placement;
 pub mod record;
 mod restore;

@@ -98,13 +98,13 @@ fn all_pages_of_a_listing_show_one_moment() {
                 put_all(&writer, &names, number.to_string().as_bytes());
             }
         });
-        for _ in 0..20 {
-            let found = Listing::of(&bucket, 500).finish();
+        let listings: Vec<_> = (0..20).map(|_| Listing::of(&bucket, 500).finish()).collect();
+        is_over.store(true, Ordering::Relaxed);
+        for found in listings {
             assert_eq!(found.len(), names.len());
             let first = &found["k000"];
             assert!(found.values().all(|value| value == first), "{found:?}");
         }
-        is_over.store(true, Ordering::Relaxed);
     });
 }
 
@@ -155,6 +155,7 @@ fn large_values_are_listed_and_read_in_parts() {
     let mut batch = Batch::many(keys.iter().map(|key| Op::get(*key)).collect(), Otherwise::Abort);
     let (_, found) = bucket.write_and_read(NOW_MS, &batch).unwrap().answer.unwrap();
     let found: Vec<Vec<u8>> = found.into_iter().map(|found| found.into_text().unwrap()).collect();
+    assert_eq!(found.len(), LARGE);
     assert!(found.iter().enumerate().all(|(number, found)| *found == value(number)));
     let bytes_max = 3 * LARGE_BYTES as u64;
     batch.require = Require { read_bytes_max: bytes_max, memory_bytes_max: bytes_max, ..Require::NOTHING };
