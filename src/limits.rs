@@ -319,6 +319,8 @@ pub(crate) const COPY_BATCH_KEYS: usize = 1_000;
 /// A copy tries a batch again for this long if a cell does not answer.
 pub(crate) const COPY_RETRY_MS: u64 = 30_000;
 pub(crate) const COPY_RETRY_PAUSE_MS: u64 = 250;
+/// Attempts to announce the move of a project, each of which another command may have foiled.
+pub(crate) const MOVE_RACES_MAX: usize = 10;
 
 /// Journal bytes of one project that wait for the writer. More: 503, and nothing changes.
 pub(crate) const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;

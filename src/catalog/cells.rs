@@ -23,11 +23,12 @@ use crate::limits::CATALOG_RACES_MAX;
 use crate::names::ProjectId;
 use crate::secret::{KeyHash, Secret};
 use crate::storage::Bucket;
+use crate::storage::etcd::EtcdBucket;
 use crate::storage::etcd::cell::Cell;
 use crate::storage::etcd::cells::Cells;
+use crate::storage::etcd::claim::Claim;
 use crate::storage::etcd::placement::{self, Addition, Placement, PlacementState};
 use crate::storage::etcd::record::{self, Creation, Record, RecordError, Versioned};
-use crate::storage::etcd::{EtcdBucket, Fence};
 use crate::store::error::StorageError;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -94,7 +95,20 @@ impl CellCatalog {
             return self.serve(&cell, found).map(drop).ok_or(StorageError::Unread);
         }
         // It was deleted, or it is on another cell now.
-        self.load()
+        self.load()?;
+        let listed = placement::read(self.cells.home(), id)?.map(|listed| listed.value);
+        let Some(listed) = listed.filter(|listed| listed.state == PlacementState::Moving) else {
+            return Ok(());
+        };
+        // One of the two cells has the record at every moment.
+        for name in [Some(listed.cell), listed.other].into_iter().flatten() {
+            if let Some(cell) = self.cells.find(&name)
+                && let Some(found) = record::read(cell, id)?
+            {
+                return self.serve(cell, found).map(drop).ok_or(StorageError::Unread);
+            }
+        }
+        Ok(())
     }
 
     /// Adds a project, on the cell of that name if one is given. Returns it and its key, if it has one.
@@ -194,7 +208,8 @@ impl CellCatalog {
         cell: &Arc<Cell>,
     ) -> Result<Versioned<Placement>, ChangeError> {
         let home = self.cells.home();
-        let mut value = Placement { cell: cell.name().to_owned(), state, fence: 0, record: None };
+        let mut value =
+            Placement { cell: cell.name().to_owned(), state, other: None, fence: 0, record: None };
         for _ in 0..CATALOG_RACES_MAX {
             let found = match state {
                 PlacementState::Creating => match placement::add(home, id, &value)? {
@@ -235,9 +250,15 @@ impl CellCatalog {
         edit: impl Fn(&CellCatalog, &mut ProjectConfig) -> Result<Option<Secret>, ChangeError>,
     ) -> Result<(Arc<Served>, Option<Secret>), ChangeError> {
         let missing = || ChangeError::Missing(id.clone());
-        let cell = self.cell_of(id).ok_or_else(missing)?;
         for _ in 0..CATALOG_RACES_MAX {
-            let found = record::read(&cell, id)?.ok_or_else(missing)?;
+            let cell = self.cell_of(id).ok_or_else(missing)?;
+            let Some(found) = record::read(&cell, id)? else {
+                self.renew(id)?;
+                continue;
+            };
+            if found.value.is_sealed {
+                return Err(ChangeError::Storage(StorageError::Closed));
+            }
             let mut record = found.value;
             let key = edit(self, record.project.as_mut().ok_or(ChangeError::Internal)?)?;
             let replaced = record::replace(&cell, id, &record, found.mod_revision)?;
@@ -359,11 +380,10 @@ impl CellCatalog {
 fn remove_all(cell: &Arc<Cell>, id: &ProjectId) -> Result<(), ChangeError> {
     for _ in 0..CATALOG_RACES_MAX {
         let Some(found) = record::read(cell, id)? else {
-            // Without a record nothing writes keys.
-            let fence = Fence { base: 0, mod_revision: 0 };
-            let bucket = EtcdBucket::new(Arc::clone(cell), id.clone(), fence);
-            bucket.clear(clock::wall_ms(), "")?;
-            return Ok(());
+            // Without a record no instance writes keys, and with the claim no command that copies keys to the cell.
+            let claim = Claim::new(cell, id).map_err(StorageError::from)?;
+            let cleared = claim.clear().and_then(|()| claim.release());
+            return cleared.map_err(|error| ChangeError::Storage(error.into()));
         };
         record::remove(cell, id, found.mod_revision)?;
     }
@@ -375,14 +395,15 @@ fn live(cell: &Cell, found: &Versioned<Record>) -> Placement {
     Placement {
         cell: cell.name().to_owned(),
         state: PlacementState::Live,
+        other: None,
         fence: found.mod_revision,
         record: Some(found.value.clone()),
     }
 }
 
 fn served(config: &Config, cell: &Arc<Cell>, found: Versioned<Record>) -> Option<Arc<Served>> {
+    let fence = found.fence();
     let project = found.value.project?;
-    let fence = Fence { base: found.value.base, mod_revision: found.mod_revision };
     let bucket = EtcdBucket::new(Arc::clone(cell), project.id.clone(), fence);
     let storage = config.storage_of(&project);
     Some(Arc::new(Served::new(config, &project, storage, Ok(Bucket::Etcd(Arc::new(bucket))))))

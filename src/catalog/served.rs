@@ -154,6 +154,11 @@ impl Served {
         }
     }
 
+    /// Why its keys cannot be read.
+    pub fn unread_reason(&self) -> Option<&str> {
+        self.bucket.as_ref().err().map(|error| error.reason.as_str())
+    }
+
     /// # Errors
     /// [`ChangeError::Unreadable`] if its files could not be read, [`StorageError::Deleted`] while they are removed.
     pub fn bucket(&self) -> Result<&Bucket, ChangeError> {

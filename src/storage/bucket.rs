@@ -6,6 +6,7 @@ use super::outcome::Outcome;
 use super::read::{BucketTotals, Decided, Item, Read, Scan, ScanEnd, Scanned};
 use crate::names::{Key, ProjectId};
 use crate::store::batch::{Batch, OneOrMany, Op, When};
+use crate::store::change::Revision;
 use crate::store::commit::{Commit, Pending};
 use crate::store::decide::{Conflict, Step};
 use crate::store::error::StorageError;
@@ -168,6 +169,19 @@ impl Bucket {
                 (BucketTotals { keys, bytes: Some(bytes) }, view.revision())
             }),
             Bucket::Etcd(bucket) => bucket.totals(now_ms).map(Pending::now),
+        }
+    }
+
+    /// No revision until now is after this one.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn latest_revision(&self, now_ms: u64) -> Result<Revision, StorageError> {
+        match self {
+            Bucket::Embedded(project) => {
+                Ok(project.read(now_ms, |view| (view.revision(), view.revision()))?.answer)
+            }
+            Bucket::Etcd(bucket) => bucket.latest_revision(),
         }
     }
 

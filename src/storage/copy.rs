@@ -50,16 +50,16 @@ pub enum CopyError {
     },
 }
 
-/// An entry without its revision.
+/// An entry that was read.
 #[derive(Debug)]
-struct Entry {
-    key: String,
-    meta: EntryMeta,
-    value: Vec<u8>,
+pub(crate) struct Entry {
+    pub key: String,
+    pub meta: EntryMeta,
+    pub value: Vec<u8>,
 }
 
-/// The entries of a bucket in key order, page by page.
-struct Entries<'b> {
+/// The entries of a bucket in key order, page by page, without those that have expired.
+pub(crate) struct Entries<'b> {
     bucket: &'b Bucket,
     now: Clock<'b>,
     page: VecDeque<Entry>,
@@ -203,11 +203,11 @@ fn persistently<T>(mut act: impl FnMut() -> Result<T, StorageError>) -> Result<T
 }
 
 impl<'b> Entries<'b> {
-    fn of(bucket: &'b Bucket, now: Clock<'b>) -> Entries<'b> {
+    pub(crate) fn of(bucket: &'b Bucket, now: Clock<'b>) -> Entries<'b> {
         Entries { bucket, now, page: VecDeque::new(), after: None, is_last_page: false }
     }
 
-    fn next(&mut self) -> Result<Option<Entry>, StorageError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Entry>, StorageError> {
         while self.page.is_empty() && !self.is_last_page {
             self.page = persistently(|| self.read_page())?;
         }

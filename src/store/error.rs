@@ -12,6 +12,7 @@ pub enum StorageError {
     Busy,
     /// Its disk failed, or its files no longer belong to it.
     Failed,
+    /// It is being closed, reopened or moved.
     Closed,
     Deleted(ProjectId),
     /// There is no disk space; the changes are rolled back.
@@ -62,7 +63,7 @@ impl fmt::Display for StorageError {
                 "The project takes no more writes, because its disk failed or its files were edited, replaced or \
                  removed. The server's log has the reason. Fix that, then restart the server."
             }
-            StorageError::Closed => "The project is being closed or reopened. Try again shortly.",
+            StorageError::Closed => "The project is being closed, reopened or moved. Try again shortly.",
             StorageError::Full => "The disk is full. Nothing was changed.",
             StorageError::Unread => "A value could not be read from the disk. The server's log has the reason.",
             StorageError::Poisoned => "The project stopped after an internal error. Restart the server.",

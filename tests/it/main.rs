@@ -109,6 +109,7 @@ mod etcd {
     pub mod copies;
     pub mod fences;
     pub mod listings;
+    pub mod moves;
     pub mod races;
     pub mod records;
     pub mod restores;

@@ -34,6 +34,8 @@ pub struct Fence {
     /// The number that is added to a revision of the cell, so that no revision of the project repeats.
     pub base: u64,
     pub mod_revision: i64,
+    /// Whether writes are refused, because the keys are being copied to another cell.
+    pub is_sealed: bool,
 }
 
 /// A key that must be as it was.
@@ -75,10 +77,16 @@ impl EtcdBucket {
     #[must_use]
     pub fn requiring(&self, other: &EtcdBucket, key: Key<'_>, revision: Revision) -> EtcdBucket {
         assert!(Arc::ptr_eq(&self.cell, &other.cell), "a transaction compares keys of one cell");
-        let mod_revision = other.layout.mod_revision(revision);
-        let check = Check { key: other.layout.entry(key.as_str()), mod_revision };
-        let checks = self.checks.iter().cloned().chain([check]).collect();
-        EtcdBucket { cell: Arc::clone(&self.cell), layout: self.layout.clone(), checks, fence: self.fence }
+        let (key, revision) = (other.layout.entry(key.as_str()), other.layout.mod_revision(revision));
+        self.requiring_key(key, revision)
+    }
+
+    /// The same keys. Every operation also requires that `key` of the cell is still at `mod_revision`. Otherwise:
+    /// [`StorageError::Stale`].
+    pub(super) fn requiring_key(&self, key: Bytes, mod_revision: i64) -> EtcdBucket {
+        let checks = self.checks.iter().cloned().chain([Check { key, mod_revision }]).collect();
+        let (cell, layout) = (Arc::clone(&self.cell), self.layout.clone());
+        EtcdBucket { cell, layout, checks, fence: self.fence }
     }
 
     pub fn id(&self) -> &ProjectId {
@@ -118,6 +126,14 @@ impl EtcdBucket {
         }))
     }
 
+    /// Refuses a write of a sealed project. If its record has changed, the project may take writes again.
+    pub(super) fn check_writable(&self) -> Result<(), StorageError> {
+        if !self.fence.is_sealed {
+            return Ok(());
+        }
+        self.latest_revision().and(Err(StorageError::Closed))
+    }
+
     /// How many keys there are; their bytes are not known. Expired keys that are not swept are not counted, unless the
     /// cell has more than [`CELL_DUE_KEYS_MAX`] of them, because each costs a look at its entry.
     pub(crate) fn totals(&self, now_ms: u64) -> Result<BucketTotals, StorageError> {
@@ -151,6 +167,13 @@ impl EtcdBucket {
             expired += u64::from(!is_live(&self.decode(stored)?.meta, now_ms));
         }
         Ok(expired)
+    }
+
+    /// No revision until now is after this one.
+    pub(crate) fn latest_revision(&self) -> Result<Revision, StorageError> {
+        let id = self.layout.id();
+        let key = Operation::Range(Range { keys_only: true, ..Range::key(layout::record(id)) });
+        self.revision(self.read(vec![key])?.header.revision)
     }
 
     /// Reads if the record and the guards are as they were.

@@ -1,9 +1,10 @@
 //! The cells of a server, the home cell first, and what a start checks before one of them is used.
 
 use super::cell::{Cell, CellError, User};
-use super::gateway::Refused;
+use super::gateway::{Range, Refused};
 use super::look::{self, Look};
 use super::restore::{self, SettleError};
+use super::shared_clock::CLOCK_KEY;
 use super::state::CellState;
 use crate::clock;
 use crate::config::engine::PasswordError;
@@ -75,6 +76,19 @@ impl Cells {
 
     pub fn find(&self, name: &str) -> Option<&Arc<Cell>> {
         self.all.iter().find(|cell| cell.name() == name)
+    }
+
+    /// The revision at which the clock of each cell was written last, 0 if never. A running server writes it every
+    /// [`crate::limits::CELL_CARE_INTERVAL_MS`].
+    ///
+    /// # Errors
+    /// [`CellError`]
+    pub fn clock_revisions(&self) -> Result<Vec<i64>, CellError> {
+        let revision = |cell: &Arc<Cell>| {
+            let found = cell.range(&Range::key(CLOCK_KEY.into()))?;
+            Ok(found.kvs.first().map_or(0, |stored| stored.mod_revision))
+        };
+        self.all.iter().map(revision).collect()
     }
 
     /// Opens the cells: waits until the home cell answers, at most [`CELL_START_WAIT_MS`], and tries each other one

@@ -27,6 +27,7 @@ impl EtcdBucket {
     /// [`StorageError`]. Nothing has changed then, except perhaps for [`StorageError::Unconfirmed`] and
     /// [`StorageError::PartlyCleared`].
     pub(crate) fn clear(&self, now_ms: u64, prefix: &str) -> Result<u64, StorageError> {
+        self.check_writable()?;
         let began = clock::monotonic();
         let after = |ms| began + Duration::from_millis(ms);
         let from = self.layout.entry(prefix);

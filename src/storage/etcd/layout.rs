@@ -5,6 +5,7 @@
 //! | `e/PROJECT` | the record of the project; every write of it invalidates what instances remember of the project |
 //! | `v/PROJECT/KEY` | an entry: a version byte, three instants, minified JSON |
 //! | `x/EXPIRES/PROJECT/KEY` | nothing; lists what expires, the earliest first |
+//! | `m/PROJECT` | nothing; written by each command that puts the project on the cell or takes it off |
 //! | `r/PROJECT` | nothing; written by a batch that changes no other key, so that its revision is its own |
 //! | `s/cluster` | JSON: the name of the cell and the cluster that the bases of its projects were chosen for |
 //! | `s/lead` | a number: by how much the log was ahead of the revision, see `restore.rs` |
@@ -69,7 +70,7 @@ impl Layout {
     }
 
     pub(super) fn own_revision(&self) -> Bytes {
-        Bytes::from(format!("r/{}", self.id))
+        own_revision(&self.id)
     }
 
     /// `mod_revision` of the cell as a revision of the project.
@@ -109,6 +110,15 @@ impl Layout {
         };
         Some(StoredEntry { meta, value })
     }
+}
+
+pub(super) fn own_revision(id: &ProjectId) -> Bytes {
+    Bytes::from(format!("r/{id}"))
+}
+
+/// Where the marker of who may put a project on the cell, or take it off, is.
+pub(super) fn claim(id: &ProjectId) -> Bytes {
+    Bytes::from(format!("m/{id}"))
 }
 
 /// Where the record of a project is.

@@ -2,7 +2,7 @@
 //!
 //! | Key in etcd | Value |
 //! |---|---|
-//! | `p/PROJECT` | `{"cell": NAME, "state": STATE, "fence": N, "record": {…}}` |
+//! | `p/PROJECT` | `{"cell": NAME, "state": STATE, "other": NAME, "fence": N, "record": {…}}` |
 //! | `s/catalog` | nothing; written in each transaction that changes a `p/`, so that instances notice the change |
 
 use super::cell::{Cell, CellError};
@@ -26,6 +26,8 @@ pub struct Placement {
     /// The name of the cell.
     pub cell: String,
     pub state: PlacementState,
+    /// The other cell of a move, which may have the record instead.
+    pub other: Option<String>,
     /// The `mod_revision` of the record in the cell when this was written; 0 if it is not known.
     pub fence: i64,
     /// A copy of that record.
@@ -40,7 +42,7 @@ pub enum PlacementState {
     Creating,
     /// The cell may still have keys of the project.
     Deleting,
-    /// The keys are being copied from `cell` to another one.
+    /// The project is being moved, from `cell` or to it.
     Moving,
 }
 
@@ -69,6 +71,8 @@ pub enum Addition {
 struct PlacementToWrite<'p> {
     cell: &'p str,
     state: PlacementState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other: Option<&'p str>,
     fence: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<RecordToWrite>,
@@ -79,6 +83,8 @@ struct PlacementToWrite<'p> {
 struct PlacementToRead<'p> {
     cell: String,
     state: PlacementState,
+    #[serde(default)]
+    other: Option<String>,
     fence: i64,
     #[serde(borrow, default)]
     record: Option<RecordToRead<'p>>,
@@ -87,13 +93,15 @@ struct PlacementToRead<'p> {
 impl Placement {
     fn encode(&self) -> Bytes {
         let record = self.record.as_ref().map(Record::to_write);
-        record::encode(&PlacementToWrite { cell: &self.cell, state: self.state, fence: self.fence, record })
+        let (cell, other) = (self.cell.as_str(), self.other.as_deref());
+        record::encode(&PlacementToWrite { cell, state: self.state, other, fence: self.fence, record })
     }
 
     fn decode(value: &[u8]) -> Result<Placement, String> {
         let read: PlacementToRead<'_> = serde_json::from_slice(value).map_err(|error| error.to_string())?;
         let record = read.record.map(|record| record.record()).transpose()?;
-        Ok(Placement { cell: read.cell, state: read.state, fence: read.fence, record })
+        let PlacementToRead { cell, state, other, fence, .. } = read;
+        Ok(Placement { cell, state, other, fence, record })
     }
 }
 

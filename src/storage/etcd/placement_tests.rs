@@ -2,14 +2,14 @@ use super::*;
 use crate::config::schema::{AuthenticationChoice, ProjectConfig, StorageChoice};
 
 fn placement(state: PlacementState, record: Option<Record>) -> Placement {
-    Placement { cell: "home".to_owned(), state, fence: 7, record }
+    Placement { cell: "home".to_owned(), state, other: None, fence: 7, record }
 }
 
 #[test]
 fn a_placement_is_read_back_as_it_was_written() {
     let id = ProjectId::parse("a").unwrap();
     let project = ProjectConfig::new(id, StorageChoice::default(), AuthenticationChoice::default());
-    let record = Record { base: 1, project: Some(project) };
+    let record = Record { base: 1, is_sealed: false, project: Some(project) };
     for state in
         [PlacementState::Live, PlacementState::Creating, PlacementState::Deleting, PlacementState::Moving]
     {

@@ -2,7 +2,7 @@
 //!
 //! | Key in etcd | Value |
 //! |---|---|
-//! | `e/PROJECT` | `{"base": N, "project": {…}}`: the beginning of the revisions, and the project as in config.json |
+//! | `e/PROJECT` | `{"base": N, "sealed": true, "project": {…}}`: the beginning of the revisions, whether it takes no writes, and the project as in config.json |
 //! | `s/jwt` | the key that signs tokens |
 //!
 //! The server's own projects have a base only. The `mod_revision` of a record is the fence of the project: each
@@ -33,6 +33,8 @@ pub(crate) const SIGNING_KEY: &str = "s/jwt";
 pub struct Record {
     /// Added to a revision of the cell, gives a revision of the project.
     pub base: u64,
+    /// Whether writes are refused, because the keys are being copied to another cell.
+    pub is_sealed: bool,
     /// `None` for one of the server's own projects. The text of its key is never stored.
     pub project: Option<ProjectConfig>,
 }
@@ -70,6 +72,8 @@ pub enum RecordError {
 #[derive(Serialize)]
 pub(super) struct RecordToWrite {
     base: u64,
+    #[serde(skip_serializing_if = "is_false")]
+    sealed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     project: Option<Value>,
 }
@@ -79,16 +83,19 @@ pub(super) struct RecordToWrite {
 #[serde(deny_unknown_fields)]
 pub(super) struct RecordToRead<'r> {
     base: u64,
+    #[serde(default)]
+    sealed: bool,
     #[serde(borrow, default)]
     project: Option<&'r RawValue>,
 }
 
 impl Record {
     pub(super) fn to_write(&self) -> RecordToWrite {
-        RecordToWrite { base: self.base, project: self.project.as_ref().map(project::value_of) }
+        let project = self.project.as_ref().map(project::value_of);
+        RecordToWrite { base: self.base, sealed: self.is_sealed, project }
     }
 
-    fn encode(&self) -> Bytes {
+    pub(super) fn encode(&self) -> Bytes {
         encode(&self.to_write())
     }
 
@@ -100,8 +107,21 @@ impl Record {
 impl RecordToRead<'_> {
     pub(super) fn record(&self) -> Result<Record, String> {
         let project = self.project.map(|text| project::parse(text.get())).transpose();
-        Ok(Record { base: self.base, project: project.map_err(|mistake| mistake.without_location())? })
+        let project = project.map_err(|mistake| mistake.without_location())?;
+        Ok(Record { base: self.base, is_sealed: self.sealed, project })
     }
+}
+
+impl Versioned<Record> {
+    /// What transactions on the keys compare, as long as this record is the latest.
+    pub fn fence(&self) -> Fence {
+        let Record { base, is_sealed, .. } = self.value;
+        Fence { base, mod_revision: self.mod_revision, is_sealed }
+    }
+}
+
+fn is_false(switch: &bool) -> bool {
+    !switch
 }
 
 /// The JSON text of `value`.
@@ -121,6 +141,13 @@ pub fn choose_base(now_ms: u64, cell_revision: i64, old: Option<u64>) -> u64 {
     let from_clock = Revision::at_clock(now_ms).get().saturating_sub(cell_revision);
     let after_old = old.map_or(0, |old| old.saturating_add(cell_revision).saturating_add(1));
     from_clock.max(after_old)
+}
+
+/// The base of a project that is copied to a cell, which is at `cell_revision` before the first key: every revision
+/// there is after `latest`, the last one that the project had, and after the present time.
+pub fn base_after(now_ms: u64, cell_revision: i64, latest: u64) -> u64 {
+    let begin = Revision::at_clock(now_ms).get().max(latest.saturating_add(1));
+    begin.saturating_sub(cell_revision.unsigned_abs())
 }
 
 /// The record of `id`; `None` if `cell` does not have the project.
@@ -157,7 +184,7 @@ pub fn create(
         return decode(cell, stored, Record::decode).map(Creation::Existing);
     }
     let base = choose_base(now_ms, before.header.revision, None);
-    let record = Record { base, project: project.as_ref().map(without_key_text) };
+    let record = Record { base, is_sealed: false, project: project.as_ref().map(without_key_text) };
     create_key(cell, key, record.encode(), record, Record::decode)
 }
 
@@ -197,8 +224,7 @@ pub fn open_internal(cell: &Arc<Cell>, project: InternalProject) -> Result<EtcdB
     let id = project.into();
     let (Creation::Created(record) | Creation::Existing(record)) =
         create(cell, &id, None, cell.now_ms(clock::wall_ms()))?;
-    let fence = Fence { base: record.value.base, mod_revision: record.mod_revision };
-    Ok(EtcdBucket::new(Arc::clone(cell), id, fence))
+    Ok(EtcdBucket::new(Arc::clone(cell), id, record.fence()))
 }
 
 /// The text of the key that signs tokens, and whether it is `fresh`, which is stored if there was none. Instances that
@@ -207,16 +233,40 @@ pub fn open_internal(cell: &Arc<Cell>, project: InternalProject) -> Result<EtcdB
 /// # Errors
 /// [`RecordError`]
 pub fn signing_key(cell: &Cell, fresh: &Secret) -> Result<(Secret, bool), RecordError> {
-    let decode = |value: &[u8]| match str::from_utf8(value) {
-        Ok(text) => Ok(Secret::new(text.to_owned())),
-        Err(error) => Err(error.to_string()),
-    };
     let value = Bytes::from(fresh.reveal().as_bytes());
-    let created = create_key(cell, Bytes::from(SIGNING_KEY.as_bytes()), value, fresh.clone(), decode)?;
+    let key = Bytes::from(SIGNING_KEY.as_bytes());
+    let created = create_key(cell, key, value, fresh.clone(), decode_signing_key)?;
     Ok(match created {
         Creation::Created(key) => (key.value, true),
         Creation::Existing(key) => (key.value, false),
     })
+}
+
+/// The text of the key that signs tokens, if there is one.
+///
+/// # Errors
+/// [`RecordError`]
+pub fn read_signing_key(cell: &Cell) -> Result<Option<Secret>, RecordError> {
+    let found = cell.range(&Range::key(Bytes::from(SIGNING_KEY.as_bytes())))?;
+    let key = found.kvs.first().map(|stored| decode(cell, stored, decode_signing_key)).transpose()?;
+    Ok(key.map(|key| key.value))
+}
+
+/// Replaces the key that signs tokens. Instances that run keep the old one until they are restarted.
+///
+/// # Errors
+/// [`RecordError`]
+pub fn replace_signing_key(cell: &Cell, text: &Secret) -> Result<(), RecordError> {
+    let (key, value) = (Bytes::from(SIGNING_KEY.as_bytes()), Bytes::from(text.reveal().as_bytes()));
+    let success = vec![Operation::Put { key, value }];
+    Ok(cell.commit(&Transaction { success, ..Transaction::default() }).map(drop)?)
+}
+
+fn decode_signing_key(value: &[u8]) -> Result<Secret, String> {
+    match str::from_utf8(value) {
+        Ok(text) => Ok(Secret::new(text.to_owned())),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Stores `encoded` under `key` unless that exists. `decode` reads the value that exists.

@@ -13,10 +13,10 @@ fn project() -> ProjectConfig {
 #[test]
 fn a_record_is_read_back_as_it_was_written() {
     for project in [None, Some(project())] {
-        let record = Record { base: 7, project };
+        let record = Record { base: 7, is_sealed: true, project };
         assert_eq!(Record::decode(&record.encode().0), Ok(record));
     }
-    let internal = Record { base: 7, project: None };
+    let internal = Record { base: 7, is_sealed: false, project: None };
     assert_eq!(internal.encode(), Bytes::from(&b"{\"base\":7}"[..]));
 }
 
@@ -24,9 +24,22 @@ fn a_record_is_read_back_as_it_was_written() {
 fn the_text_of_a_key_is_never_written() {
     let mut with_text = project();
     with_text.key.text = Some(Secret::new("canary_of_sixteen".to_owned()));
-    let text = String::from_utf8(Record { base: 1, project: Some(with_text) }.encode().0).unwrap();
+    let text =
+        String::from_utf8(Record { base: 1, is_sealed: false, project: Some(with_text) }.encode().0).unwrap();
     assert!(!text.contains("canary_of"), "{text}");
     assert!(text.contains(&KeyHash::of(b"canary").encode()), "{text}");
+}
+
+#[test]
+fn revisions_of_a_copy_are_later_than_those_of_the_original() {
+    let us = 1_800_000_000_000_000;
+    for (now_ms, latest) in [(us / 1_000, us - 5), (us / 1_000, us + 5), (0, us), (us / 1_000, 0)] {
+        for cell_revision in [1, 1_000_000] {
+            let base = base_after(now_ms, cell_revision, latest);
+            let first = base + cell_revision.unsigned_abs() + 1;
+            assert!(first > latest && first > now_ms * 1_000, "{now_ms} {latest} {cell_revision}");
+        }
+    }
 }
 
 #[test]

@@ -56,6 +56,7 @@ impl EtcdBucket {
             if after.is_empty() {
                 return Ok(Ok((steps, found)));
             }
+            self.check_writable()?;
             // A long answer would be cut, and then it would be unknown which branch was applied.
             let reads = (keys.len() <= CELL_FETCHED_KEYS_MAX
                 && fetched.bytes <= CELL_PAGE_BYTES_MAX as u64 / 2)

@@ -23,7 +23,7 @@ fn project(name: &str, key: &[u8]) -> ProjectConfig {
 }
 
 fn placed(state: PlacementState) -> Placement {
-    Placement { cell: "home".to_owned(), state, fence: 0, record: None }
+    Placement { cell: "home".to_owned(), state, other: None, fence: 0, record: None }
 }
 
 /// The results of `act` on instances that begin at the same moment.

@@ -37,7 +37,8 @@ fn record(cell: &Cell, id: &str) -> (serde_json::Value, Fence) {
     let found = cell.range(&Range::key(record_of(id))).unwrap();
     let stored = &found.kvs[0];
     let record: serde_json::Value = serde_json::from_slice(&stored.value.0).unwrap();
-    let fence = Fence { base: record["base"].as_u64().unwrap(), mod_revision: stored.mod_revision };
+    let base = record["base"].as_u64().unwrap();
+    let fence = Fence { base, mod_revision: stored.mod_revision, is_sealed: false };
     (record, fence)
 }
 

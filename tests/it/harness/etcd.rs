@@ -189,7 +189,7 @@ impl EtcdCluster {
             let Creation::Created(record) = created else { panic!("the cell is empty") };
             let (fence, record) = (record.mod_revision, Some(record.value));
             let state = PlacementState::Live;
-            let placement = Placement { cell: "home".to_owned(), state, fence, record };
+            let placement = Placement { cell: "home".to_owned(), state, other: None, fence, record };
             let added = placement::add(&cell, &project.id, &placement).unwrap();
             assert!(matches!(added, Addition::Added { .. }));
         }
@@ -220,7 +220,7 @@ pub fn fence_of(cell: &Cell, id: &str) -> Fence {
     };
     cell.commit(&create).unwrap();
     let mod_revision = cell.range(&Range::key(key)).unwrap().kvs[0].mod_revision;
-    Fence { base: 1_000, mod_revision }
+    Fence { base: 1_000, mod_revision, is_sealed: false }
 }
 
 /// Where the record of the project `id` is.
