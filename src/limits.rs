@@ -319,6 +319,8 @@ pub(crate) const COPY_BATCH_KEYS: usize = 1_000;
 /// A copy tries a batch again for this long if a cell does not answer.
 pub(crate) const COPY_RETRY_MS: u64 = 30_000;
 pub(crate) const COPY_RETRY_PAUSE_MS: u64 = 250;
+/// How long a migration waits for a server to show that it uses a cell, milliseconds.
+pub(crate) const CELL_IN_USE_MS: u64 = 5_000;
 /// Attempts to announce the move of a project, each of which another command may have foiled.
 pub(crate) const MOVE_RACES_MAX: usize = 10;
 
@@ -546,6 +548,7 @@ const _: () = assert!(CONNECTIONS_MAX_DEFAULT <= CONNECTIONS_MAX_CEILING);
 const _: () = assert!(BODY_BYTES_PER_SECOND_MIN_DEFAULT <= BODY_BYTES_PER_SECOND_MIN_CEILING);
 const _: () = assert!(HEAD_TIMEOUT_MS_DEFAULT <= TIMEOUT_SECONDS_CEILING * 1_000);
 const _: () = assert!(IDLE_TIMEOUT_MS_DEFAULT <= TIMEOUT_SECONDS_CEILING * 1_000);
+const _: () = assert!(CELL_IN_USE_MS > 2 * CELL_CARE_INTERVAL_MS);
 const _: () = assert!(API_KEY_BYTES_MIN < API_KEY_BYTES_MAX);
 const _: () = assert!(REGISTRATIONS_OF_ADDRESS_MAX <= RATE_LIMIT_REQUESTS_MAX);
 const _: () = assert!(LOGIN_ATTEMPTS_OF_PAIR_MAX < LOGIN_ATTEMPTS_OF_ADDRESS_MAX);

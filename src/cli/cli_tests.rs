@@ -3,7 +3,7 @@ use super::flag::{self, Flag};
 use super::*;
 use crate::config::edit::Act;
 use crate::config::file::{default_config, encode, parse as parse_config};
-use crate::config::schema::{Config, LogFormat, LogLevel, StoredKey};
+use crate::config::schema::{Config, EngineType, LogFormat, LogLevel, StoredKey};
 use crate::secret::{KeyHash, Secret};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -72,6 +72,30 @@ fn every_command_is_found_by_its_words() {
         let Command::Recover { options, project, act } = command else { panic!("{command:?}") };
         assert_eq!((project.as_str(), act), ("notes", wanted));
         assert_eq!(options.config_path, Sourced { value: PathBuf::from("c"), source: Source::Flag });
+    }
+}
+
+#[test]
+fn moves_and_migrations_have_a_target() {
+    let Ok(Command::ProjectMove { project, cell, .. }) = parsed("project move shop --to cell-2") else {
+        panic!()
+    };
+    assert_eq!((project.as_str(), cell.as_str()), ("shop", "cell-2"));
+    for (line, wanted) in
+        [("migrate --to etcd", EngineType::Etcd), ("migrate --to embedded", EngineType::Embedded)]
+    {
+        assert_eq!(parsed(line).unwrap(), Command::Migrate { options: Options::default(), to: wanted });
+    }
+    for (line, part) in [
+        ("project move shop", "needs `--to CELL`"),
+        ("project move --to home", "needs the id of a project"),
+        ("project move _accounts --to home", "Project id \"_accounts\""),
+        ("project move shop --to Home", "must be the name of a cell"),
+        ("migrate", "needs `--to etcd` or `--to embedded`"),
+        ("migrate --to files", "must be one of embedded, etcd"),
+        ("migrate shop --to etcd", "Unexpected argument `shop`"),
+    ] {
+        assert!(error_of(line).contains(part), "{line}: {}", error_of(line));
     }
 }
 

@@ -7,7 +7,7 @@ use super::flag::Flag;
 use super::usage_error::UsageError;
 use crate::config::edit::Act as EditAct;
 use crate::config::mistake::{host_advice, shown};
-use crate::config::schema::{LogFormat, LogLevel};
+use crate::config::schema::{CellName, EngineType, LogFormat, LogLevel};
 use crate::names::{InternalProject, ProjectId};
 use crate::secret::Secret;
 use std::net::IpAddr;
@@ -30,6 +30,17 @@ pub enum Command {
         options: Options,
         project: ProjectId,
         act: RecoverAct,
+    },
+    /// Move a project to the cell of that name.
+    ProjectMove {
+        options: Options,
+        project: ProjectId,
+        cell: CellName,
+    },
+    /// Copy everything from the other engine to this one.
+    Migrate {
+        options: Options,
+        to: EngineType,
     },
     /// The global key is that of a running server, if the environment has it.
     Account {
@@ -151,6 +162,29 @@ pub const COMMANDS: &[CommandRow] = &[
         build: recover,
     },
     CommandRow {
+        words: &["project", "move"],
+        arguments: &[("PROJECT", "the id of a project")],
+        flags: &[Flag::TO, Flag::CONFIG],
+        summary: "moves a project to another cell of etcd",
+        details: "Servers may run. Until the keys are copied and compared, reads are answered and writes get 503.\n\
+                  If the command is interrupted, run it again; it continues. `--to` with the old cell reverts the\n\
+                  move.",
+        examples: &["pikv project move shop --to cell-2"],
+        build: project_move,
+    },
+    CommandRow {
+        words: &["migrate"],
+        arguments: &[],
+        flags: &[Flag::TO, Flag::CONFIG],
+        summary: "copies all projects and accounts to the other storage engine",
+        details: "`--to etcd` copies from the data directory to the home cell of engine.cells, `--to embedded`\n\
+                  back. Stop the servers on all machines first. Keys keep their values, times and times to live;\n\
+                  API keys, passwords and tokens stay valid. Everything is compared, the original stays. If the\n\
+                  command is interrupted, run it again.",
+        examples: &["pikv migrate --to etcd", "pikv migrate --to embedded"],
+        build: migrate,
+    },
+    CommandRow {
         words: &["account", "add"],
         arguments: NAME,
         flags: &[Flag::EMAIL, Flag::WEAK_PASSWORD, Flag::CONFIG],
@@ -233,14 +267,31 @@ impl CommandRow {
     }
 }
 
+fn project_move(call: &Call<'_>) -> Result<Command, UsageError> {
+    let project = project_id(call.argument(0))?;
+    let rule = "it must be the name of a cell in `engine.cells`: letters a to z, digits and hyphens";
+    let cell = option(call, Flag::TO, |_| rule.to_owned(), CellName::parse)?;
+    let cell = cell.ok_or_else(|| UsageError("`pikv project move` needs `--to CELL`.".to_owned()))?.value;
+    Ok(Command::ProjectMove { options: file_options(call)?, project, cell })
+}
+
+fn migrate(call: &Call<'_>) -> Result<Command, UsageError> {
+    let to = option(call, Flag::TO, one_of(EngineType::NAMES), EngineType::parse)?;
+    let needs = || UsageError("`pikv migrate` needs `--to etcd` or `--to embedded`.".to_owned());
+    Ok(Command::Migrate { options: file_options(call)?, to: to.ok_or_else(needs)?.value })
+}
+
+fn project_id(text: &str) -> Result<ProjectId, UsageError> {
+    ProjectId::parse(text)
+        .map_err(|error| UsageError(format!("Project id \"{}\" {}", shown(text), error.predicate())))
+}
+
 fn recover(call: &Call<'_>) -> Result<Command, UsageError> {
     let needs = |missing: &str| Err(UsageError(format!("`pikv recover` needs {missing}.")));
     let text = call.argument(0);
     // The server's own projects can be damaged like any other.
     let internal = InternalProject::ALL.into_iter().map(ProjectId::from).find(|id| id.as_str() == text);
-    let project = internal
-        .map_or_else(|| ProjectId::parse(text), Ok)
-        .map_err(|error| UsageError(format!("Project id \"{}\" {}", shown(text), error.predicate())))?;
+    let project = internal.map_or_else(|| project_id(text), Ok)?;
     let parse_journal = |text: &str| match text {
         "replay" => Some(RecoverAct::Replay),
         "discard" => Some(RecoverAct::Discard),

@@ -40,10 +40,13 @@ impl Flag {
     pub(super) const DISCARD_FILES: Flag =
         Flag::new("--discard-files", None, "accepts that projects lose their files");
 
+    pub(super) const TO: Flag =
+        Flag::alternative("--to", Some("NAME"), "what to move or copy to: a cell, or an engine (etcd, embedded)");
+
     /// Every flag.
     pub const ALL: &[Flag] = &[
         Flag::CONFIG, Flag::HOST, Flag::PORT, Flag::LOG_LEVEL, Flag::LOG_FORMAT, Flag::JOURNAL, Flag::EMAIL,
-        Flag::WEAK_PASSWORD, Flag::SALVAGE, Flag::DISCARD_FILES,
+        Flag::WEAK_PASSWORD, Flag::SALVAGE, Flag::DISCARD_FILES, Flag::TO,
     ];
 }
 

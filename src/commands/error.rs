@@ -1,6 +1,7 @@
 //! Why a command failed. Nothing was changed, unless only the result could not be printed.
 
 use super::account::error::AccountCommandError;
+use super::migrate::error::MigrateError;
 use crate::catalog::CatalogError;
 use crate::catalog::keys::KeyError;
 use crate::config::edit::EditError;
@@ -10,6 +11,7 @@ use crate::disk::{self, Holder};
 use crate::names::ProjectId;
 use crate::persist::files::own_files::Collision;
 use crate::persist::start::recovery_error::RecoveryError;
+use crate::storage::etcd::moving::MoveError;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -70,6 +72,10 @@ pub enum RunError {
         id: ProjectId,
     },
     Account(AccountCommandError),
+    /// `pikv project move`, and engine.type is embedded.
+    NotOnCells,
+    Move(MoveError),
+    Migrate(MigrateError),
     NotPrinted(io::Error),
     /// The printed keys of a new config.json would be lost.
     OutputDiscarded,
@@ -123,16 +129,10 @@ impl fmt::Display for RunError {
             RunError::Listen { address, error } => {
                 write!(f, "Cannot listen on {address}: {error}. {}", listen_advice(address.ip(), error.kind()))
             }
-            RunError::DataDirectory { path, error } => {
-                f.write_str(&directory_problem(path, error))
-            }
+            RunError::DataDirectory { path, error } => f.write_str(&directory_problem(path, error)),
             RunError::Collision(collision) => collision.fmt(f),
-            RunError::Locked { directory, holder } => {
-                f.write_str(&held(directory, holder, Wanted::Server))
-            }
-            RunError::Served { directory, holder } => {
-                f.write_str(&held(directory, holder, Wanted::Command))
-            }
+            RunError::Locked { directory, holder } => f.write_str(&held(directory, holder, Wanted::Server)),
+            RunError::Served { directory, holder } => f.write_str(&held(directory, holder, Wanted::Command)),
             RunError::TooFewDescriptors(error) => error.fmt(f),
             RunError::Catalog(error) => error.fmt(f),
             RunError::NoFiles => f.write_str("Projects have no files, because engine.type is etcd in config.json."),
@@ -144,6 +144,11 @@ impl fmt::Display for RunError {
             RunError::ProjectMissing { id } => {
                 write!(f, "config.json has no project `{id}`. `pikv config show` lists the projects.")
             }
+            RunError::NotOnCells => f.write_str(
+                "engine.type is embedded, so there are no cells. `pikv migrate --to etcd` copies the projects to cells.",
+            ),
+            RunError::Move(error) => error.fmt(f),
+            RunError::Migrate(error) => error.fmt(f),
             RunError::Account(error) => error.fmt(f),
             RunError::NotPrinted(error) => {
                 write!(f, "The command is done, but its result could not be printed on standard output: {error}.")
@@ -257,6 +262,18 @@ fn listen_advice(address: IpAddr, kind: io::ErrorKind) -> String {
         "Choose another with --port or --host, or stop the program that uses it."
     };
     advice.to_owned()
+}
+
+impl From<MoveError> for RunError {
+    fn from(error: MoveError) -> RunError {
+        RunError::Move(error)
+    }
+}
+
+impl From<MigrateError> for RunError {
+    fn from(error: MigrateError) -> RunError {
+        RunError::Migrate(error)
+    }
 }
 
 impl From<ConfigError> for RunError {

@@ -5,7 +5,9 @@ mod config;
 mod engine;
 mod error;
 mod init;
+mod migrate;
 mod printing;
+mod project;
 mod reachability;
 mod recover;
 mod serve;
@@ -41,17 +43,25 @@ pub fn run(command: Command) -> Result<(), RunError> {
         Command::ConfigEdit { options, setting, act, discards_files } => {
             config::edit(&options, &setting, &act, discards_files)
         }
+        Command::ProjectMove { options, project, cell } => {
+            logged(|| project::move_to(&options, &project, &cell))
+        }
+        Command::Migrate { options, to } => logged(|| migrate::migrate(&options, to)),
         Command::Recover { options, project, act } => recover::recover(&options, &project, act),
         Command::Account { options, global_key, act } => {
-            // The command may repair files. It logs that, because the next start does not find it any more.
-            sink::start(LevelFilter::Warn, sink::Format::Text).map_err(RunError::Start)?;
-            let ended = account::run(&options, global_key.as_ref(), &act);
-            sink::flush(Duration::from_millis(LOG_FLUSH_MS));
-            ended
+            logged(|| account::run(&options, global_key.as_ref(), &act))
         }
         Command::Help(topic) => print_result(&help::text(topic)),
         Command::Version => print_result(&format!("{}\n", help::version())),
     }
+}
+
+/// Runs a command with a log. It may repair files or wait for cells, which no later start finds or states any more.
+fn logged(command: impl FnOnce() -> Result<(), RunError>) -> Result<(), RunError> {
+    sink::start(LevelFilter::Warn, sink::Format::Text).map_err(RunError::Start)?;
+    let ended = command();
+    sink::flush(Duration::from_millis(LOG_FLUSH_MS));
+    ended
 }
 
 /// Makes a write above the file-size limit of the process (`ulimit -f`) fail, instead of ending the process.

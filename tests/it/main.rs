@@ -109,6 +109,8 @@ mod etcd {
     pub mod copies;
     pub mod fences;
     pub mod listings;
+    pub mod migration;
+    pub mod move_command;
     pub mod moves;
     pub mod races;
     pub mod records;
