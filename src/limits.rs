@@ -316,6 +316,8 @@ pub const PASSWORD_THREADS_MAX: usize = 4;
 pub(crate) const COPY_BATCH_BYTES: usize = 1024 * 1024;
 /// Keys that a copy writes at once, unless the cell takes fewer.
 pub(crate) const COPY_BATCH_KEYS: usize = 1_000;
+/// Operations that a copy writes at once to a cell whose members take few: etcd takes 128 in a transaction by default.
+pub(crate) const COPY_BATCH_OPERATIONS_FEW: usize = 120;
 /// A copy tries a batch again for this long if a cell does not answer.
 pub(crate) const COPY_RETRY_MS: u64 = 30_000;
 pub(crate) const COPY_RETRY_PAUSE_MS: u64 = 250;

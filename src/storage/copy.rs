@@ -4,10 +4,11 @@
 //! bucket meanwhile.
 
 use super::bucket::Bucket;
-use super::read::{Item, Scan, ScanEnd};
+use super::read::{Continuation, Item, Scan, ScanEnd};
 use crate::clock;
 use crate::limits::{
-    COPY_BATCH_BYTES, COPY_BATCH_KEYS, COPY_RETRY_MS, COPY_RETRY_PAUSE_MS, PROJECT_ID_BYTES_MAX,
+    COPY_BATCH_BYTES, COPY_BATCH_KEYS, COPY_BATCH_OPERATIONS_FEW, COPY_RETRY_MS, COPY_RETRY_PAUSE_MS,
+    PROJECT_ID_BYTES_MAX,
 };
 use crate::names::KeyError;
 use crate::store::batch::{Batch, Op, Otherwise};
@@ -64,6 +65,7 @@ pub(crate) struct Entries<'b> {
     now: Clock<'b>,
     page: VecDeque<Entry>,
     after: Option<String>,
+    continuation: Continuation,
     is_last_page: bool,
 }
 
@@ -73,6 +75,8 @@ struct Writer<'b> {
     now: Clock<'b>,
     batch: Vec<Entry>,
     bytes: usize,
+    operations: usize,
+    operations_max: usize,
     /// Keys that the bucket takes at once. Halved each time that it refuses a batch.
     keys_max: usize,
 }
@@ -83,7 +87,7 @@ struct Writer<'b> {
 /// [`CopyError`]. A part of the keys may be copied then.
 pub fn copy(from: &Bucket, to: &Bucket, now: Clock<'_>) -> Result<u64, CopyError> {
     let mut entries = Entries::of(from, now);
-    let mut writer = Writer { to, now, batch: Vec::new(), bytes: 0, keys_max: COPY_BATCH_KEYS };
+    let mut writer = Writer::new(to, now);
     let mut keys = 0;
     while let Some(entry) = entries.next().map_err(CopyError::Read)? {
         writer.push(entry)?;
@@ -140,20 +144,30 @@ fn now_of(bucket: &Bucket, own_ms: u64) -> u64 {
     }
 }
 
-impl Writer<'_> {
+impl<'b> Writer<'b> {
+    fn new(to: &'b Bucket, now: Clock<'b>) -> Writer<'b> {
+        let operations_max = match to {
+            Bucket::Etcd(bucket) if bucket.cell().has_few_operations() => COPY_BATCH_OPERATIONS_FEW,
+            Bucket::Etcd(_) | Bucket::Embedded(_) => 2 * COPY_BATCH_KEYS,
+        };
+        let (batch, keys_max) = (Vec::new(), COPY_BATCH_KEYS);
+        Writer { to, now, batch, bytes: 0, operations: 0, operations_max, keys_max }
+    }
+
     fn push(&mut self, entry: Entry) -> Result<(), CopyError> {
-        let bytes = entry.bytes();
-        if self.batch.len() == self.keys_max || self.bytes + bytes > COPY_BATCH_BYTES {
+        let (bytes, operations) = (self.bytes + entry.bytes(), self.operations + entry.operations());
+        if self.batch.len() == self.keys_max || bytes > COPY_BATCH_BYTES || operations > self.operations_max {
             self.flush()?;
         }
-        self.bytes += bytes;
+        self.bytes += entry.bytes();
+        self.operations += entry.operations();
         self.batch.push(entry);
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), CopyError> {
         let batch = std::mem::take(&mut self.batch);
-        self.bytes = 0;
+        (self.bytes, self.operations) = (0, 0);
         let mut rest = batch.as_slice();
         while let Some(first) = rest.first() {
             let (part, others) = rest.split_at(self.keys_max.min(rest.len()));
@@ -204,7 +218,8 @@ fn persistently<T>(mut act: impl FnMut() -> Result<T, StorageError>) -> Result<T
 
 impl<'b> Entries<'b> {
     pub(crate) fn of(bucket: &'b Bucket, now: Clock<'b>) -> Entries<'b> {
-        Entries { bucket, now, page: VecDeque::new(), after: None, is_last_page: false }
+        let (page, continuation) = (VecDeque::new(), Continuation::default());
+        Entries { bucket, now, page, after: None, continuation, is_last_page: false }
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<Entry>, StorageError> {
@@ -216,7 +231,8 @@ impl<'b> Entries<'b> {
 
     fn read_page(&mut self) -> Result<VecDeque<Entry>, StorageError> {
         let after = self.after.as_deref();
-        let scan = Scan { after, keys_max: None, bytes_max: COPY_BATCH_BYTES, ..Scan::under("") };
+        let (bytes_max, continuation) = (COPY_BATCH_BYTES, self.continuation);
+        let scan = Scan { after, bytes_max, continuation, ..Scan::under("") };
         let mut page = VecDeque::new();
         let mut sink = |item: Item<'_>| {
             let (key, value) = (item.key.to_owned(), item.value.to_vec());
@@ -225,12 +241,18 @@ impl<'b> Entries<'b> {
         let scanned = self.bucket.scan((self.now)(), &scan, &mut sink)?;
         self.bucket.wait(scanned.commit.as_ref())?;
         self.is_last_page = scanned.answer.end == ScanEnd::Exhausted;
+        self.continuation = scanned.answer.continuation;
         self.after = scanned.answer.last.or(self.after.take());
         Ok(page)
     }
 }
 
 impl Entry {
+    /// Operations that it adds to a transaction of a cell: the entry, and the listing of its expiry.
+    fn operations(&self) -> usize {
+        if self.meta.expires_ms.is_some() { 2 } else { 1 }
+    }
+
     /// Bytes that it adds to a transaction of a cell, at most: its key is in the condition, the write, the listing, and what is
     /// read if the condition fails.
     fn bytes(&self) -> usize {

@@ -28,6 +28,7 @@ fn pikv(directory: &Path, words: &str) -> Finished {
 fn migrated(directory: &Path, to: &str) -> String {
     let finished = pikv(directory, &format!("migrate --to {to}"));
     assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!(!finished.stderr.contains(" ERROR "), "{finished:?}");
     finished.stdout
 }
 
