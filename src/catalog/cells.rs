@@ -29,6 +29,7 @@ use crate::storage::etcd::cells::Cells;
 use crate::storage::etcd::claim::Claim;
 use crate::storage::etcd::placement::{self, Addition, Placement, PlacementState};
 use crate::storage::etcd::record::{self, Creation, Record, RecordError, Versioned};
+use crate::storage::etcd::state::CellState;
 use crate::store::error::StorageError;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -72,10 +73,11 @@ impl CellCatalog {
         (self.cells.all().len(), self.lock_config().engine.threads)
     }
 
-    /// The name of the home cell, if it is not ready.
+    /// The name of the home cell, if it is not ready. One without space is: it answers reads on every instance.
     pub fn unready(&self) -> Option<String> {
         let home = self.cells.home();
-        (!home.state().is_ready()).then(|| home.name().to_owned())
+        let is_ready = matches!(home.state(), CellState::Ready | CellState::NoSpace);
+        (!is_ready).then(|| home.name().to_owned())
     }
 
     /// Reads the list of projects again, if any instance has changed it. Returns whether one has.
