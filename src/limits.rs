@@ -235,6 +235,8 @@ pub(crate) const STALE_RUNS_MAX: usize = 8;
 pub(crate) const CATALOG_RACES_MAX: usize = 20;
 /// A request to a cell of etcd ends after this long.
 pub const CELL_REQUEST_MS: u64 = 2_000;
+/// A write is not sent to a cell if its answer is due earlier than this.
+pub(crate) const CELL_WRITE_MS_MIN: u64 = 250;
 /// The commit of a write gets at least so much of that time, milliseconds, or more than is left of it.
 pub(crate) const CELL_COMMIT_MS_MIN: u64 = 500;
 /// Connecting to a member of a cell ends after this long.
@@ -533,7 +535,7 @@ const _: () = assert!(MEMORY_BODIES_MIN * BODY_BYTES_MAX_DEFAULT <= MEMORY_BYTES
 const _: () = assert!(MEMORY_BODIES_MIN * BODY_BYTES_MAX_CEILING <= MEMORY_BYTES_MAX_CEILING);
 const _: () =
     assert!(CELL_PAGE_BYTES_MAX < CELL_ANSWER_BYTES_MAX && CELL_FIRST_KEYS_MAX < CELL_PAGE_KEYS_MAX);
-const _: () = assert!(CELL_COMMIT_MS_MIN < CELL_REQUEST_MS);
+const _: () = assert!(CELL_WRITE_MS_MIN < CELL_COMMIT_MS_MIN && CELL_COMMIT_MS_MIN < CELL_REQUEST_MS);
 const _: () = assert!(CELL_CLEAR_SWEEP_MS_MAX + 2 * CELL_REQUEST_MS < CELL_CLEAR_MS_MAX);
 const _: () = assert!(
     CELL_CLEAR_MS_MAX + 2 * CELL_CLEAR_REQUEST_MS <= REPLY_TIMEOUT_MS,

@@ -205,6 +205,10 @@ impl Routed {
         std::mem::replace(&mut self.decision, Err(ApiError::Internal)).err()
     }
 
+    pub(super) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
     /// Whether the registry is still the same. A key may have been replaced while the body arrived.
     pub fn is_current(&self, app: &App) -> bool {
         Arc::ptr_eq(&self.registry, &app.catalog.registry())

@@ -9,14 +9,26 @@ use super::dispatch::Routed;
 use super::reply::{Piece, Pull, Reply, Source};
 use super::state::{App, RequestOrigin};
 use crate::http::request::Request;
-use crate::limits::STALE_RUNS_MAX;
+use crate::limits::{CELL_REQUEST_MS, STALE_RUNS_MAX};
 use crate::names::{KeyRule, ProjectId};
+use crate::storage::etcd::due;
 use crate::store::error::StorageError;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl App {
     /// Answers a request whose head was `routed`. Blocks.
     pub fn handle_on_cell(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        routed: Routed,
+        origin: RequestOrigin,
+    ) -> Reply {
+        let due = origin.at + Duration::from_millis(CELL_REQUEST_MS);
+        due::until(due, || self.run_on_cell(request, routed, origin))
+    }
+
+    fn run_on_cell(
         self: &Arc<Self>,
         request: &Request<'_>,
         mut routed: Routed,
@@ -24,6 +36,7 @@ impl App {
     ) -> Reply {
         let mut is_checked = false;
         for _ in 0..STALE_RUNS_MAX {
+            let registry = Arc::clone(routed.registry());
             let reply = begun(self.handle(request, routed, origin));
             let error = match &reply {
                 Reply::Ready(Err(error), _) => error,
@@ -33,7 +46,8 @@ impl App {
                 self.renew(id)
             } else if error.may_be_outdated() && !is_checked {
                 is_checked = true;
-                self.catalog.refresh()
+                // Another thread may have read the newer catalog.
+                self.catalog.refresh().map(|_| !Arc::ptr_eq(&registry, &self.catalog.registry()))
             } else {
                 Ok(false)
             };

@@ -4,6 +4,7 @@
 //! takes long. A write is sent once: if its answer does not arrive, it is unknown whether it was applied.
 
 pub use super::cell_error::CellError;
+use super::due;
 use super::gateway::{
     self, AuthenticateRequest, AuthenticateResponse, Header, Range, RangeResponse, Refused, StatusResponse,
     Transaction, TransactionResponse,
@@ -14,7 +15,7 @@ use crate::clock;
 use crate::http_client::{self, Answer, ClientRequest, ExchangeError};
 use crate::limits::{
     CELL_ANSWER_BYTES_MAX, CELL_CARE_ATTEMPT_MS, CELL_FAILURES_LOGGED_EVERY_MS, CELL_READ_ATTEMPT_MS,
-    CELL_REQUEST_MS,
+    CELL_REQUEST_MS, CELL_WRITE_MS_MIN,
 };
 use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -373,7 +374,7 @@ impl Cell {
     ) -> Result<R, CellError> {
         let body = encode(request);
         let seen = self.revision.load(Ordering::Acquire);
-        let deadline = clock::monotonic() + Duration::from_millis(allowed.ms);
+        let deadline = due::deadline(allowed.ms);
         let mut is_renewed = false;
         loop {
             let token = self.current_token(deadline)?;
@@ -405,12 +406,16 @@ impl Cell {
         let request = ClientRequest { method: "POST", target, fields: fields.as_slice(), body };
         let mut reason = String::new();
         loop {
-            let now = clock::monotonic();
-            let Some(member) = self.next_member(now, deadline) else {
+            // A write that is sent just before its answer is due would be left open.
+            let last = match effect {
+                Effect::Read => deadline,
+                Effect::Write => deadline - Duration::from_millis(CELL_WRITE_MS_MIN),
+            };
+            let Some(member) = self.next_member(last) else {
                 return Err(CellError::Unreachable { reason });
             };
             let attempt = match effect {
-                Effect::Read => deadline.min(now + Duration::from_millis(allowed.attempt_ms)),
+                Effect::Read => deadline.min(clock::monotonic() + Duration::from_millis(allowed.attempt_ms)),
                 Effect::Write => deadline,
             };
             match member.exchange(&request, attempt, allowed.answer_bytes).and_then(read_answer) {
@@ -446,12 +451,13 @@ impl Cell {
     }
 
     /// The first member that requests may go to. If there is none, waits for the one that is due first; `None` if that
-    /// is not before `deadline`.
-    fn next_member(&self, now: Instant, deadline: Instant) -> Option<&Member> {
+    /// is not before `last`.
+    fn next_member(&self, last: Instant) -> Option<&Member> {
+        let now = clock::monotonic();
         let due = |member: &Member| member.closed_from().map_or(now, |from| from.max(now));
         let (member, due) =
             self.members.iter().map(|member| (member, due(member))).min_by_key(|(_, due)| *due)?;
-        if due >= deadline || now >= deadline {
+        if due >= last || now >= last {
             return None;
         }
         std::thread::sleep(due - now);

@@ -7,6 +7,7 @@
 
 use super::bucket::{EtcdBucket, RequestError, range_of, unexpected};
 use super::cell::{ALLOWED, Allowed, CellError};
+use super::due;
 use super::gateway::{Bytes, Operation, OperationResponse, Range, Refused, Transaction};
 use super::sweep;
 use crate::clock;
@@ -15,7 +16,7 @@ use crate::limits::{
     CELL_CLEARED_PER_STEP_MAX,
 };
 use crate::store::error::StorageError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What reading the names of a step may use.
 const LONG: Allowed = Allowed { ms: CELL_CLEAR_REQUEST_MS, attempt_ms: CELL_CLEAR_REQUEST_MS, ..ALLOWED };
@@ -29,11 +30,18 @@ impl EtcdBucket {
     pub(crate) fn clear(&self, now_ms: u64, prefix: &str) -> Result<u64, StorageError> {
         self.check_writable()?;
         let began = clock::monotonic();
-        let after = |ms| began + Duration::from_millis(ms);
         let from = self.layout.entry(prefix);
-        let end = from.prefix_end();
         let count = Range { count_only: true, ..Range::prefix(from.clone()) };
         let keys = self.range(count)?.count;
+        // From here on, a deletion has bounds of its own.
+        let due = began + Duration::from_millis(CELL_CLEAR_MS_MAX + 2 * CELL_CLEAR_REQUEST_MS);
+        due::until(due, || self.clear_keys(now_ms, from, keys, began))
+    }
+
+    /// Removes all of about so many keys that begin with `from`.
+    fn clear_keys(&self, now_ms: u64, from: Bytes, keys: u64, began: Instant) -> Result<u64, StorageError> {
+        let after = |ms| began + Duration::from_millis(ms);
+        let end = from.prefix_end();
         // Otherwise expired entries would be counted. No client can tell whether they exist, so nothing is compared.
         sweep::sweep_under(&self.cell, self.cell.now_ms(now_ms), &from, after(CELL_CLEAR_SWEEP_MS_MAX))
             .map_err(|error| self.failed(RequestError::Cell(error)))?;

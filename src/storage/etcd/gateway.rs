@@ -309,14 +309,14 @@ impl Bytes {
 
 impl Refused {
     /// What a response with a status other than 200 means. Messages are those of etcd 3.4 and newer
-    /// (`api/v3rpc/rpctypes/error.go`).
+    /// (`api/v3rpc/rpctypes/error.go`) and, for a much too large request, of gRPC.
     pub fn of(body: &[u8]) -> Option<Refused> {
         let error: ErrorResponse = parse(body)?;
         let message = error.message.or(error.error)?;
         let has = |part: &str| message.contains(part);
         Some(if has("database space exceeded") {
             Refused::NoSpace
-        } else if has("request is too large") {
+        } else if has("request is too large") || has("received message larger than max") {
             Refused::TooLarge
         } else if has("too many operations in txn request") {
             Refused::TooManyOperations

@@ -78,6 +78,8 @@ fn refusals_are_told_apart_by_their_message() {
     let refused = |message: &str| Refused::of(json!({"error": message, "code": 3}).to_string().as_bytes());
     assert_eq!(refused("etcdserver: mvcc: database space exceeded"), Some(Refused::NoSpace));
     assert_eq!(refused("etcdserver: request is too large"), Some(Refused::TooLarge));
+    let by_grpc = "grpc: received message larger than max (3000113 vs. 2097152)";
+    assert_eq!(refused(by_grpc), Some(Refused::TooLarge));
     assert_eq!(refused("etcdserver: too many operations in txn request"), Some(Refused::TooManyOperations));
     assert_eq!(refused("etcdserver: invalid auth token"), Some(Refused::Unauthenticated));
     assert_eq!(refused("etcdserver: mvcc: required revision has been compacted"), Some(Refused::Compacted));

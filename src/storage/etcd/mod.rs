@@ -12,6 +12,7 @@ mod cell_error;
 pub mod cells;
 pub mod claim;
 mod clear;
+pub mod due;
 mod fetch;
 pub mod gateway;
 mod layout;

@@ -1,6 +1,7 @@
 //! The client of a cell, beside real members of etcd that are killed, hang or refuse, and beside servers that are none.
 
 use crate::harness::etcd::EtcdCluster;
+use crate::harness::wait_until;
 use pikv::testing::limits::CELL_REQUEST_MS;
 use pikv::testing::secret::Secret;
 use pikv::testing::storage::etcd::cell::{Cell, CellError, User};
@@ -117,6 +118,18 @@ fn a_cell_without_a_majority_changes_nothing_and_answers_in_time() {
     cluster.leader();
     cell.commit(&put("b", "4")).unwrap();
     assert_ne!(values(&cell, "a")["a"], "3", "it was never sent");
+}
+
+#[test]
+fn a_cell_that_was_down_for_long_is_read_once_it_is_back() {
+    let Some(mut cluster) = EtcdCluster::start(1, &[]) else { return };
+    let cell = cluster.cell();
+    cell.commit(&put("a", "1")).unwrap();
+    cluster.kill(0);
+    // Until the member gets its requests as rarely as possible.
+    (0..2).for_each(|_| drop(cell.range(&Range::key(bytes("a"))).unwrap_err()));
+    cluster.start_member(0);
+    wait_until("the cell is read", || cell.range(&Range::key(bytes("a"))).is_ok());
 }
 
 #[test]
