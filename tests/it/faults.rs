@@ -10,13 +10,13 @@
 //! and print one line of that document's table each.
 
 mod config_cut;
-mod crowd;
+pub mod crowd;
 mod descriptors;
 mod disk_errors;
 mod every_operation;
 pub mod full_disk;
 mod kill;
-mod ledger;
+pub mod ledger;
 mod races;
 mod slowness;
 mod strace;
@@ -61,20 +61,20 @@ fn sampled<T>(points: Vec<T>, sample: usize) -> Vec<T> {
 
 /// What a test of the campaign saw: one line of the table.
 #[derive(Default)]
-struct Tally {
+pub struct Tally {
     fault: &'static str,
     cycles: usize,
     /// Acknowledged writes whose keys were looked at after a restart.
-    acknowledged: u64,
-    lost: Vec<String>,
+    pub acknowledged: u64,
+    pub lost: Vec<String>,
     failed_starts: Vec<String>,
     /// Answers to reads that the state after the restart does not bear out.
-    unsynced: Vec<String>,
+    pub unsynced: Vec<String>,
     notes: String,
 }
 
 impl Tally {
-    fn of(fault: &'static str) -> Tally {
+    pub fn of(fault: &'static str) -> Tally {
         Tally { fault, ..Tally::default() }
     }
 
@@ -100,6 +100,6 @@ impl Tally {
     }
 }
 
-fn first_lines(found: &[String]) -> String {
+pub fn first_lines(found: &[String]) -> String {
     found.iter().take(10).map(|line| format!("  {line}\n")).collect()
 }

@@ -6,7 +6,9 @@
 mod connection;
 pub mod environment;
 pub mod etcd;
+pub mod faketime;
 pub mod files;
+pub mod instances;
 pub mod kv;
 pub mod people;
 mod proxy;

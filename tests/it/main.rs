@@ -105,18 +105,30 @@ mod etcd {
     pub mod accounts;
     pub mod care;
     pub mod cells;
+    pub mod checker;
     pub mod clears;
+    pub mod contention;
     pub mod copies;
+    pub mod expiry;
+    pub mod faults;
     pub mod fences;
+    pub mod histories;
+    pub mod impostors;
     pub mod listings;
     pub mod migration;
     pub mod move_command;
     pub mod moves;
+    pub mod partitions;
     pub mod races;
     pub mod records;
+    pub mod refusals;
+    pub mod restored;
     pub mod restores;
+    pub mod sharing;
     pub mod starts;
     pub mod trial;
+    pub mod two_cells;
+    pub mod writers;
 }
 
 mod scripts;

@@ -204,7 +204,8 @@ impl Drop for EndsStage<'_> {
     }
 }
 
-fn slot(writer: usize, life: u64, name: &str) -> String {
+/// The name of a key of a writer.
+pub fn slot(writer: usize, life: u64, name: &str) -> String {
     format!("writer{writer}-{life}-{name}")
 }
 
@@ -234,7 +235,7 @@ fn write(ledger: &mut Ledger, writer: (usize, Padding), mut random: Random, stag
 }
 
 /// One write of some kind, to keys that nobody else writes.
-fn write_once(
+pub fn write_once(
     ledger: &mut Ledger,
     (writer, padding): (usize, Padding),
     random: &mut Random,

@@ -1,4 +1,7 @@
-//! A cluster of real etcd members on loopback addresses.
+//! A cluster of real etcd members, on loopback addresses or in network namespaces.
+
+pub mod impostor;
+pub mod namespaces;
 
 use super::tool::{Tool, runs};
 use super::wait_until;
@@ -27,29 +30,43 @@ pub struct EtcdCluster {
 struct EtcdMember {
     client: SocketAddr,
     peer: SocketAddr,
+    /// The words before the program, such as `ip netns exec NAME`.
+    wrapper: Vec<String>,
     child: Option<Child>,
 }
 
 impl EtcdCluster {
     /// `size` members that run. `None` if etcd is not installed.
     pub fn start(size: usize, flags: &[&str]) -> Option<EtcdCluster> {
-        let missing = "etcd is not installed; apt-get install etcd-server";
-        if !Tool::Etcd.is_usable((!runs("etcd", "--version")).then(|| missing.to_owned())) {
-            return None;
-        }
         // All at once, so that no two are the same.
         let listeners: Vec<TcpListener> =
             (0..2 * size).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let mut addresses = listeners.iter().map(|listener| listener.local_addr().unwrap());
         let mut members = Vec::new();
         while let (Some(client), Some(peer)) = (addresses.next(), addresses.next()) {
-            members.push(EtcdMember { client, peer, child: None });
+            members.push((client, peer, Vec::new()));
         }
         drop(addresses);
         drop(listeners);
+        EtcdCluster::start_at(members, flags)
+    }
+
+    /// Members with these addresses for clients and for peers, started through these words.
+    fn start_at(members: Vec<(SocketAddr, SocketAddr, Vec<String>)>, flags: &[&str]) -> Option<EtcdCluster> {
+        let missing = "etcd is not installed; apt-get install etcd-server";
+        if !Tool::Etcd.is_usable((!runs("etcd", "--version")).then(|| missing.to_owned())) {
+            return None;
+        }
+        let each = members.into_iter().map(|(client, peer, wrapper)| EtcdMember {
+            client,
+            peer,
+            wrapper,
+            child: None,
+        });
         let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
-        let mut cluster = EtcdCluster { directory: tempfile::tempdir().unwrap(), members, flags };
-        (0..size).for_each(|index| cluster.start_member(index));
+        let mut cluster =
+            EtcdCluster { directory: tempfile::tempdir().unwrap(), members: each.collect(), flags };
+        (0..cluster.members.len()).for_each(|index| cluster.start_member(index));
         let cell = cluster.cell();
         wait_until("etcd has a leader", || cell.status().is_ok_and(|status| status.leader != 0));
         Some(cluster)
@@ -59,8 +76,9 @@ impl EtcdCluster {
         let initial = self.initial_members();
         let member = &mut self.members[index];
         let (client, peer) = (format!("http://{}", member.client), format!("http://{}", member.peer));
-        let mut command = Command::new("etcd");
-        command.arg("--name").arg(format!("m{index}"));
+        let words: Vec<&str> = member.wrapper.iter().map(String::as_str).chain(["etcd"]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg("--name").arg(format!("m{index}"));
         command.arg("--data-dir").arg(self.directory.path().join(format!("m{index}")));
         command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
@@ -148,6 +166,19 @@ impl EtcdCluster {
         found.unwrap()
     }
 
+    /// Has this member lead.
+    pub fn make_leader(&self, index: usize) {
+        wait_until("the member leads", || {
+            let status = self.call(index, "/v3/maintenance/status", &json!({}));
+            let id = status.map(|status| status["header"]["member_id"].clone()).unwrap_or_default();
+            let leader = self.leader();
+            if leader != index {
+                self.call(leader, "/v3/maintenance/transfer-leadership", &json!({"targetID": id}));
+            }
+            leader == index
+        });
+    }
+
     fn leads(&self, index: usize) -> bool {
         self.members[index].child.is_some()
             && self.call(index, "/v3/maintenance/status", &json!({})).is_some_and(|status| {
@@ -161,6 +192,22 @@ impl EtcdCluster {
         let curl =
             Command::new("curl").args(["-sS", "--max-time", "2", &url, "-d", &body.to_string()]).output();
         serde_json::from_slice(&curl.unwrap().stdout).ok()
+    }
+
+    /// Waits until all members run, follow one leader and have applied the same changes.
+    pub fn await_agreement(&self) {
+        wait_until("the members agree", || {
+            let state = |index| {
+                let status = self.call(index, "/v3/maintenance/status", &json!({}))?;
+                status["leader"].is_string().then(|| (status["leader"].clone(), status["raftIndex"].clone()))
+            };
+            let states: Option<Vec<_>> = (0..self.members.len()).map(state).collect();
+            states.is_some_and(|states| states.windows(2).all(|pair| pair[0] == pair[1]))
+        });
+    }
+
+    pub fn size(&self) -> usize {
+        self.members.len()
     }
 
     pub fn authorities(&self) -> Vec<String> {

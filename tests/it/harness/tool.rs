@@ -16,8 +16,10 @@ pub enum Tool {
     DevFull,
     Etcd,
     Etcdctl,
+    Faketime,
     Haproxy,
     MountNamespace,
+    NetworkNamespace,
     Nginx,
     Openssl,
     Prlimit,
@@ -27,14 +29,16 @@ pub enum Tool {
 }
 
 impl Tool {
-    pub const ALL: [Tool; 13] = [
+    pub const ALL: [Tool; 15] = [
         Tool::Browser,
         Tool::Curl,
         Tool::DevFull,
         Tool::Etcd,
         Tool::Etcdctl,
+        Tool::Faketime,
         Tool::Haproxy,
         Tool::MountNamespace,
+        Tool::NetworkNamespace,
         Tool::Nginx,
         Tool::Openssl,
         Tool::Prlimit,
@@ -51,8 +55,10 @@ impl Tool {
             Tool::DevFull => "/dev/full",
             Tool::Etcd => "etcd",
             Tool::Etcdctl => "etcdctl",
+            Tool::Faketime => "faketime",
             Tool::Haproxy => "haproxy",
             Tool::MountNamespace => "unshare",
+            Tool::NetworkNamespace => "ip",
             Tool::Nginx => "nginx",
             Tool::Openssl => "openssl",
             Tool::Prlimit => "prlimit",
@@ -70,6 +76,7 @@ impl Tool {
                 | Tool::Curl
                 | Tool::Etcd
                 | Tool::Etcdctl
+                | Tool::Faketime
                 | Tool::Haproxy
                 | Tool::Nginx
                 | Tool::Openssl
