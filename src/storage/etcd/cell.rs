@@ -6,8 +6,8 @@
 pub use super::cell_error::CellError;
 use super::due;
 use super::gateway::{
-    self, AuthenticateRequest, AuthenticateResponse, Header, Range, RangeResponse, Refused, StatusResponse,
-    Transaction, TransactionResponse,
+    self, AuthenticateRequest, AuthenticateResponse, Header, Operation, Range, RangeResponse, Refused,
+    StatusResponse, Transaction, TransactionResponse,
 };
 use super::member::Member;
 use super::state::CellState;
@@ -297,9 +297,38 @@ impl Cell {
         allowed: Allowed,
     ) -> Result<TransactionResponse, CellError> {
         let view = if transaction.is_serializable() { View::OfMember } else { View::Latest };
-        self.request("/v3/kv/txn", transaction, effect, view, allowed, |response: &TransactionResponse| {
-            &response.header
-        })
+        let answer = self.request(
+            "/v3/kv/txn",
+            transaction,
+            effect,
+            view,
+            allowed,
+            |response: &TransactionResponse| &response.header,
+        );
+        match answer {
+            Err(CellError::Refused(Refused::NoSpace)) if effect == Effect::Write => {
+                Err(self.after_no_space(transaction))
+            }
+            Ok(_) | Err(_) => answer,
+        }
+    }
+
+    /// What is known of a transaction that was refused for lack of space. The one that exceeds the quota is applied and
+    /// then refused all the same (etcd, `quotaApplierV3`). If its compares still hold, it was not.
+    fn after_no_space(&self, transaction: &Transaction) -> CellError {
+        let unconfirmed = CellError::Unconfirmed { reason: Refused::NoSpace.to_string() };
+        let Some(compare) = transaction.compare.first() else { return unconfirmed };
+        // A transaction without operations would show what one member has, which may be old.
+        let range = Range { count_only: true, ..Range::key(compare.key().clone()) };
+        let check = Transaction {
+            compare: transaction.compare.clone(),
+            success: vec![Operation::Range(range)],
+            failure: Vec::new(),
+        };
+        match self.transaction(&check, Effect::Read, ALLOWED) {
+            Ok(check) if check.succeeded => CellError::Refused(Refused::NoSpace),
+            Ok(_) | Err(_) => unconfirmed,
+        }
     }
 
     /// The state of a member.

@@ -228,6 +228,10 @@ pub fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Option<T> {
 }
 
 impl Compare {
+    pub(super) fn key(&self) -> &Bytes {
+        &self.key
+    }
+
     /// The last change of `key` has this revision; 0: the key does not exist.
     pub fn unchanged(key: Bytes, mod_revision: i64) -> Compare {
         Compare { key, range_end: None, result: Comparison::Equal, target: Target::Mod { mod_revision } }

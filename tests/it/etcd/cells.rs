@@ -145,8 +145,19 @@ fn limits_of_the_members_are_named() {
     let large = cell.commit(&put("a", &"x".repeat(3_000)));
     assert_eq!(large, Err(CellError::Refused(Refused::TooLarge)));
     let text = "x".repeat(1_000);
-    let full = (0..1_000).find_map(|n| cell.commit(&put(&n.to_string(), &text)).err());
-    assert_eq!(full, Some(CellError::Refused(Refused::NoSpace)));
+    let create = |n: usize| {
+        let key = n.to_string();
+        let compare = vec![Compare::unchanged(bytes(&key), 0)];
+        cell.commit(&Transaction { compare, ..put(&key, &text) }).err()
+    };
+    let is_full = |error: &CellError| *error == CellError::Refused(Refused::NoSpace);
+    let full =
+        (0..1_000).find(|n| create(*n).is_some_and(|error| is_full(&error))).expect("the quota is reached");
+    let refused = cell.range(&Range::key(bytes(&full.to_string()))).unwrap();
+    assert!(refused.kvs.is_empty(), "{refused:?}");
+    // Whether this was applied cannot be found out.
+    let open = cell.commit(&put("b", "1")).unwrap_err();
+    assert!(matches!(open, CellError::Unconfirmed { .. }), "{open:?}");
     cell.range(&Range::key(bytes("0"))).unwrap();
 }
 
