@@ -4,6 +4,7 @@ use crate::harness::{
     Connection, DEMO_KEY, DEMO_KEYS, Options, PATIENCE, Server, encode_request, holds_within, known_config,
     known_config_with, resident_bytes,
 };
+use pikv::testing::digits::grouped;
 use serde_json::json;
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -117,7 +118,8 @@ fn an_announced_petabyte_is_refused_at_once() {
         let response = connection.read_response();
         response.expect_problem(413, "body_too_large");
         let detail = response.json()["detail"].as_str().unwrap().to_owned();
-        assert!(detail.contains(length) && detail.contains("1048576"), "names both sizes: {detail}");
+        let length = grouped(length);
+        assert!(detail.contains(&length) && detail.contains("1,048,576"), "names both sizes: {detail}");
         assert!(since.elapsed() < PROMPT);
     }
     expect_prompt(&server);
