@@ -147,11 +147,7 @@ impl CellCatalog {
     ) -> Result<(Arc<Served>, Option<Secret>), ChangeError> {
         self.change(id, |catalog, project| {
             project.storage = storage.or(project.storage);
-            let before = project.authentication;
-            project.authentication = AuthenticationChoice {
-                enabled: authentication.enabled.or(before.enabled),
-                save_api_key_to_file: authentication.save_api_key_to_file.or(before.save_api_key_to_file),
-            };
+            project.authentication = authentication.or(project.authentication);
             catalog.issue_if_needed(project)
         })
     }

@@ -131,12 +131,7 @@ impl FileCatalog {
         let old = self.served_for_change(id)?;
         let before = next.project(id).ok_or_else(|| ChangeError::Missing(id.clone()))?;
         let storage = storage.or(before.storage);
-        let authentication = AuthenticationChoice {
-            enabled: authentication.enabled.or(before.authentication.enabled),
-            save_api_key_to_file: authentication
-                .save_api_key_to_file
-                .or(before.authentication.save_api_key_to_file),
-        };
+        let authentication = authentication.or(before.authentication);
         next.replace_settings(id, storage, authentication);
         let is_on_disk = next.project(id).is_some_and(|project| next.storage_of(project).on_disk);
         if old.storage.on_disk && !is_on_disk && old.open().is_err() {

@@ -233,3 +233,13 @@ impl StorageChoice {
         }
     }
 }
+
+impl AuthenticationChoice {
+    /// This choice, with the switches of `other` for missing ones.
+    pub fn or(self, other: AuthenticationChoice) -> AuthenticationChoice {
+        AuthenticationChoice {
+            enabled: self.enabled.or(other.enabled),
+            save_api_key_to_file: self.save_api_key_to_file.or(other.save_api_key_to_file),
+        }
+    }
+}
